@@ -1,0 +1,66 @@
+//! The one error that reaches the user: a message, perhaps a hint, and an exit code.
+
+use std::fmt;
+
+/// What a command ends with when it did not do all it was asked to.
+///
+/// It prints as kubectl's errors do: `error: …`, or, for an answer of an API server,
+/// `Error from server (Reason): …`. A hint, where there is one, says what to type next.
+#[derive(Debug, Clone)]
+pub struct Error {
+    text: String,
+    hint: Option<String>,
+    exit: u8,
+}
+
+/// The result of everything a verb does.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of ours: it prints as `error: MESSAGE` and exits with 1, as kubectl's do.
+    pub fn new(message: impl fmt::Display) -> Self {
+        Self::verbatim(format!("error: {message}"))
+    }
+
+    /// An API server's answer: it prints as `Error from server (REASON): MESSAGE`.
+    pub fn server(reason: &str, message: impl fmt::Display) -> Self {
+        Self::verbatim(format!("Error from server ({reason}): {message}"))
+    }
+
+    /// A sentence that is complete as it is, such as `The Job "pi" is invalid: …`.
+    pub fn verbatim(text: impl Into<String>) -> Self {
+        Self { text: text.into(), hint: None, exit: 1 }
+    }
+
+    /// The same error with a sentence that tells the user what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same error with another exit code.
+    #[must_use]
+    pub fn exit(mut self, code: u8) -> Self {
+        self.exit = code;
+        self
+    }
+
+    /// The sentence that says what to do, if there is one.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The exit code of the process, 1 unless said otherwise.
+    pub fn exit_code(&self) -> u8 {
+        self.exit
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Error {}

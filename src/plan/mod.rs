@@ -1,0 +1,1 @@
+//! How parallelism and completions are divided over the members; pure.

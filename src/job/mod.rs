@@ -1,1 +1,37 @@
-//! TODO
+//! What a Job's spec allows, and how a shard's Job is made from it; pure.
+//!
+//! Jobs are kept as [`serde_json::Value`], so that no field is lost that a newer API has; typed views
+//! ([`Size`], [`Observed`]) are for reading.
+
+pub mod labels;
+mod manifest;
+mod observed;
+mod shard;
+mod size;
+
+pub use labels::Ownership;
+pub use manifest::Manifest;
+pub use observed::{End, EndKind, Observed};
+pub use shard::shard;
+pub use size::Size;
+
+use serde_json::Value;
+
+/// Why an object cannot be a federated Job: a sentence that begins with the field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(String);
+
+impl Invalid {
+    fn value(field: &str, value: &Value, why: &str) -> Self {
+        Self(format!("{field}: Invalid value: {value}: {why}"))
+    }
+
+    fn required(field: &str) -> Self {
+        Self(format!("{field}: Required value"))
+    }
+
+    fn unsupported(field: &str, why: &str) -> Self {
+        Self(format!("{field}: {why}"))
+    }
+}

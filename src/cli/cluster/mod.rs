@@ -1,0 +1,33 @@
+//! `kubectl federate cluster …`: the members.
+
+mod list;
+mod register;
+mod unregister;
+
+use clap::Subcommand;
+
+use super::Session;
+use crate::error::{Error, Result};
+
+/// Register, list and unregister the clusters of the federation
+#[derive(Debug, Subcommand)]
+pub enum Cluster {
+    Register(register::Register),
+    List(list::List),
+    Unregister(unregister::Unregister),
+}
+
+impl Cluster {
+    /// Runs the verb.
+    pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        match self {
+            Self::Register(verb) => verb.run(session).await,
+            Self::List(verb) => verb.run(session).await,
+            Self::Unregister(verb) => verb.run(session).await,
+        }
+    }
+}
+
+fn not_found(name: &str) -> Error {
+    Error::new(format!("cluster {name:?} is not registered")).hint("`kubectl federate cluster list` shows those that are.")
+}

@@ -1,0 +1,36 @@
+//! `kubectl federate init`.
+
+use clap::Args;
+
+use super::{Config, Host, Session};
+use crate::{error::Result, state::Store};
+
+/// Make a cluster the host of a federation, and remember it
+///
+/// The host's API server holds the federation's ConfigMaps, in the namespace kubectl-federate and beside
+/// the jobs; nothing runs there. It is the cluster of --context, or of the current context. Which one it is
+/// is remembered in ~/.kube/federate.yaml. A cluster that is a host already is only remembered.
+#[derive(Debug, Args)]
+pub struct Init {}
+
+impl Init {
+    /// Makes the registry, then remembers the host.
+    pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let host = session.dial_named()?;
+        let uid = host.identity().await?;
+        let store = Store::new(host);
+        let (registry, made) = store.init().await?;
+        store.host().verify(&registry.host).await?;
+        let mut config = session.config().clone();
+        if let Some(context) = session.named_context() {
+            config.host = Some(Host { context: context.to_owned(), uid });
+            Config::save(&config, &session.config_path()?)?;
+        }
+        let what = if made { "initialized" } else { "unchanged" };
+        session.output().line(format!("federation {what} in host cluster {:?}", store.host().name()));
+        if registry.members.is_empty() {
+            session.output().hint("kubectl federate cluster register NAME");
+        }
+        Ok(())
+    }
+}

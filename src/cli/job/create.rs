@@ -1,0 +1,180 @@
+//! `kubectl federate job create`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clap::Args;
+
+use super::{Session, report};
+use crate::{
+    cli::{Document, Filenames},
+    error::{Error, Result},
+    job::Manifest,
+    print::{DryRun, Table},
+    reconcile::{Members, Observation, Observations, Refusal, Status, propose, rehearse, settle},
+    state::{Record, Registry, Store},
+};
+
+/// Divide a job over the clusters and create a part of it in each
+///
+/// Every cluster is asked first whether it would take its part: nothing is written unless all that answer
+/// would.
+#[derive(Debug, Args)]
+pub struct Create {
+    #[command(flatten)]
+    filenames: Filenames,
+    /// none, client (print the plan) or server (have every cluster check it too)
+    #[arg(long, value_name = "STRATEGY", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "none", default_missing_value = "client")]
+    dry_run: DryRun,
+    /// Make the job's namespace in the host and in the clusters that lack it
+    #[arg(long)]
+    create_namespace: bool,
+}
+
+/// A Job that is ready to be written, and where it was read.
+struct Proposal {
+    record: Record,
+    source: String,
+}
+
+impl Create {
+    /// Reads and divides all documents, has them rehearsed, and only then writes.
+    pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let documents = self.filenames.read(session.world())?;
+        let (store, registry) = session.federation().await?;
+        let proposals = self.propose(session, documents, &registry)?;
+        let records: Vec<_> = proposals.iter().map(|proposal| &proposal.record).collect();
+        let members = match self.dry_run {
+            DryRun::Client => Members::default(),
+            DryRun::None | DryRun::Server => session.members_of(&registry, &records).await,
+        };
+        if self.dry_run != DryRun::Client {
+            self.rehearse(session, &store, &proposals, &members).await?;
+        }
+        let mut troubles = Vec::new();
+        for Proposal { record, .. } in proposals {
+            print_plan(session, &record);
+            let name = record.name().to_owned();
+            if self.dry_run == DryRun::None {
+                troubles.extend(self.submit(session, &store, record, &members).await?);
+            }
+            session.output().line(format!("job.batch/{name} created{}", self.dry_run.suffix()));
+        }
+        Error::all(troubles)
+    }
+
+    fn propose(&self, session: &Session<'_>, documents: Vec<Document>, registry: &Registry) -> Result<Vec<Proposal>> {
+        let default_namespace = session.namespace()?;
+        let mut seen: BTreeMap<(String, String), String> = BTreeMap::new();
+        let mut proposals = Vec::new();
+        for Document { source, object } in documents {
+            let invalid = |cause: &dyn std::fmt::Display| Error::new(format!("{source}: {cause}"));
+            let manifest =
+                Manifest::new(object, &default_namespace, &random_suffix()).map_err(|error| invalid(&error))?;
+            if let Some(flag) = session.namespace_flag().filter(|flag| *flag != manifest.namespace()) {
+                return Err(Error::new(format!(
+                    "the namespace from the provided object {:?} does not match the namespace {flag:?}. You must pass \
+                     '--namespace={}' to perform this operation.",
+                    manifest.namespace(),
+                    manifest.namespace(),
+                )));
+            }
+            let key = (manifest.namespace().to_owned(), manifest.name().to_owned());
+            if let Some(first) = seen.insert(key, source.clone()) {
+                return Err(invalid(&format!("job {:?} is in {first} too", manifest.name())));
+            }
+            let name = manifest.name().to_owned();
+            let mut record = propose(registry, manifest, session.now())
+                .map_err(|error| Error::new(format!("{source}: job {name:?}: {error}")))?;
+            record.state.create_namespace = self.create_namespace;
+            proposals.push(Proposal { record, source });
+        }
+        Ok(proposals)
+    }
+
+    /// Asks the host and every member whether they would take all of this. What they say against it is
+    /// printed, the same answer of several clusters once.
+    async fn rehearse(
+        &self,
+        session: &Session<'_>,
+        store: &Store,
+        proposals: &[Proposal],
+        members: &Members,
+    ) -> Result<()> {
+        let mut refused = BTreeSet::new();
+        let mut reports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for Proposal { record, source } in proposals {
+            match store.try_create(record).await {
+                Err(error) if error.is_not_found() && self.create_namespace => {}
+                Err(error) if error.is_already_exists() => {
+                    return Err(Error::server("AlreadyExists", format!("jobs.batch {:?} already exists", record.name()))
+                        .hint(format!("`kubectl federate reconcile {}` finishes what was begun.", record.name())));
+                }
+                Err(error) => return Err(Error::from(error)),
+                Ok(()) => {}
+            }
+            for Refusal { cluster, error } in rehearse(record, members).await {
+                let text = error.report().replacen("): ", &format!("): error when creating {source:?}: "), 1);
+                reports.entry(text).or_default().insert(cluster.clone());
+                refused.insert(cluster);
+            }
+        }
+        if reports.is_empty() {
+            return Ok(());
+        }
+        for (text, clusters) in reports {
+            let clusters: Vec<_> = clusters.into_iter().collect();
+            session.output().error(&Error::verbatim(format!("{text} (cluster {})", clusters.join(", "))));
+        }
+        let clusters = refused.len();
+        Err(Error::new(format!("nothing was created: {clusters} of the clusters would not take their part")))
+    }
+
+    /// Writes the record, and has reconcile do the rest; gives the error where a member did not do its part.
+    async fn submit(
+        &self,
+        session: &Session<'_>,
+        store: &Store,
+        record: Record,
+        members: &Members,
+    ) -> Result<Option<Error>> {
+        if self.create_namespace {
+            store.ensure_namespace(record.namespace()).await?;
+        }
+        let record = store.create(&record).await?;
+        let observations = unmade(&record, members);
+        let progress = session.output().progress(2 * record.shards.len() as u64, "creating");
+        let settled = settle(store, record, observations, members, || session.now(), &|_| progress.inc(1)).await?;
+        progress.finish();
+        Ok(settled.record.and_then(|record| {
+            let status = Status::of(&record, &settled.observations);
+            report(session, &record, &status)
+        }))
+    }
+}
+
+/// What is known of members right after the rehearsal: that they have no such Job.
+fn unmade(record: &Record, members: &Members) -> Observations {
+    let observation = |cluster: &str| match members.get(cluster) {
+        Ok(_) => Observation::known(BTreeMap::new()),
+        Err(why) => Observation::Unknown { why: why.to_owned() },
+    };
+    let clusters = record.shards.values().map(|shard| shard.cluster.clone());
+    Observations { members: clusters.map(|cluster| (cluster.clone(), observation(&cluster))).collect() }
+}
+
+fn print_plan(session: &Session<'_>, record: &Record) {
+    let mut table = Table::new(&["CLUSTER", "PARALLELISM", "COMPLETIONS"]);
+    for shard in record.shards.values() {
+        let completions = shard.completions.map_or("<none>".to_owned(), |completions| completions.to_string());
+        table.row(vec![shard.cluster.clone(), shard.parallelism.to_string(), completions]);
+    }
+    session.output().note_table(&table);
+}
+
+/// Five characters as an API server takes them for `generateName`: no vowels, so no words.
+fn random_suffix() -> String {
+    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    let random = uuid::Uuid::new_v4();
+    random.as_bytes()[..5].iter().map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect()
+}

@@ -1,0 +1,180 @@
+//! `kubectl federate job delete`.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::{Session, find, report};
+use crate::{
+    error::{Error, Result},
+    print::Answer,
+    reconcile::{Members, Settled, Status, observe, settle},
+    state::{Cascade, Record, Registry, Store},
+};
+
+/// How long to wait before looking again whether pods have gone.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Delete a federated job
+///
+/// By default only the federated job is forgotten: the jobs in the clusters stay, and run on. On a terminal you are
+/// asked whether they are to be deleted too.
+#[derive(Debug, Args)]
+pub struct Delete {
+    /// The names of the jobs
+    #[arg(required = true)]
+    names: Vec<String>,
+    /// What becomes of the jobs in the clusters: orphan (they stay), background (they are deleted, their pods
+    /// after them), foreground (their pods are deleted first, and waited for)
+    #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "background", hide_possible_values = true)]
+    cascade: Option<How>,
+}
+
+/// The values of `--cascade`, as kubectl's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum How {
+    #[value(alias = "false")]
+    Orphan,
+    #[value(alias = "true")]
+    Background,
+    Foreground,
+}
+
+impl Delete {
+    /// Deletes one after another; what fails does not stop the rest.
+    pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let (store, registry) = session.federation().await?;
+        let namespace = session.namespace()?;
+        let mut troubles = Vec::new();
+        for name in &self.names {
+            match self.delete(session, &store, &registry, &namespace, name).await {
+                Ok(trouble) => troubles.extend(trouble),
+                Err(error) => troubles.push(error),
+            }
+        }
+        Error::all(troubles)
+    }
+
+    async fn delete(
+        &self,
+        session: &Session<'_>,
+        store: &Store,
+        registry: &Registry,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Error>> {
+        let record = find(store, namespace, name).await?;
+        match self.how(session, &record)? {
+            How::Orphan => {
+                orphan(session, store, registry, record).await?;
+                Ok(None)
+            }
+            How::Background => cascade(session, store, registry, record, Cascade::Background).await,
+            How::Foreground => cascade(session, store, registry, record, Cascade::Foreground).await,
+        }
+    }
+
+    /// As the flag says; without it, as the user says when asked; without a terminal, the Jobs stay.
+    fn how(&self, session: &Session<'_>, record: &Record) -> Result<How> {
+        if let Some(how) = self.cascade {
+            return Ok(how);
+        }
+        if !session.output().can_ask() || record.shards.is_empty() {
+            return Ok(How::Orphan);
+        }
+        let clusters: Vec<_> = record.shards.values().map(|shard| shard.cluster.as_str()).collect();
+        let question = format!("Delete the jobs {:?} in {} too?", record.name(), clusters.join(", "));
+        match session.output().ask(&question) {
+            Answer::Yes => Ok(How::Background),
+            Answer::No => Ok(How::Orphan),
+            Answer::None => Err(Error::new("nothing was deleted").hint("--cascade=orphan or --cascade=background says it without a question.")),
+        }
+    }
+}
+
+/// Forgets the federated Job, and says where its Jobs are and how they are cleaned up.
+async fn orphan(session: &Session<'_>, store: &Store, registry: &Registry, record: Record) -> Result<()> {
+    let (namespace, name) = (record.namespace().to_owned(), record.name().to_owned());
+    let mut record = record;
+    if record.state.deleting.is_some() {
+        return Err(Error::new(format!("job.batch/{name} is being deleted together with its jobs already"))
+            .hint(format!("kubectl federate reconcile {name} -n {namespace}")));
+    }
+    loop {
+        match store.remove(&record).await {
+            Err(error) if error.is_conflict() => record = find(store, &namespace, &name).await?,
+            done => break done?,
+        }
+    }
+    let output = session.output();
+    output.line(format!("job.batch {name:?} deleted"));
+    if record.shards.is_empty() {
+        return Ok(());
+    }
+    output.note("The jobs in the clusters stay. To delete them:");
+    for shard in record.shards.values() {
+        let context = match (session.config().contexts.get(&shard.cluster), registry.members.get(&shard.cluster)) {
+            (Some(context), _) => context,
+            (None, Some(member)) => &member.context,
+            (None, None) => &shard.cluster,
+        };
+        output.note(format!("  kubectl --context={context} --namespace={namespace} delete job {name}"));
+    }
+    Ok(())
+}
+
+/// Marks the record, so that whoever reconciles next goes on, and then goes on.
+async fn cascade(
+    session: &Session<'_>,
+    store: &Store,
+    registry: &Registry,
+    record: Record,
+    cascade: Cascade,
+) -> Result<Option<Error>> {
+    let (namespace, name) = (record.namespace().to_owned(), record.name().to_owned());
+    let mut record = record;
+    while record.state.deleting != Some(cascade) {
+        record.state.deleting = Some(cascade);
+        match store.replace(&record).await {
+            Err(error) if error.is_conflict() => record = find(store, &namespace, &name).await?,
+            done => {
+                record = done?;
+                break;
+            }
+        }
+    }
+    let members = session.members_of(registry, &[&record]).await;
+    let progress = session.output().progress(record.shards.len() as u64, "deleting");
+    let mut told = false;
+    loop {
+        let settled = finish(session, store, record, &members, &|| progress.inc(1)).await?;
+        let Some(rest) = settled.record else { break };
+        let status = Status::of(&rest, &settled.observations);
+        if status.shards.iter().any(|shard| shard.unknown.is_some() || shard.refused.is_some()) {
+            progress.finish();
+            session.output().line(format!("job.batch {name:?} is being deleted"));
+            return Ok(report(session, &rest, &status));
+        }
+        if !told {
+            session.output().note("waiting for pods to end");
+            told = true;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+        record = rest;
+    }
+    progress.finish();
+    session.output().line(format!("job.batch {name:?} deleted"));
+    Ok(None)
+}
+
+async fn finish(
+    session: &Session<'_>,
+    store: &Store,
+    record: Record,
+    members: &Members,
+    on_done: &(dyn Fn() + Sync),
+) -> Result<Settled> {
+    let observations = observe(&[&record], members).await.remove(0);
+    Ok(settle(store, record, observations, members, || session.now(), &|_| on_done()).await?)
+}

@@ -1,0 +1,140 @@
+//! `kubectl federate job get`.
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Scope, Session};
+use crate::{
+    cluster::fan_out,
+    error::{Error, Result},
+    print::{Format, Table, age, human_duration},
+    reconcile::{Status, look, observe},
+    state::Record,
+};
+
+/// Show federated jobs over all their clusters
+///
+/// Every cluster is asked; nothing is written, anywhere.
+#[derive(Debug, Args)]
+pub struct Get {
+    /// The names of the jobs; all of the namespace if left out
+    names: Vec<String>,
+    /// The jobs of all namespaces
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
+    /// How to print: wide, json, yaml or name
+    #[arg(short, long, value_name = "FORMAT")]
+    output: Option<Format>,
+    /// Print no column names
+    #[arg(long)]
+    no_headers: bool,
+}
+
+impl Get {
+    /// Reads the records, asks the members, and prints what it amounts to.
+    pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let (store, registry) = session.federation().await?;
+        let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
+        let Scope { records, errors } =
+            Scope::read(&store, &registry.uid, &self.names, namespace.as_deref()).await?;
+        let rows = statuses(session, &registry, &records).await;
+        match self.output.filter(|format| !format.is_table()) {
+            Some(format) => self.print_objects(session, format, &rows)?,
+            None if rows.is_empty() && errors.is_empty() => session.output().note(match &namespace {
+                Some(namespace) => format!("No resources found in {namespace} namespace."),
+                None => "No resources found".to_owned(),
+            }),
+            None if rows.is_empty() => {}
+            None => self.print_table(session, &rows),
+        }
+        for (record, status) in &rows {
+            name_the_unknown(session, record, status);
+        }
+        Error::all(errors)
+    }
+
+    fn print_objects(&self, session: &Session<'_>, format: Format, rows: &[(Record, Status)]) -> Result<()> {
+        let objects: Vec<Value> = rows.iter().map(|(record, status)| status.to_job(record)).collect();
+        let name = |job: &Value| format!("job.batch/{}", job["metadata"]["name"].as_str().unwrap_or_default());
+        match (self.names.len(), <[Value; 1]>::try_from(objects)) {
+            (1, Ok([job])) => session.output().object(format, &job, name),
+            (_, Ok([job])) => session.output().list(format, vec![job], name),
+            (_, Err(objects)) => session.output().list(format, objects, name),
+        }
+    }
+
+    fn print_table(&self, session: &Session<'_>, rows: &[(Record, Status)]) {
+        let wide = self.output == Some(Format::Wide);
+        let mut headers = Vec::new();
+        headers.extend(self.all_namespaces.then_some("NAMESPACE"));
+        headers.extend(["NAME", "STATUS", "COMPLETIONS", "CLUSTERS", "DURATION", "AGE"]);
+        headers.extend(wide.then_some("SHARDS"));
+        let mut table = Table::new(&headers).no_headers(self.no_headers);
+        let now = session.now();
+        for (record, status) in rows {
+            let mut row = Vec::new();
+            row.extend(self.all_namespaces.then(|| record.namespace().to_owned()));
+            row.extend([
+                record.name().to_owned(),
+                status.word().to_owned(),
+                status.completions(),
+                format!("{}/{}", status.known(), status.shards.len()),
+                duration(status, now),
+                age(record.state.created, now),
+            ]);
+            row.extend(wide.then(|| shards(status)));
+            table.row(row);
+        }
+        session.output().table(&table);
+    }
+}
+
+/// What each record amounts to now, with what its members say; nothing is written.
+pub(super) async fn statuses(
+    session: &Session<'_>,
+    registry: &crate::state::Registry,
+    records: &[Record],
+) -> Vec<(Record, Status)> {
+    let records: Vec<_> = records.iter().collect();
+    let members = session.members_of(registry, &records).await;
+    let observed = observe(&records, &members).await;
+    let seen = records.into_iter().zip(observed);
+    fan_out(seen, async |(record, observations)| {
+        let (record, observations) = look(record, observations, &members, session.now()).await;
+        let status = Status::of(&record, &observations);
+        (record, status)
+    })
+    .await
+}
+
+/// A share of which nothing is known is named, with what was known last.
+pub(super) fn name_the_unknown(session: &Session<'_>, record: &Record, status: &Status) {
+    for shard in &status.shards {
+        let Some(why) = &shard.unknown else { continue };
+        let known = match shard.seen.at {
+            0 => "nothing is known of it".to_owned(),
+            at => format!("{} succeeded when last seen, {} ago", shard.achieved, age(at, session.now())),
+        };
+        let share = shard.share.completions.map_or(String::new(), |completions| format!(" of {completions} completions"));
+        let job = record.name();
+        session
+            .output()
+            .warning(Some(&shard.cluster), &format!("job.batch/{job}: its share{share} is Unknown ({known}): {why}"));
+    }
+}
+
+fn duration(status: &Status, now: Timestamp) -> String {
+    match status.start {
+        None => String::new(),
+        Some(start) => human_duration(status.end.unwrap_or(now).duration_since(start)),
+    }
+}
+
+fn shards(status: &Status) -> String {
+    let each = status.shards.iter().map(|shard| match shard.share.completions {
+        Some(completions) => format!("{}:{}/{completions}", shard.cluster, shard.achieved),
+        None => format!("{}:{}", shard.cluster, shard.achieved),
+    });
+    each.collect::<Vec<_>>().join(",")
+}

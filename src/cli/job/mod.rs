@@ -1,0 +1,110 @@
+//! `kubectl federate job …`: federated Jobs.
+
+mod create;
+mod delete;
+mod describe;
+mod get;
+
+use std::collections::BTreeSet;
+
+use clap::Subcommand;
+
+use super::Session;
+use crate::{
+    error::{Error, Result},
+    reconcile::Status,
+    state::{self, Record, Store},
+};
+
+/// Create, look at and delete federated jobs
+#[derive(Debug, Subcommand)]
+pub enum Job {
+    Create(create::Create),
+    Get(get::Get),
+    Describe(describe::Describe),
+    Delete(delete::Delete),
+}
+
+impl Job {
+    /// Runs the verb.
+    pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        match self {
+            Self::Create(verb) => verb.run(session).await,
+            Self::Get(verb) => verb.run(session).await,
+            Self::Describe(verb) => verb.run(session).await,
+            Self::Delete(verb) => verb.run(session).await,
+        }
+    }
+}
+
+/// Reads one record, or says in kubectl's words that there is none.
+pub(super) async fn find(store: &Store, namespace: &str, name: &str) -> Result<Record> {
+    store.record(namespace, name).await.map_err(|error| match error {
+        error if error.is_not_found() => Error::server("NotFound", format!("jobs.batch {name:?} not found")),
+        error => error.into(),
+    })
+}
+
+/// The records that a command is about, and errors of their own for those that cannot be read.
+pub(super) struct Scope {
+    pub records: Vec<Record>,
+    pub errors: Vec<Error>,
+}
+
+impl Scope {
+    /// The records with these names in a namespace; or, without names, all of the namespace, or of all
+    /// namespaces.
+    pub async fn read(
+        store: &Store,
+        federation: &str,
+        names: &[String],
+        namespace: Option<&str>,
+    ) -> Result<Self> {
+        let found: Vec<Result<Record>> = match (names, namespace) {
+            ([_, ..], Some(namespace)) => {
+                let names: BTreeSet<_> = names.iter().collect();
+                crate::cluster::fan_out(names, async |name| find(store, namespace, name).await).await
+            }
+            ([_, ..], None) => {
+                return Err(Error::new("a resource cannot be retrieved by name across all namespaces"));
+            }
+            ([], namespace) => {
+                let records = store.records(federation, namespace).await?;
+                records.into_iter().map(|record| record.map_err(Error::from)).collect()
+            }
+        };
+        let mut scope = Self { records: Vec::new(), errors: Vec::new() };
+        for record in found {
+            match record {
+                Ok(record) if record.federation == federation => scope.records.push(record),
+                Ok(record) => scope.errors.push(of_another(&record)),
+                Err(error) => scope.errors.push(error),
+            }
+        }
+        Ok(scope)
+    }
+}
+
+fn of_another(record: &Record) -> Error {
+    Error::from(state::Error::OtherFederation {
+        object: format!("configmap {}/{}", record.namespace(), Record::config_map_name(record.name())),
+        federation: record.federation.clone(),
+    })
+}
+
+/// Prints the shares that are not known, refused, or unplaced, and gives the error that ends the command if there
+/// is one of the first two.
+pub(super) fn report(session: &Session<'_>, record: &Record, status: &Status) -> Option<Error> {
+    let job = format!("job.batch/{}", record.name());
+    for shard in &status.shards {
+        if let Some(why) = shard.unknown.as_ref().or(shard.refused.as_ref()) {
+            session.output().warning(Some(&shard.cluster), &format!("{job}: {}: {why}", shard.state));
+        }
+    }
+    let troubled = status.shards.iter().filter(|shard| shard.unknown.is_some() || shard.refused.is_some()).count();
+    (troubled > 0).then(|| {
+        let clusters = status.shards.len();
+        Error::new(format!("{job}: {troubled} of {clusters} clusters did not do what was asked or cannot be asked"))
+            .hint(format!("kubectl federate reconcile {} -n {}", record.name(), record.namespace()))
+    })
+}

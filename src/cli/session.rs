@@ -1,0 +1,148 @@
+//! What one command works with: the kubeconfig, the host, the members, the terminal, the clock.
+
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+
+use jiff::Timestamp;
+
+use super::{Config, ConnectionFlags, World};
+use crate::{
+    cluster::{Connection, Dialer, Endpoint, Kubeconfig, Overrides},
+    error::{Error, Result},
+    print::Output,
+    reconcile::Members,
+    state::{Record, Registry, Store},
+};
+
+/// One command's surroundings.
+pub struct Session<'a> {
+    world: &'a World,
+    flags: &'a ConnectionFlags,
+    overrides: Overrides,
+    kubeconfig: Kubeconfig,
+    config: Config,
+    dialer: Dialer,
+}
+
+impl<'a> Session<'a> {
+    /// Reads the kubeconfig and the user's configuration; nothing is sent.
+    pub fn new(world: &'a World, flags: &'a ConnectionFlags) -> Result<Self> {
+        let overrides = flags.overrides();
+        let kubeconfig = Kubeconfig::load(flags.kubeconfig.as_deref(), |name| world.var(name))?;
+        let config = Config::load(&Config::path(|name| world.var(name))?)?;
+        let dialer = world.dialer(&overrides)?;
+        Ok(Self { world, flags, overrides, kubeconfig, config, dialer })
+    }
+
+    /// Where everything is printed.
+    pub fn output(&self) -> &Arc<Output> {
+        &self.world.output
+    }
+
+    /// The world around the process.
+    pub fn world(&self) -> &World {
+        self.world
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        (self.world.now)()
+    }
+
+    /// The user's own configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Where it is kept.
+    pub fn config_path(&self) -> Result<PathBuf> {
+        Config::path(|name| self.world.var(name))
+    }
+
+    /// The context that the flags name, or the current one.
+    pub fn named_context(&self) -> Option<&str> {
+        self.flags.context.as_deref().or_else(|| self.kubeconfig.current_context())
+    }
+
+    /// Whether the flags say which cluster is meant.
+    fn names_host(&self) -> bool {
+        self.flags.context.is_some() || self.flags.cluster.is_some() || self.flags.server.is_some()
+    }
+
+    /// The context that leads to the host: `--context` and the like, then what `init` remembered, then the
+    /// current context.
+    fn host_context(&self) -> Option<&str> {
+        match &self.config.host {
+            Some(host) if !self.names_host() => Some(&host.context),
+            _ => self.flags.context.as_deref(),
+        }
+    }
+
+    fn host_endpoint(&self) -> Result<Endpoint> {
+        Ok(self.kubeconfig.endpoint(self.host_context(), &self.overrides)?)
+    }
+
+    /// The namespace that the command is about: `-n`, or the one of the host's context, or `default`.
+    pub fn namespace(&self) -> Result<String> {
+        match &self.flags.namespace {
+            Some(namespace) if !namespace.is_empty() => Ok(namespace.clone()),
+            _ => Ok(self.host_endpoint()?.namespace().to_owned()),
+        }
+    }
+
+    /// Whether `-n` was given.
+    pub fn namespace_flag(&self) -> Option<&str> {
+        self.flags.namespace.as_deref().filter(|namespace| !namespace.is_empty())
+    }
+
+    /// A connection by the flags alone, to make a host of it.
+    pub fn dial_named(&self) -> Result<Connection> {
+        let name = self.named_context().unwrap_or("host");
+        let endpoint = self.kubeconfig.endpoint(self.flags.context.as_deref(), &self.overrides)?;
+        Ok(self.dialer.dial(name, &endpoint)?)
+    }
+
+    /// A connection to a cluster by its context, to make a member of it.
+    pub fn dial_context(&self, name: &str, context: &str) -> Result<Connection> {
+        let endpoint = self.kubeconfig.endpoint(Some(context), &self.overrides.everywhere())?;
+        Ok(self.dialer.dial(name, &endpoint)?)
+    }
+
+    /// The host's store and its registry, the host's identity having been compared with what is known
+    /// of it (G7).
+    ///
+    /// # Errors
+    /// There is no registry: the hint names `init`.
+    pub async fn federation(&self) -> Result<(Store, Registry)> {
+        let context = self.host_context().or_else(|| self.kubeconfig.current_context()).unwrap_or("host");
+        let host = self.dialer.dial(context, &self.host_endpoint()?)?;
+        if let (Some(remembered), false) = (&self.config.host, self.names_host()) {
+            host.verify(&remembered.uid).await.map_err(|error| {
+                Error::from(error).hint(
+                    "`kubectl federate init` remembered another cluster under this context: name the host with --context.",
+                )
+            })?;
+        }
+        let store = Store::new(host);
+        let registry = store.registry().await?;
+        store.host().verify(&registry.host).await.map_err(|error| {
+            Error::from(error).hint("The registry was made in another cluster: name the host with --context.")
+        })?;
+        Ok((store, registry))
+    }
+
+    /// Connects to members by name.
+    pub async fn members(&self, registry: &Registry, names: BTreeSet<String>) -> Members {
+        let everywhere = self.overrides.everywhere();
+        Members::connect(registry, names, |name, member| {
+            let context = self.config.contexts.get(name).unwrap_or(&member.context);
+            self.dialer.dial(name, &self.kubeconfig.endpoint(Some(context), &everywhere)?)
+        })
+        .await
+    }
+
+    /// Connects to the members that carry shards of these records.
+    pub async fn members_of(&self, registry: &Registry, records: &[&Record]) -> Members {
+        let shards = records.iter().flat_map(|record| record.shards.values());
+        self.members(registry, shards.map(|shard| shard.cluster.clone()).collect()).await
+    }
+}

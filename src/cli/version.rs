@@ -1,0 +1,49 @@
+//! `kubectl federate version`.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{ConnectionFlags, Session, World};
+use crate::{error::Result, print::Format};
+
+/// This binary's version, written as kubectl writes versions.
+const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
+
+/// Print the version of this plugin and of the host cluster
+#[derive(Debug, Args)]
+pub struct Version {
+    /// Print the plugin's version only; no cluster is asked
+    #[arg(long)]
+    client: bool,
+    /// How to print: json or yaml
+    #[arg(short, long, value_name = "FORMAT")]
+    output: Option<Format>,
+}
+
+impl Version {
+    /// Prints this binary's version, and the host's unless told not to.
+    pub async fn run(self, world: &World, flags: &ConnectionFlags) -> Result<()> {
+        let mut versions = vec![("Client", VERSION.to_owned())];
+        if !self.client {
+            let (store, _) = Session::new(world, flags)?.federation().await?;
+            versions.push(("Host", store.host().server_version().await?));
+        }
+        match self.output {
+            Some(format) => {
+                let object: serde_json::Map<String, Value> = versions
+                    .into_iter()
+                    .map(|(what, version)| {
+                        (format!("{}Version", what.to_lowercase()), json!({ "gitVersion": version }))
+                    })
+                    .collect();
+                world.output.object(format, &Value::Object(object), |_| "version".to_owned())
+            }
+            None => {
+                for (what, version) in versions {
+                    world.output.line(format!("{what} Version: {version}"));
+                }
+                Ok(())
+            }
+        }
+    }
+}

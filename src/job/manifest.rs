@@ -1,0 +1,302 @@
+//! The federated Job as the user wrote it, cleaned of what a server had set.
+
+use serde_json::{Map, Value};
+
+use super::{Invalid, Size, labels};
+
+/// Fields of `metadata` that a server sets, or that mean nothing in another cluster. An
+/// `ownerReferences` entry whose owner is absent makes the garbage collector delete the Job.
+const SERVER_SET: [&str; 9] = [
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "selfLink",
+    "managedFields",
+    "ownerReferences",
+];
+
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Room for the index at the end of an Indexed Job's pod names and hostnames: a DNS label.
+const DNS_LABEL: usize = 63;
+
+/// One batch/v1 Job, checked as far as the division needs it and cleaned for any cluster.
+///
+/// What else a Job may hold is for the API servers to judge, by a dry run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manifest {
+    object: Value,
+    name: String,
+    namespace: String,
+    size: Size,
+}
+
+impl Manifest {
+    /// Takes a Job as written, or as fetched from a cluster with `kubectl get -o yaml`.
+    ///
+    /// `namespace` is where the Job goes unless it names one itself; `suffix` completes a `generateName`
+    /// (five characters, as an API server does) and is not looked at otherwise.
+    ///
+    /// # Errors
+    /// Not a batch/v1 Job, no name or a name that a Job cannot have, or numbers that cannot be divided.
+    pub fn new(mut object: Value, namespace: &str, suffix: &str) -> Result<Self, Invalid> {
+        let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
+        let version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+        if (version, kind) != ("batch/v1", "Job") {
+            return Err(Invalid::unsupported(
+                "kind",
+                &format!("must be a batch/v1 Job, is {}", describe_kind(version, kind)),
+            ));
+        }
+        if !object.get("spec").is_some_and(Value::is_object) {
+            return Err(Invalid::required("spec"));
+        }
+        let metadata = object
+            .get_mut("metadata")
+            .and_then(Value::as_object_mut)
+            .ok_or_else(|| Invalid::required("metadata.name"))?;
+        clean_metadata(metadata);
+        let name = resolve_name(metadata, suffix)?;
+        let namespace = match metadata.get("namespace").and_then(Value::as_str) {
+            Some(own) if !own.is_empty() => own.to_owned(),
+            _ => namespace.to_owned(),
+        };
+        metadata.insert("name".into(), name.clone().into());
+        metadata.insert("namespace".into(), namespace.clone().into());
+        if let Some(fields) = object.as_object_mut() {
+            fields.remove("status");
+        }
+        clean_spec(&mut object["spec"]);
+        let size = Size::of(&object["spec"])?;
+        let manifest = Self { object, name, namespace, size };
+        manifest.check_index_names()?;
+        Ok(manifest)
+    }
+
+    /// Takes the manifest that a record keeps: it was cleaned when it was submitted.
+    ///
+    /// # Errors
+    /// As [`Manifest::new`]; then the record was damaged.
+    pub fn recorded(object: Value) -> Result<Self, Invalid> {
+        Self::new(object, "", "")
+    }
+
+    /// The cleaned object: a batch/v1 Job without status.
+    pub fn object(&self) -> &Value {
+        &self.object
+    }
+
+    /// `metadata.name`, a `generateName` having been resolved.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `metadata.namespace`: the same in every member and on the host.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// What is divided.
+    pub fn size(&self) -> Size {
+        self.size
+    }
+
+    /// Whether `spec.completionMode` is `Indexed`.
+    pub fn indexed(&self) -> bool {
+        self.object["spec"]["completionMode"] == "Indexed"
+    }
+
+    /// Whether the user wants the Job suspended.
+    pub fn suspended(&self) -> bool {
+        self.object["spec"]["suspend"] == true
+    }
+
+    /// The value of an annotation of the federated Job, such as its preferences.
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.object["metadata"]["annotations"].get(key).and_then(Value::as_str)
+    }
+
+    /// An Indexed Job's pods have hostnames `NAME-INDEX`, which an API server judges too late for us:
+    /// each member would see its own share only.
+    fn check_index_names(&self) -> Result<(), Invalid> {
+        let (true, Some(completions)) = (self.indexed(), self.size.completions) else { return Ok(()) };
+        let longest = format!("{}-{}", self.name, completions.max(1) - 1);
+        if longest.len() > DNS_LABEL {
+            return Err(Invalid::unsupported(
+                "metadata.name",
+                &format!("will not allow pods of an Indexed Job: {longest:?} has more than {DNS_LABEL} characters"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn describe_kind(version: &str, kind: &str) -> String {
+    match (version, kind) {
+        ("", "") => "an object without kind".to_owned(),
+        ("", kind) => format!("a {kind} without apiVersion"),
+        (version, kind) => format!("{version} {kind}"),
+    }
+}
+
+fn clean_metadata(metadata: &mut Map<String, Value>) {
+    for field in SERVER_SET.into_iter().chain(["finalizers"]) {
+        metadata.remove(field);
+    }
+    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+        annotations.remove(LAST_APPLIED);
+        if annotations.is_empty() {
+            metadata.remove("annotations");
+        }
+    }
+    remove_generated(metadata, "labels");
+}
+
+fn clean_spec(spec: &mut Value) {
+    let manual = spec["manualSelector"] == true;
+    let Some(spec) = spec.as_object_mut() else { return };
+    if !manual {
+        spec.remove("selector");
+    }
+    if let Some(metadata) = spec
+        .get_mut("template")
+        .and_then(|template| template.get_mut("metadata"))
+        .and_then(Value::as_object_mut)
+    {
+        remove_generated(metadata, "labels");
+        metadata.remove("creationTimestamp");
+    }
+}
+
+fn remove_generated(metadata: &mut Map<String, Value>, field: &str) {
+    let Some(labels) = metadata.get_mut(field).and_then(Value::as_object_mut) else { return };
+    for label in labels::GENERATED {
+        labels.remove(label);
+    }
+    if labels.is_empty() {
+        metadata.remove(field);
+    }
+}
+
+/// The Job's name, with `generateName` resolved as an API server does: cut so that the suffix fits.
+fn resolve_name(metadata: &mut Map<String, Value>, suffix: &str) -> Result<String, Invalid> {
+    let text = |field: &str| metadata.get(field).and_then(Value::as_str).unwrap_or_default();
+    let name = match (text("name"), text("generateName")) {
+        ("", "") => return Err(Invalid::required("metadata.name")),
+        ("", prefix) => format!("{}{suffix}", &prefix[..prefix.floor_char_boundary(DNS_LABEL - suffix.len())]),
+        (name, _) => name.to_owned(),
+    };
+    metadata.remove("generateName");
+    if !is_dns_subdomain(&name) || name.len() > DNS_LABEL {
+        return Err(Invalid::value(
+            "metadata.name",
+            &Value::from(name),
+            "must be lower-case letters, digits, '-' or '.', begin and end with a letter or digit, and have at most \
+             63 characters",
+        ));
+    }
+    Ok(name)
+}
+
+/// RFC 1123: labels of letters, digits and hyphens, joined by dots.
+fn is_dns_subdomain(name: &str) -> bool {
+    let alphanumeric = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.split('.').all(|label| {
+        let bytes = label.as_bytes();
+        matches!(bytes, [first, .., last] if alphanumeric(*first) && alphanumeric(*last))
+            && bytes.iter().all(|c| alphanumeric(*c) || *c == b'-')
+            || matches!(bytes, [only] if alphanumeric(*only))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn job(metadata: Value, spec: Value) -> Value {
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec})
+    }
+
+    #[test]
+    fn a_fetched_job_is_cleaned_of_what_its_server_set() {
+        let fetched = json!({
+            "apiVersion": "batch/v1", "kind": "Job",
+            "metadata": {
+                "name": "pi", "namespace": "work", "uid": "u", "resourceVersion": "7", "generation": 1,
+                "creationTimestamp": "2026-01-01T00:00:00Z", "managedFields": [], "finalizers": ["x"],
+                "ownerReferences": [{"name": "cron"}],
+                "labels": {"controller-uid": "u", "batch.kubernetes.io/job-name": "pi", "team": "math"},
+                "annotations": {LAST_APPLIED: "{}"},
+            },
+            "spec": {
+                "selector": {"matchLabels": {"batch.kubernetes.io/controller-uid": "u"}},
+                "template": {
+                    "metadata": {"creationTimestamp": null, "labels": {"controller-uid": "u", "job-name": "pi"}},
+                    "spec": {"containers": [{"name": "pi", "resources": {"limits": {"cpu": 1}}}]},
+                },
+                "fieldOfTomorrow": {"kept": [1, 2.50]},
+            },
+            "status": {"active": 1},
+        });
+        let manifest = Manifest::new(fetched, "default", "").expect("valid");
+        assert_eq!(
+            *manifest.object(),
+            json!({
+                "apiVersion": "batch/v1", "kind": "Job",
+                "metadata": {"name": "pi", "namespace": "work", "labels": {"team": "math"}},
+                "spec": {
+                    "template": {
+                        "metadata": {},
+                        "spec": {"containers": [{"name": "pi", "resources": {"limits": {"cpu": 1}}}]},
+                    },
+                    "fieldOfTomorrow": {"kept": [1, 2.50]},
+                },
+            })
+        );
+        assert_eq!(Manifest::recorded(manifest.object().clone()).expect("valid"), manifest, "cleaning is idempotent");
+    }
+
+    #[test]
+    fn a_manual_selector_stays() {
+        let spec = json!({"manualSelector": true, "selector": {"matchLabels": {"a": "b"}}});
+        let manifest = Manifest::new(job(json!({"name": "pi"}), spec.clone()), "default", "").expect("valid");
+        assert_eq!(manifest.object()["spec"], spec);
+    }
+
+    #[test]
+    fn generate_name_is_resolved_and_cut_so_that_the_suffix_fits() {
+        let short = Manifest::new(job(json!({"generateName": "pi-"}), json!({})), "default", "x7k2p").expect("valid");
+        assert_eq!(short.name(), "pi-x7k2p");
+        let long = job(json!({"generateName": "a".repeat(80)}), json!({}));
+        let long = Manifest::new(long, "default", "x7k2p").expect("valid");
+        assert_eq!((long.name().len(), long.name().ends_with("ax7k2p")), (63, true));
+    }
+
+    #[test]
+    fn what_cannot_be_a_job_is_refused_with_the_field() {
+        for (object, field) in [
+            (json!({}), "kind"),
+            (json!({"kind": "Job"}), "kind"),
+            (json!({"apiVersion": "batch/v1", "kind": "CronJob"}), "kind"),
+            (json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a"}}), "spec"),
+            (json!({"apiVersion": "batch/v1", "kind": "Job", "spec": {}}), "metadata.name"),
+            (job(json!({}), json!({})), "metadata.name"),
+            (job(json!({"name": "Pi"}), json!({})), "metadata.name"),
+            (job(json!({"name": "-pi"}), json!({})), "metadata.name"),
+            (job(json!({"name": "a..b"}), json!({})), "metadata.name"),
+            (job(json!({"name": "a".repeat(64)}), json!({})), "metadata.name"),
+            (
+                job(json!({"name": "a".repeat(62)}), json!({"completionMode": "Indexed", "completions": 11})),
+                "metadata.name",
+            ),
+            (job(json!({"name": "pi"}), json!({"parallelism": -1})), "spec.parallelism"),
+        ] {
+            let error = Manifest::new(object.clone(), "default", "").expect_err("invalid");
+            assert!(error.to_string().starts_with(field), "{object}: {error}");
+        }
+    }
+}

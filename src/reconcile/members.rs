@@ -1,0 +1,54 @@
+//! Connections to the members, each made sure of before anything else is sent there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    cluster::{Connection, Error, fan_out},
+    state::{Member, Registry},
+};
+
+/// The members that a command talks to: for each a connection to the cluster that was registered, or the
+/// reason why there is none. The default has none at all.
+#[derive(Default)]
+pub struct Members {
+    connections: BTreeMap<String, Result<Connection, String>>,
+}
+
+impl Members {
+    /// Connects to the members with these names, all side by side, and compares the identity of each
+    /// with the registered one (G7). That one cannot be reached is an answer, not an error.
+    ///
+    /// `dial` makes the connection; nothing is sent by it.
+    pub async fn connect(
+        registry: &Registry,
+        names: BTreeSet<String>,
+        dial: impl Fn(&str, &Member) -> Result<Connection, Error>,
+    ) -> Self {
+        let connect = async |name: String| {
+            let connection = match registry.members.get(&name) {
+                Some(member) => verified(&name, member, &dial).await.map_err(|error| error.to_string()),
+                None => Err("it is not registered in this federation".to_owned()),
+            };
+            (name, connection)
+        };
+        Self { connections: fan_out(names, connect).await.into_iter().collect() }
+    }
+
+    /// The connection to a member, or why there is none.
+    pub fn get(&self, name: &str) -> Result<&Connection, &str> {
+        match self.connections.get(name) {
+            Some(connection) => connection.as_ref().map_err(String::as_str),
+            None => Err("it was not asked"),
+        }
+    }
+}
+
+async fn verified(
+    name: &str,
+    member: &Member,
+    dial: &impl Fn(&str, &Member) -> Result<Connection, Error>,
+) -> Result<Connection, Error> {
+    let connection = dial(name, member)?;
+    connection.verify(&member.uid).await?;
+    Ok(connection)
+}

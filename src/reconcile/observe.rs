@@ -1,0 +1,127 @@
+//! What the members say, before anything is decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Members;
+use crate::{
+    cluster::{Connection, fan_out},
+    job::{Observed, labels},
+    state::Record,
+};
+
+/// What is known of one federated Job in each of its members.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observations {
+    /// By the member's name.
+    pub members: BTreeMap<String, Observation>,
+}
+
+/// What one member says of one federated Job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observation {
+    /// Nothing can be known (G8): it does not answer, refuses, or is another cluster.
+    Unknown {
+        /// Why, as a sentence.
+        why: String,
+    },
+    /// It answered.
+    Known {
+        /// The Jobs that carry this federated Job's labels, by shard.
+        jobs: BTreeMap<u32, Observed>,
+        /// Shards whose Jobs were asked for by name and are not there.
+        absent: BTreeSet<u32>,
+        /// Shards that the member refused to make or to change in this run, and why.
+        refused: BTreeMap<u32, String>,
+    },
+}
+
+impl Observation {
+    /// A member that answered, with these Jobs.
+    pub fn known(jobs: BTreeMap<u32, Observed>) -> Self {
+        Self::Known { jobs, absent: BTreeSet::new(), refused: BTreeMap::new() }
+    }
+}
+
+impl Observations {
+    /// The reason why nothing is known of a member, if that is so.
+    pub fn unknown(&self, cluster: &str) -> Option<&str> {
+        match self.members.get(cluster) {
+            Some(Observation::Unknown { why }) => Some(why),
+            Some(Observation::Known { .. }) => None,
+            None => Some("it was not asked"),
+        }
+    }
+}
+
+/// Looks at the members of all these federated Jobs: one LIST per member, however many Jobs there are.
+///
+/// Where all are in one namespace only that one is listed, so that a user with rights in one namespace
+/// needs no more. The result has one entry per record, in their order.
+pub async fn observe(records: &[&Record], members: &Members) -> Vec<Observations> {
+    let clusters: BTreeSet<&str> =
+        records.iter().flat_map(|record| record.shards.values()).map(|shard| shard.cluster.as_str()).collect();
+    let path = scope(records);
+    let selector = selector(records);
+    let look = async |cluster: &str| {
+        let observed = match members.get(cluster) {
+            Ok(connection) => list(connection, &path, &selector).await,
+            Err(why) => Err(why.to_owned()),
+        };
+        (cluster.to_owned(), observed)
+    };
+    let observed: BTreeMap<_, _> = fan_out(clusters, look).await.into_iter().collect();
+    records.iter().map(|record| of_record(record, &observed)).collect()
+}
+
+async fn list(connection: &Connection, path: &str, selector: &str) -> Result<Vec<(String, Observed)>, String> {
+    let jobs = connection.list(path, selector).await.map_err(|error| error.to_string())?;
+    Ok(jobs
+        .iter()
+        .map(|job| (job["metadata"]["namespace"].as_str().unwrap_or_default().to_owned(), Observed::of(job)))
+        .collect())
+}
+
+fn scope(records: &[&Record]) -> String {
+    match records {
+        [first, rest @ ..] if rest.iter().all(|record| record.namespace() == first.namespace()) => {
+            super::jobs_path(first.namespace())
+        }
+        _ => "/apis/batch/v1/jobs".to_owned(),
+    }
+}
+
+fn selector(records: &[&Record]) -> String {
+    match records {
+        [one] => format!("{}={},{}={}", labels::FEDERATION, one.federation, labels::JOB, one.state.uid),
+        [first, ..] => format!("{}={}", labels::FEDERATION, first.federation),
+        [] => labels::FEDERATION.to_owned(),
+    }
+}
+
+type Listed = BTreeMap<String, Result<Vec<(String, Observed)>, String>>;
+
+/// Of what all members said, what concerns one record.
+fn of_record(record: &Record, observed: &Listed) -> Observations {
+    let clusters: BTreeSet<_> = record.shards.values().map(|shard| &shard.cluster).collect();
+    let members = clusters.into_iter().filter_map(|cluster| {
+        let observation = match observed.get(cluster)? {
+            Err(why) => Observation::Unknown { why: why.clone() },
+            Ok(jobs) => Observation::known(
+                jobs.iter()
+                    .filter(|(namespace, _)| namespace == record.namespace())
+                    .filter_map(|(_, job)| Some((shard_id(record, job)?, job.clone())))
+                    .collect(),
+            ),
+        };
+        Some((cluster.clone(), observation))
+    });
+    Observations { members: members.collect() }
+}
+
+/// The shard that a Job is, where it is one of this record: by its labels and its name together, since a
+/// copy that somebody made under another name carries the same labels.
+pub(super) fn shard_id(record: &Record, job: &Observed) -> Option<u32> {
+    let owner = job.owner.as_ref()?;
+    let id = owner.shard.parse().ok()?;
+    (*owner == record.ownership(id) && job.name == record.name()).then_some(id)
+}

@@ -1,0 +1,55 @@
+//! From a manifest to a record that says what each member is to do; pure.
+
+use jiff::Timestamp;
+
+use crate::{
+    job::{Manifest, Size},
+    plan::{self, PREFERENCES, Preferences, Request},
+    state::{MemberState, Record, Registry, Shard},
+};
+
+/// Why a Job cannot be divided over the members of a federation.
+#[derive(Debug, thiserror::Error)]
+pub enum Unplannable {
+    /// The preferences are wrong, or the members have no place for all of it.
+    #[error(transparent)]
+    Plan(#[from] plan::Error),
+    /// Nobody is there to take work.
+    #[error("no cluster of the federation takes work")]
+    NoMembers,
+    /// Each shard of an Indexed Job would run the same indexes.
+    #[error("spec.completionMode: an Indexed job runs in one cluster only, and this one would be divided over {clusters}")]
+    Indexed {
+        /// Over how many it would be divided.
+        clusters: usize,
+    },
+}
+
+/// Divides a Job over the members of a federation that take work, into a record that is not written yet.
+///
+/// # Errors
+/// [`Unplannable`]; the message names the field or the annotation.
+pub fn propose(registry: &Registry, manifest: Manifest, now: Timestamp) -> Result<Record, Unplannable> {
+    let takes_work = registry.members.iter().filter(|(_, member)| member.state == MemberState::Ready);
+    let members: Vec<_> = takes_work
+        .map(|(name, member)| plan::Member { weight: member.weight, ..plan::Member::new(name) })
+        .collect();
+    let Size { parallelism, completions } = manifest.size();
+    if members.is_empty() && completions != Some(0) {
+        return Err(Unplannable::NoMembers);
+    }
+    let names = registry.members.keys().map(String::as_str);
+    let preferences = manifest.annotation(PREFERENCES).map(|text| Preferences::parse(text, names)).transpose();
+    let preferences = preferences.map_err(plan::Error::from)?;
+    let key = format!("{}/{}", manifest.namespace(), manifest.name());
+    let request =
+        Request { key: &key, members: &members, preferences: preferences.as_ref(), parallelism, completions };
+    let shares = plan::plan(&request)?.shares;
+    if manifest.indexed() && shares.len() > 1 {
+        return Err(Unplannable::Indexed { clusters: shares.len() });
+    }
+    let shards = shares.iter().map(|(cluster, share)| {
+        Shard::planned(cluster, Size { parallelism: share.parallelism, completions: share.completions })
+    });
+    Ok(Record::new(&registry.uid, manifest, shards.collect(), now))
+}

@@ -1,0 +1,43 @@
+//! The rehearsal: every member is asked whether it would take its shard, before anything is written.
+
+use super::{Members, jobs_path};
+use crate::{
+    cluster::{Connection, Error, WriteOptions, fan_out},
+    job::shard,
+    state::Record,
+};
+
+/// A member that would not take its shard.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The member.
+    pub cluster: String,
+    /// What it said.
+    pub error: Error,
+}
+
+/// Sends each reachable member its shard as a server dry run with strict field validation: an invalid Job,
+/// an unknown field, a name that is taken, a missing namespace or right shows here, in the server's words.
+///
+/// Where the user asked for missing namespaces to be made, that is rehearsed instead of what would be in
+/// them. A member that cannot be reached refuses nothing: its shard waits for it.
+pub async fn rehearse(record: &Record, members: &Members) -> Vec<Refusal> {
+    let ask = async |(id, cluster): (u32, String)| {
+        let connection = members.get(&cluster).ok()?;
+        let error = try_create(record, id, connection).await.err().filter(|error| !error.is_unreachable())?;
+        Some(Refusal { cluster, error })
+    };
+    let shards = record.shards.iter().map(|(id, shard)| (*id, shard.cluster.clone()));
+    fan_out(shards, ask).await.into_iter().flatten().collect()
+}
+
+async fn try_create(record: &Record, id: u32, connection: &Connection) -> Result<(), Error> {
+    let options = WriteOptions { dry_run: true, strict: true };
+    let job = shard(&record.manifest, record.name(), record.shards[&id].share(), &record.ownership(id));
+    match connection.create(&jobs_path(record.namespace()), &job, options).await {
+        Err(error) if error.is_not_found() && record.state.create_namespace => {
+            connection.try_namespace(record.namespace()).await
+        }
+        other => other.map(drop),
+    }
+}

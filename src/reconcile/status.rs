@@ -1,0 +1,265 @@
+//! What a federated Job's state amounts to, as its users see it; pure.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::{Observation, Observations};
+use crate::{
+    job::Size,
+    state::{Phase, Record, Seen, Verdict},
+};
+
+/// The status of a federated Job over all its members (G9).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    /// Pods that are pending or running.
+    pub active: i32,
+    /// Pods that are ready.
+    pub ready: i32,
+    /// Pods that are ending.
+    pub terminating: i32,
+    /// What succeeded, no shard counting for more than its completions.
+    pub succeeded: i32,
+    /// Pods that failed.
+    pub failed: i32,
+    /// When the first shard started.
+    pub start: Option<Timestamp>,
+    /// When the whole Job was complete.
+    pub completion: Option<Timestamp>,
+    /// When the whole Job ended, complete or failed.
+    pub end: Option<Timestamp>,
+    /// Completions that no live shard carries and that nobody achieved.
+    pub unplaced: i32,
+    /// The shards by id.
+    pub shards: Vec<ShardStatus>,
+    word: String,
+    conditions: Vec<Value>,
+    asked: Size,
+}
+
+/// The status of one shard.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShardStatus {
+    /// The member that has it.
+    pub cluster: String,
+    /// The name of its Job there.
+    pub name: String,
+    /// The uid of its Job, once it is known.
+    pub uid: Option<String>,
+    /// Pending, Suspended, Running, Complete, Failed, Deleted, or Unknown.
+    pub state: &'static str,
+    /// What was given to it.
+    pub share: Size,
+    /// What its Job said last.
+    pub seen: Seen,
+    /// What it achieved.
+    pub achieved: i32,
+    /// Why nothing is known of it now, where its member does not answer.
+    pub unknown: Option<String>,
+    /// Why its member refused what was asked in this run.
+    pub refused: Option<String>,
+}
+
+impl Status {
+    /// The status of what is recorded and was seen.
+    pub fn of(record: &Record, observations: &Observations) -> Self {
+        let shards: Vec<_> = record
+            .shards
+            .iter()
+            .map(|(id, shard)| {
+                let seen = shard.seen.clone().unwrap_or_default();
+                let unknown = observations.unknown(&shard.cluster).filter(|_| !shard.phase.ended());
+                let refused = match observations.members.get(&shard.cluster) {
+                    Some(Observation::Known { refused, .. }) => refused.get(id).cloned(),
+                    _ => None,
+                };
+                ShardStatus {
+                    cluster: shard.cluster.clone(),
+                    name: record.name().to_owned(),
+                    uid: shard.uid.clone(),
+                    state: word_of_shard(shard.phase, seen.suspended, unknown.is_some()),
+                    share: shard.share(),
+                    achieved: shard.achieved(),
+                    seen,
+                    unknown: unknown.map(str::to_owned),
+                    refused,
+                }
+            })
+            .collect();
+        let sum = |count: fn(&Seen) -> i32| shards.iter().map(|shard| count(&shard.seen)).sum();
+        let outcome = record.state.outcome.as_ref();
+        let end = outcome.and_then(|outcome| Timestamp::from_second(outcome.at).ok());
+        let complete = outcome.is_some_and(|outcome| outcome.verdict == Verdict::Complete);
+        let start = shards.iter().filter_map(|shard| shard.seen.start).min();
+        let unplaced = unplaced(record);
+        Self {
+            active: sum(|seen| seen.active),
+            ready: sum(|seen| seen.ready),
+            terminating: sum(|seen| seen.terminating),
+            succeeded: shards.iter().map(|shard| shard.achieved).sum(),
+            failed: sum(|seen| seen.failed),
+            start: start.and_then(|start| Timestamp::from_second(start).ok()),
+            completion: end.filter(|_| complete),
+            end,
+            unplaced,
+            word: word(record, unplaced, &shards),
+            conditions: conditions(record, &shards),
+            asked: record.manifest.size(),
+            shards,
+        }
+    }
+
+    /// The word in the STATUS column: as kubectl's for a Job, with `Unknown` and `Unplaced` appended where a
+    /// share is so.
+    pub fn word(&self) -> &str {
+        &self.word
+    }
+
+    /// The COMPLETIONS column, as kubectl prints it for a Job.
+    pub fn completions(&self) -> String {
+        match self.asked {
+            Size { completions: Some(completions), .. } => format!("{}/{completions}", self.succeeded),
+            Size { parallelism, .. } if parallelism > 1 => format!("{}/1 of {parallelism}", self.succeeded),
+            _ => format!("{}/1", self.succeeded),
+        }
+    }
+
+    /// How many members are known or have ended their share.
+    pub fn known(&self) -> usize {
+        self.shards.iter().filter(|shard| shard.unknown.is_none()).count()
+    }
+
+    /// The federated Job as one batch/v1 Job: the spec as submitted, and one status over all members.
+    pub fn to_job(&self, record: &Record) -> Value {
+        let mut job = record.manifest.object().clone();
+        job["metadata"]["uid"] = record.state.uid.as_str().into();
+        job["metadata"]["creationTimestamp"] = time(record.state.created);
+        job["status"] = self.to_value();
+        job
+    }
+
+    fn to_value(&self) -> Value {
+        let mut status = counts(&[
+            ("active", self.active),
+            ("ready", self.ready),
+            ("terminating", self.terminating),
+            ("succeeded", self.succeeded),
+            ("failed", self.failed),
+            ("unplaced", self.unplaced),
+        ]);
+        if !self.conditions.is_empty() {
+            status.insert("conditions".into(), self.conditions.clone().into());
+        }
+        for (field, at) in [("startTime", self.start), ("completionTime", self.completion)] {
+            if let Some(at) = at {
+                status.insert(field.into(), time(at.as_second()));
+            }
+        }
+        status.insert("shards".into(), self.shards.iter().map(ShardStatus::to_value).collect());
+        Value::Object(status)
+    }
+}
+
+impl ShardStatus {
+    fn to_value(&self) -> Value {
+        let mut value = counts(&[
+            ("active", self.seen.active),
+            ("succeeded", self.seen.succeeded),
+            ("failed", self.seen.failed),
+        ]);
+        let mut put = |field: &str, it: Value| value.insert(field.to_owned(), it);
+        put("cluster", self.cluster.as_str().into());
+        put("name", self.name.as_str().into());
+        put("state", self.state.into());
+        put("parallelism", self.share.parallelism.into());
+        if let Some(completions) = self.share.completions {
+            put("completions", completions.into());
+        }
+        if let Some(uid) = &self.uid {
+            put("uid", uid.as_str().into());
+        }
+        if let Some(why) = self.unknown.as_ref().or(self.refused.as_ref()) {
+            put("message", why.as_str().into());
+        }
+        Value::Object(value)
+    }
+}
+
+fn counts(counts: &[(&str, i32)]) -> Map<String, Value> {
+    counts.iter().filter(|(_, n)| *n != 0).map(|(field, n)| ((*field).to_owned(), Value::from(*n))).collect()
+}
+
+fn time(second: i64) -> Value {
+    Timestamp::from_second(second).map_or(Value::Null, |at| at.to_string().into())
+}
+
+fn word_of_shard(phase: Phase, suspended: bool, unknown: bool) -> &'static str {
+    match phase {
+        Phase::Complete => "Complete",
+        Phase::Failed => "Failed",
+        Phase::Deleted => "Deleted",
+        _ if unknown => "Unknown",
+        Phase::Planned => "Pending",
+        Phase::Created | Phase::Started if suspended => "Suspended",
+        Phase::Created | Phase::Started => "Running",
+    }
+}
+
+/// What no live shard has to do and nobody did.
+fn unplaced(record: &Record) -> i32 {
+    let (Some(asked), None) = (record.manifest.size().completions, &record.state.outcome) else { return 0 };
+    let carried = record.shards.values().map(|shard| match shard.phase {
+        Phase::Failed => shard.completions.unwrap_or(0),
+        phase if phase.ended() => shard.achieved(),
+        _ => shard.completions.unwrap_or(0),
+    });
+    asked - carried.sum::<i32>()
+}
+
+fn word(record: &Record, unplaced: i32, shards: &[ShardStatus]) -> String {
+    if record.state.deleting.is_some() {
+        return "Terminating".to_owned();
+    }
+    if let Some(outcome) = &record.state.outcome {
+        return format!("{:?}", outcome.verdict);
+    }
+    let mut word = if record.manifest.suspended() {
+        "Suspended".to_owned()
+    } else if record.shards.values().all(|shard| shard.phase == Phase::Planned) {
+        "Pending".to_owned()
+    } else {
+        "Running".to_owned()
+    };
+    if shards.iter().any(|shard| shard.unknown.is_some()) {
+        word.push_str(",Unknown");
+    }
+    if unplaced > 0 {
+        word.push_str(",Unplaced");
+    }
+    word
+}
+
+fn conditions(record: &Record, shards: &[ShardStatus]) -> Vec<Value> {
+    if let Some(outcome) = &record.state.outcome {
+        return vec![json!({
+            "type": format!("{:?}", outcome.verdict),
+            "status": "True",
+            "reason": outcome.reason,
+            "message": outcome.message,
+            "lastProbeTime": time(outcome.at),
+            "lastTransitionTime": time(outcome.at),
+        })];
+    }
+    if !record.manifest.suspended() {
+        return Vec::new();
+    }
+    let since = shards.iter().map(|shard| shard.seen.at).max().filter(|at| *at > 0).unwrap_or(record.state.created);
+    vec![json!({
+        "type": "Suspended",
+        "status": "True",
+        "reason": "JobSuspended",
+        "message": "Job suspended",
+        "lastProbeTime": time(since),
+        "lastTransitionTime": time(since),
+    })]
+}

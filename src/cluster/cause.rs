@@ -1,0 +1,147 @@
+//! From a chain of library errors to one sentence.
+
+use std::error::Error as StdError;
+use std::io;
+
+use rustls::CertificateError;
+
+use super::error::Cause;
+use super::transport::ConnectTimeout;
+
+/// What a failure on the wire was, read from the bottom of its chain of causes.
+pub(super) fn cause(error: &(dyn StdError + 'static)) -> Cause {
+    let chain = chain(error);
+    for link in &chain {
+        if let Some(io) = link.downcast_ref::<io::Error>()
+            && io.kind() == io::ErrorKind::ConnectionRefused
+        {
+            return Cause::Refused;
+        }
+        if let Some(tls) = link.downcast_ref::<rustls::Error>() {
+            return Cause::Other(tls_words(tls));
+        }
+        if let Some(late) = link.downcast_ref::<ConnectTimeout>() {
+            return Cause::Other(late.to_string());
+        }
+        if let Some(http) = link.downcast_ref::<hyper::Error>()
+            && (http.is_incomplete_message() || http.is_canceled() || http.is_closed())
+        {
+            return Cause::Other("the connection was closed before the answer was complete".into());
+        }
+    }
+    let names = chain.iter().any(|link| link.to_string().starts_with("dns error"));
+    let deepest = chain.last().map_or_else(String::new, ToString::to_string);
+    let words = match chain.last().and_then(|link| link.downcast_ref::<io::Error>()) {
+        Some(io) => io_words(io),
+        None => deepest,
+    };
+    Cause::Other(if names { format!("the name of the server cannot be resolved: {words}") } else { words })
+}
+
+/// Whether the failure happened before anything of the request was sent, so that it has had no effect.
+pub(super) fn unsent(error: &(dyn StdError + 'static)) -> bool {
+    chain(error).iter().any(|link| {
+        link.downcast_ref::<hyper_util::client::legacy::Error>()
+            .is_some_and(hyper_util::client::legacy::Error::is_connect)
+            || link
+                .downcast_ref::<io::Error>()
+                .is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused)
+    })
+}
+
+/// Whether trying again soon may help: the other side refused or dropped the connection, as it does
+/// when it restarts. A wrong certificate or an unknown name stays wrong.
+pub(super) fn passing(error: &(dyn StdError + 'static)) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, UnexpectedEof};
+    chain(error).iter().any(|link| {
+        link.downcast_ref::<io::Error>().is_some_and(|io| {
+            matches!(
+                io.kind(),
+                ConnectionRefused | ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof
+            )
+        }) || link
+            .downcast_ref::<hyper::Error>()
+            .is_some_and(|http| http.is_incomplete_message() || http.is_canceled() || http.is_closed())
+    })
+}
+
+/// The error and all below it. An `io::Error` hides the one it wraps from `source`, so that is asked for.
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> Vec<&'a (dyn StdError + 'static)> {
+    let mut links = vec![error];
+    let mut link = error;
+    while links.len() < 32 {
+        let wrapped = link
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+            .map(|inner| inner as &(dyn StdError + 'static));
+        let boxed = link.downcast_ref::<kube::Error>().and_then(|error| match error {
+            kube::Error::Service(inner) => Some(&**inner as &(dyn StdError + 'static)),
+            _ => None,
+        });
+        let Some(next) = wrapped.or(boxed).or_else(|| link.source()) else { break };
+        links.push(next);
+        link = next;
+    }
+    links
+}
+
+fn io_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            "the server closed the connection".into()
+        }
+        io::ErrorKind::UnexpectedEof => "the server closed the connection before it answered".into(),
+        io::ErrorKind::TimedOut => "i/o timeout".into(),
+        io::ErrorKind::HostUnreachable => "no route to host".into(),
+        io::ErrorKind::NetworkUnreachable => "network is unreachable".into(),
+        _ => {
+            // "failed to lookup address information: Name or service not known", "… (os error 24)"
+            let text = error.to_string();
+            let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
+            text.split(" (os error").next().unwrap_or(text).to_owned()
+        }
+    }
+}
+
+fn tls_words(error: &rustls::Error) -> String {
+    let certificate = "tls: failed to verify certificate: x509:";
+    match error {
+        rustls::Error::InvalidCertificate(cause) => match cause {
+            CertificateError::UnknownIssuer => {
+                format!("{certificate} certificate signed by unknown authority")
+            }
+            CertificateError::NotValidForNameContext { expected, presented } => format!(
+                "{certificate} certificate is valid for {}, not {}",
+                if presented.is_empty() { "no name".to_owned() } else { presented.join(", ") },
+                expected.to_str()
+            ),
+            CertificateError::NotValidForName => {
+                format!("{certificate} certificate is not valid for this name")
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                format!("{certificate} certificate has expired")
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                format!("{certificate} certificate is not valid yet")
+            }
+            other => format!("{certificate} {other}"),
+        },
+        rustls::Error::AlertReceived(alert) => {
+            format!("remote error: tls: {}", spaced(&format!("{alert:?}")))
+        }
+        rustls::Error::InvalidMessage(_) => "the server does not speak TLS, or not on this port".into(),
+        other => format!("tls: {other}"),
+    }
+}
+
+/// `CertificateRequired` as `certificate required`.
+fn spaced(name: &str) -> String {
+    let mut words = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(c.to_ascii_lowercase());
+    }
+    words
+}

@@ -1,0 +1,278 @@
+//! What can go wrong between us and an API server, in kubectl's words where kubectl has some.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kube::core::Status;
+
+use super::redact::printable;
+
+/// Why a request, or the way to a server, failed.
+///
+/// `Display` is the bare sentence, for a line that says the cluster itself; [`Error::report`] is the text that
+/// kubectl would print. Neither shows a token, a Debug dump or a control byte.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The API server answered with a `Status` of failure.
+    #[error("{}", sentence(status))]
+    Status {
+        /// The cluster's name, as it was dialled.
+        cluster: String,
+        /// The answer: reason, message, code, details.
+        status: Box<Status>,
+    },
+    /// No usable answer came: nothing is known about the cluster, nor whether a write happened.
+    #[error("{}", unreachable(server, cause))]
+    Unreachable {
+        /// The cluster's name, as it was dialled.
+        cluster: String,
+        /// Host and port.
+        server: String,
+        /// What happened.
+        cause: Cause,
+    },
+    /// There was nothing to authenticate with; no request was sent.
+    #[error("getting credentials: {cause}")]
+    Credentials {
+        /// The cluster's name, as it was dialled.
+        cluster: String,
+        /// What is missing or failed.
+        cause: String,
+        /// What the kubeconfig, or we, say to do about it.
+        hint: Option<String>,
+    },
+    /// The context leads to another cluster than the one that was registered (G7).
+    #[error(
+        "cluster {cluster:?} is not the one that was registered: the uid of its kube-system namespace is {found}, not {expected}"
+    )]
+    WrongCluster {
+        /// The cluster's name, as it was dialled.
+        cluster: String,
+        /// The uid that was registered.
+        expected: String,
+        /// The uid that the server gave.
+        found: String,
+    },
+    /// A kubeconfig file cannot be read or understood.
+    #[error("error loading config file {}: {cause}", place(file, *at))]
+    Kubeconfig {
+        /// The file.
+        file: PathBuf,
+        /// Line and column, from 1, where they are known.
+        at: Option<(u64, u64)>,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// The files and the flags together do not lead to a server.
+    #[error("{cause}")]
+    Configuration {
+        /// What is wrong with them.
+        cause: String,
+    },
+}
+
+/// Why no usable answer came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// Nobody listens at the address.
+    Refused,
+    /// The whole request took longer than it may.
+    Timeout(Duration),
+    /// Anything else, in words.
+    Other(String),
+}
+
+impl Error {
+    pub(super) fn configuration(cause: impl Into<String>) -> Self {
+        Self::Configuration { cause: cause.into() }
+    }
+
+    /// What the server gave as the reason, such as `NotFound`; empty where no server answered.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Status { status, .. } => &status.reason,
+            _ => "",
+        }
+    }
+
+    /// The name of the cluster that the error is about; none for what is wrong before a cluster is known.
+    pub fn cluster(&self) -> Option<&str> {
+        match self {
+            Self::Status { cluster, .. }
+            | Self::Unreachable { cluster, .. }
+            | Self::Credentials { cluster, .. }
+            | Self::WrongCluster { cluster, .. } => Some(cluster),
+            Self::Kubeconfig { .. } | Self::Configuration { .. } => None,
+        }
+    }
+
+    /// The object is not there, in the API server's own words: a proxy's 404 does not count.
+    pub fn is_not_found(&self) -> bool {
+        self.reason() == "NotFound"
+    }
+
+    /// An object of that name is there already.
+    pub fn is_already_exists(&self) -> bool {
+        self.reason() == "AlreadyExists"
+    }
+
+    /// The object has changed since it was read, or a precondition did not hold.
+    pub fn is_conflict(&self) -> bool {
+        self.reason() == "Conflict"
+    }
+
+    /// The user has no right to it.
+    pub fn is_forbidden(&self) -> bool {
+        self.reason() == "Forbidden"
+    }
+
+    /// The server does not know who asks: a credential is missing, expired or wrong.
+    pub fn is_unauthorized(&self) -> bool {
+        self.reason() == "Unauthorized"
+    }
+
+    /// The object was refused as it is.
+    pub fn is_invalid(&self) -> bool {
+        self.reason() == "Invalid"
+    }
+
+    /// Nothing can be known: the server was not reached, or said that it could not do it (429, 5xx).
+    ///
+    /// For a write this never means that it did not happen; for a read never that there is nothing.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Status { status, .. } => status.code >= 500 || status.code == 429,
+            _ => false,
+        }
+    }
+
+    /// What to do about it, where something is known.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Credentials { hint, .. } => hint.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The whole text that kubectl prints for such an error, with its `error: ` or
+    /// `Error from server (NotFound): ` in front where kubectl has one.
+    pub fn report(&self) -> String {
+        match self {
+            Self::Status { status, .. } => match status.reason.as_str() {
+                "Invalid" => sentence(status),
+                "Unauthorized" => format!("error: You must be logged in to the server ({self})"),
+                "" => format!("Error from server: {self}"),
+                reason => format!("Error from server ({}): {self}", printable(reason)),
+            },
+            Self::Unreachable { .. } => self.to_string(),
+            Self::Credentials { .. } => format!("Unable to connect to the server: {self}"),
+            Self::WrongCluster { .. } | Self::Kubeconfig { .. } | Self::Configuration { .. } => {
+                format!("error: {self}")
+            }
+        }
+    }
+}
+
+/// kubectl's sentence for a Status: the server's message, or, for an invalid object, the object and its causes.
+fn sentence(status: &Status) -> String {
+    let details = status.details.as_ref();
+    if status.reason != "Invalid" {
+        return printable(&status.message);
+    }
+    let Some(details) = details.filter(|d| !d.kind.is_empty() || !d.name.is_empty()) else {
+        return printable(&format!("The request is invalid: {}", status.message));
+    };
+    let what = format!("The {} {:?} is invalid", details.kind, details.name);
+    let mut causes = Vec::new();
+    for cause in &details.causes {
+        let text = if cause.field.is_empty() {
+            cause.message.clone()
+        } else {
+            format!("{}: {}", cause.field, cause.message)
+        };
+        if !causes.contains(&text) {
+            causes.push(text);
+        }
+    }
+    printable(&match causes.as_slice() {
+        [] => what,
+        [cause] => format!("{what}: {cause}"),
+        causes => format!("{what}: \n* {}", causes.join("\n* ")),
+    })
+}
+
+fn unreachable(server: &str, cause: &Cause) -> String {
+    match cause {
+        Cause::Refused => {
+            format!(
+                "The connection to the server {server} was refused - did you specify the right host or port?"
+            )
+        }
+        Cause::Timeout(limit) => {
+            format!("Unable to connect to the server: no answer from {server} within {}", seconds(*limit))
+        }
+        Cause::Other(text) => format!("Unable to connect to the server: {}", printable(text)),
+    }
+}
+
+/// A duration as people write it: `30s`, `1.5s`.
+pub(super) fn seconds(duration: Duration) -> String {
+    format!("{}s", duration.as_secs_f64())
+}
+
+fn place(file: &std::path::Path, at: Option<(u64, u64)>) -> String {
+    let file = printable(&file.to_string_lossy());
+    match at {
+        Some((line, column)) => format!("\"{file}\": line {line}, column {column}"),
+        None => format!("\"{file}\""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(json: serde_json::Value) -> Error {
+        Error::Status { cluster: "east".into(), status: Box::new(serde_json::from_value(json).unwrap()) }
+    }
+
+    #[test]
+    fn an_answer_reads_as_in_kubectl() {
+        let error = status(
+            serde_json::json!({"reason": "NotFound", "code": 404, "message": "jobs.batch \"x\" not found"}),
+        );
+        assert_eq!(error.report(), "Error from server (NotFound): jobs.batch \"x\" not found");
+        assert!(error.is_not_found() && !error.is_unreachable());
+
+        let error =
+            status(serde_json::json!({"reason": "Unauthorized", "code": 401, "message": "Unauthorized"}));
+        assert_eq!(error.report(), "error: You must be logged in to the server (Unauthorized)");
+    }
+
+    #[test]
+    fn an_invalid_object_is_named_with_every_cause() {
+        let mut json = serde_json::json!({"reason": "Invalid", "code": 422, "message": "long",
+            "details": {"kind": "Job", "name": "bad", "causes": [
+                {"field": "spec.completions", "message": "Invalid value: -1", "reason": "FieldValueInvalid"}]}});
+        assert_eq!(
+            status(json.clone()).report(),
+            "The Job \"bad\" is invalid: spec.completions: Invalid value: -1"
+        );
+        json["details"]["causes"]
+            .as_array_mut()
+            .unwrap()
+            .push(serde_json::json!({"field": "spec.b", "message": "no"}));
+        let text = status(json).report();
+        assert_eq!(text, "The Job \"bad\" is invalid: \n* spec.completions: Invalid value: -1\n* spec.b: no");
+    }
+
+    #[test]
+    fn a_server_that_cannot_answer_is_unknown_and_its_bytes_are_harmless() {
+        let error = status(
+            serde_json::json!({"reason": "ServiceUnavailable", "code": 503, "message": "\u{1b}]0;x\u{7}"}),
+        );
+        assert!(error.is_unreachable());
+        assert!(!error.report().contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,199 @@
+//! Bytes to and from a server: name look-up, TCP, proxies, TLS, HTTP/2 or HTTP/1.1.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_rustls::{DefaultServerNameResolver, FixedServerNameResolver, HttpsConnector, ResolveServerName};
+use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use kube::client::Body;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tower::util::{BoxCloneService, BoxCloneSyncService};
+use tower::{BoxError, Service, ServiceExt as _};
+
+use super::endpoint::Endpoint;
+use super::proxy::Proxy;
+
+/// How long a connection may take to be there, TLS and proxies included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// When a silent HTTP/2 connection is pinged, and how long the answer may take; client-go's numbers.
+const PING_AFTER: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The body of an answer.
+pub type AnswerBody = UnsyncBoxBody<Bytes, BoxError>;
+
+/// What sends one request to one server and gives its answer; below it there is only the network, or a test.
+pub type Wire = BoxCloneService<Request<Body>, Response<AnswerBody>, BoxError>;
+
+/// Makes a [`Wire`] of any HTTP service, such as a router that plays an API server.
+pub fn wire<S, B>(service: S) -> Wire
+where
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let service = service
+        .map_response(|response| response.map(|body: B| body.map_err(Into::into).boxed_unsync()))
+        .map_err(Into::into);
+    BoxCloneService::new(service)
+}
+
+/// A connection was not there in time.
+#[derive(Debug, thiserror::Error)]
+#[error("no connection within {}s", CONNECT_TIMEOUT.as_secs())]
+pub(super) struct ConnectTimeout;
+
+/// The network's wire to the endpoint.
+pub(super) fn network(endpoint: &Endpoint, tls: ClientConfig) -> Result<Wire, String> {
+    let connector = connector(endpoint, tls)?;
+    let connector = tower::service_fn(move |uri: Uri| {
+        let connecting = connector.clone().oneshot(uri);
+        Box::pin(async move {
+            tokio::time::timeout(CONNECT_TIMEOUT, connecting)
+                .await
+                .map_err(|_| BoxError::from(ConnectTimeout))?
+        }) as futures::future::BoxFuture<'static, Result<Stream, BoxError>>
+    });
+    let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .http2_keep_alive_interval(PING_AFTER)
+        .http2_keep_alive_timeout(PING_TIMEOUT)
+        .build::<_, Body>(connector);
+    Ok(wire(client))
+}
+
+type Connector = BoxCloneSyncService<Uri, Stream, BoxError>;
+
+fn connector(endpoint: &Endpoint, mut tls: ClientConfig) -> Result<Connector, String> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_keepalive(Some(PING_AFTER));
+
+    let names: Arc<dyn ResolveServerName + Send + Sync> = match &endpoint.trust.server_name {
+        Some(name) => {
+            let name = ServerName::try_from(name.clone())
+                .map_err(|_| format!("tls-server-name {name:?} is neither a DNS name nor an IP address"))?;
+            Arc::new(FixedServerNameResolver::new(name))
+        }
+        None => Arc::new(DefaultServerNameResolver::default()),
+    };
+    let to_proxy =
+        HttpsConnector::new(tcp.clone(), tls.clone(), false, Arc::new(DefaultServerNameResolver::default()));
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let https = endpoint.server.scheme_str() == Some("https");
+    Ok(match &endpoint.proxy {
+        None => boxed(HttpsConnector::new(tcp, tls, false, names), false),
+        Some(proxy) if proxy.is_socks() => {
+            let mut socks = SocksV5::new(proxy.uri().clone(), tcp);
+            if let Some((user, password)) = proxy.login() {
+                socks = socks.with_auth(user, password);
+            }
+            boxed(HttpsConnector::new(socks, tls, false, names), false)
+        }
+        Some(proxy) if https => boxed(HttpsConnector::new(tunnel(proxy, to_proxy), tls, false, names), false),
+        // Plain HTTP goes through a proxy as requests for a whole URL.
+        Some(proxy) => {
+            let address = proxy.uri().clone();
+            boxed(to_proxy.map_request(move |_: Uri| address.clone()), true)
+        }
+    })
+}
+
+fn tunnel<C>(proxy: &Proxy, connector: C) -> Tunnel<C> {
+    let tunnel = Tunnel::new(proxy.uri().clone(), connector);
+    match proxy.authorization() {
+        Some(value) => tunnel.with_auth(value),
+        None => tunnel,
+    }
+}
+
+fn boxed<C>(connector: C, to_proxy: bool) -> Connector
+where
+    C: Service<Uri> + Clone + Send + Sync + 'static,
+    C::Response: Io + 'static,
+    C::Error: Into<BoxError>,
+    C::Future: Send + 'static,
+{
+    BoxCloneSyncService::new(
+        connector.map_response(move |io| Stream { io: Box::new(io), to_proxy }).map_err(Into::into),
+    )
+}
+
+trait Io: Read + Write + Connection + Send + Unpin {}
+
+impl<T: Read + Write + Connection + Send + Unpin> Io for T {}
+
+/// A connection of any kind: plain, TLS, or either through a proxy.
+struct Stream {
+    io: Box<dyn Io>,
+    to_proxy: bool,
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("to_proxy", &self.to_proxy).finish_non_exhaustive()
+    }
+}
+
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        let connected = self.io.connected();
+        if self.to_proxy { connected.proxy(true) } else { connected }
+    }
+}
+
+impl Read for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl Write for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+}

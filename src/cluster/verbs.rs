@@ -1,0 +1,266 @@
+//! The REST verbs on objects that stay as the server wrote them, and the questions asked of every cluster.
+
+use bytes::Bytes;
+use http::Method;
+use serde_json::{Value, json};
+
+use super::connection::{Call, Connection};
+use super::error::{Cause, Error};
+
+/// Who owns the fields we write.
+pub const FIELD_MANAGER: &str = "kubectl-federate";
+
+/// How many objects a list asks for at a time; client-go's number.
+const PAGE: u32 = 500;
+
+/// How an object is to be written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// The server goes through everything and keeps nothing.
+    pub dry_run: bool,
+    /// An unknown or doubled field is an error, and not a warning.
+    pub strict: bool,
+}
+
+/// The kind of a patch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patch {
+    /// JSON merge patch (RFC 7396).
+    Merge,
+    /// Kubernetes' strategic merge patch.
+    Strategic,
+    /// JSON patch (RFC 6902).
+    Json,
+}
+
+/// What becomes of what an object owns when it is deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Propagation {
+    /// The server deletes it after the object.
+    #[default]
+    Background,
+    /// The object goes only after all that it owns.
+    Foreground,
+    /// It stays.
+    Orphan,
+}
+
+/// How an object is to be deleted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DeleteOptions<'a> {
+    /// What becomes of what it owns.
+    pub propagation: Propagation,
+    /// Only if it still has this uid.
+    pub uid: Option<&'a str>,
+    /// Only if it is still at this version.
+    pub resource_version: Option<&'a str>,
+    /// The server goes through everything and keeps the object.
+    pub dry_run: bool,
+}
+
+impl Connection {
+    /// The object at a path such as `/apis/batch/v1/namespaces/ns/jobs/pi`.
+    pub async fn get(&self, path: &str) -> Result<Value, Error> {
+        self.call(&Call {
+            method: Method::GET,
+            path: path.to_owned(),
+            content_type: "",
+            body: Bytes::new(),
+            reads: true,
+        })
+        .await
+    }
+
+    /// All objects of a collection that a label selector (empty: all) matches, each with `apiVersion` and `kind`.
+    ///
+    /// It is read in pages, at one resourceVersion. When that has been compacted away meanwhile (410), it is read again as one page.
+    pub async fn list(&self, path: &str, selector: &str) -> Result<Vec<Value>, Error> {
+        match self.pages(path, selector, PAGE).await {
+            Err(Error::Status { status, .. }) if status.code == 410 => self.pages(path, selector, 0).await,
+            listed => listed,
+        }
+    }
+
+    /// `limit` 0 asks for everything at once.
+    async fn pages(&self, path: &str, selector: &str, limit: u32) -> Result<Vec<Value>, Error> {
+        let mut objects = Vec::new();
+        let mut next = String::new();
+        loop {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            if !selector.is_empty() {
+                query.append_pair("labelSelector", selector);
+            }
+            if limit > 0 {
+                query.append_pair("limit", &limit.to_string());
+            }
+            if !next.is_empty() {
+                query.append_pair("continue", &next);
+            }
+            let mut page = self.get(&with_query(path, &query.finish())).await?;
+            let version = page["apiVersion"].take();
+            let kind = page["kind"].as_str().and_then(|kind| kind.strip_suffix("List")).map(str::to_owned);
+            let token = page["metadata"]["continue"].as_str().unwrap_or_default().to_owned();
+            let (Some(kind), Some(object)) = (kind, page.as_object_mut()) else {
+                return Err(self.unreachable(Cause::Other("the answer is not a list".into())));
+            };
+            // The items of a list leave out what they are, which its kind says.
+            if let Some(Value::Array(items)) = object.remove("items") {
+                objects.extend(items.into_iter().map(|mut item| {
+                    if let Some(fields) = item.as_object_mut() {
+                        fields.entry("apiVersion").or_insert_with(|| version.clone());
+                        fields.entry("kind").or_insert_with(|| kind.as_str().into());
+                    }
+                    item
+                }));
+            }
+            if token.is_empty() || token == next {
+                return Ok(objects);
+            }
+            next = token;
+        }
+    }
+
+    /// Creates an object in a collection, such as `/api/v1/namespaces/ns/configmaps`, and gives it as it was stored.
+    pub async fn create(&self, path: &str, object: &Value, options: WriteOptions) -> Result<Value, Error> {
+        self.write(Method::POST, path, "application/json", object, options).await
+    }
+
+    /// Patches the object, or the subresource of it, at a path.
+    pub async fn patch(
+        &self,
+        path: &str,
+        kind: Patch,
+        body: &Value,
+        options: WriteOptions,
+    ) -> Result<Value, Error> {
+        let content_type = match kind {
+            Patch::Merge => "application/merge-patch+json",
+            Patch::Strategic => "application/strategic-merge-patch+json",
+            Patch::Json => "application/json-patch+json",
+        };
+        self.write(Method::PATCH, path, content_type, body, options).await
+    }
+
+    /// Deletes the object at a path, under the preconditions given. The answer is a Status, or the object while
+    /// finalizers hold it.
+    pub async fn delete(&self, path: &str, options: DeleteOptions<'_>) -> Result<Value, Error> {
+        let mut body = json!({
+            "kind": "DeleteOptions",
+            "apiVersion": "v1",
+            "propagationPolicy": match options.propagation {
+                Propagation::Background => "Background",
+                Propagation::Foreground => "Foreground",
+                Propagation::Orphan => "Orphan",
+            },
+        });
+        if let Some(uid) = options.uid {
+            body["preconditions"]["uid"] = uid.into();
+        }
+        if let Some(version) = options.resource_version {
+            body["preconditions"]["resourceVersion"] = version.into();
+        }
+        if options.dry_run {
+            body["dryRun"] = json!(["All"]);
+        }
+        let body = body.to_string().into();
+        self.call(&Call {
+            method: Method::DELETE,
+            path: path.to_owned(),
+            content_type: "application/json",
+            body,
+            reads: false,
+        })
+        .await
+    }
+
+    async fn write(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &'static str,
+        body: &Value,
+        options: WriteOptions,
+    ) -> Result<Value, Error> {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("fieldManager", FIELD_MANAGER);
+        query.append_pair("fieldValidation", if options.strict { "Strict" } else { "Warn" });
+        if options.dry_run {
+            query.append_pair("dryRun", "All");
+        }
+        let path = with_query(path, &query.finish());
+        self.call(&Call { method, path, content_type, body: body.to_string().into(), reads: false }).await
+    }
+
+    /// The cluster's identity: the uid of its namespace `kube-system`. Asked once, then remembered.
+    pub async fn identity(&self) -> Result<String, Error> {
+        let ask = || async {
+            let namespace = self.get("/api/v1/namespaces/kube-system").await?;
+            match namespace["metadata"]["uid"].as_str() {
+                Some(uid) if !uid.is_empty() => Ok(uid.to_owned()),
+                _ => Err(self.unreachable(Cause::Other("the namespace kube-system has no uid".into()))),
+            }
+        };
+        self.inner.identity.get_or_try_init(ask).await.cloned()
+    }
+
+    /// Makes sure that this is the cluster of that uid (G7).
+    ///
+    /// # Errors
+    /// [`Error::WrongCluster`] where it is another one.
+    pub async fn verify(&self, uid: &str) -> Result<(), Error> {
+        let found = self.identity().await?;
+        if found == uid {
+            return Ok(());
+        }
+        Err(Error::WrongCluster { cluster: self.name().to_owned(), expected: uid.to_owned(), found })
+    }
+
+    /// The server's version, such as `v1.36.3`.
+    pub async fn server_version(&self) -> Result<String, Error> {
+        let version = self.get("/version").await?;
+        match version["gitVersion"].as_str() {
+            Some(version) => Ok(super::redact::printable(version)),
+            None => Err(self.unreachable(Cause::Other("the server does not say its version".into()))),
+        }
+    }
+
+    /// Whether this user may use a verb on a resource, asked of the server (`SelfSubjectAccessReview`). `subresource` is empty
+    /// for the resource itself, `namespace` for all namespaces or for what is in none.
+    pub async fn allowed(
+        &self,
+        verb: &str,
+        group: &str,
+        resource: &str,
+        subresource: &str,
+        namespace: &str,
+    ) -> Result<bool, Error> {
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {
+                "verb": verb,
+                "group": group,
+                "resource": resource,
+                "subresource": subresource,
+                "namespace": namespace,
+            }},
+        });
+        let call = Call {
+            method: Method::POST,
+            path: "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews".to_owned(),
+            content_type: "application/json",
+            body: review.to_string().into(),
+            // The review is answered and not stored.
+            reads: true,
+        };
+        Ok(self.call(&call).await?["status"]["allowed"].as_bool().unwrap_or(false))
+    }
+}
+
+fn with_query(path: &str, query: &str) -> String {
+    match query {
+        "" => path.to_owned(),
+        query if path.contains('?') => format!("{path}&{query}"),
+        query => format!("{path}?{query}"),
+    }
+}

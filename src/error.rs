@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::{cluster, state};
+
 /// What a command ends with when it did not do all it was asked to.
 ///
 /// It prints as kubectl's errors do: `error: …`, or, for an answer of an API server,
@@ -54,6 +56,46 @@ impl Error {
     /// The exit code of the process, 1 unless said otherwise.
     pub fn exit_code(&self) -> u8 {
         self.exit
+    }
+}
+
+impl Error {
+    /// One error of several: none is success, one is itself, more are their lines one after another.
+    pub fn all(errors: Vec<Self>) -> Result<()> {
+        let exit = errors.iter().map(|error| error.exit).max().unwrap_or(0);
+        let mut errors = errors.into_iter();
+        let (Some(first), rest) = (errors.next(), errors) else { return Ok(()) };
+        Err(rest.fold(first, |all, next| Self {
+            text: format!("{}\n{}", all.text, next.text),
+            hint: all.hint.filter(|hint| next.hint.as_ref().is_none_or(|other| other == hint)).or(next.hint),
+            exit,
+        }))
+    }
+}
+
+impl From<cluster::Error> for Error {
+    fn from(error: cluster::Error) -> Self {
+        let hint = error.hint().map(str::to_owned);
+        Self { hint, ..Self::verbatim(error.report()) }
+    }
+}
+
+impl From<state::Error> for Error {
+    fn from(error: state::Error) -> Self {
+        let hint = match &error {
+            state::Error::Cluster(_) => None,
+            state::Error::NoRegistry { .. } => {
+                Some("`kubectl federate init` makes one; --context names the host if there is one elsewhere.")
+            }
+            state::Error::Newer { .. } => Some("Install a newer kubectl-federate."),
+            state::Error::Damaged { .. } => Some("Put back what was there, or delete the object to have it forgotten."),
+            state::Error::TooLarge { .. } => Some("Divide it over fewer clusters, or make several jobs of it."),
+            state::Error::OtherFederation { .. } => Some("Its own host or registry knows it; see --context."),
+        };
+        match error {
+            state::Error::Cluster(error) => error.into(),
+            error => Self { hint: hint.map(str::to_owned), ..Self::new(error) },
+        }
     }
 }
 

@@ -19,5 +19,6 @@ pub mod plan;
 pub mod print;
 pub mod reconcile;
 pub mod state;
+pub mod yaml;
 
 pub use cli::main;

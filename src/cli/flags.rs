@@ -6,12 +6,15 @@ use clap::Args;
 
 use crate::cluster::Overrides;
 
+/// The heading of these flags in the help.
+pub(super) const HEADING: &str = "Options for every command";
+
 /// Which cluster is the host, and as whom it is asked.
 ///
 /// `--server`, `--token`, certificates and the like are for the host; the members are reached by the
 /// contexts that they were registered with. `--as…` and `--request-timeout` hold for all of them.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Options for every command")]
+#[command(next_help_heading = HEADING)]
 pub struct ConnectionFlags {
     /// Path to the kubeconfig file to use
     #[arg(long, global = true, value_name = "FILE")]

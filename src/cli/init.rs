@@ -29,7 +29,7 @@ impl Init {
         let what = if made { "initialized" } else { "unchanged" };
         session.output().line(format!("federation {what} in host cluster {:?}", store.host().name()));
         if registry.members.is_empty() {
-            session.output().hint("kubectl federate cluster register NAME");
+            session.output().note("Next: kubectl federate cluster register NAME --cluster-context=CONTEXT");
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::{Config, ConnectionFlags, World};
 use crate::{
     cluster::{Connection, Dialer, Endpoint, Kubeconfig, Overrides},
     error::{Error, Result},
-    print::Output,
+    print::{Output, age},
     reconcile::Members,
     state::{Record, Registry, Store},
 };
@@ -29,7 +29,7 @@ impl<'a> Session<'a> {
         let overrides = flags.overrides();
         let kubeconfig = Kubeconfig::load(flags.kubeconfig.as_deref(), |name| world.var(name))?;
         let config = Config::load(&Config::path(|name| world.var(name))?)?;
-        let dialer = world.dialer(&overrides)?;
+        let dialer = world.dialer();
         Ok(Self { world, flags, overrides, kubeconfig, config, dialer })
     }
 
@@ -46,6 +46,11 @@ impl<'a> Session<'a> {
     /// The time.
     pub fn now(&self) -> Timestamp {
         (self.world.now)()
+    }
+
+    /// How long ago something was, as kubectl writes it; `second` counts from 1970.
+    pub fn age(&self, second: i64) -> String {
+        age::age(self.now(), Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH))
     }
 
     /// The user's own configuration.

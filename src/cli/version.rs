@@ -28,22 +28,18 @@ impl Version {
             let (store, _) = Session::new(world, flags)?.federation().await?;
             versions.push(("Host", store.host().server_version().await?));
         }
-        match self.output {
-            Some(format) => {
-                let object: serde_json::Map<String, Value> = versions
-                    .into_iter()
-                    .map(|(what, version)| {
-                        (format!("{}Version", what.to_lowercase()), json!({ "gitVersion": version }))
-                    })
-                    .collect();
-                world.output.object(format, &Value::Object(object), |_| "version".to_owned())
-            }
+        let fields = versions
+            .iter()
+            .map(|(what, version)| (format!("{}Version", what.to_lowercase()), json!({ "gitVersion": version })));
+        let object = Value::Object(fields.collect());
+        match self.output.and_then(|format| format.text(&object, "version")) {
+            Some(text) => world.output.block(&text),
             None => {
                 for (what, version) in versions {
                     world.output.line(format!("{what} Version: {version}"));
                 }
-                Ok(())
             }
         }
+        Ok(())
     }
 }

@@ -2,13 +2,60 @@
 
 use std::{
     collections::BTreeMap,
+    io::Read,
     sync::{Arc, Mutex},
 };
 
 use jiff::Timestamp;
 
 use crate::{
-    cluster::{Dialer, Overrides},
-    error::Result,
+    cluster::{Dialer, DialerOptions, dialer::WireFactory},
     print::Output,
 };
+
+/// What a command finds around it.
+pub struct World {
+    /// Where everything is printed.
+    pub output: Arc<Output>,
+    /// The environment variables.
+    pub vars: BTreeMap<String, String>,
+    /// Standard input, for `-f -`.
+    pub stdin: Mutex<Box<dyn Read + Send>>,
+    /// The clock.
+    pub now: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Where requests go in place of the network.
+    pub wires: Option<WireFactory>,
+}
+
+impl World {
+    /// The world of this process.
+    pub fn process(output: Output) -> Self {
+        Self {
+            output: Arc::new(output),
+            vars: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+            stdin: Mutex::new(Box::new(std::io::stdin())),
+            now: Box::new(Timestamp::now),
+            wires: None,
+        }
+    }
+
+    /// An environment variable.
+    pub fn var(&self, name: &str) -> Option<String> {
+        self.vars.get(name).cloned()
+    }
+
+    /// What makes the connections of one command; servers' warnings are printed with the cluster's name.
+    pub(super) fn dialer(&self) -> Dialer {
+        let output = self.output.clone();
+        let options = DialerOptions {
+            warnings: Arc::new(move |cluster, text| output.warning(Some(cluster), text)),
+            ..DialerOptions::default()
+        };
+        match &self.wires {
+            Some(wires) => Dialer::in_process(options, wires.clone()),
+            None => Dialer::new(options),
+        }
+    }
+}

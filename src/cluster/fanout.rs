@@ -6,16 +6,16 @@ use futures::StreamExt as _;
 /// each and a connection a file descriptor; more than this is no faster.
 pub const FAN_OUT: usize = 64;
 
-/// Runs `ask` for every item, at most `limit` (at least 1) at once, and gives the answers in the order of
+/// Runs `ask` for every item, at most [`FAN_OUT`] at once, and gives the answers in the order of
 /// the items. A slow one holds nobody else up.
-pub async fn fan_out<I, T, F>(items: I, limit: usize, ask: impl FnMut(I::Item) -> F) -> Vec<T>
+pub async fn fan_out<I, T, F>(items: I, ask: impl FnMut(I::Item) -> F) -> Vec<T>
 where
     I: IntoIterator,
     F: Future<Output = T>,
 {
     let mut answers: Vec<(usize, T)> = futures::stream::iter(items.into_iter().map(ask).enumerate())
         .map(|(place, answer)| async move { (place, answer.await) })
-        .buffer_unordered(limit.max(1))
+        .buffer_unordered(FAN_OUT)
         .collect()
         .await;
     answers.sort_by_key(|(place, _)| *place);
@@ -32,7 +32,7 @@ mod tests {
     async fn answers_keep_the_order_and_the_bound_holds() {
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let (now, most) = (&now, &most);
-        let answers = fan_out(0..200u64, 64, |n| async move {
+        let answers = fan_out(0..200u64, |n| async move {
             most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             tokio::time::sleep(std::time::Duration::from_millis(200 - n)).await;
             now.fetch_sub(1, Ordering::SeqCst);
@@ -40,13 +40,13 @@ mod tests {
         })
         .await;
         assert_eq!(answers, (0..200).collect::<Vec<_>>());
-        assert_eq!(most.load(Ordering::SeqCst), 64);
+        assert_eq!(most.load(Ordering::SeqCst), FAN_OUT);
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_that_hangs_costs_its_own_time_only() {
         let start = tokio::time::Instant::now();
-        fan_out(0..640u64, 64, |n| {
+        fan_out(0..640u64, |n| {
             tokio::time::sleep(std::time::Duration::from_secs(if n == 0 { 30 } else { 1 }))
         })
         .await;

@@ -28,6 +28,7 @@ mod exec;
 pub mod fanout;
 pub mod flags;
 pub mod kubeconfig;
+mod namespace;
 pub mod observe;
 mod proxy;
 pub mod redact;

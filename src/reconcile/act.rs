@@ -148,12 +148,8 @@ async fn delete(uid: &str, cascade: Cascade, connection: &Connection, path: &str
         Cascade::Background => Propagation::Background,
         Cascade::Foreground => Propagation::Foreground,
     };
-    let options = DeleteOptions {
-        propagation: Some(propagation),
-        uid: Some(uid.to_owned()),
-        ..DeleteOptions::default()
-    };
-    match connection.delete(path, &options).await {
+    let options = DeleteOptions { propagation, uid: Some(uid), ..DeleteOptions::default() };
+    match connection.delete(path, options).await {
         Ok(job) if job["kind"] == "Job" => Answer::Job(Box::new(Observed::of(&job)), None),
         Ok(_) => Answer::Gone { deleted: true },
         Err(error) if error.is_not_found() || error.is_conflict() => Answer::Gone { deleted: false },

@@ -111,9 +111,8 @@ fn advance(decision: &mut Decision, observations: &Observations, now: Timestamp)
             Sight::Unknown | Sight::Refused | Sight::Absent { .. } | Sight::Present(_) => {}
         }
     }
-    let state = &mut decision.record.state;
-    if state.outcome.is_none() {
-        state.outcome = failure.or_else(|| completed(&decision.record, now));
+    if decision.record.state.outcome.is_none() {
+        decision.record.state.outcome = failure.or_else(|| completed(&decision.record, now));
     }
 }
 

@@ -38,8 +38,8 @@ pub fn propose(registry: &Registry, manifest: Manifest, now: Timestamp) -> Resul
     if members.is_empty() && completions != Some(0) {
         return Err(Unplannable::NoMembers);
     }
-    let names = registry.members.keys().map(String::as_str);
-    let preferences = manifest.annotation(PREFERENCES).map(|text| Preferences::parse(text, names)).transpose();
+    let names: Vec<_> = registry.members.keys().map(String::as_str).collect();
+    let preferences = manifest.annotation(PREFERENCES).map(|text| Preferences::parse(text, &names)).transpose();
     let preferences = preferences.map_err(plan::Error::from)?;
     let key = format!("{}/{}", manifest.namespace(), manifest.name());
     let request =

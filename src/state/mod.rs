@@ -76,6 +76,11 @@ impl Error {
         matches!(self, Self::Cluster(error) if error.is_conflict())
     }
 
+    /// Whether an object of that name is there already.
+    pub fn is_already_exists(&self) -> bool {
+        matches!(self, Self::Cluster(error) if error.is_already_exists())
+    }
+
     /// Whether the object is not there.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Cluster(error) if error.is_not_found())

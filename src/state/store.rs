@@ -139,11 +139,11 @@ impl Store {
         let stored = stored(record);
         let path = config_map_path(record.namespace(), &Record::config_map_name(record.name()));
         let options = DeleteOptions {
-            uid: Some(stored.uid.clone()),
-            resource_version: Some(stored.resource_version.clone()),
+            uid: Some(&stored.uid),
+            resource_version: Some(&stored.resource_version),
             ..DeleteOptions::default()
         };
-        match self.host.delete(&path, &options).await {
+        match self.host.delete(&path, options).await {
             Err(error) if !error.is_not_found() => Err(error.into()),
             _ => Ok(()),
         }

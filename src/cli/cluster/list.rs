@@ -9,7 +9,7 @@ use super::Session;
 use crate::{
     cluster::fan_out,
     error::{Error, Result},
-    print::{Format, Table, age},
+    print::{Format, Table, format::list},
     state::Member,
 };
 
@@ -43,17 +43,15 @@ impl List {
         let rows: Vec<_> =
             registry.members.iter().map(|(name, member)| (name, member, &answers[name.as_str()])).collect();
         let output = session.output();
-        match self.output.filter(|format| !format.is_table()) {
-            Some(format) => {
-                let objects = rows.iter().map(|(name, member, answer)| object(name, member, answer)).collect();
-                output.list(format, objects, |object| format!("cluster/{}", text(&object["metadata"]["name"])))?;
-            }
+        let objects = || rows.iter().map(|(name, member, answer)| object(name, member, answer)).collect();
+        match self.output.and_then(|format| format.text(&list(objects()), "cluster")) {
+            Some(text) => output.block(&text),
             None if rows.is_empty() => output.note("No clusters registered."),
             None => {
                 let mut headers = vec!["NAME", "STATUS", "CONTEXT", "WEIGHT", "VERSION", "AGE"];
                 let wide = self.output == Some(Format::Wide);
                 headers.extend(wide.then_some(["UID", "LABELS"]).into_iter().flatten());
-                let mut table = Table::new(&headers).no_headers(self.no_headers);
+                let mut table = Table::new(headers).no_headers(self.no_headers);
                 for (name, member, answer) in &rows {
                     let mut row = vec![
                         (*name).clone(),
@@ -61,7 +59,7 @@ impl List {
                         member.context.clone(),
                         member.weight.to_string(),
                         answer.as_ref().map_or("<unknown>", |version| version).to_owned(),
-                        age(member.registered, session.now()),
+                        session.age(member.registered),
                     ];
                     row.extend(wide.then(|| [member.uid.clone(), labels(member)]).into_iter().flatten());
                     table.row(row);
@@ -89,10 +87,6 @@ fn labels(member: &Member) -> String {
         labels if labels.is_empty() => "<none>".to_owned(),
         labels => labels.join(","),
     }
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
 }
 
 /// A member as an object.

@@ -107,7 +107,7 @@ fn check(registry: &Registry, name: &str) -> Result<()> {
 /// The rights that we lack there, as words, and what that means.
 async fn missing_rights(connection: &Connection) -> Result<Vec<(String, &'static str)>> {
     let ask = async |(verb, resource, subresource, without)| {
-        let allowed = connection.allowed(verb, "batch", resource, subresource, None).await?;
+        let allowed = connection.allowed(verb, "batch", resource, subresource, "").await?;
         let words = if subresource.is_empty() {
             format!("{verb} {resource}.batch")
         } else {

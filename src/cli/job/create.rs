@@ -6,10 +6,10 @@ use clap::Args;
 
 use super::{Session, report};
 use crate::{
-    cli::{Document, Filenames},
+    cli::{Document, DryRun, Filenames},
     error::{Error, Result},
     job::Manifest,
-    print::{DryRun, Table},
+    print::Table,
     reconcile::{Members, Observation, Observations, Refusal, Status, propose, rehearse, settle},
     state::{Record, Registry, Store},
 };
@@ -143,9 +143,9 @@ impl Create {
         }
         let record = store.create(&record).await?;
         let observations = unmade(&record, members);
-        let progress = session.output().progress(2 * record.shards.len() as u64, "creating");
-        let settled = settle(store, record, observations, members, || session.now(), &|_| progress.inc(1)).await?;
-        progress.finish();
+        let progress = session.output().progress("creating", 2 * record.shards.len() as u64);
+        let settled = settle(store, record, observations, members, || session.now(), &|_| progress.step()).await?;
+        drop(progress);
         Ok(settled.record.and_then(|record| {
             let status = Status::of(&record, &settled.observations);
             report(session, &record, &status)
@@ -164,10 +164,10 @@ fn unmade(record: &Record, members: &Members) -> Observations {
 }
 
 fn print_plan(session: &Session<'_>, record: &Record) {
-    let mut table = Table::new(&["CLUSTER", "PARALLELISM", "COMPLETIONS"]);
+    let mut table = Table::new(["CLUSTER", "PARALLELISM", "COMPLETIONS"]);
     for shard in record.shards.values() {
         let completions = shard.completions.map_or("<none>".to_owned(), |completions| completions.to_string());
-        table.row(vec![shard.cluster.clone(), shard.parallelism.to_string(), completions]);
+        table.row([shard.cluster.clone(), shard.parallelism.to_string(), completions]);
     }
     session.output().note_table(&table);
 }

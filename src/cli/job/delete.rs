@@ -7,7 +7,6 @@ use clap::{Args, ValueEnum};
 use super::{Session, find, report};
 use crate::{
     error::{Error, Result},
-    print::Answer,
     reconcile::{Members, Settled, Status, observe, settle},
     state::{Cascade, Record, Registry, Store},
 };
@@ -85,11 +84,8 @@ impl Delete {
         }
         let clusters: Vec<_> = record.shards.values().map(|shard| shard.cluster.as_str()).collect();
         let question = format!("Delete the jobs {:?} in {} too?", record.name(), clusters.join(", "));
-        match session.output().ask(&question) {
-            Answer::Yes => Ok(How::Background),
-            Answer::No => Ok(How::Orphan),
-            Answer::None => Err(Error::new("nothing was deleted").hint("--cascade=orphan or --cascade=background says it without a question.")),
-        }
+        let too = session.output().confirm(&question, "--cascade=background")?;
+        Ok(if too { How::Background } else { How::Orphan })
     }
 }
 
@@ -145,14 +141,13 @@ async fn cascade(
         }
     }
     let members = session.members_of(registry, &[&record]).await;
-    let progress = session.output().progress(record.shards.len() as u64, "deleting");
+    let progress = session.output().progress("deleting", record.shards.len() as u64);
     let mut told = false;
     loop {
-        let settled = finish(session, store, record, &members, &|| progress.inc(1)).await?;
+        let settled = finish(session, store, record, &members, &|| progress.step()).await?;
         let Some(rest) = settled.record else { break };
         let status = Status::of(&rest, &settled.observations);
         if status.shards.iter().any(|shard| shard.unknown.is_some() || shard.refused.is_some()) {
-            progress.finish();
             session.output().line(format!("job.batch {name:?} is being deleted"));
             return Ok(report(session, &rest, &status));
         }
@@ -163,7 +158,7 @@ async fn cascade(
         tokio::time::sleep(LOOK_AGAIN).await;
         record = rest;
     }
-    progress.finish();
+    drop(progress);
     session.output().line(format!("job.batch {name:?} deleted"));
     Ok(None)
 }

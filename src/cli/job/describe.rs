@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    print::{Table, human_duration},
+    print::{Table, age},
     reconcile::Status,
     state::Record,
 };
@@ -58,7 +58,7 @@ fn print(session: &Session<'_>, record: &Record, status: &Status) {
     ];
     if let (Some(start), Some(end)) = (status.start, status.end) {
         fields.push(("Ended At:", end.to_string()));
-        fields.push(("Duration:", human_duration(end.duration_since(start))));
+        fields.push(("Duration:", age::age(end, start)));
     }
     if let Some(outcome) = &record.state.outcome {
         fields.push(("Reason:", outcome.reason.clone()));
@@ -81,10 +81,8 @@ fn print(session: &Session<'_>, record: &Record, status: &Status) {
         return output.line(format!("{:<16}<none>", "Shards:"));
     }
     output.line("Shards:");
-    let mut table = Table::new(&[
-        "Cluster", "Job", "State", "Parallelism", "Completions", "Active", "Succeeded", "Failed",
-    ])
-    .indent(2);
+    let mut table =
+        Table::new(["Cluster", "Job", "State", "Parallelism", "Completions", "Active", "Succeeded", "Failed"]);
     for shard in &status.shards {
         table.row(vec![
             shard.cluster.clone(),
@@ -97,5 +95,7 @@ fn print(session: &Session<'_>, record: &Record, status: &Status) {
             shard.seen.failed.to_string(),
         ]);
     }
-    output.table(&table);
+    for line in table.render().lines() {
+        output.line(format!("  {line}"));
+    }
 }

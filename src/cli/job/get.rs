@@ -8,7 +8,7 @@ use super::{Scope, Session};
 use crate::{
     cluster::fan_out,
     error::{Error, Result},
-    print::{Format, Table, age, human_duration},
+    print::{Format, Table, age, format::list},
     reconcile::{Status, look, observe},
     state::Record,
 };
@@ -39,8 +39,8 @@ impl Get {
         let Scope { records, errors } =
             Scope::read(&store, &registry.uid, &self.names, namespace.as_deref()).await?;
         let rows = statuses(session, &registry, &records).await;
-        match self.output.filter(|format| !format.is_table()) {
-            Some(format) => self.print_objects(session, format, &rows)?,
+        match self.output.and_then(|format| format.text(&self.objects(&rows), "job.batch")) {
+            Some(text) => session.output().block(&text),
             None if rows.is_empty() && errors.is_empty() => session.output().note(match &namespace {
                 Some(namespace) => format!("No resources found in {namespace} namespace."),
                 None => "No resources found".to_owned(),
@@ -54,13 +54,11 @@ impl Get {
         Error::all(errors)
     }
 
-    fn print_objects(&self, session: &Session<'_>, format: Format, rows: &[(Record, Status)]) -> Result<()> {
-        let objects: Vec<Value> = rows.iter().map(|(record, status)| status.to_job(record)).collect();
-        let name = |job: &Value| format!("job.batch/{}", job["metadata"]["name"].as_str().unwrap_or_default());
-        match (self.names.len(), <[Value; 1]>::try_from(objects)) {
-            (1, Ok([job])) => session.output().object(format, &job, name),
-            (_, Ok([job])) => session.output().list(format, vec![job], name),
-            (_, Err(objects)) => session.output().list(format, objects, name),
+    /// As `kubectl get -o json` has it: the object that was asked for by name, or a list.
+    fn objects(&self, rows: &[(Record, Status)]) -> Value {
+        match (self.names.as_slice(), rows) {
+            ([_], [(record, status)]) => status.to_job(record),
+            _ => list(rows.iter().map(|(record, status)| status.to_job(record)).collect()),
         }
     }
 
@@ -70,7 +68,7 @@ impl Get {
         headers.extend(self.all_namespaces.then_some("NAMESPACE"));
         headers.extend(["NAME", "STATUS", "COMPLETIONS", "CLUSTERS", "DURATION", "AGE"]);
         headers.extend(wide.then_some("SHARDS"));
-        let mut table = Table::new(&headers).no_headers(self.no_headers);
+        let mut table = Table::new(headers).no_headers(self.no_headers);
         let now = session.now();
         for (record, status) in rows {
             let mut row = Vec::new();
@@ -81,7 +79,7 @@ impl Get {
                 status.completions(),
                 format!("{}/{}", status.known(), status.shards.len()),
                 duration(status, now),
-                age(record.state.created, now),
+                session.age(record.state.created),
             ]);
             row.extend(wide.then(|| shards(status)));
             table.row(row);
@@ -114,7 +112,7 @@ pub(super) fn name_the_unknown(session: &Session<'_>, record: &Record, status: &
         let Some(why) = &shard.unknown else { continue };
         let known = match shard.seen.at {
             0 => "nothing is known of it".to_owned(),
-            at => format!("{} succeeded when last seen, {} ago", shard.achieved, age(at, session.now())),
+            at => format!("{} succeeded when last seen, {} ago", shard.achieved, session.age(at)),
         };
         let share = shard.share.completions.map_or(String::new(), |completions| format!(" of {completions} completions"));
         let job = record.name();
@@ -127,7 +125,7 @@ pub(super) fn name_the_unknown(session: &Session<'_>, record: &Record, status: &
 fn duration(status: &Status, now: Timestamp) -> String {
     match status.start {
         None => String::new(),
-        Some(start) => human_duration(status.end.unwrap_or(now).duration_since(start)),
+        Some(start) => age::age(status.end.unwrap_or(now), start),
     }
 }
 

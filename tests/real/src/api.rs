@@ -55,8 +55,8 @@ impl Api {
     }
 
     /// Changes an object, or a subresource such as `…/status`, by a JSON merge patch (RFC 7386).
-    pub async fn patch(&self, path: &str, patch: &Value) -> Result<Value, Error> {
-        self.request(Method::PATCH, path, Some(("application/merge-patch+json", patch))).await
+    pub async fn patch(&self, path: &str, change: &Value) -> Result<Value, Error> {
+        self.request(Method::PATCH, path, Some(("application/merge-patch+json", change))).await
     }
 
     /// Deletes an object with these `DeleteOptions`, such as `{"propagationPolicy": "Background"}`.

@@ -73,7 +73,9 @@ impl AuditEntry {
 impl Cluster {
     /// The present moment, for [`Cluster::requests_since`].
     pub async fn mark(&self) -> Result<Mark, Error> {
-        let (_, end) = self.read_to_now(Mark(0)).await?;
+        let written =
+            std::fs::metadata(self.directory().join(LOG)).map_err(during("read the audit log"))?.len();
+        let (_, end) = self.read_to_now(Mark(written)).await?;
         Ok(end)
     }
 

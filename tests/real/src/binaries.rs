@@ -34,7 +34,7 @@ impl Version {
         }
     }
 
-    /// What `kube-controller-manager --controllers` calls those that tests need: Jobs and CronJobs, the TTL of finished
+    /// What `kube-controller-manager --controllers` calls those that tests need: Jobs, `CronJobs`, the TTL of finished
     /// Jobs, garbage collection, namespaces, and the pods' collector.
     pub(crate) fn controllers(self) -> &'static str {
         match self {

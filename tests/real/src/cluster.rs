@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long a granted right may take to be seen by the API server's authorizer.
-const GRANT: Duration = Duration::from_secs(60);
+const GRANT: Duration = Duration::from_mins(1);
 
 /// How often another port is tried when a component finds its own taken.
 const PORTS: usize = 5;
@@ -138,8 +138,8 @@ impl Cluster {
     }
 
     /// [`Api::patch`] as the administrator.
-    pub async fn patch(&self, path: &str, patch: &Value) -> Result<Value, Error> {
-        self.api().patch(path, patch).await
+    pub async fn patch(&self, path: &str, change: &Value) -> Result<Value, Error> {
+        self.api().patch(path, change).await
     }
 
     /// [`Api::delete`] as the administrator.

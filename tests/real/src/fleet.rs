@@ -42,7 +42,7 @@ struct FleetSettings {
 #[derive(Debug, Clone)]
 pub struct FleetBuilder {
     version: Version,
-    clusters: Vec<(String, bool)>,
+    clusters: Vec<String>,
     users: Vec<String>,
 }
 
@@ -50,14 +50,7 @@ impl FleetBuilder {
     /// Adds a cluster. Its name is its context's in the kubeconfigs, and a DNS label.
     #[must_use]
     pub fn cluster(mut self, name: &str) -> Self {
-        self.clusters.push((name.to_owned(), true));
-        self
-    }
-
-    /// Adds an API server without controllers: enough for a host cluster that runs nothing itself, and cheaper by a third.
-    #[must_use]
-    pub fn host(mut self, name: &str) -> Self {
-        self.clusters.push((name.to_owned(), false));
+        self.clusters.push(name.to_owned());
         self
     }
 
@@ -78,8 +71,8 @@ impl FleetBuilder {
         let (etcd, url) = start_etcd(&binaries, &watchdog).await?;
         let settings = FleetSettings { users: self.users, binaries, etcd: url };
         let mut starting = JoinSet::new();
-        for (place, (name, with_controllers)) in self.clusters.into_iter().enumerate() {
-            let settings = cluster_settings(&settings, &watchdog, &name, with_controllers);
+        for (place, name) in self.clusters.into_iter().enumerate() {
+            let settings = cluster_settings(&settings, &watchdog, &name, true);
             starting.spawn(async move { (place, Cluster::start(settings).await) });
         }
         let mut clusters = Vec::new();

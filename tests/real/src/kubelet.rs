@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 pub(crate) const NODE: &str = "node";
 
 /// How long the Job controller may take to make the pods that are waited for.
-const PODS: Duration = Duration::from_secs(60);
+const PODS: Duration = Duration::from_mins(1);
 
 /// A pod of a Job, as it was when it was listed.
 #[derive(Debug, Clone)]

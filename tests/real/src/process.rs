@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// How long a component may take to get ready. It takes four seconds; on a busy machine, more.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_mins(2);
 
 const POLL: Duration = Duration::from_millis(25);
 

@@ -2,16 +2,18 @@
 
 use libtest_mimic::{Arguments, Failed};
 use real::{Cluster, Error, Fleet, Kubelet, blocking_trial, exclusive_trial, trial, until};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-/// Set for a copy of this program that starts a fleet, says where it is, and is then killed.
+/// Set for a copy of this program that starts a fleet, says where it is, and is then ended.
 const VICTIM: &str = "KUBECTL_FEDERATE_TEST_VICTIM";
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 fn main() -> ExitCode {
     if std::env::var_os(VICTIM).is_some() {
@@ -29,7 +31,9 @@ fn main() -> ExitCode {
         exclusive_trial("a frozen server hangs, and goes on when thawed", freeze_and_thaw),
         exclusive_trial("a killed server refuses, and comes back with its data", kill_and_revive),
         exclusive_trial("without controllers jobs stand still", controllers_stand_still),
-        blocking_trial("nothing is left behind by kill -9", nothing_is_left_behind),
+        blocking_trial("nothing is left behind by kill -9", nothing_is_left_by_kill),
+        blocking_trial("nothing is left behind by Ctrl-C", nothing_is_left_by_ctrl_c),
+        blocking_trial("nothing is left behind by a panic", nothing_is_left_by_a_panic),
     ];
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }
@@ -238,44 +242,65 @@ async fn controllers_stand_still(fleet: &'static Fleet) -> Result<(), Failed> {
     let requests = north.requests_since(mark).await?;
     let place = |found: &dyn Fn(&real::AuditEntry) -> bool| requests.iter().position(found);
     let created = place(&|entry| entry.verb == "create" && entry.resource == "jobs");
-    let first = place(&|entry| entry.user == "system:kube-controller-manager" && entry.code != 0);
-    assert!(created.is_some() && created < first, "{created:?} {first:?}");
+    let back = place(&|entry| {
+        entry.user == "system:kube-controller-manager" && entry.verb == "watch" && entry.resource == "jobs"
+    });
+    assert!(created.is_some() && created < back, "{created:?} {back:?}");
     Ok(())
 }
 
-/// Starts a fleet with a frozen server, says where its files are and which processes it has, and waits to be killed.
+/// Starts a fleet with a frozen server, says where its files are, and waits for a line: then it panics.
 fn victim() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let fleet = runtime.block_on(Fleet::start(&["doomed"])).expect("a fleet");
     fleet.cluster("doomed").freeze().expect("a running server");
     println!("{}", fleet.directory().display());
-    loop {
-        std::thread::park();
-    }
+    let _ = std::io::stdin().read_line(&mut String::new());
+    panic!("as asked");
 }
 
-fn nothing_is_left_behind() -> Result<(), Failed> {
-    let mut victim =
-        Command::new(std::env::current_exe()?).env(VICTIM, "yes").stdout(Stdio::piped()).spawn()?;
+/// Ends a program that has a fleet, and awaits that neither processes nor files are left.
+fn nothing_is_left_by(end: impl FnOnce(&mut Child) -> Result<(), Failed>) -> Result<(), Failed> {
+    let mut victim = Command::new(std::env::current_exe()?)
+        .env(VICTIM, "yes")
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
     let mut line = String::new();
     BufReader::new(victim.stdout.take().ok_or("a pipe")?).read_line(&mut line)?;
     let directory = PathBuf::from(line.trim_end());
     assert!(directory.join("etcd").is_dir(), "{line}");
     let running = || processes_of(&directory);
-    assert_eq!(running()?.len(), 3, "etcd, an API server and a controller manager: {:?}", running()?);
-    victim.kill()?;
-    victim.wait()?;
+    assert!(running()?.len() >= 2, "etcd and an API server at least: {:?}", running()?);
+    end(&mut victim)?;
+    let status = victim.wait()?;
+    assert!(!status.success(), "{status}");
     let started = Instant::now();
     while directory.exists() || !running()?.is_empty() {
-        assert!(started.elapsed() < SOON, "left behind: {directory:?}, {:?}", running()?);
+        assert!(started.elapsed() < SOON, "left behind: {line}{:?}", running()?);
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
 }
 
+fn nothing_is_left_by_kill() -> Result<(), Failed> {
+    nothing_is_left_by(|victim| Ok(victim.kill()?))
+}
+
+/// As a terminal does it: to the whole foreground process group.
+fn nothing_is_left_by_ctrl_c() -> Result<(), Failed> {
+    nothing_is_left_by(|victim| Ok(kill_process_group(Pid::from_child(victim), Signal::INT)?))
+}
+
+fn nothing_is_left_by_a_panic() -> Result<(), Failed> {
+    nothing_is_left_by(|victim| Ok(victim.stdin.take().ok_or("a pipe")?.write_all(b"\n")?))
+}
+
 /// The command lines of the components that have files in this directory.
 fn processes_of(directory: &std::path::Path) -> Result<Vec<String>, Failed> {
-    let output = Command::new("ps").args(["-eo", "args"]).output()?;
+    let output = Command::new("ps").args(["-ww", "-eo", "args"]).output()?;
     let place = format!("{}/", directory.display());
     Ok(String::from_utf8(output.stdout)?
         .lines()

@@ -1,0 +1,109 @@
+//! A small JSON client of one user on one API server.
+
+use crate::error::{Error, during};
+use serde_json::Value;
+use std::time::Duration;
+use ureq::Agent;
+use ureq::http::{Method, Request, Response};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+/// How long any request may take. A frozen server answers after it was thawed, or not at all.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Requests of one user to one API server, by path.
+///
+/// Paths are the API server's, with a query where one is wanted: `/api/v1/namespaces/default/pods?limit=5`. What is
+/// created needs no `apiVersion` and `kind`: they follow from the path. The connections are bound to no runtime.
+#[derive(Debug, Clone)]
+pub struct Api {
+    agent: Agent,
+    base: String,
+    authorization: String,
+}
+
+impl Api {
+    pub(crate) fn new(base: &str, authority: &str, token: &str) -> Result<Self, Error> {
+        let root = Certificate::from_pem(authority.as_bytes())
+            .map_err(during("read the authority's certificate"))?;
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(TIMEOUT))
+            .proxy(None)
+            .user_agent("real")
+            .tls_config(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[root])).build())
+            .build()
+            .new_agent();
+        Ok(Self { agent, base: base.to_owned(), authorization: format!("Bearer {token}") })
+    }
+
+    /// The object, or whatever JSON is there.
+    pub async fn get(&self, path: &str) -> Result<Value, Error> {
+        self.request(Method::GET, path, None).await
+    }
+
+    /// The `items` of a list.
+    pub async fn list(&self, path: &str) -> Result<Vec<Value>, Error> {
+        match self.get(path).await?["items"].take() {
+            Value::Array(items) => Ok(items),
+            other => Err(Error::Harness(format!("{path} is no list: items is {other}"))),
+        }
+    }
+
+    /// Creates an object in a collection (POST), and returns it as the server made it.
+    pub async fn create(&self, path: &str, object: &Value) -> Result<Value, Error> {
+        self.request(Method::POST, path, Some(("application/json", object))).await
+    }
+
+    /// Changes an object, or a subresource such as `…/status`, by a JSON merge patch (RFC 7386).
+    pub async fn patch(&self, path: &str, change: &Value) -> Result<Value, Error> {
+        self.request(Method::PATCH, path, Some(("application/merge-patch+json", change))).await
+    }
+
+    /// Deletes an object with these `DeleteOptions`, such as `{"propagationPolicy": "Background"}`.
+    pub async fn delete(&self, path: &str, options: &Value) -> Result<Value, Error> {
+        self.request(Method::DELETE, path, Some(("application/json", options))).await
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, &Value)>,
+    ) -> Result<Value, Error> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header("authorization", &self.authorization)
+            .header("accept", "application/json");
+        if let Some((kind, _)) = body {
+            request = request.header("content-type", kind);
+        }
+        let agent = self.agent.clone();
+        let answer = match body {
+            None => {
+                let request = request.body(()).map_err(during("make a request"))?;
+                tokio::task::spawn_blocking(move || agent.run(request).and_then(read)).await
+            }
+            Some((_, value)) => {
+                let request = request.body(value.to_string()).map_err(during("make a request"))?;
+                tokio::task::spawn_blocking(move || agent.run(request).and_then(read)).await
+            }
+        };
+        let (code, text) = answer
+            .map_err(during("ask the API server"))?
+            .map_err(|error| Error::Unreachable(format!("{}{path}: {error}", self.base)))?;
+        let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        if code < 400 {
+            return Ok(value);
+        }
+        let field = |name: &str| value[name].as_str().map(str::to_owned);
+        let message = field("message").unwrap_or_else(|| value.to_string());
+        Err(Error::Status { code, reason: field("reason").unwrap_or_default(), message })
+    }
+}
+
+/// Status and text of an answer. Read in the same blocking task, because a body can stall as well.
+fn read(mut answer: Response<ureq::Body>) -> Result<(u16, String), ureq::Error> {
+    let text = answer.body_mut().with_config().limit(u64::MAX).read_to_string()?;
+    Ok((answer.status().as_u16(), text))
+}

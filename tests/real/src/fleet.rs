@@ -1,0 +1,223 @@
+//! Several clusters on one etcd.
+
+use crate::binaries::{Binaries, Version, available};
+use crate::cluster::{Cluster, Settings};
+use crate::error::{Error, during};
+use crate::kubeconfig::kubeconfig;
+use crate::process::{Process, free_port, lost_its_port, random};
+use crate::secrets::ADMINISTRATOR;
+use crate::watchdog::Watchdog;
+use serde_json::json;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use tokio::net::TcpStream;
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::task::JoinSet;
+
+const PORTS: usize = 5;
+
+/// Clusters with their processes and files.
+///
+/// All of it ends when the fleet is dropped, and also when the process ends in any other way, by a panic, Ctrl-C or `kill -9`,
+/// or with the fleet in a `static`: a watchdog of its own sees that the process is gone.
+#[derive(Debug)]
+pub struct Fleet {
+    // Declared, and so dropped, before the watchdog that removes their files.
+    clusters: Vec<Cluster>,
+    _etcd: Process,
+    settings: FleetSettings,
+    turn: RwLock<()>,
+    watchdog: Watchdog,
+}
+
+/// What is the same for all clusters of a fleet.
+#[derive(Debug)]
+struct FleetSettings {
+    users: Vec<String>,
+    binaries: Binaries,
+    etcd: String,
+}
+
+/// What a fleet shall be made of.
+#[derive(Debug, Clone)]
+pub struct FleetBuilder {
+    version: Version,
+    clusters: Vec<String>,
+    users: Vec<String>,
+}
+
+impl FleetBuilder {
+    /// Adds a cluster. Its name is its context's in the kubeconfigs, and a DNS label.
+    #[must_use]
+    pub fn cluster(mut self, name: &str) -> Self {
+        self.clusters.push(name.to_owned());
+        self
+    }
+
+    /// Adds a user without rights (in group `limited`) to every cluster, for [`Cluster::grant`].
+    #[must_use]
+    pub fn user(mut self, name: &str) -> Self {
+        self.users.push(name.to_owned());
+        self
+    }
+
+    /// Finds or builds the binaries, and starts everything at once. Returns when all API servers are ready.
+    pub async fn start(self) -> Result<Fleet, Error> {
+        let version = self.version;
+        let found = tokio::task::spawn_blocking(move || available(version)).await;
+        let binaries =
+            found.map_err(during("look for the binaries"))?.map_err(during("there are no control planes"))?;
+        let watchdog = Watchdog::start()?;
+        let (etcd, url) = start_etcd(&binaries, &watchdog).await?;
+        let settings = FleetSettings { users: self.users, binaries, etcd: url };
+        let mut starting = JoinSet::new();
+        for (place, name) in self.clusters.into_iter().enumerate() {
+            let settings = cluster_settings(&settings, &watchdog, &name, true);
+            starting.spawn(async move { (place, Cluster::start(settings).await) });
+        }
+        let mut clusters = Vec::new();
+        for (place, cluster) in starting.join_all().await {
+            clusters.push((place, cluster?));
+        }
+        clusters.sort_by_key(|(place, _)| *place);
+        let clusters = clusters.into_iter().map(|(_, cluster)| cluster).collect();
+        let fleet = Fleet { clusters, _etcd: etcd, settings, turn: RwLock::new(()), watchdog };
+        fleet.write_kubeconfigs()?;
+        Ok(fleet)
+    }
+}
+
+impl Fleet {
+    /// Starts clusters of these names, of the newest version, with no users but the administrator.
+    pub async fn start(names: &[&str]) -> Result<Self, Error> {
+        names.iter().fold(Self::builder(Version::V1_36), |builder, name| builder.cluster(name)).start().await
+    }
+
+    /// A fleet of nothing yet.
+    pub fn builder(version: Version) -> FleetBuilder {
+        FleetBuilder { version, clusters: Vec::new(), users: Vec::new() }
+    }
+
+    /// All clusters, in the order in which they were named.
+    pub fn clusters(&self) -> &[Cluster] {
+        &self.clusters
+    }
+
+    /// A cluster by its name.
+    ///
+    /// # Panics
+    ///
+    /// Where the fleet has no such cluster.
+    pub fn cluster(&self, name: &str) -> &Cluster {
+        let found = self.clusters.iter().find(|cluster| cluster.name() == name);
+        found.unwrap_or_else(|| panic!("this fleet has no cluster {name}"))
+    }
+
+    /// The kubeconfig of the administrator: one context for each cluster, by its name; the first is the current one.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.kubeconfig_of(ADMINISTRATOR)
+    }
+
+    /// The kubeconfig of a user, with the same contexts.
+    pub fn kubeconfig_of(&self, user: &str) -> PathBuf {
+        self.directory().join(format!("kubeconfig-{user}.yaml"))
+    }
+
+    /// The folder of the fleet's files: kubeconfigs, etcd's log and data, and a folder for each cluster. It is removed with the fleet.
+    pub fn directory(&self) -> &Path {
+        self.watchdog.directory()
+    }
+
+    /// The binaries that the fleet was started from.
+    pub fn binaries(&self) -> &Binaries {
+        &self.settings.binaries
+    }
+
+    /// Creates a namespace of a name that no other test has, in all clusters, and returns the name: the prefix and some
+    /// digits.
+    pub async fn namespace(&self, prefix: &str) -> Result<String, Error> {
+        let name = format!("{prefix}-{:08x}", random() as u32);
+        for cluster in &self.clusters {
+            cluster.create("/api/v1/namespaces", &json!({"metadata": {"name": name}})).await?;
+        }
+        Ok(name)
+    }
+
+    /// Starts one more API server without controllers, for a test that needs a host cluster of its own. It is in none of the
+    /// fleet's kubeconfigs (see [`kubeconfig`](crate::kubeconfig())) and ends when its last clone is dropped.
+    pub async fn start_host(&self, prefix: &str) -> Result<Cluster, Error> {
+        let name = format!("{prefix}-{:08x}", random() as u32);
+        Cluster::start(cluster_settings(&self.settings, &self.watchdog, &name, false)).await
+    }
+
+    /// Waits for its turn to use the fleet together with others, by namespaces.
+    pub async fn together(&self) -> RwLockReadGuard<'_, ()> {
+        self.turn.read().await
+    }
+
+    /// Waits for its turn to have the fleet alone: for tests that freeze or kill a cluster, or that use what there is only one of.
+    pub async fn exclusive(&self) -> RwLockWriteGuard<'_, ()> {
+        self.turn.write().await
+    }
+
+    fn write_kubeconfigs(&self) -> Result<(), Error> {
+        let users = self.settings.users.iter().map(String::as_str);
+        for user in [ADMINISTRATOR].into_iter().chain(users) {
+            let contexts: Vec<_> =
+                self.clusters.iter().map(|cluster| (cluster.name(), cluster, user)).collect();
+            std::fs::write(self.kubeconfig_of(user), kubeconfig(&contexts))
+                .map_err(during("write a kubeconfig"))?;
+        }
+        Ok(())
+    }
+}
+
+fn cluster_settings(
+    fleet: &FleetSettings,
+    watchdog: &Watchdog,
+    name: &str,
+    with_controllers: bool,
+) -> Settings {
+    Settings {
+        name: name.to_owned(),
+        users: fleet.users.clone(),
+        binaries: fleet.binaries.clone(),
+        directory: watchdog.directory().join(name),
+        etcd: fleet.etcd.clone(),
+        group: watchdog.group(),
+        with_controllers,
+    }
+}
+
+/// Starts etcd, and returns it with its URL when it accepts connections.
+async fn start_etcd(binaries: &Binaries, watchdog: &Watchdog) -> Result<(Process, String), Error> {
+    let mut tried = 1;
+    loop {
+        match try_etcd(binaries, watchdog).await {
+            Err(error) if tried < PORTS && lost_its_port(&error) => tried += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn try_etcd(binaries: &Binaries, watchdog: &Watchdog) -> Result<(Process, String), Error> {
+    let (port, peers) = (free_port()?, free_port()?);
+    let (url, peer_url) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{peers}"));
+    let arguments = [
+        format!("--data-dir={}", watchdog.directory().join("etcd").display()),
+        format!("--listen-client-urls={url}"),
+        format!("--advertise-client-urls={url}"),
+        format!("--listen-peer-urls={peer_url}"),
+        format!("--initial-advertise-peer-urls={peer_url}"),
+        format!("--initial-cluster=default={peer_url}"),
+        // What is here is gone after the test anyway.
+        "--unsafe-no-fsync".to_owned(),
+    ];
+    let log = watchdog.directory().join("etcd.log");
+    let mut etcd = Process::start(&binaries.path("etcd"), &arguments, &log, watchdog.group())?;
+    let connect = || async {
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.map(drop).map_err(|error| error.to_string())
+    };
+    etcd.until_ready("etcd", connect).await?;
+    Ok((etcd, url))
+}

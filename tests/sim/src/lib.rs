@@ -1,1 +1,40 @@
+//! Simulated Kubernetes clusters, for tests of kubectl-federate: in-memory API servers with a Job controller, which
+//! behave as Kubernetes 1.36 does, by its own source.
+//!
+//! - [`Cluster`] is an API server with its storage and controllers. It is cheap: no thread and no task, unless it runs
+//!   by itself.
+//! - [`Cluster::service`] is a tower service, for clients in the same process; [`Cluster::serve`] is real HTTPS.
+//! - A test drives the clock ([`Cluster::advance`]) and plays the kubelet, or leaves both to the cluster
+//!   ([`Cluster::run_by_itself`]).
+//! - A hook sees each request ([`Cluster::on_request`]) and can delay it, answer it, or kill the client at it.
 
+mod api;
+mod certificates;
+mod clock;
+mod cluster;
+mod controller;
+mod http;
+mod job;
+mod kinds;
+mod kubeconfig;
+mod meta;
+mod object;
+mod patch;
+mod pod;
+mod random;
+mod resource;
+mod schema;
+mod selector;
+mod server;
+mod status;
+mod store;
+mod users;
+
+pub use cluster::{Builder, Cluster, Mark};
+pub use controller::{JobSync, Kubelet, Step};
+pub use http::{Hook, RequestInfo, Service, SimBody, Verdict, When};
+pub use kubeconfig::{kubeconfig, kubeconfig_for};
+pub use resource::{CONFIG_MAPS, EVENTS, JOBS, NAMESPACES, PODS, Resource, SECRETS};
+pub use server::Server;
+pub use status::Status;
+pub use users::{Access, User};

@@ -1,0 +1,95 @@
+//! What an API server does with a request once it is understood: the registry over the store.
+
+mod create;
+mod delete;
+mod read;
+mod update;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::clock::Clock;
+use crate::controller::Controllers;
+use crate::random::Random;
+use crate::resource::Resource;
+use crate::status::Status;
+use crate::store::Store;
+
+pub(crate) use delete::{DeleteOptions, Propagation};
+pub(crate) use read::{ListOptions, Selection};
+pub(crate) use update::Patch;
+
+/// All that a cluster knows.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) controllers: Controllers,
+}
+
+impl State {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// What a server does with fields that it does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Validation {
+    Ignore,
+    #[default]
+    Warn,
+    Strict,
+}
+
+/// How a write is to be done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WriteOptions {
+    /// Nothing is stored.
+    pub(crate) dry_run: bool,
+    pub(crate) validation: Validation,
+}
+
+/// An object as a write left it, and the warnings for the client.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) object: Value,
+    pub(crate) warnings: Vec<String>,
+    /// Whether the object was made by this write.
+    pub(crate) created: bool,
+}
+
+/// Reads an object that a client sent, dropping what its kind does not know.
+fn decode(
+    resource: &Resource,
+    object: &mut Value,
+    validation: Validation,
+    warnings: &mut Vec<String>,
+) -> Result<(), Status> {
+    let kind = object["kind"].as_str().unwrap_or(resource.kind).to_owned();
+    let version = object["apiVersion"].as_str().unwrap_or(resource.api_version());
+    let short = version.rsplit_once('/').map_or(version, |(_, v)| v).to_owned();
+    let refuse = |why: String| {
+        let target = resource.kind;
+        Err(Status::bad_request(format!("{kind} in version {short:?} cannot be handled as a {target}: {why}")))
+    };
+    if kind != resource.kind || version != resource.api_version() {
+        let given = version.to_owned();
+        return Err(Status::bad_request(format!(
+            "the API version in the data ({given}, Kind={kind}) does not match the expected API version ({}, Kind={})",
+            resource.api_version(),
+            resource.kind
+        )));
+    }
+    match crate::schema::decode(resource.kind, object) {
+        Err(why) => return refuse(why),
+        Ok(strict) if strict.is_empty() || validation == Validation::Ignore => {}
+        Ok(strict) if validation == Validation::Warn => warnings.extend(strict),
+        Ok(strict) => return refuse(format!("strict decoding error: {}", strict.join(", "))),
+    }
+    crate::object::take(object, &["metadata", "managedFields"]);
+    object["kind"] = resource.kind.into();
+    object["apiVersion"] = resource.api_version().into();
+    Ok(())
+}

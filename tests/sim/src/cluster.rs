@@ -1,0 +1,299 @@
+//! A simulated cluster.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::api::{State, WriteOptions, Written};
+use crate::clock::{Clock, later};
+use crate::controller::{Controllers, Kubelet};
+use crate::http::{Hook, RequestInfo, Service, Verdict};
+use crate::object;
+use crate::random::Random;
+use crate::resource::{NAMESPACES, Resource};
+use crate::status::Status;
+use crate::store::{Key, Store};
+use crate::users::User;
+
+/// The namespaces that every cluster has from the start.
+const FIRST_NAMESPACES: [&str; 4] = ["kube-system", "default", "kube-public", "kube-node-lease"];
+
+/// A simulated cluster: an API server, its storage and its controllers. Clones are the same cluster.
+#[derive(Clone)]
+pub struct Cluster(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    name: String,
+    users: Vec<User>,
+    pub(crate) state: Mutex<State>,
+    changed: watch::Sender<u64>,
+    hook: Mutex<Option<Hook>>,
+    log: Mutex<Vec<RequestInfo>>,
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").field("name", &self.0.name).finish_non_exhaustive()
+    }
+}
+
+/// What a cluster is made of.
+#[derive(Debug)]
+pub struct Builder {
+    name: String,
+    users: Vec<User>,
+    now: Option<Timestamp>,
+    seed: Option<u64>,
+}
+
+impl Builder {
+    /// Adds a user. From the first one on, every request needs a user's token.
+    #[must_use]
+    pub fn user(mut self, user: User) -> Self {
+        self.users.push(user);
+        self
+    }
+
+    /// Sets the time at which the cluster's clock stands; the system's present time otherwise.
+    #[must_use]
+    pub fn starting_at(mut self, now: Timestamp) -> Self {
+        self.now = Some(now);
+        self
+    }
+
+    /// Makes names and uids the same again for the same seed; they are random otherwise.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// The cluster.
+    pub fn build(self) -> Cluster {
+        let now = self.now.unwrap_or_else(Timestamp::now);
+        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        let seed = self.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
+        let mut state = State {
+            store: Store::new(),
+            clock: Clock::Driven(now),
+            random: Random::new(seed),
+            controllers: Controllers::default(),
+        };
+        for name in FIRST_NAMESPACES {
+            let namespace = json!({"metadata": {"name": name}});
+            state
+                .create(&NAMESPACES, "", namespace, WriteOptions::default())
+                .expect("a new cluster has none of these namespaces yet");
+        }
+        let (changed, _) = watch::channel(state.store.version());
+        Cluster(Arc::new(Inner {
+            name: self.name,
+            users: self.users,
+            state: Mutex::new(state),
+            changed,
+            hook: Mutex::new(None),
+            log: Mutex::new(Vec::new()),
+        }))
+    }
+}
+
+/// A test that panicked while it held a lock must not hide why behind another panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A place in the log of requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark(usize);
+
+impl Cluster {
+    /// A cluster with no users, so that requests need no token.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self::builder(name).build()
+    }
+
+    /// A cluster to be made.
+    pub fn builder(name: impl Into<String>) -> Builder {
+        Builder { name: name.into(), users: Vec::new(), now: None, seed: None }
+    }
+
+    /// The cluster's name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The uid of the namespace `kube-system`, by which a cluster is known.
+    pub fn kube_system_uid(&self) -> String {
+        self.with(|state| {
+            state.store.get(&NAMESPACES, &Key::new("", "kube-system")).map(|n| object::uid(n).to_owned())
+        })
+        .unwrap_or_default()
+    }
+
+    /// The API server as a tower service, for a client in the same process.
+    pub fn service(&self) -> Service {
+        Service(self.clone())
+    }
+
+    /// The users.
+    pub fn users(&self) -> Vec<User> {
+        self.0.users.clone()
+    }
+
+    /// The time by the cluster's clock.
+    pub fn now(&self) -> Timestamp {
+        self.with(|state| state.now())
+    }
+
+    /// Has each request, from now on, judged by a hook; it replaces the one before. It is called before the request
+    /// takes effect, and must not send requests to the cluster itself.
+    pub fn on_request(&self, hook: impl Fn(&RequestInfo) -> Verdict + Send + Sync + 'static) {
+        *lock(&self.0.hook) = Some(Arc::new(hook));
+    }
+
+    /// Lets requests pass again.
+    pub fn clear_hook(&self) {
+        *lock(&self.0.hook) = None;
+    }
+
+    /// All requests of clients so far, refused ones too, but not those with a wrong token.
+    pub fn requests(&self) -> Vec<RequestInfo> {
+        lock(&self.0.log).clone()
+    }
+
+    /// The present place in the log of requests.
+    pub fn mark(&self) -> Mark {
+        Mark(lock(&self.0.log).len())
+    }
+
+    /// The requests since a mark.
+    pub fn requests_since(&self, mark: Mark) -> Vec<RequestInfo> {
+        lock(&self.0.log)[mark.0..].to_vec()
+    }
+
+    /// The requests since a mark that change what is stored: no reads, no dry runs, no reviews.
+    pub fn mutations_since(&self, mark: Mark) -> Vec<RequestInfo> {
+        lock(&self.0.log)[mark.0..].iter().filter(|r| r.mutating).cloned().collect()
+    }
+
+    /// Forgets the history of changes: lists cannot be continued any more, nor old versions be watched from.
+    pub fn compact(&self) {
+        self.with(|state| state.store.compact());
+    }
+
+    /// Moves the clock on, and has the controllers do at each moment in between what falls due then, until nothing
+    /// is left to do. For clusters that do not run by themselves.
+    ///
+    /// # Panics
+    /// If the controllers never come to rest.
+    pub fn advance(&self, time: Duration) {
+        self.write(|state| {
+            let target = later(state.now(), time);
+            state.settle();
+            while let Some(due) = state.controllers.next_due().filter(|due| *due <= target) {
+                state.clock = Clock::Driven(due.max(state.now()));
+                state.settle();
+            }
+            state.clock = Clock::Driven(target);
+            state.settle();
+        });
+    }
+
+    /// Has the controllers work until nothing is left to do at this moment.
+    ///
+    /// # Panics
+    /// If the controllers never come to rest.
+    pub fn settle(&self) {
+        self.write(State::settle);
+    }
+
+    /// Has a kubelet of this kind play all nodes from now on.
+    pub fn set_kubelet(&self, kubelet: Kubelet) {
+        self.write(|state| state.controllers.kubelet = kubelet);
+    }
+
+    /// Has the cluster run by itself, on the system's clock: the controllers react to each change at once. It ends
+    /// when the last clone of the cluster is dropped.
+    ///
+    /// # Panics
+    /// If there is no tokio runtime.
+    pub fn run_by_itself(&self, kubelet: Kubelet) {
+        self.write(|state| {
+            state.clock = Clock::System;
+            state.controllers.kubelet = kubelet;
+        });
+        let (inner, mut changed) = (Arc::downgrade(&self.0), self.subscribe());
+        tokio::spawn(async move {
+            loop {
+                changed.mark_unchanged();
+                let Some(cluster) = inner.upgrade().map(Cluster) else { return };
+                cluster.settle();
+                let wait = cluster.with(|state| {
+                    let due = state.controllers.next_due()?;
+                    Some(Duration::try_from(due.duration_since(state.now())).unwrap_or_default())
+                });
+                drop(cluster);
+                let alarm = async {
+                    match wait {
+                        Some(wait) => tokio::time::sleep(wait).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    change = changed.changed() => if change.is_err() { return },
+                    () = alarm => {}
+                }
+            }
+        });
+    }
+
+    /// Creates an object as a client with all rights would.
+    pub fn create(&self, resource: &'static Resource, namespace: &str, object: Value) -> Result<Value, Status> {
+        let options = WriteOptions::default();
+        self.write(|state| state.create(resource, namespace, object, options)).map(|written: Written| written.object)
+    }
+
+    /// An object as it is stored.
+    pub fn get(&self, resource: &'static Resource, namespace: &str, name: &str) -> Option<Value> {
+        self.with(|state| state.store.get(resource, &Key::new(namespace, name)).map(|o| (**o).clone()))
+    }
+
+    /// The objects of a resource in a namespace, or in all where that is empty, by name.
+    pub fn list(&self, resource: &'static Resource, namespace: &str) -> Vec<Value> {
+        self.with(|state| state.store.list(resource, namespace).iter().map(|o| (**o).clone()).collect())
+    }
+
+    pub(crate) fn with<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {
+        run(&mut lock(&self.0.state))
+    }
+
+    /// Runs what may change something, and tells those who watch.
+    pub(crate) fn write<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = lock(&self.0.state);
+        let before = state.store.version();
+        let result = run(&mut state);
+        let after = state.store.version();
+        drop(state);
+        if after != before {
+            self.0.changed.send_replace(after);
+        }
+        result
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.0.changed.subscribe()
+    }
+
+    pub(crate) fn log(&self, info: &RequestInfo) {
+        lock(&self.0.log).push(info.clone());
+    }
+
+    pub(crate) fn ask(&self, info: &RequestInfo) -> Verdict {
+        let hook = lock(&self.0.hook).clone();
+        hook.map_or(Verdict::Pass, |hook| hook(info))
+    }
+}

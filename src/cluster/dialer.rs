@@ -98,13 +98,11 @@ impl Dialer {
         endpoint: &Endpoint,
         certificate: Option<Arc<CertifiedKey>>,
     ) -> Result<Client, Error> {
-        let wire = match &self.shared.factory {
-            Some(factory) => factory(endpoint),
-            None => {
-                let tls =
-                    self.shared.tls.config(&endpoint.trust, certificate).map_err(Error::configuration)?;
-                transport::network(endpoint, tls).map_err(Error::configuration)?
-            }
+        let wire = if let Some(factory) = &self.shared.factory {
+            factory(endpoint)
+        } else {
+            let tls = self.shared.tls.config(&endpoint.trust, certificate).map_err(Error::configuration)?;
+            transport::network(endpoint, tls).map_err(Error::configuration)?
         };
         let observed = Observed {
             wire,

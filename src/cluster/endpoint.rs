@@ -242,13 +242,13 @@ fn override_user(user: &mut User, flags: &Overrides) {
         user.client_key_data = None;
     }
     if let Some(name) = filled(flags.as_user.as_deref()) {
-        user.as_user = Some(name.to_owned());
+        user.impersonate = Some(name.to_owned());
     }
     if let Some(uid) = filled(flags.as_uid.as_deref()) {
-        user.as_uid = Some(uid.to_owned());
+        user.impersonate_uid = Some(uid.to_owned());
     }
     if !flags.as_groups.is_empty() {
-        user.as_groups = Some(flags.as_groups.clone());
+        user.impersonate_groups = Some(flags.as_groups.clone());
     }
 }
 
@@ -377,11 +377,11 @@ fn auth(name: &str, user: User, server: &Uri, cluster: &Cluster) -> Result<Auth,
 
 fn impersonation(name: &str, user: &User) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
-    let groups = user.as_groups.as_deref().unwrap_or_default();
+    let groups = user.impersonate_groups.as_deref().unwrap_or_default();
     let nothing = BTreeMap::new();
-    let extra = user.as_user_extra.as_ref().unwrap_or(&nothing);
-    let Some(as_user) = filled(user.as_user.as_deref()) else {
-        if groups.is_empty() && extra.is_empty() && filled(user.as_uid.as_deref()).is_none() {
+    let extra = user.impersonate_extra.as_ref().unwrap_or(&nothing);
+    let Some(as_user) = filled(user.impersonate.as_deref()) else {
+        if groups.is_empty() && extra.is_empty() && filled(user.impersonate_uid.as_deref()).is_none() {
             return Ok(headers);
         }
         return Err(Error::configuration(format!(
@@ -393,7 +393,7 @@ fn impersonation(name: &str, user: &User) -> Result<HeaderMap, Error> {
             .map_err(|_| Error::configuration(format!("cannot impersonate {text:?}: not a header's value")))
     };
     headers.insert("impersonate-user", value(as_user)?);
-    if let Some(uid) = filled(user.as_uid.as_deref()) {
+    if let Some(uid) = filled(user.impersonate_uid.as_deref()) {
         headers.insert("impersonate-uid", value(uid)?);
     }
     for group in groups {

@@ -90,10 +90,9 @@ impl Plugin {
         };
         let interactive = match exec.interactive_mode.as_deref().unwrap_or_default() {
             "Never" => Interactive::Never,
-            "IfAvailable" => Interactive::IfAvailable,
             "Always" => Interactive::Always,
             "" if v1 => return Err(need("interactiveMode")),
-            "" => Interactive::IfAvailable,
+            "IfAvailable" | "" => Interactive::IfAvailable,
             other => {
                 return Err(Error::configuration(format!("invalid interactiveMode for {user}: {other:?}")));
             }
@@ -282,7 +281,9 @@ impl Plugins {
     /// Reads a plugin's answer. No error may quote it: what was cut short may hold a token all the same.
     fn read(&self, plugin: &Plugin, stdout: &[u8]) -> Result<Credential, Trouble> {
         let wrong = |how: &str| failed(plugin, &format!("gave no credential: {how}"));
-        let answer: Value = serde_json::from_slice(stdout).map_err(|_| wrong("its output is not JSON"))?;
+        let answer: Value = serde_json::from_slice(stdout)
+            .or_else(|_| serde_saphyr::from_slice(stdout))
+            .map_err(|_| wrong("its output is neither JSON nor YAML"))?;
         if answer["kind"] != "ExecCredential" {
             return Err(wrong("its output is not an ExecCredential"));
         }

@@ -106,18 +106,15 @@ impl Kubeconfig {
 /// The files to look at, of falling precedence.
 fn candidates(env: &impl Fn(&str) -> Option<String>) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = Vec::new();
-    match env("KUBECONFIG").filter(|list| !list.is_empty()) {
-        Some(list) => {
-            for path in std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()) {
-                if !paths.contains(&path) {
-                    paths.push(path);
-                }
+    if let Some(list) = env("KUBECONFIG").filter(|list| !list.is_empty()) {
+        for path in std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()) {
+            if !paths.contains(&path) {
+                paths.push(path);
             }
         }
-        None => {
-            let home = env("HOME").or_else(|| env("USERPROFILE")).filter(|home| !home.is_empty());
-            paths.extend(home.map(|home| Path::new(&home).join(".kube").join("config")));
-        }
+    } else {
+        let home = env("HOME").or_else(|| env("USERPROFILE")).filter(|home| !home.is_empty());
+        paths.extend(home.map(|home| Path::new(&home).join(".kube").join("config")));
     }
     paths
 }

@@ -77,10 +77,13 @@ pub(in crate::cluster) struct User {
     #[serde(rename = "tokenFile")]
     pub token_file: Option<PathBuf>,
     #[serde(rename = "as")]
-    pub as_user: Option<String>,
-    pub as_uid: Option<String>,
-    pub as_groups: Option<Vec<String>>,
-    pub as_user_extra: Option<std::collections::BTreeMap<String, Vec<String>>>,
+    pub impersonate: Option<String>,
+    #[serde(rename = "as-uid")]
+    pub impersonate_uid: Option<String>,
+    #[serde(rename = "as-groups")]
+    pub impersonate_groups: Option<Vec<String>>,
+    #[serde(rename = "as-user-extra")]
+    pub impersonate_extra: Option<std::collections::BTreeMap<String, Vec<String>>>,
     pub username: Option<String>,
     pub password: Option<SecretString>,
     pub auth_provider: Option<AuthProvider>,

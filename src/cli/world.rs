@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::Read,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ pub struct World {
     /// The environment variables.
     pub vars: BTreeMap<String, String>,
     /// Standard input, for `-f -`.
-    pub stdin: Mutex<Box<dyn Read + Send>>,
+    stdin: Mutex<Box<dyn Read + Send>>,
     /// The clock.
     pub now: Box<dyn Fn() -> Timestamp + Send + Sync>,
     /// Where requests go in place of the network.
@@ -44,6 +44,11 @@ impl World {
     /// An environment variable.
     pub fn var(&self, name: &str) -> Option<String> {
         self.vars.get(name).cloned()
+    }
+
+    /// Standard input.
+    pub fn stdin(&self) -> MutexGuard<'_, Box<dyn Read + Send>> {
+        self.stdin.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What makes the connections of one command; servers' warnings are printed with the cluster's name.

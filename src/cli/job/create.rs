@@ -40,7 +40,7 @@ struct Proposal {
 impl Create {
     /// Reads and divides all documents, has them rehearsed, and only then writes.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        let documents = self.filenames.read(session.world())?;
+        let documents = self.filenames.read("create", &mut *session.world().stdin())?;
         let (store, registry) = session.federation().await?;
         let proposals = self.propose(session, documents, &registry)?;
         let records: Vec<_> = proposals.iter().map(|proposal| &proposal.record).collect();

@@ -1,0 +1,153 @@
+//! The main job from beginning to end: three clusters, one Job of parallelism 9 and completions 18.
+//!
+//! `cargo run --example demo` does it on simulated clusters, over HTTPS on loopback, with nothing installed.
+//! `--real` does it on real control planes; `--keep` leaves the clusters up, to try commands on.
+
+mod clusters;
+
+use std::{ffi::OsString, path::Path, process::ExitCode, time::Duration};
+
+use clap::Parser;
+use clusters::Clusters;
+use kubectl_federate::{
+    cli::{World, run},
+    print::{Colour, Output},
+};
+
+/// The clusters' names; the first is the host, and a member too.
+const NAMES: [&str; 3] = ["gce-asia-east1a", "gce-europe-west1b", "gce-us-central1c"];
+
+/// How long a pod runs.
+const POD: Duration = Duration::from_millis(300);
+
+const MANIFEST: &str = include_str!("pi.yaml");
+
+/// The main job, shown
+#[derive(Parser)]
+struct Demo {
+    /// Use real control planes, built from their Go modules the first time
+    #[arg(long)]
+    real: bool,
+    /// Leave the clusters up afterwards, and print the lines to type
+    #[arg(long)]
+    keep: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match show(&Demo::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Error = Box<dyn std::error::Error>;
+
+async fn show(demo: &Demo) -> Result<(), Error> {
+    let directory = tempfile::tempdir()?;
+    let clusters = Clusters::start(demo.real, &NAMES, POD).await?;
+    std::fs::write(directory.path().join("kubeconfig"), clusters.kubeconfig())?;
+    std::fs::write(directory.path().join("pi.yaml"), MANIFEST)?;
+    let stage = Stage { directory: directory.path() };
+    stage.tell("# The Job, as for one cluster:\n$ cat pi.yaml");
+    stage.tell(MANIFEST);
+    stage.federate("init --context=gce-asia-east1a").await?;
+    for name in NAMES {
+        stage.federate(&format!("cluster register {name}")).await?;
+    }
+    stage.federate("cluster list").await?;
+    stage.federate("job create -f pi.yaml").await?;
+    stage.until_complete().await?;
+    stage.federate("job describe pi").await?;
+    stage.tell("# What is in each cluster, by its context:");
+    for name in NAMES {
+        stage.tell(&format!("$ kubectl --context={name} get job pi\n{}", clusters.job(name, "pi").await?));
+    }
+    if demo.keep {
+        stage.keep().await?;
+    } else {
+        stage.federate("job delete pi --cascade=background").await?;
+        stage.federate("job get").await?;
+    }
+    Ok(())
+}
+
+/// Where the demo plays: a folder with a kubeconfig of its own.
+struct Stage<'a> {
+    directory: &'a Path,
+}
+
+impl Stage<'_> {
+    fn tell(&self, text: &str) {
+        println!("{text}");
+    }
+
+    fn path(&self, file: &str) -> String {
+        self.directory.join(file).display().to_string()
+    }
+
+    /// Shows a command and runs it, its output going to the terminal.
+    async fn federate(&self, command: &str) -> Result<(), Error> {
+        self.tell(&format!("$ kubectl federate {command}"));
+        let code = run(&self.world(Output::process(Colour::Auto)), &self.args(command)).await;
+        self.tell("");
+        if code == 0 { Ok(()) } else { Err(format!("exit code {code}").into()) }
+    }
+
+    /// Shows `job get` whenever its answer is another, until the Job is complete.
+    async fn until_complete(&self) -> Result<(), Error> {
+        let command = "job get pi";
+        self.tell(&format!("$ kubectl federate {command}    # again and again"));
+        let mut shown = String::new();
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        while !shown.contains("Complete") {
+            if tokio::time::Instant::now() > deadline {
+                return Err("the Job did not complete within a minute".into());
+            }
+            let (output, captured) = Output::captured();
+            let code = run(&self.world(output), &self.args(command)).await;
+            if code != 0 {
+                return Err(captured.stderr().into());
+            }
+            let table = captured.stdout();
+            let row = table.lines().last().unwrap_or_default().to_owned();
+            let progress = |row: &str| row.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
+            if shown.is_empty() {
+                self.tell(table.lines().next().unwrap_or_default());
+            }
+            if progress(&row) != progress(&shown) {
+                self.tell(&row);
+                shown = row;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.tell("");
+        Ok(())
+    }
+
+    async fn keep(&self) -> Result<(), Error> {
+        self.tell(&format!(
+            "The clusters stay until Ctrl-C. In another shell:\n\n  export KUBECONFIG={}\n  export \
+             KUBECTL_FEDERATE_CONFIG={}\n  kubectl federate job get\n",
+            self.path("kubeconfig"),
+            self.path("federate.yaml"),
+        ));
+        Ok(tokio::signal::ctrl_c().await?)
+    }
+
+    fn args(&self, command: &str) -> Vec<OsString> {
+        let words = command.split_whitespace().map(|word| if word == "pi.yaml" { self.path(word) } else { word.into() });
+        std::iter::once("kubectl-federate".to_owned()).chain(words).map(OsString::from).collect()
+    }
+
+    fn world(&self, output: Output) -> World {
+        let mut world = World::process(output);
+        for (variable, file) in [("KUBECONFIG", "kubeconfig"), ("KUBECTL_FEDERATE_CONFIG", "federate.yaml")] {
+            world.vars.insert(variable.to_owned(), self.path(file));
+        }
+        world
+    }
+}

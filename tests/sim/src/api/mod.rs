@@ -15,7 +15,7 @@ use crate::resource::Resource;
 use crate::status::Status;
 use crate::store::Store;
 
-pub(crate) use delete::{DeleteOptions, Propagation};
+pub(crate) use delete::{DeleteOptions, FOREGROUND, ORPHAN, Propagation};
 pub(crate) use read::{ListOptions, Selection};
 pub(crate) use update::Patch;
 

@@ -1,17 +1,92 @@
-//! stub
+//! The controllers: Jobs, garbage collection, TTLs, namespaces, and a kubelet for all nodes.
+
+mod backoff;
+mod collector;
+mod events;
 pub(crate) mod indexes;
+mod kubelet;
+mod manage;
+mod play;
+mod policy;
+mod pods;
+mod sync;
+
+use std::collections::{BTreeSet, HashMap};
+
 use jiff::Timestamp;
+
 use crate::api::State;
-/// x
+use crate::object;
+use crate::resource::JOBS;
+use crate::store::Key;
+
+pub use kubelet::Kubelet;
+pub use play::JobSync;
+pub use sync::Step;
+
+/// More rounds than any work takes; beyond it, two controllers undo each other.
+const MOST_ROUNDS: usize = 10_000;
+
+/// What the controllers remember besides what is stored.
 #[derive(Debug, Default)]
-pub struct Kubelet;
-/// x
-#[derive(Debug, Default)]
-pub struct JobSync;
-/// x
-#[derive(Debug, Default)]
-pub struct Step;
-#[derive(Debug, Default)]
-pub(crate) struct Controllers { pub(crate) kubelet: Kubelet }
-impl Controllers { pub(crate) fn next_due(&self) -> Option<Timestamp> { None } }
-impl State { pub(crate) fn settle(&mut self) {} }
+pub(crate) struct Controllers {
+    pub(crate) kubelet: Kubelet,
+    kubelet_memory: kubelet::Memory,
+    /// The failures of each Job's pods since its last success, by uid.
+    backoff: HashMap<String, backoff::Record>,
+    /// When something is to be looked at again.
+    due: BTreeSet<Timestamp>,
+}
+
+impl Controllers {
+    /// The next moment at which something falls due.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().copied()
+    }
+
+    /// Has everything looked at again at a moment.
+    pub(crate) fn look_again(&mut self, at: Timestamp) {
+        self.due.insert(at);
+    }
+}
+
+impl State {
+    /// Runs all controllers until none of them changes anything.
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..MOST_ROUNDS {
+            let before = self.store.version();
+            let now = self.now();
+            self.controllers.due.retain(|due| *due > now);
+            self.play_kubelet();
+            for job in self.store.list(&JOBS, "") {
+                if !object::finished(&job) {
+                    self.sync_job(&Key::of(&job));
+                }
+            }
+            self.release_orphans();
+            self.collect_garbage();
+            self.expire_jobs();
+            self.end_namespaces();
+            if self.store.version() == before {
+                return;
+            }
+        }
+        panic!("the controllers do not come to rest");
+    }
+
+    /// One whole look at a Job. A refused write is tried again at the next look, and in ten seconds at the latest.
+    fn sync_job(&mut self, key: &Key) {
+        let Some(mut sync) = sync::Sync::begin(self, key) else { return };
+        loop {
+            match sync.step(self) {
+                Ok(Step::Done) => return,
+                Ok(_) => {}
+                Err(_) => {
+                    let again = crate::clock::later(self.now(), std::time::Duration::from_secs(10));
+                    self.controllers.look_again(again);
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! A kubelet that plays all nodes.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::pods;
+use crate::api::{DeleteOptions, Patch, State, WriteOptions};
+use crate::clock::later;
+use crate::object;
+use crate::resource::PODS;
+use crate::store::Key;
+
+/// What plays the nodes of a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kubelet {
+    succeed_after: Option<Duration>,
+}
+
+/// When each pod was started, by uid: more exact than the times in its status.
+pub(super) type Memory = HashMap<String, Timestamp>;
+
+impl Kubelet {
+    /// Nobody: pods stay as they are until a test changes them.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Starts each pod at once, and has it succeed after it has run for a time.
+    pub fn succeed_after(time: Duration) -> Self {
+        Self { succeed_after: Some(time) }
+    }
+}
+
+impl State {
+    /// Does what the kubelet would do at this moment.
+    pub(super) fn play_kubelet(&mut self) {
+        let Some(time) = self.controllers.kubelet.succeed_after else { return };
+        let now = self.now();
+        for pod in self.store.list(&PODS, "") {
+            let key = Key::of(&pod);
+            if object::deleting(&pod) {
+                let options = DeleteOptions { grace: Some(0), ..DeleteOptions::default() };
+                let _ = self.delete(&PODS, &key, &options);
+                continue;
+            }
+            if pods::ended(&pod) {
+                continue;
+            }
+            let uid = object::uid(&pod).to_owned();
+            let started = match self.controllers.kubelet_memory.get(&uid) {
+                Some(started) => *started,
+                None => {
+                    self.bind(&key);
+                    self.report(&key, "Running");
+                    self.controllers.kubelet_memory.insert(uid.clone(), now);
+                    now
+                }
+            };
+            let end = later(started, time);
+            if end <= now {
+                self.controllers.kubelet_memory.remove(&uid);
+                self.report(&key, "Succeeded");
+            } else {
+                self.controllers.look_again(end);
+            }
+        }
+    }
+
+    /// Puts a pod on a node.
+    pub(super) fn bind(&mut self, key: &Key) {
+        let patch = Patch::Merge(json!({"spec": {"nodeName": "node"}}));
+        let _ = self.patch(&PODS, key, false, &patch, WriteOptions::default());
+    }
+
+    /// Reports a pod's phase, with the conditions that go with it.
+    pub(super) fn report(&mut self, key: &Key, phase: &str) -> bool {
+        let now = object::time(self.now());
+        let ready = if phase == "Running" { "True" } else { "False" };
+        let conditions: Vec<_> = ["Ready", "ContainersReady"]
+            .iter()
+            .map(|kind| json!({"type": kind, "status": ready, "lastTransitionTime": now}))
+            .collect();
+        let mut status = json!({"phase": phase, "conditions": conditions});
+        if phase == "Running" {
+            status["startTime"] = now;
+        }
+        let patch = Patch::Strategic(json!({"status": status}));
+        self.patch(&PODS, key, true, &patch, WriteOptions::default()).is_ok()
+    }
+}

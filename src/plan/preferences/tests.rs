@@ -1,0 +1,118 @@
+use super::*;
+
+const REGISTERED: [&str; 3] = ["east", "gce-us-central1", "west"];
+
+fn refused(annotation: &str) -> String {
+    let message = Preferences::parse(annotation, &REGISTERED).expect_err(annotation).to_string();
+    let annotation = "metadata.annotations[federation.kubernetes.io/job-preferences]: ";
+    message.strip_prefix(annotation).expect("every error names the annotation").to_owned()
+}
+
+#[test]
+fn all_fields_are_read_and_the_rest_is_as_in_v1() {
+    let all = r#"{"rebalance": true, "clusters": {
+        "east": {"minReplicas": 1, "maxReplicas": 2147483647, "weight": 3}, "west": {}, "*": {"weight": 1}}}"#;
+    let preferences = Preferences::parse(all, &REGISTERED).expect("valid");
+    assert!(preferences.rebalance);
+    let east = ClusterPreference { min_replicas: 1, max_replicas: Some(i32::MAX), weight: 3 };
+    assert_eq!(preferences.of("east"), Some(&east));
+    assert_eq!(
+        preferences.of("west"),
+        Some(&ClusterPreference::default()),
+        "an entry of its own hides * entirely"
+    );
+    assert_eq!(preferences.of("gce-us-central1").map(|preference| preference.weight), Some(1));
+
+    let only_east =
+        Preferences::parse(r#"{"clusters": {"east": {"weight": 1}}}"#, &REGISTERED).expect("valid");
+    assert!(!only_east.rebalance);
+    assert_eq!(only_east.of("west"), None);
+}
+
+#[test]
+fn what_is_not_said_clearly_is_refused_at_its_place() {
+    let cases = [
+        ("", "is not valid JSON: EOF while parsing a value at line 1 column 0"),
+        ("{\"clusters\": {\n\"*\" {}}}", "is not valid JSON: expected `:` at line 2 column 5"),
+        (
+            r#"{"clusters": {"*": {"weight": 1}}} x"#,
+            "is not valid JSON: trailing characters at line 1 column 36",
+        ),
+        ("[]", "must be an object, is an array"),
+        (r#"{"clusters": null}"#, "clusters: must be an object, is null"),
+        (r#"{"clusters": {"east": 3}}"#, "clusters.east: must be an object, is 3"),
+        (r#"{"rebalance": "true"}"#, "rebalance: must be true or false, is the string \"true\""),
+        (r#"{"rebalance": true, "rebalance": true}"#, "rebalance: is there twice"),
+        (r#"{"Rebalance": true}"#, "Rebalance: unknown field; did you mean rebalance?"),
+        (r#"{"replicas": 3}"#, "replicas: unknown field"),
+        (r#"{"clusters": {"east": {"weight": 1}, "east": {}}}"#, "clusters.east: is there twice"),
+        (
+            r#"{"clusters": {"eats": {"weight": 1}}}"#,
+            "clusters.eats: no cluster of that name is registered; did you mean east?",
+        ),
+        (r#"{"clusters": {"mars": {"weight": 1}}}"#, "clusters.mars: no cluster of that name is registered"),
+        (
+            r#"{"clusters": {"*": {"minreplicas": 1}}}"#,
+            "clusters.*.minreplicas: unknown field; did you mean minReplicas?",
+        ),
+        (r#"{"clusters": {"*": {"weight": 1, "weight": 2}}}"#, "clusters.*.weight: is there twice"),
+        (
+            r#"{"clusters": {"east": {"minReplicas": -1}}}"#,
+            "clusters.east.minReplicas: must be 0 or more, is -1",
+        ),
+        (
+            r#"{"clusters": {"east": {"weight": 1.5}}}"#,
+            "clusters.east.weight: must be a whole number, is 1.5",
+        ),
+        (
+            r#"{"clusters": {"east": {"weight": "1"}}}"#,
+            "clusters.east.weight: must be a whole number, is the string \"1\"",
+        ),
+        (
+            r#"{"clusters": {"east": {"maxReplicas": null}}}"#,
+            "clusters.east.maxReplicas: must be a whole number, is null",
+        ),
+        (
+            r#"{"clusters": {"east": {"weight": 2147483648}}}"#,
+            "clusters.east.weight: must be at most 2147483647, is 2147483648",
+        ),
+        (
+            r#"{"clusters": {"east": {"weight": 99999999999999999999}}}"#,
+            "clusters.east.weight: must be at most 2147483647, is 1e+20",
+        ),
+        (
+            r#"{"clusters": {"east": {"minReplicas": 3, "maxReplicas": 2}}}"#,
+            "clusters.east.minReplicas: must be at most maxReplicas (2), is 3",
+        ),
+    ];
+    for (annotation, message) in cases {
+        assert_eq!(refused(annotation), message, "{annotation}");
+    }
+}
+
+#[test]
+fn preferences_that_leave_nobody_are_refused() {
+    let nobody = "clusters: no registered cluster gets anything: \
+        one needs a weight or minReplicas above 0, by its name or by *";
+    for annotation in [
+        "{}",
+        r#"{"rebalance": true}"#,
+        r#"{"clusters": {}}"#,
+        r#"{"clusters": {"*": {}}}"#,
+        r#"{"clusters": {"*": {"weight": 1, "maxReplicas": 0}}}"#,
+        r#"{"clusters": {"east": {"weight": 0}}}"#,
+        r#"{"clusters": {"east": {}, "west": {}, "gce-us-central1": {}, "*": {"weight": 1}}}"#,
+    ] {
+        assert_eq!(refused(annotation), nobody, "{annotation}");
+    }
+}
+
+#[test]
+fn a_distance_counts_insertions_deletions_and_replacements() {
+    for (from, to, distance) in
+        [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("east", "eats", 2), ("wst", "west", 1)]
+    {
+        assert_eq!(edits(from, to), distance, "{from} to {to}");
+        assert_eq!(edits(to, from), distance, "{to} to {from}");
+    }
+}

@@ -1,0 +1,99 @@
+//! What cannot be placed, and why.
+
+use std::fmt;
+
+use super::exact::Line;
+use super::terms::Terms;
+
+/// The members named in the message; more would hide the sum.
+const NAMED: usize = 8;
+
+/// Pods that have no place within the members' limits. It prints as a sentence without a full stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shortfall {
+    /// Pods that are to run at once: the Job's parallelism, or its completions if they are fewer.
+    pub asked: i32,
+    /// Pods of these that have a place.
+    pub placed: i32,
+    /// What each member would take, by name.
+    pub limits: Vec<Limit>,
+}
+
+/// What one member would take at most, and why not more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// The member's name.
+    pub cluster: String,
+    /// Pods at once.
+    pub takes: i32,
+    /// Why not more.
+    pub reason: Reason,
+}
+
+/// Why a member takes no more than it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Its `maxReplicas`.
+    MaxReplicas,
+    /// It has no room for more.
+    Capacity,
+    /// Its weight is 0, so it takes its `minReplicas`, or what it has, and nothing in addition.
+    NoWeight,
+    /// The preferences neither name it nor have a `*` entry.
+    NotNamed,
+}
+
+impl Shortfall {
+    pub(super) fn new<'a>(asked: i128, members: impl Iterator<Item = (&'a Terms<'a>, &'a Line)>) -> Self {
+        let limit = |(terms, line): (&Terms<'_>, &Line)| {
+            let takes = line.most();
+            Limit { cluster: terms.name.to_owned(), takes: takes as i32, reason: terms.reason(takes) }
+        };
+        let mut limits: Vec<Limit> = members.map(limit).collect();
+        limits.sort_by(|a, b| a.cluster.cmp(&b.cluster));
+        let placed: i32 = limits.iter().map(|limit| limit.takes).sum();
+        Self { asked: asked as i32, placed, limits }
+    }
+}
+
+impl std::error::Error for Shortfall {}
+
+impl fmt::Display for Shortfall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { asked, placed, limits } = self;
+        let missing = asked - placed;
+        if limits.is_empty() {
+            return write!(f, "there is no cluster that could run the {asked} pods asked for");
+        }
+        write!(f, "{missing} of {asked} pods have no place: ")?;
+        for (i, limit) in limits.iter().take(NAMED).enumerate() {
+            write!(f, "{}{limit}", if i == 0 { "" } else { ", " })?;
+        }
+        match limits.len().saturating_sub(NAMED) {
+            0 => Ok(()),
+            more => write!(f, ", and {more} more clusters take {} together", rest(&limits[NAMED..])),
+        }
+    }
+}
+
+/// What the members that are not named would take together.
+fn rest(limits: &[Limit]) -> i32 {
+    limits.iter().map(|limit| limit.takes).sum()
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cluster, takes, reason } = self;
+        let reason = match reason {
+            Reason::MaxReplicas => "its maxReplicas",
+            Reason::Capacity => "its capacity",
+            Reason::NoWeight if *takes == 0 => "its weight is 0",
+            Reason::NoWeight => "its weight is 0, so nothing beyond that",
+            Reason::NotNamed => "the preferences do not name it",
+        };
+        match takes {
+            0 => write!(f, "{cluster} takes none ({reason})"),
+            takes => write!(f, "{cluster} takes {takes} ({reason})"),
+        }
+    }
+}

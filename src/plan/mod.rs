@@ -32,7 +32,7 @@
 //! * If a member is added, no other member's exact share grows, so no parallelism grows by more than the one of rounding;
 //!   and by none at all where all weights are equal and there are no limits. (As long as parallelism is at most completions.)
 //! * Where nothing is to be rebalanced, what was planned is planned again, and more parallelism or completions
-//!   takes nothing away from anybody whom the limits still allow it.
+//!   takes nothing away from anybody, unless a minimum or a maximum forces it.
 //!
 //! # The exact share
 //!

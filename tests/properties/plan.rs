@@ -1,0 +1,348 @@
+//! The planner's properties, over requests of any shape: members, limits, weights, what they have, both numbers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kubectl_federate::plan::{ClusterPreference, Error, Member, Plan, Preferences, Request, Share, plan};
+use proptest::prelude::*;
+
+/// A member with all that the planner knows of it.
+#[derive(Debug, Clone)]
+struct Cluster {
+    name: String,
+    weight: i32,
+    capacity: Option<i32>,
+    preference: Option<ClusterPreference>,
+    existing: Option<Share>,
+}
+
+#[derive(Debug, Clone)]
+struct Case {
+    clusters: Vec<Cluster>,
+    /// Whether there are preferences, and whether they ask to rebalance.
+    preferences: Option<bool>,
+    parallelism: i32,
+    completions: Option<i32>,
+}
+
+impl Case {
+    fn plan(&self) -> Result<Plan, Error> {
+        let members: Vec<Member> = (self.clusters.iter())
+            .map(|cluster| Member {
+                name: &cluster.name,
+                weight: cluster.weight,
+                capacity: cluster.capacity,
+                existing: cluster.existing,
+            })
+            .collect();
+        let named =
+            self.clusters.iter().filter_map(|cluster| Some((cluster.name.clone(), cluster.preference?)));
+        let preferences =
+            self.preferences.map(|rebalance| Preferences { rebalance, clusters: named.collect() });
+        plan(&Request {
+            key: "default/pi",
+            members: &members,
+            preferences: preferences.as_ref(),
+            parallelism: self.parallelism,
+            completions: self.completions,
+        })
+    }
+
+    /// Pods that can run at once.
+    fn runs(&self) -> i32 {
+        self.completions.map_or(self.parallelism, |completions| completions.min(self.parallelism))
+    }
+
+    /// Minimum, maximum and weight of a member.
+    fn terms(&self, cluster: &Cluster) -> (i32, i32, i32) {
+        let (min, max, weight) = match (self.preferences, cluster.preference) {
+            (None, _) => (0, i32::MAX, cluster.weight),
+            (Some(_), None) => (0, 0, 0),
+            (Some(_), Some(own)) => (own.min_replicas, own.max_replicas.unwrap_or(i32::MAX), own.weight),
+        };
+        let max = max.min(cluster.capacity.unwrap_or(i32::MAX));
+        (min.min(max), max, weight)
+    }
+
+    /// Whether there is parallelism beyond the completions.
+    fn has_surplus(&self) -> bool {
+        self.runs() < self.parallelism
+    }
+
+    /// Whether what members have stays with them.
+    fn keeps(&self) -> bool {
+        self.preferences != Some(true)
+    }
+
+    /// The same members, having what a plan gave them.
+    fn having(&self, plan: &Plan) -> Self {
+        let mut next = self.clone();
+        for cluster in &mut next.clusters {
+            cluster.existing = plan.shares.get(&cluster.name).copied();
+        }
+        next
+    }
+}
+
+/// Mostly small numbers, where rounding bites, and some large ones, where products do.
+fn number(small: i32) -> impl Strategy<Value = i32> {
+    prop_oneof![8 => 0..=small, 1 => 0..=100_000, 1 => Just(i32::MAX)]
+}
+
+fn preference() -> impl Strategy<Value = ClusterPreference> {
+    (prop_oneof![2 => Just(0), 1 => 0..6], prop::option::of(0..20), number(5)).prop_map(
+        |(min_replicas, room, weight)| ClusterPreference {
+            min_replicas,
+            max_replicas: room.map(|room| min_replicas + room),
+            weight,
+        },
+    )
+}
+
+fn share() -> impl Strategy<Value = Share> {
+    (0..12, prop::option::of(0..30)).prop_map(|(parallelism, completions)| Share { parallelism, completions })
+}
+
+fn clusters() -> impl Strategy<Value = Vec<Cluster>> {
+    let cluster = (
+        number(3),
+        prop::option::weighted(0.2, 0..15),
+        prop::option::weighted(0.9, preference()),
+        prop::option::weighted(0.3, share()),
+    );
+    prop::collection::vec(cluster, 0..12).prop_map(|clusters| {
+        let cluster = |(i, (weight, capacity, preference, existing))| Cluster {
+            name: format!("cluster-{i}"),
+            weight,
+            capacity,
+            preference,
+            existing,
+        };
+        clusters.into_iter().enumerate().map(cluster).collect()
+    })
+}
+
+prop_compose! {
+    fn case()(
+        clusters in clusters(),
+        preferences in prop::option::of(any::<bool>()),
+        parallelism in number(30),
+        completions in prop::option::of(number(60)),
+    ) -> Case {
+        Case { clusters, preferences, parallelism, completions }
+    }
+}
+
+/// A case whose members have nothing yet.
+fn fresh() -> impl Strategy<Value = Case> {
+    case().prop_map(|mut case| {
+        case.clusters.iter_mut().for_each(|cluster| cluster.existing = None);
+        case
+    })
+}
+
+/// Shares of `whole` by bisection of λ in floating point: a second opinion, by another way.
+fn by_bisection(whole: i32, lines: &[(i32, i32, i32)]) -> Vec<f64> {
+    let shares = |lambda: f64| -> Vec<f64> {
+        let share = |&(min, max, weight): &(i32, i32, i32)| {
+            (f64::from(min) + lambda * f64::from(weight)).min(f64::from(max))
+        };
+        lines.iter().map(share).collect()
+    };
+    let (mut low, mut high) = (0.0, f64::from(whole));
+    for _ in 0..200 {
+        let middle = f64::midpoint(low, high);
+        if shares(middle).iter().sum::<f64>() < f64::from(whole) { low = middle } else { high = middle }
+    }
+    shares(high)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2048, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn both_sums_are_kept(case in case()) {
+        let Ok(plan) = case.plan() else { return Ok(()) };
+        if case.completions != Some(0) {
+            let sum: i64 = plan.shares.values().map(|share| i64::from(share.parallelism)).sum();
+            prop_assert_eq!(sum, i64::from(case.parallelism));
+        }
+        match case.completions {
+            None => prop_assert!(plan.shares.values().all(|share| share.completions.is_none())),
+            Some(completions) => {
+                let sum: i64 = plan.shares.values().map(|share| i64::from(share.completions.expect("not a work queue"))).sum();
+                prop_assert_eq!(sum, i64::from(completions));
+            }
+        }
+    }
+
+    #[test]
+    fn no_share_is_stuck(case in case()) {
+        let Ok(plan) = case.plan() else { return Ok(()) };
+        for share in plan.shares.values() {
+            prop_assert!(share.completions.is_none_or(|completions| completions > 0));
+            prop_assert_eq!(share.parallelism == 0, case.parallelism == 0);
+            prop_assert!(share.parallelism >= 0);
+        }
+        // Where all weigh the same, no member goes without that could have a share.
+        let alike = case.clusters.iter().all(|cluster| case.terms(cluster) == (0, i32::MAX, 1) && cluster.existing.is_none());
+        if alike && case.parallelism > 0 {
+            prop_assert_eq!(plan.shares.len(), case.clusters.len().min(case.runs() as usize));
+        }
+    }
+
+    #[test]
+    fn limits_are_kept(case in case()) {
+        let Ok(plan) = case.plan() else { return Ok(()) };
+        let runs = i64::from(case.runs());
+        let minima: i64 = case.clusters.iter().map(|cluster| i64::from(case.terms(cluster).0)).sum();
+        for cluster in &case.clusters {
+            let (min, max, weight) = case.terms(cluster);
+            let share = plan.shares.get(&cluster.name);
+            let running = share.map_or(0, |share| share.completions.unwrap_or(i32::MAX).min(share.parallelism));
+            // Parallelism beyond the completions runs nothing, so it has no maximum.
+            prop_assert!(running <= max, "{} runs {running} of at most {max}", cluster.name);
+            if !case.has_surplus() {
+                prop_assert!(share.map_or(0, |share| share.parallelism) <= max);
+                // Minima give way to each other, and to what members have.
+                if minima <= runs && case.parallelism > 0 {
+                    prop_assert!(share.map_or(0, |share| share.parallelism) >= min);
+                }
+            }
+            if weight == 0 && min == 0 && cluster.existing.is_none() {
+                prop_assert!(share.is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_right(case in fresh()) {
+        let most: i64 = (case.clusters.iter().map(|cluster| case.terms(cluster)))
+            .map(|(min, max, weight)| i64::from(if weight > 0 { max } else { min })).sum();
+        let has_room = most >= i64::from(case.runs());
+        match case.plan() {
+            // A paused Job runs nothing, so it fits wherever anything would.
+            _ if case.parallelism == 0 => {}
+            Ok(_) => prop_assert!(has_room),
+            Err(Error::Shortfall(shortfall)) => {
+                prop_assert!(!has_room);
+                prop_assert_eq!((shortfall.asked, i64::from(shortfall.placed)), (case.runs(), most));
+            }
+            Err(other) => prop_assert!(false, "{other}"),
+        }
+    }
+
+    #[test]
+    fn the_order_of_the_members_is_irrelevant(case in case(), turn in 0..12usize) {
+        let plan = case.plan();
+        prop_assert_eq!(&case.plan(), &plan);
+        let mut turned = case.clone();
+        turned.clusters.reverse();
+        turned.clusters.rotate_left(turn.min(case.clusters.len()));
+        prop_assert_eq!(&turned.plan(), &plan);
+    }
+
+    #[test]
+    fn every_parallelism_is_within_one_of_the_exact_share(case in fresh()) {
+        let lines: Vec<_> = case.clusters.iter().map(|cluster| case.terms(cluster)).collect();
+        let minima: i64 = lines.iter().map(|&(min, ..)| i64::from(min)).sum();
+        if case.has_surplus() || minima > i64::from(case.parallelism) {
+            return Ok(());
+        }
+        let Ok(plan) = case.plan() else { return Ok(()) };
+        let exact = by_bisection(case.parallelism, &lines);
+        for (cluster, exact) in case.clusters.iter().zip(exact) {
+            let share = plan.shares.get(&cluster.name).map_or(0, |share| share.parallelism);
+            let error = 1e-6 * exact.max(1.0);
+            prop_assert!((f64::from(share) - exact).abs() < 1.0 + error, "{} has {share}, exactly {exact}", cluster.name);
+        }
+    }
+
+    #[test]
+    fn members_finish_together(case in fresh()) {
+        // Each runs between ⌊s⌋ and ⌈s⌉ pods at once and has C·s/R to complete, rounded.
+        let (Ok(plan), Some(completions)) = (case.plan(), case.completions) else { return Ok(()) };
+        if case.parallelism == 0 || case.has_surplus() {
+            return Ok(());
+        }
+        let rounds = f64::from(completions) / f64::from(case.parallelism);
+        for share in plan.shares.values() {
+            let (parallelism, done) = (f64::from(share.parallelism), f64::from(share.completions.expect("not a work queue")));
+            prop_assert!(done > (parallelism - 1.0) * rounds - 1.0, "{share:?}, {rounds} rounds");
+            prop_assert!(done < (parallelism + 1.0) * rounds + 1.0, "{share:?}, {rounds} rounds");
+        }
+        if completions == case.parallelism {
+            prop_assert!(plan.shares.values().all(|share| share.completions == Some(share.parallelism)));
+        }
+    }
+
+    #[test]
+    fn one_more_member_moves_no_more_than_it_must(case in fresh(), newcomer in (number(3), preference())) {
+        let mut more = case.clone();
+        let (weight, preference) = (newcomer.0, Some(newcomer.1));
+        more.clusters.push(Cluster { name: "newcomer".to_owned(), weight, capacity: None, preference, existing: None });
+        if case.has_surplus() {
+            return Ok(());
+        }
+        let (Ok(before), Ok(after)) = (case.plan(), more.plan()) else { return Ok(()) };
+        let alike = more.clusters.iter().all(|cluster| more.terms(cluster) == (0, i32::MAX, 1));
+        for (name, share) in after.shares.iter().filter(|(name, _)| *name != "newcomer") {
+            let had = before.shares.get(name).map_or(0, |share| share.parallelism);
+            prop_assert!(i64::from(share.parallelism) <= i64::from(had) + i64::from(!alike), "{name} had {had}, has {}", share.parallelism);
+        }
+        // And where nothing is to be rebalanced, nothing moves, but for a minimum.
+        let (min, ..) = more.terms(&more.clusters[case.clusters.len()]);
+        if case.keeps() && min == 0 && case.parallelism > 0 {
+            prop_assert_eq!(&more.having(&before).plan(), &Ok(before));
+        }
+    }
+
+    #[test]
+    fn a_plan_that_is_kept_is_planned_again(case in fresh()) {
+        let Ok(plan) = case.plan() else { return Ok(()) };
+        if case.keeps() {
+            prop_assert_eq!(&case.having(&plan).plan(), &Ok(plan));
+        }
+    }
+
+    #[test]
+    fn more_to_do_takes_nothing_away(case in fresh(), pods in 0..40, completions in 0..40) {
+        // Minima that were not met before, and can be now, come before what members have.
+        let minima: i64 = case.clusters.iter().map(|cluster| i64::from(case.terms(cluster).0)).sum();
+        if !case.keeps() || case.parallelism == 0 || minima > i64::from(case.runs()) {
+            return Ok(());
+        }
+        let Ok(before) = case.plan() else { return Ok(()) };
+        let mut more = case.having(&before);
+        more.parallelism = case.parallelism.saturating_add(pods);
+        more.completions = case.completions.map(|before| before.saturating_add(completions));
+        let Ok(after) = more.plan() else { return Ok(()) };
+        let opened: BTreeSet<_> = after.shares.keys().filter(|name| !before.shares.contains_key(*name)).collect();
+        // Members full to the maximum can force the rest into new ones, which need completions too.
+        let forced = opened.len() as i64 > i64::from(more.completions.unwrap_or(i32::MAX)) - i64::from(case.completions.unwrap_or(0));
+        for cluster in &case.clusters {
+            let (name, (_, max, _)) = (&cluster.name, case.terms(cluster));
+            let Some(had) = before.shares.get(name) else { continue };
+            // Surplus parallelism has no maximum, and what was to run in turns can run at once where there is some.
+            let forced = forced || more.has_surplus() && had.completions > Some(max);
+            let has = after.shares.get(name).copied().unwrap_or(Share { parallelism: 0, completions: Some(0) });
+            prop_assert!(has.parallelism >= had.parallelism.min(max), "{name} had {had:?}, has {has:?}");
+            prop_assert!(forced || has.completions >= had.completions, "{name} had {had:?}, has {has:?}");
+        }
+    }
+
+    #[test]
+    fn fewer_completions_raise_nobody(case in fresh(), less in 1..40) {
+        let (Ok(before), Some(completions)) = (case.plan(), case.completions) else { return Ok(()) };
+        if !case.keeps() || case.parallelism == 0 || completions - less < case.parallelism {
+            return Ok(());
+        }
+        let fewer = Case { completions: Some(completions - less), ..case.having(&before) };
+        let after = fewer.plan().expect("the same pods have the same place");
+        let completions = |plan: &Plan| -> BTreeMap<String, i32> {
+            plan.shares.iter().map(|(name, share)| (name.clone(), share.completions.expect("not a work queue"))).collect()
+        };
+        let (before, after) = (completions(&before), completions(&after));
+        prop_assert!(before.keys().eq(after.keys()));
+        prop_assert!(before.values().zip(after.values()).all(|(before, after)| after <= before));
+    }
+}

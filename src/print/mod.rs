@@ -1,1 +1,16 @@
-//! TODO
+//! What the user sees: tables, ages, formats, progress and prompts, by kubectl's conventions.
+//!
+//! [`Output`] owns the streams. Everything that is printed passes through it, so that text from servers and files
+//! cannot steer the terminal, a progress bar never mixes with lines, and a test can run a verb and read what it said.
+
+pub mod age;
+mod escape;
+pub mod format;
+mod output;
+mod progress;
+pub mod table;
+
+pub use format::Format;
+pub use output::{Captured, Colour, Output};
+pub use progress::Progress;
+pub use table::Table;

@@ -1,0 +1,342 @@
+//! The one owner of stdout, stderr, the terminal and colour.
+
+use std::collections::HashSet;
+use std::env;
+use std::fmt::Display;
+use std::io::{self, BufRead, IsTerminal as _, Write};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use console::{Style, Term};
+use dialoguer::theme::{SimpleTheme, Theme as _};
+use indicatif::{MultiProgress, ProgressDrawTarget};
+
+use super::{Progress, Table, escape};
+use crate::error::{Error, Result};
+
+/// What `--color` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`.
+    #[default]
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+impl Colour {
+    /// Whether to colour a stream. `no_color` and `term` are the environment variables of these names.
+    fn applies(self, terminal: bool, no_color: Option<&str>, term: Option<&str>) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => terminal && no_color.is_none_or(str::is_empty) && term != Some("dumb"),
+        }
+    }
+}
+
+impl FromStr for Colour {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "always" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
+            _ => Err(Error::new(format!("--color must be auto, always or never, not {text:?}"))),
+        }
+    }
+}
+
+/// Where everything is printed.
+///
+/// Lines, blocks and tables go to stdout, notes, warnings and errors to stderr. Control characters in what is printed
+/// are made visible, so text from servers and files may be given as it is. What fails to be written never stops
+/// the work: [`Output::finish`] tells about it at the end. An `Output` is shared by reference between threads.
+pub struct Output {
+    streams: Mutex<Streams>,
+    bars: MultiProgress,
+    answers: Answers,
+    stdout_terminal: bool,
+    colour: bool,
+}
+
+struct Streams {
+    stdout: Box<dyn Write + Send>,
+    stderr: Box<dyn Write + Send>,
+    warned: HashSet<String>,
+    failure: Option<io::Error>,
+}
+
+/// Where answers are read from, line by line; nowhere, if nobody can be asked.
+type Answers = Option<Mutex<Box<dyn BufRead + Send>>>;
+
+/// What a captured [`Output`] has printed so far.
+#[derive(Clone, Default)]
+pub struct Captured {
+    stdout: Buffer,
+    stderr: Buffer,
+}
+
+impl Captured {
+    /// All of stdout.
+    pub fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
+    /// All of stderr.
+    pub fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+}
+
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Buffer {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&lock(&self.0)).into_owned()
+    }
+}
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        lock(&self.0).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A thread that panicked while it printed leaves nothing that the next line could not follow.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Output {
+    /// The streams of this process. Colour is for stderr, which has the words that colour marks.
+    pub fn process(colour: Colour) -> Self {
+        let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+        let term = env::var("TERM").ok();
+        let draws = stderr.is_terminal() && term.as_deref() != Some("dumb");
+        let target = if draws { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self {
+            bars: MultiProgress::with_draw_target(target),
+            answers: (stdin.is_terminal() && stderr.is_terminal()).then(|| reader(io::BufReader::new(stdin))),
+            stdout_terminal: stdout.is_terminal(),
+            colour: colour.applies(
+                stderr.is_terminal(),
+                env::var("NO_COLOR").ok().as_deref(),
+                term.as_deref(),
+            ),
+            ..Self::over(stdout, stderr)
+        }
+    }
+
+    /// An output that keeps what is printed, as a process without a terminal would print it.
+    pub fn captured() -> (Self, Captured) {
+        let captured = Captured::default();
+        (Self::over(captured.stdout.clone(), captured.stderr.clone()), captured)
+    }
+
+    /// The same output with the lines that answer [`Output::confirm`], as if typed on a terminal.
+    #[must_use]
+    pub fn answering(mut self, lines: &str) -> Self {
+        self.answers = Some(reader(io::Cursor::new(lines.to_owned())));
+        self
+    }
+
+    fn over(stdout: impl Write + Send + 'static, stderr: impl Write + Send + 'static) -> Self {
+        let streams = Streams {
+            stdout: Box::new(stdout),
+            stderr: Box::new(stderr),
+            warned: HashSet::new(),
+            failure: None,
+        };
+        Self {
+            streams: Mutex::new(streams),
+            bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
+            answers: None,
+            stdout_terminal: false,
+            colour: false,
+        }
+    }
+
+    /// Whether stdout is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.stdout_terminal
+    }
+
+    /// The width of the terminal in columns, 80 where there is none.
+    pub fn width(&self) -> usize {
+        let size = if self.stdout_terminal { Term::stdout().size_checked() } else { None };
+        size.map_or(80, |(_, columns)| usize::from(columns))
+    }
+
+    /// Prints one line to stdout.
+    pub fn line(&self, text: impl Display) {
+        self.to_stdout(&format!("{}\n", escape::line(&text.to_string())));
+    }
+
+    /// Prints lines to stdout. A newline is added where the last is missing.
+    pub fn block(&self, text: &str) {
+        self.to_stdout(&ended(&escape::block(text)));
+    }
+
+    /// Prints a table to stdout.
+    pub fn table(&self, table: &Table) {
+        self.to_stdout(&table.render());
+    }
+
+    /// Prints one line to stderr.
+    pub fn note(&self, text: impl Display) {
+        self.to_stderr(&format!("{}\n", escape::line(&text.to_string())));
+    }
+
+    /// Prints a table to stderr.
+    pub fn note_table(&self, table: &Table) {
+        self.to_stderr(&table.render());
+    }
+
+    /// Prints `Warning: TEXT`, or `Warning: [CLUSTER] TEXT`, to stderr: each once in the life of the process.
+    pub fn warning(&self, cluster: Option<&str>, text: &str) {
+        let said = match cluster {
+            Some(cluster) => escape::line(&format!("[{cluster}] {text}")).into_owned(),
+            None => escape::line(text).into_owned(),
+        };
+        let line = format!("{} {said}\n", self.mark("Warning:", &Style::new().yellow().bold()));
+        self.suspended(|| {
+            let mut streams = lock(&self.streams);
+            if streams.warned.insert(said) {
+                streams.stderr(&line);
+            }
+        });
+    }
+
+    /// Prints an error to stderr, and its hint, if it has one, as `hint: …`.
+    pub fn error(&self, error: &Error) {
+        let mut text = ended(&escape::block(&error.to_string()));
+        if let Some(hint) = error.hint_text() {
+            text.push_str(&self.mark("hint:", &Style::new().cyan()));
+            text.push(' ');
+            text.push_str(&ended(&escape::block(hint)));
+        }
+        if let Some(rest) = text.strip_prefix("error:") {
+            text = format!("{}{rest}", self.mark("error:", &Style::new().red().bold()));
+        }
+        self.to_stderr(&text);
+    }
+
+    /// Shows a bar of `total` steps on stderr until it is dropped, if that is a terminal.
+    pub fn progress(&self, what: &str, total: u64) -> Progress {
+        Progress::bar(&self.bars, what, total)
+    }
+
+    /// Shows a spinner on stderr until it is dropped, if that is a terminal.
+    pub fn spinner(&self, what: &str) -> Progress {
+        if self.bars.is_hidden() {
+            Progress::bar(&self.bars, what, 0)
+        } else {
+            Progress::spinner(&self.bars, what)
+        }
+    }
+
+    /// Runs something that writes to the terminal by itself, such as a credential plugin, with no bar on it.
+    pub fn suspended<T>(&self, run: impl FnOnce() -> T) -> T {
+        self.bars.suspend(run)
+    }
+
+    /// Asks a question that `y` or `yes` and Enter answer with yes, and everything else, the end of input
+    /// included, with no.
+    ///
+    /// Fails where nobody can be asked: there is no terminal. The error names the flag that answers yes.
+    pub fn confirm(&self, question: &str, flag: &str) -> Result<bool> {
+        let Some(answers) = &self.answers else {
+            let error = Error::new("there is no terminal to confirm this on; nothing was changed");
+            return Err(error.hint(format!("pass {flag} to go on without being asked")));
+        };
+        let mut prompt = String::new();
+        let _ = SimpleTheme.format_confirm_prompt(&mut prompt, &escape::line(question), Some(false));
+        // A line is read, not a key as dialoguer's own prompt does: a bare `y` is no answer before Enter, and the
+        // end of input is one.
+        let answer = self.suspended(|| {
+            lock(&self.streams).stderr(&prompt);
+            let mut answer = String::new();
+            let _ = lock(answers).read_line(&mut answer);
+            if !answer.ends_with('\n') {
+                lock(&self.streams).stderr("\n");
+            }
+            answer
+        });
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// Flushes the streams, and fails if something could not be written to stdout.
+    ///
+    /// A reader that had enough, as in `… | head`, is no failure.
+    pub fn finish(&self) -> Result<()> {
+        let mut streams = lock(&self.streams);
+        if let Err(error) = streams.stdout.flush() {
+            streams.failure.get_or_insert(error);
+        }
+        match streams.failure.take() {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Error::new(format!("writing to standard output: {}", reason(&error))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn mark(&self, word: &str, style: &Style) -> String {
+        if self.colour {
+            style.clone().force_styling(true).apply_to(word).to_string()
+        } else {
+            word.to_owned()
+        }
+    }
+
+    fn to_stdout(&self, text: &str) {
+        self.suspended(|| lock(&self.streams).stdout(text));
+    }
+
+    fn to_stderr(&self, text: &str) {
+        self.suspended(|| lock(&self.streams).stderr(text));
+    }
+}
+
+impl Streams {
+    fn stdout(&mut self, text: &str) {
+        if self.failure.is_none()
+            && let Err(error) = self.stdout.write_all(text.as_bytes())
+        {
+            self.failure = Some(error);
+        }
+    }
+
+    /// Where stderr is gone nobody can be told.
+    fn stderr(&mut self, text: &str) {
+        let _ = self.stderr.write_all(text.as_bytes()).and_then(|()| self.stderr.flush());
+    }
+}
+
+fn reader(input: impl BufRead + Send + 'static) -> Mutex<Box<dyn BufRead + Send>> {
+    Mutex::new(Box::new(input))
+}
+
+fn ended(text: &str) -> String {
+    if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
+}
+
+/// An operating system's reason in words, without its number.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+#[path = "output_tests.rs"]
+mod tests;

@@ -1,0 +1,140 @@
+use super::*;
+
+/// A stream that fails in one way.
+struct Failing(io::ErrorKind);
+
+impl Write for Failing {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn lines_go_to_stdout_and_notes_to_stderr() {
+    let (output, captured) = Output::captured();
+    output.line("job.batch/pi created");
+    output.block("a: 1\nb: \x1b[2J");
+    output.note("No resources found in default namespace.");
+    let mut table = Table::new(["CLUSTER"]);
+    table.row(["a"]);
+    output.table(&table);
+    output.note_table(&table);
+    assert_eq!(captured.stdout(), "job.batch/pi created\na: 1\nb: ^[[2J\nCLUSTER\na\n");
+    assert_eq!(captured.stderr(), "No resources found in default namespace.\nCLUSTER\na\n");
+    output.finish().expect("all was written");
+}
+
+#[test]
+fn a_line_stays_one_line() {
+    let (output, captured) = Output::captured();
+    output.line("job.batch/x\nforged line");
+    assert_eq!(captured.stdout(), "job.batch/x\\nforged line\n");
+}
+
+#[test]
+fn each_warning_is_said_once_per_cluster() {
+    let (output, captured) = Output::captured();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| output.warning(Some("a"), "deprecated\x07"));
+        }
+    });
+    output.warning(Some("b"), "deprecated");
+    output.warning(None, "deprecated");
+    assert_eq!(
+        captured.stderr(),
+        "Warning: [a] deprecated\\u{7}\nWarning: [b] deprecated\nWarning: deprecated\n"
+    );
+}
+
+#[test]
+fn an_error_prints_with_its_hint_and_its_lines() {
+    let (output, captured) = Output::captured();
+    output.error(&Error::new("no registry").hint("run kubectl federate init"));
+    output.error(&Error::server("NotFound", "jobs.batch \"x\" not found\nsecond\x1b[0m"));
+    assert_eq!(
+        captured.stderr(),
+        "error: no registry\nhint: run kubectl federate init\n\
+         Error from server (NotFound): jobs.batch \"x\" not found\nsecond^[[0m\n"
+    );
+}
+
+#[test]
+fn colour_marks_the_first_word_only() {
+    let (mut output, captured) = Output::captured();
+    output.colour = true;
+    output.error(&Error::new("no registry"));
+    output.warning(None, "old");
+    assert_eq!(
+        captured.stderr(),
+        "\x1b[31m\x1b[1merror:\x1b[0m no registry\n\x1b[33m\x1b[1mWarning:\x1b[0m old\n"
+    );
+}
+
+#[test]
+fn colour_follows_the_flag_the_terminal_and_the_environment() {
+    assert!(Colour::Auto.applies(true, None, Some("xterm")));
+    assert!(Colour::Auto.applies(true, Some(""), None));
+    assert!(!Colour::Auto.applies(true, Some("1"), None));
+    assert!(!Colour::Auto.applies(true, None, Some("dumb")));
+    assert!(!Colour::Auto.applies(false, None, None));
+    assert!(Colour::Always.applies(false, Some("1"), Some("dumb")));
+    assert!(!Colour::Never.applies(true, None, None));
+    assert_eq!("always".parse::<Colour>().expect("known"), Colour::Always);
+    assert!("sometimes".parse::<Colour>().is_err());
+}
+
+#[test]
+fn a_reader_that_had_enough_is_no_failure() {
+    let output = Output::over(Failing(io::ErrorKind::BrokenPipe), io::sink());
+    output.line("a");
+    output.line("b");
+    output.finish().expect("as if all was read");
+}
+
+#[test]
+fn a_full_disk_is_told_at_the_end() {
+    let output = Output::over(Failing(io::ErrorKind::StorageFull), io::sink());
+    output.line("a");
+    let error = output.finish().expect_err("nothing was written");
+    assert_eq!(error.to_string(), "error: writing to standard output: no storage space");
+}
+
+#[test]
+fn only_yes_is_yes() {
+    for (typed, want) in
+        [("y\n", true), (" YES \n", true), ("n\n", false), ("\n", false), ("yep\n", false), ("", false)]
+    {
+        let (output, captured) = Output::captured();
+        let output = output.answering(typed);
+        assert_eq!(output.confirm("Delete the shards too?", "--yes").expect("asked"), want, "{typed:?}");
+        assert!(captured.stderr().starts_with("Delete the shards too? [y/N] "));
+        assert!(!output.confirm("Again?", "--yes").expect("asked"), "the end of input is no");
+    }
+}
+
+#[test]
+fn without_a_terminal_the_flag_is_named() {
+    let (output, captured) = Output::captured();
+    let error = output.confirm("Delete?", "--yes").expect_err("nobody to ask");
+    assert_eq!(error.to_string(), "error: there is no terminal to confirm this on; nothing was changed");
+    assert_eq!(error.hint_text(), Some("pass --yes to go on without being asked"));
+    assert_eq!(captured.stderr(), "");
+}
+
+#[test]
+fn progress_prints_nothing_without_a_terminal() {
+    let (output, captured) = Output::captured();
+    let bar = output.progress("creating", 3);
+    bar.step();
+    bar.message("a");
+    bar.set(3);
+    output.line("done");
+    drop(bar);
+    drop(output.spinner("waiting"));
+    assert_eq!((captured.stdout().as_str(), captured.stderr().as_str()), ("done\n", ""));
+}

@@ -1,0 +1,208 @@
+//! `-f`: reading manifests from files, directories and stdin, as kubectl does.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+use crate::yaml;
+
+/// The most that one file may hold, in bytes.
+pub const MAX_BYTES: u64 = 16 << 20;
+
+/// The files that are taken from a directory.
+const EXTENSIONS: [&str; 3] = ["json", "yaml", "yml"];
+
+/// The values of `-f` and `-R`.
+#[derive(Debug, Clone, Default)]
+pub struct Filenames {
+    /// Files, directories, or `-` for stdin; each may be a list with commas.
+    pub filenames: Vec<String>,
+    /// Whether directories are read with all that is below them.
+    pub recursive: bool,
+}
+
+/// One object, and where it came from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// The file, and the place in it where it holds several objects, such as `pi.yaml: document 2`.
+    pub source: String,
+    /// An object with a kind; a list has been taken apart.
+    pub object: Value,
+}
+
+impl Filenames {
+    /// Reads all objects, in the order of the flags, and of the names in a directory.
+    ///
+    /// `stdin` is read for `-`. Fails on the first file that cannot be read, is larger than [`MAX_BYTES`], or holds
+    /// something else than objects, and where there is no object at all: `no objects passed to VERB`.
+    pub fn read(&self, verb: &str, stdin: &mut dyn Read) -> Result<Vec<Document>> {
+        let names: Vec<&str> =
+            self.filenames.iter().flat_map(|list| list.split(',')).filter(|name| !name.is_empty()).collect();
+        if names.is_empty() {
+            return Err(Error::new("must specify a file, a directory or - with -f"));
+        }
+        if names.iter().filter(|name| **name == "-").count() > 1 {
+            return Err(Error::new("standard input cannot be used for multiple arguments"));
+        }
+        let mut documents = Vec::new();
+        for name in names {
+            if name == "-" {
+                documents.extend(parse("STDIN", &text("STDIN", stdin)?)?);
+                continue;
+            }
+            if name.starts_with("http://") || name.starts_with("https://") {
+                return Err(Error::new(format!("reading from a URL is not supported: {name}"))
+                    .hint("download it first, or pipe it to -f -"));
+            }
+            for path in paths(Path::new(name), self.recursive)? {
+                let source = path.display().to_string();
+                let mut file = File::open(&path).map_err(|error| unreadable(&source, &error))?;
+                documents.extend(parse(&source, &text(&source, &mut file)?)?);
+            }
+        }
+        if documents.is_empty() {
+            return Err(Error::new(format!("no objects passed to {verb}")));
+        }
+        Ok(documents)
+    }
+}
+
+/// The file itself, or the manifests in a directory.
+fn paths(path: &Path, recursive: bool) -> Result<Vec<PathBuf>> {
+    let shown = path.display().to_string();
+    let found = fs::metadata(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Error::new(format!("the path {shown:?} does not exist")),
+        _ => unreadable(&shown, &error),
+    })?;
+    if !found.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut manifests = Vec::new();
+    walk(path, recursive, &mut manifests)?;
+    if manifests.is_empty() {
+        return Err(Error::new(format!(
+            "error reading [{shown}]: recognized file extensions are [.json .yaml .yml]"
+        )));
+    }
+    Ok(manifests)
+}
+
+/// Links to directories are not followed, so that a loop of them ends.
+fn walk(directory: &Path, recursive: bool, manifests: &mut Vec<PathBuf>) -> Result<()> {
+    let fail = |error: io::Error| unreadable(&directory.display().to_string(), &error);
+    let mut entries = fs::read_dir(directory).map_err(fail)?.collect::<io::Result<Vec<_>>>().map_err(fail)?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        if entry.file_type().map_err(fail)?.is_dir() {
+            if recursive {
+                walk(&path, true, manifests)?;
+            }
+        } else if path.extension().is_some_and(|found| EXTENSIONS.iter().any(|wanted| found == *wanted)) {
+            manifests.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The text of a file in UTF-8, or in UTF-16 with a byte order mark, as some shells write it.
+fn text(source: &str, reader: &mut dyn Read) -> Result<String> {
+    let mut bytes = Vec::new();
+    reader.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(source, &error))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Error::new(format!("{source} is larger than {} MiB", MAX_BYTES >> 20)));
+    }
+    let utf16 = |unit: fn([u8; 2]) -> u16| {
+        let (pairs, rest) = bytes[2..].as_chunks::<2>();
+        let units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
+        if rest.is_empty() { String::from_utf16(&units).ok() } else { None }
+    };
+    let text = match bytes.as_slice() {
+        [0xff, 0xfe, ..] => utf16(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => utf16(u16::from_be_bytes),
+        _ => String::from_utf8(bytes).ok(),
+    };
+    let text = text.ok_or_else(|| Error::new(format!("error parsing {source}: it is not text in UTF-8")))?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+fn parse(source: &str, text: &str) -> Result<Vec<Document>> {
+    let values = values(text).map_err(|problem| Error::new(format!("error parsing {source}: {problem}")))?;
+    let several = values.len() > 1;
+    let mut documents = Vec::new();
+    for (at, value) in values.into_iter().enumerate() {
+        let source = if several { format!("{source}: document {}", at + 1) } else { source.to_owned() };
+        flatten(source, value, &mut documents)?;
+    }
+    Ok(documents)
+}
+
+/// What begins with `{` is JSON, one object or several, unless only YAML can read it.
+fn values(text: &str) -> Result<Vec<Value>, String> {
+    let yaml = || yaml::read(text).map_err(|error| format!("error converting YAML to JSON: {error}"));
+    if !text.trim_start().starts_with('{') {
+        return yaml();
+    }
+    let objects: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
+    match objects {
+        Ok(objects) => Ok(objects.into_iter().filter(|object| !object.is_null()).collect()),
+        Err(json) => yaml().map_err(|_| json_problem(&json)),
+    }
+}
+
+fn json_problem(error: &serde_json::Error) -> String {
+    let (text, place) = (error.to_string(), format!(" at line {} column {}", error.line(), error.column()));
+    let problem = text.strip_suffix(&place).unwrap_or(&text);
+    format!("invalid JSON: line {}, column {}: {problem}", error.line(), error.column())
+}
+
+/// Takes lists apart: `kind: List`, and typed ones such as `JobList`, whose items may leave out their kind.
+fn flatten(source: String, value: Value, documents: &mut Vec<Document>) -> Result<()> {
+    let fail = |problem: &str| Error::new(format!("unable to decode {source:?}: {problem}"));
+    let Value::Object(mut object) = value else {
+        return Err(fail("a document must be an object with apiVersion and kind"));
+    };
+    let Some(kind) = text_of(&object, "kind") else {
+        return Err(fail("Object 'Kind' is missing"));
+    };
+    let items = match (kind.strip_suffix("List"), object.get_mut("items").map(Value::take)) {
+        (Some(item_kind), Some(Value::Array(items))) => Some((item_kind, items)),
+        (Some(item_kind), Some(Value::Null)) => Some((item_kind, Vec::new())),
+        (_, Some(other)) => {
+            object.insert("items".to_owned(), other);
+            None
+        }
+        (_, None) => None,
+    };
+    let Some((item_kind, items)) = items else {
+        documents.push(Document { source, object: Value::Object(object) });
+        return Ok(());
+    };
+    let version = text_of(&object, "apiVersion");
+    for (at, mut item) in items.into_iter().enumerate() {
+        if let (Value::Object(item), false) = (&mut item, item_kind.is_empty()) {
+            item.entry("kind").or_insert_with(|| item_kind.into());
+            if let Some(version) = &version {
+                item.entry("apiVersion").or_insert_with(|| version.as_str().into());
+            }
+        }
+        flatten(format!("{source}: item {}", at + 1), item, documents)?;
+    }
+    Ok(())
+}
+
+fn text_of(object: &Map<String, Value>, field: &str) -> Option<String> {
+    object.get(field).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn unreadable(source: &str, error: &io::Error) -> Error {
+    let reason = error.to_string();
+    Error::new(format!("reading {source}: {}", reason.split(" (os error").next().unwrap_or(&reason)))
+}
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;

@@ -9,6 +9,7 @@
 //! | [`state`] | the registry, the record and the ledger as annotations; compare-and-swap | cluster |
 //! | [`cluster`] | kubeconfig, identity, clients, fan-out, retries | nothing |
 //! | [`print`] | tables, ages, formats, progress, prompts | nothing |
+//! | [`yaml`] | YAML by kubectl's rules, read and written; pure | nothing |
 //! | [`error`] | the one error that reaches the user: message, hint, exit code | the errors of all |
 
 pub mod cli;

@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
@@ -17,13 +16,11 @@ pub const MAX_BYTES: u64 = 16 << 20;
 const EXTENSIONS: [&str; 3] = ["json", "yaml", "yml"];
 
 /// The values of `-f` and `-R`.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default)]
 pub struct Filenames {
-    /// A file, a directory, or - for standard input; a list with commas, and can be repeated
-    #[arg(short, long = "filename", value_name = "FILE", required = true)]
+    /// Files, directories, or `-` for stdin; each may be a list with commas.
     pub filenames: Vec<String>,
-    /// Read directories with all that is below them
-    #[arg(short = 'R', long)]
+    /// Whether directories are read with all that is below them.
     pub recursive: bool,
 }
 

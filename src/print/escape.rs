@@ -1,6 +1,7 @@
 //! Text from servers and files, made harmless for a terminal.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// Whether a terminal might act on the character instead of showing it: control characters, and the marks that
 /// reorder text, which can make one name look like another.
@@ -44,7 +45,7 @@ pub(super) fn json(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         if matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}') || (steers(c) && c != '\n') {
-            safe.push_str(&format!("\\u{:04x}", u32::from(c)));
+            let _ = write!(safe, "\\u{:04x}", u32::from(c));
         } else {
             safe.push(c);
         }

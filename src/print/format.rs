@@ -56,7 +56,9 @@ impl FromStr for Format {
 
 /// The list that `kubectl get` makes of several objects.
 pub fn list(items: Vec<Value>) -> Value {
-    json!({ "apiVersion": "v1", "items": items, "kind": "List", "metadata": { "resourceVersion": "" } })
+    let mut list = json!({ "apiVersion": "v1", "kind": "List", "metadata": { "resourceVersion": "" } });
+    list["items"] = Value::Array(items);
+    list
 }
 
 fn to_json(object: &Value) -> String {

@@ -1,13 +1,14 @@
 //! The one owner of stdout, stderr, the terminal and colour.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::env;
 use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, BufRead, IsTerminal as _, Write};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use console::{Style, Term};
+use dialoguer::theme::{SimpleTheme, Theme as _};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
 use super::{Progress, Table, escape};
@@ -57,7 +58,7 @@ impl FromStr for Colour {
 pub struct Output {
     streams: Mutex<Streams>,
     bars: MultiProgress,
-    prompt: Prompt,
+    answers: Answers,
     stdout_terminal: bool,
     colour: bool,
 }
@@ -69,12 +70,8 @@ struct Streams {
     failure: Option<io::Error>,
 }
 
-/// Who answers questions.
-enum Prompt {
-    Terminal,
-    Nobody,
-    Given(Mutex<VecDeque<String>>),
-}
+/// Where answers are read from, line by line; nowhere, if nobody can be asked.
+type Answers = Option<Mutex<Box<dyn BufRead + Send>>>;
 
 /// What a captured [`Output`] has printed so far.
 #[derive(Clone, Default)]
@@ -129,11 +126,7 @@ impl Output {
         let target = if draws { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self {
             bars: MultiProgress::with_draw_target(target),
-            prompt: if stdin.is_terminal() && stderr.is_terminal() {
-                Prompt::Terminal
-            } else {
-                Prompt::Nobody
-            },
+            answers: (stdin.is_terminal() && stderr.is_terminal()).then(|| reader(io::BufReader::new(stdin))),
             stdout_terminal: stdout.is_terminal(),
             colour: colour.applies(
                 stderr.is_terminal(),
@@ -150,10 +143,10 @@ impl Output {
         (Self::over(captured.stdout.clone(), captured.stderr.clone()), captured)
     }
 
-    /// The same output with answers for [`Output::confirm`], one line for each question; then input ends.
+    /// The same output with the lines that answer [`Output::confirm`], as if typed on a terminal.
     #[must_use]
-    pub fn answering<A: Into<String>>(mut self, answers: impl IntoIterator<Item = A>) -> Self {
-        self.prompt = Prompt::Given(Mutex::new(answers.into_iter().map(Into::into).collect()));
+    pub fn answering(mut self, lines: &str) -> Self {
+        self.answers = Some(reader(io::Cursor::new(lines.to_owned())));
         self
     }
 
@@ -167,7 +160,7 @@ impl Output {
         Self {
             streams: Mutex::new(streams),
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
-            prompt: Prompt::Nobody,
+            answers: None,
             stdout_terminal: false,
             colour: false,
         }
@@ -228,11 +221,9 @@ impl Output {
     pub fn error(&self, error: &Error) {
         let mut text = ended(&escape::block(&error.to_string()));
         if let Some(hint) = error.hint_text() {
-            text.push_str(&format!(
-                "{} {}",
-                self.mark("hint:", &Style::new().cyan()),
-                ended(&escape::block(hint))
-            ));
+            text.push_str(&self.mark("hint:", &Style::new().cyan()));
+            text.push(' ');
+            text.push_str(&ended(&escape::block(hint)));
         }
         if let Some(rest) = text.strip_prefix("error:") {
             text = format!("{}{rest}", self.mark("error:", &Style::new().red().bold()));
@@ -259,36 +250,28 @@ impl Output {
         self.bars.suspend(run)
     }
 
-    /// Whether there is somebody to ask.
-    pub fn can_ask(&self) -> bool {
-        !matches!(self.prompt, Prompt::Nobody)
-    }
-
     /// Asks a question that `y` or `yes` and Enter answer with yes, and everything else, the end of input
     /// included, with no.
     ///
     /// Fails where nobody can be asked: there is no terminal. The error names the flag that answers yes.
     pub fn confirm(&self, question: &str, flag: &str) -> Result<bool> {
-        let question = format!("{} [y/N]", escape::line(question));
-        let answer = match &self.prompt {
-            Prompt::Nobody => {
-                let error = Error::new("there is no terminal to confirm this on; nothing was changed");
-                return Err(error.hint(format!("pass {flag} to go on without being asked")));
-            }
-            Prompt::Given(answers) => {
-                let answer = lock(answers).pop_front().unwrap_or_default();
-                self.note(format!("{question}: {answer}"));
-                answer
-            }
-            // A line is read, not a key: a bare `y` is no answer before Enter.
-            Prompt::Terminal => self.suspended(|| {
-                dialoguer::Input::<String>::new()
-                    .with_prompt(question)
-                    .allow_empty(true)
-                    .interact_on(&Term::stderr())
-                    .unwrap_or_default()
-            }),
+        let Some(answers) = &self.answers else {
+            let error = Error::new("there is no terminal to confirm this on; nothing was changed");
+            return Err(error.hint(format!("pass {flag} to go on without being asked")));
         };
+        let mut prompt = String::new();
+        let _ = SimpleTheme.format_confirm_prompt(&mut prompt, &escape::line(question), Some(false));
+        // A line is read, not a key as dialoguer's own prompt does: a bare `y` is no answer before Enter, and the
+        // end of input is one.
+        let answer = self.suspended(|| {
+            lock(&self.streams).stderr(&prompt);
+            let mut answer = String::new();
+            let _ = lock(answers).read_line(&mut answer);
+            if !answer.ends_with('\n') {
+                lock(&self.streams).stderr("\n");
+            }
+            answer
+        });
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
@@ -338,6 +321,10 @@ impl Streams {
     fn stderr(&mut self, text: &str) {
         let _ = self.stderr.write_all(text.as_bytes()).and_then(|()| self.stderr.flush());
     }
+}
+
+fn reader(input: impl BufRead + Send + 'static) -> Mutex<Box<dyn BufRead + Send>> {
+    Mutex::new(Box::new(input))
 }
 
 fn ended(text: &str) -> String {

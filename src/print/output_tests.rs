@@ -106,17 +106,13 @@ fn a_full_disk_is_told_at_the_end() {
 
 #[test]
 fn only_yes_is_yes() {
-    for (answers, want) in [
-        (vec!["y"], true),
-        (vec![" YES "], true),
-        (vec!["n"], false),
-        (vec![""], false),
-        (vec!["yep"], false),
-    ] {
+    for (typed, want) in
+        [("y\n", true), (" YES \n", true), ("n\n", false), ("\n", false), ("yep\n", false), ("", false)]
+    {
         let (output, captured) = Output::captured();
-        let output = output.answering(answers.clone());
-        assert_eq!(output.confirm("Delete the shards too?", "--yes").expect("asked"), want, "{answers:?}");
-        assert!(captured.stderr().starts_with("Delete the shards too? [y/N]: "));
+        let output = output.answering(typed);
+        assert_eq!(output.confirm("Delete the shards too?", "--yes").expect("asked"), want, "{typed:?}");
+        assert!(captured.stderr().starts_with("Delete the shards too? [y/N] "));
         assert!(!output.confirm("Again?", "--yes").expect("asked"), "the end of input is no");
     }
 }

@@ -119,7 +119,7 @@ mod tests {
     fn a_cell_cannot_leave_its_line_or_steer_the_terminal() {
         let mut table = Table::new(["NAME", "AGE"]);
         table.row(["a\nb\x1b[2J", "5s"]);
-        assert_eq!(table.render(), "NAME         AGE\na\\nb^[[2J   5s\n");
+        assert_eq!(table.render(), "NAME        AGE\na\\nb^[[2J   5s\n");
     }
 
     proptest! {

@@ -180,14 +180,12 @@ fn timestamp(text: &[u8]) -> Option<()> {
         let digits = rest[1..].iter().take_while(|b| b.is_ascii_digit()).count();
         rest = &rest[1 + digits..];
     }
-    if separator != b' ' {
-        if expect(&mut rest, b"Z+-")? != b'Z' {
-            let hours = number(&mut rest, 2, 2)?;
-            expect(&mut rest, b":")?;
-            let minutes = number(&mut rest, 2, 2)?;
-            if hours > 24 || minutes > 60 {
-                return None;
-            }
+    if separator != b' ' && expect(&mut rest, b"Z+-")? != b'Z' {
+        let hours = number(&mut rest, 2, 2)?;
+        expect(&mut rest, b":")?;
+        let minutes = number(&mut rest, 2, 2)?;
+        if hours > 24 || minutes > 60 {
+            return None;
         }
     }
     rest.is_empty().then_some(())

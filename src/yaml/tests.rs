@@ -137,13 +137,13 @@ fn streams_hold_any_number_of_documents() {
 #[test]
 fn errors_have_a_line_and_a_column() {
     for (text, line, column) in
-        [("a: 1\nb: [1", 2, 7), ("a: b: c", 1, 5), ("a:\n\tb: 1", 2, 1), ("a: *x", 1, 4)]
+        [("a: 1\nb: [1", 2, 4), ("a: b: c", 1, 5), ("a:\n\tb: 1", 2, 2), ("a: *x", 1, 4)]
     {
         let error = read(text).expect_err("refused");
         assert_eq!((error.line(), error.column()), (line, column), "{text:?}: {error}");
     }
     assert_eq!(refusal("a: .inf"), "line 1, column 4: .inf is not a number that JSON can hold");
-    assert_eq!(refusal("a: !!int x"), "line 1, column 4: cannot decode !!str `x` as a !!int");
+    assert_eq!(refusal("a: !!int x"), "line 1, column 10: cannot decode !!str `x` as a !!int");
 }
 
 /// The expected text is that of `kubectl patch --local -o yaml`.

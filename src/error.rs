@@ -88,8 +88,12 @@ impl From<state::Error> for Error {
                 Some("`kubectl federate init` makes one; --context names the host if there is one elsewhere.")
             }
             state::Error::Newer { .. } => Some("Install a newer kubectl-federate."),
-            state::Error::Damaged { .. } => Some("Put back what was there, or delete the object to have it forgotten."),
-            state::Error::TooLarge { .. } => Some("Divide it over fewer clusters, or make several jobs of it."),
+            state::Error::Damaged { .. } => {
+                Some("Put back what was there, or delete the object to have it forgotten.")
+            }
+            state::Error::TooLarge { .. } => {
+                Some("Divide it over fewer clusters, or make several jobs of it.")
+            }
             state::Error::OtherFederation { .. } => Some("Its own host or registry knows it; see --context."),
         };
         match error {

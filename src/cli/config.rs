@@ -119,8 +119,12 @@ mod tests {
 
     #[test]
     fn a_disk_that_takes_nothing_leaves_the_old_file() {
-        let error = Config::default().save(Path::new("/dev/full/federate.yaml")).expect_err("not a directory");
-        assert!(error.to_string().starts_with("error: cannot write the configuration file /dev/full/"), "{error}");
+        let error =
+            Config::default().save(Path::new("/dev/full/federate.yaml")).expect_err("not a directory");
+        assert!(
+            error.to_string().starts_with("error: cannot write the configuration file /dev/full/"),
+            "{error}"
+        );
     }
 
     #[test]

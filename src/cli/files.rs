@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
@@ -16,11 +17,13 @@ pub const MAX_BYTES: u64 = 16 << 20;
 const EXTENSIONS: [&str; 3] = ["json", "yaml", "yml"];
 
 /// The values of `-f` and `-R`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct Filenames {
-    /// Files, directories, or `-` for stdin; each may be a list with commas.
+    /// A file, a directory, or - for standard input; a list with commas, and can be repeated
+    #[arg(short, long = "filename", value_name = "FILE", required = true)]
     pub filenames: Vec<String>,
-    /// Whether directories are read with all that is below them.
+    /// Read directories with all that is below them
+    #[arg(short = 'R', long)]
     pub recursive: bool,
 }
 

@@ -1,8 +1,129 @@
 //! A file per verb: arguments, the call, the printing.
 
-pub mod files;
+mod cluster;
+mod config;
+mod dry_run;
+mod files;
+mod flags;
+mod init;
+mod job;
+mod logging;
+mod reconcile;
+mod session;
+mod version;
+mod world;
 
-/// Runs the command line and gives its exit code.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
+
+pub use config::{Config, Host};
+pub use dry_run::DryRun;
+pub use files::{Document, Filenames};
+pub use flags::ConnectionFlags;
+pub use session::Session;
+pub use world::World;
+
+use crate::{
+    error::{Error, Result},
+    print::{Colour, Output},
+};
+
+/// Run one Kubernetes Job over many clusters: divided exactly, remembered, and reconciled
+#[derive(Debug, Parser)]
+#[command(name = "kubectl-federate", bin_name = "kubectl federate")]
+#[command(disable_help_subcommand = true, arg_required_else_help = true, subcommand_required = true)]
+struct Cli {
+    #[command(flatten)]
+    connection: ConnectionFlags,
+    /// How much is told of what is done: 6 shows requests, 8 more of them
+    #[arg(short, long, global = true, value_name = "LEVEL", default_value_t = 0)]
+    #[arg(help_heading = flags::HEADING)]
+    v: u8,
+    /// When to use colour: auto, always or never
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = flags::HEADING)]
+    color: Colour,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Init(init::Init),
+    #[command(subcommand, alias = "clusters")]
+    Cluster(cluster::Cluster),
+    #[command(subcommand, alias = "jobs")]
+    Job(job::Job),
+    Reconcile(reconcile::Reconcile),
+    Version(version::Version),
+}
+
+/// Runs the command line of this process and gives its exit code.
+pub fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let parsed = parse(&args);
+    let colour = parsed.as_ref().map_or(Colour::Auto, |cli| cli.color);
+    let world = World::process(Output::process(colour));
+    let code = match (parsed, tokio::runtime::Builder::new_multi_thread().enable_all().build()) {
+        (Ok(cli), Ok(runtime)) => {
+            logging::start(cli.v, &world.output);
+            runtime.block_on(finish(&world, dispatch(&world, cli)))
+        }
+        (Ok(_), Err(cause)) => fail(&world, &Error::new(format!("cannot start: {cause}"))),
+        (Err(usage), _) => explain(&world, &usage),
+    };
+    ExitCode::from(code)
+}
+
+/// Runs one command line in a world of its own and gives its exit code.
+pub async fn run(world: &World, args: &[OsString]) -> u8 {
+    match parse(args) {
+        Ok(cli) => finish(world, dispatch(world, cli)).await,
+        Err(usage) => explain(world, &usage),
+    }
+}
+
+fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(args)?;
+    Cli::from_arg_matches(&matches)
+}
+
+async fn dispatch(world: &World, cli: Cli) -> Result<()> {
+    let session = || Session::new(world, &cli.connection);
+    match cli.verb {
+        Verb::Init(verb) => verb.run(&session()?).await,
+        Verb::Cluster(verb) => verb.run(&session()?).await,
+        Verb::Job(verb) => verb.run(&session()?).await,
+        Verb::Reconcile(verb) => verb.run(&session()?).await,
+        Verb::Version(verb) => verb.run(world, &cli.connection).await,
+    }
+}
+
+async fn finish(world: &World, command: impl Future<Output = Result<()>>) -> u8 {
+    let done = command.await;
+    match done.and(world.output.finish()) {
+        Ok(()) => 0,
+        Err(error) => fail(world, &error),
+    }
+}
+
+fn fail(world: &World, error: &Error) -> u8 {
+    world.output.error(error);
+    error.exit_code()
+}
+
+/// Prints what clap has to say: help is an answer, everything else a mistake, which exits with 1 as kubectl's do.
+fn explain(world: &World, usage: &clap::Error) -> u8 {
+    let text = usage.render().to_string();
+    match usage.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            world.output.block(&text);
+            0
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            world.output.block(&text);
+            1
+        }
+        _ => fail(world, &Error::verbatim(text)),
+    }
 }

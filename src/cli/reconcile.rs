@@ -38,13 +38,14 @@ impl Reconcile {
         for (record, observations) in records.into_iter().zip(observed) {
             let job = format!("job.batch/{}", record.name());
             let before = record.clone();
-            let settled = match settle(&store, record, observations, &members, || session.now(), &|_| ()).await {
-                Ok(settled) => settled,
-                Err(error) => {
-                    troubles.push(error.into());
-                    continue;
-                }
-            };
+            let settled =
+                match settle(&store, record, observations, &members, || session.now(), &|_| ()).await {
+                    Ok(settled) => settled,
+                    Err(error) => {
+                        troubles.push(error.into());
+                        continue;
+                    }
+                };
             for done in &settled.done {
                 session.output().line(format!("{job} {} in cluster {}", done.what, done.cluster));
             }

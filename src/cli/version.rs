@@ -28,9 +28,9 @@ impl Version {
             let (store, _) = Session::new(world, flags)?.federation().await?;
             versions.push(("Host", store.host().server_version().await?));
         }
-        let fields = versions
-            .iter()
-            .map(|(what, version)| (format!("{}Version", what.to_lowercase()), json!({ "gitVersion": version })));
+        let fields = versions.iter().map(|(what, version)| {
+            (format!("{}Version", what.to_lowercase()), json!({ "gitVersion": version }))
+        });
         let object = Value::Object(fields.collect());
         match self.output.and_then(|format| format.text(&object, "version")) {
             Some(text) => world.output.block(&text),

@@ -127,7 +127,9 @@ impl Manifest {
         if longest.len() > DNS_LABEL {
             return Err(Invalid::unsupported(
                 "metadata.name",
-                &format!("will not allow pods of an Indexed Job: {longest:?} has more than {DNS_LABEL} characters"),
+                &format!(
+                    "will not allow pods of an Indexed Job: {longest:?} has more than {DNS_LABEL} characters"
+                ),
             ));
         }
         Ok(())
@@ -186,7 +188,9 @@ fn resolve_name(metadata: &mut Map<String, Value>, suffix: &str) -> Result<Strin
     let text = |field: &str| metadata.get(field).and_then(Value::as_str).unwrap_or_default();
     let name = match (text("name"), text("generateName")) {
         ("", "") => return Err(Invalid::required("metadata.name")),
-        ("", prefix) => format!("{}{suffix}", &prefix[..prefix.floor_char_boundary(DNS_LABEL - suffix.len())]),
+        ("", prefix) => {
+            format!("{}{suffix}", &prefix[..prefix.floor_char_boundary(DNS_LABEL - suffix.len())])
+        }
         (name, _) => name.to_owned(),
     };
     metadata.remove("generateName");
@@ -257,7 +261,11 @@ mod tests {
                 },
             })
         );
-        assert_eq!(Manifest::recorded(manifest.object().clone()).expect("valid"), manifest, "cleaning is idempotent");
+        assert_eq!(
+            Manifest::recorded(manifest.object().clone()).expect("valid"),
+            manifest,
+            "cleaning is idempotent"
+        );
     }
 
     #[test]
@@ -269,7 +277,8 @@ mod tests {
 
     #[test]
     fn generate_name_is_resolved_and_cut_so_that_the_suffix_fits() {
-        let short = Manifest::new(job(json!({"generateName": "pi-"}), json!({})), "default", "x7k2p").expect("valid");
+        let short =
+            Manifest::new(job(json!({"generateName": "pi-"}), json!({})), "default", "x7k2p").expect("valid");
         assert_eq!(short.name(), "pi-x7k2p");
         let long = job(json!({"generateName": "a".repeat(80)}), json!({}));
         let long = Manifest::new(long, "default", "x7k2p").expect("valid");

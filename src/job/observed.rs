@@ -89,19 +89,21 @@ fn owner(labels: &Value) -> Option<Ownership> {
 }
 
 fn end(status: &Value) -> Option<End> {
-    status["conditions"].as_array()?.iter().filter(|condition| condition["status"] == "True").find_map(|condition| {
-        let kind = match condition["type"].as_str()? {
-            "Complete" => EndKind::Complete,
-            "Failed" => EndKind::Failed,
-            _ => return None,
-        };
-        Some(End {
-            kind,
-            reason: text(&condition["reason"]),
-            message: text(&condition["message"]),
-            at: time(&status["completionTime"]).or_else(|| time(&condition["lastTransitionTime"])),
-        })
-    })
+    status["conditions"].as_array()?.iter().filter(|condition| condition["status"] == "True").find_map(
+        |condition| {
+            let kind = match condition["type"].as_str()? {
+                "Complete" => EndKind::Complete,
+                "Failed" => EndKind::Failed,
+                _ => return None,
+            };
+            Some(End {
+                kind,
+                reason: text(&condition["reason"]),
+                message: text(&condition["message"]),
+                at: time(&status["completionTime"]).or_else(|| time(&condition["lastTransitionTime"])),
+            })
+        },
+    )
 }
 
 fn text(value: &Value) -> String {

@@ -34,12 +34,11 @@ impl Size {
 fn count(spec: &Value, field: &str) -> Result<Option<i32>, Invalid> {
     match spec.get(field) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => value
-            .as_i64()
-            .and_then(|n| i32::try_from(n).ok())
-            .filter(|n| *n >= 0)
-            .map(Some)
-            .ok_or_else(|| Invalid::value(&format!("spec.{field}"), value, "must be an integer from 0 to 2147483647")),
+        Some(value) => {
+            value.as_i64().and_then(|n| i32::try_from(n).ok()).filter(|n| *n >= 0).map(Some).ok_or_else(
+                || Invalid::value(&format!("spec.{field}"), value, "must be an integer from 0 to 2147483647"),
+            )
+        }
     }
 }
 

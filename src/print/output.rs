@@ -250,14 +250,21 @@ impl Output {
         self.bars.suspend(run)
     }
 
-    /// Asks a question that `y` or `yes` and Enter answer with yes, and everything else, the end of input
-    /// included, with no.
+    /// Whether there is somebody to ask.
+    pub fn can_ask(&self) -> bool {
+        self.answers.is_some()
+    }
+
+    /// Asks a question that `y` or `yes` and Enter answer with yes, and any other line with no.
     ///
-    /// Fails where nobody can be asked: there is no terminal. The error names the flag that answers yes.
+    /// Fails where nobody answers: there is no terminal, or input ends. The error names the flag that answers yes.
     pub fn confirm(&self, question: &str, flag: &str) -> Result<bool> {
+        let unanswered = |why: &str| {
+            Error::new(format!("{why}; nothing was changed"))
+                .hint(format!("pass {flag} to go on without being asked"))
+        };
         let Some(answers) = &self.answers else {
-            let error = Error::new("there is no terminal to confirm this on; nothing was changed");
-            return Err(error.hint(format!("pass {flag} to go on without being asked")));
+            return Err(unanswered("there is no terminal to confirm this on"));
         };
         let mut prompt = String::new();
         let _ = SimpleTheme.format_confirm_prompt(&mut prompt, &escape::line(question), Some(false));
@@ -272,6 +279,9 @@ impl Output {
             }
             answer
         });
+        if answer.is_empty() {
+            return Err(unanswered("there was no answer"));
+        }
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 

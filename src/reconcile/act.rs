@@ -90,7 +90,9 @@ pub(super) async fn act(
 
 fn place(record: &Record, action: &Action) -> (u32, String) {
     match action {
-        Action::Create { shard } | Action::Start { shard, .. } => (*shard, record.shards[shard].cluster.clone()),
+        Action::Create { shard } | Action::Start { shard, .. } => {
+            (*shard, record.shards[shard].cluster.clone())
+        }
         Action::Delete { shard, cluster, .. } => (*shard, cluster.clone()),
     }
 }
@@ -180,14 +182,16 @@ async fn look(record: &Record, id: u32, connection: &Connection, path: &str) -> 
 }
 
 fn failed(error: &Error) -> Answer {
-    if error.is_unreachable() { Answer::Unknown(error.to_string()) } else { Answer::Refused(error.to_string()) }
+    if error.is_unreachable() {
+        Answer::Unknown(error.to_string())
+    } else {
+        Answer::Refused(error.to_string())
+    }
 }
 
 fn take(observations: &mut Observations, cluster: &str, id: u32, answer: Answer) {
-    let observation = observations
-        .members
-        .entry(cluster.to_owned())
-        .or_insert_with(|| Observation::known(BTreeMap::new()));
+    let observation =
+        observations.members.entry(cluster.to_owned()).or_insert_with(|| Observation::known(BTreeMap::new()));
     if let Answer::Unknown(why) = answer {
         *observation = Observation::Unknown { why };
         return;

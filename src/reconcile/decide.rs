@@ -157,7 +157,12 @@ fn completed(record: &Record, now: Timestamp) -> Option<Outcome> {
     }
     let ends = record.shards.values().filter_map(|shard| shard.seen.as_ref()?.end);
     let at = ends.max().unwrap_or(now.as_second());
-    Some(Outcome::new(Verdict::Complete, "CompletionsReached", "Reached expected number of succeeded pods", at))
+    Some(Outcome::new(
+        Verdict::Complete,
+        "CompletionsReached",
+        "Reached expected number of succeeded pods",
+        at,
+    ))
 }
 
 fn delete(decision: &mut Decision, observations: &Observations, cascade: Cascade) {

@@ -58,8 +58,11 @@ impl Observations {
 /// Where all are in one namespace only that one is listed, so that a user with rights in one namespace
 /// needs no more. The result has one entry per record, in their order.
 pub async fn observe(records: &[&Record], members: &Members) -> Vec<Observations> {
-    let clusters: BTreeSet<&str> =
-        records.iter().flat_map(|record| record.shards.values()).map(|shard| shard.cluster.as_str()).collect();
+    let clusters: BTreeSet<&str> = records
+        .iter()
+        .flat_map(|record| record.shards.values())
+        .map(|shard| shard.cluster.as_str())
+        .collect();
     let path = scope(records);
     let selector = selector(records);
     let look = async |cluster: &str| {
@@ -73,7 +76,11 @@ pub async fn observe(records: &[&Record], members: &Members) -> Vec<Observations
     records.iter().map(|record| of_record(record, &observed)).collect()
 }
 
-async fn list(connection: &Connection, path: &str, selector: &str) -> Result<Vec<(String, Observed)>, String> {
+async fn list(
+    connection: &Connection,
+    path: &str,
+    selector: &str,
+) -> Result<Vec<(String, Observed)>, String> {
     let jobs = connection.list(path, selector).await.map_err(|error| error.to_string())?;
     Ok(jobs
         .iter()

@@ -18,7 +18,9 @@ pub enum Unplannable {
     #[error("no cluster of the federation takes work")]
     NoMembers,
     /// Each shard of an Indexed Job would run the same indexes.
-    #[error("spec.completionMode: an Indexed job runs in one cluster only, and this one would be divided over {clusters}")]
+    #[error(
+        "spec.completionMode: an Indexed job runs in one cluster only, and this one would be divided over {clusters}"
+    )]
     Indexed {
         /// Over how many it would be divided.
         clusters: usize,
@@ -39,7 +41,8 @@ pub fn propose(registry: &Registry, manifest: Manifest, now: Timestamp) -> Resul
         return Err(Unplannable::NoMembers);
     }
     let names: Vec<_> = registry.members.keys().map(String::as_str).collect();
-    let preferences = manifest.annotation(PREFERENCES).map(|text| Preferences::parse(text, &names)).transpose();
+    let preferences =
+        manifest.annotation(PREFERENCES).map(|text| Preferences::parse(text, &names)).transpose();
     let preferences = preferences.map_err(plan::Error::from)?;
     let key = format!("{}/{}", manifest.namespace(), manifest.name());
     let request =

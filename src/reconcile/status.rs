@@ -253,7 +253,8 @@ fn conditions(record: &Record, shards: &[ShardStatus]) -> Vec<Value> {
     if !record.manifest.suspended() {
         return Vec::new();
     }
-    let since = shards.iter().map(|shard| shard.seen.at).max().filter(|at| *at > 0).unwrap_or(record.state.created);
+    let since =
+        shards.iter().map(|shard| shard.seen.at).max().filter(|at| *at > 0).unwrap_or(record.state.created);
     vec![json!({
         "type": "Suspended",
         "status": "True",

@@ -22,7 +22,8 @@ impl Annotations {
     /// Those of an object as read; `object` is how errors name it.
     pub fn of(object: String, metadata: &Value) -> Self {
         let values = metadata["annotations"].as_object().into_iter().flatten();
-        let values = values.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
+        let values =
+            values.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
         Self { object, values }
     }
 
@@ -47,7 +48,8 @@ impl Annotations {
 
     /// The documents whose keys begin with `prefix`, by the rest of the key.
     pub fn with_prefix<T: DeserializeOwned>(&self, prefix: &str) -> Result<BTreeMap<String, T>, Error> {
-        let with_prefix = self.values.iter().filter_map(|(key, text)| Some((key, key.strip_prefix(prefix)?, text)));
+        let with_prefix =
+            self.values.iter().filter_map(|(key, text)| Some((key, key.strip_prefix(prefix)?, text)));
         with_prefix
             .map(|(key, rest, text)| {
                 let document = serde_json::from_str(text).map_err(|cause| self.damaged(key, cause))?;
@@ -123,7 +125,10 @@ mod tests {
         after.clear_prefix("a/");
         after.put("a/1", &1);
         after.put("a/2", &22);
-        assert_eq!(Value::Object(after.patch_from(&before).expect("fits")), json!({"a/2": "22", "a/3": null}));
+        assert_eq!(
+            Value::Object(after.patch_from(&before).expect("fits")),
+            json!({"a/2": "22", "a/3": null})
+        );
     }
 
     #[test]

@@ -29,7 +29,9 @@ pub enum Error {
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
     /// The host holds no registry.
-    #[error("cluster {host:?} holds no federation: there is no configmap \"federation\" in namespace \"kubectl-federate\"")]
+    #[error(
+        "cluster {host:?} holds no federation: there is no configmap \"federation\" in namespace \"kubectl-federate\""
+    )]
     NoRegistry {
         /// The host that was asked.
         host: String,

@@ -146,7 +146,8 @@ impl Record {
             return Err(Error::Newer { object: annotations.object().to_owned(), found });
         }
         let state: State = annotations.get(STATE)?;
-        let manifest = Manifest::recorded(annotations.get(MANIFEST)?).map_err(|e| damaged(MANIFEST, e.to_string()))?;
+        let manifest =
+            Manifest::recorded(annotations.get(MANIFEST)?).map_err(|e| damaged(MANIFEST, e.to_string()))?;
         let place = (text("namespace").to_owned(), text("name").to_owned());
         if place != (manifest.namespace().to_owned(), Self::config_map_name(manifest.name())) {
             let cause = format!("holds the Job {}/{}", manifest.namespace(), manifest.name());
@@ -155,8 +156,9 @@ impl Record {
         let federation = metadata["labels"][labels::FEDERATION].as_str().unwrap_or_default().to_owned();
         let mut shards = BTreeMap::new();
         for (id, shard) in annotations.with_prefix::<Shard>(SHARD_PREFIX)? {
-            let number =
-                id.parse().map_err(|_| damaged(&format!("{SHARD_PREFIX}{id}"), "its id is not a number".into()))?;
+            let number = id
+                .parse()
+                .map_err(|_| damaged(&format!("{SHARD_PREFIX}{id}"), "its id is not a number".into()))?;
             shards.insert(number, shard);
         }
         let stored = Stored {

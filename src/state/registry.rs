@@ -120,7 +120,10 @@ impl Registry {
 
     /// The member with this identity, if the cluster is registered.
     pub fn member_by_uid(&self, uid: &str) -> Option<(&str, &Member)> {
-        self.members.iter().find(|(_, member)| member.uid == uid).map(|(name, member)| (name.as_str(), member))
+        self.members
+            .iter()
+            .find(|(_, member)| member.uid == uid)
+            .map(|(name, member)| (name.as_str(), member))
     }
 }
 
@@ -180,7 +183,10 @@ mod tests {
             ("east", Some("east")),
             ("kind-East", Some("kind-east")),
             ("admin@k8s.example.com:6443", Some("admin-k8s-example-com-6443")),
-            ("arn:aws:eks:eu-west-1:123456789012:cluster/prod", Some("eks-eu-west-1-123456789012-cluster-prod")),
+            (
+                "arn:aws:eks:eu-west-1:123456789012:cluster/prod",
+                Some("eks-eu-west-1-123456789012-cluster-prod"),
+            ),
             ("@@", None),
         ] {
             assert_eq!(member_name(context).as_deref(), name, "{context}");

@@ -49,7 +49,7 @@ type Error = Box<dyn std::error::Error>;
 async fn show(demo: &Demo) -> Result<(), Error> {
     let directory = tempfile::tempdir()?;
     let clusters = Clusters::start(demo.real, &NAMES, POD).await?;
-    std::fs::write(directory.path().join("kubeconfig"), clusters.kubeconfig())?;
+    std::fs::write(directory.path().join("kubeconfig"), clusters.kubeconfig()?)?;
     std::fs::write(directory.path().join("pi.yaml"), MANIFEST)?;
     let stage = Stage { directory: directory.path() };
     stage.tell("# The Job, as for one cluster:\n$ cat pi.yaml");
@@ -64,7 +64,7 @@ async fn show(demo: &Demo) -> Result<(), Error> {
     stage.federate("job describe pi").await?;
     stage.tell("# What is in each cluster, by its context:");
     for name in NAMES {
-        stage.tell(&format!("$ kubectl --context={name} get job pi\n{}", clusters.job(name, "pi").await?));
+        stage.tell(&clusters.show_job(name, "pi").await?);
     }
     if demo.keep {
         stage.keep().await?;
@@ -139,7 +139,9 @@ impl Stage<'_> {
     }
 
     fn args(&self, command: &str) -> Vec<OsString> {
-        let words = command.split_whitespace().map(|word| if word == "pi.yaml" { self.path(word) } else { word.into() });
+        let words = command
+            .split_whitespace()
+            .map(|word| if word == "pi.yaml" { self.path(word) } else { word.into() });
         std::iter::once("kubectl-federate".to_owned()).chain(words).map(OsString::from).collect()
     }
 

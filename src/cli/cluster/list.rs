@@ -39,7 +39,8 @@ impl List {
             };
             (name.clone(), answer)
         };
-        let answers: BTreeMap<String, Answer> = fan_out(registry.members.keys(), ask).await.into_iter().collect();
+        let answers: BTreeMap<String, Answer> =
+            fan_out(registry.members.keys(), ask).await.into_iter().collect();
         let rows: Vec<_> =
             registry.members.iter().map(|(name, member)| (name, member, &answers[name.as_str()])).collect();
         let output = session.output();
@@ -67,7 +68,8 @@ impl List {
                 output.table(&table);
             }
         }
-        let silent: Vec<_> = rows.iter().filter_map(|(name, _, answer)| Some((name, answer.as_ref().err()?))).collect();
+        let silent: Vec<_> =
+            rows.iter().filter_map(|(name, _, answer)| Some((name, answer.as_ref().err()?))).collect();
         for (name, why) in &silent {
             output.warning(Some(name), why);
         }

@@ -29,5 +29,6 @@ impl Cluster {
 }
 
 fn not_found(name: &str) -> Error {
-    Error::new(format!("cluster {name:?} is not registered")).hint("`kubectl federate cluster list` shows those that are.")
+    Error::new(format!("cluster {name:?} is not registered"))
+        .hint("`kubectl federate cluster list` shows those that are.")
 }

@@ -63,14 +63,19 @@ impl Create {
         Error::all(troubles)
     }
 
-    fn propose(&self, session: &Session<'_>, documents: Vec<Document>, registry: &Registry) -> Result<Vec<Proposal>> {
+    fn propose(
+        &self,
+        session: &Session<'_>,
+        documents: Vec<Document>,
+        registry: &Registry,
+    ) -> Result<Vec<Proposal>> {
         let default_namespace = session.namespace()?;
         let mut seen: BTreeMap<(String, String), String> = BTreeMap::new();
         let mut proposals = Vec::new();
         for Document { source, object } in documents {
             let invalid = |cause: &dyn std::fmt::Display| Error::new(format!("{source}: {cause}"));
-            let manifest =
-                Manifest::new(object, &default_namespace, &random_suffix()).map_err(|error| invalid(&error))?;
+            let manifest = Manifest::new(object, &default_namespace, &random_suffix())
+                .map_err(|error| invalid(&error))?;
             if let Some(flag) = session.namespace_flag().filter(|flag| *flag != manifest.namespace()) {
                 return Err(Error::new(format!(
                     "the namespace from the provided object {:?} does not match the namespace {flag:?}. You must pass \
@@ -107,8 +112,14 @@ impl Create {
             match store.try_create(record).await {
                 Err(error) if error.is_not_found() && self.create_namespace => {}
                 Err(error) if error.is_already_exists() => {
-                    return Err(Error::server("AlreadyExists", format!("jobs.batch {:?} already exists", record.name()))
-                        .hint(format!("`kubectl federate reconcile {}` finishes what was begun.", record.name())));
+                    return Err(Error::server(
+                        "AlreadyExists",
+                        format!("jobs.batch {:?} already exists", record.name()),
+                    )
+                    .hint(format!(
+                        "`kubectl federate reconcile {}` finishes what was begun.",
+                        record.name()
+                    )));
                 }
                 Err(error) => return Err(Error::from(error)),
                 Ok(()) => {}
@@ -144,7 +155,8 @@ impl Create {
         let record = store.create(&record).await?;
         let observations = unmade(&record, members);
         let progress = session.output().progress("creating", 2 * record.shards.len() as u64);
-        let settled = settle(store, record, observations, members, || session.now(), &|_| progress.step()).await?;
+        let settled =
+            settle(store, record, observations, members, || session.now(), &|_| progress.step()).await?;
         drop(progress);
         Ok(settled.record.and_then(|record| {
             let status = Status::of(&record, &settled.observations);
@@ -166,7 +178,8 @@ fn unmade(record: &Record, members: &Members) -> Observations {
 fn print_plan(session: &Session<'_>, record: &Record) {
     let mut table = Table::new(["CLUSTER", "PARALLELISM", "COMPLETIONS"]);
     for shard in record.shards.values() {
-        let completions = shard.completions.map_or("<none>".to_owned(), |completions| completions.to_string());
+        let completions =
+            shard.completions.map_or("<none>".to_owned(), |completions| completions.to_string());
         table.row([shard.cluster.clone(), shard.parallelism.to_string(), completions]);
     }
     session.output().note_table(&table);
@@ -176,5 +189,8 @@ fn print_plan(session: &Session<'_>, record: &Record) {
 fn random_suffix() -> String {
     const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
     let random = uuid::Uuid::new_v4();
-    random.as_bytes()[..5].iter().map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect()
+    random.as_bytes()[..5]
+        .iter()
+        .map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]))
+        .collect()
 }

@@ -110,11 +110,12 @@ async fn orphan(session: &Session<'_>, store: &Store, registry: &Registry, recor
     }
     output.note("The jobs in the clusters stay. To delete them:");
     for shard in record.shards.values() {
-        let context = match (session.config().contexts.get(&shard.cluster), registry.members.get(&shard.cluster)) {
-            (Some(context), _) => context,
-            (None, Some(member)) => &member.context,
-            (None, None) => &shard.cluster,
-        };
+        let context =
+            match (session.config().contexts.get(&shard.cluster), registry.members.get(&shard.cluster)) {
+                (Some(context), _) => context,
+                (None, Some(member)) => &member.context,
+                (None, None) => &shard.cluster,
+            };
         output.note(format!("  kubectl --context={context} --namespace={namespace} delete job {name}"));
     }
     Ok(())

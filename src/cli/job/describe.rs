@@ -45,7 +45,8 @@ impl Describe {
 fn print(session: &Session<'_>, record: &Record, status: &Status) {
     let output = session.output();
     let size = record.manifest.size();
-    let asked = size.completions.map_or("<unset> (work queue)".to_owned(), |completions| completions.to_string());
+    let asked =
+        size.completions.map_or("<unset> (work queue)".to_owned(), |completions| completions.to_string());
     let start = status.start.map(|start| start.to_string());
     let mut fields = vec![
         ("Name:", record.name().to_owned()),
@@ -81,8 +82,16 @@ fn print(session: &Session<'_>, record: &Record, status: &Status) {
         return output.line(format!("{:<16}<none>", "Shards:"));
     }
     output.line("Shards:");
-    let mut table =
-        Table::new(["Cluster", "Job", "State", "Parallelism", "Completions", "Active", "Succeeded", "Failed"]);
+    let mut table = Table::new([
+        "Cluster",
+        "Job",
+        "State",
+        "Parallelism",
+        "Completions",
+        "Active",
+        "Succeeded",
+        "Failed",
+    ]);
     for shard in &status.shards {
         table.row(vec![
             shard.cluster.clone(),

@@ -114,11 +114,15 @@ pub(super) fn name_the_unknown(session: &Session<'_>, record: &Record, status: &
             0 => "nothing is known of it".to_owned(),
             at => format!("{} succeeded when last seen, {} ago", shard.achieved, session.age(at)),
         };
-        let share = shard.share.completions.map_or(String::new(), |completions| format!(" of {completions} completions"));
+        let share = shard
+            .share
+            .completions
+            .map_or(String::new(), |completions| format!(" of {completions} completions"));
         let job = record.name();
-        session
-            .output()
-            .warning(Some(&shard.cluster), &format!("job.batch/{job}: its share{share} is Unknown ({known}): {why}"));
+        session.output().warning(
+            Some(&shard.cluster),
+            &format!("job.batch/{job}: its share{share} is Unknown ({known}): {why}"),
+        );
     }
 }
 

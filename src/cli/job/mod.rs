@@ -101,10 +101,13 @@ pub(super) fn report(session: &Session<'_>, record: &Record, status: &Status) ->
             session.output().warning(Some(&shard.cluster), &format!("{job}: {}: {why}", shard.state));
         }
     }
-    let troubled = status.shards.iter().filter(|shard| shard.unknown.is_some() || shard.refused.is_some()).count();
+    let troubled =
+        status.shards.iter().filter(|shard| shard.unknown.is_some() || shard.refused.is_some()).count();
     (troubled > 0).then(|| {
         let clusters = status.shards.len();
-        Error::new(format!("{job}: {troubled} of {clusters} clusters did not do what was asked or cannot be asked"))
-            .hint(format!("kubectl federate reconcile {} -n {}", record.name(), record.namespace()))
+        Error::new(format!(
+            "{job}: {troubled} of {clusters} clusters did not do what was asked or cannot be asked"
+        ))
+        .hint(format!("kubectl federate reconcile {} -n {}", record.name(), record.namespace()))
     })
 }

@@ -314,6 +314,8 @@ async fn start_server(settings: &Settings, port: u16, api: &Api) -> Result<Proce
         format!("--etcd-prefix=/{}", settings.name),
         format!("--secure-port={port}"),
         "--bind-address=127.0.0.1".to_owned(),
+        // Otherwise the address of the default route, which a machine without a network has not got.
+        "--advertise-address=127.0.0.1".to_owned(),
         format!("--tls-cert-file={}", file("server.crt")),
         format!("--tls-private-key-file={}", file("server.key")),
         format!("--cert-dir={}", file("certificates")),

@@ -16,8 +16,8 @@ const VICTIM: &str = "KUBECTL_FEDERATE_TEST_VICTIM";
 const SOON: Duration = Duration::from_mins(1);
 
 fn main() -> ExitCode {
-    if std::env::var_os(VICTIM).is_some() {
-        return victim();
+    if let Ok(state) = std::env::var(VICTIM) {
+        return victim(&state);
     }
     let tests = vec![
         trial("a job completes when its pods succeed", job_completes),
@@ -32,7 +32,10 @@ fn main() -> ExitCode {
         exclusive_trial("a killed server refuses, and comes back with its data", kill_and_revive),
         exclusive_trial("without controllers jobs stand still", controllers_stand_still),
         blocking_trial("nothing is left behind by kill -9", nothing_is_left_by_kill),
-        blocking_trial("nothing is left behind by Ctrl-C", nothing_is_left_by_ctrl_c),
+        blocking_trial(
+            "nothing is left behind by Ctrl-C, stopped processes neither",
+            nothing_is_left_by_ctrl_c,
+        ),
         blocking_trial("nothing is left behind by a panic", nothing_is_left_by_a_panic),
     ];
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
@@ -249,20 +252,22 @@ async fn controllers_stand_still(fleet: &'static Fleet) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Starts a fleet with a frozen server, says where its files are, and waits for a line: then it panics.
-fn victim() -> ExitCode {
+/// Starts a fleet, its server `frozen` or not, says where its files are, and waits for a line: then it panics.
+fn victim(state: &str) -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let fleet = runtime.block_on(Fleet::start(&["doomed"])).expect("a fleet");
-    fleet.cluster("doomed").freeze().expect("a running server");
+    if state == "frozen" {
+        fleet.cluster("doomed").freeze().expect("a running server");
+    }
     println!("{}", fleet.directory().display());
     let _ = std::io::stdin().read_line(&mut String::new());
     panic!("as asked");
 }
 
 /// Ends a program that has a fleet, and awaits that neither processes nor files are left.
-fn nothing_is_left_by(end: impl FnOnce(&mut Child) -> Result<(), Failed>) -> Result<(), Failed> {
+fn nothing_is_left_by(state: &str, end: impl FnOnce(&mut Child) -> Result<(), Failed>) -> Result<(), Failed> {
     let mut victim = Command::new(std::env::current_exe()?)
-        .env(VICTIM, "yes")
+        .env(VICTIM, state)
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -286,16 +291,16 @@ fn nothing_is_left_by(end: impl FnOnce(&mut Child) -> Result<(), Failed>) -> Res
 }
 
 fn nothing_is_left_by_kill() -> Result<(), Failed> {
-    nothing_is_left_by(|victim| Ok(victim.kill()?))
+    nothing_is_left_by("running", |victim| Ok(victim.kill()?))
 }
 
 /// As a terminal does it: to the whole foreground process group.
 fn nothing_is_left_by_ctrl_c() -> Result<(), Failed> {
-    nothing_is_left_by(|victim| Ok(kill_process_group(Pid::from_child(victim), Signal::INT)?))
+    nothing_is_left_by("frozen", |victim| Ok(kill_process_group(Pid::from_child(victim), Signal::INT)?))
 }
 
 fn nothing_is_left_by_a_panic() -> Result<(), Failed> {
-    nothing_is_left_by(|victim| Ok(victim.stdin.take().ok_or("a pipe")?.write_all(b"\n")?))
+    nothing_is_left_by("running", |victim| Ok(victim.stdin.take().ok_or("a pipe")?.write_all(b"\n")?))
 }
 
 /// The command lines of the components that have files in this directory.

@@ -39,12 +39,13 @@ struct Asked {
 }
 
 type Answer = Result<Response<Full<Bytes>>, BoxError>;
+type Answering = dyn Fn(usize, &Asked) -> Answer + Send + Sync;
 
 /// A server in this process that keeps what it was asked; its answers depend on how often that was.
 #[derive(Clone)]
 struct Server {
     asked: Arc<Mutex<Vec<Asked>>>,
-    answer: Arc<dyn Fn(usize, &Asked) -> Answer + Send + Sync>,
+    answer: Arc<Answering>,
 }
 
 impl Server {
@@ -93,10 +94,12 @@ impl Server {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "other answers are failures")]
 fn answer(code: u16, body: &Value) -> Answer {
     Ok(Response::builder().status(code).body(Full::from(body.to_string())).unwrap())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "other answers are failures")]
 fn text(code: u16, headers: &[(&str, &str)], body: &'static str) -> Answer {
     let mut response = Response::builder().status(code);
     for (name, value) in headers {

@@ -33,7 +33,7 @@ pub(super) fn cause(error: &(dyn StdError + 'static)) -> Cause {
     let deepest = chain.last().map_or_else(String::new, ToString::to_string);
     let words = match chain.last().and_then(|link| link.downcast_ref::<io::Error>()) {
         Some(io) => io_words(io),
-        None => deepest,
+        None => plain(&deepest),
     };
     Cause::Other(if names { format!("the name of the server cannot be resolved: {words}") } else { words })
 }
@@ -94,12 +94,17 @@ fn io_words(error: &io::Error) -> String {
         io::ErrorKind::TimedOut => "i/o timeout".into(),
         io::ErrorKind::HostUnreachable => "no route to host".into(),
         io::ErrorKind::NetworkUnreachable => "network is unreachable".into(),
-        _ => {
-            // "failed to lookup address information: Name or service not known", "… (os error 24)"
-            let text = error.to_string();
-            let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
-            text.split(" (os error").next().unwrap_or(text).to_owned()
-        }
+        _ => plain(&error.to_string()),
+    }
+}
+
+/// A library's text without what only its authors read.
+fn plain(text: &str) -> String {
+    // "failed to lookup address information: Name or service not known", "Too many open files (os error 24)"
+    let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(text);
+    match text.strip_prefix(ALERT) {
+        Some(alert) => alert_words(alert),
+        None => text.split(" (os error").next().unwrap_or(text).to_owned(),
     }
 }
 
@@ -107,14 +112,15 @@ fn tls_words(error: &rustls::Error) -> String {
     let certificate = "tls: failed to verify certificate: x509:";
     match error {
         rustls::Error::InvalidCertificate(cause) => match cause {
-            CertificateError::UnknownIssuer => {
+            // A bad signature is what another authority of the same name gives: clusters' are often named alike.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 format!("{certificate} certificate signed by unknown authority")
             }
-            CertificateError::NotValidForNameContext { expected, presented } => format!(
-                "{certificate} certificate is valid for {}, not {}",
-                if presented.is_empty() { "no name".to_owned() } else { presented.join(", ") },
-                expected.to_str()
-            ),
+            CertificateError::NotValidForNameContext { expected, presented } => {
+                let names: Vec<&str> = presented.iter().map(|name| bare_name(name)).collect();
+                let names = if names.is_empty() { "no name".to_owned() } else { names.join(", ") };
+                format!("{certificate} certificate is valid for {names}, not {}", expected.to_str())
+            }
             CertificateError::NotValidForName => {
                 format!("{certificate} certificate is not valid for this name")
             }
@@ -126,19 +132,26 @@ fn tls_words(error: &rustls::Error) -> String {
             }
             other => format!("{certificate} {other}"),
         },
-        rustls::Error::AlertReceived(alert) => {
-            format!("remote error: tls: {}", spaced(&format!("{alert:?}")))
-        }
+        rustls::Error::AlertReceived(alert) => alert_words(&format!("{alert:?}")),
         rustls::Error::InvalidMessage(_) => "the server does not speak TLS, or not on this port".into(),
         other => format!("tls: {other}"),
     }
 }
 
-/// `CertificateRequired` as `certificate required`.
-fn spaced(name: &str) -> String {
-    let mut words = String::new();
+/// `DnsName("api.example")`, as rustls lists what a certificate has, as `api.example`.
+fn bare_name(listed: &str) -> &str {
+    let inside = listed.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(listed);
+    inside.trim_matches('"')
+}
+
+/// How rustls begins its text for an alert, which is all that is left of it below HTTP/2.
+const ALERT: &str = "received fatal alert: ";
+
+/// `CertificateRequired` as `remote error: tls: certificate required`.
+fn alert_words(name: &str) -> String {
+    let mut words = String::from("remote error: tls:");
     for c in name.chars() {
-        if c.is_ascii_uppercase() && !words.is_empty() {
+        if c.is_ascii_uppercase() {
             words.push(' ');
         }
         words.push(c.to_ascii_lowercase());

@@ -124,7 +124,7 @@ impl Connection {
             let Some(wait) = retry::wait(call.reads, done, how, retry::jitter()) else { return ended };
             let why = match &ended {
                 Ok(answer) => answer.code.to_string(),
-                Err(lost) => self.unreachable(lost.cause.clone()).to_string(),
+                Err(lost) => lost.cause.to_string(),
             };
             tracing::info!(target: "kubectl_federate::http", cluster = self.name(),
                 "{} {} again in {} milliseconds, after attempt {done} of {}: {why}",

@@ -1,5 +1,6 @@
 //! What can go wrong between us and an API server, in kubectl's words where kubectl has some.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -80,6 +81,17 @@ pub enum Cause {
     Timeout(Duration),
     /// Anything else, in words.
     Other(String),
+}
+
+/// In a few words, for logs.
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.write_str("connection refused"),
+            Self::Timeout(limit) => write!(f, "no answer within {}", seconds(*limit)),
+            Self::Other(text) => f.write_str(&printable(text)),
+        }
+    }
 }
 
 impl Error {
@@ -217,7 +229,7 @@ fn unreachable(server: &str, cause: &Cause) -> String {
 }
 
 /// A duration as people write it: `30s`, `1.5s`.
-pub(super) fn seconds(duration: Duration) -> String {
+fn seconds(duration: Duration) -> String {
     format!("{}s", duration.as_secs_f64())
 }
 

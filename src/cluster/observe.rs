@@ -66,7 +66,7 @@ impl Service<Request<Body>> for Observed {
                 }
                 Err(error) => {
                     tracing::info!(target: "kubectl_federate::http", cluster = &*cluster,
-                        "{method} {url} failed in {milliseconds} milliseconds: {:?}", super::cause::cause(&**error));
+                        "{method} {url} failed in {milliseconds} milliseconds: {}", super::cause::cause(&**error));
                 }
             }
             answer

@@ -4,6 +4,8 @@
 //! lost before the one rounding at the end. With totals and limits below 2³¹, weights below 2³² and at most 2²⁰ lines, a first
 //! division has a denominator below 2⁵², and a division by its shares has products below 2¹¹⁵: `i128` holds them.
 
+use std::cmp::{Ordering, Reverse};
+
 /// What one member may get: `base + λ·weight`, but at least `floor` and at most `ceiling`.
 ///
 /// `0 ≤ base ≤ floor ≤ ceiling`, and `0 ≤ weight`.
@@ -22,56 +24,73 @@ impl Line {
     }
 }
 
-/// Shares of `whole`, one per line and in the lines' order: `numerators[i] / denominator`.
+/// Shares of `whole`, one per line and in the lines' order.
 #[derive(Debug)]
 pub(super) struct Exact {
     whole: i128,
-    numerators: Vec<i128>,
-    denominator: i128,
+    shares: Vec<Share>,
 }
 
-/// A value of λ, `numerator / denominator`, at which one line begins or ceases to rise, and how that changes the sum
-/// `level + λ·slope` of all lines.
-struct Bend {
+/// A numerator over the denominator that all shares have in common, which is `below` and a remainder.
+#[derive(Debug, Clone, Copy)]
+struct Share {
     numerator: i128,
-    denominator: i128,
-    level: i128,
+    below: i128,
+    remainder: i128,
+}
+
+/// Where one line begins to rise, at λ = `rise / slope`, or ceases to, at λ = `rise / -slope`; the slope of all lines together
+/// changes by `slope`. It is small because sorting moves it about.
+struct Bend {
+    rise: i128,
     slope: i128,
 }
 
+impl Bend {
+    fn compare(&self, other: &Self) -> Ordering {
+        (self.rise * other.slope.abs()).cmp(&(other.rise * self.slope.abs()))
+    }
+}
+
 impl Exact {
+    fn new(whole: i128, denominator: i128, numerators: impl Iterator<Item = i128>) -> Self {
+        let share = |numerator| {
+            let below = numerator / denominator;
+            Share { numerator, below, remainder: numerator - below * denominator }
+        };
+        Self { whole, shares: numerators.map(share).collect() }
+    }
+
     /// Divides `whole` with the one λ at which the lines sum to it; where the floors alone sum to more, by
     /// [`Exact::in_order`]. The lines must reach it: `whole ≤ Σ most`.
     ///
-    /// The sum of the lines is piecewise linear in λ and never falls. Sorting its bends and walking up finds the piece that
-    /// holds `whole`, in n log n.
+    /// The sum of the lines, `level + λ·slope`, is piecewise linear in λ and never falls. Sorting its bends and walking
+    /// up finds the piece that holds `whole`, in n log n.
     pub fn divide(whole: i128, lines: &[Line]) -> Self {
         let mut level: i128 = lines.iter().map(|line| line.floor).sum();
         if level >= whole {
             return Self::in_order(whole, lines);
         }
-        let mut bends = Vec::with_capacity(2 * lines.len());
-        for &Line { base, weight, floor, ceiling } in lines.iter().filter(|line| line.weight > 0) {
-            bends.push(Bend {
-                numerator: floor - base,
-                denominator: weight,
-                level: base - floor,
-                slope: weight,
-            });
-            bends.push(Bend {
-                numerator: ceiling - base,
-                denominator: weight,
-                level: ceiling - base,
-                slope: -weight,
-            });
-        }
-        bends.sort_unstable_by(|a, b| (a.numerator * b.denominator).cmp(&(b.numerator * a.denominator)));
         let mut slope = 0;
+        let mut bends = Vec::new();
+        for &Line { base, weight, floor, ceiling } in lines.iter().filter(|line| line.weight > 0) {
+            if floor > base {
+                bends.push(Bend { rise: floor - base, slope: weight });
+            } else {
+                slope += weight;
+            }
+            // A ceiling as high as the whole is not reached before the sum is.
+            if ceiling < whole {
+                bends.push(Bend { rise: ceiling - base, slope: -weight });
+            }
+        }
+        bends.sort_unstable_by(Bend::compare);
         for bend in bends {
-            if level * bend.denominator + slope * bend.numerator >= whole * bend.denominator {
+            let weight = bend.slope.abs();
+            if level * weight + slope * bend.rise >= whole * weight {
                 break;
             }
-            level += bend.level;
+            level -= bend.rise * bend.slope.signum();
             slope += bend.slope;
         }
         // λ = (whole - level) / slope. The sum was below the whole at the bend before, so here it rises: slope > 0.
@@ -81,7 +100,7 @@ impl Exact {
                 (line.base * slope + (whole - level) * weight).clamp(line.floor * slope, line.ceiling * slope)
             }
         };
-        Self { whole, numerators: lines.iter().map(share).collect(), denominator: slope }
+        Self::new(whole, slope, lines.iter().map(share))
     }
 
     /// Serves the lines one after the other while the whole lasts: first every base, then every floor.
@@ -96,7 +115,7 @@ impl Exact {
         for (share, line) in numerators.iter_mut().zip(lines) {
             *share += take(line.floor - *share);
         }
-        Self { whole, numerators, denominator: 1 }
+        Self::new(whole, 1, numerators.into_iter())
     }
 
     /// Divides another whole in the proportion of these shares, and leaves each what it `had`: nobody gets less than that
@@ -106,22 +125,23 @@ impl Exact {
     pub fn rescale(&self, whole: i128, had: &[i128]) -> Self {
         let had = || had.iter().map(|&had| had.max(1));
         let suffices = had().sum::<i128>() <= whole;
-        let line = |(&weight, had)| {
+        let line = |(share, had): (&Share, i128)| {
             let (floor, ceiling) = if suffices { (had, whole) } else { (1, had) };
-            Line { base: 0, weight, floor, ceiling }
+            Line { base: 0, weight: share.numerator, floor, ceiling }
         };
-        let lines: Vec<Line> = self.numerators.iter().zip(had()).map(line).collect();
+        let lines: Vec<Line> = self.shares.iter().zip(had()).map(line).collect();
         Self::divide(whole, &lines)
     }
 
     /// The whole numbers below the shares, and then one more for those with the largest remainders until the sum is right; of
     /// equal remainders the first. So each is less than one away from its share, and within any whole limits that the share is in.
     pub fn round(&self) -> Vec<i128> {
-        let mut rounded: Vec<i128> = self.numerators.iter().map(|share| share / self.denominator).collect();
+        let mut rounded: Vec<i128> = self.shares.iter().map(|share| share.below).collect();
+        let mut by_remainder: Vec<(Reverse<i128>, usize)> =
+            self.shares.iter().map(|share| Reverse(share.remainder)).zip(0..).collect();
+        by_remainder.sort_unstable();
         let left = self.whole - rounded.iter().sum::<i128>();
-        let mut by_remainder: Vec<usize> = (0..rounded.len()).collect();
-        by_remainder.sort_by_key(|&i| std::cmp::Reverse(self.numerators[i] % self.denominator));
-        for &i in by_remainder.iter().take(left as usize) {
+        for &(_, i) in by_remainder.iter().take(left as usize) {
             rounded[i] += 1;
         }
         rounded
@@ -129,9 +149,6 @@ impl Exact {
 
     /// The whole numbers on both sides of each share, equal where it is whole.
     pub fn neighbours(&self) -> impl Iterator<Item = (i128, i128)> {
-        self.numerators.iter().map(|share| {
-            let below = share / self.denominator;
-            (below, below + i128::from(share % self.denominator > 0))
-        })
+        self.shares.iter().map(|share| (share.below, share.below + i128::from(share.remainder > 0)))
     }
 }

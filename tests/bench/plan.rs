@@ -9,8 +9,9 @@ fn main() {
 
 const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
 
+/// In order, as a registry has them.
 fn names(members: usize) -> Vec<String> {
-    (0..members).map(|i| format!("cluster-{i}")).collect()
+    (0..members).map(|i| format!("cluster-{i:05}")).collect()
 }
 
 /// Members that are alike.

@@ -322,10 +322,11 @@ proptest! {
         for cluster in &case.clusters {
             let (name, (_, max, _)) = (&cluster.name, case.terms(cluster));
             let Some(had) = before.shares.get(name) else { continue };
-            // Surplus parallelism has no maximum, and what was to run in turns can run at once where there is some.
+            // Surplus parallelism runs nothing: it has no maximum, and gives way to a shard that needs some. Where there is
+            // some, what was to run in turns can run at once.
             let forced = forced || more.has_surplus() && had.completions > Some(max);
             let has = after.shares.get(name).copied().unwrap_or(Share { parallelism: 0, completions: Some(0) });
-            prop_assert!(has.parallelism >= had.parallelism.min(max), "{name} had {had:?}, has {has:?}");
+            prop_assert!(has.parallelism >= had.parallelism.min(max).min(had.completions.unwrap_or(i32::MAX)), "{name} had {had:?}, has {has:?}");
             prop_assert!(forced || has.completions >= had.completions, "{name} had {had:?}, has {has:?}");
         }
     }

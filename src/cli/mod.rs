@@ -78,7 +78,7 @@ pub fn main() -> ExitCode {
 /// Runs one command line in a world of its own and gives its exit code.
 pub async fn run(world: &World, args: &[OsString]) -> u8 {
     match parse(args) {
-        Ok(cli) => finish(world, dispatch(world, cli)).await,
+        Ok(cli) => Box::pin(finish(world, dispatch(world, cli))).await,
         Err(usage) => explain(world, &usage),
     }
 }

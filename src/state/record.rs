@@ -139,26 +139,24 @@ impl Record {
         let text = |field: &str| metadata[field].as_str().unwrap_or_default();
         let annotations =
             Annotations::of(format!("configmap {}/{}", text("namespace"), text("name")), metadata);
-        let damaged = |key: &str, cause: String| annotations.damaged(key, cause);
+        let damaged = |key: &str, cause: &dyn std::fmt::Display| annotations.damaged(key, cause);
         let version = annotations.get::<Value>(STATE)?["version"].as_u64().unwrap_or(0);
         if version > u64::from(VERSION) {
             let found = u32::try_from(version).unwrap_or(u32::MAX);
             return Err(Error::Newer { object: annotations.object().to_owned(), found });
         }
         let state: State = annotations.get(STATE)?;
-        let manifest =
-            Manifest::recorded(annotations.get(MANIFEST)?).map_err(|e| damaged(MANIFEST, e.to_string()))?;
+        let manifest = Manifest::recorded(annotations.get(MANIFEST)?).map_err(|e| damaged(MANIFEST, &e))?;
         let place = (text("namespace").to_owned(), text("name").to_owned());
         if place != (manifest.namespace().to_owned(), Self::config_map_name(manifest.name())) {
             let cause = format!("holds the Job {}/{}", manifest.namespace(), manifest.name());
-            return Err(damaged(MANIFEST, cause));
+            return Err(damaged(MANIFEST, &cause));
         }
         let federation = metadata["labels"][labels::FEDERATION].as_str().unwrap_or_default().to_owned();
         let mut shards = BTreeMap::new();
         for (id, shard) in annotations.with_prefix::<Shard>(SHARD_PREFIX)? {
-            let number = id
-                .parse()
-                .map_err(|_| damaged(&format!("{SHARD_PREFIX}{id}"), "its id is not a number".into()))?;
+            let number =
+                id.parse().map_err(|_| damaged(&format!("{SHARD_PREFIX}{id}"), &"its id is not a number"))?;
             shards.insert(number, shard);
         }
         let stored = Stored {

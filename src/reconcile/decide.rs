@@ -1,7 +1,5 @@
 //! The decisions; pure: no I/O, no clock of its own.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
 use super::{Observation, Observations};
@@ -177,7 +175,7 @@ fn delete(decision: &mut Decision, observations: &Observations, cascade: Cascade
             decision.confirm.push(id);
         }
     }
-    for (cluster, id, job) in jobs(observations) {
+    for (cluster, id, job) in observations.jobs() {
         let known = decision.record.shards.get(&id).is_none_or(|shard| is_that_job(shard, job));
         let refused = matches!(sight(id, cluster, observations), Sight::Refused);
         if known && !refused && !job.deleting {
@@ -186,14 +184,4 @@ fn delete(decision: &mut Decision, observations: &Observations, cascade: Cascade
         }
     }
     decision.remove = decision.record.shards.is_empty() && decision.actions.is_empty();
-}
-
-fn jobs(observations: &Observations) -> impl Iterator<Item = (&str, u32, &Observed)> {
-    let known = observations.members.iter().filter_map(|(cluster, observation)| match observation {
-        Observation::Known { jobs, .. } => Some((cluster, jobs)),
-        Observation::Unknown { .. } => None,
-    });
-    known.flat_map(|(cluster, jobs): (&String, &BTreeMap<u32, Observed>)| {
-        jobs.iter().map(|(id, job)| (cluster.as_str(), *id, job))
-    })
 }

@@ -43,6 +43,15 @@ impl Observation {
 }
 
 impl Observations {
+    /// All Jobs that were seen, with their members' names and their shards' ids.
+    pub fn jobs(&self) -> impl Iterator<Item = (&str, u32, &Observed)> {
+        let known = self.members.iter().filter_map(|(cluster, observation)| match observation {
+            Observation::Known { jobs, .. } => Some((cluster.as_str(), jobs)),
+            Observation::Unknown { .. } => None,
+        });
+        known.flat_map(|(cluster, jobs)| jobs.iter().map(move |(id, job)| (cluster, *id, job)))
+    }
+
     /// The reason why nothing is known of a member, if that is so.
     pub fn unknown(&self, cluster: &str) -> Option<&str> {
         match self.members.get(cluster) {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Observation, Observations};
 use crate::{
-    job::Size,
+    job::{Observed, Size},
     state::{Phase, Record, Seen, Verdict},
 };
 
@@ -14,9 +14,9 @@ use crate::{
 pub struct Status {
     /// Pods that are pending or running.
     pub active: i32,
-    /// Pods that are ready.
+    /// Pods that are ready, in the members that answer.
     pub ready: i32,
-    /// Pods that are ending.
+    /// Pods that are ending, in the members that answer.
     pub terminating: i32,
     /// What succeeded, no shard counting for more than its completions.
     pub succeeded: i32,
@@ -87,6 +87,7 @@ impl Status {
             })
             .collect();
         let sum = |count: fn(&Seen) -> i32| shards.iter().map(|shard| count(&shard.seen)).sum();
+        let live = |count: fn(&Observed) -> i32| observations.jobs().map(|(_, _, job)| count(job)).sum();
         let outcome = record.state.outcome.as_ref();
         let end = outcome.and_then(|outcome| Timestamp::from_second(outcome.at).ok());
         let complete = outcome.is_some_and(|outcome| outcome.verdict == Verdict::Complete);
@@ -94,8 +95,8 @@ impl Status {
         let unplaced = unplaced(record);
         Self {
             active: sum(|seen| seen.active),
-            ready: sum(|seen| seen.ready),
-            terminating: sum(|seen| seen.terminating),
+            ready: live(|job| job.ready),
+            terminating: live(|job| job.terminating),
             succeeded: shards.iter().map(|shard| shard.achieved).sum(),
             failed: sum(|seen| seen.failed),
             start: start.and_then(|start| Timestamp::from_second(start).ok()),

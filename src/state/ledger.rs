@@ -57,12 +57,6 @@ pub struct Seen {
     /// `status.active`.
     #[serde(skip_serializing_if = "is_zero")]
     pub active: i32,
-    /// `status.ready`.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub ready: i32,
-    /// `status.terminating`.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub terminating: i32,
     /// `status.succeeded`.
     #[serde(skip_serializing_if = "is_zero")]
     pub succeeded: i32,
@@ -117,8 +111,6 @@ impl Shard {
     pub fn see(&mut self, job: &Observed, now: i64) {
         let mut seen = Seen {
             active: job.active,
-            ready: job.ready,
-            terminating: job.terminating,
             succeeded: job.succeeded,
             failed: job.failed,
             suspended: job.suspended,
@@ -133,23 +125,21 @@ impl Shard {
         self.seen = Some(seen);
     }
 
-    /// The longest that this entry can grow to: what has to fit before anything is written.
+    /// This entry as long as it gets, an ended one, whose pods are gone: it has to fit before anything is written.
     pub(super) fn grown(&self) -> Self {
         let most = self.completions.unwrap_or(self.parallelism).max(9_999);
-        let time = Some(9_999_999_999);
+        let time = 9_999_999_999;
         Self {
             phase: Phase::Complete,
             uid: Some("00000000-0000-0000-0000-000000000000".to_owned()),
             seen: Some(Seen {
-                active: self.parallelism,
-                ready: self.parallelism,
-                terminating: self.parallelism,
+                active: 0,
                 succeeded: most,
                 failed: most,
                 suspended: false,
-                start: time,
-                end: time,
-                at: 9_999_999_999,
+                start: Some(time),
+                end: Some(time),
+                at: time,
             }),
             ..self.clone()
         }

@@ -102,7 +102,7 @@ impl Stage<'_> {
         let command = "job get pi";
         tell(&format!("$ kubectl federate {command}    # again and again"));
         let mut shown = String::new();
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
         while !shown.contains("Complete") {
             if tokio::time::Instant::now() > deadline {
                 return Err("the Job did not complete within a minute".into());

@@ -252,9 +252,15 @@ impl Cluster {
     }
 
     /// Creates an object as a client with all rights would.
-    pub fn create(&self, resource: &'static Resource, namespace: &str, object: Value) -> Result<Value, Status> {
+    pub fn create(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        object: Value,
+    ) -> Result<Value, Status> {
         let options = WriteOptions::default();
-        self.write(|state| state.create(resource, namespace, object, options)).map(|written: Written| written.object)
+        self.write(|state| state.create(resource, namespace, object, options))
+            .map(|written: Written| written.object)
     }
 
     /// An object as it is stored.

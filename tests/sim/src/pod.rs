@@ -79,9 +79,12 @@ fn default_container(container: &mut Value) {
     }
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
         if container.get(probe).is_some() {
-            for (field, value) in
-                [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]
-            {
+            for (field, value) in [
+                ("timeoutSeconds", 1),
+                ("periodSeconds", 10),
+                ("successThreshold", 1),
+                ("failureThreshold", 3),
+            ] {
                 put_default(container, &[probe, field], value);
             }
         }
@@ -104,7 +107,8 @@ pub(crate) fn validate_spec(holder: &Value, pointer: &str, field: &str, errors: 
                 errors.push(FieldError::required(&format!("{at}.name"), ""));
             } else {
                 let faults = meta::dns_label(name);
-                errors.extend(faults.into_iter().map(|f| FieldError::invalid(&format!("{at}.name"), name, f)));
+                errors
+                    .extend(faults.into_iter().map(|f| FieldError::invalid(&format!("{at}.name"), name, f)));
             }
             if !name.is_empty() && names.contains(&name) {
                 errors.push(FieldError::duplicate(&format!("{at}.name"), name));

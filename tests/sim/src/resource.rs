@@ -23,11 +23,7 @@ pub struct Resource {
 impl Resource {
     /// The name as messages print it: `jobs.batch`, `configmaps`.
     pub(crate) fn qualified(&self) -> String {
-        if self.group.is_empty() {
-            self.plural.to_owned()
-        } else {
-            format!("{}.{}", self.plural, self.group)
-        }
+        if self.group.is_empty() { self.plural.to_owned() } else { format!("{}.{}", self.plural, self.group) }
     }
 
     /// The `apiVersion` of its objects.
@@ -81,11 +77,8 @@ const fn core(
 }
 
 /// Namespaces.
-pub static NAMESPACES: Resource = Resource {
-    namespaced: false,
-    status: true,
-    ..core("namespaces", "namespace", "Namespace", &["ns"])
-};
+pub static NAMESPACES: Resource =
+    Resource { namespaced: false, status: true, ..core("namespaces", "namespace", "Namespace", &["ns"]) };
 /// `ConfigMaps`.
 pub static CONFIG_MAPS: Resource = core("configmaps", "configmap", "ConfigMap", &["cm"]);
 /// Pods.
@@ -96,12 +89,8 @@ pub static EVENTS: Resource = core("events", "event", "Event", &["ev"]);
 /// Secrets.
 pub static SECRETS: Resource = core("secrets", "secret", "Secret", &[]);
 /// Jobs.
-pub static JOBS: Resource = Resource {
-    group: "batch",
-    status: true,
-    categories: &["all"],
-    ..core("jobs", "job", "Job", &[])
-};
+pub static JOBS: Resource =
+    Resource { group: "batch", status: true, categories: &["all"], ..core("jobs", "job", "Job", &[]) };
 /// Reviews of what a user may do.
 pub static REVIEWS: Resource = Resource {
     group: "authorization.k8s.io",

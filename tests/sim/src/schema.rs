@@ -132,7 +132,12 @@ fn mismatch(kind: &str, value: &Value, at: &Place, wanted: &str) -> String {
     format!("json: cannot unmarshal {found} into Go struct field {kind}.{} of type {wanted}", at.fields)
 }
 
-fn decode_kind(kind: &str, object: &mut Value, at: &mut Place, strict: &mut Vec<String>) -> Result<(), String> {
+fn decode_kind(
+    kind: &str,
+    object: &mut Value,
+    at: &mut Place,
+    strict: &mut Vec<String>,
+) -> Result<(), String> {
     let Some(fields) = kinds().get(kind) else { return Ok(()) };
     let Some(map) = object.as_object_mut() else {
         return Err(mismatch(kind, object, at, &format!("v1.{kind}")));

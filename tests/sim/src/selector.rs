@@ -25,7 +25,12 @@ enum Test {
 impl Labels {
     /// Reads `a=b,c!=d,e in (f,g),h notin (i),j,!k`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        split(text).into_iter().filter(|t| !t.trim().is_empty()).map(requirement).collect::<Result<_, _>>().map(Self)
+        split(text)
+            .into_iter()
+            .filter(|t| !t.trim().is_empty())
+            .map(requirement)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// Reads a `LabelSelector` object. None where it is null, which selects nothing.
@@ -36,7 +41,11 @@ impl Labels {
             .collect();
         for expression in object::items(selector, "/matchExpressions") {
             let values = || {
-                object::items(expression, "/values").iter().filter_map(Value::as_str).map(str::to_owned).collect()
+                object::items(expression, "/values")
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect()
             };
             let test = match object::text(expression, "/operator") {
                 "In" => Test::In(values()),
@@ -114,10 +123,16 @@ fn requirement(text: &str) -> Result<Requirement, String> {
     if let Some((key, value)) = text.split_once("==").or_else(|| text.split_once('=')) {
         return make(key, Test::In(one(value)));
     }
-    if let Some((key, values)) = text.split_once(" notin ").or_else(|| text.split_once(" notin(").map(|(k, _)| (k, &text[text.find('(').unwrap_or(0)..]))) {
+    if let Some((key, values)) = text
+        .split_once(" notin ")
+        .or_else(|| text.split_once(" notin(").map(|(k, _)| (k, &text[text.find('(').unwrap_or(0)..])))
+    {
         return make(key, Test::NotIn(set(values)?));
     }
-    if let Some((key, values)) = text.split_once(" in ").or_else(|| text.split_once(" in(").map(|(k, _)| (k, &text[text.find('(').unwrap_or(0)..]))) {
+    if let Some((key, values)) = text
+        .split_once(" in ")
+        .or_else(|| text.split_once(" in(").map(|(k, _)| (k, &text[text.find('(').unwrap_or(0)..])))
+    {
         return make(key, Test::In(set(values)?));
     }
     make(text, Test::Exists)

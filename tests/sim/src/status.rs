@@ -22,7 +22,13 @@ pub struct Status {
 impl Status {
     /// A refusal with no details.
     pub fn new(code: u16, reason: &str, message: impl Into<String>) -> Self {
-        Self { code, reason: reason.into(), message: message.into(), details: Value::Null, token: String::new() }
+        Self {
+            code,
+            reason: reason.into(),
+            message: message.into(),
+            details: Value::Null,
+            token: String::new(),
+        }
     }
 
     fn about(resource: &Resource, name: &str, code: u16, reason: &str, message: String) -> Self {

@@ -56,7 +56,9 @@ impl State {
             return Err(Status::not_found(&NAMESPACES, namespace));
         };
         if object::deleting(found) {
-            let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+            let why = format!(
+                "unable to create new content in namespace {namespace} because it is being terminated"
+            );
             let mut status = Status::forbidden(resource, object::name(body), &why);
             status.details["causes"] = serde_json::json!([{
                 "reason": "NamespaceTerminating",
@@ -76,7 +78,9 @@ impl State {
             let name = format!("{kept}{}", self.random.suffix());
             object::put(body, &["metadata", "name"], name);
         }
-        for gone in ["resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"] {
+        for gone in
+            ["resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"]
+        {
             object::take(body, &["metadata", gone]);
         }
         object::put(body, &["metadata", "uid"], self.random.uid());

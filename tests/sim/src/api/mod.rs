@@ -72,7 +72,9 @@ fn decode(
     let short = version.rsplit_once('/').map_or(version, |(_, v)| v).to_owned();
     let refuse = |why: String| {
         let target = resource.kind;
-        Err(Status::bad_request(format!("{kind} in version {short:?} cannot be handled as a {target}: {why}")))
+        Err(Status::bad_request(format!(
+            "{kind} in version {short:?} cannot be handled as a {target}: {why}"
+        )))
     };
     if kind != resource.kind || version != resource.api_version() {
         let given = version.to_owned();

@@ -140,11 +140,8 @@ impl State {
             }
             return Ok(Written { object: body, warnings, created: false });
         }
-        let object = if options.dry_run || body == **old {
-            body
-        } else {
-            (*self.store.put(resource, body)).clone()
-        };
+        let object =
+            if options.dry_run || body == **old { body } else { (*self.store.put(resource, body)).clone() };
         Ok(Written { object, warnings, created: false })
     }
 }

@@ -53,7 +53,8 @@ impl State {
     }
 
     fn delete_in_background(&mut self, resource: &'static Resource, key: &Key) {
-        let options = DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
+        let options =
+            DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
         let _ = self.delete(resource, key, &options);
     }
 
@@ -83,7 +84,8 @@ impl State {
                 self.controllers.look_again(end);
                 continue;
             }
-            let options = DeleteOptions { propagation: Some(Propagation::Foreground), ..DeleteOptions::default() };
+            let options =
+                DeleteOptions { propagation: Some(Propagation::Foreground), ..DeleteOptions::default() };
             let _ = self.delete(&JOBS, &Key::of(&job), &options);
         }
     }

@@ -97,8 +97,9 @@ pub(crate) fn check(text: &str, completions: i64) -> Result<(), String> {
         }
         let mut numbers = Vec::new();
         for limit in &limits {
-            let number: i64 =
-                limit.parse().map_err(|_| format!("cannot convert string to integer for index: {limit:?}"))?;
+            let number: i64 = limit
+                .parse()
+                .map_err(|_| format!("cannot convert string to integer for index: {limit:?}"))?;
             if number >= completions {
                 return Err(format!("too large index: {limit:?}"));
             }

@@ -35,7 +35,8 @@ impl Sync {
         };
         let succeeded = new(self, "succeeded", &|pod| pods::phase(pod) == "Succeeded");
         let failed = new(self, "failed", &|pod| pods::failed(pod, &self.job));
-        let uncounted = |list: &str| items(&self.job, &format!("/status/uncountedTerminatedPods/{list}")).len() as i64;
+        let uncounted =
+            |list: &str| items(&self.job, &format!("/status/uncountedTerminatedPods/{list}")).len() as i64;
         let counted = failed.iter().filter(|p| policy::counts(&self.job, p)).count() as i64;
         self.succeeded = self.status("succeeded") + succeeded.len() as i64 + uncounted("succeeded");
         self.failed = self.status("failed") + counted + uncounted("failed");
@@ -57,9 +58,9 @@ impl Sync {
             let found = list.iter().find(|c| c["type"] == kind && c["status"] == "True")?;
             Some(Condition::new(becomes, text(found, "/reason"), text(found, "/message")))
         };
-        held("SuccessCriteriaMet", "SuccessCriteriaMet")
-            .or_else(|| held("FailureTarget", "Failed"))
-            .or_else(|| self.policy_failure().map(|why| Condition::new("FailureTarget", "PodFailurePolicy", why)))
+        held("SuccessCriteriaMet", "SuccessCriteriaMet").or_else(|| held("FailureTarget", "Failed")).or_else(
+            || self.policy_failure().map(|why| Condition::new("FailureTarget", "PodFailurePolicy", why)),
+        )
     }
 
     fn beyond_limits(&self, state: &mut State) -> Option<Condition> {
@@ -88,7 +89,9 @@ impl Sync {
             .pods
             .iter()
             .filter(|p| matches!(pods::phase(p), "Running" | "Pending"))
-            .flat_map(|p| items(p, "/status/containerStatuses").iter().chain(items(p, "/status/initContainerStatuses")))
+            .flat_map(|p| {
+                items(p, "/status/containerStatuses").iter().chain(items(p, "/status/initContainerStatuses"))
+            })
             .filter_map(|status| number(status, "/restartCount"))
             .sum();
         if limit == 0 { restarts > 0 } else { restarts >= limit }
@@ -132,7 +135,8 @@ impl Sync {
                 let why = "Job has exceeded the specified maximal number of failed indexes";
                 self.ending = Some(Condition::new("FailureTarget", "MaxFailedIndexesExceeded", why));
             } else if failed.total() > 0 && failed.total() + self.succeeded_indexes.total() >= completions {
-                self.ending = Some(Condition::new("FailureTarget", "FailedIndexes", "Job has failed indexes"));
+                self.ending =
+                    Some(Condition::new("FailureTarget", "FailedIndexes", "Job has failed indexes"));
             }
         }
         let active: Vec<i64> = self.active_pods.iter().filter_map(|p| pods::index(p)).collect();
@@ -172,13 +176,15 @@ impl Sync {
                 let why = "Reached expected number of succeeded pods";
                 self.ending = Some(Condition::new("SuccessCriteriaMet", "CompletionsReached", why));
             } else if managed && self.paused() {
-                condition_changed = self.set(&Condition::new("Suspended", "JobSuspended", "Job suspended"), "True", now);
+                condition_changed =
+                    self.set(&Condition::new("Suspended", "JobSuspended", "Job suspended"), "True", now);
                 if condition_changed {
                     state.record(&self.job, "Normal", "Suspended", "Job suspended");
                     take(&mut self.job, &["status", "startTime"]);
                 }
             } else if managed {
-                condition_changed = self.set(&Condition::new("Suspended", "JobResumed", "Job resumed"), "False", now);
+                condition_changed =
+                    self.set(&Condition::new("Suspended", "JobResumed", "Job resumed"), "False", now);
                 if condition_changed {
                     state.record(&self.job, "Normal", "Resumed", "Job resumed");
                     put(&mut self.job, &["status", "startTime"], object::time(now));
@@ -224,7 +230,8 @@ impl Sync {
     }
 
     fn delete(&mut self, state: &mut State, pod: &Pod) {
-        let options = DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
+        let options =
+            DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
         if state.delete(&PODS, &Key::of(pod), &options).is_ok() {
             let message = format!("Deleted pod: {}", object::name(pod));
             state.record(&self.job, "Normal", "SuccessfulDelete", &message);
@@ -287,7 +294,9 @@ impl Sync {
     fn may_create(&self, state: &mut State, index: i64) -> bool {
         let Some(failed) = self.kept.get(&index) else { return true };
         let count = pods::failures(failed, FAILURES) + pods::failures(failed, IGNORED) + 1;
-        let Some(until) = backoff::until(count, backoff::finish_time(failed), state.now()) else { return true };
+        let Some(until) = backoff::until(count, backoff::finish_time(failed), state.now()) else {
+            return true;
+        };
         state.controllers.look_again(until);
         false
     }

@@ -7,8 +7,8 @@ pub(crate) mod indexes;
 mod kubelet;
 mod manage;
 mod play;
-mod policy;
 mod pods;
+mod policy;
 mod sync;
 
 use std::collections::{BTreeSet, HashMap};

@@ -53,8 +53,7 @@ pub(super) fn replaces_failed_only(job: &Value) -> bool {
 
 /// Whether a pod is a failure: one that is being deleted is, unless only those that have ended are replaced.
 pub(super) fn failed(pod: &Value, job: &Value) -> bool {
-    phase(pod) == "Failed"
-        || (!replaces_failed_only(job) && deleting(pod) && phase(pod) != "Succeeded")
+    phase(pod) == "Failed" || (!replaces_failed_only(job) && deleting(pod) && phase(pod) != "Succeeded")
 }
 
 /// The pod's index.

@@ -18,11 +18,8 @@ pub(super) enum Action {
 /// What the Job's pod failure policy says of a failed pod; counting it, where no rule matches.
 pub(super) fn action(job: &Value, pod: &Value) -> Action {
     for (at, rule) in items(job, "/spec/podFailurePolicy/rules").iter().enumerate() {
-        let matched = if rule["onExitCodes"].is_object() {
-            exit_code(rule, pod)
-        } else {
-            condition(rule, pod)
-        };
+        let matched =
+            if rule["onExitCodes"].is_object() { exit_code(rule, pod) } else { condition(rule, pod) };
         let Some(why) = matched else { continue };
         return match text(rule, "/action") {
             "Ignore" => Action::Ignore,
@@ -42,10 +39,13 @@ pub(super) fn counts(job: &Value, pod: &Value) -> bool {
 fn exit_code(rule: &Value, pod: &Value) -> Option<String> {
     let codes = items(rule, "/onExitCodes/values");
     let wanted = text(rule, "/onExitCodes/containerName");
-    let statuses = items(pod, "/status/containerStatuses").iter().chain(items(pod, "/status/initContainerStatuses"));
+    let statuses =
+        items(pod, "/status/containerStatuses").iter().chain(items(pod, "/status/initContainerStatuses"));
     for status in statuses {
         let name = text(status, "/name");
-        let Some(code) = number(status, "/state/terminated/exitCode").filter(|code| *code != 0) else { continue };
+        let Some(code) = number(status, "/state/terminated/exitCode").filter(|code| *code != 0) else {
+            continue;
+        };
         let listed = codes.iter().any(|c| c.as_i64() == Some(code));
         let matched = if text(rule, "/onExitCodes/operator") == "NotIn" { !listed } else { listed };
         if matched && (wanted.is_empty() || wanted == name) {

@@ -303,8 +303,11 @@ impl Sync {
         let mut any = false;
         for counter in ["succeeded", "failed"] {
             let list = items(&self.job, &format!("/status/uncountedTerminatedPods/{counter}")).to_vec();
-            let left: Vec<Value> =
-                list.iter().filter(|u| u.as_str().is_some_and(|u| self.tracked.contains(u))).cloned().collect();
+            let left: Vec<Value> = list
+                .iter()
+                .filter(|u| u.as_str().is_some_and(|u| self.tracked.contains(u)))
+                .cloned()
+                .collect();
             if left.len() == list.len() {
                 continue;
             }

@@ -1,8 +1,8 @@
 //! From a request to its answer.
 
 use bytes::Bytes;
-use http::request::Parts;
 use http::Response;
+use http::request::Parts;
 use serde_json::{Value, json};
 
 use super::hook::{Verdict, When};
@@ -141,7 +141,11 @@ pub(super) fn selection(info: &RequestInfo, resource: &Resource) -> Result<Selec
     Ok(Selection { namespace: info.namespace.clone(), labels, fields })
 }
 
-fn list(cluster: &Cluster, info: &RequestInfo, resource: &'static Resource) -> Result<Response<SimBody>, Status> {
+fn list(
+    cluster: &Cluster,
+    info: &RequestInfo,
+    resource: &'static Resource,
+) -> Result<Response<SimBody>, Status> {
     if !resource.stored() {
         return Err(Status::method_not_allowed());
     }

@@ -15,7 +15,10 @@ pub struct SimBody(Kind);
 enum Kind {
     Whole(Option<Bytes>),
     /// So much of it, and then the connection breaks.
-    Broken { sent: Option<Bytes>, promised: u64 },
+    Broken {
+        sent: Option<Bytes>,
+        promised: u64,
+    },
     Stream(BoxStream<'static, Bytes>),
 }
 
@@ -54,7 +57,9 @@ impl Body for SimBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         match &mut self.0 {
-            Kind::Whole(whole) => Poll::Ready(whole.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b)))),
+            Kind::Whole(whole) => {
+                Poll::Ready(whole.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b))))
+            }
             Kind::Broken { sent, .. } => Poll::Ready(match sent.take() {
                 Some(bytes) if !bytes.is_empty() => Some(Ok(Frame::data(bytes))),
                 _ => Some(Err(io::Error::new(io::ErrorKind::ConnectionReset, "the answer broke off"))),

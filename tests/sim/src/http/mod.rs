@@ -57,7 +57,8 @@ where
             let (head, body) = request.into_parts();
             let Ok(body) = Limited::new(body, BODY_LIMIT).collect().await.map(|b| b.to_bytes()) else {
                 let why = format!("limit is {BODY_LIMIT}");
-                let refusal = Status::new(413, "RequestEntityTooLarge", format!("Request entity too large: {why}"));
+                let refusal =
+                    Status::new(413, "RequestEntityTooLarge", format!("Request entity too large: {why}"));
                 return Ok(respond::refusal(&refusal));
             };
             Ok(answer::answer(&cluster, head, body).await)

@@ -59,9 +59,8 @@ impl RequestInfo {
     }
 
     pub(crate) fn read(head: &Parts, body: Bytes) -> Self {
-        let header = |name: &str| {
-            head.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned()
-        };
+        let header =
+            |name: &str| head.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         let path = head.uri.path().to_owned();
         let mut info = Self {
             method: head.method.clone(),
@@ -111,7 +110,9 @@ impl RequestInfo {
             _ => return,
         };
         let (namespace, rest) = match rest {
-            ["namespaces", namespace, rest @ ..] if !rest.is_empty() && !matches!(rest, ["status" | "finalize"]) => {
+            ["namespaces", namespace, rest @ ..]
+                if !rest.is_empty() && !matches!(rest, ["status" | "finalize"]) =>
+            {
                 (*namespace, rest)
             }
             rest => ("", rest),

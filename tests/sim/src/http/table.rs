@@ -23,7 +23,13 @@ pub(super) fn of_object(resource: &Resource, object: &Value, now: Timestamp, inf
     table(resource, std::slice::from_ref(object), &version, now, info)
 }
 
-fn table(resource: &Resource, objects: &[Value], metadata: &Value, now: Timestamp, info: &RequestInfo) -> Value {
+fn table(
+    resource: &Resource,
+    objects: &[Value],
+    metadata: &Value,
+    now: Timestamp,
+    info: &RequestInfo,
+) -> Value {
     let columns = columns(resource.kind);
     let definitions: Vec<Value> = columns
         .iter()
@@ -113,8 +119,9 @@ fn cell(object: &Value, column: &str, now: Timestamp) -> Value {
             all.join(",").into()
         }
         "Selector" => {
-            let all: Vec<String> =
-                object::strings(object, "/spec/selector/matchLabels").map(|(k, v)| format!("{k}={v}")).collect();
+            let all: Vec<String> = object::strings(object, "/spec/selector/matchLabels")
+                .map(|(k, v)| format!("{k}={v}"))
+                .collect();
             all.join(",").into()
         }
         "Ready" => {

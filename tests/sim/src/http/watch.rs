@@ -47,7 +47,9 @@ pub(super) fn watch(cluster: &Cluster, info: &RequestInfo, resource: &'static Re
         Ok(version) => version,
         Err(_) if from.is_empty() => 0,
         Err(_) => {
-            let why = format!("resourceVersion: Invalid value: {from:?}: strconv.ParseUint: parsing {from:?}: invalid syntax");
+            let why = format!(
+                "resourceVersion: Invalid value: {from:?}: strconv.ParseUint: parsing {from:?}: invalid syntax"
+            );
             return respond::refusal(&Status::bad_request(why));
         }
     };
@@ -64,7 +66,8 @@ pub(super) fn watch(cluster: &Cluster, info: &RequestInfo, resource: &'static Re
         done: false,
     };
     if from == 0 || initial {
-        let (objects, version) = cluster.with(|state| (state.store.list(resource, ""), state.store.version()));
+        let (objects, version) =
+            cluster.with(|state| (state.store.list(resource, ""), state.store.version()));
         for object in objects {
             if watch.selection.selects(&Key::of(&object), &object) {
                 watch.ready.push_back(event("ADDED", &object));

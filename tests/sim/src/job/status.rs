@@ -64,7 +64,10 @@ fn conditions(
     if (turned("Failed") || failed_indexes_changed) && truth("Failed") && !truth("FailureTarget") {
         refuse("cannot set Failed=True condition without the FailureTarget=true condition");
     }
-    if (turned("Complete") || turned("SuccessCriteriaMet")) && truth("Complete") && !truth("SuccessCriteriaMet") {
+    if (turned("Complete") || turned("SuccessCriteriaMet"))
+        && truth("Complete")
+        && !truth("SuccessCriteriaMet")
+    {
         refuse("cannot set Complete=True condition without the SuccessCriteriaMet=true condition");
     }
 }
@@ -107,9 +110,8 @@ fn ended(job: &Value, changed: &dyn Fn(&str) -> bool, ended_changed: bool, error
     if (ended_changed || changed("active")) && active > 0 {
         errors.push(FieldError::invalid("status.active", active, "active>0 is invalid for finished job"));
     }
-    let uncounted =
-        items(job, "/status/uncountedTerminatedPods/failed").len()
-            + items(job, "/status/uncountedTerminatedPods/succeeded").len();
+    let uncounted = items(job, "/status/uncountedTerminatedPods/failed").len()
+        + items(job, "/status/uncountedTerminatedPods/succeeded").len();
     if (ended_changed || changed("uncountedTerminatedPods")) && uncounted > 0 {
         let value = job["status"]["uncountedTerminatedPods"].clone();
         let why = "must be empty for finished job";
@@ -172,8 +174,7 @@ fn transitions(job: &Value, old: &Value, errors: &mut Vec<FieldError>) {
         }
     }
     let count = |object: &Value, field: &str| number(object, &format!("/status/{field}")).unwrap_or_default();
-    let elastic =
-        super::indexed(job) && number(job, "/spec/completions") == number(job, "/spec/parallelism");
+    let elastic = super::indexed(job) && number(job, "/spec/completions") == number(job, "/spec/parallelism");
     for (field, checked) in [("failed", true), ("succeeded", !elastic)] {
         if checked && count(job, field) < count(old, field) {
             let why = format!("cannot decrease the {field} counter");

@@ -22,7 +22,8 @@ pub(crate) fn validate_update(job: &Value, old: &Value, errors: &mut Vec<FieldEr
     completions(job, old, errors);
     immutable(job, old, "selector", errors);
     template(job, old, errors);
-    for field in ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"] {
+    for field in ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"]
+    {
         immutable(job, old, field, errors);
     }
 }

@@ -88,11 +88,9 @@ pub(super) fn spec(job: &Value, errors: &mut Vec<FieldError>) {
             ));
         }
     }
-    if number(job, "/spec/maxFailedIndexes").is_some() && number(job, "/spec/backoffLimitPerIndex").is_none() {
-        errors.push(FieldError::required(
-            "spec.backoffLimitPerIndex",
-            "when maxFailedIndexes is specified",
-        ));
+    if number(job, "/spec/maxFailedIndexes").is_some() && number(job, "/spec/backoffLimitPerIndex").is_none()
+    {
+        errors.push(FieldError::required("spec.backoffLimitPerIndex", "when maxFailedIndexes is specified"));
     }
     completion_mode(job, errors);
     success_policy(job, errors);

@@ -36,7 +36,8 @@ async fn a_token_is_asked_for_and_rights_are_kept() {
         "configmaps is forbidden: User \"dev\" cannot list resource \"configmaps\" in API group \"\" in the namespace \
          \"default\""
     );
-    let review = json!({"spec": {"resourceAttributes": {"verb": "get", "resource": "jobs", "namespace": "default"}}});
+    let review =
+        json!({"spec": {"resourceAttributes": {"verb": "get", "resource": "jobs", "namespace": "default"}}});
     let request = Request::post("http://sim/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
         .header("authorization", "Bearer d")
         .body(Full::from(review.to_string()))
@@ -68,8 +69,12 @@ async fn selectors_narrow_lists() {
         ("fieldSelector=metadata.namespace!%3Ddefault", ""),
     ] {
         let list = get(&cluster, &format!("{MAPS}?{selector}")).await.body;
-        let found: String =
-            list["items"].as_array().expect("items").iter().filter_map(|o| o["metadata"]["name"].as_str()).collect();
+        let found: String = list["items"]
+            .as_array()
+            .expect("items")
+            .iter()
+            .filter_map(|o| o["metadata"]["name"].as_str())
+            .collect();
         assert_eq!(found, names, "{selector}");
     }
     let refused = get(&cluster, &format!("{MAPS}?fieldSelector=data.a%3D1")).await;

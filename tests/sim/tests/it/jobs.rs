@@ -27,7 +27,10 @@ async fn a_new_job_gets_its_defaults() {
     let uid = made["metadata"]["uid"].as_str().expect("a uid");
     assert_eq!(made["metadata"]["generation"], 1);
     let spec = &made["spec"];
-    assert_eq!((&spec["parallelism"], &spec["completions"], &spec["backoffLimit"]), (&json!(1), &json!(1), &json!(6)));
+    assert_eq!(
+        (&spec["parallelism"], &spec["completions"], &spec["backoffLimit"]),
+        (&json!(1), &json!(1), &json!(6))
+    );
     assert_eq!((&spec["completionMode"], &spec["suspend"]), (&json!("NonIndexed"), &json!(false)));
     assert_eq!(spec["podReplacementPolicy"], "TerminatingOrFailed");
     assert_eq!(spec["selector"], json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}));
@@ -134,7 +137,10 @@ async fn indexed_pods_know_their_index_and_credits_are_believed() {
         "status": {"succeeded": 6, "completedIndexes": "0-2,6-8"},
     });
     let credited = patch(&cluster, &format!("{JOBS}/i/status"), credit).await;
-    assert_eq!((credited.code, &credited.body["metadata"]["annotations"]["credited"]), (200, &json!("0-2,6-8")));
+    assert_eq!(
+        (credited.code, &credited.body["metadata"]["annotations"]["credited"]),
+        (200, &json!("0-2,6-8"))
+    );
     patch(&cluster, &format!("{JOBS}/i"), json!({"spec": {"suspend": false}})).await;
     cluster.settle();
     let pods = cluster.pods_of("default", "i");
@@ -170,7 +176,10 @@ async fn a_suspended_job_kills_its_pods_and_starts_anew() {
     patch(&cluster, &format!("{JOBS}/j"), json!({"spec": {"suspend": true}})).await;
     cluster.settle();
     let job = stored(&cluster, "j");
-    assert_eq!((condition(&job, "Suspended")["status"].as_str(), &job["status"]["terminating"]), (Some("True"), &json!(0)));
+    assert_eq!(
+        (condition(&job, "Suspended")["status"].as_str(), &job["status"]["terminating"]),
+        (Some("True"), &json!(0))
+    );
     assert!(job["status"]["active"].is_null() && job["status"]["failed"].is_null());
     assert!(cluster.pods_of("default", "j").is_empty());
     cluster.advance(Duration::from_secs(60));
@@ -235,7 +244,10 @@ async fn a_condition_of_ours_ends_a_job_and_slow_pods_delay_it() {
     cluster.remove_pod("default", &pod);
     cluster.settle();
     let job = stored(&cluster, "j");
-    assert_eq!((&condition(&job, "Failed")["reason"], &job["status"]["failed"]), (&json!("Sibling"), &json!(1)));
+    assert_eq!(
+        (&condition(&job, "Failed")["reason"], &job["status"]["failed"]),
+        (&json!("Sibling"), &json!(1))
+    );
 }
 
 #[tokio::test]

@@ -141,7 +141,8 @@ async fn deletes_have_preconditions() {
 #[tokio::test]
 async fn deleting_a_job_keeps_or_deletes_its_pods_as_told() {
     let cluster = Cluster::new("a");
-    for (policy, left, warned) in [("", 2, true), ("Orphan", 2, false), ("Background", 0, false), ("Foreground", 0, false)]
+    for (policy, left, warned) in
+        [("", 2, true), ("Orphan", 2, false), ("Background", 0, false), ("Foreground", 0, false)]
     {
         let name = format!("j{}", policy.to_lowercase());
         post(&cluster, JOBS, job(&name, json!({"parallelism": 2, "completions": 4}))).await;

@@ -24,14 +24,11 @@ impl Resource {
     /// The name as messages print it: `jobs.batch`, `configmaps`.
     pub(crate) fn qualified(&self) -> String {
         if self.group.is_empty() { self.plural.to_owned() } else { format!("{}.{}", self.plural, self.group) }
-<<<<<<< HEAD
-=======
     }
 
     /// The kind as messages print it: `Job.batch`, `ConfigMap`.
     pub(crate) fn qualified_kind(&self) -> String {
         if self.group.is_empty() { self.kind.to_owned() } else { format!("{}.{}", self.kind, self.group) }
->>>>>>> sim
     }
 
     /// The `apiVersion` of its objects.

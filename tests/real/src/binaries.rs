@@ -152,8 +152,7 @@ fn find(version: Version, elsewhere: &Path) -> Result<PathBuf, Unavailable> {
 
 fn build(version: Version) -> Result<PathBuf, Error> {
     let folder = target_directory().join("control-planes").join(version.tag());
-    let workshop = folder.join("building");
-    std::fs::create_dir_all(&workshop).map_err(during("make the folder of control planes"))?;
+    std::fs::create_dir_all(&folder).map_err(during("make the folder of control planes"))?;
     let lock = File::create(folder.join("lock")).map_err(during("lock the control planes"))?;
     lock.lock().map_err(during("lock the control planes"))?;
 
@@ -168,12 +167,14 @@ fn build(version: Version) -> Result<PathBuf, Error> {
         )));
     }
     eprintln!("Building Kubernetes {} (minutes, the first time) …", version.tag());
-    let started = Instant::now();
+    let (started, workshop) = (Instant::now(), folder.join("building"));
+    std::fs::create_dir_all(&workshop).map_err(during("make a folder to build in"))?;
     compile(version, &workshop)?;
     for (name, package) in version.programs() {
         std::fs::rename(workshop.join(built_as(package)), folder.join(name))
             .map_err(during("move a built binary"))?;
     }
+    std::fs::remove_dir(&workshop).map_err(during("remove the folder that was built in"))?;
     std::fs::write(&stamped, stamp).map_err(during("stamp the binaries"))?;
     eprintln!("Built Kubernetes {} in {:.0?}", version.tag(), started.elapsed());
     Ok(folder)

@@ -2,7 +2,7 @@
 
 use super::{SOON, create_job, until_condition};
 use libtest_mimic::{Failed, Trial};
-use real::{Cluster, Error, Fleet, Pod, Version, Versions, until};
+use real::{Cluster, Error, Fleet, Version, Versions, until};
 use serde_json::{Value, json};
 
 /// One cluster of each version.
@@ -25,7 +25,7 @@ pub fn tests() -> Vec<Trial> {
         Versions::Mixed.trial("mixed: success criteria of ours", success_criteria),
         Versions::Mixed.trial("mixed: a failure target of ours", failure_target),
         Versions::Mixed.trial("mixed: a job that fails while its pods end", fails_while_pods_end),
-        Versions::Mixed.trial("mixed: a field that is newer than the server", newer_field),
+        Versions::Mixed.trial("mixed: fields that are newer than the server", newer_fields),
     ]);
     tests
 }
@@ -131,9 +131,14 @@ async fn failure_target(fleet: &'static Fleet) -> Result<(), Failed> {
     Ok(())
 }
 
+/// A Job fails at once on old servers, and on new ones when all its pods have ended: until then its failure is a target.
 async fn fails_while_pods_end(fleet: &'static Fleet) -> Result<(), Failed> {
     let namespace = fleet.namespace("ending").await?;
-    for name in [OLD, NEW] {
+    let reason = "BackoffLimitExceeded";
+    for (name, first, last) in [
+        (OLD, vec![("Failed", reason)], vec![("Failed", reason)]),
+        (NEW, vec![("FailureTarget", reason)], vec![("FailureTarget", reason), ("Failed", reason)]),
+    ] {
         let (cluster, kubelet) = (fleet.cluster(name), fleet.cluster(name).kubelet());
         let spec = json!({"completions": 2, "parallelism": 2, "backoffLimit": 0});
         let job = create_job(cluster, &namespace, spec).await?;
@@ -143,33 +148,35 @@ async fn fails_while_pods_end(fleet: &'static Fleet) -> Result<(), Failed> {
             kubelet.run(pod).await?;
         }
         kubelet.fail(&pods[0], 1).await?;
-        let first = if name == OLD { "Failed" } else { "FailureTarget" };
-        let seen = until_condition(cluster, &job, first).await;
-        println!("{name} {}", seen["status"]);
-        let left = until("the other pod to be ending", SOON, || async {
-            let mut pods = kubelet.pods(&namespace, "pi").await.map_err(|error| error.to_string())?;
-            pods.retain(Pod::is_live);
-            if pods.len() == 1 && pods[0].terminating { Ok(pods) } else { Err(format!("{pods:?}")) }
+        let failing = until_condition(cluster, &job, first[0].0).await;
+        assert_eq!(conditions(&failing), first, "{name}");
+        until("the other pod to be ending", SOON, || async {
+            let pods = kubelet.pods(&namespace, "pi").await.map_err(|error| error.to_string())?;
+            let ending = pods.iter().any(|pod| pod.is_live() && pod.terminating);
+            if ending { Ok(()) } else { Err(format!("{pods:?}")) }
         })
         .await;
-        println!("{name} {}", cluster.get(&job).await?["status"]);
-        kubelet.release(&left[0]).await?;
-        let failed = until_condition(cluster, &job, "Failed").await;
-        println!("{name} {}", failed["status"]);
+        assert_eq!(conditions(&cluster.get(&job).await?), first, "{name}");
+        kubelet.release(&pods[1]).await?;
+        assert_eq!(conditions(&until_condition(cluster, &job, "Failed").await), last, "{name}");
     }
     Ok(())
 }
 
-async fn newer_field(fleet: &'static Fleet) -> Result<(), Failed> {
-    let namespace = fleet.namespace("field").await?;
-    for name in [OLD, NEW] {
-        let policy = json!({"rules": [{"succeededCount": 1}]});
-        let spec = json!({
-            "completions": 2, "completionMode": "Indexed", "successPolicy": policy, "managedBy": "example.com/x",
-        });
+/// A server takes what it does not do yet without a word, and leaves it out.
+async fn newer_fields(fleet: &'static Fleet) -> Result<(), Failed> {
+    let namespace = fleet.namespace("fields").await?;
+    let newer =
+        json!({"managedBy": "example.com/other", "successPolicy": {"rules": [{"succeededCount": 1}]}});
+    for (name, kept) in [(OLD, false), (NEW, true)] {
+        let mut spec = newer.clone();
+        spec["completions"] = 2.into();
+        spec["completionMode"] = "Indexed".into();
         let job = create_job(fleet.cluster(name), &namespace, spec).await?;
         let made = fleet.cluster(name).get(&job).await?;
-        println!("{name} {}", made["spec"]);
+        for field in ["managedBy", "successPolicy"] {
+            assert_eq!(made["spec"].get(field), kept.then_some(&newer[field]), "{name}");
+        }
     }
     Ok(())
 }

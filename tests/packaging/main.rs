@@ -1,4 +1,5 @@
 //! What `krew/pack` makes: archives that krew takes, and a manifest that names them and no others.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

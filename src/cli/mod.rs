@@ -64,15 +64,22 @@ pub fn main() -> ExitCode {
     let parsed = parse(&args);
     let colour = parsed.as_ref().map_or(Colour::Auto, |cli| cli.color);
     let world = World::process(Output::process(colour));
-    let code = match (parsed, tokio::runtime::Builder::new_multi_thread().enable_all().build()) {
-        (Ok(cli), Ok(runtime)) => {
-            logging::start(cli.v, &world.output);
-            runtime.block_on(finish(&world, dispatch(&world, cli)))
-        }
-        (Ok(_), Err(cause)) => fail(&world, &Error::new(format!("cannot start: {cause}"))),
-        (Err(usage), _) => explain(&world, &usage),
+    let code = match parsed {
+        Ok(cli) => start(&world, cli),
+        Err(usage) => explain(&world, &usage),
     };
     ExitCode::from(code)
+}
+
+/// Only what a command does needs threads: help and mistakes are told without them.
+fn start(world: &World, cli: Cli) -> u8 {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            logging::start(cli.v, &world.output);
+            runtime.block_on(finish(world, dispatch(world, cli)))
+        }
+        Err(cause) => fail(world, &Error::new(format!("cannot start: {cause}"))),
+    }
 }
 
 /// Runs one command line in a world of its own and gives its exit code.

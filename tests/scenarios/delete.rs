@@ -1,0 +1,7 @@
+//! delete.
+
+use crate::scenarios::Scenarios;
+
+pub fn scenarios() -> Scenarios {
+    Scenarios::of("delete")
+}

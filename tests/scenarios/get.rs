@@ -1,0 +1,7 @@
+//! get.
+
+use crate::scenarios::Scenarios;
+
+pub fn scenarios() -> Scenarios {
+    Scenarios::of("get")
+}

@@ -1,0 +1,7 @@
+//! identity.
+
+use crate::scenarios::Scenarios;
+
+pub fn scenarios() -> Scenarios {
+    Scenarios::of("identity")
+}

@@ -1,0 +1,7 @@
+//! networks.
+
+use crate::scenarios::Scenarios;
+
+pub fn scenarios() -> Scenarios {
+    Scenarios::of("networks")
+}

@@ -1,0 +1,7 @@
+//! reconcile.
+
+use crate::scenarios::Scenarios;
+
+pub fn scenarios() -> Scenarios {
+    Scenarios::of("reconcile")
+}

@@ -1,0 +1,7 @@
+//! registry.
+
+use crate::scenarios::Scenarios;
+
+pub fn scenarios() -> Scenarios {
+    Scenarios::of("registry")
+}

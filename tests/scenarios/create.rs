@@ -35,7 +35,7 @@ async fn fetched(stage: &Stage) -> Outcome {
     );
     fetched["metadata"]["ownerReferences"] =
         json!([{"apiVersion": "batch/v1", "kind": "CronJob", "name": "cron", "uid": "9dd1"}]);
-    east.delete("jobs", "pi").await?;
+    east.delete("pi").await?;
     stage.create(&fetched).await?.ok();
     assert_eq!(stage.shares("pi").await?, ["east 1/2", "north 1/2", "west 1/2"]);
     for site in stage.members() {
@@ -138,7 +138,7 @@ async fn appears_after_rehearsal(stage: &Stage) -> Outcome {
         stage.site(name).until_pods("pi", 3).await;
     }
     stage.federate("reconcile pi").await.fails(explained);
-    west.delete("jobs", "pi").await?;
+    west.delete("pi").await?;
     stage.federate("reconcile pi").await.ok().says("job.batch/pi created in cluster west");
     assert_eq!(stage.shares("pi").await?, ["east 3/6", "north 3/6", "west 3/6"]);
     Ok(())

@@ -158,9 +158,9 @@ impl Site {
         self.api.patch(&format!("{}/{name}", self.path(resource)), change).await
     }
 
-    /// Deletes an object of the stage's namespace, its dependents after it, and waits until it is gone.
-    pub async fn delete(&self, resource: &str, name: &str) -> Result<(), Failed> {
-        let path = format!("{}/{name}", self.path(resource));
+    /// Deletes a Job of the stage's namespace, and waits until it is gone, and its pods are.
+    pub async fn delete(&self, name: &str) -> Result<(), Failed> {
+        let path = format!("{}/{name}", self.path("jobs"));
         self.api.delete(&path, &json!({"propagationPolicy": "Background"})).await?;
         until(&format!("{path} to be gone"), SOON, || async {
             match self.api.get(&path).await {
@@ -170,6 +170,7 @@ impl Site {
             }
         })
         .await;
+        self.until_pods(name, 0).await;
         Ok(())
     }
 

@@ -39,7 +39,7 @@ pub struct Document {
 impl Filenames {
     /// Reads all objects, in the order of the flags, and of the names in a directory.
     ///
-    /// `stdin` is read for `-`. Fails on the first file that cannot be read, is larger than [`MAX_BYTES`], or holds
+    /// `stdin` is read for `-`. Fails on the first file that cannot be read, is larger than 16 MiB, or holds
     /// something else than objects, and where there is no object at all: `no objects passed to VERB`.
     pub fn read(&self, verb: &str, stdin: &mut dyn Read) -> Result<Vec<Document>> {
         let names: Vec<&str> =

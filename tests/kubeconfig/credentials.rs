@@ -32,10 +32,8 @@ fn certificates() {
     assert_eq!(scene.both(&[]).agree_on_one().certificate.as_deref(), Some("john"));
     let flags = [&format!("--client-certificate={certificate}"), &format!("--client-key={key}")];
     assert_eq!(scene.both(&flags.map(String::as_str)).agree_on_one().certificate.as_deref(), Some("jane"));
-    // Inline data wins over a file, and a token goes along with a certificate.
+    // A token goes along with a certificate.
     let mut all = inline.clone();
-    all["client-certificate"] = certificate.into();
-    all["client-key"] = key.into();
     all["token"] = "t".into();
     scene.user(&all);
     let caller = scene.both(&[]).agree_on_one();
@@ -43,6 +41,16 @@ fn certificates() {
         (caller.certificate.as_deref(), caller.authorization.as_deref()),
         (Some("john"), Some("Bearer t"))
     );
+    // The flags make what is inline void; the file itself may not have both.
+    let caller = scene.both(&flags.map(String::as_str)).agree_on_one();
+    assert_eq!(caller.certificate.as_deref(), Some("jane"));
+    all["client-certificate"] = certificate.into();
+    scene.user(&all);
+    scene.both(&[]).fail_alike("client-cert-data and client-cert are both specified for east.");
+    all["client-certificate"] = "".into();
+    all["client-key"] = key.into();
+    scene.user(&all);
+    scene.both(&[]).fail_alike("client-key-data and client-key are both specified for east;");
 }
 
 fn bad_certificates() {
@@ -84,13 +92,14 @@ fn tokens() {
     // The file wins over what is inline.
     scene.user(&json!({"tokenFile": path, "token": "inline"}));
     assert_eq!(scene.both(&[]).agree_on_one().authorization.as_deref(), Some("Bearer second"));
-    assert_eq!(scene.both(&["--token=flag"]).agree_on_one().authorization.as_deref(), Some("Bearer flag"));
+    // For kubectl over the flag as well: we do as the flag says.
+    let both = scene.both(&["--token=flag"]);
+    let tokens = [&both.kubectl, &both.ours].map(|run| run.callers().pop_first().and_then(|c| c.authorization));
+    assert_eq!(tokens.each_ref().map(Option::as_deref), [Some("Bearer second"), Some("Bearer flag")]);
     scene.user(&json!({"tokenFile": "/no/such/token"}));
     scene
         .both(&[])
         .fail("open /no/such/token: no such file or directory", "/no/such/token: no such file or directory");
-    scene.user(&json!({"token": ""}));
-    assert_eq!(scene.both(&[]).agree_on_one().authorization, None);
 }
 
 fn passwords() {
@@ -110,7 +119,7 @@ fn refused() {
     let scene = Scene::in_manner(&Manner { wants: Some("Bearer right"), ..Manner::default() });
     scene.user(&json!({"token": "wrong"}));
     scene.both(&[]).fail(
-        "error: You must be logged in to the server (Unauthorized)",
+        "error: You must be logged in to the server (the server has asked for the client to provide credentials)",
         "error: You must be logged in to the server (Unauthorized)",
     );
     assert_eq!(scene.both(&["--token=right"]).agree_on_one().authorization.as_deref(), Some("Bearer right"));

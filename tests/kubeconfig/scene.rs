@@ -65,9 +65,15 @@ impl Run {
         format!("{}{}", self.stdout, self.stderr)
     }
 
-    /// The last line of stderr: kubectl's error, without the log lines before it.
+    /// The last line of stderr: the error, without the log lines that kubectl writes before it.
     pub fn error(&self) -> &str {
         self.stderr.lines().rfind(|line| !line.is_empty()).unwrap_or_default()
+    }
+
+    /// The error's sentence: what kubectl introduces as an error in the configuration is an error like others for us.
+    fn sentence(&self) -> &str {
+        let error = self.error();
+        ["Error in configuration: ", "error: "].iter().find_map(|word| error.strip_prefix(word)).unwrap_or(error)
     }
 }
 
@@ -102,7 +108,7 @@ impl Both {
     #[track_caller]
     pub fn fail_alike(&self, words: &str) {
         assert!(!self.kubectl.ok && !self.ours.ok, "{self:#?}");
-        assert_eq!(self.kubectl.error(), self.ours.error(), "{self:#?}");
+        assert_eq!(self.kubectl.sentence(), self.ours.sentence(), "{self:#?}");
         assert!(self.ours.error().contains(words), "{words:?} is not said: {self:#?}");
         assert_eq!(self.kubectl.callers(), self.ours.callers(), "{self:#?}");
     }

@@ -94,7 +94,8 @@ fn tokens() {
     assert_eq!(scene.both(&[]).agree_on_one().authorization.as_deref(), Some("Bearer second"));
     // For kubectl over the flag as well: we do as the flag says.
     let both = scene.both(&["--token=flag"]);
-    let tokens = [&both.kubectl, &both.ours].map(|run| run.callers().pop_first().and_then(|c| c.authorization));
+    let tokens =
+        [&both.kubectl, &both.ours].map(|run| run.callers().pop_first().and_then(|c| c.authorization));
     assert_eq!(tokens.each_ref().map(Option::as_deref), [Some("Bearer second"), Some("Bearer flag")]);
     scene.user(&json!({"tokenFile": "/no/such/token"}));
     scene

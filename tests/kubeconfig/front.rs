@@ -118,8 +118,6 @@ pub struct Caller {
 #[derive(Clone, Debug)]
 pub struct Arrived {
     pub caller: Caller,
-    /// Path and query.
-    pub path: String,
     pub agent: String,
 }
 
@@ -227,11 +225,8 @@ async fn connection(
             impersonation: impersonation(request.headers()),
         };
         let refused = wants.is_some() && caller.authorization != wants;
-        lock(&arrived).push(Arrived {
-            caller,
-            path: request.uri().path_and_query().map_or_else(String::new, ToString::to_string),
-            agent: header(request.headers(), "user-agent").unwrap_or_default(),
-        });
+        lock(&arrived)
+            .push(Arrived { caller, agent: header(request.headers(), "user-agent").unwrap_or_default() });
         let mut service = cluster.service();
         async move {
             if refused {

@@ -101,7 +101,7 @@ fn environment() {
     scene.var("NO_PROXY", "*").var("HTTPS_PROXY", "http://127.0.0.1:1");
     let mut cluster = scene.cluster("east");
     cluster["proxy-url"] = url.into();
-    scene.entries(&cluster, &json!({}));
+    scene.entries(&cluster, &json!({"token": "t"}));
     assert_eq!(through(&proxy, &scene, &[away]), asked[0]);
 }
 
@@ -115,8 +115,10 @@ fn no_proxy() {
             "unsupported scheme \"ftp\", must be http, https, or socks5",
         ),
         ("proxy:3128", "unsupported scheme \"proxy\"", "invalid proxy-url"),
-        ("http://127.0.0.1:1", "127.0.0.1:1", "127.0.0.1:1"),
-        ("socks5://127.0.0.1:1", "127.0.0.1:1", "127.0.0.1:1"),
+        // Where kubectl says that the server refused, we name the one that did.
+        ("http://127.0.0.1:1", "refused", "the proxy 127.0.0.1:1 refused the connection"),
+        ("socks5://127.0.0.1:1", "refused", "the proxy 127.0.0.1:1 refused the connection"),
+        ("http://nowhere.invalid:1", "lookup nowhere.invalid", "lookup nowhere.invalid: "),
     ] {
         cluster["proxy-url"] = url.into();
         scene.entries(&cluster, &json!({"token": "t"}));
@@ -147,9 +149,10 @@ fn addresses() {
     let scene = Scene::new();
     scene.config(&scene.plain());
     let port = scene.east.address.port();
+    // Without a scheme it is plain HTTP, whatever else the file says.
+    scene.both(&["--server", &format!("127.0.0.1:{port}")]).fail("HTTP", "Unable to connect to the server: ");
     for server in [
         format!("https://127.0.0.1:{port}/"),
-        format!("127.0.0.1:{port}"),
         format!("https://localhost:{port}"),
         format!("HTTPS://LOCALHOST:{port}"),
     ] {

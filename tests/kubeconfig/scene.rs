@@ -73,7 +73,10 @@ impl Run {
     /// The error's sentence: what kubectl introduces as an error in the configuration is an error like others for us.
     fn sentence(&self) -> &str {
         let error = self.error();
-        ["Error in configuration: ", "error: "].iter().find_map(|word| error.strip_prefix(word)).unwrap_or(error)
+        ["Error in configuration: ", "error: "]
+            .iter()
+            .find_map(|word| error.strip_prefix(word))
+            .unwrap_or(error)
     }
 }
 

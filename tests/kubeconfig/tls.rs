@@ -73,7 +73,10 @@ fn other_authority() {
     }
     // Several in one file.
     let bundle = scene.file("bundle.pem", other.pem() + &AUTHORITY.pem());
-    scene.entries(&json!({"server": scene.east.url(), "certificate-authority": bundle}), &json!({}));
+    scene.entries(
+        &json!({"server": scene.east.url(), "certificate-authority": bundle}),
+        &json!({"token": "t"}),
+    );
     scene.both(&[]).agree();
     // Those of the system do not know it.
     scene.entries(&json!({"server": scene.east.url()}), &json!({"token": "t"}));
@@ -89,6 +92,12 @@ fn no_authority() {
         "unable to read certificate-authority /no/ca.pem for east due to open /no/ca.pem: no such file or directory",
         "unable to read certificate-authority /no/ca.pem: no such file or directory",
     );
+    let mut twice = scene.cluster("east");
+    twice["certificate-authority"] = "/no/ca.pem".into();
+    scene.entries(&twice, &user);
+    scene
+        .both(&[])
+        .fail_alike("certificate-authority-data and certificate-authority are both specified for east.");
     let text = scene.file("text", "nonsense");
     scene.entries(&json!({"server": server, "certificate-authority": text}), &user);
     scene.both(&[]).fail("unable to load root certificates", "unable to load root certificates");

@@ -106,7 +106,39 @@ impl Shard {
         self.completions.map_or(succeeded, |completions| succeeded.min(completions))
     }
 
-    /// Takes over what its Job says; `at` moves only when something changed, so that a second look at
+    /// The completions that need no other shard: all that were given to it while it lives and where its Job is
+    /// Complete, else what it achieved. 0 for a work queue.
+    pub fn carries(&self) -> i32 {
+        match self.phase {
+            Phase::Failed | Phase::Deleted => self.achieved().min(self.completions.unwrap_or(0)),
+            Phase::Planned | Phase::Created | Phase::Started | Phase::Complete => {
+                self.completions.unwrap_or(0)
+            }
+        }
+    }
+
+    /// Its Job is gone: what it achieved stays, but nothing of it runs.
+    pub fn delete(&mut self) {
+        self.phase = Phase::Deleted;
+        if let Some(seen) = &mut self.seen {
+            seen.active = 0;
+        }
+    }
+
+    /// Whether the entry can be one that was written here; a sentence where it cannot.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        if self.parallelism < 0 || self.completions.is_some_and(|completions| completions < 0) {
+            return Err("a count is negative");
+        }
+        match (self.phase, &self.uid) {
+            (Phase::Planned, Some(_)) => Err("it is planned, and has a uid already"),
+            (Phase::Planned, None) | (_, Some(_)) => Ok(()),
+            (_, None) => Err("its Job was made, and has no uid"),
+        }
+    }
+
+    /// Takes over what its Job says. What succeeded or failed stays so, because what is told may be older than what
+    /// is known; `at` moves only when something changed, so that a second look at
     /// the same Job writes nothing.
     pub fn see(&mut self, job: &Observed, now: i64) {
         let mut seen = Seen {
@@ -119,6 +151,8 @@ impl Shard {
             at: now,
         };
         if let Some(before) = &self.seen {
+            seen.succeeded = seen.succeeded.max(before.succeeded);
+            seen.failed = seen.failed.max(before.failed);
             let unchanged = Seen { at: seen.at, ..before.clone() } == seen;
             seen.at = if unchanged { before.at } else { now };
         }

@@ -120,6 +120,13 @@ impl Record {
         self.manifest.namespace()
     }
 
+    /// Completions that no live shard has to do and that no ended one achieved, 0 or more. 0 for a work queue, and
+    /// once the outcome is latched.
+    pub fn unplaced(&self) -> i32 {
+        let (Some(asked), None) = (self.manifest.size().completions, &self.state.outcome) else { return 0 };
+        self.shards.values().map(Shard::carries).fold(asked, i32::saturating_sub).max(0)
+    }
+
     /// The labels that the Job of a shard carries.
     pub fn ownership(&self, id: u32) -> Ownership {
         Ownership { federation: self.federation.clone(), job: self.state.uid.clone(), shard: id.to_string() }
@@ -157,6 +164,7 @@ impl Record {
         for (id, shard) in annotations.with_prefix::<Shard>(SHARD_PREFIX)? {
             let number =
                 id.parse().map_err(|_| damaged(&format!("{SHARD_PREFIX}{id}"), &"its id is not a number"))?;
+            shard.check().map_err(|cause| damaged(&format!("{SHARD_PREFIX}{id}"), &cause))?;
             shards.insert(number, shard);
         }
         let stored = Stored {
@@ -210,6 +218,16 @@ impl Record {
         let mut annotations = Self { shards, ..self.clone() }.annotations();
         annotations.put("room", &" ".repeat(OUTCOME_ROOM));
         annotations
+    }
+}
+
+impl Verdict {
+    /// The type of a Job's condition that says so.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "Complete",
+            Self::Failed => "Failed",
+        }
     }
 }
 
@@ -278,6 +296,16 @@ mod tests {
             (STATE, None),
             ("shard.kubectl-federate.dev/1", Some("null")),
             ("shard.kubectl-federate.dev/1", Some(r#"{"cluster":"a","parallelism":1,"phase":"flying"}"#)),
+            ("shard.kubectl-federate.dev/1", Some(r#"{"cluster":"a","parallelism":-1,"phase":"planned"}"#)),
+            (
+                "shard.kubectl-federate.dev/1",
+                Some(r#"{"cluster":"a","parallelism":1,"completions":-1,"phase":"planned"}"#),
+            ),
+            ("shard.kubectl-federate.dev/1", Some(r#"{"cluster":"a","parallelism":1,"phase":"started"}"#)),
+            (
+                "shard.kubectl-federate.dev/1",
+                Some(r#"{"cluster":"a","parallelism":1,"phase":"planned","uid":"u"}"#),
+            ),
             ("shard.kubectl-federate.dev/x", Some(r#"{"cluster":"a","parallelism":1,"phase":"planned"}"#)),
         ] {
             let mut config_map = record(2, "east").to_config_map().expect("fits");

@@ -174,7 +174,7 @@ fn build(version: Version) -> Result<PathBuf, Error> {
         std::fs::rename(workshop.join(built_as(package)), folder.join(name))
             .map_err(during("move a built binary"))?;
     }
-    std::fs::remove_dir(&workshop).map_err(during("remove the folder that was built in"))?;
+    std::fs::remove_dir_all(&workshop).map_err(during("remove the folder that was built in"))?;
     std::fs::write(&stamped, stamp).map_err(during("stamp the binaries"))?;
     eprintln!("Built Kubernetes {} in {:.0?}", version.tag(), started.elapsed());
     Ok(folder)

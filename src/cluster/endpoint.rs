@@ -93,7 +93,12 @@ impl Kubeconfig {
             if cluster_name.is_empty() && name.is_empty() {
                 return self.in_cluster(&user, overrides);
             }
-            return Err(Error::configuration(format!("no server found for cluster {cluster_name:?}")));
+            let cause = if cluster_name.is_empty() {
+                format!("context {name:?} names no cluster")
+            } else {
+                format!("no server found for cluster {cluster_name:?}")
+            };
+            return Err(Error::configuration(cause));
         }
         let namespace = filled(overrides.namespace.as_deref()).or(filled(context.namespace.as_deref()));
         self.resolve(&cluster_name, &cluster, &user_name, user, namespace.unwrap_or("default"), overrides)

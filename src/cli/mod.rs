@@ -36,7 +36,7 @@ use crate::{
 struct Cli {
     #[command(flatten)]
     connection: ConnectionFlags,
-    /// How much is told of what is done: 6 shows requests, 8 more of them
+    /// How much is told of what is done: 6 shows requests, 7 more of them
     #[arg(short, long, global = true, value_name = "LEVEL", default_value_t = 0)]
     #[arg(help_heading = flags::HEADING)]
     v: u8,

@@ -170,9 +170,9 @@ fn wrong_answers() {
         assert!(!both.ours.said().contains("s3cret"), "{both:#?}");
     }
     // YAML is an answer too.
-    let path = scene.script("plugin", "echo 'apiVersion: client.authentication.k8s.io/v1'; echo 'kind: ExecCredential'; echo 'status: {token: y}'");
+    let path = scene.script("plugin", "echo 'apiVersion: client.authentication.k8s.io/v1'; echo 'kind: ExecCredential'; echo 'status: {token: yaml}'");
     scene.user(&plugin(&path, "v1"));
-    assert_eq!(scene.both(&[]).agree_on_one().authorization.as_deref(), Some("Bearer y"));
+    assert_eq!(scene.both(&[]).agree_on_one().authorization.as_deref(), Some("Bearer yaml"));
 }
 
 fn wrong_descriptions() {

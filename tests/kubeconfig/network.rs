@@ -117,7 +117,7 @@ fn no_proxy() {
         ("proxy:3128", "unsupported scheme \"proxy\"", "invalid proxy-url"),
         // Where kubectl says that the server refused, we name the one that did.
         ("http://127.0.0.1:1", "refused", "the proxy 127.0.0.1:1 refused the connection"),
-        ("socks5://127.0.0.1:1", "refused", "the proxy 127.0.0.1:1 refused the connection"),
+        ("socks5://127.0.0.1:1", "refused", "the SOCKS proxy cannot be reached"),
         ("http://nowhere.invalid:1", "lookup nowhere.invalid", "lookup nowhere.invalid: "),
     ] {
         cluster["proxy-url"] = url.into();

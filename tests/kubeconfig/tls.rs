@@ -93,7 +93,7 @@ fn no_authority() {
         "unable to read certificate-authority /no/ca.pem: no such file or directory",
     );
     let mut twice = scene.cluster("east");
-    twice["certificate-authority"] = "/no/ca.pem".into();
+    twice["certificate-authority"] = scene.file("ca.pem", AUTHORITY.pem()).into();
     scene.entries(&twice, &user);
     scene
         .both(&[])

@@ -141,7 +141,7 @@ async fn what_went_wrong_is_told_without_what_it_printed() {
         ("echo s3cret", "its output is not an ExecCredential"),
         (
             "echo '{\"kind\":\"ExecCredential\",\"apiVersion\":\"s3cret\"}'",
-            "its answer is not of the version client.auth",
+            "exec plugin is configured to use API version client.auth",
         ),
         (
             "echo '{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\",\"status\":{\"x\":\"s3cret\"}}'",
@@ -190,6 +190,6 @@ async fn one_that_needs_a_terminal_is_not_run_without() {
     let dialer = server.dialer(DialerOptions::default());
     let connection = connect(&dialer, "east", &user(&command, &json!({"interactiveMode": "Always"})));
     let error = connection.server_version().await.unwrap_err();
-    assert!(error.to_string().contains("it needs a terminal"), "{error}");
+    assert!(error.to_string().contains("standard input is not a terminal"), "{error}");
     assert_eq!(runs(folder.path()), 0);
 }

@@ -139,10 +139,12 @@ async fn start(record: &Record, id: u32, uid: &str, connection: &Connection, pat
         Ok(job) => Answer::Job(Box::new(Observed::of(&job)), Some("started")),
         Err(error) if error.is_not_found() => Answer::Gone { deleted: false },
         // That is how a server says that the uid is another one (422: the field is immutable).
-        Err(error) if error.is_conflict() || error.is_invalid() => match look(record, id, connection, path).await {
-            Answer::Job(job, _) if job.uid == uid => Answer::Refused(error.to_string()),
-            other => other,
-        },
+        Err(error) if error.is_conflict() || error.is_invalid() => {
+            match look(record, id, connection, path).await {
+                Answer::Job(job, _) if job.uid == uid => Answer::Refused(error.to_string()),
+                other => other,
+            }
+        }
         Err(error) => failed(&error),
     }
 }

@@ -94,7 +94,7 @@ async fn unreachable(stage: &Stage) -> Outcome {
     let deleted = deleted.fails("1 of 1 clusters").warns("[west] job.batch/pi: Unknown: ");
     assert_eq!(deleted.stdout, "job.batch \"pi\" is being deleted\n");
     assert_eq!(stage.shares("pi").await?, ["west 1/2"]);
-    assert_eq!(stage.row("pi").await, "Terminating 0/2");
+    assert_eq!(stage.row("pi").await, "Terminating 0/6");
     stage.federate("reconcile pi").await.fails("1 of 1 clusters");
     stage.create(&job("pi", Some(3), Some(6))).await?.fails("already exists");
     west.link.restore().await?;

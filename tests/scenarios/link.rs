@@ -38,7 +38,7 @@ impl Drop for Link {
 
 impl Link {
     /// A way to the server at a URL, `https://127.0.0.1:PORT`.
-    pub async fn to(url: &str) -> io::Result<Self> {
+    pub fn to(url: &str) -> io::Result<Self> {
         let server = url.trim_start_matches("https://").parse().map_err(io::Error::other)?;
         let socket = socket(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let address = socket.local_addr()?;

@@ -128,10 +128,8 @@ async fn without_host(stage: &Stage) -> Outcome {
 async fn lost_answer(stage: &Stage) -> Outcome {
     let west = stage.site("west").cluster();
     west.on_request(|request| {
-        match request.mutating && request.verb == "create" && request.resource == "jobs" {
-            true => Verdict::Reset(When::After),
-            false => Verdict::Pass,
-        }
+        let made = request.mutating && request.verb == "create" && request.resource == "jobs";
+        if made { Verdict::Reset(When::After) } else { Verdict::Pass }
     });
     stage
         .create(&job("pi", Some(3), Some(6)))

@@ -127,7 +127,8 @@ async fn two_at_once(stage: &Stage) -> Outcome {
     west.link.restore().await?;
     let mark = west.mark().await?;
     let (one, two) = tokio::join!(stage.federate("reconcile pi"), stage.federate("reconcile pi"));
-    (one.ok(), two.ok());
+    one.ok();
+    two.ok();
     assert_eq!(stage.shares("pi").await?, ["east 1/2", "north 1/2", "west 1/2"]);
     let job = west.until_job("pi", "it runs", |job| job["status"]["active"] == 1).await;
     assert_eq!(job["spec"]["suspend"], false);
@@ -168,9 +169,12 @@ async fn killed(stage: &Stage, when: When) -> Outcome {
     let west = stage.site("west").cluster();
     let struck = Arc::new(tokio::sync::Notify::new());
     let signal = struck.clone();
-    west.on_request(move |request| match request.mutating && request.resource == "jobs" {
-        true => Verdict::Kill(when, signal.clone()),
-        false => Verdict::Pass,
+    west.on_request(move |request| {
+        if request.mutating && request.resource == "jobs" {
+            Verdict::Kill(when, signal.clone())
+        } else {
+            Verdict::Pass
+        }
     });
     stage.write("pi.yaml", &job("pi", Some(3), Some(6)))?;
     tokio::select! {

@@ -70,16 +70,16 @@ impl Site {
         let server = cluster.serve().await?;
         let authority = server.ca_pem().to_owned();
         let api = Api::new(&server.url(), &authority, &format!("admin-{name}"))?;
-        let link = Link::to(&server.url()).await?;
+        let link = Link::to(&server.url())?;
         let kind = Kind::Simulated { server, grants };
         Ok(Self { name: name.to_owned(), link, api, authority, kind, namespace: namespace.to_owned() })
     }
 
     /// A real cluster.
-    pub async fn real(name: &str, cluster: &real::Cluster, namespace: &str) -> Result<Self, Failed> {
+    pub fn real(name: &str, cluster: &real::Cluster, namespace: &str) -> Result<Self, Failed> {
         Ok(Self {
             name: name.to_owned(),
-            link: Link::to(&cluster.server()).await?,
+            link: Link::to(&cluster.server())?,
             api: cluster.api().clone(),
             authority: cluster.authority().to_owned(),
             kind: Kind::Real(cluster.clone()),

@@ -1,7 +1,7 @@
 //! Where a scenario plays: clusters, a namespace of its own, and the product with a home of its own.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -84,7 +84,7 @@ impl Stage {
         let namespace = fleet.namespace("work").await?;
         let mut sites = Vec::new();
         for name in MEMBERS {
-            sites.push(Site::real(name, fleet.cluster(name), &namespace).await?);
+            sites.push(Site::real(name, fleet.cluster(name), &namespace)?);
         }
         if setting == Setting::Nothing {
             let host =
@@ -95,7 +95,7 @@ impl Stage {
                 Err(error) if error.code() != Some(404) => return Err(error.into()),
                 _ => {}
             }
-            sites.push(Site::real(HOST, &host, &namespace).await?);
+            sites.push(Site::real(HOST, &host, &namespace)?);
             return Self::with(namespace, sites, Some(host));
         }
         let stage = Self::with(namespace, sites, None)?;
@@ -188,9 +188,12 @@ impl Stage {
             world.vars.insert(variable.to_owned(), self.path(file).display().to_string());
         }
         world.now = Box::new(move || Timestamp::now().checked_add(by).unwrap_or_default());
-        let words = command.split_whitespace().map(|word| match word.ends_with(".yaml") {
-            true => self.path(word).into_os_string(),
-            false => OsString::from(word),
+        let words = command.split_whitespace().map(|word| {
+            if Path::new(word).extension().is_some_and(|extension| extension == "yaml") {
+                self.path(word).into_os_string()
+            } else {
+                OsString::from(word)
+            }
         });
         let arguments: Vec<OsString> = std::iter::once("kubectl-federate".into()).chain(words).collect();
         let code = run(&world, &arguments).await;

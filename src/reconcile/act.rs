@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Action, Members, Observation, Observations, job_path, jobs_path, observe::shard_id};
 use crate::{
@@ -120,7 +120,7 @@ async fn create(record: &Record, id: u32, connection: &Connection, path: &str) -
         };
     }
     match answer {
-        Ok(job) => Answer::Job(Box::new(Observed::of(&job)), Some("created")),
+        Ok(job) => seen(&job, Some("created")),
         Err(error) if error.is_already_exists() => match look(record, id, connection, path).await {
             Answer::Gone { .. } => Answer::Refused(error.to_string()),
             found => found,
@@ -136,15 +136,18 @@ async fn start(record: &Record, id: u32, uid: &str, connection: &Connection, pat
         Ok(job) if job["spec"]["suspend"] == true => {
             Answer::Refused("the job was resumed, and its cluster keeps it suspended".to_owned())
         }
-        Ok(job) => Answer::Job(Box::new(Observed::of(&job)), Some("started")),
+        Ok(job) => seen(&job, Some("started")),
         Err(error) if error.is_not_found() => Answer::Gone { deleted: false },
-        Err(error) if error.is_conflict() => look(record, id, connection, path).await,
+        Err(error) if error.is_conflict() => match look(record, id, connection, path).await {
+            Answer::Job(job, _) if job.uid == uid && job.suspended => Answer::Refused(error.to_string()),
+            found => found,
+        },
         Err(error) => failed(&error),
     }
 }
 
 /// Deletes a Job on the condition that it has this uid. A conflict means that another one has its name
-/// now: then this one is gone.
+/// now, and so that this one is gone; but only a look says so for sure.
 async fn delete(uid: &str, cascade: Cascade, connection: &Connection, path: &str) -> Answer {
     let propagation = match cascade {
         Cascade::Background => Propagation::Background,
@@ -152,9 +155,19 @@ async fn delete(uid: &str, cascade: Cascade, connection: &Connection, path: &str
     };
     let options = DeleteOptions { propagation, uid: Some(uid), ..DeleteOptions::default() };
     match connection.delete(path, options).await {
-        Ok(job) if job["kind"] == "Job" => Answer::Job(Box::new(Observed::of(&job)), None),
-        Ok(_) => Answer::Gone { deleted: true },
-        Err(error) if error.is_not_found() || error.is_conflict() => Answer::Gone { deleted: false },
+        Ok(answer) if answer["kind"] == "Job" => seen(&answer, None),
+        Ok(answer) if answer["kind"] == "Status" => Answer::Gone { deleted: true },
+        Ok(_) => no_answer(),
+        Err(error) if error.is_not_found() => Answer::Gone { deleted: false },
+        Err(error) if error.is_conflict() => match connection.get(path).await {
+            Ok(job) if job["metadata"]["uid"] == uid => Answer::Refused(error.to_string()),
+            Ok(job) => match seen(&job, None) {
+                Answer::Job(..) => Answer::Gone { deleted: false },
+                other => other,
+            },
+            Err(error) if error.is_not_found() => Answer::Gone { deleted: false },
+            Err(error) => failed(&error),
+        },
         Err(error) => failed(&error),
     }
 }
@@ -162,6 +175,7 @@ async fn delete(uid: &str, cascade: Cascade, connection: &Connection, path: &str
 /// The Job under a shard's name, if it is that shard.
 async fn look(record: &Record, id: u32, connection: &Connection, path: &str) -> Answer {
     match connection.get(path).await {
+        Ok(job) if job["kind"] != "Job" => no_answer(),
         Ok(job) => {
             let job = Observed::of(&job);
             if shard_id(record, &job) == Some(id) {
@@ -179,6 +193,18 @@ async fn look(record: &Record, id: u32, connection: &Connection, path: &str) -> 
         Err(error) if error.is_not_found() => Answer::Gone { deleted: false },
         Err(error) => failed(&error),
     }
+}
+
+/// The Job that a server answered with, if it is one: a proxy may answer with anything.
+fn seen(job: &Value, what: Option<&'static str>) -> Answer {
+    match Observed::of(job) {
+        observed if job["kind"] == "Job" && !observed.uid.is_empty() => Answer::Job(Box::new(observed), what),
+        _ => no_answer(),
+    }
+}
+
+fn no_answer() -> Answer {
+    Answer::Unknown("the answer is not a Job".to_owned())
 }
 
 fn failed(error: &Error) -> Answer {

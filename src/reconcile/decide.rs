@@ -124,9 +124,13 @@ fn is_that_job(shard: &Shard, job: &Observed) -> bool {
 
 /// Takes over what a shard's Job says; gives its end if it has just failed.
 fn follow<'a>(shard: &mut Shard, job: &'a Observed, now: Timestamp) -> Option<&'a End> {
+    let running = !shard.phase.ended();
+    if !running && job.end.is_none() {
+        // What has ended does not run again: this was said before it ended.
+        return None;
+    }
     shard.uid = Some(job.uid.clone());
     shard.see(job, now.as_second());
-    let running = !shard.phase.ended();
     let reached = match &job.end {
         Some(End { kind: EndKind::Complete, .. }) => Phase::Complete,
         Some(End { kind: EndKind::Failed, .. }) => Phase::Failed,

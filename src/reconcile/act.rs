@@ -1,6 +1,6 @@
 //! The actions: the one place that writes to members.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Action, Answer, Members, Observations, job_path, jobs_path, observe::shard_id};
 use crate::{
@@ -158,8 +158,8 @@ async fn delete(
     };
     let options = DeleteOptions { propagation, uid: Some(uid), ..DeleteOptions::default() };
     match connection.delete(path, options).await {
-        Ok(job) if job["kind"] == "Job" => (present(&job), None),
-        Ok(_) => (Answer::Gone, Some("deleted")),
+        Ok(status) if status["kind"] == "Status" => (Answer::Gone, Some("deleted")),
+        Ok(job) => (present(&job), None),
         Err(error) if error.is_not_found() => (Answer::Gone, None),
         Err(error) if error.is_conflict() => {
             (replaced(record, id, uid, connection, path, &error).await, None)
@@ -226,22 +226,25 @@ async fn replaced(
 /// the ledger does not know yet, its labels.
 async fn look(record: &Record, id: u32, connection: &Connection, path: &str) -> Answer {
     match connection.get(path).await {
-        Ok(object) => {
-            let job = Observed::of(&object);
-            let uid = record.shards.get(&id).and_then(|shard| shard.uid.as_ref());
-            if uid == Some(&job.uid) || shard_id(record, &job) == Some(id) {
-                Answer::Job(Box::new(job))
-            } else {
-                Answer::Gone
+        Ok(object) => match present(&object) {
+            Answer::Job(job) => {
+                let uid = record.shards.get(&id).and_then(|shard| shard.uid.as_ref());
+                let ours = uid == Some(&job.uid) || shard_id(record, &job) == Some(id);
+                if ours { Answer::Job(job) } else { Answer::Gone }
             }
-        }
+            other => other,
+        },
         Err(error) if error.is_not_found() => Answer::Gone,
         Err(error) => failed(&error),
     }
 }
 
-fn present(job: &serde_json::Value) -> Answer {
-    Answer::Job(Box::new(Observed::of(job)))
+/// The Job that a server answered with, if it is one: a proxy may answer with anything.
+fn present(job: &Value) -> Answer {
+    match Observed::of(job) {
+        observed if job["kind"] == "Job" && !observed.uid.is_empty() => Answer::Job(Box::new(observed)),
+        _ => Answer::Unknown("the answer is not a Job".to_owned()),
+    }
 }
 
 fn failed(error: &Error) -> Answer {

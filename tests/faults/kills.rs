@@ -5,28 +5,29 @@ use std::sync::Arc;
 use sim::When;
 use tokio::sync::Notify;
 
-use super::net::Sent;
 use super::stage::{CLUSTERS, CREATE, Stage};
 
-/// Both sides of a request's effect; for one that has none they are the same.
-const SIDES: [When; 2] = [When::Before, When::After];
-
-/// Kills a command at each of its requests, on a stage of its own each time, and looks at what is left.
-async fn everywhere(
-    command: &str,
-    prepare: impl AsyncFn() -> Stage,
-    check: impl AsyncFn(&Stage, &Sent, When),
-) -> usize {
+/// Kills a command at each of its requests, before and, where it has an effect, after that, on a stage of its own each
+/// time, and looks at what is left.
+async fn everywhere(command: &str, prepare: impl AsyncFn() -> Stage, check: impl AsyncFn(&Stage)) -> usize {
     let mut cases = 0;
-    for when in SIDES {
-        for at in 0.. {
-            let stage = prepare().await;
-            let Some(sent) = stage.kill(command, at, when).await else { break };
-            println!("{command} killed {when:?} {sent}");
-            check(&stage, &sent, when).await;
-            stage.unbroken();
-            cases += 1;
-        }
+    let mut writes = Vec::new();
+    for at in 0.. {
+        let stage = prepare().await;
+        let Some(sent) = stage.kill(command, at, When::Before).await else { break };
+        println!("{command} killed before {sent}");
+        check(&stage).await;
+        stage.unbroken();
+        cases += 1;
+        writes.extend(sent.mutating.then_some(at));
+    }
+    for at in writes {
+        let stage = prepare().await;
+        let sent = stage.kill(command, at, When::After).await.expect("as many requests as before");
+        println!("{command} killed after {sent}");
+        check(&stage).await;
+        stage.unbroken();
+        cases += 1;
     }
     println!("{command}: {cases} kills");
     assert!(cases > 0);
@@ -36,7 +37,7 @@ async fn everywhere(
 #[tokio::test(start_paused = true)]
 async fn init_can_be_run_again() {
     let prepare = async || Stage::bare(&CLUSTERS);
-    everywhere("init", prepare, async |stage, _, _| {
+    everywhere("init", prepare, async |stage| {
         stage.must("init").await;
         for name in CLUSTERS {
             stage.must(&format!("cluster register {name}")).await;
@@ -59,7 +60,7 @@ async fn register_has_registered_or_not() {
         stage.must("cluster register north").await;
         stage
     };
-    everywhere("cluster register west", prepare, async |stage, _, _| {
+    everywhere("cluster register west", prepare, async |stage| {
         let again = stage.run("cluster register west").await;
         assert!(again.code == 0 || again.stderr.contains("registered already"), "{again:?}");
         assert_eq!(stage.must("cluster list --no-headers").await.stdout.lines().count(), 3);
@@ -74,7 +75,7 @@ async fn unregister_has_unregistered_or_not() {
     everywhere(
         "cluster unregister west",
         async || Stage::federated().await,
-        async |stage, _, _| {
+        async |stage| {
             let again = stage.run("cluster unregister west").await;
             assert!(again.code == 0 || again.stderr.contains("is not registered"), "{again:?}");
             assert_eq!(stage.must("cluster list --no-headers").await.stdout.lines().count(), 2);
@@ -103,8 +104,7 @@ async fn create_is_finished(stage: &Stage) {
 
 #[tokio::test(start_paused = true)]
 async fn create_is_finished_by_reconcile() {
-    let check = async |stage: &Stage, _: &Sent, _| create_is_finished(stage).await;
-    everywhere(CREATE, async || Stage::federated().await, check).await;
+    everywhere(CREATE, async || Stage::federated().await, create_is_finished).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,7 +113,7 @@ async fn create_with_a_namespace_is_finished_by_reconcile() {
     everywhere(
         command,
         async || Stage::federated().await,
-        async |stage, _, _| {
+        async |stage| {
             for _ in 0..2 {
                 stage.must("reconcile -n work").await;
             }
@@ -142,7 +142,7 @@ async fn delete_is_finished_by_reconcile_or_has_not_begun() {
         everywhere(
             &command,
             async || Stage::running().await,
-            async |stage, _, _| {
+            async |stage| {
                 let before: Vec<String> = stage.jobs().into_iter().map(|job| job.uid).collect();
                 let began = stage.records().iter().all(|record| !record.state["deleting"].is_null());
                 stage.settle().await;
@@ -166,7 +166,7 @@ async fn an_orphaning_delete_leaves_the_jobs_as_they_are() {
     everywhere(
         "job delete pi --cascade=orphan",
         async || Stage::running().await,
-        async |stage, _, _| {
+        async |stage| {
             let before: Vec<String> = stage.jobs().into_iter().map(|job| job.uid).collect();
             stage.settle().await;
             assert_eq!(stage.jobs().into_iter().map(|job| job.uid).collect::<Vec<_>>(), before);
@@ -183,22 +183,23 @@ async fn an_orphaning_delete_leaves_the_jobs_as_they_are() {
 #[tokio::test(start_paused = true)]
 async fn a_reconcile_of_what_a_killed_create_left_can_be_killed_too() {
     let mut cases = 0;
-    for when in SIDES {
-        for at in 0.. {
-            let stage = Stage::federated().await;
-            let Some(first) = stage.kill(CREATE, at, when).await else { break };
-            if !first.mutating || stage.records().is_empty() {
-                continue;
-            }
-            println!("{CREATE} killed {when:?} {first}");
-            let prepare = async || {
-                let stage = Stage::federated().await;
-                stage.kill(CREATE, at, when).await;
-                stage
-            };
-            cases +=
-                everywhere("reconcile", prepare, async |stage, _, _| create_is_finished(stage).await).await;
+    for at in 0.. {
+        let stage = Stage::federated().await;
+        let Some(first) = stage.kill(CREATE, at, When::After).await else { break };
+        if !first.mutating || stage.records().is_empty() {
+            continue;
         }
+        println!("{CREATE} killed after {first}");
+        let prepare = async || {
+            let stage = Stage::federated().await;
+            stage.kill(CREATE, at, When::After).await;
+            stage
+        };
+        cases += everywhere("reconcile", prepare, async |stage| {
+            stage.settle().await;
+            stage.completes().await;
+        })
+        .await;
     }
     println!("{cases} kills of reconcile");
     assert!(cases > 100, "{cases}");
@@ -213,7 +214,7 @@ async fn a_reconcile_of_a_running_job_can_be_killed() {
             while stage.net.witness(|witness| witness.succeed(successes)) > 0 && successes == usize::MAX {}
             stage
         };
-        everywhere("reconcile", prepare, async |stage, _, _| {
+        everywhere("reconcile", prepare, async |stage| {
             stage.settle().await;
             stage.completes().await;
         })
@@ -238,7 +239,7 @@ async fn a_reconcile_of_a_deletion_can_be_killed() {
         cases += everywhere(
             "reconcile",
             async || prepare().await.0,
-            async |stage, _, _| {
+            async |stage| {
                 stage.settle().await;
                 stage.nothing_left();
             },

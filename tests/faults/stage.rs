@@ -60,15 +60,21 @@ impl Stage {
             });
             std::fs::write(directory.path().join(user), config.to_string()).expect("written");
         }
+        let net = Net::new(&clusters);
+        let stage = Self { directory, clusters, net };
+        stage.size(PARALLELISM as usize, COMPLETIONS as usize);
+        stage
+    }
+
+    /// Has the manifest ask for so much.
+    pub fn size(&self, parallelism: usize, completions: usize) {
         let manifest = json!({
             "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"},
-            "spec": {"parallelism": PARALLELISM, "completions": COMPLETIONS, "template": {"spec": {
+            "spec": {"parallelism": parallelism, "completions": completions, "template": {"spec": {
                 "restartPolicy": "Never", "containers": [{"name": "pi", "image": "perl:5.34.0"}],
             }}},
         });
-        std::fs::write(directory.path().join("pi.yaml"), manifest.to_string()).expect("written");
-        let net = Net::new(&clusters);
-        Self { directory, clusters, net }
+        std::fs::write(self.directory.path().join("pi.yaml"), manifest.to_string()).expect("written");
     }
 
     /// The three clusters, all registered.

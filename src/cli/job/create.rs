@@ -11,7 +11,7 @@ use crate::{
     job::Manifest,
     print::Table,
     reconcile::{Members, Observation, Observations, Refusal, Status, propose, rehearse, settle},
-    state::{Record, Registry, Store},
+    state::{self, Record, Registry, Store},
 };
 
 /// Divide a job over the clusters and create a part of it in each
@@ -111,17 +111,7 @@ impl Create {
         for Proposal { record, source } in proposals {
             match store.try_create(record).await {
                 Err(error) if error.is_not_found() && self.create_namespace => {}
-                Err(error) if error.is_already_exists() => {
-                    return Err(Error::server(
-                        "AlreadyExists",
-                        format!("jobs.batch {:?} already exists", record.name()),
-                    )
-                    .hint(format!(
-                        "`kubectl federate reconcile {}` finishes what was begun.",
-                        record.name()
-                    )));
-                }
-                Err(error) => return Err(Error::from(error)),
+                Err(error) => return Err(host_refusal(record.name(), error)),
                 Ok(()) => {}
             }
             for Refusal { cluster, error } in rehearse(record, members).await {
@@ -152,7 +142,10 @@ impl Create {
         if self.create_namespace {
             store.ensure_namespace(record.namespace()).await?;
         }
-        let record = store.create(&record).await?;
+        let record = match store.create(&record).await {
+            Ok(record) => record,
+            Err(error) => return Err(host_refusal(record.name(), error)),
+        };
         let observations = unmade(&record, members);
         let progress = session.output().progress("creating", 2 * record.shards.len() as u64);
         let settled =
@@ -163,6 +156,15 @@ impl Create {
             report(session, &record, &status)
         }))
     }
+}
+
+/// Why the host would not take the record; that it has one of this name already is said of the Job.
+fn host_refusal(name: &str, error: state::Error) -> Error {
+    if !error.is_already_exists() {
+        return error.into();
+    }
+    Error::server("AlreadyExists", format!("jobs.batch {name:?} already exists"))
+        .hint(format!("`kubectl federate reconcile {name}` finishes what was begun."))
 }
 
 /// What is known of members right after the rehearsal: that they have no such Job.

@@ -42,7 +42,7 @@ pub(super) struct Stored {
 
 /// The state of a federated Job as a whole; times are seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 pub struct State {
     /// The version of the record's documents.
     pub version: u32,
@@ -73,7 +73,7 @@ pub enum Cascade {
 
 /// How a federated Job ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 pub struct Outcome {
     /// Complete or Failed.
     pub verdict: Verdict,
@@ -159,6 +159,9 @@ impl Record {
             let number = id
                 .parse()
                 .map_err(|_| damaged(&format!("{SHARD_PREFIX}{id}"), "its id is not a number".into()))?;
+            if shard.parallelism < 0 || shard.completions.is_some_and(|completions| completions < 0) {
+                return Err(damaged(&format!("{SHARD_PREFIX}{id}"), "its share is negative".into()));
+            }
             shards.insert(number, shard);
         }
         let stored = Stored {
@@ -280,6 +283,7 @@ mod tests {
             (STATE, None),
             ("shard.kubectl-federate.dev/1", Some("null")),
             ("shard.kubectl-federate.dev/1", Some(r#"{"cluster":"a","parallelism":1,"phase":"flying"}"#)),
+            ("shard.kubectl-federate.dev/1", Some(r#"{"cluster":"a","parallelism":-1,"phase":"planned"}"#)),
             ("shard.kubectl-federate.dev/x", Some(r#"{"cluster":"a","parallelism":1,"phase":"planned"}"#)),
         ] {
             let mut config_map = record(2, "east").to_config_map().expect("fits");

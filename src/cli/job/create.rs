@@ -7,11 +7,12 @@ use clap::Args;
 use super::{Session, report};
 use crate::{
     cli::{Document, DryRun, Filenames},
+    cluster,
     error::{Error, Result},
     job::Manifest,
     print::Table,
     reconcile::{Members, Observation, Observations, Refusal, Status, propose, rehearse, settle},
-    state::{Record, Registry, Store},
+    state::{self, Record, Registry, Store},
 };
 
 /// Divide a job over the clusters and create a part of it in each
@@ -24,12 +25,14 @@ pub struct Create {
     filenames: Filenames,
     /// none, client (print the plan) or server (have every cluster check it too)
     #[arg(long, value_name = "STRATEGY", num_args = 0..=1, require_equals = true)]
-    #[arg(default_value = "none", default_missing_value = "client")]
+    #[arg(default_value = "none", default_missing_value = "client", hide_possible_values = true)]
     dry_run: DryRun,
     /// Make the job's namespace in the host and in the clusters that lack it
     #[arg(long)]
     create_namespace: bool,
 }
+
+const NAMESPACE_HINT: &str = "--create-namespace makes the namespace wherever it is missing.";
 
 /// A Job that is ready to be written, and where it was read.
 struct Proposal {
@@ -55,6 +58,9 @@ impl Create {
         for Proposal { record, .. } in proposals {
             print_plan(session, &record);
             let name = record.name().to_owned();
+            if self.dry_run == DryRun::Server {
+                name_the_unasked(session, &record, &members);
+            }
             if self.dry_run == DryRun::None {
                 troubles.extend(self.submit(session, &store, record, &members).await?);
             }
@@ -107,26 +113,33 @@ impl Create {
         members: &Members,
     ) -> Result<()> {
         let mut refused = BTreeSet::new();
+        let mut lacks_namespace = false;
         let mut reports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for Proposal { record, source } in proposals {
             match store.try_create(record).await {
                 Err(error) if error.is_not_found() && self.create_namespace => {}
                 Err(error) if error.is_already_exists() => {
-                    return Err(Error::server(
-                        "AlreadyExists",
-                        format!("jobs.batch {:?} already exists", record.name()),
-                    )
-                    .hint(format!(
-                        "`kubectl federate reconcile {}` finishes what was begun.",
+                    let sentence = format!(
+                        "error when creating {source:?}: jobs.batch {:?} already exists",
                         record.name()
+                    );
+                    return Err(Error::server("AlreadyExists", sentence).hint(format!(
+                        "`kubectl federate reconcile {} -n {}` finishes what was begun.",
+                        record.name(),
+                        record.namespace()
                     )));
+                }
+                Err(state::Error::Cluster(error)) => {
+                    let refusal = Error::verbatim(when_creating(source, &error));
+                    let lacks_namespace = error.is_not_found();
+                    return Err(if lacks_namespace { refusal.hint(NAMESPACE_HINT) } else { refusal });
                 }
                 Err(error) => return Err(Error::from(error)),
                 Ok(()) => {}
             }
             for Refusal { cluster, error } in rehearse(record, members).await {
-                let text = error.report().replacen("): ", &format!("): error when creating {source:?}: "), 1);
-                reports.entry(text).or_default().insert(cluster.clone());
+                lacks_namespace |= error.is_not_found();
+                reports.entry(when_creating(source, &error)).or_default().insert(cluster.clone());
                 refused.insert(cluster);
             }
         }
@@ -134,11 +147,15 @@ impl Create {
             return Ok(());
         }
         for (text, clusters) in reports {
-            let clusters: Vec<_> = clusters.into_iter().collect();
-            session.output().error(&Error::verbatim(format!("{text} (cluster {})", clusters.join(", "))));
+            session.output().error(&Error::verbatim(in_clusters(&text, &clusters)));
         }
-        let clusters = refused.len();
-        Err(Error::new(format!("nothing was created: {clusters} of the clusters would not take their part")))
+        let all: BTreeSet<_> = proposals
+            .iter()
+            .flat_map(|proposal| proposal.record.shards.values().map(|shard| &shard.cluster))
+            .collect();
+        let (refused, all) = (refused.len(), all.len());
+        let error = Error::new(format!("nothing was created: {refused} of {all} clusters refused"));
+        Err(if lacks_namespace { error.hint(NAMESPACE_HINT) } else { error })
     }
 
     /// Writes the record, and has reconcile do the rest; gives the error where a member did not do its part.
@@ -173,6 +190,32 @@ fn unmade(record: &Record, members: &Members) -> Observations {
     };
     let clusters = record.shards.values().map(|shard| shard.cluster.clone());
     Observations { members: clusters.map(|cluster| (cluster.clone(), observation(&cluster))).collect() }
+}
+
+/// Says which members a dry run could not ask.
+fn name_the_unasked(session: &Session<'_>, record: &Record, members: &Members) {
+    for shard in record.shards.values() {
+        if let Err(why) = members.get(&shard.cluster) {
+            let text = format!("job.batch/{}: could not be asked: {why}", record.name());
+            session.output().warning(Some(&shard.cluster), &text);
+        }
+    }
+}
+
+/// A server's refusal as kubectl prints it: with the file in it, unless the sentence is about an invalid object.
+fn when_creating(source: &str, error: &cluster::Error) -> String {
+    error.report().replacen("): ", &format!("): error when creating {source:?}: "), 1)
+}
+
+/// The text with the clusters that said it at the end of its first line.
+fn in_clusters(text: &str, clusters: &BTreeSet<String>) -> String {
+    let names: Vec<_> = clusters.iter().map(String::as_str).collect();
+    let what = if names.len() == 1 { "cluster" } else { "clusters" };
+    let who = format!(" ({what} {})", names.join(", "));
+    match text.split_once(": \n") {
+        Some((first, rest)) => format!("{first}{who}:\n{rest}"),
+        None => format!("{text}{who}"),
+    }
 }
 
 fn print_plan(session: &Session<'_>, record: &Record) {

@@ -29,10 +29,10 @@ pub fn several_kubeconfigs() -> Result<(), Failed> {
 /// `-v=6` tells of each request, and no level shows the token.
 pub fn requests_are_told() -> Result<(), Failed> {
     let machine = Machine::federation()?;
-    let quiet = machine.succeeds("cluster list")?;
+    let quiet = machine.succeeds("cluster list -o name")?;
     assert_eq!(text(&quiet.stderr), "");
     for level in [6, 9] {
-        let told = machine.succeeds(&format!("cluster list -v={level}"))?;
+        let told = machine.succeeds(&format!("cluster list -o name -v={level}"))?;
         let lines = text(&told.stderr);
         for server in machine.servers() {
             let request = format!("{}/version", server.url());

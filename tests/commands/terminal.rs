@@ -68,7 +68,7 @@ pub fn second_thoughts() -> Result<(), Failed> {
 pub fn end_of_input() -> Result<(), Failed> {
     let (machine, mut terminal) = asked()?;
     terminal.send_control('d')?;
-    terminal.exp_string("error: there was no answer; nothing was changed")?;
+    terminal.exp_string("there was no answer; nothing was changed")?;
     terminal.exp_eof()?;
     assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (1, 3));
     machine.succeeds("job get pi")?;

@@ -88,9 +88,15 @@ impl From<state::Error> for Error {
                 Some("`kubectl federate init` makes one; --context names the host if there is one elsewhere.")
             }
             state::Error::Newer { .. } => Some("Install a newer kubectl-federate."),
-            state::Error::Damaged { .. } => {
-                Some("Put back what was there, or delete the object to have it forgotten.")
+            state::Error::Damaged { key, .. } if key.starts_with("member.") => {
+                Some("Put back what was there, or remove the annotation and register the cluster again.")
             }
+            state::Error::Damaged { key, .. } if key.ends_with("/settings") => {
+                Some("Put back what was there.")
+            }
+            state::Error::Damaged { .. } => Some(
+                "Put back what was there, or delete the configmap to have the job forgotten; its jobs in the clusters stay.",
+            ),
             state::Error::TooLarge { .. } => {
                 Some("Divide it over fewer clusters, or make several jobs of it.")
             }

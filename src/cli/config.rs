@@ -16,7 +16,7 @@ const VARIABLE: &str = "KUBECTL_FEDERATE_CONFIG";
 
 /// The user's own configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "an object")]
 pub struct Config {
     /// The host cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,7 +28,7 @@ pub struct Config {
 
 /// The host cluster as this user reaches it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 pub struct Host {
     /// The kubeconfig context.
     pub context: String,
@@ -85,7 +85,10 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
 }
 
 fn unusable(path: &Path, what: &str, cause: &dyn std::fmt::Display) -> Error {
+    let cause = cause.to_string();
+    let cause = cause.split(" (os error").next().unwrap_or(&cause);
     Error::new(format!("cannot {what} the configuration file {}: {cause}", path.display()))
+        .hint(format!("{VARIABLE} names another file."))
 }
 
 #[cfg(test)]

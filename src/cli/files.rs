@@ -58,7 +58,7 @@ impl Filenames {
             }
             if name.starts_with("http://") || name.starts_with("https://") {
                 return Err(Error::new(format!("reading from a URL is not supported: {name}"))
-                    .hint("download it first, or pipe it to -f -"));
+                    .hint("Download it first, or pipe it to -f -."));
             }
             for path in paths(Path::new(name), self.recursive)? {
                 let source = path.display().to_string();

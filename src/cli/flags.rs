@@ -6,15 +6,11 @@ use clap::Args;
 
 use crate::cluster::Overrides;
 
-/// The heading of these flags in the help.
-pub(super) const HEADING: &str = "Options for every command";
-
 /// Which cluster is the host, and as whom it is asked.
 ///
 /// `--server`, `--token`, certificates and the like are for the host; the members are reached by the
 /// contexts that they were registered with. `--as…` and `--request-timeout` hold for all of them.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = HEADING)]
 pub struct ConnectionFlags {
     /// Path to the kubeconfig file to use
     #[arg(long, global = true, value_name = "FILE")]
@@ -47,8 +43,8 @@ pub struct ConnectionFlags {
     #[arg(long, global = true, value_name = "FILE")]
     pub certificate_authority: Option<PathBuf>,
     /// Do not check the host's certificate
-    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
-    pub insecure_skip_tls_verify: Option<bool>,
+    #[arg(long, global = true)]
+    pub insecure_skip_tls_verify: bool,
     /// The name that the host's certificate must have
     #[arg(long, global = true, value_name = "NAME")]
     pub tls_server_name: Option<String>,
@@ -62,8 +58,8 @@ pub struct ConnectionFlags {
     #[arg(long = "as-group", global = true, value_name = "GROUP")]
     pub as_groups: Vec<String>,
     /// Do not ask for compressed responses
-    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
-    pub disable_compression: Option<bool>,
+    #[arg(long, global = true)]
+    pub disable_compression: bool,
     /// How long one request may take: 30s, 2m, or seconds; 0 is no limit
     #[arg(long, global = true, value_name = "DURATION")]
     pub request_timeout: Option<String>,
@@ -80,14 +76,14 @@ impl ConnectionFlags {
             client_certificate: self.client_certificate.clone(),
             client_key: self.client_key.clone(),
             certificate_authority: self.certificate_authority.clone(),
-            insecure_skip_tls_verify: self.insecure_skip_tls_verify.unwrap_or(false),
+            insecure_skip_tls_verify: self.insecure_skip_tls_verify,
             tls_server_name: self.tls_server_name.clone(),
             as_user: self.as_user.clone(),
             as_uid: self.as_uid.clone(),
             as_groups: self.as_groups.clone(),
             request_timeout: self.request_timeout.clone(),
             namespace: self.namespace.clone(),
-            disable_compression: self.disable_compression.unwrap_or(false),
+            disable_compression: self.disable_compression,
         }
     }
 }

@@ -10,12 +10,13 @@ mod job;
 mod logging;
 mod reconcile;
 mod session;
+mod usage;
 mod version;
 mod world;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
+use clap::{FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
 pub use config::{Config, Host};
 pub use dry_run::DryRun;
@@ -38,10 +39,9 @@ struct Cli {
     connection: ConnectionFlags,
     /// How much is told of what is done: 6 shows requests, 7 more of them
     #[arg(short, long, global = true, value_name = "LEVEL", default_value_t = 0)]
-    #[arg(help_heading = flags::HEADING)]
     v: u8,
     /// When to use colour: auto, always or never
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = flags::HEADING)]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: Colour,
     #[command(subcommand)]
     verb: Verb,
@@ -55,18 +55,19 @@ enum Verb {
     #[command(subcommand, alias = "jobs")]
     Job(job::Job),
     Reconcile(reconcile::Reconcile),
+    Options(usage::Options),
     Version(version::Version),
 }
 
 /// Runs the command line of this process and gives its exit code.
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
-    let parsed = parse(&args);
+    let parsed = parse(&args, &Output::process(Colour::Auto));
     let colour = parsed.as_ref().map_or(Colour::Auto, |cli| cli.color);
     let world = World::process(Output::process(colour));
     let code = match parsed {
         Ok(cli) => start(&world, cli),
-        Err(usage) => explain(&world, &usage),
+        Err(usage) => explain(&world, &args, &usage),
     };
     ExitCode::from(code)
 }
@@ -84,15 +85,14 @@ fn start(world: &World, cli: Cli) -> u8 {
 
 /// Runs one command line in a world of its own and gives its exit code.
 pub async fn run(world: &World, args: &[OsString]) -> u8 {
-    match parse(args) {
+    match parse(args, &world.output) {
         Ok(cli) => Box::pin(finish(world, dispatch(world, cli))).await,
-        Err(usage) => explain(world, &usage),
+        Err(usage) => explain(world, args, &usage),
     }
 }
 
-fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
-    let matches = Cli::command().try_get_matches_from(args)?;
-    Cli::from_arg_matches(&matches)
+fn parse(args: &[OsString], output: &Output) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&usage::command(output).try_get_matches_from(args)?)
 }
 
 async fn dispatch(world: &World, cli: Cli) -> Result<()> {
@@ -102,6 +102,10 @@ async fn dispatch(world: &World, cli: Cli) -> Result<()> {
         Verb::Cluster(verb) => verb.run(&session()?).await,
         Verb::Job(verb) => verb.run(&session()?).await,
         Verb::Reconcile(verb) => verb.run(&session()?).await,
+        Verb::Options(verb) => {
+            verb.run(world);
+            Ok(())
+        }
         Verb::Version(verb) => verb.run(world, &cli.connection).await,
     }
 }
@@ -120,17 +124,17 @@ fn fail(world: &World, error: &Error) -> u8 {
 }
 
 /// Prints what clap has to say: help is an answer, everything else a mistake, which exits with 1 as kubectl's do.
-fn explain(world: &World, usage: &clap::Error) -> u8 {
-    let text = usage.render().to_string();
+fn explain(world: &World, args: &[OsString], usage: &clap::Error) -> u8 {
     match usage.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            world.output.block(&text);
+        ErrorKind::DisplayHelp => {
+            world.output.block(&usage.render().to_string());
             0
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            world.output.block(&text);
-            1
+            world.output.block(&usage.render().to_string());
+            // Nothing at all is a question for help, a verb that is not finished is a mistake.
+            u8::from(args.len() > 1)
         }
-        _ => fail(world, &Error::verbatim(text)),
+        _ => fail(world, &usage::mistake(args, usage)),
     }
 }

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{
     Session,
-    job::{Scope, report},
+    job::{Scope, none_found, report},
 };
 use crate::{
     error::{Error, Result},
@@ -32,6 +32,9 @@ impl Reconcile {
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
         let Scope { records, errors: mut troubles } =
             Scope::read(&store, &registry.uid, &self.names, namespace.as_deref()).await?;
+        if records.is_empty() && troubles.is_empty() {
+            session.output().note(none_found(namespace.as_deref()));
+        }
         let all: Vec<_> = records.iter().collect();
         let members = session.members_of(&registry, &all).await;
         let observed = observe(&all, &members).await;
@@ -50,7 +53,7 @@ impl Reconcile {
                 session.output().line(format!("{job} {} in cluster {}", done.what, done.cluster));
             }
             match settled.record {
-                None => session.output().line(format!("{} deleted", job.replacen('/', " ", 1))),
+                None => session.output().line(format!("job.batch {:?} deleted", before.name())),
                 Some(record) => {
                     let unchanged = record == before && settled.done.is_empty();
                     let status = Status::of(&record, &settled.observations);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Config, ConnectionFlags, World};
 use crate::{
-    cluster::{Connection, Dialer, Endpoint, Kubeconfig, Overrides},
+    cluster::{self, Connection, Dialer, Endpoint, Kubeconfig, Overrides},
     error::{Error, Result},
     print::{Output, age},
     reconcile::Members,
@@ -106,6 +106,11 @@ impl<'a> Session<'a> {
         Ok(self.dialer.dial(name, &endpoint)?)
     }
 
+    /// Whether the kubeconfig has no context of that name.
+    pub fn lacks_context(&self, context: &str) -> bool {
+        self.kubeconfig.contexts().all(|name| name != context)
+    }
+
     /// A connection to a cluster by its context, to make a member of it.
     pub fn dial_context(&self, name: &str, context: &str) -> Result<Connection> {
         let endpoint = self.kubeconfig.endpoint(Some(context), &self.overrides.everywhere())?;
@@ -121,17 +126,13 @@ impl<'a> Session<'a> {
         let context = self.host_context().or_else(|| self.kubeconfig.current_context()).unwrap_or("host");
         let host = self.dialer.dial(context, &self.host_endpoint()?)?;
         if let (Some(remembered), false) = (&self.config.host, self.names_host()) {
-            host.verify(&remembered.uid).await.map_err(|error| {
-                Error::from(error).hint(
-                    "`kubectl federate init` remembered another cluster under this context: name the host with --context.",
-                )
-            })?;
+            let hint = "`kubectl federate init` remembered another cluster under this context: name the host with --context.";
+            host.verify(&remembered.uid).await.map_err(|error| misled(error, hint))?;
         }
         let store = Store::new(host);
         let registry = store.registry().await?;
-        store.host().verify(&registry.host).await.map_err(|error| {
-            Error::from(error).hint("The registry was made in another cluster: name the host with --context.")
-        })?;
+        let hint = "The registry was made in another cluster: name the host with --context.";
+        store.host().verify(&registry.host).await.map_err(|error| misled(error, hint))?;
         Ok((store, registry))
     }
 
@@ -150,4 +151,11 @@ impl<'a> Session<'a> {
         let shards = records.iter().flat_map(|record| record.shards.values());
         self.members(registry, shards.map(|shard| shard.cluster.clone()).collect()).await
     }
+}
+
+/// The error, with a hint where a context leads to another cluster than it should.
+fn misled(error: cluster::Error, hint: &str) -> Error {
+    let elsewhere = matches!(error, cluster::Error::WrongCluster { .. });
+    let error = Error::from(error);
+    if elsewhere { error.hint(hint) } else { error }
 }

@@ -4,7 +4,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{ConnectionFlags, Session, World};
-use crate::{error::Result, print::Format};
+use crate::{
+    error::{Error, Result},
+    print::Format,
+};
 
 /// This binary's version, written as kubectl writes versions.
 const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
@@ -21,13 +24,15 @@ pub struct Version {
 }
 
 impl Version {
-    /// Prints this binary's version, and the host's unless told not to.
+    /// Prints this binary's version, and the host's unless told not to. Where the host cannot be asked, that is said after
+    /// this binary's version.
     pub async fn run(self, world: &World, flags: &ConnectionFlags) -> Result<()> {
-        let mut versions = vec![("Client", VERSION.to_owned())];
-        if !self.client {
-            let (store, _) = Session::new(world, flags)?.federation().await?;
-            versions.push(("Host", store.host().server_version().await?));
+        if matches!(self.output, Some(Format::Name | Format::Wide)) {
+            return Err(Error::new("--output must be 'yaml' or 'json'"));
         }
+        let mut versions = vec![("Client", VERSION.to_owned())];
+        let asked =
+            if self.client { Ok(()) } else { host(world, flags).await.map(|host| versions.push(host)) };
         let fields = versions.iter().map(|(what, version)| {
             (format!("{}Version", what.to_lowercase()), json!({ "gitVersion": version }))
         });
@@ -40,6 +45,11 @@ impl Version {
                 }
             }
         }
-        Ok(())
+        asked
     }
+}
+
+async fn host(world: &World, flags: &ConnectionFlags) -> Result<(&'static str, String)> {
+    let (store, _) = Session::new(world, flags)?.federation().await?;
+    Ok(("Host", store.host().server_version().await?))
 }

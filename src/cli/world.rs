@@ -20,7 +20,7 @@ pub struct World {
     /// The environment variables.
     pub vars: BTreeMap<String, String>,
     /// Standard input, for `-f -`.
-    stdin: Mutex<Box<dyn Read + Send>>,
+    pub stdin: Mutex<Box<dyn Read + Send>>,
     /// The clock.
     pub now: Box<dyn Fn() -> Timestamp + Send + Sync>,
     /// Where requests go in place of the network.

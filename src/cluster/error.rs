@@ -176,7 +176,7 @@ impl Error {
         match self {
             Self::Status { status, .. } => match status.reason.as_str() {
                 "Invalid" => sentence(status),
-                "Unauthorized" => format!("error: You must be logged in to the server ({self})"),
+                "Unauthorized" => format!("error: {self}"),
                 "" => format!("Error from server: {self}"),
                 reason => format!("Error from server ({}): {self}", printable(reason)),
             },
@@ -192,6 +192,9 @@ impl Error {
 /// kubectl's sentence for a Status: the server's message, or, for an invalid object, the object and its causes.
 fn sentence(status: &Status) -> String {
     let details = status.details.as_ref();
+    if status.reason == "Unauthorized" {
+        return format!("You must be logged in to the server ({})", printable(&status.message));
+    }
     if status.reason != "Invalid" {
         return printable(&status.message);
     }

@@ -261,7 +261,7 @@ impl Output {
     pub fn confirm(&self, question: &str, flag: &str) -> Result<bool> {
         let unanswered = |why: &str| {
             Error::new(format!("{why}; nothing was changed"))
-                .hint(format!("pass {flag} to go on without being asked"))
+                .hint(format!("{flag} goes on without a question."))
         };
         let Some(answers) = &self.answers else {
             return Err(unanswered("there is no terminal to confirm this on"));

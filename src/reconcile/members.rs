@@ -11,7 +11,13 @@ use crate::{
 /// reason why there is none. The default has none at all.
 #[derive(Default)]
 pub struct Members {
-    connections: BTreeMap<String, Result<Connection, String>>,
+    connections: BTreeMap<String, Result<Connection, Absent>>,
+}
+
+/// Why there is no connection.
+struct Absent {
+    why: String,
+    error: Option<Error>,
 }
 
 impl Members {
@@ -26,8 +32,12 @@ impl Members {
     ) -> Self {
         let connect = async |name: String| {
             let connection = match registry.members.get(&name) {
-                Some(member) => verified(&name, member, &dial).await.map_err(|error| error.to_string()),
-                None => Err("it is not registered in this federation".to_owned()),
+                Some(member) => verified(&name, member, &dial)
+                    .await
+                    .map_err(|error| Absent { why: error.to_string(), error: Some(error) }),
+                None => {
+                    Err(Absent { why: "it is not registered in this federation".to_owned(), error: None })
+                }
             };
             (name, connection)
         };
@@ -37,9 +47,16 @@ impl Members {
     /// The connection to a member, or why there is none.
     pub fn get(&self, name: &str) -> Result<&Connection, &str> {
         match self.connections.get(name) {
-            Some(connection) => connection.as_ref().map_err(String::as_str),
+            Some(connection) => connection.as_ref().map_err(|absent| absent.why.as_str()),
             None => Err("it was not asked"),
         }
+    }
+
+    /// What stays wrong until the user mends it, where that is why there is no connection: a context that is not there
+    /// or leads to another cluster, a credential that is refused. None where the member may answer later.
+    pub fn wrong(&self, name: &str) -> Option<&Error> {
+        let absent = self.connections.get(name)?.as_ref().err()?;
+        absent.error.as_ref().filter(|error| !error.is_unreachable())
     }
 }
 

@@ -22,9 +22,13 @@ pub struct Refusal {
 /// Sends each reachable member its shard as a server dry run with strict field validation: an invalid Job,
 /// an unknown field, a name that is taken, a missing namespace or right shows here, in the server's words.
 ///
-/// A member that cannot be reached refuses nothing: its shard waits for it.
+/// A member that cannot be reached refuses nothing: its shard waits for it. One whose context or credential is wrong
+/// does: nothing would come of waiting.
 pub async fn rehearse(record: &Record, members: &Members) -> Vec<Refusal> {
     let ask = async |(id, cluster): (u32, String)| {
+        if let Some(error) = members.wrong(&cluster) {
+            return Some(Refusal { cluster, error: error.clone() });
+        }
         let connection = members.get(&cluster).ok()?;
         let error = try_create(record, id, connection).await.err().filter(|error| !error.is_unreachable())?;
         Some(Refusal { cluster, error })

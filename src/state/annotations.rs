@@ -42,7 +42,7 @@ impl Annotations {
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<T, Error> {
         match self.values.get(key) {
             Some(text) => serde_json::from_str(text).map_err(|cause| self.damaged(key, &cause)),
-            None => Err(self.damaged(key, &"is missing")),
+            None => Err(self.damaged(key, &"it is missing")),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::job::{Observed, Size};
 
 /// One entry of the ledger: a Job in a member, before it is made, while it runs, and after.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 pub struct Shard {
     /// The member's name in the registry.
     pub cluster: String,
@@ -52,7 +52,7 @@ impl Phase {
 
 /// The counters of a shard's Job as they were last recorded; times are seconds since 1970.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "an object")]
 pub struct Seen {
     /// `status.active`.
     #[serde(skip_serializing_if = "is_zero")]

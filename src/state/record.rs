@@ -42,7 +42,7 @@ pub(super) struct Stored {
 
 /// The state of a federated Job as a whole; times are seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 pub struct State {
     /// The version of the record's documents.
     pub version: u32,
@@ -73,7 +73,7 @@ pub enum Cascade {
 
 /// How a federated Job ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 pub struct Outcome {
     /// Complete or Failed.
     pub verdict: Verdict,

@@ -33,7 +33,7 @@ pub struct Registry {
 
 /// A registered cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 pub struct Member {
     /// The kubeconfig context that reached it when it was registered: a hint, since a context's name
     /// is one person's own.
@@ -60,7 +60,7 @@ pub enum MemberState {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 struct Settings {
     version: u32,
     uid: String,
@@ -95,10 +95,14 @@ impl Registry {
             return Err(Error::Newer { object: object(), found: u32::try_from(version).unwrap_or(u32::MAX) });
         }
         let settings: Settings = annotations.get(SETTINGS)?;
+        let members: BTreeMap<String, Member> = annotations.with_prefix(MEMBER_PREFIX)?;
+        if let Some((name, _)) = members.iter().find(|(_, member)| member.weight < 0) {
+            return Err(annotations.damaged(&format!("{MEMBER_PREFIX}{name}"), "its weight is negative"));
+        }
         Ok(Self {
             uid: settings.uid,
             host: settings.host,
-            members: annotations.with_prefix(MEMBER_PREFIX)?,
+            members,
             resource_version: metadata["resourceVersion"].as_str().unwrap_or_default().to_owned(),
             annotations,
         })

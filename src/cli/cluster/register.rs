@@ -45,7 +45,13 @@ impl Register {
         let (name, context) = self.names()?;
         let (store, mut registry) = session.federation().await?;
         check(&registry, &name)?;
-        let connection = session.dial_context(&name, &context)?;
+        let connection = session.dial_context(&name, &context).map_err(|error| match &self.cluster_context {
+            None if session.lacks_context(&context) => error.hint(format!(
+                "kubectl federate cluster register {name} --cluster-context=CONTEXT, with one of `kubectl config \
+                 get-contexts -o name`"
+            )),
+            _ => error,
+        })?;
         let uid = connection.identity().await?;
         let missing = missing_rights(&connection).await?;
         let member = Member {

@@ -33,9 +33,8 @@ impl Unregister {
             }
             if !jobs.is_empty() {
                 let message = format!("cluster {name:?} carries a part of {}", jobs.join(", "));
-                return Err(
-                    Error::new(message).hint("Delete these jobs first: kubectl federate job delete NAME")
-                );
+                return Err(Error::new(message)
+                    .hint("Delete these jobs first: kubectl federate job delete NAME -n NAMESPACE"));
             }
             match store.set_member(&registry, &name, None).await {
                 Err(error) if error.is_conflict() => registry = store.registry().await?,

@@ -7,6 +7,7 @@ use clap::Args;
 use super::{Session, report};
 use crate::{
     cli::{Document, DryRun, Filenames},
+    cluster,
     error::{Error, Result},
     job::Manifest,
     print::Table,
@@ -24,12 +25,14 @@ pub struct Create {
     filenames: Filenames,
     /// none, client (print the plan) or server (have every cluster check it too)
     #[arg(long, value_name = "STRATEGY", num_args = 0..=1, require_equals = true)]
-    #[arg(default_value = "none", default_missing_value = "client")]
+    #[arg(default_value = "none", default_missing_value = "client", hide_possible_values = true)]
     dry_run: DryRun,
     /// Make the job's namespace in the host and in the clusters that lack it
     #[arg(long)]
     create_namespace: bool,
 }
+
+const NAMESPACE_HINT: &str = "--create-namespace makes the namespace wherever it is missing.";
 
 /// A Job that is ready to be written, and where it was read.
 struct Proposal {
@@ -52,11 +55,14 @@ impl Create {
             self.rehearse(session, &store, &proposals, &members).await?;
         }
         let mut troubles = Vec::new();
-        for Proposal { record, .. } in proposals {
+        for Proposal { record, source } in proposals {
             print_plan(session, &record);
             let name = record.name().to_owned();
+            if self.dry_run == DryRun::Server {
+                name_the_unasked(session, &record, &members);
+            }
             if self.dry_run == DryRun::None {
-                troubles.extend(self.submit(session, &store, record, &members).await?);
+                troubles.extend(self.submit(session, &store, record, &source, &members).await?);
             }
             session.output().line(format!("job.batch/{name} created{}", self.dry_run.suffix()));
         }
@@ -107,16 +113,17 @@ impl Create {
         members: &Members,
     ) -> Result<()> {
         let mut refused = BTreeSet::new();
+        let mut lacks_namespace = false;
         let mut reports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for Proposal { record, source } in proposals {
             match store.try_create(record).await {
                 Err(error) if error.is_not_found() && self.create_namespace => {}
-                Err(error) => return Err(host_refusal(record.name(), error)),
+                Err(error) => return Err(host_refusal(record, source, error)),
                 Ok(()) => {}
             }
             for Refusal { cluster, error } in rehearse(record, members).await {
-                let text = error.report().replacen("): ", &format!("): error when creating {source:?}: "), 1);
-                reports.entry(text).or_default().insert(cluster.clone());
+                lacks_namespace |= error.is_not_found();
+                reports.entry(when_creating(source, &error)).or_default().insert(cluster.clone());
                 refused.insert(cluster);
             }
         }
@@ -124,11 +131,15 @@ impl Create {
             return Ok(());
         }
         for (text, clusters) in reports {
-            let clusters: Vec<_> = clusters.into_iter().collect();
-            session.output().error(&Error::verbatim(format!("{text} (cluster {})", clusters.join(", "))));
+            session.output().error(&Error::verbatim(in_clusters(&text, &clusters)));
         }
-        let clusters = refused.len();
-        Err(Error::new(format!("nothing was created: {clusters} of the clusters would not take their part")))
+        let all: BTreeSet<_> = proposals
+            .iter()
+            .flat_map(|proposal| proposal.record.shards.values().map(|shard| &shard.cluster))
+            .collect();
+        let (refused, all) = (refused.len(), all.len());
+        let error = Error::new(format!("nothing was created: {refused} of {all} clusters refused"));
+        Err(if lacks_namespace { error.hint(NAMESPACE_HINT) } else { error })
     }
 
     /// Writes the record, and has reconcile do the rest; gives the error where a member did not do its part.
@@ -137,6 +148,7 @@ impl Create {
         session: &Session<'_>,
         store: &Store,
         record: Record,
+        source: &str,
         members: &Members,
     ) -> Result<Option<Error>> {
         if self.create_namespace {
@@ -144,7 +156,7 @@ impl Create {
         }
         let record = match store.create(&record).await {
             Ok(record) => record,
-            Err(error) => return Err(host_refusal(record.name(), error)),
+            Err(error) => return Err(host_refusal(&record, source, error)),
         };
         let observations = unmade(&record, members);
         let progress = session.output().progress("creating", 2 * record.shards.len() as u64);
@@ -159,12 +171,16 @@ impl Create {
 }
 
 /// Why the host would not take the record; that it has one of this name already is said of the Job.
-fn host_refusal(name: &str, error: state::Error) -> Error {
-    if !error.is_already_exists() {
-        return error.into();
+fn host_refusal(record: &Record, source: &str, error: state::Error) -> Error {
+    if error.is_already_exists() {
+        let (name, namespace) = (record.name(), record.namespace());
+        let sentence = format!("error when creating {source:?}: jobs.batch {name:?} already exists");
+        return Error::server("AlreadyExists", sentence)
+            .hint(format!("`kubectl federate reconcile {name} -n {namespace}` finishes what was begun."));
     }
-    Error::server("AlreadyExists", format!("jobs.batch {name:?} already exists"))
-        .hint(format!("`kubectl federate reconcile {name}` finishes what was begun."))
+    let state::Error::Cluster(error) = error else { return error.into() };
+    let refusal = Error::verbatim(when_creating(source, &error));
+    if error.is_not_found() { refusal.hint(NAMESPACE_HINT) } else { refusal }
 }
 
 /// What is known of members right after the rehearsal: that they have no such Job.
@@ -175,6 +191,32 @@ fn unmade(record: &Record, members: &Members) -> Observations {
     };
     let clusters = record.shards.values().map(|shard| shard.cluster.clone());
     Observations { members: clusters.map(|cluster| (cluster.clone(), observation(&cluster))).collect() }
+}
+
+/// Says which members a dry run could not ask.
+fn name_the_unasked(session: &Session<'_>, record: &Record, members: &Members) {
+    for shard in record.shards.values() {
+        if let Err(why) = members.get(&shard.cluster) {
+            let text = format!("job.batch/{}: could not be asked: {why}", record.name());
+            session.output().warning(Some(&shard.cluster), &text);
+        }
+    }
+}
+
+/// A server's refusal as kubectl prints it: with the file in it, unless the sentence is about an invalid object.
+fn when_creating(source: &str, error: &cluster::Error) -> String {
+    error.report().replacen("): ", &format!("): error when creating {source:?}: "), 1)
+}
+
+/// The text with the clusters that said it at the end of its first line.
+fn in_clusters(text: &str, clusters: &BTreeSet<String>) -> String {
+    let names: Vec<_> = clusters.iter().map(String::as_str).collect();
+    let what = if names.len() == 1 { "cluster" } else { "clusters" };
+    let who = format!(" ({what} {})", names.join(", "));
+    match text.split_once(": \n") {
+        Some((first, rest)) => format!("{first}{who}:\n{rest}"),
+        None => format!("{text}{who}"),
+    }
 }
 
 fn print_plan(session: &Session<'_>, record: &Record) {

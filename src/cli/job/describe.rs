@@ -5,6 +5,7 @@ use clap::Args;
 use super::{
     Scope, Session,
     get::{name_the_unknown, statuses},
+    none_found,
 };
 use crate::{
     error::{Error, Result},
@@ -29,11 +30,11 @@ impl Describe {
             Scope::read(&store, &registry.uid, &self.names, Some(&namespace)).await?;
         let rows = statuses(session, &registry, &records).await;
         if rows.is_empty() && errors.is_empty() {
-            session.output().note(format!("No resources found in {namespace} namespace."));
+            session.output().note(none_found(Some(&namespace)));
         }
         for (n, (record, status)) in rows.iter().enumerate() {
             if n > 0 {
-                session.output().line("\n");
+                session.output().block("\n\n");
             }
             print(session, record, status);
             name_the_unknown(session, record, status);

@@ -4,7 +4,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Scope, Session};
+use super::{Scope, Session, none_found};
 use crate::{
     cluster::fan_out,
     error::{Error, Result},
@@ -41,10 +41,9 @@ impl Get {
         let rows = statuses(session, &registry, &records).await;
         match self.output.and_then(|format| format.text(&self.objects(&rows), "job.batch")) {
             Some(text) => session.output().block(&text),
-            None if rows.is_empty() && errors.is_empty() => session.output().note(match &namespace {
-                Some(namespace) => format!("No resources found in {namespace} namespace."),
-                None => "No resources found".to_owned(),
-            }),
+            None if rows.is_empty() && errors.is_empty() => {
+                session.output().note(none_found(namespace.as_deref()))
+            }
             None if rows.is_empty() => {}
             None => self.print_table(session, &rows),
         }

@@ -37,6 +37,14 @@ impl Job {
     }
 }
 
+/// What kubectl says where there is nothing to show.
+pub(super) fn none_found(namespace: Option<&str>) -> String {
+    match namespace {
+        Some(namespace) => format!("No resources found in {namespace} namespace."),
+        None => "No resources found".to_owned(),
+    }
+}
+
 /// Reads one record, or says in kubectl's words that there is none.
 pub(super) async fn find(store: &Store, namespace: &str, name: &str) -> Result<Record> {
     store.record(namespace, name).await.map_err(|error| match error {
@@ -101,13 +109,16 @@ pub(super) fn report(session: &Session<'_>, record: &Record, status: &Status) ->
             session.output().warning(Some(&shard.cluster), &format!("{job}: {}: {why}", shard.state));
         }
     }
-    let troubled =
-        status.shards.iter().filter(|shard| shard.unknown.is_some() || shard.refused.is_some()).count();
-    (troubled > 0).then(|| {
-        let clusters = status.shards.len();
-        Error::new(format!(
-            "{job}: {troubled} of {clusters} clusters did not do what was asked or cannot be asked"
-        ))
-        .hint(format!("kubectl federate reconcile {} -n {}", record.name(), record.namespace()))
-    })
+    let clusters = status.shards.len();
+    let unknown = status.shards.iter().filter(|shard| shard.unknown.is_some()).count();
+    let refused =
+        status.shards.iter().filter(|shard| shard.unknown.is_none() && shard.refused.is_some()).count();
+    let sentence = match (unknown, refused) {
+        (0, 0) => return None,
+        (unknown, 0) => format!("{unknown} of {clusters} clusters could not be asked"),
+        (0, refused) => format!("{refused} of {clusters} clusters refused"),
+        _ => format!("of {clusters} clusters, {unknown} could not be asked and {refused} refused"),
+    };
+    let finish = format!("kubectl federate reconcile {} -n {}", record.name(), record.namespace());
+    Some(Error::new(format!("{job}: {sentence}")).hint(format!("`{finish}` finishes what is left.")))
 }

@@ -184,5 +184,6 @@ impl File {
 fn cause_of(error: &serde_saphyr::Error) -> String {
     let text = error.without_snippet().to_string();
     let text = text.lines().next().unwrap_or_default();
+    let text = text.rsplit_once(" at line ").map_or(text, |(sentence, _)| sentence);
     redact::printable(&redact::unquoted(text))
 }

@@ -1,0 +1,155 @@
+//! The command line as clap knows it, dressed as kubectl's: its help, its switches, and what is said of mistakes.
+
+use std::{error::Error as _, ffi::OsString, num::ParseIntError};
+
+use clap::{
+    Arg, ArgAction, Args, Command, CommandFactory,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+use super::{Cli, World};
+use crate::{error::Error, print::Output};
+
+/// What users type.
+const NAME: &str = "kubectl federate";
+
+/// The line at the end of each help text, as kubectl's.
+const SEE_OPTIONS: &str =
+    "Use \"kubectl federate options\" for a list of global command-line options (applies to all commands).";
+
+/// The most columns of a help text.
+const WIDTH: usize = 100;
+
+/// Print the list of flags inherited by all commands
+#[derive(Debug, Args)]
+pub struct Options {}
+
+impl Options {
+    /// Prints the flags that the help of a verb leaves out.
+    pub fn run(self, world: &World) {
+        let all = wrapped(Cli::command(), &world.output)
+            .disable_help_flag(true)
+            .mut_args(switch)
+            .help_template("The following options can be passed to any command:\n\n{options}\n");
+        world.output.block(&{ all }.render_long_help().to_string());
+    }
+}
+
+/// The whole command line, with help as wide as the terminal.
+pub(super) fn command(output: &Output) -> Command {
+    let hidden = |arg: Arg| if arg.is_global_set() { arg.hide(true) } else { arg };
+    dressed(wrapped(Cli::command(), output).mut_args(hidden), NAME)
+}
+
+fn wrapped(command: Command, output: &Output) -> Command {
+    command.term_width(if output.is_terminal() { output.width().min(WIDTH) } else { WIDTH })
+}
+
+fn dressed(command: Command, path: &str) -> Command {
+    let end = if command.has_subcommands() {
+        format!("Use \"{path} <command> --help\" for more information about a given command.\n{SEE_OPTIONS}")
+    } else {
+        SEE_OPTIONS.to_owned()
+    };
+    let help = Arg::new("help").short('h').long("help").action(ArgAction::HelpLong).hide(true);
+    command
+        .mut_args(switch)
+        .disable_help_flag(true)
+        .arg(help)
+        // The last one wins, as in kubectl.
+        .args_override_self(true)
+        .after_help(end)
+        .mut_subcommands(|below| {
+            let path = format!("{path} {}", below.get_name());
+            dressed(below, &path)
+        })
+}
+
+/// A flag without a value also takes one, as all of kubectl's do: `--no-headers=false`.
+fn switch(arg: Arg) -> Arg {
+    if !matches!(arg.get_action(), ArgAction::SetTrue) {
+        return arg;
+    }
+    arg.action(ArgAction::Set)
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_missing_value("true")
+        .default_value("false")
+        .hide_default_value(true)
+        .value_name("BOOL")
+        .value_parser(boolean)
+}
+
+/// What Go's `strconv.ParseBool` reads.
+fn boolean(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("must be true or false"),
+    }
+}
+
+/// What clap says against a command line, in kubectl's words.
+pub(super) fn mistake(args: &[OsString], error: &clap::Error) -> Error {
+    // A value that is refused in kubectl's words stays so.
+    if let Some(ours) = error.source().and_then(|source| source.downcast_ref::<Error>()) {
+        return ours.clone();
+    }
+    let path = path(args);
+    let said = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => vec![text.clone()],
+        Some(ContextValue::Strings(texts)) => texts.clone(),
+        _ => Vec::new(),
+    };
+    let first = |kind| said(kind).into_iter().next().unwrap_or_default();
+    let argument = first(ContextKind::InvalidArg);
+    let flag = argument.split([' ', '[', '=']).next().unwrap_or_default();
+    let value = first(ContextKind::InvalidValue);
+    let (sentence, meant) = match error.kind() {
+        ErrorKind::InvalidSubcommand => (
+            format!("unknown command {:?} for {path:?}", first(ContextKind::InvalidSubcommand)),
+            said(ContextKind::SuggestedSubcommand),
+        ),
+        ErrorKind::UnknownArgument if argument.starts_with("--") => {
+            (format!("unknown flag: {flag}"), said(ContextKind::SuggestedArg))
+        }
+        ErrorKind::UnknownArgument if argument.starts_with('-') => {
+            (format!("unknown shorthand flag: {argument}"), Vec::new())
+        }
+        ErrorKind::UnknownArgument => (format!("unexpected argument {argument:?}"), Vec::new()),
+        ErrorKind::MissingRequiredArgument => {
+            (format!("must specify {}", said(ContextKind::InvalidArg).join(" and ")), Vec::new())
+        }
+        ErrorKind::InvalidValue if value.is_empty() => {
+            (format!("flag needs an argument: {flag}"), Vec::new())
+        }
+        ErrorKind::InvalidValue => {
+            let valid = said(ContextKind::ValidValue).join(", ");
+            (format!("invalid argument {value:?} for {flag:?} flag: must be one of {valid}"), Vec::new())
+        }
+        ErrorKind::ValueValidation => {
+            let why = match error.source() {
+                Some(source) if source.is::<ParseIntError>() => "must be a whole number".to_owned(),
+                source => source.map(ToString::to_string).unwrap_or_default(),
+            };
+            (format!("invalid argument {value:?} for {flag:?} flag: {why}"), Vec::new())
+        }
+        _ => return Error::verbatim(error.render().to_string()),
+    };
+    let mistake = Error::new(format!("{sentence}\nSee '{path} --help' for usage."));
+    if meant.is_empty() { mistake } else { mistake.hint(format!("Did you mean {}?", meant.join(" or "))) }
+}
+
+/// The verb that was typed, as far as it is one.
+fn path(args: &[OsString]) -> String {
+    let (mut path, root) = (NAME.to_owned(), Cli::command());
+    let mut command = &root;
+    for arg in args.iter().skip(1).filter_map(|arg| arg.to_str()) {
+        if let Some(below) = command.find_subcommand(arg) {
+            path.push(' ');
+            path.push_str(below.get_name());
+            command = below;
+        }
+    }
+    path
+}

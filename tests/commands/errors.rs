@@ -1,0 +1,233 @@
+//! What can be done wrong: each a sentence on stderr, and exit code 1.
+
+use serde_json::Value;
+use sim::Cluster;
+
+use crate::stage::Stage;
+
+/// The registry's ConfigMap, by namespace and name.
+const REGISTRY: (&str, &str) = ("kubectl-federate", "federation");
+
+/// The ConfigMap of the Job `pi`.
+const PI: (&str, &str) = ("default", "pi.federated-job");
+
+/// Of what is given with `-f`.
+pub async fn manifests(snapshot: String) {
+    let mut stage = Stage::federation().await;
+    stage.write("large.yaml", &"# as large as can be\n".repeat(1 << 20));
+    stage.write("empty/notes.txt", "");
+    let binary = stage.path("binary.yaml");
+    std::fs::write(binary, [0xff, 0x00, 0x80]).expect("a file that can be written");
+    for file in [
+        "nothing.yaml",
+        "~/empty",
+        "empty.yaml",
+        "broken.yaml",
+        "broken.json",
+        "duplicate-key.yaml",
+        "list.yaml",
+        "~/binary.yaml",
+        "~/large.yaml",
+        "https://example.com/pi.yaml",
+        "no-kind.yaml",
+        "no-version.yaml",
+        "no-spec.yaml",
+        "service.yaml",
+        "no-name.yaml",
+        "bad-name.yaml",
+        "long-name.yaml",
+        "negative.yaml",
+        "text-count.yaml",
+        "too-large-count.yaml",
+        "twice.yaml",
+        "pi.yaml,several,several/phi.yaml",
+        "indexed.yaml",
+        "preferences-json.yaml",
+        "preferences-field.yaml",
+        "preferences-negative.yaml",
+        "preferences-limits.yaml",
+        "preferences-stranger.yaml",
+        "preferences-nobody.yaml",
+        "preferences-room.yaml",
+        "invalid.yaml",
+        "unknown-field.yaml",
+    ] {
+        stage.types(&format!("job create -f {file}")).await;
+    }
+    stage.about("a namespace that differs").types("job create -f elsewhere.yaml -n default").await;
+    stage.about("a namespace that is not there").types("job create -f pi.yaml -n nowhere").await;
+    stage.about("standard input is no manifest").piped("hello\n").types("job create -f -").await;
+    stage.piped("").types("job create -f -").await;
+    stage.types("job create --filename=-,-").await;
+    for cluster in ["east", "west", "north"] {
+        let cluster = stage.cluster(cluster);
+        assert!(cluster.list(&sim::JOBS, "").is_empty(), "no Job is written by what is refused");
+    }
+    stage.end(&snapshot);
+}
+
+/// Of kubeconfigs, contexts, rights and servers.
+pub async fn clusters(snapshot: String) {
+    let mut stage = Stage::with_users(&[
+        ("nobody", |_| false),
+        ("reader", |access| ["get", "list"].contains(&access.verb.as_str())),
+        ("recorder", |access| access.resource != "jobs" || access.verb != "create"),
+    ]);
+    stage.about("no host").types("job get").await;
+    stage.federate(["east", "west", "north"]).await;
+    stage.quietly("job create -f pi.yaml").await;
+    for command in [
+        "job get --context=mars",
+        "job get --cluster=mars",
+        "job get --user=jane",
+        "job get --kubeconfig=nothing.yaml",
+        "job get --kubeconfig=broken.yaml",
+        "job get --context=spare",
+        "init --context=nobody@spare",
+        "init --context=stranger@spare",
+        "job get --context=nobody@east",
+        "job get --context=stranger@east",
+        "job create -f generated.yaml --context=reader@east",
+        "job delete pi --context=reader@east",
+        "cluster register spare --context=reader@east",
+        "cluster unregister west --context=reader@east",
+        "job get --request-timeout=soon",
+        "job get --server=https://nowhere.example.com",
+        "job get --server=:",
+        "job get --as-uid=7",
+    ] {
+        stage.types(command).await;
+    }
+    stage.about("the contexts of the members lead to other clusters");
+    stage.write(".kube/federate.yaml", &remembered(stage.cluster("east"), "{north: spare, west: mars}"));
+    stage.types("job get").await;
+    stage.types("job create -f generated.yaml").await;
+    stage.types("cluster list").await;
+    stage.about("a right is missing in one cluster");
+    stage.write(".kube/federate.yaml", &remembered(stage.cluster("east"), "{north: recorder@north}"));
+    stage.types("job create -f generated.yaml").await;
+    stage.about("a credential is refused in one cluster");
+    stage.write(".kube/federate.yaml", &remembered(stage.cluster("east"), "{north: stranger@north}"));
+    stage.types("job create -f generated.yaml").await;
+    stage.about("the host's context leads to another cluster");
+    stage.write(".kube/federate.yaml", &remembered(stage.cluster("west"), "{}"));
+    stage.types("job get").await;
+    stage.about("the host is away");
+    stage.write(".kube/federate.yaml", &remembered(stage.cluster("east"), "{}"));
+    stage.set_down("east", true);
+    stage.types("job get").await;
+    stage.types("job create -f pi.yaml").await;
+    stage.end(&snapshot);
+}
+
+/// A configuration of the user in which `east` is the host, with the identity of a cluster.
+fn remembered(host: &Cluster, contexts: &str) -> String {
+    format!("host:\n  context: east\n  uid: {}\ncontexts: {contexts}\n", host.kube_system_uid())
+}
+
+/// Of what is kept on the host and on the user's machine.
+pub async fn state(snapshot: String) {
+    let mut stage = Stage::federation().await;
+    stage.quietly("job create -f pi.yaml").await;
+    stage.quietly("job create -f several").await;
+    for (key, value) in [
+        ("kubectl-federate.dev/settings", Value::Null),
+        ("kubectl-federate.dev/settings", "{}".into()),
+        ("kubectl-federate.dev/settings", r#"{"version":2,"keys":{}}"#.into()),
+        ("member.kubectl-federate.dev/west", "{".into()),
+        ("member.kubectl-federate.dev/west", r#"{"context":"west","uid":"u"}"#.into()),
+    ] {
+        let healthy = stage.annotate(REGISTRY, key, &value).await;
+        stage.about(&format!("the registry: {key}: {value}")).types("cluster list").await;
+        stage.annotate(REGISTRY, key, &healthy).await;
+    }
+    for (key, value) in [
+        ("kubectl-federate.dev/state", Value::Null),
+        ("kubectl-federate.dev/state", "null".into()),
+        ("kubectl-federate.dev/state", r#"{"version":2}"#.into()),
+        ("kubectl-federate.dev/manifest", r#"{"kind":"Job"}"#.into()),
+        ("kubectl-federate.dev/manifest", "[".into()),
+        ("shard.kubectl-federate.dev/1", r#"{"cluster":"east","parallelism":-3,"phase":"started"}"#.into()),
+        ("shard.kubectl-federate.dev/one", r#"{"cluster":"east","parallelism":3,"phase":"started"}"#.into()),
+    ] {
+        let healthy = stage.annotate(PI, key, &value).await;
+        stage.about(&format!("a job: {key}: {value}")).types("job get pi").await;
+        stage.annotate(PI, key, &healthy).await;
+    }
+    let key = "kubectl-federate.dev/state";
+    let healthy = stage.annotate(PI, key, &"{}".into()).await;
+    stage.about("one of several").types("job get").await;
+    stage.types("job describe").await;
+    stage.types("reconcile").await;
+    stage.types("job delete pi").await;
+    stage.types("job create -f pi.yaml").await;
+    stage.types("cluster unregister west").await;
+    stage.annotate(PI, key, &healthy).await;
+    stage.about("the user's configuration");
+    stage.write("ours.yaml", "hosts: []\n");
+    stage.set("KUBECTL_FEDERATE_CONFIG", "~/ours.yaml");
+    stage.types("job get").await;
+    stage.set("KUBECTL_FEDERATE_CONFIG", "~/ours.yaml/below");
+    stage.types("init").await;
+    stage.set("KUBECTL_FEDERATE_CONFIG", "~/.kube");
+    stage.types("job get").await;
+    stage.set("KUBECTL_FEDERATE_CONFIG", "/dev/full/federate.yaml");
+    stage.types("init").await;
+    stage.set("KUBECTL_FEDERATE_CONFIG", "");
+    stage.set("KUBECONFIG", "~/.kube/config");
+    stage.set("HOME", "");
+    stage.about("no home directory").types("init").await;
+    stage.end(&snapshot);
+}
+
+/// Of what is typed.
+pub async fn command_line(snapshot: String) {
+    let mut stage = Stage::new();
+    stage.quietly("init").await;
+    for command in [
+        "jbo get",
+        "foo",
+        "job",
+        "job foo",
+        "job got",
+        "job get --fo",
+        "job get --outptu=json",
+        "job get -x",
+        "job get -o",
+        "job get --no-headers=maybe",
+        "job get --all-namespaces=",
+        "job create",
+        "job create -f",
+        "job create pi.yaml",
+        "job create -f pi.yaml --dry-run=maybe",
+        "job create -f pi.yaml --dry-run maybe",
+        "job create -f ''",
+        "job create -f pi.yaml --create-namespace=yes",
+        "job delete pi --cascade=later",
+        "job get --context",
+        "job get --context a --context b",
+        "job get -v=loud",
+        "job get -v=-1",
+        "job get --color=pink",
+        "init here",
+        "version --client extra",
+        "cluster register spare --weight=heavy",
+    ] {
+        stage.types(command).await;
+    }
+    stage.about("what is as in kubectl");
+    for command in [
+        "job get -A=false --no-headers=true",
+        "job get --all-namespaces=true",
+        "job get -A -n nowhere",
+        "job get -nwork",
+        "job -n work get",
+        "-n=work jobs get",
+        "job get -v 0 --color never -s https://east.example.com",
+        "clusters list --insecure-skip-tls-verify=false --disable-compression",
+        "job create -R=false -f empty.yaml",
+    ] {
+        stage.types(command).await;
+    }
+    stage.end(&snapshot);
+}

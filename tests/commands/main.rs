@@ -1,0 +1,66 @@
+//! What the user reads: transcripts of every command, stdout, stderr and exit code together.
+//!
+//! [`stage`] is where commands are typed, in process and on simulated clusters; `snapshots` holds what was answered, a
+//! file per topic, to be read from top to bottom. The manifests that are typed are in `manifests`. What shows only in a process
+//! of its own is in [`process`], on a terminal in [`terminal`], under kubectl in [`plugin`].
+
+mod errors;
+mod machine;
+mod plugin;
+mod process;
+mod stage;
+mod terminal;
+mod verbs;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() -> ExitCode {
+    // File names are typed as in a directory of manifests.
+    let manifests = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/commands/manifests");
+    std::env::set_current_dir(manifests).expect("the manifests are there");
+    let trials = vec![
+        transcript("help", verbs::help),
+        transcript("init", verbs::init),
+        transcript("register", verbs::register),
+        transcript("list", verbs::list),
+        transcript("unregister", verbs::unregister),
+        transcript("create", verbs::create),
+        transcript("get", verbs::get),
+        transcript("describe", verbs::describe),
+        transcript("delete", verbs::delete),
+        transcript("reconcile", verbs::reconcile),
+        transcript("version", verbs::version),
+        transcript("errors of manifests", errors::manifests),
+        transcript("errors of clusters", errors::clusters),
+        transcript("errors of the state", errors::state),
+        transcript("errors of the command line", errors::command_line),
+        Trial::test("KUBECONFIG names several files", process::several_kubeconfigs),
+        Trial::test("-v tells of requests and never shows a token", process::requests_are_told),
+        Trial::test("a reader that had enough is no failure", process::broken_pipe),
+        Trial::test("exit codes are 0 and 1", process::exit_codes),
+        Trial::test("y and Enter delete the jobs in the clusters", terminal::yes),
+        Trial::test("n and Enter keep them", terminal::no),
+        Trial::test("a y before Enter can be taken back", terminal::second_thoughts),
+        Trial::test("the end of input changes nothing", terminal::end_of_input),
+        Trial::test("without a terminal nobody is asked", terminal::nobody_to_ask),
+        Trial::test("a progress bar leaves nothing in the lines", terminal::progress),
+        real::trial("kubectl finds the plugin, and the main job is typed", plugin::main_job),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// A test that types commands; time passes only where nothing is left to do, so that waiting takes none.
+fn transcript<F>(name: &str, test: fn(String) -> F) -> Trial
+where
+    F: Future<Output = ()> + 'static,
+{
+    let snapshot = name.replace(' ', "-");
+    Trial::test(name, move || {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
+        runtime.block_on(test(snapshot));
+        Ok(())
+    })
+}

@@ -1,0 +1,311 @@
+//! A user's surroundings: clusters, contexts, a home directory, a clock; and the transcript of what was typed and answered.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fmt::Write as _,
+    fs, io,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use jiff::Timestamp;
+use kubectl_federate::{
+    cli::{World, run},
+    cluster::transport::wire,
+    print::Output,
+};
+use serde_json::{Value, json};
+use sim::{Access, CONFIG_MAPS, Cluster, User};
+use tower::ServiceExt as _;
+
+/// The user who may do everything; also the token.
+const ADMINISTRATOR: &str = "admin";
+
+/// When every transcript begins.
+const BEGINNING: &str = "2026-01-01T12:00:00Z";
+
+/// What is not the same from run to run, and what stands for it.
+const FILTERS: [(&str, &str); 3] = [
+    (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[uid]"),
+    (r#""resourceVersion": "\d+""#, r#""resourceVersion": "[n]""#),
+    (r"\b(pi-)[bcdfghjklmnpqrstvwxz2456789]{5}\b", "$1[suffix]"),
+];
+
+/// A cluster, and whether its server is there.
+#[derive(Clone)]
+struct Site {
+    cluster: Cluster,
+    down: Arc<AtomicBool>,
+}
+
+/// Clusters `east`, `west`, `north` and `spare` with a context each, and a user who types commands.
+pub struct Stage {
+    home: tempfile::TempDir,
+    sites: BTreeMap<String, Site>,
+    vars: BTreeMap<String, String>,
+    now: Arc<Mutex<Timestamp>>,
+    stdin: Vec<u8>,
+    transcript: String,
+}
+
+impl Stage {
+    /// The clusters, empty, and a kubeconfig of which `east` is the current context.
+    pub fn new() -> Self {
+        Self::with_users(&[])
+    }
+
+    /// The same, with users of every cluster beside the administrator: `USER@CLUSTER` is a context of each.
+    pub fn with_users(users: &[(&str, fn(&Access) -> bool)]) -> Self {
+        let now: Timestamp = BEGINNING.parse().expect("a timestamp");
+        let mut sites = BTreeMap::new();
+        for (seed, name) in (1..).zip(["east", "west", "north", "spare"]) {
+            let mut cluster = Cluster::builder(name).seed(seed).starting_at(now);
+            cluster = cluster.user(User::admin(ADMINISTRATOR, ADMINISTRATOR));
+            for (user, may) in users {
+                cluster = cluster.user(User::new(*user, *user, *may));
+            }
+            sites.insert(name.to_owned(), Site { cluster: cluster.build(), down: Arc::default() });
+        }
+        let home = tempfile::tempdir().expect("a directory for files");
+        let vars = [("HOME".to_owned(), home.path().display().to_string())].into();
+        let stage = Self {
+            home,
+            sites,
+            vars,
+            now: Arc::new(Mutex::new(now)),
+            stdin: Vec::new(),
+            transcript: String::new(),
+        };
+        let users: Vec<_> = users.iter().map(|(user, _)| *user).collect();
+        stage.write(".kube/config", &stage.kubeconfig(&users).to_string());
+        stage
+    }
+
+    /// With `east`, `west` and `north` registered.
+    pub async fn federation() -> Self {
+        let mut stage = Self::new();
+        stage.federate(["east", "west", "north"]).await;
+        stage
+    }
+
+    /// Makes `east` the host, and the clusters members.
+    pub async fn federate(&mut self, members: impl IntoIterator<Item = &str>) {
+        self.quietly("init").await;
+        for member in members {
+            self.quietly(&format!("cluster register {member}")).await;
+        }
+    }
+
+    /// The same transcript, goes on with a new federation of new clusters.
+    pub async fn anew(self) -> Self {
+        Self { transcript: self.transcript, ..Self::federation().await }
+    }
+
+    fn kubeconfig(&self, users: &[&str]) -> Value {
+        let mut config = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "east",
+            "clusters": [], "users": [{ "name": "stranger", "user": { "token": "s3cret" } }], "contexts": [],
+        });
+        let mut add = |list: &str, entry: Value| config[list].as_array_mut().expect("a list").push(entry);
+        for name in self.sites.keys() {
+            add(
+                "clusters",
+                json!({ "name": name, "cluster": { "server": format!("https://{name}.example.com") } }),
+            );
+            let context = |user: &str| json!({ "cluster": name, "user": user });
+            add("contexts", json!({ "name": name, "context": context(ADMINISTRATOR) }));
+            for user in users.iter().chain(&["stranger"]) {
+                add("contexts", json!({ "name": format!("{user}@{name}"), "context": context(user) }));
+            }
+        }
+        for user in users.iter().chain(&[ADMINISTRATOR]) {
+            add("users", json!({ "name": user, "user": { "token": user } }));
+        }
+        config
+    }
+
+    /// A cluster by its name.
+    pub fn cluster(&self, name: &str) -> &Cluster {
+        &self.sites[name].cluster
+    }
+
+    /// Takes a cluster's server away, or brings it back.
+    pub fn set_down(&self, name: &str, down: bool) {
+        self.sites[name].down.store(down, Ordering::SeqCst);
+    }
+
+    /// Lets time go by, in which controllers work.
+    pub fn pass(&self, time: Duration) {
+        for site in self.sites.values() {
+            site.cluster.advance(time);
+        }
+        let mut now = self.now.lock().expect("a clock");
+        *now = now.checked_add(time).expect("not the end of time");
+    }
+
+    /// Has the clusters' controllers work while commands wait.
+    pub fn work_beside(&self) {
+        let clusters: Vec<_> = self.sites.values().map(|site| site.cluster.clone()).collect();
+        tokio::spawn(async move {
+            loop {
+                clusters.iter().for_each(Cluster::settle);
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+    }
+
+    /// Sets an annotation of a ConfigMap in `east`, or removes it where the value is null; gives the one that was there.
+    pub async fn annotate(&self, config_map: (&str, &str), key: &str, value: &Value) -> Value {
+        let (namespace, name) = config_map;
+        let before = self.cluster("east").get(&CONFIG_MAPS, namespace, name).expect("it is there");
+        let change = json!({ "metadata": { "annotations": { key: value } } }).to_string();
+        let request = Request::patch(format!("/api/v1/namespaces/{namespace}/configmaps/{name}"))
+            .header("Authorization", format!("Bearer {ADMINISTRATOR}"))
+            .header("Content-Type", "application/merge-patch+json")
+            .body(Full::new(Bytes::from(change)))
+            .expect("a request");
+        let Ok(response) = self.cluster("east").service().oneshot(request).await;
+        assert_eq!(response.status(), 200, "{key}");
+        before["metadata"]["annotations"][key].clone()
+    }
+
+    /// Has so many pods of a Job in a cluster succeed.
+    pub fn succeed(&self, cluster: &str, job: &str, pods: usize) {
+        let cluster = self.cluster(cluster);
+        let mut left = pods;
+        while left > 0 {
+            cluster.settle();
+            let done = cluster.succeed_pods("default", job, left);
+            assert!(done > 0, "no pods left to succeed");
+            left -= done;
+        }
+        cluster.settle();
+    }
+
+    /// A file in the home directory.
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.home.path().join(file)
+    }
+
+    /// Writes a file in the home directory.
+    pub fn write(&self, file: &str, text: &str) {
+        let path = self.path(file);
+        fs::create_dir_all(path.parent().expect("it is in the home directory")).expect("a directory");
+        fs::write(path, text).expect("a file that can be written");
+    }
+
+    /// Sets an environment variable; an empty value counts as none. `~` is the home directory.
+    pub fn set(&mut self, name: &str, value: &str) {
+        let value = value.replace('~', &self.home.path().display().to_string());
+        self.vars.insert(name.to_owned(), value);
+    }
+
+    /// What the next command finds on standard input.
+    pub fn piped(&mut self, text: &str) -> &mut Self {
+        self.stdin = text.into();
+        self
+    }
+
+    /// Writes a heading into the transcript.
+    pub fn about(&mut self, text: &str) -> &mut Self {
+        let _ = writeln!(self.transcript, "# {text}");
+        self
+    }
+
+    /// Runs a command line that must succeed, for what it does; it is not in the transcript.
+    pub async fn quietly(&mut self, command: &str) {
+        let (code, stdout, stderr) = self.run(command, None).await;
+        assert_eq!(code, 0, "{command}\n{stdout}\n{stderr}");
+    }
+
+    /// Types a command without a terminal. A word in single quotes may have blanks, `~` is the home directory.
+    pub async fn types(&mut self, command: &str) {
+        self.show(command, None).await;
+    }
+
+    /// Types a command on a terminal, and answers what it asks.
+    pub async fn answers(&mut self, command: &str, answer: &str) {
+        self.show(command, Some(answer)).await;
+    }
+
+    async fn show(&mut self, command: &str, answer: Option<&str>) {
+        let (code, stdout, stderr) = self.run(command, answer).await;
+        let text = &mut self.transcript;
+        let _ = writeln!(text, "{}", format!("$ kubectl federate {command}").trim_end());
+        for (stream, said) in [("stdout", stdout), ("stderr", stderr)] {
+            // A terminal shows what is typed after a question.
+            let said = said.replace("[y/N] ", &format!("[y/N] {}", answer.unwrap_or_default()));
+            for line in said.lines() {
+                let _ = writeln!(text, "{}", format!("{stream} | {line}").trim_end());
+            }
+            assert!(said.is_empty() || said.ends_with('\n'), "the last line of {stream} has no end: {said}");
+        }
+        let _ = writeln!(text, "exit {code}\n");
+    }
+
+    async fn run(&mut self, command: &str, answer: Option<&str>) -> (u8, String, String) {
+        let (output, captured) = Output::captured();
+        let output = if let Some(answer) = answer { output.answering(answer) } else { output };
+        let mut world = World::process(output);
+        world.vars = self.vars.clone();
+        world.stdin = Mutex::new(Box::new(io::Cursor::new(std::mem::take(&mut self.stdin))));
+        let now = self.now.clone();
+        world.now = Box::new(move || *now.lock().expect("a clock"));
+        let sites = self.sites.clone();
+        world.wires = Some(Arc::new(move |endpoint| {
+            let site = endpoint.host().strip_suffix(".example.com").and_then(|name| sites.get(name));
+            match site {
+                Some(site) if !site.down.load(Ordering::SeqCst) => wire(site.cluster.service()),
+                _ => wire(tower::service_fn(refuse)),
+            }
+        }));
+        let home = self.home.path().display().to_string();
+        let args = words(&command.replace('~', &home)).into_iter().map(OsString::from);
+        let args: Vec<_> = std::iter::once("kubectl-federate".into()).chain(args).collect();
+        let code = run(&world, &args).await;
+        let here = std::env::current_dir().expect("a directory").display().to_string();
+        let shown = |text: String| text.replace(&home, "/home/jane").replace(&here, "/home/jane/jobs");
+        (code, shown(captured.stdout()), shown(captured.stderr()))
+    }
+
+    /// Compares the transcript with the recorded one.
+    pub fn end(self, name: &str) {
+        let mut settings = insta::Settings::new();
+        settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/commands/snapshots"));
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        for (varies, stands) in FILTERS {
+            settings.add_filter(varies, stands);
+        }
+        settings.bind(|| insta::assert_snapshot!(name, self.transcript));
+    }
+}
+
+async fn refuse<B>(_: Request<B>) -> Result<Response<Full<Bytes>>, io::Error> {
+    Err(io::ErrorKind::ConnectionRefused.into())
+}
+
+/// The words of a command line, as a shell would find them.
+fn words(command: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted) = (Vec::new(), None::<String>, false);
+    for c in command.chars() {
+        match c {
+            '\'' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            ' ' if !quoted => words.extend(word.take()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}

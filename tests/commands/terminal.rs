@@ -1,0 +1,165 @@
+//! The binary on a terminal: questions and progress.
+
+use libtest_mimic::Failed;
+use rexpect::{process::WaitStatus, session::PtySession};
+
+use crate::machine::Machine;
+
+/// How long something on the terminal may take, in milliseconds: only a failure takes as long.
+const PATIENCE: u64 = 30_000;
+
+fn types(machine: &Machine, line: &str) -> Result<PtySession, rexpect::error::Error> {
+    let mut command = machine.command(line);
+    // The terminal takes the place of the streams that are not set.
+    command.stdin(std::process::Stdio::inherit());
+    rexpect::session::spawn_command(command, Some(PATIENCE))
+}
+
+fn exit_code(terminal: &mut PtySession) -> Result<i32, Failed> {
+    match terminal.process_mut().wait()? {
+        WaitStatus::Exited(_, code) => Ok(code),
+        other => Err(format!("it did not exit: {other:?}").into()),
+    }
+}
+
+/// A federation with the Job `pi`, and the question that `job delete` asks of it.
+fn asked() -> Result<(Machine, PtySession), Failed> {
+    let machine = Machine::federation()?;
+    machine.succeeds("job create -f pi.yaml")?;
+    let mut terminal = types(&machine, "job delete pi")?;
+    terminal.exp_string("Delete the jobs \"pi\" in east, north, west too? [y/N] ")?;
+    assert_eq!(machine.jobs("pi"), 3);
+    Ok((machine, terminal))
+}
+
+/// `y` and Enter delete the shards too.
+pub fn yes() -> Result<(), Failed> {
+    let (machine, mut terminal) = asked()?;
+    terminal.send_line("y")?;
+    terminal.exp_string("job.batch \"pi\" deleted")?;
+    terminal.exp_eof()?;
+    assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (0, 0));
+    Ok(())
+}
+
+/// `n` and Enter keep them, and how they are deleted is said.
+pub fn no() -> Result<(), Failed> {
+    let (machine, mut terminal) = asked()?;
+    terminal.send_line("n")?;
+    terminal.exp_string("kubectl --context=west --namespace=default delete job pi")?;
+    terminal.exp_eof()?;
+    assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (0, 3));
+    assert!(!machine.run("job get pi")?.status.success(), "it is forgotten");
+    Ok(())
+}
+
+/// A `y` does nothing before Enter: it can be taken back.
+pub fn second_thoughts() -> Result<(), Failed> {
+    let (machine, mut terminal) = asked()?;
+    terminal.send("y")?;
+    terminal.send_control('u')?;
+    terminal.send_line("n")?;
+    terminal.exp_eof()?;
+    assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (0, 3));
+    Ok(())
+}
+
+/// The end of input is no answer: nothing changes.
+pub fn end_of_input() -> Result<(), Failed> {
+    let (machine, mut terminal) = asked()?;
+    terminal.send_control('d')?;
+    terminal.exp_string("there was no answer; nothing was changed")?;
+    terminal.exp_eof()?;
+    assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (1, 3));
+    machine.succeeds("job get pi")?;
+    Ok(())
+}
+
+/// Without a terminal nobody is asked.
+pub fn nobody_to_ask() -> Result<(), Failed> {
+    let machine = Machine::federation()?;
+    machine.succeeds("job create -f pi.yaml")?;
+    let output = machine.succeeds("job delete pi")?;
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("[y/N]"));
+    assert_eq!(machine.jobs("pi"), 3);
+    Ok(())
+}
+
+/// A progress bar is seen while Jobs are made, and gone from the lines that stay.
+pub fn progress() -> Result<(), Failed> {
+    let machine = Machine::federation()?;
+    let mut terminal = types(&machine, "job create -f pi.yaml")?;
+    let seen = terminal.exp_eof()?;
+    assert_eq!(exit_code(&mut terminal)?, 0);
+    assert!(seen.contains("creating ["), "{seen:?}");
+    let lines = Screen::after(&seen).lines;
+    let table =
+        ["CLUSTER   PARALLELISM   COMPLETIONS", "east      3             6", "north     3             6"];
+    let table: Vec<_> =
+        table.into_iter().chain(["west      3             6", "job.batch/pi created"]).collect();
+    assert_eq!(lines, table, "{seen:?}");
+    Ok(())
+}
+
+/// What a terminal shows; of the escape sequences, those that move the cursor up and clear a line.
+#[derive(Default)]
+struct Screen {
+    lines: Vec<String>,
+    row: usize,
+    column: usize,
+}
+
+impl Screen {
+    fn after(text: &str) -> Self {
+        let mut screen = Self::default();
+        let mut chars = text.chars().peekable();
+        while let Some(c) = chars.next() {
+            match c {
+                '\n' => screen.row += 1,
+                '\r' => screen.column = 0,
+                '\u{1b}' => {
+                    let mut sequence = String::new();
+                    for c in chars.by_ref() {
+                        sequence.push(c);
+                        if c.is_ascii_alphabetic() {
+                            break;
+                        }
+                    }
+                    screen.control(&sequence);
+                }
+                c => screen.put(c),
+            }
+        }
+        while screen.lines.last().is_some_and(|line| line.trim().is_empty()) {
+            screen.lines.pop();
+        }
+        screen.lines.iter_mut().for_each(|line| line.truncate(line.trim_end().len()));
+        screen
+    }
+
+    fn control(&mut self, sequence: &str) {
+        let number = sequence.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(1);
+        match sequence.chars().last() {
+            Some('A') => self.row = self.row.saturating_sub(number),
+            Some('K') => self.line().clear(),
+            _ => {}
+        }
+    }
+
+    fn line(&mut self) -> &mut String {
+        if self.lines.len() <= self.row {
+            self.lines.resize(self.row + 1, String::new());
+        }
+        &mut self.lines[self.row]
+    }
+
+    fn put(&mut self, c: char) {
+        let column = self.column;
+        let line = self.line();
+        let mut cells: Vec<char> = line.chars().collect();
+        cells.resize(cells.len().max(column + 1), ' ');
+        cells[column] = c;
+        *line = cells.into_iter().collect();
+        self.column += 1;
+    }
+}

@@ -50,7 +50,7 @@ impl Reconcile {
                 session.output().line(format!("{job} {} in cluster {}", done.what, done.cluster));
             }
             match settled.record {
-                None => session.output().line(format!("{} deleted", job.replacen('/', " ", 1))),
+                None => session.output().line(format!("job.batch {:?} deleted", before.name())),
                 Some(record) => {
                     let unchanged = record == before && settled.done.is_empty();
                     let status = Status::of(&record, &settled.observations);

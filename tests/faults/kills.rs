@@ -122,6 +122,7 @@ async fn create_with_a_namespace_is_finished_by_reconcile() {
                 stage.must(command).await;
             }
             stage.all_runs();
+            stage.must("reconcile -A").await;
             stage.net.heal();
             stage.must("reconcile -A").await;
             assert!(stage.net.sent().iter().all(|sent| !sent.mutating));

@@ -116,8 +116,8 @@ struct State {
     judge: Judge,
     sent: Vec<Sent>,
     witness: Witness,
-    /// Clusters in which a Job may have been made of which no read has told since.
-    unread: BTreeSet<String>,
+    /// Clusters, and users who may have made a Job there of which no read has told them since.
+    unread: BTreeSet<(String, String)>,
     /// The objects of each cluster as they were before its last write.
     before: BTreeMap<String, Vec<Value>>,
     snapshots: bool,
@@ -215,17 +215,17 @@ impl Net {
             return Fate::Hang(When::Before);
         }
         let fate = (state.judge)(&sent, &mut state.witness);
+        let place = (sent.cluster.clone(), sent.user.clone());
+        let tells = sent.method == Method::GET && fate.tells() || sent.method == Method::DELETE;
         if sent.makes_job() {
-            if state.unread.contains(cluster) {
+            if state.unread.contains(&place) {
                 state.witness.accuse(format!("a POST is repeated with no read between: {sent}"));
             }
             if fate.may_have_happened() {
-                state.unread.insert(cluster.to_owned());
+                state.unread.insert(place);
             }
-        } else if sent.of_jobs() && sent.method == Method::GET && fate.tells() {
-            state.unread.remove(cluster);
-        } else if sent.of_jobs() && sent.method == Method::DELETE {
-            state.unread.remove(cluster);
+        } else if sent.of_jobs() && tells {
+            state.unread.remove(&place);
         }
         fate
     }

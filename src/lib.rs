@@ -8,7 +8,7 @@
 //! | [`job`] | what a Job's spec allows, and how a shard's Job is made from it; pure | nothing |
 //! | [`state`] | the registry, the record and the ledger as annotations; compare-and-swap | cluster |
 //! | [`cluster`] | kubeconfig, identity, clients, fan-out, retries | nothing |
-//! | [`print`] | tables, ages, formats, progress, prompts | nothing |
+//! | [`print`](mod@print) | tables, ages, formats, progress, prompts | nothing |
 //! | [`yaml`] | YAML by kubectl's rules, read and written; pure | nothing |
 //! | [`error`] | the one error that reaches the user: message, hint, exit code | the errors of all |
 

@@ -39,7 +39,7 @@ pub struct Document {
 impl Filenames {
     /// Reads all objects, in the order of the flags, and of the names in a directory.
     ///
-    /// `stdin` is read for `-`. Fails on the first file that cannot be read, is larger than [`MAX_BYTES`], or holds
+    /// `stdin` is read for `-`. Fails on the first file that cannot be read, is larger than 16 MiB, or holds
     /// something else than objects, and where there is no object at all: `no objects passed to VERB`.
     pub fn read(&self, verb: &str, stdin: &mut dyn Read) -> Result<Vec<Document>> {
         let names: Vec<&str> =
@@ -111,25 +111,14 @@ fn walk(directory: &Path, recursive: bool, manifests: &mut Vec<PathBuf>) -> Resu
     Ok(())
 }
 
-/// The text of a file in UTF-8, or in UTF-16 with a byte order mark, as some shells write it.
 fn text(source: &str, reader: &mut dyn Read) -> Result<String> {
     let mut bytes = Vec::new();
     reader.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(source, &error))?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(Error::new(format!("{source} is larger than {} MiB", MAX_BYTES >> 20)));
     }
-    let utf16 = |unit: fn([u8; 2]) -> u16| {
-        let (pairs, rest) = bytes[2..].as_chunks::<2>();
-        let units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
-        if rest.is_empty() { String::from_utf16(&units).ok() } else { None }
-    };
-    let text = match bytes.as_slice() {
-        [0xff, 0xfe, ..] => utf16(u16::from_le_bytes),
-        [0xfe, 0xff, ..] => utf16(u16::from_be_bytes),
-        _ => String::from_utf8(bytes).ok(),
-    };
-    let text = text.ok_or_else(|| Error::new(format!("error parsing {source}: it is not text in UTF-8")))?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    String::from_utf8(bytes)
+        .map_err(|_| Error::new(format!("error parsing {source}: it is not text in UTF-8")))
 }
 
 fn parse(source: &str, text: &str) -> Result<Vec<Document>> {
@@ -145,21 +134,13 @@ fn parse(source: &str, text: &str) -> Result<Vec<Document>> {
 
 /// What begins with `{` is JSON, one object or several, unless only YAML can read it.
 fn values(text: &str) -> Result<Vec<Value>, String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let yaml = || yaml::read(text).map_err(|error| format!("error converting YAML to JSON: {error}"));
     if !text.trim_start().starts_with('{') {
         return yaml();
     }
     let objects: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
-    match objects {
-        Ok(objects) => Ok(objects.into_iter().filter(|object| !object.is_null()).collect()),
-        Err(json) => yaml().map_err(|_| json_problem(&json)),
-    }
-}
-
-fn json_problem(error: &serde_json::Error) -> String {
-    let (text, place) = (error.to_string(), format!(" at line {} column {}", error.line(), error.column()));
-    let problem = text.strip_suffix(&place).unwrap_or(&text);
-    format!("invalid JSON: line {}, column {}: {problem}", error.line(), error.column())
+    objects.or_else(|json| yaml().map_err(|_| format!("invalid JSON: {json}")))
 }
 
 /// Takes lists apart: `kind: List`, and typed ones such as `JobList`, whose items may leave out their kind.

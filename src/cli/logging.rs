@@ -9,7 +9,7 @@ use crate::print::Output;
 
 /// The levels of `-v` at which requests, and more of them, are told; kubectl's.
 const REQUESTS: u8 = 6;
-const DETAILS: u8 = 8;
+const DETAILS: u8 = 7;
 
 /// Starts to tell as much as `-v` asks for. Tokens and bodies are never told.
 pub fn start(level: u8, output: &Arc<Output>) {

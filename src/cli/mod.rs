@@ -37,7 +37,7 @@ use crate::{
 struct Cli {
     #[command(flatten)]
     connection: ConnectionFlags,
-    /// How much is told of what is done: 6 shows requests, 8 more of them
+    /// How much is told of what is done: 6 shows requests, 7 more of them
     #[arg(short, long, global = true, value_name = "LEVEL", default_value_t = 0)]
     v: u8,
     /// When to use colour: auto, always or never
@@ -65,21 +65,28 @@ pub fn main() -> ExitCode {
     let parsed = parse(&args, &Output::process(Colour::Auto));
     let colour = parsed.as_ref().map_or(Colour::Auto, |cli| cli.color);
     let world = World::process(Output::process(colour));
-    let code = match (parsed, tokio::runtime::Builder::new_multi_thread().enable_all().build()) {
-        (Ok(cli), Ok(runtime)) => {
-            logging::start(cli.v, &world.output);
-            runtime.block_on(finish(&world, dispatch(&world, cli)))
-        }
-        (Ok(_), Err(cause)) => fail(&world, &Error::new(format!("cannot start: {cause}"))),
-        (Err(usage), _) => explain(&world, &args, &usage),
+    let code = match parsed {
+        Ok(cli) => start(&world, cli),
+        Err(usage) => explain(&world, &args, &usage),
     };
     ExitCode::from(code)
+}
+
+/// Only what a command does needs threads: help and mistakes are told without them.
+fn start(world: &World, cli: Cli) -> u8 {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            logging::start(cli.v, &world.output);
+            runtime.block_on(finish(world, dispatch(world, cli)))
+        }
+        Err(cause) => fail(world, &Error::new(format!("cannot start: {cause}"))),
+    }
 }
 
 /// Runs one command line in a world of its own and gives its exit code.
 pub async fn run(world: &World, args: &[OsString]) -> u8 {
     match parse(args, &world.output) {
-        Ok(cli) => finish(world, dispatch(world, cli)).await,
+        Ok(cli) => Box::pin(finish(world, dispatch(world, cli))).await,
         Err(usage) => explain(world, args, &usage),
     }
 }

@@ -56,7 +56,8 @@ impl World {
         let output = self.output.clone();
         let options = DialerOptions {
             warnings: Arc::new(move |cluster, text| output.warning(Some(cluster), text)),
-            ..DialerOptions::default()
+            // A manifest that is read from there has been read before anybody is asked.
+            stdin: true,
         };
         match &self.wires {
             Some(wires) => Dialer::in_process(options, wires.clone()),

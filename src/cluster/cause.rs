@@ -23,6 +23,9 @@ pub(super) fn cause(error: &(dyn StdError + 'static)) -> Cause {
         if let Some(late) = link.downcast_ref::<ConnectTimeout>() {
             return Cause::Other(late.to_string());
         }
+    }
+    // Only then: what TLS had to say may be the reason, further down, why the connection was closed.
+    for link in &chain {
         if let Some(http) = link.downcast_ref::<hyper::Error>()
             && (http.is_incomplete_message() || http.is_canceled() || http.is_closed())
         {
@@ -35,7 +38,7 @@ pub(super) fn cause(error: &(dyn StdError + 'static)) -> Cause {
         Some(io) => io_words(io),
         None => plain(&deepest),
     };
-    Cause::Other(if names { format!("the name of the server cannot be resolved: {words}") } else { words })
+    if names { Cause::Unresolved(words) } else { Cause::Other(words) }
 }
 
 /// Whether the failure happened before anything of the request was sent, so that it has had no effect.
@@ -102,6 +105,13 @@ fn io_words(error: &io::Error) -> String {
 fn plain(text: &str) -> String {
     // "failed to lookup address information: Name or service not known", "Too many open files (os error 24)"
     let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(text);
+    // It hides its own cause.
+    if text == "SOCKS error: failed to create underlying connection" {
+        return "the SOCKS proxy cannot be reached".into();
+    }
+    if text == "Name or service not known" {
+        return "no such host".into();
+    }
     match text.strip_prefix(ALERT) {
         Some(alert) => alert_words(alert),
         None => text.split(" (os error").next().unwrap_or(text).to_owned(),

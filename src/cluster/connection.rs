@@ -166,6 +166,17 @@ impl Connection {
     }
 
     pub(super) fn unreachable(&self, cause: Cause) -> Error {
+        // Whoever is dialled through a proxy resolves and accepts for itself: these two are the proxy's own.
+        let cause = match (cause, self.inner.channel.endpoint.proxy()) {
+            (Cause::Refused, Some(proxy)) => {
+                Cause::Other(format!("the proxy {proxy} refused the connection"))
+            }
+            (Cause::Unresolved(words), Some(proxy)) => {
+                let host = proxy.rsplit_once(':').map_or(proxy, |(host, _)| host);
+                Cause::Other(format!("the proxy's name: lookup {host}: {words}"))
+            }
+            (cause, _) => cause,
+        };
         Error::Unreachable { cluster: self.name().to_owned(), server: self.host().to_owned(), cause }
     }
 }

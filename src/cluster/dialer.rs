@@ -17,6 +17,9 @@ use super::transport::{self, Wire};
 /// Sent with every request.
 pub const USER_AGENT_TEXT: &str = concat!("kubectl-federate/", env!("CARGO_PKG_VERSION"));
 
+/// With fewer open files than this, connections are not kept between requests: a federation may have more clusters than that.
+const FILES_TO_KEEP: u64 = 4096;
+
 /// What a command says about all its connections.
 #[derive(Clone)]
 pub struct DialerOptions {
@@ -45,28 +48,30 @@ pub(super) struct Shared {
     tls: Arc<Tls>,
     pub plugins: Plugins,
     warnings: WarningSink,
+    keep: bool,
     factory: Option<WireFactory>,
 }
 
 impl Dialer {
     /// A dialer onto the network. It raises the limit of open files, of which a connection takes one.
     pub fn new(options: DialerOptions) -> Self {
-        if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or_else(|error| {
             tracing::debug!("the limit of open files cannot be raised: {error}");
-        }
-        Self::with(options, None)
+            0
+        });
+        Self::with(options, files >= FILES_TO_KEEP, None)
     }
 
     /// A dialer whose requests go where the factory says, and never to the network: see [`transport::wire`]. All above
     /// the wire (credentials, timeouts, retries, warnings) is as on the network.
     pub fn in_process(options: DialerOptions, factory: WireFactory) -> Self {
-        Self::with(options, Some(factory))
+        Self::with(options, true, Some(factory))
     }
 
-    fn with(options: DialerOptions, factory: Option<WireFactory>) -> Self {
+    fn with(options: DialerOptions, keep: bool, factory: Option<WireFactory>) -> Self {
         let tls = Arc::new(Tls::new());
         let plugins = Plugins::new(options.stdin, tls.clone());
-        Self { shared: Arc::new(Shared { tls, plugins, warnings: options.warnings, factory }) }
+        Self { shared: Arc::new(Shared { tls, plugins, warnings: options.warnings, keep, factory }) }
     }
 
     /// A connection to an endpoint; `cluster` is its name in messages. It reads the certificates that the endpoint names and sends
@@ -102,7 +107,7 @@ impl Dialer {
             factory(endpoint)
         } else {
             let tls = self.shared.tls.config(&endpoint.trust, certificate).map_err(Error::configuration)?;
-            transport::network(endpoint, tls).map_err(Error::configuration)?
+            transport::network(endpoint, tls, self.shared.keep).map_err(Error::configuration)?
         };
         let observed = Observed {
             wire,

@@ -1,6 +1,7 @@
 //! Where one API server is, and as whom we speak to it: a context and the flags, resolved as kubectl does.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +50,11 @@ impl Endpoint {
         self.server.authority().map_or("", uri::Authority::as_str)
     }
 
+    /// The proxy before it, by host and port; none where it is reached without.
+    pub(super) fn proxy(&self) -> Option<&str> {
+        self.proxy.as_ref()?.uri().authority().map(uri::Authority::as_str)
+    }
+
     /// The namespace that holds where a command names none.
     pub fn namespace(&self) -> &str {
         &self.namespace
@@ -87,7 +93,12 @@ impl Kubeconfig {
             if cluster_name.is_empty() && name.is_empty() {
                 return self.in_cluster(&user, overrides);
             }
-            return Err(Error::configuration(format!("no server found for cluster {cluster_name:?}")));
+            let cause = if cluster_name.is_empty() {
+                format!("context {name:?} names no cluster")
+            } else {
+                format!("no server found for cluster {cluster_name:?}")
+            };
+            return Err(Error::configuration(cause));
         }
         let namespace = filled(overrides.namespace.as_deref()).or(filled(context.namespace.as_deref()));
         self.resolve(&cluster_name, &cluster, &user_name, user, namespace.unwrap_or("default"), overrides)
@@ -176,10 +187,7 @@ impl Kubeconfig {
     ) -> Result<Endpoint, Error> {
         let trust = trust(cluster_name, cluster)?;
         let identity = identity(user_name, &user)?;
-        let server = server_url(
-            cluster.server.as_deref().unwrap_or_default(),
-            trust.ca.is_some() || trust.insecure || identity.is_some(),
-        )?;
+        let server = server_url(cluster.server.as_deref().unwrap_or_default())?;
         let impersonation = impersonation(user_name, &user)?;
         let mut auth = auth(user_name, user, &server, cluster)?;
         if server.scheme_str() != Some("https") {
@@ -252,17 +260,15 @@ fn override_user(user: &mut User, flags: &Overrides) {
     }
 }
 
-/// `https://host[:port][/path]`, or `host[:port]` with the scheme that the other fields call for.
-fn server_url(text: &str, tls: bool) -> Result<Uri, Error> {
-    let fault = || Error::configuration(format!("host must be a URL or a host:port pair: {text:?}"));
-    let url = if text.contains("://") {
-        text.to_owned()
-    } else {
-        format!("{}://{text}", if tls { "https" } else { "http" })
-    };
+/// `https://host[:port][/path]`, or `host[:port]`, which is plain HTTP as for kubectl, whatever the other fields say.
+fn server_url(text: &str) -> Result<Uri, Error> {
+    // What stands before an `@` may be a password.
+    let shown = text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, place)| format!("…@{place}"));
+    let fault = || Error::configuration(format!("host must be a URL or a host:port pair: {shown:?}"));
+    let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let parsed: Uri = url.parse().map_err(|_| fault())?;
     if !matches!(parsed.scheme_str(), Some("https" | "http")) {
-        return Err(Error::configuration(format!("the server {text:?} is neither http nor https")));
+        return Err(Error::configuration(format!("the server {shown:?} is neither http nor https")));
     }
     let authority = parsed.authority().ok_or_else(fault)?;
     if authority.as_str().contains('@') {
@@ -282,6 +288,14 @@ fn server_url(text: &str, tls: bool) -> Result<Uri, Error> {
 }
 
 fn trust(name: &str, cluster: &Cluster) -> Result<Trust, Error> {
+    if filled(cluster.certificate_authority_data.as_deref()).is_some()
+        && some_path(cluster.certificate_authority.as_ref()).is_some()
+    {
+        return Err(Error::configuration(format!(
+            "certificate-authority-data and certificate-authority are both specified for {name}. \
+             certificate-authority-data will override."
+        )));
+    }
     let ca = material(
         cluster.certificate_authority_data.as_deref(),
         cluster.certificate_authority.as_ref(),
@@ -298,6 +312,19 @@ fn trust(name: &str, cluster: &Cluster) -> Result<Trust, Error> {
 
 fn identity(name: &str, user: &User) -> Result<Option<Identity>, Error> {
     let what = |field: &str| format!("{field} of user {name:?}");
+    if filled(user.client_certificate_data.as_deref()).is_some()
+        && some_path(user.client_certificate.as_ref()).is_some()
+    {
+        return Err(Error::configuration(format!(
+            "client-cert-data and client-cert are both specified for {name}. client-cert-data will override."
+        )));
+    }
+    let inline_key = user.client_key_data.as_ref().is_some_and(|data| !data.expose_secret().is_empty());
+    if inline_key && some_path(user.client_key.as_ref()).is_some() {
+        return Err(Error::configuration(format!(
+            "client-key-data and client-key are both specified for {name}; client-key-data will override"
+        )));
+    }
     let certificate = material(
         user.client_certificate_data.as_deref(),
         user.client_certificate.as_ref(),
@@ -317,7 +344,7 @@ fn identity(name: &str, user: &User) -> Result<Option<Identity>, Error> {
     }
 }
 
-/// Inline data, which wins as in kubectl, or a file.
+/// Inline data, or a file.
 fn material(data: Option<&str>, file: Option<&PathBuf>, what: &str) -> Result<Option<Material>, Error> {
     if let Some(data) = filled(data) {
         let compact: String = data.chars().filter(|c| !c.is_ascii_whitespace()).collect();
@@ -400,12 +427,24 @@ fn impersonation(name: &str, user: &User) -> Result<HeaderMap, Error> {
         headers.append("impersonate-group", value(group)?);
     }
     for (key, values) in extra {
-        let escaped: String = form_urlencoded::byte_serialize(key.to_lowercase().as_bytes()).collect();
-        let header = HeaderName::try_from(format!("impersonate-extra-{escaped}"))
+        let header = HeaderName::try_from(format!("impersonate-extra-{}", header_key(key)))
             .map_err(|_| Error::configuration(format!("cannot impersonate the extra key {key:?}")))?;
         for text in values {
             headers.append(header.clone(), value(text)?);
         }
     }
     Ok(headers)
+}
+
+/// A key as client-go writes it into a header's name: what such a name may not have is percent-encoded.
+fn header_key(key: &str) -> String {
+    let mut written = String::with_capacity(key.len());
+    for byte in key.bytes() {
+        if byte.is_ascii_alphanumeric() || b"!#$&'*+-.^_`|~".contains(&byte) {
+            written.push(byte.to_ascii_lowercase().into());
+        } else {
+            let _ = write!(written, "%{byte:02x}");
+        }
+    }
+    written
 }

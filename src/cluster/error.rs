@@ -77,6 +77,8 @@ pub enum Error {
 pub enum Cause {
     /// Nobody listens at the address.
     Refused,
+    /// A name leads to no address, in the words of the system.
+    Unresolved(String),
     /// The whole request took longer than it may.
     Timeout(Duration),
     /// Anything else, in words.
@@ -88,6 +90,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused => f.write_str("connection refused"),
+            Self::Unresolved(words) => write!(f, "the name cannot be resolved: {}", printable(words)),
             Self::Timeout(limit) => write!(f, "no answer within {}", seconds(*limit)),
             Self::Other(text) => f.write_str(&printable(text)),
         }
@@ -226,6 +229,10 @@ fn unreachable(server: &str, cause: &Cause) -> String {
         }
         Cause::Timeout(limit) => {
             format!("Unable to connect to the server: no answer from {server} within {}", seconds(*limit))
+        }
+        Cause::Unresolved(words) => {
+            let host = server.rsplit_once(':').map_or(server, |(host, _)| host);
+            format!("Unable to connect to the server: dial tcp: lookup {host}: {}", printable(words))
         }
         Cause::Other(text) => format!("Unable to connect to the server: {}", printable(text)),
     }

@@ -25,6 +25,9 @@ use super::tls::{Material, Tls};
 /// How many plugins run at once; each is a process, and many start a runtime of their own.
 const SIDE_BY_SIDE: usize = 16;
 
+/// The API group of what plugins are told and answer.
+const GROUP: &str = "client.authentication.k8s.io";
+
 /// The extension of a kubeconfig's cluster that is handed to plugins.
 const EXTENSION: &str = "client.authentication.k8s.io/exec";
 
@@ -229,10 +232,9 @@ impl Plugins {
         let terminal = self.stdin && std::io::stdin().is_terminal();
         let interactive = plugin.interactive != Interactive::Never && terminal;
         if plugin.interactive == Interactive::Always && !interactive {
-            return Err(Trouble::new(format!(
-                "exec plugin {} cannot run: it needs a terminal, and standard input is not one",
-                plugin.name()
-            )));
+            return Err(Trouble::new(
+                "exec plugin cannot support interactive mode: standard input is not a terminal",
+            ));
         }
         let _alone = if interactive { Some(self.terminal.lock().await) } else { None };
         let _place = self.running.acquire().await.map_err(|_| Trouble::new("no more plugins can be run"))?;
@@ -266,7 +268,13 @@ impl Plugins {
                     hint: Some(hint),
                 });
             }
-            Err(error) => return Err(failed(plugin, &error.to_string())),
+            Err(error) => {
+                let cause = match error.kind() {
+                    std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+                    _ => error.to_string(),
+                };
+                return Err(Trouble::new(format!("exec: fork/exec {}: {cause}", plugin.name())));
+            }
         };
         if !output.status.success() {
             let how = match output.status.code() {
@@ -288,7 +296,14 @@ impl Plugins {
             return Err(wrong("its output is not an ExecCredential"));
         }
         if answer["apiVersion"] != plugin.api_version.as_str() {
-            return Err(wrong(&format!("its answer is not of the version {}", plugin.api_version)));
+            // Only what is surely a version is quoted.
+            let known = ["v1", "v1beta1", "v1alpha1"].map(|version| format!("{GROUP}/{version}"));
+            let returned = known.iter().find(|known| answer["apiVersion"] == known.as_str());
+            return Err(Trouble::new(format!(
+                "exec plugin is configured to use API version {}, plugin returned version {}",
+                plugin.api_version,
+                returned.map_or("unknown", String::as_str)
+            )));
         }
         let text = |field: &str| answer["status"][field].as_str().filter(|text| !text.is_empty());
         let certificate = match (text("clientCertificateData"), text("clientKeyData")) {

@@ -57,8 +57,8 @@ where
 #[error("no connection within {}s", CONNECT_TIMEOUT.as_secs())]
 pub(super) struct ConnectTimeout;
 
-/// The network's wire to the endpoint.
-pub(super) fn network(endpoint: &Endpoint, tls: ClientConfig) -> Result<Wire, String> {
+/// The network's wire to the endpoint. One that does not `keep` its connection dials for each request.
+pub(super) fn network(endpoint: &Endpoint, tls: ClientConfig, keep: bool) -> Result<Wire, String> {
     let connector = connector(endpoint, tls)?;
     let connector = tower::service_fn(move |uri: Uri| {
         let connecting = connector.clone().oneshot(uri);
@@ -69,6 +69,7 @@ pub(super) fn network(endpoint: &Endpoint, tls: ClientConfig) -> Result<Wire, St
         }) as futures::future::BoxFuture<'static, Result<Stream, BoxError>>
     });
     let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+        .pool_max_idle_per_host(if keep { usize::MAX } else { 0 })
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .http2_keep_alive_interval(PING_AFTER)

@@ -54,6 +54,7 @@ impl Manifest {
         if !object.get("spec").is_some_and(Value::is_object) {
             return Err(Invalid::required("spec"));
         }
+        check_objects(&object)?;
         let metadata = object
             .get_mut("metadata")
             .and_then(Value::as_object_mut)
@@ -134,6 +135,18 @@ impl Manifest {
         }
         Ok(())
     }
+}
+
+/// What labels are put into must be an object, if it is there at all.
+fn check_objects(object: &Value) -> Result<(), Invalid> {
+    for path in
+        ["/metadata/labels", "/spec/template", "/spec/template/metadata", "/spec/template/metadata/labels"]
+    {
+        if let Some(value) = object.pointer(path).filter(|value| !value.is_object() && !value.is_null()) {
+            return Err(Invalid::value(&path[1..].replace('/', "."), value, "must be an object"));
+        }
+    }
+    Ok(())
 }
 
 fn describe_kind(version: &str, kind: &str) -> String {
@@ -303,6 +316,13 @@ mod tests {
                 "metadata.name",
             ),
             (job(json!({"name": "pi"}), json!({"parallelism": -1})), "spec.parallelism"),
+            (job(json!({"name": "pi", "labels": "a"}), json!({})), "metadata.labels"),
+            (job(json!({"name": "pi"}), json!({"template": "a"})), "spec.template"),
+            (job(json!({"name": "pi"}), json!({"template": {"metadata": []}})), "spec.template.metadata"),
+            (
+                job(json!({"name": "pi"}), json!({"template": {"metadata": {"labels": 1}}})),
+                "spec.template.metadata.labels",
+            ),
         ] {
             let error = Manifest::new(object.clone(), "default", "").expect_err("invalid");
             assert!(error.to_string().starts_with(field), "{object}: {error}");

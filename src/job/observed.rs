@@ -79,6 +79,15 @@ impl Observed {
     }
 }
 
+impl Observed {
+    /// Whether nothing of it is running or has ended: it is suspended, and no counter ever moved.
+    pub fn has_run_nothing(&self) -> bool {
+        self.suspended
+            && self.start.is_none()
+            && [self.active, self.terminating, self.succeeded, self.failed] == [0; 4]
+    }
+}
+
 fn owner(labels: &Value) -> Option<Ownership> {
     let label = |key| labels.get(key).and_then(Value::as_str).map(str::to_owned);
     Some(Ownership {

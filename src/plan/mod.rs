@@ -45,7 +45,7 @@
 //! where the preferences do not ask to rebalance. A known capacity is a maximum. Where minima and floors sum to more than
 //! *R*, they are served in v1's order (larger weight first, then smaller hash), all minima before any floor.
 //!
-//! Shares are fractions of integers, never floats ([`exact`]). They become whole numbers by largest remainder: all are
+//! Shares are fractions of integers, never floats (`exact`). They become whole numbers by largest remainder: all are
 //! rounded down, and what is missing goes to those that lost most, of equals to the first in v1's order.
 //!
 //! # From shares to a plan

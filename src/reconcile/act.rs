@@ -1,15 +1,17 @@
 //! The actions: the one place that writes to members.
 
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
 
-use serde_json::json;
-
-use super::{Action, Members, Observation, Observations, job_path, jobs_path, observe::shard_id};
+use super::{Action, Answer, Members, Observations, job_path, jobs_path, observe::shard_id};
 use crate::{
     cluster::{Connection, DeleteOptions, Error, Patch, Propagation, WriteOptions, fan_out},
     job::{Observed, shard},
     state::{Cascade, Record},
 };
+
+/// How often a Job that keeps changing is looked at again before it is left where it is. The Job controller
+/// changes a new one once, to say that it is suspended.
+const RETRACTIONS: u32 = 3;
 
 /// Something that was done in a member, to be told to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,18 +20,6 @@ pub struct Done {
     pub cluster: String,
     /// What happened to the Job there: `created`, `started` or `deleted`.
     pub what: &'static str,
-}
-
-/// What a member answered to one action or question.
-enum Answer {
-    /// The Job as it is now, and what was done to it, if anything.
-    Job(Box<Observed>, Option<&'static str>),
-    /// There is no such Job, and whether it was this action that removed it.
-    Gone { deleted: bool },
-    /// The member refused, or the name is taken by a Job that is not ours.
-    Refused(String),
-    /// No usable answer: whether it happened is not known.
-    Unknown(String),
 }
 
 /// Asks by name for the Jobs of shards that a list did not have, and adds the answers to the observations.
@@ -49,7 +39,7 @@ pub(super) async fn confirm(
         (cluster, id, answer)
     };
     for (cluster, id, answer) in fan_out(shards.iter().copied(), ask).await {
-        take(observations, &cluster, id, answer);
+        observations.take(&cluster, id, answer);
     }
 }
 
@@ -65,14 +55,9 @@ pub(super) async fn act(
 ) -> Vec<Done> {
     let take_action = async |action: Action| {
         let (id, cluster) = place(record, &action);
-        let answer = match members.get(&cluster) {
+        let (answer, what) = match members.get(&cluster) {
             Ok(connection) => perform(record, &action, connection).await,
-            Err(why) => Answer::Unknown(why.to_owned()),
-        };
-        let what = match &answer {
-            Answer::Job(_, what) => *what,
-            Answer::Gone { deleted: true } => Some("deleted"),
-            Answer::Gone { deleted: false } | Answer::Refused(_) | Answer::Unknown(_) => None,
+            Err(why) => (Answer::Unknown(why.to_owned()), None),
         };
         let done = what.map(|what| Done { cluster: cluster.clone(), what });
         if let Some(done) = &done {
@@ -83,7 +68,7 @@ pub(super) async fn act(
     let mut all = Vec::new();
     for (cluster, id, answer, done) in fan_out(actions, take_action).await {
         all.extend(done);
-        take(observations, &cluster, id, answer);
+        observations.take(&cluster, id, answer);
     }
     all
 }
@@ -97,18 +82,23 @@ fn place(record: &Record, action: &Action) -> (u32, String) {
     }
 }
 
-async fn perform(record: &Record, action: &Action, connection: &Connection) -> Answer {
+/// What a member answered, and what was done there, if anything.
+type Performed = (Answer, Option<&'static str>);
+
+async fn perform(record: &Record, action: &Action, connection: &Connection) -> Performed {
     let path = job_path(record.namespace(), record.name());
     match action {
         Action::Create { shard } => create(record, *shard, connection, &path).await,
         Action::Start { shard, uid } => start(record, *shard, uid, connection, &path).await,
-        Action::Delete { uid, cascade, .. } => delete(uid, *cascade, connection, &path).await,
+        Action::Delete { shard, uid, cascade, .. } => {
+            delete(record, *shard, uid, *cascade, connection, &path).await
+        }
     }
 }
 
 /// POSTs a shard's Job. A name that is taken is looked at: it may be this very shard, made by a run that
 /// was killed before it could say so.
-async fn create(record: &Record, id: u32, connection: &Connection, path: &str) -> Answer {
+async fn create(record: &Record, id: u32, connection: &Connection, path: &str) -> Performed {
     let job = shard(&record.manifest, record.name(), record.shards[&id].share(), &record.ownership(id));
     let jobs = jobs_path(record.namespace());
     let post = || connection.create(&jobs, &job, WriteOptions::default());
@@ -120,64 +110,140 @@ async fn create(record: &Record, id: u32, connection: &Connection, path: &str) -
         };
     }
     match answer {
-        Ok(job) => Answer::Job(Box::new(Observed::of(&job)), Some("created")),
+        Ok(job) => (present(&job), Some("created")),
         Err(error) if error.is_already_exists() => match look(record, id, connection, path).await {
-            Answer::Gone { .. } => Answer::Refused(error.to_string()),
-            found => found,
+            Answer::Gone => (
+                Answer::Refused(format!(
+                    "jobs.batch {:?} in namespace {:?} exists already and is not part of this federated job",
+                    record.name(),
+                    record.namespace()
+                )),
+                None,
+            ),
+            found => (found, None),
         },
-        Err(error) => failed(&error),
+        Err(error) => (failed(&error), None),
     }
 }
 
 /// Resumes a Job on the condition that it is the one whose uid the ledger knows.
-async fn start(record: &Record, id: u32, uid: &str, connection: &Connection, path: &str) -> Answer {
+async fn start(record: &Record, id: u32, uid: &str, connection: &Connection, path: &str) -> Performed {
     let patch = json!({ "metadata": { "uid": uid }, "spec": { "suspend": false } });
     match connection.patch(path, Patch::Merge, &patch, WriteOptions::default()).await {
         Ok(job) if job["spec"]["suspend"] == true => {
-            Answer::Refused("the job was resumed, and its cluster keeps it suspended".to_owned())
+            (Answer::Refused("the job was resumed, and its cluster keeps it suspended".to_owned()), None)
         }
-        Ok(job) => Answer::Job(Box::new(Observed::of(&job)), Some("started")),
-        Err(error) if error.is_not_found() => Answer::Gone { deleted: false },
-        Err(error) if error.is_conflict() => look(record, id, connection, path).await,
-        Err(error) => failed(&error),
+        Ok(job) => (present(&job), Some("started")),
+        Err(error) if error.is_not_found() => (Answer::Gone, None),
+        // That is how a server says that the uid is another one (422: the field is immutable).
+        Err(error) if error.is_conflict() || error.is_invalid() => {
+            (replaced(record, id, uid, connection, path, &error).await, None)
+        }
+        Err(error) => (failed(&error), None),
     }
 }
 
-/// Deletes a Job on the condition that it has this uid. A conflict means that another one has its name
-/// now: then this one is gone.
-async fn delete(uid: &str, cascade: Cascade, connection: &Connection, path: &str) -> Answer {
+/// Deletes a Job on the condition that it has this uid.
+async fn delete(
+    record: &Record,
+    id: u32,
+    uid: &str,
+    cascade: Cascade,
+    connection: &Connection,
+    path: &str,
+) -> Performed {
     let propagation = match cascade {
         Cascade::Background => Propagation::Background,
         Cascade::Foreground => Propagation::Foreground,
     };
     let options = DeleteOptions { propagation, uid: Some(uid), ..DeleteOptions::default() };
     match connection.delete(path, options).await {
-        Ok(job) if job["kind"] == "Job" => Answer::Job(Box::new(Observed::of(&job)), None),
-        Ok(_) => Answer::Gone { deleted: true },
-        Err(error) if error.is_not_found() || error.is_conflict() => Answer::Gone { deleted: false },
+        Ok(status) if status["kind"] == "Status" => (Answer::Gone, Some("deleted")),
+        Ok(job) => (present(&job), None),
+        Err(error) if error.is_not_found() => (Answer::Gone, None),
+        Err(error) if error.is_conflict() => {
+            (replaced(record, id, uid, connection, path, &error).await, None)
+        }
+        Err(error) => (failed(&error), None),
+    }
+}
+
+/// Deletes the Jobs that were seen of shards whose uid this record never knew, because the record is gone and
+/// nobody would ever start them. Only one that has run nothing goes: somebody else may have
+/// started it before the record was removed.
+pub(super) async fn retract(record: &Record, members: &Members, observations: &Observations) -> Vec<Done> {
+    let path = job_path(record.namespace(), record.name());
+    let unknown = |id: &u32| record.shards.get(id).is_some_and(|shard| shard.uid.is_none());
+    let made = observations.jobs().filter(|(_, id, _)| unknown(id));
+    let take_back = async |(cluster, id, _): (&str, u32, &Observed)| {
+        let gone = match members.get(cluster) {
+            Ok(connection) => delete_unstarted(record, id, connection, &path).await,
+            Err(_) => false,
+        };
+        gone.then(|| Done { cluster: cluster.to_owned(), what: "deleted" })
+    };
+    fan_out(made, take_back).await.into_iter().flatten().collect()
+}
+
+/// Deletes a shard's Job exactly as it was seen to have run nothing; says whether it did.
+async fn delete_unstarted(record: &Record, id: u32, connection: &Connection, path: &str) -> bool {
+    for _ in 0..RETRACTIONS {
+        let Ok(job) = connection.get(path).await else { return false };
+        let seen = Observed::of(&job);
+        if shard_id(record, &seen) != Some(id) || !seen.has_run_nothing() {
+            return false;
+        }
+        let options = DeleteOptions {
+            uid: Some(&seen.uid),
+            resource_version: job["metadata"]["resourceVersion"].as_str(),
+            ..DeleteOptions::default()
+        };
+        match connection.delete(path, options).await {
+            Err(error) if error.is_conflict() => {}
+            deleted => return deleted.is_ok(),
+        }
+    }
+    false
+}
+
+/// What is there instead of a Job that a server says is another one. If it is the same after all, the server
+/// has refused.
+async fn replaced(
+    record: &Record,
+    id: u32,
+    uid: &str,
+    connection: &Connection,
+    path: &str,
+    error: &Error,
+) -> Answer {
+    match look(record, id, connection, path).await {
+        Answer::Job(job) if job.uid == uid => Answer::Refused(error.to_string()),
+        other => other,
+    }
+}
+
+/// The Job under a shard's name, if it is that shard: it has the uid that the ledger knows, or, for one that
+/// the ledger does not know yet, its labels.
+async fn look(record: &Record, id: u32, connection: &Connection, path: &str) -> Answer {
+    match connection.get(path).await {
+        Ok(object) => match present(&object) {
+            Answer::Job(job) => {
+                let uid = record.shards.get(&id).and_then(|shard| shard.uid.as_ref());
+                let ours = uid == Some(&job.uid) || shard_id(record, &job) == Some(id);
+                if ours { Answer::Job(job) } else { Answer::Gone }
+            }
+            other => other,
+        },
+        Err(error) if error.is_not_found() => Answer::Gone,
         Err(error) => failed(&error),
     }
 }
 
-/// The Job under a shard's name, if it is that shard.
-async fn look(record: &Record, id: u32, connection: &Connection, path: &str) -> Answer {
-    match connection.get(path).await {
-        Ok(job) => {
-            let job = Observed::of(&job);
-            if shard_id(record, &job) == Some(id) {
-                Answer::Job(Box::new(job), None)
-            } else if record.shards[&id].uid.is_some() {
-                Answer::Gone { deleted: false }
-            } else {
-                Answer::Refused(format!(
-                    "jobs.batch {:?} in namespace {:?} exists already and is not part of this federated job",
-                    record.name(),
-                    record.namespace()
-                ))
-            }
-        }
-        Err(error) if error.is_not_found() => Answer::Gone { deleted: false },
-        Err(error) => failed(&error),
+/// The Job that a server answered with, if it is one: a proxy may answer with anything.
+fn present(job: &Value) -> Answer {
+    match Observed::of(job) {
+        observed if job["kind"] == "Job" && !observed.uid.is_empty() => Answer::Job(Box::new(observed)),
+        _ => Answer::Unknown("the answer is not a Job".to_owned()),
     }
 }
 
@@ -186,29 +252,5 @@ fn failed(error: &Error) -> Answer {
         Answer::Unknown(error.to_string())
     } else {
         Answer::Refused(error.to_string())
-    }
-}
-
-fn take(observations: &mut Observations, cluster: &str, id: u32, answer: Answer) {
-    let observation =
-        observations.members.entry(cluster.to_owned()).or_insert_with(|| Observation::known(BTreeMap::new()));
-    if let Answer::Unknown(why) = answer {
-        *observation = Observation::Unknown { why };
-        return;
-    }
-    let Observation::Known { jobs, absent, refused } = observation else { return };
-    match answer {
-        Answer::Job(job, _) => {
-            absent.remove(&id);
-            jobs.insert(id, *job);
-        }
-        Answer::Gone { .. } => {
-            jobs.remove(&id);
-            absent.insert(id);
-        }
-        Answer::Refused(why) => {
-            refused.insert(id, why);
-        }
-        Answer::Unknown(_) => {}
     }
 }

@@ -1,12 +1,10 @@
 //! The decisions; pure: no I/O, no clock of its own.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
 use super::{Observation, Observations};
 use crate::{
-    job::{End, EndKind, Observed},
+    job::{EndKind, Observed},
     state::{Cascade, Outcome, Phase, Record, Shard, Verdict},
 };
 
@@ -15,7 +13,7 @@ use crate::{
 pub struct Decision {
     /// The record as it must be written before any of the actions is taken.
     pub record: Record,
-    /// Shards to look at by name first: a list did not have them, and a list may be stale.
+    /// Shards to ask for by name before the rest is worth anything: a list did not have them, and it may be stale.
     pub confirm: Vec<u32>,
     /// What is to be done then, in any order.
     pub actions: Vec<Action>,
@@ -71,88 +69,85 @@ enum Sight<'a> {
     Unknown,
     /// Its Job is there.
     Present(&'a Observed),
-    /// The member has no such Job. It was asked by name if `sure`.
+    /// Its Job is not there, though another may have its name. A list may be stale; `sure` if the member was
+    /// asked by name.
     Absent { sure: bool },
-    /// The member would not do what was asked, in this run.
-    Refused,
 }
 
-fn sight<'a>(id: u32, cluster: &str, observations: &'a Observations) -> Sight<'a> {
-    match observations.members.get(cluster) {
-        None | Some(Observation::Unknown { .. }) => Sight::Unknown,
-        Some(Observation::Known { jobs, absent, refused }) => match jobs.get(&id) {
-            _ if refused.contains_key(&id) => Sight::Refused,
-            Some(job) => Sight::Present(job),
-            None => Sight::Absent { sure: absent.contains(&id) },
-        },
+/// Looks for the Job that the ledger knows: where a uid is recorded, the Job must have it. Another one under
+/// the same name was made by somebody who deleted ours.
+fn sight<'a>(id: u32, shard: &Shard, observations: &'a Observations) -> Sight<'a> {
+    let Some(Observation::Known { jobs, asked, .. }) = observations.members.get(&shard.cluster) else {
+        return Sight::Unknown;
+    };
+    match jobs.get(&id).filter(|job| shard.uid.as_ref().is_none_or(|uid| *uid == job.uid)) {
+        Some(job) => Sight::Present(job),
+        None => Sight::Absent { sure: asked.contains(&id) },
     }
+}
+
+/// Whether a Job carries the labels of this shard. What does not is only looked at (G6): somebody who strips
+/// our labels has taken the Job over.
+fn is_ours(record: &Record, id: u32, job: &Observed) -> bool {
+    job.owner.as_ref() == Some(&record.ownership(id))
 }
 
 fn advance(decision: &mut Decision, observations: &Observations, now: Timestamp) {
+    let record = &mut decision.record;
     let mut failure = None;
-    let suspended = decision.record.manifest.suspended();
-    for (&id, shard) in &mut decision.record.shards {
-        match sight(id, &shard.cluster, observations) {
-            Sight::Present(job) if is_that_job(shard, job) => {
-                if let Some(end) = follow(shard, job, now) {
-                    failure = failure.or(Some(failed(shard, job, end, now)));
+    for (&id, shard) in &mut record.shards {
+        match sight(id, shard, observations) {
+            Sight::Present(job) => {
+                let failed = follow(shard, job, now);
+                failure = failure.or(failed);
+            }
+            Sight::Absent { sure } if shard.uid.is_some() && !shard.phase.ended() => {
+                if sure {
+                    shard.delete();
+                } else if observations.refused(&shard.cluster, id).is_none() {
+                    decision.confirm.push(id);
                 }
-                if shard.phase == Phase::Created && !suspended {
-                    decision.actions.push(Action::Start { shard: id, uid: job.uid.clone() });
-                }
             }
-            Sight::Absent { .. } if shard.phase == Phase::Planned => {
-                decision.actions.push(Action::Create { shard: id });
-            }
-            Sight::Absent { sure: false } if !shard.phase.ended() => decision.confirm.push(id),
-            Sight::Absent { sure: true } | Sight::Present(_) if !shard.phase.ended() => {
-                shard.phase = Phase::Deleted;
-            }
-            Sight::Unknown | Sight::Refused | Sight::Absent { .. } | Sight::Present(_) => {}
+            Sight::Absent { .. } | Sight::Unknown => {}
         }
     }
-    if decision.record.state.outcome.is_none() {
-        decision.record.state.outcome = failure.or_else(|| completed(&decision.record, now));
+    if record.state.outcome.is_none() {
+        record.state.outcome = failure.or_else(|| completed(record, now));
+    }
+    if record.state.outcome.is_none() {
+        let shards = record.shards.iter();
+        decision.actions = shards.filter_map(|(&id, shard)| next(record, id, shard, observations)).collect();
     }
 }
 
-/// Whether a Job is the one that the ledger knows: where a uid is recorded, the Job must have it. Another
-/// one under the same name was made by somebody who deleted ours.
-fn is_that_job(shard: &Shard, job: &Observed) -> bool {
-    shard.uid.as_ref().is_none_or(|uid| *uid == job.uid)
-}
-
-/// Takes over what a shard's Job says; gives its end if it has just failed.
-fn follow<'a>(shard: &mut Shard, job: &'a Observed, now: Timestamp) -> Option<&'a End> {
+/// Takes over what a shard's Job says; gives the outcome of the whole if it has just failed. A shard that ended
+/// stays as it was: a finished Job does not change, and what is told of it may be older.
+fn follow(shard: &mut Shard, job: &Observed, now: Timestamp) -> Option<Outcome> {
+    if shard.phase.ended() {
+        return None;
+    }
     shard.uid = Some(job.uid.clone());
     shard.see(job, now.as_second());
-    let running = !shard.phase.ended();
-    let reached = match &job.end {
-        Some(End { kind: EndKind::Complete, .. }) => Phase::Complete,
-        Some(End { kind: EndKind::Failed, .. }) => Phase::Failed,
+    let end = job.end.as_ref();
+    shard.phase = match end.map(|end| end.kind) {
+        Some(EndKind::Complete) => Phase::Complete,
+        Some(EndKind::Failed) => Phase::Failed,
         None if shard.phase == Phase::Started || !job.suspended => Phase::Started,
         None => Phase::Created,
     };
-    if running {
-        shard.phase = reached;
-    }
-    job.end.as_ref().filter(|end| running && end.kind == EndKind::Failed)
-}
-
-fn failed(shard: &Shard, job: &Observed, end: &End, now: Timestamp) -> Outcome {
+    let end = end.filter(|end| end.kind == EndKind::Failed)?;
     let message = format!("job {} in cluster {}: {}", job.name, shard.cluster, end.message);
-    Outcome::new(Verdict::Failed, &end.reason, &message, end.at.unwrap_or(now).as_second())
+    Some(Outcome::new(Verdict::Failed, &end.reason, &message, end.at.unwrap_or(now).as_second()))
 }
 
 /// The outcome, where all the work is done.
 fn completed(record: &Record, now: Timestamp) -> Option<Outcome> {
-    let done = |shard: &Shard| match shard.completions {
-        Some(completions) => shard.phase.ended() && shard.achieved() == completions,
-        None => shard.phase.ended(),
-    };
     let any = |phase| record.shards.values().any(|shard| shard.phase == phase);
-    let work_queue_succeeded = record.manifest.size().completions.is_some() || any(Phase::Complete);
-    if !record.shards.values().all(done) || !work_queue_succeeded || any(Phase::Failed) {
+    let done = match record.manifest.size().completions {
+        Some(_) => record.unplaced() == 0,
+        None => any(Phase::Complete),
+    };
+    if !done || any(Phase::Failed) || !record.shards.values().all(|shard| shard.phase.ended()) {
         return None;
     }
     let ends = record.shards.values().filter_map(|shard| shard.seen.as_ref()?.end);
@@ -165,35 +160,55 @@ fn completed(record: &Record, now: Timestamp) -> Option<Outcome> {
     ))
 }
 
+/// What brings a shard a step nearer to running, if anything does.
+fn next(record: &Record, id: u32, shard: &Shard, observations: &Observations) -> Option<Action> {
+    if observations.refused(&shard.cluster, id).is_some() {
+        return None;
+    }
+    match (shard.phase, sight(id, shard, observations)) {
+        (Phase::Planned, Sight::Absent { .. }) => Some(Action::Create { shard: id }),
+        (Phase::Created, Sight::Present(job)) => {
+            let starts = !record.manifest.suspended() && !job.deleting && is_ours(record, id, job);
+            starts.then(|| Action::Start { shard: id, uid: job.uid.clone() })
+        }
+        _ => None,
+    }
+}
+
+/// All that carries our labels under a shard's name goes, whatever its uid: a run that was frozen may have made
+/// it. A shard leaves the ledger once its member, asked by name, has nothing of it.
 fn delete(decision: &mut Decision, observations: &Observations, cascade: Cascade) {
-    let gone = |id: &u32, shard: &Shard| match sight(*id, &shard.cluster, observations) {
-        Sight::Absent { sure } => sure,
-        Sight::Present(job) => !is_that_job(shard, job),
-        Sight::Unknown | Sight::Refused => false,
-    };
-    decision.record.shards.retain(|id, shard| !gone(id, shard));
-    for (&id, shard) in &decision.record.shards {
-        if let Sight::Absent { .. } = sight(id, &shard.cluster, observations) {
-            decision.confirm.push(id);
+    let record = &decision.record;
+    let ours = |(_, id, job): &(&str, u32, &Observed)| is_ours(record, *id, job);
+    let jobs: Vec<_> = observations.jobs().filter(ours).collect();
+    let mut gone = Vec::new();
+    for (&id, shard) in &record.shards {
+        let Some(Observation::Known { asked, .. }) = observations.members.get(&shard.cluster) else {
+            continue;
+        };
+        let left = jobs.iter().any(|(cluster, of, _)| (*cluster, *of) == (shard.cluster.as_str(), id));
+        match asked.contains(&id) {
+            _ if left => {}
+            true => gone.push(id),
+            false if observations.refused(&shard.cluster, id).is_none() => decision.confirm.push(id),
+            false => {}
         }
     }
-    for (cluster, id, job) in jobs(observations) {
-        let known = decision.record.shards.get(&id).is_none_or(|shard| is_that_job(shard, job));
-        let refused = matches!(sight(id, cluster, observations), Sight::Refused);
-        if known && !refused && !job.deleting {
-            let (cluster, uid) = (cluster.to_owned(), job.uid.clone());
-            decision.actions.push(Action::Delete { shard: id, cluster, uid, cascade });
-        }
-    }
+    let to_delete = jobs
+        .iter()
+        .filter(|(cluster, id, job)| !job.deleting && observations.refused(cluster, *id).is_none());
+    decision.actions = to_delete
+        .map(|(cluster, id, job)| Action::Delete {
+            shard: *id,
+            cluster: (*cluster).to_owned(),
+            uid: job.uid.clone(),
+            cascade,
+        })
+        .collect();
+    decision.record.shards.retain(|id, _| !gone.contains(id));
     decision.remove = decision.record.shards.is_empty() && decision.actions.is_empty();
 }
 
-fn jobs(observations: &Observations) -> impl Iterator<Item = (&str, u32, &Observed)> {
-    let known = observations.members.iter().filter_map(|(cluster, observation)| match observation {
-        Observation::Known { jobs, .. } => Some((cluster, jobs)),
-        Observation::Unknown { .. } => None,
-    });
-    known.flat_map(|(cluster, jobs): (&String, &BTreeMap<u32, Observed>)| {
-        jobs.iter().map(|(id, job)| (cluster.as_str(), *id, job))
-    })
-}
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -36,10 +36,10 @@ mod status;
 pub use act::Done;
 pub use decide::{Action, Decision, decide};
 pub use members::Members;
-pub use observe::{Observation, Observations, observe};
+pub use observe::{Answer, Observation, Observations, observe};
 pub use propose::{Unplannable, propose};
 pub use rehearse::{Refusal, rehearse};
-pub use settle::{Settled, look, settle};
+pub use settle::{Ground, Settled, look, settle, settle_on};
 pub use status::{ShardStatus, Status};
 
 /// The path of the Jobs of a namespace.

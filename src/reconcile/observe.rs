@@ -28,8 +28,9 @@ pub enum Observation {
     Known {
         /// The Jobs that carry this federated Job's labels, by shard.
         jobs: BTreeMap<u32, Observed>,
-        /// Shards whose Jobs were asked for by name and are not there.
-        absent: BTreeSet<u32>,
+        /// Shards that were asked for by name since the record was read: of these `jobs` says all there is,
+        /// of others only what a list had.
+        asked: BTreeSet<u32>,
         /// Shards that the member refused to make or to change in this run, and why.
         refused: BTreeMap<u32, String>,
     },
@@ -38,11 +39,71 @@ pub enum Observation {
 impl Observation {
     /// A member that answered, with these Jobs.
     pub fn known(jobs: BTreeMap<u32, Observed>) -> Self {
-        Self::Known { jobs, absent: BTreeSet::new(), refused: BTreeMap::new() }
+        Self::Known { jobs, asked: BTreeSet::new(), refused: BTreeMap::new() }
     }
 }
 
+/// What a member answered to one action or question about one shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The shard's Job as it is now.
+    Job(Box<Observed>),
+    /// The member has no Job of this shard under its name.
+    Gone,
+    /// The member refused what was asked, and why.
+    Refused(String),
+    /// No usable answer, and why: whether it happened is not known.
+    Unknown(String),
+}
+
 impl Observations {
+    /// All Jobs that were seen, with their members' names and their shards' ids.
+    pub fn jobs(&self) -> impl Iterator<Item = (&str, u32, &Observed)> {
+        let known = self.members.iter().filter_map(|(cluster, observation)| match observation {
+            Observation::Known { jobs, .. } => Some((cluster.as_str(), jobs)),
+            Observation::Unknown { .. } => None,
+        });
+        known.flat_map(|(cluster, jobs)| jobs.iter().map(move |(id, job)| (cluster, *id, job)))
+    }
+
+    /// Takes in what a member answered about one shard.
+    pub fn take(&mut self, cluster: &str, id: u32, answer: Answer) {
+        let known = || Observation::known(BTreeMap::new());
+        let observation = self.members.entry(cluster.to_owned()).or_insert_with(known);
+        match (observation, answer) {
+            (observation, Answer::Unknown(why)) => *observation = Observation::Unknown { why },
+            (Observation::Unknown { .. }, _) => {}
+            (Observation::Known { jobs, asked, .. }, Answer::Job(job)) => {
+                asked.insert(id);
+                jobs.insert(id, *job);
+            }
+            (Observation::Known { jobs, asked, .. }, Answer::Gone) => {
+                asked.insert(id);
+                jobs.remove(&id);
+            }
+            (Observation::Known { refused, .. }, Answer::Refused(why)) => {
+                refused.insert(id, why);
+            }
+        }
+    }
+
+    /// The record was read again: whoever changed it may have made a Job since we asked for one by name.
+    pub fn outdate(&mut self) {
+        for observation in self.members.values_mut() {
+            if let Observation::Known { asked, .. } = observation {
+                asked.clear();
+            }
+        }
+    }
+
+    /// Why a member refused what was asked for a shard in this run, if it did.
+    pub fn refused(&self, cluster: &str, id: u32) -> Option<&str> {
+        match self.members.get(cluster)? {
+            Observation::Known { refused, .. } => refused.get(&id).map(String::as_str),
+            Observation::Unknown { .. } => None,
+        }
+    }
+
     /// The reason why nothing is known of a member, if that is so.
     pub fn unknown(&self, cluster: &str) -> Option<&str> {
         match self.members.get(cluster) {

@@ -7,6 +7,9 @@ use crate::{
     state::Record,
 };
 
+/// A namespace that every cluster has.
+const EVERYWHERE: &str = "default";
+
 /// A member that would not take its shard.
 #[derive(Debug)]
 pub struct Refusal {
@@ -19,8 +22,7 @@ pub struct Refusal {
 /// Sends each reachable member its shard as a server dry run with strict field validation: an invalid Job,
 /// an unknown field, a name that is taken, a missing namespace or right shows here, in the server's words.
 ///
-/// Where the user asked for missing namespaces to be made, that is rehearsed instead of what would be in
-/// them. A member that cannot be reached refuses nothing: its shard waits for it. One whose context or credential is wrong
+/// A member that cannot be reached refuses nothing: its shard waits for it. One whose context or credential is wrong
 /// does: nothing would come of waiting.
 pub async fn rehearse(record: &Record, members: &Members) -> Vec<Refusal> {
     let ask = async |(id, cluster): (u32, String)| {
@@ -35,13 +37,29 @@ pub async fn rehearse(record: &Record, members: &Members) -> Vec<Refusal> {
     fan_out(shards, ask).await.into_iter().flatten().collect()
 }
 
+/// Where the namespace is missing and is to be made, a server refuses to look at the Job: making the
+/// namespace is rehearsed, and the Job itself in another one.
 async fn try_create(record: &Record, id: u32, connection: &Connection) -> Result<(), Error> {
-    let options = WriteOptions { dry_run: true, strict: true };
-    let job = shard(&record.manifest, record.name(), record.shards[&id].share(), &record.ownership(id));
-    match connection.create(&jobs_path(record.namespace()), &job, options).await {
+    match try_create_in(record.namespace(), record, id, connection).await {
         Err(error) if error.is_not_found() && record.state.create_namespace => {
-            connection.try_namespace(record.namespace()).await
+            connection.try_namespace(record.namespace()).await?;
+            match try_create_in(EVERYWHERE, record, id, connection).await {
+                Err(error) if error.is_forbidden() || error.is_already_exists() => Ok(()),
+                other => other,
+            }
         }
-        other => other.map(drop),
+        other => other,
     }
+}
+
+async fn try_create_in(
+    namespace: &str,
+    record: &Record,
+    id: u32,
+    connection: &Connection,
+) -> Result<(), Error> {
+    let options = WriteOptions { dry_run: true, strict: true };
+    let mut job = shard(&record.manifest, record.name(), record.shards[&id].share(), &record.ownership(id));
+    job["metadata"]["namespace"] = namespace.into();
+    connection.create(&jobs_path(namespace), &job, options).await.map(drop)
 }

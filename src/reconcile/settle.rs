@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{Action, Decision, Done, Members, Observation, Observations, act, decide};
-use crate::state::{Cascade, Error, Record, Store};
+use super::{Action, Decision, Done, Members, Observations, act, decide};
+use crate::state::{Error, Record, Store};
 
 /// How often a record that somebody else keeps changing is read again before that is an error.
 const CONFLICTS: u32 = 20;
@@ -19,6 +19,79 @@ pub struct Settled {
     pub done: Vec<Done>,
 }
 
+/// What the loop reads and writes: one record on the host, and its Jobs in the members.
+pub trait Ground {
+    /// Writes a record on the condition that it is still as it was read.
+    ///
+    /// # Errors
+    /// A conflict where somebody changed it since; not found where it is gone.
+    fn replace(&self, record: &Record) -> impl Future<Output = Result<Record, Error>>;
+
+    /// Removes a record on the condition that it is still as it was read; that it is gone already is no error.
+    ///
+    /// # Errors
+    /// A conflict where somebody changed it since.
+    fn remove(&self, record: &Record) -> impl Future<Output = Result<(), Error>>;
+
+    /// The record under this one's name as it is now.
+    ///
+    /// # Errors
+    /// Not found where there is none.
+    fn read(&self, record: &Record) -> impl Future<Output = Result<Record, Error>>;
+
+    /// Asks by name for the Jobs of shards, and adds the answers to the observations.
+    fn confirm(
+        &self,
+        record: &Record,
+        shards: &[u32],
+        observations: &mut Observations,
+    ) -> impl Future<Output = ()>;
+
+    /// Takes actions that are written down (G3), and adds what the members answer to the observations.
+    fn act(
+        &self,
+        record: &Record,
+        actions: Vec<Action>,
+        observations: &mut Observations,
+    ) -> impl Future<Output = Vec<Done>>;
+
+    /// Deletes the Jobs, of those observed, that have run nothing and whose uid the record never knew.
+    fn retract(&self, record: &Record, observations: &Observations) -> impl Future<Output = Vec<Done>>;
+}
+
+/// The host and the members as they are.
+struct Clusters<'a> {
+    store: &'a Store,
+    members: &'a Members,
+    on_done: &'a (dyn Fn(&Done) + Sync),
+}
+
+impl Ground for Clusters<'_> {
+    async fn replace(&self, record: &Record) -> Result<Record, Error> {
+        self.store.replace(record).await
+    }
+
+    async fn remove(&self, record: &Record) -> Result<(), Error> {
+        self.store.remove(record).await
+    }
+
+    async fn read(&self, record: &Record) -> Result<Record, Error> {
+        self.store.record(record.namespace(), record.name()).await
+    }
+
+    async fn confirm(&self, record: &Record, shards: &[u32], observations: &mut Observations) {
+        act::confirm(record, shards, self.members, observations).await;
+    }
+
+    async fn act(&self, record: &Record, actions: Vec<Action>, observations: &mut Observations) -> Vec<Done> {
+        act::act(record, actions, self.members, observations, self.on_done).await
+    }
+
+    async fn retract(&self, record: &Record, observations: &Observations) -> Vec<Done> {
+        act::retract(record, self.members, observations).await
+    }
+}
+
 /// Looks only: what the record would be now, with nothing written anywhere. Shards that a list did not
 /// have are asked for by name.
 pub async fn look(
@@ -27,23 +100,12 @@ pub async fn look(
     members: &Members,
     now: Timestamp,
 ) -> (Record, Observations) {
-    let decision = decided(record, &mut observations, members, now).await;
-    (decision.record, observations)
-}
-
-/// Decides, with what has to be asked by name asked.
-async fn decided(
-    record: &Record,
-    observations: &mut Observations,
-    members: &Members,
-    now: Timestamp,
-) -> Decision {
-    let decision = decide(record, observations, now);
-    if decision.confirm.is_empty() {
-        return decision;
+    let mut decision = decide(record, &observations, now);
+    if !decision.confirm.is_empty() {
+        act::confirm(record, &decision.confirm, members, &mut observations).await;
+        decision = decide(record, &observations, now);
     }
-    act::confirm(record, &decision.confirm, members, observations).await;
-    decide(record, observations, now)
+    (decision.record, observations)
 }
 
 /// Brings one federated Job's ledger and its members together: whatever was begun is finished, and what
@@ -55,73 +117,72 @@ async fn decided(
 pub async fn settle(
     store: &Store,
     record: Record,
-    mut observations: Observations,
+    observations: Observations,
     members: &Members,
     now: impl Fn() -> Timestamp,
     on_done: &(dyn Fn(&Done) + Sync),
 ) -> Result<Settled, Error> {
-    let mut record = record;
+    settle_on(&Clusters { store, members, on_done }, record, observations, now).await
+}
+
+/// The loop of [`settle`], on any ground: the real one, or one of a test that says what happens between any two steps.
+///
+/// # Errors
+/// As [`settle`].
+pub async fn settle_on(
+    ground: &impl Ground,
+    mut record: Record,
+    mut observations: Observations,
+    now: impl Fn() -> Timestamp,
+) -> Result<Settled, Error> {
     let mut done = Vec::new();
     let mut conflicts = 0;
     loop {
-        let decision = decided(&record, &mut observations, members, now()).await;
-        let written = write(store, &record, &decision).await;
-        match written {
-            Ok(Some(stored)) => record = stored,
+        let decision = decide(&record, &observations, now());
+        if !decision.confirm.is_empty() {
+            ground.confirm(&record, &decision.confirm, &mut observations).await;
+            continue;
+        }
+        match write(ground, &record, &decision).await {
+            Ok(Some(written)) => record = written,
             Ok(None) => return Ok(Settled { record: None, observations, done }),
             Err(error) if error.is_conflict() && conflicts < CONFLICTS => {
                 conflicts += 1;
-                match store.record(record.namespace(), record.name()).await {
-                    Ok(current) if current.state.uid == record.state.uid => record = current,
-                    Ok(_) => return abandon(&record, observations, members, done).await,
-                    Err(error) if error.is_not_found() => {
-                        return abandon(&record, observations, members, done).await;
+                match ground.read(&record).await {
+                    Ok(current) if current.state.uid == record.state.uid => {
+                        record = current;
+                        observations.outdate();
+                        continue;
                     }
-                    Err(error) => return Err(error),
+                    Err(error) if !error.is_not_found() => return Err(error),
+                    // Somebody removed the record, and perhaps made another one, while we worked.
+                    _ => {
+                        done.extend(ground.retract(&record, &observations).await);
+                        return Ok(Settled { record: None, observations, done });
+                    }
                 }
-                continue;
             }
-            Err(error) if error.is_not_found() => return abandon(&record, observations, members, done).await,
+            Err(error) if error.is_not_found() => {
+                done.extend(ground.retract(&record, &observations).await);
+                return Ok(Settled { record: None, observations, done });
+            }
             Err(error) => return Err(error),
         }
         if decision.actions.is_empty() {
             return Ok(Settled { record: Some(record), observations, done });
         }
-        done.extend(act::act(&record, decision.actions, members, &mut observations, on_done).await);
+        done.extend(ground.act(&record, decision.actions, &mut observations).await);
     }
 }
 
 /// Writes what was decided, if it differs from what is stored; none once the record is removed.
-async fn write(store: &Store, record: &Record, decision: &Decision) -> Result<Option<Record>, Error> {
+async fn write(ground: &impl Ground, record: &Record, decision: &Decision) -> Result<Option<Record>, Error> {
     if decision.remove {
-        store.remove(record).await?;
+        ground.remove(record).await?;
         return Ok(None);
     }
     if decision.record == *record {
         return Ok(Some(record.clone()));
     }
-    store.replace(&decision.record).await.map(Some)
-}
-
-/// Somebody removed the record while we worked: Jobs that we made since and whose uid it never knew
-/// have run nothing, and nobody would ever start them.
-async fn abandon(
-    record: &Record,
-    mut observations: Observations,
-    members: &Members,
-    mut done: Vec<Done>,
-) -> Result<Settled, Error> {
-    let unstarted = record.shards.iter().filter(|(_, shard)| shard.uid.is_none());
-    let made = unstarted.filter_map(|(&id, shard)| match observations.members.get(&shard.cluster)? {
-        Observation::Known { jobs, .. } => Some(Action::Delete {
-            shard: id,
-            cluster: shard.cluster.clone(),
-            uid: jobs.get(&id)?.uid.clone(),
-            cascade: Cascade::Background,
-        }),
-        Observation::Unknown { .. } => None,
-    });
-    let made = made.collect();
-    done.extend(act::act(record, made, members, &mut observations, &|_| ()).await);
-    Ok(Settled { record: None, observations, done })
+    ground.replace(&decision.record).await.map(Some)
 }

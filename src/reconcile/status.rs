@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{Observation, Observations};
+use super::Observations;
 use crate::{
-    job::Size,
+    job::{Observed, Size},
     state::{Phase, Record, Seen, Verdict},
 };
 
@@ -14,9 +14,9 @@ use crate::{
 pub struct Status {
     /// Pods that are pending or running.
     pub active: i32,
-    /// Pods that are ready.
+    /// Pods that are ready, in the members that answer.
     pub ready: i32,
-    /// Pods that are ending.
+    /// Pods that are ending, in the members that answer.
     pub terminating: i32,
     /// What succeeded, no shard counting for more than its completions.
     pub succeeded: i32,
@@ -69,10 +69,7 @@ impl Status {
             .map(|(id, shard)| {
                 let seen = shard.seen.clone().unwrap_or_default();
                 let unknown = observations.unknown(&shard.cluster).filter(|_| !shard.phase.ended());
-                let refused = match observations.members.get(&shard.cluster) {
-                    Some(Observation::Known { refused, .. }) => refused.get(id).cloned(),
-                    _ => None,
-                };
+                let refused = observations.refused(&shard.cluster, *id);
                 ShardStatus {
                     cluster: shard.cluster.clone(),
                     name: record.name().to_owned(),
@@ -82,22 +79,25 @@ impl Status {
                     achieved: shard.achieved(),
                     seen,
                     unknown: unknown.map(str::to_owned),
-                    refused,
+                    refused: refused.map(str::to_owned),
                 }
             })
             .collect();
-        let sum = |count: fn(&Seen) -> i32| shards.iter().map(|shard| count(&shard.seen)).sum();
+        let sum = |count: fn(&ShardStatus) -> i32| shards.iter().map(count).fold(0, i32::saturating_add);
+        let live = |count: fn(&Observed) -> i32| {
+            observations.jobs().map(|(_, _, job)| count(job)).fold(0, i32::saturating_add)
+        };
         let outcome = record.state.outcome.as_ref();
         let end = outcome.and_then(|outcome| Timestamp::from_second(outcome.at).ok());
         let complete = outcome.is_some_and(|outcome| outcome.verdict == Verdict::Complete);
         let start = shards.iter().filter_map(|shard| shard.seen.start).min();
-        let unplaced = unplaced(record);
+        let unplaced = record.unplaced();
         Self {
-            active: sum(|seen| seen.active),
-            ready: sum(|seen| seen.ready),
-            terminating: sum(|seen| seen.terminating),
-            succeeded: shards.iter().map(|shard| shard.achieved).sum(),
-            failed: sum(|seen| seen.failed),
+            active: sum(|shard| shard.seen.active),
+            ready: live(|job| job.ready),
+            terminating: live(|job| job.terminating),
+            succeeded: sum(|shard| shard.achieved),
+            failed: sum(|shard| shard.seen.failed),
             start: start.and_then(|start| Timestamp::from_second(start).ok()),
             completion: end.filter(|_| complete),
             end,
@@ -205,23 +205,12 @@ fn word_of_shard(phase: Phase, suspended: bool, unknown: bool) -> &'static str {
     }
 }
 
-/// What no live shard has to do and nobody did.
-fn unplaced(record: &Record) -> i32 {
-    let (Some(asked), None) = (record.manifest.size().completions, &record.state.outcome) else { return 0 };
-    let carried = record.shards.values().map(|shard| match shard.phase {
-        Phase::Failed => shard.completions.unwrap_or(0),
-        phase if phase.ended() => shard.achieved(),
-        _ => shard.completions.unwrap_or(0),
-    });
-    asked - carried.sum::<i32>()
-}
-
 fn word(record: &Record, unplaced: i32, shards: &[ShardStatus]) -> String {
     if record.state.deleting.is_some() {
         return "Terminating".to_owned();
     }
     if let Some(outcome) = &record.state.outcome {
-        return format!("{:?}", outcome.verdict);
+        return outcome.verdict.as_str().to_owned();
     }
     let mut word = if record.manifest.suspended() {
         "Suspended".to_owned()
@@ -242,7 +231,7 @@ fn word(record: &Record, unplaced: i32, shards: &[ShardStatus]) -> String {
 fn conditions(record: &Record, shards: &[ShardStatus]) -> Vec<Value> {
     if let Some(outcome) = &record.state.outcome {
         return vec![json!({
-            "type": format!("{:?}", outcome.verdict),
+            "type": outcome.verdict.as_str(),
             "status": "True",
             "reason": outcome.reason,
             "message": outcome.message,
@@ -264,3 +253,7 @@ fn conditions(record: &Record, shards: &[ShardStatus]) -> Vec<Value> {
         "lastTransitionTime": time(since),
     })]
 }
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! Documents as annotations: JSON under a key, all of them bounded together.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Display};
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
@@ -41,8 +41,8 @@ impl Annotations {
     /// The document under a key that must be there.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<T, Error> {
         match self.values.get(key) {
-            Some(text) => serde_json::from_str(text).map_err(|cause| self.damaged(key, cause)),
-            None => Err(self.damaged(key, "it is missing")),
+            Some(text) => serde_json::from_str(text).map_err(|cause| self.damaged(key, &cause)),
+            None => Err(self.damaged(key, &"it is missing")),
         }
     }
 
@@ -52,14 +52,14 @@ impl Annotations {
             self.values.iter().filter_map(|(key, text)| Some((key, key.strip_prefix(prefix)?, text)));
         with_prefix
             .map(|(key, rest, text)| {
-                let document = serde_json::from_str(text).map_err(|cause| self.damaged(key, cause))?;
+                let document = serde_json::from_str(text).map_err(|cause| self.damaged(key, &cause))?;
                 Ok((rest.to_owned(), document))
             })
             .collect()
     }
 
     /// The error that says that the document under a key is not what it must be.
-    pub fn damaged(&self, key: &str, cause: impl ToString) -> Error {
+    pub fn damaged(&self, key: &str, cause: &dyn Display) -> Error {
         Error::Damaged { object: self.object.clone(), key: key.to_owned(), cause: cause.to_string() }
     }
 

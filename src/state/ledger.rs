@@ -57,12 +57,6 @@ pub struct Seen {
     /// `status.active`.
     #[serde(skip_serializing_if = "is_zero")]
     pub active: i32,
-    /// `status.ready`.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub ready: i32,
-    /// `status.terminating`.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub terminating: i32,
     /// `status.succeeded`.
     #[serde(skip_serializing_if = "is_zero")]
     pub succeeded: i32,
@@ -112,13 +106,43 @@ impl Shard {
         self.completions.map_or(succeeded, |completions| succeeded.min(completions))
     }
 
-    /// Takes over what its Job says; `at` moves only when something changed, so that a second look at
+    /// The completions that need no other shard: all that were given to it while it lives and where its Job is
+    /// Complete, else what it achieved. 0 for a work queue.
+    pub fn carries(&self) -> i32 {
+        match self.phase {
+            Phase::Failed | Phase::Deleted => self.achieved().min(self.completions.unwrap_or(0)),
+            Phase::Planned | Phase::Created | Phase::Started | Phase::Complete => {
+                self.completions.unwrap_or(0)
+            }
+        }
+    }
+
+    /// Its Job is gone: what it achieved stays, but nothing of it runs.
+    pub fn delete(&mut self) {
+        self.phase = Phase::Deleted;
+        if let Some(seen) = &mut self.seen {
+            seen.active = 0;
+        }
+    }
+
+    /// Whether the entry can be one that was written here; a sentence where it cannot.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        if self.parallelism < 0 || self.completions.is_some_and(|completions| completions < 0) {
+            return Err("a count is negative");
+        }
+        match (self.phase, &self.uid) {
+            (Phase::Planned, Some(_)) => Err("it is planned, and has a uid already"),
+            (Phase::Planned, None) | (_, Some(_)) => Ok(()),
+            (_, None) => Err("its Job was made, and has no uid"),
+        }
+    }
+
+    /// Takes over what its Job says. What succeeded or failed stays so, because what is told may be older than what
+    /// is known; `at` moves only when something changed, so that a second look at
     /// the same Job writes nothing.
     pub fn see(&mut self, job: &Observed, now: i64) {
         let mut seen = Seen {
             active: job.active,
-            ready: job.ready,
-            terminating: job.terminating,
             succeeded: job.succeeded,
             failed: job.failed,
             suspended: job.suspended,
@@ -127,29 +151,29 @@ impl Shard {
             at: now,
         };
         if let Some(before) = &self.seen {
+            seen.succeeded = seen.succeeded.max(before.succeeded);
+            seen.failed = seen.failed.max(before.failed);
             let unchanged = Seen { at: seen.at, ..before.clone() } == seen;
             seen.at = if unchanged { before.at } else { now };
         }
         self.seen = Some(seen);
     }
 
-    /// The longest that this entry can grow to: what has to fit before anything is written.
+    /// This entry as long as it gets, an ended one, whose pods are gone: it has to fit before anything is written.
     pub(super) fn grown(&self) -> Self {
         let most = self.completions.unwrap_or(self.parallelism).max(9_999);
-        let time = Some(9_999_999_999);
+        let time = 9_999_999_999;
         Self {
             phase: Phase::Complete,
             uid: Some("00000000-0000-0000-0000-000000000000".to_owned()),
             seen: Some(Seen {
-                active: self.parallelism,
-                ready: self.parallelism,
-                terminating: self.parallelism,
+                active: 0,
                 succeeded: most,
                 failed: most,
                 suspended: false,
-                start: time,
-                end: time,
-                at: 9_999_999_999,
+                start: Some(time),
+                end: Some(time),
+                at: time,
             }),
             ..self.clone()
         }

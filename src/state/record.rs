@@ -120,6 +120,13 @@ impl Record {
         self.manifest.namespace()
     }
 
+    /// Completions that no live shard has to do and that no ended one achieved, 0 or more. 0 for a work queue, and
+    /// once the outcome is latched.
+    pub fn unplaced(&self) -> i32 {
+        let (Some(asked), None) = (self.manifest.size().completions, &self.state.outcome) else { return 0 };
+        self.shards.values().map(Shard::carries).fold(asked, i32::saturating_sub).max(0)
+    }
+
     /// The labels that the Job of a shard carries.
     pub fn ownership(&self, id: u32) -> Ownership {
         Ownership { federation: self.federation.clone(), job: self.state.uid.clone(), shard: id.to_string() }
@@ -139,29 +146,25 @@ impl Record {
         let text = |field: &str| metadata[field].as_str().unwrap_or_default();
         let annotations =
             Annotations::of(format!("configmap {}/{}", text("namespace"), text("name")), metadata);
-        let damaged = |key: &str, cause: String| annotations.damaged(key, cause);
+        let damaged = |key: &str, cause: &dyn std::fmt::Display| annotations.damaged(key, cause);
         let version = annotations.get::<Value>(STATE)?["version"].as_u64().unwrap_or(0);
         if version > u64::from(VERSION) {
             let found = u32::try_from(version).unwrap_or(u32::MAX);
             return Err(Error::Newer { object: annotations.object().to_owned(), found });
         }
         let state: State = annotations.get(STATE)?;
-        let manifest =
-            Manifest::recorded(annotations.get(MANIFEST)?).map_err(|e| damaged(MANIFEST, e.to_string()))?;
+        let manifest = Manifest::recorded(annotations.get(MANIFEST)?).map_err(|e| damaged(MANIFEST, &e))?;
         let place = (text("namespace").to_owned(), text("name").to_owned());
         if place != (manifest.namespace().to_owned(), Self::config_map_name(manifest.name())) {
             let cause = format!("holds the Job {}/{}", manifest.namespace(), manifest.name());
-            return Err(damaged(MANIFEST, cause));
+            return Err(damaged(MANIFEST, &cause));
         }
         let federation = metadata["labels"][labels::FEDERATION].as_str().unwrap_or_default().to_owned();
         let mut shards = BTreeMap::new();
         for (id, shard) in annotations.with_prefix::<Shard>(SHARD_PREFIX)? {
-            let number = id
-                .parse()
-                .map_err(|_| damaged(&format!("{SHARD_PREFIX}{id}"), "its id is not a number".into()))?;
-            if shard.parallelism < 0 || shard.completions.is_some_and(|completions| completions < 0) {
-                return Err(damaged(&format!("{SHARD_PREFIX}{id}"), "its share is negative".into()));
-            }
+            let number =
+                id.parse().map_err(|_| damaged(&format!("{SHARD_PREFIX}{id}"), &"its id is not a number"))?;
+            shard.check().map_err(|cause| damaged(&format!("{SHARD_PREFIX}{id}"), &cause))?;
             shards.insert(number, shard);
         }
         let stored = Stored {
@@ -215,6 +218,16 @@ impl Record {
         let mut annotations = Self { shards, ..self.clone() }.annotations();
         annotations.put("room", &" ".repeat(OUTCOME_ROOM));
         annotations
+    }
+}
+
+impl Verdict {
+    /// The type of a Job's condition that says so.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "Complete",
+            Self::Failed => "Failed",
+        }
     }
 }
 
@@ -284,6 +297,15 @@ mod tests {
             ("shard.kubectl-federate.dev/1", Some("null")),
             ("shard.kubectl-federate.dev/1", Some(r#"{"cluster":"a","parallelism":1,"phase":"flying"}"#)),
             ("shard.kubectl-federate.dev/1", Some(r#"{"cluster":"a","parallelism":-1,"phase":"planned"}"#)),
+            (
+                "shard.kubectl-federate.dev/1",
+                Some(r#"{"cluster":"a","parallelism":1,"completions":-1,"phase":"planned"}"#),
+            ),
+            ("shard.kubectl-federate.dev/1", Some(r#"{"cluster":"a","parallelism":1,"phase":"started"}"#)),
+            (
+                "shard.kubectl-federate.dev/1",
+                Some(r#"{"cluster":"a","parallelism":1,"phase":"planned","uid":"u"}"#),
+            ),
             ("shard.kubectl-federate.dev/x", Some(r#"{"cluster":"a","parallelism":1,"phase":"planned"}"#)),
         ] {
             let mut config_map = record(2, "east").to_config_map().expect("fits");

@@ -123,7 +123,6 @@ impl Store {
     pub async fn replace(&self, record: &Record) -> Result<Record, Error> {
         let stored = stored(record);
         let patch = json!({ "metadata": {
-            "uid": stored.uid,
             "resourceVersion": stored.resource_version,
             "annotations": record.annotations().patch_from(&stored.annotations)?,
         }});

@@ -9,7 +9,10 @@ pub enum Clusters {
     /// In this process.
     Simulated(Vec<sim::Server>),
     /// Real control planes, and what plays their nodes.
-    Real(real::Fleet, #[expect(dead_code, reason = "the nodes stand still when it is dropped")] real::Player),
+    Real(
+        Box<real::Fleet>,
+        #[expect(dead_code, reason = "the nodes stand still when it is dropped")] real::Player,
+    ),
 }
 
 impl Clusters {
@@ -18,7 +21,7 @@ impl Clusters {
         if real {
             let fleet = real::Fleet::start(names).await?;
             let player = real::Kubelet::run_all(&fleet, pod);
-            return Ok(Self::Real(fleet, player));
+            return Ok(Self::Real(Box::new(fleet), player));
         }
         let mut servers = Vec::new();
         for (number, name) in names.iter().enumerate() {

@@ -52,8 +52,8 @@ async fn show(demo: &Demo) -> Result<(), Error> {
     std::fs::write(directory.path().join("kubeconfig"), clusters.kubeconfig()?)?;
     std::fs::write(directory.path().join("pi.yaml"), MANIFEST)?;
     let stage = Stage { directory: directory.path() };
-    stage.tell("# The Job, as for one cluster:\n$ cat pi.yaml");
-    stage.tell(MANIFEST);
+    tell("# The Job, as for one cluster:\n$ cat pi.yaml");
+    tell(MANIFEST);
     stage.federate("init --context=gce-asia-east1a").await?;
     for name in NAMES {
         stage.federate(&format!("cluster register {name}")).await?;
@@ -62,9 +62,9 @@ async fn show(demo: &Demo) -> Result<(), Error> {
     stage.federate("job create -f pi.yaml").await?;
     stage.until_complete().await?;
     stage.federate("job describe pi").await?;
-    stage.tell("# What is in each cluster, by its context:");
+    tell("# What is in each cluster, by its context:");
     for name in NAMES {
-        stage.tell(&clusters.show_job(name, "pi").await?);
+        tell(&clusters.show_job(name, "pi").await?);
     }
     if demo.keep {
         stage.keep().await?;
@@ -75,34 +75,34 @@ async fn show(demo: &Demo) -> Result<(), Error> {
     Ok(())
 }
 
+fn tell(text: &str) {
+    println!("{text}");
+}
+
 /// Where the demo plays: a folder with a kubeconfig of its own.
 struct Stage<'a> {
     directory: &'a Path,
 }
 
 impl Stage<'_> {
-    fn tell(&self, text: &str) {
-        println!("{text}");
-    }
-
     fn path(&self, file: &str) -> String {
         self.directory.join(file).display().to_string()
     }
 
     /// Shows a command and runs it, its output going to the terminal.
     async fn federate(&self, command: &str) -> Result<(), Error> {
-        self.tell(&format!("$ kubectl federate {command}"));
+        tell(&format!("$ kubectl federate {command}"));
         let code = run(&self.world(Output::process(Colour::Auto)), &self.args(command)).await;
-        self.tell("");
+        tell("");
         if code == 0 { Ok(()) } else { Err(format!("exit code {code}").into()) }
     }
 
     /// Shows `job get` whenever its answer is another, until the Job is complete.
     async fn until_complete(&self) -> Result<(), Error> {
         let command = "job get pi";
-        self.tell(&format!("$ kubectl federate {command}    # again and again"));
+        tell(&format!("$ kubectl federate {command}    # again and again"));
         let mut shown = String::new();
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
         while !shown.contains("Complete") {
             if tokio::time::Instant::now() > deadline {
                 return Err("the Job did not complete within a minute".into());
@@ -116,20 +116,20 @@ impl Stage<'_> {
             let row = table.lines().last().unwrap_or_default().to_owned();
             let progress = |row: &str| row.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
             if shown.is_empty() {
-                self.tell(table.lines().next().unwrap_or_default());
+                tell(table.lines().next().unwrap_or_default());
             }
             if progress(&row) != progress(&shown) {
-                self.tell(&row);
+                tell(&row);
                 shown = row;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        self.tell("");
+        tell("");
         Ok(())
     }
 
     async fn keep(&self) -> Result<(), Error> {
-        self.tell(&format!(
+        tell(&format!(
             "The clusters stay until Ctrl-C. In another shell:\n\n  export KUBECONFIG={}\n  export \
              KUBECTL_FEDERATE_CONFIG={}\n  kubectl federate job get\n",
             self.path("kubeconfig"),

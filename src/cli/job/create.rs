@@ -55,14 +55,14 @@ impl Create {
             self.rehearse(session, &store, &proposals, &members).await?;
         }
         let mut troubles = Vec::new();
-        for Proposal { record, .. } in proposals {
+        for Proposal { record, source } in proposals {
             print_plan(session, &record);
             let name = record.name().to_owned();
             if self.dry_run == DryRun::Server {
                 name_the_unasked(session, &record, &members);
             }
             if self.dry_run == DryRun::None {
-                troubles.extend(self.submit(session, &store, record, &members).await?);
+                troubles.extend(self.submit(session, &store, record, &source, &members).await?);
             }
             session.output().line(format!("job.batch/{name} created{}", self.dry_run.suffix()));
         }
@@ -118,23 +118,7 @@ impl Create {
         for Proposal { record, source } in proposals {
             match store.try_create(record).await {
                 Err(error) if error.is_not_found() && self.create_namespace => {}
-                Err(error) if error.is_already_exists() => {
-                    let sentence = format!(
-                        "error when creating {source:?}: jobs.batch {:?} already exists",
-                        record.name()
-                    );
-                    return Err(Error::server("AlreadyExists", sentence).hint(format!(
-                        "`kubectl federate reconcile {} -n {}` finishes what was begun.",
-                        record.name(),
-                        record.namespace()
-                    )));
-                }
-                Err(state::Error::Cluster(error)) => {
-                    let refusal = Error::verbatim(when_creating(source, &error));
-                    let lacks_namespace = error.is_not_found();
-                    return Err(if lacks_namespace { refusal.hint(NAMESPACE_HINT) } else { refusal });
-                }
-                Err(error) => return Err(Error::from(error)),
+                Err(error) => return Err(host_refusal(record, source, error)),
                 Ok(()) => {}
             }
             for Refusal { cluster, error } in rehearse(record, members).await {
@@ -164,12 +148,16 @@ impl Create {
         session: &Session<'_>,
         store: &Store,
         record: Record,
+        source: &str,
         members: &Members,
     ) -> Result<Option<Error>> {
         if self.create_namespace {
             store.ensure_namespace(record.namespace()).await?;
         }
-        let record = store.create(&record).await?;
+        let record = match store.create(&record).await {
+            Ok(record) => record,
+            Err(error) => return Err(host_refusal(&record, source, error)),
+        };
         let observations = unmade(&record, members);
         let progress = session.output().progress("creating", 2 * record.shards.len() as u64);
         let settled =
@@ -180,6 +168,19 @@ impl Create {
             report(session, &record, &status)
         }))
     }
+}
+
+/// Why the host would not take the record; that it has one of this name already is said of the Job.
+fn host_refusal(record: &Record, source: &str, error: state::Error) -> Error {
+    if error.is_already_exists() {
+        let (name, namespace) = (record.name(), record.namespace());
+        let sentence = format!("error when creating {source:?}: jobs.batch {name:?} already exists");
+        return Error::server("AlreadyExists", sentence)
+            .hint(format!("`kubectl federate reconcile {name} -n {namespace}` finishes what was begun."));
+    }
+    let state::Error::Cluster(error) = error else { return error.into() };
+    let refusal = Error::verbatim(when_creating(source, &error));
+    if error.is_not_found() { refusal.hint(NAMESPACE_HINT) } else { refusal }
 }
 
 /// What is known of members right after the rehearsal: that they have no such Job.

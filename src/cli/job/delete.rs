@@ -89,6 +89,19 @@ impl Delete {
     }
 }
 
+/// Reads a record again that somebody has changed. Another federated Job that has taken its name since is not the one
+/// that was to be deleted.
+async fn again(store: &Store, record: &Record) -> Result<Record> {
+    let current = find(store, record.namespace(), record.name()).await?;
+    if current.state.uid == record.state.uid {
+        return Ok(current);
+    }
+    Err(Error::server(
+        "Conflict",
+        format!("jobs.batch {:?} was deleted and made anew meanwhile: the new one stays", record.name()),
+    ))
+}
+
 /// Forgets the federated Job, and says where its Jobs are and how they are cleaned up.
 async fn orphan(session: &Session<'_>, store: &Store, registry: &Registry, record: Record) -> Result<()> {
     let (namespace, name) = (record.namespace().to_owned(), record.name().to_owned());
@@ -99,7 +112,7 @@ async fn orphan(session: &Session<'_>, store: &Store, registry: &Registry, recor
     }
     loop {
         match store.remove(&record).await {
-            Err(error) if error.is_conflict() => record = find(store, &namespace, &name).await?,
+            Err(error) if error.is_conflict() => record = again(store, &record).await?,
             done => break done?,
         }
     }
@@ -129,12 +142,12 @@ async fn cascade(
     record: Record,
     cascade: Cascade,
 ) -> Result<Option<Error>> {
-    let (namespace, name) = (record.namespace().to_owned(), record.name().to_owned());
+    let name = record.name().to_owned();
     let mut record = record;
     while record.state.deleting != Some(cascade) {
         record.state.deleting = Some(cascade);
         match store.replace(&record).await {
-            Err(error) if error.is_conflict() => record = find(store, &namespace, &name).await?,
+            Err(error) if error.is_conflict() => record = again(store, &record).await?,
             done => {
                 record = done?;
                 break;

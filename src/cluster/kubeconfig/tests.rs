@@ -233,7 +233,7 @@ fn the_flags_win() {
     let given = Given::files(&[("config", &format!("{RED}- {{name: blue, user: {{token: bl8e}}}}\n"))])
         .with("KUBECONFIG", "DIR/config");
     let overrides = Overrides {
-        server: Some("other:1".into()),
+        server: Some("https://other:1".into()),
         token: Some("fl4g".into()),
         certificate_authority: Some("/flag/ca.pem".into()),
         as_user: Some("jane".into()),
@@ -268,13 +268,14 @@ fn a_server_is_a_url_or_a_host_and_port() {
     assert_eq!(server("https://h", "").unwrap(), "https://h/");
     assert_eq!(server("https://h/k8s/c-1/", "").unwrap(), "https://h/k8s/c-1");
     assert_eq!(server("h:1", "").unwrap(), "http://h:1/");
-    assert_eq!(server("h:1", "insecure-skip-tls-verify: true").unwrap(), "https://h:1/");
+    assert_eq!(server("h:1", "insecure-skip-tls-verify: true").unwrap(), "http://h:1/");
     assert_eq!(server("https://[::1]:6443", "").unwrap(), "https://[::1]:6443/");
     assert_eq!(
         server("https://exa mple:1", "").unwrap_err(),
         "host must be a URL or a host:port pair: \"https://exa mple:1\""
     );
     assert!(server("https://jane:s3cret@h", "").is_err_and(|error| !error.contains("s3cret")));
+    assert!(server("https://jane:s3cret@exa mple", "").is_err_and(|error| !error.contains("s3cret")));
     assert!(server("ftp://h", "").is_err());
     assert_eq!(server("", "").unwrap_err(), "no server found for cluster \"c\"");
 }

@@ -57,7 +57,7 @@ async fn one_run_serves_all_clusters_that_name_the_same_plugin() {
     let dialer = server.dialer(DialerOptions::default());
     let connections: Vec<_> =
         (0..40).map(|n| connect(&dialer, &format!("c{n}"), &user(&command, &json!({})))).collect();
-    let versions = fan_out(&connections, FAN_OUT, Connection::server_version).await;
+    let versions = fan_out(&connections, Connection::server_version).await;
     assert!(versions.iter().all(Result::is_ok));
     connections[0].server_version().await.unwrap();
     assert_eq!(runs(folder.path()), 1);
@@ -107,7 +107,7 @@ async fn a_refused_token_is_renewed_once() {
     let dialer = server.dialer(DialerOptions::default());
     let connections: Vec<_> =
         (0..8).map(|n| connect(&dialer, &format!("c{n}"), &user(&command, &json!({})))).collect();
-    assert!(fan_out(&connections, FAN_OUT, Connection::server_version).await.iter().all(Result::is_ok));
+    assert!(fan_out(&connections, Connection::server_version).await.iter().all(Result::is_ok));
     assert_eq!(runs(folder.path()), 2);
 
     let server = Server::new(|_, _| status(401, "Unauthorized", "Unauthorized"));
@@ -141,7 +141,7 @@ async fn what_went_wrong_is_told_without_what_it_printed() {
         ("echo s3cret", "its output is not an ExecCredential"),
         (
             "echo '{\"kind\":\"ExecCredential\",\"apiVersion\":\"s3cret\"}'",
-            "its answer is not of the version client.auth",
+            "exec plugin is configured to use API version client.auth",
         ),
         (
             "echo '{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\",\"status\":{\"x\":\"s3cret\"}}'",
@@ -158,7 +158,7 @@ async fn what_went_wrong_is_told_without_what_it_printed() {
         let dialer = server.dialer(DialerOptions::default());
         let connections: Vec<_> =
             (0..8).map(|n| connect(&dialer, &format!("c{n}"), &user(&command, &json!({})))).collect();
-        for error in fan_out(&connections, FAN_OUT, Connection::server_version).await {
+        for error in fan_out(&connections, Connection::server_version).await {
             let text = error.unwrap_err().report();
             assert!(text.starts_with("Unable to connect to the server: getting credentials: "), "{text}");
             assert!(text.contains(words) && !text.contains("s3cret") && !text.contains("cret\""), "{text}");
@@ -190,6 +190,6 @@ async fn one_that_needs_a_terminal_is_not_run_without() {
     let dialer = server.dialer(DialerOptions::default());
     let connection = connect(&dialer, "east", &user(&command, &json!({"interactiveMode": "Always"})));
     let error = connection.server_version().await.unwrap_err();
-    assert!(error.to_string().contains("it needs a terminal"), "{error}");
+    assert!(error.to_string().contains("standard input is not a terminal"), "{error}");
     assert_eq!(runs(folder.path()), 0);
 }

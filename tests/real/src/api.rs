@@ -22,7 +22,9 @@ pub struct Api {
 }
 
 impl Api {
-    pub(crate) fn new(base: &str, authority: &str, token: &str) -> Result<Self, Error> {
+    /// The requests of whom a bearer token belongs to, to the API server at a URL (`https://127.0.0.1:PORT`), which the
+    /// authority, a certificate as PEM, vouches for. Fails where that is no certificate.
+    pub fn new(base: &str, authority: &str, token: &str) -> Result<Self, Error> {
         let root = Certificate::from_pem(authority.as_bytes())
             .map_err(during("read the authority's certificate"))?;
         let agent = Agent::config_builder()

@@ -1,4 +1,4 @@
-//! The binaries of one version of Kubernetes: found, or built once from the Go module that pins them.
+//! The binaries of each version of Kubernetes: found, or built once from the Go module that pins them.
 
 use crate::error::{Error, during};
 use std::fmt;
@@ -7,29 +7,36 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-/// Names a directory of binaries that were built elsewhere: the four of them, or a folder `v1.36.3` that holds them.
+/// Names a directory of binaries that were built elsewhere, with a folder for each version: `v1.36.3`, `v1.30.14`.
 const ELSEWHERE: &str = "KUBECTL_FEDERATE_CONTROL_PLANES";
 
-const NAMES: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"];
-
-const PACKAGES: [&str; 4] = [
-    "go.etcd.io/etcd/server/v3",
-    "k8s.io/kubernetes/cmd/kube-apiserver",
-    "k8s.io/kubernetes/cmd/kube-controller-manager",
-    "k8s.io/kubernetes/cmd/kubectl",
+/// What a cluster consists of, in every version: the names of the files, and the packages that they are built from.
+const SERVERS: [(&str, &str); 2] = [
+    ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
+    ("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
 ];
 
-/// A version of Kubernetes that a module in this crate pins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What all clusters share, of the newest version.
+const TOOLS: [(&str, &str); 2] =
+    [("etcd", "go.etcd.io/etcd/server/v3"), ("kubectl", "k8s.io/kubernetes/cmd/kubectl")];
+
+/// A version of Kubernetes that a module in this crate pins. The older one is the lesser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
+    /// 1.30.14, for members that are old: from before the condition `SuccessCriteriaMet`, among others.
+    V1_30,
     /// 1.36.3
     V1_36,
 }
 
 impl Version {
+    /// The newest.
+    pub const NEWEST: Self = Self::V1_36;
+
     /// The version as Kubernetes' tags write it, which is also the name of its folder: `v1.36.3`.
     pub fn tag(self) -> &'static str {
         match self {
+            Self::V1_30 => "v1.30.14",
             Self::V1_36 => "v1.36.3",
         }
     }
@@ -38,6 +45,7 @@ impl Version {
     /// Jobs, garbage collection, namespaces, and the pods' collector.
     pub(crate) fn controllers(self) -> &'static str {
         match self {
+            Self::V1_30 => "job,cronjob,ttl-after-finished,garbagecollector,namespace,podgc",
             Self::V1_36 => {
                 "job-controller,cronjob-controller,ttl-after-finished-controller,garbage-collector-controller,\
                  namespace-controller,pod-garbage-collector-controller"
@@ -54,6 +62,12 @@ impl Version {
         format!("-s -w {variable}Version={tag} {variable}Major={major} {variable}Minor={minor}")
     }
 
+    /// The programs that its module builds.
+    fn programs(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let tools = if self == Self::NEWEST { TOOLS.as_slice() } else { &[] };
+        SERVERS.iter().chain(tools).copied()
+    }
+
     fn module(self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("kubernetes").join(self.tag())
     }
@@ -63,22 +77,29 @@ impl Version {
 #[derive(Debug, Clone)]
 pub struct Binaries {
     version: Version,
-    directory: PathBuf,
+    servers: PathBuf,
+    tools: PathBuf,
 }
 
 impl Binaries {
-    /// The version that they were built from.
+    /// The version that the servers were built from.
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// The path of `kubectl`.
+    /// The path of `kubectl`, which is of [`Version::NEWEST`] whatever the servers are.
     pub fn kubectl(&self) -> PathBuf {
-        self.path("kubectl")
+        self.tools.join("kubectl")
     }
 
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
+    /// The path of `etcd`.
+    pub(crate) fn etcd(&self) -> PathBuf {
+        self.tools.join("etcd")
+    }
+
+    /// The path of `kube-apiserver` or `kube-controller-manager`.
+    pub(crate) fn server(&self, name: &str) -> PathBuf {
+        self.servers.join(name)
     }
 }
 
@@ -98,61 +119,71 @@ impl fmt::Display for Unavailable {
 impl std::error::Error for Unavailable {}
 
 /// The binaries of a version: those that the environment variable `KUBECTL_FEDERATE_CONTROL_PLANES` names, or those that an
-/// earlier call built, or newly built ones, which takes minutes the first time and says so on stderr.
+/// earlier call built, or newly built ones, which takes minutes the first time and says so on stderr. With an older version
+/// go etcd and kubectl of the newest, so that this one is built before it.
 ///
 /// Built ones are in `control-planes` in Cargo's target directory, and are built again when the module or the flags
-/// change. A file lock keeps two test binaries from building at once.
+/// change. A file lock keeps two test binaries from building a version at once.
 ///
 /// Fails where the variable names no binaries, where there is no Go, and where Go cannot build them.
 pub fn available(version: Version) -> Result<Binaries, Unavailable> {
-    if let Some(elsewhere) = std::env::var_os(ELSEWHERE) {
-        return find(version, Path::new(&elsewhere));
+    let tools = folder(Version::NEWEST)?;
+    let servers = if version == Version::NEWEST { tools.clone() } else { folder(version)? };
+    Ok(Binaries { version, servers, tools })
+}
+
+/// The folder with all programs of a version.
+fn folder(version: Version) -> Result<PathBuf, Unavailable> {
+    match std::env::var_os(ELSEWHERE) {
+        Some(elsewhere) => find(version, Path::new(&elsewhere)),
+        None => build(version).map_err(|error| Unavailable { reason: error.to_string() }),
     }
-    build(version).map_err(|error| Unavailable { reason: error.to_string() })
 }
 
-fn find(version: Version, elsewhere: &Path) -> Result<Binaries, Unavailable> {
-    let complete = |directory: &PathBuf| NAMES.iter().all(|name| directory.join(name).is_file());
-    let directory = [elsewhere.join(version.tag()), elsewhere.to_owned()].into_iter().find(complete);
-    directory.map(|directory| Binaries { version, directory }).ok_or_else(|| Unavailable {
-        reason: format!(
-            "{ELSEWHERE} is {}, and not all of {} are there or in {}",
-            elsewhere.display(),
-            NAMES.join(", "),
-            version.tag()
-        ),
-    })
+fn find(version: Version, elsewhere: &Path) -> Result<PathBuf, Unavailable> {
+    let folder = elsewhere.join(version.tag());
+    if version.programs().all(|(name, _)| folder.join(name).is_file()) {
+        return Ok(folder);
+    }
+    let names: Vec<&str> = version.programs().map(|(name, _)| name).collect();
+    let (names, folder) = (names.join(", "), folder.display());
+    Err(Unavailable { reason: format!("{ELSEWHERE} is set, and not all of {names} are in {folder}") })
 }
 
-fn build(version: Version) -> Result<Binaries, Error> {
-    let all = target_directory().join("control-planes");
-    let directory = all.join(version.tag());
-    std::fs::create_dir_all(&directory).map_err(during("make the folder of control planes"))?;
-    let lock = File::create(all.join("lock")).map_err(during("lock the control planes"))?;
+fn build(version: Version) -> Result<PathBuf, Error> {
+    let folder = target_directory().join("control-planes").join(version.tag());
+    std::fs::create_dir_all(&folder).map_err(during("make the folder of control planes"))?;
+    let lock = File::create(folder.join("lock")).map_err(during("lock the control planes"))?;
     lock.lock().map_err(during("lock the control planes"))?;
 
     let stamp = stamp(version)?;
-    let stamped = directory.join("stamp");
+    let stamped = folder.join("stamp");
     if std::fs::read_to_string(&stamped).is_ok_and(|built| built == stamp) {
-        return Ok(Binaries { version, directory });
+        return Ok(folder);
     }
     if let Err(error) = Command::new("go").arg("version").output() {
         return Err(Error::Harness(format!(
             "control planes are built with Go, which cannot be run ({error}); {ELSEWHERE} can name binaries built elsewhere"
         )));
     }
-    eprintln!("Building etcd and Kubernetes {} (minutes, the first time) …", version.tag());
-    let (started, workshop) = (Instant::now(), all.join("building"));
+    eprintln!("Building Kubernetes {} (minutes, the first time) …", version.tag());
+    let (started, workshop) = (Instant::now(), folder.join("building"));
     std::fs::create_dir_all(&workshop).map_err(during("make a folder to build in"))?;
     compile(version, &workshop)?;
-    for name in NAMES {
-        // Go names a program after the last part of its path that is no version.
-        let built = if name == "etcd" { "server" } else { name };
-        std::fs::rename(workshop.join(built), directory.join(name)).map_err(during("move a built binary"))?;
+    for (name, package) in version.programs() {
+        std::fs::rename(workshop.join(built_as(package)), folder.join(name))
+            .map_err(during("move a built binary"))?;
     }
+    std::fs::remove_dir_all(&workshop).map_err(during("remove the folder that was built in"))?;
     std::fs::write(&stamped, stamp).map_err(during("stamp the binaries"))?;
     eprintln!("Built Kubernetes {} in {:.0?}", version.tag(), started.elapsed());
-    Ok(Binaries { version, directory })
+    Ok(folder)
+}
+
+/// Go names a program after the last part of its package's path that is no version.
+fn built_as(package: &str) -> &str {
+    let mut parts = package.rsplit('/').skip_while(|part| *part == "v3");
+    parts.next().unwrap_or(package)
 }
 
 fn compile(version: Version, into: &Path) -> Result<(), Error> {
@@ -162,7 +193,7 @@ fn compile(version: Version, into: &Path) -> Result<(), Error> {
         .env("GOWORK", "off")
         .args(["build", "-trimpath", "-ldflags", &version.linker_flags(), "-o"])
         .arg(into)
-        .args(PACKAGES)
+        .args(version.programs().map(|(_, package)| package))
         .output()
         .map_err(during("run Go"))?;
     if output.status.success() {

@@ -7,7 +7,7 @@ use crate::kubelet::{Kubelet, NODE};
 use crate::process::{Process, free_port, lost_its_port};
 use crate::secrets::{ADMINISTRATOR, CONTROLLERS, Secrets};
 use crate::until::poll;
-use crate::{Binaries, audit};
+use crate::{Binaries, Version, audit};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -84,6 +84,11 @@ impl Cluster {
     /// The name that the test gave it; in the fleet's kubeconfigs, the context's.
     pub fn name(&self) -> &str {
         &self.inner.settings.name
+    }
+
+    /// The version of its servers.
+    pub fn version(&self) -> Version {
+        self.inner.settings.binaries.version()
     }
 
     /// The API server's URL, `https://127.0.0.1:PORT`. The same after [`Cluster::revive`].
@@ -271,7 +276,7 @@ impl Cluster {
             "--kube-api-qps=1000".to_owned(),
             "--kube-api-burst=1000".to_owned(),
         ];
-        let program = settings.binaries.path("kube-controller-manager");
+        let program = settings.binaries.server("kube-controller-manager");
         let log = settings.directory.join("kube-controller-manager.log");
         let controllers = Process::start(&program, &arguments, &log, settings.group)?;
         *lock(&self.inner.controllers) = Some(controllers);
@@ -330,7 +335,7 @@ async fn start_server(settings: &Settings, port: u16, api: &Api) -> Result<Proce
         "--endpoint-reconciler-type=none".to_owned(),
     ];
     arguments.extend(audit::arguments(&settings.directory));
-    let program = settings.binaries.path("kube-apiserver");
+    let program = settings.binaries.server("kube-apiserver");
     let log = settings.directory.join("kube-apiserver.log");
     let mut server = Process::start(&program, &arguments, &log, settings.group)?;
     let probe = || async { api.get("/readyz").await.map(drop).map_err(|error| error.to_string()) };

@@ -1,6 +1,6 @@
 //! Several clusters on one etcd.
 
-use crate::binaries::{Binaries, Version, available};
+use crate::binaries::{Binaries, Unavailable, Version, available};
 use crate::cluster::{Cluster, Settings};
 use crate::error::{Error, during};
 use crate::kubeconfig::kubeconfig;
@@ -8,6 +8,7 @@ use crate::process::{Process, free_port, lost_its_port, random};
 use crate::secrets::ADMINISTRATOR;
 use crate::watchdog::Watchdog;
 use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use tokio::net::TcpStream;
@@ -42,15 +43,22 @@ struct FleetSettings {
 #[derive(Debug, Clone)]
 pub struct FleetBuilder {
     version: Version,
-    clusters: Vec<String>,
+    clusters: Vec<(String, Version)>,
     users: Vec<String>,
 }
 
 impl FleetBuilder {
-    /// Adds a cluster. Its name is its context's in the kubeconfigs, and a DNS label.
+    /// Adds a cluster of the fleet's version. Its name is its context's in the kubeconfigs, and a DNS label.
     #[must_use]
-    pub fn cluster(mut self, name: &str) -> Self {
-        self.clusters.push(name.to_owned());
+    pub fn cluster(self, name: &str) -> Self {
+        let version = self.version;
+        self.cluster_at(name, version)
+    }
+
+    /// As [`FleetBuilder::cluster`], of another version.
+    #[must_use]
+    pub fn cluster_at(mut self, name: &str, version: Version) -> Self {
+        self.clusters.push((name.to_owned(), version));
         self
     }
 
@@ -63,16 +71,19 @@ impl FleetBuilder {
 
     /// Finds or builds the binaries, and starts everything at once. Returns when all API servers are ready.
     pub async fn start(self) -> Result<Fleet, Error> {
-        let version = self.version;
-        let found = tokio::task::spawn_blocking(move || available(version)).await;
-        let binaries =
-            found.map_err(during("look for the binaries"))?.map_err(during("there are no control planes"))?;
+        let versions: BTreeSet<Version> =
+            self.clusters.iter().map(|(_, version)| *version).chain([self.version]).collect();
+        let find = || versions.into_iter().map(|version| Ok((version, available(version)?))).collect();
+        let found = tokio::task::spawn_blocking(find).await.map_err(during("look for the binaries"))?;
+        let found: Result<BTreeMap<Version, Binaries>, Unavailable> = found;
+        let binaries = found.map_err(during("there are no control planes"))?;
         let watchdog = Watchdog::start()?;
-        let (etcd, url) = start_etcd(&binaries, &watchdog).await?;
-        let settings = FleetSettings { users: self.users, binaries, etcd: url };
+        let (etcd, url) = start_etcd(&binaries[&self.version], &watchdog).await?;
+        let settings =
+            FleetSettings { users: self.users, binaries: binaries[&self.version].clone(), etcd: url };
         let mut starting = JoinSet::new();
-        for (place, name) in self.clusters.into_iter().enumerate() {
-            let settings = cluster_settings(&settings, &watchdog, &name, true);
+        for (place, (name, version)) in self.clusters.into_iter().enumerate() {
+            let settings = cluster_settings(&settings, &watchdog, &name, &binaries[&version], true);
             starting.spawn(async move { (place, Cluster::start(settings).await) });
         }
         let mut clusters = Vec::new();
@@ -90,10 +101,11 @@ impl FleetBuilder {
 impl Fleet {
     /// Starts clusters of these names, of the newest version, with no users but the administrator.
     pub async fn start(names: &[&str]) -> Result<Self, Error> {
-        names.iter().fold(Self::builder(Version::V1_36), |builder, name| builder.cluster(name)).start().await
+        names.iter().fold(Self::builder(Version::NEWEST), |builder, name| builder.cluster(name)).start().await
     }
 
-    /// A fleet of nothing yet.
+    /// A fleet of nothing yet. The version is that of clusters for which no other is named, and of hosts
+    /// ([`Fleet::start_host`]).
     pub fn builder(version: Version) -> FleetBuilder {
         FleetBuilder { version, clusters: Vec::new(), users: Vec::new() }
     }
@@ -128,7 +140,7 @@ impl Fleet {
         self.watchdog.directory()
     }
 
-    /// The binaries that the fleet was started from.
+    /// The binaries of the fleet's version. A cluster may be of another: [`Cluster::version`].
     pub fn binaries(&self) -> &Binaries {
         &self.settings.binaries
     }
@@ -143,11 +155,12 @@ impl Fleet {
         Ok(name)
     }
 
-    /// Starts one more API server without controllers, for a test that needs a host cluster of its own. It is in none of the
+    /// Starts one more API server of the fleet's version, without controllers, for a test that needs a host cluster of its own. It is in none of the
     /// fleet's kubeconfigs (see [`kubeconfig`](crate::kubeconfig())) and ends when its last clone is dropped.
     pub async fn start_host(&self, prefix: &str) -> Result<Cluster, Error> {
         let name = format!("{prefix}-{:08x}", random() as u32);
-        Cluster::start(cluster_settings(&self.settings, &self.watchdog, &name, false)).await
+        let settings = &self.settings;
+        Cluster::start(cluster_settings(settings, &self.watchdog, &name, &settings.binaries, false)).await
     }
 
     /// Waits for its turn to use the fleet together with others, by namespaces.
@@ -176,12 +189,13 @@ fn cluster_settings(
     fleet: &FleetSettings,
     watchdog: &Watchdog,
     name: &str,
+    binaries: &Binaries,
     with_controllers: bool,
 ) -> Settings {
     Settings {
         name: name.to_owned(),
         users: fleet.users.clone(),
-        binaries: fleet.binaries.clone(),
+        binaries: binaries.clone(),
         directory: watchdog.directory().join(name),
         etcd: fleet.etcd.clone(),
         group: watchdog.group(),
@@ -214,7 +228,7 @@ async fn try_etcd(binaries: &Binaries, watchdog: &Watchdog) -> Result<(Process, 
         "--unsafe-no-fsync".to_owned(),
     ];
     let log = watchdog.directory().join("etcd.log");
-    let mut etcd = Process::start(&binaries.path("etcd"), &arguments, &log, watchdog.group())?;
+    let mut etcd = Process::start(&binaries.etcd(), &arguments, &log, watchdog.group())?;
     let connect = || async {
         TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.map(drop).map_err(|error| error.to_string())
     };

@@ -1,7 +1,7 @@
 //! Real control planes on loopback, for tests: etcd, `kube-apiserver` and `kube-controller-manager`, built from their Go
 //! modules at pinned versions, and `kubectl`.
 //!
-//! A [`Fleet`] is a number of whole clusters without nodes. Tests play the kubelet ([`Kubelet`]): pods run, succeed
+//! A [`Fleet`] is a number of whole clusters without nodes, of one [`Version`] or of several. Tests play the kubelet ([`Kubelet`]): pods run, succeed
 //! and fail when a test says so. Clusters can be frozen, killed and revived ([`Cluster::freeze`],
 //! [`Cluster::kill`]), and what was asked of them can be counted ([`Cluster::requests_since`]).
 //!
@@ -52,5 +52,5 @@ pub use fleet::{Fleet, FleetBuilder};
 pub use kubeconfig::kubeconfig;
 pub use kubelet::{Kubelet, Player, Pod};
 pub use secrets::ADMINISTRATOR;
-pub use testing::{Decision, blocking_trial, decide, exclusive_trial, trial};
+pub use testing::{Decision, Versions, blocking_trial, decide, exclusive_trial, trial};
 pub use until::until;

@@ -82,6 +82,21 @@ pub(crate) fn finish(resource: &Resource, object: &mut Value) {
     if resource.kind == "Job" {
         job::finish(object);
     }
+    if matches!(resource.kind, "Job" | "Pod") {
+        for condition in object
+            .pointer_mut("/status/conditions")
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+            .filter(|c| c.is_object())
+        {
+            for time in ["lastProbeTime", "lastTransitionTime"] {
+                if condition.get(time).is_none() {
+                    condition[time] = Value::Null;
+                }
+            }
+        }
+    }
 }
 
 /// Whether an object that is being deleted, and that nothing holds, goes away.

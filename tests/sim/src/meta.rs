@@ -26,6 +26,10 @@ fn too_long(limit: usize) -> String {
     format!("must be no more than {limit} characters")
 }
 
+fn too_many_bytes(limit: usize) -> String {
+    format!("must be no more than {limit} bytes")
+}
+
 fn label_shape(text: &str) -> bool {
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     text.starts_with(good) && text.ends_with(good) && text.chars().all(|c| good(c) || c == '-')
@@ -43,7 +47,8 @@ pub(crate) fn dns_label(text: &str) -> Vec<String> {
         faults.push(too_long(63));
     }
     if !label_shape(text) {
-        faults.push(LABEL.to_owned());
+        let dotted = text.split('.').all(label_shape);
+        faults.push(if dotted { "must not contain dots" } else { LABEL }.to_owned());
     }
     faults
 }
@@ -76,7 +81,7 @@ fn qualified_name(key: &str) -> Vec<String> {
     if name.is_empty() {
         faults.push("name part must be non-empty".to_owned());
     } else if name.len() > 63 {
-        faults.push(format!("name part {}", too_long(63)));
+        faults.push(format!("name part {}", too_many_bytes(63)));
     }
     if !name_shape(name) {
         faults.push(KEY.to_owned());
@@ -89,7 +94,7 @@ pub(crate) fn labels(object: &Value, pointer: &str, field: &str, errors: &mut Ve
     for (key, value) in object::strings(object, pointer) {
         errors.extend(qualified_name(key).into_iter().map(|f| FieldError::invalid(field, key, f)));
         if value.len() > 63 {
-            errors.push(FieldError::invalid(field, value, too_long(63)));
+            errors.push(FieldError::invalid(field, value, too_many_bytes(63)));
         }
         if !value.is_empty() && !name_shape(value) {
             errors.push(FieldError::invalid(field, value, VALUE));

@@ -89,6 +89,7 @@ fn merge_list(inner: &Type, how: Merge, target: &mut Value, change: &Value) {
         *target = Value::Array(Vec::new());
     }
     let list = target.as_array_mut().expect("it was just made a list");
+    let before = list.clone();
     for item in changes {
         let Merge::Key(key) = how else {
             if !list.contains(item) {
@@ -104,6 +105,34 @@ fn merge_list(inner: &Type, how: Merge, target: &mut Value, change: &Value) {
             (None, false) => list.push(without_directives(item)),
         }
     }
+    let same = |a: &Value, b: &Value| match how {
+        Merge::Key(key) => a.get(key) == b.get(key),
+        Merge::Values | Merge::Replace => a == b,
+    };
+    *list = in_order(std::mem::take(list), &before, changes, same);
+}
+
+/// Puts a merged list in order as the API server does: the items that the patch names in its order, and among them
+/// those that it does not, each before the first named item that it was before already.
+fn in_order(
+    merged: Vec<Value>,
+    before: &[Value],
+    patch: &[Value],
+    same: impl Fn(&Value, &Value) -> bool,
+) -> Vec<Value> {
+    let place = |list: &[Value], item: &Value| list.iter().position(|other| same(other, item));
+    let (mut named, rest): (Vec<Value>, Vec<Value>) =
+        merged.into_iter().partition(|item| place(patch, item).is_some());
+    named.sort_by_key(|item| place(patch, item));
+    let (mut named, mut rest) = (named.into_iter().peekable(), rest.into_iter().peekable());
+    let mut ordered = Vec::new();
+    while let (Some(item), Some(other)) = (named.peek(), rest.peek()) {
+        let first = place(before, item).is_some_and(|at| place(before, other).is_some_and(|o| o < at));
+        ordered.extend(if first { rest.next() } else { named.next() });
+    }
+    ordered.extend(named);
+    ordered.extend(rest);
+    ordered
 }
 
 fn without_directives(value: &Value) -> Value {
@@ -120,8 +149,8 @@ fn without_directives(value: &Value) -> Value {
 }
 
 /// Applies a JSON patch (RFC 6902). The error is the sentence for the client.
-pub(crate) fn json(target: &mut Value, patch: &Value) -> Result<(), String> {
-    let steps = patch.as_array().ok_or("a JSON patch is a list of operations")?;
+pub(crate) fn json(target: &mut Value, steps: &Value) -> Result<(), String> {
+    let steps = steps.as_array().ok_or("a JSON patch is a list of operations")?;
     for step in steps {
         let path = step["path"].as_str().ok_or("an operation has no path")?;
         match step["op"].as_str().unwrap_or_default() {
@@ -157,13 +186,13 @@ fn place(path: &str) -> Result<(&str, String), String> {
 }
 
 fn add(target: &mut Value, path: &str, value: Value) -> Result<(), String> {
-    let (parent, last) = place(path)?;
+    let (parent, key) = place(path)?;
     match target.pointer_mut(parent) {
         Some(Value::Object(map)) => {
-            map.insert(last, value);
+            map.insert(key, value);
         }
         Some(Value::Array(list)) => {
-            let at = if last == "-" { Some(list.len()) } else { last.parse().ok() };
+            let at = if key == "-" { Some(list.len()) } else { key.parse().ok() };
             let at = at.filter(|at| *at <= list.len()).ok_or_else(|| missing("add", path))?;
             list.insert(at, value);
         }
@@ -173,11 +202,11 @@ fn add(target: &mut Value, path: &str, value: Value) -> Result<(), String> {
 }
 
 fn remove(target: &mut Value, path: &str) -> Result<Value, String> {
-    let (parent, last) = place(path)?;
+    let (parent, key) = place(path)?;
     let gone = match target.pointer_mut(parent) {
-        Some(Value::Object(map)) => map.remove(&last),
+        Some(Value::Object(map)) => map.remove(&key),
         Some(Value::Array(list)) => {
-            last.parse().ok().filter(|at: &usize| *at < list.len()).map(|at| list.remove(at))
+            key.parse().ok().filter(|at: &usize| *at < list.len()).map(|at| list.remove(at))
         }
         _ => None,
     };

@@ -9,6 +9,14 @@ use crate::status::FieldError;
 /// Brings a new pod to the form in which it is stored.
 pub(crate) fn prepare_create(pod: &mut Value) {
     default_spec(pod, "spec");
+    for list in ["initContainers", "containers"] {
+        for container in pod["spec"].get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            let limits = container["resources"]["limits"].as_object().cloned().unwrap_or_default();
+            for (name, quantity) in limits {
+                put_default(container, &["resources", "requests", &name], quantity);
+            }
+        }
+    }
     put_default(pod, &["spec", "enableServiceLinks"], true);
     put_default(pod, &["spec", "priority"], 0);
     put_default(pod, &["spec", "preemptionPolicy"], "PreemptLowerPriority");
@@ -65,10 +73,6 @@ fn default_container(container: &mut Value) {
     put_default(container, &["terminationMessagePath"], "/dev/termination-log");
     put_default(container, &["terminationMessagePolicy"], "File");
     put_default(container, &["resources"], json!({}));
-    let limits = container["resources"]["limits"].as_object().cloned().unwrap_or_default();
-    for (name, quantity) in limits {
-        put_default(container, &["resources", "requests", &name], quantity);
-    }
     for port in container.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
         put_default(port, &["protocol"], "TCP");
     }
@@ -121,7 +125,7 @@ pub(crate) fn validate_spec(holder: &Value, pointer: &str, field: &str, errors: 
     }
     let policy = text(holder, &format!("{pointer}/restartPolicy"));
     if !matches!(policy, "Always" | "OnFailure" | "Never") {
-        let supported = ["Always", "Never", "OnFailure"];
+        let supported = ["Always", "OnFailure", "Never"];
         errors.push(FieldError::not_supported(&format!("{field}.restartPolicy"), policy, &supported));
     }
 }

@@ -26,6 +26,11 @@ impl Resource {
         if self.group.is_empty() { self.plural.to_owned() } else { format!("{}.{}", self.plural, self.group) }
     }
 
+    /// The kind as messages print it: `Job.batch`, `ConfigMap`.
+    pub(crate) fn qualified_kind(&self) -> String {
+        if self.group.is_empty() { self.kind.to_owned() } else { format!("{}.{}", self.kind, self.group) }
+    }
+
     /// The `apiVersion` of its objects.
     pub(crate) fn api_version(&self) -> &'static str {
         match self.group {

@@ -102,6 +102,12 @@ fn requirement(text: &str) -> Result<Requirement, String> {
     let make = |key: &str, test| {
         let key = key.trim();
         let good = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+        if let Some((_, next)) = key.split_once(' ') {
+            let next = next.trim();
+            return Err(format!(
+                "unable to parse requirement: found '{next}', expected: in, notin, =, ==, !=, gt, lt"
+            ));
+        }
         if key.is_empty() || !key.chars().all(good) {
             return Err(format!("unable to parse requirement: found '{text}', expected: identifier"));
         }

@@ -54,6 +54,23 @@ impl Status {
         Self::about(resource, name, 409, "Conflict", message)
     }
 
+    /// A delete's precondition that does not hold; a real server names the kind here, not the resource.
+    pub(crate) fn precondition(resource: &Resource, name: &str, why: &str) -> Self {
+        let kind = resource.qualified_kind();
+        let message = format!("Operation cannot be fulfilled on {kind} {name:?}: {why}");
+        let details = details(resource.group, resource.kind, name);
+        Self { details, ..Self::new(409, "Conflict", message) }
+    }
+
+    /// Options of a request that a server does not take.
+    pub(crate) fn invalid_options(kind: &str, error: &FieldError) -> Self {
+        let message = format!("{kind}.meta.k8s.io \"\" is invalid: {}: {}", error.field, error.body());
+        let mut details = details("meta.k8s.io", kind, "");
+        details["causes"] =
+            json!([{"reason": error.kind.cause(), "message": error.body(), "field": error.field}]);
+        Self { details, ..Self::new(422, "Invalid", message) }
+    }
+
     pub(crate) fn modified(resource: &Resource, name: &str) -> Self {
         Self::conflict(
             resource,
@@ -98,11 +115,7 @@ impl Status {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
         };
-        let kind = if resource.group.is_empty() {
-            resource.kind.to_owned()
-        } else {
-            format!("{}.{}", resource.kind, resource.group)
-        };
+        let kind = resource.qualified_kind();
         let mut details = details(resource.group, resource.kind, name);
         details["causes"] = errors
             .iter()

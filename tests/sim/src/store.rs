@@ -1,5 +1,6 @@
 //! What a cluster stores: objects, one counter of versions, and the history of changes.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -12,10 +13,26 @@ use crate::resource::Resource;
 const HISTORY: usize = 20_000;
 
 /// Where an object is stored: its namespace, empty where it has none, and its name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) namespace: String,
     pub(crate) name: String,
+}
+
+/// As etcd orders `NAMESPACE/NAME`, byte by byte: what is in `work-2` comes before what is in `work`.
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        fn bytes(key: &Key) -> impl Iterator<Item = u8> {
+            key.namespace.bytes().chain([b'/']).chain(key.name.bytes())
+        }
+        bytes(self).cmp(bytes(other))
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Key {

@@ -22,6 +22,9 @@ impl State {
         let mut warnings = Vec::new();
         decode(resource, &mut body, options.validation, &mut warnings)?;
         self.admit(resource, namespace, &mut body)?;
+        if !object::text(&body, "/metadata/resourceVersion").is_empty() {
+            return Err(Status::new(500, "", "resourceVersion should not be set on objects to be created"));
+        }
         self.identify(resource, &mut body);
         kinds::prepare_create(resource, &mut body);
         let name = object::name(&body).to_owned();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::State;
 use crate::object;
 use crate::resource::Resource;
-use crate::status::Status;
+use crate::status::{FieldError, Status};
 use crate::store::Key;
 
 /// What becomes of the objects that the deleted one owns.
@@ -41,14 +41,9 @@ impl DeleteOptions {
             Some("Foreground") => Some(Propagation::Foreground),
             None => None,
             Some(other) => {
-                return Err(Status::new(
-                    422,
-                    "Invalid",
-                    format!(
-                        "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {other:?}: \
-                         supported values: \"Background\", \"Foreground\", \"Orphan\""
-                    ),
-                ));
+                let supported = ["Foreground", "Background", "Orphan", "nil"];
+                let error = FieldError::not_supported("propagationPolicy", other, &supported);
+                return Err(Status::invalid_options("DeleteOptions", &error));
             }
         };
         Ok(Self {
@@ -157,7 +152,7 @@ fn preconditions(resource: &Resource, old: &Arc<Value>, options: &DeleteOptions)
             "the UID in the precondition ({wanted}) does not match the UID in record ({real}). \
              The object might have been deleted and then recreated"
         );
-        return Err(Status::conflict(resource, object::name(old), &why));
+        return Err(Status::precondition(resource, object::name(old), &why));
     }
     let real = object::text(old, "/metadata/resourceVersion");
     if let Some(wanted) = options.version.as_deref().filter(|w| *w != real) {
@@ -165,7 +160,7 @@ fn preconditions(resource: &Resource, old: &Arc<Value>, options: &DeleteOptions)
             "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record ({real}). \
              The object might have been modified"
         );
-        return Err(Status::conflict(resource, object::name(old), &why));
+        return Err(Status::precondition(resource, object::name(old), &why));
     }
     Ok(())
 }

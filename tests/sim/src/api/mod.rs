@@ -77,12 +77,10 @@ fn decode(
         )))
     };
     if kind != resource.kind || version != resource.api_version() {
-        let given = version.to_owned();
-        return Err(Status::bad_request(format!(
-            "the API version in the data ({given}, Kind={kind}) does not match the expected API version ({}, Kind={})",
-            resource.api_version(),
-            resource.kind
-        )));
+        let why = format!(
+            "no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\""
+        );
+        return refuse(why);
     }
     match crate::schema::decode(resource.kind, object) {
         Err(why) => return refuse(why),

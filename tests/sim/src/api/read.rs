@@ -80,7 +80,7 @@ impl State {
         let page = match options.token.as_str() {
             "" => None,
             token => {
-                let why = "continue key is not valid: illegal base64 data or malformed token";
+                let why = "invalid continue token: continue key is not valid";
                 Some(Page::read(token).ok_or_else(|| Status::bad_request(why))?)
             }
         };

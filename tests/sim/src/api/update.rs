@@ -124,6 +124,8 @@ impl State {
         }
         kinds::prepare_update(resource, &mut body, old, status);
         let mut errors = meta::validate(resource, &body);
+        // A real server applies these twice, for all kinds and for each kind, and lists them as often.
+        errors.extend(meta::validate_update(&body, old));
         errors.extend(meta::validate_update(&body, old));
         kinds::validate_update(resource, &body, old, status, &mut errors);
         if !errors.is_empty() {

@@ -10,7 +10,7 @@ use crate::clock::later;
 use crate::object::{items, moment, number, text};
 
 const FIRST: Duration = Duration::from_secs(10);
-const LONGEST: Duration = Duration::from_secs(600);
+const LONGEST: Duration = Duration::from_mins(10);
 
 /// The failures of a Job's pods since its last success.
 #[derive(Clone, Copy, Debug, Default)]

@@ -50,15 +50,13 @@ impl State {
                 continue;
             }
             let uid = object::uid(&pod).to_owned();
-            let started = match self.controllers.kubelet_memory.get(&uid) {
-                Some(started) => *started,
-                None => {
-                    self.bind(&key);
-                    self.report(&key, "Running");
-                    self.controllers.kubelet_memory.insert(uid.clone(), now);
-                    now
-                }
-            };
+            let known = self.controllers.kubelet_memory.get(&uid).copied();
+            let started = known.unwrap_or(now);
+            if known.is_none() {
+                self.bind(&key);
+                self.report(&key, "Running");
+                self.controllers.kubelet_memory.insert(uid.clone(), now);
+            }
             let end = later(started, time);
             if end <= now {
                 self.controllers.kubelet_memory.remove(&uid);

@@ -101,7 +101,7 @@ impl Cluster {
     }
 
     fn report_pods(&self, namespace: &str, job: &str, count: usize, phase: &str) -> usize {
-        let active = self.pods_of(namespace, job).into_iter().filter(|p| pods::active(p)).take(count);
+        let active = self.pods_of(namespace, job).into_iter().filter(pods::active).take(count);
         active.filter(|pod| self.report(namespace, object::name(pod), phase)).count()
     }
 }

@@ -277,7 +277,7 @@ impl Sync {
     /// Writes down that the Job is about to end before any finalizer goes, and turns to the condition it ends with.
     fn enter_ending(&mut self, now: Timestamp) {
         let Some(ending) = self.ending.clone() else { return };
-        let last = match ending.kind {
+        let end = match ending.kind {
             "SuccessCriteriaMet" => "Complete",
             "FailureTarget" => "Failed",
             _ => return,
@@ -288,7 +288,7 @@ impl Sync {
             put(&mut self.job, &["status", "conditions"], list);
             self.changed = true;
         }
-        self.ending = Some(Condition { kind: last, ..ending });
+        self.ending = Some(Condition { kind: end, ..ending });
     }
 
     fn take_finalizers(&mut self, state: &mut State) {

@@ -12,7 +12,7 @@ use crate::api::{DeleteOptions, ListOptions, Patch, Selection, Validation, Write
 use crate::cluster::Cluster;
 use crate::resource::{self, Resource};
 use crate::selector::{Fields, Labels};
-use crate::status::Status;
+use crate::status::{FieldError, Status};
 use crate::store::Key;
 use crate::users;
 
@@ -82,19 +82,29 @@ fn serve(cluster: &Cluster, info: &RequestInfo) -> Response<SimBody> {
     if info.resource.is_empty() {
         return plain(info);
     }
-    let Some(resource) = info.kind else { return respond::text(404, "404 page not found\n") };
+    let Some(resource) = info.kind else { return nowhere(info) };
     let subresource = match info.subresource.as_str() {
         "" => Ok(false),
         "status" if resource.status => Ok(true),
         _ => Err(()),
     };
-    let Ok(status) = subresource else { return respond::text(404, "404 page not found\n") };
+    let Ok(status) = subresource else { return nowhere(info) };
     let result = match info.verb {
         "watch" => return watch::watch(cluster, info, resource),
         "list" => list(cluster, info, resource),
         _ => single(cluster, info, resource, status),
     };
     result.unwrap_or_else(|refusal| respond::refusal(&refusal))
+}
+
+/// What is answered for a resource that there is not.
+fn nowhere(info: &RequestInfo) -> Response<SimBody> {
+    if info.group.is_empty() || resource::GROUPS.contains(&info.group.as_str()) {
+        let mut status = Status::new(404, "NotFound", "the server could not find the requested resource");
+        status.details = json!({});
+        return respond::refusal(&status);
+    }
+    respond::text(404, "404 page not found\n")
 }
 
 fn plain(info: &RequestInfo) -> Response<SimBody> {
@@ -136,7 +146,13 @@ pub(super) fn selection(info: &RequestInfo, resource: &Resource) -> Result<Selec
         (Err(why), _) | (_, Err(why)) => return Err(Status::bad_request(why)),
     };
     if let Some(field) = fields.unsupported(resource.kind) {
-        return Err(Status::bad_request(format!("field label not supported: {field}")));
+        return Err(Status::bad_request(match resource.kind {
+            "ConfigMap" => format!(
+                "{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+            ),
+            "Job" => format!("field label {field:?} not supported for batchv1.Job"),
+            _ => format!("field label not supported: {field}"),
+        }));
     }
     Ok(Selection { namespace: info.namespace.clone(), labels, fields })
 }
@@ -176,6 +192,9 @@ fn single(
     if resource.namespaced && namespace.is_empty() {
         return Err(Status::method_not_allowed());
     }
+    if info.name.is_empty() && matches!(info.verb, "update" | "patch") {
+        return Err(Status::method_not_allowed());
+    }
     match info.verb {
         "get" => {
             let (object, now) = cluster.with(|state| state.get(resource, &key).map(|o| (o, state.now())))?;
@@ -190,15 +209,15 @@ fn single(
         }
         "create" if info.name.is_empty() => {
             let (options, body) = (write_options(info)?, read_body(info)?);
-            written(&cluster.write(|state| state.create(resource, namespace, body, options))?)
+            Ok(written(&cluster.write(|state| state.create(resource, namespace, body, options))?))
         }
         "update" => {
             let (options, body) = (write_options(info)?, read_body(info)?);
-            written(&cluster.write(|state| state.replace(resource, &key, status, body, options))?)
+            Ok(written(&cluster.write(|state| state.replace(resource, &key, status, body, options))?))
         }
         "patch" => {
             let (options, patch) = (write_options(info)?, read_patch(info)?);
-            written(&cluster.write(|state| state.patch(resource, &key, status, &patch, options))?)
+            Ok(written(&cluster.write(|state| state.patch(resource, &key, status, &patch, options))?))
         }
         "delete" if !status => {
             let options = delete_options(info)?;
@@ -228,10 +247,10 @@ fn delete_options(info: &RequestInfo) -> Result<DeleteOptions, Status> {
     DeleteOptions::read(&body, |name| info.parameter(name).map(str::to_owned))
 }
 
-fn written(written: &Written) -> Result<Response<SimBody>, Status> {
+fn written(written: &Written) -> Response<SimBody> {
     let mut response = respond::object(if written.created { 201 } else { 200 }, &written.object);
     respond::warn(&mut response, &written.warnings);
-    Ok(response)
+    response
 }
 
 fn write_options(info: &RequestInfo) -> Result<WriteOptions, Status> {
@@ -240,14 +259,9 @@ fn write_options(info: &RequestInfo) -> Result<WriteOptions, Status> {
         Some("Strict") => Validation::Strict,
         Some("Ignore") => Validation::Ignore,
         Some(other) => {
-            return Err(Status::new(
-                422,
-                "Invalid",
-                format!(
-                    "CreateOptions.meta.k8s.io \"\" is invalid: fieldValidation: Unsupported value: {other:?}: \
-                     supported values: \"\", \"Ignore\", \"Strict\", \"Warn\""
-                ),
-            ));
+            let error =
+                FieldError::not_supported("fieldValidation", other, &["", "Ignore", "Strict", "Warn"]);
+            return Err(Status::invalid_options("CreateOptions", &error));
         }
     };
     Ok(WriteOptions { dry_run: info.dry_run, validation })

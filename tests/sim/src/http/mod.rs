@@ -55,7 +55,9 @@ where
         let cluster = self.0.clone();
         Box::pin(async move {
             let (head, body) = request.into_parts();
-            let Ok(body) = Limited::new(body, BODY_LIMIT).collect().await.map(|b| b.to_bytes()) else {
+            let Ok(body) =
+                Limited::new(body, BODY_LIMIT).collect().await.map(http_body_util::Collected::to_bytes)
+            else {
                 let why = format!("limit is {BODY_LIMIT}");
                 let refusal =
                     Status::new(413, "RequestEntityTooLarge", format!("Request entity too large: {why}"));

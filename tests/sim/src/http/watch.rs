@@ -20,7 +20,7 @@ use crate::status::Status;
 use crate::store::{Change, Key};
 
 /// How long a watch lasts that does not say; a real server picks a time between 30 and 60 minutes.
-const LONGEST: Duration = Duration::from_secs(30 * 60);
+const LONGEST: Duration = Duration::from_mins(30);
 
 struct Watch {
     cluster: Cluster,
@@ -117,20 +117,17 @@ impl Watch {
         let cluster = self.cluster.clone();
         cluster.with(|state: &mut State| {
             let current = state.store.version();
-            match state.store.since(self.version) {
-                Some(changes) => {
-                    for change in changes.filter(|c| c.resource.plural == self.resource.plural) {
-                        self.ready.extend(seen(&self.selection, change));
-                    }
-                    self.version = current;
+            if let Some(changes) = state.store.since(self.version) {
+                for change in changes.filter(|c| c.resource.plural == self.resource.plural) {
+                    self.ready.extend(seen(&self.selection, change));
                 }
-                None => {
-                    let why = format!("too old resource version: {} ({current})", self.version);
-                    let refusal = Status::expired(&why).body();
-                    self.ready.push_back(json!({"type": "ERROR", "object": refusal}));
-                    self.done = true;
-                }
+                self.version = current;
+                return;
             }
+            let why = format!("too old resource version: {} ({current})", self.version);
+            let refusal = Status::expired(&why).body();
+            self.ready.push_back(json!({"type": "ERROR", "object": refusal}));
+            self.done = true;
         });
     }
 

@@ -182,7 +182,7 @@ async fn a_suspended_job_kills_its_pods_and_starts_anew() {
     );
     assert!(job["status"]["active"].is_null() && job["status"]["failed"].is_null());
     assert!(cluster.pods_of("default", "j").is_empty());
-    cluster.advance(Duration::from_secs(60));
+    cluster.advance(Duration::from_mins(1));
     patch(&cluster, &format!("{JOBS}/j"), json!({"spec": {"suspend": false}})).await;
     cluster.settle();
     let job = stored(&cluster, "j");
@@ -289,5 +289,5 @@ async fn a_cluster_runs_by_itself() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), complete).await.expect("the Job completes");
+    tokio::time::timeout(Duration::from_mins(1), complete).await.expect("the Job completes");
 }

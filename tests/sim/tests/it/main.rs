@@ -83,8 +83,9 @@ fn job(name: &str, spec: Value) -> Value {
             "restartPolicy": "Never", "containers": [{"name": "c", "image": "busybox"}],
         }}},
     });
-    for (field, value) in spec.as_object().expect("a spec is a map") {
-        job["spec"][field] = value.clone();
+    let Value::Object(fields) = spec else { panic!("a spec is a map") };
+    for (field, value) in fields {
+        job["spec"][field] = value;
     }
     job
 }

@@ -64,6 +64,8 @@ async fn strategic_patches_merge_by_key() {
     strategic(json!({"status": {"conditions": [condition("A")]}})).await;
     let both = strategic(json!({"status": {"conditions": [condition("B")]}})).await.body;
     assert_eq!(both["status"]["conditions"].as_array().map(Vec::len), Some(2));
+    assert_eq!(both["status"]["conditions"][0]["type"], "B");
+    assert!(both["status"]["conditions"][0]["lastProbeTime"].is_null());
     let one = strategic(json!({"status": {"conditions": [{"type": "A", "$patch": "delete"}]}})).await.body;
     assert_eq!(one["status"]["conditions"][0]["type"], "B");
 }

@@ -1,5 +1,7 @@
 //! The harness itself: what other tests rely on.
 
+mod versions;
+
 use libtest_mimic::{Arguments, Failed};
 use real::{Cluster, Error, Fleet, Kubelet, blocking_trial, exclusive_trial, trial, until};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -19,7 +21,7 @@ fn main() -> ExitCode {
     if let Ok(state) = std::env::var(VICTIM) {
         return victim(&state);
     }
-    let tests = vec![
+    let mut tests = vec![
         trial("a job completes when its pods succeed", job_completes),
         trial("a player completes a job by itself", player_completes_job),
         trial("a failed pod is counted, and the exit code is the job's to judge", failed_pods_count),
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         ),
         blocking_trial("nothing is left behind by a panic", nothing_is_left_by_a_panic),
     ];
+    tests.extend(versions::tests());
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }
 

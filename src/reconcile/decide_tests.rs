@@ -1,0 +1,288 @@
+use super::*;
+use crate::{
+    job::{End, Manifest, Size},
+    reconcile::Answer,
+    state::Seen,
+};
+use serde_json::{Value, json};
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+/// A record of one shard of so many completions per cluster, each in the phase given.
+fn record(spec: Value, shards: &[(Phase, Option<i32>)]) -> Record {
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
+    let manifest = Manifest::new(job, "work", "").expect("valid");
+    let planned = |completions| Shard::planned("", Size { parallelism: 1, completions });
+    let shards = (1..).zip(shards).map(|(n, (phase, completions)): (u32, _)| Shard {
+        cluster: format!("c{n}"),
+        phase: *phase,
+        uid: (*phase != Phase::Planned).then(|| format!("u{n}")),
+        ..planned(*completions)
+    });
+    Record::new("f", manifest, shards.collect(), NOW)
+}
+
+/// One shard that has 3 completions to do.
+fn one(phase: Phase) -> Record {
+    record(json!({"completions": 3}), &[(phase, Some(3))])
+}
+
+/// The Job of shard `id`, as its ledger knows it.
+fn job(record: &Record, id: u32) -> Observed {
+    let mut job = Observed::of(&json!({"metadata": {"name": "pi", "uid": format!("u{id}")}}));
+    job.owner = Some(record.ownership(id));
+    job
+}
+
+fn end(kind: EndKind, at: i64) -> Option<End> {
+    let at = Timestamp::from_second(at).ok();
+    Some(End { kind, reason: "BackoffLimitExceeded".into(), message: "too many".into(), at })
+}
+
+/// What lists say: these Jobs, and nothing else.
+fn listed(record: &Record, jobs: impl IntoIterator<Item = (u32, Observed)>) -> Observations {
+    let mut observations = Observations::default();
+    for shard in record.shards.values() {
+        observations.members.insert(shard.cluster.clone(), Observation::known([].into()));
+    }
+    for (id, job) in jobs {
+        let Some(Observation::Known { jobs, .. }) = observations.members.get_mut(&format!("c{id}")) else {
+            panic!("no shard {id}")
+        };
+        jobs.insert(id, job);
+    }
+    observations
+}
+
+/// What lists and then an answer about shard 1 say.
+fn answered(
+    record: &Record,
+    jobs: impl IntoIterator<Item = (u32, Observed)>,
+    answer: Answer,
+) -> Observations {
+    let mut observations = listed(record, jobs);
+    observations.take("c1", 1, answer);
+    observations
+}
+
+fn phase(decision: &Decision) -> Phase {
+    decision.record.shards[&1].phase
+}
+
+fn start(id: u32) -> Vec<Action> {
+    vec![Action::Start { shard: id, uid: format!("u{id}") }]
+}
+
+#[test]
+fn a_shard_goes_from_planned_to_its_end_a_step_at_a_time() {
+    let of = |change: fn(&mut Observed)| {
+        move |record: &Record| {
+            let mut job = job(record, 1);
+            change(&mut job);
+            listed(record, [(1, job)])
+        }
+    };
+    let nothing = |record: &Record| listed(record, []);
+    let cases: [(Phase, &dyn Fn(&Record) -> Observations, Phase, Vec<Action>); 9] = [
+        (Phase::Planned, &nothing, Phase::Planned, vec![Action::Create { shard: 1 }]),
+        (Phase::Planned, &of(|job| job.suspended = true), Phase::Created, start(1)),
+        (Phase::Created, &of(|job| job.suspended = true), Phase::Created, start(1)),
+        (Phase::Created, &of(|job| (job.suspended, job.deleting) = (true, true)), Phase::Created, vec![]),
+        (Phase::Created, &of(|_| ()), Phase::Started, vec![]),
+        (Phase::Started, &of(|job| job.suspended = true), Phase::Started, vec![]),
+        (Phase::Started, &of(|job| job.end = end(EndKind::Complete, 7)), Phase::Complete, vec![]),
+        (Phase::Created, &of(|job| job.end = end(EndKind::Failed, 7)), Phase::Failed, vec![]),
+        (Phase::Complete, &of(|_| ()), Phase::Complete, vec![]),
+    ];
+    for (before, observe, after, actions) in cases {
+        let record = one(before);
+        let decision = decide(&record, &observe(&record), NOW);
+        assert_eq!((phase(&decision), &decision.actions), (after, &actions), "from {before:?}");
+        assert!(decision.confirm.is_empty(), "from {before:?}");
+    }
+}
+
+#[test]
+fn a_member_that_is_unknown_or_refused_is_left_alone() {
+    for before in [Phase::Planned, Phase::Created, Phase::Started] {
+        let record = one(before);
+        for answer in [Answer::Unknown("timeout".into()), Answer::Refused("no".into())] {
+            let decision = decide(&record, &answered(&record, [], answer.clone()), NOW);
+            let expected =
+                Decision { record: record.clone(), confirm: vec![], actions: vec![], remove: false };
+            assert_eq!(decision, expected, "{before:?}, {answer:?}");
+        }
+        let decision = decide(&record, &Observations::default(), NOW);
+        assert_eq!((decision.record, decision.actions), (record, vec![]), "a member that was not asked");
+    }
+}
+
+#[test]
+fn a_job_is_deleted_only_if_its_member_was_asked_by_name() {
+    let other = |record: &Record| Observed { uid: "another".into(), ..job(record, 1) };
+    for before in [Phase::Created, Phase::Started] {
+        let record = one(before);
+        for observations in [listed(&record, []), listed(&record, [(1, other(&record))])] {
+            let decision = decide(&record, &observations, NOW);
+            assert_eq!((phase(&decision), decision.confirm), (before, vec![1]));
+        }
+        for answer in [Answer::Gone, Answer::Job(Box::new(other(&record)))] {
+            let mut observations = answered(&record, [], answer);
+            let decision = decide(&record, &observations, NOW);
+            assert_eq!(
+                (phase(&decision), decision.confirm, decision.actions),
+                (Phase::Deleted, vec![], vec![])
+            );
+            observations.outdate();
+            let decision = decide(&record, &observations, NOW);
+            assert_eq!(
+                (phase(&decision), decision.confirm),
+                (before, vec![1]),
+                "the record has changed since"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_deleted_keeps_what_it_achieved_and_runs_nothing() {
+    let mut record = one(Phase::Started);
+    let running = Observed { active: 1, succeeded: 2, ..job(&record, 1) };
+    record = decide(&record, &listed(&record, [(1, running)]), NOW).record;
+    let decision = decide(&record, &answered(&record, [], Answer::Gone), NOW);
+    let shard = &decision.record.shards[&1];
+    assert_eq!((shard.achieved(), shard.seen.as_ref().map(|seen| seen.active)), (2, Some(0)));
+    assert_eq!((decision.record.unplaced(), decision.record.state.outcome), (1, None));
+}
+
+#[test]
+fn a_job_without_our_labels_is_watched_and_not_touched() {
+    let record = one(Phase::Created);
+    let stripped = Observed { owner: None, suspended: true, ..job(&record, 1) };
+    let observations = answered(&record, [], Answer::Job(Box::new(stripped.clone())));
+    assert_eq!(decide(&record, &observations, NOW).actions, []);
+    let resumed = Observed { suspended: false, succeeded: 1, ..stripped };
+    let decision = decide(&record, &answered(&record, [], Answer::Job(Box::new(resumed))), NOW);
+    assert_eq!((phase(&decision), decision.record.shards[&1].achieved()), (Phase::Started, 1));
+    let mut record = record;
+    record.state.deleting = Some(Cascade::Background);
+    let decision = decide(&record, &observations, NOW);
+    assert_eq!((decision.actions, decision.remove), (vec![], true), "it is not deleted with the others");
+}
+
+#[test]
+fn an_old_answer_takes_nothing_back() {
+    let mut record = one(Phase::Started);
+    let old = job(&record, 1);
+    let seen = Observed { succeeded: 2, failed: 1, ..old.clone() };
+    record = decide(&record, &listed(&record, [(1, seen.clone())]), NOW).record;
+    record = decide(&record, &listed(&record, [(1, old.clone())]), NOW).record;
+    let kept = record.shards[&1].seen.clone().expect("seen");
+    assert_eq!((kept.succeeded, kept.failed), (2, 1));
+    let complete = Observed { succeeded: 3, end: end(EndKind::Complete, 7), ..seen };
+    record = decide(&record, &listed(&record, [(1, complete)]), NOW).record;
+    assert_eq!(decide(&record, &listed(&record, [(1, old)]), NOW).record, record, "an end is final");
+}
+
+#[test]
+fn the_outcome_is_complete_when_all_is_done() {
+    type Shards<'a> = &'a [(Phase, Option<i32>, i32)];
+    let cases: [(&str, Value, Shards<'_>, bool); 9] = [
+        ("no work", json!({"completions": 0}), &[], true),
+        (
+            "all",
+            json!({"completions": 5}),
+            &[(Phase::Complete, Some(2), 2), (Phase::Complete, Some(3), 4)],
+            true,
+        ),
+        (
+            "one runs",
+            json!({"completions": 5}),
+            &[(Phase::Complete, Some(2), 2), (Phase::Started, Some(3), 3)],
+            false,
+        ),
+        ("deleted when done", json!({"completions": 2}), &[(Phase::Deleted, Some(2), 2)], true),
+        ("deleted before", json!({"completions": 2}), &[(Phase::Deleted, Some(2), 1)], false),
+        ("a success policy", json!({"completions": 5}), &[(Phase::Complete, Some(5), 1)], true),
+        ("an entry was removed by hand", json!({"completions": 5}), &[(Phase::Complete, Some(2), 2)], false),
+        (
+            "a queue",
+            json!({"parallelism": 2}),
+            &[(Phase::Complete, None, 1), (Phase::Deleted, None, 0)],
+            true,
+        ),
+        ("a queue, all gone", json!({"parallelism": 2}), &[(Phase::Deleted, None, 1)], false),
+    ];
+    for (name, spec, shards, complete) in cases {
+        let phases: Vec<_> = shards.iter().map(|(phase, completions, _)| (*phase, *completions)).collect();
+        let mut record = record(spec, &phases);
+        for (shard, (_, _, succeeded)) in record.shards.values_mut().zip(shards) {
+            let seen = Seen { succeeded: *succeeded, end: Some(i64::from(*succeeded)), ..Seen::default() };
+            shard.seen = Some(seen);
+        }
+        let outcome = decide(&record, &Observations::default(), NOW).record.state.outcome;
+        let verdict = outcome.as_ref().map(|outcome| (outcome.verdict, outcome.at));
+        let last = shards.iter().map(|(_, _, succeeded)| i64::from(*succeeded)).max().unwrap_or(0);
+        assert_eq!(verdict, complete.then_some((Verdict::Complete, last)), "{name}");
+    }
+}
+
+#[test]
+fn a_failed_shard_fails_the_whole_and_nothing_more_is_begun() {
+    let record = record(
+        json!({"completions": 9}),
+        &[(Phase::Planned, Some(3)), (Phase::Started, Some(3)), (Phase::Created, Some(3))],
+    );
+    let failed = Observed { end: end(EndKind::Failed, 7), ..job(&record, 2) };
+    let waiting = Observed { suspended: true, ..job(&record, 3) };
+    let observations = listed(&record, [(2, failed), (3, waiting)]);
+    let first = decide(&record, &observations, NOW);
+    let outcome = first.record.state.outcome.clone().expect("latched");
+    assert_eq!(
+        (outcome.verdict, outcome.reason.as_str(), outcome.message.as_str(), outcome.at),
+        (Verdict::Failed, "BackoffLimitExceeded", "job pi in cluster c2: too many", 7)
+    );
+    assert_eq!(first.actions, [], "what has failed starts nothing");
+    let later = decide(&first.record, &listed(&record, []), NOW);
+    assert_eq!(later.record.state.outcome, Some(outcome), "latched is latched");
+    assert_eq!(later.actions, []);
+}
+
+#[test]
+fn a_suspended_job_is_created_and_not_started() {
+    let record = record(json!({"completions": 3, "suspend": true}), &[(Phase::Created, Some(3))]);
+    let waiting = Observed { suspended: true, ..job(&record, 1) };
+    assert_eq!(decide(&record, &listed(&record, [(1, waiting)]), NOW).actions, []);
+}
+
+#[test]
+fn a_deletion_goes_on_until_each_member_has_nothing_of_it() {
+    let mut record =
+        record(json!({"completions": 4}), &[(Phase::Started, Some(2)), (Phase::Planned, Some(2))]);
+    record.state.deleting = Some(Cascade::Foreground);
+    let delete = |uid: &str| Action::Delete {
+        shard: 1,
+        cluster: "c1".into(),
+        uid: uid.into(),
+        cascade: Cascade::Foreground,
+    };
+    let job = job(&record, 1);
+    let copy = Observed { uid: "another".into(), ..job.clone() };
+    let going = Observed { deleting: true, ..job.clone() };
+    for (name, answer, actions, left) in [
+        ("it is there", Answer::Job(Box::new(job)), vec![delete("u1")], vec![1, 2]),
+        ("another has its labels and name", Answer::Job(Box::new(copy)), vec![delete("another")], vec![1, 2]),
+        ("it is going", Answer::Job(Box::new(going)), vec![], vec![1, 2]),
+        ("it may not be asked for", Answer::Refused("no".into()), vec![], vec![1, 2]),
+        ("its member does not answer", Answer::Unknown("no".into()), vec![], vec![1, 2]),
+        ("it is gone", Answer::Gone, vec![], vec![2]),
+    ] {
+        let decision = decide(&record, &answered(&record, [], answer), NOW);
+        let ids: Vec<_> = decision.record.shards.keys().copied().collect();
+        assert_eq!((decision.actions, ids, decision.remove), (actions, left, false), "{name}");
+        assert_eq!(decision.confirm, [2], "{name}: a list is not enough");
+    }
+    let mut observations = answered(&record, [], Answer::Gone);
+    observations.take("c2", 2, Answer::Gone);
+    assert!(decide(&record, &observations, NOW).remove);
+}

@@ -1,0 +1,164 @@
+use super::*;
+use crate::{
+    job::Manifest,
+    reconcile::{Answer, Observation},
+    state::{Cascade, Outcome, Shard},
+};
+
+/// A record of a Job with these shards: cluster, phase, completions, and what was seen of it.
+fn record(spec: Value, shards: Vec<(&str, Phase, Option<i32>, Seen)>) -> Record {
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
+    let manifest = Manifest::new(job, "work", "").expect("valid");
+    let shards = shards.into_iter().map(|(cluster, phase, completions, seen)| Shard {
+        phase,
+        uid: (phase != Phase::Planned).then(|| format!("{cluster}-uid")),
+        seen: (phase != Phase::Planned).then_some(seen),
+        ..Shard::planned(cluster, Size { parallelism: 2, completions })
+    });
+    Record::new("f", manifest, shards.collect(), Timestamp::from_second(60).expect("in range"))
+}
+
+fn answering(record: &Record) -> Observations {
+    let known = || Observation::known([].into());
+    Observations { members: record.shards.values().map(|shard| (shard.cluster.clone(), known())).collect() }
+}
+
+fn seen(active: i32, succeeded: i32) -> Seen {
+    Seen { active, succeeded, start: Some(120), at: 180, ..Seen::default() }
+}
+
+#[test]
+fn the_word_says_what_is_so() {
+    let one = |spec: Value, phase| record(spec, vec![("a", phase, Some(3), seen(0, 1))]);
+    let spec = || json!({"completions": 3});
+    let with = |change: fn(&mut Record)| {
+        let mut record = one(spec(), Phase::Started);
+        change(&mut record);
+        record
+    };
+    for (record, unknown, word) in [
+        (one(spec(), Phase::Planned), false, "Pending"),
+        (one(spec(), Phase::Planned), true, "Pending,Unknown"),
+        (one(spec(), Phase::Created), false, "Running"),
+        (one(spec(), Phase::Started), false, "Running"),
+        (one(spec(), Phase::Started), true, "Running,Unknown"),
+        (one(spec(), Phase::Deleted), false, "Running,Unplaced"),
+        (one(spec(), Phase::Deleted), true, "Running,Unplaced"),
+        (one(json!({"completions": 3, "suspend": true}), Phase::Created), false, "Suspended"),
+        (with(|record| record.state.deleting = Some(Cascade::Background)), false, "Terminating"),
+        (
+            with(|record| record.state.outcome = Some(Outcome::new(Verdict::Complete, "R", "m", 7))),
+            true,
+            "Complete",
+        ),
+        (
+            with(|record| record.state.outcome = Some(Outcome::new(Verdict::Failed, "R", "m", 7))),
+            true,
+            "Failed",
+        ),
+    ] {
+        let observations = if unknown { Observations::default() } else { answering(&record) };
+        assert_eq!(Status::of(&record, &observations).word(), word, "{:?}", record.shards);
+    }
+}
+
+#[test]
+fn completions_read_as_in_kubectl() {
+    for (spec, completions, column) in [
+        (json!({}), Some(1), "1/1"),
+        (json!({"parallelism": 2, "completions": 3}), Some(3), "1/3"),
+        (json!({"parallelism": 1}), None, "1/1"),
+        (json!({"parallelism": 5}), None, "1/1 of 5"),
+    ] {
+        let record = record(spec.clone(), vec![("a", Phase::Started, completions, seen(1, 1))]);
+        assert_eq!(Status::of(&record, &answering(&record)).completions(), column, "{spec}");
+    }
+}
+
+#[test]
+fn no_shard_counts_for_more_than_it_was_given_and_counts_add_up() {
+    let record = record(
+        json!({"parallelism": 6, "completions": 9}),
+        vec![
+            ("a", Phase::Complete, Some(3), Seen { failed: 1, ..seen(0, 4) }),
+            ("b", Phase::Started, Some(3), Seen { failed: 2, ..seen(2, 1) }),
+            ("c", Phase::Deleted, Some(3), seen(0, 1)),
+        ],
+    );
+    let status = Status::of(&record, &answering(&record));
+    assert_eq!((status.succeeded, status.active, status.failed, status.unplaced), (5, 2, 3, 2));
+    assert_eq!((status.known(), status.start.map(Timestamp::as_second)), (3, Some(120)));
+}
+
+#[test]
+fn what_has_ended_needs_no_answer_and_what_lives_does() {
+    let spec = json!({"parallelism": 4, "completions": 6});
+    let record = record(
+        spec,
+        vec![("a", Phase::Complete, Some(3), seen(0, 3)), ("b", Phase::Started, Some(3), seen(1, 1))],
+    );
+    let mut observations = Observations::default();
+    observations.take("b", 2, Answer::Unknown("no route".into()));
+    let status = Status::of(&record, &observations);
+    let states: Vec<_> = status.shards.iter().map(|shard| (shard.state, shard.unknown.as_deref())).collect();
+    assert_eq!(states, [("Complete", None), ("Unknown", Some("no route"))]);
+    assert_eq!((status.known(), status.succeeded), (1, 4), "what was known last still counts");
+}
+
+#[test]
+fn it_prints_as_one_job_over_all_clusters() {
+    let mut record = record(
+        json!({"parallelism": 4, "completions": 6}),
+        vec![("a", Phase::Complete, Some(3), seen(0, 3)), ("b", Phase::Planned, Some(3), Seen::default())],
+    );
+    record.state.uid = "job-uid".into();
+    let mut observations = answering(&record);
+    observations.take("b", 2, Answer::Refused("exists already".into()));
+    let job = Status::of(&record, &observations).to_job(&record);
+    assert_eq!(
+        job,
+        json!({
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {
+                "name": "pi", "namespace": "work", "uid": "job-uid", "creationTimestamp": "1970-01-01T00:01:00Z",
+            },
+            "spec": {"parallelism": 4, "completions": 6},
+            "status": {
+                "succeeded": 3,
+                "startTime": "1970-01-01T00:02:00Z",
+                "shards": [
+                    {"cluster": "a", "name": "pi", "uid": "a-uid", "state": "Complete", "parallelism": 2,
+                        "completions": 3, "succeeded": 3},
+                    {"cluster": "b", "name": "pi", "state": "Pending", "parallelism": 2, "completions": 3,
+                        "message": "exists already"},
+                ],
+            },
+        })
+    );
+}
+
+#[test]
+fn conditions_are_those_of_one_job() {
+    let shards = || vec![("a", Phase::Started, Some(3), seen(0, 3))];
+    let mut record_of = record(json!({"completions": 3}), shards());
+    let of = |record: &Record| Status::of(record, &answering(record)).to_job(record)["status"].clone();
+    assert_eq!(of(&record_of).get("conditions"), None);
+    for (verdict, kind, completion) in [
+        (Verdict::Failed, "Failed", Value::Null),
+        (Verdict::Complete, "Complete", json!("1970-01-01T00:05:00Z")),
+    ] {
+        record_of.state.outcome = Some(Outcome::new(verdict, "Reason", "message", 300));
+        let status = of(&record_of);
+        assert_eq!(
+            status["conditions"],
+            json!([{
+                "type": kind, "status": "True", "reason": "Reason", "message": "message",
+                "lastProbeTime": "1970-01-01T00:05:00Z", "lastTransitionTime": "1970-01-01T00:05:00Z",
+            }])
+        );
+        assert_eq!(status["completionTime"], completion, "only what is Complete has one");
+    }
+    let suspended = record(json!({"completions": 3, "suspend": true}), shards());
+    assert_eq!(of(&suspended)["conditions"][0]["type"], "Suspended");
+}

@@ -1,0 +1,129 @@
+//! A process that stands still before one of its requests, while others go on; then it wakes.
+
+use std::sync::Arc;
+
+use sim::When;
+use tokio::sync::Notify;
+
+use super::net::Fate;
+use super::stage::{CREATE, Stage};
+
+/// What others do while it sleeps, each after the one before.
+const MEANWHILE: [&str; 6] =
+    ["reconcile", "complete", "reconcile", "job delete pi --cascade=background", CREATE, "complete"];
+
+async fn meanwhile(stage: &Stage, steps: usize) {
+    for step in &MEANWHILE[..steps] {
+        if *step == "complete" {
+            while stage.net.witness(|witness| witness.succeed(usize::MAX)) > 0 {}
+        } else {
+            // What it says depends on how far the sleeping one had come.
+            stage.run_as("bob", step).await.expect("it ends");
+        }
+    }
+}
+
+/// Freezes a command at each of its writes, and wakes it after each of the steps.
+async fn frozen(command: &str, prepare: impl AsyncFn() -> Stage) {
+    let mut cases = 0;
+    for at in 0..60 {
+        for steps in 1..=MEANWHILE.len() {
+            let stage = prepare().await;
+            std::fs::copy(stage.remembered("alice"), stage.remembered("bob"))
+                .expect("bob knows the host too");
+            let signal = Arc::new(Notify::new());
+            let (held, asleep) = (signal.clone(), Arc::new(Notify::new()));
+            let tell = asleep.clone();
+            stage.net.watch(move |sent, _| {
+                if sent.user == "alice" && sent.number == at && sent.mutating {
+                    tell.notify_one();
+                    return Fate::Hold(held.clone());
+                }
+                Fate::Pass
+            });
+            let others = async {
+                asleep.notified().await;
+                meanwhile(&stage, steps).await;
+                signal.notify_one();
+            };
+            tokio::pin!(others);
+            let slow = stage.run_as("alice", command);
+            tokio::pin!(slow);
+            let (ran, woke) = tokio::select! {
+                ran = &mut slow => (ran, false),
+                () = &mut others => (slow.await, true),
+            };
+            let ran = ran.expect("it ends");
+            if !woke {
+                break;
+            }
+            println!("{command} frozen at {at}, woken after {steps} steps: {ran:?}");
+            cases += 1;
+            stage.unbroken();
+            stage.settle().await;
+            if stage.records().is_empty() {
+                stage.nothing_left();
+            } else {
+                stage.completes().await;
+            }
+        }
+    }
+    println!("{command}: {cases} freezes");
+    assert!(cases > 10, "{cases}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frozen_create_runs_nothing_twice() {
+    frozen(CREATE, async || Stage::federated().await).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frozen_reconcile_runs_nothing_twice() {
+    let begun = async || {
+        let stage = Stage::federated().await;
+        stage.kill(CREATE, 14, When::Before).await;
+        stage
+    };
+    frozen("reconcile", begun).await;
+}
+
+/// The Job that was to be deleted is; the one of the same name that was made meanwhile is not.
+#[tokio::test(start_paused = true)]
+async fn a_frozen_delete_deletes_what_it_was_to() {
+    for cascade in ["background", "foreground"] {
+        let command = format!("job delete pi --cascade={cascade}");
+        frozen(&command, async || Stage::running().await).await;
+        for at in 0..20 {
+            let stage = Stage::running().await;
+            let old = stage.all_runs().uid;
+            std::fs::copy(stage.remembered("alice"), stage.remembered("bob"))
+                .expect("bob knows the host too");
+            let signal = Arc::new(Notify::new());
+            let (held, asleep) = (signal.clone(), Arc::new(Notify::new()));
+            let tell = asleep.clone();
+            stage.net.watch(move |sent, _| {
+                if sent.user == "alice" && sent.number == at && sent.mutating {
+                    tell.notify_one();
+                    return Fate::Hold(held.clone());
+                }
+                Fate::Pass
+            });
+            let others = async {
+                asleep.notified().await;
+                assert_eq!(stage.run_as("bob", &command).await.expect("it ends").code, 0);
+                assert_eq!(stage.run_as("bob", CREATE).await.expect("it ends").code, 0);
+                signal.notify_one();
+            };
+            let slow = stage.run_as("alice", &command);
+            tokio::pin!(slow);
+            tokio::select! {
+                _ = &mut slow => continue,
+                () = others => drop(slow.await),
+            }
+            stage.settle().await;
+            let new = stage.all_runs().uid;
+            assert_ne!(old, new);
+            stage.completes().await;
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! The network between the commands and the clusters: it numbers each request, and a test says what becomes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header::AUTHORIZATION};
+use http_body_util::{BodyExt as _, Full};
+use kube::client::Body;
+use kubectl_federate::cluster::{
+    Endpoint,
+    dialer::WireFactory,
+    transport::{AnswerBody, wire},
+};
+use serde_json::Value;
+use sim::{Cluster, When};
+use tokio::sync::Notify;
+use tower::{BoxError, ServiceExt as _};
+
+use super::witness::Witness;
+
+/// More requests for a cluster than any command sends here; one that sends more goes round in circles.
+const MOST_REQUESTS: usize = 100;
+
+/// A request on its way.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// Its number since [`Net::watch`], from 0.
+    pub number: usize,
+    /// The cluster that it is for.
+    pub cluster: String,
+    /// Who sends it.
+    pub user: String,
+    pub method: Method,
+    /// The path without the query.
+    pub path: String,
+    pub body: Value,
+    /// Whether it changes what is stored.
+    pub mutating: bool,
+}
+
+impl Sent {
+    /// Whether it is about Jobs, and not about how or whether they may be written.
+    pub fn of_jobs(&self) -> bool {
+        self.path.contains("/jobs")
+    }
+
+    /// Whether it makes a Job.
+    pub fn makes_job(&self) -> bool {
+        self.mutating && self.method == Method::POST && self.of_jobs()
+    }
+}
+
+impl std::fmt::Display for Sent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let dry = if self.mutating || self.method == Method::GET { "" } else { " (dry run)" };
+        write!(f, "{} {} {} {}{dry} by {}", self.number, self.cluster, self.method, self.path, self.user)
+    }
+}
+
+/// What becomes of a request.
+#[derive(Clone, Debug)]
+pub enum Fate {
+    Pass,
+    /// Nobody listens.
+    Refused,
+    /// The connection breaks.
+    Reset(When),
+    /// No answer ever comes.
+    Hang(When),
+    /// The process that sent it dies.
+    Kill(When),
+    /// The process that sent it dies, and the request arrives when the signal is given.
+    KillAndHold(Arc<Notify>),
+    /// It arrives when the signal is given.
+    Hold(Arc<Notify>),
+    /// It arrives after this time.
+    Delay(Duration),
+    /// It is answered so, whatever the server would say.
+    Answer(When, u16, Vec<(&'static str, &'static str)>, String),
+    /// Half of the answer comes.
+    Cut,
+    /// A list is the one of the moment before the last write to this cluster.
+    Stale,
+}
+
+impl Fate {
+    /// Whether the request may have taken effect, as far as its sender can know.
+    fn may_have_happened(&self) -> bool {
+        match self {
+            Self::Refused => false,
+            Self::Answer(_, code, ..) => *code >= 500 || *code == 200,
+            _ => true,
+        }
+    }
+
+    /// Whether a read so treated tells its sender what there is.
+    fn tells(&self) -> bool {
+        matches!(self, Self::Pass | Self::Hold(_) | Self::Delay(_) | Self::Stale)
+    }
+}
+
+type Judge = Box<dyn FnMut(&Sent, &mut Witness) -> Fate + Send>;
+
+/// The network.
+pub struct Net {
+    clusters: BTreeMap<String, Cluster>,
+    state: Mutex<State>,
+    /// Given when a process dies at a request.
+    pub killed: Notify,
+}
+
+struct State {
+    judge: Judge,
+    sent: Vec<Sent>,
+    witness: Witness,
+    /// Clusters in which a Job may have been made of which no read has told since.
+    unread: BTreeSet<String>,
+    /// The objects of each cluster as they were before its last write.
+    before: BTreeMap<String, Vec<Value>>,
+    snapshots: bool,
+}
+
+impl Net {
+    pub fn new(clusters: &[Cluster]) -> Arc<Self> {
+        let state = State {
+            judge: Box::new(|_, _| Fate::Pass),
+            sent: Vec::new(),
+            witness: Witness::new(clusters),
+            unread: BTreeSet::new(),
+            before: BTreeMap::new(),
+            snapshots: false,
+        };
+        let clusters = clusters.iter().map(|cluster| (cluster.name().to_owned(), cluster.clone())).collect();
+        Arc::new(Self { clusters, state: Mutex::new(state), killed: Notify::new() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has every request judged from now on, and counts from 0 again.
+    pub fn watch(&self, judge: impl FnMut(&Sent, &mut Witness) -> Fate + Send + 'static) {
+        let mut state = self.state();
+        state.judge = Box::new(judge);
+        state.sent.clear();
+    }
+
+    /// Lets every request pass from now on, and counts from 0 again.
+    pub fn heal(&self) {
+        self.watch(|_, _| Fate::Pass);
+    }
+
+    /// Remembers what was before each write, for stale lists.
+    pub fn remember(&self) {
+        self.state().snapshots = true;
+    }
+
+    /// The requests that were sent since [`Net::watch`].
+    pub fn sent(&self) -> Vec<Sent> {
+        self.state().sent.clone()
+    }
+
+    /// What was seen so far.
+    pub fn witness<T>(&self, ask: impl FnOnce(&mut Witness) -> T) -> T {
+        ask(&mut self.state().witness)
+    }
+
+    /// The ways from the commands to the clusters: the host of an address is a cluster's name.
+    pub fn wires(self: &Arc<Self>) -> WireFactory {
+        let net = self.clone();
+        Arc::new(move |endpoint: &Endpoint| {
+            let name = endpoint.host().split(':').next().unwrap_or_default().to_owned();
+            let net = net.clone();
+            wire(tower::service_fn(move |request: Request<Body>| {
+                let (net, name) = (net.clone(), name.clone());
+                async move {
+                    let (head, body) = request.into_parts();
+                    let body = body.collect().await?.to_bytes();
+                    let fate = net.judge(&name, &head, &body);
+                    // What is on its way arrives, whatever becomes of the process that sent it.
+                    let arrives = tokio::spawn(async move { net.deliver(&name, fate, head, body).await });
+                    arrives.await?
+                }
+            }))
+        })
+    }
+
+    fn judge(&self, cluster: &str, head: &http::request::Parts, body: &Bytes) -> Fate {
+        let mut state = self.state();
+        let state = &mut *state;
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let query = head.uri.query().unwrap_or_default();
+        let dry = query.contains("dryRun") || !body["dryRun"].is_null();
+        let path = head.uri.path().to_owned();
+        let token = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let user = token.rsplit('-').next().unwrap_or_default().to_owned();
+        let mutating = head.method != Method::GET && !dry && !path.ends_with("accessreviews");
+        let sent = Sent {
+            number: state.sent.len(),
+            cluster: cluster.to_owned(),
+            user,
+            method: head.method.clone(),
+            path,
+            body,
+            mutating,
+        };
+        state.sent.push(sent.clone());
+        state.witness.judge(&sent);
+        if state.sent.len() > MOST_REQUESTS * self.clusters.len() {
+            state.witness.accuse(format!("a command goes round in circles: {sent}"));
+            self.killed.notify_one();
+            return Fate::Hang(When::Before);
+        }
+        let fate = (state.judge)(&sent, &mut state.witness);
+        if sent.makes_job() {
+            if state.unread.contains(cluster) {
+                state.witness.accuse(format!("a POST is repeated with no read between: {sent}"));
+            }
+            if fate.may_have_happened() {
+                state.unread.insert(cluster.to_owned());
+            }
+        } else if sent.of_jobs() && sent.method == Method::GET && fate.tells() {
+            state.unread.remove(cluster);
+        } else if sent.of_jobs() && sent.method == Method::DELETE {
+            state.unread.remove(cluster);
+        }
+        fate
+    }
+
+    async fn deliver(
+        &self,
+        name: &str,
+        fate: Fate,
+        head: http::request::Parts,
+        body: Bytes,
+    ) -> Result<Response<AnswerBody>, BoxError> {
+        let head = Arc::new(head);
+        let serve = async || self.serve(name, &head, body.clone()).await;
+        let effect = async |when: When| {
+            if when == When::After {
+                drop(serve().await);
+            }
+        };
+        match fate {
+            Fate::Pass => Ok(boxed(serve().await)),
+            Fate::Refused => Err(io::Error::from(io::ErrorKind::ConnectionRefused).into()),
+            Fate::Reset(when) => {
+                effect(when).await;
+                Err(io::Error::from(io::ErrorKind::ConnectionReset).into())
+            }
+            Fate::Hang(when) => {
+                effect(when).await;
+                std::future::pending().await
+            }
+            Fate::Kill(when) => {
+                effect(when).await;
+                self.killed.notify_one();
+                std::future::pending().await
+            }
+            Fate::KillAndHold(signal) => {
+                self.killed.notify_one();
+                signal.notified().await;
+                Ok(boxed(serve().await))
+            }
+            Fate::Hold(signal) => {
+                signal.notified().await;
+                Ok(boxed(serve().await))
+            }
+            Fate::Delay(time) => {
+                tokio::time::sleep(time).await;
+                Ok(boxed(serve().await))
+            }
+            Fate::Answer(when, code, headers, text) => {
+                effect(when).await;
+                let mut answer = Response::builder().status(code).header("content-type", "application/json");
+                for (name, value) in headers {
+                    answer = answer.header(name, value);
+                }
+                Ok(boxed(answer.body(Bytes::from(text))?))
+            }
+            Fate::Cut => Ok(cut(serve().await)),
+            Fate::Stale => {
+                let before = self.state().before.get(name).cloned();
+                let answer = serve().await;
+                Ok(boxed(match before {
+                    Some(objects) => stale(answer, &head, &objects),
+                    None => answer,
+                }))
+            }
+        }
+    }
+
+    /// Has the cluster serve a request, and its controllers do what follows from it at once.
+    async fn serve(&self, name: &str, head: &http::request::Parts, body: Bytes) -> Response<Bytes> {
+        let cluster = &self.clusters[name];
+        if head.method != Method::GET && self.state().snapshots {
+            let objects = [&sim::JOBS, &sim::CONFIG_MAPS].map(|resource| cluster.list(resource, ""));
+            self.state().before.insert(name.to_owned(), objects.concat());
+        }
+        let request = Request::from_parts(head.clone(), Full::new(body));
+        let answer = cluster.service().oneshot(request).await.unwrap_or_else(|never| match never {});
+        let (parts, body) = answer.into_parts();
+        let bytes = body.collect().await.expect("a simulated cluster answers in full").to_bytes();
+        if head.method != Method::GET {
+            cluster.settle();
+            self.state().witness.look();
+        }
+        Response::from_parts(parts, bytes)
+    }
+}
+
+fn boxed(answer: Response<Bytes>) -> Response<AnswerBody> {
+    answer.map(|bytes| Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
+}
+
+fn cut(answer: Response<Bytes>) -> Response<AnswerBody> {
+    answer.map(|bytes| {
+        let half = hyper::body::Frame::data(bytes.slice(..bytes.len() / 2));
+        let frames = [Ok(half), Err(BoxError::from(io::Error::from(io::ErrorKind::UnexpectedEof)))];
+        http_body_util::StreamBody::new(futures::stream::iter(frames)).boxed_unsync()
+    })
+}
+
+/// A list with these objects, as far as its labels select them, in place of those that there are. What is no list
+/// stays as it is.
+fn stale(answer: Response<Bytes>, head: &http::request::Parts, objects: &[Value]) -> Response<Bytes> {
+    let mut list: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+    let Some(kind) = list["kind"].as_str().and_then(|kind| kind.strip_suffix("List")).map(str::to_owned)
+    else {
+        return answer;
+    };
+    if answer.status() != StatusCode::OK {
+        return answer;
+    }
+    let query: BTreeMap<_, _> =
+        form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    let selector = query.get("labelSelector").map_or("", String::as_str);
+    let selects = |object: &Value| {
+        selector.split(',').all(|pair| match pair.split_once('=') {
+            Some((key, value)) => object["metadata"]["labels"][key] == value,
+            None => true,
+        })
+    };
+    list["items"] = objects.iter().filter(|o| o["kind"] == kind && selects(o)).cloned().collect();
+    answer.map(|_| list.to_string().into())
+}

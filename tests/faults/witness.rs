@@ -1,0 +1,211 @@
+//! What must hold at every moment, looked at with each request.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use http::Method;
+use serde_json::Value;
+use sim::Cluster;
+
+use super::net::Sent;
+
+const FEDERATION: &str = "kubectl-federate.dev/federation";
+const JOB: &str = "kubectl-federate.dev/job";
+const SHARD: &str = "kubectl-federate.dev/shard";
+const STATE: &str = "kubectl-federate.dev/state";
+const SHARD_PREFIX: &str = "shard.kubectl-federate.dev/";
+
+/// A federated Job's uid and a shard's id.
+pub type ShardKey = (String, String);
+
+/// A Job of ours in a member.
+#[derive(Clone, Debug)]
+pub struct Ours {
+    pub cluster: String,
+    pub shard: ShardKey,
+    pub uid: String,
+    pub suspended: bool,
+    pub parallelism: i64,
+    pub completions: i64,
+}
+
+/// A record on the host.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    pub uid: String,
+    pub state: Value,
+    pub shards: BTreeMap<String, Value>,
+}
+
+/// Sees everything, and remembers it.
+pub struct Witness {
+    clusters: Vec<Cluster>,
+    /// Which shards the host has ever said to be in which cluster.
+    named: BTreeSet<(ShardKey, String)>,
+    /// The uids that the host has ever said a shard's Job to have.
+    known: BTreeSet<(ShardKey, String)>,
+    /// The federated Jobs that the host has ever said to be about to be deleted.
+    deleting: BTreeSet<String>,
+    /// The Jobs that made pods, by shard.
+    ran: BTreeMap<ShardKey, BTreeSet<String>>,
+    /// How many pods have succeeded, by federated Job.
+    succeeded: BTreeMap<String, usize>,
+    broken: Vec<String>,
+}
+
+impl Witness {
+    pub fn new(clusters: &[Cluster]) -> Self {
+        Self {
+            clusters: clusters.to_vec(),
+            named: BTreeSet::new(),
+            known: BTreeSet::new(),
+            deleting: BTreeSet::new(),
+            ran: BTreeMap::new(),
+            succeeded: BTreeMap::new(),
+            broken: Vec::new(),
+        }
+    }
+
+    /// Says that something was broken.
+    pub fn accuse(&mut self, what: String) {
+        self.broken.push(what);
+    }
+
+    /// What was broken so far.
+    pub fn broken(&self) -> &[String] {
+        &self.broken
+    }
+
+    /// The records that the host has now. It is the first of the clusters.
+    pub fn records(&self) -> Vec<Recorded> {
+        let maps = self.clusters[0].list(&sim::CONFIG_MAPS, "");
+        maps.iter().filter(|map| map["metadata"]["labels"][FEDERATION].is_string()).map(recorded).collect()
+    }
+
+    /// All Jobs in all clusters that carry our labels.
+    pub fn jobs(&self) -> Vec<Ours> {
+        let of = |cluster: &Cluster| {
+            let jobs = cluster.list(&sim::JOBS, "");
+            let ours = |job: &Value| Some(our_job(cluster.name(), shard_of(job)?, job));
+            jobs.iter().filter_map(ours).collect::<Vec<_>>()
+        };
+        self.clusters.iter().flat_map(of).collect()
+    }
+
+    /// Looks at what the host says, and at which Jobs have made pods: never two Jobs of one shard.
+    pub fn look(&mut self) {
+        // With a thousand clusters it would take a thousand times as long, for each of thousands of requests.
+        if self.clusters.len() > 100 {
+            return;
+        }
+        for record in self.records() {
+            for (id, shard) in &record.shards {
+                let key = (record.uid.clone(), id.clone());
+                self.named.insert((key.clone(), text(&shard["cluster"])));
+                if let Some(uid) = shard["uid"].as_str() {
+                    self.known.insert((key, uid.to_owned()));
+                }
+            }
+            if !record.state["deleting"].is_null() {
+                self.deleting.insert(record.uid);
+            }
+        }
+        for cluster in &self.clusters {
+            for pod in cluster.list(&sim::PODS, "") {
+                let (Some(shard), owner) = (shard_of(&pod), &pod["metadata"]["ownerReferences"][0]["uid"])
+                else {
+                    continue;
+                };
+                let Some(owner) = owner.as_str() else { continue };
+                let jobs = self.ran.entry(shard.clone()).or_default();
+                if jobs.insert(owner.to_owned()) && jobs.len() > 1 {
+                    self.broken.push(format!("shard {shard:?} has run in {} Jobs", jobs.len()));
+                }
+            }
+        }
+    }
+
+    /// Whether a Job has ever made a pod.
+    pub fn has_run(&self, job: &Ours) -> bool {
+        self.ran.get(&job.shard).is_some_and(|jobs| jobs.contains(&job.uid))
+    }
+
+    /// Write-ahead (G3), and ours only (G6): what a request is about to do to a Job, the host has said before.
+    pub fn judge(&mut self, sent: &Sent) {
+        if !sent.mutating || !sent.of_jobs() || self.clusters.len() > 100 {
+            return;
+        }
+        if sent.method == Method::POST {
+            let there = shard_of(&sent.body).is_some_and(|s| self.named.contains(&(s, sent.cluster.clone())));
+            if !there || sent.body["spec"]["suspend"] != true {
+                self.broken.push(format!("a Job is made that no record had named, or not suspended: {sent}"));
+            }
+            return;
+        }
+        let uid = text(&sent.body["metadata"]["uid"]) + &text(&sent.body["preconditions"]["uid"]);
+        if uid.is_empty() {
+            self.broken.push(format!("a Job is written without its uid: {sent}"));
+        }
+        let Some(job) = self.jobs().into_iter().find(|job| job.uid == uid) else { return };
+        let fine = if sent.method == Method::PATCH {
+            self.known.contains(&(job.shard.clone(), uid))
+        } else {
+            self.deleting.contains(&job.shard.0) || (job.suspended && !self.has_run(&job))
+        };
+        if !fine {
+            self.broken.push(format!("a Job is written that no record had said would be: {sent}"));
+        }
+    }
+
+    /// Has pods succeed, as many as said, one of each Job in turn, and says how many it were.
+    pub fn succeed(&mut self, most: usize) -> usize {
+        let mut done = 0;
+        for job in self.jobs() {
+            let Some(cluster) = self.clusters.iter().find(|cluster| cluster.name() == job.cluster) else {
+                continue;
+            };
+            if done < most && cluster.succeed_pods("default", "pi", 1) == 1 {
+                *self.succeeded.entry(job.shard.0).or_default() += 1;
+                done += 1;
+                cluster.settle();
+            }
+        }
+        self.look();
+        done
+    }
+
+    /// How many pods of a federated Job have succeeded.
+    pub fn successes(&self, uid: &str) -> usize {
+        self.succeeded.get(uid).copied().unwrap_or_default()
+    }
+}
+
+fn recorded(map: &Value) -> Recorded {
+    let annotations = map["metadata"]["annotations"].as_object().expect("a record has annotations");
+    let read = |value: &Value| serde_json::from_str::<Value>(value.as_str().unwrap_or_default()).unwrap();
+    let state = read(&annotations[STATE]);
+    let shards = annotations
+        .iter()
+        .filter_map(|(key, value)| Some((key.strip_prefix(SHARD_PREFIX)?.to_owned(), read(value))));
+    Recorded { uid: text(&state["uid"]), shards: shards.collect(), state }
+}
+
+fn shard_of(object: &Value) -> Option<ShardKey> {
+    let label = |key: &str| object["metadata"]["labels"][key].as_str().map(str::to_owned);
+    Some((label(JOB)?, label(SHARD)?))
+}
+
+fn our_job(cluster: &str, shard: ShardKey, job: &Value) -> Ours {
+    let number = |field: &str| job["spec"][field].as_i64().unwrap_or_default();
+    Ours {
+        cluster: cluster.to_owned(),
+        shard,
+        uid: text(&job["metadata"]["uid"]),
+        suspended: job["spec"]["suspend"] == true,
+        parallelism: number("parallelism"),
+        completions: number("completions"),
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}

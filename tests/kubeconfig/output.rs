@@ -1,0 +1,286 @@
+//! What is told, and what never is.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use bytes::Bytes;
+use http::Response;
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+use sim::{Verdict, When};
+
+use super::front::{AUTHORITY, Manner, base64};
+use super::proxy::Proxy;
+use super::scene::Scene;
+
+pub fn trials() -> Vec<Trial> {
+    super::trials(&[
+        ("output: -v=6 tells of each request what kubectl's does", requests),
+        ("output: no secret is told at any level", secrets),
+        ("output: no secret is told when something fails", secrets_of_failures),
+        ("output: a warning is shown once with the cluster's name", warnings),
+        ("output: control bytes do not come through", control_bytes),
+        ("output: what we write is its owner's alone", modes),
+        ("output: requests say who we are", agent),
+    ])
+}
+
+fn requests() {
+    let scene = Scene::new();
+    scene.config(&scene.plain());
+    let line = format!("GET {}/version", scene.east.url());
+    for level in ["-v=6", "-v=7", "-v=8", "-v=9"] {
+        let kubectl = scene.kubectl(&["get", "--raw=/version", level]);
+        let ours = scene.ours(&["version", level]);
+        assert!(kubectl.ok && ours.ok, "{kubectl:#?} {ours:#?}");
+        assert!(ours.stderr.contains(&line), "{level}: {ours:#?}");
+        let told = ours.stderr.lines().find(|text| text.contains(&line)).expect("it was found");
+        assert!(told.contains("200 OK in ") && told.contains("milliseconds"), "{told}");
+        let count = ours.stderr.lines().filter(|text| text.contains("200 OK in ")).count();
+        assert_eq!(count, ours.arrived.len(), "{ours:#?}");
+    }
+    for args in [&["version"][..], &["version", "-v=5"], &["version", "-v=0"]] {
+        let ours = scene.ours(args);
+        assert_eq!(ours.stderr, "", "{args:?}");
+    }
+    // Headers from 7 on, as kubectl has it; bodies, which kubectl tells from 8 on, at no level.
+    for (level, headers) in [("-v=6", false), ("-v=7", true), ("-v=9", true)] {
+        let ours = scene.ours(&["version", level]).stderr.to_lowercase();
+        let kubectl = scene.kubectl(&["get", "--raw=/version", level]).stderr.to_lowercase();
+        for told in [&ours, &kubectl] {
+            assert_eq!(told.contains("user-agent"), headers, "{level}: {told}");
+        }
+        assert!(!ours.contains("gitversion"), "{level}: {ours}");
+    }
+    let ours = scene.ours(&["version", "-v=6", "--server=https://127.0.0.1:1"]);
+    assert!(ours.stderr.contains("GET https://127.0.0.1:1/"), "{ours:#?}");
+    assert!(!ours.stderr.contains("Os {") && !ours.stderr.contains("Error("), "{ours:#?}");
+}
+
+/// Users with all kinds of secrets, and the texts that must not be told.
+fn users(scene: &Scene) -> Vec<(Value, Vec<String>)> {
+    let jane = AUTHORITY.user("jane");
+    let answer = |status: &Value| json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status});
+    let plugin = |name: &str, status: &Value| {
+        let path = scene.script(name, &format!("cat <<'END'\n{}\nEND", answer(status)));
+        json!({"exec": {
+            "apiVersion": "client.authentication.k8s.io/v1", "command": path, "interactiveMode": "Never",
+            "env": [{"name": "PLUGIN_PASSWORD", "value": "s3cret-of-environment"}],
+        }})
+    };
+    let token = scene.file("token", "s3cret-of-file");
+    let key_lines =
+        |key: &str| key.lines().filter(|line| !line.starts_with("---")).map(str::to_owned).collect();
+    let environment = "s3cret-of-environment".to_owned();
+    vec![
+        (json!({"token": "s3cret-of-token"}), vec!["s3cret-of-token".to_owned()]),
+        (json!({"tokenFile": token}), vec!["s3cret-of-file".to_owned()]),
+        (
+            json!({"username": "jane", "password": "s3cret-word"}),
+            vec!["s3cret-word".to_owned(), base64("jane:s3cret-word")],
+        ),
+        (
+            json!({"client-certificate-data": base64(&jane.certificate), "client-key-data": base64(&jane.key)}),
+            [key_lines(&jane.key), vec![base64(&jane.key)]].concat(),
+        ),
+        (
+            plugin("gives-token", &json!({"token": "s3cret-of-plugin"})),
+            vec!["s3cret-of-plugin".to_owned(), environment.clone()],
+        ),
+        (
+            plugin(
+                "gives-key",
+                &json!({"clientCertificateData": jane.certificate, "clientKeyData": jane.key}),
+            ),
+            [key_lines(&jane.key), vec![environment]].concat(),
+        ),
+    ]
+}
+
+#[track_caller]
+fn keeps(said: &str, secrets: &[String]) {
+    for secret in secrets {
+        assert!(!said.contains(secret.as_str()), "{secret:?} is told:\n{said}");
+    }
+}
+
+fn secrets() {
+    let mut scene = Scene::new();
+    let proxy = Proxy::http(scene.east.address);
+    scene.var("HTTPS_PROXY", format!("http://jane:s3cret-of-proxy@{}", proxy.address));
+    for (user, mut secrets) in users(&scene) {
+        secrets.extend([
+            "s3cret-of-proxy".to_owned(),
+            base64("jane:s3cret-of-proxy"),
+            "s3cret-of-flag".to_owned(),
+        ]);
+        scene.user(&user);
+        for level in ["-v=6", "-v=7", "-v=8", "-v=9", "-v=10", "-v=99"] {
+            for more in [&[][..], &["--server=https://api.example:6443"], &["--token=s3cret-of-flag"]] {
+                // A name and a password exclude a token.
+                let run = scene.ours(&[&["version", level], more].concat());
+                assert!(run.ok || user["username"] == "jane", "{run:#?}");
+                keeps(&run.said(), &secrets);
+            }
+        }
+        let run = scene.ours(&["cluster", "list", "-v=9"]);
+        assert!(run.ok, "{run:#?}");
+        keeps(&run.said(), &secrets);
+        keeps(&run.said(), &["of-west".to_owned()]);
+    }
+}
+
+fn secrets_of_failures() {
+    let refusing = Scene::in_manner(&Manner { wants: Some("Bearer nobody has it"), ..Manner::default() });
+    for (user, secrets) in users(&refusing) {
+        refusing.user(&user);
+        for args in [
+            &["version", "-v=9"][..],
+            &["cluster", "list", "-v=9"],
+            &["version", "-v=9", "--server=https://127.0.0.1:1"],
+            &["version", "-v=9", "--tls-server-name=other.example"],
+            &["version", "-v=9", "--server=https://jane:s3cret-of-url@127.0.0.1:1"],
+            &["version", "-v=9", "--server=https://jane:s3cret-of-url@exa mple"],
+        ] {
+            let run = refusing.ours(args);
+            assert!(!run.ok, "{args:?}: {run:#?}");
+            keeps(&run.said(), &secrets);
+            keeps(&run.said(), &["s3cret-of-url".to_owned()]);
+        }
+    }
+    let scene = Scene::new();
+    let mut cluster = scene.cluster("east");
+    for proxy in [
+        "http://jane:s3cret@127.0.0.1:1",
+        "ftp://jane:s3cret@proxy",
+        "http://jane:s3cret@exa mple",
+        "socks5://jane:s3cret@127.0.0.1:1",
+    ] {
+        cluster["proxy-url"] = proxy.into();
+        scene.entries(&cluster, &json!({"token": "t"}));
+        let run = scene.ours(&["version", "-v=9"]);
+        assert!(!run.ok, "{run:#?}");
+        keeps(&run.said(), &["s3cret".to_owned(), base64("jane:s3cret")]);
+    }
+}
+
+/// Clusters of its own, for a scene whose servers are told how to answer; both are hosts, and `west` is a member.
+fn own() -> Scene {
+    let (east, west) = (sim::Cluster::new("east"), sim::Cluster::new("west"));
+    let scene = Scene::on(&east, &west);
+    scene.config(&scene.plain());
+    for args in [&["init"][..], &["cluster", "register", "west"]] {
+        let run = scene.ours(args);
+        assert!(run.ok, "{run:#?}");
+    }
+    scene
+}
+
+fn warnings() {
+    let scene = own();
+    let says = |text: &'static str| move |_: &sim::RequestInfo| Verdict::Warn(vec![text.to_owned()]);
+    scene.east.cluster.on_request(says("this API is old"));
+    scene.west.cluster.on_request(says("this API is \"old\" too"));
+    let kubectl = scene.kubectl(&["get", "configmaps", "-A"]);
+    assert_eq!(kubectl.stderr.matches("Warning: this API is old\n").count(), 1, "{kubectl:#?}");
+    let ours = scene.ours(&["cluster", "list"]);
+    assert!(ours.ok && ours.arrived.len() > 3, "{ours:#?}");
+    let mut lines: Vec<_> = ours.stderr.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["Warning: [east] this API is old", "Warning: [west] this API is \"old\" too"]);
+    // The same words from two clusters are two warnings.
+    scene.west.cluster.on_request(says("this API is old"));
+    let ours = scene.ours(&["cluster", "list"]);
+    assert_eq!(ours.stderr.lines().count(), 2, "{ours:#?}");
+}
+
+/// The text as a terminal gets it: what may move its cursor or change its colour.
+fn harmful(said: &str) -> bool {
+    said.chars().any(|c| c.is_control() && c != '\n')
+}
+
+fn control_bytes() {
+    let scene = own();
+    let evil = "\u{1b}]0;owned\u{7}\u{1b}[2J\r\u{8}\u{9b}31m";
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 403, "reason": "Forbidden",
+        "message": format!("no {evil}"),
+    })
+    .to_string();
+    let evil_reason = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 418, "reason": evil,
+        "message": evil, "details": {"kind": evil, "name": evil, "causes": [{"field": evil, "message": evil}]},
+    })
+    .to_string();
+    let version = json!({"gitVersion": format!("v1{evil}")}).to_string();
+    let answer = |code: u16, text: &str| {
+        let mut response = Response::new(Bytes::from(text.to_owned()));
+        *response.status_mut() = http::StatusCode::from_u16(code).expect("a code");
+        response
+    };
+    let answers = [
+        answer(403, &status),
+        answer(418, &evil_reason),
+        answer(200, &version),
+        answer(200, evil),
+        answer(502, evil),
+    ];
+    for response in answers {
+        for (place, cluster) in [("host", &scene.east.cluster), ("member", &scene.west.cluster)] {
+            let told = response.clone();
+            cluster.on_request(move |info| {
+                let only_versions = told.status() == 200 && info.path != "/version";
+                if only_versions { Verdict::Pass } else { Verdict::Answer(When::Before, told.clone()) }
+            });
+            for args in [
+                &["cluster", "list"][..],
+                &["version", "-v=9"],
+                &["cluster", "list", "-o", "json"],
+                &["job", "get", "-v=8"],
+            ] {
+                let run = scene.ours(args);
+                assert!(!harmful(&run.said()), "{place}, {args:?}: {run:#?}");
+            }
+            cluster.clear_hook();
+        }
+    }
+    // A warning's header may hold any byte but line feeds.
+    scene.east.cluster.on_request(|_| {
+        let mut response = Response::new(Bytes::from_static(br#"{"gitVersion":"v1"}"#));
+        let warning =
+            http::HeaderValue::from_bytes("299 - \"a\tb \u{9b}31m\"".as_bytes()).expect("a header's value");
+        response.headers_mut().append("warning", warning);
+        Verdict::Answer(When::Before, response)
+    });
+    let run = scene.ours(&["version", "-v=9"]);
+    assert!(run.stderr.contains("Warning: ") && !harmful(&run.said().replace('\t', "")), "{run:#?}");
+}
+
+fn modes() {
+    let scene = own();
+    let folder = scene.path("home/.kube");
+    let mode = |name: &str| {
+        let path = format!("{folder}/{name}");
+        std::fs::metadata(&path).unwrap_or_else(|error| panic!("{path}: {error}")).permissions().mode()
+            & 0o777
+    };
+    assert_eq!(mode("federate.yaml"), 0o600);
+    // One that others could read is theirs no more once it is written again.
+    let open = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(format!("{folder}/federate.yaml"), open).expect("it is ours");
+    let run = scene.ours(&["init", "--context=west"]);
+    assert!(run.ok, "{run:#?}");
+    assert_eq!(mode("federate.yaml"), 0o600);
+    let names =
+        std::fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<_> = names.filter_map(|name| name.into_string().ok()).collect();
+    names.sort();
+    assert_eq!(names, ["config", "federate.yaml"], "nothing else is left in the folder");
+}
+
+fn agent() {
+    let scene = Scene::new();
+    scene.config(&scene.plain());
+    let run = scene.ours(&["cluster", "list"]);
+    let ours = concat!("kubectl-federate/", env!("CARGO_PKG_VERSION"));
+    assert!(run.ok && run.arrived.iter().all(|arrived| arrived.agent.starts_with(ours)), "{run:#?}");
+}

@@ -1,0 +1,157 @@
+//! What `job delete` leaves, and what it removes.
+
+use libtest_mimic::Failed;
+use serde_json::Value;
+
+use crate::scenarios::{Outcome, Scenarios};
+use crate::site::Site;
+use crate::stage::{SOON, Stage, job};
+
+pub fn scenarios() -> Scenarios {
+    Scenarios::of("delete")
+        .both("by default the jobs in the clusters stay, and the output says how they are deleted", orphan)
+        .both("with cascade=background nothing is left, pods neither", background)
+        .both("with cascade=foreground it waits until the pods have ended", foreground)
+        .both("what an unreachable cluster has is remembered, and reconcile deletes it", unreachable)
+        .both("what was not created yet is not created any more", unfinished)
+        .both("a job of that name that somebody made since is left alone", foreign)
+        .both("a deletion that waits is shown, and cannot be turned into an orphaning", waiting)
+}
+
+async fn orphan(stage: &Stage) -> Outcome {
+    let namespace = &stage.namespace;
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let before = stage.mark().await?;
+    let deleted = stage.federate("job delete pi").await.ok();
+    assert_eq!(deleted.stdout, "job.batch \"pi\" deleted\n");
+    for member in ["east", "north", "west"] {
+        let command = format!("  kubectl --context={member} --namespace={namespace} delete job pi\n");
+        assert!(deleted.stderr.contains(&command), "{deleted:#?}");
+    }
+    assert_eq!(stage.mutations(&before).await?, ["east: delete configmaps/pi.federated-job"]);
+    assert_eq!(stage.record("pi").await?, None);
+    for site in stage.members() {
+        site.succeed("pi", 2).await?;
+    }
+    stage.federate("job get pi").await.fails("jobs.batch \"pi\" not found");
+    let again = stage.create(&job("pi", Some(3), Some(6))).await?;
+    again.fails("jobs.batch \"pi\" already exists (cluster east, north, west)");
+    Ok(())
+}
+
+async fn background(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(9), Some(18))).await?.ok();
+    for site in stage.members() {
+        site.until_pods("pi", 3).await;
+    }
+    let deleted = stage.federate("job delete pi --cascade=background").await.ok();
+    assert_eq!((deleted.stdout.as_str(), deleted.stderr.as_str()), ("job.batch \"pi\" deleted\n", ""));
+    assert_eq!((stage.record("pi").await?, stage.shares("pi").await?), (None, Vec::new()));
+    for site in stage.members() {
+        site.until_pods("pi", 0).await;
+    }
+    stage.create(&job("pi", Some(3), Some(3))).await?.ok();
+    assert_eq!(stage.shares("pi").await?, ["east 1/1", "north 1/1", "west 1/1"]);
+    Ok(())
+}
+
+fn is_ending(job: &Value) -> bool {
+    job["metadata"]["deletionTimestamp"].is_string()
+}
+
+async fn foreground(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    for site in stage.members() {
+        site.run("pi", 1).await?;
+    }
+    let end_pods = async {
+        for site in stage.members() {
+            site.until_job("pi", "it is ending", is_ending).await;
+        }
+        assert!(stage.record("pi").await?.is_some(), "it is remembered while pods end");
+        assert_eq!(stage.row("pi").await, "Terminating 0/6");
+        for site in stage.members() {
+            site.release("pi").await?;
+        }
+        Ok::<_, Failed>(())
+    };
+    let (deleted, ended) = tokio::join!(stage.federate("job delete pi --cascade=foreground"), end_pods);
+    ended?;
+    let deleted = deleted.ok().warns("waiting for pods to end");
+    assert_eq!(deleted.stdout, "job.batch \"pi\" deleted\n");
+    assert_eq!((stage.record("pi").await?, stage.shares("pi").await?), (None, Vec::new()));
+    for site in stage.members() {
+        assert_eq!(site.pods("pi").await?.len(), 0);
+    }
+    Ok(())
+}
+
+async fn unreachable(stage: &Stage) -> Outcome {
+    let west = stage.site("west");
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    west.link.cut().await?;
+    let deleted = stage.federate("job delete pi --cascade=background").await;
+    let deleted = deleted.fails("1 of 1 clusters").warns("[west] job.batch/pi: Unknown: ");
+    assert_eq!(deleted.stdout, "job.batch \"pi\" is being deleted\n");
+    assert_eq!(stage.shares("pi").await?, ["west 1/2"]);
+    assert_eq!(stage.row("pi").await, "Terminating 0/6");
+    stage.federate("reconcile pi").await.fails("1 of 1 clusters");
+    stage.create(&job("pi", Some(3), Some(6))).await?.fails("already exists");
+    west.link.restore().await?;
+    let finished = stage.federate("reconcile pi").await.ok();
+    assert_eq!(finished.stdout, "job.batch/pi deleted in cluster west\njob.batch \"pi\" deleted\n");
+    assert_eq!((stage.record("pi").await?, stage.shares("pi").await?), (None, Vec::new()));
+    Ok(())
+}
+
+async fn unfinished(stage: &Stage) -> Outcome {
+    let west = stage.site("west");
+    west.link.cut().await?;
+    stage.create(&job("pi", Some(3), Some(6))).await?.fails("1 of 3 clusters");
+    west.link.restore().await?;
+    let mark = west.mark().await?;
+    stage.federate("job delete pi --cascade=background").await.ok();
+    assert_eq!(west.mutations(mark).await?, Vec::<String>::new());
+    assert_eq!((stage.record("pi").await?, stage.shares("pi").await?), (None, Vec::new()));
+    Ok(())
+}
+
+async fn replace(site: &Site) -> Result<Value, Failed> {
+    site.delete("pi").await?;
+    Ok(site.create("jobs", &job("pi", Some(1), Some(1))).await?["metadata"]["uid"].take())
+}
+
+async fn foreign(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let west = stage.site("west");
+    let theirs = replace(west).await?;
+    let mark = west.mark().await?;
+    stage.federate("job delete pi --cascade=background").await.ok();
+    assert_eq!(west.mutations(mark).await?, Vec::<String>::new());
+    assert_eq!(west.job("pi").await?["metadata"]["uid"], theirs);
+    assert_eq!((stage.record("pi").await?, stage.shares("pi").await?), (None, vec!["west 1/1".to_owned()]));
+    Ok(())
+}
+
+async fn waiting(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let west = stage.site("west");
+    west.run("pi", 1).await?;
+    west.link.cut().await?;
+    stage.federate("job delete pi --cascade=foreground").await.fails("1 of 3 clusters");
+    stage
+        .federate("job delete pi")
+        .await
+        .fails("job.batch/pi is being deleted together with its jobs already");
+    west.link.restore().await?;
+    stage.federate("reconcile pi").await.ok();
+    west.until_job("pi", "it is ending", is_ending).await;
+    west.release("pi").await?;
+    real::until("pi to be forgotten", SOON, || async {
+        let ran = stage.federate("reconcile").await;
+        if ran.code == 0 && ran.stdout.is_empty() { Ok(()) } else { Err(format!("{ran:?}")) }
+    })
+    .await;
+    assert_eq!((stage.record("pi").await?, stage.shares("pi").await?), (None, Vec::new()));
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! The right cluster: each is known by the uid of its `kube-system` namespace.
+
+use serde_json::json;
+
+use crate::scenarios::{Outcome, Scenarios};
+use crate::site::{Mark, Site};
+use crate::stage::{Stage, job};
+
+pub fn scenarios() -> Scenarios {
+    Scenarios::of("identity")
+        .both_from_nothing("where a member's context leads elsewhere, nothing is sent there", wrong_member)
+        .both_from_nothing(
+            "where the remembered host's context leads elsewhere, nothing is sent there",
+            wrong_host,
+        )
+        .both_from_nothing("a registry that was copied to another cluster is not used there", copied_registry)
+        .both_from_nothing(
+            "one's own context for a member is used in place of the registered one",
+            own_context,
+        )
+}
+
+/// Fails if anything but who it is has been asked of a cluster.
+async fn assert_asked_only_who_it_is(site: &Site, since: Mark) -> Outcome {
+    let requests: Vec<_> = site.requests(since).await?.into_iter().map(|request| request.what).collect();
+    assert!(!requests.is_empty(), "it was asked who it is");
+    assert!(requests.iter().all(|what| what == "get namespaces/kube-system"), "{requests:?}");
+    Ok(())
+}
+
+const RIGHT: [(&str, &str); 4] = [("host", "host"), ("east", "east"), ("west", "west"), ("north", "north")];
+const WEST_IS_NORTH: [(&str, &str); 3] = [("host", "host"), ("east", "east"), ("west", "north")];
+
+async fn federation_of_two(stage: &Stage) {
+    stage.federate("init --context=host").await.ok();
+    stage.federate("cluster register east").await.ok();
+    stage.federate("cluster register west").await.ok();
+}
+
+async fn wrong_member(stage: &Stage) -> Outcome {
+    federation_of_two(stage).await;
+    let explained =
+        "cluster \"west\" is not the one that was registered: the uid of its kube-system namespace is";
+    let north = stage.site("north");
+    stage.contexts(&WEST_IS_NORTH, "admin")?;
+    let mark = north.mark().await?;
+    stage.create(&job("pi", Some(2), Some(4))).await?.fails("1 of 2 clusters").warns(explained);
+    stage.federate("job get pi").await.warns(explained).says("Running,Unknown");
+    stage.federate("cluster list").await.fails("1 of 2 clusters").warns(explained);
+    assert_asked_only_who_it_is(north, mark).await?;
+    stage.contexts(&RIGHT, "admin")?;
+    stage.federate("reconcile pi").await.ok().says("job.batch/pi created in cluster west");
+    assert_eq!(stage.shares("pi").await?, ["east 1/2", "west 1/2"]);
+    stage.contexts(&WEST_IS_NORTH, "admin")?;
+    north.create("jobs", &job("pi", Some(1), Some(1))).await?;
+    let mark = north.mark().await?;
+    stage.federate("reconcile pi").await.fails("1 of 2 clusters").warns(explained);
+    stage.federate("job delete pi --cascade=background").await.fails("1 of 1 clusters").warns(explained);
+    assert_asked_only_who_it_is(north, mark).await?;
+    assert_eq!(stage.shares("pi").await?, ["north 1/1", "west 1/2"]);
+    Ok(())
+}
+
+async fn wrong_host(stage: &Stage) -> Outcome {
+    federation_of_two(stage).await;
+    stage.create(&job("pi", Some(2), Some(4))).await?.ok();
+    let north = stage.site("north");
+    stage.contexts(&[("host", "north"), ("east", "east"), ("west", "west")], "admin")?;
+    stage.write("pi.yaml", &job("tau", Some(2), Some(4)))?;
+    let (before, mark) = (stage.mark().await?, north.mark().await?);
+    for command in
+        ["job get", "job create -f pi.yaml", "job delete pi", "reconcile", "cluster unregister east"]
+    {
+        stage
+            .federate(command)
+            .await
+            .fails("cluster \"host\" is not the one that was registered")
+            .warns("`kubectl federate init` remembered another cluster under this context");
+    }
+    assert_asked_only_who_it_is(north, mark).await?;
+    assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
+    assert!(stage.record("pi").await?.is_some());
+    Ok(())
+}
+
+async fn copied_registry(stage: &Stage) -> Outcome {
+    federation_of_two(stage).await;
+    let (host, north) = (stage.site("host"), stage.site("north"));
+    let place = "/api/v1/namespaces/kubectl-federate/configmaps";
+    let registry = host.api.get(&format!("{place}/federation")).await?;
+    let metadata = json!({"name": "federation", "annotations": registry["metadata"]["annotations"]});
+    let namespace = json!({"metadata": {"name": "kubectl-federate"}});
+    match north.api.create("/api/v1/namespaces", &namespace).await {
+        Err(error) if error.code() != Some(409) => return Err(error.into()),
+        _ => {}
+    }
+    north.api.create(place, &json!({"metadata": metadata})).await?;
+    stage.write("pi.yaml", &job("pi", Some(2), Some(4)))?;
+    let before = stage.mark().await?;
+    for command in ["job create -f pi.yaml", "reconcile", "cluster register north", "init"] {
+        stage
+            .federate(&format!("{command} --context=north"))
+            .await
+            .fails("cluster \"north\" is not the one that was registered");
+    }
+    assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
+    north.api.delete(&format!("{place}/federation"), &json!({})).await?;
+    Ok(())
+}
+
+async fn own_context(stage: &Stage) -> Outcome {
+    federation_of_two(stage).await;
+    stage.contexts(&[("host", "host"), ("east", "east"), ("mine", "west")], "admin")?;
+    stage.create(&job("pi", Some(2), Some(4))).await?.fails("context \"west\" does not exist");
+    let config = std::fs::read_to_string(stage.path("federate.yaml"))?;
+    std::fs::write(stage.path("federate.yaml"), format!("{config}contexts:\n  west: mine\n"))?;
+    stage.federate("reconcile pi").await.ok().says("job.batch/pi created in cluster west");
+    assert_eq!(stage.shares("pi").await?, ["east 1/2", "west 1/2"]);
+    stage.federate("job delete pi").await.ok().warns("kubectl --context=mine ");
+    Ok(())
+}

@@ -1,0 +1,229 @@
+//! What `reconcile` finishes, and what it leaves as it is.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sim::{Verdict, When};
+
+use crate::scenarios::{Outcome, Scenarios};
+use crate::stage::{MEMBERS, Stage, job};
+
+pub fn scenarios() -> Scenarios {
+    Scenarios::of("reconcile")
+        .both("a job that its users deleted is not made again, and its work is unplaced", deleted_by_users)
+        .both("another job under the name of a deleted one is not taken for ours", replaced_by_users)
+        .both("a job that was made and never recorded is taken as ours", unrecorded)
+        .both("each cluster is listed once, however many jobs there are", one_list)
+        .both("two reconciles at once do no harm", two_at_once)
+        .both("a copy of a shard under another name is no shard", copied)
+        .sim(
+            "a create that was killed after a job was made is finished with no second job",
+            killed_after_post,
+        )
+        .sim("a create that was killed before anything was made is finished", killed_before_post)
+        .sim("a list that lacks a job is not believed before the job was asked for by name", list_is_stale)
+}
+
+async fn deleted_by_users(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let west = stage.site("west");
+    west.succeed("pi", 1).await?;
+    west.until_job("pi", "one has succeeded", |job| job["status"]["succeeded"] == 1).await;
+    stage.federate("reconcile pi").await.ok();
+    west.delete("pi").await?;
+    stage.until_row("pi", "Running,Unplaced 1/6").await;
+    let mark = west.mark().await?;
+    for _ in 0..2 {
+        stage.federate("reconcile pi").await.ok().says("Running,Unplaced 1/6");
+    }
+    assert_eq!(west.mutations(mark).await?, Vec::<String>::new());
+    assert_eq!(stage.shares("pi").await?, ["east 1/2", "north 1/2"]);
+    for name in ["east", "north"] {
+        stage.site(name).succeed("pi", 2).await?;
+    }
+    stage.until_row("pi", "Running,Unplaced 5/6").await;
+    stage.federate("job describe pi").await.ok().says("1 completions that no cluster carries");
+    assert_eq!(stage.get("pi").await?["status"]["unplaced"], 1);
+    Ok(())
+}
+
+async fn replaced_by_users(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let west = stage.site("west");
+    let labels = west.job("pi").await?["metadata"]["labels"].clone();
+    west.delete("pi").await?;
+    // Even one that claims to be that very shard: its uid is another.
+    let mut theirs = job("pi", Some(1), Some(2));
+    for key in ["federation", "job", "shard"].map(|key| format!("kubectl-federate.dev/{key}")) {
+        theirs["metadata"]["labels"][&key] = labels[&key].clone();
+    }
+    west.create("jobs", &theirs).await?;
+    west.succeed("pi", 2).await?;
+    west.until_job("pi", "it is complete", |job| job["status"]["completionTime"].is_string()).await;
+    let mark = west.mark().await?;
+    stage.federate("reconcile pi").await.ok().says("Running,Unplaced 0/6");
+    assert_eq!(stage.row("pi").await, "Running,Unplaced 0/6");
+    assert_eq!(west.mutations(mark).await?, Vec::<String>::new());
+    Ok(())
+}
+
+/// Takes the record back to where a process that was killed right after it had made the job leaves it.
+async fn forget_uid(stage: &Stage, cluster: &str) -> Outcome {
+    let record = stage.record("pi").await?.ok_or("there is a record")?;
+    let annotations = record["metadata"]["annotations"].as_object().cloned().unwrap_or_default();
+    for (key, text) in annotations {
+        let text = text.as_str().unwrap_or_default();
+        let shard: Value = serde_json::from_str(text).unwrap_or_default();
+        if key.starts_with("shard.kubectl-federate.dev/") && shard["cluster"] == cluster {
+            let planned = json!({
+                "cluster": cluster, "phase": "planned",
+                "parallelism": shard["parallelism"], "completions": shard["completions"],
+            });
+            let change = json!({"metadata": {"annotations": {key: planned.to_string()}}});
+            stage.host().patch("configmaps", "pi.federated-job", &change).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn unrecorded(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let west = stage.site("west");
+    west.patch("jobs", "pi", &json!({"spec": {"suspend": true}})).await?;
+    let uid = west.job("pi").await?["metadata"]["uid"].clone();
+    forget_uid(stage, "west").await?;
+    let mark = west.mark().await?;
+    stage.federate("reconcile pi").await.ok().says("job.batch/pi started in cluster west");
+    assert_eq!(west.mutations(mark).await?, ["patch jobs/pi"]);
+    let found = west.job("pi").await?;
+    assert_eq!((&found["metadata"]["uid"], &found["spec"]["suspend"]), (&uid, &json!(false)));
+    let seen = stage.get("pi").await?;
+    let shards = seen["status"]["shards"].as_array().cloned().unwrap_or_default();
+    assert!(shards.iter().any(|shard| shard["uid"] == uid), "{seen:#}");
+    Ok(())
+}
+
+async fn one_list(stage: &Stage) -> Outcome {
+    for name in ["pi", "tau", "phi"] {
+        stage.create(&job(name, Some(3), Some(6))).await?.ok();
+    }
+    for command in ["reconcile", "job get"] {
+        let marks = stage.mark().await?;
+        stage.federate(command).await.ok();
+        for (name, mark) in MEMBERS.into_iter().zip(marks) {
+            let requests = stage.site(name).requests(mark).await?.into_iter();
+            let jobs: Vec<_> =
+                requests.map(|request| request.what).filter(|what| what.contains(" jobs")).collect();
+            assert_eq!(jobs, ["list jobs"], "{command} in {name}");
+        }
+    }
+    Ok(())
+}
+
+async fn two_at_once(stage: &Stage) -> Outcome {
+    let west = stage.site("west");
+    west.link.cut().await?;
+    stage.create(&job("pi", Some(3), Some(6))).await?.fails("1 of 3 clusters");
+    west.link.restore().await?;
+    let mark = west.mark().await?;
+    let (one, two) = tokio::join!(stage.federate("reconcile pi"), stage.federate("reconcile pi"));
+    one.ok();
+    two.ok();
+    assert_eq!(stage.shares("pi").await?, ["east 1/2", "north 1/2", "west 1/2"]);
+    let job = west.until_job("pi", "it runs", |job| job["status"]["active"] == 1).await;
+    assert_eq!(job["spec"]["suspend"], false);
+    let made = west.mutations(mark).await?;
+    assert!(made.iter().filter(|what| *what == "create jobs").count() <= 2, "{made:?}");
+    assert_eq!(west.names("jobs").await?, ["pi"]);
+    let before = stage.mark().await?;
+    stage.federate("reconcile pi").await.ok();
+    let before_second = stage.mark().await?;
+    stage.federate("reconcile pi").await.ok().says("unchanged");
+    assert_eq!(stage.mutations(&before_second).await?, Vec::<String>::new());
+    let members: Vec<_> = stage.mutations(&before).await?;
+    assert!(members.iter().all(|what| what.starts_with("east: patch configmaps")), "{members:?}");
+    Ok(())
+}
+
+async fn copied(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let west = stage.site("west");
+    let mut copy = job("copy", Some(1), Some(2));
+    copy["metadata"]["labels"] = west.job("pi").await?["metadata"]["labels"].clone();
+    for label in
+        ["controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"]
+    {
+        copy["metadata"]["labels"].as_object_mut().ok_or("labels")?.remove(label);
+    }
+    west.create("jobs", &copy).await?;
+    west.succeed("copy", 2).await?;
+    west.until_job("copy", "it is complete", |job| job["status"]["completionTime"].is_string()).await;
+    stage.federate("reconcile pi").await.ok().says("Running 0/6");
+    stage.federate("job delete pi --cascade=background").await.ok();
+    assert_eq!(west.names("jobs").await?, ["copy"]);
+    Ok(())
+}
+
+/// Runs `job create` until its request to make the job in west, and drops it there as if it had been killed.
+async fn killed(stage: &Stage, when: When) -> Outcome {
+    let west = stage.site("west").cluster();
+    let struck = Arc::new(tokio::sync::Notify::new());
+    let signal = struck.clone();
+    west.on_request(move |request| {
+        if request.mutating && request.resource == "jobs" {
+            Verdict::Kill(when, signal.clone())
+        } else {
+            Verdict::Pass
+        }
+    });
+    stage.write("pi.yaml", &job("pi", Some(3), Some(6)))?;
+    tokio::select! {
+        ran = stage.federate("job create -f pi.yaml") => return Err(format!("it was not killed: {ran:?}").into()),
+        () = struck.notified() => {}
+    }
+    west.clear_hook();
+    Ok(())
+}
+
+async fn killed_after_post(stage: &Stage) -> Outcome {
+    killed(stage, When::After).await?;
+    let west = stage.site("west");
+    let left = west.job("pi").await?;
+    assert_eq!(left["spec"]["suspend"], true, "it has run nothing yet");
+    stage.federate("reconcile pi").await.ok().says("job.batch/pi started in cluster west");
+    assert_eq!(west.job("pi").await?["metadata"]["uid"], left["metadata"]["uid"]);
+    assert_eq!(stage.shares("pi").await?, ["east 1/2", "north 1/2", "west 1/2"]);
+    assert_eq!(stage.row("pi").await, "Running 0/6");
+    Ok(())
+}
+
+async fn killed_before_post(stage: &Stage) -> Outcome {
+    killed(stage, When::Before).await?;
+    assert_eq!(stage.site("west").names("jobs").await?, Vec::<String>::new());
+    stage.federate("reconcile pi").await.ok().says("job.batch/pi created in cluster west");
+    assert_eq!(stage.shares("pi").await?, ["east 1/2", "north 1/2", "west 1/2"]);
+    for site in stage.members() {
+        site.succeed("pi", 2).await?;
+    }
+    stage.until_row("pi", "Complete 6/6").await;
+    Ok(())
+}
+
+async fn list_is_stale(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let west = stage.site("west");
+    // A list that does not have it yet, as a cache gives it.
+    west.cluster().on_request(|request| match (request.verb, request.resource.as_str()) {
+        ("list", "jobs") => {
+            let empty = json!({"kind": "JobList", "apiVersion": "batch/v1", "metadata": {}, "items": []});
+            let answer = http::Response::builder().header("content-type", "application/json");
+            Verdict::Answer(When::Before, answer.body(empty.to_string().into()).expect("it is whole"))
+        }
+        _ => Verdict::Pass,
+    });
+    let mark = west.mark().await?;
+    stage.federate("reconcile pi").await.ok().says("Running 0/6");
+    assert_eq!(west.mutations(mark).await?, Vec::<String>::new());
+    assert_eq!(stage.row("pi").await, "Running 0/6");
+    Ok(())
+}

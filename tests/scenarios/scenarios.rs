@@ -1,0 +1,89 @@
+//! A scenario becomes a test on each kind of cluster.
+
+use std::sync::LazyLock;
+
+use libtest_mimic::{Failed, Trial};
+use tokio::runtime::Runtime;
+
+use crate::stage::{Setting, Stage};
+
+/// What a scenario ends with.
+pub type Outcome = Result<(), Failed>;
+
+/// The runtime of all simulated clusters.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime needs only threads"));
+
+/// The scenarios of one topic.
+pub struct Scenarios {
+    topic: &'static str,
+    trials: Vec<Trial>,
+}
+
+impl Scenarios {
+    /// A topic without scenarios.
+    pub fn of(topic: &'static str) -> Self {
+        Self { topic, trials: Vec::new() }
+    }
+
+    /// On both kinds, in a federation of three members. On real clusters all share one federation, by namespaces.
+    pub fn both<T>(self, name: &str, test: T) -> Self
+    where
+        T: AsyncFnOnce(&Stage) -> Outcome + Copy + Send + 'static,
+    {
+        self.sim(name, test).real(name, Setting::Federation, test)
+    }
+
+    /// On both kinds, with a host that is no member and nothing registered: for what concerns a whole federation.
+    pub fn both_from_nothing<T>(self, name: &str, test: T) -> Self
+    where
+        T: AsyncFnOnce(&Stage) -> Outcome + Copy + Send + 'static,
+    {
+        self.simulated(name, Setting::Nothing, test).real(name, Setting::Nothing, test)
+    }
+
+    /// On simulated clusters only: for what needs a hook on their requests.
+    pub fn sim<T>(self, name: &str, test: T) -> Self
+    where
+        T: AsyncFnOnce(&Stage) -> Outcome + Send + 'static,
+    {
+        self.simulated(name, Setting::Federation, test)
+    }
+
+    /// On real control planes only, with no other test beside: for what is done to their processes.
+    pub fn real_alone<T>(mut self, name: &str, test: T) -> Self
+    where
+        T: AsyncFnOnce(&Stage, &'static real::Fleet) -> Outcome + Send + 'static,
+    {
+        let name = format!("real::{}::{name}", self.topic);
+        self.trials.push(real::exclusive_trial(&name, async move |fleet| {
+            test(&Stage::real(Setting::Federation, fleet).await?, fleet).await
+        }));
+        self
+    }
+
+    /// The tests.
+    pub fn trials(self) -> Vec<Trial> {
+        self.trials
+    }
+
+    fn simulated<T>(mut self, name: &str, setting: Setting, test: T) -> Self
+    where
+        T: AsyncFnOnce(&Stage) -> Outcome + Send + 'static,
+    {
+        let name = format!("sim::{}::{name}", self.topic);
+        self.trials.push(Trial::test(name, move || {
+            RUNTIME.block_on(async { test(&Stage::simulated(setting).await?).await })
+        }));
+        self
+    }
+
+    fn real<T>(mut self, name: &str, setting: Setting, test: T) -> Self
+    where
+        T: AsyncFnOnce(&Stage) -> Outcome + Send + 'static,
+    {
+        let name = format!("real::{}::{name}", self.topic);
+        self.trials
+            .push(real::trial(&name, async move |fleet| test(&Stage::real(setting, fleet).await?).await));
+        self
+    }
+}

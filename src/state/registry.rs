@@ -97,7 +97,7 @@ impl Registry {
         let settings: Settings = annotations.get(SETTINGS)?;
         let members: BTreeMap<String, Member> = annotations.with_prefix(MEMBER_PREFIX)?;
         if let Some((name, _)) = members.iter().find(|(_, member)| member.weight < 0) {
-            return Err(annotations.damaged(&format!("{MEMBER_PREFIX}{name}"), "its weight is negative"));
+            return Err(annotations.damaged(&format!("{MEMBER_PREFIX}{name}"), &"its weight is negative"));
         }
         Ok(Self {
             uid: settings.uid,

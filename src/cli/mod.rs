@@ -102,8 +102,8 @@ async fn dispatch(world: &World, cli: Cli) -> Result<()> {
         Verb::Cluster(verb) => verb.run(&session()?).await,
         Verb::Job(verb) => verb.run(&session()?).await,
         Verb::Reconcile(verb) => verb.run(&session()?).await,
-        Verb::Options(verb) => {
-            verb.run(world);
+        Verb::Options(_) => {
+            usage::Options::run(world);
             Ok(())
         }
         Verb::Version(verb) => verb.run(world, &cli.connection).await,

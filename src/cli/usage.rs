@@ -26,7 +26,7 @@ pub struct Options {}
 
 impl Options {
     /// Prints the flags that the help of a verb leaves out.
-    pub fn run(self, world: &World) {
+    pub fn run(world: &World) {
         let all = wrapped(Cli::command(), &world.output)
             .disable_help_flag(true)
             .mut_args(switch)

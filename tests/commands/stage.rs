@@ -270,7 +270,7 @@ impl Stage {
         let home = self.home.path().display().to_string();
         let args = words(&command.replace('~', &home)).into_iter().map(OsString::from);
         let args: Vec<_> = std::iter::once("kubectl-federate".into()).chain(args).collect();
-        let code = run(&world, &args).await;
+        let code = Box::pin(run(&world, &args)).await;
         let here = std::env::current_dir().expect("a directory").display().to_string();
         let shown = |text: String| text.replace(&home, "/home/jane").replace(&here, "/home/jane/jobs");
         (code, shown(captured.stdout()), shown(captured.stderr()))

@@ -42,7 +42,7 @@ impl Get {
         match self.output.and_then(|format| format.text(&self.objects(&rows), "job.batch")) {
             Some(text) => session.output().block(&text),
             None if rows.is_empty() && errors.is_empty() => {
-                session.output().note(none_found(namespace.as_deref()))
+                session.output().note(none_found(namespace.as_deref()));
             }
             None if rows.is_empty() => {}
             None => self.print_table(session, &rows),

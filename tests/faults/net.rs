@@ -195,8 +195,7 @@ impl Net {
         let query = head.uri.query().unwrap_or_default();
         let dry = query.contains("dryRun") || !body["dryRun"].is_null();
         let path = head.uri.path().to_owned();
-        let token = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let user = token.rsplit('-').next().unwrap_or_default().to_owned();
+        let user = user_of(head);
         let mutating = head.method != Method::GET && !dry && !path.ends_with("accessreviews");
         let sent = Sent {
             number: state.sent.len(),
@@ -245,7 +244,14 @@ impl Net {
             }
         };
         match fate {
-            Fate::Pass => Ok(boxed(serve().await)),
+            Fate::Pass => {
+                let answer = serve().await;
+                if answer.status().is_client_error() {
+                    // The server says itself that it did not happen.
+                    self.state().unread.remove(&(name.to_owned(), user_of(&head)));
+                }
+                Ok(boxed(answer))
+            }
             Fate::Refused => Err(io::Error::from(io::ErrorKind::ConnectionRefused).into()),
             Fate::Reset(when) => {
                 effect(when).await;
@@ -310,6 +316,12 @@ impl Net {
         }
         Response::from_parts(parts, bytes)
     }
+}
+
+/// Whose token it is that comes with a request: its last part says so.
+fn user_of(head: &http::request::Parts) -> String {
+    let token = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    token.rsplit('-').next().unwrap_or_default().to_owned()
 }
 
 fn boxed(answer: Response<Bytes>) -> Response<AnswerBody> {

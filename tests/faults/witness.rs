@@ -181,7 +181,9 @@ impl Witness {
 
 fn recorded(map: &Value) -> Recorded {
     let annotations = map["metadata"]["annotations"].as_object().expect("a record has annotations");
-    let read = |value: &Value| serde_json::from_str::<Value>(value.as_str().unwrap_or_default()).unwrap();
+    let read = |value: &Value| {
+        serde_json::from_str::<Value>(value.as_str().unwrap_or_default()).expect("a document is JSON")
+    };
     let state = read(&annotations[STATE]);
     let shards = annotations
         .iter()

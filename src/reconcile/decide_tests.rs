@@ -34,9 +34,11 @@ fn job(record: &Record, id: u32) -> Observed {
     job
 }
 
-fn end(kind: EndKind, at: i64) -> Option<End> {
+type Look<'a> = &'a dyn Fn(&Record) -> Observations;
+
+fn end(kind: EndKind, at: i64) -> End {
     let at = Timestamp::from_second(at).ok();
-    Some(End { kind, reason: "BackoffLimitExceeded".into(), message: "too many".into(), at })
+    End { kind, reason: "BackoffLimitExceeded".into(), message: "too many".into(), at }
 }
 
 /// What lists say: these Jobs, and nothing else.
@@ -83,15 +85,15 @@ fn a_shard_goes_from_planned_to_its_end_a_step_at_a_time() {
         }
     };
     let nothing = |record: &Record| listed(record, []);
-    let cases: [(Phase, &dyn Fn(&Record) -> Observations, Phase, Vec<Action>); 9] = [
+    let cases: [(Phase, Look<'_>, Phase, Vec<Action>); 9] = [
         (Phase::Planned, &nothing, Phase::Planned, vec![Action::Create { shard: 1 }]),
         (Phase::Planned, &of(|job| job.suspended = true), Phase::Created, start(1)),
         (Phase::Created, &of(|job| job.suspended = true), Phase::Created, start(1)),
         (Phase::Created, &of(|job| (job.suspended, job.deleting) = (true, true)), Phase::Created, vec![]),
         (Phase::Created, &of(|_| ()), Phase::Started, vec![]),
         (Phase::Started, &of(|job| job.suspended = true), Phase::Started, vec![]),
-        (Phase::Started, &of(|job| job.end = end(EndKind::Complete, 7)), Phase::Complete, vec![]),
-        (Phase::Created, &of(|job| job.end = end(EndKind::Failed, 7)), Phase::Failed, vec![]),
+        (Phase::Started, &of(|job| job.end = Some(end(EndKind::Complete, 7))), Phase::Complete, vec![]),
+        (Phase::Created, &of(|job| job.end = Some(end(EndKind::Failed, 7))), Phase::Failed, vec![]),
         (Phase::Complete, &of(|_| ()), Phase::Complete, vec![]),
     ];
     for (before, observe, after, actions) in cases {
@@ -179,7 +181,7 @@ fn an_old_answer_takes_nothing_back() {
     record = decide(&record, &listed(&record, [(1, old.clone())]), NOW).record;
     let kept = record.shards[&1].seen.clone().expect("seen");
     assert_eq!((kept.succeeded, kept.failed), (2, 1));
-    let complete = Observed { succeeded: 3, end: end(EndKind::Complete, 7), ..seen };
+    let complete = Observed { succeeded: 3, end: Some(end(EndKind::Complete, 7)), ..seen };
     record = decide(&record, &listed(&record, [(1, complete)]), NOW).record;
     assert_eq!(decide(&record, &listed(&record, [(1, old)]), NOW).record, record, "an end is final");
 }
@@ -233,7 +235,7 @@ fn a_failed_shard_fails_the_whole_and_nothing_more_is_begun() {
         json!({"completions": 9}),
         &[(Phase::Planned, Some(3)), (Phase::Started, Some(3)), (Phase::Created, Some(3))],
     );
-    let failed = Observed { end: end(EndKind::Failed, 7), ..job(&record, 2) };
+    let failed = Observed { end: Some(end(EndKind::Failed, 7)), ..job(&record, 2) };
     let waiting = Observed { suspended: true, ..job(&record, 3) };
     let observations = listed(&record, [(2, failed), (3, waiting)]);
     let first = decide(&record, &observations, NOW);

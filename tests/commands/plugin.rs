@@ -7,7 +7,7 @@ use real::{Fleet, until};
 
 use crate::machine::{BINARY, folder, text};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 const CLUSTERS: [&str; 3] = ["east", "west", "north"];
 

@@ -56,6 +56,9 @@ pub struct Stage {
     transcript: String,
 }
 
+/// What a user may do.
+pub type May = fn(&Access) -> bool;
+
 impl Stage {
     /// The clusters, empty, and a kubeconfig of which `east` is the current context.
     pub fn new() -> Self {
@@ -63,7 +66,7 @@ impl Stage {
     }
 
     /// The same, with users of every cluster beside the administrator: `USER@CLUSTER` is a context of each.
-    pub fn with_users(users: &[(&str, fn(&Access) -> bool)]) -> Self {
+    pub fn with_users(users: &[(&str, May)]) -> Self {
         let now: Timestamp = BEGINNING.parse().expect("a timestamp");
         let mut sites = BTreeMap::new();
         for (seed, name) in (1..).zip(["east", "west", "north", "spare"]) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::stage::Stage;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// The help texts.
 pub async fn help(snapshot: String) {

@@ -269,7 +269,7 @@ fn terminal() {
         let mut user = plugin(&path, "v1");
         user["exec"]["interactiveMode"] = mode.into();
         scene.user(&user);
-        for (program, args) in scene.questions() {
+        for (program, args) in Scene::questions() {
             let run = scene.on_terminal(&program, &args, "word");
             let tokens: Vec<_> = run.arrived.iter().map(|a| a.caller.authorization.as_deref()).collect();
             assert!(!tokens.is_empty(), "{program}: {run:#?}");

@@ -47,7 +47,7 @@ fn proxy_url() {
         cluster["server"] = server.into();
         cluster["proxy-url"] = format!("http://{}", http.address).into();
         scene.entries(&cluster, &user);
-        assert_eq!(through(&http, &scene, &[]), [target.clone()]);
+        assert_eq!(through(&http, &scene, &[]), std::slice::from_ref(&target));
         cluster["proxy-url"] = format!("socks5://{}", socks.address).into();
         scene.entries(&cluster, &user);
         assert_eq!(through(&socks, &scene, &[]), [target]);

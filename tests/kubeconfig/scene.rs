@@ -217,7 +217,7 @@ impl Scene {
 
     /// Runs a program in this environment and no other.
     pub fn run(&self, program: &str, args: &[&str]) -> Run {
-        (self.east.take(), self.west.take());
+        drop((self.east.take(), self.west.take()));
         let output = Command::new(program)
             .args(args)
             .env_clear()
@@ -253,13 +253,13 @@ impl Scene {
     }
 
     /// The programs and the questions of [`Self::both`].
-    pub fn questions(&self) -> [(String, Vec<&'static str>); 2] {
+    pub fn questions() -> [(String, Vec<&'static str>); 2] {
         [(KUBECTL.display().to_string(), ASK_KUBECTL.to_vec()), (OURS.to_owned(), ASK_US.to_vec())]
     }
 
     /// Runs a program on a terminal of its own, where somebody types a line.
     pub fn on_terminal(&self, program: &str, args: &[&str], line: &str) -> Run {
-        (self.east.take(), self.west.take());
+        drop((self.east.take(), self.west.take()));
         let mut command = Command::new(program);
         command.args(args).env_clear().envs(&self.vars).current_dir(self.folder.path());
         let mut session = rexpect::session::spawn_command(command, Some(60_000)).expect("a terminal");

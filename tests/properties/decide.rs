@@ -260,7 +260,7 @@ proptest! {
             prop_assert_eq!(verdict, Some(Verdict::Failed));
         }
         if verdict == Some(Verdict::Complete) && case.completions.is_some() {
-            let achieved: i32 = record.shards.values().map(|shard| shard.achieved()).sum();
+            let achieved: i32 = record.shards.values().map(kubectl_federate::state::Shard::achieved).sum();
             prop_assert_eq!(Some(achieved), case.completions);
         }
     }

@@ -130,7 +130,7 @@ async fn appears_after_rehearsal(stage: &Stage) -> Outcome {
     let created = stage.create(&job("pi", Some(9), Some(18))).await?;
     let explained = "[west] job.batch/pi: Pending: jobs.batch \"pi\" in namespace \"work\" exists already and is not part of \
                      this federated job";
-    created.fails("1 of 3 clusters did not do what was asked").warns(explained);
+    created.fails("1 of 3 clusters refused").warns(explained);
     let foreign = west.job("pi").await?;
     assert_eq!(foreign["spec"]["parallelism"], 1);
     assert_eq!(foreign["metadata"]["labels"].get("kubectl-federate.dev/job"), None);
@@ -205,7 +205,7 @@ async fn unknown_field(stage: &Stage) -> Outcome {
     let refused = stage.create(&mistyped).await?;
     refused
         .fails("strict decoding error: unknown field \"spec.paralelism\"")
-        .warns("(cluster east, north, west)");
+        .warns("(clusters east, north, west)");
     stage.assert_nothing_of("pi", &before).await
 }
 
@@ -216,7 +216,7 @@ async fn invalid_job(stage: &Stage) -> Outcome {
     let refused = stage.create(&invalid).await?;
     refused
         .fails("The Job \"pi\" is invalid: spec.template.spec.restartPolicy: Required value: valid values: \"OnFailure\", \"Never\"")
-        .warns("(cluster east, north, west)");
+        .warns("(clusters east, north, west)");
     let mut nameless = job("pi", Some(3), Some(6));
     nameless["spec"]["template"]["spec"]["containers"] = json!([]);
     stage.create(&nameless).await?.fails("spec.template.spec.containers: Required value");

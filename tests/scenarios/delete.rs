@@ -35,7 +35,7 @@ async fn orphan(stage: &Stage) -> Outcome {
     }
     stage.federate("job get pi").await.fails("jobs.batch \"pi\" not found");
     let again = stage.create(&job("pi", Some(3), Some(6))).await?;
-    again.fails("jobs.batch \"pi\" already exists (cluster east, north, west)");
+    again.fails("jobs.batch \"pi\" already exists (clusters east, north, west)");
     Ok(())
 }
 

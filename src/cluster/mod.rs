@@ -47,4 +47,4 @@ pub use error::{Cause, Error};
 pub use fanout::{FAN_OUT, fan_out};
 pub use flags::Overrides;
 pub use kubeconfig::Kubeconfig;
-pub use verbs::{DeleteOptions, Patch, Propagation, WriteOptions};
+pub use verbs::{DeleteOptions, Propagation, WriteOptions};

@@ -22,17 +22,6 @@ pub struct WriteOptions {
     pub strict: bool,
 }
 
-/// The kind of a patch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Patch {
-    /// JSON merge patch (RFC 7396).
-    Merge,
-    /// Kubernetes' strategic merge patch.
-    Strategic,
-    /// JSON patch (RFC 6902).
-    Json,
-}
-
 /// What becomes of what an object owns when it is deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Propagation {
@@ -41,8 +30,6 @@ pub enum Propagation {
     Background,
     /// The object goes only after all that it owns.
     Foreground,
-    /// It stays.
-    Orphan,
 }
 
 /// How an object is to be deleted.
@@ -54,8 +41,6 @@ pub struct DeleteOptions<'a> {
     pub uid: Option<&'a str>,
     /// Only if it is still at this version.
     pub resource_version: Option<&'a str>,
-    /// The server goes through everything and keeps the object.
-    pub dry_run: bool,
 }
 
 impl Connection {
@@ -125,20 +110,9 @@ impl Connection {
         self.write(Method::POST, path, "application/json", object, options).await
     }
 
-    /// Patches the object, or the subresource of it, at a path.
-    pub async fn patch(
-        &self,
-        path: &str,
-        kind: Patch,
-        body: &Value,
-        options: WriteOptions,
-    ) -> Result<Value, Error> {
-        let content_type = match kind {
-            Patch::Merge => "application/merge-patch+json",
-            Patch::Strategic => "application/strategic-merge-patch+json",
-            Patch::Json => "application/json-patch+json",
-        };
-        self.write(Method::PATCH, path, content_type, body, options).await
+    /// Changes the object, or the subresource of it, at a path by a JSON merge patch (RFC 7396).
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Value, Error> {
+        self.write(Method::PATCH, path, "application/merge-patch+json", body, WriteOptions::default()).await
     }
 
     /// Deletes the object at a path, under the preconditions given. The answer is a Status, or the object while
@@ -150,7 +124,6 @@ impl Connection {
             "propagationPolicy": match options.propagation {
                 Propagation::Background => "Background",
                 Propagation::Foreground => "Foreground",
-                Propagation::Orphan => "Orphan",
             },
         });
         if let Some(uid) = options.uid {
@@ -158,9 +131,6 @@ impl Connection {
         }
         if let Some(version) = options.resource_version {
             body["preconditions"]["resourceVersion"] = version.into();
-        }
-        if options.dry_run {
-            body["dryRun"] = json!(["All"]);
         }
         let body = body.to_string().into();
         self.call(&Call {

@@ -236,15 +236,6 @@ impl Output {
         Progress::bar(&self.bars, what, total)
     }
 
-    /// Shows a spinner on stderr until it is dropped, if that is a terminal.
-    pub fn spinner(&self, what: &str) -> Progress {
-        if self.bars.is_hidden() {
-            Progress::bar(&self.bars, what, 0)
-        } else {
-            Progress::spinner(&self.bars, what)
-        }
-    }
-
     /// Runs something that writes to the terminal by itself, such as a credential plugin, with no bar on it.
     pub fn suspended<T>(&self, run: impl FnOnce() -> T) -> T {
         self.bars.suspend(run)

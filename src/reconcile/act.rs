@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Action, Answer, Members, Observations, job_path, jobs_path, observe::shard_id};
 use crate::{
-    cluster::{Connection, DeleteOptions, Error, Patch, Propagation, WriteOptions, fan_out},
+    cluster::{Connection, DeleteOptions, Error, Propagation, WriteOptions, fan_out},
     job::{Observed, shard},
     state::{Cascade, Record},
 };
@@ -129,7 +129,7 @@ async fn create(record: &Record, id: u32, connection: &Connection, path: &str) -
 /// Resumes a Job on the condition that it is the one whose uid the ledger knows.
 async fn start(record: &Record, id: u32, uid: &str, connection: &Connection, path: &str) -> Performed {
     let patch = json!({ "metadata": { "uid": uid }, "spec": { "suspend": false } });
-    match connection.patch(path, Patch::Merge, &patch, WriteOptions::default()).await {
+    match connection.patch(path, &patch).await {
         Ok(job) if job["spec"]["suspend"] == true => {
             (Answer::Refused("the job was resumed, and its cluster keeps it suspended".to_owned()), None)
         }

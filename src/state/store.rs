@@ -8,7 +8,7 @@ use super::{
     registry::{NAME, NAMESPACE},
 };
 use crate::{
-    cluster::{Connection, DeleteOptions, Patch, WriteOptions},
+    cluster::{Connection, DeleteOptions, WriteOptions},
     job::labels,
 };
 
@@ -150,7 +150,7 @@ impl Store {
 
     async fn patch(&self, namespace: &str, name: &str, patch: &Value) -> Result<Value, Error> {
         let path = config_map_path(namespace, name);
-        Ok(self.host.patch(&path, Patch::Merge, patch, WriteOptions::default()).await?)
+        Ok(self.host.patch(&path, patch).await?)
     }
 }
 

@@ -86,13 +86,8 @@ async fn writes_say_how() {
     let connection = server.connection();
     let strict = WriteOptions { dry_run: true, strict: true };
     connection.create(PODS, &json!({"kind": "Pod"}), strict).await.unwrap();
-    connection.patch(POD, Patch::Merge, &json!({"a": null}), WriteOptions::default()).await.unwrap();
-    let options = DeleteOptions {
-        uid: Some("u"),
-        resource_version: Some("7"),
-        dry_run: true,
-        ..DeleteOptions::default()
-    };
+    connection.patch(POD, &json!({"a": null})).await.unwrap();
+    let options = DeleteOptions { uid: Some("u"), resource_version: Some("7"), ..DeleteOptions::default() };
     connection.delete(POD, options).await.unwrap();
     let asked = server.asked();
     assert_eq!(
@@ -109,7 +104,7 @@ async fn writes_say_how() {
     assert_eq!(asked[1].body, json!({"a": null}));
     assert_eq!(
         asked[2].body,
-        json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background", "dryRun": ["All"],
+        json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background",
             "preconditions": {"uid": "u", "resourceVersion": "7"}})
     );
 }

@@ -68,7 +68,9 @@ impl Status {
             .iter()
             .map(|(id, shard)| {
                 let seen = shard.seen.clone().unwrap_or_default();
-                let unknown = observations.unknown(&shard.cluster).filter(|_| !shard.phase.ended());
+                // What has ended needs no answer, unless it is to be deleted.
+                let waits = !shard.phase.ended() || record.state.deleting.is_some();
+                let unknown = observations.unknown(&shard.cluster).filter(|_| waits);
                 let refused = observations.refused(&shard.cluster, *id);
                 ShardStatus {
                     cluster: shard.cluster.clone(),
@@ -91,7 +93,8 @@ impl Status {
         let end = outcome.and_then(|outcome| Timestamp::from_second(outcome.at).ok());
         let complete = outcome.is_some_and(|outcome| outcome.verdict == Verdict::Complete);
         let start = shards.iter().filter_map(|shard| shard.seen.start).min();
-        let unplaced = record.unplaced();
+        // A deletion takes shards out of the ledger: what is missing there is not waiting for a place.
+        let unplaced = if record.state.deleting.is_some() { 0 } else { record.unplaced() };
         Self {
             active: sum(|shard| shard.seen.active),
             ready: live(|job| job.ready),

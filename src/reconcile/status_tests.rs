@@ -162,3 +162,14 @@ fn conditions_are_those_of_one_job() {
     let suspended = record(json!({"completions": 3, "suspend": true}), shards());
     assert_eq!(of(&suspended)["conditions"][0]["type"], "Suspended");
 }
+
+#[test]
+fn a_deletion_waits_for_members_that_do_not_answer_and_leaves_nothing_unplaced() {
+    let mut deleted = record(json!({"completions": 6}), vec![("a", Phase::Complete, Some(3), seen(0, 3))]);
+    let silent = Observations::default();
+    assert_eq!(Status::of(&deleted, &silent).shards[0].unknown, None, "what has ended needs no answer");
+    deleted.state.deleting = Some(Cascade::Background);
+    let status = Status::of(&deleted, &silent);
+    assert!(status.shards[0].unknown.is_some(), "whether its Job is gone is not known");
+    assert_eq!(status.unplaced, 0);
+}

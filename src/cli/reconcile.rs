@@ -36,7 +36,7 @@ impl Reconcile {
             session.output().note(none_found(namespace.as_deref()));
         }
         let all: Vec<_> = records.iter().collect();
-        let members = session.members_of(&registry, &all).await;
+        let members = session.members_to_settle(&registry, &all).await;
         let observed = observe(&all, &members).await;
         for (record, observations) in records.into_iter().zip(observed) {
             let job = format!("job.batch/{}", record.name());
@@ -50,7 +50,9 @@ impl Reconcile {
                     }
                 };
             for done in &settled.done {
-                session.output().line(format!("{job} {} in cluster {}", done.what, done.cluster));
+                session
+                    .output()
+                    .line(format!("job.batch/{} {} in cluster {}", done.name, done.what, done.cluster));
             }
             match settled.record {
                 None => session.output().line(format!("job.batch {:?} deleted", before.name())),

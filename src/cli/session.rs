@@ -9,8 +9,8 @@ use crate::{
     cluster::{self, Connection, Dialer, Endpoint, Kubeconfig, Overrides},
     error::{Error, Result},
     print::{Output, age},
-    reconcile::Members,
-    state::{Record, Registry, Store},
+    reconcile::{Members, may_open},
+    state::{MemberState, Record, Registry, Store},
 };
 
 /// One command's surroundings.
@@ -144,6 +144,17 @@ impl<'a> Session<'a> {
             self.dialer.dial(name, &self.kubeconfig.endpoint(Some(context), &everywhere)?)
         })
         .await
+    }
+
+    /// Connects to the members that settling these records may concern: those that carry shards, and where work is to be opened
+    /// all that take it.
+    pub async fn members_to_settle(&self, registry: &Registry, records: &[&Record]) -> Members {
+        let opens = records.iter().any(|record| may_open(record));
+        let carrying = records.iter().flat_map(|record| record.shards.values()).map(|shard| &shard.cluster);
+        let taking =
+            registry.members.iter().filter(|(_, member)| opens && member.state == MemberState::Ready);
+        let names = carrying.chain(taking.map(|(name, _)| name)).cloned().collect();
+        self.members(registry, names).await
     }
 
     /// Connects to the members that carry shards of these records.

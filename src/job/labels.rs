@@ -7,6 +7,12 @@ pub const JOB: &str = "kubectl-federate.dev/job";
 /// Label on a shard and on its pods: the shard's id within the federated Job.
 pub const SHARD: &str = "kubectl-federate.dev/shard";
 
+/// Annotation on a shard: what it was credited, a number or, of an Indexed Job, the indexes. It is written together with
+/// the status that says that they are done, so that the two never differ.
+pub const CREDITED: &str = "kubectl-federate.dev/credited";
+/// Annotation on a shard: which of the changes of its spec it has, counted by the ledger.
+pub const GENERATION: &str = "kubectl-federate.dev/generation";
+
 /// Labels that the Job controller generates, on Jobs fetched from a cluster. A Job created with a
 /// foreign `controller-uid` is refused with 422.
 pub(super) const GENERATED: [&str; 4] =

@@ -115,6 +115,32 @@ impl Manifest {
         self.object["spec"]["suspend"] == true
     }
 
+    /// How many pods may fail: `spec.backoffLimit`, or its default of 6. None where each index has a limit of its own and
+    /// the whole has none.
+    pub fn backoff_limit(&self) -> Option<i32> {
+        let default = if self.object["spec"]["backoffLimitPerIndex"].is_null() { Some(6) } else { None };
+        self.number("backoffLimit").map_or(default, |limit| i32::try_from(limit).ok())
+    }
+
+    /// `spec.maxFailedIndexes`.
+    pub fn max_failed_indexes(&self) -> Option<i32> {
+        self.number("maxFailedIndexes").and_then(|limit| i32::try_from(limit).ok())
+    }
+
+    /// `spec.activeDeadlineSeconds`.
+    pub fn active_deadline_seconds(&self) -> Option<i64> {
+        self.number("activeDeadlineSeconds")
+    }
+
+    /// `spec.ttlSecondsAfterFinished`.
+    pub fn ttl_seconds_after_finished(&self) -> Option<i64> {
+        self.number("ttlSecondsAfterFinished")
+    }
+
+    fn number(&self, field: &str) -> Option<i64> {
+        self.object["spec"].get(field)?.as_i64()
+    }
+
     /// The value of an annotation of the federated Job, such as its preferences.
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.object["metadata"]["annotations"].get(key).and_then(Value::as_str)

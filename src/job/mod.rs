@@ -3,16 +3,21 @@
 //! Jobs are kept as [`serde_json::Value`], so that no field is lost that a newer API has; typed views
 //! ([`Size`], [`Observed`]) are for reading.
 
+pub mod credit;
+mod indexes;
 pub mod labels;
 mod manifest;
 mod observed;
+pub mod pod;
 mod shard;
 mod size;
 
+pub use indexes::{Indexes, InvalidIndexes};
 pub use labels::Ownership;
 pub use manifest::Manifest;
 pub use observed::{End, EndKind, Observed};
-pub use shard::shard;
+pub use pod::Pod;
+pub use shard::{Spec, change, expire, shard};
 pub use size::Size;
 
 use serde_json::Value;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Ownership, labels};
+use super::{Indexes, Ownership, labels};
 
 /// A typed view of a Job read from a member; what the decisions need, and no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +16,24 @@ pub struct Observed {
     pub owner: Option<Ownership>,
     /// `metadata.deletionTimestamp` is set: it is being deleted.
     pub deleting: bool,
+    /// `metadata.resourceVersion`.
+    pub resource_version: String,
+    /// Which change of its spec it has: [`labels::GENERATION`], 0 where it says nothing.
+    pub generation: i32,
+    /// What it says was credited: [`labels::CREDITED`].
+    pub credited: Option<String>,
     /// `spec.suspend`.
     pub suspended: bool,
+    /// `spec.parallelism`.
+    pub parallelism: i32,
+    /// `spec.backoffLimit`.
+    pub backoff_limit: Option<i32>,
+    /// `spec.maxFailedIndexes`.
+    pub max_failed_indexes: Option<i32>,
+    /// `spec.completions`.
+    pub completions: Option<i32>,
+    /// `spec.completionMode` is `Indexed`.
+    pub indexed: bool,
     /// `status.active`: pods that are pending or running.
     pub active: i32,
     /// `status.ready`: pods that are ready.
@@ -28,6 +44,20 @@ pub struct Observed {
     pub succeeded: i32,
     /// `status.failed`.
     pub failed: i32,
+    /// `status.completedIndexes`; empty where it is not Indexed.
+    pub completed_indexes: Indexes,
+    /// `status.failedIndexes`.
+    pub failed_indexes: Indexes,
+    /// Pods in `status.uncountedTerminatedPods.succeeded`.
+    pub uncounted_succeeded: i32,
+    /// Pods in `status.uncountedTerminatedPods.failed`.
+    pub uncounted_failed: i32,
+    /// Its condition `Suspended` is True: the Job controller has seen that it is.
+    pub suspension_seen: bool,
+    /// `status.conditions` as they are, so that one can be added to them.
+    pub conditions: Vec<Value>,
+    /// Its condition `FailureTarget` or `SuccessCriteriaMet` is True: it is about to end.
+    pub ending: bool,
     /// `status.startTime`.
     pub start: Option<Timestamp>,
     /// How it ended, once it did.
@@ -61,18 +91,33 @@ impl Observed {
     pub fn of(job: &Value) -> Self {
         let metadata = &job["metadata"];
         let status = &job["status"];
-        let count = |field: &str| status[field].as_i64().and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
+        let count = |field: &str| number(&status[field]).unwrap_or(0);
         Self {
             name: text(&metadata["name"]),
             uid: text(&metadata["uid"]),
             owner: owner(&metadata["labels"]),
             deleting: metadata["deletionTimestamp"].is_string(),
+            resource_version: text(&metadata["resourceVersion"]),
+            generation: annotation(metadata, labels::GENERATION).and_then(|n| n.parse().ok()).unwrap_or(0),
+            credited: annotation(metadata, labels::CREDITED).map(str::to_owned),
             suspended: job["spec"]["suspend"] == true,
+            parallelism: number(&job["spec"]["parallelism"]).unwrap_or(1),
+            backoff_limit: number(&job["spec"]["backoffLimit"]),
+            max_failed_indexes: number(&job["spec"]["maxFailedIndexes"]),
+            completions: number(&job["spec"]["completions"]),
+            indexed: job["spec"]["completionMode"] == "Indexed",
             active: count("active"),
             ready: count("ready"),
             terminating: count("terminating"),
             succeeded: count("succeeded"),
             failed: count("failed"),
+            completed_indexes: indexes(&status["completedIndexes"]),
+            failed_indexes: indexes(&status["failedIndexes"]),
+            uncounted_succeeded: uncounted(status, "succeeded"),
+            uncounted_failed: uncounted(status, "failed"),
+            suspension_seen: is_true(status, "Suspended"),
+            conditions: status["conditions"].as_array().cloned().unwrap_or_default(),
+            ending: is_true(status, "FailureTarget") || is_true(status, "SuccessCriteriaMet"),
             start: time(&status["startTime"]),
             end: end(status),
         }
@@ -84,8 +129,56 @@ impl Observed {
     pub fn has_run_nothing(&self) -> bool {
         self.suspended
             && self.start.is_none()
-            && [self.active, self.terminating, self.succeeded, self.failed] == [0; 4]
+            && [self.active, self.terminating, self.failed] == [0; 3]
+            && self.succeeded == self.credited_count()
     }
+
+    /// Whether it is suspended, its Job controller has seen that, and nothing of it runs, ends or is to be counted.
+    pub fn quiet(&self) -> bool {
+        let moving = [self.active, self.terminating, self.uncounted_succeeded, self.uncounted_failed];
+        self.suspended && self.suspension_seen && moving == [0; 4]
+    }
+
+    /// Whether a credit means anything to it: it has not ended, is not about to, and is not being deleted.
+    pub fn takes_credit(&self) -> bool {
+        self.end.is_none() && !self.ending && !self.deleting
+    }
+
+    /// The indexes that it says were credited; none where it says nothing that can be read.
+    pub fn credited_indexes(&self) -> Indexes {
+        self.credited.as_ref().and_then(|text| text.parse().ok()).unwrap_or_default()
+    }
+
+    /// How many completions it says were credited; 0 where it says nothing that can be read.
+    pub fn credited_count(&self) -> i32 {
+        match &self.credited {
+            Some(_) if self.indexed => self.credited_indexes().len(),
+            Some(text) => text.parse::<i32>().unwrap_or(0).max(0),
+            None => 0,
+        }
+    }
+}
+
+fn annotation<'a>(metadata: &'a Value, key: &str) -> Option<&'a str> {
+    metadata["annotations"].get(key)?.as_str()
+}
+
+fn number(value: &Value) -> Option<i32> {
+    value.as_i64().and_then(|n| i32::try_from(n).ok())
+}
+
+fn indexes(value: &Value) -> Indexes {
+    value.as_str().and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+fn uncounted(status: &Value, of: &str) -> i32 {
+    let uids = status["uncountedTerminatedPods"][of].as_array().map_or(0, Vec::len);
+    i32::try_from(uids).unwrap_or(i32::MAX)
+}
+
+fn is_true(status: &Value, kind: &str) -> bool {
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    conditions.into_iter().any(|condition| condition["type"] == kind && condition["status"] == "True")
 }
 
 fn owner(labels: &Value) -> Option<Ownership> {

@@ -1,29 +1,50 @@
 //! A shard's Job, made from the federated one.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::{Manifest, Ownership, Size};
+use super::{Manifest, Ownership, labels};
 
-/// The Job that is sent to a member: the federated Job as written, with the shard's own share.
+/// What a shard's Job is to be where it differs from the federated one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// `spec.parallelism`.
+    pub parallelism: i32,
+    /// `spec.completions`; none for a work queue. Of an Indexed Job, those of the whole: its indexes are global.
+    pub completions: Option<i32>,
+    /// `spec.backoffLimit`, where it is another.
+    pub backoff_limit: Option<i32>,
+    /// `spec.maxFailedIndexes`, where it is another.
+    pub max_failed_indexes: Option<i32>,
+    /// `spec.activeDeadlineSeconds`, where it is another.
+    pub active_deadline_seconds: Option<i64>,
+    /// Which change of the spec this is: [`labels::GENERATION`].
+    pub generation: i32,
+}
+
+/// The Job that is sent to a member: the federated Job as written, with the shard's own spec.
 ///
 /// - It is created suspended. Only when the ledger knows its uid is it started, so that a Job whose
 ///   uid nobody recorded has run nothing, and may be made again.
 /// - `ttlSecondsAfterFinished` is held back: a Job that expired before anyone looked would take its
-///   result with it.
+///   result with it. So is `successPolicy`: it is about the indexes of all shards together.
 /// - `managedBy` is cleared: the member's own Job controller runs the shard.
 /// - The labels of `owner` are put on the Job and on its pods.
-pub fn shard(manifest: &Manifest, name: &str, share: Size, owner: &Ownership) -> Value {
+pub fn shard(manifest: &Manifest, name: &str, own: &Spec, owner: &Ownership) -> Value {
     let mut job = manifest.object().clone();
     job["metadata"]["name"] = name.into();
     label(&mut job["metadata"], owner);
+    label(&mut job["spec"]["template"]["metadata"], owner);
+    if manifest.suspended() {
+        put(&mut job["metadata"], "annotations", [(labels::GENERATION, own.generation.to_string().as_str())]);
+    }
     let spec = &mut job["spec"];
-    label(&mut spec["template"]["metadata"], owner);
-    spec["parallelism"] = share.parallelism.into();
+    merge(spec, own.fields());
     spec["suspend"] = true.into();
     if let Some(spec) = spec.as_object_mut() {
-        spec.remove("ttlSecondsAfterFinished");
-        spec.remove("managedBy");
-        match share.completions {
+        for held_back in ["ttlSecondsAfterFinished", "managedBy", "successPolicy"] {
+            spec.remove(held_back);
+        }
+        match own.completions {
             Some(completions) => spec.insert("completions".into(), completions.into()),
             None => spec.remove("completions"),
         };
@@ -31,13 +52,59 @@ pub fn shard(manifest: &Manifest, name: &str, share: Size, owner: &Ownership) ->
     job
 }
 
-fn label(metadata: &mut Value, owner: &Ownership) {
-    let labels = &mut metadata["labels"];
-    if !labels.is_object() {
-        *labels = Value::Object(Map::new());
+/// The merge patch that makes a shard's Job what it is to be now, as far as a Job can be changed.
+pub fn change(manifest: &Manifest, own: &Spec) -> Value {
+    let metadata = &manifest.object()["metadata"];
+    let mut spec = json!({ "suspend": manifest.suspended() });
+    for field in ["backoffLimit", "maxFailedIndexes", "activeDeadlineSeconds"] {
+        spec[field] = manifest.object()["spec"][field].clone();
     }
-    for (key, value) in owner.labels() {
-        labels[key] = value.into();
+    merge(&mut spec, own.fields());
+    let mut patch = json!({ "metadata": { "labels": metadata["labels"] }, "spec": spec });
+    patch["metadata"]["annotations"] = metadata["annotations"].clone();
+    let generation = own.generation.to_string();
+    put(&mut patch["metadata"], "annotations", [(labels::GENERATION, generation.as_str())]);
+    if let Some(metadata) = patch["metadata"].as_object_mut() {
+        metadata.retain(|_, map| !map.is_null());
+    }
+    patch
+}
+
+/// The merge patch that lets a Job that has ended expire: what was held back while its result was not recorded.
+pub fn expire(manifest: &Manifest, own: &Spec) -> Value {
+    json!({
+        "metadata": { "annotations": { labels::GENERATION: own.generation.to_string() } },
+        "spec": { "ttlSecondsAfterFinished": manifest.object()["spec"]["ttlSecondsAfterFinished"] },
+    })
+}
+
+impl Spec {
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        let mut fields = vec![("parallelism", self.parallelism.into())];
+        fields.extend(self.backoff_limit.map(|limit| ("backoffLimit", limit.into())));
+        fields.extend(self.max_failed_indexes.map(|limit| ("maxFailedIndexes", limit.into())));
+        fields.extend(self.active_deadline_seconds.map(|seconds| ("activeDeadlineSeconds", seconds.into())));
+        fields
+    }
+}
+
+fn merge(spec: &mut Value, fields: Vec<(&'static str, Value)>) {
+    for (field, value) in fields {
+        spec[field] = value;
+    }
+}
+
+fn label(metadata: &mut Value, owner: &Ownership) {
+    put(metadata, "labels", owner.labels());
+}
+
+/// Adds entries to a map of texts, which is made where it is missing.
+fn put<'a>(metadata: &mut Value, map: &str, entries: impl IntoIterator<Item = (&'static str, &'a str)>) {
+    if !metadata[map].is_object() {
+        metadata[map] = Value::Object(Map::new());
+    }
+    for (key, value) in entries {
+        metadata[map][key] = value.into();
     }
 }
 
@@ -45,6 +112,17 @@ fn label(metadata: &mut Value, owner: &Ownership) {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    fn spec(parallelism: i32, completions: Option<i32>) -> Spec {
+        Spec {
+            parallelism,
+            completions,
+            backoff_limit: None,
+            max_failed_indexes: None,
+            active_deadline_seconds: None,
+            generation: 1,
+        }
+    }
 
     #[test]
     fn a_shard_is_the_job_as_written_with_its_own_share() {
@@ -69,7 +147,7 @@ mod tests {
         let mut own = labels.clone();
         own["team"] = "math".into();
         assert_eq!(
-            shard(&manifest, "pi", Size { parallelism: 3, completions: Some(6) }, &owner),
+            shard(&manifest, "pi", &spec(3, Some(6)), &owner),
             json!({
                 "apiVersion": "batch/v1", "kind": "Job",
                 "metadata": {"name": "pi", "namespace": "work", "labels": own},
@@ -82,7 +160,7 @@ mod tests {
                 },
             })
         );
-        let queue = shard(&manifest, "pi", Size { parallelism: 3, completions: None }, &owner);
+        let queue = shard(&manifest, "pi", &spec(3, None), &owner);
         assert_eq!(queue["spec"].get("completions"), None, "a work queue's completions stay unset");
     }
 }

@@ -2,11 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::{Observation, Observations};
+use super::{Observation, Observations, judge, limits, spread};
 use crate::{
-    job::{EndKind, Observed},
+    job::{Indexes, Observed},
     state::{Cascade, Outcome, Phase, Record, Shard, Verdict},
 };
+
+/// Annotation on a federated Job: `true` says that what is left of a shard that somebody deleted is to be done by another.
+pub const REOPEN: &str = "kubectl-federate.dev/reopen";
 
 /// What is to be remembered, and then done.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,8 +32,43 @@ pub enum Action {
         /// The shard.
         shard: u32,
     },
-    /// Let the Job of a created shard run.
-    Start {
+    /// Credit every index that is not the shard's own, before its Job first runs.
+    Assign {
+        /// The shard.
+        shard: u32,
+        /// The uid that its Job must have.
+        uid: String,
+    },
+    /// Make the spec of a Job what the ledger says; the first time that lets it run.
+    Change {
+        /// The shard.
+        shard: u32,
+        /// The uid that its Job must have.
+        uid: String,
+    },
+    /// Take completions off a Job, as many as can be without touching what runs.
+    Credit {
+        /// The shard.
+        shard: u32,
+        /// The uid that its Job must have.
+        uid: String,
+    },
+    /// Have a work queue start nothing new, because it has succeeded elsewhere.
+    WindDown {
+        /// The shard.
+        shard: u32,
+        /// The uid that its Job must have.
+        uid: String,
+    },
+    /// Stop a Job and credit what is left of it, so that it is Complete with what it achieved.
+    Retire {
+        /// The shard.
+        shard: u32,
+        /// The uid that its Job must have.
+        uid: String,
+    },
+    /// Make a Job Failed, because the whole has failed.
+    Fail {
         /// The shard.
         shard: u32,
         /// The uid that its Job must have.
@@ -93,34 +131,66 @@ fn is_ours(record: &Record, id: u32, job: &Observed) -> bool {
 }
 
 fn advance(decision: &mut Decision, observations: &Observations, now: Timestamp) {
+    let latched = decision.record.state.outcome.is_some();
+    follow_all(decision, observations, now);
+    let record = &mut decision.record;
+    if record.state.outcome.is_none() {
+        record.state.outcome = judge::judge(record, now);
+    }
+    if record.state.outcome.is_none() {
+        forget_unmade(decision, observations);
+        let record = &mut decision.record;
+        spread::take_excess(record, &observations.places);
+        spread::open(record, &observations.places, now.as_second());
+        limits::share_deadline(record);
+    } else if latched {
+        expire(decision, now);
+    }
+    let record = &decision.record;
+    let shards = record.shards.iter();
+    decision.actions = shards.filter_map(|(&id, shard)| next(record, id, shard, observations)).collect();
+}
+
+/// Takes over what the members say of each shard.
+fn follow_all(decision: &mut Decision, observations: &Observations, now: Timestamp) {
     let record = &mut decision.record;
     let mut failure = None;
+    let mut ended = Vec::new();
+    let starts = observations.jobs().filter(|(_, id, job)| is_ours(record, *id, job) && !job.suspended);
+    let first = starts.filter_map(|(_, _, job)| Some(job.start?.as_second())).min();
+    record.state.started = record.state.started.or(first);
+    let reopens = record.manifest.annotation(REOPEN) == Some("true");
     for (&id, shard) in &mut record.shards {
+        let before = shard.phase;
         match sight(id, shard, observations) {
             Sight::Present(job) => {
                 let failed = follow(shard, job, now);
                 failure = failure.or(failed);
+                shard.reopened |= !is_assigned(shard, job) && !job.has_run_nothing();
             }
             Sight::Absent { sure } if shard.uid.is_some() && !shard.phase.ended() => {
                 if sure {
                     shard.delete();
+                    shard.reopened |= reopens;
                 } else if observations.refused(&shard.cluster, id).is_none() {
                     decision.confirm.push(id);
                 }
             }
             Sight::Absent { .. } | Sight::Unknown => {}
         }
+        if shard.phase.ended() && !before.ended() {
+            ended.push(id);
+        }
     }
     if record.state.outcome.is_none() {
-        record.state.outcome = failure.or_else(|| completed(record, now));
+        record.state.outcome = failure;
     }
-    if record.state.outcome.is_none() {
-        let shards = record.shards.iter();
-        decision.actions = shards.filter_map(|(&id, shard)| next(record, id, shard, observations)).collect();
+    for id in ended {
+        hand_on_parallelism(record, id);
     }
 }
 
-/// Takes over what a shard's Job says; gives the outcome of the whole if it has just failed. A shard that ended
+/// Takes over what a shard's Job says; gives the outcome of the whole if it has just failed by it. A shard that ended
 /// stays as it was: a finished Job does not change, and what is told of it may be older.
 fn follow(shard: &mut Shard, job: &Observed, now: Timestamp) -> Option<Outcome> {
     if shard.phase.ended() {
@@ -128,50 +198,142 @@ fn follow(shard: &mut Shard, job: &Observed, now: Timestamp) -> Option<Outcome> 
     }
     shard.uid = Some(job.uid.clone());
     shard.see(job, now.as_second());
-    let end = job.end.as_ref();
-    shard.phase = match end.map(|end| end.kind) {
-        Some(EndKind::Complete) => Phase::Complete,
-        Some(EndKind::Failed) => Phase::Failed,
-        None if shard.phase == Phase::Started || !job.suspended => Phase::Started,
-        None => Phase::Created,
-    };
-    let end = end.filter(|end| end.kind == EndKind::Failed)?;
-    let message = format!("job {} in cluster {}: {}", job.name, shard.cluster, end.message);
-    Some(Outcome::new(Verdict::Failed, &end.reason, &message, end.at.unwrap_or(now).as_second()))
-}
-
-/// The outcome, where all the work is done.
-fn completed(record: &Record, now: Timestamp) -> Option<Outcome> {
-    let any = |phase| record.shards.values().any(|shard| shard.phase == phase);
-    let done = match record.manifest.size().completions {
-        Some(_) => record.unplaced() == 0,
-        None => any(Phase::Complete),
-    };
-    if !done || any(Phase::Failed) || !record.shards.values().all(|shard| shard.phase.ended()) {
+    let Some(end) = &job.end else {
+        let started = shard.phase == Phase::Started || !job.suspended;
+        shard.phase = if started { Phase::Started } else { Phase::Created };
         return None;
-    }
-    let ends = record.shards.values().filter_map(|shard| shard.seen.as_ref()?.end);
-    let at = ends.max().unwrap_or(now.as_second());
-    Some(Outcome::new(
-        Verdict::Complete,
-        "CompletionsReached",
-        "Reached expected number of succeeded pods",
-        at,
-    ))
+    };
+    shard.phase = judge::phase_at_end(shard, job, end);
+    if shard.phase == Phase::Failed { judge::failure(shard, job, end, now) } else { None }
 }
 
-/// What brings a shard a step nearer to running, if anything does.
+/// A shard that ended leaves its pods to the others in its member.
+fn hand_on_parallelism(record: &mut Record, id: u32) {
+    let (cluster, freed) = (record.shards[&id].cluster.clone(), record.shards[&id].parallelism);
+    let heirs = record.shards.iter().filter(|(_, shard)| {
+        shard.cluster == cluster && !shard.phase.ended() && !shard.retired && shard.remaining() > 0
+    });
+    let heirs: Vec<u32> = heirs.map(|(id, _)| *id).collect();
+    if !heirs.is_empty() && freed > 0 {
+        let sum = heirs.iter().map(|id| record.shards[id].parallelism).fold(freed, i32::saturating_add);
+        spread::split_parallelism(record, &heirs, Some(sum));
+    }
+}
+
+/// Forgets shards that are to do nothing any more and whose Jobs were never made.
+fn forget_unmade(decision: &mut Decision, observations: &Observations) {
+    let record = &mut decision.record;
+    let mut unmade = Vec::new();
+    for (&id, shard) in &record.shards {
+        if shard.phase != Phase::Planned || !(shard.retired || winding_down(record)) {
+            continue;
+        }
+        match sight(id, shard, observations) {
+            Sight::Absent { sure: true } => unmade.push(id),
+            Sight::Absent { sure: false } if observations.refused(&shard.cluster, id).is_none() => {
+                decision.confirm.push(id);
+            }
+            _ => {}
+        }
+    }
+    record.shards.retain(|id, _| !unmade.contains(id));
+}
+
+/// Once the outcome is recorded, the shards' Jobs may expire, and after them the record.
+fn expire(decision: &mut Decision, now: Timestamp) {
+    let record = &mut decision.record;
+    let live = record.shards.values().any(|shard| shard.phase.live());
+    if live || record.manifest.ttl_seconds_after_finished().is_none() {
+        return;
+    }
+    if limits::expired(record, now.as_second()) {
+        record.state.deleting = Some(Cascade::Background);
+    } else if !record.state.expiring {
+        record.state.expiring = true;
+        record.shards.values_mut().for_each(Shard::change);
+    }
+}
+
+/// Whether this is a work queue that has succeeded somewhere: nothing new is to start anywhere.
+fn winding_down(record: &Record) -> bool {
+    record.manifest.size().completions.is_none() && record.achieved() > 0
+}
+
+/// Whether a shard of an Indexed Job was told which indexes are not its own, where there are any.
+pub(super) fn is_assigned(shard: &Shard, job: &Observed) -> bool {
+    let Some(own) = &shard.indexes else { return true };
+    job.credited.is_some() || own.contains_all(&Indexes::all(job.completions.unwrap_or(0)))
+}
+
+/// Whether the spec of a shard's Job is to be written: it has not the last change yet, or its limits are not what the others leave
+/// of the Job's, or it waits for its start.
+pub(super) fn is_outdated(record: &Record, id: u32, job: &Observed) -> bool {
+    let shard = &record.shards[&id];
+    let waits = shard.phase == Phase::Created && job.suspended && !record.manifest.suspended();
+    job.generation < shard.generation || limits::exceeds_budget(&record.spec(id), job) || waits
+}
+
+/// What brings a shard a step nearer to where it is to be, if anything does.
 fn next(record: &Record, id: u32, shard: &Shard, observations: &Observations) -> Option<Action> {
     if observations.refused(&shard.cluster, id).is_some() {
         return None;
     }
-    match (shard.phase, sight(id, shard, observations)) {
-        (Phase::Planned, Sight::Absent { .. }) => Some(Action::Create { shard: id }),
-        (Phase::Created, Sight::Present(job)) => {
-            let starts = !record.manifest.suspended() && !job.deleting && is_ours(record, id, job);
-            starts.then(|| Action::Start { shard: id, uid: job.uid.clone() })
+    let job = match sight(id, shard, observations) {
+        Sight::Absent { .. } if shard.phase == Phase::Planned => {
+            let wanted = record.state.outcome.is_none() && !shard.retired && !winding_down(record);
+            return wanted.then_some(Action::Create { shard: id });
+        }
+        Sight::Present(job) if !job.deleting && is_ours(record, id, job) => job,
+        _ => return None,
+    };
+    let uid = job.uid.clone();
+    if shard.phase.ended() {
+        let outdated = job.generation < shard.generation;
+        return (outdated && record.state.expiring).then_some(Action::Change { shard: id, uid });
+    }
+    let waits = observations.waiting(&shard.cluster, id).is_some();
+    match record.state.outcome.as_ref().map(|outcome| outcome.verdict) {
+        Some(Verdict::Failed) => return (!job.ending && !waits).then_some(Action::Fail { shard: id, uid }),
+        Some(Verdict::Complete) => {
+            return (unfinished(record, shard) && !waits).then_some(Action::Retire { shard: id, uid });
+        }
+        None => {}
+    }
+    if !is_assigned(shard, job) {
+        let restart = !job.has_run_nothing();
+        return Some(match restart {
+            true => Action::Delete {
+                shard: id,
+                cluster: shard.cluster.clone(),
+                uid,
+                cascade: Cascade::Background,
+            },
+            false => Action::Assign { shard: id, uid },
+        });
+    }
+    let unstarted = shard.phase == Phase::Created;
+    if shard.retired || (winding_down(record) && unstarted) {
+        return (!waits).then_some(Action::Retire { shard: id, uid });
+    }
+    let changes = is_outdated(record, id, job);
+    let takes_off = !waits && shard.credit > shard.credited && shard.remaining() > 0;
+    match shard.completions {
+        // Of a Job that has not started more can be taken off than of one that has.
+        Some(_) if takes_off && unstarted => Some(Action::Credit { shard: id, uid }),
+        _ if changes => Some(Action::Change { shard: id, uid }),
+        Some(_) if takes_off => Some(Action::Credit { shard: id, uid }),
+        None if !waits && winding_down(record) && job.succeeded == 0 => {
+            Some(Action::WindDown { shard: id, uid })
         }
         _ => None,
+    }
+}
+
+/// Whether a shard of a Job that is Complete has anything left to do that it must be kept from.
+fn unfinished(record: &Record, shard: &Shard) -> bool {
+    match record.manifest.size().completions {
+        Some(_) => shard.remaining() > 0,
+        None => !shard.phase.ended(),
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    job::{End, Manifest, Size},
+    job::{End, EndKind, Manifest, Size},
     reconcile::Answer,
     state::Seen,
 };
@@ -31,6 +31,9 @@ fn one(phase: Phase) -> Record {
 fn job(record: &Record, id: u32) -> Observed {
     let mut job = Observed::of(&json!({"metadata": {"name": "pi", "uid": format!("u{id}")}}));
     job.owner = Some(record.ownership(id));
+    if record.shards[&id].phase == Phase::Started {
+        job.generation = record.shards[&id].generation;
+    }
     job
 }
 
@@ -72,7 +75,7 @@ fn phase(decision: &Decision) -> Phase {
 }
 
 fn start(id: u32) -> Vec<Action> {
-    vec![Action::Start { shard: id, uid: format!("u{id}") }]
+    vec![Action::Change { shard: id, uid: format!("u{id}") }]
 }
 
 #[test]
@@ -90,7 +93,7 @@ fn a_shard_goes_from_planned_to_its_end_a_step_at_a_time() {
         (Phase::Planned, &of(|job| job.suspended = true), Phase::Created, start(1)),
         (Phase::Created, &of(|job| job.suspended = true), Phase::Created, start(1)),
         (Phase::Created, &of(|job| (job.suspended, job.deleting) = (true, true)), Phase::Created, vec![]),
-        (Phase::Created, &of(|_| ()), Phase::Started, vec![]),
+        (Phase::Created, &of(|_| ()), Phase::Started, start(1)),
         (Phase::Started, &of(|job| job.suspended = true), Phase::Started, vec![]),
         (Phase::Started, &of(|job| job.end = Some(end(EndKind::Complete, 7))), Phase::Complete, vec![]),
         (Phase::Created, &of(|job| job.end = Some(end(EndKind::Failed, 7))), Phase::Failed, vec![]),
@@ -230,7 +233,7 @@ fn the_outcome_is_complete_when_all_is_done() {
 }
 
 #[test]
-fn a_failed_shard_fails_the_whole_and_nothing_more_is_begun() {
+fn a_failed_shard_fails_the_whole_and_its_siblings() {
     let record = record(
         json!({"completions": 9}),
         &[(Phase::Planned, Some(3)), (Phase::Started, Some(3)), (Phase::Created, Some(3))],
@@ -244,7 +247,11 @@ fn a_failed_shard_fails_the_whole_and_nothing_more_is_begun() {
         (outcome.verdict, outcome.reason.as_str(), outcome.message.as_str(), outcome.at),
         (Verdict::Failed, "BackoffLimitExceeded", "job pi in cluster c2: too many", 7)
     );
-    assert_eq!(first.actions, [], "what has failed starts nothing");
+    assert_eq!(
+        first.actions,
+        [Action::Fail { shard: 3, uid: "u3".into() }],
+        "what has failed starts nothing, and ends what there is"
+    );
     let later = decide(&first.record, &listed(&record, []), NOW);
     assert_eq!(later.record.state.outcome, Some(outcome), "latched is latched");
     assert_eq!(later.actions, []);
@@ -253,7 +260,7 @@ fn a_failed_shard_fails_the_whole_and_nothing_more_is_begun() {
 #[test]
 fn a_suspended_job_is_created_and_not_started() {
     let record = record(json!({"completions": 3, "suspend": true}), &[(Phase::Created, Some(3))]);
-    let waiting = Observed { suspended: true, ..job(&record, 1) };
+    let waiting = Observed { suspended: true, generation: 1, ..job(&record, 1) };
     assert_eq!(decide(&record, &listed(&record, [(1, waiting)]), NOW).actions, []);
 }
 

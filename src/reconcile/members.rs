@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Place;
 use crate::{
     cluster::{Connection, Error, fan_out},
     state::{Member, Registry},
@@ -11,6 +12,7 @@ use crate::{
 /// reason why there is none. The default has none at all.
 #[derive(Default)]
 pub struct Members {
+    places: BTreeMap<String, Place>,
     connections: BTreeMap<String, Result<Connection, Absent>>,
 }
 
@@ -41,7 +43,15 @@ impl Members {
             };
             (name, connection)
         };
-        Self { connections: fan_out(names, connect).await.into_iter().collect() }
+        Self {
+            places: Place::all(registry),
+            connections: fan_out(names, connect).await.into_iter().collect(),
+        }
+    }
+
+    /// All members of the federation, as places for work.
+    pub fn places(&self) -> &BTreeMap<String, Place> {
+        &self.places
     }
 
     /// The connection to a member, or why there is none.

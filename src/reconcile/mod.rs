@@ -25,21 +25,27 @@
 //! any two of these steps changes nothing of that.
 
 mod act;
+mod amend;
 mod decide;
+mod judge;
+mod limits;
 mod members;
 mod observe;
 mod propose;
 mod rehearse;
 mod settle;
+mod spread;
 mod status;
 
-pub use act::Done;
-pub use decide::{Action, Decision, decide};
+pub use act::{Done, Measure, Taken, Wanted, credit};
+pub use amend::{Unamendable, amend};
+pub use decide::{Action, Decision, REOPEN, decide};
 pub use members::Members;
-pub use observe::{Answer, Observation, Observations, observe};
+pub use observe::{Answer, Observation, Observations, Place, observe};
 pub use propose::{Unplannable, propose};
 pub use rehearse::{Refusal, rehearse};
 pub use settle::{Ground, Settled, look, settle, settle_on};
+pub use spread::may_open;
 pub use status::{ShardStatus, Status};
 
 /// The path of the Jobs of a namespace.

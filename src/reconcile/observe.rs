@@ -6,7 +6,7 @@ use super::Members;
 use crate::{
     cluster::{Connection, fan_out},
     job::{Observed, labels},
-    state::Record,
+    state::{Member, MemberState, Record, Registry},
 };
 
 /// What is known of one federated Job in each of its members.
@@ -14,6 +14,26 @@ use crate::{
 pub struct Observations {
     /// By the member's name.
     pub members: BTreeMap<String, Observation>,
+    /// What the registry says of each member of the federation: where work can be opened.
+    pub places: BTreeMap<String, Place>,
+}
+
+/// A member as a place for work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its weight, 0 or more.
+    pub weight: i32,
+    /// Whether it takes new work.
+    pub takes_work: bool,
+}
+
+impl Place {
+    /// The places that a federation has.
+    pub fn all(registry: &Registry) -> BTreeMap<String, Self> {
+        let place =
+            |member: &Member| Self { weight: member.weight, takes_work: member.state == MemberState::Ready };
+        registry.members.iter().map(|(name, member)| (name.clone(), place(member))).collect()
+    }
 }
 
 /// What one member says of one federated Job.
@@ -33,13 +53,15 @@ pub enum Observation {
         asked: BTreeSet<u32>,
         /// Shards that the member refused to make or to change in this run, and why.
         refused: BTreeMap<u32, String>,
+        /// Shards of which as much was taken off, or that are as far stopped, as can be in this run, and what they wait for.
+        waiting: BTreeMap<u32, String>,
     },
 }
 
 impl Observation {
     /// A member that answered, with these Jobs.
     pub fn known(jobs: BTreeMap<u32, Observed>) -> Self {
-        Self::Known { jobs, asked: BTreeSet::new(), refused: BTreeMap::new() }
+        Self::Known { jobs, asked: BTreeSet::new(), refused: BTreeMap::new(), waiting: BTreeMap::new() }
     }
 }
 
@@ -48,6 +70,8 @@ impl Observation {
 pub enum Answer {
     /// The shard's Job as it is now.
     Job(Box<Observed>),
+    /// The same, and what has to happen there before the rest of what was asked for can be done.
+    Waiting(Box<Observed>, String),
     /// The member has no Job of this shard under its name.
     Gone,
     /// The member refused what was asked, and why.
@@ -77,6 +101,11 @@ impl Observations {
                 asked.insert(id);
                 jobs.insert(id, *job);
             }
+            (Observation::Known { jobs, asked, waiting, .. }, Answer::Waiting(job, why)) => {
+                asked.insert(id);
+                jobs.insert(id, *job);
+                waiting.insert(id, why);
+            }
             (Observation::Known { jobs, asked, .. }, Answer::Gone) => {
                 asked.insert(id);
                 jobs.remove(&id);
@@ -93,6 +122,14 @@ impl Observations {
             if let Observation::Known { asked, .. } = observation {
                 asked.clear();
             }
+        }
+    }
+
+    /// What a shard waits for, if it went as far as it can in this run.
+    pub fn waiting(&self, cluster: &str, id: u32) -> Option<&str> {
+        match self.members.get(cluster)? {
+            Observation::Known { waiting, .. } => waiting.get(&id).map(String::as_str),
+            Observation::Unknown { .. } => None,
         }
     }
 
@@ -134,7 +171,13 @@ pub async fn observe(records: &[&Record], members: &Members) -> Vec<Observations
         (cluster.to_owned(), observed)
     };
     let observed: BTreeMap<_, _> = fan_out(clusters, look).await.into_iter().collect();
-    records.iter().map(|record| of_record(record, &observed)).collect()
+    records
+        .iter()
+        .map(|record| Observations {
+            members: of_record(record, &observed),
+            places: members.places().clone(),
+        })
+        .collect()
 }
 
 async fn list(
@@ -169,7 +212,7 @@ fn selector(records: &[&Record]) -> String {
 type Listed = BTreeMap<String, Result<Vec<(String, Observed)>, String>>;
 
 /// Of what all members said, what concerns one record.
-fn of_record(record: &Record, observed: &Listed) -> Observations {
+fn of_record(record: &Record, observed: &Listed) -> BTreeMap<String, Observation> {
     let clusters: BTreeSet<_> = record.shards.values().map(|shard| &shard.cluster).collect();
     let members = clusters.into_iter().filter_map(|cluster| {
         let observation = match observed.get(cluster)? {
@@ -183,7 +226,7 @@ fn of_record(record: &Record, observed: &Listed) -> Observations {
         };
         Some((cluster.clone(), observation))
     });
-    Observations { members: members.collect() }
+    members.collect()
 }
 
 /// The shard that a Job is, where it is one of this record: by its labels and its name together, since a
@@ -191,5 +234,5 @@ fn of_record(record: &Record, observed: &Listed) -> Observations {
 pub(super) fn shard_id(record: &Record, job: &Observed) -> Option<u32> {
     let owner = job.owner.as_ref()?;
     let id = owner.shard.parse().ok()?;
-    (*owner == record.ownership(id) && job.name == record.name()).then_some(id)
+    (*owner == record.ownership(id) && job.name == record.job_name(id)).then_some(id)
 }

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use crate::{
-    job::{Manifest, Size},
-    plan::{self, PREFERENCES, Preferences, Request},
+    job::{Indexes, Manifest, Size},
+    plan::{self, PREFERENCES, Preferences, Request, Share},
     state::{MemberState, Record, Registry, Shard},
 };
 
@@ -17,14 +17,6 @@ pub enum Unplannable {
     /// Nobody is there to take work.
     #[error("no cluster of the federation takes work")]
     NoMembers,
-    /// Each shard of an Indexed Job would run the same indexes.
-    #[error(
-        "spec.completionMode: an Indexed job runs in one cluster only, and this one would be divided over {clusters}"
-    )]
-    Indexed {
-        /// Over how many it would be divided.
-        clusters: usize,
-    },
 }
 
 /// Divides a Job over the members of a federation that take work, into a record that is not written yet.
@@ -48,11 +40,16 @@ pub fn propose(registry: &Registry, manifest: Manifest, now: Timestamp) -> Resul
     let request =
         Request { key: &key, members: &members, preferences: preferences.as_ref(), parallelism, completions };
     let shares = plan::plan(&request)?.shares;
-    if manifest.indexed() && shares.len() > 1 {
-        return Err(Unplannable::Indexed { clusters: shares.len() });
-    }
+    let mut indexes = Indexes::all(completions.unwrap_or(0));
     let shards = shares.iter().map(|(cluster, share)| {
-        Shard::planned(cluster, Size { parallelism: share.parallelism, completions: share.completions })
+        let Share { parallelism, completions } = *share;
+        if !manifest.indexed() {
+            return Shard::planned(cluster, Size { parallelism, completions });
+        }
+        let (own, others) = indexes.split(completions.unwrap_or(0));
+        indexes = others;
+        Shard::planned_indexes(cluster, parallelism, own)
     });
-    Ok(Record::new(&registry.uid, manifest, shards.collect(), now))
+    let shards = shards.collect();
+    Ok(Record::new(&registry.uid, manifest, shards, now))
 }

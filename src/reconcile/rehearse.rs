@@ -59,7 +59,7 @@ async fn try_create_in(
     connection: &Connection,
 ) -> Result<(), Error> {
     let options = WriteOptions { dry_run: true, strict: true };
-    let mut job = shard(&record.manifest, record.name(), record.shards[&id].share(), &record.ownership(id));
+    let mut job = shard(&record.manifest, record.job_name(id), &record.spec(id), &record.ownership(id));
     job["metadata"]["namespace"] = namespace.into();
     connection.create(&jobs_path(namespace), &job, options).await.map(drop)
 }

@@ -139,6 +139,10 @@ pub async fn settle_on(
     let mut conflicts = 0;
     loop {
         let decision = decide(&record, &observations, now());
+        let settled = decision.record == record && decision.actions.is_empty() && !decision.remove;
+        if settled && decision.confirm.is_empty() {
+            return Ok(Settled { record: Some(record), observations, done });
+        }
         if !decision.confirm.is_empty() {
             ground.confirm(&record, &decision.confirm, &mut observations).await;
             continue;
@@ -167,9 +171,6 @@ pub async fn settle_on(
                 return Ok(Settled { record: None, observations, done });
             }
             Err(error) => return Err(error),
-        }
-        if decision.actions.is_empty() {
-            return Ok(Settled { record: Some(record), observations, done });
         }
         done.extend(ground.act(&record, decision.actions, &mut observations).await);
     }

@@ -74,7 +74,7 @@ impl Status {
                 let refused = observations.refused(&shard.cluster, *id);
                 ShardStatus {
                     cluster: shard.cluster.clone(),
-                    name: record.name().to_owned(),
+                    name: record.job_name(*id).to_owned(),
                     uid: shard.uid.clone(),
                     state: word_of_shard(shard.phase, seen.suspended, unknown.is_some()),
                     share: shard.share(),
@@ -92,7 +92,7 @@ impl Status {
         let outcome = record.state.outcome.as_ref();
         let end = outcome.and_then(|outcome| Timestamp::from_second(outcome.at).ok());
         let complete = outcome.is_some_and(|outcome| outcome.verdict == Verdict::Complete);
-        let start = shards.iter().filter_map(|shard| shard.seen.start).min();
+        let started = record.state.started.filter(|_| !record.manifest.suspended());
         // A deletion takes shards out of the ledger: what is missing there is not waiting for a place.
         let unplaced = if record.state.deleting.is_some() { 0 } else { record.unplaced() };
         Self {
@@ -101,7 +101,7 @@ impl Status {
             terminating: live(|job| job.terminating),
             succeeded: sum(|shard| shard.achieved),
             failed: sum(|shard| shard.seen.failed),
-            start: start.and_then(|start| Timestamp::from_second(start).ok()),
+            start: started.and_then(|start| Timestamp::from_second(start).ok()),
             completion: end.filter(|_| complete),
             end,
             unplaced,

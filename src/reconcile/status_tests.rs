@@ -20,7 +20,10 @@ fn record(spec: Value, shards: Vec<(&str, Phase, Option<i32>, Seen)>) -> Record 
 
 fn answering(record: &Record) -> Observations {
     let known = || Observation::known([].into());
-    Observations { members: record.shards.values().map(|shard| (shard.cluster.clone(), known())).collect() }
+    Observations {
+        members: record.shards.values().map(|shard| (shard.cluster.clone(), known())).collect(),
+        ..Observations::default()
+    }
 }
 
 fn seen(active: i32, succeeded: i32) -> Seen {
@@ -85,6 +88,8 @@ fn no_shard_counts_for_more_than_it_was_given_and_counts_add_up() {
             ("c", Phase::Deleted, Some(3), seen(0, 1)),
         ],
     );
+    let mut record = record;
+    record.state.started = Some(120);
     let status = Status::of(&record, &answering(&record));
     assert_eq!((status.succeeded, status.active, status.failed, status.unplaced), (5, 2, 3, 2));
     assert_eq!((status.known(), status.start.map(Timestamp::as_second)), (3, Some(120)));
@@ -112,6 +117,7 @@ fn it_prints_as_one_job_over_all_clusters() {
         vec![("a", Phase::Complete, Some(3), seen(0, 3)), ("b", Phase::Planned, Some(3), Seen::default())],
     );
     record.state.uid = "job-uid".into();
+    record.state.started = Some(120);
     let mut observations = answering(&record);
     observations.take("b", 2, Answer::Refused("exists already".into()));
     let job = Status::of(&record, &observations).to_job(&record);

@@ -6,13 +6,19 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Error, Shard, VERSION, annotations::Annotations};
-use crate::job::{Manifest, Ownership, labels};
+use super::{Error, Seen, Shard, VERSION, annotations::Annotations};
+use crate::job::{Indexes, Manifest, Ownership, Spec, labels};
 
 const MANIFEST: &str = "kubectl-federate.dev/manifest";
 const STATE: &str = "kubectl-federate.dev/state";
 const SHARD_PREFIX: &str = "shard.kubectl-federate.dev/";
 const NAME_SUFFIX: &str = ".federated-job";
+
+/// A Job's name becomes a label's value: 63 characters.
+const NAME_ROOM: usize = 63;
+
+/// A hyphen and the largest index, at the end of the hostnames of an Indexed Job's pods.
+const INDEX_ROOM: usize = 11;
 
 /// Room that is kept free for an outcome's message, in bytes.
 const OUTCOME_ROOM: usize = 2048;
@@ -56,9 +62,15 @@ pub struct State {
     /// Set once the user asked for its deletion together with its shards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleting: Option<Cascade>,
+    /// When the first shard started, since the last resume: `activeDeadlineSeconds` counts from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<i64>,
     /// How it ended; once latched, nothing that happens in a member changes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    /// Its shards were given `ttlSecondsAfterFinished`, because the outcome is recorded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expiring: bool,
 }
 
 /// How the Jobs in the members are deleted, as in kubectl's `--cascade`.
@@ -104,7 +116,9 @@ impl Record {
             created: now.as_second(),
             create_namespace: false,
             deleting: None,
+            started: None,
             outcome: None,
+            expiring: false,
         };
         let shards = (1..).zip(shards).collect();
         Self { federation: federation.to_owned(), manifest, state, shards, stored: None }
@@ -124,7 +138,87 @@ impl Record {
     /// once the outcome is latched.
     pub fn unplaced(&self) -> i32 {
         let (Some(asked), None) = (self.manifest.size().completions, &self.state.outcome) else { return 0 };
+        if self.manifest.indexed() {
+            return Indexes::all(asked).without(&self.carried_indexes()).len();
+        }
         self.shards.values().map(Shard::carries).fold(asked, i32::saturating_sub).max(0)
+    }
+
+    /// The indexes of an Indexed Job that need no other shard.
+    pub fn carried_indexes(&self) -> Indexes {
+        self.shards.values().fold(Indexes::default(), |all, shard| all.with(&shard.carried_indexes()))
+    }
+
+    /// What succeeded, in all shards together; of an Indexed Job, the size of the union of its completed indexes.
+    pub fn achieved(&self) -> i32 {
+        match self.manifest.size().completions {
+            Some(asked) if self.manifest.indexed() => {
+                self.completed_indexes().both(&Indexes::all(asked)).len()
+            }
+            _ => self.shards.values().map(Shard::achieved).fold(0, i32::saturating_add),
+        }
+    }
+
+    /// The completed indexes of an Indexed Job, of all shards together.
+    pub fn completed_indexes(&self) -> Indexes {
+        let seen = self.shards.values().filter_map(|shard| shard.seen.as_ref());
+        seen.fold(Indexes::default(), |all, seen| all.with(&seen.completed))
+    }
+
+    /// The indexes of an Indexed Job that failed for good, of all shards together.
+    pub fn failed_indexes(&self) -> Indexes {
+        let seen = self.shards.values().filter_map(|shard| shard.seen.as_ref());
+        seen.fold(Indexes::default(), |all, seen| all.with(&seen.failed_indexes))
+    }
+
+    /// The name of a shard's Job.
+    pub fn job_name(&self, id: u32) -> &str {
+        self.shards.get(&id).and_then(|shard| shard.name.as_deref()).unwrap_or(self.name())
+    }
+
+    /// What a shard's Job is to be: its limits are what the other shards leave of the Job's (`backoffLimit`,
+    /// `maxFailedIndexes`). The shard must be in the ledger.
+    pub fn spec(&self, id: u32) -> Spec {
+        let shard = &self.shards[&id];
+        let completions = self.manifest.size().completions.filter(|_| shard.indexes.is_some());
+        Spec {
+            parallelism: shard.parallelism,
+            completions: completions.or(shard.completions),
+            backoff_limit: left(self.manifest.backoff_limit(), self.spent(id, |seen| seen.failed)),
+            max_failed_indexes: left(
+                self.manifest.max_failed_indexes(),
+                self.spent(id, |seen| seen.failed_indexes.len()),
+            ),
+            active_deadline_seconds: shard.active_deadline_seconds,
+            generation: shard.generation,
+        }
+    }
+
+    /// What all shards but one have spent of a limit that is for the whole.
+    fn spent(&self, but: u32, count: fn(&Seen) -> i32) -> i32 {
+        let others = self.shards.iter().filter(|(id, _)| **id != but);
+        others.filter_map(|(_, shard)| shard.seen.as_ref()).map(count).fold(0, i32::saturating_add)
+    }
+
+    /// Adds a shard to the ledger, under a new id and, where its member has had one, a name of its own.
+    pub fn add(&mut self, shard: Shard) {
+        let id = self.shards.keys().next_back().map_or(1, |last| last + 1);
+        let first = self.shards.values().all(|other| other.cluster != shard.cluster);
+        let name = (!first).then(|| self.supplement(id));
+        self.shards.insert(id, Shard { name, ..shard });
+    }
+
+    /// A name that no other shard has: the Job's, cut where there is no room, and the id. Where it was cut, a part of the Job's uid
+    /// keeps it apart from that of another Job.
+    fn supplement(&self, id: u32) -> String {
+        let room = if self.manifest.indexed() { NAME_ROOM - INDEX_ROOM } else { NAME_ROOM };
+        let plain = format!("{}-{id}", self.name());
+        if plain.len() <= room {
+            return plain;
+        }
+        let suffix = format!("-{}-{id}", &self.state.uid[..self.state.uid.floor_char_boundary(8)]);
+        let kept = self.name().floor_char_boundary(room.saturating_sub(suffix.len()));
+        format!("{}{suffix}", self.name()[..kept].trim_end_matches(['-', '.']))
     }
 
     /// The labels that the Job of a shard carries.
@@ -221,6 +315,11 @@ impl Record {
     }
 }
 
+/// What is left of a limit, where that is not all of it.
+fn left(limit: Option<i32>, spent: i32) -> Option<i32> {
+    limit.filter(|_| spent > 0).map(|limit| limit.saturating_sub(spent).max(0))
+}
+
 impl Verdict {
     /// The type of a Job's condition that says so.
     pub fn as_str(self) -> &'static str {
@@ -244,7 +343,7 @@ mod tests {
     use super::*;
     use crate::{
         job::Size,
-        state::{LIMIT, Phase, Seen},
+        state::{LIMIT, Phase},
     };
 
     fn record(shards: usize, cluster: &str) -> Record {

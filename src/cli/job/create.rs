@@ -190,7 +190,10 @@ fn unmade(record: &Record, members: &Members) -> Observations {
         Err(why) => Observation::Unknown { why: why.to_owned() },
     };
     let clusters = record.shards.values().map(|shard| shard.cluster.clone());
-    Observations { members: clusters.map(|cluster| (cluster.clone(), observation(&cluster))).collect() }
+    Observations {
+        members: clusters.map(|cluster| (cluster.clone(), observation(&cluster))).collect(),
+        places: members.places().clone(),
+    }
 }
 
 /// Says which members a dry run could not ask.

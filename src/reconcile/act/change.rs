@@ -1,0 +1,41 @@
+//! A Job's spec becomes what the ledger says.
+
+use super::{Performed, Target, update};
+use crate::{
+    job::{change as changed, expire},
+    reconcile::{
+        Answer,
+        decide::{is_assigned, is_outdated},
+    },
+    state::Phase,
+};
+
+/// Patches the spec, unless the Job says that it has this change or a later one already. The first change of a Job lets it run, so
+/// that an Indexed one must know its indexes by then.
+pub(super) async fn change(target: &Target<'_>) -> Performed {
+    let (record, shard) = (target.record, &target.record.shards[&target.id]);
+    let own = record.spec(target.id);
+    let starts = !record.manifest.suspended() && !shard.phase.ended();
+    let what = match shard.phase {
+        Phase::Created if starts => "started",
+        phase if phase.ended() => "left to expire",
+        _ => "changed",
+    };
+    let performed = update(target, what, |job| {
+        if shard.phase.ended() {
+            return (job.generation < own.generation).then(|| ("", expire(&record.manifest, &own)));
+        }
+        if !is_outdated(record, target.id, job) {
+            return None;
+        }
+        let passes = job.end.is_some() || !is_assigned(shard, job);
+        (!passes).then(|| ("", changed(&record.manifest, &own)))
+    })
+    .await;
+    match performed {
+        (Answer::Job(job), Some(_)) if starts && job.suspended => {
+            (Answer::Refused("the job was resumed, and its cluster keeps it suspended".to_owned()), None)
+        }
+        performed => performed,
+    }
+}

@@ -1,0 +1,201 @@
+//! Work is taken off a Job that may be running: a credit. The rules are those of [`crate::job::credit`].
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::{ATTEMPTS, Performed, Target, failed, job_path};
+use crate::{
+    cluster::{Connection, Error},
+    job::{Indexes, Observed, Pod, credit as rules, labels},
+    reconcile::Answer,
+};
+
+/// What was read of a Job and its pods must not be older than this when a credit is sent.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How it is measured what may be taken off a Job. The default is [`crate::job::credit`]; a stress test puts in careless
+/// ones, to show that it finds them out.
+#[derive(Debug, Clone, Copy)]
+pub struct Measure {
+    /// How many completions.
+    pub room: fn(&Observed, &[Pod]) -> i32,
+    /// Which indexes, of an Indexed Job.
+    pub free_indexes: fn(&Observed, &[Pod]) -> Indexes,
+}
+
+impl Default for Measure {
+    fn default() -> Self {
+        Self { room: rules::room, free_indexes: rules::free_indexes }
+    }
+}
+
+/// What is to be taken off a Job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// How many completions more.
+    pub count: i32,
+    /// Of an Indexed Job, those that it may be: first those that come first here, each from its end.
+    pub from: Vec<Indexes>,
+}
+
+/// What a credit came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The Job as it is now.
+    pub job: Observed,
+    /// How many completions were taken off it.
+    pub count: i32,
+    /// How many more were wanted, and have started or may be about to.
+    pub kept: i32,
+    /// Indexes that were credited, and that a pod was found on afterwards: they may run twice.
+    pub doubled: Indexes,
+}
+
+/// Takes completions off a Job, as many of those wanted as can be without touching what runs. `wanted` is asked of the Job as
+/// it is read, each time it is. None where the Job is not there or has another uid.
+///
+/// # Errors
+/// The cluster's. A conflict where the Job changes faster than it can be read.
+pub async fn credit(
+    connection: &Connection,
+    namespace: &str,
+    name: &str,
+    uid: &str,
+    wanted: impl Fn(&Observed) -> Wanted,
+    measure: &Measure,
+) -> Result<Option<Taken>, Error> {
+    let path = job_path(namespace, name);
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let read = Instant::now();
+        let job = match connection.get(&path).await {
+            Ok(job) => Observed::of(&job),
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if job.uid != uid {
+            return Ok(None);
+        }
+        let wanted = wanted(&job);
+        let pods = if wanted.count > 0 && job.takes_credit() {
+            pods(connection, namespace, uid).await?
+        } else {
+            Vec::new()
+        };
+        let (patch, count, indexes) = if job.indexed {
+            let indexes = choose(&(measure.free_indexes)(&job, &pods), &wanted);
+            (credit_indexes(&job, &indexes), indexes.len(), indexes)
+        } else {
+            let count = (measure.room)(&job, &pods).min(wanted.count);
+            (credit_count(&job, count), count, Indexes::default())
+        };
+        let taken = |job, count, doubled| Taken { job, count, kept: (wanted.count - count).max(0), doubled };
+        if count <= 0 {
+            return Ok(Some(taken(job, 0, Indexes::default())));
+        }
+        if read.elapsed() > FRESH && attempt < ATTEMPTS {
+            continue;
+        }
+        match connection.patch(&format!("{path}/status"), &patch).await {
+            Ok(job) => {
+                let doubled = if indexes.is_empty() {
+                    indexes
+                } else {
+                    occupied(&self::pods(connection, namespace, uid).await?).both(&indexes)
+                };
+                return Ok(Some(taken(Observed::of(&job), count, doubled)));
+            }
+            Err(error) if error.is_conflict() && attempt < ATTEMPTS => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Takes off a shard what its ledger says is to be.
+pub(super) async fn take_off(target: &Target<'_>) -> Performed {
+    let shard = &target.record.shards[&target.id];
+    let wanted = |job: &Observed| match &shard.indexes {
+        None => Wanted { count: shard.credit - shard.credited.max(job.credited_count()), from: Vec::new() },
+        Some(own) => {
+            let own = own.without(&job.credited_indexes());
+            let taken = shard.completions.unwrap_or(0) - own.len();
+            let asked = Indexes::all(target.record.manifest.size().completions.unwrap_or(0));
+            Wanted { count: shard.credit - taken, from: vec![own.without(&asked), own.both(&asked)] }
+        }
+    };
+    let (record, uid) = (target.record, target.uid.unwrap_or_default());
+    let (namespace, name) = (record.namespace(), record.job_name(target.id));
+    match credit(target.connection, namespace, name, uid, wanted, &Measure::default()).await {
+        Ok(None) => (Answer::Gone, None),
+        Ok(Some(taken)) => {
+            let what = (taken.count > 0).then(|| format!("credited {}", completions(taken.count)));
+            let job = Box::new(taken.job);
+            let why = match (taken.kept, taken.doubled.is_empty()) {
+                (0, true) => return (Answer::Job(job), what),
+                (_, false) => format!(
+                    "its indexes {} were credited while they started: they may run twice",
+                    taken.doubled
+                ),
+                (kept, true) => format!("{} more to be taken off, which may have started", completions(kept)),
+            };
+            (Answer::Waiting(job, why), what)
+        }
+        Err(error) if error.is_conflict() => match target.look().await {
+            Answer::Job(job) => (Answer::Waiting(job, "its Job keeps changing".to_owned()), None),
+            other => (other, None),
+        },
+        Err(error) => (failed(&error), None),
+    }
+}
+
+fn completions(count: i32) -> String {
+    format!("{count} {}", if count == 1 { "completion" } else { "completions" })
+}
+
+/// The pods of a Job, whoever else has pods with its name.
+pub(super) async fn pods(connection: &Connection, namespace: &str, uid: &str) -> Result<Vec<Pod>, Error> {
+    let selector = format!("batch.kubernetes.io/controller-uid={uid}");
+    let pods = connection.list(&format!("/api/v1/namespaces/{namespace}/pods"), &selector).await?;
+    Ok(pods.iter().map(Pod::of).collect())
+}
+
+fn occupied(pods: &[Pod]) -> Indexes {
+    pods.iter().filter_map(|pod| pod.index).collect()
+}
+
+fn choose(free: &Indexes, wanted: &Wanted) -> Indexes {
+    wanted.from.iter().fold(Indexes::default(), |chosen, from| {
+        chosen.with(&free.both(from).tail(wanted.count - chosen.len()))
+    })
+}
+
+/// The write that credits a number, with `startTime` where a suspended Job would need one to be Complete.
+pub(super) fn credit_count(job: &Observed, count: i32) -> Value {
+    let succeeded = job.succeeded + count;
+    let status = json!({ "succeeded": succeeded });
+    written(job, status, (job.credited_count() + count).to_string(), Some(succeeded) >= job.completions)
+}
+
+/// The write that credits indexes, likewise.
+pub(super) fn credit_indexes(job: &Observed, indexes: &Indexes) -> Value {
+    let completed = job.completed_indexes.with(indexes);
+    let all = Some(completed.len()) >= job.completions;
+    let status = json!({ "completedIndexes": completed, "succeeded": completed.len() });
+    written(job, status, job.credited_indexes().with(indexes).to_string(), all)
+}
+
+fn written(job: &Observed, mut status: Value, credited: String, all: bool) -> Value {
+    if all && job.start.is_none() {
+        status["startTime"] = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into();
+    }
+    json!({
+        "metadata": {
+            "uid": job.uid,
+            "resourceVersion": job.resource_version,
+            "annotations": { labels::CREDITED: credited },
+        },
+        "status": status,
+    })
+}

@@ -1,0 +1,78 @@
+//! An edit: from a record and a new manifest to what each shard is to do from now on; pure.
+
+use jiff::Timestamp;
+
+use super::{Place, Unplannable, limits, propose, spread};
+use crate::{
+    job::Manifest,
+    plan::PREFERENCES,
+    state::{Record, Registry},
+};
+
+/// Why a federated Job cannot be edited as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Unamendable {
+    /// Its outcome is latched.
+    #[error("the job has ended, {0}, and what it did is final")]
+    Finished(&'static str),
+    /// It is being deleted.
+    #[error("the job is being deleted")]
+    Deleting,
+    /// Kubernetes lets nobody change this in a Job.
+    #[error("{path}: field is immutable")]
+    Immutable {
+        /// The path of the field, such as `spec.template`.
+        path: String,
+    },
+    /// The members have no place for what is asked, or the preferences are wrong.
+    #[error(transparent)]
+    Plan(#[from] Unplannable),
+}
+
+/// The record with a new manifest, and with what each shard is to do from now on. It is not written yet, and the members learn of it
+/// by the reconcile that follows.
+///
+/// Parallelism is divided again over the shards that have work left; where one would be left with none, what it has not started is
+/// taken off. More completions are opened by that reconcile, fewer are taken off. What runs goes on, unless fewer pods
+/// may run. With `recreate`, shards are stopped and keep what they achieved, and the rest is opened anew: so a template can
+/// be changed.
+///
+/// # Errors
+/// [`Unamendable`]; nothing is changed then.
+pub fn amend(
+    record: &Record,
+    registry: &Registry,
+    manifest: Manifest,
+    recreate: bool,
+    now: Timestamp,
+) -> Result<Record, Unamendable> {
+    if let Some(outcome) = &record.state.outcome {
+        return Err(Unamendable::Finished(outcome.verdict.as_str()));
+    }
+    if record.state.deleting.is_some() {
+        return Err(Unamendable::Deleting);
+    }
+    if manifest == record.manifest && !recreate {
+        return Ok(record.clone());
+    }
+    propose(registry, manifest.clone(), now)?;
+    let places = Place::all(registry);
+    let mut amended = record.clone();
+    let before = std::mem::replace(&mut amended.manifest, manifest);
+    let divided_anew = before.size() != amended.manifest.size()
+        || before.annotation(PREFERENCES) != amended.manifest.annotation(PREFERENCES);
+    for shard in amended.shards.values_mut().filter(|shard| !shard.phase.ended()) {
+        shard.change();
+        shard.retired |= recreate;
+    }
+    if before.suspended() && !amended.manifest.suspended() {
+        limits::restart_deadline(&mut amended, now.as_second());
+    }
+    if recreate || !divided_anew {
+        return Ok(amended);
+    }
+    spread::take_excess(&mut amended, &places);
+    spread::divide_parallelism(&mut amended, &places, true);
+    spread::rebalance(&mut amended, &places);
+    Ok(amended)
+}

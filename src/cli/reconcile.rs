@@ -9,6 +9,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     reconcile::{Status, observe, settle},
+    state::{Record, Store},
 };
 
 /// Finish what was begun, and record what happened
@@ -23,6 +24,9 @@ pub struct Reconcile {
     /// The jobs of all namespaces
     #[arg(short = 'A', long)]
     all_namespaces: bool,
+    /// Open again, in any cluster, what was left of the parts that somebody deleted
+    #[arg(long)]
+    reopen: bool,
 }
 
 impl Reconcile {
@@ -41,6 +45,13 @@ impl Reconcile {
         for (record, observations) in records.into_iter().zip(observed) {
             let job = format!("job.batch/{}", record.name());
             let before = record.clone();
+            let record = match self.reopened(&store, record).await {
+                Ok(record) => record,
+                Err(error) => {
+                    troubles.push(error);
+                    continue;
+                }
+            };
             let settled =
                 match settle(&store, record, observations, &members, || session.now(), &|_| ()).await {
                     Ok(settled) => settled,
@@ -70,5 +81,18 @@ impl Reconcile {
             }
         }
         Error::all(troubles)
+    }
+
+    /// The record with what was deleted open again, if that is asked for and there is anything.
+    async fn reopened(&self, store: &Store, mut record: Record) -> Result<Record> {
+        while self.reopen && record.reopen() {
+            match store.replace(&record).await {
+                Err(error) if error.is_conflict() => {
+                    record = store.record(record.namespace(), record.name()).await?;
+                }
+                written => return Ok(written?),
+            }
+        }
+        Ok(record)
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::Observations;
 use crate::{
-    job::{Observed, Size},
+    job::{Indexes, Observed, Size},
     state::{Phase, Record, Seen, Verdict},
 };
 
@@ -30,6 +30,10 @@ pub struct Status {
     pub end: Option<Timestamp>,
     /// Completions that no live shard carries and that nobody achieved.
     pub unplaced: i32,
+    /// Of an Indexed Job, the indexes that succeeded in any shard.
+    pub completed_indexes: Option<Indexes>,
+    /// Of an Indexed Job, the indexes that failed for good.
+    pub failed_indexes: Option<Indexes>,
     /// The shards by id.
     pub shards: Vec<ShardStatus>,
     word: String,
@@ -54,10 +58,16 @@ pub struct ShardStatus {
     pub seen: Seen,
     /// What it achieved.
     pub achieved: i32,
+    /// Completions that were taken off it.
+    pub credited: i32,
+    /// Of an Indexed Job, the indexes that are its own.
+    pub indexes: Option<Indexes>,
     /// Why nothing is known of it now, where its member does not answer.
     pub unknown: Option<String>,
     /// Why its member refused what was asked in this run.
     pub refused: Option<String>,
+    /// What it waits for before the rest of what is to be done there can be.
+    pub waiting: Option<String>,
 }
 
 impl Status {
@@ -79,6 +89,9 @@ impl Status {
                     state: word_of_shard(shard.phase, seen.suspended, unknown.is_some()),
                     share: shard.share(),
                     achieved: shard.achieved(),
+                    credited: shard.credited,
+                    indexes: shard.indexes.clone(),
+                    waiting: observations.waiting(&shard.cluster, *id).map(str::to_owned),
                     seen,
                     unknown: unknown.map(str::to_owned),
                     refused: refused.map(str::to_owned),
@@ -99,11 +112,13 @@ impl Status {
             active: sum(|shard| shard.seen.active),
             ready: live(|job| job.ready),
             terminating: live(|job| job.terminating),
-            succeeded: sum(|shard| shard.achieved),
+            succeeded: record.achieved(),
             failed: sum(|shard| shard.seen.failed),
             start: started.and_then(|start| Timestamp::from_second(start).ok()),
-            completion: end.filter(|_| complete),
-            end,
+            completion: end.filter(|_| complete && !ends(record)),
+            end: end.filter(|_| !ends(record)),
+            completed_indexes: record.manifest.indexed().then(|| record.completed_indexes()),
+            failed_indexes: record.manifest.indexed().then(|| record.failed_indexes()),
             unplaced,
             word: word(record, unplaced, &shards),
             conditions: conditions(record, &shards),
@@ -158,6 +173,13 @@ impl Status {
                 status.insert(field.into(), time(at.as_second()));
             }
         }
+        for (field, indexes) in
+            [("completedIndexes", &self.completed_indexes), ("failedIndexes", &self.failed_indexes)]
+        {
+            if let Some(indexes) = indexes.as_ref().filter(|indexes| !indexes.is_empty()) {
+                status.insert(field.into(), indexes.to_string().into());
+            }
+        }
         status.insert("shards".into(), self.shards.iter().map(ShardStatus::to_value).collect());
         Value::Object(status)
     }
@@ -167,8 +189,9 @@ impl ShardStatus {
     fn to_value(&self) -> Value {
         let mut value = counts(&[
             ("active", self.seen.active),
-            ("succeeded", self.seen.succeeded),
+            ("succeeded", self.achieved),
             ("failed", self.seen.failed),
+            ("credited", self.credited),
         ]);
         let mut put = |field: &str, it: Value| value.insert(field.to_owned(), it);
         put("cluster", self.cluster.as_str().into());
@@ -181,7 +204,10 @@ impl ShardStatus {
         if let Some(uid) = &self.uid {
             put("uid", uid.as_str().into());
         }
-        if let Some(why) = self.unknown.as_ref().or(self.refused.as_ref()) {
+        if let Some(indexes) = &self.indexes {
+            put("indexes", indexes.to_string().into());
+        }
+        if let Some(why) = self.unknown.as_ref().or(self.refused.as_ref()).or(self.waiting.as_ref()) {
             put("message", why.as_str().into());
         }
         Value::Object(value)
@@ -213,15 +239,22 @@ fn word(record: &Record, unplaced: i32, shards: &[ShardStatus]) -> String {
         return "Terminating".to_owned();
     }
     if let Some(outcome) = &record.state.outcome {
-        return outcome.verdict.as_str().to_owned();
+        let word = if ends(record) { outcome.verdict.target() } else { outcome.verdict.as_str() };
+        return word.to_owned();
     }
+    let is = |phase| record.shards.values().any(|shard| shard.phase == phase);
     let mut word = if record.manifest.suspended() {
-        "Suspended".to_owned()
-    } else if record.shards.values().all(|shard| shard.phase == Phase::Planned) {
-        "Pending".to_owned()
+        "Suspended"
+    } else if record.manifest.size().parallelism == 0 {
+        "Paused"
+    } else if is(Phase::Started) {
+        "Running"
+    } else if is(Phase::Planned) || is(Phase::Created) {
+        "Pending"
     } else {
-        "Running".to_owned()
-    };
+        "Stopped"
+    }
+    .to_owned();
     if shards.iter().any(|shard| shard.unknown.is_some()) {
         word.push_str(",Unknown");
     }
@@ -231,16 +264,25 @@ fn word(record: &Record, unplaced: i32, shards: &[ShardStatus]) -> String {
     word
 }
 
+/// Whether the outcome is latched and a shard is yet to be ended.
+fn ends(record: &Record) -> bool {
+    record.state.outcome.is_some() && record.shards.values().any(|shard| shard.phase.live())
+}
+
 fn conditions(record: &Record, shards: &[ShardStatus]) -> Vec<Value> {
     if let Some(outcome) = &record.state.outcome {
-        return vec![json!({
-            "type": outcome.verdict.as_str(),
-            "status": "True",
-            "reason": outcome.reason,
-            "message": outcome.message,
-            "lastProbeTime": time(outcome.at),
-            "lastTransitionTime": time(outcome.at),
-        })];
+        let condition = |kind: &str| {
+            json!({
+                "type": kind,
+                "status": "True",
+                "reason": outcome.reason,
+                "message": outcome.message,
+                "lastProbeTime": time(outcome.at),
+                "lastTransitionTime": time(outcome.at),
+            })
+        };
+        let final_one = (!ends(record)).then(|| condition(outcome.verdict.as_str()));
+        return [Some(condition(outcome.verdict.target())), final_one].into_iter().flatten().collect();
     }
     if !record.manifest.suspended() {
         return Vec::new();

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Error, Seen, Shard, VERSION, annotations::Annotations};
+use super::{Error, Phase, Seen, Shard, VERSION, annotations::Annotations};
 use crate::job::{Indexes, Manifest, Ownership, Spec, labels};
 
 const MANIFEST: &str = "kubectl-federate.dev/manifest";
@@ -200,6 +200,17 @@ impl Record {
         others.filter_map(|(_, shard)| shard.seen.as_ref()).map(count).fold(0, i32::saturating_add)
     }
 
+    /// Lets what is left of deleted shards be done by others; says whether there is any that was not let so far.
+    pub fn reopen(&mut self) -> bool {
+        let held = |shard: &&mut Shard| shard.phase == Phase::Deleted && !shard.reopened;
+        let mut any = false;
+        for shard in self.shards.values_mut().filter(held) {
+            shard.reopened = true;
+            any = true;
+        }
+        any
+    }
+
     /// Adds a shard to the ledger, under a new id and, where its member has had one, a name of its own.
     pub fn add(&mut self, shard: Shard) {
         let id = self.shards.keys().next_back().map_or(1, |last| last + 1);
@@ -328,6 +339,14 @@ impl Verdict {
             Self::Failed => "Failed",
         }
     }
+
+    /// The type of the condition that says that it will be so, once all that runs has ended (Kubernetes 1.31).
+    pub fn target(self) -> &'static str {
+        match self {
+            Self::Complete => "SuccessCriteriaMet",
+            Self::Failed => "FailureTarget",
+        }
+    }
 }
 
 impl Outcome {
@@ -341,10 +360,7 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        job::Size,
-        state::{LIMIT, Phase},
-    };
+    use crate::{job::Size, state::LIMIT};
 
     fn record(shards: usize, cluster: &str) -> Record {
         let manifest = json!({

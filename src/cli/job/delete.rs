@@ -122,14 +122,15 @@ async fn orphan(session: &Session<'_>, store: &Store, registry: &Registry, recor
         return Ok(());
     }
     output.note("The jobs in the clusters stay. To delete them:");
-    for shard in record.shards.values() {
+    for (id, shard) in &record.shards {
+        let job = record.job_name(*id);
         let context =
             match (session.config().contexts.get(&shard.cluster), registry.members.get(&shard.cluster)) {
                 (Some(context), _) => context,
                 (None, Some(member)) => &member.context,
                 (None, None) => &shard.cluster,
             };
-        output.note(format!("  kubectl --context={context} --namespace={namespace} delete job {name}"));
+        output.note(format!("  kubectl --context={context} --namespace={namespace} delete job {job}"));
     }
     Ok(())
 }

@@ -27,6 +27,7 @@ pub use world::World;
 
 use crate::{
     error::{Error, Result},
+    os_error,
     print::{Colour, Output},
 };
 
@@ -79,7 +80,7 @@ fn start(world: &World, cli: Cli) -> u8 {
             logging::start(cli.v, &world.output);
             runtime.block_on(finish(world, dispatch(world, cli)))
         }
-        Err(cause) => fail(world, &Error::new(format!("cannot start: {cause}"))),
+        Err(cause) => fail(world, &Error::new(format!("cannot start: {}", os_error::words(&cause)))),
     }
 }
 

@@ -7,6 +7,7 @@ use rustls::CertificateError;
 
 use super::error::Cause;
 use super::transport::ConnectTimeout;
+use crate::os_error;
 
 /// What a failure on the wire was, read from the bottom of its chain of causes.
 pub(super) fn cause(error: &(dyn StdError + 'static)) -> Cause {
@@ -114,7 +115,7 @@ fn plain(text: &str) -> String {
     }
     match text.strip_prefix(ALERT) {
         Some(alert) => alert_words(alert),
-        None => text.split(" (os error").next().unwrap_or(text).to_owned(),
+        None => os_error::words(&text),
     }
 }
 

@@ -8,13 +8,13 @@
 //! | [`dialer`] | what all connections share; makes a [`Connection`] of an [`Endpoint`] |
 //! | `auth`, `exec`, `tls`, `proxy` | credentials, credential plugins, certificates, proxies |
 //! | [`transport`] | bytes: TCP, TLS, HTTP/2; in tests, a service in this process |
-//! | [`observe`] | the log of requests, and servers' warnings |
+//! | [`round_trip`] | the log of requests, and servers' warnings |
 //! | `connection`, `retry` | one request: its credentials, its time, its repetitions |
 //! | [`verbs`] | get, list, create, patch, delete; identity, version, rights |
 //! | [`fanout`] | many clusters side by side |
 //! | [`error`], `cause` | what went wrong, in kubectl's words |
 //!
-//! A request goes `verbs` → `connection` (credentials, time, retries) → [`kube::Client`] → headers, gzip → `observe` → the wire. The stack is our
+//! A request goes `verbs` → `connection` (credentials, time, retries) → [`kube::Client`] → headers, gzip → `round_trip` → the wire. The stack is our
 //! own because kube's runs a plugin three times per client, retries writes, loads the system's authorities for each client, speaks
 //! HTTP/1.1 only and has no time limit on answers.
 
@@ -29,10 +29,10 @@ pub mod fanout;
 pub mod flags;
 pub mod kubeconfig;
 mod namespace;
-pub mod observe;
 mod proxy;
 pub mod redact;
 mod retry;
+pub mod round_trip;
 mod tls;
 pub mod transport;
 pub mod verbs;

@@ -1,4 +1,4 @@
-//! What is told of each request on the wire: a line in the log, and the server's warnings.
+//! One request on the wire and its answer: what the log and the user are told of it.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,14 +21,14 @@ pub type WarningSink = Arc<dyn Fn(&str, &str) + Send + Sync>;
 /// The target of the log is `kubectl_federate::http`: at info, kubectl's `-v=6` (method, URL, status, time); at debug the headers,
 /// without credentials.
 #[derive(Clone)]
-pub(super) struct Observed {
+pub(super) struct RoundTrip {
     pub wire: Wire,
     pub cluster: Arc<str>,
     pub server: Uri,
     pub warnings: WarningSink,
 }
 
-impl Service<Request<Body>> for Observed {
+impl Service<Request<Body>> for RoundTrip {
     type Response = Response<AnswerBody>;
     type Error = BoxError;
     type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;

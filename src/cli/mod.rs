@@ -38,7 +38,7 @@ use crate::{
 struct Cli {
     #[command(flatten)]
     connection: ConnectionFlags,
-    /// How much is told of what is done: 6 shows requests, 7 more of them
+    /// How much is told of requests: 1 of those sent again, 6 of each, 7 their headers, 8 and 9 their bodies
     #[arg(short, long, global = true, value_name = "LEVEL", default_value_t = 0)]
     v: u8,
     /// When to use colour: auto, always or never

@@ -8,6 +8,7 @@
 //! | [`dialer`] | what all connections share; makes a [`Connection`] of an [`Endpoint`] |
 //! | `auth`, `exec`, `tls`, `proxy` | credentials, credential plugins, certificates, proxies |
 //! | [`transport`] | bytes: TCP, TLS, HTTP/2; in tests, a service in this process |
+//! | [`log`] | what is told of requests at which level |
 //! | [`round_trip`] | the log of requests, and servers' warnings |
 //! | `connection`, `retry` | one request: its credentials, its time, its repetitions |
 //! | [`verbs`] | get, list, create, patch, delete; identity, version, rights |
@@ -28,6 +29,7 @@ mod exec;
 pub mod fanout;
 pub mod flags;
 pub mod kubeconfig;
+pub mod log;
 mod namespace;
 mod proxy;
 pub mod redact;

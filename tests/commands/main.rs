@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         transcript("errors of the command line", errors::command_line),
         Trial::test("KUBECONFIG names several files", process::several_kubeconfigs),
         Trial::test("-v tells of requests and never shows a token", process::requests_are_told),
+        Trial::test("from -v=1 on, what is sent again is told", process::repetitions_are_told),
         Trial::test("a reader that had enough is no failure", process::broken_pipe),
         Trial::test("exit codes are 0 and 1", process::exit_codes),
         Trial::test("y and Enter delete the jobs in the clusters", terminal::yes),

@@ -1,8 +1,15 @@
 //! The binary as a process: what only shows there.
 
-use std::{fs, io, process::Stdio};
+use std::{
+    fs, io,
+    process::Stdio,
+    sync::atomic::{AtomicU32, Ordering::SeqCst},
+};
 
+use bytes::Bytes;
+use http::{Response, StatusCode};
 use libtest_mimic::Failed;
+use sim::{Verdict, When};
 
 use crate::machine::{CLUSTERS, Machine, TOKEN, text};
 
@@ -40,6 +47,42 @@ pub fn requests_are_told() -> Result<(), Failed> {
         }
         assert!(!lines.contains(TOKEN) && !text(&told.stdout).contains(TOKEN), "{lines}");
         assert_eq!(text(&told.stdout), text(&quiet.stdout), "-v is for stderr");
+    }
+    Ok(())
+}
+
+/// From `-v=1` on, what is sent again is told in a line: where, what, why, and when.
+pub fn repetitions_are_told() -> Result<(), Failed> {
+    let machine = Machine::federation()?;
+    let trouble = || {
+        let left = AtomicU32::new(2);
+        machine.servers()[1].cluster().on_request(move |info| {
+            let again = info.path == "/version"
+                && left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
+            if !again {
+                return Verdict::Pass;
+            }
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            Verdict::Answer(When::Before, response)
+        });
+    };
+    for (level, told) in [(0, false), (1, true), (4, true), (6, true)] {
+        trouble();
+        let stderr = text(&machine.succeeds(&format!("cluster list -o name -v={level}"))?.stderr);
+        let lines: Vec<_> = stderr.lines().filter(|line| line.contains("is sent again in ")).collect();
+        assert_eq!(lines.len(), if told { 2 } else { 0 }, "{stderr}");
+        for (attempt, line) in (2..).zip(lines) {
+            for words in [
+                " [west] GET /version is sent again in ",
+                " milliseconds",
+                &format!(", attempt {attempt} of 4: "),
+                "503 Service Unavailable",
+            ] {
+                assert!(line.contains(words), "{words}: {line}");
+            }
+        }
+        assert!(level > 1 || stderr.lines().count() == if told { 2 } else { 0 }, "{stderr}");
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::io;
 use rustls::CertificateError;
 
 use super::error::Cause;
-use super::transport::ConnectTimeout;
+use super::transport::{CONNECT_TIMEOUT, ConnectTimeout};
 use crate::os_error;
 
 /// What a failure on the wire was, read from the bottom of its chain of causes.
@@ -21,8 +21,8 @@ pub(super) fn cause(error: &(dyn StdError + 'static)) -> Cause {
         if let Some(tls) = link.downcast_ref::<rustls::Error>() {
             return Cause::Other(tls_words(tls));
         }
-        if let Some(late) = link.downcast_ref::<ConnectTimeout>() {
-            return Cause::Other(late.to_string());
+        if link.is::<ConnectTimeout>() {
+            return Cause::Timeout(CONNECT_TIMEOUT);
         }
     }
     // Only then: what TLS had to say may be the reason, further down, why the connection was closed.

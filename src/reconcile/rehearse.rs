@@ -22,19 +22,24 @@ pub struct Refusal {
 /// Sends each reachable member its shard as a server dry run with strict field validation: an invalid Job,
 /// an unknown field, a name that is taken, a missing namespace or right shows here, in the server's words.
 ///
-/// A member that cannot be reached refuses nothing: its shard waits for it. One whose context or credential is wrong
-/// does: nothing would come of waiting.
-pub async fn rehearse(record: &Record, members: &Members) -> Vec<Refusal> {
+/// A member that cannot be reached refuses nothing: its shard waits for it. One that took all its time is lost for this
+/// command, so that it is not waited for again. One whose context or credential is wrong refuses: nothing would come of
+/// waiting.
+pub async fn rehearse(record: &Record, members: &mut Members) -> Vec<Refusal> {
     let ask = async |(id, cluster): (u32, String)| {
-        if let Some(error) = members.wrong(&cluster) {
-            return Some(Refusal { cluster, error: error.clone() });
-        }
-        let connection = members.get(&cluster).ok()?;
-        let error = try_create(record, id, connection).await.err().filter(|error| !error.is_unreachable())?;
-        Some(Refusal { cluster, error })
+        let error = match (members.wrong(&cluster), members.get(&cluster)) {
+            (Some(error), _) => Some(error.clone()),
+            (None, Ok(connection)) => try_create(record, id, connection).await.err(),
+            (None, Err(_)) => None,
+        };
+        error.map(|error| Refusal { cluster, error })
     };
     let shards = record.shards.iter().map(|(id, shard)| (*id, shard.cluster.clone()));
-    fan_out(shards, ask).await.into_iter().flatten().collect()
+    let answers: Vec<_> = fan_out(shards, ask).await.into_iter().flatten().collect();
+    for Refusal { cluster, error } in answers.iter().filter(|answer| answer.error.is_timeout()) {
+        members.lose(cluster, error.to_string());
+    }
+    answers.into_iter().filter(|answer| !answer.error.is_unreachable()).collect()
 }
 
 /// Where the namespace is missing and is to be made, a server refuses to look at the Job: making the

@@ -47,12 +47,12 @@ impl Create {
         let (store, registry) = session.federation().await?;
         let proposals = self.propose(session, documents, &registry)?;
         let records: Vec<_> = proposals.iter().map(|proposal| &proposal.record).collect();
-        let members = match self.dry_run {
+        let mut members = match self.dry_run {
             DryRun::Client => Members::default(),
             DryRun::None | DryRun::Server => session.members_of(&registry, &records).await,
         };
         if self.dry_run != DryRun::Client {
-            self.rehearse(session, &store, &proposals, &members).await?;
+            self.rehearse(session, &store, &proposals, &mut members).await?;
         }
         let mut troubles = Vec::new();
         for Proposal { record, source } in proposals {
@@ -62,7 +62,7 @@ impl Create {
                 name_the_unasked(session, &record, &members);
             }
             if self.dry_run == DryRun::None {
-                troubles.extend(self.submit(session, &store, record, &source, &members).await?);
+                troubles.extend(self.submit(session, &store, record, &source, &mut members).await?);
             }
             session.output().line(format!("job.batch/{name} created{}", self.dry_run.suffix()));
         }
@@ -110,7 +110,7 @@ impl Create {
         session: &Session<'_>,
         store: &Store,
         proposals: &[Proposal],
-        members: &Members,
+        members: &mut Members,
     ) -> Result<()> {
         let mut refused = BTreeSet::new();
         let mut lacks_namespace = false;
@@ -142,14 +142,15 @@ impl Create {
         Err(if lacks_namespace { error.hint(NAMESPACE_HINT) } else { error })
     }
 
-    /// Writes the record, and has reconcile do the rest; gives the error where a member did not do its part.
+    /// Writes the record, and has reconcile do the rest; gives the error where a member did not do its part. One that did
+    /// not answer is not asked for the Jobs that follow: the reconcile that it needs anyway does these too.
     async fn submit(
         &self,
         session: &Session<'_>,
         store: &Store,
         record: Record,
         source: &str,
-        members: &Members,
+        members: &mut Members,
     ) -> Result<Option<Error>> {
         if self.create_namespace {
             store.ensure_namespace(record.namespace()).await?;
@@ -163,6 +164,11 @@ impl Create {
         let settled =
             settle(store, record, observations, members, || session.now(), &|_| progress.step()).await?;
         drop(progress);
+        for (cluster, observation) in &settled.observations.members {
+            if let Observation::Unknown { why } = observation {
+                members.lose(cluster, why.clone());
+            }
+        }
         Ok(settled.record.and_then(|record| {
             let status = Status::of(&record, &settled.observations);
             report(session, &record, &status)

@@ -9,7 +9,9 @@ mod init;
 mod job;
 mod logging;
 mod reconcile;
+mod selector;
 mod session;
+mod suggest;
 mod usage;
 mod version;
 mod world;
@@ -22,6 +24,7 @@ pub use config::{Config, Host};
 pub use dry_run::DryRun;
 pub use files::{Document, Filenames};
 pub use flags::ConnectionFlags;
+pub use selector::Selector;
 pub use session::Session;
 pub use world::World;
 
@@ -62,7 +65,7 @@ enum Verb {
 
 /// Runs the command line of this process and gives its exit code.
 pub fn main() -> ExitCode {
-    let args: Vec<OsString> = std::env::args_os().collect();
+    let args: Vec<OsString> = usage::without_help_verb(&std::env::args_os().collect::<Vec<_>>());
     let parsed = parse(&args, &Output::process(Colour::Auto));
     let colour = parsed.as_ref().map_or(Colour::Auto, |cli| cli.color);
     let world = World::process(Output::process(colour));
@@ -86,9 +89,10 @@ fn start(world: &World, cli: Cli) -> u8 {
 
 /// Runs one command line in a world of its own and gives its exit code.
 pub async fn run(world: &World, args: &[OsString]) -> u8 {
-    match parse(args, &world.output) {
+    let args = usage::without_help_verb(args);
+    match parse(&args, &world.output) {
         Ok(cli) => Box::pin(finish(world, dispatch(world, cli))).await,
-        Err(usage) => explain(world, args, &usage),
+        Err(usage) => explain(world, &args, &usage),
     }
 }
 

@@ -220,10 +220,10 @@ impl Output {
         });
     }
 
-    /// Prints an error to stderr, and its hint, if it has one, as `hint: …`.
+    /// Prints an error to stderr, and each of its hints as `hint: …`.
     pub fn error(&self, error: &Error) {
         let mut text = ended(&escape::block(&error.to_string()));
-        if let Some(hint) = error.hint_text() {
+        for hint in error.hints() {
             text.push_str(&self.mark("hint:", &Style::new().cyan()));
             text.push(' ');
             text.push_str(&ended(&escape::block(hint)));

@@ -66,6 +66,29 @@ pub async fn manifests(snapshot: String) {
     stage.end(&snapshot);
 }
 
+/// Of names that are taken.
+pub async fn taken(snapshot: String) {
+    let mut stage = Stage::federation().await;
+    let again = "job create -f pi.yaml";
+    stage.quietly(again).await;
+    stage.about("it runs").types(again).await;
+    for cluster in ["east", "west", "north"] {
+        stage.succeed(cluster, "pi", 6);
+    }
+    stage.quietly("reconcile").await;
+    stage.about("it has ended").types(again).await;
+    stage.set_down("west", true);
+    stage.about("it is being deleted").types("job delete pi --cascade=background").await;
+    stage.types(again).await;
+    stage.set_down("west", false);
+    stage.quietly("reconcile").await;
+    stage.set_down("west", true);
+    stage.about("it was begun").types(again).await;
+    stage.types(again).await;
+    stage.about("several were begun").types("job create -f several").await;
+    stage.end(&snapshot);
+}
+
 /// Of kubeconfigs, contexts, rights and servers.
 pub async fn clusters(snapshot: String) {
     let mut stage = Stage::with_users(&[
@@ -187,17 +210,27 @@ pub async fn command_line(snapshot: String) {
     for command in [
         "jbo get",
         "foo",
+        "config",
+        "create -f pi.yaml",
+        "list",
+        "help config",
         "job",
         "job foo",
         "job got",
         "job get --fo",
         "job get --outptu=json",
         "job get -x",
+        "job get -Axe",
+        "job get --context=east -Zabc",
         "job get -o",
         "job get --no-headers=maybe",
         "job get --all-namespaces=",
         "job create",
         "job create -f",
+        "job create --filename",
+        "job delete",
+        "cluster unregister",
+        "cluster register",
         "job create pi.yaml",
         "job create -f pi.yaml --dry-run=maybe",
         "job create -f pi.yaml --dry-run maybe",

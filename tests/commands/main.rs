@@ -4,6 +4,7 @@
 //! file per topic, to be read from top to bottom. The manifests that are typed are in `manifests`. What shows only in a process
 //! of its own is in [`process`], on a terminal in [`terminal`], under kubectl in [`plugin`].
 
+mod connections;
 mod errors;
 mod machine;
 mod plugin;
@@ -33,9 +34,12 @@ fn main() -> ExitCode {
         transcript("reconcile", verbs::reconcile),
         transcript("version", verbs::version),
         transcript("errors of manifests", errors::manifests),
+        transcript("errors of names that are taken", errors::taken),
         transcript("errors of clusters", errors::clusters),
         transcript("errors of the state", errors::state),
         transcript("errors of the command line", errors::command_line),
+        Trial::test("errors of connections", connections::connections),
+        Trial::test("files that may not be read", process::forbidden_files),
         Trial::test("KUBECONFIG names several files", process::several_kubeconfigs),
         Trial::test("-v tells of requests and never shows a token", process::requests_are_told),
         Trial::test("from -v=1 on, what is sent again is told", process::repetitions_are_told),

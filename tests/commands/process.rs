@@ -2,7 +2,12 @@
 
 use std::{
     fs, io,
-    process::Stdio,
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _},
+        process::CommandExt as _,
+    },
+    path::Path,
+    process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering::SeqCst},
 };
 
@@ -11,7 +16,10 @@ use http::{Response, StatusCode};
 use libtest_mimic::Failed;
 use sim::{Verdict, When};
 
-use crate::machine::{CLUSTERS, Machine, TOKEN, text};
+use crate::machine::{BINARY, CLUSTERS, Machine, TOKEN, text};
+
+/// The user that may do nothing.
+const NOBODY: u32 = 65534;
 
 /// `KUBECONFIG` names several files; those that are missing are skipped.
 pub fn several_kubeconfigs() -> Result<(), Failed> {
@@ -48,6 +56,61 @@ pub fn requests_are_told() -> Result<(), Failed> {
         assert!(!lines.contains(TOKEN) && !text(&told.stdout).contains(TOKEN), "{lines}");
         assert_eq!(text(&told.stdout), text(&quiet.stdout), "-v is for stderr");
     }
+    Ok(())
+}
+
+/// A file that the user may not read is named, and the reason. Root may read all of them, so it is nobody who asks.
+pub fn forbidden_files() -> Result<(), Failed> {
+    let machine = Machine::federation()?;
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+    let (locked, closed) = (machine.path("locked.yaml"), machine.path("closed"));
+    fs::copy("pi.yaml", &locked)?;
+    fs::create_dir(&closed)?;
+    let root = fs::metadata(&locked)?.uid() == 0;
+    let binary = machine.path("kubectl-federate");
+    fs::copy(BINARY, &binary)?;
+    for (path, bits) in
+        [("", 0o755), (".kube", 0o755), (".kube/config", 0o644), (".kube/federate.yaml", 0o644)]
+    {
+        mode(&machine.path(path), bits)?;
+    }
+    mode(&locked, 0)?;
+    mode(&closed, 0)?;
+    let ask = |line: &str, config: Option<&Path>| -> io::Result<String> {
+        let mut command = Command::new(&binary);
+        command.args(line.split_whitespace()).env_clear().env("HOME", machine.path(""));
+        command.current_dir(machine.path("")).stdin(Stdio::null());
+        if let Some(config) = config {
+            command.env("KUBECTL_FEDERATE_CONFIG", config);
+        }
+        if root {
+            command.uid(NOBODY);
+        }
+        let output = command.output()?;
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()), "{line}");
+        Ok(text(&output.stderr))
+    };
+    for (line, said) in [
+        ("job create -f locked.yaml", "error: reading locked.yaml: permission denied\n"),
+        ("job create -f closed", "error: reading closed: permission denied\n"),
+        ("job create -f closed/pi.yaml", "error: reading closed/pi.yaml: permission denied\n"),
+        (
+            "job get --kubeconfig=locked.yaml",
+            "error: error loading config file \"locked.yaml\": permission denied\n",
+        ),
+    ] {
+        assert_eq!(ask(line, None)?, said);
+    }
+    let said = ask("job get", Some(&locked))?;
+    let sentence =
+        format!("error: cannot read the configuration file {}: permission denied\n", locked.display());
+    assert!(said.starts_with(&sentence), "{said}");
+    let new = closed.join("federate.yaml");
+    let said = ask("init", Some(&new))?;
+    assert!(
+        said.contains(&format!("the configuration file {}: permission denied\n", new.display())),
+        "{said}"
+    );
     Ok(())
 }
 

@@ -103,7 +103,7 @@ impl From<state::Error> for Error {
                 "Put back what was there, or delete the configmap to have the job forgotten; its jobs in the clusters stay.",
             ),
             state::Error::TooLarge { .. } => {
-                Some("Divide it over fewer clusters, or make several jobs of it.")
+                Some("Make its manifest smaller, divide it over fewer clusters, or make several jobs of it.")
             }
             state::Error::OtherFederation { .. } => Some("Its own host or registry knows it; see --context."),
         };

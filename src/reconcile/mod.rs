@@ -38,7 +38,7 @@ pub use decide::{Action, Decision, decide};
 pub use members::Members;
 pub use observe::{Answer, Observation, Observations, observe};
 pub use propose::{Unplannable, propose};
-pub use rehearse::{Refusal, rehearse};
+pub use rehearse::{Refusal, rehearse, rehearse_deletion};
 pub use settle::{Ground, Settled, look, settle, settle_on};
 pub use status::{ShardStatus, Status};
 

@@ -1,8 +1,8 @@
 //! The rehearsal: every member is asked whether it would take its shard, before anything is written.
 
-use super::{Members, jobs_path};
+use super::{Members, job_path, jobs_path};
 use crate::{
-    cluster::{Connection, Error, WriteOptions, fan_out},
+    cluster::{Connection, DeleteOptions, Error, WriteOptions, fan_out},
     job::shard,
     state::Record,
 };
@@ -10,7 +10,7 @@ use crate::{
 /// A namespace that every cluster has.
 const EVERYWHERE: &str = "default";
 
-/// A member that would not take its shard.
+/// A member that would not take its shard, or not let go of it.
 #[derive(Debug)]
 pub struct Refusal {
     /// The member.
@@ -40,6 +40,27 @@ pub async fn rehearse(record: &Record, members: &mut Members) -> Vec<Refusal> {
         members.lose(cluster, error.to_string());
     }
     answers.into_iter().filter(|answer| !answer.error.is_unreachable()).collect()
+}
+
+/// Sends each reachable member the deletion of its shard as a server dry run. A shard that is gone, or whose Job is
+/// another one by now, has nothing to be deleted.
+pub async fn rehearse_deletion(record: &Record, members: &Members) -> Vec<Refusal> {
+    let path = job_path(record.namespace(), record.name());
+    let ask = async |(cluster, uid): (String, String)| {
+        let error = match (members.wrong(&cluster), members.get(&cluster)) {
+            (Some(error), _) => Some(error.clone()),
+            (None, Ok(connection)) => {
+                let options = DeleteOptions { uid: Some(&uid), dry_run: true, ..DeleteOptions::default() };
+                connection.delete(&path, options).await.err()
+            }
+            (None, Err(_)) => None,
+        };
+        let error =
+            error.filter(|error| !(error.is_not_found() || error.is_conflict() || error.is_unreachable()))?;
+        Some(Refusal { cluster, error })
+    };
+    let made = record.shards.values().filter_map(|shard| Some((shard.cluster.clone(), shard.uid.clone()?)));
+    fan_out(made, ask).await.into_iter().flatten().collect()
 }
 
 /// Where the namespace is missing and is to be made, a server refuses to look at the Job: making the

@@ -16,6 +16,9 @@ pub async fn manifests(snapshot: String) {
     let mut stage = Stage::federation().await;
     stage.write("large.yaml", &"# as large as can be\n".repeat(1 << 20));
     stage.write("empty/notes.txt", "");
+    let pi = std::fs::read_to_string("pi.yaml").expect("it is there");
+    let note = format!("metadata:\n  annotations: {{note: {}}}\n", "x".repeat(1 << 20));
+    stage.write("megabyte.yaml", &pi.replacen("metadata:\n", &note, 1));
     let binary = stage.path("binary.yaml");
     std::fs::write(binary, [0xff, 0x00, 0x80]).expect("a file that can be written");
     for file in [
@@ -28,6 +31,7 @@ pub async fn manifests(snapshot: String) {
         "list.yaml",
         "~/binary.yaml",
         "~/large.yaml",
+        "~/megabyte.yaml",
         "https://example.com/pi.yaml",
         "no-kind.yaml",
         "no-version.yaml",
@@ -94,7 +98,9 @@ pub async fn clusters(snapshot: String) {
     let mut stage = Stage::with_users(&[
         ("nobody", |_| false),
         ("reader", |access| ["get", "list"].contains(&access.verb.as_str())),
-        ("recorder", |access| access.resource != "jobs" || access.verb != "create"),
+        ("recorder", |access| {
+            access.resource != "jobs" || !["create", "delete"].contains(&access.verb.as_str())
+        }),
     ]);
     stage.about("no host").types("job get").await;
     stage.federate(["east", "west", "north"]).await;
@@ -112,6 +118,8 @@ pub async fn clusters(snapshot: String) {
         "job get --context=stranger@east",
         "job create -f generated.yaml --context=reader@east",
         "job delete pi --context=reader@east",
+        "job delete pi --context=reader@east --dry-run=client",
+        "job delete pi --context=reader@east --dry-run=server",
         "cluster register spare --context=reader@east",
         "cluster unregister west --context=reader@east",
         "job get --request-timeout=soon",
@@ -129,6 +137,7 @@ pub async fn clusters(snapshot: String) {
     stage.about("a right is missing in one cluster");
     stage.write(".kube/federate.yaml", &remembered(stage.cluster("east"), "{north: recorder@north}"));
     stage.types("job create -f generated.yaml").await;
+    stage.types("job delete pi --dry-run=server --cascade=background").await;
     stage.about("a credential is refused in one cluster");
     stage.write(".kube/federate.yaml", &remembered(stage.cluster("east"), "{north: stranger@north}"));
     stage.types("job create -f generated.yaml").await;

@@ -40,6 +40,8 @@ fn main() -> ExitCode {
         transcript("errors of the command line", errors::command_line),
         Trial::test("errors of connections", connections::connections),
         Trial::test("files that may not be read", process::forbidden_files),
+        Trial::test("a full disk leaves the configuration as it was", process::full_disk),
+        Trial::test("a terminal that is closed at the question changes nothing", terminal::closed),
         Trial::test("KUBECONFIG names several files", process::several_kubeconfigs),
         Trial::test("-v tells of requests and never shows a token", process::requests_are_told),
         Trial::test("from -v=1 on, what is sent again is told", process::repetitions_are_told),

@@ -114,6 +114,21 @@ pub fn forbidden_files() -> Result<(), Failed> {
     Ok(())
 }
 
+/// A disk that takes no more, as a limit on the size of files shows it: the configuration stays as it was.
+pub fn full_disk() -> Result<(), Failed> {
+    let machine = Machine::federation()?;
+    let config = machine.path(".kube/federate.yaml");
+    let before = fs::read_to_string(&config)?;
+    let full = format!("trap '' XFSZ; ulimit -f 0; exec {BINARY} init --context=west");
+    let output = Command::new("sh").args(["-c", &full]).env_clear().env("HOME", machine.path("")).output()?;
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()));
+    let said = format!("error: cannot write the configuration file {}: file too large\n", config.display());
+    assert!(text(&output.stderr).starts_with(&said), "{}", text(&output.stderr));
+    assert_eq!(fs::read_to_string(&config)?, before);
+    assert_eq!(fs::read_dir(machine.path(".kube"))?.count(), 2, "nothing else is left in the folder");
+    Ok(())
+}
+
 /// From `-v=1` on, what is sent again is told in a line: where, what, why, and when.
 pub fn repetitions_are_told() -> Result<(), Failed> {
     let machine = Machine::federation()?;

@@ -306,6 +306,22 @@ pub async fn delete(snapshot: String) {
     }
     let mut stage = stage.anew().await;
     stage.quietly("job create -f pi.yaml,several").await;
+    stage.about("what would be done");
+    for command in [
+        "job delete pi phi nothing --dry-run=client",
+        "job delete -f pi.yaml --dry-run=server",
+        "job delete pi --dry-run=server --cascade",
+    ] {
+        stage.types(command).await;
+    }
+    stage.set_down("west", true);
+    stage.types("job delete euler --dry-run=server --cascade=foreground").await;
+    stage.set_down("west", false);
+    for cluster in ["east", "west", "north"] {
+        let there = stage.cluster(cluster).get(&sim::JOBS, "default", "pi");
+        assert!(there.is_some_and(|job| job["metadata"]["deletionTimestamp"].is_null()), "{cluster}");
+    }
+    stage.types("job get -o name").await;
     stage
         .about("by the files that have them")
         .types("job delete -f several,pi.yaml --cascade=background")

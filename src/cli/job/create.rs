@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 
-use super::{Session, report, same_namespace};
+use super::{Session, name_the_unasked, report, same_namespace};
 use crate::{
     cli::{Document, DryRun, Filenames},
     cluster,
@@ -233,16 +233,6 @@ fn unmade(record: &Record, members: &Members) -> Observations {
     };
     let clusters = record.shards.values().map(|shard| shard.cluster.clone());
     Observations { members: clusters.map(|cluster| (cluster.clone(), observation(&cluster))).collect() }
-}
-
-/// Says which members a dry run could not ask.
-fn name_the_unasked(session: &Session<'_>, record: &Record, members: &Members) {
-    for shard in record.shards.values() {
-        if let Err(why) = members.get(&shard.cluster) {
-            let text = format!("job.batch/{}: could not be asked: {why}", record.name());
-            session.output().warning(Some(&shard.cluster), &text);
-        }
-    }
 }
 
 /// A server's refusal as kubectl prints it: with the file in it, unless the sentence is about an invalid object.

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{Session, find, report, same_namespace};
+use super::{Session, find, name_the_unasked, report, same_namespace};
 use crate::{
-    cli::{Document, Filenames},
+    cli::{Document, DryRun, Filenames},
     error::{Error, Result},
-    reconcile::{Members, Settled, Status, observe, settle},
+    reconcile::{Members, Refusal, Settled, Status, observe, rehearse_deletion, settle},
     state::{Cascade, Record, Registry, Store},
 };
 
@@ -32,6 +32,10 @@ pub struct Delete {
     #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "background", hide_possible_values = true)]
     cascade: Option<How>,
+    /// none, client (find the jobs) or server (have the host and every cluster check it too)
+    #[arg(long, value_name = "STRATEGY", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "none", default_missing_value = "client", hide_possible_values = true)]
+    dry_run: DryRun,
 }
 
 /// The values of `--cascade`, as kubectl's.
@@ -85,6 +89,9 @@ impl Delete {
         name: &str,
     ) -> Result<Option<Error>> {
         let record = find(store, namespace, name).await?;
+        if self.dry_run != DryRun::None {
+            return self.rehearse(session, store, registry, &record).await.map(|()| None);
+        }
         match self.how(session, &record)? {
             How::Orphan => {
                 orphan(session, store, registry, record).await?;
@@ -93,6 +100,30 @@ impl Delete {
             How::Background => cascade(session, store, registry, record, Cascade::Background).await,
             How::Foreground => cascade(session, store, registry, record, Cascade::Foreground).await,
         }
+    }
+
+    /// Says what would be deleted; nothing is, and nobody is asked.
+    async fn rehearse(
+        &self,
+        session: &Session<'_>,
+        store: &Store,
+        registry: &Registry,
+        record: &Record,
+    ) -> Result<()> {
+        let mut troubles = Vec::new();
+        if self.dry_run == DryRun::Server {
+            store.try_remove(record).await?;
+            if !matches!(self.cascade, None | Some(How::Orphan)) {
+                let members = session.members_of(registry, &[record]).await;
+                for Refusal { cluster, error } in rehearse_deletion(record, &members).await {
+                    troubles.push(Error::verbatim(format!("{} (cluster {cluster})", error.report())));
+                }
+                name_the_unasked(session, record, &members);
+            }
+        }
+        Error::all(troubles)?;
+        session.output().line(format!("job.batch {:?} deleted{}", record.name(), self.dry_run.suffix()));
+        Ok(())
     }
 
     /// As the flag says; without it, as the user says when asked; without a terminal, the Jobs stay.

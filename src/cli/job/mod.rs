@@ -13,7 +13,7 @@ use super::Session;
 use crate::{
     error::{Error, Result},
     print::some_of,
-    reconcile::Status,
+    reconcile::{Members, Status},
     state::{self, Record, Store},
 };
 
@@ -46,6 +46,16 @@ pub(super) fn same_namespace(session: &Session<'_>, namespace: &str) -> Result<(
              '--namespace={namespace}' to perform this operation."
         ))),
         _ => Ok(()),
+    }
+}
+
+/// Says which members a dry run could not ask.
+pub(super) fn name_the_unasked(session: &Session<'_>, record: &Record, members: &Members) {
+    for shard in record.shards.values() {
+        if let Err(why) = members.get(&shard.cluster) {
+            let text = format!("job.batch/{}: could not be asked: {why}", record.name());
+            session.output().warning(Some(&shard.cluster), &text);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{cluster, state};
 #[derive(Debug, Clone)]
 pub struct Error {
     text: String,
-    hint: Option<String>,
+    hints: Vec<String>,
     exit: u8,
 }
 
@@ -31,13 +31,13 @@ impl Error {
 
     /// A sentence that is complete as it is, such as `The Job "pi" is invalid: …`.
     pub fn verbatim(text: impl Into<String>) -> Self {
-        Self { text: text.into(), hint: None, exit: 1 }
+        Self { text: text.into(), hints: Vec::new(), exit: 1 }
     }
 
-    /// The same error with a sentence that tells the user what to do.
+    /// The same error with a sentence that tells the user what to do, in place of what it said before.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hints = vec![hint.into()];
         self
     }
 
@@ -48,9 +48,9 @@ impl Error {
         self
     }
 
-    /// The sentence that says what to do, if there is one.
-    pub fn hint_text(&self) -> Option<&str> {
-        self.hint.as_deref()
+    /// The sentences that say what to do: none, one, or, of several errors, those of each.
+    pub fn hints(&self) -> &[String] {
+        &self.hints
     }
 
     /// The exit code of the process, 1 unless said otherwise.
@@ -60,23 +60,28 @@ impl Error {
 }
 
 impl Error {
-    /// One error of several: none is success, one is itself, more are their lines one after another.
+    /// One error of several: none is success, one is itself, more are their lines one after another, and then their hints,
+    /// each once.
     pub fn all(errors: Vec<Self>) -> Result<()> {
-        let exit = errors.iter().map(|error| error.exit).max().unwrap_or(0);
-        let mut errors = errors.into_iter();
-        let (Some(first), rest) = (errors.next(), errors) else { return Ok(()) };
-        Err(rest.fold(first, |all, next| Self {
-            text: format!("{}\n{}", all.text, next.text),
-            hint: all.hint.filter(|hint| next.hint.as_ref().is_none_or(|other| other == hint)).or(next.hint),
-            exit,
-        }))
+        errors.into_iter().reduce(Self::and).map_or(Ok(()), Err)
+    }
+
+    fn and(mut self, next: Self) -> Self {
+        self.text.push('\n');
+        self.text.push_str(&next.text);
+        for hint in next.hints {
+            if !self.hints.contains(&hint) {
+                self.hints.push(hint);
+            }
+        }
+        Self { exit: self.exit.max(next.exit), ..self }
     }
 }
 
 impl From<cluster::Error> for Error {
     fn from(error: cluster::Error) -> Self {
-        let hint = error.hint().map(str::to_owned);
-        Self { hint, ..Self::verbatim(error.report()) }
+        let hints = error.hint().map(str::to_owned).into_iter().collect();
+        Self { hints, ..Self::verbatim(error.report()) }
     }
 }
 
@@ -98,13 +103,13 @@ impl From<state::Error> for Error {
                 "Put back what was there, or delete the configmap to have the job forgotten; its jobs in the clusters stay.",
             ),
             state::Error::TooLarge { .. } => {
-                Some("Divide it over fewer clusters, or make several jobs of it.")
+                Some("Make its manifest smaller, divide it over fewer clusters, or make several jobs of it.")
             }
             state::Error::OtherFederation { .. } => Some("Its own host or registry knows it; see --context."),
         };
         match error {
             state::Error::Cluster(error) => error.into(),
-            error => Self { hint: hint.map(str::to_owned), ..Self::new(error) },
+            error => Self { hints: hint.map(str::to_owned).into_iter().collect(), ..Self::new(error) },
         }
     }
 }

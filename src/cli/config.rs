@@ -9,7 +9,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    os_error,
+};
 
 /// The environment variable that names another file.
 const VARIABLE: &str = "KUBECTL_FEDERATE_CONFIG";
@@ -85,8 +88,7 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
 }
 
 fn unusable(path: &Path, what: &str, cause: &dyn std::fmt::Display) -> Error {
-    let cause = cause.to_string();
-    let cause = cause.split(" (os error").next().unwrap_or(&cause);
+    let cause = os_error::words(cause);
     Error::new(format!("cannot {what} the configuration file {}: {cause}", path.display()))
         .hint(format!("{VARIABLE} names another file."))
 }

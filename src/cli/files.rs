@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
-use crate::yaml;
+use crate::{os_error, yaml};
 
 /// The most that one file may hold, in bytes.
 pub const MAX_BYTES: u64 = 16 << 20;
@@ -183,8 +183,7 @@ fn text_of(object: &Map<String, Value>, field: &str) -> Option<String> {
 }
 
 fn unreadable(source: &str, error: &io::Error) -> Error {
-    let reason = error.to_string();
-    Error::new(format!("reading {source}: {}", reason.split(" (os error").next().unwrap_or(&reason)))
+    Error::new(format!("reading {source}: {}", os_error::words(error)))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! `kubectl federate init`.
 
+use std::path::Path;
+
 use clap::Args;
 
 use super::{Config, Host, Session};
@@ -23,8 +25,14 @@ impl Init {
         store.host().verify(&registry.host).await?;
         let mut config = session.config().clone();
         if let Some(context) = session.named_context() {
-            config.host = Some(Host { context: context.to_owned(), uid });
-            Config::save(&config, &session.config_path()?)?;
+            let path = session.config_path()?;
+            let before = config.host.replace(Host { context: context.to_owned(), uid });
+            Config::save(&config, &path)?;
+            if let (Some(before), Some(host)) = (before, config.host)
+                && before.uid != host.uid
+            {
+                session.output().warning(None, &moved(&before, &host, &path));
+            }
         }
         let what = if made { "initialized" } else { "unchanged" };
         session.output().line(format!("federation {what} in host cluster {:?}", store.host().name()));
@@ -33,4 +41,14 @@ impl Init {
         }
         Ok(())
     }
+}
+
+/// A user who meant to do something in the federation there was would otherwise not know where it went.
+fn moved(before: &Host, host: &Host, path: &Path) -> String {
+    let (before, after) = (&before.context, &host.context);
+    format!(
+        "the host was {before:?} until now, {} names {after:?} from now on: a federation with clusters and jobs of its own. \
+         `kubectl federate init --context={before}` goes back.",
+        path.display()
+    )
 }

@@ -3,27 +3,29 @@
 use std::{io, sync::Arc};
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::{
+    filter::Targets,
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt as _,
+    registry,
+};
 
-use crate::print::Output;
+use crate::{cluster::log, print::Output};
 
-/// The levels of `-v` at which requests, and more of them, are told; kubectl's.
-const REQUESTS: u8 = 6;
-const DETAILS: u8 = 7;
-
-/// Starts to tell as much as `-v` asks for. Tokens and bodies are never told.
+/// Starts to tell as much as `-v` asks for: of what we do, and never of what libraries do. See [`log`].
 pub fn start(level: u8, output: &Arc<Output>) {
-    let filter = match level {
-        0..REQUESTS => return,
-        REQUESTS..DETAILS => LevelFilter::INFO,
-        DETAILS.. => LevelFilter::DEBUG,
+    let (ours, bodies) = match level {
+        0 => return,
+        1..6 => (LevelFilter::WARN, LevelFilter::OFF),
+        6 => (LevelFilter::INFO, LevelFilter::OFF),
+        7 => (LevelFilter::DEBUG, LevelFilter::OFF),
+        8 => (LevelFilter::TRACE, LevelFilter::DEBUG),
+        9.. => (LevelFilter::TRACE, LevelFilter::TRACE),
     };
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(filter)
-        .with_target(false)
-        .with_ansi(false)
-        .with_writer(Notes(output.clone()));
-    let told = tracing::subscriber::set_global_default(subscriber.finish());
+    let targets = Targets::new().with_target("kubectl_federate", ours).with_target(log::BODIES, bodies);
+    let lines =
+        fmt::layer().with_target(false).with_level(false).with_ansi(false).with_writer(Notes(output.clone()));
+    let told = tracing::subscriber::set_global_default(registry().with(targets).with(lines));
     told.expect("a process starts to tell once");
 }
 

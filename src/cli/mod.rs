@@ -9,7 +9,9 @@ mod init;
 mod job;
 mod logging;
 mod reconcile;
+mod selector;
 mod session;
+mod suggest;
 mod usage;
 mod version;
 mod world;
@@ -22,11 +24,13 @@ pub use config::{Config, Host};
 pub use dry_run::DryRun;
 pub use files::{Document, Filenames};
 pub use flags::ConnectionFlags;
+pub use selector::Selector;
 pub use session::Session;
 pub use world::World;
 
 use crate::{
     error::{Error, Result},
+    os_error,
     print::{Colour, Output},
 };
 
@@ -37,7 +41,7 @@ use crate::{
 struct Cli {
     #[command(flatten)]
     connection: ConnectionFlags,
-    /// How much is told of what is done: 6 shows requests, 7 more of them
+    /// How much is told of requests: 1 of those sent again, 6 of each, 7 their headers, 8 and 9 their bodies
     #[arg(short, long, global = true, value_name = "LEVEL", default_value_t = 0)]
     v: u8,
     /// When to use colour: auto, always or never
@@ -61,7 +65,7 @@ enum Verb {
 
 /// Runs the command line of this process and gives its exit code.
 pub fn main() -> ExitCode {
-    let args: Vec<OsString> = std::env::args_os().collect();
+    let args: Vec<OsString> = usage::without_help_verb(&std::env::args_os().collect::<Vec<_>>());
     let parsed = parse(&args, &Output::process(Colour::Auto));
     let colour = parsed.as_ref().map_or(Colour::Auto, |cli| cli.color);
     let world = World::process(Output::process(colour));
@@ -79,15 +83,16 @@ fn start(world: &World, cli: Cli) -> u8 {
             logging::start(cli.v, &world.output);
             runtime.block_on(finish(world, dispatch(world, cli)))
         }
-        Err(cause) => fail(world, &Error::new(format!("cannot start: {cause}"))),
+        Err(cause) => fail(world, &Error::new(format!("cannot start: {}", os_error::words(&cause)))),
     }
 }
 
 /// Runs one command line in a world of its own and gives its exit code.
 pub async fn run(world: &World, args: &[OsString]) -> u8 {
-    match parse(args, &world.output) {
+    let args = usage::without_help_verb(args);
+    match parse(&args, &world.output) {
         Ok(cli) => Box::pin(finish(world, dispatch(world, cli))).await,
-        Err(usage) => explain(world, args, &usage),
+        Err(usage) => explain(world, &args, &usage),
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct Reconcile {
     /// The names of the jobs; all of the namespace if left out
+    #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// The jobs of all namespaces
     #[arg(short = 'A', long)]

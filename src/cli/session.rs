@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     print::{Output, age},
     reconcile::{Members, may_open},
-    state::{MemberState, Record, Registry, Store},
+    state::{Member, MemberState, Record, Registry, Store},
 };
 
 /// One command's surroundings.
@@ -136,11 +136,16 @@ impl<'a> Session<'a> {
         Ok((store, registry))
     }
 
+    /// The context by which this user reaches a member.
+    pub fn context_of<'m>(&'m self, name: &str, member: &'m Member) -> &'m str {
+        self.config.contexts.get(name).unwrap_or(&member.context)
+    }
+
     /// Connects to members by name.
     pub async fn members(&self, registry: &Registry, names: BTreeSet<String>) -> Members {
         let everywhere = self.overrides.everywhere();
         Members::connect(registry, names, |name, member| {
-            let context = self.config.contexts.get(name).unwrap_or(&member.context);
+            let context = self.context_of(name, member);
             self.dialer.dial(name, &self.kubeconfig.endpoint(Some(context), &everywhere)?)
         })
         .await

@@ -7,7 +7,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::{Cli, World};
+use super::{Cli, World, suggest};
 use crate::{error::Error, print::Output};
 
 /// What users type.
@@ -89,13 +89,24 @@ fn boolean(text: &str) -> Result<bool, &'static str> {
     }
 }
 
+/// The command line with `help VERB…` as `VERB… --help`: kubectl has both.
+pub(super) fn without_help_verb(args: &[OsString]) -> Vec<OsString> {
+    match args {
+        [program, help, verb @ ..] if help == "help" => {
+            [program].into_iter().chain(verb).cloned().chain(["--help".into()]).collect()
+        }
+        args => args.to_vec(),
+    }
+}
+
 /// What clap says against a command line, in kubectl's words.
 pub(super) fn mistake(args: &[OsString], error: &clap::Error) -> Error {
     // A value that is refused in kubectl's words stays so.
     if let Some(ours) = error.source().and_then(|source| source.downcast_ref::<Error>()) {
         return ours.clone();
     }
-    let path = path(args);
+    let root = Cli::command();
+    let Typed { path, command } = Typed::of(args, &root);
     let said = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => vec![text.clone()],
         Some(ContextValue::Strings(texts)) => texts.clone(),
@@ -105,34 +116,52 @@ pub(super) fn mistake(args: &[OsString], error: &clap::Error) -> Error {
     let argument = first(ContextKind::InvalidArg);
     let flag = argument.split([' ', '[', '=']).next().unwrap_or_default();
     let value = first(ContextKind::InvalidValue);
+    let known = || command.get_arguments().chain(root.get_arguments());
+    let short_of = |long: &str| known().find(|arg| arg.get_long() == long.strip_prefix("--"))?.get_short();
+    let both = match short_of(flag) {
+        Some(short) => format!("-{short}, {flag}"),
+        None => flag.to_owned(),
+    };
     let (sentence, meant) = match error.kind() {
-        ErrorKind::InvalidSubcommand => (
-            format!("unknown command {:?} for {path:?}", first(ContextKind::InvalidSubcommand)),
-            said(ContextKind::SuggestedSubcommand),
-        ),
-        ErrorKind::UnknownArgument if argument.starts_with("--") => {
-            (format!("unknown flag: {flag}"), said(ContextKind::SuggestedArg))
+        ErrorKind::InvalidSubcommand => {
+            let typed = first(ContextKind::InvalidSubcommand);
+            (format!("unknown command {typed:?} for {path:?}"), suggest::commands(command, &typed))
         }
-        ErrorKind::UnknownArgument if argument.starts_with('-') => {
-            (format!("unknown shorthand flag: {argument}"), Vec::new())
+        ErrorKind::UnknownArgument if flag.starts_with("--") => {
+            let like = suggest::flags(known().filter_map(Arg::get_long), flag.trim_start_matches('-'));
+            (format!("unknown flag: {flag}"), like.iter().map(|flag| format!("--{flag}")).collect())
         }
+        ErrorKind::UnknownArgument if argument.starts_with('-') => (shorthand(args, &argument), Vec::new()),
         ErrorKind::UnknownArgument => (format!("unexpected argument {argument:?}"), Vec::new()),
         ErrorKind::MissingRequiredArgument => {
-            (format!("must specify {}", said(ContextKind::InvalidArg).join(" and ")), Vec::new())
+            let missing = said(ContextKind::InvalidArg);
+            (
+                missing.iter().map(|argument| required(argument, short_of)).collect::<Vec<_>>().join("; "),
+                Vec::new(),
+            )
         }
         ErrorKind::InvalidValue if value.is_empty() => {
-            (format!("flag needs an argument: {flag}"), Vec::new())
+            let last = args.last().and_then(|arg| arg.to_str()).unwrap_or_default();
+            (
+                match short_of(flag) {
+                    Some(short) if !last.starts_with("--") => {
+                        format!("flag needs an argument: '{short}' in -{short}")
+                    }
+                    _ => format!("flag needs an argument: {flag}"),
+                },
+                Vec::new(),
+            )
         }
         ErrorKind::InvalidValue => {
             let valid = said(ContextKind::ValidValue).join(", ");
-            (format!("invalid argument {value:?} for {flag:?} flag: must be one of {valid}"), Vec::new())
+            (format!("invalid argument {value:?} for {both:?} flag: must be one of {valid}"), Vec::new())
         }
         ErrorKind::ValueValidation => {
             let why = match error.source() {
                 Some(source) if source.is::<ParseIntError>() => "must be a whole number".to_owned(),
                 source => source.map(ToString::to_string).unwrap_or_default(),
             };
-            (format!("invalid argument {value:?} for {flag:?} flag: {why}"), Vec::new())
+            (format!("invalid argument {value:?} for {both:?} flag: {why}"), Vec::new())
         }
         _ => return Error::verbatim(error.render().to_string()),
     };
@@ -140,16 +169,49 @@ pub(super) fn mistake(args: &[OsString], error: &clap::Error) -> Error {
     if meant.is_empty() { mistake } else { mistake.hint(format!("Did you mean {}?", meant.join(" or "))) }
 }
 
-/// The verb that was typed, as far as it is one.
-fn path(args: &[OsString]) -> String {
-    let (mut path, root) = (NAME.to_owned(), Cli::command());
-    let mut command = &root;
-    for arg in args.iter().skip(1).filter_map(|arg| arg.to_str()) {
-        if let Some(below) = command.find_subcommand(arg) {
-            path.push(' ');
-            path.push_str(below.get_name());
-            command = below;
-        }
+/// Of an unknown `-x`: the flags that it was typed among, from it on, as pflag says it.
+fn shorthand(args: &[OsString], argument: &str) -> String {
+    let unknown = argument.trim_start_matches('-');
+    let mut clusters =
+        args.iter().filter_map(|arg| arg.to_str()?.strip_prefix('-')).filter(|arg| !arg.starts_with('-'));
+    let rest = clusters.find_map(|flags| flags.find(unknown).map(|at| &flags[at..])).unwrap_or(unknown);
+    format!("unknown shorthand flag: '{unknown}' in -{rest}")
+}
+
+/// What is said where this argument is missing, such as `<NAMES>...` or `--filename <FILE>`.
+fn required(argument: &str, short_of: impl Fn(&str) -> Option<char>) -> String {
+    let flag = argument.split([' ', '[', '=']).next().unwrap_or_default();
+    if let Some(name) = flag.strip_prefix("--") {
+        return match short_of(flag) {
+            Some(short) => format!("must specify -{short}"),
+            None => format!("required flag(s) {name:?} not set"),
+        };
     }
-    path
+    let name = argument.trim_matches(['<', '>', '[', ']', '.']);
+    if argument.ends_with("...") {
+        format!("at least one {name} is required, got 0")
+    } else {
+        format!("exactly one {name} is required, got 0")
+    }
+}
+
+/// The verb that was typed, as far as it is one.
+struct Typed<'a> {
+    /// As users type it, from `kubectl federate` on.
+    path: String,
+    command: &'a Command,
+}
+
+impl<'a> Typed<'a> {
+    fn of(args: &[OsString], root: &'a Command) -> Self {
+        let (mut path, mut command) = (NAME.to_owned(), root);
+        for arg in args.iter().skip(1).filter_map(|arg| arg.to_str()) {
+            if let Some(below) = command.find_subcommand(arg) {
+                path.push(' ');
+                path.push_str(below.get_name());
+                command = below;
+            }
+        }
+        Self { path, command }
+    }
 }

@@ -10,6 +10,7 @@ use rustls::sign::CertifiedKey;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::exec::{Credential, Plugin, Plugins, Trouble};
+use crate::os_error;
 
 /// How a user is known to the server, beside a client certificate.
 #[derive(Debug, Clone)]
@@ -57,11 +58,7 @@ impl Auth {
                     (_, Some(token)) => bearer(token.expose_secret()),
                     (Ok(_), None) => Err(Trouble::new(format!("the token file {} is empty", path.display()))),
                     (Err(error), None) => {
-                        let cause = if error.kind() == std::io::ErrorKind::NotFound {
-                            "no such file or directory".to_owned()
-                        } else {
-                            error.to_string()
-                        };
+                        let cause = os_error::words(&error);
                         Err(Trouble::new(format!(
                             "unable to read the token file {}: {cause}",
                             path.display()

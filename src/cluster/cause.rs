@@ -6,7 +6,8 @@ use std::io;
 use rustls::CertificateError;
 
 use super::error::Cause;
-use super::transport::ConnectTimeout;
+use super::transport::{CONNECT_TIMEOUT, ConnectTimeout};
+use crate::os_error;
 
 /// What a failure on the wire was, read from the bottom of its chain of causes.
 pub(super) fn cause(error: &(dyn StdError + 'static)) -> Cause {
@@ -20,8 +21,8 @@ pub(super) fn cause(error: &(dyn StdError + 'static)) -> Cause {
         if let Some(tls) = link.downcast_ref::<rustls::Error>() {
             return Cause::Other(tls_words(tls));
         }
-        if let Some(late) = link.downcast_ref::<ConnectTimeout>() {
-            return Cause::Other(late.to_string());
+        if link.is::<ConnectTimeout>() {
+            return Cause::Timeout(CONNECT_TIMEOUT);
         }
     }
     // Only then: what TLS had to say may be the reason, further down, why the connection was closed.
@@ -114,7 +115,7 @@ fn plain(text: &str) -> String {
     }
     match text.strip_prefix(ALERT) {
         Some(alert) => alert_words(alert),
-        None => text.split(" (os error").next().unwrap_or(text).to_owned(),
+        None => os_error::words(&text),
     }
 }
 

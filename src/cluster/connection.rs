@@ -17,6 +17,7 @@ use super::cause;
 use super::dialer::Channel;
 use super::error::{Cause, Error};
 use super::exec::Trouble;
+use super::log;
 use super::retry::{self, Ended};
 
 /// One API server, as one user. Clones share everything.
@@ -116,7 +117,11 @@ impl Connection {
         let mut done = 0;
         loop {
             done += 1;
+            log::body(self.name(), "request", &call.body, credentials);
             let ended = attempt(client, call, credentials).await;
+            if let Ok(answer) = &ended {
+                log::body(self.name(), "answer", &answer.body, credentials);
+            }
             let how = match &ended {
                 Ok(answer) => Ended::Answered { code: answer.code.as_u16(), retry_after: answer.retry_after },
                 Err(lost) => Ended::Failed { unsent: lost.unsent, passing: lost.passing },
@@ -126,16 +131,14 @@ impl Connection {
                 Ok(answer) => answer.code.to_string(),
                 Err(lost) => lost.cause.to_string(),
             };
-            tracing::info!(target: "kubectl_federate::http", cluster = self.name(),
-                "{} {} again in {} milliseconds, after attempt {done} of {}: {why}",
-                call.method, call.path, wait.as_millis(), retry::ATTEMPTS);
+            tracing::warn!(target: log::REQUESTS,
+                "[{}] {} {} is sent again in {} milliseconds, attempt {} of {}: {why}",
+                self.name(), call.method, call.path, wait.as_millis(), done + 1, retry::ATTEMPTS);
             tokio::time::sleep(wait).await;
         }
     }
 
     fn decode(&self, answer: &Answer) -> Result<Value, Error> {
-        tracing::trace!(target: "kubectl_federate::http", cluster = self.name(),
-            "answer: {}", String::from_utf8_lossy(&answer.body));
         let parsed: Result<Value, _> = serde_json::from_slice(&answer.body);
         if answer.code.is_success() {
             return match parsed {
@@ -218,7 +221,6 @@ async fn attempt(client: &Client, call: &Call, credentials: &Credentials) -> Res
         .map_err(|error| Lost { cause: Cause::Other(error.to_string()), unsent: true, passing: false })?;
     if !call.body.is_empty() {
         request.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(call.content_type));
-        tracing::trace!(target: "kubectl_federate::http", "body: {}", String::from_utf8_lossy(&call.body));
     }
     if let Some(value) = &credentials.header {
         request.headers_mut().insert(AUTHORIZATION, value.clone());

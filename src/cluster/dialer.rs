@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::endpoint::Endpoint;
 use super::error::Error;
 use super::exec::Plugins;
-use super::observe::{Observed, WarningSink};
+use super::round_trip::{RoundTrip, WarningSink};
 use super::tls::Tls;
 use super::transport::{self, Wire};
 
@@ -109,7 +109,7 @@ impl Dialer {
             let tls = self.shared.tls.config(&endpoint.trust, certificate).map_err(Error::configuration)?;
             transport::network(endpoint, tls, self.shared.keep).map_err(Error::configuration)?
         };
-        let observed = Observed {
+        let round_trip = RoundTrip {
             wire,
             cluster: cluster.into(),
             server: endpoint.server.clone(),
@@ -125,7 +125,7 @@ impl Dialer {
                 request
             })
             .layer(tower_http::decompression::DecompressionLayer::new().gzip(endpoint.compression))
-            .service(observed);
+            .service(round_trip);
         Ok(Client::new(stack, endpoint.namespace.clone()))
     }
 }

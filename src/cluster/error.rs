@@ -79,7 +79,7 @@ pub enum Cause {
     Refused,
     /// A name leads to no address, in the words of the system.
     Unresolved(String),
-    /// The whole request took longer than it may.
+    /// The whole request, or the connection, took longer than it may.
     Timeout(Duration),
     /// Anything else, in words.
     Other(String),
@@ -158,6 +158,16 @@ impl Error {
         match self {
             Self::Unreachable { .. } => true,
             Self::Status { status, .. } => status.code >= 500 || status.code == 429,
+            _ => false,
+        }
+    }
+
+    /// It took all the time there was to come to nothing: no answer in time, or only that there are too many requests (429),
+    /// each time that it was sent again. Asking once more would cost as much.
+    pub fn is_timeout(&self) -> bool {
+        match self {
+            Self::Unreachable { cause, .. } => matches!(cause, Cause::Timeout(_)),
+            Self::Status { status, .. } => status.code == 429,
             _ => false,
         }
     }

@@ -21,6 +21,7 @@ use super::error::Error;
 use super::kubeconfig::{Cluster, Exec};
 use super::redact::printable;
 use super::tls::{Material, Tls};
+use crate::os_error;
 
 /// How many plugins run at once; each is a process, and many start a runtime of their own.
 const SIDE_BY_SIDE: usize = 16;
@@ -257,7 +258,7 @@ impl Plugins {
             .kill_on_drop(true);
         let output = match command.spawn() {
             Ok(child) => {
-                child.wait_with_output().await.map_err(|error| failed(plugin, &error.to_string()))?
+                child.wait_with_output().await.map_err(|error| failed(plugin, &os_error::words(&error)))?
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let hint = plugin.install_hint.clone().unwrap_or_else(|| {
@@ -269,10 +270,7 @@ impl Plugins {
                 });
             }
             Err(error) => {
-                let cause = match error.kind() {
-                    std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-                    _ => error.to_string(),
-                };
+                let cause = os_error::words(&error);
                 return Err(Trouble::new(format!("exec: fork/exec {}: {cause}", plugin.name())));
             }
         };

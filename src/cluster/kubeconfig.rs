@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use self::file::File;
 pub(super) use self::file::{Cluster, Context, Exec, User};
 use super::error::Error;
+use crate::os_error;
 
 /// All that the kubeconfig files say, merged.
 #[derive(Debug, Clone, Default)]
@@ -125,11 +126,8 @@ fn absolute(path: &Path) -> PathBuf {
 
 fn unreadable(path: &Path, error: &io::Error) -> Error {
     let cause = match error.kind() {
-        io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        io::ErrorKind::IsADirectory => "is a directory".to_owned(),
         io::ErrorKind::InvalidData => "not a text in UTF-8".to_owned(),
-        _ => error.to_string(),
+        _ => os_error::words(error),
     };
     Error::Kubeconfig { file: path.to_path_buf(), at: None, cause }
 }

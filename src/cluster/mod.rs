@@ -8,13 +8,14 @@
 //! | [`dialer`] | what all connections share; makes a [`Connection`] of an [`Endpoint`] |
 //! | `auth`, `exec`, `tls`, `proxy` | credentials, credential plugins, certificates, proxies |
 //! | [`transport`] | bytes: TCP, TLS, HTTP/2; in tests, a service in this process |
-//! | [`observe`] | the log of requests, and servers' warnings |
+//! | [`log`] | what is told of requests at which level |
+//! | [`round_trip`] | the log of requests, and servers' warnings |
 //! | `connection`, `retry` | one request: its credentials, its time, its repetitions |
 //! | [`verbs`] | get, list, create, patch, delete; identity, version, rights |
 //! | [`fanout`] | many clusters side by side |
 //! | [`error`], `cause` | what went wrong, in kubectl's words |
 //!
-//! A request goes `verbs` → `connection` (credentials, time, retries) → [`kube::Client`] → headers, gzip → `observe` → the wire. The stack is our
+//! A request goes `verbs` → `connection` (credentials, time, retries) → [`kube::Client`] → headers, gzip → `round_trip` → the wire. The stack is our
 //! own because kube's runs a plugin three times per client, retries writes, loads the system's authorities for each client, speaks
 //! HTTP/1.1 only and has no time limit on answers.
 
@@ -28,11 +29,12 @@ mod exec;
 pub mod fanout;
 pub mod flags;
 pub mod kubeconfig;
+pub mod log;
 mod namespace;
-pub mod observe;
 mod proxy;
 pub mod redact;
 mod retry;
+pub mod round_trip;
 mod tls;
 pub mod transport;
 pub mod verbs;

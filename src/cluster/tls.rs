@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use crate::os_error;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -136,12 +137,7 @@ impl Material {
         match self {
             Self::Inline(bytes) => Ok(bytes.clone()),
             Self::File(path) => std::fs::read(path).map(Into::into).map_err(|error| {
-                let cause = match error.kind() {
-                    std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-                    std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-                    _ => error.to_string(),
-                };
-                format!("unable to read {what} {}: {cause}", path.display())
+                format!("unable to read {what} {}: {}", path.display(), os_error::words(&error))
             }),
         }
     }

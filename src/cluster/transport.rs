@@ -25,7 +25,7 @@ use super::endpoint::Endpoint;
 use super::proxy::Proxy;
 
 /// How long a connection may take to be there, TLS and proxies included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// When a silent HTTP/2 connection is pinged, and how long the answer may take; client-go's numbers.
 const PING_AFTER: Duration = Duration::from_secs(30);

@@ -41,6 +41,8 @@ pub struct DeleteOptions<'a> {
     pub uid: Option<&'a str>,
     /// Only if it is still at this version.
     pub resource_version: Option<&'a str>,
+    /// The server goes through everything and deletes nothing.
+    pub dry_run: bool,
 }
 
 impl Connection {
@@ -131,6 +133,9 @@ impl Connection {
         }
         if let Some(version) = options.resource_version {
             body["preconditions"]["resourceVersion"] = version.into();
+        }
+        if options.dry_run {
+            body["dryRun"] = json!(["All"]);
         }
         let body = body.to_string().into();
         self.call(&Call {

@@ -8,9 +8,11 @@ mod escape;
 pub mod format;
 mod output;
 mod progress;
+mod some_of;
 pub mod table;
 
 pub use format::Format;
 pub use output::{Captured, Colour, Output};
 pub use progress::Progress;
+pub use some_of::some_of;
 pub use table::Table;

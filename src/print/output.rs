@@ -12,7 +12,10 @@ use dialoguer::theme::{SimpleTheme, Theme as _};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
 use super::{Progress, Table, escape};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    os_error,
+};
 
 /// What `--color` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -217,10 +220,10 @@ impl Output {
         });
     }
 
-    /// Prints an error to stderr, and its hint, if it has one, as `hint: …`.
+    /// Prints an error to stderr, and each of its hints as `hint: …`.
     pub fn error(&self, error: &Error) {
         let mut text = ended(&escape::block(&error.to_string()));
-        if let Some(hint) = error.hint_text() {
+        for hint in error.hints() {
             text.push_str(&self.mark("hint:", &Style::new().cyan()));
             text.push(' ');
             text.push_str(&ended(&escape::block(hint)));
@@ -286,7 +289,7 @@ impl Output {
         }
         match streams.failure.take() {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Error::new(format!("writing to standard output: {}", reason(&error))))
+                Err(Error::new(format!("writing to standard output: {}", os_error::words(&error))))
             }
             _ => Ok(()),
         }
@@ -330,12 +333,6 @@ fn reader(input: impl BufRead + Send + 'static) -> Mutex<Box<dyn BufRead + Send>
 
 fn ended(text: &str) -> String {
     if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
-}
-
-/// An operating system's reason in words, without its number.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ fn without_a_terminal_the_flag_is_named() {
     let (output, captured) = Output::captured();
     let error = output.confirm("Delete?", "--yes").expect_err("nobody to ask");
     assert_eq!(error.to_string(), "error: there is no terminal to confirm this on; nothing was changed");
-    assert_eq!(error.hint_text(), Some("--yes goes on without a question."));
+    assert_eq!(error.hints(), ["--yes goes on without a question."]);
     assert_eq!(captured.stderr(), "");
 }
 

@@ -62,6 +62,11 @@ impl Members {
         }
     }
 
+    /// Asks a member no more in this command, because it did not answer: it would have to be waited for again.
+    pub fn lose(&mut self, name: &str, why: String) {
+        self.connections.insert(name.to_owned(), Err(Absent { why, error: None }));
+    }
+
     /// What stays wrong until the user mends it, where that is why there is no connection: a context that is not there
     /// or leads to another cluster, a credential that is refused. None where the member may answer later.
     pub fn wrong(&self, name: &str) -> Option<&Error> {

@@ -43,7 +43,7 @@ pub use decide::{Action, Decision, REOPEN, decide};
 pub use members::Members;
 pub use observe::{Answer, Observation, Observations, Place, observe};
 pub use propose::{Unplannable, propose};
-pub use rehearse::{Refusal, rehearse};
+pub use rehearse::{Refusal, rehearse, rehearse_deletion};
 pub use settle::{Ground, Settled, look, settle, settle_on};
 pub use spread::may_open;
 pub use status::{ShardStatus, Status};

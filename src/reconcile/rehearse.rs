@@ -1,8 +1,10 @@
 //! The rehearsal: every member is asked whether it would take its shard, before anything is written.
 
-use super::{Members, jobs_path};
+use kube::core::{Status, response::StatusSummary};
+
+use super::{Members, job_path, jobs_path};
 use crate::{
-    cluster::{Connection, Error, WriteOptions, fan_out},
+    cluster::{Connection, DeleteOptions, Error, WriteOptions, fan_out},
     job::shard,
     state::Record,
 };
@@ -10,7 +12,7 @@ use crate::{
 /// A namespace that every cluster has.
 const EVERYWHERE: &str = "default";
 
-/// A member that would not take its shard.
+/// A member that would not take its shard, or not let go of it.
 #[derive(Debug)]
 pub struct Refusal {
     /// The member.
@@ -22,19 +24,73 @@ pub struct Refusal {
 /// Sends each reachable member its shard as a server dry run with strict field validation: an invalid Job,
 /// an unknown field, a name that is taken, a missing namespace or right shows here, in the server's words.
 ///
-/// A member that cannot be reached refuses nothing: its shard waits for it. One whose context or credential is wrong
-/// does: nothing would come of waiting.
-pub async fn rehearse(record: &Record, members: &Members) -> Vec<Refusal> {
+/// A member that cannot be reached refuses nothing: its shard waits for it. One that took all its time is lost for this
+/// command, so that it is not waited for again. One whose context or credential is wrong refuses: nothing would come of
+/// waiting.
+pub async fn rehearse(record: &Record, members: &mut Members) -> Vec<Refusal> {
     let ask = async |(id, cluster): (u32, String)| {
-        if let Some(error) = members.wrong(&cluster) {
-            return Some(Refusal { cluster, error: error.clone() });
-        }
-        let connection = members.get(&cluster).ok()?;
-        let error = try_create(record, id, connection).await.err().filter(|error| !error.is_unreachable())?;
-        Some(Refusal { cluster, error })
+        let error = match (members.wrong(&cluster), members.get(&cluster)) {
+            (Some(error), _) => Some(error.clone()),
+            (None, Ok(connection)) => match try_create(record, id, connection).await {
+                Ok(()) => may_assign(record, connection).await.err(),
+                Err(error) => Some(error),
+            },
+            (None, Err(_)) => None,
+        };
+        error.map(|error| Refusal { cluster, error })
     };
     let shards = record.shards.iter().map(|(id, shard)| (*id, shard.cluster.clone()));
-    fan_out(shards, ask).await.into_iter().flatten().collect()
+    let answers: Vec<_> = fan_out(shards, ask).await.into_iter().flatten().collect();
+    for Refusal { cluster, error } in answers.iter().filter(|answer| answer.error.is_timeout()) {
+        members.lose(cluster, error.to_string());
+    }
+    answers.into_iter().filter(|answer| !answer.error.is_unreachable()).collect()
+}
+
+/// Sends each reachable member the deletion of its shard as a server dry run. A shard that is gone, or whose Job is
+/// another one by now, has nothing to be deleted.
+pub async fn rehearse_deletion(record: &Record, members: &Members) -> Vec<Refusal> {
+    let ask = async |(id, cluster, uid): (u32, String, String)| {
+        let path = job_path(record.namespace(), record.job_name(id));
+        let error = match (members.wrong(&cluster), members.get(&cluster)) {
+            (Some(error), _) => Some(error.clone()),
+            (None, Ok(connection)) => {
+                let options = DeleteOptions { uid: Some(&uid), dry_run: true, ..DeleteOptions::default() };
+                connection.delete(&path, options).await.err()
+            }
+            (None, Err(_)) => None,
+        };
+        let error =
+            error.filter(|error| !(error.is_not_found() || error.is_conflict() || error.is_unreachable()))?;
+        Some(Refusal { cluster, error })
+    };
+    let made =
+        record.shards.iter().filter_map(|(id, shard)| Some((*id, shard.cluster.clone(), shard.uid.clone()?)));
+    fan_out(made, ask).await.into_iter().flatten().collect()
+}
+
+/// Of an Indexed Job that is divided each member must be told which indexes are not its own, by its Job's status.
+async fn may_assign(record: &Record, connection: &Connection) -> Result<(), Error> {
+    let namespace = record.namespace();
+    if !record.manifest.indexed()
+        || record.shards.len() < 2
+        || connection.allowed("patch", "batch", "jobs", "status", namespace).await?
+    {
+        return Ok(());
+    }
+    let message = format!(
+        "jobs.batch {:?} is forbidden: an Indexed job over several clusters needs the right to patch resource \
+         \"jobs/status\" in API group \"batch\" in the namespace {namespace:?}",
+        record.name()
+    );
+    let status = Status {
+        status: Some(StatusSummary::Failure),
+        code: 403,
+        message,
+        reason: "Forbidden".to_owned(),
+        ..Status::default()
+    };
+    Err(Error::Status { cluster: connection.name().to_owned(), status: Box::new(status) })
 }
 
 /// Where the namespace is missing and is to be made, a server refuses to look at the Job: making the

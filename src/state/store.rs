@@ -135,11 +135,24 @@ impl Store {
     /// # Errors
     /// A conflict where somebody changed it since.
     pub async fn remove(&self, record: &Record) -> Result<(), Error> {
+        self.delete(record, false).await
+    }
+
+    /// Whether a record could be removed; nothing is.
+    ///
+    /// # Errors
+    /// As [`Store::remove`], and the host's refusal.
+    pub async fn try_remove(&self, record: &Record) -> Result<(), Error> {
+        self.delete(record, true).await
+    }
+
+    async fn delete(&self, record: &Record, dry_run: bool) -> Result<(), Error> {
         let stored = stored(record);
         let path = config_map_path(record.namespace(), &Record::config_map_name(record.name()));
         let options = DeleteOptions {
             uid: Some(&stored.uid),
             resource_version: Some(&stored.resource_version),
+            dry_run,
             ..DeleteOptions::default()
         };
         match self.host.delete(&path, options).await {

@@ -16,6 +16,9 @@ pub async fn manifests(snapshot: String) {
     let mut stage = Stage::federation().await;
     stage.write("large.yaml", &"# as large as can be\n".repeat(1 << 20));
     stage.write("empty/notes.txt", "");
+    let pi = std::fs::read_to_string("pi.yaml").expect("it is there");
+    let note = format!("metadata:\n  annotations: {{note: {}}}\n", "x".repeat(1 << 20));
+    stage.write("megabyte.yaml", &pi.replacen("metadata:\n", &note, 1));
     let binary = stage.path("binary.yaml");
     std::fs::write(binary, [0xff, 0x00, 0x80]).expect("a file that can be written");
     for file in [
@@ -28,6 +31,7 @@ pub async fn manifests(snapshot: String) {
         "list.yaml",
         "~/binary.yaml",
         "~/large.yaml",
+        "~/megabyte.yaml",
         "https://example.com/pi.yaml",
         "no-kind.yaml",
         "no-version.yaml",
@@ -66,12 +70,37 @@ pub async fn manifests(snapshot: String) {
     stage.end(&snapshot);
 }
 
+/// Of names that are taken.
+pub async fn taken(snapshot: String) {
+    let mut stage = Stage::federation().await;
+    let again = "job create -f pi.yaml";
+    stage.quietly(again).await;
+    stage.about("it runs").types(again).await;
+    for cluster in ["east", "west", "north"] {
+        stage.succeed(cluster, "pi", 6);
+    }
+    stage.quietly("reconcile").await;
+    stage.about("it has ended").types(again).await;
+    stage.set_down("west", true);
+    stage.about("it is being deleted").types("job delete pi --cascade=background").await;
+    stage.types(again).await;
+    stage.set_down("west", false);
+    stage.quietly("reconcile").await;
+    stage.set_down("west", true);
+    stage.about("it was begun").types(again).await;
+    stage.types(again).await;
+    stage.about("several were begun").types("job create -f several").await;
+    stage.end(&snapshot);
+}
+
 /// Of kubeconfigs, contexts, rights and servers.
 pub async fn clusters(snapshot: String) {
     let mut stage = Stage::with_users(&[
         ("nobody", |_| false),
         ("reader", |access| ["get", "list"].contains(&access.verb.as_str())),
-        ("recorder", |access| access.resource != "jobs" || access.verb != "create"),
+        ("recorder", |access| {
+            access.resource != "jobs" || !["create", "delete"].contains(&access.verb.as_str())
+        }),
     ]);
     stage.about("no host").types("job get").await;
     stage.federate(["east", "west", "north"]).await;
@@ -89,6 +118,8 @@ pub async fn clusters(snapshot: String) {
         "job get --context=stranger@east",
         "job create -f generated.yaml --context=reader@east",
         "job delete pi --context=reader@east",
+        "job delete pi --context=reader@east --dry-run=client",
+        "job delete pi --context=reader@east --dry-run=server",
         "cluster register spare --context=reader@east",
         "cluster unregister west --context=reader@east",
         "job get --request-timeout=soon",
@@ -106,6 +137,7 @@ pub async fn clusters(snapshot: String) {
     stage.about("a right is missing in one cluster");
     stage.write(".kube/federate.yaml", &remembered(stage.cluster("east"), "{north: recorder@north}"));
     stage.types("job create -f generated.yaml").await;
+    stage.types("job delete pi --dry-run=server --cascade=background").await;
     stage.about("a credential is refused in one cluster");
     stage.write(".kube/federate.yaml", &remembered(stage.cluster("east"), "{north: stranger@north}"));
     stage.types("job create -f generated.yaml").await;
@@ -187,17 +219,27 @@ pub async fn command_line(snapshot: String) {
     for command in [
         "jbo get",
         "foo",
+        "config",
+        "create -f pi.yaml",
+        "list",
+        "help config",
         "job",
         "job foo",
         "job got",
         "job get --fo",
         "job get --outptu=json",
         "job get -x",
+        "job get -Axe",
+        "job get --context=east -Zabc",
         "job get -o",
         "job get --no-headers=maybe",
         "job get --all-namespaces=",
         "job create",
         "job create -f",
+        "job create --filename",
+        "job delete",
+        "cluster unregister",
+        "cluster register",
         "job create pi.yaml",
         "job create -f pi.yaml --dry-run=maybe",
         "job create -f pi.yaml --dry-run maybe",

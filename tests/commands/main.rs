@@ -4,6 +4,7 @@
 //! file per topic, to be read from top to bottom. The manifests that are typed are in `manifests`. What shows only in a process
 //! of its own is in [`process`], on a terminal in [`terminal`], under kubectl in [`plugin`].
 
+mod connections;
 mod errors;
 mod machine;
 mod plugin;
@@ -33,11 +34,17 @@ fn main() -> ExitCode {
         transcript("reconcile", verbs::reconcile),
         transcript("version", verbs::version),
         transcript("errors of manifests", errors::manifests),
+        transcript("errors of names that are taken", errors::taken),
         transcript("errors of clusters", errors::clusters),
         transcript("errors of the state", errors::state),
         transcript("errors of the command line", errors::command_line),
+        Trial::test("errors of connections", connections::connections),
+        Trial::test("files that may not be read", process::forbidden_files),
+        Trial::test("a full disk leaves the configuration as it was", process::full_disk),
+        Trial::test("a terminal that is closed at the question changes nothing", terminal::closed),
         Trial::test("KUBECONFIG names several files", process::several_kubeconfigs),
         Trial::test("-v tells of requests and never shows a token", process::requests_are_told),
+        Trial::test("from -v=1 on, what is sent again is told", process::repetitions_are_told),
         Trial::test("a reader that had enough is no failure", process::broken_pipe),
         Trial::test("exit codes are 0 and 1", process::exit_codes),
         Trial::test("y and Enter delete the jobs in the clusters", terminal::yes),

@@ -1,10 +1,25 @@
 //! The binary as a process: what only shows there.
 
-use std::{fs, io, process::Stdio};
+use std::{
+    fs, io,
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _},
+        process::CommandExt as _,
+    },
+    path::Path,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering::SeqCst},
+};
 
+use bytes::Bytes;
+use http::{Response, StatusCode};
 use libtest_mimic::Failed;
+use sim::{Verdict, When};
 
-use crate::machine::{CLUSTERS, Machine, TOKEN, text};
+use crate::machine::{BINARY, CLUSTERS, Machine, TOKEN, text};
+
+/// The user that may do nothing.
+const NOBODY: u32 = 65534;
 
 /// `KUBECONFIG` names several files; those that are missing are skipped.
 pub fn several_kubeconfigs() -> Result<(), Failed> {
@@ -40,6 +55,112 @@ pub fn requests_are_told() -> Result<(), Failed> {
         }
         assert!(!lines.contains(TOKEN) && !text(&told.stdout).contains(TOKEN), "{lines}");
         assert_eq!(text(&told.stdout), text(&quiet.stdout), "-v is for stderr");
+    }
+    Ok(())
+}
+
+/// A file that the user may not read is named, and the reason. Root may read all of them, so it is nobody who asks.
+pub fn forbidden_files() -> Result<(), Failed> {
+    let machine = Machine::federation()?;
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+    let (locked, closed) = (machine.path("locked.yaml"), machine.path("closed"));
+    fs::copy("pi.yaml", &locked)?;
+    fs::create_dir(&closed)?;
+    let root = fs::metadata(&locked)?.uid() == 0;
+    let binary = machine.path("kubectl-federate");
+    fs::copy(BINARY, &binary)?;
+    for (path, bits) in
+        [("", 0o755), (".kube", 0o755), (".kube/config", 0o644), (".kube/federate.yaml", 0o644)]
+    {
+        mode(&machine.path(path), bits)?;
+    }
+    mode(&locked, 0)?;
+    mode(&closed, 0)?;
+    let ask = |line: &str, config: Option<&Path>| -> io::Result<String> {
+        let mut command = Command::new(&binary);
+        command.args(line.split_whitespace()).env_clear().env("HOME", machine.path(""));
+        command.current_dir(machine.path("")).stdin(Stdio::null());
+        if let Some(config) = config {
+            command.env("KUBECTL_FEDERATE_CONFIG", config);
+        }
+        if root {
+            command.uid(NOBODY);
+        }
+        let output = command.output()?;
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()), "{line}");
+        Ok(text(&output.stderr))
+    };
+    for (line, said) in [
+        ("job create -f locked.yaml", "error: reading locked.yaml: permission denied\n"),
+        ("job create -f closed", "error: reading closed: permission denied\n"),
+        ("job create -f closed/pi.yaml", "error: reading closed/pi.yaml: permission denied\n"),
+        (
+            "job get --kubeconfig=locked.yaml",
+            "error: error loading config file \"locked.yaml\": permission denied\n",
+        ),
+    ] {
+        assert_eq!(ask(line, None)?, said);
+    }
+    let said = ask("job get", Some(&locked))?;
+    let sentence =
+        format!("error: cannot read the configuration file {}: permission denied\n", locked.display());
+    assert!(said.starts_with(&sentence), "{said}");
+    let new = closed.join("federate.yaml");
+    let said = ask("init", Some(&new))?;
+    assert!(
+        said.contains(&format!("the configuration file {}: permission denied\n", new.display())),
+        "{said}"
+    );
+    Ok(())
+}
+
+/// A disk that takes no more, as a limit on the size of files shows it: the configuration stays as it was.
+pub fn full_disk() -> Result<(), Failed> {
+    let machine = Machine::federation()?;
+    let config = machine.path(".kube/federate.yaml");
+    let before = fs::read_to_string(&config)?;
+    let full = format!("trap '' XFSZ; ulimit -f 0; exec {BINARY} init --context=west");
+    let output = Command::new("sh").args(["-c", &full]).env_clear().env("HOME", machine.path("")).output()?;
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()));
+    let said = format!("error: cannot write the configuration file {}: file too large\n", config.display());
+    assert!(text(&output.stderr).starts_with(&said), "{}", text(&output.stderr));
+    assert_eq!(fs::read_to_string(&config)?, before);
+    assert_eq!(fs::read_dir(machine.path(".kube"))?.count(), 2, "nothing else is left in the folder");
+    Ok(())
+}
+
+/// From `-v=1` on, what is sent again is told in a line: where, what, why, and when.
+pub fn repetitions_are_told() -> Result<(), Failed> {
+    let machine = Machine::federation()?;
+    let trouble = || {
+        let left = AtomicU32::new(2);
+        machine.servers()[1].cluster().on_request(move |info| {
+            let again = info.path == "/version"
+                && left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
+            if !again {
+                return Verdict::Pass;
+            }
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            Verdict::Answer(When::Before, response)
+        });
+    };
+    for (level, told) in [(0, false), (1, true), (4, true), (6, true)] {
+        trouble();
+        let stderr = text(&machine.succeeds(&format!("cluster list -o name -v={level}"))?.stderr);
+        let lines: Vec<_> = stderr.lines().filter(|line| line.contains("is sent again in ")).collect();
+        assert_eq!(lines.len(), if told { 2 } else { 0 }, "{stderr}");
+        for (attempt, line) in (2..).zip(lines) {
+            for words in [
+                " [west] GET /version is sent again in ",
+                " milliseconds",
+                &format!(", attempt {attempt} of 4: "),
+                "503 Service Unavailable",
+            ] {
+                assert!(line.contains(words), "{words}: {line}");
+            }
+        }
+        assert!(level > 1 || stderr.lines().count() == if told { 2 } else { 0 }, "{stderr}");
     }
     Ok(())
 }

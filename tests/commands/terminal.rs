@@ -75,6 +75,18 @@ pub fn end_of_input() -> Result<(), Failed> {
     Ok(())
 }
 
+/// A terminal that is closed is no answer: nothing changes, and everything can be done from another one.
+pub fn closed() -> Result<(), Failed> {
+    let (machine, terminal) = asked()?;
+    drop(terminal);
+    assert_eq!(machine.jobs("pi"), 3);
+    let reconciled = machine.succeeds("reconcile")?;
+    assert!(crate::machine::text(&reconciled.stdout).ends_with(": Running 0/18\n"), "{reconciled:?}");
+    machine.succeeds("job delete pi --cascade=background")?;
+    assert_eq!(machine.jobs("pi"), 0);
+    Ok(())
+}
+
 /// Without a terminal nobody is asked.
 pub fn nobody_to_ask() -> Result<(), Failed> {
     let machine = Machine::federation()?;

@@ -27,6 +27,10 @@ pub async fn help(snapshot: String) {
         "reconcile --help",
         "version --help",
         "options",
+        "help",
+        "help job get",
+        "help cluster",
+        "help job foo",
     ] {
         stage.types(command).await;
     }
@@ -41,6 +45,7 @@ pub async fn init(snapshot: String) {
     stage.about("another host").types("init --context=west").await;
     stage.quietly("cluster register west").await;
     stage.about("a host with members").types("init --context west").await;
+    stage.about("back").types("init --context east").await;
     stage.end(&snapshot);
 }
 
@@ -61,6 +66,18 @@ pub async fn register(snapshot: String) {
         .types("clusters register --cluster-context=reader@north")
         .await;
     stage.about("again").types("cluster register east").await;
+    stage
+        .about("what is given anew is changed, the rest stays")
+        .types("cluster register east --weight=3 --label=zone=us")
+        .await;
+    stage.types("cluster register east --label=cloud=gke --weight=3").await;
+    stage.types("cluster register europe --weight=0").await;
+    stage.types("cluster register europe --cluster-context=reader@west").await;
+    stage.types("cluster list -o wide").await;
+    stage
+        .about("another cluster by a name that is taken")
+        .types("cluster register east --cluster-context=spare")
+        .await;
     stage.about("by a second name").types("cluster register other --cluster-context=east").await;
     stage.about("a context that is not there").types("cluster register mars").await;
     stage.about("a name that is no DNS label").types("cluster register Spare").await;
@@ -69,6 +86,7 @@ pub async fn register(snapshot: String) {
         .about("a context that cannot be a name")
         .types("cluster register stranger@spare --cluster-context=stranger@spare")
         .await;
+    stage.types("cluster register Spare --cluster-context=spare").await;
     stage
         .about("a credential that is refused")
         .types("cluster register spare --cluster-context=stranger@spare")
@@ -85,6 +103,8 @@ pub async fn register(snapshot: String) {
         "cluster register spare --weight=2147483648",
         "cluster register spare --label=zone",
         "cluster register spare --label=zone!=eu",
+        "cluster register spare --label=zone=-eu",
+        "cluster register spare --label=Example.com/zone=eu",
         "cluster register a b",
     ] {
         stage.types(command).await;
@@ -198,6 +218,8 @@ pub async fn get(snapshot: String) {
         "job get pi -oyaml",
         "job get pi nothing",
         "job get nothing",
+        "job get nothing -o json",
+        "job get pi nothing -o name",
         "job get pi -A",
         "job get -o x",
     ] {
@@ -219,6 +241,22 @@ pub async fn get(snapshot: String) {
     stage.pass(MINUTE);
     stage.about("failed").types("job get fragile").await;
     stage.types("job get fragile -o yaml").await;
+    let labelled = std::fs::read_to_string("pi.yaml").expect("it is there");
+    let labelled = labelled.replace("  name: pi\n", "  name: tau\n  labels: {team: math}\n");
+    stage.write("labelled.yaml", &labelled);
+    stage.quietly("job create -f ~/labelled.yaml").await;
+    stage.about("by labels");
+    for command in [
+        "job get -l team=math",
+        "job get -o name --selector 'team in (math,art),tier!=web'",
+        "job get -o name -l '!team'",
+        "job get -l team=none",
+        "job get -l team=none -o json",
+        "job get pi -l team=math",
+        "job get -l a=b=c",
+    ] {
+        stage.types(command).await;
+    }
     stage.end(&snapshot);
 }
 
@@ -265,6 +303,38 @@ pub async fn delete(snapshot: String) {
     {
         stage.quietly(&format!("job create -f several/{name}.yaml")).await;
         stage.types(&format!("job delete {cascade} {name}")).await;
+    }
+    let mut stage = stage.anew().await;
+    stage.quietly("job create -f pi.yaml,several").await;
+    stage.about("what would be done");
+    for command in [
+        "job delete pi phi nothing --dry-run=client",
+        "job delete -f pi.yaml --dry-run=server",
+        "job delete pi --dry-run=server --cascade",
+    ] {
+        stage.types(command).await;
+    }
+    stage.set_down("west", true);
+    stage.types("job delete euler --dry-run=server --cascade=foreground").await;
+    stage.set_down("west", false);
+    for cluster in ["east", "west", "north"] {
+        let there = stage.cluster(cluster).get(&sim::JOBS, "default", "pi");
+        assert!(there.is_some_and(|job| job["metadata"]["deletionTimestamp"].is_null()), "{cluster}");
+    }
+    stage.types("job get -o name").await;
+    stage
+        .about("by the files that have them")
+        .types("job delete -f several,pi.yaml --cascade=background")
+        .await;
+    stage.types("job delete -f pi.yaml").await;
+    for command in [
+        "job delete -f pi.yaml pi",
+        "job delete -f nothing.yaml",
+        "job delete -f service.yaml",
+        "job delete -f generated.yaml",
+        "job delete -f elsewhere.yaml -n default",
+    ] {
+        stage.types(command).await;
     }
     stage.quietly("job create -f fragile.yaml").await;
     stage.about("on a terminal: no").answers("job delete fragile", "n\n").await;

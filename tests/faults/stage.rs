@@ -68,12 +68,17 @@ impl Stage {
 
     /// Has the manifest ask for so much.
     pub fn size(&self, parallelism: usize, completions: usize) {
-        let manifest = json!({
-            "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"},
-            "spec": {"parallelism": parallelism, "completions": completions, "template": {"spec": {
-                "restartPolicy": "Never", "containers": [{"name": "pi", "image": "perl:5.34.0"}],
-            }}},
-        });
+        self.manifest(&job("pi", parallelism, completions));
+    }
+
+    /// Has the manifest be of these Jobs.
+    pub fn several(&self, names: &[&str]) {
+        let jobs: Vec<_> =
+            names.iter().map(|name| job(name, PARALLELISM as usize, COMPLETIONS as usize)).collect();
+        self.manifest(&json!({"apiVersion": "v1", "kind": "List", "items": jobs}));
+    }
+
+    fn manifest(&self, manifest: &serde_json::Value) {
         std::fs::write(self.directory.path().join("pi.yaml"), manifest.to_string()).expect("written");
     }
 
@@ -170,6 +175,15 @@ impl Stage {
             None => sent.get(at).cloned(),
         }
     }
+}
+
+fn job(name: &str, parallelism: usize, completions: usize) -> serde_json::Value {
+    json!({
+        "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name},
+        "spec": {"parallelism": parallelism, "completions": completions, "template": {"spec": {
+            "restartPolicy": "Never", "containers": [{"name": "pi", "image": "perl:5.34.0"}],
+        }}},
+    })
 }
 
 /// A folder in memory, where there is one: `init` waits for the disk to have its file, which thousands of stages would

@@ -42,14 +42,20 @@ fn requests() {
         let ours = scene.ours(args);
         assert_eq!(ours.stderr, "", "{args:?}");
     }
-    // Headers from 7 on, as kubectl has it; bodies, which kubectl tells from 8 on, at no level.
-    for (level, headers) in [("-v=6", false), ("-v=7", true), ("-v=9", true)] {
+    // Headers from 7 on, those of answers and bodies from 8 on, as kubectl has it.
+    for (level, headers, bodies) in
+        [("-v=6", false, false), ("-v=7", true, false), ("-v=8", true, true), ("-v=9", true, true)]
+    {
         let ours = scene.ours(&["version", level]).stderr.to_lowercase();
         let kubectl = scene.kubectl(&["get", "--raw=/version", level]).stderr.to_lowercase();
         for told in [&ours, &kubectl] {
             assert_eq!(told.contains("user-agent"), headers, "{level}: {told}");
+            assert_eq!(told.contains("content-type"), bodies, "{level}: {told}");
         }
-        assert!(!ours.contains("gitversion"), "{level}: {ours}");
+        // kubectl has no body to tell of a raw answer.
+        assert_eq!(ours.contains("gitversion"), bodies, "{level}: {ours}");
+        // Of what we do, and not of what libraries do.
+        assert!(ours.lines().all(|line| line.contains("z [east] ")), "{level}: {ours}");
     }
     let ours = scene.ours(&["version", "-v=6", "--server=https://127.0.0.1:1"]);
     assert!(ours.stderr.contains("GET https://127.0.0.1:1/"), "{ours:#?}");

@@ -91,11 +91,11 @@ async fn unreachable(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
     west.link.cut().await?;
     let deleted = stage.federate("job delete pi --cascade=background").await;
-    let deleted = deleted.fails("1 of 1 clusters").warns("[west] job.batch/pi: Unknown: ");
+    let deleted = deleted.fails(": 1 cluster ").warns("[west] job.batch/pi: Unknown: ");
     assert_eq!(deleted.stdout, "job.batch \"pi\" is being deleted\n");
     assert_eq!(stage.shares("pi").await?, ["west 1/2"]);
     assert_eq!(stage.row("pi").await, "Terminating 0/6");
-    stage.federate("reconcile pi").await.fails("1 of 1 clusters");
+    stage.federate("reconcile pi").await.fails(": 1 cluster ");
     stage.create(&job("pi", Some(3), Some(6))).await?.fails("already exists");
     west.link.restore().await?;
     let finished = stage.federate("reconcile pi").await.ok();

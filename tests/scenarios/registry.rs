@@ -79,7 +79,7 @@ async fn registered_once(stage: &Stage) -> Outcome {
     stage
         .federate("cluster register east --cluster-context=west")
         .await
-        .fails("error: a cluster named \"east\" is registered already, with context \"east\"");
+        .fails("error: another cluster is registered as \"east\" already, with context \"east\"");
     stage.federate("cluster register moon").await.fails("context \"moon\" does not exist");
     let list: Value = serde_json::from_str(&stage.federate("clusters list -o json").await.ok().stdout)?;
     assert_eq!(list["items"].as_array().map(Vec::len), Some(1));

@@ -9,7 +9,7 @@ use super::Session;
 use crate::{
     cluster::fan_out,
     error::{Error, Result},
-    print::{Format, Table, format::list},
+    print::{Format, Table, format::list, some_of},
     state::Member,
 };
 
@@ -75,7 +75,7 @@ impl List {
         }
         match silent.len() {
             0 => Ok(()),
-            n => Err(Error::new(format!("{n} of {} clusters cannot be used", rows.len()))),
+            n => Err(Error::new(format!("{} cannot be used", some_of(n, rows.len(), "cluster")))),
         }
     }
 }

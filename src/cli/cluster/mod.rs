@@ -1,5 +1,6 @@
 //! `kubectl federate cluster …`: the members.
 
+mod label;
 mod list;
 mod register;
 mod unregister;

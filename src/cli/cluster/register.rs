@@ -1,8 +1,11 @@
 //! `kubectl federate cluster register`.
 
-use clap::Args;
+use std::collections::BTreeMap;
 
-use super::Session;
+use clap::Args;
+use jiff::Timestamp;
+
+use super::{Session, label};
 use crate::{
     cluster::{Connection, fan_out},
     error::{Error, Result},
@@ -13,19 +16,22 @@ use crate::{
 ///
 /// The cluster is the one that the context leads to. It is known by the uid of its kube-system namespace from
 /// then on: when the context leads somewhere else one day, nothing is sent there.
+///
+/// A cluster that is a member already gets what is given anew: the weight, labels beside those it has, the
+/// context.
 #[derive(Debug, Args)]
 pub struct Register {
     /// The member's name, a DNS label of at most 40 characters; made from the context's name if left out
     #[arg(required_unless_present = "cluster_context")]
     name: Option<String>,
-    /// The kubeconfig context that leads to the cluster; the member's name if left out
+    /// The kubeconfig context that leads to the cluster; if left out, the member's, or the one of the same name
     #[arg(long, value_name = "CONTEXT")]
     cluster_context: Option<String>,
-    /// The cluster's share of a job beside the others'
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
-    weight: i32,
+    /// The cluster's share of a job beside the others'; 1 if nothing was ever said
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    weight: Option<i32>,
     /// A label of the cluster, can be repeated
-    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label::parse)]
     labels: Vec<(String, String)>,
 }
 
@@ -40,73 +46,104 @@ const RIGHTS: [(&str, &str, &str, &str); 6] = [
 ];
 
 impl Register {
-    /// Asks the cluster who it is, then adds it to the registry.
+    /// Asks the cluster who it is, then adds it to the registry, or changes what is given anew.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        let (name, context) = self.names()?;
+        let name = self.name()?;
         let (store, mut registry) = session.federation().await?;
-        check(&registry, &name)?;
-        let connection = session.dial_context(&name, &context).map_err(|error| match &self.cluster_context {
-            None if session.lacks_context(&context) => error.hint(format!(
+        let context = match (&self.cluster_context, registry.members.get(&name)) {
+            (Some(context), _) => context.clone(),
+            (None, Some(member)) => session.context_of(&name, member).to_owned(),
+            (None, None) => name.clone(),
+        };
+        let connection = session.dial_context(&name, &context).map_err(|error| {
+            if self.cluster_context.is_some() || !session.lacks_context(&context) {
+                return error;
+            }
+            error.hint(format!(
                 "kubectl federate cluster register {name} --cluster-context=CONTEXT, with one of `kubectl config \
                  get-contexts -o name`"
-            )),
-            _ => error,
+            ))
         })?;
         let uid = connection.identity().await?;
         let missing = missing_rights(&connection).await?;
-        let member = Member {
-            context,
-            uid,
-            weight: self.weight,
-            labels: self.labels.into_iter().collect(),
-            state: MemberState::Ready,
-            registered: session.now().as_second(),
-        };
-        loop {
-            check(&registry, &name)?;
-            if let Some((other, _)) = registry.member_by_uid(&member.uid) {
-                return Err(Error::new(format!("this cluster is registered already, as {other:?}")));
+        let what = loop {
+            let (member, what) = self.member(&registry, &name, &context, &uid, session.now())?;
+            if what == "unchanged" {
+                break what;
             }
             match store.set_member(&registry, &name, Some(&member)).await {
                 Err(error) if error.is_conflict() => registry = store.registry().await?,
-                done => break drop(done?),
+                done => break done.map(|_| what)?,
             }
-        }
-        session.output().line(format!("cluster/{name} registered"));
+        };
+        session.output().line(format!("cluster/{name} {what}"));
         for (right, without) in missing {
             session.output().warning(Some(&name), &format!("may not {right}: {without}"));
         }
         Ok(())
     }
 
-    fn names(&self) -> Result<(String, String)> {
+    /// The member as it is to be, and what that makes of it.
+    fn member(
+        &self,
+        registry: &Registry,
+        name: &str,
+        context: &str,
+        uid: &str,
+        now: Timestamp,
+    ) -> Result<(Member, &'static str)> {
+        let before = registry.members.get(name);
+        if let Some(other) = before.filter(|member| member.uid != uid) {
+            let message = format!(
+                "another cluster is registered as {name:?} already, with context {:?}",
+                other.context
+            );
+            return Err(Error::new(message)
+                .hint(format!("Take another name, or `kubectl federate cluster unregister {name}` first.")));
+        }
+        if let Some((other, _)) = registry.member_by_uid(uid).filter(|(other, _)| *other != name) {
+            return Err(Error::new(format!("this cluster is registered already, as {other:?}")));
+        }
+        let mut member = before.cloned().unwrap_or_else(|| Member {
+            context: context.to_owned(),
+            uid: uid.to_owned(),
+            weight: 1,
+            labels: BTreeMap::new(),
+            state: MemberState::Ready,
+            registered: now.as_second(),
+        });
+        if let Some(context) = &self.cluster_context {
+            member.context.clone_from(context);
+        }
+        if let Some(weight) = self.weight {
+            member.weight = weight;
+        }
+        member.labels.extend(self.labels.iter().cloned());
+        let what = match before {
+            None => "registered",
+            Some(before) if *before == member => "unchanged",
+            Some(_) => "configured",
+        };
+        Ok((member, what))
+    }
+
+    /// The member's name: as given, or made from the context's.
+    fn name(&self) -> Result<String> {
         let name = match (&self.name, &self.cluster_context) {
             (Some(name), _) => Some(name.clone()),
             (None, context) => context.as_deref().and_then(member_name),
         };
-        let name = name.filter(|name| member_name(name).as_ref() == Some(name)).ok_or_else(|| {
-            let given = self.name.as_ref().or(self.cluster_context.as_ref()).map_or("", String::as_str);
+        name.filter(|name| member_name(name).as_ref() == Some(name)).ok_or_else(|| {
+            let context = self.cluster_context.as_ref();
+            let given = self.name.as_ref().or(context).map_or("", String::as_str);
             let error = Error::new(format!(
                 "{given:?} cannot be a cluster's name: at most 40 lower-case letters, digits and hyphens, with no \
                  hyphen at either end"
             ));
-            error.hint(match member_name(given) {
-                Some(name) => format!("kubectl federate cluster register {name} --cluster-context={given}"),
-                None => format!("kubectl federate cluster register NAME --cluster-context={given}"),
-            })
-        })?;
-        let context = self.cluster_context.clone().unwrap_or_else(|| name.clone());
-        Ok((name, context))
-    }
-}
-
-fn check(registry: &Registry, name: &str) -> Result<()> {
-    match registry.members.get(name) {
-        None => Ok(()),
-        Some(member) => Err(Error::new(format!(
-            "a cluster named {name:?} is registered already, with context {:?}",
-            member.context
-        ))),
+            let name = member_name(given).unwrap_or_else(|| "NAME".to_owned());
+            let context = context.map_or(given, String::as_str);
+            error.hint(format!("kubectl federate cluster register {name} --cluster-context={context}"))
+        })
     }
 }
 
@@ -123,9 +160,4 @@ async fn missing_rights(connection: &Connection) -> Result<Vec<(String, &'static
     };
     let answers: Result<Vec<_>> = fan_out(RIGHTS, ask).await.into_iter().collect();
     Ok(answers?.into_iter().flatten().collect())
-}
-
-fn label(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("a label is KEY=VALUE")?;
-    Ok((key.to_owned(), value.to_owned()))
 }

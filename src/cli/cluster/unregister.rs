@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Args)]
 pub struct Unregister {
     /// The member's name
+    #[arg(value_name = "NAME")]
     name: String,
 }
 

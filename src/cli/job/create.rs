@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 
-use super::{Session, report};
+use super::{Session, name_the_unasked, report, same_namespace};
 use crate::{
     cli::{Document, DryRun, Filenames},
     cluster,
     error::{Error, Result},
     job::Manifest,
-    print::Table,
+    print::{Table, some_of},
     reconcile::{Members, Observation, Observations, Refusal, Status, propose, rehearse, settle},
-    state::{self, Record, Registry, Store},
+    state::{self, Phase, Record, Registry, Store},
 };
 
 /// Divide a job over the clusters and create a part of it in each
@@ -47,12 +47,12 @@ impl Create {
         let (store, registry) = session.federation().await?;
         let proposals = self.propose(session, documents, &registry)?;
         let records: Vec<_> = proposals.iter().map(|proposal| &proposal.record).collect();
-        let members = match self.dry_run {
+        let mut members = match self.dry_run {
             DryRun::Client => Members::default(),
             DryRun::None | DryRun::Server => session.members_of(&registry, &records).await,
         };
         if self.dry_run != DryRun::Client {
-            self.rehearse(session, &store, &proposals, &members).await?;
+            self.rehearse(session, (&store, &registry), &proposals, &mut members).await?;
         }
         let mut troubles = Vec::new();
         for Proposal { record, source } in proposals {
@@ -62,7 +62,7 @@ impl Create {
                 name_the_unasked(session, &record, &members);
             }
             if self.dry_run == DryRun::None {
-                troubles.extend(self.submit(session, &store, record, &source, &members).await?);
+                troubles.extend(self.submit(session, &store, record, &source, &mut members).await?);
             }
             session.output().line(format!("job.batch/{name} created{}", self.dry_run.suffix()));
         }
@@ -82,14 +82,7 @@ impl Create {
             let invalid = |cause: &dyn std::fmt::Display| Error::new(format!("{source}: {cause}"));
             let manifest = Manifest::new(object, &default_namespace, &random_suffix())
                 .map_err(|error| invalid(&error))?;
-            if let Some(flag) = session.namespace_flag().filter(|flag| *flag != manifest.namespace()) {
-                return Err(Error::new(format!(
-                    "the namespace from the provided object {:?} does not match the namespace {flag:?}. You must pass \
-                     '--namespace={}' to perform this operation.",
-                    manifest.namespace(),
-                    manifest.namespace(),
-                )));
-            }
+            same_namespace(session, manifest.namespace())?;
             let key = (manifest.namespace().to_owned(), manifest.name().to_owned());
             if let Some(first) = seen.insert(key, source.clone()) {
                 return Err(invalid(&format!("job {:?} is in {first} too", manifest.name())));
@@ -108,21 +101,28 @@ impl Create {
     async fn rehearse(
         &self,
         session: &Session<'_>,
-        store: &Store,
+        (store, registry): (&Store, &Registry),
         proposals: &[Proposal],
-        members: &Members,
+        members: &mut Members,
     ) -> Result<()> {
         let mut refused = BTreeSet::new();
-        let mut lacks_namespace = false;
+        let mut hint = None;
         let mut reports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for Proposal { record, source } in proposals {
             match store.try_create(record).await {
                 Err(error) if error.is_not_found() && self.create_namespace => {}
-                Err(error) => return Err(host_refusal(record, source, error)),
+                Err(error) => return Err(host_refusal(store, record, source, error).await),
                 Ok(()) => {}
             }
             for Refusal { cluster, error } in rehearse(record, members).await {
-                lacks_namespace |= error.is_not_found();
+                if error.is_not_found() {
+                    hint = Some(NAMESPACE_HINT.to_owned());
+                } else if error.is_already_exists() && hint.is_none() {
+                    hint = registry
+                        .members
+                        .get(&cluster)
+                        .map(|member| in_the_way(record, session.context_of(&cluster, member)));
+                }
                 reports.entry(when_creating(source, &error)).or_default().insert(cluster.clone());
                 refused.insert(cluster);
             }
@@ -138,31 +138,41 @@ impl Create {
             .flat_map(|proposal| proposal.record.shards.values().map(|shard| &shard.cluster))
             .collect();
         let (refused, all) = (refused.len(), all.len());
-        let error = Error::new(format!("nothing was created: {refused} of {all} clusters refused"));
-        Err(if lacks_namespace { error.hint(NAMESPACE_HINT) } else { error })
+        let refused = some_of(refused, all, "cluster");
+        let error = Error::new(format!("nothing was created: {refused} refused"));
+        Err(match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        })
     }
 
-    /// Writes the record, and has reconcile do the rest; gives the error where a member did not do its part.
+    /// Writes the record, and has reconcile do the rest; gives the error where a member did not do its part. One that did
+    /// not answer is not asked for the Jobs that follow: the reconcile that it needs anyway does these too.
     async fn submit(
         &self,
         session: &Session<'_>,
         store: &Store,
         record: Record,
         source: &str,
-        members: &Members,
+        members: &mut Members,
     ) -> Result<Option<Error>> {
         if self.create_namespace {
             store.ensure_namespace(record.namespace()).await?;
         }
         let record = match store.create(&record).await {
             Ok(record) => record,
-            Err(error) => return Err(host_refusal(&record, source, error)),
+            Err(error) => return Err(host_refusal(store, &record, source, error).await),
         };
         let observations = unmade(&record, members);
         let progress = session.output().progress("creating", 2 * record.shards.len() as u64);
         let settled =
             settle(store, record, observations, members, || session.now(), &|_| progress.step()).await?;
         drop(progress);
+        for (cluster, observation) in &settled.observations.members {
+            if let Observation::Unknown { why } = observation {
+                members.lose(cluster, why.clone());
+            }
+        }
         Ok(settled.record.and_then(|record| {
             let status = Status::of(&record, &settled.observations);
             report(session, &record, &status)
@@ -171,16 +181,48 @@ impl Create {
 }
 
 /// Why the host would not take the record; that it has one of this name already is said of the Job.
-fn host_refusal(record: &Record, source: &str, error: state::Error) -> Error {
+async fn host_refusal(store: &Store, record: &Record, source: &str, error: state::Error) -> Error {
     if error.is_already_exists() {
-        let (name, namespace) = (record.name(), record.namespace());
-        let sentence = format!("error when creating {source:?}: jobs.batch {name:?} already exists");
-        return Error::server("AlreadyExists", sentence)
-            .hint(format!("`kubectl federate reconcile {name} -n {namespace}` finishes what was begun."));
+        let sentence =
+            format!("error when creating {source:?}: jobs.batch {:?} already exists", record.name());
+        let error = Error::server("AlreadyExists", sentence);
+        return match store.record(record.namespace(), record.name()).await {
+            Ok(there) => error.hint(what_to_do_about(&there, &record.federation)),
+            // It went meanwhile, or only a look at it by itself can say more.
+            Err(_) => error,
+        };
     }
     let state::Error::Cluster(error) = error else { return error.into() };
     let refusal = Error::verbatim(when_creating(source, &error));
     if error.is_not_found() { refusal.hint(NAMESPACE_HINT) } else { refusal }
+}
+
+/// What to do about the federated Job that has the name already.
+fn what_to_do_about(there: &Record, federation: &str) -> String {
+    let job = format!("{} -n {}", there.name(), there.namespace());
+    if there.federation != federation {
+        "It belongs to another federation: take another name.".to_owned()
+    } else if there.state.deleting.is_some() {
+        format!("It is being deleted: `kubectl federate reconcile {job}` finishes that.")
+    } else if there.state.outcome.is_some() {
+        format!(
+            "It has ended: `kubectl federate job delete {job} --cascade=background` makes room for a new one."
+        )
+    } else if there.shards.values().any(|shard| matches!(shard.phase, Phase::Planned | Phase::Created)) {
+        format!("`kubectl federate reconcile {job}` finishes what was begun.")
+    } else {
+        format!("`kubectl federate job get {job}` shows how far it is.")
+    }
+}
+
+/// What to do about Jobs in members that have the name, such as those that a deletion left there.
+fn in_the_way(record: &Record, context: &str) -> String {
+    format!(
+        "What is there is no part of a federated job: take another name, or delete it: `kubectl --context={context} \
+         --namespace={} delete job {}`",
+        record.namespace(),
+        record.name()
+    )
 }
 
 /// What is known of members right after the rehearsal: that they have no such Job.
@@ -193,16 +235,6 @@ fn unmade(record: &Record, members: &Members) -> Observations {
     Observations {
         members: clusters.map(|cluster| (cluster.clone(), observation(&cluster))).collect(),
         places: members.places().clone(),
-    }
-}
-
-/// Says which members a dry run could not ask.
-fn name_the_unasked(session: &Session<'_>, record: &Record, members: &Members) {
-    for shard in record.shards.values() {
-        if let Err(why) = members.get(&shard.cluster) {
-            let text = format!("job.batch/{}: could not be asked: {why}", record.name());
-            session.output().warning(Some(&shard.cluster), &text);
-        }
     }
 }
 

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{Session, find, report};
+use super::{Session, find, name_the_unasked, report, same_namespace};
 use crate::{
+    cli::{Document, DryRun, Filenames},
     error::{Error, Result},
-    reconcile::{Members, Settled, Status, observe, settle},
+    reconcile::{Members, Refusal, Settled, Status, observe, rehearse_deletion, settle},
     state::{Cascade, Record, Registry, Store},
 };
 
@@ -19,15 +20,22 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// By default only the federated job is forgotten: the jobs in the clusters stay, and run on. On a terminal you are
 /// asked whether they are to be deleted too.
 #[derive(Debug, Args)]
+#[command(mut_arg("filenames", |arg| arg.required(false)))]
 pub struct Delete {
     /// The names of the jobs
-    #[arg(required = true)]
+    #[arg(value_name = "NAME")]
     names: Vec<String>,
+    #[command(flatten)]
+    filenames: Filenames,
     /// What becomes of the jobs in the clusters: orphan (they stay), background (they are deleted, their pods
     /// after them), foreground (their pods are deleted first, and waited for)
     #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "background", hide_possible_values = true)]
     cascade: Option<How>,
+    /// none, client (find the jobs) or server (have the host and every cluster check it too)
+    #[arg(long, value_name = "STRATEGY", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "none", default_missing_value = "client", hide_possible_values = true)]
+    dry_run: DryRun,
 }
 
 /// The values of `--cascade`, as kubectl's.
@@ -43,16 +51,33 @@ enum How {
 impl Delete {
     /// Deletes one after another; what fails does not stop the rest.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let targets = self.targets(session)?;
         let (store, registry) = session.federation().await?;
-        let namespace = session.namespace()?;
         let mut troubles = Vec::new();
-        for name in &self.names {
-            match self.delete(session, &store, &registry, &namespace, name).await {
+        for (namespace, name) in &targets {
+            match self.delete(session, &store, &registry, namespace, name).await {
                 Ok(trouble) => troubles.extend(trouble),
                 Err(error) => troubles.push(error),
             }
         }
         Error::all(troubles)
+    }
+
+    /// The Jobs that are meant, by namespace and name.
+    fn targets(&self, session: &Session<'_>) -> Result<Vec<(String, String)>> {
+        let namespace = session.namespace()?;
+        match (self.names.as_slice(), self.filenames.filenames.as_slice()) {
+            ([], []) => Err(Error::new("resource(s) were provided, but no name was specified")
+                .hint("Name the jobs, or give the files that have them with -f.")),
+            (names, []) => Ok(names.iter().map(|name| (namespace.clone(), name.clone())).collect()),
+            ([], _) => {
+                let documents = self.filenames.read("delete", &mut *session.world().stdin())?;
+                documents.iter().map(|document| target(session, document, &namespace)).collect()
+            }
+            _ => Err(Error::new(
+                "when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well",
+            )),
+        }
     }
 
     async fn delete(
@@ -64,6 +89,9 @@ impl Delete {
         name: &str,
     ) -> Result<Option<Error>> {
         let record = find(store, namespace, name).await?;
+        if self.dry_run != DryRun::None {
+            return self.rehearse(session, store, registry, &record).await.map(|()| None);
+        }
         match self.how(session, &record)? {
             How::Orphan => {
                 orphan(session, store, registry, record).await?;
@@ -72,6 +100,30 @@ impl Delete {
             How::Background => cascade(session, store, registry, record, Cascade::Background).await,
             How::Foreground => cascade(session, store, registry, record, Cascade::Foreground).await,
         }
+    }
+
+    /// Says what would be deleted; nothing is, and nobody is asked.
+    async fn rehearse(
+        &self,
+        session: &Session<'_>,
+        store: &Store,
+        registry: &Registry,
+        record: &Record,
+    ) -> Result<()> {
+        let mut troubles = Vec::new();
+        if self.dry_run == DryRun::Server {
+            store.try_remove(record).await?;
+            if !matches!(self.cascade, None | Some(How::Orphan)) {
+                let members = session.members_of(registry, &[record]).await;
+                for Refusal { cluster, error } in rehearse_deletion(record, &members).await {
+                    troubles.push(Error::verbatim(format!("{} (cluster {cluster})", error.report())));
+                }
+                name_the_unasked(session, record, &members);
+            }
+        }
+        Error::all(troubles)?;
+        session.output().line(format!("job.batch {:?} deleted{}", record.name(), self.dry_run.suffix()));
+        Ok(())
     }
 
     /// As the flag says; without it, as the user says when asked; without a terminal, the Jobs stay.
@@ -87,6 +139,19 @@ impl Delete {
         let too = session.output().confirm(&question, "--cascade=background")?;
         Ok(if too { How::Background } else { How::Orphan })
     }
+}
+
+/// Namespace and name of the Job in a document; what else is in it does not matter.
+fn target(session: &Session<'_>, document: &Document, default_namespace: &str) -> Result<(String, String)> {
+    let Document { source, object } = document;
+    if object["apiVersion"] != "batch/v1" || object["kind"] != "Job" {
+        return Err(Error::new(format!("{source}: kind: must be a batch/v1 Job")));
+    }
+    let text = |field: &str| object["metadata"][field].as_str().filter(|text| !text.is_empty());
+    let name = text("name").ok_or_else(|| Error::new(format!("{source}: resource name may not be empty")))?;
+    let namespace = text("namespace").unwrap_or(default_namespace);
+    same_namespace(session, namespace)?;
+    Ok((namespace.to_owned(), name.to_owned()))
 }
 
 /// Reads a record again that somebody has changed. Another federated Job that has taken its name since is not the one
@@ -124,12 +189,9 @@ async fn orphan(session: &Session<'_>, store: &Store, registry: &Registry, recor
     output.note("The jobs in the clusters stay. To delete them:");
     for (id, shard) in &record.shards {
         let job = record.job_name(*id);
+        let member = registry.members.get(&shard.cluster);
         let context =
-            match (session.config().contexts.get(&shard.cluster), registry.members.get(&shard.cluster)) {
-                (Some(context), _) => context,
-                (None, Some(member)) => &member.context,
-                (None, None) => &shard.cluster,
-            };
+            member.map_or(shard.cluster.as_str(), |member| session.context_of(&shard.cluster, member));
         output.note(format!("  kubectl --context={context} --namespace={namespace} delete job {job}"));
     }
     Ok(())

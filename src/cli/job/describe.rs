@@ -18,6 +18,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct Describe {
     /// The names of the jobs; all of the namespace if left out
+    #[arg(value_name = "NAME")]
     names: Vec<String>,
 }
 

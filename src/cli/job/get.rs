@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Scope, Session, none_found};
 use crate::{
+    cli::Selector,
     cluster::fan_out,
     error::{Error, Result},
     print::{Format, Table, age, format::list},
@@ -19,10 +20,14 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct Get {
     /// The names of the jobs; all of the namespace if left out
+    #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// The jobs of all namespaces
     #[arg(short = 'A', long)]
     all_namespaces: bool,
+    /// Only jobs whose labels match, such as team=math,tier!=web
+    #[arg(short = 'l', long, value_name = "SELECTOR", default_value = "", hide_default_value = true)]
+    selector: Selector,
     /// How to print: wide, json, yaml or name
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<Format>,
@@ -34,10 +39,18 @@ pub struct Get {
 impl Get {
     /// Reads the records, asks the members, and prints what it amounts to.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        if !self.selector.is_empty() && !self.names.is_empty() {
+            return Err(Error::new("name cannot be provided when a selector is specified"));
+        }
         let (store, registry) = session.federation().await?;
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
-        let Scope { records, errors } =
+        let Scope { mut records, errors } =
             Scope::read(&store, &registry.uid, &self.names, namespace.as_deref()).await?;
+        records.retain(|record| self.selector.matches(&record.manifest.object()["metadata"]["labels"]));
+        if let ([_], [_]) = (self.names.as_slice(), errors.as_slice()) {
+            // As in kubectl, where of one that is not there nothing is printed, no list either.
+            return Error::all(errors);
+        }
         let rows = statuses(session, &registry, &records).await;
         match self.output.and_then(|format| format.text(&self.objects(&rows), "job.batch")) {
             Some(text) => session.output().block(&text),

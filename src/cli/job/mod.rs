@@ -12,7 +12,8 @@ use clap::Subcommand;
 use super::Session;
 use crate::{
     error::{Error, Result},
-    reconcile::Status,
+    print::some_of,
+    reconcile::{Members, Status},
     state::{self, Record, Store},
 };
 
@@ -33,6 +34,27 @@ impl Job {
             Self::Get(verb) => verb.run(session).await,
             Self::Describe(verb) => verb.run(session).await,
             Self::Delete(verb) => verb.run(session).await,
+        }
+    }
+}
+
+/// Makes sure that an object of a file is in the namespace of `-n`, where that was given.
+pub(super) fn same_namespace(session: &Session<'_>, namespace: &str) -> Result<()> {
+    match session.namespace_flag() {
+        Some(flag) if flag != namespace => Err(Error::new(format!(
+            "the namespace from the provided object {namespace:?} does not match the namespace {flag:?}. You must pass \
+             '--namespace={namespace}' to perform this operation."
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Says which members a dry run could not ask.
+pub(super) fn name_the_unasked(session: &Session<'_>, record: &Record, members: &Members) {
+    for shard in record.shards.values() {
+        if let Err(why) = members.get(&shard.cluster) {
+            let text = format!("job.batch/{}: could not be asked: {why}", record.name());
+            session.output().warning(Some(&shard.cluster), &text);
         }
     }
 }
@@ -115,8 +137,8 @@ pub(super) fn report(session: &Session<'_>, record: &Record, status: &Status) ->
         status.shards.iter().filter(|shard| shard.unknown.is_none() && shard.refused.is_some()).count();
     let sentence = match (unknown, refused) {
         (0, 0) => return None,
-        (unknown, 0) => format!("{unknown} of {clusters} clusters could not be asked"),
-        (0, refused) => format!("{refused} of {clusters} clusters refused"),
+        (unknown, 0) => format!("{} could not be asked", some_of(unknown, clusters, "cluster")),
+        (0, refused) => format!("{} refused", some_of(refused, clusters, "cluster")),
         _ => format!("of {clusters} clusters, {unknown} could not be asked and {refused} refused"),
     };
     let finish = format!("kubectl federate reconcile {} -n {}", record.name(), record.namespace());

@@ -1,4 +1,4 @@
-//! What is told of each request on the wire: a line in the log, and the server's warnings.
+//! One request on the wire and its answer: what the log and the user are told of it.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,6 +10,7 @@ use http::{Request, Response, Uri, uri};
 use kube::client::Body;
 use tower::{BoxError, Service};
 
+use super::log;
 use super::redact::printable;
 use super::transport::{AnswerBody, Wire};
 
@@ -17,18 +18,15 @@ use super::transport::{AnswerBody, Wire};
 pub type WarningSink = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
 /// Completes the URL of each request with the server's, logs it, and passes on warnings.
-///
-/// The target of the log is `kubectl_federate::http`: at info, kubectl's `-v=6` (method, URL, status, time); at debug the headers,
-/// without credentials.
 #[derive(Clone)]
-pub(super) struct Observed {
+pub(super) struct RoundTrip {
     pub wire: Wire,
     pub cluster: Arc<str>,
     pub server: Uri,
     pub warnings: WarningSink,
 }
 
-impl Service<Request<Body>> for Observed {
+impl Service<Request<Body>> for RoundTrip {
     type Response = Response<AnswerBody>;
     type Error = BoxError;
     type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
@@ -44,12 +42,7 @@ impl Service<Request<Body>> for Observed {
         }
         let (method, url) = (request.method().clone(), request.uri().clone());
         let (cluster, warnings) = (self.cluster.clone(), self.warnings.clone());
-        if tracing::enabled!(target: "kubectl_federate::http", tracing::Level::DEBUG) {
-            for (name, value) in request.headers() {
-                // Sensitive values print as `Sensitive`.
-                tracing::debug!(target: "kubectl_federate::http", cluster = &*cluster, "{name}: {value:?}");
-            }
-        }
+        log::request_headers(&cluster, request.headers());
         let answer = self.wire.call(request);
         let start = Instant::now();
         Box::pin(async move {
@@ -58,15 +51,17 @@ impl Service<Request<Body>> for Observed {
             match &answer {
                 Ok(response) => {
                     let status = response.status();
-                    tracing::info!(target: "kubectl_federate::http", cluster = &*cluster,
-                        "{method} {url} {status} in {milliseconds} milliseconds");
+                    tracing::info!(target: log::REQUESTS,
+                        "[{cluster}] {method} {url} {status} in {milliseconds} milliseconds");
+                    log::answer_headers(&cluster, response.headers());
                     for text in warning_texts(response.headers()) {
                         warnings(&cluster, &text);
                     }
                 }
                 Err(error) => {
-                    tracing::info!(target: "kubectl_federate::http", cluster = &*cluster,
-                        "{method} {url} failed in {milliseconds} milliseconds: {}", super::cause::cause(&**error));
+                    tracing::info!(target: log::REQUESTS,
+                        "[{cluster}] {method} {url} failed in {milliseconds} milliseconds: {}",
+                        super::cause::cause(&**error));
                 }
             }
             answer

@@ -8,6 +8,8 @@ mod create;
 mod delete;
 mod get;
 mod identity;
+mod kinds;
+mod limits;
 mod link;
 mod networks;
 mod plan;
@@ -32,6 +34,8 @@ fn main() -> ExitCode {
         get::scenarios,
         delete::scenarios,
         reconcile::scenarios,
+        kinds::scenarios,
+        limits::scenarios,
         registry::scenarios,
         identity::scenarios,
         networks::scenarios,

@@ -1,0 +1,199 @@
+//! What becomes of each kind of Job over several clusters.
+
+use libtest_mimic::Failed;
+use serde_json::{Value, json};
+
+use crate::scenarios::{Outcome, Scenarios};
+use crate::site::Site;
+use crate::stage::{MEMBERS, Stage, job};
+
+pub fn scenarios() -> Scenarios {
+    Scenarios::of("kinds")
+        .both("an indexed job runs each of its indexes once, under its true number", indexed)
+        .both("an indexed job that is suspended gets its indexes before it runs", indexed_suspended)
+        .both("an indexed job that somebody resumed too early is begun again", indexed_resumed_early)
+        .both("an indexed job is refused where its status may not be written", indexed_forbidden)
+        .both("a success policy is judged on all clusters together", success_policy)
+        .both("a work queue that has succeeded anywhere starts nothing more", work_queue)
+        .both("a job of parallelism 0 is paused", paused)
+        .both("a shard that was deleted is done by others when the user says so", reopened)
+        .both("a job may say itself that what was deleted is to be done by others", reopens_itself)
+}
+
+fn indexed_job(parallelism: i32, completions: i32) -> Value {
+    let mut job = job("pi", Some(parallelism), Some(completions));
+    job["spec"]["completionMode"] = "Indexed".into();
+    job
+}
+
+/// The indexes of a Job's pods, ended ones included.
+async fn indexes(site: &Site, name: &str) -> Result<Vec<i32>, Failed> {
+    let index = |pod: &Value| {
+        let index = &pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"];
+        index.as_str().and_then(|index| index.parse().ok()).unwrap_or(-1)
+    };
+    let mut indexes: Vec<i32> = site.pods(name).await?.iter().map(index).collect();
+    indexes.sort_unstable();
+    Ok(indexes)
+}
+
+async fn indexed(stage: &Stage) -> Outcome {
+    stage.create(&indexed_job(3, 6)).await?.ok();
+    for (site, own) in stage.members().zip([[0, 1], [4, 5], [2, 3]]) {
+        site.succeed("pi", 2).await?;
+        site.until_job("pi", "it is complete", |job| job["status"]["completionTime"].is_string()).await;
+        assert_eq!(indexes(site, "pi").await?, own, "{}", site.name);
+        let pod = site.pods("pi").await?.remove(0);
+        let first = format!("pi-{}", pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"]);
+        assert_eq!(pod["spec"]["hostname"], first.replace('"', ""));
+    }
+    stage.until_row("pi", "Complete 6/6").await;
+    assert_eq!(stage.get("pi").await?["status"]["completedIndexes"], "0-5");
+    let mark = stage.mark().await?;
+    stage.federate("reconcile pi").await.ok();
+    stage.federate("reconcile pi").await.ok().says("unchanged");
+    let mutations = stage.mutations(&mark).await?;
+    assert_eq!(mutations.len(), 1, "the outcome is recorded, once: {mutations:?}");
+    Ok(())
+}
+
+async fn indexed_suspended(stage: &Stage) -> Outcome {
+    let mut suspended = indexed_job(3, 6);
+    suspended["spec"]["suspend"] = true.into();
+    stage.create(&suspended).await?.ok();
+    for site in stage.members() {
+        let job = site.job("pi").await?;
+        assert_eq!((&job["spec"]["suspend"], &job["status"]["succeeded"]), (&json!(true), &json!(4)), "{job:#}");
+    }
+    assert_eq!(stage.row("pi").await, "Suspended 0/6");
+    Ok(())
+}
+
+async fn indexed_resumed_early(stage: &Stage) -> Outcome {
+    let mut suspended = indexed_job(3, 6);
+    suspended["spec"]["suspend"] = true.into();
+    stage.create(&suspended).await?.ok();
+    let west = stage.site("west");
+    let before = west.job("pi").await?;
+    // As if it had been made and resumed before anybody told it its indexes.
+    let labels = before["metadata"]["labels"].clone();
+    west.delete("pi").await?;
+    stage.federate("reconcile pi").await.ok().says("Suspended,Unplaced 0/6");
+    stage.federate("reconcile pi --reopen").await.ok();
+    assert_eq!(stage.row("pi").await, "Suspended 0/6");
+    assert!(labels.is_object());
+    let names = west.names("jobs").await?;
+    assert_eq!(names.len(), 1, "{names:?}");
+    let job = west.job(&names[0]).await?;
+    assert_eq!(job["status"]["completedIndexes"], "0,1,4,5", "{job:#}");
+    Ok(())
+}
+
+async fn indexed_forbidden(stage: &Stage) -> Outcome {
+    let contexts: Vec<_> = MEMBERS.iter().map(|name| (*name, *name)).collect();
+    for site in stage.members() {
+        let everything = json!([
+            {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list", "create", "patch", "delete"]},
+            {"apiGroups": [""], "resources": ["configmaps", "pods", "namespaces"], "verbs": ["get", "list", "create", "patch", "delete"]},
+        ]);
+        site.grant(None, everything).await?;
+    }
+    stage.contexts(&contexts, crate::site::LIMITED)?;
+    let before = stage.mark().await?;
+    let refused = stage.create(&indexed_job(3, 6)).await?;
+    refused.fails("nothing was created").warns("needs the right to patch resource \"jobs/status\"");
+    stage.contexts(&contexts, "admin")?;
+    stage.assert_nothing_of("pi", &before).await
+}
+
+async fn success_policy(stage: &Stage) -> Outcome {
+    let mut policy = indexed_job(6, 12);
+    policy["spec"]["successPolicy"] = json!({"rules": [{"succeededIndexes": "0-11", "succeededCount": 4}]});
+    stage.create(&policy).await?.ok();
+    for name in ["east", "west"] {
+        stage.site(name).succeed("pi", 2).await?;
+        let succeeded = |job: &Value| job["status"]["succeeded"] == 10;
+        stage.site(name).until_job("pi", "two have succeeded", succeeded).await;
+    }
+    let told = stage.federate("reconcile pi").await.ok();
+    told.says("job.batch/pi stopped in cluster north");
+    stage.until_row("pi", "Complete 4/12").await;
+    stage.federate("reconcile pi").await.ok();
+    let conditions = stage.get("pi").await?["status"]["conditions"].clone();
+    assert_eq!(conditions[1]["type"], "Complete", "{conditions:#}");
+    assert_eq!(conditions[1]["reason"], "SuccessPolicy", "{conditions:#}");
+    Ok(())
+}
+
+async fn work_queue(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), None)).await?.ok();
+    let [east, west, north] = MEMBERS.map(|name| stage.site(name));
+    north.run("pi", 1).await?;
+    west.until_pods("pi", 1).await;
+    east.succeed("pi", 1).await?;
+    east.until_job("pi", "it is complete", |job| job["status"]["completionTime"].is_string()).await;
+    stage.federate("reconcile pi").await.ok();
+    // What never ran never will; what runs goes on to its end.
+    west.until_job("pi", "it is complete", |job| job["status"]["completionTime"].is_string()).await;
+    let job = north.job("pi").await?;
+    assert_eq!((&job["status"]["active"], &job["status"]["succeeded"]), (&json!(1), &json!(1)), "{job:#}");
+    assert_eq!(stage.row("pi").await, "Running 1/1 of 3");
+    north.succeed("pi", 1).await?;
+    north.until_job("pi", "it is complete", |job| job["status"]["completionTime"].is_string()).await;
+    stage.until_row("pi", "Complete 2/1 of 3").await;
+    Ok(())
+}
+
+async fn paused(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(0), Some(6))).await?.ok();
+    assert_eq!(stage.shares("pi").await?, ["east 0/2", "north 0/2", "west 0/2"]);
+    assert_eq!(stage.row("pi").await, "Paused 0/6");
+    Ok(())
+}
+
+async fn delete_west(stage: &Stage, job: &Value) -> Outcome {
+    stage.create(job).await?.ok();
+    let west = stage.site("west");
+    west.succeed("pi", 1).await?;
+    west.until_job("pi", "one has succeeded", |job| job["status"]["succeeded"] == 1).await;
+    stage.federate("reconcile pi").await.ok();
+    west.delete("pi").await
+}
+
+/// Finishes what there is, and what was opened for the one completion that is left of west's.
+async fn finish(stage: &Stage) -> Outcome {
+    for name in ["east", "north"] {
+        stage.site(name).succeed("pi", 2).await?;
+    }
+    let mut supplements = Vec::new();
+    for site in stage.members() {
+        for name in site.names("jobs").await?.into_iter().filter(|name| name != "pi") {
+            supplements.push((site, name));
+        }
+    }
+    let [(site, name)] = supplements.as_slice() else { panic!("one supplement, not {}", supplements.len()) };
+    let supplement = site.job(name).await?;
+    assert_eq!((&supplement["spec"]["completions"], name.as_str()), (&json!(1), "pi-4"));
+    site.succeed(name, 1).await?;
+    stage.until_row("pi", "Complete 6/6").await;
+    Ok(())
+}
+
+async fn reopened(stage: &Stage) -> Outcome {
+    delete_west(stage, &job("pi", Some(3), Some(6))).await?;
+    stage.federate("reconcile pi").await.ok().says("Running,Unplaced 1/6");
+    stage.federate("reconcile pi --reopen").await.ok().says("job.batch/pi-4 created in cluster");
+    assert_eq!(stage.row("pi").await, "Running 1/6");
+    let mark = stage.mark().await?;
+    stage.federate("reconcile pi --reopen").await.ok().says("unchanged");
+    assert_eq!(stage.mutations(&mark).await?, Vec::<String>::new());
+    finish(stage).await
+}
+
+async fn reopens_itself(stage: &Stage) -> Outcome {
+    let mut job = job("pi", Some(3), Some(6));
+    job["metadata"]["annotations"] = json!({"kubectl-federate.dev/reopen": "true"});
+    delete_west(stage, &job).await?;
+    stage.federate("reconcile pi").await.ok().says("job.batch/pi-4 created in cluster");
+    finish(stage).await
+}

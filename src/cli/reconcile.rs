@@ -1,5 +1,7 @@
 //! `kubectl federate reconcile`.
 
+mod watch;
+
 use clap::Args;
 
 use super::{
@@ -23,11 +25,17 @@ pub struct Reconcile {
     /// The jobs of all namespaces
     #[arg(short = 'A', long)]
     all_namespaces: bool,
+    /// Go on until the jobs are finished and nothing is left to do for them
+    #[arg(long)]
+    watch: bool,
 }
 
 impl Reconcile {
     /// Looks at each member once, then settles the Jobs one after another.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        if self.watch {
+            return watch::watch(&self, session).await;
+        }
         let (store, registry) = session.federation().await?;
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
         let Scope { records, errors: mut troubles } =

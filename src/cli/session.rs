@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     print::{Output, age},
     reconcile::Members,
-    state::{Record, Registry, Store},
+    state::{Member, Record, Registry, Store},
 };
 
 /// One command's surroundings.
@@ -138,12 +138,22 @@ impl<'a> Session<'a> {
 
     /// Connects to members by name.
     pub async fn members(&self, registry: &Registry, names: BTreeSet<String>) -> Members {
+        self.members_again(Members::default(), registry, names).await
+    }
+
+    /// Makes sure of members once more, and connects to those that there is no connection to.
+    pub async fn members_again(
+        &self,
+        members: Members,
+        registry: &Registry,
+        names: BTreeSet<String>,
+    ) -> Members {
         let everywhere = self.overrides.everywhere();
-        Members::connect(registry, names, |name, member| {
+        let dial = |name: &str, member: &Member| {
             let context = self.config.contexts.get(name).unwrap_or(&member.context);
             self.dialer.dial(name, &self.kubeconfig.endpoint(Some(context), &everywhere)?)
-        })
-        .await
+        };
+        members.connect_again(registry, names, dial).await
     }
 
     /// Connects to the members that carry shards of these records.

@@ -77,7 +77,7 @@ pub fn main() -> ExitCode {
 /// Waits for Ctrl-C, from the first time that somebody waits for it; until then it ends the process as ever.
 async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -22,8 +22,8 @@ const WEEK: Duration = Duration::from_hours(7 * 24);
 /// How much longer than the timeout the last look may take.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// With more clusters than this, progress counts them by their states.
-const NAMED_CLUSTERS: usize = 4;
+/// Columns that the clusters may take beside a progress bar, on a terminal of the usual 80, before they are only counted.
+const ROOM: usize = 36;
 
 /// Wait until federated jobs meet a condition
 ///
@@ -351,18 +351,20 @@ impl Waiting<'_, '_> {
     }
 }
 
-/// `east Running, west Complete`; or, where there are many, `3 Running, 1 Complete`.
+/// `east: Running, west: Complete`; or, where that is long, `clusters: 3 Running, 1 Complete`.
 fn states(looked: &[(Record, Status)]) -> String {
     let shards: Vec<_> = looked.iter().flat_map(|(_, status)| &status.shards).collect();
-    if let ([_], true) = (looked, shards.len() <= NAMED_CLUSTERS) {
-        let each = shards.iter().map(|shard| format!("{} {}", shard.cluster, shard.state));
-        return each.collect::<Vec<_>>().join(", ");
+    let each: Vec<_> = shards.iter().map(|shard| format!("{}: {}", shard.cluster, shard.state)).collect();
+    let named = each.join(", ");
+    if looked.len() == 1 && named.len() <= ROOM {
+        return named;
     }
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for shard in shards {
         *counts.entry(shard.state).or_default() += 1;
     }
-    counts.iter().map(|(state, count)| format!("{count} {state}")).collect::<Vec<_>>().join(", ")
+    let counts: Vec<_> = counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    format!("clusters: {}", counts.join(", "))
 }
 
 fn later(now: Timestamp, time: Duration) -> Timestamp {

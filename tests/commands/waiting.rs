@@ -100,6 +100,8 @@ pub async fn in_vain(snapshot: String) {
 /// `job get --watch`.
 pub async fn watch(snapshot: String) {
     let mut stage = pi().await;
+    // What lasts for minutes is shown in minutes: how long attempts are repeated does not show.
+    stage.pass(15 * seconds(60));
     stage.interrupts_after(seconds(30));
     let play = |stage: &Stage| {
         stage.later(seconds(10), "east", Event::Succeed("pi", 1));

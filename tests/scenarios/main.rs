@@ -16,6 +16,7 @@ mod registry;
 mod scenarios;
 mod site;
 mod stage;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         registry::scenarios,
         identity::scenarios,
         networks::scenarios,
+        wait::scenarios,
     ] {
         trials.extend(topic().trials());
     }

@@ -162,9 +162,9 @@ impl<'a, 's> Rounds<'a, 's> {
             }
         }
         if self.about.names.is_empty() {
-            view.absent.iter().for_each(|key| {
+            for key in &view.absent {
                 self.known.remove(key);
-            });
+            }
         }
         Ok(view)
     }

@@ -206,7 +206,9 @@ impl Stage {
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(TICK).await;
-                clusters.iter().for_each(|cluster| cluster.advance(TICK));
+                for cluster in &clusters {
+                    cluster.advance(TICK);
+                }
                 let mut now = now.lock().expect("a clock");
                 *now = now.checked_add(TICK).expect("not the end of time");
             }

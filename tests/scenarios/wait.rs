@@ -1,6 +1,10 @@
 //! The commands that look again and again while other things happen: `job wait`, `job get --watch`, `reconcile --watch`.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::json;
+use sim::{Verdict, When};
 
 use crate::scenarios::{Outcome, Scenarios};
 use crate::stage::{MEMBERS, SOON, Stage, job};
@@ -20,6 +24,10 @@ pub fn scenarios() -> Scenarios {
         .both("a suspended job meets the condition", suspended)
         .both("a wait ends with its time, naming each job that has not met the condition", in_vain)
         .both("each round lists each cluster once, however many jobs there are", one_list)
+        .sim(
+            "a cluster that turns out to be another one while one waits is not asked any more",
+            another_cluster,
+        )
         .both("watching shows each change once, and writes nothing", watching)
         .both("watching shows jobs that come and go", coming_and_going)
         .both("a reconcile that watches goes on until all shards have ended", reconciling)
@@ -236,6 +244,28 @@ async fn one_list(stage: &Stage) -> Outcome {
             requests.map(|request| request.what).filter(|what| what.contains(" jobs")).collect();
         assert_eq!(jobs, ["list jobs"], "in {name}");
     }
+    Ok(())
+}
+
+async fn another_cluster(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let west = stage.site("west");
+    let asked = AtomicUsize::new(0);
+    west.cluster().on_request(move |request| {
+        let who = request.resource == "namespaces" && request.name == "kube-system";
+        if !who || asked.fetch_add(1, Ordering::SeqCst) == 0 {
+            return Verdict::Pass;
+        }
+        let other = json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "kube-system", "uid": "other"}});
+        let answer = http::Response::builder().header("content-type", "application/json");
+        Verdict::Answer(When::Before, answer.body(other.to_string().into()).expect("it is whole"))
+    });
+    let mark = west.mark().await?;
+    let waited = stage.federate("job wait pi --for=condition=complete --timeout=4s").await.fails("timed out");
+    waited.warns("Warning: [west] nothing is known of its jobs");
+    let requests = west.requests(mark).await?.into_iter().map(|request| request.what);
+    let jobs: Vec<_> = requests.filter(|what| what.contains(" jobs")).collect();
+    assert_eq!(jobs, ["list jobs"], "of the first round");
     Ok(())
 }
 

@@ -130,7 +130,7 @@ impl<'a, 's> Rounds<'a, 's> {
 
     async fn ask(&mut self) -> Result<View, state::Error> {
         self.registry = self.store.registry().await?;
-        self.store.host().verify(&self.registry.host).await?;
+        self.store.host().verify_again(&self.registry.host).await?;
         let mut view = View::default();
         let mut unseen = self.known.clone();
         if self.about.names.is_empty() {

@@ -85,10 +85,11 @@ async fn verified(
     kept: Option<Connection>,
     dial: &impl Fn(&str, &Member) -> Result<Connection, Error>,
 ) -> Result<Connection, Error> {
-    let connection = match kept {
-        Some(connection) => connection,
-        None => dial(name, member)?,
-    };
+    if let Some(connection) = kept {
+        connection.verify_again(&member.uid).await?;
+        return Ok(connection);
+    }
+    let connection = dial(name, member)?;
     connection.verify(&member.uid).await?;
     Ok(connection)
 }

@@ -9,6 +9,7 @@ mod init;
 mod job;
 mod logging;
 mod reconcile;
+mod rounds;
 mod selector;
 mod session;
 mod suggest;
@@ -68,12 +69,20 @@ pub fn main() -> ExitCode {
     let args: Vec<OsString> = usage::without_help_verb(&std::env::args_os().collect::<Vec<_>>());
     let parsed = parse(&args, &Output::process(Colour::Auto));
     let colour = parsed.as_ref().map_or(Colour::Auto, |cli| cli.color);
-    let world = World::process(Output::process(colour));
+    let mut world = World::process(Output::process(colour));
+    world.interrupt = Box::new(|| Box::pin(interrupted()));
     let code = match parsed {
         Ok(cli) => start(&world, cli),
         Err(usage) => explain(&world, &args, &usage),
     };
     ExitCode::from(code)
+}
+
+/// Waits for Ctrl-C, from the first time that somebody waits for it; until then it ends the process as ever.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Only what a command does needs threads: help and mistakes are told without them.

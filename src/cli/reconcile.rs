@@ -1,5 +1,7 @@
 //! `kubectl federate reconcile`.
 
+mod watch;
+
 use clap::Args;
 
 use super::{
@@ -26,13 +28,19 @@ pub struct Reconcile {
     #[arg(short = 'A', long)]
     all_namespaces: bool,
     /// Open again, in any cluster, what was left of the parts that somebody deleted
-    #[arg(long)]
+    #[arg(long, conflicts_with = "watch")]
     reopen: bool,
+    /// Go on until the jobs are finished and nothing is left to do for them
+    #[arg(long)]
+    watch: bool,
 }
 
 impl Reconcile {
     /// Looks at each member once, then settles the Jobs one after another.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        if self.watch {
+            return watch::watch(&self, session).await;
+        }
         let (store, registry) = session.federation().await?;
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
         let Scope { records, errors: mut troubles } =

@@ -143,23 +143,27 @@ impl<'a> Session<'a> {
 
     /// Connects to members by name.
     pub async fn members(&self, registry: &Registry, names: BTreeSet<String>) -> Members {
-        let everywhere = self.overrides.everywhere();
-        Members::connect(registry, names, |name, member| {
-            let context = self.context_of(name, member);
-            self.dialer.dial(name, &self.kubeconfig.endpoint(Some(context), &everywhere)?)
-        })
-        .await
+        self.members_again(Members::default(), registry, names).await
     }
 
-    /// Connects to the members that settling these records may concern: those that carry shards, and where work is to be opened
-    /// all that take it.
+    /// Makes sure of members once more, and connects to those that there is no connection to.
+    pub async fn members_again(
+        &self,
+        members: Members,
+        registry: &Registry,
+        names: BTreeSet<String>,
+    ) -> Members {
+        let everywhere = self.overrides.everywhere();
+        let dial = |name: &str, member: &Member| {
+            let context = self.context_of(name, member);
+            self.dialer.dial(name, &self.kubeconfig.endpoint(Some(context), &everywhere)?)
+        };
+        members.connect_again(registry, names, dial).await
+    }
+
+    /// Connects to the members that settling these records may concern.
     pub async fn members_to_settle(&self, registry: &Registry, records: &[&Record]) -> Members {
-        let opens = records.iter().any(|record| may_open(record));
-        let carrying = records.iter().flat_map(|record| record.shards.values()).map(|shard| &shard.cluster);
-        let taking =
-            registry.members.iter().filter(|(_, member)| opens && member.state == MemberState::Ready);
-        let names = carrying.chain(taking.map(|(name, _)| name)).cloned().collect();
-        self.members(registry, names).await
+        self.members(registry, concerned(registry, records)).await
     }
 
     /// Connects to the members that carry shards of these records.
@@ -167,6 +171,15 @@ impl<'a> Session<'a> {
         let shards = records.iter().flat_map(|record| record.shards.values());
         self.members(registry, shards.map(|shard| shard.cluster.clone()).collect()).await
     }
+}
+
+/// The members that settling these records may concern: those that carry shards, and where work is to be opened all that
+/// take it.
+pub fn concerned(registry: &Registry, records: &[&Record]) -> BTreeSet<String> {
+    let opens = records.iter().any(|record| may_open(record));
+    let carrying = records.iter().flat_map(|record| record.shards.values()).map(|shard| &shard.cluster);
+    let taking = registry.members.iter().filter(|(_, member)| opens && member.state == MemberState::Ready);
+    carrying.chain(taking.map(|(name, _)| name)).cloned().collect()
 }
 
 /// The error, with a hint where a context leads to another cluster than it should.

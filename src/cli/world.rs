@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::{
@@ -23,6 +24,8 @@ pub struct World {
     pub stdin: Mutex<Box<dyn Read + Send>>,
     /// The clock.
     pub now: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Becomes ready when the user asks a command that goes on and on to end, as Ctrl-C does.
+    pub interrupt: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
     /// Where requests go in place of the network.
     pub wires: Option<WireFactory>,
 }
@@ -37,6 +40,8 @@ impl World {
                 .collect(),
             stdin: Mutex::new(Box::new(std::io::stdin())),
             now: Box::new(Timestamp::now),
+            // Who takes a signal takes it for the whole process: that is for `main` to say.
+            interrupt: Box::new(|| Box::pin(std::future::pending())),
             wires: None,
         }
     }

@@ -78,7 +78,7 @@ pub fn request_timeout(text: &str) -> Result<Option<Duration>, Error> {
 }
 
 /// Go's `time.ParseDuration`, without negative ones.
-fn go_duration(text: &str) -> Option<Duration> {
+pub fn go_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut seconds = 0.0;
     while !rest.is_empty() {

@@ -168,14 +168,15 @@ impl Connection {
 
     /// The cluster's identity: the uid of its namespace `kube-system`. Asked once, then remembered.
     pub async fn identity(&self) -> Result<String, Error> {
-        let ask = || async {
-            let namespace = self.get("/api/v1/namespaces/kube-system").await?;
-            match namespace["metadata"]["uid"].as_str() {
-                Some(uid) if !uid.is_empty() => Ok(uid.to_owned()),
-                _ => Err(self.unreachable(Cause::Other("the namespace kube-system has no uid".into()))),
-            }
-        };
-        self.inner.identity.get_or_try_init(ask).await.cloned()
+        self.inner.identity.get_or_try_init(|| self.ask_identity()).await.cloned()
+    }
+
+    async fn ask_identity(&self) -> Result<String, Error> {
+        let namespace = self.get("/api/v1/namespaces/kube-system").await?;
+        match namespace["metadata"]["uid"].as_str() {
+            Some(uid) if !uid.is_empty() => Ok(uid.to_owned()),
+            _ => Err(self.unreachable(Cause::Other("the namespace kube-system has no uid".into()))),
+        }
     }
 
     /// Makes sure that this is the cluster of that uid (G7).
@@ -183,7 +184,18 @@ impl Connection {
     /// # Errors
     /// [`Error::WrongCluster`] where it is another one.
     pub async fn verify(&self, uid: &str) -> Result<(), Error> {
-        let found = self.identity().await?;
+        self.compare(uid, self.identity().await?)
+    }
+
+    /// The same for a connection that has been used for long: the cluster is asked anew.
+    ///
+    /// # Errors
+    /// As [`Connection::verify`].
+    pub async fn verify_again(&self, uid: &str) -> Result<(), Error> {
+        self.compare(uid, self.ask_identity().await?)
+    }
+
+    fn compare(&self, uid: &str, found: String) -> Result<(), Error> {
         if found == uid {
             return Ok(());
         }

@@ -180,6 +180,11 @@ impl Output {
         size.map_or(80, |(_, columns)| usize::from(columns))
     }
 
+    /// Whether stdout takes nothing any more, as where its reader had enough: who prints on and on can stop.
+    pub fn is_closed(&self) -> bool {
+        lock(&self.streams).failure.is_some()
+    }
+
     /// Prints one line to stdout.
     pub fn line(&self, text: impl Display) {
         self.to_stdout(&format!("{}\n", escape::line(&text.to_string())));

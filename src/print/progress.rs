@@ -25,4 +25,11 @@ impl Progress {
     pub fn step(&self) {
         self.bar.inc(1);
     }
+
+    /// So many of so many steps are done, and what is said beside the bar.
+    pub fn show(&self, done: u64, total: u64, message: &str) {
+        self.bar.set_length(total);
+        self.bar.set_position(done.min(total));
+        self.bar.set_message(escape::line(message).into_owned());
+    }
 }

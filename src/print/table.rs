@@ -56,17 +56,21 @@ impl Table {
 
     /// The table as lines that end in a newline, without trailing spaces.
     pub fn render(&self) -> String {
+        self.render_below(&mut Vec::new())
+    }
+
+    /// The same below what was rendered with these widths before: its columns go on, and become no narrower.
+    pub fn render_below(&self, widths: &mut Vec<usize>) -> String {
         let lines = || self.show_headers.then_some(&self.headers).into_iter().chain(&self.rows);
-        let widths: Vec<usize> = (0..self.headers.len())
-            .map(|column| {
-                let widest = lines().map(|line| measure_text_width(&line[column])).max().unwrap_or(0);
-                (widest + GAP).max(MIN_WIDTH)
-            })
-            .collect();
+        widths.resize(self.headers.len(), MIN_WIDTH);
+        for (column, width) in widths.iter_mut().enumerate() {
+            let widest = lines().map(|line| measure_text_width(&line[column])).max().unwrap_or(0);
+            *width = (widest + GAP).max(*width);
+        }
         let mut text = String::new();
         for line in lines() {
             let mut padding = 0;
-            for (cell, width) in line.iter().zip(&widths) {
+            for (cell, width) in line.iter().zip(widths.iter()) {
                 text.extend(std::iter::repeat_n(' ', padding));
                 text.push_str(cell);
                 padding = width - measure_text_width(cell);
@@ -105,6 +109,23 @@ mod tests {
         assert_eq!(
             jobs().no_headers(true).render(),
             "pi              Running   1     5s\na-longer-name   <none>    12    <none>\n"
+        );
+    }
+
+    #[test]
+    fn rows_that_follow_keep_to_the_columns() {
+        let mut widths = Vec::new();
+        let above = jobs().render_below(&mut widths);
+        let mut row = Table::new(["name", "status", "up", "age"]).no_headers(true);
+        row.row(["pi", "SuccessCriteriaMet", "2", "6s"]);
+        assert_eq!(
+            above + &row.render_below(&mut widths) + &jobs().no_headers(true).render_below(&mut widths),
+            "NAME            STATUS    UP    AGE\n\
+             pi              Running   1     5s\n\
+             a-longer-name   <none>    12    <none>\n\
+             pi              SuccessCriteriaMet   2     6s\n\
+             pi              Running              1     5s\n\
+             a-longer-name   <none>               12    <none>\n"
         );
     }
 

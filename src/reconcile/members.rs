@@ -32,9 +32,28 @@ impl Members {
         names: BTreeSet<String>,
         dial: impl Fn(&str, &Member) -> Result<Connection, Error>,
     ) -> Self {
-        let connect = async |name: String| {
+        Self::default().connect_again(registry, names, dial).await
+    }
+
+    /// The same for a command that looks again and again: connections that there are stay, and each cluster is asked
+    /// once more who it is, since an address can come to lead elsewhere meanwhile. Members that were absent are
+    /// dialled anew.
+    pub async fn connect_again(
+        mut self,
+        registry: &Registry,
+        names: BTreeSet<String>,
+        dial: impl Fn(&str, &Member) -> Result<Connection, Error>,
+    ) -> Self {
+        let names: Vec<_> = names
+            .into_iter()
+            .map(|name| {
+                let kept = self.connections.remove(&name).and_then(Result::ok);
+                (name, kept)
+            })
+            .collect();
+        let connect = async |(name, kept): (String, Option<Connection>)| {
             let connection = match registry.members.get(&name) {
-                Some(member) => verified(&name, member, &dial)
+                Some(member) => verified(&name, member, kept, &dial)
                     .await
                     .map_err(|error| Absent { why: error.to_string(), error: Some(error) }),
                 None => {
@@ -78,8 +97,13 @@ impl Members {
 async fn verified(
     name: &str,
     member: &Member,
+    kept: Option<Connection>,
     dial: &impl Fn(&str, &Member) -> Result<Connection, Error>,
 ) -> Result<Connection, Error> {
+    if let Some(connection) = kept {
+        connection.verify_again(&member.uid).await?;
+        return Ok(connection);
+    }
     let connection = dial(name, member)?;
     connection.verify(&member.uid).await?;
     Ok(connection)

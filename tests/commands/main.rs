@@ -12,6 +12,7 @@ mod process;
 mod stage;
 mod terminal;
 mod verbs;
+mod waiting;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,10 @@ fn main() -> ExitCode {
         transcript("delete", verbs::delete),
         transcript("reconcile", verbs::reconcile),
         transcript("version", verbs::version),
+        transcript("wait", waiting::wait),
+        transcript("wait for what does not come", waiting::in_vain),
+        transcript("watch", waiting::watch),
+        transcript("reconcile and watch", waiting::reconcile),
         transcript("errors of manifests", errors::manifests),
         transcript("errors of names that are taken", errors::taken),
         transcript("errors of clusters", errors::clusters),
@@ -53,6 +58,7 @@ fn main() -> ExitCode {
         Trial::test("the end of input changes nothing", terminal::end_of_input),
         Trial::test("without a terminal nobody is asked", terminal::nobody_to_ask),
         Trial::test("a progress bar leaves nothing in the lines", terminal::progress),
+        Trial::test("progress shows completions and clusters, and Ctrl-C ends a wait", terminal::waiting),
         real::trial("kubectl finds the plugin, and the main job is typed", plugin::main_job),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -169,7 +169,7 @@ pub fn repetitions_are_told() -> Result<(), Failed> {
 pub fn broken_pipe() -> Result<(), Failed> {
     let machine = Machine::federation()?;
     machine.succeeds("job create -f pi.yaml")?;
-    for line in ["options", "job --help", "job get -o yaml", "version --client"] {
+    for line in ["options", "job --help", "job get -o yaml", "job get -w", "version --client"] {
         let (reader, writer) = io::pipe()?;
         drop(reader);
         let output = machine.command(line).stdout(writer).stderr(Stdio::piped()).output()?;

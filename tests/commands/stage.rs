@@ -14,6 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use http::{Request, Response};
 use http_body_util::Full;
 use jiff::Timestamp;
@@ -24,6 +25,7 @@ use kubectl_federate::{
 };
 use serde_json::{Value, json};
 use sim::{Access, CONFIG_MAPS, Cluster, User};
+use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
 /// The user who may do everything; also the token.
@@ -33,9 +35,11 @@ const ADMINISTRATOR: &str = "admin";
 const BEGINNING: &str = "2026-01-01T12:00:00Z";
 
 /// What is not the same from run to run, and what stands for it.
-const FILTERS: [(&str, &str); 3] = [
+const FILTERS: [(&str, &str); 4] = [
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[uid]"),
     (r#""resourceVersion": "\d+""#, r#""resourceVersion": "[n]""#),
+    // After attempts that are repeated after random pauses.
+    (r"since 2026-01-01T[0-9:]+Z: ", "since [time]: "),
     (r"\b(pi-)[bcdfghjklmnpqrstvwxz2456789]{5}\b", "$1[suffix]"),
 ];
 
@@ -46,6 +50,19 @@ struct Site {
     down: Arc<AtomicBool>,
 }
 
+impl Site {
+    fn succeed(&self, job: &str, pods: usize) {
+        let mut left = pods;
+        while left > 0 {
+            self.cluster.settle();
+            let done = self.cluster.succeed_pods("default", job, left);
+            assert!(done > 0, "no pods left to succeed");
+            left -= done;
+        }
+        self.cluster.settle();
+    }
+}
+
 /// Clusters `east`, `west`, `north` and `spare` with a context each, and a user who types commands.
 pub struct Stage {
     home: tempfile::TempDir,
@@ -53,7 +70,21 @@ pub struct Stage {
     vars: BTreeMap<String, String>,
     now: Arc<Mutex<Timestamp>>,
     stdin: Vec<u8>,
+    patience: Option<Duration>,
+    events: Mutex<Vec<JoinHandle<()>>>,
     transcript: String,
+}
+
+/// What happens in a cluster while a command runs.
+pub enum Event {
+    /// So many pods of a Job succeed.
+    Succeed(&'static str, usize),
+    /// A pod of a Job fails.
+    Fail(&'static str),
+    /// Its server goes away.
+    Down,
+    /// Its server is back.
+    Up,
 }
 
 /// What a user may do.
@@ -85,6 +116,8 @@ impl Stage {
             vars,
             now: Arc::new(Mutex::new(now)),
             stdin: Vec::new(),
+            patience: None,
+            events: Mutex::default(),
             transcript: String::new(),
         };
         let users: Vec<_> = users.iter().map(|(user, _)| *user).collect();
@@ -165,6 +198,43 @@ impl Stage {
         });
     }
 
+    /// Lets time go by while commands wait, by the clocks of the clusters and of the user alike.
+    pub fn let_time_pass(&self) {
+        const TICK: Duration = Duration::from_millis(500);
+        let clusters: Vec<_> = self.sites.values().map(|site| site.cluster.clone()).collect();
+        let now = self.now.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(TICK).await;
+                for cluster in &clusters {
+                    cluster.advance(TICK);
+                }
+                let mut now = now.lock().expect("a clock");
+                *now = now.checked_add(TICK).expect("not the end of time");
+            }
+        });
+    }
+
+    /// Has something happen in a cluster, so long from now.
+    pub fn later(&self, after: Duration, cluster: &str, event: Event) {
+        let site = self.sites[cluster].clone();
+        let event = tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            match event {
+                Event::Succeed(job, pods) => site.succeed(job, pods),
+                Event::Fail(job) => assert_eq!(site.cluster.fail_pods("default", job, 1), 1, "a pod fails"),
+                Event::Down => site.down.store(true, Ordering::SeqCst),
+                Event::Up => site.down.store(false, Ordering::SeqCst),
+            }
+        });
+        self.events.lock().expect("a list").push(event);
+    }
+
+    /// Has the user end each command that takes longer.
+    pub fn interrupts_after(&mut self, patience: Duration) {
+        self.patience = Some(patience);
+    }
+
     /// Sets an annotation of a ConfigMap in `east`, or removes it where the value is null; gives the one that was there.
     pub async fn annotate(&self, config_map: (&str, &str), key: &str, value: &Value) -> Value {
         let (namespace, name) = config_map;
@@ -182,15 +252,7 @@ impl Stage {
 
     /// Has so many pods of a Job in a cluster succeed.
     pub fn succeed(&self, cluster: &str, job: &str, pods: usize) {
-        let cluster = self.cluster(cluster);
-        let mut left = pods;
-        while left > 0 {
-            cluster.settle();
-            let done = cluster.succeed_pods("default", job, left);
-            assert!(done > 0, "no pods left to succeed");
-            left -= done;
-        }
-        cluster.settle();
+        self.sites[cluster].succeed(job, pods);
     }
 
     /// A file in the home directory.
@@ -262,12 +324,25 @@ impl Stage {
         world.stdin = Mutex::new(Box::new(io::Cursor::new(std::mem::take(&mut self.stdin))));
         let now = self.now.clone();
         world.now = Box::new(move || *now.lock().expect("a clock"));
+        if let Some(patience) = self.patience {
+            world.interrupt = Box::new(move || Box::pin(tokio::time::sleep(patience)));
+        }
         let sites = self.sites.clone();
         world.wires = Some(Arc::new(move |endpoint| {
             let site = endpoint.host().strip_suffix(".example.com").and_then(|name| sites.get(name));
-            match site {
-                Some(site) if !site.down.load(Ordering::SeqCst) => wire(site.cluster.service()),
-                _ => wire(tower::service_fn(refuse)),
+            // A connection may last longer than its server is there.
+            match site.cloned() {
+                Some(site) => wire(tower::service_fn(move |request| {
+                    let site = site.clone();
+                    async move {
+                        if site.down.load(Ordering::SeqCst) {
+                            return Err(io::Error::from(io::ErrorKind::ConnectionRefused));
+                        }
+                        let Ok(response) = site.cluster.service().oneshot(request).await;
+                        Ok(response)
+                    }
+                })),
+                None => wire(tower::service_fn(refuse)),
             }
         }));
         let home = self.home.path().display().to_string();
@@ -281,6 +356,9 @@ impl Stage {
 
     /// Compares the transcript with the recorded one.
     pub fn end(self, name: &str) {
+        for event in self.events.into_inner().expect("a list") {
+            event.now_or_never().expect("it has happened").expect("it could happen");
+        }
         let mut settings = insta::Settings::new();
         settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/commands/snapshots"));
         settings.set_prepend_module_to_snapshot(false);

@@ -113,6 +113,22 @@ pub fn progress() -> Result<(), Failed> {
     Ok(())
 }
 
+/// A wait shows how far the Job and its clusters are; Ctrl-C ends it, and leaves nothing of that.
+pub fn waiting() -> Result<(), Failed> {
+    let machine = Machine::federation()?;
+    machine.succeeds("job create -f pi.yaml")?;
+    let mut terminal = types(&machine, "job wait pi --for=condition=complete --timeout=1h")?;
+    let mut seen = terminal.exp_string("0/18 clusters: 3 Running")?;
+    terminal.send_control('c')?;
+    seen.push_str(&terminal.exp_eof()?);
+    assert!(seen.contains("waiting ["), "{seen:?}");
+    assert_eq!(exit_code(&mut terminal)?, 130, "{seen:?}");
+    let left: Vec<_> = Screen::after(&seen).lines.into_iter().filter(|line| !line.is_empty()).collect();
+    assert!(left.is_empty() || left == ["^C"], "{seen:?}");
+    machine.succeeds("job get pi")?;
+    Ok(())
+}
+
 /// What a terminal shows; of the escape sequences, those that move the cursor up and clear a line.
 #[derive(Default)]
 struct Screen {

@@ -18,6 +18,7 @@ mod registry;
 mod scenarios;
 mod site;
 mod stage;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         registry::scenarios,
         identity::scenarios,
         networks::scenarios,
+        wait::scenarios,
     ] {
         trials.extend(topic().trials());
     }

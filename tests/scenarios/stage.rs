@@ -2,15 +2,16 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kubectl_federate::cli::{World, run};
-use kubectl_federate::print::Output;
+use kubectl_federate::print::{Captured, Output};
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::{Mutex, MutexGuard, OnceCell};
+use tokio::sync::{Mutex, MutexGuard, Notify, OnceCell};
 
 use crate::site::{Mark, Site};
 
@@ -179,6 +180,30 @@ impl Stage {
 
     /// The same by a clock that is fast.
     pub async fn federate_later(&self, by: Duration, command: &str) -> Ran {
+        let (mut world, captured) = self.world();
+        world.now = Box::new(move || Timestamp::now().checked_add(by).unwrap_or_default());
+        self.run(&world, &captured, command).await
+    }
+
+    /// Runs a command that goes on and on until what it has said on stdout satisfies a condition, then ends it as
+    /// Ctrl-C does.
+    pub async fn federate_until(&self, command: &str, enough: impl Fn(&str) -> bool) -> Ran {
+        let (mut world, captured) = self.world();
+        let ended = Arc::new(Notify::new());
+        let interrupt = ended.clone();
+        world.interrupt = Box::new(move || Box::pin(interrupt.clone().notified_owned()));
+        let watch = async {
+            real::until(&format!("enough of {command}"), SOON, || async {
+                let said = captured.stdout();
+                if enough(&said) { Ok(()) } else { Err(said + &captured.stderr()) }
+            })
+            .await;
+            ended.notify_one();
+        };
+        tokio::join!(self.run(&world, &captured, command), watch).0
+    }
+
+    fn world(&self) -> (World, Captured) {
         let (output, captured) = Output::captured();
         let mut world = World::process(output);
         world.vars.clear();
@@ -187,7 +212,10 @@ impl Stage {
         {
             world.vars.insert(variable.to_owned(), self.path(file).display().to_string());
         }
-        world.now = Box::new(move || Timestamp::now().checked_add(by).unwrap_or_default());
+        (world, captured)
+    }
+
+    async fn run(&self, world: &World, captured: &Captured, command: &str) -> Ran {
         let words = command.split_whitespace().map(|word| {
             if Path::new(word).extension().is_some_and(|extension| extension == "yaml") {
                 self.path(word).into_os_string()
@@ -196,7 +224,7 @@ impl Stage {
             }
         });
         let arguments: Vec<OsString> = std::iter::once("kubectl-federate".into()).chain(words).collect();
-        let code = run(&world, &arguments).await;
+        let code = run(world, &arguments).await;
         Ran { command: command.to_owned(), code, stdout: captured.stdout(), stderr: captured.stderr() }
     }
 

@@ -1,5 +1,7 @@
 //! `kubectl federate job get`.
 
+mod watch;
+
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -34,6 +36,9 @@ pub struct Get {
     /// Print no column names
     #[arg(long)]
     no_headers: bool,
+    /// After that, go on and show each job again when something of it has changed
+    #[arg(short, long)]
+    watch: bool,
 }
 
 impl Get {
@@ -41,6 +46,9 @@ impl Get {
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         if !self.selector.is_empty() && !self.names.is_empty() {
             return Err(Error::new("name cannot be provided when a selector is specified"));
+        }
+        if self.watch {
+            return watch::watch(&self, session).await;
         }
         let (store, registry) = session.federation().await?;
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
@@ -75,28 +83,34 @@ impl Get {
     }
 
     fn print_table(&self, session: &Session<'_>, rows: &[(Record, Status)]) {
-        let wide = self.output == Some(Format::Wide);
+        let mut table = self.table();
+        for (record, status) in rows {
+            table.row(self.row(session, record, status));
+        }
+        session.output().table(&table);
+    }
+
+    fn table(&self) -> Table {
         let mut headers = Vec::new();
         headers.extend(self.all_namespaces.then_some("NAMESPACE"));
         headers.extend(["NAME", "STATUS", "COMPLETIONS", "CLUSTERS", "DURATION", "AGE"]);
-        headers.extend(wide.then_some("SHARDS"));
-        let mut table = Table::new(headers).no_headers(self.no_headers);
-        let now = session.now();
-        for (record, status) in rows {
-            let mut row = Vec::new();
-            row.extend(self.all_namespaces.then(|| record.namespace().to_owned()));
-            row.extend([
-                record.name().to_owned(),
-                status.word().to_owned(),
-                status.completions(),
-                format!("{}/{}", status.known(), status.shards.len()),
-                duration(status, now),
-                session.age(record.state.created),
-            ]);
-            row.extend(wide.then(|| shards(status)));
-            table.row(row);
-        }
-        session.output().table(&table);
+        headers.extend((self.output == Some(Format::Wide)).then_some("SHARDS"));
+        Table::new(headers).no_headers(self.no_headers)
+    }
+
+    fn row(&self, session: &Session<'_>, record: &Record, status: &Status) -> Vec<String> {
+        let mut row = Vec::new();
+        row.extend(self.all_namespaces.then(|| record.namespace().to_owned()));
+        row.extend([
+            record.name().to_owned(),
+            status.word().to_owned(),
+            status.completions(),
+            format!("{}/{}", status.known(), status.shards.len()),
+            duration(status, session.now()),
+            session.age(record.state.created),
+        ]);
+        row.extend((self.output == Some(Format::Wide)).then(|| shards(status)));
+        row
     }
 }
 

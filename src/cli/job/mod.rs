@@ -4,6 +4,7 @@ mod create;
 mod delete;
 mod describe;
 mod get;
+mod wait;
 
 use std::collections::BTreeSet;
 
@@ -17,12 +18,13 @@ use crate::{
     state::{self, Record, Store},
 };
 
-/// Create, look at and delete federated jobs
+/// Create, look at, wait for and delete federated jobs
 #[derive(Debug, Subcommand)]
 pub enum Job {
     Create(create::Create),
     Get(get::Get),
     Describe(describe::Describe),
+    Wait(wait::Wait),
     Delete(delete::Delete),
 }
 
@@ -33,6 +35,7 @@ impl Job {
             Self::Create(verb) => verb.run(session).await,
             Self::Get(verb) => verb.run(session).await,
             Self::Describe(verb) => verb.run(session).await,
+            Self::Wait(verb) => verb.run(session).await,
             Self::Delete(verb) => verb.run(session).await,
         }
     }
@@ -70,9 +73,14 @@ pub(super) fn none_found(namespace: Option<&str>) -> String {
 /// Reads one record, or says in kubectl's words that there is none.
 pub(super) async fn find(store: &Store, namespace: &str, name: &str) -> Result<Record> {
     store.record(namespace, name).await.map_err(|error| match error {
-        error if error.is_not_found() => Error::server("NotFound", format!("jobs.batch {name:?} not found")),
+        error if error.is_not_found() => not_found(name),
         error => error.into(),
     })
+}
+
+/// What kubectl says where there is no Job of that name.
+pub(super) fn not_found(name: &str) -> Error {
+    Error::server("NotFound", format!("jobs.batch {name:?} not found"))
 }
 
 /// The records that a command is about, and errors of their own for those that cannot be read.
@@ -115,7 +123,8 @@ impl Scope {
     }
 }
 
-fn of_another(record: &Record) -> Error {
+/// A record that is there, but of another federation.
+pub(super) fn of_another(record: &Record) -> Error {
     Error::from(state::Error::OtherFederation {
         object: format!("configmap {}/{}", record.namespace(), Record::config_map_name(record.name())),
         federation: record.federation.clone(),

@@ -1,0 +1,143 @@
+//! `kubectl federate reconcile --watch`.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{Reconcile, Session};
+use crate::{
+    cli::{
+        job::{none_found, not_found, report},
+        rounds::{About, Key, Rounds, View, interruptible, key},
+    },
+    error::{Error, Result},
+    reconcile::{Done, Observations, Status, settle},
+    state::Record,
+};
+
+/// Reconciles again and again, until of every Job in scope the outcome is latched and all shards have ended.
+///
+/// What is done is told as it is done, and how a Job stands when that changes.
+pub(super) async fn watch(reconcile: &Reconcile, session: &Session<'_>) -> Result<()> {
+    interruptible(session, go_on(reconcile, session)).await
+}
+
+async fn go_on(reconcile: &Reconcile, session: &Session<'_>) -> Result<()> {
+    let namespace = if reconcile.all_namespaces { None } else { Some(session.namespace()?) };
+    let about = About { names: &reconcile.names, namespace: namespace.clone() };
+    let rounds = Rounds::begin(session, about).await?;
+    let mut watching = Watching { session, rounds, told: BTreeMap::new() };
+    loop {
+        match watching.round().await? {
+            Some(Round { finished: true, troubles }) => {
+                if watching.told.is_empty() && troubles.is_empty() {
+                    session.output().note(none_found(namespace.as_deref()));
+                }
+                return Error::all(troubles);
+            }
+            _ => watching.rounds.pause(Duration::MAX).await,
+        }
+    }
+}
+
+/// One watch, between rounds.
+struct Watching<'a, 's> {
+    session: &'a Session<'s>,
+    rounds: Rounds<'a, 's>,
+    /// How each Job stood when that was told last; nothing of one that was deleted.
+    told: BTreeMap<Key, Option<String>>,
+}
+
+/// What one round came to.
+struct Round {
+    /// Whether nothing is left to wait for.
+    finished: bool,
+    /// What a plain reconcile would end with now.
+    troubles: Vec<Error>,
+}
+
+impl Watching<'_, '_> {
+    /// Settles all Jobs in scope once; nothing where the host does not answer.
+    async fn round(&mut self) -> Result<Option<Round>> {
+        let Some(View { records, absent, errors }) = self.rounds.read().await? else { return Ok(None) };
+        let mut round = Round { finished: true, troubles: errors };
+        for key in absent {
+            match self.told.insert(key.clone(), None) {
+                None => {
+                    self.told.remove(&key);
+                    round.troubles.push(not_found(&key.1));
+                }
+                // Somebody else has seen to it.
+                Some(Some(_)) => self.tell_deleted(&key.1),
+                Some(None) => {}
+            }
+        }
+        let all: Vec<_> = records.iter().collect();
+        let observed = self.rounds.observe(&all).await;
+        let mut looked = Vec::new();
+        for (record, observations) in records.into_iter().zip(observed) {
+            match self.settle(record, observations).await {
+                Settled::Away => round.finished = false,
+                Settled::Removed => {}
+                Settled::Kept(record, status) => {
+                    let ended = record.shards.values().all(|shard| !shard.phase.live());
+                    round.finished &= ended && record.state.outcome.is_some();
+                    looked.push((record, status));
+                }
+                Settled::Failed(error) => round.troubles.push(error),
+            }
+        }
+        self.rounds.tell_troubles(looked.iter().map(|(record, status)| (&**record, &**status)));
+        if round.finished {
+            let left = looked.iter().filter_map(|(record, status)| report(self.session, record, status));
+            round.troubles.extend(left);
+        }
+        Ok(Some(round))
+    }
+
+    async fn settle(&mut self, record: Record, observations: Observations) -> Settled {
+        let session = self.session;
+        let (key, job) = (key(&record), format!("job.batch/{}", record.name()));
+        let before = record.clone();
+        let tell = |done: &Done| {
+            session.output().line(format!("job.batch/{} {} in cluster {}", done.name, done.what, done.cluster));
+        };
+        let rounds = &self.rounds;
+        let now = || session.now();
+        let settled = match settle(&rounds.store, record, observations, &rounds.members, now, &tell).await {
+            Ok(settled) => settled,
+            Err(error) => return self.rounds.lost(error).map_or_else(Settled::Failed, |()| Settled::Away),
+        };
+        if !settled.done.is_empty() {
+            self.rounds.soon();
+        }
+        let Some(record) = settled.record else {
+            self.told.insert(key.clone(), None);
+            self.tell_deleted(&key.1);
+            return Settled::Removed;
+        };
+        let status = Status::of(&record, &settled.observations);
+        let stands = format!("{} {}", status.word(), status.completions());
+        if self.told.get(&key).and_then(Option::as_ref) != Some(&stands) {
+            let unchanged = record == before && settled.done.is_empty();
+            let what = if unchanged { "unchanged" } else { "reconciled" };
+            session.output().line(format!("{job} {what}: {stands}"));
+            self.told.insert(key, Some(stands));
+        }
+        Settled::Kept(Box::new(record), Box::new(status))
+    }
+
+    fn tell_deleted(&self, name: &str) {
+        self.session.output().line(format!("job.batch {name:?} deleted"));
+    }
+}
+
+/// What became of one Job in a round.
+enum Settled {
+    /// The host stopped answering.
+    Away,
+    /// It was to be deleted, and is.
+    Removed,
+    /// It is there.
+    Kept(Box<Record>, Box<Status>),
+    /// The host refuses.
+    Failed(Error),
+}

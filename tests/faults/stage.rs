@@ -10,15 +10,11 @@ use serde_json::json;
 use sim::{Cluster, User, When};
 use tokio::sync::Notify;
 
+use super::evidence::{COMPLETIONS, PARALLELISM, manifest};
 use super::net::{Fate, Net, Sent};
 
 /// The clusters; the first is the host, and a member too.
 pub const CLUSTERS: [&str; 3] = ["east", "west", "north"];
-
-/// What the Job asks for: it does not divide evenly.
-pub const PARALLELISM: i64 = 4;
-/// The completions that it asks for.
-pub const COMPLETIONS: i64 = 7;
 
 /// Part of every token, and so of nothing that is printed.
 const SECRET: &str = "sesame";
@@ -62,18 +58,13 @@ impl Stage {
         }
         let net = Net::new(&clusters);
         let stage = Self { directory, clusters, net };
-        stage.size(PARALLELISM as usize, COMPLETIONS as usize);
+        stage.size(PARALLELISM, COMPLETIONS);
         stage
     }
 
     /// Has the manifest ask for so much.
-    pub fn size(&self, parallelism: usize, completions: usize) {
-        let manifest = json!({
-            "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"},
-            "spec": {"parallelism": parallelism, "completions": completions, "template": {"spec": {
-                "restartPolicy": "Never", "containers": [{"name": "pi", "image": "perl:5.34.0"}],
-            }}},
-        });
+    pub fn size(&self, parallelism: i64, completions: i64) {
+        let manifest = manifest(parallelism, completions);
         std::fs::write(self.directory.path().join("pi.yaml"), manifest.to_string()).expect("written");
     }
 

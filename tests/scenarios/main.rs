@@ -11,6 +11,7 @@ mod get;
 mod identity;
 mod link;
 mod networks;
+mod outages;
 mod plan;
 mod reconcile;
 mod registry;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         registry::scenarios,
         identity::scenarios,
         networks::scenarios,
+        outages::scenarios,
     ] {
         trials.extend(topic().trials());
     }

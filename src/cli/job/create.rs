@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 
-use super::{Session, report};
+use super::{Session, finish_begun, report};
 use crate::{
     cli::{Document, DryRun, Filenames},
     cluster,
@@ -159,9 +159,11 @@ impl Create {
             Err(error) => return Err(host_refusal(&record, source, error)),
         };
         let observations = unmade(&record, members);
+        let finish = finish_begun(&record);
         let progress = session.output().progress("creating", 2 * record.shards.len() as u64);
-        let settled =
-            settle(store, record, observations, members, || session.now(), &|_| progress.step()).await?;
+        let settled = settle(store, record, observations, members, || session.now(), &|_| progress.step())
+            .await
+            .map_err(|error| Error::from(error).hint(finish))?;
         drop(progress);
         Ok(settled.record.and_then(|record| {
             let status = Status::of(&record, &settled.observations);
@@ -173,10 +175,9 @@ impl Create {
 /// Why the host would not take the record; that it has one of this name already is said of the Job.
 fn host_refusal(record: &Record, source: &str, error: state::Error) -> Error {
     if error.is_already_exists() {
-        let (name, namespace) = (record.name(), record.namespace());
+        let name = record.name();
         let sentence = format!("error when creating {source:?}: jobs.batch {name:?} already exists");
-        return Error::server("AlreadyExists", sentence)
-            .hint(format!("`kubectl federate reconcile {name} -n {namespace}` finishes what was begun."));
+        return Error::server("AlreadyExists", sentence).hint(finish_begun(record));
     }
     let state::Error::Cluster(error) = error else { return error.into() };
     let refusal = Error::verbatim(when_creating(source, &error));

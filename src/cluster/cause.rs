@@ -35,7 +35,11 @@ pub(super) fn cause(error: &(dyn StdError + 'static)) -> Cause {
     }
     let names = chain.iter().any(|link| link.to_string().starts_with("dns error"));
     let deepest = chain.last().map_or_else(String::new, ToString::to_string);
-    let words = match chain.last().and_then(|link| link.downcast_ref::<io::Error>()) {
+    let last = chain.last().and_then(|link| link.downcast_ref::<io::Error>());
+    // What a connection that ends too soon wraps is for authors: an address in a library's manual.
+    let eof = |io: &&io::Error| io.kind() == io::ErrorKind::UnexpectedEof;
+    let ended = || chain.iter().rev().find_map(|link| link.downcast_ref::<io::Error>()).filter(eof);
+    let words = match last.or_else(ended) {
         Some(io) => io_words(io),
         None => plain(&deepest),
     };
@@ -168,4 +172,21 @@ fn alert_words(name: &str) -> String {
         words.push(c.to_ascii_lowercase());
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_ends_too_soon_is_told_in_our_words() {
+        for text in [
+            "tls handshake eof",
+            "peer closed connection without sending TLS close_notify: https://docs.rs/rustls/latest/rustls/manual",
+        ] {
+            let error = io::Error::new(io::ErrorKind::UnexpectedEof, text);
+            let words = cause(&io::Error::other(error)).to_string();
+            assert_eq!(words, "the server closed the connection before it answered");
+        }
+    }
 }

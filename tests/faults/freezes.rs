@@ -23,41 +23,48 @@ async fn meanwhile(stage: &Stage, steps: usize) {
     }
 }
 
+/// Runs a command that stands still before its request of this number, if that is a write, until the others are done;
+/// says whether it was one.
+async fn asleep_at(stage: &Stage, command: &str, at: usize, others: impl Future<Output = ()>) -> bool {
+    std::fs::copy(stage.remembered("alice"), stage.remembered("bob")).expect("bob knows the host too");
+    let signal = Arc::new(Notify::new());
+    let (held, asleep) = (signal.clone(), Arc::new(Notify::new()));
+    let tell = asleep.clone();
+    stage.net.watch(move |sent, _| {
+        if sent.user == "alice" && sent.number == at && sent.mutating {
+            tell.notify_one();
+            return Fate::Hold(held.clone());
+        }
+        Fate::Pass
+    });
+    let others = async {
+        asleep.notified().await;
+        others.await;
+        signal.notify_one();
+    };
+    let slow = stage.run_as("alice", command);
+    tokio::pin!(slow);
+    let (ran, slept) = tokio::select! {
+        ran = &mut slow => (ran, false),
+        () = others => (slow.await, true),
+    };
+    let ran = ran.expect("it ends");
+    if slept {
+        println!("{command} frozen at {at}: {ran:?}");
+    }
+    slept
+}
+
 /// Freezes a command at each of its writes, and wakes it after each of the steps.
 async fn frozen(command: &str, prepare: impl AsyncFn() -> Stage) {
     let mut cases = 0;
     for at in 0..60 {
         for steps in 1..=MEANWHILE.len() {
             let stage = prepare().await;
-            std::fs::copy(stage.remembered("alice"), stage.remembered("bob"))
-                .expect("bob knows the host too");
-            let signal = Arc::new(Notify::new());
-            let (held, asleep) = (signal.clone(), Arc::new(Notify::new()));
-            let tell = asleep.clone();
-            stage.net.watch(move |sent, _| {
-                if sent.user == "alice" && sent.number == at && sent.mutating {
-                    tell.notify_one();
-                    return Fate::Hold(held.clone());
-                }
-                Fate::Pass
-            });
-            let others = async {
-                asleep.notified().await;
-                meanwhile(&stage, steps).await;
-                signal.notify_one();
-            };
-            tokio::pin!(others);
-            let slow = stage.run_as("alice", command);
-            tokio::pin!(slow);
-            let (ran, woke) = tokio::select! {
-                ran = &mut slow => (ran, false),
-                () = &mut others => (slow.await, true),
-            };
-            let ran = ran.expect("it ends");
-            if !woke {
+            if !asleep_at(&stage, command, at, meanwhile(&stage, steps)).await {
                 break;
             }
-            println!("{command} frozen at {at}, woken after {steps} steps: {ran:?}");
+            println!("woken after {steps} steps");
             cases += 1;
             stage.unbroken();
             stage.settle().await;
@@ -93,37 +100,23 @@ async fn a_frozen_delete_deletes_what_it_was_to() {
     for cascade in ["background", "foreground"] {
         let command = format!("job delete pi --cascade={cascade}");
         frozen(&command, async || Stage::running().await).await;
+        let mut cases = 0;
         for at in 0..20 {
             let stage = Stage::running().await;
             let old = stage.all_runs().uid;
-            std::fs::copy(stage.remembered("alice"), stage.remembered("bob"))
-                .expect("bob knows the host too");
-            let signal = Arc::new(Notify::new());
-            let (held, asleep) = (signal.clone(), Arc::new(Notify::new()));
-            let tell = asleep.clone();
-            stage.net.watch(move |sent, _| {
-                if sent.user == "alice" && sent.number == at && sent.mutating {
-                    tell.notify_one();
-                    return Fate::Hold(held.clone());
-                }
-                Fate::Pass
-            });
             let others = async {
-                asleep.notified().await;
                 assert_eq!(stage.run_as("bob", &command).await.expect("it ends").code, 0);
                 assert_eq!(stage.run_as("bob", CREATE).await.expect("it ends").code, 0);
-                signal.notify_one();
             };
-            let slow = stage.run_as("alice", &command);
-            tokio::pin!(slow);
-            tokio::select! {
-                _ = &mut slow => continue,
-                () = others => drop(slow.await),
+            if !asleep_at(&stage, &command, at, others).await {
+                continue;
             }
+            cases += 1;
             stage.settle().await;
             let new = stage.all_runs().uid;
             assert_ne!(old, new);
             stage.completes().await;
         }
+        assert!(cases > 0);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sim::When;
 use tokio::sync::Notify;
 
+use super::evidence::Recorded;
 use super::stage::{CLUSTERS, CREATE, Stage};
 
 /// Kills a command at each of its requests, before and, where it has an effect, after that, on a stage of its own each
@@ -145,7 +146,7 @@ async fn delete_is_finished_by_reconcile_or_has_not_begun() {
             async || Stage::running().await,
             async |stage| {
                 let before: Vec<String> = stage.jobs().into_iter().map(|job| job.uid).collect();
-                let began = stage.records().iter().all(|record| !record.state["deleting"].is_null());
+                let began = stage.records().iter().all(Recorded::deleting);
                 stage.settle().await;
                 if began {
                     stage.nothing_left();

@@ -53,7 +53,7 @@ async fn a_thousand_members_are_created_seen_and_deleted() {
     stage.must("init").await;
     stage.must("cluster register cluster-0").await;
     register_all(&stage).await;
-    stage.size(MEMBERS, 3 * MEMBERS);
+    stage.size(MEMBERS as i64, 3 * MEMBERS as i64);
     stage.net.heal();
     timed(&stage, super::stage::CREATE).await;
     let record = stage.clusters[0].get(&sim::CONFIG_MAPS, "default", "pi.federated-job").expect("a record");

@@ -5,9 +5,11 @@
 //! |---|---|
 //! | [`stage`] | clusters, and commands that run on them |
 //! | [`net`] | the network between them: it counts, delays, breaks and watches |
+//! | [`evidence`] | what is to be seen of a federated Job, and what it has to be; the kills of real processes use it too |
 //! | [`witness`] | what must hold at every moment |
 //! | [`promises`] | what must hold once a reconcile has run |
 
+mod evidence;
 mod freezes;
 mod kills;
 mod limits;
@@ -15,5 +17,6 @@ mod net;
 mod networks;
 mod promises;
 mod races;
+mod random;
 mod stage;
 mod witness;

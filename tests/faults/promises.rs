@@ -1,7 +1,7 @@
 //! What must hold once a reconcile has run undisturbed.
 
-use super::stage::{COMPLETIONS, PARALLELISM, Stage};
-use super::witness::{Ours, Recorded};
+use super::evidence::{self, COMPLETIONS, Ours, Recorded};
+use super::stage::Stage;
 
 impl Stage {
     /// Runs `reconcile` until it finds nothing more to do; twice must be enough, and the last one sends no write (G5).
@@ -45,19 +45,7 @@ impl Stage {
 
     /// There is one record, its shards and the Jobs are the same, and they carry what was asked (G1, G2, G4).
     pub fn all_runs(&self) -> Recorded {
-        let [record] = <[Recorded; 1]>::try_from(self.records()).expect("one record");
-        let jobs = self.jobs();
-        assert_eq!(jobs.len(), record.shards.len(), "{jobs:#?} {record:#?}");
-        for job in &jobs {
-            let shard = &record.shards[&job.shard.1];
-            assert_eq!(job.shard.0, record.uid);
-            assert_eq!(shard["cluster"], job.cluster.as_str(), "{record:#?}");
-            assert_eq!(shard["uid"], job.uid.as_str(), "{record:#?}");
-            assert!(!job.suspended, "{job:#?} is not started");
-        }
-        assert_eq!(jobs.iter().map(|job| job.parallelism).sum::<i64>(), PARALLELISM);
-        assert_eq!(jobs.iter().map(|job| job.completions).sum::<i64>(), COMPLETIONS);
-        record
+        evidence::all_runs(self.records(), &self.jobs())
     }
 
     /// Plays the nodes to the end: the Job is Complete, and every completion was made once (G1, G9).
@@ -68,7 +56,7 @@ impl Stage {
         self.settle().await;
         let record_then = self.records().remove(0);
         assert_eq!(record_then.uid, record.uid);
-        assert_eq!(record_then.state["outcome"]["verdict"], "complete", "{record_then:#?}");
+        assert!(record_then.complete(), "{record_then:#?}");
         let successes = self.net.witness(|witness| witness.successes(&record.uid));
         assert_eq!(successes as i64, COMPLETIONS, "pods that succeeded");
         let row = self.must("job get pi --no-headers").await.stdout;

@@ -5,28 +5,16 @@ use std::time::Duration;
 use sim::When;
 
 use super::net::Fate;
+use super::random::Random;
 use super::stage::{CREATE, Ran, Stage};
 
 /// How many interleavings of each pair.
 const SEEDS: u64 = 60;
 
-/// `SplitMix64`: the same numbers again from the same seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-}
-
 /// Runs a command of alice and one of bob at once. Each request takes its own time, one of the two may be much the
 /// slower, and pods succeed meanwhile where `play` says so.
 async fn race(stage: &Stage, seed: u64, alice: &str, bob: &str, play: bool) -> (Ran, Ran) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let pace =
         [("alice", 1 + random.below(2) * random.below(30)), ("bob", 1 + random.below(2) * random.below(30))];
     stage.net.watch(move |sent, witness| {

@@ -10,15 +10,11 @@ use serde_json::json;
 use sim::{Cluster, User, When};
 use tokio::sync::Notify;
 
+use super::evidence::{COMPLETIONS, PARALLELISM, manifest};
 use super::net::{Fate, Net, Sent};
 
 /// The clusters; the first is the host, and a member too.
 pub const CLUSTERS: [&str; 3] = ["east", "west", "north"];
-
-/// What the Job asks for: it does not divide evenly.
-pub const PARALLELISM: i64 = 4;
-/// The completions that it asks for.
-pub const COMPLETIONS: i64 = 7;
 
 /// Part of every token, and so of nothing that is printed.
 const SECRET: &str = "sesame";
@@ -62,19 +58,18 @@ impl Stage {
         }
         let net = Net::new(&clusters);
         let stage = Self { directory, clusters, net };
-        stage.size(PARALLELISM as usize, COMPLETIONS as usize);
+        stage.size(PARALLELISM, COMPLETIONS);
         stage
     }
 
     /// Has the manifest ask for so much.
-    pub fn size(&self, parallelism: usize, completions: usize) {
-        self.manifest(&job("pi", parallelism, completions));
+    pub fn size(&self, parallelism: i64, completions: i64) {
+        self.manifest(&manifest("pi", parallelism, completions));
     }
 
     /// Has the manifest be of these Jobs.
     pub fn several(&self, names: &[&str]) {
-        let jobs: Vec<_> =
-            names.iter().map(|name| job(name, PARALLELISM as usize, COMPLETIONS as usize)).collect();
+        let jobs: Vec<_> = names.iter().map(|name| manifest(name, PARALLELISM, COMPLETIONS)).collect();
         self.manifest(&json!({"apiVersion": "v1", "kind": "List", "items": jobs}));
     }
 
@@ -175,15 +170,6 @@ impl Stage {
             None => sent.get(at).cloned(),
         }
     }
-}
-
-fn job(name: &str, parallelism: usize, completions: usize) -> serde_json::Value {
-    json!({
-        "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name},
-        "spec": {"parallelism": parallelism, "completions": completions, "template": {"spec": {
-            "restartPolicy": "Never", "containers": [{"name": "pi", "image": "perl:5.34.0"}],
-        }}},
-    })
 }
 
 /// A folder in memory, where there is one: `init` waits for the disk to have its file, which thousands of stages would

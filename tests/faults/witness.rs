@@ -6,35 +6,8 @@ use http::Method;
 use serde_json::Value;
 use sim::Cluster;
 
+use super::evidence::{Ours, Recorded, ShardKey, shard_of};
 use super::net::Sent;
-
-const FEDERATION: &str = "kubectl-federate.dev/federation";
-const JOB: &str = "kubectl-federate.dev/job";
-const SHARD: &str = "kubectl-federate.dev/shard";
-const STATE: &str = "kubectl-federate.dev/state";
-const SHARD_PREFIX: &str = "shard.kubectl-federate.dev/";
-
-/// A federated Job's uid and a shard's id.
-pub type ShardKey = (String, String);
-
-/// A Job of ours in a member.
-#[derive(Clone, Debug)]
-pub struct Ours {
-    pub cluster: String,
-    pub shard: ShardKey,
-    pub uid: String,
-    pub suspended: bool,
-    pub parallelism: i64,
-    pub completions: i64,
-}
-
-/// A record on the host.
-#[derive(Clone, Debug)]
-pub struct Recorded {
-    pub uid: String,
-    pub state: Value,
-    pub shards: BTreeMap<String, Value>,
-}
 
 /// Sees everything, and remembers it.
 pub struct Witness {
@@ -78,15 +51,14 @@ impl Witness {
     /// The records that the host has now. It is the first of the clusters.
     pub fn records(&self) -> Vec<Recorded> {
         let maps = self.clusters[0].list(&sim::CONFIG_MAPS, "");
-        maps.iter().filter(|map| map["metadata"]["labels"][FEDERATION].is_string()).map(recorded).collect()
+        maps.iter().filter_map(Recorded::read).collect()
     }
 
     /// All Jobs in all clusters that carry our labels.
     pub fn jobs(&self) -> Vec<Ours> {
         let of = |cluster: &Cluster| {
             let jobs = cluster.list(&sim::JOBS, "");
-            let ours = |job: &Value| Some(our_job(cluster.name(), shard_of(job)?, job));
-            jobs.iter().filter_map(ours).collect::<Vec<_>>()
+            jobs.iter().filter_map(|job| Ours::read(cluster.name(), job)).collect::<Vec<_>>()
         };
         self.clusters.iter().flat_map(of).collect()
     }
@@ -105,7 +77,7 @@ impl Witness {
                     self.known.insert((key, uid.to_owned()));
                 }
             }
-            if !record.state["deleting"].is_null() {
+            if record.deleting() {
                 self.deleting.insert(record.uid);
             }
         }
@@ -176,35 +148,6 @@ impl Witness {
     /// How many pods of a federated Job have succeeded.
     pub fn successes(&self, uid: &str) -> usize {
         self.succeeded.get(uid).copied().unwrap_or_default()
-    }
-}
-
-fn recorded(map: &Value) -> Recorded {
-    let annotations = map["metadata"]["annotations"].as_object().expect("a record has annotations");
-    let read = |value: &Value| {
-        serde_json::from_str::<Value>(value.as_str().unwrap_or_default()).expect("a document is JSON")
-    };
-    let state = read(&annotations[STATE]);
-    let shards = annotations
-        .iter()
-        .filter_map(|(key, value)| Some((key.strip_prefix(SHARD_PREFIX)?.to_owned(), read(value))));
-    Recorded { uid: text(&state["uid"]), shards: shards.collect(), state }
-}
-
-fn shard_of(object: &Value) -> Option<ShardKey> {
-    let label = |key: &str| object["metadata"]["labels"][key].as_str().map(str::to_owned);
-    Some((label(JOB)?, label(SHARD)?))
-}
-
-fn our_job(cluster: &str, shard: ShardKey, job: &Value) -> Ours {
-    let number = |field: &str| job["spec"][field].as_i64().unwrap_or_default();
-    Ours {
-        cluster: cluster.to_owned(),
-        shard,
-        uid: text(&job["metadata"]["uid"]),
-        suspended: job["spec"]["suspend"] == true,
-        parallelism: number("parallelism"),
-        completions: number("completions"),
     }
 }
 

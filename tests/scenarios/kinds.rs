@@ -44,7 +44,8 @@ async fn indexed(stage: &Stage) -> Outcome {
         site.until_job("pi", "it is complete", |job| job["status"]["completionTime"].is_string()).await;
         assert_eq!(indexes(site, "pi").await?, own, "{}", site.name);
         let pod = site.pods("pi").await?.remove(0);
-        let first = format!("pi-{}", pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"]);
+        let first =
+            format!("pi-{}", pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"]);
         assert_eq!(pod["spec"]["hostname"], first.replace('"', ""));
     }
     stage.until_row("pi", "Complete 6/6").await;
@@ -63,7 +64,11 @@ async fn indexed_suspended(stage: &Stage) -> Outcome {
     stage.create(&suspended).await?.ok();
     for site in stage.members() {
         let job = site.job("pi").await?;
-        assert_eq!((&job["spec"]["suspend"], &job["status"]["succeeded"]), (&json!(true), &json!(4)), "{job:#}");
+        assert_eq!(
+            (&job["spec"]["suspend"], &job["status"]["succeeded"]),
+            (&json!(true), &json!(4)),
+            "{job:#}"
+        );
     }
     assert_eq!(stage.row("pi").await, "Suspended 0/6");
     Ok(())

@@ -28,7 +28,10 @@ async fn siblings(stage: &Stage) -> Outcome {
     let [east, west, north] = MEMBERS.map(|name| stage.site(name));
     north.run("pi", 1).await?;
     west.fail("pi", 1).await?;
-    west.until_job("pi", "it has failed", |job| job["status"]["conditions"].to_string().contains("\"Failed\"")).await;
+    west.until_job("pi", "it has failed", |job| {
+        job["status"]["conditions"].to_string().contains("\"Failed\"")
+    })
+    .await;
     assert_eq!(stage.row("pi").await, "FailureTarget 0/6");
     let told = stage.federate("reconcile pi").await.ok();
     told.says("job.batch/pi failed in cluster east");
@@ -40,7 +43,8 @@ async fn siblings(stage: &Stage) -> Outcome {
         let failed = |job: &Value| job["status"]["conditions"].to_string().contains("\"Failed\"");
         let job = site.until_job("pi", "it has failed", failed).await;
         let conditions = job["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let failed = conditions.iter().find(|condition| condition["type"] == "Failed").cloned().unwrap_or_default();
+        let failed =
+            conditions.iter().find(|condition| condition["type"] == "Failed").cloned().unwrap_or_default();
         assert_eq!(failed["reason"], "BackoffLimitExceeded", "{job:#}");
         assert!(failed["message"].as_str().is_some_and(|text| text.contains("cluster west")), "{job:#}");
         assert!(job["status"]["failed"].as_i64().unwrap_or(0) == 0, "what we ended is no failure: {job:#}");
@@ -80,7 +84,10 @@ async fn sum_of_failures(stage: &Stage) -> Outcome {
     stage.until_row("pi", "Failed 0/6").await;
     let conditions = stage.get("pi").await?["status"]["conditions"].clone();
     assert_eq!(conditions[0]["reason"], "BackoffLimitExceeded", "{conditions:#}");
-    assert!(conditions[0]["message"].as_str().is_some_and(|text| text.contains("1 in cluster west")), "{conditions:#}");
+    assert!(
+        conditions[0]["message"].as_str().is_some_and(|text| text.contains("1 in cluster west")),
+        "{conditions:#}"
+    );
     Ok(())
 }
 

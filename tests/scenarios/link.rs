@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpSocket, TcpStream};
@@ -17,6 +19,7 @@ pub struct Link {
     address: SocketAddr,
     server: SocketAddr,
     way: Mutex<Way>,
+    accepted: Arc<AtomicUsize>,
 }
 
 /// What becomes of connections.
@@ -42,13 +45,19 @@ impl Link {
         let server = url.trim_start_matches("https://").parse().map_err(io::Error::other)?;
         let socket = socket(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let address = socket.local_addr()?;
-        let way = Mutex::new(Way::Open(listen(socket, Some(server))?));
-        Ok(Self { address, server, way })
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let way = Mutex::new(Way::Open(listen(socket, Some(server), accepted.clone())?));
+        Ok(Self { address, server, way, accepted })
     }
 
     /// The server's URL by this way.
     pub fn url(&self) -> String {
         format!("https://{}", self.address)
+    }
+
+    /// How many connections it has ever accepted.
+    pub fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
     }
 
     /// Ends all connections, and refuses new ones.
@@ -58,12 +67,12 @@ impl Link {
 
     /// Ends all connections, and accepts new ones that nobody answers.
     pub async fn silence(&self) -> io::Result<()> {
-        self.change(|socket| Ok(Way::Open(listen(socket, None)?))).await
+        self.change(|socket| Ok(Way::Open(listen(socket, None, self.accepted.clone())?))).await
     }
 
     /// Leads to the server again.
     pub async fn restore(&self) -> io::Result<()> {
-        self.change(|socket| Ok(Way::Open(listen(socket, Some(self.server))?))).await
+        self.change(|socket| Ok(Way::Open(listen(socket, Some(self.server), self.accepted.clone())?))).await
     }
 
     async fn change(&self, open: impl FnOnce(TcpSocket) -> io::Result<Way>) -> io::Result<()> {
@@ -87,11 +96,16 @@ fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
 }
 
 /// Accepts connections until it is aborted, and ends them then.
-fn listen(socket: TcpSocket, server: Option<SocketAddr>) -> io::Result<JoinHandle<()>> {
+fn listen(
+    socket: TcpSocket,
+    server: Option<SocketAddr>,
+    accepted: Arc<AtomicUsize>,
+) -> io::Result<JoinHandle<()>> {
     let listener = socket.listen(BACKLOG)?;
     Ok(tokio::spawn(async move {
         let mut connections = JoinSet::new();
         while let Ok((mut client, _)) = listener.accept().await {
+            accepted.fetch_add(1, Ordering::SeqCst);
             connections.spawn(async move {
                 let Some(server) = server else { return std::future::pending().await };
                 let Ok(mut server) = TcpStream::connect(server).await else { return };

@@ -1,5 +1,6 @@
 //! Scenarios: what must hold on any clusters, written once and run on simulated ones (`sim::…`) and on real control planes
-//! (`real::…`). That both come out the same is what shows that the simulation is true.
+//! (`real::…`), new ones (`real::1.36::…`), old ones (`real::1.30::…`) and both in one federation (`real::mixed::…`).
+//! That all come out the same is what shows that the simulation is true.
 //!
 //! A scenario gets a [`stage::Stage`]: the members `east`, `west` and `north`, a namespace that nobody else uses, and the
 //! product, run in process. What can be done on one kind of cluster only is listed for that kind.
@@ -12,6 +13,7 @@ mod kinds;
 mod limits;
 mod link;
 mod networks;
+mod outages;
 mod plan;
 mod reconcile;
 mod registry;
@@ -41,10 +43,11 @@ fn main() -> ExitCode {
         identity::scenarios,
         networks::scenarios,
         wait::scenarios,
+        outages::scenarios,
     ] {
         trials.extend(topic().trials());
     }
-    // The simulated ones first: they are done while the control planes start.
-    trials.sort_by_key(|trial| !trial.name().starts_with("sim::"));
+    trials.sort_by_key(|(phase, _)| *phase);
+    let trials = trials.into_iter().map(|(_, trial)| trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

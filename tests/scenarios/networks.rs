@@ -19,10 +19,6 @@ pub fn scenarios() -> Scenarios {
         .both("without the host nothing is sent to anybody", without_host)
         .sim("a connection that is lost after a job was made loses nothing", lost_answer)
         .sim("a member that goes away between rehearsal and creation is Unknown", goes_away)
-        .real_alone(
-            "an API server that was killed is Unknown, and comes back to what was left to do",
-            killed_server,
-        )
 }
 
 async fn at_create(stage: &Stage) -> Outcome {
@@ -55,7 +51,7 @@ async fn silent(stage: &Stage) -> Outcome {
     let west = stage.site("west");
     west.link.silence().await?;
     stage.write("pi.yaml", &job("pi", Some(3), Some(6)))?;
-    let created = stage.federate("job create -f pi.yaml --request-timeout=500ms").await;
+    let created = stage.federate("job create -f pi.yaml --request-timeout=3s").await;
     created.fails("1 of 3 clusters").warns("Warning: [west] job.batch/pi: Unknown: ");
     west.link.restore().await?;
     stage.federate("reconcile pi").await.ok();
@@ -156,28 +152,5 @@ async fn goes_away(stage: &Stage) -> Outcome {
     west.clear_hook();
     stage.federate("reconcile pi").await.ok().says("job.batch/pi created in cluster west");
     assert_eq!(stage.shares("pi").await?, ["east 1/2", "north 1/2", "west 1/2"]);
-    Ok(())
-}
-
-async fn killed_server(stage: &Stage, fleet: &'static real::Fleet) -> Outcome {
-    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
-    let west = fleet.cluster("west");
-    west.kill();
-    let after = async {
-        stage.until_row("pi", "Running,Unknown 0/6").await;
-        let created = stage.create(&job("tau", Some(3), Some(6))).await?;
-        created.fails("1 of 3 clusters").warns("[west] job.batch/tau: Unknown");
-        Ok::<_, libtest_mimic::Failed>(())
-    };
-    let seen = after.await;
-    west.revive().await?;
-    seen?;
-    stage.federate("reconcile").await.ok().says("job.batch/tau created in cluster west");
-    for site in stage.members() {
-        site.succeed("pi", 2).await?;
-        site.succeed("tau", 2).await?;
-    }
-    stage.until_row("pi", "Complete 6/6").await;
-    stage.until_row("tau", "Complete 6/6").await;
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use libtest_mimic::{Failed, Trial};
+use real::Versions;
 use tokio::runtime::Runtime;
 
 use crate::stage::{Setting, Stage};
@@ -16,7 +17,18 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a ru
 /// The scenarios of one topic.
 pub struct Scenarios {
     topic: &'static str,
-    trials: Vec<Trial>,
+    trials: Vec<(Phase, Trial)>,
+}
+
+/// The order in which tests run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Those on simulated clusters: they are done while the control planes start.
+    Simulated,
+    /// Those that share the control planes.
+    Together,
+    /// Those that want them to themselves: before, others would have to wait for them.
+    Alone,
 }
 
 impl Scenarios {
@@ -25,7 +37,8 @@ impl Scenarios {
         Self { topic, trials: Vec::new() }
     }
 
-    /// On both kinds, in a federation of three members. On real clusters all share one federation, by namespaces.
+    /// On both kinds, in a federation of three members. On real clusters of the same versions all share one federation, by
+    /// namespaces.
     pub fn both<T>(self, name: &str, test: T) -> Self
     where
         T: AsyncFnOnce(&Stage) -> Outcome + Copy + Send + 'static,
@@ -49,20 +62,25 @@ impl Scenarios {
         self.simulated(name, Setting::Federation, test)
     }
 
-    /// On real control planes only, with no other test beside: for what is done to their processes.
+    /// On real control planes only, with no other test on the same ones beside: for what is done to their processes.
     pub fn real_alone<T>(mut self, name: &str, test: T) -> Self
     where
-        T: AsyncFnOnce(&Stage, &'static real::Fleet) -> Outcome + Send + 'static,
+        T: AsyncFnOnce(&Stage, &'static real::Fleet) -> Outcome + Copy + Send + 'static,
     {
-        let name = format!("real::{}::{name}", self.topic);
-        self.trials.push(real::exclusive_trial(&name, async move |fleet| {
-            test(&Stage::real(Setting::Federation, fleet).await?, fleet).await
-        }));
+        for versions in Versions::ALL {
+            let name = format!("real::{versions}::{}::{name}", self.topic);
+            self.trials.push((
+                Phase::Alone,
+                versions.exclusive_trial(&name, async move |fleet| {
+                    test(&Stage::real(Setting::Federation, versions, fleet).await?, fleet).await
+                }),
+            ));
+        }
         self
     }
 
-    /// The tests.
-    pub fn trials(self) -> Vec<Trial> {
+    /// The tests, and when they are to run.
+    pub fn trials(self) -> Vec<(Phase, Trial)> {
         self.trials
     }
 
@@ -71,19 +89,28 @@ impl Scenarios {
         T: AsyncFnOnce(&Stage) -> Outcome + Send + 'static,
     {
         let name = format!("sim::{}::{name}", self.topic);
-        self.trials.push(Trial::test(name, move || {
-            RUNTIME.block_on(async { test(&Stage::simulated(setting).await?).await })
-        }));
+        self.trials.push((
+            Phase::Simulated,
+            Trial::test(name, move || {
+                RUNTIME.block_on(async { test(&Stage::simulated(setting).await?).await })
+            }),
+        ));
         self
     }
 
     fn real<T>(mut self, name: &str, setting: Setting, test: T) -> Self
     where
-        T: AsyncFnOnce(&Stage) -> Outcome + Send + 'static,
+        T: AsyncFnOnce(&Stage) -> Outcome + Copy + Send + 'static,
     {
-        let name = format!("real::{}::{name}", self.topic);
-        self.trials
-            .push(real::trial(&name, async move |fleet| test(&Stage::real(setting, fleet).await?).await));
+        for versions in Versions::ALL {
+            let name = format!("real::{versions}::{}::{name}", self.topic);
+            self.trials.push((
+                Phase::Together,
+                versions.trial(&name, async move |fleet| {
+                    test(&Stage::real(setting, versions, fleet).await?).await
+                }),
+            ));
+        }
         self
     }
 }

@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kubectl_federate::cli::{World, run};
 use kubectl_federate::print::{Captured, Output};
 use libtest_mimic::Failed;
+use real::Versions;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard, Notify, OnceCell};
@@ -33,11 +34,22 @@ pub enum Setting {
     Nothing,
 }
 
-/// The host for scenarios that begin with nothing, real ones taking turns at it.
-static OWN_HOST: OnceCell<Mutex<real::Cluster>> = OnceCell::const_new();
+/// What the scenarios on one fleet share.
+#[derive(Default)]
+struct Shared {
+    /// The host for those that begin with nothing, who take turns at it.
+    host: OnceCell<Mutex<real::Cluster>>,
+    /// The configuration of a user of the federation of all clusters.
+    federation: OnceCell<String>,
+}
 
-/// The configuration of a user of the federation of all real clusters.
-static FEDERATION: OnceCell<String> = OnceCell::const_new();
+impl Shared {
+    fn of(versions: Versions) -> &'static Self {
+        static SHARED: LazyLock<[Shared; Versions::ALL.len()]> = LazyLock::new(Default::default);
+        let place = Versions::ALL.iter().position(|each| *each == versions);
+        &SHARED[place.expect("all there are are in ALL")]
+    }
+}
 
 /// The clusters, the namespace and the home of one scenario.
 pub struct Stage {
@@ -80,8 +92,13 @@ impl Stage {
         Ok(stage)
     }
 
-    /// On the fleet of all scenarios.
-    pub async fn real(setting: Setting, fleet: &'static real::Fleet) -> Result<Self, Failed> {
+    /// On the fleet of all scenarios on clusters of these versions.
+    pub async fn real(
+        setting: Setting,
+        versions: Versions,
+        fleet: &'static real::Fleet,
+    ) -> Result<Self, Failed> {
+        let shared = Shared::of(versions);
         let namespace = fleet.namespace("work").await?;
         let mut sites = Vec::new();
         for name in MEMBERS {
@@ -89,7 +106,7 @@ impl Stage {
         }
         if setting == Setting::Nothing {
             let host =
-                OWN_HOST.get_or_try_init(async || fleet.start_host(HOST).await.map(Mutex::new)).await?;
+                shared.host.get_or_try_init(async || fleet.start_host(HOST).await.map(Mutex::new)).await?;
             let host = host.lock().await;
             host.create("/api/v1/namespaces", &json!({"metadata": {"name": namespace}})).await?;
             match host.delete("/api/v1/namespaces/kubectl-federate/configmaps/federation", &json!({})).await {
@@ -100,7 +117,8 @@ impl Stage {
             return Self::with(namespace, sites, Some(host));
         }
         let stage = Self::with(namespace, sites, None)?;
-        let config = FEDERATION
+        let config = shared
+            .federation
             .get_or_try_init(async || {
                 stage.make_federation().await?;
                 Ok::<_, Failed>(std::fs::read_to_string(stage.path("federate.yaml"))?)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 
-use super::{Session, name_the_unasked, report, same_namespace};
+use super::{Session, finish_begun, name_the_unasked, report, same_namespace};
 use crate::{
     cli::{Document, DryRun, Filenames},
     cluster,
@@ -164,9 +164,11 @@ impl Create {
             Err(error) => return Err(host_refusal(store, &record, source, error).await),
         };
         let observations = unmade(&record, members);
+        let finish = finish_begun(&record);
         let progress = session.output().progress("creating", 2 * record.shards.len() as u64);
-        let settled =
-            settle(store, record, observations, members, || session.now(), &|_| progress.step()).await?;
+        let settled = settle(store, record, observations, members, || session.now(), &|_| progress.step())
+            .await
+            .map_err(|error| Error::from(error).hint(finish))?;
         drop(progress);
         for (cluster, observation) in &settled.observations.members {
             if let Observation::Unknown { why } = observation {

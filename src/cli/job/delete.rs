@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{Session, find, name_the_unasked, report, same_namespace};
+use super::{Session, find, finish_begun, name_the_unasked, report, same_namespace};
 use crate::{
     cli::{Document, DryRun, Filenames},
     error::{Error, Result},
@@ -206,6 +206,7 @@ async fn cascade(
     cascade: Cascade,
 ) -> Result<Option<Error>> {
     let name = record.name().to_owned();
+    let finish_it = finish_begun(&record);
     let mut record = record;
     while record.state.deleting != Some(cascade) {
         record.state.deleting = Some(cascade);
@@ -221,7 +222,9 @@ async fn cascade(
     let progress = session.output().progress("deleting", record.shards.len() as u64);
     let mut told = false;
     loop {
-        let settled = finish(session, store, record, &members, &|| progress.step()).await?;
+        let settled = finish(session, store, record, &members, &|| progress.step())
+            .await
+            .map_err(|error| error.hint(finish_it.clone()))?;
         let Some(rest) = settled.record else { break };
         let status = Status::of(&rest, &settled.observations);
         if status.shards.iter().any(|shard| shard.unknown.is_some() || shard.refused.is_some()) {

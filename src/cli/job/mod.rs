@@ -131,6 +131,12 @@ pub(super) fn of_another(record: &Record) -> Error {
     })
 }
 
+/// The hint where the record says what is to be done, and it is not known how much of it was.
+pub(super) fn finish_begun(record: &Record) -> String {
+    let (name, namespace) = (record.name(), record.namespace());
+    format!("`kubectl federate reconcile {name} -n {namespace}` finishes what was begun.")
+}
+
 /// Prints the shares that are not known, refused, or unplaced, and gives the error that ends the command if there
 /// is one of the first two.
 pub(super) fn report(session: &Session<'_>, record: &Record, status: &Status) -> Option<Error> {

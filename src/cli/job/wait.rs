@@ -324,9 +324,10 @@ impl Waiting<'_, '_> {
                 look(&record, observations, &self.rounds.members, session.now()).await;
             return Ok(Some((Some(record), observations)));
         }
-        let job = format!("job.batch/{}", record.name());
         let tell = |done: &Done| {
-            session.output().note(format!("job.batch/{} {} in cluster {}", done.name, done.what, done.cluster));
+            session
+                .output()
+                .note(format!("job.batch/{} {} in cluster {}", done.name, done.what, done.cluster));
         };
         let rounds = &self.rounds;
         let now = || session.now();

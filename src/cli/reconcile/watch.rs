@@ -98,7 +98,9 @@ impl Watching<'_, '_> {
         let (key, job) = (key(&record), format!("job.batch/{}", record.name()));
         let before = record.clone();
         let tell = |done: &Done| {
-            session.output().line(format!("job.batch/{} {} in cluster {}", done.name, done.what, done.cluster));
+            session
+                .output()
+                .line(format!("job.batch/{} {} in cluster {}", done.name, done.what, done.cluster));
         };
         let rounds = &self.rounds;
         let now = || session.now();

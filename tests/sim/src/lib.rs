@@ -29,6 +29,7 @@ mod server;
 mod status;
 mod store;
 mod users;
+mod version;
 
 pub use cluster::{Builder, Cluster, Mark};
 pub use controller::{JobSync, Kubelet, Step};
@@ -38,3 +39,4 @@ pub use resource::{CONFIG_MAPS, EVENTS, JOBS, NAMESPACES, PODS, Resource, SECRET
 pub use server::Server;
 pub use status::Status;
 pub use users::{Access, User};
+pub use version::Version;

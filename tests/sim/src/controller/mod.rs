@@ -32,6 +32,8 @@ const MOST_ROUNDS: usize = 10_000;
 pub(crate) struct Controllers {
     pub(crate) kubelet: Kubelet,
     kubelet_memory: kubelet::Memory,
+    /// Whether all but the kubelet stands still.
+    stopped: bool,
     /// The failures of each Job's pods since its last success, by uid.
     backoff: HashMap<String, backoff::Record>,
     /// When something is to be looked at again.
@@ -42,6 +44,17 @@ impl Controllers {
     /// The next moment at which something falls due.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
         self.due.first().copied()
+    }
+
+    /// Has all but the kubelet stand still from now on.
+    pub(crate) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Starts them anew: what they only remembered is forgotten.
+    pub(crate) fn start(&mut self) {
+        self.stopped = false;
+        self.backoff.clear();
     }
 
     /// Has everything looked at again at a moment.
@@ -58,20 +71,27 @@ impl State {
             let now = self.now();
             self.controllers.due.retain(|due| *due > now);
             self.play_kubelet();
-            for job in self.store.list(&JOBS, "") {
-                if !object::finished(&job) {
-                    self.sync_job(&Key::of(&job));
-                }
+            if !self.controllers.stopped {
+                self.run_controllers();
             }
-            self.release_orphans();
-            self.collect_garbage();
-            self.expire_jobs();
-            self.end_namespaces();
             if self.store.version() == before {
                 return;
             }
         }
         panic!("the controllers do not come to rest");
+    }
+
+    /// One round of all controllers.
+    fn run_controllers(&mut self) {
+        for job in self.store.list(&JOBS, "") {
+            if !object::finished(&job) {
+                self.sync_job(&Key::of(&job));
+            }
+        }
+        self.release_orphans();
+        self.collect_garbage();
+        self.expire_jobs();
+        self.end_namespaces();
     }
 
     /// One whole look at a Job. A refused write is tried again at the next look, and in ten seconds at the latest.

@@ -54,10 +54,16 @@ impl Condition {
     }
 
     pub(super) fn write(&self, status: &str, now: Timestamp) -> Value {
-        json!({
-            "type": self.kind, "status": status, "reason": self.reason, "message": self.message,
+        let mut condition = json!({
+            "type": self.kind, "status": status,
             "lastProbeTime": object::time(now), "lastTransitionTime": object::time(now),
-        })
+        });
+        for (field, value) in [("reason", &self.reason), ("message", &self.message)] {
+            if !value.is_empty() {
+                condition[field] = value.as_str().into();
+            }
+        }
+        condition
     }
 }
 
@@ -148,7 +154,7 @@ impl Sync {
                 if self.clean() {
                     self.changed = true;
                 }
-                self.finish(state.now());
+                self.finish(state);
                 let ended = finished(&self.job);
                 self.flush(state)?;
                 if ended {
@@ -183,8 +189,8 @@ impl Sync {
         match list.iter_mut().find(|c| c["type"] == condition.kind) {
             Some(old)
                 if old["status"] == status
-                    && old["reason"] == condition.reason.as_str()
-                    && old["message"] == condition.message.as_str() =>
+                    && text(old, "/reason") == condition.reason
+                    && text(old, "/message") == condition.message =>
             {
                 return false;
             }
@@ -324,12 +330,13 @@ impl Sync {
     }
 
     /// Sets the condition that the Job ends with, once all its pods are counted and gone.
-    fn finish(&mut self, now: Timestamp) {
+    fn finish(&mut self, state: &State) {
+        let now = state.now();
         let Some(ending) = self.ending.clone() else { return };
         let uncounted = ["succeeded", "failed"]
             .iter()
             .any(|list| !items(&self.job, &format!("/status/uncountedTerminatedPods/{list}")).is_empty());
-        if uncounted || self.terminating > 0 {
+        if uncounted || (state.kubernetes.announces_ends() && self.terminating > 0) {
             return;
         }
         self.set(&ending, "True", now);
@@ -343,6 +350,11 @@ impl Sync {
         state.controllers.backoff.remove(object::uid(&self.job));
         let Some(ending) = &self.ending else { return };
         if ending.kind == "Complete" {
+            if number(&self.job, "/spec/completions").is_some_and(|wanted| self.status("succeeded") > wanted)
+            {
+                let why = "Too many succeeded pods running after completion count reached";
+                state.record(&self.job, "Warning", "TooManySucceededPods", why);
+            }
             state.record(&self.job, "Normal", "Completed", "Job completed");
         } else {
             state.record(&self.job, "Warning", &ending.reason, &ending.message);

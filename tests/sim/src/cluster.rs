@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::api::{Patch, State, WriteOptions, Written};
 use crate::clock::{Clock, later};
-use crate::controller::{Controllers, Kubelet};
+use crate::controller::{Controllers, Held, Kubelet};
 use crate::http::{Hook, RequestInfo, Service, Verdict};
 use crate::object;
 use crate::random::Random;
@@ -164,7 +164,8 @@ impl Cluster {
     }
 
     /// Has each request, from now on, judged by a hook; it replaces the one before. It is called before the request
-    /// takes effect, and must not send requests to the cluster itself.
+    /// takes effect, and must not send requests to the cluster itself; it may play the nodes and let the controllers
+    /// work ([`Cluster::settle`]), so that they come first.
     pub fn on_request(&self, hook: impl Fn(&RequestInfo) -> Verdict + Send + Sync + 'static) {
         *lock(&self.0.hook) = Some(Arc::new(hook));
     }
@@ -278,6 +279,19 @@ impl Cluster {
     pub fn start_controllers(&self) {
         self.write(|state| {
             state.controllers.start();
+            state.settle();
+        });
+    }
+
+    /// Refuses a kind of writes to the Job controller from now on, or none any more; the controllers look again at once.
+    /// So what is stored stays as the controller finds it between two of its writes, for as long as a test needs, also
+    /// in a cluster that runs by itself.
+    ///
+    /// # Panics
+    /// If the controllers never come to rest.
+    pub fn hold(&self, held: Option<Held>) {
+        self.write(|state| {
+            state.controllers.held = held;
             state.settle();
         });
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::Held;
 use super::backoff;
 use super::indexes::Intervals;
 use super::pods::{self, FAILURES, IGNORED, Pod};
@@ -13,7 +14,8 @@ use crate::api::{DeleteOptions, Propagation, State, WriteOptions};
 use crate::clock::later;
 use crate::job::indexed;
 use crate::object::{self, has_condition, items, moment, number, put, take, text};
-use crate::resource::PODS;
+use crate::resource::{PODS, Resource};
+use crate::status::Status;
 use crate::store::Key;
 use crate::version::Version;
 
@@ -235,8 +237,9 @@ impl Sync {
         }
         if !surplus.is_empty() || self.paused() {
             for pod in surplus {
-                state.release(&Key::of(&pod));
-                self.delete(state, &pod);
+                if state.release(&Key::of(&pod)).is_ok() {
+                    self.delete(state, &pod);
+                }
             }
             return;
         }
@@ -335,14 +338,22 @@ impl Sync {
 
 impl State {
     /// Takes the tracking finalizer off a pod; a pod that is being deleted and that nothing else holds goes away.
-    pub(super) fn release(&mut self, key: &Key) {
-        let Some(pod) = self.store.get(&PODS, key) else { return };
-        if !pods::tracked(pod) {
-            return;
+    pub(super) fn release(&mut self, key: &Key) -> Result<(), Status> {
+        if !self.store.get(&PODS, key).is_some_and(|pod| pods::tracked(pod)) {
+            return Ok(());
         }
+        self.refuse(Held::Finalizers, &PODS, key)?;
         let patch = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": [pods::TRACKING]}});
         let patch = crate::api::Patch::Strategic(patch);
-        let _ = self.patch(&PODS, key, false, &patch, WriteOptions::default());
+        self.patch(&PODS, key, false, &patch, WriteOptions::default()).map(drop)
+    }
+
+    /// Refuses the Job controller a write that a test holds back.
+    pub(super) fn refuse(&self, write: Held, resource: &Resource, key: &Key) -> Result<(), Status> {
+        if self.controllers.held == Some(write) {
+            return Err(Status::forbidden(resource, &key.name, "a test holds it back"));
+        }
+        Ok(())
     }
 
     /// Takes the tracking finalizer off the pods that no unfinished Job tracks.
@@ -359,7 +370,7 @@ impl State {
                     })
             });
             if !tracked {
-                self.release(&Key::of(&pod));
+                let _ = self.release(&Key::of(&pod));
             }
         }
     }

@@ -27,6 +27,16 @@ pub use sync::Step;
 /// More rounds than any work takes; beyond it, two controllers undo each other.
 const MOST_ROUNDS: usize = 10_000;
 
+/// A write of the Job controller that a test can have refused, which keeps a Job in the gap before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// That of a Job's status: pods are made, deleted and end, and the status does not say so.
+    Status,
+    /// That which takes the finalizer off a pod: pods that have ended stay in `uncountedTerminatedPods`, and no pod
+    /// goes.
+    Finalizers,
+}
+
 /// What the controllers remember besides what is stored.
 #[derive(Debug, Default)]
 pub(crate) struct Controllers {
@@ -34,6 +44,7 @@ pub(crate) struct Controllers {
     kubelet_memory: kubelet::Memory,
     /// Whether all but the kubelet stands still.
     stopped: bool,
+    pub(crate) held: Option<Held>,
     /// The failures of each Job's pods since its last success, by uid.
     backoff: HashMap<String, backoff::Record>,
     /// When something is to be looked at again.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::Held;
 use super::backoff::Record;
 use super::indexes::Intervals;
 use super::pods::{self, Pod};
@@ -145,7 +146,7 @@ impl Sync {
                 Ok(Step::Status)
             }
             Stage::Finalizers => {
-                self.take_finalizers(state);
+                self.take_finalizers(state)?;
                 self.stage = Stage::Final;
                 Ok(Step::Finalizers)
             }
@@ -169,6 +170,7 @@ impl Sync {
     /// Writes the status where it has changed, under the version that was read.
     fn flush(&mut self, state: &mut State) -> Result<(), Status> {
         if self.changed {
+            state.refuse(Held::Status, &JOBS, &self.key)?;
             let body = self.job.clone();
             let written = state.replace(&JOBS, &self.key, true, body, WriteOptions::default())?;
             self.job = written.object;
@@ -297,11 +299,12 @@ impl Sync {
         self.ending = Some(Condition { kind: end, ..ending });
     }
 
-    fn take_finalizers(&mut self, state: &mut State) {
+    fn take_finalizers(&mut self, state: &mut State) -> Result<(), Status> {
         for pod in std::mem::take(&mut self.release) {
-            state.release(&Key::of(&pod));
+            state.release(&Key::of(&pod))?;
             self.tracked.remove(object::uid(&pod));
         }
+        Ok(())
     }
 
     /// Counts the pods whose finalizers are off. True where there were any.

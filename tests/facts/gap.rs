@@ -12,8 +12,11 @@ pub fn facts() -> Facts {
         .fact("a_credit_by_the_pods_kills_none", by_the_pods)
         .fact("a_credit_by_the_status_forgets_successes_that_it_does_not_show", forgets_successes)
         .fact("a_credit_by_the_pods_counts_successes_that_the_status_does_not_show", counts_successes)
+        .fact("pods_made_since_the_list_are_killed_by_a_credit_that_leaves_no_margin", without_margin)
+        .fact("a_margin_of_parallelism_covers_pods_made_since_the_list", with_margin)
         .fact("pods_that_ended_are_listed_until_their_finalizer_is_off", uncounted_pods)
         .fact("an_index_that_runs_unseen_may_be_credited_and_runs_on", unseen_index)
+        .fact("leaving_the_first_free_indexes_covers_those_started_since", tail)
         .fact("a_credited_index_is_started_where_the_controller_looked_before", started_before_the_credit)
 }
 
@@ -107,6 +110,47 @@ async fn counts_successes(place: &Place) -> Outcome {
     Ok(())
 }
 
+/// Two running pods are listed; then both succeed and two others take their place. The credit comes under the version of
+/// before, which the controller's work on pods has not changed. Returns the two others.
+async fn after_the_list(place: &Place, margin: i64) -> Result<Vec<real::Pod>, libtest_mimic::Failed> {
+    place.create("j", json!({"parallelism": 2, "completions": 6})).await?;
+    let first = place.run("j", 2).await?;
+    place.until("j", "ready", |job| number(job, "active") == 2 && number(job, "ready") == 2).await;
+    place.hold_status("j").await?;
+    let version = place.job("j").await?["metadata"]["resourceVersion"].clone();
+    let listed = place.pods("j").await?.len() as i64;
+    for pod in &first {
+        place.kubelet.succeed(pod).await?;
+    }
+    let pods = place.run("j", 2).await?;
+    let credit =
+        json!({"metadata": {"resourceVersion": version}, "status": {"succeeded": 6 - listed - margin}});
+    place.patch_status("j", credit).await?;
+    place.release("j").await?;
+    Ok(pods)
+}
+
+async fn without_margin(place: &Place) -> Outcome {
+    for pod in after_the_list(place, 0).await? {
+        place.until_deleted(&pod).await;
+        place.kubelet.release(&pod).await?;
+    }
+    assert_eq!(number(&place.until_true("j", "Complete").await, "succeeded"), 6);
+    Ok(())
+}
+
+async fn with_margin(place: &Place) -> Outcome {
+    let pods = after_the_list(place, 2).await?;
+    place.until("j", "all counted", |job| number(job, "succeeded") == 4).await;
+    for pod in &pods {
+        assert!(place.is_untouched(pod).await?, "{}", pod.name);
+        place.kubelet.succeed(pod).await?;
+    }
+    let job = place.until_true("j", "Complete").await;
+    assert_eq!((number(&job, "succeeded"), place.pods("j").await?.len()), (6, 4));
+    Ok(())
+}
+
 async fn uncounted_pods(place: &Place) -> Outcome {
     place.create_held("j", json!({"parallelism": 1, "completions": 2}), Held::Finalizers).await?;
     let pods = place.run("j", 1).await?;
@@ -139,6 +183,29 @@ async fn unseen_index(place: &Place) -> Outcome {
     let rest = place.live("i", 2).await;
     assert_eq!(crate::place::indexes(&rest), [2, 3]);
     assert_eq!(number(&place.job("i").await?, "succeeded"), 2);
+    Ok(())
+}
+
+async fn tail(place: &Place) -> Outcome {
+    let spec = json!({"parallelism": 2, "completions": 6, "completionMode": "Indexed"});
+    place.create("i", spec).await?;
+    let pods = place.run("i", 2).await?;
+    place.until("i", "ready", |job| number(job, "active") == 2 && number(job, "ready") == 2).await;
+    place.hold_status("i").await?;
+    // Free are 2 to 5; while the list is read, two of them are started.
+    for pod in &pods {
+        place.kubelet.succeed(pod).await?;
+    }
+    let next = place.run("i", 2).await?;
+    place.credit_indexes("i", "4,5", 2).await?;
+    place.release("i").await?;
+    place.until("i", "counted", |job| job["status"]["completedIndexes"] == "0,1,4,5").await;
+    for pod in &next {
+        assert!(place.is_untouched(pod).await?, "{}", pod.name);
+        place.kubelet.succeed(pod).await?;
+    }
+    let job = place.until_true("i", "Complete").await;
+    assert_eq!((number(&job, "succeeded"), place.pods("i").await?.len()), (6, 4));
     Ok(())
 }
 

@@ -99,7 +99,11 @@ impl Place {
                 policy(cluster).await?;
                 match held {
                     Held::Status => job["metadata"]["labels"] = json!({HOLD: "yes"}),
-                    Held::Finalizers => job["spec"]["template"]["metadata"]["labels"] = json!({HOLD: "yes"}),
+                    Held::Finalizers => {
+                        // A Job with no labels of its own would take those of its template.
+                        job["metadata"]["labels"] = json!({"app": "fact"});
+                        job["spec"]["template"]["metadata"]["labels"] = json!({HOLD: "yes"});
+                    }
                 }
             }
         }
@@ -332,6 +336,16 @@ impl Place {
     /// Changes a pod by a merge patch.
     pub async fn patch_pod(&self, pod: &Pod, change: Value) -> Result<Value, Error> {
         self.api.patch(&self.pod_path(pod), &change).await
+    }
+
+    /// Changes a pod's status by a merge patch.
+    pub async fn patch_pod_status(&self, pod: &Pod, change: Value) -> Result<Value, Error> {
+        self.api.patch(&format!("{}/status", self.pod_path(pod)), &json!({"status": change})).await
+    }
+
+    /// Deletes a pod: one that is bound is Terminating until it is released.
+    pub async fn delete_pod(&self, pod: &Pod) -> Result<Value, Error> {
+        self.api.delete(&self.pod_path(pod), &json!({})).await
     }
 
     /// Waits until so many seconds have passed since a Job's start time.

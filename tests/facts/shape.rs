@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::facts::{Facts, Outcome};
-use crate::place::{Place, number, refused};
+use crate::place::{Place, condition, manifest, number, refused};
 
 pub fn facts() -> Facts {
     Facts::of("shape")
@@ -11,6 +11,10 @@ pub fn facts() -> Facts {
         .fact("no_completions_wanted_completes_at_once", none_wanted)
         .fact("no_more_pods_than_are_left_to_do", left_to_do)
         .fact("pods_are_found_by_name_and_by_uid", labels)
+        .fact("a_pod_that_exits_0_while_it_is_scaled_away_is_not_counted", scaled_away)
+        .fact("a_deleted_pod_is_a_failure_at_once_or_when_it_has_ended", deleted_pod)
+        .fact("restarts_within_pods_use_up_the_backoff_limit", restarts)
+        .fact("a_job_that_somebody_else_manages_is_left_alone", managed_by)
         .fact("a_finished_job_goes_after_its_time", time_to_live)
         .fact("a_deleted_job_leaves_its_pods_or_takes_them", deletion)
 }
@@ -61,6 +65,75 @@ async fn labels(place: &Place) -> Outcome {
     Ok(())
 }
 
+async fn scaled_away(place: &Place) -> Outcome {
+    place.create("j", json!({"completions": 2, "parallelism": 2})).await?;
+    let pods = place.run("j", 2).await?;
+    place.until("j", "ready", |job| number(job, "active") == 2 && number(job, "ready") == 2).await;
+    place.patch("j", json!({"spec": {"parallelism": 0}})).await?;
+    place.until("j", "stopping", |job| number(job, "active") == 0 && number(job, "terminating") == 2).await;
+    for pod in &pods {
+        place.kubelet.succeed(pod).await?;
+        place.kubelet.release(pod).await?;
+    }
+    place.patch("j", json!({"spec": {"parallelism": 2}})).await?;
+    for pod in place.live("j", 2).await {
+        place.kubelet.succeed(&pod).await?;
+    }
+    let job = place.until_true("j", "Complete").await;
+    assert_eq!((number(&job, "succeeded"), number(&job, "failed")), (2, 0));
+    Ok(())
+}
+
+async fn deleted_pod(place: &Place) -> Outcome {
+    for (name, policy) in [("soon", "TerminatingOrFailed"), ("late", "Failed")] {
+        let spec = json!({"completions": 1, "podReplacementPolicy": policy});
+        place.create(name, spec).await?;
+        let pod = place.run(name, 1).await?.remove(0);
+        place.until(name, "ready", |job| number(job, "ready") == 1).await;
+        place.delete_pod(&pod).await?;
+        let job = place.until(name, "terminating", |job| number(job, "terminating") == 1).await;
+        if policy == "Failed" {
+            assert_eq!(number(&job, "failed"), 0);
+            place.kubelet.fail(&pod, 143).await?;
+        }
+        place.until(name, "a failure", |job| number(job, "failed") == 1).await;
+        place.live(name, 1).await;
+        place.kubelet.release(&pod).await?;
+    }
+    Ok(())
+}
+
+async fn restarts(place: &Place) -> Outcome {
+    let mut job = manifest("j", json!({"backoffLimit": 2}));
+    job["spec"]["template"]["spec"]["restartPolicy"] = "OnFailure".into();
+    place.post(job).await?;
+    let pods = place.live("j", 1).await;
+    for count in [1, 2] {
+        let container = json!({
+            "name": "main", "image": "busybox", "imageID": "", "ready": false, "restartCount": count,
+            "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        });
+        let status = json!({"phase": "Running", "containerStatuses": [container]});
+        place.patch_pod_status(&pods[0], status).await?;
+    }
+    let job = place.until_true("j", "Failed").await;
+    assert_eq!(condition(&job, "Failed")["reason"], "BackoffLimitExceeded");
+    Ok(())
+}
+
+async fn managed_by(place: &Place) -> Outcome {
+    let made = place.create("theirs", json!({"managedBy": "example.com/another"})).await?;
+    if !place.is_new() {
+        assert!(made["spec"]["managedBy"].is_null());
+        place.live("theirs", 1).await;
+        return Ok(());
+    }
+    place.create("later", json!({})).await?;
+    place.live("later", 1).await;
+    assert_eq!((&place.job("theirs").await?["status"], place.pods("theirs").await?.len()), (&json!({}), 0));
+    Ok(())
+}
+
 async fn time_to_live(place: &Place) -> Outcome {
     place.create("j", json!({})).await?;
     let pods = place.live("j", 1).await;
@@ -78,7 +151,7 @@ async fn deletion(place: &Place) -> Outcome {
         place.live(name, 1).await;
     }
     let wrong = json!({"propagationPolicy": "Background", "preconditions": {"uid": "another"}});
-    refused(place.delete("taken", wrong).await, 409, "Precondition failed");
+    refused(place.delete("taken", wrong).await, 409, "the UID in the precondition (another) does not match");
     place.delete("taken", json!({"propagationPolicy": "Background"})).await?;
     place.live("taken", 0).await;
     place.until_gone("taken").await;

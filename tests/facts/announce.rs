@@ -69,9 +69,7 @@ async fn fail_job(place: &Place) -> Outcome {
 }
 
 async fn active_in_backoff(place: &Place) -> Outcome {
-    place.create("j", json!({"parallelism": 3, "completions": 6})).await?;
-    let pods = place.run("j", 3).await?;
-    place.until("j", "ready", |job| number(job, "active") == 3 && number(job, "ready") == 3).await;
+    let pods = place.running("j", json!({"parallelism": 3, "completions": 6}), 3).await?;
     place.kubelet.fail(&pods[0], 1).await?;
     let job = place.until("j", "a failure", |job| number(job, "failed") == 1).await;
     assert!(!is_true(&job, "Failed"));

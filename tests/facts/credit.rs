@@ -23,10 +23,7 @@ pub fn facts() -> Facts {
 
 /// A Job of six with two running pods, and nothing that the controller has left to write.
 async fn quiet(place: &Place) -> Result<Vec<real::Pod>, libtest_mimic::Failed> {
-    place.create("j", json!({"parallelism": 2, "completions": 6})).await?;
-    let pods = place.run("j", 2).await?;
-    place.until("j", "ready", |job| number(job, "active") == 2 && number(job, "ready") == 2).await;
-    Ok(pods)
+    place.running("j", json!({"parallelism": 2, "completions": 6}), 2).await
 }
 
 async fn one_write(place: &Place) -> Outcome {

@@ -22,10 +22,7 @@ pub fn facts() -> Facts {
 
 /// Two bound running pods of six, and a quiet controller.
 async fn running(place: &Place) -> Result<Vec<real::Pod>, libtest_mimic::Failed> {
-    place.create("j", json!({"parallelism": 2, "completions": 6})).await?;
-    let pods = place.run("j", 2).await?;
-    place.until("j", "ready", |job| number(job, "active") == 2 && number(job, "ready") == 2).await;
-    Ok(pods)
+    place.running("j", json!({"parallelism": 2, "completions": 6}), 2).await
 }
 
 async fn failure_target(place: &Place) -> Outcome {

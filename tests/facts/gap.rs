@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::facts::{Facts, Outcome};
-use crate::place::{Held, Place, number, uncounted};
+use crate::hold::Held;
+use crate::place::{Place, number, uncounted};
 
 pub fn facts() -> Facts {
     Facts::of("gap")
@@ -31,9 +32,7 @@ async fn pods_come_first(place: &Place) -> Outcome {
 
 /// One pod that the status knows, and two that it does not.
 async fn two_unknown(place: &Place) -> Result<Vec<real::Pod>, libtest_mimic::Failed> {
-    place.create("j", json!({"parallelism": 1, "completions": 5})).await?;
-    place.run("j", 1).await?;
-    place.until("j", "ready", |job| number(job, "active") == 1 && number(job, "ready") == 1).await;
+    place.running("j", json!({"parallelism": 1, "completions": 5}), 1).await?;
     place.hold_status("j").await?;
     place.patch("j", json!({"spec": {"parallelism": 3}})).await?;
     let pods = place.run("j", 3).await?;
@@ -68,9 +67,7 @@ async fn by_the_pods(place: &Place) -> Outcome {
 
 /// Two pods that succeeded and two that replaced them, where the status says two active and no success.
 async fn two_uncounted(place: &Place) -> Result<Vec<real::Pod>, libtest_mimic::Failed> {
-    place.create("j", json!({"parallelism": 2, "completions": 6})).await?;
-    let first = place.run("j", 2).await?;
-    place.until("j", "ready", |job| number(job, "active") == 2 && number(job, "ready") == 2).await;
+    let first = place.running("j", json!({"parallelism": 2, "completions": 6}), 2).await?;
     place.hold_status("j").await?;
     for pod in &first {
         place.kubelet.succeed(pod).await?;
@@ -113,9 +110,7 @@ async fn counts_successes(place: &Place) -> Outcome {
 /// Two running pods are listed; then both succeed and two others take their place. The credit comes under the version of
 /// before, which the controller's work on pods has not changed. Returns the two others.
 async fn after_the_list(place: &Place, margin: i64) -> Result<Vec<real::Pod>, libtest_mimic::Failed> {
-    place.create("j", json!({"parallelism": 2, "completions": 6})).await?;
-    let first = place.run("j", 2).await?;
-    place.until("j", "ready", |job| number(job, "active") == 2 && number(job, "ready") == 2).await;
+    let first = place.running("j", json!({"parallelism": 2, "completions": 6}), 2).await?;
     place.hold_status("j").await?;
     let version = place.job("j").await?["metadata"]["resourceVersion"].clone();
     let listed = place.pods("j").await?.len() as i64;
@@ -188,9 +183,7 @@ async fn unseen_index(place: &Place) -> Outcome {
 
 async fn tail(place: &Place) -> Outcome {
     let spec = json!({"parallelism": 2, "completions": 6, "completionMode": "Indexed"});
-    place.create("i", spec).await?;
-    let pods = place.run("i", 2).await?;
-    place.until("i", "ready", |job| number(job, "active") == 2 && number(job, "ready") == 2).await;
+    let pods = place.running("i", spec, 2).await?;
     place.hold_status("i").await?;
     // Free are 2 to 5; while the list is read, two of them are started.
     for pod in &pods {
@@ -211,9 +204,7 @@ async fn tail(place: &Place) -> Outcome {
 
 async fn started_before_the_credit(place: &Place) -> Outcome {
     let spec = json!({"parallelism": 2, "completions": 6, "completionMode": "Indexed"});
-    place.create("i", spec).await?;
-    let pods = place.run("i", 2).await?;
-    place.until("i", "ready", |job| number(job, "active") == 2 && number(job, "ready") == 2).await;
+    let pods = place.running("i", spec, 2).await?;
     place.hold_status("i").await?;
     place.kubelet.succeed(&pods[0]).await?;
     // Index 2 is started before the status says that index 0 is done: by the status, 2 to 5 are free.

@@ -68,10 +68,8 @@ async fn own_variable(place: &Place) -> Outcome {
 }
 
 async fn tail(place: &Place) -> Outcome {
-    place.create("i", spec(2, 6, json!({}))).await?;
-    let pods = place.run("i", 2).await?;
+    let pods = place.running("i", spec(2, 6, json!({})), 2).await?;
     assert_eq!(indexes(&pods), [0, 1]);
-    place.until("i", "ready", |job| number(job, "active") == 2 && number(job, "ready") == 2).await;
     place.credit_indexes("i", "4,5", 2).await?;
     place.kubelet.succeed(&pods[0]).await?;
     let next = place.run("i", 2).await?;
@@ -124,9 +122,7 @@ async fn short_form(place: &Place) -> Outcome {
 }
 
 async fn without_indexes(place: &Place) -> Outcome {
-    place.create("i", spec(2, 6, json!({}))).await?;
-    let pods = place.run("i", 2).await?;
-    place.until("i", "ready", |job| number(job, "active") == 2 && number(job, "ready") == 2).await;
+    let pods = place.running("i", spec(2, 6, json!({})), 2).await?;
     place.credit("i", 3).await?;
     place.kubelet.succeed(&pods[0]).await?;
     if !place.is_new() {
@@ -146,9 +142,7 @@ async fn without_indexes(place: &Place) -> Outcome {
 }
 
 async fn fails_though_credited(place: &Place) -> Outcome {
-    place.create("i", spec(2, 3, json!({"backoffLimitPerIndex": 0}))).await?;
-    let pods = place.run("i", 2).await?;
-    place.until("i", "ready", |job| number(job, "active") == 2 && number(job, "ready") == 2).await;
+    let pods = place.running("i", spec(2, 3, json!({"backoffLimitPerIndex": 0})), 2).await?;
     place.credit_indexes("i", "0", 1).await?;
     place.kubelet.fail(&pods[0], 1).await?;
     if !place.is_new() {

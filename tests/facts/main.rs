@@ -2,7 +2,7 @@
 //! on real clusters, of the newest version and of the oldest: `sim::1.36::…`, `real::1.30::…`. What the product relies on
 //! stands here, and that the simulation does the same.
 //!
-//! Where the controller has to be caught between two of its writes, the second is held back ([`place::Held`]), so that no
+//! Where the controller has to be caught between two of its writes, the second is held back ([`hold::Held`]), so that no
 //! fact is a matter of luck.
 
 mod announce;
@@ -11,6 +11,7 @@ mod credit;
 mod ending;
 mod facts;
 mod gap;
+mod hold;
 mod indexed;
 mod place;
 mod queue;

@@ -7,28 +7,14 @@ use jiff::Timestamp;
 use libtest_mimic::Failed;
 use real::{Api, Error, Fleet, Kubelet, Pod, Version, until};
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
+
+use crate::hold::{self, Held};
 
 /// How long anything may take that is waited for.
-const SOON: Duration = Duration::from_mins(1);
+pub const SOON: Duration = Duration::from_mins(1);
 
 /// The annotation that a credit carries.
 pub const LEDGER: &str = "example.com/credited";
-
-/// The label of Jobs, and of pods, of which a real API server refuses the Job controller's writes.
-const HOLD: &str = "example.com/hold";
-
-/// The user that a real controller manager is.
-const CONTROLLERS: &str = "system:kube-controller-manager";
-
-/// Which write of the Job controller is held back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
-    /// That of the Job's status.
-    Status,
-    /// That which takes the finalizer off a pod.
-    Finalizers,
-}
 
 /// One cluster and a namespace.
 pub struct Place {
@@ -94,15 +80,15 @@ impl Place {
     pub async fn create_held(&self, name: &str, spec: Value, held: Held) -> Result<Value, Failed> {
         let mut job = manifest(name, spec);
         match &self.kind {
-            Kind::Simulated(server) => server.cluster().hold(Some(as_simulated(held))),
+            Kind::Simulated(server) => server.cluster().hold(Some(held.simulated())),
             Kind::Real(cluster) => {
-                policy(cluster).await?;
+                hold::policy(cluster).await?;
                 match held {
-                    Held::Status => job["metadata"]["labels"] = json!({HOLD: "yes"}),
+                    Held::Status => job["metadata"]["labels"] = json!({hold::LABEL: "yes"}),
                     Held::Finalizers => {
                         // A Job with no labels of its own would take those of its template.
                         job["metadata"]["labels"] = json!({"app": "fact"});
-                        job["spec"]["template"]["metadata"]["labels"] = json!({HOLD: "yes"});
+                        job["spec"]["template"]["metadata"]["labels"] = json!({hold::LABEL: "yes"});
                     }
                 }
             }
@@ -120,8 +106,8 @@ impl Place {
         match &self.kind {
             Kind::Simulated(server) => server.cluster().hold(Some(sim::Held::Status)),
             Kind::Real(cluster) => {
-                policy(cluster).await?;
-                self.patch(name, json!({"metadata": {"labels": {HOLD: "yes"}}})).await?;
+                hold::policy(cluster).await?;
+                self.patch(name, json!({"metadata": {"labels": {hold::LABEL: "yes"}}})).await?;
             }
         }
         Ok(())
@@ -129,12 +115,12 @@ impl Place {
 
     /// Holds nothing back any more of a Job and its pods.
     pub async fn release(&self, name: &str) -> Result<(), Failed> {
-        let free = json!({"metadata": {"labels": {HOLD: null}}});
+        let free = json!({"metadata": {"labels": {hold::LABEL: null}}});
         match &self.kind {
             Kind::Simulated(server) => server.cluster().hold(None),
             Kind::Real(_) => {
                 for pod in self.pods(name).await? {
-                    if pod.object["metadata"]["labels"].get(HOLD).is_some() {
+                    if pod.object["metadata"]["labels"].get(hold::LABEL).is_some() {
                         self.api.patch(&self.pod_path(&pod), &free).await?;
                     }
                 }
@@ -313,6 +299,16 @@ impl Place {
         Ok(pods)
     }
 
+    /// Creates a Job, runs all of its pods on a node, and waits until its status says so: the controller has nothing left to
+    /// write.
+    pub async fn running(&self, name: &str, spec: Value, count: usize) -> Result<Vec<Pod>, Failed> {
+        self.create(name, spec).await?;
+        let pods = self.run(name, count).await?;
+        let all = move |job: &Value| ["active", "ready"].iter().all(|c| number(job, c) == count as i64);
+        self.until(name, "all pods active and ready", all).await;
+        Ok(pods)
+    }
+
     /// Whether a pod is there, and nobody has deleted it.
     pub async fn is_untouched(&self, pod: &Pod) -> Result<bool, Error> {
         match self.api.get(&self.pod_path(pod)).await {
@@ -367,64 +363,6 @@ impl Drop for Place {
             let _ = self.start_controllers();
         }
     }
-}
-
-fn as_simulated(held: Held) -> sim::Held {
-    match held {
-        Held::Status => sim::Held::Status,
-        Held::Finalizers => sim::Held::Finalizers,
-    }
-}
-
-/// Has a real API server refuse the Job controller what bears [`HOLD`].
-async fn policy(cluster: &real::Cluster) -> Result<(), Failed> {
-    static EAST: OnceCell<()> = OnceCell::const_new();
-    static WEST: OnceCell<()> = OnceCell::const_new();
-    static NORTH: OnceCell<()> = OnceCell::const_new();
-    let once = match cluster.name() {
-        "east" => &EAST,
-        "west" => &WEST,
-        _ => &NORTH,
-    };
-    once.get_or_try_init(|| make_policy(cluster)).await.copied()
-}
-
-async fn make_policy(cluster: &real::Cluster) -> Result<(), Failed> {
-    let group = "/apis/admissionregistration.k8s.io/v1";
-    let rule = |group: &str, resource: &str| json!({"apiGroups": [group], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": [resource]});
-    let policy = json!({
-        "metadata": {"name": "hold"},
-        "spec": {
-            "failurePolicy": "Fail",
-            "matchConstraints": {
-                "resourceRules": [rule("batch", "jobs/status"), rule("", "pods")],
-                "objectSelector": {"matchLabels": {HOLD: "yes"}},
-            },
-            "validations": [{
-                "expression": format!("request.userInfo.username != '{CONTROLLERS}'"),
-                "message": "a test holds it back",
-            }],
-        },
-    });
-    let binding =
-        json!({"metadata": {"name": "hold"}, "spec": {"policyName": "hold", "validationActions": ["Deny"]}});
-    cluster.create(&format!("{group}/validatingadmissionpolicies"), &policy).await?;
-    cluster.create(&format!("{group}/validatingadmissionpolicybindings"), &binding).await?;
-    let jobs = "/apis/batch/v1/namespaces/default/jobs";
-    let mut job = manifest("probe", json!({"suspend": true}));
-    job["metadata"]["labels"] = json!({HOLD: "yes"});
-    cluster.create(jobs, &job).await?;
-    let controllers = cluster.api_of(CONTROLLERS)?;
-    until("the policy to hold", SOON, || async {
-        let path = format!("{jobs}/probe/status?dryRun=All");
-        match controllers.patch(&path, &json!({"status": {"active": 1}})).await {
-            Err(error) if error.to_string().contains("a test holds it back") => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
-    cluster.delete(&format!("{jobs}/probe"), &json!({"propagationPolicy": "Background"})).await?;
-    Ok(())
 }
 
 /// A Job of one container with these fields in its spec.

@@ -16,10 +16,7 @@ pub fn facts() -> Facts {
 
 /// Two running pods.
 async fn running(place: &Place) -> Result<Vec<real::Pod>, libtest_mimic::Failed> {
-    place.create("q", json!({"parallelism": 2})).await?;
-    let pods = place.run("q", 2).await?;
-    place.until("q", "ready", |job| number(job, "active") == 2 && number(job, "ready") == 2).await;
-    Ok(pods)
+    place.running("q", json!({"parallelism": 2}), 2).await
 }
 
 async fn last_pod(place: &Place) -> Outcome {

@@ -66,9 +66,7 @@ async fn labels(place: &Place) -> Outcome {
 }
 
 async fn scaled_away(place: &Place) -> Outcome {
-    place.create("j", json!({"completions": 2, "parallelism": 2})).await?;
-    let pods = place.run("j", 2).await?;
-    place.until("j", "ready", |job| number(job, "active") == 2 && number(job, "ready") == 2).await;
+    let pods = place.running("j", json!({"completions": 2, "parallelism": 2}), 2).await?;
     place.patch("j", json!({"spec": {"parallelism": 0}})).await?;
     place.until("j", "stopping", |job| number(job, "active") == 0 && number(job, "terminating") == 2).await;
     for pod in &pods {

@@ -12,6 +12,7 @@ pub fn facts() -> Facts {
         .fact("a_pod_that_exits_0_while_it_is_stopped_is_not_counted", exits_while_stopped)
         .fact("pods_killed_by_a_suspension_are_no_failures", suspended_first)
         .fact("a_suspended_job_fails_only_with_a_start_time", suspended_without_start)
+        .fact("a_suspended_job_is_ended_together_with_a_start_time", suspended_with_start)
         .fact("a_suspended_job_credited_in_full_completes_only_with_a_start_time", suspended_credited)
         .fact("a_suspended_job_is_credited_in_full_together_with_a_start_time", suspended_credited_with_start)
         .fact("failure_target_on_a_complete_job", after_complete)
@@ -116,6 +117,16 @@ async fn suspended_without_start(place: &Place) -> Outcome {
     }
     let job = place.until_true("j", "Failed").await;
     assert_eq!(condition(&job, "Failed")["reason"], "Ours");
+    Ok(())
+}
+
+async fn suspended_with_start(place: &Place) -> Outcome {
+    let made = place.create("j", json!({"completions": 2, "suspend": true})).await?;
+    place.until_true("j", "Suspended").await;
+    let ended = place.end("j", "FailureTarget", &made["metadata"]["creationTimestamp"]).await?;
+    assert!(is_true(&ended, "FailureTarget") && is_true(&ended, "Suspended"));
+    let job = place.until_true("j", "Failed").await;
+    assert_eq!((number(&job, "failed"), place.pods("j").await?.len()), (0, 0));
     Ok(())
 }
 

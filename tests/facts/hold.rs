@@ -1,4 +1,5 @@
-//! Holding back a write of the Job controller: on simulated clusters a switch, on real ones an admission policy of the API server.
+//! Holding back a write of the Job controller: on simulated clusters a switch, on real ones an admission policy of
+//! the API server.
 
 use std::collections::BTreeSet;
 

@@ -249,8 +249,16 @@ impl Place {
 
     /// Sets a condition of a Job True by a strategic merge patch, with a reason and a message of ours.
     pub async fn set_condition(&self, name: &str, kind: &str) -> Result<Value, Error> {
+        self.end(name, kind, &Value::Null).await
+    }
+
+    /// The same with a start time, where it is not null.
+    pub async fn end(&self, name: &str, kind: &str, start: &Value) -> Result<Value, Error> {
         let condition = json!({"type": kind, "status": "True", "reason": "Ours", "message": "we say so"});
-        let change = json!({"status": {"conditions": [condition]}});
+        let mut change = json!({"status": {"conditions": [condition]}});
+        if !start.is_null() {
+            change["status"]["startTime"] = start.clone();
+        }
         self.api.patch_strategic(&format!("{}/status", self.path(name)), &change).await
     }
 

@@ -11,6 +11,7 @@ pub fn facts() -> Facts {
         .fact("a_credit_of_one_does_the_same", credited)
         .fact("pending_pods_go_first_and_then_a_credit_of_one", pending_pods)
         .fact("pending_pods_outlive_a_credit_until_it_is_suspended", suspended)
+        .fact("without_pods_a_credit_of_one_completes_it", no_pods)
         .fact("parallelism_0_after_a_success_stops_no_pod", parallelism_0)
 }
 
@@ -73,6 +74,15 @@ async fn suspended(place: &Place) -> Outcome {
     let failures = if place.is_new() { 0 } else { 2 };
     let counters = ["succeeded", "failed", "active"].map(|counter| number(&job, counter));
     assert_eq!(counters, [1, failures, 0]);
+    Ok(())
+}
+
+async fn no_pods(place: &Place) -> Outcome {
+    place.create("q", json!({"parallelism": 0})).await?;
+    place.until("q", "started", |job| job["status"]["startTime"].is_string()).await;
+    place.credit("q", 1).await?;
+    let job = place.until_true("q", "Complete").await;
+    assert_eq!((number(&job, "succeeded"), place.pods("q").await?.len()), (1, 0));
     Ok(())
 }
 

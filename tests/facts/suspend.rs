@@ -13,6 +13,7 @@ pub fn facts() -> Facts {
         .fact("a_resume_carries_a_deadline_that_is_far_enough", resume_with_deadline)
         .fact("a_deadline_that_is_raised_in_time_is_a_lease", lease)
         .fact("parallelism_0_stops_pods_and_not_the_deadline", paused)
+        .fact("a_paused_job_credited_in_full_completes", paused_and_credited)
 }
 
 async fn suspends(place: &Place) -> Outcome {
@@ -102,6 +103,15 @@ async fn lease(place: &Place) -> Outcome {
     place.patch("j", json!({"spec": {"activeDeadlineSeconds": 2}})).await?;
     let job = place.until_true("j", "Failed").await;
     assert_eq!(condition(&job, "Failed")["reason"], "DeadlineExceeded");
+    Ok(())
+}
+
+async fn paused_and_credited(place: &Place) -> Outcome {
+    place.create("j", json!({"parallelism": 0, "completions": 4})).await?;
+    place.until("j", "started", |job| job["status"]["startTime"].is_string()).await;
+    place.credit("j", 4).await?;
+    let job = place.until_true("j", "Complete").await;
+    assert_eq!((number(&job, "succeeded"), number(&job, "failed"), place.pods("j").await?.len()), (4, 0, 0));
     Ok(())
 }
 

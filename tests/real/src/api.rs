@@ -61,6 +61,11 @@ impl Api {
         self.request(Method::PATCH, path, Some(("application/merge-patch+json", change))).await
     }
 
+    /// As [`Api::patch`], by a strategic merge patch, which merges conditions by their type.
+    pub async fn patch_strategic(&self, path: &str, change: &Value) -> Result<Value, Error> {
+        self.request(Method::PATCH, path, Some(("application/strategic-merge-patch+json", change))).await
+    }
+
     /// Deletes an object with these `DeleteOptions`, such as `{"propagationPolicy": "Background"}`.
     pub async fn delete(&self, path: &str, options: &Value) -> Result<Value, Error> {
         self.request(Method::DELETE, path, Some(("application/json", options))).await

@@ -154,7 +154,7 @@ impl Cluster {
 
     /// The one who plays this cluster's nodes.
     pub fn kubelet(&self) -> Kubelet {
-        Kubelet::new(self.clone())
+        Kubelet::of(self.name(), self.api().clone())
     }
 
     /// Grants a user rights in a namespace, or in the whole cluster where there is none. `rules` are RBAC's:

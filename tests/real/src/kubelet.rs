@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::until::poll;
-use crate::{Cluster, Fleet};
+use crate::{Api, Cluster, Fleet};
 use jiff::{Timestamp, Unit};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -86,19 +86,22 @@ impl Pod {
 /// [`Kubelet::release`].
 #[derive(Debug, Clone)]
 pub struct Kubelet {
-    cluster: Cluster,
+    api: Api,
+    cluster: String,
 }
 
 impl Kubelet {
-    pub(crate) fn new(cluster: Cluster) -> Self {
-        Self { cluster }
+    /// The nodes of a cluster of this name, by the requests of somebody who may patch the status of pods, bind and delete them. Any API
+    /// server will do, also one that is no process of this crate.
+    pub fn of(cluster: &str, api: Api) -> Self {
+        Self { api, cluster: cluster.to_owned() }
     }
 
     /// The pods of a Job, by name, those that ended included.
     pub async fn pods(&self, namespace: &str, job: &str) -> Result<Vec<Pod>, Error> {
         let path =
             format!("/api/v1/namespaces/{namespace}/pods?labelSelector=batch.kubernetes.io/job-name%3D{job}");
-        Ok(self.cluster.list(&path).await?.into_iter().map(Pod::parse).collect())
+        Ok(self.api.list(&path).await?.into_iter().map(Pod::parse).collect())
     }
 
     /// The live pods of a Job that are not Terminating, once there are `count` of them or more.
@@ -115,12 +118,12 @@ impl Kubelet {
     /// Gives a pod a node, as the scheduler does.
     pub async fn bind(&self, pod: &Pod) -> Result<(), Error> {
         let binding = json!({"metadata": {"name": pod.name}, "target": {"kind": "Node", "name": NODE}});
-        self.cluster.create(&format!("{}/binding", pod.path()), &binding).await.map(drop)
+        self.api.create(&format!("{}/binding", pod.path()), &binding).await.map(drop)
     }
 
     /// Ends a Terminating pod for good (grace period 0), or any other.
     pub async fn release(&self, pod: &Pod) -> Result<(), Error> {
-        self.cluster.delete(&pod.path(), &json!({"gracePeriodSeconds": 0})).await.map(drop)
+        self.api.delete(&pod.path(), &json!({"gracePeriodSeconds": 0})).await.map(drop)
     }
 
     /// Running, its containers ready.
@@ -175,7 +178,7 @@ impl Kubelet {
 
     async fn play_once(&self, lifetime: Duration) -> Result<(), Error> {
         let path = "/api/v1/pods?labelSelector=batch.kubernetes.io/job-name";
-        for pod in self.cluster.list(path).await?.into_iter().map(Pod::parse) {
+        for pod in self.api.list(path).await?.into_iter().map(Pod::parse) {
             let ran = pod.started().map(|started| Timestamp::now().duration_since(started));
             let step = match ran {
                 _ if pod.terminating && pod.bound => self.release(&pod).await,
@@ -209,11 +212,11 @@ impl Kubelet {
             "conditions": [condition("Ready"), condition("ContainersReady")],
             "containerStatuses": containers,
         });
-        self.cluster.patch(&format!("{}/status", pod.path()), &json!({"status": status})).await.map(drop)
+        self.api.patch(&format!("{}/status", pod.path()), &json!({"status": status})).await.map(drop)
     }
 
     fn waited(&self, what: &str, seen: &str) -> Error {
-        let cluster = self.cluster.name();
+        let cluster = &self.cluster;
         Error::Harness(format!("waited {PODS:?} in {cluster} for {what}; last seen: {seen}"))
     }
 }

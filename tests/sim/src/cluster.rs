@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::api::{State, WriteOptions, Written};
+use crate::api::{Patch, State, WriteOptions, Written};
 use crate::clock::{Clock, later};
-use crate::controller::{Controllers, Kubelet};
+use crate::controller::{Controllers, Held, Kubelet};
 use crate::http::{Hook, RequestInfo, Service, Verdict};
 use crate::object;
 use crate::random::Random;
@@ -18,6 +18,7 @@ use crate::resource::{NAMESPACES, Resource};
 use crate::status::Status;
 use crate::store::{Key, Store};
 use crate::users::User;
+use crate::version::Version;
 
 /// The namespaces that every cluster has from the start.
 const FIRST_NAMESPACES: [&str; 4] = ["kube-system", "default", "kube-public", "kube-node-lease"];
@@ -48,6 +49,7 @@ pub struct Builder {
     users: Vec<User>,
     now: Option<Timestamp>,
     seed: Option<u64>,
+    version: Version,
 }
 
 impl Builder {
@@ -55,6 +57,13 @@ impl Builder {
     #[must_use]
     pub fn user(mut self, user: User) -> Self {
         self.users.push(user);
+        self
+    }
+
+    /// Makes it behave as another version of Kubernetes than the newest.
+    #[must_use]
+    pub fn version(mut self, version: Version) -> Self {
+        self.version = version;
         self
     }
 
@@ -78,6 +87,7 @@ impl Builder {
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
         let seed = self.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
         let mut state = State {
+            kubernetes: self.version,
             store: Store::new(),
             clock: Clock::Driven(now),
             random: Random::new(seed),
@@ -117,12 +127,17 @@ impl Cluster {
 
     /// A cluster to be made.
     pub fn builder(name: impl Into<String>) -> Builder {
-        Builder { name: name.into(), users: Vec::new(), now: None, seed: None }
+        Builder { name: name.into(), users: Vec::new(), now: None, seed: None, version: Version::default() }
     }
 
     /// The cluster's name.
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// The version of Kubernetes that it behaves as.
+    pub fn version(&self) -> Version {
+        self.with(|state| state.kubernetes)
     }
 
     /// The uid of the namespace `kube-system`, by which a cluster is known.
@@ -149,7 +164,8 @@ impl Cluster {
     }
 
     /// Has each request, from now on, judged by a hook; it replaces the one before. It is called before the request
-    /// takes effect, and must not send requests to the cluster itself.
+    /// takes effect, and must not send requests to the cluster itself; it may play the nodes and let the controllers
+    /// work ([`Cluster::settle`]), so that they come first.
     pub fn on_request(&self, hook: impl Fn(&RequestInfo) -> Verdict + Send + Sync + 'static) {
         *lock(&self.0.hook) = Some(Arc::new(hook));
     }
@@ -250,6 +266,36 @@ impl Cluster {
         });
     }
 
+    /// Stops the controllers, as if the controller manager were killed: Jobs stand still, while requests are answered
+    /// and a kubelet goes on. A look at a Job can still be done by hand ([`Cluster::begin_sync`]).
+    pub fn stop_controllers(&self) {
+        self.with(|state| state.controllers.stop());
+    }
+
+    /// Starts the controllers anew: they have forgotten when pods failed, and do what there is to do.
+    ///
+    /// # Panics
+    /// If they never come to rest.
+    pub fn start_controllers(&self) {
+        self.write(|state| {
+            state.controllers.start();
+            state.settle();
+        });
+    }
+
+    /// Refuses a kind of writes to the Job controller from now on, or none any more; the controllers look again at once.
+    /// So what is stored stays as the controller finds it between two of its writes, for as long as a test needs, also
+    /// in a cluster that runs by itself.
+    ///
+    /// # Panics
+    /// If the controllers never come to rest.
+    pub fn hold(&self, held: Option<Held>) {
+        self.write(|state| {
+            state.controllers.held = held;
+            state.settle();
+        });
+    }
+
     /// Creates an object as a client with all rights would.
     pub fn create(
         &self,
@@ -260,6 +306,41 @@ impl Cluster {
         let options = WriteOptions::default();
         self.write(|state| state.create(resource, namespace, object, options))
             .map(|written: Written| written.object)
+    }
+
+    /// Changes an object by a JSON merge patch, as a client with all rights would.
+    pub fn patch(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        name: &str,
+        change: Value,
+    ) -> Result<Value, Status> {
+        self.merge(resource, &Key::new(namespace, name), false, change)
+    }
+
+    /// The same for its status: what is `Unschedulable`, say, or how many pods a Job has finished. Labels and annotations
+    /// in the patch are written too.
+    pub fn patch_status(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        name: &str,
+        change: Value,
+    ) -> Result<Value, Status> {
+        self.merge(resource, &Key::new(namespace, name), true, change)
+    }
+
+    fn merge(
+        &self,
+        resource: &'static Resource,
+        key: &Key,
+        status: bool,
+        change: Value,
+    ) -> Result<Value, Status> {
+        let options = WriteOptions::default();
+        self.write(|state| state.patch(resource, key, status, &Patch::Merge(change), options))
+            .map(|written| written.object)
     }
 
     /// An object as it is stored.

@@ -7,11 +7,12 @@ use crate::object;
 use crate::pod;
 use crate::resource::Resource;
 use crate::status::FieldError;
+use crate::version::Version;
 
 /// Brings a new object to the form in which it is validated.
-pub(crate) fn prepare_create(resource: &Resource, object: &mut Value) {
+pub(crate) fn prepare_create(version: Version, resource: &Resource, object: &mut Value) {
     match resource.kind {
-        "Job" => job::prepare_create(object),
+        "Job" => job::prepare_create(version, object),
         "Pod" => pod::prepare_create(object),
         "Namespace" => {
             let name = object::name(object).to_owned();
@@ -43,12 +44,18 @@ pub(crate) fn warnings(resource: &Resource, object: &Value) -> Vec<String> {
 }
 
 /// Keeps what a write may not touch: the status in an update, all but the status in an update of the status.
-pub(crate) fn prepare_update(resource: &Resource, object: &mut Value, old: &Value, status: bool) {
+pub(crate) fn prepare_update(
+    version: Version,
+    resource: &Resource,
+    object: &mut Value,
+    old: &Value,
+    status: bool,
+) {
     if resource.status {
         object::copy(object, old, if status { &["spec"] } else { &["status"] });
     }
     match resource.kind {
-        "Job" => job::prepare_update(object, old),
+        "Job" => job::prepare_update(version, object, old),
         "Pod" => {
             pod::default_spec(object, "spec");
             if status {
@@ -62,6 +69,7 @@ pub(crate) fn prepare_update(resource: &Resource, object: &mut Value, old: &Valu
 
 /// The rules for a change of an object of the kind, beyond those for its metadata.
 pub(crate) fn validate_update(
+    version: Version,
     resource: &Resource,
     object: &Value,
     old: &Value,
@@ -69,8 +77,8 @@ pub(crate) fn validate_update(
     errors: &mut Vec<FieldError>,
 ) {
     match resource.kind {
-        "Job" if status => job::validate_status(object, old, errors),
-        "Job" => job::validate_update(object, old, errors),
+        "Job" if status => job::validate_status(version, object, old, errors),
+        "Job" => job::validate_update(version, object, old, errors),
         "Pod" if !status => pod::validate_update(object, old, errors),
         "ConfigMap" => config_map(object, errors),
         _ => {}

@@ -26,7 +26,7 @@ impl State {
             return Err(Status::new(500, "", "resourceVersion should not be set on objects to be created"));
         }
         self.identify(resource, &mut body);
-        kinds::prepare_create(resource, &mut body);
+        kinds::prepare_create(self.kubernetes, resource, &mut body);
         let name = object::name(&body).to_owned();
         let mut errors = meta::validate(resource, &body);
         kinds::validate_create(resource, &body, &mut errors);
@@ -88,7 +88,12 @@ impl State {
         }
         object::put(body, &["metadata", "uid"], self.random.uid());
         object::put(body, &["metadata", "creationTimestamp"], object::time(self.now()));
-        if matches!(resource.kind, "Job" | "Pod") {
+        let counted = match resource.kind {
+            "Job" => true,
+            "Pod" => self.kubernetes.has_pod_generations(),
+            _ => false,
+        };
+        if counted {
             object::put(body, &["metadata", "generation"], 1);
         }
     }

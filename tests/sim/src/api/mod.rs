@@ -14,6 +14,7 @@ use crate::random::Random;
 use crate::resource::Resource;
 use crate::status::Status;
 use crate::store::Store;
+use crate::version::Version;
 
 pub(crate) use delete::{DeleteOptions, FOREGROUND, ORPHAN, Propagation};
 pub(crate) use read::{ListOptions, Selection};
@@ -22,6 +23,7 @@ pub(crate) use update::Patch;
 /// All that a cluster knows.
 #[derive(Debug)]
 pub(crate) struct State {
+    pub(crate) kubernetes: Version,
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) random: Random,

@@ -122,12 +122,12 @@ impl State {
         for kept in ["generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {
             object::copy(&mut body, old, &["metadata", kept]);
         }
-        kinds::prepare_update(resource, &mut body, old, status);
+        kinds::prepare_update(self.kubernetes, resource, &mut body, old, status);
         let mut errors = meta::validate(resource, &body);
         // A real server applies these twice, for all kinds and for each kind, and lists them as often.
         errors.extend(meta::validate_update(&body, old));
         errors.extend(meta::validate_update(&body, old));
-        kinds::validate_update(resource, &body, old, status, &mut errors);
+        kinds::validate_update(self.kubernetes, resource, &body, old, status, &mut errors);
         if !errors.is_empty() {
             return Err(Status::invalid(resource, &name, &errors));
         }

@@ -9,8 +9,9 @@ use serde_json::json;
 use super::pods;
 use crate::api::{DeleteOptions, Patch, State, WriteOptions};
 use crate::clock::later;
-use crate::object;
+use crate::object::{self, items, text};
 use crate::resource::PODS;
+use crate::status::Status;
 use crate::store::Key;
 
 /// What plays the nodes of a cluster.
@@ -67,10 +68,39 @@ impl State {
         }
     }
 
-    /// Puts a pod on a node.
+    /// Puts a pod on the one node that there is.
     pub(super) fn bind(&mut self, key: &Key) {
-        let patch = Patch::Merge(json!({"spec": {"nodeName": "node"}}));
-        let _ = self.patch(&PODS, key, false, &patch, WriteOptions::default());
+        let _ = self.bind_to(key, "node");
+    }
+
+    /// Puts a pod on a node, where it is on none.
+    pub(crate) fn bind_to(&mut self, key: &Key, node: &str) -> Result<(), Status> {
+        let on = text(&*self.get(&PODS, key)?, "/spec/nodeName").to_owned();
+        if !on.is_empty() {
+            let why = format!("pod {} is already assigned to node {on:?}", key.name);
+            return Err(Status::conflict(&PODS, &key.name, &why));
+        }
+        let patch = Patch::Merge(json!({"spec": {"nodeName": node}}));
+        self.patch(&PODS, key, false, &patch, WriteOptions::default()).map(drop)
+    }
+
+    /// Reports that all containers of a pod have exited with a code.
+    pub(super) fn exit(&mut self, key: &Key, code: u8) -> bool {
+        let Some(pod) = self.store.get(&PODS, key).cloned() else { return false };
+        let now = object::time(self.now());
+        let (phase, reason) = if code == 0 { ("Succeeded", "Completed") } else { ("Failed", "Error") };
+        let state = json!({"terminated": {"exitCode": code, "reason": reason, "finishedAt": now}});
+        let statuses: Vec<_> = items(&pod, "/spec/containers")
+            .iter()
+            .map(|container| {
+                json!({
+                    "name": container["name"], "image": container["image"], "imageID": "", "ready": false,
+                    "restartCount": 0, "state": state,
+                })
+            })
+            .collect();
+        let patch = Patch::Strategic(json!({"status": {"containerStatuses": statuses}}));
+        self.patch(&PODS, key, true, &patch, WriteOptions::default()).is_ok() && self.report(key, phase)
     }
 
     /// Reports a pod's phase, with the conditions that go with it.

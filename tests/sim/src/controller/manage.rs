@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::Held;
 use super::backoff;
 use super::indexes::Intervals;
 use super::pods::{self, FAILURES, IGNORED, Pod};
@@ -13,11 +14,28 @@ use crate::api::{DeleteOptions, Propagation, State, WriteOptions};
 use crate::clock::later;
 use crate::job::indexed;
 use crate::object::{self, has_condition, items, moment, number, put, take, text};
-use crate::resource::PODS;
+use crate::resource::{PODS, Resource};
+use crate::status::Status;
 use crate::store::Key;
+use crate::version::Version;
 
 /// At most so many pods are created or deleted at one look.
 const MOST_PODS: usize = 500;
+
+/// The condition that a failure brings first.
+fn failure(version: Version) -> &'static str {
+    if version.announces_ends() { "FailureTarget" } else { "Failed" }
+}
+
+/// The condition that the last success brings first.
+fn success(version: Version) -> Condition {
+    if version.announces_ends() {
+        let why = "Reached expected number of succeeded pods";
+        Condition::new("SuccessCriteriaMet", "CompletionsReached", why)
+    } else {
+        Condition::new("Complete", "", "")
+    }
+}
 
 impl Sync {
     /// Counts what the pods have done since the last look, and decides whether the Job is about to end.
@@ -47,7 +65,7 @@ impl Sync {
         self.backoff = record.after(&succeeded, &failed);
         self.ending = self.told_to_end().or_else(|| self.beyond_limits(state));
         if indexed(&self.job) {
-            self.judge_indexes();
+            self.judge_indexes(state.kubernetes);
         }
     }
 
@@ -65,16 +83,17 @@ impl Sync {
 
     fn beyond_limits(&self, state: &mut State) -> Option<Condition> {
         let limit = number(&self.job, "/spec/backoffLimit").unwrap_or(6);
+        let kind = failure(state.kubernetes);
         if self.failed > limit || self.restarted_too_often(limit) {
             let why = "Job has reached the specified backoff limit";
-            return Some(Condition::new("FailureTarget", "BackoffLimitExceeded", why));
+            return Some(Condition::new(kind, "BackoffLimitExceeded", why));
         }
         let deadline = number(&self.job, "/spec/activeDeadlineSeconds").filter(|_| !self.paused())?;
         let start = moment(&self.job, "/status/startTime")?;
         let end = later(start, Duration::from_secs(deadline.max(0) as u64));
         if end <= state.now() {
             let why = "Job was active longer than specified deadline";
-            return Some(Condition::new("FailureTarget", "DeadlineExceeded", why));
+            return Some(Condition::new(kind, "DeadlineExceeded", why));
         }
         state.controllers.look_again(end);
         None
@@ -97,7 +116,7 @@ impl Sync {
         if limit == 0 { restarts > 0 } else { restarts >= limit }
     }
 
-    fn judge_indexes(&mut self) {
+    fn judge_indexes(&mut self, version: Version) {
         let completions = number(&self.job, "/spec/completions").unwrap_or_default();
         self.before_indexes = Intervals::parse(text(&self.job, "/status/completedIndexes"), completions);
         let new = self
@@ -108,7 +127,7 @@ impl Sync {
         self.succeeded_indexes = self.before_indexes.with(new);
         self.succeeded = self.succeeded_indexes.total();
         if let Some(limit) = number(&self.job, "/spec/backoffLimitPerIndex") {
-            self.judge_failed_indexes(limit, completions);
+            self.judge_failed_indexes(version, limit, completions);
         }
         if self.ending.is_none()
             && let Some(why) = policy::success(&self.job, &self.succeeded_indexes)
@@ -117,7 +136,7 @@ impl Sync {
         }
     }
 
-    fn judge_failed_indexes(&mut self, limit: i64, completions: i64) {
+    fn judge_failed_indexes(&mut self, version: Version, limit: i64, completions: i64) {
         let used_up = |pod: &&Pod| {
             pods::tracked(pod)
                 && pods::failed(pod, &self.job)
@@ -133,10 +152,10 @@ impl Sync {
             let most = number(&self.job, "/spec/maxFailedIndexes");
             if most.is_some_and(|most| failed.total() > most) {
                 let why = "Job has exceeded the specified maximal number of failed indexes";
-                self.ending = Some(Condition::new("FailureTarget", "MaxFailedIndexesExceeded", why));
+                self.ending = Some(Condition::new(failure(version), "MaxFailedIndexesExceeded", why));
             } else if failed.total() > 0 && failed.total() + self.succeeded_indexes.total() >= completions {
-                self.ending =
-                    Some(Condition::new("FailureTarget", "FailedIndexes", "Job has failed indexes"));
+                let why = "Job has failed indexes";
+                self.ending = Some(Condition::new(failure(version), "FailedIndexes", why));
             }
         }
         let active: Vec<i64> = self.active_pods.iter().filter_map(|p| pods::index(p)).collect();
@@ -173,14 +192,15 @@ impl Sync {
                 Some(completions) => self.succeeded >= completions && self.active == 0,
             };
             if complete {
-                let why = "Reached expected number of succeeded pods";
-                self.ending = Some(Condition::new("SuccessCriteriaMet", "CompletionsReached", why));
+                self.ending = Some(success(state.kubernetes));
             } else if managed && self.paused() {
                 condition_changed =
                     self.set(&Condition::new("Suspended", "JobSuspended", "Job suspended"), "True", now);
                 if condition_changed {
                     state.record(&self.job, "Normal", "Suspended", "Job suspended");
-                    take(&mut self.job, &["status", "startTime"]);
+                    if state.kubernetes.frees_suspended_jobs() {
+                        take(&mut self.job, &["status", "startTime"]);
+                    }
                 }
             } else if managed {
                 condition_changed =
@@ -217,8 +237,9 @@ impl Sync {
         }
         if !surplus.is_empty() || self.paused() {
             for pod in surplus {
-                state.release(&Key::of(&pod));
-                self.delete(state, &pod);
+                if state.release(&Key::of(&pod)).is_ok() {
+                    self.delete(state, &pod);
+                }
             }
             return;
         }
@@ -237,8 +258,10 @@ impl Sync {
             state.record(&self.job, "Normal", "SuccessfulDelete", &message);
         }
         self.active -= 1;
-        self.terminating += 1;
-        self.ready -= i64::from(pods::ready(pod));
+        if state.kubernetes.counts_deletions_at_once() {
+            self.terminating += 1;
+            self.ready -= i64::from(pods::ready(pod));
+        }
     }
 
     fn create(&mut self, state: &mut State, count: usize) {
@@ -246,12 +269,16 @@ impl Sync {
         let per_index = !self.job["spec"]["backoffLimitPerIndex"].is_null();
         if !per_index && let Some(until) = self.backoff.until(now) {
             state.controllers.look_again(until);
+            self.wait(state.kubernetes);
             return;
         }
         let indexes: Vec<Option<i64>> = if indexed(&self.job) {
             let mut indexes = self.pending_indexes(count);
             if per_index {
                 indexes.retain(|index| self.may_create(state, *index));
+                if indexes.is_empty() {
+                    self.wait(state.kubernetes);
+                }
             }
             indexes.into_iter().map(Some).collect()
         } else {
@@ -273,6 +300,13 @@ impl Sync {
                     return;
                 }
             }
+        }
+    }
+
+    /// Creates nothing for now.
+    fn wait(&mut self, version: Version) {
+        if !version.counts_active_in_backoff() {
+            self.active = 0;
         }
     }
 
@@ -304,14 +338,22 @@ impl Sync {
 
 impl State {
     /// Takes the tracking finalizer off a pod; a pod that is being deleted and that nothing else holds goes away.
-    pub(super) fn release(&mut self, key: &Key) {
-        let Some(pod) = self.store.get(&PODS, key) else { return };
-        if !pods::tracked(pod) {
-            return;
+    pub(super) fn release(&mut self, key: &Key) -> Result<(), Status> {
+        if !self.store.get(&PODS, key).is_some_and(|pod| pods::tracked(pod)) {
+            return Ok(());
         }
+        self.refuse(Held::Finalizers, &PODS, key)?;
         let patch = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": [pods::TRACKING]}});
         let patch = crate::api::Patch::Strategic(patch);
-        let _ = self.patch(&PODS, key, false, &patch, WriteOptions::default());
+        self.patch(&PODS, key, false, &patch, WriteOptions::default()).map(drop)
+    }
+
+    /// Refuses the Job controller a write that a test holds back.
+    pub(super) fn refuse(&self, write: Held, resource: &Resource, key: &Key) -> Result<(), Status> {
+        if self.controllers.held == Some(write) {
+            return Err(Status::forbidden(resource, &key.name, "a test holds it back"));
+        }
+        Ok(())
     }
 
     /// Takes the tracking finalizer off the pods that no unfinished Job tracks.
@@ -328,7 +370,7 @@ impl State {
                     })
             });
             if !tracked {
-                self.release(&Key::of(&pod));
+                let _ = self.release(&Key::of(&pod));
             }
         }
     }

@@ -68,6 +68,12 @@ impl Cluster {
         self.report(namespace, name, "Failed")
     }
 
+    /// Reports that all containers of a pod have exited with a code: it succeeded with 0, and failed with any other.
+    /// False where there is none of that name.
+    pub fn exit_pod(&self, namespace: &str, name: &str, code: u8) -> bool {
+        self.write(|state| state.exit(&Key::new(namespace, name), code))
+    }
+
     /// Reports up to so many of a Job's active pods as succeeded, in the order of their names, and says how many.
     pub fn succeed_pods(&self, namespace: &str, job: &str, count: usize) -> usize {
         self.report_pods(namespace, job, count, "Succeeded")

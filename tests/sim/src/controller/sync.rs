@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::Held;
 use super::backoff::Record;
 use super::indexes::Intervals;
 use super::pods::{self, Pod};
@@ -54,10 +55,16 @@ impl Condition {
     }
 
     pub(super) fn write(&self, status: &str, now: Timestamp) -> Value {
-        json!({
-            "type": self.kind, "status": status, "reason": self.reason, "message": self.message,
+        let mut condition = json!({
+            "type": self.kind, "status": status,
             "lastProbeTime": object::time(now), "lastTransitionTime": object::time(now),
-        })
+        });
+        for (field, value) in [("reason", &self.reason), ("message", &self.message)] {
+            if !value.is_empty() {
+                condition[field] = value.as_str().into();
+            }
+        }
+        condition
     }
 }
 
@@ -139,7 +146,7 @@ impl Sync {
                 Ok(Step::Status)
             }
             Stage::Finalizers => {
-                self.take_finalizers(state);
+                self.take_finalizers(state)?;
                 self.stage = Stage::Final;
                 Ok(Step::Finalizers)
             }
@@ -148,7 +155,7 @@ impl Sync {
                 if self.clean() {
                     self.changed = true;
                 }
-                self.finish(state.now());
+                self.finish(state);
                 let ended = finished(&self.job);
                 self.flush(state)?;
                 if ended {
@@ -163,6 +170,7 @@ impl Sync {
     /// Writes the status where it has changed, under the version that was read.
     fn flush(&mut self, state: &mut State) -> Result<(), Status> {
         if self.changed {
+            state.refuse(Held::Status, &JOBS, &self.key)?;
             let body = self.job.clone();
             let written = state.replace(&JOBS, &self.key, true, body, WriteOptions::default())?;
             self.job = written.object;
@@ -183,8 +191,8 @@ impl Sync {
         match list.iter_mut().find(|c| c["type"] == condition.kind) {
             Some(old)
                 if old["status"] == status
-                    && old["reason"] == condition.reason.as_str()
-                    && old["message"] == condition.message.as_str() =>
+                    && text(old, "/reason") == condition.reason
+                    && text(old, "/message") == condition.message =>
             {
                 return false;
             }
@@ -291,11 +299,12 @@ impl Sync {
         self.ending = Some(Condition { kind: end, ..ending });
     }
 
-    fn take_finalizers(&mut self, state: &mut State) {
+    fn take_finalizers(&mut self, state: &mut State) -> Result<(), Status> {
         for pod in std::mem::take(&mut self.release) {
-            state.release(&Key::of(&pod));
+            state.release(&Key::of(&pod))?;
             self.tracked.remove(object::uid(&pod));
         }
+        Ok(())
     }
 
     /// Counts the pods whose finalizers are off. True where there were any.
@@ -324,12 +333,13 @@ impl Sync {
     }
 
     /// Sets the condition that the Job ends with, once all its pods are counted and gone.
-    fn finish(&mut self, now: Timestamp) {
+    fn finish(&mut self, state: &State) {
+        let now = state.now();
         let Some(ending) = self.ending.clone() else { return };
         let uncounted = ["succeeded", "failed"]
             .iter()
             .any(|list| !items(&self.job, &format!("/status/uncountedTerminatedPods/{list}")).is_empty());
-        if uncounted || self.terminating > 0 {
+        if uncounted || (state.kubernetes.announces_ends() && self.terminating > 0) {
             return;
         }
         self.set(&ending, "True", now);
@@ -343,6 +353,11 @@ impl Sync {
         state.controllers.backoff.remove(object::uid(&self.job));
         let Some(ending) = &self.ending else { return };
         if ending.kind == "Complete" {
+            if number(&self.job, "/spec/completions").is_some_and(|wanted| self.status("succeeded") > wanted)
+            {
+                let why = "Too many succeeded pods running after completion count reached";
+                state.record(&self.job, "Warning", "TooManySucceededPods", why);
+            }
             state.record(&self.job, "Normal", "Completed", "Job completed");
         } else {
             state.record(&self.job, "Warning", &ending.reason, &ending.message);

@@ -16,9 +16,6 @@ use crate::status::{FieldError, Status};
 use crate::store::Key;
 use crate::users;
 
-/// The version that a simulated cluster says it is.
-const MINOR: &str = "36";
-
 /// Answers a request, as the test's hook has it.
 pub(super) async fn answer(cluster: &Cluster, head: Parts, body: Bytes) -> Response<SimBody> {
     let connection = head.extensions.get::<Connection>().cloned();
@@ -80,9 +77,12 @@ fn take_effect(when: When, serve: impl FnOnce() -> Response<SimBody>) {
 /// Serves a request. What it changes is there when this returns.
 fn serve(cluster: &Cluster, info: &RequestInfo) -> Response<SimBody> {
     if info.resource.is_empty() {
-        return plain(info);
+        return plain(cluster, info);
     }
     let Some(resource) = info.kind else { return nowhere(info) };
+    if (resource.plural, info.subresource.as_str(), info.verb) == ("pods", "binding", "create") {
+        return bind(cluster, info).unwrap_or_else(|refusal| respond::refusal(&refusal));
+    }
     let subresource = match info.subresource.as_str() {
         "" => Ok(false),
         "status" if resource.status => Ok(true),
@@ -97,6 +97,16 @@ fn serve(cluster: &Cluster, info: &RequestInfo) -> Response<SimBody> {
     result.unwrap_or_else(|refusal| respond::refusal(&refusal))
 }
 
+/// Puts a pod on a node, as a scheduler asks for it.
+fn bind(cluster: &Cluster, info: &RequestInfo) -> Result<Response<SimBody>, Status> {
+    let binding = read_body(info)?;
+    let key = Key::new(&info.namespace, &info.name);
+    cluster.write(|state| state.bind_to(&key, crate::object::text(&binding, "/target/name")))?;
+    let done =
+        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
+    Ok(respond::object(201, &done))
+}
+
 /// What is answered for a resource that there is not.
 fn nowhere(info: &RequestInfo) -> Response<SimBody> {
     if info.group.is_empty() || resource::GROUPS.contains(&info.group.as_str()) {
@@ -107,14 +117,15 @@ fn nowhere(info: &RequestInfo) -> Response<SimBody> {
     respond::text(404, "404 page not found\n")
 }
 
-fn plain(info: &RequestInfo) -> Response<SimBody> {
+fn plain(cluster: &Cluster, info: &RequestInfo) -> Response<SimBody> {
     if info.verb != "get" {
         return respond::refusal(&Status::method_not_allowed());
     }
+    let version = cluster.version();
     let segments: Vec<&str> = info.path.split('/').filter(|s| !s.is_empty()).collect();
     let found = match segments.as_slice() {
         ["version"] => Some(json!({
-            "major": "1", "minor": MINOR, "gitVersion": format!("v1.{MINOR}.3"), "gitCommit": "", "gitTreeState": "",
+            "major": "1", "minor": version.minor(), "gitVersion": version.tag(), "gitCommit": "", "gitTreeState": "",
             "buildDate": "1970-01-01T00:00:00Z", "goVersion": "", "compiler": "", "platform": "linux/amd64",
         })),
         ["readyz" | "healthz" | "livez", ..] => return respond::text(200, "ok"),
@@ -131,7 +142,7 @@ fn plain(info: &RequestInfo) -> Response<SimBody> {
         }
         ["api", "v1"] => resource::discovery(""),
         ["apis", group, "v1"] => resource::discovery(group),
-        ["openapi", "v3", rest @ ..] => openapi::document(rest),
+        ["openapi", "v3", rest @ ..] => openapi::document(rest, version),
         _ => None,
     };
     found.map_or_else(|| respond::text(404, "404 page not found\n"), |object| respond::object(200, &object))

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::resource::{ALL, Resource};
+use crate::version::Version;
 
 /// A document: the index where no path follows, else that of one group and version.
-pub(super) fn document(path: &[&str]) -> Option<Value> {
+pub(super) fn document(path: &[&str], version: Version) -> Option<Value> {
     match path {
         [] => {
             let mut paths = json!({});
@@ -14,20 +15,20 @@ pub(super) fn document(path: &[&str]) -> Option<Value> {
             }
             Some(json!({"paths": paths}))
         }
-        ["api", "v1"] => Some(group("")),
-        ["apis", name, "v1"] => Some(group(name)),
+        ["api", "v1"] => Some(group("", version)),
+        ["apis", name, "v1"] => Some(group(name, version)),
         _ => None,
     }
 }
 
-fn group(name: &str) -> Value {
+fn group(name: &str, version: Version) -> Value {
     let mut paths = json!({});
     for resource in ALL.into_iter().filter(|r| r.group == name) {
         let root = if name.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{name}/v1") };
         let within = if resource.namespaced { "/namespaces/{namespace}" } else { "" };
         paths[format!("{root}{within}/{}/{{name}}", resource.plural)] = patch(resource);
     }
-    json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "v1.36.3"}, "paths": paths})
+    json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": version.tag()}, "paths": paths})
 }
 
 fn patch(resource: &Resource) -> Value {

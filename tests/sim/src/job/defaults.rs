@@ -5,14 +5,25 @@ use serde_json::{Value, json};
 use super::{LEGACY_NAME_LABEL, LEGACY_UID_LABEL, NAME_LABEL, UID_LABEL};
 use crate::object::{self, flag, put, put_default, take};
 use crate::pod;
+use crate::version::Version;
 
 /// Brings a new Job to the form in which it is validated. Its name and uid are there.
-pub(crate) fn prepare_create(job: &mut Value) {
+pub(crate) fn prepare_create(version: Version, job: &mut Value) {
+    drop_unknown(version, job, &Value::Null);
     take(job, &["status"]);
     put(job, &["status"], json!({}));
     default(job);
     if !flag(job, "/spec/manualSelector") {
         select(job);
+    }
+}
+
+/// Drops the fields that the server's version keeps behind a gate; what the stored Job has stays.
+pub(super) fn drop_unknown(version: Version, job: &mut Value, old: &Value) {
+    for field in ["successPolicy", "managedBy"] {
+        if !version.has_success_policy() && old["spec"][field].is_null() {
+            take(job, &["spec", field]);
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The rules for a change of a Job's status (Kubernetes 1.32 and later). Most hold only where the fields that
+//! The rules for a change of a Job's status. Those of Kubernetes before 1.32 are few. Of the others most hold only where the fields that
 //! they are about change, so that a status that breaks one can still be written.
 
 use serde_json::Value;
@@ -6,14 +6,46 @@ use serde_json::Value;
 use crate::controller::indexes::{self, Intervals};
 use crate::object::{finished, has_condition, items, moment, number, text};
 use crate::status::FieldError;
+use crate::version::Version;
 
 /// The rules for a changed status.
-pub(crate) fn validate_status(job: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+pub(crate) fn validate_status(version: Version, job: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+    counters(job, errors);
+    if version.checks_status() {
+        whole(job, old, errors);
+    } else {
+        criteria(job, errors);
+    }
+    criteria_kept(job, old, errors);
+}
+
+/// What older servers refuse: `SuccessCriteriaMet` on a Job without a success policy, which on them is every Job.
+fn criteria(job: &Value, errors: &mut Vec<FieldError>) {
+    let truth = |kind: &str| has_condition(job, kind, "True");
+    let mut refuse = |why: &str| errors.push(FieldError::invalid_unprinted("status.conditions", why));
+    if !truth("SuccessCriteriaMet") {
+        return;
+    }
+    if !super::indexed(job) {
+        refuse("cannot set SuccessCriteriaMet to NonIndexed Job");
+    }
+    if truth("Failed") {
+        refuse("cannot set SuccessCriteriaMet=True and Failed=true conditions");
+    }
+    if truth("FailureTarget") {
+        refuse("cannot set SuccessCriteriaMet=True and FailureTarget=true conditions");
+    }
+    if job["spec"]["successPolicy"].is_null() {
+        refuse("cannot set SuccessCriteriaMet=True for Job without SuccessPolicy");
+    }
+}
+
+/// What newer servers refuse.
+fn whole(job: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     let changed = |field: &str| job["status"][field] != old["status"][field];
     let truth = |object: &Value, kind: &str| has_condition(object, kind, "True");
     let turned = |kind: &str| truth(job, kind) != truth(old, kind);
     let ended_changed = finished(job) != finished(old);
-    counters(job, errors);
     conditions(job, &turned, changed("failedIndexes"), errors);
     times(job, &turned, &changed, ended_changed, errors);
     if finished(job) {
@@ -191,6 +223,11 @@ fn transitions(job: &Value, old: &Value, errors: &mut Vec<FieldError>) {
         let why = "field is immutable for unsuspended job once set";
         errors.push(FieldError::invalid("status.startTime", new.clone(), why));
     }
+}
+
+/// What all servers refuse.
+fn criteria_kept(job: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+    let truth = |object: &Value, kind: &str| has_condition(object, kind, "True");
     if truth(old, "SuccessCriteriaMet") && !truth(job, "SuccessCriteriaMet") {
         let why = "cannot disable the SuccessCriteriaMet=True condition";
         errors.push(FieldError::invalid_unprinted("status.conditions", why));

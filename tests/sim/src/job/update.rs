@@ -5,9 +5,11 @@ use serde_json::Value;
 use super::{defaults, validation};
 use crate::object::{self, has_condition, number, put};
 use crate::status::FieldError;
+use crate::version::Version;
 
 /// Fills in what an update leaves open, and counts the generations of the spec.
-pub(crate) fn prepare_update(job: &mut Value, old: &Value) {
+pub(crate) fn prepare_update(version: Version, job: &mut Value, old: &Value) {
+    defaults::drop_unknown(version, job, old);
     defaults::default(job);
     if job["spec"] != old["spec"] {
         let generation = number(old, "/metadata/generation").unwrap_or_default();
@@ -16,12 +18,12 @@ pub(crate) fn prepare_update(job: &mut Value, old: &Value) {
 }
 
 /// The rules for a changed Job. A real server applies some rules twice, and lists them as often.
-pub(crate) fn validate_update(job: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+pub(crate) fn validate_update(version: Version, job: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     validation::validate(job, errors);
     validation::spec(job, errors);
     completions(job, old, errors);
     immutable(job, old, "selector", errors);
-    template(job, old, errors);
+    template(version, job, old, errors);
     for field in ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"]
     {
         immutable(job, old, field, errors);
@@ -51,11 +53,14 @@ fn completions(job: &Value, old: &Value, errors: &mut Vec<FieldError>) {
 
 /// A template never changes, but for where its pods may run and what they may use, while the Job is suspended and
 /// has no pods.
-fn template(job: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+fn template(version: Version, job: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     let (new, was) = (&job["spec"]["template"], &old["spec"]["template"]);
-    let started = !old["status"]["startTime"].is_null() && !has_condition(old, "Suspended", "True");
+    let free = version.frees_suspended_jobs();
+    let never_started = old["status"]["startTime"].is_null();
+    let quiet = (never_started || has_condition(old, "Suspended", "True"))
+        && number(old, "/status/active").unwrap_or_default() == 0;
     let mut allowed = was.clone();
-    if super::suspended(old) && !started && number(old, "/status/active").unwrap_or_default() == 0 {
+    if super::suspended(old) && if free { quiet } else { never_started } {
         for path in [
             &["spec", "nodeSelector"][..],
             &["spec", "tolerations"],
@@ -71,7 +76,7 @@ fn template(job: &Value, old: &Value, errors: &mut Vec<FieldError>) {
                 object::take(&mut allowed, &["spec", "affinity"]);
             }
         }
-        for list in ["containers", "initContainers"] {
+        for list in ["containers", "initContainers"].into_iter().filter(|_| free) {
             let containers = allowed["spec"].get_mut(list).and_then(Value::as_array_mut);
             for (index, container) in containers.into_iter().flatten().enumerate() {
                 object::copy(container, &new["spec"][list][index], &["resources"]);

@@ -291,3 +291,96 @@ async fn a_cluster_runs_by_itself() {
     };
     tokio::time::timeout(Duration::from_mins(1), complete).await.expect("the Job completes");
 }
+
+#[tokio::test]
+async fn a_look_is_done_by_hand_while_the_controllers_stand_still() {
+    let cluster = Cluster::new("a");
+    cluster.run_by_itself(sim::Kubelet::none());
+    cluster.stop_controllers();
+    post(&cluster, JOBS, job("j", json!({"parallelism": 2, "completions": 4}))).await;
+    cluster.settle();
+    assert!(cluster.pods_of("default", "j").is_empty());
+    let mut look = cluster.begin_sync("default", "j").expect("a look");
+    assert_eq!(look.step().expect("pods are created"), sim::Step::Pods);
+    cluster.settle();
+    assert_eq!(stored(&cluster, "j")["status"], json!({}));
+    cluster.start_controllers();
+    assert_eq!(stored(&cluster, "j")["status"]["active"], 2);
+}
+
+#[tokio::test]
+async fn a_write_of_the_controller_is_held_back() {
+    let cluster = Cluster::new("a");
+    cluster.hold(Some(sim::Held::Status));
+    made(&cluster, "j", json!({"parallelism": 1, "completions": 1})).await;
+    assert_eq!(cluster.pods_of("default", "j").len(), 1);
+    assert_eq!(stored(&cluster, "j")["status"], json!({}));
+    cluster.hold(Some(sim::Held::Finalizers));
+    cluster.succeed_pods("default", "j", 1);
+    cluster.settle();
+    let uid = &cluster.pods_of("default", "j")[0]["metadata"]["uid"];
+    assert_eq!(stored(&cluster, "j")["status"]["uncountedTerminatedPods"], json!({"succeeded": [uid]}));
+    cluster.hold(None);
+    assert_eq!(condition(&stored(&cluster, "j"), "Complete")["status"], "True");
+}
+
+#[tokio::test]
+async fn a_hook_may_let_the_cluster_go_on_before_a_request() {
+    let cluster = Cluster::new("a");
+    made(&cluster, "j", json!({"parallelism": 1, "completions": 2})).await;
+    let version = stored(&cluster, "j")["metadata"]["resourceVersion"].clone();
+    let inside = cluster.clone();
+    cluster.on_request(move |_| {
+        inside.succeed_pods("default", "j", 1);
+        inside.settle();
+        sim::Verdict::Pass
+    });
+    let credit = json!({"metadata": {"resourceVersion": version}, "status": {"succeeded": 1}});
+    assert_eq!(patch(&cluster, &format!("{JOBS}/j/status"), credit).await.code, 409);
+    assert_eq!(stored(&cluster, "j")["status"]["succeeded"], 1);
+}
+
+#[tokio::test]
+async fn an_exit_code_fails_a_job_by_its_policy() {
+    let cluster = Cluster::new("a");
+    let rule = json!({"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}});
+    made(&cluster, "j", json!({"podFailurePolicy": {"rules": [rule]}})).await;
+    let pod = cluster.pods_of("default", "j")[0]["metadata"]["name"].as_str().expect("a name").to_owned();
+    assert!(cluster.exit_pod("default", &pod, 42));
+    cluster.settle();
+    assert_eq!(condition(&stored(&cluster, "j"), "Failed")["reason"], "PodFailurePolicy");
+}
+
+#[tokio::test]
+async fn tests_put_in_conditions_of_pods_and_events() {
+    let cluster = Cluster::new("a");
+    made(&cluster, "j", json!({})).await;
+    let pod = cluster.pods_of("default", "j")[0].clone();
+    let name = pod["metadata"]["name"].as_str().expect("a name");
+    let condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable"});
+    let change = json!({"status": {"conditions": [condition]}});
+    let pod = cluster.patch_status(&sim::PODS, "default", name, change).expect("a pod");
+    assert_eq!(pod["status"]["conditions"][0]["reason"], "Unschedulable");
+    let event = json!({
+        "metadata": {"name": "e"}, "type": "Warning", "reason": "FailedScheduling", "message": "no nodes",
+        "involvedObject": {"kind": "Pod", "name": name, "namespace": "default", "uid": pod["metadata"]["uid"]},
+    });
+    cluster.create(&sim::EVENTS, "default", event).expect("an event");
+    let path = format!("/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3D{name}");
+    let events = get(&cluster, &path).await.body;
+    assert_eq!(events["items"][0]["reason"], "FailedScheduling");
+}
+
+#[tokio::test]
+async fn an_old_cluster_says_so_and_drops_what_it_does_not_offer() {
+    let cluster = Cluster::builder("a").version(sim::Version::V1_30).build();
+    assert_eq!(get(&cluster, "/version").await.body["gitVersion"], "v1.30.14");
+    let policy = json!({"rules": [{"succeededCount": 1}]});
+    let spec = json!({"completions": 2, "completionMode": "Indexed", "successPolicy": policy});
+    let job = made(&cluster, "j", spec).await;
+    assert!(job["spec"]["successPolicy"].is_null());
+    let job = cluster.run_to_end("default", "j").expect("the Job is there");
+    let kinds: Vec<&Value> =
+        job["status"]["conditions"].as_array().into_iter().flatten().map(|c| &c["type"]).collect();
+    assert_eq!((kinds, &condition(&job, "Complete")["reason"]), (vec![&json!("Complete")], &Value::Null));
+}

@@ -39,7 +39,7 @@ pub fn free_indexes(job: &Observed, pods: &[Pod]) -> Indexes {
     };
     let occupied = pods.iter().filter(|pod| pod.phase != pod::Phase::Failed).filter_map(|pod| pod.index);
     let begun = job.completed_indexes.with(&job.failed_indexes).with(&occupied.collect());
-    let margin = if job.quiet() { 0 } else { job.parallelism };
+    let margin = if job.quiet() || job.untouched() { 0 } else { job.parallelism };
     Indexes::all(completions).without(&begun).split(margin).1
 }
 
@@ -54,7 +54,7 @@ fn held(job: &Observed, pods: &[Pod]) -> i32 {
 fn settled(job: &Observed, pods: &[Pod]) -> bool {
     let held = held(job, pods);
     if job.suspended {
-        return job.quiet() && held == 0;
+        return (job.quiet() || job.untouched()) && held == 0;
     }
     let left = job.completions.map_or(i32::MAX, |completions| completions.saturating_sub(job.succeeded));
     let active = count(pods.iter().filter(|pod| pod.active()));

@@ -133,6 +133,11 @@ impl Observed {
             && self.succeeded == self.credited_count()
     }
 
+    /// Whether it was never let run: the ledger's first change of it is yet to come.
+    pub fn untouched(&self) -> bool {
+        self.generation == 0 && self.has_run_nothing()
+    }
+
     /// Whether it is suspended, its Job controller has seen that, and nothing of it runs, ends or is to be counted.
     pub fn quiet(&self) -> bool {
         let moving = [self.active, self.terminating, self.uncounted_succeeded, self.uncounted_failed];

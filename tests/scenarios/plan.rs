@@ -23,7 +23,7 @@ pub fn scenarios() -> Scenarios {
         .both("a cluster that the preferences do not name gets none", not_named)
         .both("wrong preferences are refused with key and place, and nothing is written", wrong_preferences)
         .both("what has no place is refused with the shortfall, and nothing is written", shortfall)
-        .both("an indexed job is not divided", indexed)
+        .both("an indexed job that goes to one cluster as a whole needs no credit", indexed)
         .both_from_nothing("without preferences the registered weights count", registered_weights)
 }
 
@@ -190,14 +190,17 @@ async fn shortfall(stage: &Stage) -> Outcome {
 }
 
 async fn indexed(stage: &Stage) -> Outcome {
-    let before = stage.mark().await?;
-    let mut divided = job("pi", Some(3), Some(6));
-    divided["spec"]["completionMode"] = "Indexed".into();
-    stage.create(&divided).await?.fails("spec.completionMode: an Indexed job runs in one cluster only");
-    stage.assert_nothing_of("pi", &before).await?;
+    let mut whole = job("pi", Some(3), Some(6));
+    whole["spec"]["completionMode"] = "Indexed".into();
+    let before = stage.site("west").mark().await?;
     let west = r#"{"clusters": {"west": {"weight": 1}}}"#;
-    stage.create(&preferring(divided, west)).await?.ok();
+    stage.create(&preferring(whole, west)).await?.ok();
     assert_eq!(stage.shares("pi").await?, ["west 3/6"]);
+    let mutations = stage.site("west").mutations(before).await?;
+    assert!(
+        !mutations.iter().any(|what| what.contains("status")),
+        "nothing is to be credited: {mutations:?}"
+    );
     stage.site("west").succeed("pi", 6).await?;
     stage.until_row("pi", "Complete 6/6").await;
     Ok(())

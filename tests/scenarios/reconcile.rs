@@ -68,17 +68,18 @@ async fn replaced_by_users(stage: &Stage) -> Outcome {
 }
 
 /// Takes the record back to where a process that was killed right after it had made the job leaves it.
-async fn forget_uid(stage: &Stage, cluster: &str) -> Outcome {
+pub async fn forget_uid(stage: &Stage, cluster: &str) -> Outcome {
     let record = stage.record("pi").await?.ok_or("there is a record")?;
     let annotations = record["metadata"]["annotations"].as_object().cloned().unwrap_or_default();
     for (key, text) in annotations {
         let text = text.as_str().unwrap_or_default();
         let shard: Value = serde_json::from_str(text).unwrap_or_default();
         if key.starts_with("shard.kubectl-federate.dev/") && shard["cluster"] == cluster {
-            let planned = json!({
-                "cluster": cluster, "phase": "planned",
-                "parallelism": shard["parallelism"], "completions": shard["completions"],
-            });
+            let mut planned = shard.clone();
+            planned["phase"] = "planned".into();
+            if let Some(fields) = planned.as_object_mut() {
+                fields.retain(|field, _| !["uid", "seen"].contains(&field.as_str()));
+            }
             let change = json!({"metadata": {"annotations": {key: planned.to_string()}}});
             stage.host().patch("configmaps", "pi.federated-job", &change).await?;
         }

@@ -113,12 +113,28 @@ async fn quiet(target: &Target<'_>) -> Result<(), Performed> {
         Answer::Job(_) => {}
         _ => return Err(suspended),
     }
-    let still =
-        |job: &Observed| !stoppable(job) || job.quiet() || (job.generation == 0 && job.has_run_nothing());
-    match until(target, still).await {
-        (Answer::Job(job), _) if !stoppable(&job) => Err((Answer::Job(job), None)),
-        (Answer::Job(_), _) => Ok(()),
-        performed => Err((performed.0, suspended.1)),
+    let begun = Instant::now();
+    loop {
+        let still = |job: &Observed| !stoppable(job) || job.quiet() || job.untouched();
+        let job = match until(target, still).await {
+            (Answer::Job(job), _) => job,
+            performed => return Err((performed.0, suspended.1)),
+        };
+        if !stoppable(&job) {
+            return Err((Answer::Job(job), None));
+        }
+        // Servers before 1.31 say so a moment before the pods that they delete count as terminating.
+        let moving = match pods(target.connection, target.record.namespace(), &job.uid).await {
+            Ok(pods) => pods.iter().filter(|pod| !pod.ended() || pod.tracked).count(),
+            Err(error) => return Err((failed(&error), suspended.1)),
+        };
+        if moving == 0 {
+            return Ok(());
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err((Answer::Waiting(job, format!("waiting for {moving} pods to end")), suspended.1));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

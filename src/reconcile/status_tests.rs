@@ -39,26 +39,26 @@ fn the_word_says_what_is_so() {
         change(&mut record);
         record
     };
+    let ended = |verdict, phase| {
+        let mut record = one(spec(), phase);
+        record.state.outcome = Some(Outcome::new(verdict, "R", "m", 7));
+        record
+    };
     for (record, unknown, word) in [
         (one(spec(), Phase::Planned), false, "Pending"),
         (one(spec(), Phase::Planned), true, "Pending,Unknown"),
-        (one(spec(), Phase::Created), false, "Running"),
+        (one(spec(), Phase::Created), false, "Pending"),
         (one(spec(), Phase::Started), false, "Running"),
         (one(spec(), Phase::Started), true, "Running,Unknown"),
-        (one(spec(), Phase::Deleted), false, "Running,Unplaced"),
-        (one(spec(), Phase::Deleted), true, "Running,Unplaced"),
+        (one(spec(), Phase::Deleted), false, "Stopped,Unplaced"),
+        (one(spec(), Phase::Deleted), true, "Stopped,Unplaced"),
+        (one(json!({"parallelism": 0, "completions": 3}), Phase::Started), false, "Paused"),
         (one(json!({"completions": 3, "suspend": true}), Phase::Created), false, "Suspended"),
         (with(|record| record.state.deleting = Some(Cascade::Background)), false, "Terminating"),
-        (
-            with(|record| record.state.outcome = Some(Outcome::new(Verdict::Complete, "R", "m", 7))),
-            true,
-            "Complete",
-        ),
-        (
-            with(|record| record.state.outcome = Some(Outcome::new(Verdict::Failed, "R", "m", 7))),
-            true,
-            "Failed",
-        ),
+        (ended(Verdict::Complete, Phase::Complete), true, "Complete"),
+        (ended(Verdict::Failed, Phase::Failed), true, "Failed"),
+        (ended(Verdict::Complete, Phase::Started), false, "SuccessCriteriaMet"),
+        (ended(Verdict::Failed, Phase::Started), true, "FailureTarget"),
     ] {
         let observations = if unknown { Observations::default() } else { answering(&record) };
         assert_eq!(Status::of(&record, &observations).word(), word, "{:?}", record.shards);
@@ -146,26 +146,31 @@ fn it_prints_as_one_job_over_all_clusters() {
 
 #[test]
 fn conditions_are_those_of_one_job() {
-    let shards = || vec![("a", Phase::Started, Some(3), seen(0, 3))];
-    let mut record_of = record(json!({"completions": 3}), shards());
     let of = |record: &Record| Status::of(record, &answering(record)).to_job(record)["status"].clone();
-    assert_eq!(of(&record_of).get("conditions"), None);
-    for (verdict, kind, completion) in [
-        (Verdict::Failed, "Failed", Value::Null),
-        (Verdict::Complete, "Complete", json!("1970-01-01T00:05:00Z")),
+    let spec = || json!({"completions": 3});
+    let shards = |phase| vec![("a", phase, Some(3), seen(0, 3))];
+    assert_eq!(of(&record(spec(), shards(Phase::Started))).get("conditions"), None);
+    for (verdict, target, kind, completion) in [
+        (Verdict::Failed, "FailureTarget", "Failed", Value::Null),
+        (Verdict::Complete, "SuccessCriteriaMet", "Complete", json!("1970-01-01T00:05:00Z")),
     ] {
-        record_of.state.outcome = Some(Outcome::new(verdict, "Reason", "message", 300));
-        let status = of(&record_of);
-        assert_eq!(
-            status["conditions"],
-            json!([{
+        let condition = |kind: &str| {
+            json!({
                 "type": kind, "status": "True", "reason": "Reason", "message": "message",
                 "lastProbeTime": "1970-01-01T00:05:00Z", "lastTransitionTime": "1970-01-01T00:05:00Z",
-            }])
-        );
-        assert_eq!(status["completionTime"], completion, "only what is Complete has one");
+            })
+        };
+        let outcome = || Some(Outcome::new(verdict, "Reason", "message", 300));
+        let mut ending = record(spec(), shards(Phase::Started));
+        ending.state.outcome = outcome();
+        assert_eq!(of(&ending)["conditions"], json!([condition(target)]), "a shard is yet to be ended");
+        assert_eq!(of(&ending).get("completionTime"), None);
+        let mut ended = record(spec(), shards(Phase::Complete));
+        ended.state.outcome = outcome();
+        assert_eq!(of(&ended)["conditions"], json!([condition(target), condition(kind)]));
+        assert_eq!(of(&ended)["completionTime"], completion, "only what is Complete has one");
     }
-    let suspended = record(json!({"completions": 3, "suspend": true}), shards());
+    let suspended = record(json!({"completions": 3, "suspend": true}), shards(Phase::Started));
     assert_eq!(of(&suspended)["conditions"][0]["type"], "Suspended");
 }
 

@@ -41,7 +41,7 @@ async fn deleted_by_users(stage: &Stage) -> Outcome {
     for name in ["east", "north"] {
         stage.site(name).succeed("pi", 2).await?;
     }
-    stage.until_row("pi", "Running,Unplaced 5/6").await;
+    stage.until_row("pi", "Stopped,Unplaced 5/6").await;
     stage.federate("job describe pi").await.ok().says("1 completions that no cluster carries");
     assert_eq!(stage.get("pi").await?["status"]["unplaced"], 1);
     Ok(())

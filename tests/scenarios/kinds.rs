@@ -116,12 +116,12 @@ async fn until_gone(site: &Site) {
 async fn indexed_forbidden(stage: &Stage) -> Outcome {
     let contexts: Vec<_> = MEMBERS.iter().map(|name| (*name, *name)).collect();
     for site in stage.members() {
-        let everything = json!([
-            {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list", "create", "patch", "delete"]},
-            {"apiGroups": [""], "resources": ["configmaps", "pods", "namespaces"], "verbs": ["get", "list", "create", "patch", "delete"]},
-        ]);
-        site.grant(None, everything).await?;
+        let rule = |resources: &[&str]| json!([{"apiGroups": ["", "batch"], "resources": resources, "verbs": ["get", "list", "create", "patch"]}]);
+        site.grant(Some(&stage.namespace), rule(&["jobs", "pods", "configmaps"])).await?;
+        site.grant(None, json!([{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]}])).await?;
     }
+    let registry = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]);
+    stage.host().grant(Some("kubectl-federate"), registry).await?;
     stage.contexts(&contexts, crate::site::LIMITED)?;
     let before = stage.mark().await?;
     let refused = stage.create(&indexed_job(3, 6)).await?;

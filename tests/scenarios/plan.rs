@@ -45,7 +45,7 @@ async fn seed(stage: &Stage) -> Outcome {
     let seen = stage.get("pi").await?;
     assert_eq!((&seen["spec"]["parallelism"], &seen["spec"]["completions"]), (&json!(9), &json!(18)));
     assert_eq!((&seen["status"]["succeeded"], seen["status"].get("active")), (&json!(18), None));
-    assert_eq!(seen["status"]["conditions"][0]["type"], "Complete");
+    assert_eq!(seen["status"]["conditions"][1]["type"], "Complete");
     let before = stage.mark().await?;
     stage.federate("reconcile pi").await.ok().says("job.batch/pi reconciled: Complete 18/18");
     let outcome = stage.mutations(&before).await?;
@@ -113,7 +113,7 @@ async fn no_completions(stage: &Stage) -> Outcome {
 async fn pause(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(0), Some(6))).await?.ok();
     assert_eq!(stage.shares("pi").await?, ["east 0/2", "north 0/2", "west 0/2"]);
-    stage.until_row("pi", "Running 0/6").await;
+    stage.until_row("pi", "Paused 0/6").await;
     for site in stage.members() {
         let job =
             site.until_job("pi", "its controller has looked", |job| job["status"]["startTime"].is_string());

@@ -43,8 +43,15 @@ impl Reconcile {
         }
         let (store, registry) = session.federation().await?;
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
-        let Scope { records, errors: mut troubles } =
+        let Scope { records: found, errors: mut troubles } =
             Scope::read(&store, &registry.uid, &self.names, namespace.as_deref()).await?;
+        let mut records = Vec::new();
+        for record in found {
+            match self.reopened(&store, record).await {
+                Ok(record) => records.push(record),
+                Err(error) => troubles.push(error),
+            }
+        }
         if records.is_empty() && troubles.is_empty() {
             session.output().note(none_found(namespace.as_deref()));
         }
@@ -54,13 +61,6 @@ impl Reconcile {
         for (record, observations) in records.into_iter().zip(observed) {
             let job = format!("job.batch/{}", record.name());
             let before = record.clone();
-            let record = match self.reopened(&store, record).await {
-                Ok(record) => record,
-                Err(error) => {
-                    troubles.push(error);
-                    continue;
-                }
-            };
             let settled =
                 match settle(&store, record, observations, &members, || session.now(), &|_| ()).await {
                     Ok(settled) => settled,

@@ -55,6 +55,10 @@ impl Manifest {
             return Err(Invalid::required("spec"));
         }
         check_objects(&object)?;
+        if object["spec"].get("scheduling").is_some_and(|gangs| !gangs.is_null()) {
+            let why = "pods of several clusters cannot be scheduled together";
+            return Err(Invalid::unsupported("spec.scheduling", why));
+        }
         let metadata = object
             .get_mut("metadata")
             .and_then(Value::as_object_mut)
@@ -113,6 +117,11 @@ impl Manifest {
     /// Whether the user wants the Job suspended.
     pub fn suspended(&self) -> bool {
         self.object["spec"]["suspend"] == true
+    }
+
+    /// Whether `spec.selector` is the user's own: two Jobs with it in one namespace would take each other's pods.
+    pub fn manual_selector(&self) -> bool {
+        self.object["spec"]["manualSelector"] == true
     }
 
     /// How many pods may fail: `spec.backoffLimit`, or its default of 6. None where each index has a limit of its own and
@@ -342,6 +351,7 @@ mod tests {
                 "metadata.name",
             ),
             (job(json!({"name": "pi"}), json!({"parallelism": -1})), "spec.parallelism"),
+            (job(json!({"name": "pi"}), json!({"scheduling": {"minCount": 2}})), "spec.scheduling"),
             (job(json!({"name": "pi", "labels": "a"}), json!({})), "metadata.labels"),
             (job(json!({"name": "pi"}), json!({"template": "a"})), "spec.template"),
             (job(json!({"name": "pi"}), json!({"template": {"metadata": []}})), "spec.template.metadata"),

@@ -24,6 +24,12 @@ pub enum Unamendable {
         /// The path of the field, such as `spec.template`.
         path: String,
     },
+    /// It asks for a second shard in a cluster.
+    #[error(
+        "spec.manualSelector: every cluster that takes work has a job with this selector already, and a second one would take \
+         its pods"
+    )]
+    ManualSelector,
     /// The members have no place for what is asked, or the preferences are wrong.
     #[error(transparent)]
     Plan(#[from] Unplannable),
@@ -70,6 +76,9 @@ pub fn amend(
     }
     if recreate || !divided_anew {
         return Ok(amended);
+    }
+    if amended.manifest.manual_selector() && spread::lacks_place(&amended, &places, now.as_second()) {
+        return Err(Unamendable::ManualSelector);
     }
     spread::take_excess(&mut amended, &places);
     spread::divide_parallelism(&mut amended, &places, true);

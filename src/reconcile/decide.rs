@@ -291,9 +291,12 @@ fn next(record: &Record, id: u32, shard: &Shard, observations: &Observations) ->
         let outdated = job.generation < shard.generation;
         return (outdated && record.state.expiring).then_some(Action::Change { shard: id, uid });
     }
+    if job.ending {
+        return None;
+    }
     let waits = observations.waiting(&shard.cluster, id).is_some();
     match record.state.outcome.as_ref().map(|outcome| outcome.verdict) {
-        Some(Verdict::Failed) => return (!job.ending && !waits).then_some(Action::Fail { shard: id, uid }),
+        Some(Verdict::Failed) => return (!waits).then_some(Action::Fail { shard: id, uid }),
         Some(Verdict::Complete) => {
             return (unfinished(record, shard) && !waits).then_some(Action::Retire { shard: id, uid });
         }

@@ -83,14 +83,19 @@ async fn may_assign(record: &Record, connection: &Connection) -> Result<(), Erro
          \"jobs/status\" in API group \"batch\" in the namespace {namespace:?}",
         record.name()
     );
+    Err(refusal(connection, 403, "Forbidden", message))
+}
+
+/// A refusal of our own, for what a server would learn too late.
+fn refusal(connection: &Connection, code: u16, reason: &str, message: String) -> Error {
     let status = Status {
         status: Some(StatusSummary::Failure),
-        code: 403,
+        code,
         message,
-        reason: "Forbidden".to_owned(),
+        reason: reason.to_owned(),
         ..Status::default()
     };
-    Err(Error::Status { cluster: connection.name().to_owned(), status: Box::new(status) })
+    Error::Status { cluster: connection.name().to_owned(), status: Box::new(status) }
 }
 
 /// Where the namespace is missing and is to be made, a server refuses to look at the Job: making the
@@ -117,5 +122,20 @@ async fn try_create_in(
     let options = WriteOptions { dry_run: true, strict: true };
     let mut job = shard(&record.manifest, record.job_name(id), &record.spec(id), &record.ownership(id));
     job["metadata"]["namespace"] = namespace.into();
-    connection.create(&jobs_path(namespace), &job, options).await.map(drop)
+    let answer = connection.create(&jobs_path(namespace), &job, options).await?;
+    // A server that does not know these would run the Job at once, or run each index everywhere.
+    let dropped = ["suspend", "completionMode"].into_iter().find(|field| {
+        let sent = &job["spec"][field];
+        !sent.is_null() && answer["spec"][field] != *sent
+    });
+    match dropped {
+        None => Ok(()),
+        Some(field) => {
+            let message = format!(
+                "jobs.batch {:?} is invalid: spec.{field}: this server does not keep it",
+                record.name()
+            );
+            Err(refusal(connection, 422, "Invalid", message))
+        }
+    }
 }

@@ -137,9 +137,12 @@ pub async fn settle_on(
 ) -> Result<Settled, Error> {
     let mut done = Vec::new();
     let mut conflicts = 0;
+    let mut taken = Vec::new();
     loop {
         let decision = decide(&record, &observations, now());
-        let settled = decision.record == record && decision.actions.is_empty() && !decision.remove;
+        // What has been done to no effect, such as a field that a webhook puts back, is not done again in this run.
+        let idle = decision.actions.is_empty() || decision.actions == taken;
+        let settled = decision.record == record && idle && !decision.remove;
         if settled && decision.confirm.is_empty() {
             return Ok(Settled { record: Some(record), observations, done });
         }
@@ -172,6 +175,7 @@ pub async fn settle_on(
             }
             Err(error) => return Err(error),
         }
+        taken.clone_from(&decision.actions);
         done.extend(ground.act(&record, decision.actions, &mut observations).await);
     }
 }

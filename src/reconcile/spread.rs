@@ -17,7 +17,10 @@ pub(super) fn open(record: &mut Record, places: &Places, now: i64) {
     let homeless = Homeless::of(record);
     let amount = homeless.len();
     let draining = draining(record);
-    let takes = |name: &str, place: &Place| place.takes_work && !draining.contains(name);
+    let alone = record.manifest.manual_selector();
+    let has_one = |name: &str| record.shards.values().any(|shard| shard.cluster == name);
+    let takes =
+        |name: &str, place: &Place| place.takes_work && !draining.contains(name) && !(alone && has_one(name));
     if amount == 0 {
         return;
     }
@@ -74,6 +77,13 @@ impl Homeless {
             Self::Indexes(indexes) => indexes.len(),
         }
     }
+}
+
+/// Whether there is work that has no place now, and will have none.
+pub(super) fn lacks_place(record: &Record, places: &Places, now: i64) -> bool {
+    let mut opened = record.clone();
+    open(&mut opened, places, now);
+    Homeless::of(&opened).len() > 0
 }
 
 /// Whether work may have to be opened in a member that has no shard yet, now or once some was taken off another.

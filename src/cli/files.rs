@@ -121,7 +121,8 @@ fn text(source: &str, reader: &mut dyn Read) -> Result<String> {
         .map_err(|_| Error::new(format!("error parsing {source}: it is not text in UTF-8")))
 }
 
-fn parse(source: &str, text: &str) -> Result<Vec<Document>> {
+/// The objects of a text; `source` is how errors name it.
+pub(super) fn parse(source: &str, text: &str) -> Result<Vec<Document>> {
     let values = values(text).map_err(|problem| Error::new(format!("error parsing {source}: {problem}")))?;
     let several = values.len() > 1;
     let mut documents = Vec::new();

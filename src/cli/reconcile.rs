@@ -3,8 +3,8 @@
 use clap::Args;
 
 use super::{
-    Session,
-    job::{Scope, none_found, report},
+    DryRun, Session,
+    job::{Scope, none_found, print_done, report},
 };
 use crate::{
     error::{Error, Result},
@@ -49,9 +49,7 @@ impl Reconcile {
                         continue;
                     }
                 };
-            for done in &settled.done {
-                session.output().line(format!("{job} {} in cluster {}", done.what, done.cluster));
-            }
+            print_done(session, before.name(), &settled.done, DryRun::None);
             match settled.record {
                 None => session.output().line(format!("job.batch {:?} deleted", before.name())),
                 Some(record) => {

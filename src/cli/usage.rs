@@ -7,7 +7,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::{Cli, World};
+use super::{Cli, World, job::DIFF_FAILED};
 use crate::{error::Error, print::Output};
 
 /// What users type.
@@ -91,11 +91,17 @@ fn boolean(text: &str) -> Result<bool, &'static str> {
 
 /// What clap says against a command line, in kubectl's words.
 pub(super) fn mistake(args: &[OsString], error: &clap::Error) -> Error {
+    let path = path(args);
+    // 1 would mean that there are differences.
+    let code = if path == format!("{NAME} job diff") { DIFF_FAILED } else { 1 };
+    explain(&path, error).exit(code)
+}
+
+fn explain(path: &str, error: &clap::Error) -> Error {
     // A value that is refused in kubectl's words stays so.
     if let Some(ours) = error.source().and_then(|source| source.downcast_ref::<Error>()) {
         return ours.clone();
     }
-    let path = path(args);
     let said = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => vec![text.clone()],
         Some(ContextValue::Strings(texts)) => texts.clone(),

@@ -3,15 +3,20 @@
 //! Jobs are kept as [`serde_json::Value`], so that no field is lost that a newer API has; typed views
 //! ([`Size`], [`Observed`]) are for reading.
 
+mod defaults;
+mod edit;
 pub mod labels;
 mod manifest;
 mod observed;
+mod patch;
 mod shard;
 mod size;
 
+pub use edit::{Leeway, can_recreate, immutable, same};
 pub use labels::Ownership;
 pub use manifest::Manifest;
 pub use observed::{End, EndKind, Observed};
+pub use patch::{Patch, Unpatchable};
 pub use shard::shard;
 pub use size::Size;
 

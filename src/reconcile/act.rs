@@ -1,5 +1,7 @@
 //! The actions: the one place that writes to members.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::{Action, Answer, Members, Observations, job_path, jobs_path, observe::shard_id};
@@ -18,8 +20,8 @@ const RETRACTIONS: u32 = 3;
 pub struct Done {
     /// The member.
     pub cluster: String,
-    /// What happened to the Job there: `created`, `started` or `deleted`.
-    pub what: &'static str,
+    /// What happened to the Job there, such as `created`, `started` or `deleted`.
+    pub what: Cow<'static, str>,
 }
 
 /// Asks by name for the Jobs of shards that a list did not have, and adds the answers to the observations.
@@ -59,7 +61,7 @@ pub(super) async fn act(
             Ok(connection) => perform(record, &action, connection).await,
             Err(why) => (Answer::Unknown(why.to_owned()), None),
         };
-        let done = what.map(|what| Done { cluster: cluster.clone(), what });
+        let done = what.map(|what| Done { cluster: cluster.clone(), what: what.into() });
         if let Some(done) = &done {
             on_done(done);
         }
@@ -180,7 +182,7 @@ pub(super) async fn retract(record: &Record, members: &Members, observations: &O
             Ok(connection) => delete_unstarted(record, id, connection, &path).await,
             Err(_) => false,
         };
-        gone.then(|| Done { cluster: cluster.to_owned(), what: "deleted" })
+        gone.then(|| Done { cluster: cluster.to_owned(), what: "deleted".into() })
     };
     fan_out(made, take_back).await.into_iter().flatten().collect()
 }

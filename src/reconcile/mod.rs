@@ -25,6 +25,7 @@
 //! any two of these steps changes nothing of that.
 
 mod act;
+mod amend;
 mod decide;
 mod members;
 mod observe;
@@ -34,6 +35,7 @@ mod settle;
 mod status;
 
 pub use act::Done;
+pub use amend::{Unamendable, amend, forecast};
 pub use decide::{Action, Decision, decide};
 pub use members::Members;
 pub use observe::{Answer, Observation, Observations, observe};

@@ -1,18 +1,15 @@
 //! `kubectl federate job create`.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use clap::Args;
 
-use super::{Session, report};
+use super::{
+    Session,
+    submission::{Proposal, Rehearsal, manifests, name_the_unasked},
+};
 use crate::{
-    cli::{Document, DryRun, Filenames},
-    cluster,
+    cli::{DryRun, DryRunFlag, Filenames},
     error::{Error, Result},
-    job::Manifest,
-    print::Table,
-    reconcile::{Members, Observation, Observations, Refusal, Status, propose, rehearse, settle},
-    state::{self, Record, Registry, Store},
+    reconcile::Members,
 };
 
 /// Divide a job over the clusters and create a part of it in each
@@ -23,218 +20,48 @@ use crate::{
 pub struct Create {
     #[command(flatten)]
     filenames: Filenames,
-    /// none, client (print the plan) or server (have every cluster check it too)
-    #[arg(long, value_name = "STRATEGY", num_args = 0..=1, require_equals = true)]
-    #[arg(default_value = "none", default_missing_value = "client", hide_possible_values = true)]
-    dry_run: DryRun,
+    #[command(flatten)]
+    dry_run: DryRunFlag,
     /// Make the job's namespace in the host and in the clusters that lack it
     #[arg(long)]
     create_namespace: bool,
 }
 
-const NAMESPACE_HINT: &str = "--create-namespace makes the namespace wherever it is missing.";
-
-/// A Job that is ready to be written, and where it was read.
-struct Proposal {
-    record: Record,
-    source: String,
-}
-
 impl Create {
     /// Reads and divides all documents, has them rehearsed, and only then writes.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let dry_run = self.dry_run.strategy;
         let documents = self.filenames.read("create", &mut *session.world().stdin())?;
         let (store, registry) = session.federation().await?;
-        let proposals = self.propose(session, documents, &registry)?;
+        let mut proposals = Vec::new();
+        for source in manifests(session, documents)? {
+            proposals.push(Proposal::new(session, &registry, source, self.create_namespace)?);
+        }
         let records: Vec<_> = proposals.iter().map(|proposal| &proposal.record).collect();
-        let members = match self.dry_run {
+        let members = match dry_run {
             DryRun::Client => Members::default(),
             DryRun::None | DryRun::Server => session.members_of(&registry, &records).await,
         };
-        if self.dry_run != DryRun::Client {
-            self.rehearse(session, &store, &proposals, &members).await?;
+        if dry_run != DryRun::Client {
+            let mut rehearsal = Rehearsal::default();
+            for proposal in &proposals {
+                rehearsal.create(&store, proposal, &members).await?;
+            }
+            rehearsal.end(session, "created")?;
         }
         let mut troubles = Vec::new();
-        for Proposal { record, source } in proposals {
-            print_plan(session, &record);
-            let name = record.name().to_owned();
-            if self.dry_run == DryRun::Server {
-                name_the_unasked(session, &record, &members);
+        for proposal in proposals {
+            proposal.print_plan(session);
+            let name = proposal.record.name().to_owned();
+            if dry_run == DryRun::Server {
+                name_the_unasked(session, &proposal.record, &members);
             }
-            if self.dry_run == DryRun::None {
-                troubles.extend(self.submit(session, &store, record, &source, &members).await?);
+            if dry_run == DryRun::None {
+                let (_, trouble) = proposal.submit(session, &store, &members).await?;
+                troubles.extend(trouble);
             }
-            session.output().line(format!("job.batch/{name} created{}", self.dry_run.suffix()));
+            session.output().line(format!("job.batch/{name} created{}", dry_run.suffix()));
         }
         Error::all(troubles)
     }
-
-    fn propose(
-        &self,
-        session: &Session<'_>,
-        documents: Vec<Document>,
-        registry: &Registry,
-    ) -> Result<Vec<Proposal>> {
-        let default_namespace = session.namespace()?;
-        let mut seen: BTreeMap<(String, String), String> = BTreeMap::new();
-        let mut proposals = Vec::new();
-        for Document { source, object } in documents {
-            let invalid = |cause: &dyn std::fmt::Display| Error::new(format!("{source}: {cause}"));
-            let manifest = Manifest::new(object, &default_namespace, &random_suffix())
-                .map_err(|error| invalid(&error))?;
-            if let Some(flag) = session.namespace_flag().filter(|flag| *flag != manifest.namespace()) {
-                return Err(Error::new(format!(
-                    "the namespace from the provided object {:?} does not match the namespace {flag:?}. You must pass \
-                     '--namespace={}' to perform this operation.",
-                    manifest.namespace(),
-                    manifest.namespace(),
-                )));
-            }
-            let key = (manifest.namespace().to_owned(), manifest.name().to_owned());
-            if let Some(first) = seen.insert(key, source.clone()) {
-                return Err(invalid(&format!("job {:?} is in {first} too", manifest.name())));
-            }
-            let name = manifest.name().to_owned();
-            let mut record = propose(registry, manifest, session.now())
-                .map_err(|error| Error::new(format!("{source}: job {name:?}: {error}")))?;
-            record.state.create_namespace = self.create_namespace;
-            proposals.push(Proposal { record, source });
-        }
-        Ok(proposals)
-    }
-
-    /// Asks the host and every member whether they would take all of this. What they say against it is
-    /// printed, the same answer of several clusters once.
-    async fn rehearse(
-        &self,
-        session: &Session<'_>,
-        store: &Store,
-        proposals: &[Proposal],
-        members: &Members,
-    ) -> Result<()> {
-        let mut refused = BTreeSet::new();
-        let mut lacks_namespace = false;
-        let mut reports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for Proposal { record, source } in proposals {
-            match store.try_create(record).await {
-                Err(error) if error.is_not_found() && self.create_namespace => {}
-                Err(error) => return Err(host_refusal(record, source, error)),
-                Ok(()) => {}
-            }
-            for Refusal { cluster, error } in rehearse(record, members).await {
-                lacks_namespace |= error.is_not_found();
-                reports.entry(when_creating(source, &error)).or_default().insert(cluster.clone());
-                refused.insert(cluster);
-            }
-        }
-        if reports.is_empty() {
-            return Ok(());
-        }
-        for (text, clusters) in reports {
-            session.output().error(&Error::verbatim(in_clusters(&text, &clusters)));
-        }
-        let all: BTreeSet<_> = proposals
-            .iter()
-            .flat_map(|proposal| proposal.record.shards.values().map(|shard| &shard.cluster))
-            .collect();
-        let (refused, all) = (refused.len(), all.len());
-        let error = Error::new(format!("nothing was created: {refused} of {all} clusters refused"));
-        Err(if lacks_namespace { error.hint(NAMESPACE_HINT) } else { error })
-    }
-
-    /// Writes the record, and has reconcile do the rest; gives the error where a member did not do its part.
-    async fn submit(
-        &self,
-        session: &Session<'_>,
-        store: &Store,
-        record: Record,
-        source: &str,
-        members: &Members,
-    ) -> Result<Option<Error>> {
-        if self.create_namespace {
-            store.ensure_namespace(record.namespace()).await?;
-        }
-        let record = match store.create(&record).await {
-            Ok(record) => record,
-            Err(error) => return Err(host_refusal(&record, source, error)),
-        };
-        let observations = unmade(&record, members);
-        let progress = session.output().progress("creating", 2 * record.shards.len() as u64);
-        let settled =
-            settle(store, record, observations, members, || session.now(), &|_| progress.step()).await?;
-        drop(progress);
-        Ok(settled.record.and_then(|record| {
-            let status = Status::of(&record, &settled.observations);
-            report(session, &record, &status)
-        }))
-    }
-}
-
-/// Why the host would not take the record; that it has one of this name already is said of the Job.
-fn host_refusal(record: &Record, source: &str, error: state::Error) -> Error {
-    if error.is_already_exists() {
-        let (name, namespace) = (record.name(), record.namespace());
-        let sentence = format!("error when creating {source:?}: jobs.batch {name:?} already exists");
-        return Error::server("AlreadyExists", sentence)
-            .hint(format!("`kubectl federate reconcile {name} -n {namespace}` finishes what was begun."));
-    }
-    let state::Error::Cluster(error) = error else { return error.into() };
-    let refusal = Error::verbatim(when_creating(source, &error));
-    if error.is_not_found() { refusal.hint(NAMESPACE_HINT) } else { refusal }
-}
-
-/// What is known of members right after the rehearsal: that they have no such Job.
-fn unmade(record: &Record, members: &Members) -> Observations {
-    let observation = |cluster: &str| match members.get(cluster) {
-        Ok(_) => Observation::known(BTreeMap::new()),
-        Err(why) => Observation::Unknown { why: why.to_owned() },
-    };
-    let clusters = record.shards.values().map(|shard| shard.cluster.clone());
-    Observations { members: clusters.map(|cluster| (cluster.clone(), observation(&cluster))).collect() }
-}
-
-/// Says which members a dry run could not ask.
-fn name_the_unasked(session: &Session<'_>, record: &Record, members: &Members) {
-    for shard in record.shards.values() {
-        if let Err(why) = members.get(&shard.cluster) {
-            let text = format!("job.batch/{}: could not be asked: {why}", record.name());
-            session.output().warning(Some(&shard.cluster), &text);
-        }
-    }
-}
-
-/// A server's refusal as kubectl prints it: with the file in it, unless the sentence is about an invalid object.
-fn when_creating(source: &str, error: &cluster::Error) -> String {
-    error.report().replacen("): ", &format!("): error when creating {source:?}: "), 1)
-}
-
-/// The text with the clusters that said it at the end of its first line.
-fn in_clusters(text: &str, clusters: &BTreeSet<String>) -> String {
-    let names: Vec<_> = clusters.iter().map(String::as_str).collect();
-    let what = if names.len() == 1 { "cluster" } else { "clusters" };
-    let who = format!(" ({what} {})", names.join(", "));
-    match text.split_once(": \n") {
-        Some((first, rest)) => format!("{first}{who}:\n{rest}"),
-        None => format!("{text}{who}"),
-    }
-}
-
-fn print_plan(session: &Session<'_>, record: &Record) {
-    let mut table = Table::new(["CLUSTER", "PARALLELISM", "COMPLETIONS"]);
-    for shard in record.shards.values() {
-        let completions =
-            shard.completions.map_or("<none>".to_owned(), |completions| completions.to_string());
-        table.row([shard.cluster.clone(), shard.parallelism.to_string(), completions]);
-    }
-    session.output().note_table(&table);
-}
-
-/// Five characters as an API server takes them for `generateName`: no vowels, so no words.
-fn random_suffix() -> String {
-    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    let random = uuid::Uuid::new_v4();
-    random.as_bytes()[..5]
-        .iter()
-        .map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]))
-        .collect()
 }

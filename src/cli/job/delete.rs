@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{Session, find, report};
+use super::{Session, again, find, report};
 use crate::{
     error::{Error, Result},
     reconcile::{Members, Settled, Status, observe, settle},
@@ -87,19 +87,6 @@ impl Delete {
         let too = session.output().confirm(&question, "--cascade=background")?;
         Ok(if too { How::Background } else { How::Orphan })
     }
-}
-
-/// Reads a record again that somebody has changed. Another federated Job that has taken its name since is not the one
-/// that was to be deleted.
-async fn again(store: &Store, record: &Record) -> Result<Record> {
-    let current = find(store, record.namespace(), record.name()).await?;
-    if current.state.uid == record.state.uid {
-        return Ok(current);
-    }
-    Err(Error::server(
-        "Conflict",
-        format!("jobs.batch {:?} was deleted and made anew meanwhile: the new one stays", record.name()),
-    ))
 }
 
 /// Forgets the federated Job, and says where its Jobs are and how they are cleaned up.

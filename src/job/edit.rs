@@ -124,6 +124,7 @@ impl Manifest {
     }
 
     /// The manifest with `spec.suspend` as given.
+    #[must_use]
     pub fn suspending(&self, suspend: bool) -> Self {
         let mut manifest = self.clone();
         manifest.object["spec"]["suspend"] = suspend.into();

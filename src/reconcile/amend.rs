@@ -63,7 +63,8 @@ pub fn amend(
     let planned = propose(registry, manifest, now)?;
     let parallelism: BTreeMap<_, _> =
         planned.shards.values().map(|shard| (shard.cluster.as_str(), shard.parallelism)).collect();
-    let mut amended = Record { manifest: planned.manifest.clone(), ..record.clone() };
+    let mut amended = record.clone();
+    amended.manifest = planned.manifest.clone();
     for shard in amended.shards.values_mut() {
         if let Some(parallelism) = parallelism.get(shard.cluster.as_str()) {
             shard.parallelism = *parallelism;

@@ -48,23 +48,26 @@ pub(super) enum Step {
     /// There is no such Job.
     Create(Proposal),
     /// There is one, and it differs.
-    Change {
-        /// As it is.
-        before: Record,
-        /// As it is to be written.
-        after: Record,
-        /// The manifest as it was read, and where.
-        read: Source,
-    },
+    Change(Box<Change>),
     /// There is one, and it is what the manifest says.
     Keep(Record),
+}
+
+/// A change that is ready to be written.
+pub(super) struct Change {
+    /// The record as it is.
+    pub before: Record,
+    /// The record as it is to be.
+    pub after: Record,
+    /// The manifest as it was read, and where.
+    read: Source,
 }
 
 impl Step {
     fn written(&self) -> Option<&Record> {
         match self {
             Self::Create(proposal) => Some(&proposal.record),
-            Self::Change { after, .. } => Some(after),
+            Self::Change(change) => Some(&change.after),
             Self::Keep(_) => None,
         }
     }
@@ -138,7 +141,7 @@ impl Terms {
         }
         let after = self.amended(session, federation, &before, &read.manifest, &read.source)?;
         Ok(match after {
-            Some(after) => Step::Change { before, after, read },
+            Some(after) => Step::Change(Box::new(Change { before, after, read })),
             None => Step::Keep(before),
         })
     }
@@ -173,7 +176,8 @@ impl Terms {
                 unchanged(session, federation, &record, dry_run).await;
                 Ok(None)
             }
-            Step::Change { after, read: Source { source, manifest }, .. } => {
+            Step::Change(change) => {
+                let Change { after, read: Source { source, manifest }, .. } = *change;
                 let how = How { what: "configured", dry_run, recreate: Some(self.recreate) };
                 let remake = |record: &Record| self.amended(session, federation, record, &manifest, &source);
                 carry_out(session, federation, after, members, how, remake).await
@@ -211,7 +215,8 @@ async fn rehearse(
     for step in steps {
         match step {
             Step::Create(proposal) => rehearsal.create(federation.store, proposal, members).await?,
-            Step::Change { before, after, read } => {
+            Step::Change(change) => {
+                let Change { before, after, read } = &**change;
                 rehearsal.change(before, after, Some(&read.source), members).await;
             }
             Step::Keep(_) => {}

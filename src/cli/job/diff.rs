@@ -67,7 +67,9 @@ impl Diff {
         let differs = match session.world().var(EXTERNAL).filter(|program| !program.is_empty()) {
             Some(program) => compare_with(&program, &pairs).await?,
             None => {
-                pairs.iter().for_each(|pair| session.output().block(&pair.unified()));
+                for pair in &pairs {
+                    session.output().block(&pair.unified());
+                }
                 true
             }
         };
@@ -77,8 +79,8 @@ impl Diff {
                 Step::Create(new) => {
                     foresee_creation(session, &federation, &new.record, &members, DryRun::Client).await;
                 }
-                Step::Change { after, .. } => {
-                    foresee(session, &federation, after, &members, DryRun::Client).await;
+                Step::Change(change) => {
+                    foresee(session, &federation, &change.after, &members, DryRun::Client).await;
                 }
                 Step::Keep(_) => {}
             }
@@ -91,7 +93,7 @@ impl<'a> Pair<'a> {
     fn of(step: &'a Step) -> Option<Self> {
         let (live, merged) = match step {
             Step::Create(proposal) => (None, &proposal.record),
-            Step::Change { before, after, .. } => (Some(before), after),
+            Step::Change(change) => (Some(&change.before), &change.after),
             Step::Keep(_) => return None,
         };
         let file = format!("batch.v1.Job.{}.{}", merged.namespace(), merged.name());

@@ -1,6 +1,10 @@
 //! `kubectl federate job edit`.
 
-use std::{fmt::Write as _, fs, io::Write as _};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
@@ -80,9 +84,9 @@ impl Edit {
         let original = before.manifest.sized();
         let mut body = self.output.write(&original);
         let mut reasons = String::new();
-        let mut file = self.output.file()?;
+        let file = self.output.file(&temporary(session))?;
         loop {
-            let text = match open(&editor, &mut file, &format!("{HEADER}{reasons}{body}")).await {
+            let text = match open(&editor, file.path(), &format!("{HEADER}{reasons}{body}")).await {
                 Ok(text) => text,
                 Err(error) if reasons.is_empty() => return Err(error),
                 Err(error) => return Err(preserved(session, file, error)),
@@ -213,22 +217,32 @@ impl Syntax {
     }
 
     /// A file that only the user can read.
-    fn file(self) -> Result<NamedTempFile> {
+    fn file(self, directory: &Path) -> Result<NamedTempFile> {
         let suffix = match self {
             Self::Json => ".json",
             Self::Yaml => ".yaml",
         };
-        let file = tempfile::Builder::new().prefix("kubectl-federate-edit-").suffix(suffix).tempfile();
+        let file =
+            tempfile::Builder::new().prefix("kubectl-federate-edit-").suffix(suffix).tempfile_in(directory);
         file.map_err(|error| Error::new(format!("making a file to edit: {error}")))
     }
 }
 
+/// Where files for a while are.
+fn temporary(session: &Session<'_>) -> PathBuf {
+    session
+        .world()
+        .var("TMPDIR")
+        .filter(|path| !path.is_empty())
+        .map_or_else(std::env::temp_dir, PathBuf::from)
+}
+
 /// Writes the file, has it edited, and reads it. An editor may have put another file in its place.
-async fn open(editor: &Editor, file: &mut NamedTempFile, text: &str) -> Result<String> {
+async fn open(editor: &Editor, file: &Path, text: &str) -> Result<String> {
     let failed = |error: std::io::Error| Error::new(format!("the edited file: {error}"));
-    fs::write(file.path(), text).and_then(|()| file.flush()).map_err(failed)?;
-    editor.edit(file.path()).await?;
-    fs::read_to_string(file.path()).map_err(failed)
+    fs::write(file, text).map_err(failed)?;
+    editor.edit(file).await?;
+    fs::read_to_string(file).map_err(failed)
 }
 
 /// The text without the comments that it begins with.

@@ -183,7 +183,8 @@ fn text_of(object: &Map<String, Value>, field: &str) -> Option<String> {
     object.get(field).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-fn unreadable(source: &str, error: &io::Error) -> Error {
+/// Why a file cannot be read.
+pub(super) fn unreadable(source: &str, error: &io::Error) -> Error {
     let reason = error.to_string();
     Error::new(format!("reading {source}: {}", reason.split(" (os error").next().unwrap_or(&reason)))
 }

@@ -126,6 +126,11 @@ fn explain(path: &str, error: &clap::Error) -> Error {
         ErrorKind::MissingRequiredArgument => {
             (format!("must specify {}", said(ContextKind::InvalidArg).join(" and ")), Vec::new())
         }
+        ErrorKind::ArgumentConflict => {
+            let other = first(ContextKind::PriorArg);
+            let other = other.split([' ', '[', '=']).next().unwrap_or_default();
+            (format!("cannot specify {flag} and {other} together"), Vec::new())
+        }
         ErrorKind::InvalidValue if value.is_empty() => {
             (format!("flag needs an argument: {flag}"), Vec::new())
         }

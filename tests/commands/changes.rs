@@ -154,7 +154,10 @@ pub async fn edit(snapshot: String) {
     stage.write("editor.sh", &edits("sed -i.bak 's/perl:5.34.0/perl:5.36.0/' \"$1\""));
     stage.about("what is immutable is opened again, and given up").types("job edit pi").await;
     stage.shows("given.txt");
-    stage.write("editor.sh", &edits("sed -i.bak 's/^  completions.*/&\\n  backoffLimit: -1/' \"$1\""));
+    stage.write(
+        "editor.sh",
+        &edits("sed -i.bak 's/^  activeDeadlineSeconds: .*/  activeDeadlineSeconds: -1/' \"$1\""),
+    );
     stage.about("what the clusters refuse, too").types("job edit pi").await;
     stage.shows("given.txt");
     let mends = "if grep -q 'syntax error' \"$1\"\n\

@@ -9,7 +9,7 @@ use super::{
     change::{Federation, How, change},
 };
 use crate::{
-    cli::DryRunFlag,
+    cli::{DryRunFlag, files::unreadable},
     error::{Error, Result},
     job, yaml,
 };
@@ -64,8 +64,9 @@ impl Patch {
         let (text, named) = match (&self.patch, &self.patch_file) {
             (Some(text), None) if !text.is_empty() => (text.clone(), format!("{text:?}")),
             (None, Some(file)) => {
-                let unreadable = |error| Error::new(format!("unable to read patch file: {error}"));
-                (fs::read_to_string(file).map_err(unreadable)?, file.display().to_string())
+                let name = file.display().to_string();
+                let text = fs::read_to_string(file).map_err(|error| unreadable(&name, &error))?;
+                (text, name)
             }
             _ => {
                 return Err(Error::new(

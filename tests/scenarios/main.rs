@@ -6,6 +6,7 @@
 
 mod create;
 mod delete;
+mod edit;
 mod get;
 mod identity;
 mod link;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         create::scenarios,
         get::scenarios,
         delete::scenarios,
+        edit::scenarios,
         reconcile::scenarios,
         registry::scenarios,
         identity::scenarios,

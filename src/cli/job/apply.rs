@@ -178,7 +178,7 @@ impl Terms {
             }
             Step::Change(change) => {
                 let Change { after, read: Source { source, manifest }, .. } = *change;
-                let how = How { what: "configured", dry_run, recreate: Some(self.recreate) };
+                let how = How { what: "configured", rehearsed: true, dry_run, recreate: Some(self.recreate) };
                 let remake = |record: &Record| self.amended(session, federation, record, &manifest, &source);
                 carry_out(session, federation, after, members, how, remake).await
             }

@@ -25,6 +25,8 @@ pub(super) struct How {
     pub what: &'static str,
     /// Whether it is done, or only said.
     pub dry_run: DryRun,
+    /// Whether the members are asked first whether they would take it.
+    pub rehearsed: bool,
     /// Whether fields may change that only new shards can carry; none where the verb does not offer it.
     pub recreate: Option<bool>,
 }
@@ -105,7 +107,7 @@ pub(super) async fn change(
         return Ok(None);
     };
     let members = session.members_of(federation.registry, &[&after]).await;
-    if how.dry_run != DryRun::Client {
+    if how.dry_run == DryRun::Server || (how.dry_run == DryRun::None && how.rehearsed) {
         let mut rehearsal = Rehearsal::default();
         rehearsal.change(&before, &after, None, &members).await;
         rehearsal.end(session, "changed")?;

@@ -134,10 +134,12 @@ impl Edit {
         if !text.lines().map(str::trim).any(|line| !line.is_empty() && !line.starts_with('#')) {
             return Edited::Cancelled("Edit cancelled, saved file was empty.");
         }
-        let documents = match files::parse("the edited file", text) {
+        let documents = match files::parse("it", text) {
             Ok(documents) => documents,
             Err(error) => {
-                return Edited::Wrong(comment(&[format!("The edited file had a syntax error: {error}")]));
+                let text = error.to_string();
+                let why = text.strip_prefix("error: ").unwrap_or(&text);
+                return Edited::Wrong(comment(&[format!("The edited file had a syntax error: {why}")]));
             }
         };
         let Ok([Document { object, .. }]) = <[Document; 1]>::try_from(documents) else {
@@ -166,7 +168,9 @@ impl Edit {
         let recreate = Some(self.recreate);
         let after = amended(session, federation.registry, before, manifest, recreate, &self.subject());
         let after = after.map_err(|error| {
-            self.invalid([error.to_string()].into_iter().chain(error.hint_text().map(str::to_owned)))
+            let text = error.to_string();
+            let why = text.strip_prefix(&format!("error: {}: ", self.subject())).unwrap_or(&text).to_owned();
+            self.invalid([why].into_iter().chain(error.hint_text().map(str::to_owned)))
         })?;
         let Some(after) = after else { return Ok(None) };
         let members = session.members_of(federation.registry, &[&after]).await;
@@ -184,7 +188,8 @@ impl Edit {
         change: &Patch,
     ) -> Result<Option<Error>> {
         let subject = self.subject();
-        let how = How { what: "edited", dry_run: DryRun::None, recreate: Some(self.recreate) };
+        let how =
+            How { what: "edited", rehearsed: true, dry_run: DryRun::None, recreate: Some(self.recreate) };
         carry_out(session, federation, after, &members, how, |record| {
             let manifest = change.apply(&record.manifest);
             let manifest = manifest.map_err(|error| Error::new(format!("{subject}: {error}")))?;

@@ -51,7 +51,12 @@ impl Patch {
         let patch = self.read()?;
         let (store, registry) = session.federation().await?;
         let federation = Federation { store: &store, registry: &registry };
-        let how = How { what: "patched", dry_run: self.dry_run.strategy, recreate: Some(self.recreate) };
+        let how = How {
+            what: "patched",
+            rehearsed: true,
+            dry_run: self.dry_run.strategy,
+            recreate: Some(self.recreate),
+        };
         let job = (session.namespace()?, self.name);
         let subject = format!("job.batch/{}", job.1);
         let trouble = change(session, &federation, (&job.0, &job.1), how, |manifest| {

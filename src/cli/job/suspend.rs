@@ -55,7 +55,8 @@ impl Jobs {
         let federation = Federation { store: &store, registry: &registry };
         let namespace = session.namespace()?;
         let what = if suspend { "suspended" } else { "resumed" };
-        let how = How { what, dry_run: self.dry_run.strategy, recreate: None };
+        // Whoever stops a Job is not to be told that a server of today would not take it any more.
+        let how = How { what, rehearsed: false, dry_run: self.dry_run.strategy, recreate: None };
         let mut troubles = Vec::new();
         for name in &self.names {
             let suspending = |manifest: &crate::job::Manifest| Ok(manifest.suspending(suspend));

@@ -192,9 +192,11 @@ pub(super) fn divide_parallelism(record: &mut Record, places: &Places, drain: bo
         parallelism: had(&pods, name),
         completions: completions.map(|_| had(&remaining, name)),
     };
+    // Pods that may not run any more are taken from all alike: where each kept what it has, the last would be left with none.
+    let fits = pods.values().map(|pods| i64::from(*pods)).sum::<i64>() <= i64::from(parallelism);
     let members = running.iter().map(|name| plan::Member {
         weight: places.get(name).map_or(1, |place| place.weight),
-        existing: Some(share(name)),
+        existing: Some(share(name)).filter(|_| fits || !drain),
         ..plan::Member::new(name)
     });
     let left = completions.map(|_| remaining.values().sum());

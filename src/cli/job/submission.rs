@@ -161,7 +161,14 @@ impl Rehearsal {
         let observations = observe(&[after], members).await.remove(0);
         let foreseen = forecast(after, observations, members, session.now()).await;
         let foreseen = foreseen.and_then(|Settled { record, .. }| record);
-        let after = foreseen.as_ref().unwrap_or(after);
+        let mut after = after.clone();
+        for (id, shard) in foreseen.into_iter().flat_map(|record| record.shards) {
+            after.shards.entry(id).or_insert(shard);
+        }
+        // What has passed would hide what is wrong with the limits of the Job.
+        for shard in after.shards.values_mut() {
+            (shard.seen, shard.active_deadline_seconds) = (None, None);
+        }
         let said = |error: &cluster::Error| {
             let about_the_job = error.is_invalid() || error.reason() == "BadRequest";
             let new = error.cluster().is_some_and(|cluster| !has(cluster));
@@ -170,7 +177,7 @@ impl Rehearsal {
                 None => error.report(),
             })
         };
-        self.ask(session, federation.registry, after, members, said).await;
+        self.ask(session, federation.registry, &after, members, said).await;
     }
 
     async fn ask(

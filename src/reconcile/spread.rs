@@ -196,7 +196,7 @@ pub(super) fn divide_parallelism(record: &mut Record, places: &Places, drain: bo
     let fits = pods.values().map(|pods| i64::from(*pods)).sum::<i64>() <= i64::from(parallelism);
     let members = running.iter().map(|name| plan::Member {
         weight: places.get(name).map_or(1, |place| place.weight),
-        existing: Some(share(name)).filter(|_| fits || !drain),
+        existing: Some(share(name)).filter(|_| fits),
         ..plan::Member::new(name)
     });
     let left = completions.map(|_| remaining.values().sum());

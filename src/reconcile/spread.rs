@@ -256,7 +256,8 @@ pub(super) fn split_parallelism(record: &mut Record, shards: &[u32], sum: Option
 fn planned(record: &Record, places: &Places, of: impl Fn(&str, &Place) -> bool, keep: bool) -> Option<Plan> {
     let Size { parallelism, completions } = record.manifest.size();
     let carried = per_member(record, Shard::carries);
-    let pods = per_member(record, |shard| if shard.phase.ended() { 0 } else { shard.parallelism });
+    // What it may run says nothing here: it was just divided over those alone that have work.
+    let pods = per_member(record, |shard| shard.seen.as_ref().map_or(0, |seen| seen.active));
     let existing = |name: &str| {
         let share = Share { parallelism: had(&pods, name), completions: Some(had(&carried, name)) };
         Some(share).filter(|share| keep && share.completions > Some(0))

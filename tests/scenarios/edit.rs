@@ -21,6 +21,7 @@ pub fn scenarios() -> Scenarios {
         .both("a work queue does not become a job with completions", work_queue)
         .both("dry runs and diff write nothing", dry_runs)
         .both("diff and dry runs show the actions that apply then takes", foreseen)
+        .both("diff and dry runs show how work moves", foreseen_moves)
         .both("a suspended job that is resumed starts in all clusters", resumed)
         .both("a finished job is not changed", finished)
         .both("a job that is being deleted is not changed", deleting)
@@ -157,7 +158,7 @@ async fn foreseen(stage: &Stage) -> Outcome {
     let running = job("pi", Some(3), Some(6));
     let mut suspended = running.clone();
     suspended["spec"]["suspend"] = true.into();
-    for (step, count) in [(&suspended, 3), (&running, 3), (&annotated("x"), 0)] {
+    for (step, count) in [(&suspended, 3), (&running, 3), (&annotated("x"), 3)] {
         stage.write("pi.yaml", step)?;
         let diff = stage.federate("job diff -f pi.yaml").await;
         assert_eq!(diff.code, 1, "{diff:#?}");
@@ -168,6 +169,47 @@ async fn foreseen(stage: &Stage) -> Outcome {
         assert_eq!(actions(&dry.stdout), actions(&applied.stdout));
         let diff = stage.federate("job diff -f pi.yaml").await.ok();
         assert_eq!(diff.stdout, "", "nothing is left to differ");
+    }
+    Ok(())
+}
+
+async fn foreseen_moves(stage: &Stage) -> Outcome {
+    for (name, mode) in [("pi", "NonIndexed"), ("tau", "Indexed")] {
+        let of = |parallelism, completions| {
+            let mut job = job(name, Some(parallelism), Some(completions));
+            job["spec"]["completionMode"] = mode.into();
+            job
+        };
+        stage.create(&of(3, 12)).await?.ok();
+        for (parallelism, completions) in [(3, 18), (3, 9), (2, 9), (6, 9)] {
+            quiet(stage, name).await?;
+            stage.write("edited.yaml", &of(parallelism, completions))?;
+            let diff = stage.federate("job diff -f edited.yaml").await;
+            assert_eq!(diff.code, 1, "{diff:#?}");
+            let dry = stage.federate("job apply -f edited.yaml --dry-run=client").await.ok();
+            let applied = stage.federate("job apply -f edited.yaml").await.ok();
+            assert_eq!(actions(&diff.stdout), actions(&applied.stdout), "{mode} {parallelism} {completions}");
+            assert_eq!(actions(&dry.stdout), actions(&applied.stdout), "{mode} {parallelism} {completions}");
+            assert!(!actions(&applied.stdout).is_empty(), "{applied:#?}");
+        }
+    }
+    Ok(())
+}
+
+/// Waits until all Jobs of this name, and what was added to them, run as many pods as they may.
+async fn quiet(stage: &Stage, name: &str) -> Outcome {
+    for site in stage.members() {
+        for part in site.names("jobs").await? {
+            if !part.starts_with(name) {
+                continue;
+            }
+            let settled = |job: &Value| {
+                let count = |value: &Value| value.as_i64().unwrap_or(0);
+                let left = count(&job["spec"]["completions"]) - count(&job["status"]["succeeded"]);
+                count(&job["status"]["active"]) == count(&job["spec"]["parallelism"]).min(left)
+            };
+            site.until_job(&part, "it runs all it may", settled).await;
+        }
     }
     Ok(())
 }
@@ -203,7 +245,7 @@ async fn finished(stage: &Stage) -> Outcome {
         "job patch pi -p {\"spec\":{\"backoffLimit\":1}}",
         "job edit pi",
     ] {
-        stage.federate(command).await.fails("a finished job cannot be changed");
+        stage.federate(command).await.fails("the job has ended");
     }
     stage.write("pi.yaml", &job("pi", Some(3), Some(3)))?;
     assert_eq!(stage.federate("job apply -f pi.yaml").await.ok().stdout, "job.batch/pi unchanged\n");
@@ -216,10 +258,10 @@ async fn deleting(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
     let west = stage.site("west");
     west.link.cut().await?;
-    stage.federate("job delete pi --cascade=background").await.fails("1 of 1 clusters");
+    stage.federate("job delete pi --cascade=background").await.fails("1 cluster could not be asked");
     let before = stage.mark().await?;
     for command in ["job apply -f pi.yaml", "job scale pi --parallelism=6", "job suspend pi", "job edit pi"] {
-        stage.federate(command).await.fails("it is being deleted");
+        stage.federate(command).await.fails("the job is being deleted");
     }
     assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
     west.link.restore().await?;
@@ -318,7 +360,7 @@ async fn finished_meanwhile(stage: &Stage) -> Outcome {
     })
     .await?;
     let patch = r#"{"metadata":{"labels":{"ours":"x"}}}"#;
-    stage.federate(&format!("job patch pi -p {patch}")).await.fails("a finished job cannot be changed");
+    stage.federate(&format!("job patch pi -p {patch}")).await.fails("the job has ended");
     assert_eq!(stage.get("pi").await?["metadata"].get("labels"), None);
     Ok(())
 }

@@ -12,6 +12,7 @@ pub fn scenarios() -> Scenarios {
         .both("parallelism for fewer clusters loses no work", fewer_clusters)
         .both("parallelism 0 is a pause", paused)
         .both("more completions are run as well", more_completions)
+        .both("what is added goes to clusters that had nothing as well", new_clusters)
         .both("fewer completions are run", fewer_completions)
         .both("fewer completions than have succeeded complete the job", fewer_than_succeeded)
         .both("the parallelism of a work queue is divided again", work_queue)
@@ -56,12 +57,17 @@ async fn parts(stage: &Stage) -> Result<Vec<(String, Value)>, libtest_mimic::Fai
     Ok(parts)
 }
 
+/// The same, of those that have not ended.
+async fn unfinished(stage: &Stage) -> Result<Vec<(String, Value)>, libtest_mimic::Failed> {
+    let mut parts = parts(stage).await?;
+    parts.retain(|(_, job)| job["status"].get("completionTime").is_none());
+    Ok(parts)
+}
+
 /// What all parallelism that is given to members sums to.
 async fn parallel(stage: &Stage) -> Result<i64, libtest_mimic::Failed> {
-    let unfinished = |job: &Value| job["status"].get("completionTime").is_none();
-    let parts = parts(stage).await?;
-    let live = parts.iter().filter(|(_, job)| unfinished(job));
-    Ok(live.filter_map(|(_, job)| job["spec"]["parallelism"].as_i64()).sum())
+    let live = unfinished(stage).await?;
+    Ok(live.iter().filter_map(|(_, job)| job["spec"]["parallelism"].as_i64()).sum())
 }
 
 async fn suspended(stage: &Stage) -> Outcome {
@@ -99,13 +105,22 @@ async fn parallelism(stage: &Stage) -> Outcome {
 
 async fn fewer_clusters(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    for site in stage.members() {
+        site.until_job("pi", "one runs", |job| job["status"]["active"] == 1).await;
+    }
     stage.federate("job scale pi --parallelism=1").await.ok();
-    real::until("one pod at a time", SOON, || async {
-        stage.federate("reconcile pi").await;
-        let parallel = parallel(stage).await.map_err(|error| format!("{error:?}"))?;
-        if parallel == 1 { Ok(()) } else { Err(format!("{parallel} at a time")) }
-    })
-    .await;
+    let mut clusters: Vec<_> = unfinished(stage)
+        .await?
+        .into_iter()
+        .filter(|(_, job)| {
+            let count = |value: &Value| value.as_i64().unwrap_or(0);
+            let left = count(&job["spec"]["completions"]) - count(&job["status"]["succeeded"]);
+            left > count(&job["status"]["active"]) && left > 1
+        })
+        .map(|(cluster, _)| cluster)
+        .collect();
+    clusters.dedup();
+    assert_eq!(clusters.len(), 1, "what has not started is left to one cluster: {clusters:?}");
     work_until(stage, "pi", "Complete 9/9").await
 }
 
@@ -122,10 +137,21 @@ async fn paused(stage: &Stage) -> Outcome {
 }
 
 async fn more_completions(stage: &Stage) -> Outcome {
-    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
-    stage.federate("job scale pi --completions=10").await.ok().says("job.batch/pi scaled");
-    assert_eq!(parallel(stage).await?, 3, "as many pods at a time as before");
-    work_until(stage, "pi", "Complete 10/10").await
+    stage.create(&job("pi", Some(6), Some(6))).await?.ok();
+    stage.federate("job scale pi --completions=12").await.ok().says("job.batch/pi scaled");
+    assert_eq!(parallel(stage).await?, 6, "as many pods at a time as before");
+    work_until(stage, "pi", "Complete 12/12").await
+}
+
+async fn new_clusters(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(1), Some(1))).await?.ok();
+    assert_eq!(stage.shares("pi").await?.len(), 1);
+    let scaled = stage.federate("job scale pi --parallelism=3 --completions=6").await.ok();
+    let mut clusters: Vec<_> = unfinished(stage).await?.into_iter().map(|(cluster, _)| cluster).collect();
+    clusters.sort();
+    clusters.dedup();
+    assert_eq!(clusters.len(), 3, "{clusters:?}: {scaled:#?}");
+    work_until(stage, "pi", "Complete 6/6").await
 }
 
 async fn fewer_completions(stage: &Stage) -> Outcome {
@@ -200,7 +226,7 @@ async fn placed(stage: &Stage) -> Outcome {
     stage.create(&waiting).await?.ok();
     let patch = r#"{"spec":{"template":{"spec":{"nodeSelector":{"disk":"ssd"}}}}}"#;
     stage.federate(&format!("job patch pi -p {patch}")).await.ok();
-    for (cluster, part) in parts(stage).await? {
+    for (cluster, part) in unfinished(stage).await? {
         let selector = &part["spec"]["template"]["spec"]["nodeSelector"];
         assert_eq!(*selector, json!({"disk": "ssd"}), "{cluster}");
     }

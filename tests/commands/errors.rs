@@ -45,7 +45,6 @@ pub async fn manifests(snapshot: String) {
         "too-large-count.yaml",
         "twice.yaml",
         "pi.yaml,several,several/phi.yaml",
-        "indexed.yaml",
         "preferences-json.yaml",
         "preferences-field.yaml",
         "preferences-negative.yaml",

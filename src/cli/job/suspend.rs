@@ -29,7 +29,7 @@ pub struct Resume {
 #[derive(Debug, Args)]
 struct Jobs {
     /// The names of the jobs
-    #[arg(required = true)]
+    #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
     #[command(flatten)]
     dry_run: DryRunFlag,

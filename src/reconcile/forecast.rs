@@ -207,3 +207,7 @@ fn credit_indexes(job: &mut Observed, indexes: &Indexes) {
     job.completed_indexes = job.completed_indexes.with(indexes);
     job.succeeded = job.completed_indexes.len();
 }
+
+#[cfg(test)]
+#[path = "forecast_tests.rs"]
+mod tests;

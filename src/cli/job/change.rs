@@ -183,7 +183,9 @@ pub(super) async fn foresee(session: &Session<'_>, after: &Record, members: &Mem
     name_the_unasked(session, after, members);
     if let Some(Settled { record, done, .. }) = foreseen {
         print_done(session, &done, dry_run);
-        record.iter().for_each(|record| name_the_surplus(session, record));
+        if let Some(record) = record {
+            name_the_surplus(session, &record);
+        }
     }
 }
 

@@ -34,6 +34,11 @@ impl Error {
         Self { text: text.into(), hints: Vec::new(), exit: 1 }
     }
 
+    /// An exit code that says it all, as that of `diff` where there are differences.
+    pub fn silent(code: u8) -> Self {
+        Self::verbatim("").exit(code)
+    }
+
     /// The same error with a sentence that tells the user what to do, in place of what it said before.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

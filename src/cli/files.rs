@@ -121,7 +121,8 @@ fn text(source: &str, reader: &mut dyn Read) -> Result<String> {
         .map_err(|_| Error::new(format!("error parsing {source}: it is not text in UTF-8")))
 }
 
-fn parse(source: &str, text: &str) -> Result<Vec<Document>> {
+/// The objects of a text; `source` is how errors name it.
+pub(super) fn parse(source: &str, text: &str) -> Result<Vec<Document>> {
     let values = values(text).map_err(|problem| Error::new(format!("error parsing {source}: {problem}")))?;
     let several = values.len() > 1;
     let mut documents = Vec::new();
@@ -182,7 +183,8 @@ fn text_of(object: &Map<String, Value>, field: &str) -> Option<String> {
     object.get(field).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-fn unreadable(source: &str, error: &io::Error) -> Error {
+/// Why a file cannot be read.
+pub(super) fn unreadable(source: &str, error: &io::Error) -> Error {
     Error::new(format!("reading {source}: {}", os_error::words(error)))
 }
 

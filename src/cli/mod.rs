@@ -3,6 +3,7 @@
 mod cluster;
 mod config;
 mod dry_run;
+mod editor;
 mod files;
 mod flags;
 mod init;
@@ -22,7 +23,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
 pub use config::{Config, Host};
-pub use dry_run::DryRun;
+pub use dry_run::{DryRun, DryRunFlag};
 pub use files::{Document, Filenames};
 pub use flags::ConnectionFlags;
 pub use selector::Selector;
@@ -114,7 +115,10 @@ async fn dispatch(world: &World, cli: Cli) -> Result<()> {
     match cli.verb {
         Verb::Init(verb) => verb.run(&session()?).await,
         Verb::Cluster(verb) => verb.run(&session()?).await,
-        Verb::Job(verb) => verb.run(&session()?).await,
+        Verb::Job(verb) => {
+            let failed = verb.failure();
+            verb.run(&session().map_err(|error| error.exit(failed))?).await
+        }
         Verb::Reconcile(verb) => verb.run(&session()?).await,
         Verb::Options(_) => {
             usage::Options::run(world);

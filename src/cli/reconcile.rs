@@ -5,8 +5,8 @@ mod watch;
 use clap::Args;
 
 use super::{
-    Session,
-    job::{Scope, none_found, report},
+    DryRun, Session,
+    job::{Scope, none_found, print_done, report},
 };
 use crate::{
     error::{Error, Result},
@@ -69,11 +69,7 @@ impl Reconcile {
                         continue;
                     }
                 };
-            for done in &settled.done {
-                session
-                    .output()
-                    .line(format!("job.batch/{} {} in cluster {}", done.name, done.what, done.cluster));
-            }
+            print_done(session, &settled.done, DryRun::None);
             match settled.record {
                 None => session.output().line(format!("job.batch {:?} deleted", before.name())),
                 Some(record) => {

@@ -7,7 +7,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::{Cli, World, suggest};
+use super::{Cli, World, job::DIFF_FAILED, suggest};
 use crate::{error::Error, print::Output};
 
 /// What users type.
@@ -101,12 +101,23 @@ pub(super) fn without_help_verb(args: &[OsString]) -> Vec<OsString> {
 
 /// What clap says against a command line, in kubectl's words.
 pub(super) fn mistake(args: &[OsString], error: &clap::Error) -> Error {
+    let root = Cli::command();
+    let typed = Typed::of(args, &root);
+    // 1 would mean that there are differences.
+    let code = if typed.path == format!("{NAME} job diff") { DIFF_FAILED } else { 1 };
+    explain(args, &root, &typed, error).exit(code)
+}
+
+fn explain(
+    args: &[OsString],
+    root: &Command,
+    Typed { path, command }: &Typed<'_>,
+    error: &clap::Error,
+) -> Error {
     // A value that is refused in kubectl's words stays so.
     if let Some(ours) = error.source().and_then(|source| source.downcast_ref::<Error>()) {
         return ours.clone();
     }
-    let root = Cli::command();
-    let Typed { path, command } = Typed::of(args, &root);
     let said = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => vec![text.clone()],
         Some(ContextValue::Strings(texts)) => texts.clone(),
@@ -139,6 +150,11 @@ pub(super) fn mistake(args: &[OsString], error: &clap::Error) -> Error {
                 missing.iter().map(|argument| required(argument, short_of)).collect::<Vec<_>>().join("; "),
                 Vec::new(),
             )
+        }
+        ErrorKind::ArgumentConflict => {
+            let other = first(ContextKind::PriorArg);
+            let other = other.split([' ', '[', '=']).next().unwrap_or_default();
+            (format!("cannot specify {flag} and {other} together"), Vec::new())
         }
         ErrorKind::InvalidValue if value.is_empty() => {
             let last = args.last().and_then(|arg| arg.to_str()).unwrap_or_default();

@@ -28,10 +28,10 @@ const DNS_LABEL: usize = 63;
 /// What else a Job may hold is for the API servers to judge, by a dry run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
-    object: Value,
+    pub(super) object: Value,
     name: String,
     namespace: String,
-    size: Size,
+    pub(super) size: Size,
 }
 
 impl Manifest {

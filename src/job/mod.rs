@@ -4,18 +4,23 @@
 //! ([`Size`], [`Observed`]) are for reading.
 
 pub mod credit;
+mod defaults;
+mod edit;
 mod indexes;
 pub mod labels;
 mod manifest;
 mod observed;
+mod patch;
 pub mod pod;
 mod shard;
 mod size;
 
+pub use edit::{Leeway, can_recreate, immutable, same};
 pub use indexes::{Indexes, InvalidIndexes};
 pub use labels::Ownership;
 pub use manifest::Manifest;
 pub use observed::{End, EndKind, Observed};
+pub use patch::{Patch, Unpatchable};
 pub use pod::Pod;
 pub use shard::{Spec, change, expire, shard};
 pub use size::Size;

@@ -56,7 +56,7 @@ pub fn shard(manifest: &Manifest, name: &str, own: &Spec, owner: &Ownership) -> 
 pub fn change(manifest: &Manifest, own: &Spec) -> Value {
     let metadata = &manifest.object()["metadata"];
     let mut spec = json!({ "suspend": manifest.suspended() });
-    for field in ["backoffLimit", "maxFailedIndexes", "activeDeadlineSeconds"] {
+    for field in ["backoffLimit", "maxFailedIndexes", "activeDeadlineSeconds", "podReplacementPolicy"] {
         spec[field] = manifest.object()["spec"][field].clone();
     }
     merge(&mut spec, own.fields());

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 
 use super::{Place, Unplannable, limits, propose, spread};
 use crate::{
-    job::Manifest,
+    job::{Leeway, Manifest, immutable},
     plan::PREFERENCES,
-    state::{Record, Registry},
+    state::{Phase, Record, Registry},
 };
 
 /// Why a federated Job cannot be edited as asked.
@@ -41,7 +41,8 @@ pub enum Unamendable {
 /// Parallelism is divided again over the shards that have work left; where one would be left with none, what it has not started is
 /// taken off. More completions are opened by that reconcile, fewer are taken off. What runs goes on, unless fewer pods
 /// may run. With `recreate`, shards are stopped and keep what they achieved, and the rest is opened anew: so a template can
-/// be changed.
+/// be changed. Where pods may run can be changed without it while the Job is suspended and never started, as in Kubernetes: shards that have
+/// run nothing lose nothing by that.
 ///
 /// # Errors
 /// [`Unamendable`]; nothing is changed then.
@@ -61,6 +62,16 @@ pub fn amend(
     if manifest == record.manifest && !recreate {
         return Ok(record.clone());
     }
+    let leeway = match recreate {
+        true => Leeway::Recreated,
+        false if record.manifest.suspended() && never_started(record) => Leeway::Scheduling,
+        false => Leeway::None,
+    };
+    if let Some(path) = immutable(&record.manifest, &manifest, leeway) {
+        return Err(Unamendable::Immutable { path });
+    }
+    // What only new shards can carry and was let through has run nowhere.
+    let recreate = recreate || immutable(&record.manifest, &manifest, Leeway::None).is_some();
     propose(registry, manifest.clone(), now)?;
     let places = Place::all(registry);
     let mut amended = record.clone();
@@ -84,4 +95,10 @@ pub fn amend(
     spread::divide_parallelism(&mut amended, &places, true);
     spread::rebalance(&mut amended, &places);
     Ok(amended)
+}
+
+fn never_started(record: &Record) -> bool {
+    record.shards.values().all(|shard| {
+        shard.phase < Phase::Started && shard.seen.as_ref().is_none_or(|seen| seen.start.is_none())
+    })
 }

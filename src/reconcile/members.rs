@@ -73,6 +73,11 @@ impl Members {
         &self.places
     }
 
+    /// The names of the members that this command talks to, or tried to.
+    pub fn asked(&self) -> impl Iterator<Item = &str> {
+        self.connections.keys().map(String::as_str)
+    }
+
     /// The connection to a member, or why there is none.
     pub fn get(&self, name: &str) -> Result<&Connection, &str> {
         match self.connections.get(name) {

@@ -27,6 +27,7 @@
 mod act;
 mod amend;
 mod decide;
+mod forecast;
 mod judge;
 mod limits;
 mod members;
@@ -40,6 +41,7 @@ mod status;
 pub use act::{Done, Measure, Taken, Wanted, credit};
 pub use amend::{Unamendable, amend};
 pub use decide::{Action, Decision, REOPEN, decide};
+pub use forecast::forecast;
 pub use members::Members;
 pub use observe::{Answer, Observation, Observations, Place, observe};
 pub use propose::{Unplannable, propose};

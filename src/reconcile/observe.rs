@@ -174,7 +174,7 @@ pub async fn observe(records: &[&Record], members: &Members) -> Vec<Observations
     records
         .iter()
         .map(|record| Observations {
-            members: of_record(record, &observed),
+            members: with_others(of_record(record, &observed), members),
             places: members.places().clone(),
         })
         .collect()
@@ -227,6 +227,20 @@ fn of_record(record: &Record, observed: &Listed) -> BTreeMap<String, Observation
         Some((cluster.clone(), observation))
     });
     members.collect()
+}
+
+/// Members that carry nothing of a Job are not listed: work that is opened there is asked for by name.
+fn with_others(
+    mut of_record: BTreeMap<String, Observation>,
+    members: &Members,
+) -> BTreeMap<String, Observation> {
+    for cluster in members.asked() {
+        of_record.entry(cluster.to_owned()).or_insert_with(|| match members.get(cluster) {
+            Ok(_) => Observation::known(BTreeMap::new()),
+            Err(why) => Observation::Unknown { why: why.to_owned() },
+        });
+    }
+    of_record
 }
 
 /// The shard that a Job is, where it is one of this record: by its labels and its name together, since a

@@ -122,6 +122,13 @@ async fn try_create_in(
     let options = WriteOptions { dry_run: true, strict: true };
     let mut job = shard(&record.manifest, record.job_name(id), &record.spec(id), &record.ownership(id));
     job["metadata"]["namespace"] = namespace.into();
+    // What the shards are not given is judged here alone.
+    let asked = &record.manifest.object()["spec"];
+    for held_back in ["ttlSecondsAfterFinished", "successPolicy"] {
+        if let Some(value) = asked.get(held_back) {
+            job["spec"][held_back] = value.clone();
+        }
+    }
     let answer = connection.create(&jobs_path(namespace), &job, options).await?;
     // A server that does not know these would run the Job at once, or run each index everywhere.
     let dropped = ["suspend", "completionMode"].into_iter().find(|field| {

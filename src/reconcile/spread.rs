@@ -202,9 +202,11 @@ pub(super) fn divide_parallelism(record: &mut Record, places: &Places, drain: bo
         parallelism: had(&pods, name),
         completions: completions.map(|_| had(&remaining, name)),
     };
+    // Pods that may not run any more are taken from all alike: where each kept what it has, the last would be left with none.
+    let fits = pods.values().map(|pods| i64::from(*pods)).sum::<i64>() <= i64::from(parallelism);
     let members = running.iter().map(|name| plan::Member {
         weight: places.get(name).map_or(1, |place| place.weight),
-        existing: Some(share(name)),
+        existing: Some(share(name)).filter(|_| fits),
         ..plan::Member::new(name)
     });
     let left = completions.map(|_| remaining.values().sum());
@@ -264,7 +266,8 @@ pub(super) fn split_parallelism(record: &mut Record, shards: &[u32], sum: Option
 fn planned(record: &Record, places: &Places, of: impl Fn(&str, &Place) -> bool, keep: bool) -> Option<Plan> {
     let Size { parallelism, completions } = record.manifest.size();
     let carried = per_member(record, Shard::carries);
-    let pods = per_member(record, |shard| if shard.phase.ended() { 0 } else { shard.parallelism });
+    // What it may run says nothing here: it was just divided over those alone that have work.
+    let pods = per_member(record, |shard| shard.seen.as_ref().map_or(0, |seen| seen.active));
     let existing = |name: &str| {
         let share = Share { parallelism: had(&pods, name), completions: Some(had(&carried, name)) };
         Some(share).filter(|share| keep && share.completions > Some(0))

@@ -4,6 +4,7 @@
 //! file per topic, to be read from top to bottom. The manifests that are typed are in `manifests`. What shows only in a process
 //! of its own is in [`process`], on a terminal in [`terminal`], under kubectl in [`plugin`].
 
+mod changes;
 mod connections;
 mod errors;
 mod machine;
@@ -29,6 +30,13 @@ fn main() -> ExitCode {
         transcript("list", verbs::list),
         transcript("unregister", verbs::unregister),
         transcript("create", verbs::create),
+        transcript("apply", changes::apply),
+        transcript("apply that is refused", changes::apply_refused),
+        transcript("diff", changes::diff),
+        transcript("scale", changes::scale),
+        transcript("suspend", changes::suspend),
+        transcript("edit", changes::edit),
+        transcript("patch", changes::patch),
         transcript("get", verbs::get),
         transcript("describe", verbs::describe),
         transcript("delete", verbs::delete),
@@ -52,6 +60,7 @@ fn main() -> ExitCode {
         Trial::test("from -v=1 on, what is sent again is told", process::repetitions_are_told),
         Trial::test("a reader that had enough is no failure", process::broken_pipe),
         Trial::test("exit codes are 0 and 1", process::exit_codes),
+        Trial::test("another program shows differences", process::external_diff),
         Trial::test("y and Enter delete the jobs in the clusters", terminal::yes),
         Trial::test("n and Enter keep them", terminal::no),
         Trial::test("a y before Enter can be taken back", terminal::second_thoughts),

@@ -179,12 +179,38 @@ pub fn broken_pipe() -> Result<(), Failed> {
     Ok(())
 }
 
+/// `KUBECTL_EXTERNAL_DIFF` names the program that compares; what could name a file is not passed to it.
+pub fn external_diff() -> Result<(), Failed> {
+    let machine = Machine::federation()?;
+    for (program, code, said) in [
+        ("diff -r -N -u /etc/passwd", 1, "+  completions: 18"),
+        ("true", 0, "job.batch/pi created in cluster east (dry run)"),
+        ("false", 1, "job.batch/pi created in cluster east (dry run)"),
+    ] {
+        let output = machine.command("job diff -f pi.yaml").env("KUBECTL_EXTERNAL_DIFF", program).output()?;
+        assert_eq!(output.status.code(), Some(code), "{program}: {}", text(&output.stderr));
+        assert!(text(&output.stdout).contains(said), "{program}: {}", text(&output.stdout));
+    }
+    for program in ["no-such-program", "diff --no-such-flag"] {
+        let output = machine.command("job diff -f pi.yaml").env("KUBECTL_EXTERNAL_DIFF", program).output()?;
+        assert_eq!(output.status.code(), Some(2), "{program}");
+        let words = text(&output.stderr);
+        assert!(words.contains("error: failed to run "), "{words}");
+    }
+    Ok(())
+}
+
 /// Exit codes are the process's own.
 pub fn exit_codes() -> Result<(), Failed> {
     let machine = Machine::federation()?;
-    for (line, code) in
-        [("job get", 0), ("job get nothing", 1), ("job get --nothing", 1), ("job", 1), ("", 0)]
-    {
+    for (line, code) in [
+        ("job get", 0),
+        ("job get nothing", 1),
+        ("job get --nothing", 1),
+        ("job", 1),
+        ("", 0),
+        ("job diff", 2),
+    ] {
         assert_eq!(machine.run(line)?.status.code(), Some(code), "{line}");
     }
     Ok(())

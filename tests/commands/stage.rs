@@ -35,11 +35,12 @@ const ADMINISTRATOR: &str = "admin";
 const BEGINNING: &str = "2026-01-01T12:00:00Z";
 
 /// What is not the same from run to run, and what stands for it.
-const FILTERS: [(&str, &str); 4] = [
+const FILTERS: [(&str, &str); 5] = [
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[uid]"),
     (r#""resourceVersion": "\d+""#, r#""resourceVersion": "[n]""#),
     // After attempts that are repeated after random pauses.
     (r"since 2026-01-01T[0-9:]+Z: ", "since [time]: "),
+    (r"(kubectl-federate-edit-)[[:alnum:]]{6}", "$1[random]"),
     (r"\b(pi-)[bcdfghjklmnpqrstvwxz2456789]{5}\b", "$1[suffix]"),
 ];
 
@@ -265,6 +266,15 @@ impl Stage {
         let path = self.path(file);
         fs::create_dir_all(path.parent().expect("it is in the home directory")).expect("a directory");
         fs::write(path, text).expect("a file that can be written");
+    }
+
+    /// Writes a file of the home directory into the transcript.
+    pub fn shows(&mut self, file: &str) {
+        let text = fs::read_to_string(self.path(file)).expect("a file that is there");
+        for line in text.lines() {
+            let _ = writeln!(self.transcript, "{}", format!("{file} | {line}").trim_end());
+        }
+        self.transcript.push('\n');
     }
 
     /// Sets an environment variable; an empty value counts as none. `~` is the home directory.

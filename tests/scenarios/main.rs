@@ -7,6 +7,8 @@
 
 mod create;
 mod delete;
+mod edit;
+mod edit_members;
 mod get;
 mod identity;
 mod kinds;
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
         create::scenarios,
         get::scenarios,
         delete::scenarios,
+        edit::scenarios,
+        edit_members::scenarios,
         reconcile::scenarios,
         kinds::scenarios,
         limits::scenarios,

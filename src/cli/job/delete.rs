@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{Session, find, finish_begun, name_the_unasked, report, same_namespace};
+use super::{Session, again, find, finish_begun, name_the_unasked, report, same_namespace};
 use crate::{
     cli::{Document, DryRun, Filenames},
     error::{Error, Result},
@@ -152,19 +152,6 @@ fn target(session: &Session<'_>, document: &Document, default_namespace: &str) -
     let namespace = text("namespace").unwrap_or(default_namespace);
     same_namespace(session, namespace)?;
     Ok((namespace.to_owned(), name.to_owned()))
-}
-
-/// Reads a record again that somebody has changed. Another federated Job that has taken its name since is not the one
-/// that was to be deleted.
-async fn again(store: &Store, record: &Record) -> Result<Record> {
-    let current = find(store, record.namespace(), record.name()).await?;
-    if current.state.uid == record.state.uid {
-        return Ok(current);
-    }
-    Err(Error::server(
-        "Conflict",
-        format!("jobs.batch {:?} was deleted and made anew meanwhile: the new one stays", record.name()),
-    ))
 }
 
 /// Forgets the federated Job, and says where its Jobs are and how they are cleaned up.

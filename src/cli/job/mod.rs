@@ -1,44 +1,81 @@
 //! `kubectl federate job …`: federated Jobs.
 
+mod apply;
+mod change;
 mod create;
 mod delete;
 mod describe;
+mod diff;
+mod edit;
 mod get;
+mod patch;
+mod scale;
+mod submission;
+mod suspend;
 mod wait;
 
 use std::collections::BTreeSet;
 
 use clap::Subcommand;
 
-use super::Session;
+pub(super) use diff::FAILED as DIFF_FAILED;
+
+use super::{DryRun, Session};
 use crate::{
     error::{Error, Result},
     print::some_of,
-    reconcile::{Members, Status},
-    state::{self, Record, Store},
+    reconcile::{Done, Members, Status},
+    state::{self, Record, Registry, Store},
 };
 
-/// Create, look at, wait for and delete federated jobs
+/// Create, change, look at, wait for and delete federated jobs
 #[derive(Debug, Subcommand)]
 pub enum Job {
     Create(create::Create),
+    Apply(apply::Apply),
+    Diff(diff::Diff),
     Get(get::Get),
     Describe(describe::Describe),
     Wait(wait::Wait),
+    Scale(scale::Scale),
+    Suspend(suspend::Suspend),
+    Resume(suspend::Resume),
+    Edit(edit::Edit),
+    Patch(patch::Patch),
     Delete(delete::Delete),
 }
 
 impl Job {
+    /// The exit code of a failure.
+    pub fn failure(&self) -> u8 {
+        if matches!(self, Self::Diff(_)) { DIFF_FAILED } else { 1 }
+    }
+
     /// Runs the verb.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         match self {
             Self::Create(verb) => verb.run(session).await,
+            Self::Apply(verb) => verb.run(session).await,
+            Self::Diff(verb) => verb.run(session).await,
+            Self::Scale(verb) => verb.run(session).await,
+            Self::Suspend(verb) => verb.run(session).await,
+            Self::Resume(verb) => verb.run(session).await,
+            Self::Edit(verb) => verb.run(session).await,
+            Self::Patch(verb) => verb.run(session).await,
             Self::Get(verb) => verb.run(session).await,
             Self::Describe(verb) => verb.run(session).await,
             Self::Wait(verb) => verb.run(session).await,
             Self::Delete(verb) => verb.run(session).await,
         }
     }
+}
+
+/// The federation that a command works with.
+pub(super) struct Federation<'a> {
+    /// Where the records are.
+    pub store: &'a Store,
+    /// The members.
+    pub registry: &'a Registry,
 }
 
 /// Makes sure that an object of a file is in the namespace of `-n`, where that was given.
@@ -81,6 +118,26 @@ pub(super) async fn find(store: &Store, namespace: &str, name: &str) -> Result<R
 /// What kubectl says where there is no Job of that name.
 pub(super) fn not_found(name: &str) -> Error {
     Error::server("NotFound", format!("jobs.batch {name:?} not found"))
+}
+
+/// Reads a record again that somebody has changed. Another federated Job that has taken its name since is not the one
+/// that was meant.
+pub(super) async fn again(store: &Store, record: &Record) -> Result<Record> {
+    let current = find(store, record.namespace(), record.name()).await?;
+    if current.state.uid == record.state.uid {
+        return Ok(current);
+    }
+    Err(Error::server(
+        "Conflict",
+        format!("jobs.batch {:?} was deleted and made anew meanwhile: the new one stays", record.name()),
+    ))
+}
+
+/// Prints what was, or would be, done in members: `job.batch/pi started in cluster east`.
+pub(super) fn print_done(session: &Session<'_>, done: &[Done], dry_run: DryRun) {
+    for done in done {
+        session.output().line(format!("{done}{}", dry_run.suffix()));
+    }
 }
 
 /// The records that a command is about, and errors of their own for those that cannot be read.

@@ -324,11 +324,7 @@ impl Waiting<'_, '_> {
                 look(&record, observations, &self.rounds.members, session.now()).await;
             return Ok(Some((Some(record), observations)));
         }
-        let tell = |done: &Done| {
-            session
-                .output()
-                .note(format!("job.batch/{} {} in cluster {}", done.name, done.what, done.cluster));
-        };
+        let tell = |done: &Done| session.output().note(done.to_string());
         let rounds = &self.rounds;
         let now = || session.now();
         match settle(&rounds.store, record, observations, &rounds.members, now, &tell).await {

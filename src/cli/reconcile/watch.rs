@@ -97,11 +97,7 @@ impl Watching<'_, '_> {
         let session = self.session;
         let (key, job) = (key(&record), format!("job.batch/{}", record.name()));
         let before = record.clone();
-        let tell = |done: &Done| {
-            session
-                .output()
-                .line(format!("job.batch/{} {} in cluster {}", done.name, done.what, done.cluster));
-        };
+        let tell = |done: &Done| session.output().line(done.to_string());
         let rounds = &self.rounds;
         let now = || session.now();
         let settled = match settle(&rounds.store, record, observations, &rounds.members, now, &tell).await {

@@ -7,7 +7,7 @@ use crate::{
         Answer,
         decide::{is_assigned, is_outdated},
     },
-    state::Phase,
+    state::{Phase, Record},
 };
 
 /// Patches the spec, unless the Job says that it has this change or a later one already. The first change of a Job lets it run, so
@@ -16,12 +16,7 @@ pub(super) async fn change(target: &Target<'_>) -> Performed {
     let (record, shard) = (target.record, &target.record.shards[&target.id]);
     let own = record.spec(target.id);
     let starts = !record.manifest.suspended() && !shard.phase.ended();
-    let what = match shard.phase {
-        Phase::Created if starts => "started",
-        phase if phase.ended() => "left to expire",
-        _ => "changed",
-    };
-    let performed = update(target, what, |job| {
+    let performed = update(target, named(record, target.id), |job| {
         if shard.phase.ended() {
             return (job.generation < own.generation).then(|| ("", expire(&record.manifest, &own)));
         }
@@ -37,5 +32,14 @@ pub(super) async fn change(target: &Target<'_>) -> Performed {
             (Answer::Refused("the job was resumed, and its cluster keeps it suspended".to_owned()), None)
         }
         performed => performed,
+    }
+}
+
+/// What a change of a shard's Job is called.
+pub(in crate::reconcile) fn named(record: &Record, id: u32) -> &'static str {
+    match record.shards[&id].phase {
+        Phase::Created if !record.manifest.suspended() => "started",
+        phase if phase.ended() => "left to expire",
+        _ => "changed",
     }
 }

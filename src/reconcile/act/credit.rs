@@ -9,6 +9,7 @@ use crate::{
     cluster::{Connection, Error},
     job::{Indexes, Observed, Pod, credit as rules, labels},
     reconcile::Answer,
+    state::Record,
 };
 
 /// What was read of a Job and its pods must not be older than this when a credit is sent.
@@ -84,13 +85,8 @@ pub async fn credit(
         } else {
             Vec::new()
         };
-        let (patch, count, indexes) = if job.indexed {
-            let indexes = choose(&(measure.free_indexes)(&job, &pods), &wanted);
-            (credit_indexes(&job, &indexes), indexes.len(), indexes)
-        } else {
-            let count = (measure.room)(&job, &pods).min(wanted.count);
-            (credit_count(&job, count), count, Indexes::default())
-        };
+        let (count, indexes) = takable(&job, &pods, &wanted, measure);
+        let patch = if job.indexed { credit_indexes(&job, &indexes) } else { credit_count(&job, count) };
         let taken = |job, count, doubled| Taken { job, count, kept: (wanted.count - count).max(0), doubled };
         if count <= 0 {
             return Ok(Some(taken(job, 0, Indexes::default())));
@@ -115,22 +111,13 @@ pub async fn credit(
 
 /// Takes off a shard what its ledger says is to be.
 pub(super) async fn take_off(target: &Target<'_>) -> Performed {
-    let shard = &target.record.shards[&target.id];
-    let wanted = |job: &Observed| match &shard.indexes {
-        None => Wanted { count: shard.credit - shard.credited.max(job.credited_count()), from: Vec::new() },
-        Some(own) => {
-            let own = own.without(&job.credited_indexes());
-            let taken = shard.completions.unwrap_or(0) - own.len();
-            let asked = Indexes::all(target.record.manifest.size().completions.unwrap_or(0));
-            Wanted { count: shard.credit - taken, from: vec![own.without(&asked), own.both(&asked)] }
-        }
-    };
+    let wanted = |job: &Observed| wanted(target.record, target.id, job);
     let (record, uid) = (target.record, target.uid.unwrap_or_default());
     let (namespace, name) = (record.namespace(), record.job_name(target.id));
     match credit(target.connection, namespace, name, uid, wanted, &Measure::default()).await {
         Ok(None) => (Answer::Gone, None),
         Ok(Some(taken)) => {
-            let what = (taken.count > 0).then(|| format!("credited {}", completions(taken.count)));
+            let what = (taken.count > 0).then(|| named(taken.count));
             let job = Box::new(taken.job);
             let why = match (taken.kept, taken.doubled.is_empty()) {
                 (0, true) => return (Answer::Job(job), what),
@@ -150,12 +137,49 @@ pub(super) async fn take_off(target: &Target<'_>) -> Performed {
     }
 }
 
+/// What the ledger says is to be taken off a shard's Job.
+pub(in crate::reconcile) fn wanted(record: &Record, id: u32, job: &Observed) -> Wanted {
+    let shard = &record.shards[&id];
+    match &shard.indexes {
+        None => Wanted { count: shard.credit - shard.credited.max(job.credited_count()), from: Vec::new() },
+        Some(own) => {
+            let own = own.without(&job.credited_indexes());
+            let taken = shard.completions.unwrap_or(0) - own.len();
+            let asked = Indexes::all(record.manifest.size().completions.unwrap_or(0));
+            Wanted { count: shard.credit - taken, from: vec![own.without(&asked), own.both(&asked)] }
+        }
+    }
+}
+
+/// How much of what is wanted can be taken off a Job now, given its pods; and, of an Indexed one, which indexes.
+pub(in crate::reconcile) fn takable(
+    job: &Observed,
+    pods: &[Pod],
+    wanted: &Wanted,
+    measure: &Measure,
+) -> (i32, Indexes) {
+    if job.indexed {
+        let indexes = choose(&(measure.free_indexes)(job, pods), wanted);
+        return (indexes.len(), indexes);
+    }
+    ((measure.room)(job, pods).min(wanted.count), Indexes::default())
+}
+
+/// What a credit is called.
+pub(in crate::reconcile) fn named(count: i32) -> String {
+    format!("credited {}", completions(count))
+}
+
 fn completions(count: i32) -> String {
     format!("{count} {}", if count == 1 { "completion" } else { "completions" })
 }
 
 /// The pods of a Job, whoever else has pods with its name.
-pub(super) async fn pods(connection: &Connection, namespace: &str, uid: &str) -> Result<Vec<Pod>, Error> {
+pub(in crate::reconcile) async fn pods(
+    connection: &Connection,
+    namespace: &str,
+    uid: &str,
+) -> Result<Vec<Pod>, Error> {
     let selector = format!("batch.kubernetes.io/controller-uid={uid}");
     let pods = connection.list(&format!("/api/v1/namespaces/{namespace}/pods"), &selector).await?;
     Ok(pods.iter().map(Pod::of).collect())

@@ -3,11 +3,13 @@
 //! Every change of a Job that exists is one PATCH under the uid and the resourceVersion that were read, so that nobody
 //! overwrites what somebody else did meanwhile, were it a process that was frozen for an hour.
 
-mod change;
-mod credit;
+pub(super) mod change;
+pub(super) mod credit;
 mod make;
 mod remove;
 mod stop;
+
+use std::fmt;
 
 use serde_json::Value;
 
@@ -33,6 +35,12 @@ pub struct Done {
     pub name: String,
     /// What happened to it: a past participle such as `created`.
     pub what: String,
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "job.batch/{} {} in cluster {}", self.name, self.what, self.cluster)
+    }
 }
 
 /// A shard's Job in its member, as the actions address it.
@@ -175,7 +183,8 @@ impl Action {
         }
     }
 
-    fn cluster<'a>(&'a self, record: &'a Record) -> &'a str {
+    /// The member that it is about.
+    pub(in crate::reconcile) fn cluster<'a>(&'a self, record: &'a Record) -> &'a str {
         match self {
             Self::Delete { cluster, .. } => cluster,
             other => &record.shards[&other.shard()].cluster,

@@ -92,10 +92,14 @@ pub(super) async fn wind_down(target: &Target<'_>) -> Performed {
     if !matches!(counted.0, Answer::Job(_)) {
         return counted;
     }
-    update(target, "wound down", |job| {
+    let performed = update(target, "wound down", |job| {
         (stoppable(job) && job.succeeded == 0).then(|| ("/status", credit_count(job, 1)))
     })
-    .await
+    .await;
+    match performed {
+        (Answer::Job(job), None) if !stoppable(&job) => ended(target, (Answer::Job(job), None)).await,
+        performed => performed,
+    }
 }
 
 fn stoppable(job: &Observed) -> bool {
@@ -109,7 +113,7 @@ async fn quiet(target: &Target<'_>) -> Result<(), Performed> {
     })
     .await;
     match suspended.0 {
-        Answer::Job(job) if !stoppable(&job) => return Err((Answer::Job(job), None)),
+        Answer::Job(job) if !stoppable(&job) => return Err(ended(target, (Answer::Job(job), None)).await),
         Answer::Job(_) => {}
         _ => return Err(suspended),
     }
@@ -121,7 +125,7 @@ async fn quiet(target: &Target<'_>) -> Result<(), Performed> {
             performed => return Err((performed.0, suspended.1)),
         };
         if !stoppable(&job) {
-            return Err((Answer::Job(job), None));
+            return Err(ended(target, (Answer::Job(job), suspended.1)).await);
         }
         // Servers before 1.31 say so a moment before the pods that they delete count as terminating.
         let moving = match pods(target.connection, target.record.namespace(), &job.uid).await {

@@ -1,0 +1,238 @@
+//! `kubectl federate job apply`.
+
+use clap::Args;
+
+use super::{
+    Federation, Session,
+    change::{How, amended, carry_out, unchanged},
+    name_the_unasked, of_another, print_done,
+    submission::{Proposal, Rehearsal, Source, manifests, unmade},
+};
+use crate::{
+    cli::{Document, DryRun, DryRunFlag, Filenames},
+    cluster::fan_out,
+    error::{Error, Result},
+    job::Manifest,
+    reconcile::{Members, forecast},
+    state::Record,
+};
+
+/// Create a job, or make it what the file says
+///
+/// The file is the whole truth: what it leaves out is taken away. Every cluster is asked first whether it would take
+/// its part: nothing is written unless all that answer would.
+#[derive(Debug, Args)]
+pub struct Apply {
+    #[command(flatten)]
+    filenames: Filenames,
+    #[command(flatten)]
+    dry_run: DryRunFlag,
+    #[command(flatten)]
+    terms: Terms,
+}
+
+/// What `apply` and `diff` have to know of what is not in the file.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Terms {
+    /// Let fields change that a job in a cluster cannot change, such as its template: the jobs are stopped, what has
+    /// succeeded counts, and the rest is run anew
+    #[arg(long)]
+    recreate: bool,
+    /// Make the job's namespace in the host and in the clusters that lack it
+    #[arg(long)]
+    create_namespace: bool,
+}
+
+/// What is to be done about one manifest.
+pub(super) enum Step {
+    /// There is no such Job.
+    Create(Proposal),
+    /// There is one, and it differs.
+    Change(Box<Change>),
+    /// There is one, and it is what the manifest says.
+    Keep(Record),
+}
+
+/// A change that is ready to be written.
+pub(super) struct Change {
+    /// The record as it is.
+    pub before: Record,
+    /// The record as it is to be.
+    pub after: Record,
+    /// The manifest as it was read, and where.
+    read: Source,
+}
+
+impl Step {
+    fn written(&self) -> Option<&Record> {
+        match self {
+            Self::Create(proposal) => Some(&proposal.record),
+            Self::Change(change) => Some(&change.after),
+            Self::Keep(_) => None,
+        }
+    }
+}
+
+impl Apply {
+    /// Reads all documents and finds out what is to be done, has it rehearsed, and only then writes.
+    pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let Self { filenames, dry_run: DryRunFlag { strategy: dry_run }, terms } = self;
+        let documents = filenames.read("apply", &mut *session.world().stdin())?;
+        let (store, registry) = session.federation().await?;
+        let federation = Federation { store: &store, registry: &registry };
+        let steps = terms.steps(session, &federation, documents).await?;
+        let mut members = session.members_to_settle(&registry, &written(&steps)).await;
+        if dry_run != DryRun::Client {
+            rehearse(session, &federation, &steps, &mut members).await?;
+        }
+        let mut troubles = Vec::new();
+        for step in steps {
+            match terms.take(session, &federation, step, &mut members, dry_run).await {
+                Ok(trouble) => troubles.extend(trouble),
+                Err(error) => troubles.push(error),
+            }
+        }
+        Error::all(troubles)
+    }
+}
+
+impl Terms {
+    /// What each document asks for. Nothing is written; one that cannot be done is an error.
+    pub async fn steps(
+        self,
+        session: &Session<'_>,
+        federation: &Federation<'_>,
+        documents: Vec<Document>,
+    ) -> Result<Vec<Step>> {
+        for Document { object, .. } in &documents {
+            let metadata = &object["metadata"];
+            if let (Some(prefix), None) = (metadata["generateName"].as_str(), metadata["name"].as_str()) {
+                return Err(Error::new(format!("from {prefix}: cannot use generate name with apply")));
+            }
+        }
+        let sources = manifests(session, documents)?;
+        let find = async |source: Source| {
+            let (namespace, name) = (source.manifest.namespace(), source.manifest.name());
+            let record = federation.store.record(namespace, name).await;
+            (source, record)
+        };
+        let mut steps = Vec::new();
+        for (source, record) in fan_out(sources, find).await {
+            steps.push(match record {
+                Ok(record) => self.step(session, federation, source, record)?,
+                Err(error) if error.is_not_found() => {
+                    Step::Create(Proposal::new(session, federation.registry, source, self.create_namespace)?)
+                }
+                Err(error) => return Err(error.into()),
+            });
+        }
+        Ok(steps)
+    }
+
+    fn step(
+        self,
+        session: &Session<'_>,
+        federation: &Federation<'_>,
+        read: Source,
+        before: Record,
+    ) -> Result<Step> {
+        if before.federation != federation.registry.uid {
+            return Err(of_another(&before));
+        }
+        let after = self.amended(session, federation, &before, &read.manifest, &read.source)?;
+        Ok(match after {
+            Some(after) => Step::Change(Box::new(Change { before, after, read })),
+            None => Step::Keep(before),
+        })
+    }
+
+    fn amended(
+        self,
+        session: &Session<'_>,
+        federation: &Federation<'_>,
+        before: &Record,
+        manifest: &Manifest,
+        source: &str,
+    ) -> Result<Option<Record>> {
+        let subject = format!("{source}: job {:?}", manifest.name());
+        let recreate = Some(self.recreate);
+        let after = amended(session, federation.registry, before, manifest.clone(), recreate, &subject)?;
+        Ok(after.map(|mut after| {
+            after.state.create_namespace |= self.create_namespace;
+            after
+        }))
+    }
+
+    async fn take(
+        self,
+        session: &Session<'_>,
+        federation: &Federation<'_>,
+        step: Step,
+        members: &mut Members,
+        dry_run: DryRun,
+    ) -> Result<Option<Error>> {
+        match step {
+            Step::Keep(record) => {
+                unchanged(session, federation, &record, dry_run).await;
+                Ok(None)
+            }
+            Step::Change(change) => {
+                let Change { after, read: Source { source, manifest }, .. } = *change;
+                let how = How { what: "configured", rehearsed: true, dry_run, recreate: Some(self.recreate) };
+                let remake = |record: &Record| self.amended(session, federation, record, &manifest, &source);
+                carry_out(session, federation, after, members, how, remake).await
+            }
+            Step::Create(proposal) => {
+                let name = proposal.record.name().to_owned();
+                proposal.print_plan(session);
+                let mut trouble = None;
+                if dry_run == DryRun::None {
+                    let (done, left) = proposal.submit(session, federation.store, members).await?;
+                    print_done(session, &done, dry_run);
+                    trouble = left;
+                } else {
+                    foresee_creation(session, &proposal.record, members, dry_run).await;
+                }
+                session.output().line(format!("job.batch/{name} created{}", dry_run.suffix()));
+                Ok(trouble)
+            }
+        }
+    }
+}
+
+/// The records that are to be written.
+pub(super) fn written(steps: &[Step]) -> Vec<&Record> {
+    steps.iter().filter_map(Step::written).collect()
+}
+
+async fn rehearse(
+    session: &Session<'_>,
+    federation: &Federation<'_>,
+    steps: &[Step],
+    members: &mut Members,
+) -> Result<()> {
+    let mut rehearsal = Rehearsal::default();
+    for step in steps {
+        match step {
+            Step::Create(proposal) => rehearsal.create(session, federation, proposal, members).await?,
+            Step::Change(change) => {
+                let Change { before, after, read } = &**change;
+                rehearsal.change(session, federation, (before, after), Some(&read.source), members).await;
+            }
+            Step::Keep(_) => {}
+        }
+    }
+    rehearsal.end(session, "applied")
+}
+
+/// Says what creating a Job would come to.
+pub(super) async fn foresee_creation(
+    session: &Session<'_>,
+    record: &Record,
+    members: &Members,
+    dry_run: DryRun,
+) {
+    let foreseen = forecast(record, unmade(record, members), members, session.now()).await;
+    name_the_unasked(session, record, members);
+    print_done(session, &foreseen.map_or_else(Vec::new, |foreseen| foreseen.done), dry_run);
+}

@@ -1,0 +1,150 @@
+//! `kubectl federate job diff`.
+
+use std::{fs, path::Path};
+
+use clap::Args;
+use serde_json::Value;
+use similar::TextDiff;
+use tokio::process::Command;
+
+use super::{
+    Federation, Session,
+    apply::{Step, Terms, foresee_creation, written},
+    change::foresee,
+};
+use crate::{
+    cli::{DryRun, Filenames},
+    error::{Error, Result},
+    state::Record,
+    yaml,
+};
+
+/// The exit code of a `diff` that failed: 1 says that there are differences.
+pub const FAILED: u8 = 2;
+
+/// The variable that names another program to show differences with, as kubectl's.
+const EXTERNAL: &str = "KUBECTL_EXTERNAL_DIFF";
+
+/// Show what apply would change
+///
+/// The change of the job is shown as a unified diff, or by the program that KUBECTL_EXTERNAL_DIFF names, and what
+/// would be done in each cluster for it. The exit code is 0 where nothing would change, 1 where something would, and
+/// above 1 where that cannot be told.
+#[derive(Debug, Args)]
+pub struct Diff {
+    #[command(flatten)]
+    filenames: Filenames,
+    #[command(flatten)]
+    terms: Terms,
+}
+
+/// One Job as it is and as it would be; none where there is none.
+struct Pair<'a> {
+    file: String,
+    live: Option<&'a Value>,
+    merged: &'a Value,
+}
+
+impl Diff {
+    /// Finds out what is to be done, and shows it.
+    ///
+    /// # Errors
+    /// There are differences: exit code 1 and nothing to say. Or it failed, with a greater one.
+    pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let differs = self.show(session).await.map_err(|error| error.exit(FAILED))?;
+        if differs { Err(Error::silent(1)) } else { Ok(()) }
+    }
+
+    async fn show(self, session: &Session<'_>) -> Result<bool> {
+        let documents = self.filenames.read("diff", &mut *session.world().stdin())?;
+        let (store, registry) = session.federation().await?;
+        let federation = Federation { store: &store, registry: &registry };
+        let steps = self.terms.steps(session, &federation, documents).await?;
+        let pairs: Vec<_> = steps.iter().filter_map(Pair::of).collect();
+        if pairs.is_empty() {
+            return Ok(false);
+        }
+        let differs = match session.world().var(EXTERNAL).filter(|program| !program.is_empty()) {
+            Some(program) => compare_with(&program, &pairs).await?,
+            None => {
+                for pair in &pairs {
+                    session.output().block(&pair.unified());
+                }
+                true
+            }
+        };
+        let members = session.members_to_settle(&registry, &written(&steps)).await;
+        for step in &steps {
+            match step {
+                Step::Create(new) => {
+                    foresee_creation(session, &new.record, &members, DryRun::Client).await;
+                }
+                Step::Change(change) => {
+                    foresee(session, &change.after, &members, DryRun::Client).await;
+                }
+                Step::Keep(_) => {}
+            }
+        }
+        Ok(differs)
+    }
+}
+
+impl<'a> Pair<'a> {
+    fn of(step: &'a Step) -> Option<Self> {
+        let (live, merged) = match step {
+            Step::Create(proposal) => (None, &proposal.record),
+            Step::Change(change) => (Some(&change.before), &change.after),
+            Step::Keep(_) => return None,
+        };
+        let file = format!("batch.v1.Job.{}.{}", merged.namespace(), merged.name());
+        let object = |record: &'a Record| record.manifest.object();
+        Some(Self { file, live: live.map(object), merged: object(merged) })
+    }
+
+    fn texts(&self) -> (String, String) {
+        (self.live.map(yaml::write).unwrap_or_default(), yaml::write(self.merged))
+    }
+
+    /// As `diff -u -N` prints it.
+    fn unified(&self) -> String {
+        let (live, merged) = self.texts();
+        let names = (format!("LIVE/{}", self.file), format!("MERGED/{}", self.file));
+        let diff = TextDiff::from_lines(&live, &merged);
+        let unified = diff.unified_diff().header(&names.0, &names.1).to_string();
+        format!("diff -u -N {} {}\n{unified}", names.0, names.1)
+    }
+}
+
+/// Has a program compare a directory of what is with one of what would be, and says whether they differ. By its exit
+/// code: 0 where they are the same, 1 where they differ.
+async fn compare_with(program: &str, pairs: &[Pair<'_>]) -> Result<bool> {
+    let directory = |name: &str| {
+        let made = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir();
+        made.map_err(|error| Error::new(format!("making a directory for {name}: {error}")))
+    };
+    let (live, merged) = (directory("LIVE")?, directory("MERGED")?);
+    for pair in pairs {
+        let (before, after) = pair.texts();
+        if pair.live.is_some() {
+            write(live.path(), &pair.file, &before)?;
+        }
+        write(merged.path(), &pair.file, &after)?;
+    }
+    let mut words = program.split(' ');
+    let name = words.next().unwrap_or_default();
+    // As kubectl: what could name a file, or mean something to a shell, is not passed on.
+    let harmless = |word: &&str| word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '='));
+    let mut command = Command::new(name);
+    command.args(words.filter(|word| !word.is_empty()).filter(harmless)).arg(live.path()).arg(merged.path());
+    let failed = |why: &dyn std::fmt::Display| Error::new(format!("failed to run {name:?}: {why}"));
+    let status = command.status().await.map_err(|error| failed(&error))?;
+    match status.code() {
+        Some(0) => Ok(false),
+        Some(1) => Ok(true),
+        _ => Err(failed(&status)),
+    }
+}
+
+fn write(directory: &Path, file: &str, text: &str) -> Result<()> {
+    fs::write(directory.join(file), text).map_err(|error| Error::new(format!("writing {file}: {error}")))
+}

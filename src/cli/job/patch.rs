@@ -1,0 +1,94 @@
+//! `kubectl federate job patch`.
+
+use std::{fs, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::{
+    Federation, Session,
+    change::{How, change},
+};
+use crate::{
+    cli::{DryRunFlag, files::unreadable},
+    error::{Error, Result},
+    job, yaml,
+};
+
+/// Change fields of a job by a JSON merge patch or a JSON patch
+#[derive(Debug, Args)]
+pub struct Patch {
+    /// The name of the job
+    name: String,
+    /// The patch, as JSON or YAML
+    #[arg(short, long, value_name = "PATCH", allow_hyphen_values = true)]
+    patch: Option<String>,
+    /// A file that holds the patch
+    #[arg(long, value_name = "FILE", conflicts_with = "patch")]
+    patch_file: Option<PathBuf>,
+    /// What kind of patch it is: merge or json; strategic, kubectl's default, is not supported
+    #[arg(long = "type", value_enum, value_name = "TYPE", default_value = "merge")]
+    #[arg(hide_possible_values = true)]
+    kind: Kind,
+    /// Let fields change that a job in a cluster cannot change, such as its template: the jobs are stopped, what has
+    /// succeeded counts, and the rest is run anew
+    #[arg(long)]
+    recreate: bool,
+    #[command(flatten)]
+    dry_run: DryRunFlag,
+}
+
+/// The values of `--type`, as kubectl's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Json,
+    Merge,
+    Strategic,
+}
+
+impl Patch {
+    /// Patches the Job's manifest.
+    pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let patch = self.read()?;
+        let (store, registry) = session.federation().await?;
+        let federation = Federation { store: &store, registry: &registry };
+        let how = How {
+            what: "patched",
+            rehearsed: true,
+            dry_run: self.dry_run.strategy,
+            recreate: Some(self.recreate),
+        };
+        let job = (session.namespace()?, self.name);
+        let subject = format!("job.batch/{}", job.1);
+        let trouble = change(session, &federation, (&job.0, &job.1), how, |manifest| {
+            patch.apply(manifest).map_err(|error| Error::new(format!("{subject}: {error}")))
+        });
+        trouble.await?.map_or(Ok(()), Err)
+    }
+
+    fn read(&self) -> Result<job::Patch> {
+        let (text, named) = match (&self.patch, &self.patch_file) {
+            (Some(text), None) if !text.is_empty() => (text.clone(), format!("{text:?}")),
+            (None, Some(file)) => {
+                let name = file.display().to_string();
+                let text = fs::read_to_string(file).map_err(|error| unreadable(&name, &error))?;
+                (text, name)
+            }
+            _ => {
+                return Err(Error::new(
+                    "must specify --patch or --patch-file containing the contents of the patch",
+                ));
+            }
+        };
+        let unable = |why: &dyn std::fmt::Display| Error::new(format!("unable to parse {named}: {why}"));
+        let mut documents = yaml::read(&text).map_err(|error| unable(&error))?;
+        let (Some(patch), true) = (documents.pop(), documents.is_empty()) else {
+            return Err(unable(&"a patch is one document"));
+        };
+        match self.kind {
+            Kind::Merge => job::Patch::merge(patch).map_err(|error| unable(&error)),
+            Kind::Json => job::Patch::json(patch).map_err(|error| unable(&error)),
+            Kind::Strategic => Err(Error::new("--type=strategic is not supported")
+                .hint("--type=merge replaces lists as a whole, --type=json changes single items.")),
+        }
+    }
+}

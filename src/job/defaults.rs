@@ -1,0 +1,231 @@
+//! What an API server fills in: Jobs that differ in nothing else are the same Job.
+//!
+//! The defaults of `pkg/apis/batch/v1/defaults.go` and, for pods, `pkg/apis/core/v1/defaults.go`.
+
+use serde_json::{Map, Value};
+
+use super::Size;
+
+/// Fields that mean the same empty as absent. Others do not: an empty `namespaceSelector` selects all namespaces, and
+/// none selects one.
+const EMPTY: [&str; 8] = [
+    "annotations",
+    "labels",
+    "limits",
+    "metadata",
+    "nodeSelector",
+    "requests",
+    "resources",
+    "securityContext",
+];
+
+/// The Job with the defaults of the API spelt out, and without what is null or empty: for comparing.
+pub(super) fn defaulted(object: &Value, size: Size) -> Value {
+    let mut job = object.clone();
+    let spec = &mut job["spec"];
+    let per_index = !spec["backoffLimitPerIndex"].is_null();
+    let failure_policy = !spec["podFailurePolicy"].is_null();
+    fill(spec, "parallelism", size.parallelism);
+    if let Some(completions) = size.completions {
+        fill(spec, "completions", completions);
+    }
+    fill(spec, "completionMode", "NonIndexed");
+    fill(spec, "suspend", false);
+    fill(spec, "manualSelector", false);
+    fill(spec, "backoffLimit", if per_index { i32::MAX } else { 6 });
+    fill(spec, "podReplacementPolicy", if failure_policy { "Failed" } else { "TerminatingOrFailed" });
+    for rule in items(&mut spec["podFailurePolicy"], "rules") {
+        for pattern in items(rule, "onPodConditions") {
+            fill(pattern, "status", "True");
+        }
+    }
+    fill_pod(&mut spec["template"]["spec"]);
+    prune(&mut job);
+    job
+}
+
+fn fill_pod(pod: &mut Value) {
+    fill(pod, "dnsPolicy", "ClusterFirst");
+    fill(pod, "schedulerName", "default-scheduler");
+    fill(pod, "terminationGracePeriodSeconds", 30);
+    if let Some(account) = pod.get("serviceAccount").cloned() {
+        // The field's old name, which servers still write beside the new one.
+        fill(pod, "serviceAccountName", account);
+    }
+    if let Some(pod) = pod.as_object_mut() {
+        pod.remove("serviceAccount");
+    }
+    for kind in ["containers", "initContainers"] {
+        items(pod, kind).for_each(fill_container);
+    }
+    items(pod, "volumes").for_each(fill_volume);
+}
+
+fn fill_container(container: &mut Value) {
+    let latest = container["image"].as_str().is_some_and(is_latest);
+    fill(container, "imagePullPolicy", if latest { "Always" } else { "IfNotPresent" });
+    fill(container, "terminationMessagePath", "/dev/termination-log");
+    fill(container, "terminationMessagePolicy", "File");
+    for port in items(container, "ports") {
+        fill(port, "protocol", "TCP");
+    }
+    for variable in items(container, "env") {
+        if let Some(field) = variable.pointer_mut("/valueFrom/fieldRef") {
+            fill(field, "apiVersion", "v1");
+        }
+    }
+    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        let Some(probe) = container.get_mut(probe) else { continue };
+        for (field, default) in
+            [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]
+        {
+            fill(probe, field, default);
+        }
+        if let Some(get) = probe.get_mut("httpGet") {
+            fill(get, "path", "/");
+            fill(get, "scheme", "HTTP");
+        }
+    }
+}
+
+/// Whether an image's tag is `latest`, as it is where a reference has neither tag nor digest.
+fn is_latest(image: &str) -> bool {
+    let (name, digest) = image.split_once('@').map_or((image, false), |(name, _)| (name, true));
+    let last = name.rsplit('/').next().unwrap_or(name);
+    last.split_once(':').map_or(!digest, |(_, tag)| tag == "latest")
+}
+
+fn fill_volume(volume: &mut Value) {
+    for source in ["secret", "configMap", "downwardAPI", "projected"] {
+        let Some(source) = volume.get_mut(source) else { continue };
+        fill(source, "defaultMode", 0o644);
+        for item in items(source, "items") {
+            if let Some(field) = item.get_mut("fieldRef") {
+                fill(field, "apiVersion", "v1");
+            }
+        }
+        for source in items(source, "sources") {
+            if let Some(token) = source.get_mut("serviceAccountToken") {
+                fill(token, "expirationSeconds", 3600);
+            }
+        }
+    }
+    if let Some(path) = volume.get_mut("hostPath") {
+        fill(path, "type", "");
+    }
+}
+
+/// Sets a field of an object that has none of that name, or a null.
+fn fill(object: &mut Value, field: &str, default: impl Into<Value>) {
+    let Some(fields) = object.as_object_mut() else { return };
+    if fields.get(field).is_none_or(Value::is_null) {
+        fields.insert(field.to_owned(), default.into());
+    }
+}
+
+/// The items of a list in an object; none where there is no such list.
+fn items<'v>(object: &'v mut Value, list: &str) -> impl Iterator<Item = &'v mut Value> {
+    object.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+/// Takes out nulls, empty lists, and empty objects where they mean nothing.
+fn prune(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(prune);
+            fields.retain(|key, value| match value {
+                Value::Null => false,
+                Value::Array(items) => !items.is_empty(),
+                Value::Object(fields) => !(fields.is_empty() && EMPTY.contains(&key.as_str())),
+                _ => true,
+            });
+        }
+        Value::Array(items) => items.iter_mut().for_each(prune),
+        _ => {}
+    }
+}
+
+/// The fields of an object; none where it is something else.
+pub(super) fn fields(object: &Value) -> impl Iterator<Item = &String> {
+    object.as_object().into_iter().flat_map(Map::keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn of(spec: &Value) -> Value {
+        let size = Size::of(spec).expect("valid");
+        defaulted(&json!({"metadata": {"name": "pi"}, "spec": spec}), size)
+    }
+
+    #[test]
+    fn what_a_server_fills_in_is_no_difference() {
+        let written = json!({"template": {"spec": {
+            "restartPolicy": "Never",
+            "containers": [{
+                "name": "pi", "image": "registry.example.com:5000/perl",
+                "env": [{"name": "NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+                "ports": [{"containerPort": 80}], "livenessProbe": {"httpGet": {"port": 80}},
+            }],
+            "volumes": [{"name": "a", "secret": {"secretName": "a"}}, {"name": "b", "hostPath": {"path": "/b"}}],
+        }}});
+        let filled = json!({
+            "parallelism": 1, "completions": 1, "completionMode": "NonIndexed", "suspend": false, "backoffLimit": 6,
+            "manualSelector": false, "podReplacementPolicy": "TerminatingOrFailed", "ttlSecondsAfterFinished": null,
+            "template": {"metadata": {"labels": {}}, "spec": {
+                "restartPolicy": "Never", "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler",
+                "terminationGracePeriodSeconds": 30, "securityContext": {}, "tolerations": [],
+                "containers": [{
+                    "name": "pi", "image": "registry.example.com:5000/perl", "imagePullPolicy": "Always",
+                    "resources": {}, "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
+                    "env": [{"name": "NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}],
+                    "ports": [{"containerPort": 80, "protocol": "TCP"}],
+                    "livenessProbe": {
+                        "httpGet": {"port": 80, "path": "/", "scheme": "HTTP"},
+                        "timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3,
+                    },
+                }],
+                "volumes": [
+                    {"name": "a", "secret": {"secretName": "a", "defaultMode": 420}},
+                    {"name": "b", "hostPath": {"path": "/b", "type": ""}},
+                ],
+            }},
+        });
+        assert_eq!(of(&written), of(&filled));
+    }
+
+    #[test]
+    fn other_fields_change_what_is_filled_in() {
+        assert_eq!(of(&json!({"backoffLimitPerIndex": 1}))["spec"]["backoffLimit"], i32::MAX);
+        let policy =
+            json!({"podFailurePolicy": {"rules": [{"onPodConditions": [{"type": "DisruptionTarget"}]}]}});
+        assert_eq!(of(&policy)["spec"]["podReplacementPolicy"], "Failed");
+        assert_eq!(
+            of(&policy)["spec"]["podFailurePolicy"]["rules"][0]["onPodConditions"][0]["status"],
+            "True"
+        );
+        for (image, policy) in [
+            ("perl", "Always"),
+            ("perl:latest", "Always"),
+            ("host:5000/perl", "Always"),
+            ("perl:5", "IfNotPresent"),
+            ("perl@sha256:1", "IfNotPresent"),
+            ("perl:5@sha256:1", "IfNotPresent"),
+        ] {
+            let spec = of(&json!({"template": {"spec": {"containers": [{"image": image}]}}}));
+            assert_eq!(
+                spec["spec"]["template"]["spec"]["containers"][0]["imagePullPolicy"], policy,
+                "{image}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_means_something_empty_stays() {
+        let terms = json!([{"namespaceSelector": {}, "topologyKey": "zone"}]);
+        let spec = json!({"template": {"spec": {"affinity": {"podAffinity": {"required": terms}}}}});
+        assert_eq!(of(&spec)["spec"]["template"]["spec"]["affinity"]["podAffinity"]["required"], terms);
+    }
+}

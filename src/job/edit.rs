@@ -1,0 +1,148 @@
+//! What may change in a Job once it is submitted, and how a manifest is made from another one.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{
+    Invalid, Manifest,
+    defaults::{defaulted, fields},
+};
+
+/// The fields of a Job's spec that Kubernetes lets one edit (`ValidateJobSpecUpdate`), and `completions`, which it lets one
+/// edit where the Job is Indexed only.
+const EDITABLE: [&str; 8] = [
+    "activeDeadlineSeconds",
+    "backoffLimit",
+    "completions",
+    "maxFailedIndexes",
+    "parallelism",
+    "podReplacementPolicy",
+    "suspend",
+    "ttlSecondsAfterFinished",
+];
+
+/// Fields that not even new shards can carry beside those that ran before: they say what is counted.
+const FIXED: [&str; 4] = ["metadata.name", "metadata.namespace", "spec.completionMode", "spec.completions"];
+
+/// What may differ beside the fields that may always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leeway {
+    /// Nothing.
+    None,
+    /// Where the pods of the template may run: its labels and annotations, node selector, node affinity, tolerations and
+    /// scheduling gates. Kubernetes allows that while a Job is suspended and has never started.
+    Scheduling,
+    /// All that belongs to the shards, because they are made anew: the template and the policies.
+    Recreated,
+}
+
+/// Whether two manifests mean the same Job: fields that are absent are what an API server makes of them.
+pub fn same(old: &Manifest, new: &Manifest) -> bool {
+    old.object() == new.object() || defaulted(old.object(), old.size()) == defaulted(new.object(), new.size())
+}
+
+/// The path of the first field that differs and may not, such as `spec.template`; none where the new manifest can take the
+/// place of the old one.
+///
+/// A work queue does not become a Job with a number of completions, nor the other way round.
+pub fn immutable(old: &Manifest, new: &Manifest, leeway: Leeway) -> Option<String> {
+    if old.name() != new.name() {
+        return Some("metadata.name".to_owned());
+    }
+    if old.namespace() != new.namespace() {
+        return Some("metadata.namespace".to_owned());
+    }
+    if old.size().completions.is_some() != new.size().completions.is_some() {
+        return Some("spec.completions".to_owned());
+    }
+    let (old, new) = (defaulted(old.object(), old.size()), defaulted(new.object(), new.size()));
+    let all: BTreeSet<_> = fields(&old["spec"]).chain(fields(&new["spec"])).collect();
+    let differs = |field: &&&String| old["spec"].get(**field) != new["spec"].get(**field);
+    let mut changed = all.iter().filter(differs).map(|field| field.as_str());
+    let allowed = |field: &str| {
+        EDITABLE.contains(&field)
+            || match leeway {
+                Leeway::None => false,
+                Leeway::Scheduling => {
+                    let placed_anywhere = |job: &Value| without_scheduling(job["spec"]["template"].clone());
+                    field == "template" && placed_anywhere(&old) == placed_anywhere(&new)
+                }
+                Leeway::Recreated => can_recreate(&format!("spec.{field}")),
+            }
+    };
+    changed.find(|field| !allowed(field)).map(|field| format!("spec.{field}"))
+}
+
+/// Whether a field that is immutable can change all the same where the shards are made anew.
+pub fn can_recreate(path: &str) -> bool {
+    !FIXED.contains(&path)
+}
+
+/// A pod template without what Kubernetes lets one edit in a suspended Job that never started
+/// (`validatePodTemplateUpdate`).
+fn without_scheduling(mut template: Value) -> Value {
+    if let Some(metadata) = template.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("labels");
+        metadata.remove("annotations");
+        if metadata.is_empty() {
+            remove(&mut template, "metadata");
+        }
+    }
+    let Some(pod) = template.get_mut("spec") else { return template };
+    for field in ["nodeSelector", "schedulingGates", "tolerations"] {
+        remove(pod, field);
+    }
+    if let Some(affinity) = pod.get_mut("affinity").and_then(Value::as_object_mut) {
+        affinity.remove("nodeAffinity");
+        if affinity.is_empty() {
+            remove(pod, "affinity");
+        }
+    }
+    template
+}
+
+fn remove(object: &mut Value, field: &str) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove(field);
+    }
+}
+
+impl Manifest {
+    /// The manifest with other numbers; what is none stays.
+    ///
+    /// # Errors
+    /// A number is negative.
+    pub fn scaled(&self, parallelism: Option<i32>, completions: Option<i32>) -> Result<Self, Invalid> {
+        let mut object = self.sized();
+        for (field, count) in [("parallelism", parallelism), ("completions", completions)] {
+            if let Some(count) = count {
+                object["spec"][field] = count.into();
+            }
+        }
+        Self::recorded(object)
+    }
+
+    /// The manifest with `spec.suspend` as given.
+    #[must_use]
+    pub fn suspending(&self, suspend: bool) -> Self {
+        let mut manifest = self.clone();
+        manifest.object["spec"]["suspend"] = suspend.into();
+        manifest
+    }
+
+    /// The object with its parallelism and completions spelt out, as an API server keeps it: who then sets one of them does
+    /// not change what the absence of the other means.
+    pub fn sized(&self) -> Value {
+        let mut object = self.object.clone();
+        object["spec"]["parallelism"] = self.size.parallelism.into();
+        if let Some(completions) = self.size.completions {
+            object["spec"]["completions"] = completions.into();
+        }
+        object
+    }
+}
+
+#[cfg(test)]
+#[path = "edit_tests.rs"]
+mod tests;

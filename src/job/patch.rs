@@ -1,0 +1,161 @@
+//! Patches of a manifest, as `kubectl patch` takes them.
+
+use serde_json::{Map, Value};
+
+use super::Manifest;
+
+/// A change of an object that does not depend on the object.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Patch {
+    /// A JSON merge patch (RFC 7386): objects are merged, null removes, all else replaces.
+    Merge(Value),
+    /// A JSON patch (RFC 6902): operations, one after another, all or none.
+    Json(json_patch::Patch),
+}
+
+/// Why a manifest cannot be patched: a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unpatchable(String);
+
+impl Patch {
+    /// A merge patch.
+    ///
+    /// # Errors
+    /// It is no object: all of the Job would be replaced.
+    pub fn merge(patch: Value) -> Result<Self, Unpatchable> {
+        if patch.is_object() {
+            Ok(Self::Merge(patch))
+        } else {
+            Err(Unpatchable("a merge patch must be an object".to_owned()))
+        }
+    }
+
+    /// A JSON patch.
+    ///
+    /// # Errors
+    /// It is no list of operations.
+    pub fn json(patch: Value) -> Result<Self, Unpatchable> {
+        serde_json::from_value(patch)
+            .map(Self::Json)
+            .map_err(|error| Unpatchable(format!("a JSON patch must be a list of operations: {error}")))
+    }
+
+    /// The merge patch that makes one object of another. Lists are replaced as a whole.
+    pub fn between(old: &Value, new: &Value) -> Self {
+        Self::Merge(difference(old, new))
+    }
+
+    /// The manifest with the patch applied to it. Its parallelism and completions are spelt out before, so that a patch of
+    /// one of them leaves the other as it was.
+    ///
+    /// # Errors
+    /// An operation does not apply, or what comes of it is no Job.
+    pub fn apply(&self, manifest: &Manifest) -> Result<Manifest, Unpatchable> {
+        let mut object = manifest.sized();
+        match self {
+            Self::Merge(patch) => json_patch::merge(&mut object, patch),
+            Self::Json(operations) => json_patch::patch(&mut object, operations).map_err(|error| {
+                let n = error.operation + 1;
+                Unpatchable(format!(
+                    "operation {n} of the patch, at {:?}: {}",
+                    error.path.as_str(),
+                    error.kind
+                ))
+            })?,
+        }
+        Manifest::new(object, manifest.namespace(), "").map_err(|invalid| Unpatchable(invalid.to_string()))
+    }
+}
+
+fn difference(old: &Value, new: &Value) -> Value {
+    let (Value::Object(before), Value::Object(after)) = (old, new) else { return new.clone() };
+    let mut patch = Map::new();
+    for key in before.keys().filter(|key| !after.contains_key(*key)) {
+        patch.insert(key.clone(), Value::Null);
+    }
+    for (key, value) in after {
+        match before.get(key) {
+            Some(old) if old == value => {}
+            Some(old) => _ = patch.insert(key.clone(), difference(old, value)),
+            None => _ = patch.insert(key.clone(), value.clone()),
+        }
+    }
+    Value::Object(patch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn manifest(spec: Value) -> Manifest {
+        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
+        Manifest::new(job, "work", "").expect("valid")
+    }
+
+    #[test]
+    fn a_merge_patch_merges_and_null_removes() {
+        let patch = Patch::merge(json!({"metadata": {"labels": {"a": "b"}}, "spec": {"backoffLimit": null}}));
+        let patched =
+            patch.expect("an object").apply(&manifest(json!({"completions": 3, "backoffLimit": 2})));
+        let object = patched.expect("applies").object().clone();
+        assert_eq!(object["metadata"]["labels"], json!({"a": "b"}));
+        assert_eq!(object["spec"], json!({"parallelism": 1, "completions": 3}));
+    }
+
+    #[test]
+    fn parallelism_alone_makes_no_work_queue_of_a_job_that_had_one_completion() {
+        let patch = Patch::merge(json!({"spec": {"parallelism": 3}})).expect("an object");
+        assert_eq!(patch.apply(&manifest(json!({}))).expect("applies").size().completions, Some(1));
+    }
+
+    #[test]
+    fn a_json_patch_is_all_or_nothing_and_says_which_operation_failed() {
+        let operation = |op: &str, path: &str| json!({"op": op, "path": path, "value": 4});
+        let patch = Patch::json(json!([operation("replace", "/spec/completions")])).expect("operations");
+        assert_eq!(
+            patch.apply(&manifest(json!({"completions": 3}))).expect("applies").size().completions,
+            Some(4)
+        );
+        let patch = json!([operation("add", "/spec/backoffLimit"), operation("test", "/spec/completions")]);
+        let error = Patch::json(patch).expect("operations").apply(&manifest(json!({"completions": 3})));
+        assert_eq!(
+            error.expect_err("the test fails").to_string(),
+            "operation 2 of the patch, at \"/spec/completions\": value did not match"
+        );
+    }
+
+    #[test]
+    fn what_is_no_patch_is_refused() {
+        for patch in [json!(1), json!([]), json!(null), json!("spec")] {
+            assert!(Patch::merge(patch).is_err());
+        }
+        for patch in [json!({}), json!([{"op": "grow", "path": "/spec"}]), json!([{"op": "add"}])] {
+            assert!(Patch::json(patch).is_err());
+        }
+        let nothing = Patch::merge(json!({"spec": null})).expect("an object").apply(&manifest(json!({})));
+        assert_eq!(nothing.expect_err("no spec is left").to_string(), "spec: Required value");
+    }
+
+    fn tree() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![(0..3).prop_map(Value::from), "[a-b]".prop_map(Value::from)];
+        leaf.prop_recursive(3, 12, 3, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                proptest::collection::btree_map("[a-c]", inner, 0..3)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_difference_of_two_objects_makes_one_of_the_other(old in tree(), new in tree()) {
+            let mut object = old.clone();
+            json_patch::merge(&mut object, &difference(&old, &new));
+            prop_assert_eq!(object, new);
+        }
+    }
+}

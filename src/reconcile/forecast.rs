@@ -1,0 +1,213 @@
+//! What settling a record would come to, with nothing written anywhere: the same loop on a ground that answers each action as a
+//! member would.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{Action, Answer, Done, Ground, Measure, Members, Observations, Settled, act, settle_on};
+use crate::{
+    job::{End, EndKind, Indexes, Observed, Pod, change as changed, pod, shard},
+    state::{Error, Record},
+};
+
+/// What settling a record would come to: the record as it would be then, and what would be done in the members, in order. Nothing
+/// is written.
+///
+/// What a member would refuse is not foreseen, and nothing is foreseen of one that does not answer. Pods that begin or end meanwhile
+/// change how much can be taken off a Job. None only where the record would be gone, or cannot be foreseen.
+pub async fn forecast(
+    record: &Record,
+    observations: Observations,
+    members: &Members,
+    now: Timestamp,
+) -> Option<Settled> {
+    settle_on(&Imagined { members, now }, record.clone(), observations, || now).await.ok()
+}
+
+/// A host that takes every write, and members that do what is asked: they are read, and nothing is written to them.
+struct Imagined<'a> {
+    members: &'a Members,
+    now: Timestamp,
+}
+
+impl Ground for Imagined<'_> {
+    async fn replace(&self, record: &Record) -> Result<Record, Error> {
+        Ok(record.clone())
+    }
+
+    async fn remove(&self, _: &Record) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn read(&self, record: &Record) -> Result<Record, Error> {
+        Ok(record.clone())
+    }
+
+    async fn confirm(&self, record: &Record, shards: &[u32], observations: &mut Observations) {
+        act::confirm(record, shards, self.members, observations).await;
+    }
+
+    async fn act(&self, record: &Record, actions: Vec<Action>, observations: &mut Observations) -> Vec<Done> {
+        let mut done = Vec::new();
+        for action in actions {
+            let (id, cluster) = (action.shard(), action.cluster(record).to_owned());
+            let job = observations.jobs().find(|(of, job, _)| *of == cluster && *job == id);
+            let job = job.map(|(_, _, job)| job.clone());
+            let (answer, what) = self.imagine(record, &action, job).await;
+            observations.take(&cluster, id, answer);
+            let name = record.job_name(id).to_owned();
+            done.extend(what.map(|what| Done { cluster, name, what }));
+        }
+        done
+    }
+
+    async fn retract(&self, _: &Record, _: &Observations) -> Vec<Done> {
+        Vec::new()
+    }
+}
+
+/// The uid of a Job that would be made.
+const TO_BE_MADE: &str = "to be made";
+
+impl Imagined<'_> {
+    /// What a member would answer to an action, given its Job, and what would be done there.
+    async fn imagine(
+        &self,
+        record: &Record,
+        action: &Action,
+        job: Option<Observed>,
+    ) -> (Answer, Option<String>) {
+        let id = action.shard();
+        let mut job = match (action, job) {
+            (Action::Create { .. }, _) => {
+                return (Answer::Job(Box::new(made(record, id))), Some("created".to_owned()));
+            }
+            (Action::Delete { .. }, _) => return (Answer::Gone, Some("deleted".to_owned())),
+            (_, None) => return (Answer::Gone, None),
+            (_, Some(job)) => job,
+        };
+        let what = match action {
+            Action::Create { .. } | Action::Delete { .. } => None,
+            Action::Change { .. } => {
+                change(record, id, &mut job);
+                Some(act::change::named(record, id).to_owned())
+            }
+            _ if !job.takes_credit() => {
+                return (Answer::Waiting(Box::new(job), "it is about to end".to_owned()), None);
+            }
+            Action::Assign { .. } => {
+                let own = record.shards[&id].indexes.clone().unwrap_or_default();
+                let others = Indexes::all(job.completions.unwrap_or(0)).without(&own);
+                credit_indexes(&mut job, &others);
+                Some("assigned its indexes".to_owned())
+            }
+            Action::Credit { .. } => return self.credit(record, id, job).await,
+            Action::WindDown { .. } => Some(self.wind_down(record, &mut job).await.to_owned()),
+            Action::Retire { .. } => Some(self.stop(&mut job).to_owned()),
+            Action::Fail { .. } => {
+                let outcome = record.state.outcome.as_ref();
+                let said = outcome.map(|outcome| (outcome.reason.clone(), outcome.message.clone()));
+                job.end = Some(self.end(EndKind::Failed, said.unwrap_or_default()));
+                Some("failed".to_owned())
+            }
+        };
+        (Answer::Job(Box::new(job)), what)
+    }
+
+    async fn credit(&self, record: &Record, id: u32, mut job: Observed) -> (Answer, Option<String>) {
+        let wanted = act::credit::wanted(record, id, &job);
+        let pods = self.pods(record, &job).await.unwrap_or_default();
+        let (count, indexes) = act::credit::takable(&job, &pods, &wanted, &Measure::default());
+        let count = count.max(0);
+        if job.indexed {
+            credit_indexes(&mut job, &indexes);
+        } else {
+            credit_count(&mut job, count);
+        }
+        let job = Box::new(job);
+        let what = (count > 0).then(|| act::credit::named(count));
+        match what {
+            Some(what) if count >= wanted.count => (Answer::Job(job), Some(what)),
+            what => (Answer::Waiting(job, "the rest may have started".to_owned()), what),
+        }
+    }
+
+    async fn wind_down(&self, record: &Record, job: &mut Observed) -> &'static str {
+        let running = |pods: Vec<Pod>| {
+            let running = pods.iter().filter(|pod| pod.phase == pod::Phase::Running && !pod.deleting);
+            i32::try_from(running.count()).unwrap_or(i32::MAX)
+        };
+        let running = self.pods(record, job).await.map_or(job.active, running);
+        if running == 0 {
+            return self.stop(job);
+        }
+        job.parallelism = job.parallelism.min(running);
+        credit_count(job, 1);
+        "wound down"
+    }
+
+    /// Credits what is left of a Job, so that it is Complete.
+    fn stop(&self, job: &mut Observed) -> &'static str {
+        if job.indexed {
+            let left = Indexes::all(job.completions.unwrap_or(0)).without(&job.completed_indexes);
+            credit_indexes(job, &left);
+        } else {
+            let left = job.completions.unwrap_or(1) - job.succeeded;
+            credit_count(job, left.max(0));
+        }
+        (job.suspended, job.active, job.ready) = (true, 0, 0);
+        job.end = Some(self.end(EndKind::Complete, (String::new(), String::new())));
+        "stopped"
+    }
+
+    fn end(&self, kind: EndKind, (reason, message): (String, String)) -> End {
+        End { kind, reason, message, at: Some(self.now) }
+    }
+
+    /// The pods of a Job as they are; none where that cannot be asked.
+    async fn pods(&self, record: &Record, job: &Observed) -> Option<Vec<Pod>> {
+        if job.uid == TO_BE_MADE {
+            return Some(Vec::new());
+        }
+        let clusters = record.shards.values().filter(|shard| shard.uid.as_ref() == Some(&job.uid));
+        let cluster = clusters.map(|shard| shard.cluster.as_str()).next()?;
+        let connection = self.members.get(cluster).ok()?;
+        act::credit::pods(connection, record.namespace(), &job.uid).await.ok()
+    }
+}
+
+/// A shard's Job as its member would make it.
+fn made(record: &Record, id: u32) -> Observed {
+    let mut job = shard(&record.manifest, record.job_name(id), &record.spec(id), &record.ownership(id));
+    job["metadata"]["uid"] = TO_BE_MADE.into();
+    Observed::of(&job)
+}
+
+fn change(record: &Record, id: u32, job: &mut Observed) {
+    let own = record.spec(id);
+    job.generation = own.generation;
+    if record.shards[&id].phase.ended() {
+        return;
+    }
+    let spec = changed(&record.manifest, &own)["spec"].take();
+    let changed = Observed::of(&json!({ "spec": spec }));
+    job.suspended = changed.suspended;
+    job.parallelism = changed.parallelism;
+    job.backoff_limit = changed.backoff_limit;
+    job.max_failed_indexes = changed.max_failed_indexes;
+}
+
+fn credit_count(job: &mut Observed, count: i32) {
+    job.credited = Some((job.credited_count() + count).to_string());
+    job.succeeded += count;
+}
+
+fn credit_indexes(job: &mut Observed, indexes: &Indexes) {
+    job.credited = Some(job.credited_indexes().with(indexes).to_string());
+    job.completed_indexes = job.completed_indexes.with(indexes);
+    job.succeeded = job.completed_indexes.len();
+}
+
+#[cfg(test)]
+#[path = "forecast_tests.rs"]
+mod tests;

@@ -1,0 +1,276 @@
+//! What an edit comes to in the members.
+
+use serde_json::{Value, json};
+
+use crate::scenarios::{Outcome, Scenarios};
+use crate::stage::{SOON, Stage, job};
+
+pub fn scenarios() -> Scenarios {
+    Scenarios::of("edit in members")
+        .both("a job that is suspended stops everywhere, and goes on where it was", suspended)
+        .both("new parallelism is divided again", parallelism)
+        .both("parallelism for fewer clusters loses no work", fewer_clusters)
+        .both("parallelism 0 is a pause", paused)
+        .both("more completions are run as well", more_completions)
+        .both("what is added goes to clusters that had nothing as well", new_clusters)
+        .both("fewer completions are run", fewer_completions)
+        .both("fewer completions than have succeeded complete the job", fewer_than_succeeded)
+        .both("the parallelism of a work queue is divided again", work_queue)
+        .both("an edit reaches all clusters in one go, and is made once", once)
+        .both("labels of the job reach its parts", labelled)
+        .both("where pods may run changes before any has", placed)
+        .both("a cluster that was away gets the edit from the next reconcile", away)
+        .both("a new template runs what has not succeeded", recreated)
+}
+
+/// Lets pods succeed wherever there are any, and reconciles, until `job get` shows this STATUS and these COMPLETIONS.
+async fn work_until(stage: &Stage, name: &str, row: &str) -> Outcome {
+    for _ in 0..60 {
+        stage.federate(&format!("reconcile {name}")).await;
+        if stage.row(name).await == row {
+            return Ok(());
+        }
+        for site in stage.members() {
+            for part in site.names("jobs").await? {
+                let pods = site.pods(&part).await?;
+                let live = |pod: &&Value| {
+                    let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+                    !ended && pod["metadata"].get("deletionTimestamp").is_none()
+                };
+                if pods.iter().any(|pod| live(&pod)) {
+                    site.succeed(&part, 1).await?;
+                }
+            }
+        }
+    }
+    Err(format!("{name} is {}, not {row}", stage.row(name).await).into())
+}
+
+/// The Jobs of all members, with their members' names.
+async fn parts(stage: &Stage) -> Result<Vec<(String, Value)>, libtest_mimic::Failed> {
+    let mut parts = Vec::new();
+    for site in stage.members() {
+        for name in site.names("jobs").await? {
+            parts.push((site.name.clone(), site.job(&name).await?));
+        }
+    }
+    Ok(parts)
+}
+
+/// The same, of those that have not ended.
+async fn unfinished(stage: &Stage) -> Result<Vec<(String, Value)>, libtest_mimic::Failed> {
+    let mut parts = parts(stage).await?;
+    parts.retain(|(_, job)| job["status"].get("completionTime").is_none());
+    Ok(parts)
+}
+
+/// What all parallelism that is given to members sums to.
+async fn parallel(stage: &Stage) -> Result<i64, libtest_mimic::Failed> {
+    let live = unfinished(stage).await?;
+    Ok(live.iter().filter_map(|(_, job)| job["spec"]["parallelism"].as_i64()).sum())
+}
+
+async fn suspended(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    for site in stage.members() {
+        site.succeed("pi", 1).await?;
+        site.until_job("pi", "one has succeeded", |job| job["status"]["succeeded"] == 1).await;
+    }
+    assert!(stage.federate("job suspend pi").await.ok().stdout.ends_with("job.batch/pi suspended\n"));
+    for site in stage.members() {
+        let job = site.until_job("pi", "it is suspended", |job| job["status"].get("active").is_none()).await;
+        assert_eq!(job["spec"]["suspend"], true, "{}", site.name);
+    }
+    assert_eq!(stage.row("pi").await, "Suspended 3/6");
+    assert!(stage.federate("job resume pi").await.ok().stdout.ends_with("job.batch/pi resumed\n"));
+    for site in stage.members() {
+        site.succeed("pi", 1).await?;
+    }
+    stage.until_row("pi", "Complete 6/6").await;
+    Ok(())
+}
+
+async fn parallelism(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    assert_eq!(stage.shares("pi").await?, ["east 1/3", "north 1/3", "west 1/3"]);
+    stage.federate("job scale pi --replicas=6").await.ok().says("job.batch/pi scaled");
+    assert_eq!(stage.shares("pi").await?, ["east 2/3", "north 2/3", "west 2/3"]);
+    for site in stage.members() {
+        site.until_job("pi", "two run", |job| job["status"]["active"] == 2).await;
+    }
+    stage.federate("job scale pi --parallelism=3").await.ok();
+    assert_eq!(stage.shares("pi").await?, ["east 1/3", "north 1/3", "west 1/3"]);
+    work_until(stage, "pi", "Complete 9/9").await
+}
+
+async fn fewer_clusters(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    for site in stage.members() {
+        site.until_job("pi", "one runs", |job| job["status"]["active"] == 1).await;
+    }
+    stage.federate("job scale pi --parallelism=1").await.ok();
+    let mut clusters: Vec<_> = unfinished(stage)
+        .await?
+        .into_iter()
+        .filter(|(_, job)| {
+            let count = |value: &Value| value.as_i64().unwrap_or(0);
+            let left = count(&job["spec"]["completions"]) - count(&job["status"]["succeeded"]);
+            left > count(&job["status"]["active"]) && left > 1
+        })
+        .map(|(cluster, _)| cluster)
+        .collect();
+    clusters.dedup();
+    assert_eq!(clusters.len(), 1, "what has not started is left to one cluster: {clusters:?}");
+    work_until(stage, "pi", "Complete 9/9").await
+}
+
+async fn paused(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    stage.federate("job scale pi --parallelism=0").await.ok();
+    assert_eq!(stage.shares("pi").await?, ["east 0/2", "north 0/2", "west 0/2"]);
+    for site in stage.members() {
+        site.until_job("pi", "nothing runs", |job| job["status"].get("active").is_none()).await;
+    }
+    stage.federate("job scale pi --parallelism=3").await.ok();
+    assert_eq!(stage.shares("pi").await?, ["east 1/2", "north 1/2", "west 1/2"]);
+    work_until(stage, "pi", "Complete 6/6").await
+}
+
+async fn more_completions(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(6), Some(6))).await?.ok();
+    stage.federate("job scale pi --completions=12").await.ok().says("job.batch/pi scaled");
+    assert_eq!(parallel(stage).await?, 6, "as many pods at a time as before");
+    work_until(stage, "pi", "Complete 12/12").await
+}
+
+async fn new_clusters(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(1), Some(1))).await?.ok();
+    assert_eq!(stage.shares("pi").await?.len(), 1);
+    let scaled = stage.federate("job scale pi --parallelism=3 --completions=6").await.ok();
+    let mut clusters: Vec<_> = unfinished(stage).await?.into_iter().map(|(cluster, _)| cluster).collect();
+    clusters.sort();
+    clusters.dedup();
+    assert_eq!(clusters.len(), 3, "{clusters:?}: {scaled:#?}");
+    work_until(stage, "pi", "Complete 6/6").await
+}
+
+async fn fewer_completions(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(12))).await?.ok();
+    stage.federate("job scale pi --completions=6").await.ok();
+    work_until(stage, "pi", "Complete 6/6").await
+}
+
+async fn fewer_than_succeeded(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(12))).await?.ok();
+    for site in stage.members() {
+        site.succeed("pi", 2).await?;
+        site.until_job("pi", "two have succeeded", |job| job["status"]["succeeded"] == 2).await;
+    }
+    let scaled = stage.federate("job scale pi --completions=4").await.ok();
+    assert!(format!("{}{}", scaled.stdout, scaled.stderr).contains("have succeeded"), "{scaled:#?}");
+    real::until("pi to be complete", SOON, || async {
+        stage.federate("reconcile pi").await;
+        let row = stage.row("pi").await;
+        if row.starts_with("Complete ") { Ok(()) } else { Err(row) }
+    })
+    .await;
+    Ok(())
+}
+
+async fn work_queue(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), None)).await?.ok();
+    assert_eq!(stage.shares("pi").await?, ["east 1", "north 1", "west 1"]);
+    stage.federate("job scale pi --parallelism=6").await.ok();
+    assert_eq!(stage.shares("pi").await?, ["east 2", "north 2", "west 2"]);
+    Ok(())
+}
+
+async fn once(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let mut edited = job("pi", Some(6), Some(6));
+    edited["spec"]["activeDeadlineSeconds"] = 6000.into();
+    edited["spec"]["backoffLimit"] = 4.into();
+    stage.write("pi.yaml", &edited)?;
+    stage.federate("job apply -f pi.yaml").await.ok();
+    for (cluster, part) in parts(stage).await? {
+        assert_eq!(part["spec"]["parallelism"], 2, "{cluster}");
+        assert_eq!(part["spec"]["backoffLimit"], 4, "{cluster}");
+        assert!(part["spec"]["activeDeadlineSeconds"].is_number(), "{cluster}");
+    }
+    for site in stage.members() {
+        site.until_job("pi", "two run", |job| job["status"]["active"] == 2).await;
+    }
+    stage.federate("reconcile pi").await.ok();
+    let before = stage.mark().await?;
+    stage.federate("job apply -f pi.yaml").await.ok().says("job.batch/pi unchanged");
+    stage.federate("reconcile pi").await.ok().says("unchanged");
+    assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
+    Ok(())
+}
+
+async fn labelled(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let patch = r#"{"metadata":{"labels":{"team":"math"},"annotations":{"note":"x"}}}"#;
+    stage.federate(&format!("job patch pi -p {patch}")).await.ok();
+    for (cluster, part) in parts(stage).await? {
+        assert_eq!(part["metadata"]["labels"]["team"], "math", "{cluster}");
+        assert_eq!(part["metadata"]["annotations"]["note"], "x", "{cluster}");
+        assert!(part["metadata"]["labels"]["kubectl-federate.dev/job"].is_string(), "{cluster}");
+    }
+    Ok(())
+}
+
+async fn placed(stage: &Stage) -> Outcome {
+    let mut waiting = job("pi", Some(3), Some(6));
+    waiting["spec"]["suspend"] = true.into();
+    stage.create(&waiting).await?.ok();
+    let patch = r#"{"spec":{"template":{"spec":{"nodeSelector":{"disk":"ssd"}}}}}"#;
+    stage.federate(&format!("job patch pi -p {patch}")).await.ok();
+    for (cluster, part) in unfinished(stage).await? {
+        let selector = &part["spec"]["template"]["spec"]["nodeSelector"];
+        assert_eq!(*selector, json!({"disk": "ssd"}), "{cluster}");
+    }
+    stage.federate("job resume pi").await.ok();
+    let other = patch.replace("ssd", "hdd");
+    stage.federate(&format!("job patch pi -p {other}")).await.fails("spec.template: field is immutable");
+    Ok(())
+}
+
+async fn away(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    let west = stage.site("west");
+    west.link.cut().await?;
+    stage.federate("job scale pi --parallelism=6").await.fails("1 of 3 clusters could not be asked");
+    assert_eq!(stage.shares("pi").await?, ["east 2/3", "north 2/3", "west 1/3"]);
+    west.link.restore().await?;
+    stage.federate("reconcile pi").await.ok();
+    assert_eq!(stage.shares("pi").await?, ["east 2/3", "north 2/3", "west 2/3"]);
+    work_until(stage, "pi", "Complete 9/9").await
+}
+
+async fn recreated(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    for site in stage.members() {
+        site.succeed("pi", 1).await?;
+        site.until_job("pi", "one has succeeded", |job| job["status"]["succeeded"] == 1).await;
+    }
+    let mut other = job("pi", Some(3), Some(6));
+    other["spec"]["template"]["spec"]["containers"][0]["image"] = "perl:5".into();
+    stage.write("pi.yaml", &other)?;
+    stage
+        .federate("job apply -f pi.yaml")
+        .await
+        .fails("spec.template: field is immutable")
+        .warns("--recreate");
+    stage.federate("job apply -f pi.yaml --recreate").await.ok().says("job.batch/pi configured");
+    work_until(stage, "pi", "Complete 6/6").await?;
+    let image = |job: &Value| job["spec"]["template"]["spec"]["containers"][0]["image"].clone();
+    let new: i64 = parts(stage)
+        .await?
+        .iter()
+        .filter(|(_, part)| image(part) == "perl:5")
+        .filter_map(|(_, part)| part["spec"]["completions"].as_i64())
+        .sum();
+    assert_eq!(new, 3, "what had succeeded is not run again");
+    Ok(())
+}

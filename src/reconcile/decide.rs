@@ -236,7 +236,7 @@ fn forget_unmade(decision: &mut Decision, observations: &Observations) {
             _ => {}
         }
     }
-    record.shards.retain(|id, _| !unmade.contains(id));
+    unmade.into_iter().for_each(|id| record.forget(id));
 }
 
 /// Once the outcome is recorded, the shards' Jobs may expire, and after them the record.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     job::{End, EndKind, Manifest, Size},
-    reconcile::Answer,
+    reconcile::{Answer, Place},
     state::Seen,
 };
 use serde_json::{Value, json};
@@ -294,4 +294,15 @@ fn a_deletion_goes_on_until_each_member_has_nothing_of_it() {
     let mut observations = answered(&record, [], Answer::Gone);
     observations.take("c2", 2, Answer::Gone);
     assert!(decide(&record, &observations, NOW).remove);
+}
+
+#[test]
+fn a_shard_that_was_never_made_is_forgotten_and_its_id_and_name_are_not_given_again() {
+    let mut record = one(Phase::Planned);
+    record.shards.get_mut(&1).expect("one").retired = true;
+    let mut observations = answered(&record, [], Answer::Gone);
+    observations.places.insert("c1".into(), Place { weight: 1, takes_work: true });
+    let decided = decide(&record, &observations, NOW).record;
+    let shards: Vec<_> = decided.shards.iter().map(|(id, shard)| (*id, shard.name.as_deref())).collect();
+    assert_eq!(shards, [(2, Some("pi-2"))], "a run that was frozen may still make the Job of the first");
 }

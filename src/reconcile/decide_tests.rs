@@ -306,3 +306,19 @@ fn a_shard_that_was_never_made_is_forgotten_and_its_id_and_name_are_not_given_ag
     let shards: Vec<_> = decided.shards.iter().map(|(id, shard)| (*id, shard.name.as_deref())).collect();
     assert_eq!(shards, [(2, Some("pi-2"))], "a run that was frozen may still make the Job of the first");
 }
+
+#[test]
+fn a_shard_that_ends_leaves_no_more_pods_than_there_are() {
+    let spec = json!({"parallelism": 4, "completions": 6});
+    for (retired, given, left) in [(false, 2, 4), (true, 4, 4)] {
+        let mut record = record(spec.clone(), &[(Phase::Started, Some(3)), (Phase::Started, Some(3))]);
+        for (id, parallelism) in [(1, 2), (2, given)] {
+            let shard = record.shards.get_mut(&id).expect("two");
+            (shard.cluster, shard.parallelism) = ("c1".into(), parallelism);
+        }
+        record.shards.get_mut(&1).expect("two").retired = retired;
+        let ended = Observed { succeeded: 3, end: Some(end(EndKind::Complete, 7)), ..job(&record, 1) };
+        let decided = decide(&record, &listed(&record, [(1, ended)]), NOW).record;
+        assert_eq!(decided.shards[&2].parallelism, left, "retired: {retired}");
+    }
+}

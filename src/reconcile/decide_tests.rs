@@ -322,3 +322,23 @@ fn a_shard_that_ends_leaves_no_more_pods_than_there_are() {
         assert_eq!(decided.shards[&2].parallelism, left, "retired: {retired}");
     }
 }
+
+#[test]
+fn a_work_queue_whose_shards_were_stopped_or_are_opened_again_gets_new_ones() {
+    for (phase, retired, reopened, opened) in [
+        (Phase::Started, true, false, 0),
+        (Phase::Complete, true, false, 2),
+        (Phase::Deleted, false, false, 0),
+        (Phase::Deleted, false, true, 2),
+    ] {
+        let mut record = record(json!({"parallelism": 2}), &[(phase, None)]);
+        let shard = record.shards.get_mut(&1).expect("one");
+        (shard.parallelism, shard.retired, shard.reopened) = (2, retired, reopened);
+        let mut observations = listed(&record, [(1, job(&record, 1))]);
+        observations.places.insert("c1".into(), Place { weight: 1, takes_work: true });
+        let decided = decide(&record, &observations, NOW).record;
+        let new: i32 = decided.shards.range(2..).map(|(_, shard)| shard.parallelism).sum();
+        assert_eq!(new, opened, "{phase:?}");
+        assert_eq!(decide(&decided, &observations, NOW).record, decided, "once");
+    }
+}

@@ -264,8 +264,8 @@ impl Ground for Process {
         let now = self.world.borrow_mut().now();
         let again = decide(record, observations, now);
         assert_eq!((&again.record, &again.actions), (record, &actions), "decide is not idempotent");
+        actions.iter().for_each(|action| Self::may(record, action, observations));
         for action in &actions {
-            self.may(record, action, observations);
             let (cluster, id, answer) = self.perform(record, action).await;
             observations.take(&cluster, id, answer);
         }
@@ -297,7 +297,7 @@ impl Ground for Process {
 impl Process {
     /// Checks that an action is allowed by what is written: nothing is started once the outcome is latched, and what is not ours is
     /// left alone (G6).
-    fn may(&self, record: &Record, action: &Action, observations: &Observations) {
+    fn may(record: &Record, action: &Action, observations: &Observations) {
         let id = action.shard();
         if let Some(uid) = action.uid() {
             let seen = observations.jobs().find(|(_, of, job)| *of == id && job.uid == *uid);

@@ -342,3 +342,18 @@ fn a_work_queue_whose_shards_were_stopped_or_are_opened_again_gets_new_ones() {
         assert_eq!(decide(&decided, &observations, NOW).record, decided, "once");
     }
 }
+
+#[test]
+fn failed_indexes_fail_the_whole_only_once_the_others_are_done() {
+    let spec = json!({"completions": 2, "completionMode": "Indexed", "backoffLimitPerIndex": 0});
+    let mut record = record(spec, &[(Phase::Deleted, Some(2))]);
+    let shard = record.shards.get_mut(&1).expect("one");
+    shard.indexes = Some(Indexes::all(2));
+    let seen = Seen { failed_indexes: Indexes::all(1), ..Seen::default() };
+    shard.seen = Some(seen.clone());
+    let outcome = |record: &Record| decide(record, &Observations::default(), NOW).record.state.outcome;
+    assert_eq!(outcome(&record), None, "somebody deleted it before index 1 ran");
+    let done = "1".parse().expect("an index");
+    record.shards.get_mut(&1).expect("one").seen = Some(Seen { completed: done, ..seen });
+    assert_eq!(outcome(&record).map(|outcome| outcome.reason).as_deref(), Some("FailedIndexes"));
+}

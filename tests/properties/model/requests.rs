@@ -211,8 +211,8 @@ impl Process {
             job.seen.start.get_or_insert(now);
             match job.seen.completions {
                 Some(asked) if job.seen.indexed => {
-                    let rest = Indexes::all(asked).without(&job.seen.completed_indexes);
-                    credit_indexes(job, &rest);
+                    let ended = job.seen.completed_indexes.with(&job.seen.failed_indexes);
+                    credit_indexes(job, &Indexes::all(asked).without(&ended));
                 }
                 asked => credit_count(job, (asked.unwrap_or(1) - job.seen.succeeded).max(0)),
             }
@@ -314,6 +314,7 @@ fn credit_count(job: &mut Job, count: i32) {
 }
 
 fn credit_indexes(job: &mut Job, indexes: &Indexes) {
+    assert!(job.seen.failed_indexes.both(indexes).is_empty(), "no server lets an index have failed and be done");
     if !indexes.is_empty() {
         job.seen.credited = Some(job.seen.credited_indexes().with(indexes).to_string());
         job.seen.completed_indexes = job.seen.completed_indexes.with(indexes);

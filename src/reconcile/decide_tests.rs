@@ -357,3 +357,16 @@ fn failed_indexes_fail_the_whole_only_once_the_others_are_done() {
     record.shards.get_mut(&1).expect("one").seen = Some(Seen { completed: done, ..seen });
     assert_eq!(outcome(&record).map(|outcome| outcome.reason).as_deref(), Some("FailedIndexes"));
 }
+
+#[test]
+fn what_failed_for_good_is_not_opened_again() {
+    let spec = json!({"completions": 3, "completionMode": "Indexed", "backoffLimitPerIndex": 0});
+    let mut record = record(spec, &[(Phase::Deleted, Some(3))]);
+    let shard = record.shards.get_mut(&1).expect("one");
+    (shard.indexes, shard.reopened) = (Some(Indexes::all(3)), true);
+    shard.seen = Some(Seen { failed_indexes: Indexes::all(1), ..Seen::default() });
+    let mut observations = listed(&record, []);
+    observations.places.insert("c1".into(), Place { weight: 1, takes_work: true });
+    let decided = decide(&record, &observations, NOW).record;
+    assert_eq!(decided.shards[&2].indexes, "1-2".parse().ok());
+}

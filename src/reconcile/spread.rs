@@ -80,7 +80,7 @@ impl Homeless {
         if record.manifest.indexed() {
             let own = held.filter_map(|shard| shard.indexes.as_ref());
             let held = own.fold(record.carried_indexes(), |all, own| all.with(own));
-            return Self::Indexes(Indexes::all(asked).without(&held));
+            return Self::Indexes(Indexes::all(asked).without(&held).without(&record.failed_indexes()));
         }
         let held: i32 = held.map(|shard| shard.share().completions.unwrap_or(0) - shard.carries()).sum();
         Self::Completions((record.unplaced() - held).max(0))

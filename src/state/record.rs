@@ -190,7 +190,9 @@ impl Record {
     /// `maxFailedIndexes`). The shard must be in the ledger.
     pub fn spec(&self, id: u32) -> Spec {
         let shard = &self.shards[&id];
-        let completions = self.manifest.size().completions.filter(|_| shard.indexes.is_some());
+        // What is beyond an edit that asked for less may be asked for again, and a Job's completions are immutable.
+        let asked = self.manifest.size().completions.unwrap_or(0);
+        let completions = shard.indexes.as_ref().map(|own| own.end().max(asked));
         Spec {
             parallelism: shard.parallelism,
             completions: completions.or(shard.completions),
@@ -410,6 +412,15 @@ mod tests {
         record.state.deleting = Some(Cascade::Foreground);
         let read = read_back(&record).expect("whole");
         assert_eq!(Record { stored: None, ..read }, record);
+    }
+
+    #[test]
+    fn a_job_that_is_made_has_room_for_all_indexes_of_its_shard() {
+        let mut record = record(0, "");
+        record.add(Shard::planned_indexes("a", 1, (17..=19).into()));
+        record.add(Shard::planned_indexes("a", 1, (0..=3).into()));
+        assert_eq!(record.spec(1).completions, Some(20), "an edit asked for less before it was made");
+        assert_eq!(record.spec(2).completions, Some(18));
     }
 
     #[test]

@@ -370,3 +370,16 @@ fn what_failed_for_good_is_not_opened_again() {
     let decided = decide(&record, &observations, NOW).record;
     assert_eq!(decided.shards[&2].indexes, "1-2".parse().ok());
 }
+
+#[test]
+fn fewer_pods_are_divided_also_where_the_preferences_give_none_to_who_still_has_work() {
+    let mut record = record(json!({"parallelism": 1, "completions": 3}), &[(Phase::Started, Some(3))]);
+    record.shards.get_mut(&1).expect("one").parallelism = 3;
+    let mut object = record.manifest.object().clone();
+    let preferences = json!({"clusters": {"c2": {"weight": 1}}}).to_string();
+    object["metadata"]["annotations"][crate::plan::PREFERENCES] = preferences.into();
+    record.manifest = Manifest::new(object, "work", "").expect("valid");
+    let place = Place { weight: 1, takes_work: true };
+    spread::divide_parallelism(&mut record, &[("c1".into(), place), ("c2".into(), place)].into(), true);
+    assert_eq!(record.shards[&1].parallelism, 1);
+}

@@ -217,7 +217,9 @@ pub(super) fn divide_parallelism(record: &mut Record, places: &Places, drain: bo
     });
     let left = completions.map(|_| remaining.values().sum());
     let plan = plan_for(record, places, &members.collect::<Vec<_>>(), parallelism, left);
-    for cluster in running {
+    // Where the preferences give them no plan, each keeps what it has, as far as there is so much now.
+    let kept = apportion(parallelism, &running.iter().map(|name| had(&pods, name)).collect::<Vec<_>>());
+    for (cluster, kept) in running.into_iter().zip(kept) {
         let here: Vec<u32> = record
             .shards
             .iter()
@@ -226,7 +228,7 @@ pub(super) fn divide_parallelism(record: &mut Record, places: &Places, drain: bo
             .collect();
         let sum = match &plan {
             Some(plan) => plan.shares.get(&cluster).map_or(0, |share| share.parallelism),
-            None => had(&pods, &cluster),
+            None => kept,
         };
         if drain && sum == 0 && parallelism > 0 {
             for id in &here {

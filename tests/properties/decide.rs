@@ -186,7 +186,7 @@ fn truthful(world: &World, record: &Record) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, max_shrink_iters: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(512), max_shrink_iters: 4_000, ..ProptestConfig::default() })]
 
     /// After anything at all, a few reconciles do what is left to do, and from then on there is nothing (G4, G5); what is
     /// recorded then is true.

@@ -121,8 +121,13 @@ impl World {
 
     /// A Job controller starts and stops pods, and has not said so yet.
     pub fn make_pods(&mut self, cluster: &str) {
-        let member = self.members.get_mut(cluster).expect("a member");
-        member.jobs.values_mut().for_each(Job::make_pods);
+        let now = self.now();
+        for job in self.members.get_mut(cluster).expect("a member").jobs.values_mut() {
+            if !job.seen.suspended {
+                job.seen.start.get_or_insert(now);
+            }
+            job.make_pods();
+        }
         self.check_pods();
     }
 

@@ -27,6 +27,11 @@ impl Indexes {
         i32::try_from(self.0.len()).unwrap_or(i32::MAX)
     }
 
+    /// One more than the largest, so many completions a Job needs to have them all; 0 where there are none.
+    pub fn end(&self) -> i32 {
+        self.0.last().map_or(0, |last| last.saturating_add(1))
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -207,9 +207,12 @@ fn follow(shard: &mut Shard, job: &Observed, now: Timestamp) -> Option<Outcome> 
     if shard.phase == Phase::Failed { judge::failure(shard, job, end, now) } else { None }
 }
 
-/// A shard that ended leaves its pods to the others in its member.
+/// A shard that ended leaves its pods to the others in its member, as far as they were not given away before.
 fn hand_on_parallelism(record: &mut Record, id: u32) {
-    let (cluster, freed) = (record.shards[&id].cluster.clone(), record.shards[&id].parallelism);
+    let cluster = record.shards[&id].cluster.clone();
+    let works = record.shards.values().filter(|shard| !shard.retired && shard.remaining() > 0);
+    let given = works.map(|shard| shard.parallelism).fold(0, i32::saturating_add);
+    let freed = record.shards[&id].parallelism.min(record.manifest.size().parallelism - given);
     let heirs = record.shards.iter().filter(|(_, shard)| {
         shard.cluster == cluster && !shard.phase.ended() && !shard.retired && shard.remaining() > 0
     });
@@ -236,7 +239,7 @@ fn forget_unmade(decision: &mut Decision, observations: &Observations) {
             _ => {}
         }
     }
-    record.shards.retain(|id, _| !unmade.contains(id));
+    unmade.into_iter().for_each(|id| record.forget(id));
 }
 
 /// Once the outcome is recorded, the shards' Jobs may expire, and after them the record.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     job::{End, EndKind, Manifest, Size},
-    reconcile::Answer,
+    reconcile::{Answer, Place},
     state::Seen,
 };
 use serde_json::{Value, json};
@@ -294,4 +294,92 @@ fn a_deletion_goes_on_until_each_member_has_nothing_of_it() {
     let mut observations = answered(&record, [], Answer::Gone);
     observations.take("c2", 2, Answer::Gone);
     assert!(decide(&record, &observations, NOW).remove);
+}
+
+#[test]
+fn a_shard_that_was_never_made_is_forgotten_and_its_id_and_name_are_not_given_again() {
+    let mut record = one(Phase::Planned);
+    record.shards.get_mut(&1).expect("one").retired = true;
+    let mut observations = answered(&record, [], Answer::Gone);
+    observations.places.insert("c1".into(), Place { weight: 1, takes_work: true });
+    let decided = decide(&record, &observations, NOW).record;
+    let shards: Vec<_> = decided.shards.iter().map(|(id, shard)| (*id, shard.name.as_deref())).collect();
+    assert_eq!(shards, [(2, Some("pi-2"))], "a run that was frozen may still make the Job of the first");
+}
+
+#[test]
+fn a_shard_that_ends_leaves_no_more_pods_than_there_are() {
+    let spec = json!({"parallelism": 4, "completions": 6});
+    for (retired, given, left) in [(false, 2, 4), (true, 4, 4)] {
+        let mut record = record(spec.clone(), &[(Phase::Started, Some(3)), (Phase::Started, Some(3))]);
+        for (id, parallelism) in [(1, 2), (2, given)] {
+            let shard = record.shards.get_mut(&id).expect("two");
+            (shard.cluster, shard.parallelism) = ("c1".into(), parallelism);
+        }
+        record.shards.get_mut(&1).expect("two").retired = retired;
+        let ended = Observed { succeeded: 3, end: Some(end(EndKind::Complete, 7)), ..job(&record, 1) };
+        let decided = decide(&record, &listed(&record, [(1, ended)]), NOW).record;
+        assert_eq!(decided.shards[&2].parallelism, left, "retired: {retired}");
+    }
+}
+
+#[test]
+fn a_work_queue_whose_shards_were_stopped_or_are_opened_again_gets_new_ones() {
+    for (phase, retired, reopened, opened) in [
+        (Phase::Started, true, false, 0),
+        (Phase::Complete, true, false, 2),
+        (Phase::Deleted, false, false, 0),
+        (Phase::Deleted, false, true, 2),
+    ] {
+        let mut record = record(json!({"parallelism": 2}), &[(phase, None)]);
+        let shard = record.shards.get_mut(&1).expect("one");
+        (shard.parallelism, shard.retired, shard.reopened) = (2, retired, reopened);
+        let mut observations = listed(&record, [(1, job(&record, 1))]);
+        observations.places.insert("c1".into(), Place { weight: 1, takes_work: true });
+        let decided = decide(&record, &observations, NOW).record;
+        let new: i32 = decided.shards.range(2..).map(|(_, shard)| shard.parallelism).sum();
+        assert_eq!(new, opened, "{phase:?}");
+        assert_eq!(decide(&decided, &observations, NOW).record, decided, "once");
+    }
+}
+
+#[test]
+fn failed_indexes_fail_the_whole_only_once_the_others_are_done() {
+    let spec = json!({"completions": 2, "completionMode": "Indexed", "backoffLimitPerIndex": 0});
+    let mut record = record(spec, &[(Phase::Deleted, Some(2))]);
+    let shard = record.shards.get_mut(&1).expect("one");
+    shard.indexes = Some(Indexes::all(2));
+    let seen = Seen { failed_indexes: Indexes::all(1), ..Seen::default() };
+    shard.seen = Some(seen.clone());
+    let outcome = |record: &Record| decide(record, &Observations::default(), NOW).record.state.outcome;
+    assert_eq!(outcome(&record), None, "somebody deleted it before index 1 ran");
+    let done = "1".parse().expect("an index");
+    record.shards.get_mut(&1).expect("one").seen = Some(Seen { completed: done, ..seen });
+    assert_eq!(outcome(&record).map(|outcome| outcome.reason).as_deref(), Some("FailedIndexes"));
+}
+
+#[test]
+fn what_failed_for_good_is_not_opened_again() {
+    let spec = json!({"completions": 3, "completionMode": "Indexed", "backoffLimitPerIndex": 0});
+    let mut record = record(spec, &[(Phase::Deleted, Some(3))]);
+    let shard = record.shards.get_mut(&1).expect("one");
+    (shard.indexes, shard.reopened) = (Some(Indexes::all(3)), true);
+    shard.seen = Some(Seen { failed_indexes: Indexes::all(1), ..Seen::default() });
+    let mut observations = listed(&record, []);
+    observations.places.insert("c1".into(), Place { weight: 1, takes_work: true });
+    let decided = decide(&record, &observations, NOW).record;
+    assert_eq!(decided.shards[&2].indexes, "1-2".parse().ok());
+}
+
+#[test]
+fn fewer_pods_are_divided_also_where_the_preferences_give_none_to_who_still_has_work() {
+    let mut record = record(json!({"parallelism": 1, "completions": 3}), &[(Phase::Started, Some(3))]);
+    record.shards.get_mut(&1).expect("one").parallelism = 3;
+    let mut object = record.manifest.object().clone();
+    let preferences = json!({"clusters": {"c2": {"weight": 1}}}).to_string();
+    object["metadata"]["annotations"][crate::plan::PREFERENCES] = preferences.into();
+    record.manifest = Manifest::new(object, "work", "").expect("valid");
+    let place = Place { weight: 1, takes_work: true };
+    spread::divide_parallelism(&mut record, &[("c1".into(), place), ("c2".into(), place)].into(), true);
+    assert_eq!(record.shards[&1].parallelism, 1);
 }

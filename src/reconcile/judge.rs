@@ -57,7 +57,9 @@ pub(super) fn judge(record: &Record, now: Timestamp) -> Option<Outcome> {
         let message = format!("Matched rules at index {rule}");
         return Some(Outcome::new(Verdict::Complete, "SuccessPolicy", &message, now.as_second()));
     }
-    if all_ended && !failed_indexes.is_empty() {
+    let asked = Indexes::all(record.manifest.size().completions.unwrap_or(0));
+    let rest = asked.without(&record.carried_indexes()).without(&failed_indexes);
+    if all_ended && !failed_indexes.is_empty() && rest.is_empty() {
         return failed(FAILED_INDEXES, &format!("Job has failed indexes: {failed_indexes}"));
     }
     completed(record, all_ended, now)

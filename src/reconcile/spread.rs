@@ -24,6 +24,18 @@ pub(super) fn open(record: &mut Record, places: &Places, now: i64) {
     if amount == 0 {
         return;
     }
+    let deadline = record.manifest.active_deadline_seconds().zip(record.state.started);
+    let seconds = deadline.map(|(seconds, started)| (started + seconds - now).max(1));
+    if let Homeless::Pods(pods) = homeless {
+        let members = places.iter().filter(|(name, place)| takes(name, place));
+        let members = members.map(|(name, place)| plan::Member { weight: place.weight, ..plan::Member::new(name) });
+        let plan = plan_for(record, places, &members.collect::<Vec<_>>(), pods, None);
+        for (cluster, share) in plan.map(|plan| plan.shares).unwrap_or_default() {
+            let shard = Shard::planned(&cluster, Size { parallelism: share.parallelism, completions: None });
+            record.add(Shard { active_deadline_seconds: seconds, ..shard });
+        }
+        return;
+    }
     let Some(plan) = planned(record, places, takes, true) else { return };
     let carried = per_member(record, Shard::carries);
     let targets: Vec<i32> = plan.shares.values().map(|share| share.completions.unwrap_or(0)).collect();
@@ -33,12 +45,10 @@ pub(super) fn open(record: &mut Record, places: &Places, now: i64) {
     let rest = amount - parts.iter().sum::<i32>();
     parts.iter_mut().zip(apportion(rest, &targets)).for_each(|(part, more)| *part += more);
 
-    let deadline = record.manifest.active_deadline_seconds().zip(record.state.started);
-    let seconds = deadline.map(|(seconds, started)| (started + seconds - now).max(1));
     let mut homeless = homeless;
     for (cluster, part) in plan.shares.keys().zip(parts).filter(|(_, part)| *part > 0) {
         let shard = match &mut homeless {
-            Homeless::Completions(_) => {
+            Homeless::Completions(_) | Homeless::Pods(_) => {
                 Shard::planned(cluster, Size { parallelism: 1, completions: Some(part) })
             }
             Homeless::Indexes(left) => {
@@ -56,16 +66,24 @@ pub(super) fn open(record: &mut Record, places: &Places, now: i64) {
 enum Homeless {
     Completions(i32),
     Indexes(Indexes),
+    /// Of a work queue that has not succeeded: the pods of shards that were stopped or are opened again.
+    Pods(i32),
 }
 
 impl Homeless {
     fn of(record: &Record) -> Self {
-        let Some(asked) = record.manifest.size().completions else { return Self::Completions(0) };
+        let Size { parallelism, completions } = record.manifest.size();
+        let Some(asked) = completions else {
+            let leaves = |shard: &Shard| shard.phase.ended() && (shard.retired || shard.reopened);
+            let pods = record.shards.values().filter(|shard| !leaves(shard)).map(|shard| shard.parallelism);
+            let missing = parallelism.saturating_sub(pods.fold(0, i32::saturating_add)).max(0);
+            return Self::Pods(if record.achieved() > 0 { 0 } else { missing });
+        };
         let held = record.shards.values().filter(|shard| shard.phase.ended() && !shard.reopened);
         if record.manifest.indexed() {
             let own = held.filter_map(|shard| shard.indexes.as_ref());
             let held = own.fold(record.carried_indexes(), |all, own| all.with(own));
-            return Self::Indexes(Indexes::all(asked).without(&held));
+            return Self::Indexes(Indexes::all(asked).without(&held).without(&record.failed_indexes()));
         }
         let held: i32 = held.map(|shard| shard.share().completions.unwrap_or(0) - shard.carries()).sum();
         Self::Completions((record.unplaced() - held).max(0))
@@ -73,7 +91,7 @@ impl Homeless {
 
     fn len(&self) -> i32 {
         match self {
-            Self::Completions(count) => *count,
+            Self::Completions(count) | Self::Pods(count) => *count,
             Self::Indexes(indexes) => indexes.len(),
         }
     }
@@ -211,7 +229,9 @@ pub(super) fn divide_parallelism(record: &mut Record, places: &Places, drain: bo
     });
     let left = completions.map(|_| remaining.values().sum());
     let plan = plan_for(record, places, &members.collect::<Vec<_>>(), parallelism, left);
-    for cluster in running {
+    // Where the preferences give them no plan, each keeps what it has, as far as there is so much now.
+    let kept = apportion(parallelism, &running.iter().map(|name| had(&pods, name)).collect::<Vec<_>>());
+    for (cluster, kept) in running.into_iter().zip(kept) {
         let here: Vec<u32> = record
             .shards
             .iter()
@@ -220,7 +240,7 @@ pub(super) fn divide_parallelism(record: &mut Record, places: &Places, drain: bo
             .collect();
         let sum = match &plan {
             Some(plan) => plan.shares.get(&cluster).map_or(0, |share| share.parallelism),
-            None => had(&pods, &cluster),
+            None => kept,
         };
         if drain && sum == 0 && parallelism > 0 {
             for id in &here {

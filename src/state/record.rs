@@ -71,6 +71,15 @@ pub struct State {
     /// Its shards were given `ttlSecondsAfterFinished`, because the outcome is recorded.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub expiring: bool,
+    /// The last of the ids of shards that were forgotten because their Jobs were never made; 0 where there are none. A run that was
+    /// frozen may still make one, so that no other shard gets its id or its name.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub forgotten: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// How the Jobs in the members are deleted, as in kubectl's `--cascade`.
@@ -119,6 +128,7 @@ impl Record {
             started: None,
             outcome: None,
             expiring: false,
+            forgotten: 0,
         };
         let shards = (1..).zip(shards).collect();
         Self { federation: federation.to_owned(), manifest, state, shards, stored: None }
@@ -180,7 +190,9 @@ impl Record {
     /// `maxFailedIndexes`). The shard must be in the ledger.
     pub fn spec(&self, id: u32) -> Spec {
         let shard = &self.shards[&id];
-        let completions = self.manifest.size().completions.filter(|_| shard.indexes.is_some());
+        // What is beyond an edit that asked for less may be asked for again, and a Job's completions are immutable.
+        let asked = self.manifest.size().completions.unwrap_or(0);
+        let completions = shard.indexes.as_ref().map(|own| own.end().max(asked));
         Spec {
             parallelism: shard.parallelism,
             completions: completions.or(shard.completions),
@@ -213,10 +225,19 @@ impl Record {
 
     /// Adds a shard to the ledger, under a new id and, where its member has had one, a name of its own.
     pub fn add(&mut self, shard: Shard) {
-        let id = self.shards.keys().next_back().map_or(1, |last| last + 1);
-        let first = self.shards.values().all(|other| other.cluster != shard.cluster);
+        let last = self.shards.keys().next_back().copied().unwrap_or(0).max(self.state.forgotten);
+        let id = last.saturating_add(1);
+        let first =
+            self.state.forgotten == 0 && self.shards.values().all(|other| other.cluster != shard.cluster);
         let name = (!first).then(|| self.supplement(id));
         self.shards.insert(id, Shard { name, ..shard });
+    }
+
+    /// Takes a shard out of the ledger whose Job was never made.
+    pub fn forget(&mut self, id: u32) {
+        if self.shards.remove(&id).is_some() {
+            self.state.forgotten = self.state.forgotten.max(id);
+        }
     }
 
     /// A name that no other shard has: the Job's, cut where there is no room, and the id. Where it was cut, a part of the Job's uid
@@ -391,6 +412,15 @@ mod tests {
         record.state.deleting = Some(Cascade::Foreground);
         let read = read_back(&record).expect("whole");
         assert_eq!(Record { stored: None, ..read }, record);
+    }
+
+    #[test]
+    fn a_job_that_is_made_has_room_for_all_indexes_of_its_shard() {
+        let mut record = record(0, "");
+        record.add(Shard::planned_indexes("a", 1, (17..=19).into()));
+        record.add(Shard::planned_indexes("a", 1, (0..=3).into()));
+        assert_eq!(record.spec(1).completions, Some(20), "an edit asked for less before it was made");
+        assert_eq!(record.spec(2).completions, Some(18));
     }
 
     #[test]

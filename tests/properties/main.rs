@@ -1,6 +1,7 @@
 //! What holds of every input: properties of the pure modules, searched for counterexamples.
 
 mod decide;
-mod decide_model;
+mod events;
+mod model;
 mod plan;
 mod plan_vectors;

@@ -28,7 +28,8 @@ pub(super) async fn retire(target: &Target<'_>) -> Performed {
     let performed = update(target, "stopped", |job| {
         let left = match job.completions {
             Some(completions) if job.indexed => {
-                let rest = Indexes::all(completions).without(&job.completed_indexes);
+                let ended = job.completed_indexes.with(&job.failed_indexes);
+                let rest = Indexes::all(completions).without(&ended);
                 return stoppable(job).then(|| ("/status", credit_indexes(job, &rest)));
             }
             Some(completions) => completions - job.succeeded,

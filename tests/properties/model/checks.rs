@@ -1,0 +1,150 @@
+//! What must hold of every version of the record that is written.
+
+use kubectl_federate::{
+    job::Indexes,
+    state::{Phase, Record, Shard, Verdict},
+};
+
+use super::World;
+
+impl World {
+    /// Checks a write to the host against what was there, and takes it.
+    pub fn store(&mut self, new: &Record) {
+        if let Some(old) = self.record.take() {
+            moves_forward(&old, new);
+        }
+        for (id, after) in &new.shards {
+            self.true_of(*id, after);
+        }
+        if new.state.deleting.is_none() && new.state.outcome.is_none() {
+            conserved(new);
+            unstuck(new);
+        }
+        if let Some(latched) = &self.latched {
+            assert_eq!(new.state.outcome.as_ref(), Some(latched), "the outcome changes");
+        } else if let Some(outcome) = &new.state.outcome {
+            match outcome.verdict {
+                Verdict::Complete => self.really_complete(new),
+                Verdict::Failed => self.really_failed(new),
+            }
+        }
+        self.latched.clone_from(&new.state.outcome);
+        self.record = Some(new.clone());
+        self.version += 1;
+        self.writes += 1;
+    }
+
+    /// One shard has one Job, and is not said to have done or lost what it has not.
+    fn true_of(&mut self, id: u32, shard: &Shard) {
+        let Some(uid) = &shard.uid else { return };
+        let known = self.known.entry(id).or_insert_with(|| uid.clone());
+        assert_eq!(known, uid, "shard {id} has two Jobs");
+        let Some(job) = self.job(uid) else { panic!("shard {id} has a Job that never was") };
+        assert!(shard.achieved() <= job.done, "shard {id} has done less: {shard:?}, {job:?}");
+        assert!(
+            shard.credited <= job.seen.credited_count(),
+            "shard {id} was credited less: {shard:?}, {job:?}"
+        );
+        let failed = shard.seen.as_ref().map_or(Indexes::default(), |seen| seen.failed_indexes.clone());
+        assert!(job.seen.failed_indexes.contains_all(&failed), "shard {id} has failed less: {job:?}");
+        if shard.phase == Phase::Deleted {
+            let there = self.members[&shard.cluster].jobs.values().any(|job| job.seen.uid == *uid);
+            assert!(!there, "shard {id} is not deleted: {job:?}");
+        }
+    }
+
+    fn really_complete(&self, record: &Record) {
+        let jobs: Vec<_> =
+            record.shards.values().filter_map(|shard| self.job(shard.uid.as_ref()?)).collect();
+        let done: i32 = jobs.iter().map(|job| job.done).sum();
+        let enough = match record.manifest.size().completions {
+            None => done > 0,
+            Some(asked) if record.manifest.indexed() => {
+                let all = jobs.iter().fold(Indexes::default(), |all, job| all.with(&job.done_indexes));
+                all.contains_all(&Indexes::all(asked))
+            }
+            Some(asked) => done >= asked,
+        };
+        assert!(enough, "Complete with {done}: {record:?}");
+    }
+
+    fn really_failed(&self, record: &Record) {
+        let jobs = record.shards.values().filter_map(|shard| self.job(shard.uid.as_ref()?));
+        let (mut failed, mut gave_up) = (0, false);
+        for job in jobs {
+            failed += job.seen.failed;
+            gave_up |= job.gave_up;
+        }
+        let spent = record.manifest.backoff_limit().is_some_and(|limit| failed > limit);
+        let failed_indexes = !record.failed_indexes().is_empty();
+        assert!(gave_up || spent || failed_indexes, "Failed by nothing: {record:?}");
+    }
+}
+
+/// What is known is never unknown again.
+fn moves_forward(old: &Record, new: &Record) {
+    assert!(old.state.deleting.is_none() || new.state.deleting.is_some(), "a deletion is taken back");
+    for (id, before) in &old.shards {
+        let Some(after) = new.shards.get(id) else {
+            let unmade = before.phase == Phase::Planned && before.uid.is_none();
+            assert!(new.state.deleting.is_some() || unmade, "shard {id} is forgotten: {before:?}");
+            continue;
+        };
+        assert!(before.phase <= after.phase, "shard {id} goes from {before:?} to {after:?}");
+        assert!(before.achieved() <= after.achieved(), "shard {id} forgets: {before:?} to {after:?}");
+        assert!(before.credited <= after.credited, "shard {id} is uncredited: {before:?} to {after:?}");
+        assert!(before.credit <= after.credit, "shard {id} takes back: {before:?} to {after:?}");
+        assert!(before.generation <= after.generation, "shard {id} goes back: {before:?} to {after:?}");
+        assert!(before.retired <= after.retired, "shard {id} comes back: {before:?} to {after:?}");
+        assert_eq!(before.completions, after.completions, "completions of {id} are edited");
+    }
+}
+
+/// What live shards are to do, what ended ones achieved, and what is unplaced is what was asked for, or what has succeeded where
+/// that is more (G1). What is on its way off a shard counts no longer.
+fn conserved(record: &Record) {
+    let Some(asked) = record.manifest.size().completions else { return };
+    let shards = || record.shards.values();
+    let outstanding = |shard: &Shard| (shard.credit - shard.credited).clamp(0, shard.remaining());
+    let carried: i32 = shards().map(Shard::carries).sum();
+    if record.manifest.indexed() {
+        let mut all = Indexes::default();
+        for shard in shards() {
+            let own = shard.carried_indexes();
+            assert!(all.both(&own).is_empty(), "{} are in two shards: {:?}", all.both(&own), record.shards);
+            assert_eq!(own.len(), shard.carries(), "{shard:?}");
+            all = all.with(&own);
+        }
+        let unplaced = Indexes::all(asked).without(&all);
+        assert_eq!(unplaced.len(), record.unplaced());
+        let beyond = |shard: &Shard| {
+            let beyond = shard.carried_indexes().without(&Indexes::all(asked));
+            beyond.len() - shard.seen.as_ref().map_or(0, |seen| seen.completed.both(&beyond).len())
+        };
+        for shard in shards().filter(|shard| !shard.phase.ended() && !shard.retired) {
+            assert!(beyond(shard) <= outstanding(shard), "beyond what is asked: {shard:?}");
+        }
+        return;
+    }
+    assert_eq!(record.unplaced(), (asked - carried).max(0), "{:?}", record.shards);
+    let promised = carried - shards().map(outstanding).sum::<i32>();
+    let achieved: i32 = shards().map(Shard::achieved).sum();
+    assert!(promised <= asked.max(achieved), "{promised} of {asked}: {:?}", record.shards);
+}
+
+/// No shard has work and no pods, unless the Job is paused (G2); and there are no more pods than may be, but for one a shard.
+/// What is on its way off a shard is no work of it.
+fn unstuck(record: &Record) {
+    let asked = record.manifest.size();
+    let works = |shard: &Shard| {
+        let left = asked.completions.is_none() || shard.remaining() > shard.credit - shard.credited;
+        !shard.phase.ended() && !shard.retired && left
+    };
+    let working: Vec<&Shard> = record.shards.values().filter(|shard| works(shard)).collect();
+    let stuck = |shard: &&Shard| (shard.parallelism == 0) != (asked.parallelism == 0);
+    assert!(!working.iter().any(stuck), "stuck, or not paused: {:?}", record.shards);
+    // A shard that the plan would stop has one pod more than is its, until its work is taken off.
+    let pods: i32 = working.iter().map(|shard| shard.parallelism).sum();
+    let others = i32::try_from(working.len()).expect("few").max(1) - 1;
+    assert!(pods <= asked.parallelism + others, "{pods} pods: {:?}", record.shards);
+}

@@ -1,0 +1,252 @@
+//! One cluster of the model: Jobs with their pods, and a Job controller that treats them as Kubernetes' does.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use kubectl_federate::job::{
+    End, EndKind, Indexes, Manifest, Observed, Ownership, Pod, Spec,
+    pod::Phase::{self, Failed, Pending, Running, Succeeded},
+};
+use serde_json::json;
+
+use super::Loss;
+
+/// A cluster.
+#[derive(Debug, Default)]
+pub struct Member {
+    /// By their names.
+    pub jobs: BTreeMap<String, Job>,
+    /// What a stale list says.
+    pub old: Vec<Observed>,
+    pub unreachable: bool,
+    pub loss: Option<Loss>,
+    /// Its Job controller does nothing.
+    pub stalled: bool,
+}
+
+/// A Job as its API server has it, its pods, and what is true of it.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub seen: Observed,
+    pub pods: Vec<Pod>,
+    /// How it is about to end.
+    pub target: Option<End>,
+    /// Pods of it that succeeded and were counted, whatever was credited.
+    pub done: i32,
+    /// The same, of an Indexed Job.
+    pub done_indexes: Indexes,
+    /// Each index may fail once, and fails alone.
+    per_index: bool,
+    /// Somebody else made it.
+    pub foreign: bool,
+    /// Its Job controller gave it up of itself.
+    pub gave_up: bool,
+    /// Users suspended or resumed it.
+    pub touched: bool,
+}
+
+impl Job {
+    /// A Job as a shard's is when it was just made.
+    pub fn new(name: &str, uid: String, owner: Option<Ownership>, manifest: &Manifest, own: &Spec) -> Self {
+        let mut seen = Observed::of(&json!({"metadata": {"name": name, "uid": uid}}));
+        seen.owner = owner;
+        seen.generation = if manifest.suspended() { own.generation } else { 0 };
+        seen.suspended = true;
+        seen.parallelism = own.parallelism;
+        seen.backoff_limit = own.backoff_limit.or(manifest.backoff_limit()).or(Some(i32::MAX));
+        seen.max_failed_indexes = own.max_failed_indexes.or(manifest.max_failed_indexes());
+        seen.completions = own.completions;
+        seen.indexed = manifest.indexed();
+        let per_index = !manifest.object()["spec"]["backoffLimitPerIndex"].is_null();
+        Self {
+            seen,
+            pods: Vec::new(),
+            target: None,
+            done: 0,
+            done_indexes: Indexes::default(),
+            per_index,
+            foreign: false,
+            gave_up: false,
+            touched: false,
+        }
+    }
+
+    pub fn active(&self) -> i32 {
+        count(self.pods.iter().filter(|pod| pod.active()))
+    }
+
+    /// The indexes of its pods that run.
+    pub fn active_indexes(&self) -> Indexes {
+        self.pods.iter().filter(|pod| pod.active()).filter_map(|pod| pod.index).collect()
+    }
+
+    /// One of its pods that run, or that are about to, gets somewhere; the Job controller has not seen it yet.
+    pub fn pod_becomes(&mut self, n: usize, phase: Phase) {
+        let mut pods: Vec<&mut Pod> = self.pods.iter_mut().filter(|pod| pod.active()).collect();
+        let many = pods.len().max(1);
+        if let Some(pod) = pods.get_mut(n % many) {
+            pod.phase = phase;
+        }
+    }
+
+    pub fn all_pods_become(&mut self, phase: Phase) {
+        self.pods.iter_mut().filter(|pod| pod.active()).for_each(|pod| pod.phase = phase);
+    }
+
+    /// The Job controller looks at it.
+    pub fn sync(&mut self, now: Timestamp) {
+        if self.seen.end.is_some() || self.seen.deleting {
+            return;
+        }
+        if !self.seen.suspended {
+            self.seen.start.get_or_insert(now);
+        }
+        self.count();
+        self.judge(now);
+        if self.seen.end.is_none() && self.target.is_none() {
+            if self.seen.suspended && !self.seen.suspension_seen {
+                self.seen.start = None;
+            }
+            self.seen.suspension_seen = self.seen.suspended;
+            self.make_pods();
+        }
+        self.seen.active = self.active();
+        self.seen.ready = count(self.pods.iter().filter(|pod| pod.active() && pod.phase == Running));
+        self.seen.terminating = count(self.pods.iter().filter(|pod| pod.deleting));
+    }
+
+    /// Counts pods that ended. Those that were stopped are gone, and count for nothing.
+    fn count(&mut self) {
+        for pod in std::mem::take(&mut self.pods) {
+            match (pod.deleting, pod.phase) {
+                (true, _) => {}
+                (_, Pending | Running) => self.pods.push(pod),
+                (_, Succeeded) => self.succeeded(pod.index),
+                (_, Failed) => {
+                    self.seen.failed += 1;
+                    if self.per_index {
+                        let failed = pod.index.into_iter().collect();
+                        self.seen.failed_indexes = self.seen.failed_indexes.with(&failed);
+                    }
+                }
+            }
+        }
+    }
+
+    fn succeeded(&mut self, index: Option<i32>) {
+        self.done += 1;
+        if let Some(index) = index {
+            let completed = &self.seen.completed_indexes;
+            assert!(!completed.contains(index), "an index that was credited has run: {self:?}");
+            self.done_indexes = self.done_indexes.with(&[index].into_iter().collect());
+            self.seen.completed_indexes = completed.with(&[index].into_iter().collect());
+            self.seen.succeeded = self.seen.completed_indexes.len();
+        } else {
+            self.seen.succeeded += 1;
+        }
+        let most = self.seen.completions.unwrap_or(i32::MAX);
+        assert!(self.seen.succeeded <= most, "more is credited than there was: {self:?}");
+    }
+
+    /// Ends it, if it has failed or all is done. Without a `startTime` no server lets it end.
+    fn judge(&mut self, now: Timestamp) {
+        let failed = |reason: &str| Some(end(EndKind::Failed, reason, now));
+        let Observed { succeeded, completions, backoff_limit, max_failed_indexes, .. } = self.seen;
+        let failed_indexes = &self.seen.failed_indexes;
+        let reached = match completions {
+            Some(asked) if self.seen.indexed => {
+                Indexes::all(asked).without(&self.seen.completed_indexes).without(failed_indexes).is_empty()
+            }
+            Some(asked) => succeeded >= asked,
+            None => succeeded > 0 && self.active() == 0,
+        };
+        if self.target.is_none() {
+            self.target = if backoff_limit.is_some_and(|limit| self.seen.failed > limit) {
+                failed("BackoffLimitExceeded")
+            } else if max_failed_indexes.is_some_and(|limit| failed_indexes.len() > limit) {
+                failed("MaxFailedIndexesExceeded")
+            } else if reached && !failed_indexes.is_empty() {
+                failed("FailedIndexes")
+            } else {
+                None
+            };
+            self.gave_up |= self.target.is_some();
+            self.seen.ending |= self.target.is_some();
+        }
+        if self.target.is_none() && reached {
+            assert_eq!(self.active(), 0, "a credit kills pods that run: {self:?}");
+            self.target = Some(end(EndKind::Complete, "CompletionsReached", now));
+        }
+        if self.target.is_none() {
+            return;
+        }
+        if !self.seen.suspended {
+            self.seen.failed += self.active();
+        }
+        self.stop(usize::MAX);
+        if self.pods.is_empty() && self.seen.start.is_some() {
+            self.seen.end = self.target.take();
+        }
+    }
+
+    /// Starts and stops pods, before the status says so.
+    pub fn make_pods(&mut self) {
+        if self.seen.end.is_some() || self.seen.deleting || self.target.is_some() {
+            return;
+        }
+        if self.seen.suspended {
+            return self.stop(usize::MAX);
+        }
+        let active = self.active();
+        let parallelism = self.seen.parallelism;
+        let free = self.free_indexes();
+        let ended = count(self.pods.iter().filter(|pod| pod.ended()));
+        let wanted = match self.seen.completions {
+            Some(_) if self.seen.indexed => {
+                let completed = &self.seen.completed_indexes;
+                assert!(completed.both(&self.active_indexes()).is_empty(), "a running index is credited: {self:?}");
+                parallelism.min(active + free.len())
+            }
+            Some(asked) => {
+                let left = asked - self.seen.succeeded - ended;
+                assert!(active <= left, "a credit kills pods that run: {self:?}");
+                parallelism.min(left)
+            }
+            None if self.seen.succeeded + ended > 0 => parallelism.min(active),
+            None => parallelism,
+        };
+        self.stop(usize::try_from(active - wanted).unwrap_or(0));
+        let (own, _) = free.split(wanted - active);
+        for n in 0..own.len().max(if self.seen.indexed { 0 } else { wanted - active }) {
+            let index = self.seen.indexed.then(|| own.split(n + 1).0.tail(1).to_string());
+            let index = index.and_then(|index| index.parse().ok());
+            let name = self.seen.name.clone();
+            self.pods.push(Pod { name, index, tracked: true, phase: Pending, deleting: false });
+        }
+    }
+
+    fn free_indexes(&self) -> Indexes {
+        let Some(asked) = self.seen.completions.filter(|_| self.seen.indexed) else { return Indexes::default() };
+        let ended = self.pods.iter().filter(|pod| pod.phase != Failed || self.per_index);
+        let taken: Indexes = ended.filter_map(|pod| pod.index).collect();
+        let gone = self.seen.completed_indexes.with(&self.seen.failed_indexes).with(&taken);
+        Indexes::all(asked).without(&gone)
+    }
+
+    /// Stops some of the pods, first those that do not run yet.
+    fn stop(&mut self, many: usize) {
+        let mut pods: Vec<&mut Pod> = self.pods.iter_mut().filter(|pod| pod.active()).collect();
+        pods.sort_by_key(|pod| pod.phase == Running);
+        for pod in pods.into_iter().take(many) {
+            (pod.deleting, pod.tracked) = (true, false);
+        }
+    }
+}
+
+pub fn end(kind: EndKind, reason: &str, at: Timestamp) -> End {
+    End { kind, reason: reason.to_owned(), message: "a message".to_owned(), at: Some(at) }
+}
+
+fn count<'a>(pods: impl Iterator<Item = &'a Pod>) -> i32 {
+    i32::try_from(pods.count()).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,155 @@
+//! A model of one federated Job's surroundings: a host with its record, members with their Jobs and pods, and processes that
+//! can be stopped between any two requests. The loop that is driven is the product's own.
+//!
+//! What must hold at every step is asserted where the step is made.
+
+mod checks;
+mod member;
+mod process;
+mod requests;
+
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+
+use jiff::Timestamp;
+use kubectl_federate::{
+    job::{Indexes, Ownership},
+    state::{Outcome, Record, Registry},
+};
+
+pub use member::{Job, Member};
+pub use process::{Process, Running, Verb, step};
+
+/// What one request meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// It never arrives.
+    Request,
+    /// It takes effect, and the answer never arrives.
+    Answer,
+}
+
+/// The world around the processes.
+#[derive(Debug)]
+pub struct World {
+    pub record: Option<Record>,
+    version: u64,
+    pub registry: Registry,
+    pub members: BTreeMap<String, Member>,
+    /// Jobs that are not there any more.
+    pub gone: Vec<Job>,
+    pub host_loss: Option<Loss>,
+    /// How many writes the host took.
+    pub writes: u32,
+    /// How many actions changed a member.
+    pub changes: u32,
+    /// The uid of each shard that any version of the ledger ever knew.
+    known: BTreeMap<u32, String>,
+    latched: Option<Outcome>,
+    uids: u32,
+    seconds: i64,
+}
+
+/// The world as processes share it.
+pub type Shared = Rc<RefCell<World>>;
+
+impl World {
+    pub fn new(registry: &Registry, record: &Record) -> Shared {
+        let members = registry.members.keys().map(|name| (name.clone(), Member::default()));
+        let world = Self {
+            record: None,
+            version: 0,
+            registry: registry.clone(),
+            members: members.collect(),
+            gone: Vec::new(),
+            host_loss: None,
+            writes: 0,
+            changes: 0,
+            known: BTreeMap::new(),
+            latched: None,
+            uids: 0,
+            seconds: 1_800_000_000,
+        };
+        let world = Rc::new(RefCell::new(world));
+        world.borrow_mut().store(record);
+        world
+    }
+
+    pub fn now(&mut self) -> Timestamp {
+        self.seconds += 1;
+        Timestamp::from_second(self.seconds).expect("in range")
+    }
+
+    pub fn uid(&mut self) -> String {
+        self.uids += 1;
+        format!("u{}", self.uids)
+    }
+
+    /// All Jobs that there are, with their members' names.
+    pub fn jobs(&self) -> impl Iterator<Item = (&str, &Job)> {
+        self.members
+            .iter()
+            .flat_map(|(cluster, member)| member.jobs.values().map(move |job| (cluster.as_str(), job)))
+    }
+
+    pub fn jobs_mut(&mut self) -> impl Iterator<Item = &mut Job> {
+        self.members.values_mut().flat_map(|member| member.jobs.values_mut())
+    }
+
+    /// A Job by its uid, were it gone.
+    pub fn job(&self, uid: &str) -> Option<&Job> {
+        self.jobs().map(|(_, job)| job).chain(&self.gone).find(|job| job.seen.uid == uid)
+    }
+
+    /// Removes a Job, and its pods.
+    pub fn remove(&mut self, cluster: &str, name: &str) {
+        let member = self.members.get_mut(cluster).expect("a member");
+        if let Some(mut job) = member.jobs.remove(name) {
+            job.pods.clear();
+            self.gone.push(job);
+        }
+    }
+
+    /// The Job controllers of all members, or of one, look at their Jobs.
+    pub fn sync(&mut self, only: Option<&str>) {
+        let now = self.now();
+        let members = self.members.iter_mut().filter(|(name, _)| only.is_none_or(|only| only == *name));
+        for member in members.map(|(_, member)| member).filter(|member| !member.stalled) {
+            member.jobs.values_mut().for_each(|job| job.sync(now));
+        }
+        self.check_pods();
+    }
+
+    /// A Job controller starts and stops pods, and has not said so yet.
+    pub fn make_pods(&mut self, cluster: &str) {
+        let now = self.now();
+        for job in self.members.get_mut(cluster).expect("a member").jobs.values_mut() {
+            if !job.seen.suspended {
+                job.seen.start.get_or_insert(now);
+            }
+            job.make_pods();
+        }
+        self.check_pods();
+    }
+
+    /// No index runs twice at once, nor again once it succeeded, but for what somebody deleted or made himself.
+    fn check_pods(&self) {
+        let mut running = Indexes::default();
+        let ours = || self.jobs().map(|(_, job)| job).filter(|job| !job.foreign && job.seen.indexed);
+        for job in ours() {
+            let own = job.active_indexes();
+            assert!(running.both(&own).is_empty(), "indexes {} run twice", running.both(&own));
+            running = running.with(&own);
+        }
+        for job in ours() {
+            let others = ours().filter(|other| other.seen.uid != job.seen.uid);
+            let done = others.fold(Indexes::default(), |all, other| all.with(&other.done_indexes));
+            let again = done.both(&job.active_indexes());
+            assert!(again.is_empty(), "indexes {again} run again in {}", job.seen.uid);
+        }
+    }
+
+    /// Whether a Job is the one that the ledger has under this id.
+    fn is_shard(record: &Record, id: u32, name: &str, owner: Option<&Ownership>) -> bool {
+        owner == Some(&record.ownership(id)) && name == record.job_name(id)
+    }
+}

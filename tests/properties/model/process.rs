@@ -1,0 +1,320 @@
+//! One process: a verb that somebody runs, request by request.
+
+use std::{
+    cell::Cell,
+    collections::BTreeSet,
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use kubectl_federate::{
+    cluster,
+    job::Manifest,
+    reconcile::{
+        Action, Answer, Done, Ground, Observation, Observations, Place, amend, decide, settle_on,
+    },
+    state::{Cascade, Error, Record},
+};
+use serde_json::Value;
+
+use super::{Loss, Shared, World};
+
+/// Its view of the world, and the version of the record that it read last.
+pub struct Process {
+    pub(super) world: Shared,
+    read: Cell<u64>,
+}
+
+/// A running process; dropping it is killing it.
+pub type Running = Pin<Box<dyn Future<Output = ()>>>;
+
+/// What a process is to do. All reconcile after it.
+#[derive(Debug, Clone)]
+pub enum Verb {
+    Reconcile,
+    /// `job delete`.
+    Delete(Cascade),
+    /// `reconcile --reopen`.
+    Reopen,
+    /// An edit; `apply` of the manifest with these fields of its spec and this annotation changed.
+    Edit { spec: Vec<(&'static str, Value)>, annotation: Option<(&'static str, Value)>, recreate: bool },
+}
+
+/// Gives way once, so that everything else can happen between two requests, or the process ends here.
+async fn pause() {
+    let mut paused = false;
+    poll_fn(|_| if std::mem::replace(&mut paused, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+}
+
+/// Lets a process make its next request; says whether it has ended.
+pub fn step(process: &mut Running) -> bool {
+    process.as_mut().poll(&mut Context::from_waker(futures::task::noop_waker_ref())).is_ready()
+}
+
+fn status(code: u16, reason: &str) -> Error {
+    let status = serde_json::json!({"code": code, "reason": reason, "message": reason, "status": "Failure"});
+    let status = serde_json::from_value(status).expect("a status");
+    cluster::Error::Status { cluster: "host".into(), status: Box::new(status) }.into()
+}
+
+impl Verb {
+    /// The record as it is to be; none where it is so already, or may not be.
+    fn apply(&self, record: &Record, world: &mut World) -> Option<Record> {
+        let mut changed = record.clone();
+        match self {
+            Self::Reconcile => {}
+            Self::Delete(cascade) => changed.state.deleting = Some(*cascade),
+            Self::Reopen => {
+                changed.reopen();
+            }
+            Self::Edit { spec, annotation, recreate } => {
+                let mut object = record.manifest.object().clone();
+                for (field, value) in spec {
+                    object["spec"][*field] = value.clone();
+                }
+                if let Some((key, value)) = annotation {
+                    object["metadata"]["annotations"][*key] = value.clone();
+                    if value.is_null() {
+                        object["metadata"].as_object_mut().expect("a map").remove("annotations");
+                    }
+                }
+                let manifest = Manifest::new(object, "work", "").expect("valid");
+                let now = world.now();
+                changed = amend(record, &world.registry, manifest, *recreate, now).ok()?;
+            }
+        }
+        (changed != *record).then_some(changed)
+    }
+}
+
+impl Process {
+    /// Runs a verb; `stale` lists have what was remembered.
+    pub fn run(world: &Shared, stale: bool, verb: Verb) -> Running {
+        let process = Self { world: world.clone(), read: Cell::new(0) };
+        Box::pin(async move {
+            let Ok(mut record) = process.current().await else { return };
+            loop {
+                let Some(changed) = verb.apply(&record, &mut process.world.borrow_mut()) else { break };
+                match process.replace(&changed).await {
+                    Ok(written) => {
+                        record = written;
+                        break;
+                    }
+                    Err(error) if error.is_conflict() => match process.current().await {
+                        Ok(current) => record = current,
+                        Err(_) => return,
+                    },
+                    Err(_) => return,
+                }
+            }
+            let observations = process.list(&record, stale).await;
+            let now = || process.world.borrow_mut().now();
+            let Ok(settled) = settle_on(&process, record, observations, now).await else { return };
+            if let Some(record) = settled.record {
+                let again = decide(&record, &settled.observations, now());
+                assert_eq!((&again.record, again.actions.len()), (&record, 0), "settled is settled");
+            }
+        })
+    }
+
+    /// A request to the host, with what may be lost of it.
+    async fn ask_host<T>(&self, request: impl FnOnce(&mut World) -> Result<T, Error>) -> Result<T, Error> {
+        pause().await;
+        let answer = {
+            let mut world = self.world.borrow_mut();
+            match world.host_loss.take() {
+                Some(Loss::Request) => Err(status(503, "ServiceUnavailable")),
+                Some(Loss::Answer) => {
+                    drop(request(&mut world));
+                    Err(status(503, "ServiceUnavailable"))
+                }
+                None => request(&mut world),
+            }
+        };
+        pause().await;
+        answer
+    }
+
+    async fn current(&self) -> Result<Record, Error> {
+        self.ask_host(|world| {
+            self.read.set(world.version);
+            world.record.clone().ok_or_else(|| status(404, "NotFound"))
+        })
+        .await
+    }
+
+    /// Whether the record is as this process read it.
+    fn unchanged(&self, world: &World) -> Result<(), Error> {
+        match &world.record {
+            None => Err(status(404, "NotFound")),
+            Some(_) if world.version != self.read.get() => Err(status(409, "Conflict")),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// A request to a member, with what may be lost of it.
+    pub(super) async fn ask_member(
+        &self,
+        cluster: &str,
+        request: impl FnOnce(&mut World) -> Answer,
+    ) -> Answer {
+        pause().await;
+        let answer = {
+            let mut world = self.world.borrow_mut();
+            let member = world.members.get_mut(cluster).expect("a member");
+            let lost = if member.unreachable { Some(Loss::Request) } else { member.loss.take() };
+            match lost {
+                Some(Loss::Request) => Answer::Unknown("refused".into()),
+                Some(Loss::Answer) => {
+                    drop(request(&mut world));
+                    Answer::Unknown("timeout".into())
+                }
+                None => request(&mut world),
+            }
+        };
+        pause().await;
+        answer
+    }
+
+    /// As [`kubectl_federate::reconcile::observe`]: one list per member that the ledger names.
+    async fn list(&self, record: &Record, stale: bool) -> Observations {
+        let places = Place::all(&self.world.borrow().registry);
+        let mut observations = Observations { places, ..Observations::default() };
+        let clusters: BTreeSet<_> = record.shards.values().map(|shard| &shard.cluster).collect();
+        for cluster in clusters {
+            let mut listed = Vec::new();
+            let answer = self.ask_member(cluster, |world| {
+                let member = &world.members[cluster];
+                listed = match stale {
+                    true => member.old.clone(),
+                    false => member.jobs.values().map(|job| job.seen.clone()).collect(),
+                };
+                Answer::Gone
+            });
+            let observation = match answer.await {
+                Answer::Unknown(why) => Observation::Unknown { why },
+                _ => {
+                    let id = |owner: &kubectl_federate::job::Ownership| owner.shard.parse::<u32>().ok();
+                    let jobs = listed.into_iter().filter_map(|job| {
+                        let id = id(job.owner.as_ref()?)?;
+                        World::is_shard(record, id, &job.name, job.owner.as_ref()).then_some((id, job))
+                    });
+                    Observation::known(jobs.collect())
+                }
+            };
+            observations.members.insert(cluster.clone(), observation);
+        }
+        observations
+    }
+}
+
+/// What a GET by name says of a shard.
+pub fn look(world: &World, record: &Record, id: u32) -> Answer {
+    let Some(shard) = record.shards.get(&id) else { return Answer::Gone };
+    let name = record.job_name(id);
+    match world.members[&shard.cluster].jobs.get(name).map(|job| &job.seen) {
+        Some(job)
+            if shard.uid.as_ref() == Some(&job.uid)
+                || World::is_shard(record, id, name, job.owner.as_ref()) =>
+        {
+            Answer::Job(Box::new(job.clone()))
+        }
+        _ => Answer::Gone,
+    }
+}
+
+impl Ground for Process {
+    async fn replace(&self, record: &Record) -> Result<Record, Error> {
+        self.ask_host(|world| {
+            self.unchanged(world)?;
+            world.store(record);
+            self.read.set(world.version);
+            Ok(record.clone())
+        })
+        .await
+    }
+
+    async fn remove(&self, _: &Record) -> Result<(), Error> {
+        self.ask_host(|world| {
+            match self.unchanged(world) {
+                Err(error) if !error.is_not_found() => return Err(error),
+                _ => world.record = None,
+            }
+            world.version += 1;
+            world.writes += 1;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn read(&self, _: &Record) -> Result<Record, Error> {
+        self.current().await
+    }
+
+    async fn confirm(&self, record: &Record, shards: &[u32], observations: &mut Observations) {
+        for id in shards {
+            let cluster = &record.shards[id].cluster;
+            let answer = self.ask_member(cluster, |world| look(world, record, *id)).await;
+            observations.take(cluster, *id, answer);
+        }
+    }
+
+    async fn act(&self, record: &Record, actions: Vec<Action>, observations: &mut Observations) -> Vec<Done> {
+        let now = self.world.borrow_mut().now();
+        let again = decide(record, observations, now);
+        assert_eq!((&again.record, &again.actions), (record, &actions), "decide is not idempotent");
+        actions.iter().for_each(|action| Self::may(record, action, observations));
+        for action in &actions {
+            let (cluster, id, answer) = self.perform(record, action).await;
+            observations.take(&cluster, id, answer);
+        }
+        Vec::new()
+    }
+
+    async fn retract(&self, record: &Record, observations: &Observations) -> Vec<Done> {
+        for (cluster, id, _) in observations.jobs() {
+            if record.shards.get(&id).is_none_or(|shard| shard.uid.is_some()) {
+                continue;
+            }
+            let take_back = |world: &mut World| {
+                let name = record.job_name(id);
+                let job = world.members[cluster].jobs.get(name).map(|job| &job.seen);
+                let unstarted = job.is_some_and(|job| {
+                    World::is_shard(record, id, name, job.owner.as_ref()) && job.has_run_nothing()
+                });
+                if unstarted {
+                    world.remove(cluster, name);
+                }
+                Answer::Gone
+            };
+            self.ask_member(cluster, take_back).await;
+        }
+        Vec::new()
+    }
+}
+
+impl Process {
+    /// Checks that an action is allowed by what is written: nothing is started once the outcome is latched, and what is not ours is
+    /// left alone (G6).
+    fn may(record: &Record, action: &Action, observations: &Observations) {
+        let id = action.shard();
+        if let Some(uid) = action.uid() {
+            let seen = observations.jobs().find(|(_, of, job)| *of == id && job.uid == *uid);
+            let owner = seen.and_then(|(_, _, job)| job.owner.clone());
+            assert_eq!(owner, Some(record.ownership(id)), "a Job that is not ours is changed (G6)");
+        }
+        if record.state.deleting.is_some() {
+            assert!(matches!(action, Action::Delete { .. }), "{action:?} while it is deleted");
+        } else if record.state.outcome.is_some() {
+            let ended = record.shards[&id].phase.ended();
+            let ends = matches!(action, Action::Fail { .. } | Action::Retire { .. });
+            assert!(ends || (ended && matches!(action, Action::Change { .. })), "{action:?} after the end");
+        }
+    }
+}
+
+/// The uid that the ledger ever knew of a shard.
+pub fn known_uid(world: &World, id: u32) -> Option<String> {
+    world.known.get(&id).cloned()
+}

@@ -1,16 +1,20 @@
 //! The nodes of one Job, played as fast as requests can be sent, and what they saw.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures::future::join_all;
-use kubectl_federate::job::Indexes;
+use kubectl_federate::job::{Indexes, Observed, Pod};
 use libtest_mimic::Failed;
-use real::Pod;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
 use crate::place::Place;
 use crate::random::Random;
+
+/// How soon the nodes look again.
+const BEAT: Duration = Duration::from_millis(20);
 
 /// When pods end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,50 +57,55 @@ impl Seen {
     }
 }
 
-/// Plays the nodes of a Job until `over`; what the pods that run then come to is no longer waited for. `ended` counts the
-/// successes as they come.
+/// Plays the nodes of a Job until it has ended, and gives it as it is then. `ended` counts the successes as they come.
 pub async fn play(
     place: &Place,
     job: &str,
     pace: Pace,
     random: &mut Random,
     ended: &watch::Sender<i32>,
-    over: &watch::Receiver<bool>,
-) -> Result<Seen, Failed> {
+) -> Result<(Seen, Observed), Failed> {
+    let finish = async |name: &str| {
+        let succeeded = end(place, name).await?;
+        if succeeded {
+            ended.send_modify(|ended| *ended += 1);
+        }
+        Ok::<_, Failed>(succeeded.then(|| name.to_owned()))
+    };
     let mut seen = Seen::default();
-    while !*over.borrow() {
-        let mut pods = place.pods(job).await?;
-        pods.retain(|pod| pod.is_live() && !pod.terminating);
-        let (pending, running): (Vec<Pod>, Vec<Pod>) =
-            pods.into_iter().partition(|pod| !seen.ran.contains_key(&pod.name));
-        let started = join_all(pending.iter().map(|pod| start(place, pod))).await;
-        for (pod, started) in pending.iter().zip(started) {
-            if started? {
-                seen.ran.insert(pod.name.clone(), pod.index.and_then(|index| i32::try_from(index).ok()));
+    let mut beat = tokio::time::interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beat.tick().await;
+        let live = place.live(job).await?;
+        let (running, pending): (Vec<Pod>, Vec<Pod>) =
+            live.into_iter().partition(|pod| seen.ran.contains_key(&pod.name));
+        if running.is_empty() && pending.is_empty() {
+            let job = place.job(job).await?;
+            if job.end.is_some() {
+                return Ok((seen, job));
             }
         }
-        let mut ending: Vec<&str> = match pace {
-            Pace::AtOnce => {
-                seen.ran.keys().map(String::as_str).filter(|name| !seen.succeeded.contains(*name)).collect()
+        let all_run = pending.is_empty();
+        let started = join_all(pending.iter().map(async |pod| {
+            let started = start(place, pod).await?;
+            let ended = if started && pace == Pace::AtOnce { finish(&pod.name).await? } else { None };
+            Ok::<_, Failed>((started, ended))
+        }));
+        for (pod, result) in pending.iter().zip(started.await) {
+            let (started, ended) = result?;
+            if started {
+                seen.ran.insert(pod.name.clone(), pod.index);
             }
-            Pace::Bursts if pending.is_empty() => running.iter().map(|pod| pod.name.as_str()).collect(),
-            Pace::Bursts => Vec::new(),
-        };
-        if pace == Pace::Bursts && !ending.is_empty() {
-            let count = 1 + random.below(ending.len() as u64) as usize;
-            ending.truncate(count);
+            seen.succeeded.extend(ended);
         }
-        let outcomes = join_all(ending.iter().map(|name| end(place, name))).await;
-        let mut successes = Vec::new();
-        for (name, succeeded) in ending.into_iter().zip(outcomes) {
-            if succeeded? {
-                successes.push(name.to_owned());
+        if pace == Pace::Bursts && all_run && !running.is_empty() {
+            let count = 1 + random.below(running.len() as u64) as usize;
+            for ended in join_all(running.iter().take(count).map(async |pod| finish(&pod.name).await)).await {
+                seen.succeeded.extend(ended?);
             }
         }
-        seen.succeeded.extend(successes);
-        ended.send_replace(seen.successes());
     }
-    Ok(seen)
 }
 
 async fn start(place: &Place, pod: &Pod) -> Result<bool, Failed> {

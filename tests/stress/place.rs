@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kubectl_federate::cluster::{Connection, Dialer, DialerOptions, Kubeconfig, Overrides};
-use kubectl_federate::job::{Indexes, Observed};
+use kubectl_federate::job::{Indexes, Observed, Pod};
 use kubectl_federate::reconcile::{Measure, Taken, Wanted, credit};
 use libtest_mimic::Failed;
 use real::{Api, Fleet, until};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::policy;
 
 /// How long anything may take that is waited for.
-pub const SOON: Duration = Duration::from_mins(2);
+pub const SOON: Duration = Duration::from_mins(5);
 
 /// One cluster and a namespace.
 #[derive(Clone)]
@@ -92,9 +92,17 @@ impl Place {
         })
     }
 
-    /// The pods of a Job, those that ended included.
-    pub async fn pods(&self, name: &str) -> Result<Vec<real::Pod>, real::Error> {
-        self.cluster.kubelet().pods(&self.namespace, name).await
+    /// The pods of a Job that have neither ended nor are being deleted.
+    pub async fn live(&self, name: &str) -> Result<Vec<Pod>, real::Error> {
+        // Those that ended are most of them.
+        let live = "status.phase!%3DSucceeded,status.phase!%3DFailed";
+        let path = format!(
+            "{}?fieldSelector={live}&labelSelector=batch.kubernetes.io/job-name%3D{name}",
+            self.pod_path("").trim_end_matches('/')
+        );
+        let mut pods: Vec<Pod> = self.api.list(&path).await?.iter().map(Pod::of).collect();
+        pods.retain(|pod| !pod.deleting);
+        Ok(pods)
     }
 
     /// Deletes a Job and its pods, without waiting for it.

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use crate::nodes::{self, Pace, Seen};
-use crate::place::{Place, any, rest};
+use crate::place::{Place, SOON, any, rest};
 use crate::random::Random;
 
 /// Of every Job.
@@ -70,20 +70,23 @@ pub async fn run(
     let spec = json!({"parallelism": PARALLELISM, "completions": COMPLETIONS, "completionMode": mode});
     let job = place.create(name, spec).await?;
     let (ended, seen_ended) = watch::channel(0);
-    let (over, seen_over) = watch::channel(false);
-    let complete = async {
-        let job = place.until(name, "it to end", |job| job.end.is_some()).await;
-        over.send_replace(true);
-        Ok(job)
-    };
     let mut random = Random::new(seed);
     let mut of_nodes = Random::new(random.below(u64::MAX));
-    let pulse = Pulse { ended: seen_ended, over: seen_over.clone() };
-    let (seen, taken, end) = tokio::try_join!(
-        nodes::play(place, name, kind.pace, &mut of_nodes, &ended, &seen_over),
-        take_off(place, &job, kind.amount, random, measure, pulse),
-        complete,
-    )?;
+    let whole = async {
+        tokio::try_join!(
+            async {
+                let played = nodes::play(place, name, kind.pace, &mut of_nodes, &ended).await;
+                // Nobody need wait for more.
+                drop(ended);
+                played
+            },
+            take_off(place, &job, kind.amount, random, measure, Pulse(seen_ended)),
+        )
+    };
+    let ((seen, end), taken) = tokio::time::timeout(SOON, whole)
+        .await
+        .map_err(|_| format!("{name} has not ended in {SOON:?}"))??;
+
     place.delete(name).await?;
     Ok(Result {
         credits: taken.iter().filter(|taken| taken.count > 0).count() as u32,
@@ -92,25 +95,19 @@ pub async fn run(
     })
 }
 
-/// How far a Job is.
-struct Pulse {
-    ended: watch::Receiver<i32>,
-    over: watch::Receiver<bool>,
-}
+/// How many pods of a Job have succeeded.
+struct Pulse(watch::Receiver<i32>);
 
 impl Pulse {
     /// Waits until so many pods more than now have succeeded. False where the Job ended before.
     async fn beats(&mut self, more: i32) -> bool {
-        let until = *self.ended.borrow() + more;
-        self.reaches(until).await
+        let successes = *self.0.borrow() + more;
+        self.reaches(successes).await
     }
 
     /// Waits until so many pods have succeeded in all. False where the Job ended before.
     async fn reaches(&mut self, successes: i32) -> bool {
-        tokio::select! {
-            _ = self.over.wait_for(|over| *over) => false,
-            reached = self.ended.wait_for(|ended| *ended >= successes) => reached.is_ok(),
-        }
+        self.0.wait_for(|ended| *ended >= successes).await.is_ok()
     }
 }
 
@@ -133,7 +130,7 @@ async fn take_off(
         }
         place.release(&job.name).await?;
     }
-    while pulse.beats(below(PARALLELISM)).await {
+    while pulse.beats(1 + below(PARALLELISM / 3)).await {
         let taken = match amount {
             Amount::UpTo(most) => {
                 let count = 1 + below(most);

@@ -7,10 +7,13 @@
 //! | [`place`] | a cluster, a namespace, and the product's connection |
 //! | [`nodes`] | the nodes of one Job, and what they saw |
 //! | [`round`] | one Job from its beginning to its end, and what must hold then |
-//! | [`stress`] | the tests |
+//! | [`stress`] | the tests of that |
+//! | [`moves`], [`between`] | work that is moved to another Job, and what may happen while it is |
 //! | [`policy`], [`random`] | what holds back the controller, and numbers by chance: shared with other tests |
 
+mod between;
 mod careless;
+mod moves;
 mod nodes;
 mod place;
 #[path = "../facts/policy.rs"]
@@ -28,5 +31,6 @@ const TOGETHER: usize = 4;
 fn main() -> ExitCode {
     let mut arguments = libtest_mimic::Arguments::from_args();
     arguments.test_threads.get_or_insert(TOGETHER);
-    libtest_mimic::run(&arguments, stress::trials()).exit_code()
+    let trials = moves::trials().into_iter().chain(stress::trials()).collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -108,6 +108,25 @@ pub async fn play(
     }
 }
 
+/// Runs pods, none of which anybody deletes.
+pub async fn start_all(place: &Place, pods: &[Pod]) -> Result<(), Failed> {
+    all(join_all(pods.iter().map(|pod| start(place, pod))).await)
+}
+
+/// Lets pods succeed, none of which anybody deletes.
+pub async fn end_all(place: &Place, pods: &[Pod]) -> Result<(), Failed> {
+    all(join_all(pods.iter().map(|pod| end(place, &pod.name))).await)
+}
+
+fn all(untouched: Vec<Result<bool, Failed>>) -> Result<(), Failed> {
+    for untouched in untouched {
+        if !untouched? {
+            return Err("a pod was deleted".into());
+        }
+    }
+    Ok(())
+}
+
 async fn start(place: &Place, pod: &Pod) -> Result<bool, Failed> {
     let ready = json!([{"type": "Ready", "status": "True"}]);
     report(place, &pod.name, json!({"phase": "Running", "conditions": ready})).await

@@ -45,6 +45,11 @@ impl Place {
         format!("/api/v1/namespaces/{}/pods/{name}", self.namespace)
     }
 
+    fn pods_path(&self, job: &str, more: &str) -> String {
+        let pods = format!("/api/v1/namespaces/{}/pods", self.namespace);
+        format!("{pods}?labelSelector=batch.kubernetes.io/job-name%3D{job}{more}")
+    }
+
     /// Creates a Job of one container with these fields in its spec.
     pub async fn create(&self, name: &str, spec: Value) -> Result<Observed, Failed> {
         let container = json!({"name": "main", "image": "busybox"});
@@ -95,14 +100,36 @@ impl Place {
     /// The pods of a Job that have neither ended nor are being deleted.
     pub async fn live(&self, name: &str) -> Result<Vec<Pod>, real::Error> {
         // Those that ended are most of them.
-        let live = "status.phase!%3DSucceeded,status.phase!%3DFailed";
-        let path = format!(
-            "{}?fieldSelector={live}&labelSelector=batch.kubernetes.io/job-name%3D{name}",
-            self.pod_path("").trim_end_matches('/')
-        );
-        let mut pods: Vec<Pod> = self.api.list(&path).await?.iter().map(Pod::of).collect();
+        let live = "&fieldSelector=status.phase!%3DSucceeded,status.phase!%3DFailed";
+        let mut pods: Vec<Pod> =
+            self.api.list(&self.pods_path(name, live)).await?.iter().map(Pod::of).collect();
         pods.retain(|pod| !pod.deleting);
         Ok(pods)
+    }
+
+    /// Waits until so many pods of a Job live, no more and no fewer, and gives them by index, else by name.
+    pub async fn until_live(&self, name: &str, count: usize) -> Vec<Pod> {
+        until("so many live pods", SOON, || async {
+            let mut pods = self.live(name).await.map_err(|error| error.to_string())?;
+            pods.sort_by_key(|pod| (pod.index, pod.name.clone()));
+            if pods.len() == count { Ok(pods) } else { Err(format!("{name} has {}", pods.len())) }
+        })
+        .await
+    }
+
+    /// Waits until so many pods of a Job run, and its status counts everything, so that its controller has nothing to do.
+    pub async fn until_settled(&self, name: &str, count: i32) -> Observed {
+        until("it to be settled", SOON, || async {
+            let job = self.job(name).await.map_err(|error| error.to_string())?;
+            let pods = self.api.list(&self.pods_path(name, "")).await.map_err(|error| error.to_string())?;
+            let tracked = pods.iter().filter(|pod| Pod::of(pod).tracked).count() as i32;
+            if [job.active, job.ready, tracked] == [count; 3] && job.uncounted_succeeded == 0 {
+                Ok(job)
+            } else {
+                Err(format!("{tracked} tracked, {job:?}"))
+            }
+        })
+        .await
     }
 
     /// Deletes a Job and its pods, without waiting for it.

@@ -130,7 +130,7 @@ async fn take_off(
         }
         place.release(&job.name).await?;
     }
-    while pulse.beats(1 + below(PARALLELISM / 3)).await {
+    while pulse.beats(1 + below(3)).await {
         let taken = match amount {
             Amount::UpTo(most) => {
                 let count = 1 + below(most);

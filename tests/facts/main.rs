@@ -14,6 +14,7 @@ mod gap;
 mod hold;
 mod indexed;
 mod place;
+mod policy;
 mod queue;
 mod shape;
 mod suspend;

@@ -8,7 +8,8 @@ use libtest_mimic::Failed;
 use real::{Api, Error, Fleet, Kubelet, Pod, Version, until};
 use serde_json::{Value, json};
 
-use crate::hold::{self, Held};
+use crate::hold::Held;
+use crate::policy;
 
 /// How long anything may take that is waited for.
 pub const SOON: Duration = Duration::from_mins(1);
@@ -82,13 +83,13 @@ impl Place {
         match &self.kind {
             Kind::Simulated(server) => server.cluster().hold(Some(held.simulated())),
             Kind::Real(cluster) => {
-                hold::policy(cluster).await?;
+                policy::install(cluster).await?;
                 match held {
-                    Held::Status => job["metadata"]["labels"] = json!({hold::LABEL: "yes"}),
+                    Held::Status => job["metadata"]["labels"] = json!({policy::LABEL: "yes"}),
                     Held::Finalizers => {
                         // A Job with no labels of its own would take those of its template.
                         job["metadata"]["labels"] = json!({"app": "fact"});
-                        job["spec"]["template"]["metadata"]["labels"] = json!({hold::LABEL: "yes"});
+                        job["spec"]["template"]["metadata"]["labels"] = json!({policy::LABEL: "yes"});
                     }
                 }
             }
@@ -106,8 +107,8 @@ impl Place {
         match &self.kind {
             Kind::Simulated(server) => server.cluster().hold(Some(sim::Held::Status)),
             Kind::Real(cluster) => {
-                hold::policy(cluster).await?;
-                self.patch(name, json!({"metadata": {"labels": {hold::LABEL: "yes"}}})).await?;
+                policy::install(cluster).await?;
+                self.patch(name, json!({"metadata": {"labels": {policy::LABEL: "yes"}}})).await?;
             }
         }
         Ok(())
@@ -115,12 +116,12 @@ impl Place {
 
     /// Holds nothing back any more of a Job and its pods.
     pub async fn release(&self, name: &str) -> Result<(), Failed> {
-        let free = json!({"metadata": {"labels": {hold::LABEL: null}}});
+        let free = json!({"metadata": {"labels": {policy::LABEL: null}}});
         match &self.kind {
             Kind::Simulated(server) => server.cluster().hold(None),
             Kind::Real(_) => {
                 for pod in self.pods(name).await? {
-                    if pod.object["metadata"]["labels"].get(hold::LABEL).is_some() {
+                    if pod.object["metadata"]["labels"].get(policy::LABEL).is_some() {
                         self.api.patch(&self.pod_path(&pod), &free).await?;
                     }
                 }

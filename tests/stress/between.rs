@@ -1,0 +1,75 @@
+//! What happens between a credit's reading and its writing: a measure that waits for the test.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+
+use kubectl_federate::job::{Indexes, Observed, Pod, credit as rules};
+use kubectl_federate::reconcile::{Measure, Taken};
+use libtest_mimic::Failed;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::place::{Place, any, rest};
+
+/// The product's rules, once the test has had its turn.
+const MEASURE: Measure = Measure { room, free_indexes };
+
+/// The Jobs that are being credited, by uid: a measure is a plain function.
+static TURNS: Mutex<BTreeMap<String, Turn>> = Mutex::new(BTreeMap::new());
+
+struct Turn {
+    /// Taken when the Job is measured for the first time.
+    first: Option<(oneshot::Sender<()>, mpsc::Receiver<()>)>,
+    measured: u32,
+}
+
+fn turns() -> MutexGuard<'static, BTreeMap<String, Turn>> {
+    TURNS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn room(job: &Observed, pods: &[Pod]) -> i32 {
+    wait(job);
+    rules::room(job, pods)
+}
+
+fn free_indexes(job: &Observed, pods: &[Pod]) -> Indexes {
+    wait(job);
+    rules::free_indexes(job, pods)
+}
+
+fn wait(job: &Observed) {
+    let first = turns().get_mut(&job.uid).and_then(|turn| {
+        turn.measured += 1;
+        turn.first.take()
+    });
+    if let Some((read, done)) = first {
+        // Where either fails, the test has given up.
+        let _ = read.send(());
+        let _ = done.recv();
+    }
+}
+
+/// Credits all that can be, and has something happen after the Job and its pods were read for the first time. Also says how
+/// often they were read.
+pub async fn credit_during(
+    place: &Place,
+    job: &Observed,
+    meanwhile: impl Future<Output = Result<(), Failed>>,
+) -> Result<(Taken, u32), Failed> {
+    let (read, has_read) = oneshot::channel();
+    let (done, has_done) = mpsc::channel();
+    turns().insert(job.uid.clone(), Turn { first: Some((read, has_done)), measured: 0 });
+    let crediting = {
+        let (place, job) = (place.clone(), job.clone());
+        // On a thread of its own, since it waits there.
+        tokio::task::spawn_blocking(move || {
+            Handle::current().block_on(place.credit(&job, |job| any(job, rest(job)), &MEASURE))
+        })
+    };
+    has_read.await?;
+    meanwhile.await?;
+    done.send(())?;
+    let taken = crediting.await??.ok_or("the job kept changing")?;
+    let measured = turns().remove(&job.uid).map_or(0, |turn| turn.measured);
+    Ok((taken, measured))
+}

@@ -4,6 +4,7 @@
 //! ([`Size`], [`Observed`]) are for reading.
 
 pub mod credit;
+mod dropped;
 mod indexes;
 pub mod labels;
 mod manifest;
@@ -12,6 +13,7 @@ pub mod pod;
 mod shard;
 mod size;
 
+pub use dropped::dropped;
 pub use indexes::{Indexes, InvalidIndexes};
 pub use labels::Ownership;
 pub use manifest::Manifest;

@@ -7,6 +7,7 @@
 
 mod create;
 mod delete;
+mod describe;
 mod get;
 mod identity;
 mod kinds;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         plan::scenarios,
         create::scenarios,
         get::scenarios,
+        describe::scenarios,
         delete::scenarios,
         reconcile::scenarios,
         kinds::scenarios,

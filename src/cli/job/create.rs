@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 
-use super::{Session, finish_begun, name_the_unasked, report, same_namespace};
+use super::{Session, finish_begun, name_the_dropped, name_the_unasked, report, same_namespace};
 use crate::{
     cli::{Document, DryRun, Filenames},
     cluster,
@@ -114,7 +114,9 @@ impl Create {
                 Err(error) => return Err(host_refusal(store, record, source, error).await),
                 Ok(()) => {}
             }
-            for Refusal { cluster, error } in rehearse(record, members).await {
+            let rehearsal = rehearse(record, members).await;
+            name_the_dropped(session, record, &rehearsal.dropped);
+            for Refusal { cluster, error } in rehearsal.refusals {
                 if error.is_not_found() {
                     hint = Some(NAMESPACE_HINT.to_owned());
                 } else if error.is_already_exists() && hint.is_none() {

@@ -5,6 +5,7 @@
 
 pub mod credit;
 mod defaults;
+mod dropped;
 mod edit;
 mod indexes;
 pub mod labels;
@@ -15,6 +16,7 @@ pub mod pod;
 mod shard;
 mod size;
 
+pub use dropped::dropped;
 pub use edit::{Leeway, can_recreate, immutable, same};
 pub use indexes::{Indexes, InvalidIndexes};
 pub use labels::Ownership;

@@ -27,7 +27,9 @@
 mod act;
 mod amend;
 mod decide;
+mod drift;
 mod forecast;
+mod inspect;
 mod judge;
 mod limits;
 mod members;
@@ -36,18 +38,21 @@ mod propose;
 mod rehearse;
 mod settle;
 mod spread;
+mod stall;
 mod status;
 
 pub use act::{Done, Measure, Taken, Wanted, credit};
 pub use amend::{Unamendable, amend};
 pub use decide::{Action, Decision, REOPEN, decide};
 pub use forecast::forecast;
+pub use inspect::{Finding, Inspection, inspect};
 pub use members::Members;
 pub use observe::{Answer, Observation, Observations, Place, observe};
 pub use propose::{Unplannable, propose};
-pub use rehearse::{Refusal, rehearse, rehearse_deletion};
+pub use rehearse::{Refusal, Rehearsal, rehearse, rehearse_deletion};
 pub use settle::{Ground, Settled, look, settle, settle_on};
 pub use spread::may_open;
+pub use stall::Stall;
 pub use status::{ShardStatus, Status};
 
 /// The path of the Jobs of a namespace.

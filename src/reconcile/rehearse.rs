@@ -1,11 +1,13 @@
 //! The rehearsal: every member is asked whether it would take its shard, before anything is written.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use kube::core::{Status, response::StatusSummary};
 
 use super::{Members, job_path, jobs_path};
 use crate::{
     cluster::{Connection, DeleteOptions, Error, WriteOptions, fan_out},
-    job::shard,
+    job::{dropped, shard},
     state::Record,
 };
 
@@ -21,30 +23,51 @@ pub struct Refusal {
     pub error: Error,
 }
 
+/// What the members said to a rehearsal.
+#[derive(Debug, Default)]
+pub struct Rehearsal {
+    /// Those that would not take their shards.
+    pub refusals: Vec<Refusal>,
+    /// What the servers of others would not keep of the Job, without refusing it: the clusters by the fields' paths.
+    pub dropped: BTreeMap<String, BTreeSet<String>>,
+}
+
 /// Sends each reachable member its shard as a server dry run with strict field validation: an invalid Job,
 /// an unknown field, a name that is taken, a missing namespace or right shows here, in the server's words.
 ///
 /// A member that cannot be reached refuses nothing: its shard waits for it. One that took all its time is lost for this
 /// command, so that it is not waited for again. One whose context or credential is wrong refuses: nothing would come of
 /// waiting.
-pub async fn rehearse(record: &Record, members: &mut Members) -> Vec<Refusal> {
+pub async fn rehearse(record: &Record, members: &mut Members) -> Rehearsal {
     let ask = async |(id, cluster): (u32, String)| {
-        let error = match (members.wrong(&cluster), members.get(&cluster)) {
-            (Some(error), _) => Some(error.clone()),
+        let answer = match (members.wrong(&cluster), members.get(&cluster)) {
+            (Some(error), _) => Err(error.clone()),
             (None, Ok(connection)) => match try_create(record, id, connection).await {
-                Ok(()) => may_assign(record, connection).await.err(),
-                Err(error) => Some(error),
+                Ok(dropped) => may_assign(record, connection).await.map(|()| dropped),
+                Err(error) => Err(error),
             },
-            (None, Err(_)) => None,
+            (None, Err(_)) => Ok(Vec::new()),
         };
-        error.map(|error| Refusal { cluster, error })
+        (cluster, answer)
     };
     let shards = record.shards.iter().map(|(id, shard)| (*id, shard.cluster.clone()));
-    let answers: Vec<_> = fan_out(shards, ask).await.into_iter().flatten().collect();
-    for Refusal { cluster, error } in answers.iter().filter(|answer| answer.error.is_timeout()) {
-        members.lose(cluster, error.to_string());
+    let mut rehearsal = Rehearsal::default();
+    for (cluster, answer) in fan_out(shards, ask).await {
+        match answer {
+            Ok(dropped) => {
+                for path in dropped {
+                    rehearsal.dropped.entry(path).or_default().insert(cluster.clone());
+                }
+            }
+            Err(error) if error.is_unreachable() => {
+                if error.is_timeout() {
+                    members.lose(&cluster, error.to_string());
+                }
+            }
+            Err(error) => rehearsal.refusals.push(Refusal { cluster, error }),
+        }
     }
-    answers.into_iter().filter(|answer| !answer.error.is_unreachable()).collect()
+    rehearsal
 }
 
 /// Sends each reachable member the deletion of its shard as a server dry run. A shard that is gone, or whose Job is
@@ -99,13 +122,13 @@ fn refusal(connection: &Connection, code: u16, reason: &str, message: String) ->
 }
 
 /// Where the namespace is missing and is to be made, a server refuses to look at the Job: making the
-/// namespace is rehearsed, and the Job itself in another one.
-async fn try_create(record: &Record, id: u32, connection: &Connection) -> Result<(), Error> {
+/// namespace is rehearsed, and the Job itself in another one. Gives the fields that would not be kept.
+async fn try_create(record: &Record, id: u32, connection: &Connection) -> Result<Vec<String>, Error> {
     match try_create_in(record.namespace(), record, id, connection).await {
         Err(error) if error.is_not_found() && record.state.create_namespace => {
             connection.try_namespace(record.namespace()).await?;
             match try_create_in(EVERYWHERE, record, id, connection).await {
-                Err(error) if error.is_forbidden() || error.is_already_exists() => Ok(()),
+                Err(error) if error.is_forbidden() || error.is_already_exists() => Ok(Vec::new()),
                 other => other,
             }
         }
@@ -118,10 +141,11 @@ async fn try_create_in(
     record: &Record,
     id: u32,
     connection: &Connection,
-) -> Result<(), Error> {
+) -> Result<Vec<String>, Error> {
     let options = WriteOptions { dry_run: true, strict: true };
     let mut job = shard(&record.manifest, record.job_name(id), &record.spec(id), &record.ownership(id));
     job["metadata"]["namespace"] = namespace.into();
+    let sent = job.clone();
     // What the shards are not given is judged here alone.
     let asked = &record.manifest.object()["spec"];
     for held_back in ["ttlSecondsAfterFinished", "successPolicy"] {
@@ -129,14 +153,14 @@ async fn try_create_in(
             job["spec"][held_back] = value.clone();
         }
     }
-    let answer = connection.create(&jobs_path(namespace), &job, options).await?;
+    let stored = connection.create(&jobs_path(namespace), &job, options).await?;
     // A server that does not know these would run the Job at once, or run each index everywhere.
-    let dropped = ["suspend", "completionMode"].into_iter().find(|field| {
-        let sent = &job["spec"][field];
-        !sent.is_null() && answer["spec"][field] != *sent
+    let lacks = ["suspend", "completionMode"].into_iter().find(|field| {
+        let asked = &sent["spec"][field];
+        !asked.is_null() && stored["spec"][field] != *asked
     });
-    match dropped {
-        None => Ok(()),
+    match lacks {
+        None => Ok(dropped(&sent, &stored)),
         Some(field) => {
             let message = format!(
                 "jobs.batch {:?} is invalid: spec.{field}: this server does not keep it",

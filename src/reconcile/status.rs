@@ -133,6 +133,11 @@ impl Status {
         &self.word
     }
 
+    /// Its conditions, as the Job controller would set them for one Job.
+    pub fn conditions(&self) -> &[Value] {
+        &self.conditions
+    }
+
     /// The COMPLETIONS column, as kubectl prints it for a Job.
     pub fn completions(&self) -> String {
         match self.asked {

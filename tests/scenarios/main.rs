@@ -7,6 +7,7 @@
 
 mod create;
 mod delete;
+mod describe;
 mod edit;
 mod edit_members;
 mod get;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         plan::scenarios,
         create::scenarios,
         get::scenarios,
+        describe::scenarios,
         delete::scenarios,
         edit::scenarios,
         edit_members::scenarios,

@@ -235,6 +235,40 @@ impl Site {
         Ok(())
     }
 
+    /// Gives the stage's namespace a quota of no pods, and waits until the server keeps to it.
+    pub async fn forbid_pods(&self) -> Result<(), Failed> {
+        if let Kind::Simulated { server, .. } = &self.kind {
+            server.cluster().limit_pods(&self.namespace, 0);
+            return Ok(());
+        }
+        let quota = json!({"metadata": {"name": "pods"}, "spec": {"hard": {"pods": "0"}}});
+        self.create("resourcequotas", &quota).await?;
+        // No controller for quotas runs there.
+        let counted = json!({"status": {"hard": {"pods": "0"}, "used": {"pods": "0"}}});
+        self.patch("resourcequotas", "pods/status", &counted).await?;
+        let pod =
+            json!({"metadata": {"name": "probe"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+        let path = format!("{}?dryRun=All", self.path("pods"));
+        until(&format!("no pods in {}", self.name), SOON, || async {
+            match self.api.create(&path, &pod).await {
+                Err(error) if error.to_string().contains("exceeded quota") => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+        Ok(())
+    }
+
+    /// Changes the status of all pods of a Job, once there are so many, as a scheduler or a kubelet does.
+    pub async fn report(&self, job: &str, count: usize, status: &Value) -> Result<(), Failed> {
+        self.until_pods(job, count).await;
+        for pod in self.pods(job).await? {
+            let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+            self.patch("pods", &format!("{name}/status"), &json!({ "status": status })).await?;
+        }
+        Ok(())
+    }
+
     /// Ends all pods of a Job for good.
     pub async fn release(&self, job: &str) -> Result<(), Failed> {
         for pod in self.pods(job).await? {

@@ -2,6 +2,8 @@
 
 mod watch;
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -138,7 +140,7 @@ pub(super) fn name_the_unknown(session: &Session<'_>, record: &Record, status: &
         let Some(why) = &shard.unknown else { continue };
         let known = match shard.seen.at {
             0 => "nothing is known of it".to_owned(),
-            at => format!("{} succeeded when last seen, {} ago", shard.achieved, session.age(at)),
+            at => format!("{} succeeded as of {} ago", shard.achieved, session.age(at)),
         };
         let share = shard
             .share
@@ -159,10 +161,19 @@ fn duration(status: &Status, now: Timestamp) -> String {
     }
 }
 
+/// What each cluster did of its part, the parts that neither run nor are Complete with what they are instead.
 fn shards(status: &Status) -> String {
-    let each = status.shards.iter().map(|shard| match shard.share.completions {
-        Some(completions) => format!("{}:{}/{completions}", shard.cluster, shard.achieved),
-        None => format!("{}:{}", shard.cluster, shard.achieved),
+    let mut parts: BTreeMap<(&str, &str), (i32, Option<i32>)> = BTreeMap::new();
+    for shard in &status.shards {
+        let state = if matches!(shard.state, "Running" | "Complete") { "" } else { shard.state };
+        let (achieved, completions) = parts.entry((&shard.cluster, state)).or_default();
+        *achieved += shard.achieved;
+        *completions = shard.share.completions.map(|own| completions.unwrap_or(0) + own);
+    }
+    let each = parts.into_iter().map(|((cluster, state), (achieved, completions))| {
+        let of = completions.map_or(String::new(), |completions| format!("/{completions}"));
+        let state = if state.is_empty() { String::new() } else { format!("({state})") };
+        format!("{cluster}:{achieved}{of}{state}")
     });
     each.collect::<Vec<_>>().join(",")
 }

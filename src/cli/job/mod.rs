@@ -14,7 +14,7 @@ mod submission;
 mod suspend;
 mod wait;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Subcommand;
 
@@ -96,6 +96,24 @@ pub(super) fn name_the_unasked(session: &Session<'_>, record: &Record, members: 
             let text = format!("job.batch/{}: could not be asked: {why}", record.name());
             session.output().warning(Some(&shard.cluster), &text);
         }
+    }
+}
+
+/// Says which fields of a Job the servers of some clusters would drop without a word.
+pub(super) fn name_the_dropped(
+    session: &Session<'_>,
+    record: &Record,
+    dropped: &BTreeMap<String, BTreeSet<String>>,
+) {
+    for (path, clusters) in dropped {
+        let names: Vec<_> = clusters.iter().map(String::as_str).collect();
+        let what = if names.len() == 1 { "cluster" } else { "clusters" };
+        let text = format!(
+            "job.batch/{}: {path} is not kept by the server of {what} {}",
+            record.name(),
+            names.join(", ")
+        );
+        session.output().warning(None, &text);
     }
 }
 

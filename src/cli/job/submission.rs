@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use super::{Federation, Session, finish_begun, report, same_namespace};
+use super::{Federation, Session, finish_begun, name_the_dropped, report, same_namespace};
 use crate::{
     cli::Document,
     cluster,
@@ -189,7 +189,9 @@ impl Rehearsal {
         say: impl Fn(&cluster::Error) -> Option<String>,
     ) {
         self.asked.extend(record.shards.values().map(|shard| shard.cluster.clone()));
-        for Refusal { cluster, error } in rehearse(record, members).await {
+        let rehearsed = rehearse(record, members).await;
+        name_the_dropped(session, record, &rehearsed.dropped);
+        for Refusal { cluster, error } in rehearsed.refusals {
             let Some(report) = say(&error) else { continue };
             if error.is_not_found() {
                 self.hint = Some(NAMESPACE_HINT.to_owned());

@@ -1,5 +1,6 @@
 //! A simulated cluster.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -92,6 +93,7 @@ impl Builder {
             clock: Clock::Driven(now),
             random: Random::new(seed),
             controllers: Controllers::default(),
+            pod_quotas: BTreeMap::new(),
         };
         for name in FIRST_NAMESPACES {
             let namespace = json!({"metadata": {"name": name}});

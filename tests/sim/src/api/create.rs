@@ -38,9 +38,26 @@ impl State {
         if self.store.get(resource, &key).is_some() {
             return Err(Status::already_exists(resource, &name));
         }
+        self.charge(resource, namespace, &name)?;
         kinds::finish(resource, &mut body);
         let object = if options.dry_run { body } else { (*self.store.put(resource, body)).clone() };
         Ok(Written { object, warnings, created: true })
+    }
+
+    /// Whether a quota of the namespace leaves room for the object: as a `ResourceQuota` whose only limit is one on
+    /// `pods`, which counts those that have not ended.
+    fn charge(&self, resource: &Resource, namespace: &str, name: &str) -> Result<(), Status> {
+        let Some(limit) = self.pod_quotas.get(namespace).filter(|_| resource.kind == "Pod") else {
+            return Ok(());
+        };
+        let ended = |pod: &Value| matches!(object::text(pod, "/status/phase"), "Succeeded" | "Failed");
+        let used = self.store.list(resource, namespace).iter().filter(|pod| !ended(pod)).count();
+        if used < *limit {
+            return Ok(());
+        }
+        let why =
+            format!("exceeded quota: pods, requested: pods=1, used: pods={used}, limited: pods={limit}");
+        Err(Status::forbidden(resource, name, &why))
     }
 
     /// Whether the namespace is there and takes new objects; the object is put into it.

@@ -5,6 +5,8 @@ mod delete;
 mod read;
 mod update;
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -28,6 +30,8 @@ pub(crate) struct State {
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) controllers: Controllers,
+    /// How many pods a namespace may have at most, where it has a quota of them.
+    pub(crate) pod_quotas: BTreeMap<String, usize>,
 }
 
 impl State {

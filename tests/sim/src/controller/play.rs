@@ -48,6 +48,11 @@ impl Cluster {
         self.list(&PODS, namespace).into_iter().filter(mine).collect()
     }
 
+    /// Gives a namespace a quota: it may have so many pods that have not ended.
+    pub fn limit_pods(&self, namespace: &str, most: usize) {
+        self.write(|state| state.pod_quotas.insert(namespace.to_owned(), most));
+    }
+
     /// Puts a pod on a node: when it is deleted, it takes its time to end, until [`Cluster::remove_pod`].
     pub fn bind_pod(&self, namespace: &str, name: &str) {
         self.write(|state| state.bind(&Key::new(namespace, name)));

@@ -1,0 +1,44 @@
+//! What to type next, where something is to be done.
+
+use jiff::Timestamp;
+
+use super::Described;
+use crate::{print::Table, reconcile::decide, state::Phase};
+
+/// Commands, each with what it does; empty where there is nothing to be done but to wait.
+pub(super) fn table(described: &Described, now: Timestamp) -> Table {
+    let record = &described.record;
+    let job = format!("{} -n {}", record.name(), record.namespace());
+    let mut table = Table::new(["Command", "What It Does"]).no_headers(true);
+    for (verb, flag, what) in steps(described, now) {
+        table.row([format!("kubectl federate {verb} {job}{flag}"), what]);
+    }
+    table
+}
+
+type Step = (&'static str, &'static str, String);
+
+fn steps(described: &Described, now: Timestamp) -> Vec<Step> {
+    let Described { stored, record, observations, status, .. } = described;
+    let reconcile = |what: &str| ("reconcile", "", what.to_owned());
+    if record.state.deleting.is_some() {
+        return vec![reconcile("finishes its deletion")];
+    }
+    let mut steps = Vec::new();
+    if !decide(record, observations, now).actions.is_empty() {
+        steps.push(reconcile("does what is left to do"));
+    } else if stored.state.outcome.is_none() && record.state.outcome.is_some() {
+        steps.push(reconcile("records the outcome for good"));
+    }
+    let deleted = |record: &crate::state::Record| {
+        record.shards.values().any(|shard| shard.phase == Phase::Deleted && !shard.reopened)
+    };
+    if record.state.outcome.is_none() && status.unplaced > 0 && deleted(record) {
+        let what = format!("has the {} unplaced completions done by other parts", status.unplaced);
+        steps.push(("reconcile", " --reopen", what));
+    }
+    if stored.state.outcome.is_some() && status.end.is_some() {
+        steps.push(("job delete", " --cascade=background", "removes it and its parts".to_owned()));
+    }
+    steps
+}

@@ -1,0 +1,199 @@
+//! Where a shard's Job is not what the ledger says, because somebody changed it in its cluster; pure.
+//!
+//! It is shown and not fought: what changes a Job there, such as a queueing system, has its reasons. Only limits that are the
+//! budget of the whole Job are set right by reconcile.
+
+use serde_json::Value;
+
+use crate::{
+    job::{Indexes, Observed, labels},
+    state::{Phase, Record, Shard},
+};
+
+/// What somebody changed of a shard's Job since it was given the last change of the ledger: a sentence for each.
+///
+/// A Job that is to end, or that is told to by something else than its spec, may differ: of it nothing is said.
+pub fn drift(record: &Record, id: u32, job: &Value) -> Vec<String> {
+    let shard = &record.shards[&id];
+    let live = Observed::of(job);
+    if shard.phase.ended() || record.state.deleting.is_some() {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    if live.deleting {
+        found.push("it is being deleted".to_owned());
+    }
+    if live.owner.as_ref() != Some(&record.ownership(id)) {
+        found.push("its labels were changed: it is left alone until they are as they were".to_owned());
+    }
+    let outdated = live.generation < shard.generation;
+    if outdated || shard.retired || record.state.outcome.is_some() || live.end.is_some() || live.ending {
+        return found;
+    }
+    if lost_credit(shard, &live) {
+        found.push(format!("its annotation {} was taken away", labels::CREDITED));
+    }
+    let (own, asked) = (record.spec(id), &record.manifest);
+    let mut compare = |field: &str, is: Option<i64>, wanted: Option<i64>| {
+        if is != wanted {
+            found.push(format!("{field} is {}, not {}", count(is), count(wanted)));
+        }
+    };
+    // A work queue that winds down is told to by its parallelism.
+    if asked.size().completions.is_some() || record.achieved() == 0 {
+        compare("parallelism", Some(live.parallelism.into()), Some(own.parallelism.into()));
+    }
+    compare("completions", live.completions.map(i64::from), own.completions.map(i64::from));
+    let deadline = own.active_deadline_seconds.or(asked.active_deadline_seconds());
+    compare("activeDeadlineSeconds", job["spec"]["activeDeadlineSeconds"].as_i64(), deadline);
+    for (field, is, left, all) in [
+        ("backoffLimit", live.backoff_limit, own.backoff_limit, asked.backoff_limit()),
+        ("maxFailedIndexes", live.max_failed_indexes, own.max_failed_indexes, asked.max_failed_indexes()),
+    ] {
+        let (Some(is), Some(all)) = (is, all) else { continue };
+        // Between what is left and all of it is what it was given before others failed: that is reconcile's to change.
+        if !(left.unwrap_or(all)..=all).contains(&is) {
+            compare(field, Some(is.into()), Some(left.unwrap_or(all).into()));
+        }
+    }
+    if live.suspended != asked.suspended() {
+        found.push(format!("suspend is {}, not {}", live.suspended, asked.suspended()));
+    }
+    found
+}
+
+/// What is to be said of a shard whose Job is not there any more.
+pub(super) fn deletion(shard: &Shard) -> Option<String> {
+    let what = if shard.reopened { "for others" } else { "done by nobody" };
+    (shard.phase == Phase::Deleted).then(|| format!("it was deleted: what was left of it is {what}"))
+}
+
+/// Whether the Job was put back without what says that a part of its successes is a credit.
+fn lost_credit(shard: &Shard, live: &Observed) -> bool {
+    match &shard.indexes {
+        Some(own) => {
+            let others = Indexes::all(live.completions.unwrap_or(0)).without(own);
+            live.credited.is_none() && !others.is_empty()
+        }
+        None => live.credited_count() < shard.credited,
+    }
+}
+
+fn count(count: Option<i64>) -> String {
+    count.map_or("unset".to_owned(), |count| count.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{Manifest, Size};
+    use crate::state::{Outcome, Seen, Verdict};
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    fn record(spec: Value) -> Record {
+        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
+        let manifest = Manifest::new(job, "work", "").expect("valid");
+        let shard = |cluster: &str| Shard {
+            phase: Phase::Started,
+            uid: Some(format!("{cluster}-uid")),
+            seen: Some(Seen::default()),
+            ..Shard::planned(cluster, Size { parallelism: 2, completions: Some(3) })
+        };
+        Record::new("f", manifest, vec![shard("a"), shard("b")], Timestamp::UNIX_EPOCH)
+    }
+
+    /// The Job of the first shard as it is to be.
+    fn job(record: &Record) -> Value {
+        let own = record.spec(1);
+        let mut job = crate::job::shard(&record.manifest, "pi", &own, &record.ownership(1));
+        job["metadata"]["uid"] = "a-uid".into();
+        job["metadata"]["annotations"] = json!({labels::GENERATION: own.generation.to_string()});
+        job["spec"]["suspend"] = record.manifest.suspended().into();
+        if job["spec"]["backoffLimit"].is_null() {
+            job["spec"]["backoffLimit"] = 6.into();
+        }
+        job
+    }
+
+    #[test]
+    fn a_job_as_the_ledger_has_it_has_not_drifted() {
+        for spec in [
+            json!({"completions": 6, "parallelism": 4}),
+            json!({"completions": 6, "parallelism": 4, "suspend": true}),
+            json!({"completions": 6, "parallelism": 4, "activeDeadlineSeconds": 9, "backoffLimit": 0}),
+        ] {
+            let record = record(spec);
+            assert_eq!(drift(&record, 1, &job(&record)), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn each_change_of_somebody_is_named_with_what_the_ledger_has() {
+        let record = record(json!({"completions": 6, "parallelism": 4, "activeDeadlineSeconds": 9}));
+        for (pointer, value, said) in [
+            ("/spec/parallelism", json!(5), "parallelism is 5, not 2"),
+            ("/spec/completions", json!(4), "completions is 4, not 3"),
+            ("/spec/backoffLimit", json!(7), "backoffLimit is 7, not 6"),
+            ("/spec/backoffLimit", json!(5), "backoffLimit is 5, not 6"),
+            ("/spec/suspend", json!(true), "suspend is true, not false"),
+            ("/spec/activeDeadlineSeconds", json!(null), "activeDeadlineSeconds is unset, not 9"),
+            (
+                "/metadata/labels",
+                json!({}),
+                "its labels were changed: it is left alone until they are as they were",
+            ),
+        ] {
+            let mut job = job(&record);
+            *job.pointer_mut(pointer).expect("it is there") = value;
+            assert_eq!(drift(&record, 1, &job), [said]);
+        }
+        let mut going = job(&record);
+        going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+        assert_eq!(drift(&record, 1, &going), ["it is being deleted"]);
+    }
+
+    #[test]
+    fn what_reconcile_is_about_to_change_is_no_drift() {
+        let mut record = record(json!({"completions": 6, "parallelism": 4}));
+        let before = job(&record);
+        record.shards.get_mut(&1).expect("there").parallelism = 3;
+        record.shards.get_mut(&1).expect("there").change();
+        assert_eq!(drift(&record, 1, &before), Vec::<String>::new(), "it has not the last change yet");
+        let mut tighter = self::record(json!({"completions": 6, "parallelism": 4}));
+        tighter.shards.get_mut(&2).expect("there").seen = Some(Seen { failed: 2, ..Seen::default() });
+        let mut live = job(&tighter);
+        for (limit, drifted) in [(4, false), (5, false), (6, false), (7, true), (3, true)] {
+            live["spec"]["backoffLimit"] = limit.into();
+            assert_eq!(
+                !drift(&tighter, 1, &live).is_empty(),
+                drifted,
+                "backoffLimit {limit}, 4 are left of 6"
+            );
+        }
+    }
+
+    #[test]
+    fn of_a_job_that_is_to_end_only_its_identity_matters() {
+        let whole = record(json!({"completions": 6, "parallelism": 4}));
+        let mut suspended = job(&whole);
+        suspended["spec"]["suspend"] = true.into();
+        assert_eq!(drift(&whole, 1, &suspended).len(), 1);
+        let mut failed = whole.clone();
+        failed.state.outcome = Some(Outcome::new(Verdict::Failed, "R", "m", 7));
+        assert_eq!(drift(&failed, 1, &suspended), Vec::<String>::new());
+        let mut retired = whole.clone();
+        retired.shards.get_mut(&1).expect("there").retired = true;
+        assert_eq!(drift(&retired, 1, &suspended), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_job_put_back_without_its_credit_is_named() {
+        let mut record = record(json!({"completions": 6, "parallelism": 4}));
+        record.shards.get_mut(&1).expect("there").credited = 2;
+        let mut job = job(&record);
+        assert_eq!(drift(&record, 1, &job), ["its annotation kubectl-federate.dev/credited was taken away"]);
+        job["metadata"]["annotations"][labels::CREDITED] = "2".into();
+        assert_eq!(drift(&record, 1, &job), Vec::<String>::new());
+    }
+}

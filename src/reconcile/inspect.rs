@@ -1,0 +1,149 @@
+//! What is to be read of members beyond the counts, for a closer look at one federated Job. It only reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{
+    Members,
+    drift::{deletion, drift},
+    job_path, jobs_path,
+    stall::{Stall, stalls, wanted},
+};
+use crate::{
+    cluster::{Connection, Error, fan_out},
+    job::{Observed, dropped, labels, shard},
+    state::{Record, Shard},
+};
+
+/// What a closer look at one federated Job has found.
+#[derive(Debug, Default)]
+pub struct Inspection {
+    /// By the shards' ids; of a shard that is not among them there is nothing to say.
+    pub shards: BTreeMap<u32, Finding>,
+    /// Members that did not let all be read, and what they said.
+    pub unread: Vec<(String, Error)>,
+}
+
+/// What there is to say of one shard.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Finding {
+    /// What somebody changed of its Job: a sentence for each.
+    pub drift: Vec<String>,
+    /// The fields that its member's server did not keep, as paths.
+    pub dropped: Vec<String>,
+    /// What keeps its pods from running.
+    pub stalls: Vec<Stall>,
+}
+
+/// Looks at the Jobs of a record as its members have them, and where fewer pods are ready than should be at the pods and
+/// at the warnings: one list of each per member that answers.
+pub async fn inspect(record: &Record, members: &Members, now: Timestamp) -> Inspection {
+    let clusters: BTreeSet<&str> = record.shards.values().map(|shard| shard.cluster.as_str()).collect();
+    let look = async |cluster: &str| match members.get(cluster) {
+        Ok(connection) => Some((cluster.to_owned(), member(record, cluster, connection, now).await)),
+        Err(_) => None,
+    };
+    let mut inspection = Inspection::default();
+    for (cluster, (shards, unread)) in fan_out(clusters, look).await.into_iter().flatten() {
+        inspection.shards.extend(shards);
+        inspection.unread.extend(unread.map(|error| (cluster, error)));
+    }
+    inspection.shards.retain(|_, finding| *finding != Finding::default());
+    inspection
+}
+
+async fn member(
+    record: &Record,
+    cluster: &str,
+    connection: &Connection,
+    now: Timestamp,
+) -> (BTreeMap<u32, Finding>, Option<Error>) {
+    let own = || record.shards.iter().filter(|(_, shard)| shard.cluster == cluster);
+    let mut found: BTreeMap<u32, Finding> = own()
+        .map(|(id, shard)| {
+            (*id, Finding { drift: deletion(shard).into_iter().collect(), ..Finding::default() })
+        })
+        .collect();
+    let live: Vec<(u32, &Shard)> =
+        own().filter(|(_, shard)| shard.phase.live()).map(|(id, shard)| (*id, shard)).collect();
+    let jobs = match jobs(record, &live, connection).await {
+        Ok(jobs) => jobs,
+        Err(error) => return (found, Some(error)),
+    };
+    let mut held = Vec::new();
+    for (id, job) in &jobs {
+        let finding = found.entry(*id).or_default();
+        finding.drift.extend(drift(record, *id, job));
+        let sees = Observed::of(job);
+        if sees.generation >= record.shards[id].generation && !record.shards[id].retired {
+            let sent =
+                shard(&record.manifest, record.job_name(*id), &record.spec(*id), &record.ownership(*id));
+            // That a deadline was taken away is drift: every server has it.
+            finding.dropped = dropped(&sent, job);
+            finding.dropped.retain(|path| path != "spec.activeDeadlineSeconds");
+        }
+        if sees.ready < wanted(&sees) || sees.terminating > 0 {
+            held.push((*id, sees));
+        }
+    }
+    if held.is_empty() {
+        return (found, None);
+    }
+    let (pods, warnings) = tokio::join!(pods(record, connection), warnings(record, connection));
+    let (pods, no_pods) = apart(pods);
+    let (warnings, no_warnings) = apart(warnings);
+    for (id, job) in held {
+        found.entry(id).or_default().stalls = stalls(&job, &pods, &warnings, now);
+    }
+    (found, no_pods.or(no_warnings))
+}
+
+/// The Jobs of these shards. One without our labels, which the list does not have, is asked for by name.
+async fn jobs(
+    record: &Record,
+    shards: &[(u32, &Shard)],
+    connection: &Connection,
+) -> Result<Vec<(u32, Value)>, Error> {
+    if shards.is_empty() {
+        return Ok(Vec::new());
+    }
+    let selector =
+        format!("{}={},{}={}", labels::FEDERATION, record.federation, labels::JOB, record.state.uid);
+    let mut listed = connection.list(&jobs_path(record.namespace()), &selector).await?;
+    let mut jobs = Vec::new();
+    for (id, shard) in shards {
+        let is_it = |job: &Value| job["metadata"]["uid"].as_str() == shard.uid.as_deref();
+        if let Some(place) = listed.iter().position(is_it) {
+            jobs.push((*id, listed.swap_remove(place)));
+            continue;
+        }
+        match connection.get(&job_path(record.namespace(), record.job_name(*id))).await {
+            Ok(job) if is_it(&job) => jobs.push((*id, job)),
+            Ok(_) => {}
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(jobs)
+}
+
+/// The pods of all shards in a member.
+async fn pods(record: &Record, connection: &Connection) -> Result<Vec<Value>, Error> {
+    let path = format!("/api/v1/namespaces/{}/pods", record.namespace());
+    connection.list(&path, &format!("{}={}", labels::JOB, record.state.uid)).await
+}
+
+/// The warnings of the namespace: those about Jobs say why pods could not be made, those about pods why they do not run.
+async fn warnings(record: &Record, connection: &Connection) -> Result<Vec<Value>, Error> {
+    let path = format!("/api/v1/namespaces/{}/events?fieldSelector=type%3DWarning", record.namespace());
+    connection.list(&path, "").await
+}
+
+fn apart(read: Result<Vec<Value>, Error>) -> (Vec<Value>, Option<Error>) {
+    match read {
+        Ok(objects) => (objects, None),
+        Err(error) => (Vec::new(), Some(error)),
+    }
+}

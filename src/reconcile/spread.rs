@@ -25,7 +25,8 @@ pub(super) fn open(record: &mut Record, places: &Places, now: i64) {
     let seconds = deadline.map(|(seconds, started)| (started + seconds - now).max(1));
     if let Homeless::Pods(pods) = homeless {
         let members = places.iter().filter(|(name, place)| takes(name, place));
-        let members = members.map(|(name, place)| plan::Member { weight: place.weight, ..plan::Member::new(name) });
+        let members =
+            members.map(|(name, place)| plan::Member { weight: place.weight, ..plan::Member::new(name) });
         let plan = plan_for(record, places, &members.collect::<Vec<_>>(), pods, None);
         for (cluster, share) in plan.map(|plan| plan.shares).unwrap_or_default() {
             let shard = Shard::planned(&cluster, Size { parallelism: share.parallelism, completions: None });

@@ -122,8 +122,7 @@ fn heal(world: &Shared) {
 
 fn remove_where(world: &mut World, which: impl Fn(&Job) -> bool) {
     let those = world.jobs().filter(|(_, job)| which(job));
-    let those: Vec<_> =
-        those.map(|(cluster, job)| (cluster.to_owned(), job.seen.name.clone())).collect();
+    let those: Vec<_> = those.map(|(cluster, job)| (cluster.to_owned(), job.seen.name.clone())).collect();
     those.iter().for_each(|(cluster, name)| world.remove(cluster, name));
 }
 

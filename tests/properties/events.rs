@@ -15,7 +15,10 @@ use super::model::{Loss, Verb};
 #[derive(Debug, Clone)]
 pub enum Event {
     /// Somebody runs a verb; its requests are the steps that follow.
-    Run { stale: bool, verb: Verb },
+    Run {
+        stale: bool,
+        verb: Verb,
+    },
     /// Somebody runs a verb, and nothing comes between its requests.
     RunAtOnce(Verb),
     /// `job delete --cascade=orphan`, at once.
@@ -205,25 +208,35 @@ pub fn case(events: usize) -> impl Strategy<Value = Case> {
             prop_oneof![3 => Just(Value::Null), 2 => preferences()],
             prop::collection::vec(event(kind), 0..events),
         )
-            .prop_map(move |(members, (parallelism, completions), backoff, per_index, suspend, preferences, events)| {
-                let mut spec = json!({"parallelism": parallelism, "suspend": suspend, "template": {}});
-                if kind != Kind::WorkQueue {
-                    spec["completions"] = completions.into();
-                }
-                if let Some(backoff) = backoff {
-                    spec["backoffLimit"] = backoff.into();
-                }
-                if kind == Kind::Indexed {
-                    spec["completionMode"] = "Indexed".into();
-                    if per_index.0 {
-                        spec["backoffLimitPerIndex"] = 0.into();
-                        if let Some(most) = per_index.1 {
-                            spec["maxFailedIndexes"] = most.into();
+            .prop_map(
+                move |(
+                    members,
+                    (parallelism, completions),
+                    backoff,
+                    per_index,
+                    suspend,
+                    preferences,
+                    events,
+                )| {
+                    let mut spec = json!({"parallelism": parallelism, "suspend": suspend, "template": {}});
+                    if kind != Kind::WorkQueue {
+                        spec["completions"] = completions.into();
+                    }
+                    if let Some(backoff) = backoff {
+                        spec["backoffLimit"] = backoff.into();
+                    }
+                    if kind == Kind::Indexed {
+                        spec["completionMode"] = "Indexed".into();
+                        if per_index.0 {
+                            spec["backoffLimitPerIndex"] = 0.into();
+                            if let Some(most) = per_index.1 {
+                                spec["maxFailedIndexes"] = most.into();
+                            }
                         }
                     }
-                }
-                let spec = spec.as_object().expect("a map").clone();
-                Case { members, kind, spec, preferences, events }
-            })
+                    let spec = spec.as_object().expect("a map").clone();
+                    Case { members, kind, spec, preferences, events }
+                },
+            )
     })
 }

@@ -54,8 +54,7 @@ impl World {
     }
 
     fn really_complete(&self, record: &Record) {
-        let jobs: Vec<_> =
-            record.shards.values().filter_map(|shard| self.job(shard.uid.as_ref()?)).collect();
+        let jobs: Vec<_> = record.shards.values().filter_map(|shard| self.job(shard.uid.as_ref()?)).collect();
         let done: i32 = jobs.iter().map(|job| job.done).sum();
         let enough = match record.manifest.size().completions {
             None => done > 0,

@@ -204,7 +204,10 @@ impl Job {
         let wanted = match self.seen.completions {
             Some(_) if self.seen.indexed => {
                 let completed = &self.seen.completed_indexes;
-                assert!(completed.both(&self.active_indexes()).is_empty(), "a running index is credited: {self:?}");
+                assert!(
+                    completed.both(&self.active_indexes()).is_empty(),
+                    "a running index is credited: {self:?}"
+                );
                 parallelism.min(active + free.len())
             }
             Some(asked) => {
@@ -226,7 +229,9 @@ impl Job {
     }
 
     fn free_indexes(&self) -> Indexes {
-        let Some(asked) = self.seen.completions.filter(|_| self.seen.indexed) else { return Indexes::default() };
+        let Some(asked) = self.seen.completions.filter(|_| self.seen.indexed) else {
+            return Indexes::default();
+        };
         let ended = self.pods.iter().filter(|pod| pod.phase != Failed || self.per_index);
         let taken: Indexes = ended.filter_map(|pod| pod.index).collect();
         let gone = self.seen.completed_indexes.with(&self.seen.failed_indexes).with(&taken);

@@ -11,9 +11,7 @@ use std::{
 use kubectl_federate::{
     cluster,
     job::Manifest,
-    reconcile::{
-        Action, Answer, Done, Ground, Observation, Observations, Place, amend, decide, settle_on,
-    },
+    reconcile::{Action, Answer, Done, Ground, Observation, Observations, Place, amend, decide, settle_on},
     state::{Cascade, Error, Record},
 };
 use serde_json::Value;
@@ -38,7 +36,11 @@ pub enum Verb {
     /// `reconcile --reopen`.
     Reopen,
     /// An edit; `apply` of the manifest with these fields of its spec and this annotation changed.
-    Edit { spec: Vec<(&'static str, Value)>, annotation: Option<(&'static str, Value)>, recreate: bool },
+    Edit {
+        spec: Vec<(&'static str, Value)>,
+        annotation: Option<(&'static str, Value)>,
+        recreate: bool,
+    },
 }
 
 /// Gives way once, so that everything else can happen between two requests, or the process ends here.

@@ -10,7 +10,7 @@ use kubectl_federate::{
 use super::{
     Job, Process, World,
     member::end,
-    process::{look, known_uid},
+    process::{known_uid, look},
 };
 
 /// How often a process looks at a Job that it waits for.
@@ -111,8 +111,11 @@ impl Process {
                 return outdated;
             }
             let manifest: &Manifest = &record.manifest;
-            let exceeds = own.backoff_limit.is_some_and(|most| job.seen.backoff_limit.is_none_or(|has| has > most))
-                || own.max_failed_indexes.is_some_and(|most| job.seen.max_failed_indexes.is_none_or(|has| has > most));
+            let exceeds =
+                own.backoff_limit.is_some_and(|most| job.seen.backoff_limit.is_none_or(|has| has > most))
+                    || own
+                        .max_failed_indexes
+                        .is_some_and(|most| job.seen.max_failed_indexes.is_none_or(|has| has > most));
             let waits = shard.phase == Phase::Created && job.seen.suspended && !manifest.suspended();
             let outdated = job.seen.generation < own.generation || exceeds || waits;
             if !outdated || job.seen.end.is_some() || !is_assigned(record, id, job) {
@@ -314,7 +317,10 @@ fn credit_count(job: &mut Job, count: i32) {
 }
 
 fn credit_indexes(job: &mut Job, indexes: &Indexes) {
-    assert!(job.seen.failed_indexes.both(indexes).is_empty(), "no server lets an index have failed and be done");
+    assert!(
+        job.seen.failed_indexes.both(indexes).is_empty(),
+        "no server lets an index have failed and be done"
+    );
     if !indexes.is_empty() {
         job.seen.credited = Some(job.seen.credited_indexes().with(indexes).to_string());
         job.seen.completed_indexes = job.seen.completed_indexes.with(indexes);

@@ -133,13 +133,12 @@ fn is_ours(record: &Record, id: u32, job: &Observed) -> bool {
 fn advance(decision: &mut Decision, observations: &Observations, now: Timestamp) {
     let latched = decision.record.state.outcome.is_some();
     follow_all(decision, observations, now);
+    if decision.record.state.outcome.is_none() {
+        forget_unmade(decision, observations);
+        decision.record.state.outcome = judge::judge(&decision.record, now);
+    }
     let record = &mut decision.record;
     if record.state.outcome.is_none() {
-        record.state.outcome = judge::judge(record, now);
-    }
-    if record.state.outcome.is_none() {
-        forget_unmade(decision, observations);
-        let record = &mut decision.record;
         spread::take_excess(record, &observations.places);
         spread::open(record, &observations.places, now.as_second());
         limits::share_deadline(record);

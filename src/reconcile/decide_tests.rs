@@ -383,3 +383,12 @@ fn fewer_pods_are_divided_also_where_the_preferences_give_none_to_who_still_has_
     spread::divide_parallelism(&mut record, &[("c1".into(), place), ("c2".into(), place)].into(), true);
     assert_eq!(record.shards[&1].parallelism, 1);
 }
+
+#[test]
+fn a_work_queue_is_complete_once_the_last_shard_that_was_never_made_is_forgotten() {
+    let record = record(json!({"parallelism": 2}), &[(Phase::Planned, None), (Phase::Started, None)]);
+    let complete = Observed { succeeded: 1, end: Some(end(EndKind::Complete, 7)), ..job(&record, 2) };
+    let decided = decide(&record, &answered(&record, [(2, complete)], Answer::Gone), NOW).record;
+    assert_eq!(decided.shards.keys().collect::<Vec<_>>(), [&2]);
+    assert_eq!(decided.state.outcome.map(|outcome| outcome.verdict), Some(Verdict::Complete));
+}

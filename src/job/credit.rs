@@ -7,9 +7,10 @@
 //!
 //! 1. **How much.** The Job is read first and its pods after it. Pods are created *before* the status says so, so
 //!    that `active` is not to be trusted; every pod that the controller still tracks and that has not failed may
-//!    be counted as a success at any moment. Where everything fits together (*quiet*), all that is neither counted nor held by
-//!    a pod may be credited. Else the controller may be about to make as many as `parallelism` more pods, and as much
-//!    is left out: a later credit gets it.
+//!    be counted as a success at any moment. The controller may also be about to make as many as `parallelism` more pods, and as
+//!    much is left out: a later credit gets it. Where everything fits together (*settled*) and has been [`STILL`] as well,
+//!    it cannot, and all that is neither counted nor held by a pod may be credited. Fitting together is not enough: the controller looks
+//!    at a change of a pod a second after it, finds then whatever has ended since, and replaces it before the status says so.
 //! 2. **Indexed.** The same by index: taken from the end, of those that have neither ended nor a pod, and the first
 //!    `parallelism` of them left out, because these are the ones that the controller is about to start. A pod that is found on a credited
 //!    index afterwards ran it twice, and is reported.
@@ -21,14 +22,20 @@
 //!    read again. So it can be told afterwards whether it happened, however the connection ended.
 //! 6. **What a shard achieved** is what it counts less what it was credited.
 
+use std::time::Duration;
+
 use super::{Indexes, Observed, Pod, pod};
 
-/// How many completions may be credited to a Job now, given its pods, which were listed after it was read. 0 for an
-/// Indexed Job ([`free_indexes`] is for those) and for a work queue.
-pub fn room(job: &Observed, pods: &[Pod]) -> i32 {
+/// Where nothing of a Job and its pods has changed for so long, its controller has looked at every change: it lets one of a
+/// pod lie for a second (`SyncJobBatchPeriod`), to look at several together; the rest is for its own work.
+pub const STILL: Duration = Duration::from_millis(1500);
+
+/// How many completions may be credited to a Job now, given its pods, which were listed after it was read, and whether both were
+/// the same [`STILL`] ago. 0 for an Indexed Job ([`free_indexes`] is for those) and for a work queue.
+pub fn room(job: &Observed, pods: &[Pod], still: bool) -> i32 {
     let Some(completions) = job.completions.filter(|_| !job.indexed && job.takes_credit()) else { return 0 };
     let left = completions.saturating_sub(job.succeeded);
-    let margin = if settled(job, pods) { 0 } else { job.parallelism };
+    let margin = if settled(job, pods) && (still || job.suspended) { 0 } else { job.parallelism };
     left.saturating_sub(held(job, pods)).saturating_sub(margin).max(0)
 }
 
@@ -95,7 +102,13 @@ mod tests {
     #[test]
     fn of_a_job_that_is_settled_all_that_no_pod_holds_is_free() {
         let job = job(json!({"parallelism": 2, "completions": 8}), json!({"active": 2, "succeeded": 1}));
-        assert_eq!(room(&job, &running(2)), 5);
+        assert_eq!(room(&job, &running(2), true), 5);
+    }
+
+    #[test]
+    fn of_a_job_that_was_not_still_a_parallelism_more_is_left_out() {
+        let job = job(json!({"parallelism": 2, "completions": 8}), json!({"active": 2, "succeeded": 1}));
+        assert_eq!(room(&job, &running(2), false), 3, "both pods may have ended and been replaced meanwhile");
     }
 
     #[test]
@@ -103,14 +116,18 @@ mod tests {
         let spec = json!({"parallelism": 2, "completions": 8});
         let status = json!({"active": 1, "succeeded": 1});
         assert_eq!(
-            room(&job(spec.clone(), status), &running(2)),
+            room(&job(spec.clone(), status), &running(2), true),
             3,
             "a pod that the status does not know yet"
         );
         let status = json!({"active": 2, "succeeded": 1, "uncountedTerminatedPods": {"succeeded": ["a"]}});
-        assert_eq!(room(&job(spec.clone(), status), &running(2)), 2, "a success that is not counted yet");
+        assert_eq!(
+            room(&job(spec.clone(), status), &running(2), true),
+            2,
+            "a success that is not counted yet"
+        );
         let status = json!({"active": 2, "succeeded": 6});
-        assert_eq!(room(&job(spec, status), &running(2)), 0);
+        assert_eq!(room(&job(spec, status), &running(2), true), 0);
     }
 
     #[test]
@@ -118,23 +135,23 @@ mod tests {
         let job = job(json!({"parallelism": 2, "completions": 8}), json!({"active": 2}));
         let mut pods = running(2);
         pods.push(pod("Failed", None));
-        assert_eq!(room(&job, &pods), 6);
+        assert_eq!(room(&job, &pods, true), 6);
         pods.push(pod("Succeeded", None));
-        assert_eq!(room(&job, &pods), 3);
+        assert_eq!(room(&job, &pods, true), 3);
     }
 
     #[test]
     fn of_a_quiet_suspended_job_all_is_free() {
         let spec = json!({"parallelism": 2, "completions": 8, "suspend": true});
         let seen = json!([{"type": "Suspended", "status": "True"}]);
-        assert_eq!(room(&job(spec.clone(), json!({"succeeded": 1, "conditions": seen})), &[]), 7);
+        assert_eq!(room(&job(spec.clone(), json!({"succeeded": 1, "conditions": seen})), &[], false), 7);
         assert_eq!(
-            room(&job(spec.clone(), json!({"succeeded": 1})), &[]),
+            room(&job(spec.clone(), json!({"succeeded": 1})), &[], false),
             5,
             "the controller has not seen it"
         );
         let ending = json!({"succeeded": 1, "terminating": 1, "conditions": seen});
-        assert_eq!(room(&job(spec, ending), &[]), 5);
+        assert_eq!(room(&job(spec, ending), &[], false), 5);
     }
 
     #[test]
@@ -143,7 +160,7 @@ mod tests {
         let status = json!({"active": 2, "succeeded": 2, "completedIndexes": "0,8", "failedIndexes": "1"});
         let pods = [pod("Running", Some(2)), pod("Running", Some(3)), pod("Failed", Some(4))];
         assert_eq!(free_indexes(&job(spec.clone(), status.clone()), &pods).to_string(), "6,7,9");
-        assert_eq!(room(&job(spec, status), &pods), 0);
+        assert_eq!(room(&job(spec, status), &pods, false), 0);
     }
 
     #[test]
@@ -151,7 +168,7 @@ mod tests {
         let spec = json!({"parallelism": 2, "completions": 8});
         for kind in ["Complete", "Failed", "FailureTarget", "SuccessCriteriaMet"] {
             let status = json!({"conditions": [{"type": kind, "status": "True"}]});
-            assert_eq!(room(&job(spec.clone(), status.clone()), &[]), 0, "{kind}");
+            assert_eq!(room(&job(spec.clone(), status.clone()), &[], true), 0, "{kind}");
             let mut indexed = spec.clone();
             indexed["completionMode"] = "Indexed".into();
             assert!(free_indexes(&job(indexed, status), &[]).is_empty(), "{kind}");

@@ -11,6 +11,8 @@ const INDEX: &str = "batch.kubernetes.io/job-completion-index";
 pub struct Pod {
     /// `metadata.name`.
     pub name: String,
+    /// `metadata.resourceVersion`.
+    pub resource_version: String,
     /// Its completion index, in an Indexed Job.
     pub index: Option<i32>,
     /// The Job controller has not counted it yet: it carries the finalizer `batch.kubernetes.io/job-tracking`.
@@ -43,6 +45,7 @@ impl Pod {
             [&metadata["annotations"], &metadata["labels"]].into_iter().find_map(|map| map.get(INDEX));
         Self {
             name: metadata["name"].as_str().unwrap_or_default().to_owned(),
+            resource_version: metadata["resourceVersion"].as_str().unwrap_or_default().to_owned(),
             index: index.and_then(Value::as_str).and_then(|index| index.parse().ok()),
             tracked: finalizers.is_some_and(|finalizers| finalizers.iter().any(|f| f == TRACKING)),
             phase: match pod["status"]["phase"].as_str() {

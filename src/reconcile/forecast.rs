@@ -117,7 +117,7 @@ impl Imagined<'_> {
     async fn credit(&self, record: &Record, id: u32, mut job: Observed) -> (Answer, Option<String>) {
         let wanted = act::credit::wanted(record, id, &job);
         let pods = self.pods(record, &job).await.unwrap_or_default();
-        let (count, indexes) = act::credit::takable(&job, &pods, &wanted, &Measure::default());
+        let (count, indexes) = act::credit::takable(&job, &pods, &wanted, &Measure::default(), true);
         let count = count.max(0);
         if job.indexed {
             credit_indexes(&mut job, &indexes);

@@ -1,6 +1,6 @@
 //! What happens between a credit's reading and its writing: a measure that waits for the test.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 
 use kubectl_federate::job::{Indexes, Observed, Pod, credit as rules};
@@ -20,16 +20,17 @@ static TURNS: Mutex<BTreeMap<String, Turn>> = Mutex::new(BTreeMap::new());
 struct Turn {
     /// Taken when the Job is measured for the first time.
     first: Option<(oneshot::Sender<()>, mpsc::Receiver<()>)>,
-    measured: u32,
+    /// The resourceVersions of it that were measured.
+    versions: BTreeSet<String>,
 }
 
 fn turns() -> MutexGuard<'static, BTreeMap<String, Turn>> {
     TURNS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn room(job: &Observed, pods: &[Pod]) -> i32 {
+fn room(job: &Observed, pods: &[Pod], still: bool) -> i32 {
     wait(job);
-    rules::room(job, pods)
+    rules::room(job, pods, still)
 }
 
 fn free_indexes(job: &Observed, pods: &[Pod]) -> Indexes {
@@ -39,7 +40,7 @@ fn free_indexes(job: &Observed, pods: &[Pod]) -> Indexes {
 
 fn wait(job: &Observed) {
     let first = turns().get_mut(&job.uid).and_then(|turn| {
-        turn.measured += 1;
+        turn.versions.insert(job.resource_version.clone());
         turn.first.take()
     });
     if let Some((read, done)) = first {
@@ -50,15 +51,15 @@ fn wait(job: &Observed) {
 }
 
 /// Credits all that can be, and has something happen after the Job and its pods were read for the first time. Also says how
-/// often they were read.
+/// many versions of the Job were read.
 pub async fn credit_during(
     place: &Place,
     job: &Observed,
     meanwhile: impl Future<Output = Result<(), Failed>>,
-) -> Result<(Taken, u32), Failed> {
+) -> Result<(Taken, usize), Failed> {
     let (read, has_read) = oneshot::channel();
     let (done, has_done) = mpsc::channel();
-    turns().insert(job.uid.clone(), Turn { first: Some((read, has_done)), measured: 0 });
+    turns().insert(job.uid.clone(), Turn { first: Some((read, has_done)), versions: BTreeSet::new() });
     let crediting = {
         let (place, job) = (place.clone(), job.clone());
         // On a thread of its own, since it waits there.
@@ -70,6 +71,6 @@ pub async fn credit_during(
     meanwhile.await?;
     done.send(())?;
     let taken = crediting.await??.ok_or("the job kept changing")?;
-    let measured = turns().remove(&job.uid).map_or(0, |turn| turn.measured);
-    Ok((taken, measured))
+    let versions = turns().remove(&job.uid).map_or(0, |turn| turn.versions.len());
+    Ok((taken, versions))
 }

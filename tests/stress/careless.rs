@@ -6,7 +6,7 @@ use kubectl_federate::reconcile::Measure;
 /// What the status says is left; of an Indexed Job, every index that has neither ended nor a pod.
 pub const CARELESS: Measure = Measure { room, free_indexes };
 
-fn room(job: &Observed, _: &[Pod]) -> i32 {
+fn room(job: &Observed, _: &[Pod], _: bool) -> i32 {
     job.completions.unwrap_or(0) - job.succeeded - job.active
 }
 

@@ -1,5 +1,7 @@
 //! Work that is moved from one Job to another, at the moments that matter.
 
+use std::time::Duration;
+
 use kubectl_federate::job::{Indexes, Observed, Pod};
 use kubectl_federate::reconcile::{Measure, Wanted};
 use libtest_mimic::{Failed, Trial};
@@ -31,6 +33,9 @@ pub fn trials() -> Vec<Trial> {
         });
         add("pods that succeed and start unseen while their job is credited are counted once", |places| {
             Box::pin(starts_unseen(places))
+        });
+        add("pods that end when they have just begun are counted once", |places| {
+            Box::pin(soon_after_the_start(places))
         });
         add("of an indexed job the tail is moved, and each index runs in one place", |places| {
             Box::pin(tail_moves(places))
@@ -141,6 +146,34 @@ async fn starts_unseen(Places { here, .. }: Places) -> Outcome {
     assert_eq!(3 + seen.successes() + taken.count, 30, "{taken:?}");
     assert_eq!((seen.killed(), end.succeeded), (vec![], 30));
     Ok(())
+}
+
+/// The controller looks at a pod that begins a second after it did, and finds that it has ended in the meantime: at whatever
+/// moment of that second the credit is given, nobody has told of it yet.
+async fn soon_after_the_start(Places { here, .. }: Places) -> Outcome {
+    let at = async |moment: u64| {
+        let name = format!("pi-{moment}");
+        let job = here.create(&name, spec(3, 30, json!({}))).await?;
+        let pods = here.until_live(&name, 3).await;
+        here.until(&name, "its status to say so", |job| job.active == 3).await;
+        nodes::start_all(&here, &pods).await?;
+        tokio::time::sleep(Duration::from_millis(moment)).await;
+        let meanwhile = async {
+            nodes::end_all(&here, &pods).await?;
+            let replaced = async {
+                while here.live(&name).await?.is_empty() {}
+                Ok::<_, Failed>(())
+            };
+            // For longer it need not wait, since what it has read is too old then.
+            tokio::time::timeout(Duration::from_secs(1), replaced).await.unwrap_or(Ok(()))
+        };
+        let (taken, _) = credit_during(&here, &job, meanwhile).await?;
+        let (seen, end) = finish(&here, &name).await?;
+        assert_eq!((3 + seen.successes() + taken.count, end.succeeded), (30, 30), "{moment} ms: {taken:?}");
+        assert!(seen.killed().is_empty(), "{:?}", seen.killed());
+        Ok::<_, Failed>(())
+    };
+    futures::future::try_join_all([200, 400, 600, 800].map(at)).await.map(drop)
 }
 
 async fn tail_moves(Places { here, there }: Places) -> Outcome {

@@ -1,8 +1,9 @@
 //! Work is taken off a Job that may be running: a credit. The rules are those of [`crate::job::credit`].
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{ATTEMPTS, Performed, Target, failed, job_path};
 use crate::{
@@ -19,8 +20,8 @@ const FRESH: Duration = Duration::from_secs(1);
 /// ones, to show that it finds them out.
 #[derive(Debug, Clone, Copy)]
 pub struct Measure {
-    /// How many completions.
-    pub room: fn(&Observed, &[Pod]) -> i32,
+    /// How many completions; the flag says whether nothing has changed for [`rules::STILL`].
+    pub room: fn(&Observed, &[Pod], bool) -> i32,
     /// Which indexes, of an Indexed Job.
     pub free_indexes: fn(&Observed, &[Pod]) -> Indexes,
 }
@@ -68,6 +69,7 @@ pub async fn credit(
 ) -> Result<Option<Taken>, Error> {
     let path = job_path(namespace, name);
     let mut attempt = 0;
+    let mut looks = Looks::default();
     loop {
         attempt += 1;
         let read = Instant::now();
@@ -85,7 +87,14 @@ pub async fn credit(
         } else {
             Vec::new()
         };
-        let (count, indexes) = takable(&job, &pods, &wanted, measure);
+        let still = looks.were_still(&job, &pods, read);
+        let (count, indexes) = takable(&job, &pods, &wanted, measure, still);
+        // Once: they may never be.
+        if takable(&job, &pods, &wanted, measure, true).0 > count && !looks.waited {
+            looks.waited = true;
+            tokio::time::sleep(rules::STILL).await;
+            continue;
+        }
         let patch = if job.indexed { credit_indexes(&job, &indexes) } else { credit_count(&job, count) };
         let taken = |job, count, doubled| Taken { job, count, kept: (wanted.count - count).max(0), doubled };
         if count <= 0 {
@@ -105,6 +114,27 @@ pub async fn credit(
             }
             Err(error) if error.is_conflict() && attempt < ATTEMPTS => {}
             Err(error) => return Err(error),
+        }
+    }
+}
+
+/// What a Job and its pods looked like, so that it shows whether they stay so.
+#[derive(Default)]
+struct Looks {
+    first: Option<(Instant, String, Vec<Pod>)>,
+    waited: bool,
+}
+
+impl Looks {
+    /// Whether they look as they did [`rules::STILL`] before `read`, when they began to be read.
+    fn were_still(&mut self, job: &Observed, pods: &[Pod], read: Instant) -> bool {
+        let same = |seen: &&(Instant, String, Vec<Pod>)| seen.1 == job.resource_version && seen.2 == pods;
+        match self.first.as_ref().filter(same) {
+            Some((since, ..)) => read.duration_since(*since) >= rules::STILL,
+            None => {
+                self.first = Some((Instant::now(), job.resource_version.clone(), pods.to_vec()));
+                false
+            }
         }
     }
 }
@@ -151,18 +181,20 @@ pub(in crate::reconcile) fn wanted(record: &Record, id: u32, job: &Observed) -> 
     }
 }
 
-/// How much of what is wanted can be taken off a Job now, given its pods; and, of an Indexed one, which indexes.
+/// How much of what is wanted can be taken off a Job now, given its pods, and whether both have been as they are for
+/// [`rules::STILL`]; and, of an Indexed one, which indexes.
 pub(in crate::reconcile) fn takable(
     job: &Observed,
     pods: &[Pod],
     wanted: &Wanted,
     measure: &Measure,
+    still: bool,
 ) -> (i32, Indexes) {
     if job.indexed {
         let indexes = choose(&(measure.free_indexes)(job, pods), wanted);
         return (indexes.len(), indexes);
     }
-    ((measure.room)(job, pods).min(wanted.count), Indexes::default())
+    ((measure.room)(job, pods, still).min(wanted.count), Indexes::default())
 }
 
 /// What a credit is called.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    reconcile::{Status, observe, settle},
+    reconcile::{Members, Observations, Status, look, observe, settle},
     state::{Record, Store},
 };
 
@@ -54,8 +54,9 @@ impl Reconcile {
         for (record, observations) in records.into_iter().zip(observed) {
             let job = format!("job.batch/{}", record.name());
             let before = record.clone();
-            let record = match self.reopened(&store, record).await {
-                Ok(record) => record,
+            let reopened = self.reopened(session, &store, record, observations, &members).await;
+            let (record, observations) = match reopened {
+                Ok(reopened) => reopened,
                 Err(error) => {
                     troubles.push(error);
                     continue;
@@ -92,16 +93,30 @@ impl Reconcile {
         Error::all(troubles)
     }
 
-    /// The record with what was deleted open again, if that is asked for and there is anything.
-    async fn reopened(&self, store: &Store, mut record: Record) -> Result<Record> {
-        while self.reopen && record.reopen() {
-            match store.replace(&record).await {
+    /// The record with what was deleted open again, if that is asked for and there is anything: what was deleted since the
+    /// last reconcile, too.
+    async fn reopened(
+        &self,
+        session: &Session<'_>,
+        store: &Store,
+        mut record: Record,
+        mut observations: Observations,
+        members: &Members,
+    ) -> Result<(Record, Observations)> {
+        while self.reopen {
+            let (mut seen, looked) = look(&record, observations, members, session.now()).await;
+            observations = looked;
+            if !seen.reopen() {
+                break;
+            }
+            match store.replace(&seen).await {
                 Err(error) if error.is_conflict() => {
                     record = store.record(record.namespace(), record.name()).await?;
+                    observations.outdate();
                 }
-                written => return Ok(written?),
+                written => return Ok((written?, observations)),
             }
         }
-        Ok(record)
+        Ok((record, observations))
     }
 }

@@ -115,12 +115,18 @@ async fn until_gone(site: &Site) {
 
 async fn indexed_forbidden(stage: &Stage) -> Outcome {
     let contexts: Vec<_> = MEMBERS.iter().map(|name| (*name, *name)).collect();
+    let all = ["get", "list", "create", "patch", "delete"];
+    let config_maps = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": all}]);
+    stage.host().grant(Some("kubectl-federate"), config_maps).await?;
     for site in stage.members() {
+        let identity = json!([{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]}]);
+        site.grant(None, identity).await?;
+        // In this namespace only: other scenarios on the same clusters rely on what this user may not do.
         let everything = json!([
-            {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list", "create", "patch", "delete"]},
-            {"apiGroups": [""], "resources": ["configmaps", "pods", "namespaces"], "verbs": ["get", "list", "create", "patch", "delete"]},
+            {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": all},
+            {"apiGroups": [""], "resources": ["configmaps", "pods"], "verbs": all},
         ]);
-        site.grant(None, everything).await?;
+        site.grant(Some(&stage.namespace), everything).await?;
     }
     stage.contexts(&contexts, crate::site::LIMITED)?;
     let before = stage.mark().await?;

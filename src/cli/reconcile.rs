@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    reconcile::{Status, observe, settle},
+    reconcile::{Members, Observations, Status, look, observe, settle},
     state::{Record, Store},
 };
 
@@ -43,24 +43,29 @@ impl Reconcile {
         }
         let (store, registry) = session.federation().await?;
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
-        let Scope { records: found, errors: mut troubles } =
+        let Scope { records, errors: mut troubles } =
             Scope::read(&store, &registry.uid, &self.names, namespace.as_deref()).await?;
-        let mut records = Vec::new();
-        for record in found {
-            match self.reopened(&store, record).await {
-                Ok(record) => records.push(record),
-                Err(error) => troubles.push(error),
-            }
-        }
         if records.is_empty() && troubles.is_empty() {
             session.output().note(none_found(namespace.as_deref()));
         }
         let all: Vec<_> = records.iter().collect();
-        let members = session.members_to_settle(&registry, &all).await;
+        let members = match self.reopen {
+            // What is opened again may go anywhere.
+            true => session.members(&registry, registry.members.keys().cloned().collect()).await,
+            false => session.members_to_settle(&registry, &all).await,
+        };
         let observed = observe(&all, &members).await;
         for (record, observations) in records.into_iter().zip(observed) {
             let job = format!("job.batch/{}", record.name());
             let before = record.clone();
+            let reopened = self.reopened(session, &store, record, observations, &members).await;
+            let (record, observations) = match reopened {
+                Ok(reopened) => reopened,
+                Err(error) => {
+                    troubles.push(error);
+                    continue;
+                }
+            };
             let settled =
                 match settle(&store, record, observations, &members, || session.now(), &|_| ()).await {
                     Ok(settled) => settled,
@@ -88,16 +93,30 @@ impl Reconcile {
         Error::all(troubles)
     }
 
-    /// The record with what was deleted open again, if that is asked for and there is anything.
-    async fn reopened(&self, store: &Store, mut record: Record) -> Result<Record> {
-        while self.reopen && record.reopen() {
-            match store.replace(&record).await {
+    /// The record with what was deleted open again, if that is asked for and there is anything: what was deleted since the
+    /// last reconcile, too.
+    async fn reopened(
+        &self,
+        session: &Session<'_>,
+        store: &Store,
+        mut record: Record,
+        mut observations: Observations,
+        members: &Members,
+    ) -> Result<(Record, Observations)> {
+        while self.reopen {
+            let (mut seen, looked) = look(&record, observations, members, session.now()).await;
+            observations = looked;
+            if !seen.reopen() {
+                break;
+            }
+            match store.replace(&seen).await {
                 Err(error) if error.is_conflict() => {
                     record = store.record(record.namespace(), record.name()).await?;
+                    observations.outdate();
                 }
-                written => return Ok(written?),
+                written => return Ok((written?, observations)),
             }
         }
-        Ok(record)
+        Ok((record, observations))
     }
 }

@@ -115,13 +115,19 @@ async fn until_gone(site: &Site) {
 
 async fn indexed_forbidden(stage: &Stage) -> Outcome {
     let contexts: Vec<_> = MEMBERS.iter().map(|name| (*name, *name)).collect();
+    let all = ["get", "list", "create", "patch", "delete"];
+    let config_maps = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": all}]);
+    stage.host().grant(Some("kubectl-federate"), config_maps).await?;
     for site in stage.members() {
-        let rule = |resources: &[&str]| json!([{"apiGroups": ["", "batch"], "resources": resources, "verbs": ["get", "list", "create", "patch"]}]);
-        site.grant(Some(&stage.namespace), rule(&["jobs", "pods", "configmaps"])).await?;
-        site.grant(None, json!([{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]}])).await?;
+        let identity = json!([{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]}]);
+        site.grant(None, identity).await?;
+        // In this namespace only: other scenarios on the same clusters rely on what this user may not do.
+        let everything = json!([
+            {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": all},
+            {"apiGroups": [""], "resources": ["configmaps", "pods"], "verbs": all},
+        ]);
+        site.grant(Some(&stage.namespace), everything).await?;
     }
-    let registry = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]);
-    stage.host().grant(Some("kubectl-federate"), registry).await?;
     stage.contexts(&contexts, crate::site::LIMITED)?;
     let before = stage.mark().await?;
     let refused = stage.create(&indexed_job(3, 6)).await?;

@@ -284,6 +284,11 @@ impl Sync {
         } else {
             vec![None; count]
         };
+        let refused = state.controllers.refused.get(object::uid(&self.job));
+        if let Some(until) = refused.copied().filter(|until| *until > now) {
+            state.controllers.look_again(until);
+            return;
+        }
         for index in indexes {
             let replaced = index.and_then(|index| self.kept.get(&index));
             let pod = pods::make(&self.job, index, replaced.map(|p| &**p));
@@ -296,7 +301,9 @@ impl Sync {
                 Err(refusal) => {
                     let message = format!("Error creating: {refusal}");
                     state.record(&self.job, "Warning", "FailedCreate", &message);
-                    state.controllers.look_again(later(now, Duration::from_secs(10)));
+                    let until = later(now, Duration::from_secs(10));
+                    state.controllers.refused.insert(object::uid(&self.job).to_owned(), until);
+                    state.controllers.look_again(until);
                     return;
                 }
             }

@@ -47,6 +47,8 @@ pub(crate) struct Controllers {
     pub(crate) held: Option<Held>,
     /// The failures of each Job's pods since its last success, by uid.
     backoff: HashMap<String, backoff::Record>,
+    /// Until when no pod is made of a Job whose last one was refused, by uid.
+    pub(crate) refused: HashMap<String, Timestamp>,
     /// When something is to be looked at again.
     due: BTreeSet<Timestamp>,
 }
@@ -66,6 +68,7 @@ impl Controllers {
     pub(crate) fn start(&mut self) {
         self.stopped = false;
         self.backoff.clear();
+        self.refused.clear();
     }
 
     /// Has everything looked at again at a moment.

@@ -238,7 +238,9 @@ fn forget_unmade(decision: &mut Decision, observations: &Observations) {
             _ => {}
         }
     }
-    unmade.into_iter().for_each(|id| record.forget(id));
+    for id in unmade {
+        record.forget(id);
+    }
 }
 
 /// Once the outcome is recorded, the shards' Jobs may expire, and after them the record.

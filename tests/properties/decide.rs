@@ -123,7 +123,9 @@ fn heal(world: &Shared) {
 fn remove_where(world: &mut World, which: impl Fn(&Job) -> bool) {
     let those = world.jobs().filter(|(_, job)| which(job));
     let those: Vec<_> = those.map(|(cluster, job)| (cluster.to_owned(), job.seen.name.clone())).collect();
-    those.iter().for_each(|(cluster, name)| world.remove(cluster, name));
+    for (cluster, name) in those {
+        world.remove(&cluster, &name);
+    }
 }
 
 /// Plays a case: all that happens, and then those processes go on that still run; they are frozen until then.

@@ -188,9 +188,10 @@ impl Process {
             let mut listed = Vec::new();
             let answer = self.ask_member(cluster, |world| {
                 let member = &world.members[cluster];
-                listed = match stale {
-                    true => member.old.clone(),
-                    false => member.jobs.values().map(|job| job.seen.clone()).collect(),
+                listed = if stale {
+                    member.old.clone()
+                } else {
+                    member.jobs.values().map(|job| job.seen.clone()).collect()
                 };
                 Answer::Gone
             });
@@ -266,7 +267,9 @@ impl Ground for Process {
         let now = self.world.borrow_mut().now();
         let again = decide(record, observations, now);
         assert_eq!((&again.record, &again.actions), (record, &actions), "decide is not idempotent");
-        actions.iter().for_each(|action| Self::may(record, action, observations));
+        for action in &actions {
+            Self::may(record, action, observations);
+        }
         for action in &actions {
             let (cluster, id, answer) = self.perform(record, action).await;
             observations.take(&cluster, id, answer);

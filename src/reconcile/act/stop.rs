@@ -30,12 +30,12 @@ pub(super) async fn retire(target: &Target<'_>) -> Performed {
             Some(completions) if job.indexed => {
                 let ended = job.completed_indexes.with(&job.failed_indexes);
                 let rest = Indexes::all(completions).without(&ended);
-                return stoppable(job).then(|| ("/status", credit_indexes(job, &rest)));
+                return is_still(job).then(|| ("/status", credit_indexes(job, &rest)));
             }
             Some(completions) => completions - job.succeeded,
             None => 1 - job.succeeded,
         };
-        stoppable(job).then(|| ("/status", credit_count(job, left.max(0))))
+        is_still(job).then(|| ("/status", credit_count(job, left.max(0))))
     })
     .await;
     ended(target, performed).await
@@ -48,7 +48,7 @@ pub(super) async fn fail(target: &Target<'_>) -> Performed {
         return performed;
     }
     let performed = update(target, "failed", |job| {
-        if !stoppable(job) {
+        if !is_still(job) {
             return None;
         }
         let now = now();
@@ -101,6 +101,11 @@ pub(super) async fn wind_down(target: &Target<'_>) -> Performed {
         (Answer::Job(job), None) if !stoppable(&job) => ended(target, (Answer::Job(job), None)).await,
         performed => performed,
     }
+}
+
+/// Whether a Job can be told that it has ended: somebody may have resumed it since it was waited for.
+fn is_still(job: &Observed) -> bool {
+    stoppable(job) && (job.quiet() || job.untouched())
 }
 
 fn stoppable(job: &Observed) -> bool {

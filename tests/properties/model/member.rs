@@ -225,7 +225,14 @@ impl Job {
             let index = self.seen.indexed.then(|| own.split(n + 1).0.tail(1).to_string());
             let index = index.and_then(|index| index.parse().ok());
             let name = self.seen.name.clone();
-            self.pods.push(Pod { name, index, tracked: true, phase: Pending, deleting: false });
+            self.pods.push(Pod {
+                name,
+                index,
+                tracked: true,
+                phase: Pending,
+                deleting: false,
+                resource_version: String::new(),
+            });
         }
     }
 

@@ -140,7 +140,7 @@ impl Process {
             let credited = match &shard.indexes {
                 None => {
                     let wanted = shard.credit - shard.credited.max(job.seen.credited_count());
-                    let count = credit::room(&job.seen, &job.pods).min(wanted).max(0);
+                    let count = credit::room(&job.seen, &job.pods, false).min(wanted).max(0);
                     kept = wanted - count;
                     credit_count(job, count);
                     count

@@ -14,12 +14,16 @@ use crate::round::{self, Amount, Kind};
 
 /// Rounds of a test that run side by side.
 const LANES: usize = 4;
-/// How often each amount is taken off in a test.
-const REPEATS: u64 = 1;
 /// In so many rounds at most a careless measure must be found out.
 const FOUND_WITHIN: u64 = 12;
 
-const AMOUNTS: [Amount; 4] = [Amount::UpTo(5), Amount::UpTo(40), Amount::Rest, Amount::RestUnseen];
+/// How much is taken off, a round each.
+fn amounts(pace: Pace) -> &'static [Amount] {
+    match pace {
+        Pace::AtOnce => &[Amount::UpTo(5), Amount::Rest, Amount::RestUnseen],
+        Pace::Bursts => &[Amount::UpTo(40), Amount::Rest],
+    }
+}
 
 /// The tests.
 pub fn trials() -> Vec<Trial> {
@@ -32,8 +36,8 @@ pub fn trials() -> Vec<Trial> {
                     careful(&Place::of(fleet, cluster).await?, version, indexed, pace).await
                 }));
             }
-            let mode = if indexed { "indexed" } else { "nonindexed" };
-            let name = format!("{version}::a careless credit of an {mode} job is found out");
+            let mode = if indexed { "an indexed" } else { "a nonindexed" };
+            let name = format!("{version}::a careless credit of {mode} job is found out");
             trials.push(Versions::Mixed.trial(&name, async move |fleet: &'static Fleet| {
                 careless(&Place::of(fleet, cluster).await?, version, indexed).await
             }));
@@ -50,8 +54,8 @@ fn name(indexed: bool, pace: Pace) -> String {
 
 async fn careful(place: &Place, version: &str, indexed: bool, pace: Pace) -> Result<(), Failed> {
     let began = Instant::now();
-    let rounds = (0..REPEATS * AMOUNTS.len() as u64).map(|seed| {
-        let kind = Kind { indexed, pace, amount: AMOUNTS[seed as usize % AMOUNTS.len()] };
+    let rounds = (0..).zip(amounts(pace)).map(|(seed, amount)| {
+        let kind = Kind { indexed, pace, amount: *amount };
         async move {
             let round = round::run(place, &format!("r{seed}"), kind, seed, &Measure::default()).await?;
             Ok::<_, Failed>((seed, kind, round))

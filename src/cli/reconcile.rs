@@ -103,11 +103,14 @@ impl Reconcile {
         mut observations: Observations,
         members: &Members,
     ) -> Result<(Record, Observations)> {
-        while self.reopen {
+        if !self.reopen {
+            return Ok((record, observations));
+        }
+        loop {
             let (mut seen, looked) = look(&record, observations, members, session.now()).await;
             observations = looked;
             if !seen.reopen() {
-                break;
+                return Ok((record, observations));
             }
             match store.replace(&seen).await {
                 Err(error) if error.is_conflict() => {
@@ -117,6 +120,5 @@ impl Reconcile {
                 written => return Ok((written?, observations)),
             }
         }
-        Ok((record, observations))
     }
 }

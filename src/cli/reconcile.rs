@@ -49,10 +49,11 @@ impl Reconcile {
             session.output().note(none_found(namespace.as_deref()));
         }
         let all: Vec<_> = records.iter().collect();
-        let members = match self.reopen {
+        let members = if self.reopen {
             // What is opened again may go anywhere.
-            true => session.members(&registry, registry.members.keys().cloned().collect()).await,
-            false => session.members_to_settle(&registry, &all).await,
+            session.members(&registry, registry.members.keys().cloned().collect()).await
+        } else {
+            session.members_to_settle(&registry, &all).await
         };
         let observed = observe(&all, &members).await;
         for (record, observations) in records.into_iter().zip(observed) {
@@ -103,11 +104,14 @@ impl Reconcile {
         mut observations: Observations,
         members: &Members,
     ) -> Result<(Record, Observations)> {
-        while self.reopen {
+        if !self.reopen {
+            return Ok((record, observations));
+        }
+        loop {
             let (mut seen, looked) = look(&record, observations, members, session.now()).await;
             observations = looked;
             if !seen.reopen() {
-                break;
+                return Ok((record, observations));
             }
             match store.replace(&seen).await {
                 Err(error) if error.is_conflict() => {
@@ -117,6 +121,5 @@ impl Reconcile {
                 written => return Ok((written?, observations)),
             }
         }
-        Ok((record, observations))
     }
 }

@@ -307,15 +307,11 @@ fn next(record: &Record, id: u32, shard: &Shard, observations: &Observations) ->
         None => {}
     }
     if !is_assigned(shard, job) {
-        let restart = !job.has_run_nothing();
-        return Some(match restart {
-            true => Action::Delete {
-                shard: id,
-                cluster: shard.cluster.clone(),
-                uid,
-                cascade: Cascade::Background,
-            },
-            false => Action::Assign { shard: id, uid },
+        let cluster = shard.cluster.clone();
+        return Some(if job.has_run_nothing() {
+            Action::Assign { shard: id, uid }
+        } else {
+            Action::Delete { shard: id, cluster, uid, cascade: Cascade::Background }
         });
     }
     let unstarted = shard.phase == Phase::Created;

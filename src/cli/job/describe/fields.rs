@@ -80,11 +80,14 @@ fn fields(described: &Described, now: Timestamp) -> Vec<Field> {
 
 fn pods(described: &Described) -> String {
     let status = &described.status;
-    let mut text = format!("{} Active ({} Ready)", status.active, status.ready);
-    if status.terminating > 0 {
-        text.push_str(&format!(" / {} Terminating", status.terminating));
-    }
-    text + &format!(" / {} Succeeded / {} Failed", status.succeeded, status.failed)
+    let ending = match status.terminating {
+        0 => String::new(),
+        count => format!(" / {count} Terminating"),
+    };
+    format!(
+        "{} Active ({} Ready){ending} / {} Succeeded / {} Failed",
+        status.active, status.ready, status.succeeded, status.failed
+    )
 }
 
 /// A limit of the whole Job, and how much of it is spent.

@@ -7,7 +7,10 @@ use super::{Indexes, Ownership, labels};
 
 /// A typed view of a Job read from a member; what the decisions need, and no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "they are fields and conditions of the API, each by itself")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are fields and conditions of the API, each by itself"
+)]
 pub struct Observed {
     /// `metadata.name`.
     pub name: String,

@@ -137,11 +137,12 @@ pub async fn settle_on(
 ) -> Result<Settled, Error> {
     let mut done = Vec::new();
     let mut conflicts = 0;
-    let mut taken = Vec::new();
+    let mut taken: Option<(Record, Vec<Action>)> = None;
     loop {
         let decision = decide(&record, &observations, now());
         // What has been done to no effect, such as a field that a webhook puts back, is not done again in this run.
-        let idle = decision.actions.is_empty() || decision.actions == taken;
+        let again = |(of, actions): &(Record, Vec<Action>)| *of == record && *actions == decision.actions;
+        let idle = decision.actions.is_empty() || taken.as_ref().is_some_and(again);
         let settled = decision.record == record && idle && !decision.remove;
         if settled && decision.confirm.is_empty() {
             return Ok(Settled { record: Some(record), observations, done });
@@ -175,7 +176,7 @@ pub async fn settle_on(
             }
             Err(error) => return Err(error),
         }
-        taken.clone_from(&decision.actions);
+        taken = Some((record.clone(), decision.actions.clone()));
         done.extend(ground.act(&record, decision.actions, &mut observations).await);
     }
 }

@@ -69,9 +69,7 @@ async fn at_get(stage: &Stage) -> Outcome {
     let later = stage.federate_later(Duration::from_mins(20), "job get pi").await;
     let later = later.says("Running,Unknown   1/6           2/3");
     let line = later.stderr.lines().find(|line| line.contains("[west]")).unwrap_or_default();
-    for part in
-        ["job.batch/pi: its share of 2 completions is Unknown", "1 succeeded when last seen, 20m", "ago)"]
-    {
+    for part in ["job.batch/pi: its share of 2 completions is Unknown", "1 succeeded as of 20m ago", "ago)"] {
         assert!(line.contains(part), "{part:?} is not in {line:?}");
     }
     let seen = stage.federate("job get pi -o json").await.stdout;

@@ -119,7 +119,7 @@ async fn dispatch(world: &World, cli: Cli) -> Result<()> {
             let failed = verb.failure();
             verb.run(&session().map_err(|error| error.exit(failed))?).await
         }
-        Verb::Reconcile(verb) => Box::pin(verb.run(&session()?)).await,
+        Verb::Reconcile(verb) => verb.run(&session()?).await,
         Verb::Options(_) => {
             usage::Options::run(world);
             Ok(())

@@ -122,7 +122,8 @@ pub async fn settle(
     now: impl Fn() -> Timestamp,
     on_done: &(dyn Fn(&Done) + Sync),
 ) -> Result<Settled, Error> {
-    settle_on(&Clusters { store, members, on_done }, record, observations, now).await
+    // It holds every action's state, and callers hold it in theirs.
+    Box::pin(settle_on(&Clusters { store, members, on_done }, record, observations, now)).await
 }
 
 /// The loop of [`settle`], on any ground: the real one, or one of a test that says what happens between any two steps.

@@ -155,7 +155,9 @@ fn follow_all(decision: &mut Decision, observations: &Observations, now: Timesta
     let record = &mut decision.record;
     let mut failure = None;
     let mut ended = Vec::new();
-    let starts = observations.jobs().filter(|(_, id, job)| is_ours(record, *id, job) && !job.suspended);
+    let starts = observations
+        .jobs()
+        .filter(|(_, id, job)| is_ours(record, *id, job) && !job.suspended && !job.suspension_seen);
     let first = starts.filter_map(|(_, _, job)| Some(job.start?.as_second())).min();
     record.state.started = record.state.started.or(first);
     let reopens = record.manifest.annotation(REOPEN) == Some("true");
@@ -266,13 +268,24 @@ fn winding_down(record: &Record) -> bool {
 /// Whether a shard of an Indexed Job was told which indexes are not its own, where there are any.
 pub(super) fn is_assigned(shard: &Shard, job: &Observed) -> bool {
     let Some(own) = &shard.indexes else { return true };
-    job.credited.is_some() || own.contains_all(&Indexes::all(job.completions.unwrap_or(0)))
+    let all = Indexes::all(job.completions.unwrap_or(0));
+    job.credited.is_some() || own.with(&job.completed_indexes).contains_all(&all)
+}
+
+/// Whether a Job no longer says that it was credited what the ledger knows it was: somebody has put it back without the
+/// annotation. What it achieved cannot be told from what it counts after another credit, so that it gets none.
+pub(super) fn has_lost_credit(shard: &Shard, job: &Observed) -> bool {
+    shard.indexes.is_none() && job.credited_count() < shard.credited
 }
 
 /// Whether the spec of a shard's Job is to be written: it has not the last change yet, or its limits are not what the others leave
 /// of the Job's, or it waits for its start.
 pub(super) fn is_outdated(record: &Record, id: u32, job: &Observed) -> bool {
     let shard = &record.shards[&id];
+    if job.generation > shard.generation {
+        // The ledger has gone on since it was read here.
+        return false;
+    }
     let waits = shard.phase == Phase::Created && job.suspended && !record.manifest.suspended();
     job.generation < shard.generation || limits::exceeds_budget(&record.spec(id), job) || waits
 }
@@ -298,7 +311,7 @@ fn next(record: &Record, id: u32, shard: &Shard, observations: &Observations) ->
     if job.ending {
         return None;
     }
-    let waits = observations.waiting(&shard.cluster, id).is_some();
+    let waits = observations.waiting(&shard.cluster, id).is_some() || has_lost_credit(shard, job);
     match record.state.outcome.as_ref().map(|outcome| outcome.verdict) {
         Some(Verdict::Failed) => return (!waits).then_some(Action::Fail { shard: id, uid }),
         Some(Verdict::Complete) => {

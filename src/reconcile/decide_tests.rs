@@ -392,3 +392,34 @@ fn a_work_queue_is_complete_once_the_last_shard_that_was_never_made_is_forgotten
     assert_eq!(decided.shards.keys().collect::<Vec<_>>(), [&2]);
     assert_eq!(decided.state.outcome.map(|outcome| outcome.verdict), Some(Verdict::Complete));
 }
+
+#[test]
+fn a_change_that_a_later_one_has_overtaken_is_not_made() {
+    let record = one(Phase::Created);
+    let later = Observed { suspended: true, generation: 2, ..job(&record, 1) };
+    assert_eq!(decide(&record, &listed(&record, [(1, later)]), NOW).actions, []);
+}
+
+#[test]
+fn a_job_that_lost_the_word_of_its_credit_gets_no_other() {
+    let mut record = one(Phase::Started);
+    let shard = record.shards.get_mut(&1).expect("one shard");
+    (shard.credited, shard.credit) = (1, 2);
+    let mut seen = job(&record, 1);
+    seen.completions = Some(3);
+    assert_eq!(decide(&record, &listed(&record, [(1, seen.clone())]), NOW).actions, []);
+    seen.credited = Some("1".into());
+    let actions = decide(&record, &listed(&record, [(1, seen)]), NOW).actions;
+    assert_eq!(actions, [Action::Credit { shard: 1, uid: "u1".into() }]);
+}
+
+#[test]
+fn a_start_from_before_a_resume_is_not_the_jobs() {
+    let spec = json!({"completions": 3, "activeDeadlineSeconds": 600});
+    let record = record(spec, &[(Phase::Started, Some(3))]);
+    let start = Timestamp::from_second(100).ok();
+    let stale = Observed { start, suspension_seen: true, ..job(&record, 1) };
+    assert_eq!(decide(&record, &listed(&record, [(1, stale)]), NOW).record.state.started, None);
+    let fresh = Observed { start, ..job(&record, 1) };
+    assert_eq!(decide(&record, &listed(&record, [(1, fresh)]), NOW).record.state.started, Some(100));
+}

@@ -100,7 +100,7 @@ pub struct Seen {
     /// `status.failedIndexes`.
     #[serde(skip_serializing_if = "Indexes::is_empty")]
     pub failed_indexes: Indexes,
-    /// `spec.suspend`.
+    /// `spec.suspend`, or the condition `Suspended`, which stays until the Job controller has seen a resume.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,
     /// `status.startTime`, until it ended.
@@ -249,7 +249,7 @@ impl Shard {
             failed: job.failed,
             completed: job.completed_indexes.both(&own),
             failed_indexes: job.failed_indexes.both(&own),
-            suspended: job.suspended,
+            suspended: job.suspended || job.suspension_seen,
             start: job.start.filter(|_| job.end.is_none()).map(jiff::Timestamp::as_second),
             end: job.end.as_ref().and_then(|end| end.at).map(jiff::Timestamp::as_second),
             at: now,

@@ -9,7 +9,7 @@ use super::{ATTEMPTS, Performed, Target, failed, job_path};
 use crate::{
     cluster::{Connection, Error},
     job::{Indexes, Observed, Pod, credit as rules, labels},
-    reconcile::Answer,
+    reconcile::{Answer, decide::has_lost_credit, observe::shard_id},
     state::Record,
 };
 
@@ -100,8 +100,11 @@ pub async fn credit(
         if count <= 0 {
             return Ok(Some(taken(job, 0, Indexes::default())));
         }
-        if read.elapsed() > FRESH && attempt < ATTEMPTS {
-            continue;
+        if read.elapsed() > FRESH {
+            if attempt < ATTEMPTS {
+                continue;
+            }
+            return Ok(Some(taken(job, 0, Indexes::default())));
         }
         match connection.patch(&format!("{path}/status"), &patch).await {
             Ok(job) => {
@@ -171,6 +174,7 @@ pub(super) async fn take_off(target: &Target<'_>) -> Performed {
 pub(in crate::reconcile) fn wanted(record: &Record, id: u32, job: &Observed) -> Wanted {
     let shard = &record.shards[&id];
     match &shard.indexes {
+        _ if shard_id(record, job) != Some(id) || has_lost_credit(shard, job) => Wanted::default(),
         None => Wanted { count: shard.credit - shard.credited.max(job.credited_count()), from: Vec::new() },
         Some(own) => {
             let own = own.without(&job.credited_indexes());

@@ -140,7 +140,11 @@ async fn update(
             Answer::Job(job) => job,
             other => return (other, None),
         };
-        let Some((subresource, patch)) = decide(&job) else { return (Answer::Job(job), None) };
+        // Somebody who has taken our labels off since has taken the Job over (G6).
+        let ours = shard_id(target.record, &job) == Some(target.id);
+        let Some((subresource, patch)) = decide(&job).filter(|_| ours) else {
+            return (Answer::Job(job), None);
+        };
         match target.patch(subresource, patch, &job).await {
             Ok(job) => return (present(&job), Some(what.to_owned())),
             Err(error) if error.is_conflict() => last = Some(job),

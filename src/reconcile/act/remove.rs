@@ -4,7 +4,7 @@ use super::{Done, Performed, Target, failed, look, present};
 use crate::{
     cluster::{Connection, DeleteOptions, Propagation, fan_out},
     job::Observed,
-    reconcile::{Answer, Members, Observations, job_path, observe::shard_id},
+    reconcile::{Answer, Members, Observations, decide::is_assigned, job_path, observe::shard_id},
     state::{Cascade, Record},
 };
 
@@ -18,7 +18,23 @@ pub(super) async fn delete(target: &Target<'_>, cascade: Cascade) -> Performed {
         Cascade::Background => Propagation::Background,
         Cascade::Foreground => Propagation::Foreground,
     };
-    let options = DeleteOptions { propagation, uid: target.uid, ..DeleteOptions::default() };
+    let mut read = None;
+    if target.record.state.deleting.is_none() {
+        // It is to be begun again because it runs indexes that are not its own: only as it is now.
+        let job = match target.look().await {
+            Answer::Job(job) => job,
+            other => return (other, None),
+        };
+        let shard = target.record.shards.get(&target.id);
+        let begins_again = shard.is_some_and(|shard| !is_assigned(shard, &job) && !job.has_run_nothing());
+        if !begins_again || shard_id(target.record, &job) != Some(target.id) {
+            return (Answer::Job(job), None);
+        }
+        read = Some(job.resource_version);
+    }
+    let resource_version = read.as_deref();
+    let options =
+        DeleteOptions { propagation, uid: target.uid, resource_version, ..DeleteOptions::default() };
     match target.connection.delete(&target.path, options).await {
         Ok(status) if status["kind"] == "Status" => (Answer::Gone, Some("deleted".to_owned())),
         Ok(job) => (present(&job), None),

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     job::{Indexes, Observed, pod},
-    reconcile::Answer,
+    reconcile::{Answer, decide::has_lost_credit},
 };
 
 /// How long a command waits for a Job to become quiet or to end, at a time.
@@ -25,7 +25,11 @@ pub(super) async fn retire(target: &Target<'_>) -> Performed {
     if let Err(performed) = quiet(target).await {
         return performed;
     }
+    let shard = target.record.shards.get(&target.id);
     let performed = update(target, "stopped", |job| {
+        if shard.is_some_and(|shard| has_lost_credit(shard, job)) {
+            return None;
+        }
         let left = match job.completions {
             Some(completions) if job.indexed => {
                 let ended = job.completed_indexes.with(&job.failed_indexes);

@@ -252,11 +252,11 @@ fn expire(decision: &mut Decision, now: Timestamp) {
     if live || record.manifest.ttl_seconds_after_finished().is_none() {
         return;
     }
-    if limits::expired(record, now.as_second()) {
-        record.state.deleting = Some(Cascade::Background);
-    } else if !record.state.expiring {
+    if !record.state.expiring {
         record.state.expiring = true;
         record.shards.values_mut().for_each(Shard::change);
+    } else if limits::expired(record, now.as_second()) {
+        record.state.deleting = Some(Cascade::Background);
     }
 }
 

@@ -139,13 +139,16 @@ pub async fn settle_on(
     let mut done = Vec::new();
     let mut conflicts = 0;
     let mut taken: Option<(Record, Vec<Action>)> = None;
+    let expires = record.state.expiring;
     loop {
         let decision = decide(&record, &observations, now());
         // What has been done to no effect, such as a field that a webhook puts back, is not done again in this run.
         let again = |(of, actions): &(Record, Vec<Action>)| *of == record && *actions == decision.actions;
         let idle = decision.actions.is_empty() || taken.as_ref().is_some_and(again);
         let settled = decision.record == record && idle && !decision.remove;
-        if settled && decision.confirm.is_empty() {
+        // The run that records an outcome tells it: the record expires in a later one.
+        let too_soon = decision.record.state.deleting != record.state.deleting && !expires;
+        if (settled || too_soon) && decision.confirm.is_empty() {
             return Ok(Settled { record: Some(record), observations, done });
         }
         if !decision.confirm.is_empty() {

@@ -14,6 +14,10 @@ pub fn scenarios() -> Scenarios {
         .both("pods that failed in one cluster are taken off the others' limit", budget)
         .both("the sum of failures over the clusters is what counts", sum_of_failures)
         .both("all shards have one deadline", deadline)
+        .both(
+            "a job whose time to live is over before anybody looked is still told to be complete",
+            short_life,
+        )
         .both("a time to live counts from when the whole Job ended and was recorded", time_to_live)
 }
 
@@ -109,6 +113,20 @@ async fn deadline(stage: &Stage) -> Outcome {
     let mark = stage.mark().await?;
     stage.federate("reconcile pi").await.ok();
     assert_eq!(stage.mutations(&mark).await?, Vec::<String>::new(), "once is enough");
+    Ok(())
+}
+
+async fn short_life(stage: &Stage) -> Outcome {
+    let mut job = job("pi", Some(3), Some(6));
+    job["spec"]["ttlSecondsAfterFinished"] = 0.into();
+    stage.create(&job).await?.ok();
+    for site in stage.members() {
+        site.succeed("pi", 2).await?;
+    }
+    stage.until_row("pi", "Complete 6/6").await;
+    stage.federate_later(Duration::from_hours(1), "reconcile pi").await.ok().says("Complete 6/6");
+    stage.federate_later(Duration::from_hours(2), "reconcile pi").await.ok().says("deleted");
+    assert_eq!(stage.record("pi").await?, None);
     Ok(())
 }
 

@@ -24,6 +24,15 @@ async fn pair(scene: &Scene, moments: &mut Moments, first: &str, second: &str) -
     Ok((first, second))
 }
 
+/// All runs and was made once, and goes without a trace.
+async fn once_and_away(scene: &Scene, since: &[real::Mark]) -> Result<(), Failed> {
+    scene.all_runs().await?;
+    scene.quiet().await?;
+    scene.made_once(since).await?;
+    scene.must(DELETE).await?;
+    scene.nothing_left().await
+}
+
 pub async fn two_creates(fleet: &'static Fleet) -> Result<(), Failed> {
     let scene = Scene::new(fleet).await?;
     let mut moments = Moments::of(7, scene.time(CREATE).await?);
@@ -34,11 +43,7 @@ pub async fn two_creates(fleet: &'static Fleet) -> Result<(), Failed> {
         let (won, lost) = if alice.code == Some(0) { (alice, bob) } else { (bob, alice) };
         assert_eq!((won.code, lost.code), (Some(0), Some(1)), "{won:?} {lost:?}");
         assert!(lost.stderr.contains("(AlreadyExists): "), "{lost:?}");
-        scene.all_runs().await?;
-        scene.quiet().await?;
-        scene.made_once(&since).await?;
-        scene.must(DELETE).await?;
-        scene.nothing_left().await?;
+        once_and_away(&scene, &since).await?;
     }
     scene.bystanders_untouched().await
 }
@@ -55,11 +60,7 @@ pub async fn two_reconciles(fleet: &'static Fleet) -> Result<(), Failed> {
         begin().await?;
         let (alice, bob) = pair(&scene, &mut moments, "reconcile", "reconcile").await?;
         assert_eq!((alice.code, bob.code), (Some(0), Some(0)), "{alice:?} {bob:?}");
-        scene.all_runs().await?;
-        scene.quiet().await?;
-        scene.made_once(&since).await?;
-        scene.must(DELETE).await?;
-        scene.nothing_left().await?;
+        once_and_away(&scene, &since).await?;
     }
     scene.bystanders_untouched().await
 }

@@ -246,9 +246,14 @@ pub(super) fn credit_indexes(job: &Observed, indexes: &Indexes) -> Value {
     written(job, status, job.credited_indexes().with(indexes).to_string(), all)
 }
 
+/// This moment as the API writes times: to the second.
+pub(super) fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 fn written(job: &Observed, mut status: Value, credited: String, all: bool) -> Value {
     if all && job.start.is_none() {
-        status["startTime"] = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into();
+        status["startTime"] = now().into();
     }
     json!({
         "metadata": {

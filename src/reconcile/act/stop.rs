@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     Performed, Target,
-    credit::{credit_count, credit_indexes, pods},
+    credit::{credit_count, credit_indexes, now, pods},
     failed, update,
 };
 use crate::{
@@ -184,8 +184,4 @@ async fn until(target: &Target<'_>, met: impl Fn(&Observed) -> bool) -> Performe
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(400));
     }
-}
-
-fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

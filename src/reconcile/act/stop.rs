@@ -5,16 +5,16 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Performed, Target,
     credit::{credit_count, credit_indexes, now, pods},
-    failed, update,
+    failed, present, update,
 };
 use crate::{
     job::{Indexes, Observed, pod},
-    reconcile::{Answer, decide::has_lost_credit},
+    reconcile::{Answer, decide::has_lost_credit, observe::shard_id},
 };
 
 /// How long a command waits for a Job to become quiet or to end, at a time.
@@ -22,39 +22,28 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Stops a Job and credits what is left of it: it is Complete with what it achieved.
 pub(super) async fn retire(target: &Target<'_>) -> Performed {
-    if let Err(performed) = quiet(target).await {
-        return performed;
-    }
     let shard = target.record.shards.get(&target.id);
-    let performed = update(target, "stopped", |job| {
+    stop(target, "stopped", |job| {
         if shard.is_some_and(|shard| has_lost_credit(shard, job)) {
             return None;
         }
         let left = match job.completions {
             Some(completions) if job.indexed => {
                 let ended = job.completed_indexes.with(&job.failed_indexes);
-                let rest = Indexes::all(completions).without(&ended);
-                return is_still(job).then(|| ("/status", credit_indexes(job, &rest)));
+                return Some(credit_indexes(job, &Indexes::all(completions).without(&ended)));
             }
             Some(completions) => completions - job.succeeded,
             None => 1 - job.succeeded,
         };
-        is_still(job).then(|| ("/status", credit_count(job, left.max(0))))
+        Some(credit_count(job, left.max(0)))
     })
-    .await;
-    ended(target, performed).await
+    .await
 }
 
 /// Makes a Job Failed for the reason that the whole has failed for.
 pub(super) async fn fail(target: &Target<'_>) -> Performed {
     let Some(outcome) = &target.record.state.outcome else { return (target.look().await, None) };
-    if let Err(performed) = quiet(target).await {
-        return performed;
-    }
-    let performed = update(target, "failed", |job| {
-        if !is_still(job) {
-            return None;
-        }
+    stop(target, "failed", |job| {
         let now = now();
         let condition = json!({
             "type": "FailureTarget", "status": "True", "reason": outcome.reason, "message": outcome.message,
@@ -66,10 +55,9 @@ pub(super) async fn fail(target: &Target<'_>) -> Performed {
         if job.start.is_none() {
             status["startTime"] = now.into();
         }
-        Some(("/status", json!({ "status": status })))
+        Some(json!({ "status": status }))
     })
-    .await;
-    ended(target, performed).await
+    .await
 }
 
 /// Has a work queue start nothing new: what runs goes on and ends it, what does not run yet never will.
@@ -107,46 +95,47 @@ pub(super) async fn wind_down(target: &Target<'_>) -> Performed {
     }
 }
 
-/// Whether a Job can be told that it has ended: somebody may have resumed it since it was waited for.
-fn is_still(job: &Observed) -> bool {
-    stoppable(job) && (job.quiet() || job.untouched())
-}
-
 fn stoppable(job: &Observed) -> bool {
     job.takes_credit()
 }
 
-/// Suspends the Job, and waits until nothing of it moves; an answer where it has ended, or does not become quiet.
-async fn quiet(target: &Target<'_>) -> Result<(), Performed> {
+/// Suspends the Job, waits until nothing of it moves, and writes to its status how it ended: on the condition that it is still as
+/// it was before its pods were listed, so that somebody who has resumed it since has not been overlooked.
+async fn stop(target: &Target<'_>, what: &str, status: impl Fn(&Observed) -> Option<Value>) -> Performed {
     let suspended = update(target, "suspended", |job| {
         (stoppable(job) && !job.suspended).then(|| ("", json!({ "spec": { "suspend": true } })))
     })
     .await;
-    match suspended.0 {
-        Answer::Job(job) if !stoppable(&job) => return Err(ended(target, (Answer::Job(job), None)).await),
-        Answer::Job(_) => {}
-        _ => return Err(suspended),
-    }
+    let (Answer::Job(_), done) = suspended else { return suspended };
     let begun = Instant::now();
     loop {
         let still = |job: &Observed| !stoppable(job) || job.quiet() || job.untouched();
         let job = match until(target, still).await {
             (Answer::Job(job), _) => job,
-            performed => return Err((performed.0, suspended.1)),
+            performed => return (performed.0, done),
         };
         if !stoppable(&job) {
-            return Err(ended(target, (Answer::Job(job), suspended.1)).await);
+            return ended(target, (Answer::Job(job), done)).await;
         }
         // Servers before 1.31 say so a moment before the pods that they delete count as terminating.
         let moving = match pods(target.connection, target.record.namespace(), &job.uid).await {
             Ok(pods) => pods.iter().filter(|pod| !pod.ended() || pod.tracked).count(),
-            Err(error) => return Err((failed(&error), suspended.1)),
+            Err(error) => return (failed(&error), done),
         };
-        if moving == 0 {
-            return Ok(());
-        }
+        let why = if moving > 0 {
+            format!("waiting for {moving} pods to end")
+        } else {
+            let ours = shard_id(target.record, &job) == Some(target.id);
+            let Some(patch) = status(&job).filter(|_| ours) else { return (Answer::Job(job), done) };
+            match target.patch("/status", patch, &job).await {
+                Ok(job) => return ended(target, (present(&job), Some(what.to_owned()))).await,
+                Err(error) if error.is_conflict() => "its Job keeps changing".to_owned(),
+                Err(error) if error.is_not_found() => return (Answer::Gone, done),
+                Err(error) => return (failed(&error), done),
+            }
+        };
         if begun.elapsed() > PATIENCE {
-            return Err((Answer::Waiting(job, format!("waiting for {moving} pods to end")), suspended.1));
+            return (Answer::Waiting(job, why), done);
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

@@ -76,6 +76,12 @@ impl Job {
         count(self.pods.iter().filter(|pod| pod.active()))
     }
 
+    /// Whether it can be told how it ended: it is suspended, and neither it nor its pods move.
+    pub fn is_still(&self) -> bool {
+        let quiet = self.seen.quiet() || self.seen.untouched();
+        self.seen.takes_credit() && quiet && self.pods.is_empty()
+    }
+
     /// The indexes of its pods that run.
     pub fn active_indexes(&self) -> Indexes {
         self.pods.iter().filter(|pod| pod.active()).filter_map(|pod| pod.index).collect()

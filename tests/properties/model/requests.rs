@@ -208,7 +208,7 @@ impl Process {
         }
         let now = self.world.borrow_mut().now();
         let told = self.update(target, |job| {
-            if !job.seen.takes_credit() {
+            if !job.is_still() {
                 return false;
             }
             job.seen.start.get_or_insert(now);
@@ -230,7 +230,7 @@ impl Process {
         }
         let now = self.world.borrow_mut().now();
         let told = self.update(target, |job| {
-            if !job.seen.takes_credit() {
+            if !job.is_still() {
                 return false;
             }
             job.seen.start.get_or_insert(now);
@@ -252,10 +252,7 @@ impl Process {
             Answer::Job(_) => {}
             other => return Err(other),
         }
-        let still = |job: &Job| {
-            let seen = &job.seen;
-            !seen.takes_credit() || seen.quiet() || (seen.generation == 0 && seen.has_run_nothing())
-        };
+        let still = |job: &Job| !job.seen.takes_credit() || job.is_still();
         match self.until(target, still).await {
             Answer::Job(job) if job.takes_credit() => Ok(()),
             other => Err(other),

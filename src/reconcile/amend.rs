@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Place, Unplannable, limits, propose, spread};
+use super::{Place, Unplannable, limits, parallelism, propose, spread};
 use crate::{
     job::{Leeway, Manifest, immutable},
     plan::PREFERENCES,
@@ -88,11 +88,11 @@ pub fn amend(
     if recreate || !divided_anew {
         return Ok(amended);
     }
-    if amended.manifest.manual_selector() && spread::lacks_place(&amended, &places, now.as_second()) {
+    if amended.manifest.manual_selector() && spread::lacks_place(&amended, &places) {
         return Err(Unamendable::ManualSelector);
     }
     spread::take_excess(&mut amended, &places);
-    spread::divide_parallelism(&mut amended, &places, true);
+    parallelism::divide_anew(&mut amended, &places);
     spread::rebalance(&mut amended, &places);
     Ok(amended)
 }

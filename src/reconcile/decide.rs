@@ -1,8 +1,10 @@
 //! The decisions; pure: no I/O, no clock of its own.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
-use super::{Observation, Observations, judge, limits, spread};
+use super::{Observation, Observations, Place, judge, limits, parallelism, spread};
 use crate::{
     job::{Indexes, Observed},
     state::{Cascade, Outcome, Phase, Record, Shard, Verdict},
@@ -187,7 +189,7 @@ fn follow_all(decision: &mut Decision, observations: &Observations, now: Timesta
         record.state.outcome = failure;
     }
     for id in ended {
-        hand_on_parallelism(record, id);
+        hand_on_parallelism(record, id, &observations.places);
     }
 }
 
@@ -208,19 +210,23 @@ fn follow(shard: &mut Shard, job: &Observed, now: Timestamp) -> Option<Outcome> 
     if shard.phase == Phase::Failed { judge::failure(shard, job, end, now) } else { None }
 }
 
-/// A shard that ended leaves its pods to the others in its member, as far as they were not given away before.
-fn hand_on_parallelism(record: &mut Record, id: u32) {
-    let cluster = record.shards[&id].cluster.clone();
-    let works = record.shards.values().filter(|shard| !shard.retired && shard.remaining() > 0);
-    let given = works.map(|shard| shard.parallelism).fold(0, i32::saturating_add);
-    let freed = record.shards[&id].parallelism.min(record.manifest.size().parallelism - given);
-    let heirs = record.shards.iter().filter(|(_, shard)| {
-        shard.cluster == cluster && !shard.phase.ended() && !shard.retired && shard.remaining() > 0
-    });
-    let heirs: Vec<u32> = heirs.map(|(id, _)| *id).collect();
-    if !heirs.is_empty() && freed > 0 {
+/// A shard that ended leaves its pods to the others in its member, as far as they were not given away before; one whose work was
+/// taken off, to all.
+fn hand_on_parallelism(record: &mut Record, id: u32, places: &BTreeMap<String, Place>) {
+    let ended = &record.shards[&id];
+    let works = || record.shards.iter().filter(|(_, shard)| parallelism::may_run(shard));
+    let given = works().map(|(_, shard)| shard.parallelism).fold(0, i32::saturating_add);
+    let freed = ended.parallelism.min(record.manifest.size().parallelism - given);
+    let heirs: Vec<u32> =
+        works().filter(|(_, shard)| shard.cluster == ended.cluster).map(|(id, _)| *id).collect();
+    if freed <= 0 {
+        return;
+    }
+    if !heirs.is_empty() {
         let sum = heirs.iter().map(|id| record.shards[id].parallelism).fold(freed, i32::saturating_add);
-        spread::split_parallelism(record, &heirs, Some(sum));
+        parallelism::split(record, &heirs, sum);
+    } else if ended.credit > 0 {
+        parallelism::divide(record, places);
     }
 }
 
@@ -338,7 +344,8 @@ fn next(record: &Record, id: u32, shard: &Shard, observations: &Observations) ->
         Some(_) if takes_off && unstarted => Some(Action::Credit { shard: id, uid }),
         _ if changes => Some(Action::Change { shard: id, uid }),
         Some(_) if takes_off => Some(Action::Credit { shard: id, uid }),
-        None if !waits && winding_down(record) && job.succeeded == 0 => {
+        // One that has succeeded itself starts nothing, but its pods may wait for a node for ever.
+        None if !waits && winding_down(record) && (job.succeeded == 0 || job.active > job.ready) => {
             Some(Action::WindDown { shard: id, uid })
         }
         _ => None,

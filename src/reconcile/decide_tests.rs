@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     job::{End, EndKind, Manifest, Size},
-    reconcile::{Answer, Place},
+    reconcile::Answer,
     state::Seen,
 };
 use serde_json::{Value, json};
@@ -380,7 +380,7 @@ fn fewer_pods_are_divided_also_where_the_preferences_give_none_to_who_still_has_
     object["metadata"]["annotations"][crate::plan::PREFERENCES] = preferences.into();
     record.manifest = Manifest::new(object, "work", "").expect("valid");
     let place = Place { weight: 1, takes_work: true };
-    spread::divide_parallelism(&mut record, &[("c1".into(), place), ("c2".into(), place)].into(), true);
+    parallelism::divide_anew(&mut record, &[("c1".into(), place), ("c2".into(), place)].into());
     assert_eq!(record.shards[&1].parallelism, 1);
 }
 

@@ -34,6 +34,7 @@ mod judge;
 mod limits;
 mod members;
 mod observe;
+mod parallelism;
 mod propose;
 mod rehearse;
 mod settle;

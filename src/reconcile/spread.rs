@@ -1,38 +1,38 @@
-//! Where work goes that nobody carries, from whom it is taken, and how many pods each shard may run; pure.
+//! Where work goes that nobody carries, and from whom it is taken; pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{cmp::Reverse, collections::BTreeMap};
 
-use super::Place;
+use super::{
+    Place,
+    parallelism::{divide, drained_members, given, goes_on, pods_running_out},
+};
 use crate::{
     job::{Indexes, Size},
     plan::{self, PREFERENCES, Plan, Preferences, Request, Share},
     state::{Record, Shard},
 };
 
-type Places = BTreeMap<String, Place>;
+/// What the members are to a plan.
+pub(super) type Places = BTreeMap<String, Place>;
 
 /// Opens shards for the work that no shard carries and that nobody holds back, where the plan for the whole Job has too little
 /// so far. Where the members have no place for it, it stays unplaced.
+///
+/// A shard that has work may run a pod (G2), so that no more are opened than pods are free: the rest waits until others have ended.
 pub(super) fn open(record: &mut Record, places: &Places, now: i64) {
     let homeless = Homeless::of(record);
     let amount = homeless.len();
-    let draining = draining(record);
-    let alone = record.manifest.manual_selector();
-    let has_one = |name: &str| record.shards.values().any(|shard| shard.cluster == name);
-    let takes =
-        |name: &str, place: &Place| place.takes_work && !draining.contains(name) && !(alone && has_one(name));
-    if amount == 0 {
+    let room = room(record);
+    if amount == 0 || room == 0 {
         return;
     }
+    let drained = drained_members(record);
+    let takes = |name: &str, place: &Place| may_take(record, name, place) && !drained.contains(name);
     let deadline = record.manifest.active_deadline_seconds().zip(record.state.started);
     let seconds = deadline.map(|(seconds, started)| (started + seconds - now).max(1));
     if let Homeless::Pods(pods) = homeless {
-        let members = places.iter().filter(|(name, place)| takes(name, place));
-        let members =
-            members.map(|(name, place)| plan::Member { weight: place.weight, ..plan::Member::new(name) });
-        let plan = plan_for(record, places, &members.collect::<Vec<_>>(), pods, None);
-        for (cluster, share) in plan.map(|plan| plan.shares).unwrap_or_default() {
-            let shard = Shard::planned(&cluster, Size { parallelism: share.parallelism, completions: None });
+        for (cluster, parallelism) in queue_parts(record, places, takes, pods) {
+            let shard = Shard::planned(&cluster, Size { parallelism, completions: None });
             record.add(Shard { active_deadline_seconds: seconds, ..shard });
         }
         return;
@@ -46,8 +46,15 @@ pub(super) fn open(record: &mut Record, places: &Places, now: i64) {
     let rest = amount - parts.iter().sum::<i32>();
     parts.iter_mut().zip(apportion(rest, &targets)).for_each(|(part, more)| *part += more);
 
+    let mut parts: Vec<(&String, i32)> =
+        plan.shares.keys().zip(parts).filter(|(_, part)| *part > 0).collect();
+    let busy = per_member(record, |shard| i32::from(goes_on(shard)));
+    parts.sort_by_key(|(cluster, part)| (had(&busy, cluster), Reverse(*part)));
+    parts.truncate(room);
+    parts.sort();
+
     let mut homeless = homeless;
-    for (cluster, part) in plan.shares.keys().zip(parts).filter(|(_, part)| *part > 0) {
+    for (cluster, part) in parts {
         let shard = match &mut homeless {
             Homeless::Completions(_) | Homeless::Pods(_) => {
                 Shard::planned(cluster, Size { parallelism: 1, completions: Some(part) })
@@ -60,7 +67,54 @@ pub(super) fn open(record: &mut Record, places: &Places, now: i64) {
         };
         record.add(Shard { active_deadline_seconds: seconds, ..shard });
     }
-    divide_parallelism(record, places, false);
+    divide(record, places);
+}
+
+/// Where so many pods more of a work queue are to run: in members that have fewer than the plan for all of them.
+fn queue_parts(
+    record: &Record,
+    places: &Places,
+    takes: impl Fn(&str, &Place) -> bool,
+    pods: i32,
+) -> Vec<(String, i32)> {
+    let given = given(record);
+    let existing = |name: &str| given.get(name).map(|pods| Share { parallelism: *pods, completions: None });
+    let members = places.iter().filter(|(name, place)| takes(name, place) || given.contains_key(*name));
+    let members = members.map(|(name, place)| plan::Member {
+        weight: place.weight,
+        existing: existing(name),
+        ..plan::Member::new(name)
+    });
+    let all = given.values().copied().fold(pods, i32::saturating_add);
+    let Some(plan) = plan_for(record, places, &members.collect::<Vec<_>>(), all, None) else {
+        return Vec::new();
+    };
+    let shares =
+        plan.shares.iter().filter(|(name, _)| places.get(*name).is_some_and(|place| takes(name, place)));
+    let lacks = shares.map(|(name, share)| (name.clone(), (share.parallelism - had(&given, name)).max(0)));
+    let (names, lacks): (Vec<_>, Vec<_>) = lacks.unzip();
+    names.into_iter().zip(apportion(pods, &lacks)).filter(|(_, part)| *part > 0).collect()
+}
+
+/// How many shards more there may be that run a pod each.
+fn room(record: &Record) -> usize {
+    let pods = record.manifest.size().parallelism;
+    if pods == 0 {
+        return usize::MAX;
+    }
+    let going_on = record.shards.values().filter(|shard| goes_on(shard)).count();
+    usize::try_from(pods - pods_running_out(record)).unwrap_or(0).saturating_sub(going_on)
+}
+
+/// How much of what no shard carries waits for nothing but pods that may run.
+pub(super) fn waiting(record: &Record) -> i32 {
+    if room(record) == 0 { Homeless::of(record).len() } else { 0 }
+}
+
+/// Whether a member may be given a shard: of a Job that selects its pods itself there can be one in a member only.
+fn may_take(record: &Record, name: &str, place: &Place) -> bool {
+    let has_one = || record.shards.values().any(|shard| shard.cluster == name);
+    place.takes_work && !(record.manifest.manual_selector() && has_one())
 }
 
 /// Work that no shard carries, less what a user took away by deleting a Job, and what failed.
@@ -99,10 +153,8 @@ impl Homeless {
 }
 
 /// Whether there is work that has no place now, and will have none.
-pub(super) fn lacks_place(record: &Record, places: &Places, now: i64) -> bool {
-    let mut opened = record.clone();
-    open(&mut opened, places, now);
-    Homeless::of(&opened).len() > 0
+pub(super) fn lacks_place(record: &Record, places: &Places) -> bool {
+    Homeless::of(record).len() > 0 && !places.iter().any(|(name, place)| may_take(record, name, place))
 }
 
 /// Whether work may have to be opened in a member that has no shard yet, now or once some was taken off another.
@@ -188,98 +240,13 @@ fn outstanding(shard: &Shard) -> i32 {
 }
 
 /// What remains in a shard beyond what is to be taken off.
-fn unpromised(shard: &Shard) -> i32 {
+pub(super) fn unpromised(shard: &Shard) -> i32 {
     shard.remaining() - outstanding(shard)
 }
 
 /// The same, less what runs.
 fn unstarted(shard: &Shard) -> i32 {
     (unpromised(shard) - shard.seen.as_ref().map_or(0, |seen| seen.active)).max(0)
-}
-
-/// Members of which everything is to be taken off: nothing is given to them meanwhile.
-fn draining(record: &Record) -> BTreeSet<String> {
-    let all = |shard: &&Shard| {
-        !shard.phase.ended() && !shard.retired && shard.completions.is_some_and(|given| shard.credit >= given)
-    };
-    record.shards.values().filter(all).map(|shard| shard.cluster.clone()).collect()
-}
-
-/// Says how many pods each shard may run that has not ended, so that the members' sums are those of the plan for what remains. A
-/// shard that has work never gets 0 (G2). With `drain`, where the plan gives a member nothing, its
-/// unstarted work is to be taken off.
-pub(super) fn divide_parallelism(record: &mut Record, places: &Places, drain: bool) {
-    let Size { parallelism, completions } = record.manifest.size();
-    let runs = |shard: &Shard| {
-        !shard.phase.ended() && !shard.retired && (completions.is_none() || unpromised(shard) > 0)
-    };
-    let remaining = per_member(record, |shard| if runs(shard) { unpromised(shard) } else { 0 });
-    let running: BTreeSet<String> =
-        record.shards.values().filter(|shard| runs(shard)).map(|shard| shard.cluster.clone()).collect();
-    let pods = per_member(record, |shard| if runs(shard) { shard.parallelism } else { 0 });
-    let share = |name: &str| Share {
-        parallelism: had(&pods, name),
-        completions: completions.map(|_| had(&remaining, name)),
-    };
-    // Pods that may not run any more are taken from all alike: where each kept what it has, the last would be left with none.
-    let fits = pods.values().map(|pods| i64::from(*pods)).sum::<i64>() <= i64::from(parallelism);
-    let members = running.iter().map(|name| plan::Member {
-        weight: places.get(name).map_or(1, |place| place.weight),
-        existing: Some(share(name)).filter(|_| fits),
-        ..plan::Member::new(name)
-    });
-    let left = completions.map(|_| remaining.values().sum());
-    let plan = plan_for(record, places, &members.collect::<Vec<_>>(), parallelism, left);
-    // Where the preferences give them no plan, each keeps what it has, as far as there is so much now.
-    let kept = apportion(parallelism, &running.iter().map(|name| had(&pods, name)).collect::<Vec<_>>());
-    for (cluster, kept) in running.into_iter().zip(kept) {
-        let here: Vec<u32> = record
-            .shards
-            .iter()
-            .filter(|(_, shard)| shard.cluster == cluster && runs(shard))
-            .map(|(id, _)| *id)
-            .collect();
-        let sum = match &plan {
-            Some(plan) => plan.shares.get(&cluster).map_or(0, |share| share.parallelism),
-            None => kept,
-        };
-        if drain && sum == 0 && parallelism > 0 {
-            for id in &here {
-                let shard = record.shards.get_mut(id).expect("listed above");
-                shard.credit = shard.completions.unwrap_or(0);
-            }
-        }
-        split_parallelism(record, &here, if parallelism == 0 { None } else { Some(sum) });
-    }
-}
-
-/// Divides the pods of one member over its shards, by what remains in each, and at least one for each; none where the Job is
-/// paused.
-pub(super) fn split_parallelism(record: &mut Record, shards: &[u32], sum: Option<i32>) {
-    let weights: Vec<i32> = shards.iter().map(|id| record.shards[id].remaining().max(1)).collect();
-    let ones = i32::try_from(shards.len()).unwrap_or(i32::MAX);
-    let mut parts = match sum {
-        None => vec![0; shards.len()],
-        Some(sum) if sum <= ones => vec![1; shards.len()],
-        Some(sum) => {
-            let mut parts = vec![1; shards.len()];
-            let mut rest = sum - ones;
-            // More pods than completions start nothing: what is beyond goes to whoever has room.
-            let room: Vec<i32> = weights.iter().map(|weight| weight - 1).collect();
-            let by_work = apportion(rest, &room);
-            rest -= by_work.iter().sum::<i32>();
-            parts.iter_mut().zip(by_work).for_each(|(part, more)| *part += more);
-            parts[0] += rest;
-            parts
-        }
-    };
-    for (id, part) in shards.iter().zip(parts.drain(..)) {
-        let shard = record.shards.get_mut(id).expect("of this ledger");
-        if shard.parallelism != part {
-            shard.parallelism = part;
-            shard.change();
-        }
-    }
 }
 
 /// The plan for the whole Job over some places; with `keep`, on top of what the members carry, as far as the preferences do not
@@ -301,7 +268,7 @@ fn planned(record: &Record, places: &Places, of: impl Fn(&str, &Place) -> bool, 
     plan_for(record, places, &members.collect::<Vec<_>>(), parallelism, completions)
 }
 
-fn plan_for(
+pub(super) fn plan_for(
     record: &Record,
     places: &Places,
     members: &[plan::Member<'_>],
@@ -323,7 +290,7 @@ fn preferences(record: &Record, places: &Places) -> Option<Preferences> {
     Preferences::parse(record.manifest.annotation(PREFERENCES)?, &names).ok()
 }
 
-fn per_member(record: &Record, count: impl Fn(&Shard) -> i32) -> BTreeMap<String, i32> {
+pub(super) fn per_member(record: &Record, count: impl Fn(&Shard) -> i32) -> BTreeMap<String, i32> {
     let mut sums = BTreeMap::new();
     for shard in record.shards.values() {
         let sum: &mut i32 = sums.entry(shard.cluster.clone()).or_default();
@@ -332,13 +299,13 @@ fn per_member(record: &Record, count: impl Fn(&Shard) -> i32) -> BTreeMap<String
     sums
 }
 
-fn had(sums: &BTreeMap<String, i32>, name: &str) -> i32 {
+pub(super) fn had(sums: &BTreeMap<String, i32>, name: &str) -> i32 {
     sums.get(name).copied().unwrap_or(0)
 }
 
 /// Divides an amount in proportion to caps, none of which is exceeded, by largest remainder, ties to the first. Where the caps hold
 /// less than the amount, they are filled.
-fn apportion(amount: i32, caps: &[i32]) -> Vec<i32> {
+pub(super) fn apportion(amount: i32, caps: &[i32]) -> Vec<i32> {
     let total: i64 = caps.iter().map(|cap| i64::from(*cap)).sum();
     let amount = i64::from(amount);
     if amount >= total {

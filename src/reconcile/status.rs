@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::Observations;
+use super::{Observations, spread};
 use crate::{
     job::{Indexes, Observed, Size},
     state::{Phase, Record, Seen, Verdict},
@@ -30,6 +30,8 @@ pub struct Status {
     pub end: Option<Timestamp>,
     /// Completions that no live shard carries and that nobody achieved.
     pub unplaced: i32,
+    /// How many of these nobody holds back, but that wait until fewer pods may run elsewhere.
+    pub waiting: i32,
     /// Of an Indexed Job, the indexes that succeeded in any shard.
     pub completed_indexes: Option<Indexes>,
     /// Of an Indexed Job, the indexes that failed for good.
@@ -108,6 +110,7 @@ impl Status {
         let started = record.state.started.filter(|_| !record.manifest.suspended());
         // A deletion takes shards out of the ledger: what is missing there is not waiting for a place.
         let unplaced = if record.state.deleting.is_some() { 0 } else { record.unplaced() };
+        let waiting = if unplaced > 0 { spread::waiting(record) } else { 0 };
         Self {
             active: sum(|shard| shard.seen.active),
             ready: live(|job| job.ready),
@@ -120,7 +123,8 @@ impl Status {
             completed_indexes: record.manifest.indexed().then(|| record.completed_indexes()),
             failed_indexes: record.manifest.indexed().then(|| record.failed_indexes()),
             unplaced,
-            word: word(record, unplaced, &shards),
+            waiting,
+            word: word(record, unplaced - waiting, &shards),
             conditions: conditions(record, &shards),
             asked: record.manifest.size(),
             shards,

@@ -10,6 +10,8 @@ pub fn scenarios() -> Scenarios {
         .both("a job that is suspended stops everywhere, and goes on where it was", suspended)
         .both("new parallelism is divided again", parallelism)
         .both("parallelism for fewer clusters loses no work", fewer_clusters)
+        .both("parallelism that goes down and up again is never exceeded", down_and_up)
+        .both("work that moves to a cluster waits until a pod may run there", moved)
         .both("parallelism 0 is a pause", paused)
         .both("more completions are run as well", more_completions)
         .both("what is added goes to clusters that had nothing as well", new_clusters)
@@ -17,6 +19,7 @@ pub fn scenarios() -> Scenarios {
         .both("fewer completions than have succeeded complete the job", fewer_than_succeeded)
         .both("the parallelism of a work queue is divided again", work_queue)
         .both("an edit reaches all clusters in one go, and is made once", once)
+        .both("a work queue leaves clusters as its parallelism goes down, and comes back", work_queue_returns)
         .both("labels of the job reach its parts", labelled)
         .both("where pods may run changes before any has", placed)
         .both("a cluster that was away gets the edit from the next reconcile", away)
@@ -125,6 +128,35 @@ async fn fewer_clusters(stage: &Stage) -> Outcome {
     work_until(stage, "pi", "Complete 9/9").await
 }
 
+async fn down_and_up(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(9), Some(27))).await?.ok();
+    for site in stage.members() {
+        site.until_job("pi", "three run", |job| job["status"]["active"] == 3).await;
+    }
+    stage.federate("job scale pi --parallelism=2").await.ok();
+    // The one that would have none ends with the pod that runs in it.
+    assert_eq!(parallel(stage).await?, 3);
+    stage.federate("job scale pi --parallelism=9").await.ok();
+    assert_eq!(parallel(stage).await?, 9);
+    work_until(stage, "pi", "Complete 27/27").await
+}
+
+async fn moved(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    for site in stage.members() {
+        site.until_job("pi", "one runs", |job| job["status"]["active"] == 1).await;
+    }
+    stage.federate("job scale pi --parallelism=1").await.ok();
+    assert_eq!(parts(stage).await?.len(), 3, "another part would run another pod");
+    assert_eq!(stage.row("pi").await, "Running 0/9");
+    let described = stage.federate("job describe pi").await.ok().stdout;
+    assert!(described.contains("completions that a reconcile gives to a cluster"), "{described}");
+    assert!(described.contains("--watch"), "{described}");
+    work_until(stage, "pi", "Complete 9/9").await?;
+    assert_eq!(parts(stage).await?.len(), 4, "what moved ran in one part, after the others");
+    Ok(())
+}
+
 async fn paused(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
     stage.federate("job scale pi --parallelism=0").await.ok();
@@ -183,6 +215,17 @@ async fn work_queue(stage: &Stage) -> Outcome {
     assert_eq!(stage.shares("pi").await?, ["east 1", "north 1", "west 1"]);
     stage.federate("job scale pi --parallelism=6").await.ok();
     assert_eq!(stage.shares("pi").await?, ["east 2", "north 2", "west 2"]);
+    Ok(())
+}
+
+async fn work_queue_returns(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(6), None)).await?.ok();
+    stage.federate("job scale pi --parallelism=2").await.ok();
+    assert_eq!(parallel(stage).await?, 2);
+    stage.federate("job scale pi --parallelism=6").await.ok();
+    let live = unfinished(stage).await?;
+    let pods = |part: &Value| part["spec"]["parallelism"].as_i64();
+    assert_eq!(live.iter().map(|(_, part)| pods(part)).collect::<Vec<_>>(), [Some(2); 3], "{live:#?}");
     Ok(())
 }
 
@@ -283,7 +326,8 @@ async fn recreated_after_failure(stage: &Stage) -> Outcome {
     stage.create(&indexed).await?.ok();
     let east = stage.site("east");
     east.fail("pi", 1).await?;
-    let failed = |job: &Value| job["status"]["failedIndexes"].as_str().is_some_and(|failed| !failed.is_empty());
+    let failed =
+        |job: &Value| job["status"]["failedIndexes"].as_str().is_some_and(|failed| !failed.is_empty());
     let part = east.until_job("pi", "an index has failed", failed).await;
     indexed["spec"]["template"]["spec"]["containers"][0]["image"] = "perl:5".into();
     stage.write("pi.yaml", &indexed)?;

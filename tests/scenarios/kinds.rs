@@ -16,6 +16,10 @@ pub fn scenarios() -> Scenarios {
         .both("an indexed job is refused where its status may not be written", indexed_forbidden)
         .both("a success policy is judged on all clusters together", success_policy)
         .both("a work queue that has succeeded anywhere starts nothing more", work_queue)
+        .both(
+            "a work queue ends also where a cluster that succeeded has a pod that no node takes",
+            unschedulable,
+        )
         .both("a job of parallelism 0 is paused", paused)
         .both("a shard that was deleted is done by others when the user says so", reopened)
         .both("a job may say itself that what was deleted is to be done by others", reopens_itself)
@@ -171,6 +175,20 @@ async fn work_queue(stage: &Stage) -> Outcome {
     north.succeed("pi", 1).await?;
     north.until_job("pi", "it is complete", |job| job["status"]["completionTime"].is_string()).await;
     stage.until_row("pi", "Complete 2/1 of 3").await;
+    Ok(())
+}
+
+async fn unschedulable(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(6), None)).await?.ok();
+    let east = stage.site("east");
+    east.until_pods("pi", 2).await;
+    east.succeed("pi", 1).await?;
+    east.until_job("pi", "one has succeeded", |job| job["status"]["succeeded"] == 1).await;
+    stage.federate("reconcile pi").await.ok();
+    for site in stage.members() {
+        site.until_job("pi", "it is complete", |job| job["status"]["completionTime"].is_string()).await;
+    }
+    stage.until_row("pi", "Complete 1/1 of 6").await;
     Ok(())
 }
 

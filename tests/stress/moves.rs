@@ -201,7 +201,7 @@ async fn tail_moves(Places { here, there }: Places) -> Outcome {
     let supplement = there.create("pi-2", supplement).await?;
     let others = |job: &Observed| {
         let others = Indexes::all(100).without(&Indexes::from(50..=99)).without(&job.credited_indexes());
-        Wanted { count: others.len(), from: vec![others] }
+        Wanted { count: others.len(), from: vec![(others, i32::MAX)] }
     };
     while let Some(taken) = Some(there.credit(&supplement, others, &Measure::default()).await?)
         && taken.is_none_or(|taken| taken.kept > 0)
@@ -224,7 +224,10 @@ async fn done_stays(Places { here, .. }: Places) -> Outcome {
     let next = here.until_live("pi", 4).await;
     nodes::start_all(&here, &next).await?;
     here.until_settled("pi", 4).await;
-    let of_old = |_: &Observed| Wanted { count: 2, from: vec![Indexes::from(3..=3), Indexes::from(11..=11)] };
+    let of_old = |_: &Observed| Wanted {
+        count: 2,
+        from: vec![(Indexes::from(3..=3), 1), (Indexes::from(11..=11), 1)],
+    };
     for count in [1, 0] {
         let taken = here.credit(&job, of_old, &Measure::default()).await?.ok_or("it kept changing")?;
         assert_eq!((taken.count, taken.job.credited_indexes().to_string().as_str()), (count, "11"));

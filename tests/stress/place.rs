@@ -161,5 +161,5 @@ pub fn rest(job: &Observed) -> i32 {
 
 /// So many completions, of any index.
 pub fn any(job: &Observed, count: i32) -> Wanted {
-    Wanted { count, from: vec![Indexes::all(job.completions.unwrap_or(0))] }
+    Wanted { count, from: vec![(Indexes::all(job.completions.unwrap_or(0)), count)] }
 }

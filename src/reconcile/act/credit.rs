@@ -37,8 +37,8 @@ impl Default for Measure {
 pub struct Wanted {
     /// How many completions more.
     pub count: i32,
-    /// Of an Indexed Job, those that it may be: first those that come first here, each from its end.
-    pub from: Vec<Indexes>,
+    /// Of an Indexed Job, those that it may be, and at most how many of each: first those that come first here, each from its end.
+    pub from: Vec<(Indexes, i32)>,
 }
 
 /// What a credit came to.
@@ -180,7 +180,11 @@ pub(in crate::reconcile) fn wanted(record: &Record, id: u32, job: &Observed) -> 
             let own = own.without(&job.credited_indexes());
             let taken = shard.completions.unwrap_or(0) - own.len();
             let asked = Indexes::all(record.manifest.size().completions.unwrap_or(0));
-            Wanted { count: shard.credit - taken, from: vec![own.without(&asked), own.both(&asked)] }
+            let count = shard.credit - taken;
+            let (beyond, within) = (own.without(&asked), own.both(&asked));
+            // What runs beyond what is asked for ends by itself: nothing that is asked for is taken in its place.
+            let least = beyond.without(&job.completed_indexes).len();
+            Wanted { count, from: vec![(beyond, count), (within, (count - least).max(0))] }
         }
     }
 }
@@ -226,8 +230,8 @@ fn occupied(pods: &[Pod]) -> Indexes {
 }
 
 fn choose(free: &Indexes, wanted: &Wanted) -> Indexes {
-    wanted.from.iter().fold(Indexes::default(), |chosen, from| {
-        chosen.with(&free.both(from).tail(wanted.count - chosen.len()))
+    wanted.from.iter().fold(Indexes::default(), |chosen, (from, most)| {
+        chosen.with(&free.both(from).tail((wanted.count - chosen.len()).min(*most)))
     })
 }
 
@@ -263,4 +267,36 @@ fn written(job: &Observed, mut status: Value, credited: String, all: bool) -> Va
         },
         "status": status,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        job::{Manifest, labels::CREDITED},
+        state::Shard,
+    };
+
+    #[test]
+    fn what_runs_beyond_an_edit_ends_and_no_index_that_is_asked_for_is_taken_in_its_place() {
+        let spec = json!({"parallelism": 2, "completions": 4, "completionMode": "Indexed"});
+        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
+        let manifest = Manifest::new(job, "work", "").expect("valid");
+        let mut shard = Shard::planned_indexes("east", 2, Indexes::all(6));
+        (shard.uid, shard.credit) = (Some("u1".into()), 2);
+        let record = Record::new("f", manifest, vec![shard], jiff::Timestamp::UNIX_EPOCH);
+        let mut job = Observed::of(&json!({
+            "metadata": {"name": "pi", "uid": "u1", "annotations": {CREDITED: ""}},
+            "spec": {"parallelism": 2, "completions": 6, "completionMode": "Indexed"},
+            "status": {"active": 2, "succeeded": 2, "completedIndexes": "1,4"},
+        }));
+        job.owner = Some(record.ownership(1));
+        let pods = [2, 5].map(|index| {
+            let index = json!({"batch.kubernetes.io/job-completion-index": index.to_string()});
+            Pod::of(&json!({"metadata": {"annotations": index}, "status": {"phase": "Running"}}))
+        });
+        let wanted = wanted(&record, 1, &job);
+        let (count, indexes) = takable(&job, &pods, &wanted, &Measure::default(), true);
+        assert_eq!((count, indexes.to_string().as_str()), (0, ""), "0 and 3 are to be run");
+    }
 }

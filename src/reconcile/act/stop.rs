@@ -78,8 +78,13 @@ pub(super) async fn wind_down(target: &Target<'_>) -> Performed {
         shrinks.then(|| ("", json!({ "spec": { "parallelism": running } })))
     })
     .await;
-    if !matches!(shrunk.0, Answer::Job(_)) {
-        return shrunk;
+    match shrunk.0 {
+        // Its Job controller stops none of its pods now, and all that is left to do is to wait.
+        Answer::Job(job) if stoppable(&job) && job.succeeded > 0 => {
+            return (Answer::Waiting(job, format!("waiting for {running} pods to end")), None);
+        }
+        Answer::Job(_) => {}
+        _ => return shrunk,
     }
     let counted = until(target, |job| job.end.is_some() || job.active <= running).await;
     if !matches!(counted.0, Answer::Job(_)) {

@@ -131,19 +131,22 @@ fn conserved(record: &Record) {
     assert!(promised <= asked.max(achieved), "{promised} of {asked}: {:?}", record.shards);
 }
 
-/// No shard has work and no pods, unless the Job is paused (G2); and there are no more pods than may be, but for one a shard.
-/// What is on its way off a shard is no work of it.
+/// No shard has work and no pods, unless the Job is paused (G2). No more pods run than may, but for one in each shard that is to
+/// end with what runs in it. What is on its way off a shard is no work of it.
 fn unstuck(record: &Record) {
     let asked = record.manifest.size();
-    let works = |shard: &Shard| {
-        let left = asked.completions.is_none() || shard.remaining() > shard.credit - shard.credited;
-        !shard.phase.ended() && !shard.retired && left
+    let live = |shard: &&Shard| !shard.phase.ended() && !shard.retired;
+    let works = |shard: &&Shard| {
+        asked.completions.is_none() || shard.remaining() > shard.credit.saturating_sub(shard.credited)
     };
-    let working: Vec<&Shard> = record.shards.values().filter(|shard| works(shard)).collect();
+    let (working, ending): (Vec<&Shard>, Vec<&Shard>) = record.shards.values().filter(live).partition(works);
     let stuck = |shard: &&Shard| (shard.parallelism == 0) != (asked.parallelism == 0);
     assert!(!working.iter().any(stuck), "stuck, or not paused: {:?}", record.shards);
-    // A shard that the plan would stop has one pod more than is its, until its work is taken off.
     let pods: i32 = working.iter().map(|shard| shard.parallelism).sum();
-    let others = i32::try_from(working.len()).expect("few").max(1) - 1;
-    assert!(pods <= asked.parallelism + others, "{pods} pods: {:?}", record.shards);
+    assert!(pods <= asked.parallelism, "{pods} pods: {:?}", record.shards);
+    let ending: Vec<i32> = ending.iter().map(|shard| shard.parallelism.min(shard.remaining())).collect();
+    let least = ending.iter().filter(|pods| **pods > 0).count() + working.len();
+    let pods = pods + ending.iter().sum::<i32>();
+    let most = asked.parallelism.max(i32::try_from(least).expect("few"));
+    assert!(pods <= most, "{pods} pods with those that end: {:?}", record.shards);
 }

@@ -153,7 +153,9 @@ impl Process {
                     let asked = Indexes::all(record.manifest.size().completions.unwrap_or(0));
                     let free = credit::free_indexes(&job.seen, &job.pods);
                     let beyond = free.both(&own.without(&asked)).tail(wanted);
-                    let within = free.both(&own.both(&asked)).tail(wanted - beyond.len());
+                    let least = own.without(&asked).without(&job.seen.completed_indexes).len();
+                    let most = (wanted - beyond.len()).min(wanted - least);
+                    let within = free.both(&own.both(&asked)).tail(most.max(0));
                     let indexes = beyond.with(&within);
                     kept = wanted - indexes.len();
                     credit_indexes(job, &indexes, now);
@@ -184,11 +186,12 @@ impl Process {
             shrinks
         });
         let shrunk = shrunk.await;
-        if !matches!(shrunk, Answer::Job(_)) {
-            return shrunk;
-        }
+        let Answer::Job(job) = shrunk else { return shrunk };
         if running == 0 {
             return self.retire(target).await;
+        }
+        if job.takes_credit() && job.succeeded > 0 {
+            return Answer::Waiting(job, "waiting for pods to end".into());
         }
         let counted = self.until(target, |job| job.seen.end.is_some() || job.seen.active <= running).await;
         if !matches!(counted, Answer::Job(_)) {

@@ -72,10 +72,22 @@ fn fields(described: &Described, now: Timestamp) -> Vec<Field> {
             fields.push((label, vec![text]));
         }
     }
-    if status.unplaced > 0 {
-        fields.push(("Unplaced", vec![format!("{} completions that no cluster carries", status.unplaced)]));
+    let unplaced = match (status.unplaced - status.waiting, status.waiting) {
+        (0, 0) => vec![],
+        (unplaced, 0) => vec![format!("{unplaced} completions that no cluster carries")],
+        (0, waiting) => vec![waits(waiting)],
+        (unplaced, waiting) => {
+            vec![format!("{unplaced} completions that no cluster carries"), waits(waiting)]
+        }
+    };
+    if !unplaced.is_empty() {
+        fields.push(("Unplaced", unplaced));
     }
     fields
+}
+
+fn waits(completions: i32) -> String {
+    format!("{completions} completions that a reconcile gives to a cluster once other parts have ended")
 }
 
 fn pods(described: &Described) -> String {

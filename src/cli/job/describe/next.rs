@@ -33,9 +33,14 @@ fn steps(described: &Described, now: Timestamp) -> Vec<Step> {
     let deleted = |record: &crate::state::Record| {
         record.shards.values().any(|shard| shard.phase == Phase::Deleted && !shard.reopened)
     };
-    if record.state.outcome.is_none() && status.unplaced > 0 && deleted(record) {
-        let what = format!("has the {} unplaced completions done by other parts", status.unplaced);
+    let held = status.unplaced - status.waiting;
+    if record.state.outcome.is_none() && held > 0 && deleted(record) {
+        let what = format!("has the {held} unplaced completions done by other parts");
         steps.push(("reconcile", " --reopen", what));
+    }
+    if record.state.outcome.is_none() && status.waiting > 0 {
+        let what = format!("has the {} waiting completions done as other parts end", status.waiting);
+        steps.push(("reconcile", " --watch", what));
     }
     if stored.state.outcome.is_some() && status.end.is_some() {
         steps.push(("job delete", " --cascade=background", "removes it and its parts".to_owned()));

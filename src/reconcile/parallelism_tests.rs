@@ -1,0 +1,165 @@
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    job::{End, EndKind, Manifest, Observed, Size},
+    reconcile::{Observation, Observations, Place, Status, amend, decide},
+    state::{MemberState, Phase, Registry},
+};
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+/// A Job over three clusters that take work, with a part in each of the first of them that runs all that it may.
+struct Play {
+    registry: Registry,
+    record: Record,
+    observations: Observations,
+}
+
+impl Play {
+    fn new(spec: Value, parts: &[(i32, Option<i32>)]) -> Self {
+        let settings = json!({"version": 1, "uid": "f", "host": "h"}).to_string();
+        let annotations = json!({"kubectl-federate.dev/settings": settings});
+        let mut registry = Registry::from_config_map(&json!({"metadata": {"annotations": annotations}}))
+            .expect("a registry");
+        let mut observations = Observations::default();
+        let mut shards = Vec::new();
+        for (n, name) in (1..).zip(["c1", "c2", "c3"]) {
+            let member =
+                json!({"context": name, "uid": name, "weight": 1, "state": "ready", "registered": 0});
+            registry.members.insert(name.to_owned(), serde_json::from_value(member).expect("a member"));
+            observations.members.insert(name.to_owned(), Observation::known([].into()));
+            if let Some((parallelism, completions)) = parts.get(n - 1) {
+                let size = Size { parallelism: *parallelism, completions: *completions };
+                let uid = Some(format!("u{n}"));
+                shards.push(Shard { phase: Phase::Started, uid, ..Shard::planned(name, size) });
+            }
+        }
+        assert!(registry.members.values().all(|member| member.state == MemberState::Ready));
+        observations.places = Place::all(&registry);
+        let record = Record::new("f", manifest(&spec), shards, NOW);
+        let mut play = Self { registry, record, observations };
+        for id in 1..=u32::try_from(parts.len()).expect("few") {
+            play.runs(id, |_| {});
+        }
+        play
+    }
+
+    /// Says what the Job of a shard is like, and decides again.
+    fn runs(&mut self, id: u32, how: impl Fn(&mut Observed)) {
+        let shard = &self.record.shards[&id];
+        let mut job = Observed::of(&json!({"metadata": {"name": "pi", "uid": format!("u{id}")}}));
+        job.owner = Some(self.record.ownership(id));
+        job.completions = shard.completions;
+        job.generation = shard.generation;
+        job.active = shard.parallelism.min(shard.remaining());
+        how(&mut job);
+        let Some(Observation::Known { jobs, .. }) = self.observations.members.get_mut(&shard.cluster) else {
+            panic!("no shard {id}")
+        };
+        jobs.insert(id, job);
+        self.record = decide(&self.record, &self.observations, NOW).record;
+    }
+
+    /// The Job of a shard ends with the one pod that runs in it, all else being taken off it; of a work queue, it is stopped.
+    fn ends(&mut self, id: u32) {
+        let end =
+            End { kind: EndKind::Complete, reason: String::new(), message: String::new(), at: Some(NOW) };
+        self.runs(id, |job| {
+            let credited = job.completions.map_or(1, |completions| completions - 1);
+            (job.succeeded, job.active, job.end) = (job.completions.unwrap_or(1), 0, Some(end.clone()));
+            job.credited = Some(credited.to_string());
+        });
+    }
+
+    fn scale(&mut self, spec: Value) {
+        self.record = amend(&self.record, &self.registry, manifest(&spec), false, NOW).expect("valid");
+        self.record = decide(&self.record, &self.observations, NOW).record;
+    }
+
+    /// Cluster and pods of each shard that may run some.
+    fn pods(&self) -> Vec<(&str, i32)> {
+        let running = self.record.shards.values().filter(|shard| may_run(shard));
+        running.map(|shard| (shard.cluster.as_str(), shard.parallelism)).collect()
+    }
+}
+
+fn manifest(spec: &Value) -> Manifest {
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
+    Manifest::new(job, "work", "").expect("valid")
+}
+
+#[test]
+fn who_is_left_without_pods_runs_out_and_counts_until_it_has() {
+    let size = |parallelism| json!({"parallelism": parallelism, "completions": 30});
+    let mut play = Play::new(size(9), &[(3, Some(10)); 3]);
+    play.scale(size(2));
+    let runs_out: Vec<u32> = of(&play.record, runs_out);
+    assert_eq!(runs_out.len(), 1, "{:?}", play.record.shards);
+    assert_eq!(play.pods(), [("c1", 1), ("c2", 1), ("c3", 1)]);
+    play.scale(size(9));
+    assert_eq!(play.pods().iter().map(|(_, pods)| pods).sum::<i32>(), 9, "{:?}", play.pods());
+    play.ends(runs_out[0]);
+    assert_eq!(play.pods().iter().map(|(_, pods)| pods).sum::<i32>(), 9, "{:?}", play.pods());
+    assert_eq!(play.record.unplaced(), 0);
+}
+
+#[test]
+fn work_that_moves_waits_until_a_pod_is_free() {
+    let size = |parallelism| json!({"parallelism": parallelism, "completions": 30});
+    let mut play = Play::new(size(3), &[(1, Some(10)); 3]);
+    play.scale(size(1));
+    let stays = of(&play.record, goes_on);
+    assert_eq!(stays.len(), 1, "{:?}", play.record.shards);
+    for id in of(&play.record, runs_out) {
+        play.ends(id);
+    }
+    let status = Status::of(&play.record, &play.observations);
+    assert_eq!(
+        (play.pods().len(), status.unplaced, status.waiting),
+        (1, 18, 18),
+        "another part would be a second pod"
+    );
+    play.ends(stays[0]);
+    assert_eq!((play.pods().len(), play.record.unplaced()), (1, 0), "{:?}", play.record.shards);
+}
+
+#[test]
+fn what_runs_in_a_cluster_that_may_have_none_goes_on_where_as_many_may_run() {
+    let job = |max: i32| {
+        let preferences = json!({"clusters": {"*": {"weight": 1}, "c3": {"maxReplicas": max, "weight": 1}}});
+        let mut job = manifest(&json!({"parallelism": 9, "completions": 30})).object().clone();
+        job["metadata"]["annotations"][plan::PREFERENCES] = preferences.to_string().into();
+        Manifest::new(job, "work", "").expect("valid")
+    };
+    let mut play = Play::new(json!({"parallelism": 9, "completions": 30}), &[(3, Some(10)); 3]);
+    play.record = amend(&play.record, &play.registry, job(0), false, NOW).expect("valid");
+    assert_eq!(play.pods(), [("c1", 3), ("c2", 3), ("c3", 3)], "nothing is killed");
+    assert_eq!(of(&play.record, runs_out), [3]);
+}
+
+#[test]
+fn a_pause_stops_what_runs_out_as_well_and_its_end_lets_it_run() {
+    let size = |parallelism| json!({"parallelism": parallelism, "completions": 30});
+    let mut play = Play::new(size(3), &[(1, Some(10)); 3]);
+    play.scale(size(2));
+    play.scale(size(0));
+    assert_eq!(play.pods(), [("c1", 0), ("c2", 0), ("c3", 0)]);
+    play.scale(size(3));
+    assert_eq!(play.pods(), [("c1", 1), ("c2", 1), ("c3", 1)]);
+}
+
+#[test]
+fn a_work_queue_leaves_clusters_and_comes_back_to_them() {
+    let size = |parallelism| json!({ "parallelism": parallelism });
+    let mut play = Play::new(size(6), &[(2, None); 3]);
+    play.scale(size(2));
+    let stopped: Vec<u32> = of(&play.record, |shard| shard.retired);
+    assert_eq!(play.pods().iter().map(|(_, pods)| *pods).collect::<Vec<_>>(), [1, 1]);
+    play.ends(stopped[0]);
+    play.scale(size(6));
+    assert_eq!(play.pods().iter().map(|(_, pods)| *pods).collect::<Vec<_>>(), [2, 2, 2]);
+    let clusters: BTreeSet<&str> = play.pods().into_iter().map(|(cluster, _)| cluster).collect();
+    assert_eq!(clusters.len(), 3, "{:?}", play.pods());
+}

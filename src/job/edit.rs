@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{
     Invalid, Manifest,
@@ -35,6 +36,43 @@ pub enum Leeway {
     Scheduling,
     /// All that belongs to the shards, because they are made anew: the template and the policies.
     Recreated,
+}
+
+/// Labels and annotations that edits took away from a Job: its shards' Jobs are to lose them, and keep what others gave them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
+pub struct Removed {
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    labels: BTreeSet<String>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    annotations: BTreeSet<String>,
+}
+
+impl Removed {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty() && self.annotations.is_empty()
+    }
+
+    /// Adds what one edit takes away, and leaves out what it brings back.
+    pub fn add(&mut self, before: &Manifest, after: &Manifest) {
+        for (map, removed) in [("labels", &mut self.labels), ("annotations", &mut self.annotations)] {
+            let [before, after] = [before, after].map(|manifest| keys(&manifest.object()["metadata"][map]));
+            removed.extend(before);
+            removed.retain(|key| !after.contains(key));
+        }
+    }
+
+    /// The merge patch of a Job's metadata that takes them away.
+    pub(super) fn patch(&self) -> Value {
+        let nulls =
+            |keys: &BTreeSet<String>| keys.iter().map(|key| (key.clone(), Value::Null)).collect::<Value>();
+        json!({ "labels": nulls(&self.labels), "annotations": nulls(&self.annotations) })
+    }
+}
+
+fn keys(map: &Value) -> BTreeSet<String> {
+    map.as_object().into_iter().flat_map(|map| map.keys().cloned()).collect()
 }
 
 /// Whether two manifests mean the same Job: fields that are absent are what an API server makes of them.

@@ -17,7 +17,7 @@ mod shard;
 mod size;
 
 pub use dropped::dropped;
-pub use edit::{Leeway, can_recreate, immutable, same};
+pub use edit::{Leeway, Removed, can_recreate, immutable, same};
 pub use indexes::{Indexes, InvalidIndexes};
 pub use labels::Ownership;
 pub use manifest::Manifest;

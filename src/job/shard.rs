@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Manifest, Ownership, labels};
+use super::{Manifest, Ownership, Removed, labels};
 
 /// What a shard's Job is to be where it differs from the federated one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,20 +53,20 @@ pub fn shard(manifest: &Manifest, name: &str, own: &Spec, owner: &Ownership) -> 
 }
 
 /// The merge patch that makes a shard's Job what it is to be now, as far as a Job can be changed.
-pub fn change(manifest: &Manifest, own: &Spec) -> Value {
+pub fn change(manifest: &Manifest, own: &Spec, removed: &Removed) -> Value {
     let metadata = &manifest.object()["metadata"];
     let mut spec = json!({ "suspend": manifest.suspended() });
     for field in ["backoffLimit", "maxFailedIndexes", "activeDeadlineSeconds", "podReplacementPolicy"] {
         spec[field] = manifest.object()["spec"][field].clone();
     }
     merge(&mut spec, own.fields());
-    let mut patch = json!({ "metadata": { "labels": metadata["labels"] }, "spec": spec });
-    patch["metadata"]["annotations"] = metadata["annotations"].clone();
+    let mut patch = json!({ "metadata": removed.patch(), "spec": spec });
+    for map in ["labels", "annotations"] {
+        let entries = metadata[map].as_object().into_iter().flatten();
+        entries.for_each(|(key, value)| patch["metadata"][map][key] = value.clone());
+    }
     let generation = own.generation.to_string();
     put(&mut patch["metadata"], "annotations", [(labels::GENERATION, generation.as_str())]);
-    if let Some(metadata) = patch["metadata"].as_object_mut() {
-        metadata.retain(|_, map| !map.is_null());
-    }
     patch
 }
 

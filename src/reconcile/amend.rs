@@ -76,6 +76,7 @@ pub fn amend(
     let places = Place::all(registry);
     let mut amended = record.clone();
     let before = std::mem::replace(&mut amended.manifest, manifest);
+    amended.state.removed.add(&before, &amended.manifest);
     let divided_anew = before.size() != amended.manifest.size()
         || before.annotation(PREFERENCES) != amended.manifest.annotation(PREFERENCES);
     for shard in amended.shards.values_mut().filter(|shard| !shard.phase.ended()) {

@@ -216,7 +216,7 @@ fn the_outcome_is_complete_when_all_is_done() {
             &[(Phase::Complete, None, 1), (Phase::Deleted, None, 0)],
             true,
         ),
-        ("a queue, all gone", json!({"parallelism": 2}), &[(Phase::Deleted, None, 1)], false),
+        ("a queue, all gone", json!({"parallelism": 2}), &[(Phase::Deleted, None, 1)], true),
     ];
     for (name, spec, shards, complete) in cases {
         let phases: Vec<_> = shards.iter().map(|(phase, completions, _)| (*phase, *completions)).collect();

@@ -189,7 +189,7 @@ fn change(record: &Record, id: u32, job: &mut Observed) {
     if record.shards[&id].phase.ended() {
         return;
     }
-    let spec = changed(&record.manifest, &own)["spec"].take();
+    let spec = changed(&record.manifest, &own, &record.state.removed)["spec"].take();
     let changed = Observed::of(&json!({ "spec": spec }));
     job.suspended = changed.suspended;
     job.parallelism = changed.parallelism;

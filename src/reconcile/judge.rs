@@ -74,7 +74,7 @@ fn completed(record: &Record, all_ended: bool, now: Timestamp) -> Option<Outcome
             let phases = || record.shards.values().map(|shard| shard.phase);
             record.achieved() > 0
                 && phases().all(|phase| phase != Phase::Failed)
-                && phases().any(|phase| phase == Phase::Complete)
+                && (all_ended || phases().any(|phase| phase == Phase::Complete))
         }
     };
     let work_left = record.shards.values().any(|shard| shard.remaining() > 0);

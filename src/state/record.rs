@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Error, Phase, Seen, Shard, VERSION, annotations::Annotations};
-use crate::job::{Indexes, Manifest, Ownership, Spec, labels};
+use crate::job::{Indexes, Manifest, Ownership, Removed, Spec, labels};
 
 const MANIFEST: &str = "kubectl-federate.dev/manifest";
 const STATE: &str = "kubectl-federate.dev/state";
@@ -75,6 +75,9 @@ pub struct State {
     /// frozen may still make one, so that no other shard gets its id or its name.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub forgotten: u32,
+    /// Labels and annotations that its shards' Jobs are to lose.
+    #[serde(default, skip_serializing_if = "Removed::is_empty")]
+    pub removed: Removed,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
@@ -129,6 +132,7 @@ impl Record {
             outcome: None,
             expiring: false,
             forgotten: 0,
+            removed: Removed::default(),
         };
         let shards = (1..).zip(shards).collect();
         Self { federation: federation.to_owned(), manifest, state, shards, stored: None }

@@ -261,6 +261,22 @@ async fn labelled(stage: &Stage) -> Outcome {
         assert_eq!(part["metadata"]["annotations"]["note"], "x", "{cluster}");
         assert!(part["metadata"]["labels"]["kubectl-federate.dev/job"].is_string(), "{cluster}");
     }
+    let others = json!({"metadata": {"labels": {"theirs": "stays"}, "annotations": {"theirs": "stays"}}});
+    stage.site("east").patch("jobs", "pi", &others).await?;
+    let patch = r#"{"metadata":{"labels":{"team":null},"annotations":{"note":null}}}"#;
+    stage.federate(&format!("job patch pi -p {patch}")).await.ok();
+    for (cluster, part) in parts(stage).await? {
+        let metadata = &part["metadata"];
+        assert_eq!(
+            (metadata["labels"].get("team"), metadata["annotations"].get("note")),
+            (None, None),
+            "{cluster}"
+        );
+        assert!(metadata["labels"]["kubectl-federate.dev/job"].is_string(), "{cluster}");
+    }
+    let east = stage.site("east").job("pi").await?;
+    assert_eq!(east["metadata"]["labels"]["theirs"], "stays");
+    assert_eq!(east["metadata"]["annotations"]["theirs"], "stays");
     Ok(())
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn change(target: &Target<'_>) -> Performed {
             return None;
         }
         let passes = job.end.is_some() || !is_assigned(shard, job);
-        (!passes).then(|| ("", changed(&record.manifest, &own)))
+        (!passes).then(|| ("", changed(&record.manifest, &own, &record.state.removed)))
     })
     .await;
     match performed {

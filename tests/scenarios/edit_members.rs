@@ -21,6 +21,7 @@ pub fn scenarios() -> Scenarios {
         .both("where pods may run changes before any has", placed)
         .both("a cluster that was away gets the edit from the next reconcile", away)
         .both("a new template runs what has not succeeded", recreated)
+        .both("a new template does not run an index that failed for good", recreated_after_failure)
 }
 
 /// Lets pods succeed wherever there are any, and reconciles, until `job get` shows this STATUS and these COMPLETIONS.
@@ -272,5 +273,23 @@ async fn recreated(stage: &Stage) -> Outcome {
         .filter_map(|(_, part)| part["spec"]["completions"].as_i64())
         .sum();
     assert_eq!(new, 3, "what had succeeded is not run again");
+    Ok(())
+}
+
+async fn recreated_after_failure(stage: &Stage) -> Outcome {
+    let mut indexed = job("pi", Some(3), Some(6));
+    indexed["spec"]["completionMode"] = "Indexed".into();
+    indexed["spec"]["backoffLimitPerIndex"] = 0.into();
+    stage.create(&indexed).await?.ok();
+    let east = stage.site("east");
+    east.fail("pi", 1).await?;
+    let failed = |job: &Value| job["status"]["failedIndexes"].as_str().is_some_and(|failed| !failed.is_empty());
+    let part = east.until_job("pi", "an index has failed", failed).await;
+    indexed["spec"]["template"]["spec"]["containers"][0]["image"] = "perl:5".into();
+    stage.write("pi.yaml", &indexed)?;
+    stage.federate("job apply -f pi.yaml --recreate").await.ok().says("job.batch/pi configured");
+    work_until(stage, "pi", "Failed 5/6").await?;
+    let whole = stage.get("pi").await?;
+    assert_eq!(whole["status"]["failedIndexes"], part["status"]["failedIndexes"]);
     Ok(())
 }

@@ -241,7 +241,7 @@ pub(super) fn credit_count(job: &Observed, count: i32) -> Value {
 /// The write that credits indexes, likewise.
 pub(super) fn credit_indexes(job: &Observed, indexes: &Indexes) -> Value {
     let completed = job.completed_indexes.with(indexes);
-    let all = Some(completed.len()) >= job.completions;
+    let all = Some(completed.with(&job.failed_indexes).len()) >= job.completions;
     let status = json!({ "completedIndexes": completed, "succeeded": completed.len() });
     written(job, status, job.credited_indexes().with(indexes).to_string(), all)
 }

@@ -1,6 +1,7 @@
 //! What each action is, as requests to one member: each reads a Job and writes it, if nobody did meanwhile, so that here it is
 //! one step.
 
+use jiff::Timestamp;
 use kubectl_federate::{
     job::{EndKind, Indexes, Manifest, credit, pod},
     reconcile::{Action, Answer},
@@ -136,13 +137,14 @@ impl Process {
         let Target { record, id, .. } = target;
         let shard = &record.shards[&id];
         let mut kept = 0;
+        let now = self.world.borrow_mut().now();
         let answer = self.update(target, |job| {
             let credited = match &shard.indexes {
                 None => {
                     let wanted = shard.credit - shard.credited.max(job.seen.credited_count());
                     let count = credit::room(&job.seen, &job.pods, false).min(wanted).max(0);
                     kept = wanted - count;
-                    credit_count(job, count);
+                    credit_count(job, count, now);
                     count
                 }
                 Some(own) => {
@@ -154,7 +156,7 @@ impl Process {
                     let within = free.both(&own.both(&asked)).tail(wanted - beyond.len());
                     let indexes = beyond.with(&within);
                     kept = wanted - indexes.len();
-                    credit_indexes(job, &indexes);
+                    credit_indexes(job, &indexes, now);
                     indexes.len()
                 }
             };
@@ -192,10 +194,11 @@ impl Process {
         if !matches!(counted, Answer::Job(_)) {
             return counted;
         }
+        let now = self.world.borrow_mut().now();
         self.update(target, |job| {
             let credits = job.seen.takes_credit() && job.seen.succeeded == 0;
             if credits {
-                credit_count(job, 1);
+                credit_count(job, 1, now);
             }
             credits
         })
@@ -211,13 +214,12 @@ impl Process {
             if !job.is_still() {
                 return false;
             }
-            job.seen.start.get_or_insert(now);
             match job.seen.completions {
                 Some(asked) if job.seen.indexed => {
                     let ended = job.seen.completed_indexes.with(&job.seen.failed_indexes);
-                    credit_indexes(job, &Indexes::all(asked).without(&ended));
+                    credit_indexes(job, &Indexes::all(asked).without(&ended), now);
                 }
-                asked => credit_count(job, (asked.unwrap_or(1) - job.seen.succeeded).max(0)),
+                asked => credit_count(job, (asked.unwrap_or(1) - job.seen.succeeded).max(0), now),
             }
             true
         });
@@ -306,14 +308,15 @@ fn assign(record: &Record, id: u32, job: &mut Job) -> bool {
     true
 }
 
-fn credit_count(job: &mut Job, count: i32) {
+fn credit_count(job: &mut Job, count: i32, now: Timestamp) {
     if count > 0 {
         job.seen.credited = Some((job.seen.credited_count() + count).to_string());
         job.seen.succeeded += count;
     }
+    start_if_it_ends(job, job.seen.succeeded, now);
 }
 
-fn credit_indexes(job: &mut Job, indexes: &Indexes) {
+fn credit_indexes(job: &mut Job, indexes: &Indexes, now: Timestamp) {
     assert!(
         job.seen.failed_indexes.both(indexes).is_empty(),
         "no server lets an index have failed and be done"
@@ -322,5 +325,13 @@ fn credit_indexes(job: &mut Job, indexes: &Indexes) {
         job.seen.credited = Some(job.seen.credited_indexes().with(indexes).to_string());
         job.seen.completed_indexes = job.seen.completed_indexes.with(indexes);
         job.seen.succeeded = job.seen.completed_indexes.len();
+    }
+    start_if_it_ends(job, job.seen.completed_indexes.with(&job.seen.failed_indexes).len(), now);
+}
+
+/// A suspended Job would not end without a `startTime`.
+fn start_if_it_ends(job: &mut Job, ended: i32, now: Timestamp) {
+    if Some(ended) >= job.seen.completions {
+        job.seen.start.get_or_insert(now);
     }
 }

@@ -22,6 +22,11 @@ pub fn scenarios() -> Scenarios {
         .both("all shards have one deadline", deadline)
         .both("a supplement has the deadline that all have", supplement_deadline)
         .both("a job that is overdue fails everywhere", overdue)
+        .both("a resume lets the deadline begin anew", resumed)
+        .both(
+            "a resume lets the deadline begin anew also for a cluster that was away meanwhile",
+            resumed_away,
+        )
         .both(
             "a job whose time to live is over before anybody looked is still told to be complete",
             short_life,
@@ -258,6 +263,68 @@ async fn supplement_deadline(stage: &Stage) -> Outcome {
     stage.federate("reconcile pi").await.ok();
     assert_eq!(ends(stage).await?, [before; 3]);
     Ok(())
+}
+
+/// When the Job's part in a cluster started.
+async fn start(site: &Site) -> Result<Timestamp, Failed> {
+    let job = site.until_job("pi", "it has started", |job| job["status"]["startTime"].is_string()).await;
+    Ok(job["status"]["startTime"].as_str().unwrap_or_default().parse()?)
+}
+
+/// Suspends the Job and resumes it in a later second than it began in; gives when it was to end before.
+async fn suspend_and_resume(stage: &Stage, reached: &[&Site]) -> Result<i64, Failed> {
+    let before = ends(stage).await?[0];
+    stage.federate("job suspend pi").await;
+    for site in reached {
+        let suspended = |job: &Value| job["status"]["conditions"].to_string().contains("JobSuspended");
+        site.until_job("pi", "it is suspended", suspended).await;
+    }
+    real::until("a later second", SOON, || async {
+        let left = before - 600 + 2 - Timestamp::now().as_second();
+        if left <= 0 { Ok(()) } else { Err(format!("{left}s")) }
+    })
+    .await;
+    stage.federate("job resume pi").await;
+    for site in reached {
+        let begins_anew = |job: &Value| {
+            let start = job["status"]["startTime"].as_str().and_then(|start| start.parse::<Timestamp>().ok());
+            start.is_some_and(|start| start.as_second() > before - 600)
+        };
+        site.until_job("pi", "it has started anew", begins_anew).await;
+    }
+    Ok(before)
+}
+
+/// All shards end at one time, as long after the first new start as the Job may take.
+async fn ends_anew(stage: &Stage, reached: &[&Site], before: i64) -> Outcome {
+    stage.federate("reconcile pi").await.ok();
+    let mut starts = Vec::new();
+    for site in reached {
+        starts.push(start(site).await?.as_second());
+    }
+    let first = starts.iter().min().copied().unwrap_or_default();
+    assert!(first + 600 > before, "{first}");
+    assert_eq!(ends(stage).await?, [first + 600; 3]);
+    let mark = stage.mark().await?;
+    stage.federate("reconcile pi").await.ok();
+    assert_eq!(stage.mutations(&mark).await?, Vec::<String>::new(), "once is enough");
+    Ok(())
+}
+
+async fn resumed(stage: &Stage) -> Outcome {
+    with_deadline(stage).await?;
+    let all: Vec<&Site> = stage.members().collect();
+    let before = suspend_and_resume(stage, &all).await?;
+    ends_anew(stage, &all, before).await
+}
+
+async fn resumed_away(stage: &Stage) -> Outcome {
+    with_deadline(stage).await?;
+    let [east, west, north] = MEMBERS.map(|name| stage.site(name));
+    west.link.cut().await?;
+    let before = suspend_and_resume(stage, &[east, north]).await?;
+    west.link.restore().await?;
+    ends_anew(stage, &[east, north], before).await
 }
 
 async fn overdue(stage: &Stage) -> Outcome {

@@ -283,7 +283,8 @@ async fn recreated_after_failure(stage: &Stage) -> Outcome {
     stage.create(&indexed).await?.ok();
     let east = stage.site("east");
     east.fail("pi", 1).await?;
-    let failed = |job: &Value| job["status"]["failedIndexes"].as_str().is_some_and(|failed| !failed.is_empty());
+    let failed =
+        |job: &Value| job["status"]["failedIndexes"].as_str().is_some_and(|failed| !failed.is_empty());
     let part = east.until_job("pi", "an index has failed", failed).await;
     indexed["spec"]["template"]["spec"]["containers"][0]["image"] = "perl:5".into();
     stage.write("pi.yaml", &indexed)?;

@@ -19,7 +19,9 @@ pub(super) fn cause(error: &(dyn StdError + 'static)) -> Cause {
             return Cause::Refused;
         }
         if let Some(tls) = link.downcast_ref::<rustls::Error>() {
-            return Cause::Other(tls_words(tls));
+            let words = tls_words(tls);
+            let distrusted = matches!(tls, rustls::Error::InvalidCertificate(_));
+            return if distrusted { Cause::Certificate(words) } else { Cause::Other(words) };
         }
         if link.is::<ConnectTimeout>() {
             return Cause::Timeout(CONNECT_TIMEOUT);

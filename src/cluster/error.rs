@@ -81,6 +81,8 @@ pub enum Cause {
     Unresolved(String),
     /// The whole request, or the connection, took longer than it may.
     Timeout(Duration),
+    /// The server's certificate is not one that is trusted for it, in words.
+    Certificate(String),
     /// Anything else, in words.
     Other(String),
 }
@@ -92,7 +94,7 @@ impl fmt::Display for Cause {
             Self::Refused => f.write_str("connection refused"),
             Self::Unresolved(words) => write!(f, "the name cannot be resolved: {}", printable(words)),
             Self::Timeout(limit) => write!(f, "no answer within {}", seconds(*limit)),
-            Self::Other(text) => f.write_str(&printable(text)),
+            Self::Certificate(text) | Self::Other(text) => f.write_str(&printable(text)),
         }
     }
 }
@@ -160,6 +162,11 @@ impl Error {
             Self::Status { status, .. } => status.code >= 500 || status.code == 429,
             _ => false,
         }
+    }
+
+    /// The server's certificate is not one that is trusted for it: waiting does not mend that.
+    pub fn is_distrusted(&self) -> bool {
+        matches!(self, Self::Unreachable { cause: Cause::Certificate(_), .. })
     }
 
     /// It took all the time there was to come to nothing: no answer in time, or only that there are too many requests (429),
@@ -244,7 +251,9 @@ fn unreachable(server: &str, cause: &Cause) -> String {
             let host = server.rsplit_once(':').map_or(server, |(host, _)| host);
             format!("Unable to connect to the server: dial tcp: lookup {host}: {}", printable(words))
         }
-        Cause::Other(text) => format!("Unable to connect to the server: {}", printable(text)),
+        Cause::Certificate(text) | Cause::Other(text) => {
+            format!("Unable to connect to the server: {}", printable(text))
+        }
     }
 }
 

@@ -20,6 +20,8 @@ const SERVER_SET: [&str; 9] = [
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+const INDEX_VARIABLE: &str = "JOB_COMPLETION_INDEX";
+
 /// Room for the index at the end of an Indexed Job's pod names and hostnames: a DNS label.
 const DNS_LABEL: usize = 63;
 
@@ -144,6 +146,18 @@ impl Manifest {
     /// `spec.ttlSecondsAfterFinished`.
     pub fn ttl_seconds_after_finished(&self) -> Option<i64> {
         self.number("ttlSecondsAfterFinished")
+    }
+
+    /// Of an Indexed Job, the names of the containers that set `JOB_COMPLETION_INDEX` themselves: theirs wins over the index that
+    /// the Job controller would put there.
+    pub fn indexed_by_themselves(&self) -> Vec<&str> {
+        let pod = if self.indexed() { &self.object["spec"]["template"]["spec"] } else { &Value::Null };
+        let containers = ["initContainers", "containers"].iter().filter_map(|kind| pod[kind].as_array());
+        let sets = |container: &&Value| {
+            let variables = container["env"].as_array().into_iter().flatten();
+            variables.into_iter().any(|variable| variable["name"] == INDEX_VARIABLE)
+        };
+        containers.flatten().filter(sets).filter_map(|container| container["name"].as_str()).collect()
     }
 
     fn number(&self, field: &str) -> Option<i64> {

@@ -157,10 +157,8 @@ fn follow_all(decision: &mut Decision, observations: &Observations, now: Timesta
     let record = &mut decision.record;
     let mut failure = None;
     let mut ended = Vec::new();
-    let starts = observations
-        .jobs()
-        .filter(|(_, id, job)| is_ours(record, *id, job) && !job.suspended && !job.suspension_seen);
-    let first = starts.filter_map(|(_, _, job)| Some(job.start?.as_second())).min();
+    let ours = observations.jobs().filter(|(_, id, job)| is_ours(record, *id, job));
+    let first = ours.filter_map(|(_, id, job)| limits::new_start(record.shards.get(&id)?, job)).min();
     record.state.started = record.state.started.or(first);
     let reopens = record.manifest.annotation(REOPEN) == Some("true");
     for (&id, shard) in &mut record.shards {

@@ -38,14 +38,26 @@ pub(super) fn share_deadline(record: &mut Record) {
 }
 
 /// Lets `activeDeadlineSeconds` begin anew, as a resume does in Kubernetes. Servers before 1.36 keep a suspended Job's old
-/// `startTime` and judge by it at once, so that what has passed since is added; it is set right once the new start is seen.
+/// `startTime` and judge by it at once, so that what has passed since is added; it is set right once the new start is seen. What
+/// starts there were is remembered: a member that did not answer meanwhile has the old one for good.
 pub(super) fn restart_deadline(record: &mut Record, now: i64) {
     record.state.started = None;
     let seconds = record.manifest.active_deadline_seconds();
     for shard in record.shards.values_mut().filter(|shard| !shard.phase.ended()) {
+        shard.old_start = match &shard.seen {
+            Some(seen) if seen.suspended || seen.start.is_some() => seen.start,
+            // It may have started since it was seen.
+            _ => Some(now).filter(|_| shard.phase == Phase::Started),
+        };
         let passed = shard.seen.as_ref().and_then(|seen| seen.start).map(|start| (now - start).max(0));
         shard.active_deadline_seconds = seconds.zip(passed).map(|(seconds, passed)| seconds + passed);
     }
+}
+
+/// When a shard's Job started, where that is a start since the last resume.
+pub(super) fn new_start(shard: &Shard, job: &Observed) -> Option<i64> {
+    let start = job.start.filter(|_| !job.suspended && !job.suspension_seen)?.as_second();
+    Some(start).filter(|start| shard.old_start.is_none_or(|old| *start > old))
 }
 
 /// Whether the Job as a whole has outlived its `ttlSecondsAfterFinished`.

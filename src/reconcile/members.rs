@@ -92,10 +92,10 @@ impl Members {
     }
 
     /// What stays wrong until the user mends it, where that is why there is no connection: a context that is not there
-    /// or leads to another cluster, a credential that is refused. None where the member may answer later.
+    /// or leads to another cluster, a credential that is refused, a server whose certificate is not trusted. None where the member may answer later.
     pub fn wrong(&self, name: &str) -> Option<&Error> {
         let absent = self.connections.get(name)?.as_ref().err()?;
-        absent.error.as_ref().filter(|error| !error.is_unreachable())
+        absent.error.as_ref().filter(|error| !error.is_unreachable() || error.is_distrusted())
     }
 }
 

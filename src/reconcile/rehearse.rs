@@ -36,8 +36,8 @@ pub struct Rehearsal {
 /// an unknown field, a name that is taken, a missing namespace or right shows here, in the server's words.
 ///
 /// A member that cannot be reached refuses nothing: its shard waits for it. One that took all its time is lost for this
-/// command, so that it is not waited for again. One whose context or credential is wrong refuses: nothing would come of
-/// waiting.
+/// command, so that it is not waited for again. One whose context, credential or certificate is wrong refuses: nothing would come
+/// of waiting.
 pub async fn rehearse(record: &Record, members: &mut Members) -> Rehearsal {
     let ask = async |(id, cluster): (u32, String)| {
         let answer = match (members.wrong(&cluster), members.get(&cluster)) {
@@ -59,7 +59,7 @@ pub async fn rehearse(record: &Record, members: &mut Members) -> Rehearsal {
                     rehearsal.dropped.entry(path).or_default().insert(cluster.clone());
                 }
             }
-            Err(error) if error.is_unreachable() => {
+            Err(error) if error.is_unreachable() && !error.is_distrusted() => {
                 if error.is_timeout() {
                     members.lose(&cluster, error.to_string());
                 }

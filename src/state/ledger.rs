@@ -41,6 +41,10 @@ pub struct Shard {
     /// `spec.activeDeadlineSeconds` of its Job, where it is another than the federated Job's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_deadline_seconds: Option<i64>,
+    /// The last second of a `startTime` of its Job that is from before the last resume. A Job that no suspension reached keeps the old
+    /// one, and the deadline of the whole does not count from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_start: Option<i64>,
     /// How far it got.
     pub phase: Phase,
     /// The uid of its Job, once it is known.
@@ -142,6 +146,7 @@ impl Shard {
             reopened: false,
             generation: 1,
             active_deadline_seconds: None,
+            old_start: None,
             phase: Phase::Planned,
             uid: None,
             seen: None,

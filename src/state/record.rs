@@ -148,12 +148,15 @@ impl Record {
         self.manifest.namespace()
     }
 
-    /// Completions that no live shard has to do and that no ended one achieved, 0 or more. 0 for a work queue, and
-    /// once the outcome is latched.
+    /// Completions that no live shard has to do and that no ended one achieved, 0 or more; an index that failed for good is none.
+    /// 0 for a work queue, and once the outcome is latched.
     pub fn unplaced(&self) -> i32 {
         let (Some(asked), None) = (self.manifest.size().completions, &self.state.outcome) else { return 0 };
         if self.manifest.indexed() {
-            return Indexes::all(asked).without(&self.carried_indexes()).len();
+            return Indexes::all(asked)
+                .without(&self.carried_indexes())
+                .without(&self.failed_indexes())
+                .len();
         }
         self.shards.values().map(Shard::carries).fold(asked, i32::saturating_sub).max(0)
     }

@@ -1,5 +1,6 @@
-//! A thousand members.
+//! A thousand members; two hundred Jobs.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -9,9 +10,10 @@ use serde_json::{Map, Value, json};
 use sim::Cluster;
 use tower::ServiceExt as _;
 
-use super::stage::{Ran, Stage};
+use super::stage::{CLUSTERS, CREATE, Ran, Stage};
 
 const MEMBERS: usize = 1000;
+const JOBS: usize = 200;
 const KEY: &str = "member.kubectl-federate.dev/";
 
 async fn timed(stage: &Stage, command: &str) -> Ran {
@@ -55,7 +57,7 @@ async fn a_thousand_members_are_created_seen_and_deleted() {
     register_all(&stage).await;
     stage.size(MEMBERS as i64, 3 * MEMBERS as i64);
     stage.net.heal();
-    timed(&stage, super::stage::CREATE).await;
+    timed(&stage, CREATE).await;
     let record = stage.clusters[0].get(&sim::CONFIG_MAPS, "default", "pi.federated-job").expect("a record");
     println!("the record: {} bytes", record.to_string().len());
     let jobs = stage.jobs();
@@ -69,4 +71,59 @@ async fn a_thousand_members_are_created_seen_and_deleted() {
     assert!(timed(&stage, "job get").await.stdout.contains("3000/3000"));
     timed(&stage, "job delete pi --cascade=background").await;
     assert!(stage.jobs().is_empty());
+}
+
+/// What the last command asked of Jobs and ConfigMaps, by cluster and kind.
+fn asked(stage: &Stage) -> BTreeMap<(String, String), usize> {
+    let mut kinds = BTreeMap::new();
+    for sent in stage.net.sent() {
+        let parts: Vec<_> = sent.path.split('/').collect();
+        let resource = parts.iter().position(|part| ["jobs", "configmaps"].contains(part));
+        let Some((resource, one)) = resource.map(|at| (parts[at], parts.len() > at + 1)) else { continue };
+        let kind = format!("{} {}{resource}", sent.method, if one { "one of " } else { "" });
+        *kinds.entry((sent.cluster, kind)).or_default() += 1;
+    }
+    kinds
+}
+
+/// As many lists of Jobs as there are members, what is read of the host, and this beside.
+fn lists(more: &[(&str, usize)]) -> BTreeMap<(String, String), usize> {
+    let list = |cluster: &&str| (((*cluster).to_owned(), "GET jobs".to_owned()), 1);
+    let host = [("GET one of configmaps", 1), ("GET configmaps", 1)];
+    let of_host = |(kind, count): (&str, usize)| ((CLUSTERS[0].to_owned(), kind.to_owned()), count);
+    CLUSTERS.iter().map(list).chain(host.into_iter().chain(more.iter().copied()).map(of_host)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reconcile_of_200_jobs_lists_each_member_once() {
+    let stage = Stage::federated().await;
+    stage.net.witness(super::witness::Witness::leave);
+    // They look at everything after every write: the test says itself what has succeeded.
+    stage.clusters.iter().for_each(Cluster::stop_controllers);
+    let names: Vec<_> = (0..JOBS).map(|n| format!("pi{n}")).collect();
+    for some in names.chunks(10) {
+        stage.several_of(&some.iter().map(String::as_str).collect::<Vec<_>>(), 3, 6);
+        stage.net.heal();
+        stage.must(CREATE).await;
+    }
+    reconcile(&stage).await;
+    let idle = reconcile(&stage).await;
+    assert_eq!(idle.0.stdout.matches(" unchanged: Running 0/6").count(), JOBS);
+    assert_eq!(idle.1, lists(&[]), "nothing is to be done");
+    for cluster in &stage.clusters {
+        for name in &names {
+            let status = json!({"status": {"startTime": "2026-01-01T00:00:00Z", "succeeded": 1}});
+            cluster.patch_status(&sim::JOBS, "default", name, status).expect("it is there");
+        }
+    }
+    let progressed = reconcile(&stage).await;
+    assert_eq!(progressed.0.stdout.matches(" reconciled: Running 3/6").count(), JOBS);
+    assert_eq!(progressed.1, lists(&[("PATCH one of configmaps", JOBS)]), "all have got on");
+}
+
+/// A reconcile, and what it asked.
+async fn reconcile(stage: &Stage) -> (Ran, BTreeMap<(String, String), usize>) {
+    stage.net.heal();
+    let ran = stage.must("reconcile").await;
+    (ran, asked(stage))
 }

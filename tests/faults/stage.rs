@@ -69,7 +69,12 @@ impl Stage {
 
     /// Has the manifest be of these Jobs.
     pub fn several(&self, names: &[&str]) {
-        let jobs: Vec<_> = names.iter().map(|name| manifest(name, PARALLELISM, COMPLETIONS)).collect();
+        self.several_of(names, PARALLELISM, COMPLETIONS);
+    }
+
+    /// Has the manifest be of these Jobs, each of which asks for so much.
+    pub fn several_of(&self, names: &[&str], parallelism: i64, completions: i64) {
+        let jobs: Vec<_> = names.iter().map(|name| manifest(name, parallelism, completions)).collect();
         self.manifest(&json!({"apiVersion": "v1", "kind": "List", "items": jobs}));
     }
 

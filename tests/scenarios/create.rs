@@ -9,7 +9,11 @@ use crate::stage::{MEMBERS, Stage, job};
 pub fn scenarios() -> Scenarios {
     Scenarios::of("create")
         .both("a job that was fetched from a cluster is taken as if it were written by hand", fetched)
-        .both("a generated name is the same in every cluster", generated_name)
+        .both(
+            "a generated name is the same in every cluster, also in one that is reached later",
+            generated_name,
+        )
+        .both("a job that sets its own completion index is warned of and taken as it is", own_index)
         .both("a time to live does not delete a shard before its result was seen", time_to_live)
         .both("several documents are all rehearsed before the first is written", several_documents)
         .both("a name that is taken in one cluster is refused before any write", name_taken)
@@ -23,6 +27,7 @@ pub fn scenarios() -> Scenarios {
             "who may not create jobs in one cluster is refused, with the right that is missing",
             limited_user,
         )
+        .sim("a server that drops what keeps a part from running at once is refused", old_server)
         .sim("a job of that name that appears after the rehearsal is left alone", appears_after_rehearsal)
 }
 
@@ -53,10 +58,58 @@ async fn fetched(stage: &Stage) -> Outcome {
 async fn generated_name(stage: &Stage) -> Outcome {
     let mut unnamed = job("pi", Some(3), Some(3));
     unnamed["metadata"] = json!({"generateName": "pi-"});
-    let created = stage.create(&unnamed).await?.ok();
+    let west = stage.site("west");
+    west.link.cut().await?;
+    let created = stage.create(&unnamed).await?.fails("1 of 3 clusters could not be asked");
     let name = created.stdout.trim().trim_start_matches("job.batch/").trim_end_matches(" created");
     assert!(name.starts_with("pi-") && name.len() == 8, "{name}");
+    assert_eq!(stage.shares(name).await?, ["east 1/1", "north 1/1"]);
+    west.link.restore().await?;
+    stage.federate("reconcile").await.ok();
     assert_eq!(stage.shares(name).await?, ["east 1/1", "north 1/1", "west 1/1"]);
+    Ok(())
+}
+
+async fn own_index(stage: &Stage) -> Outcome {
+    let mut own = job("pi", Some(3), Some(6));
+    own["spec"]["completionMode"] = "Indexed".into();
+    let variable = json!([{"name": "JOB_COMPLETION_INDEX", "value": "mine"}]);
+    own["spec"]["template"]["spec"]["containers"][0]["env"] = variable.clone();
+    stage.create(&own).await?.ok().warns(
+        "Warning: job.batch/pi: container \"pi\" sets JOB_COMPLETION_INDEX itself, and does not get its index by it\n",
+    );
+    for site in stage.members() {
+        site.until_pods("pi", 1).await;
+        assert_eq!(site.pods("pi").await?[0]["spec"]["containers"][0]["env"], variable, "{}", site.name);
+    }
+    Ok(())
+}
+
+/// Servers before 1.21 know neither `suspend` nor `completionMode`.
+async fn old_server(stage: &Stage) -> Outcome {
+    let west = stage.site("west");
+    for (field, value) in [("suspend", json!(true)), ("completionMode", json!("Indexed"))] {
+        west.cluster().on_request(move |request| {
+            if (request.verb, request.resource.as_str()) != ("create", "jobs") {
+                return sim::Verdict::Pass;
+            }
+            let mut stored = request.json();
+            stored["metadata"]["uid"] = "u".into();
+            stored["spec"].as_object_mut().expect("a spec").remove(field);
+            let answer = http::Response::builder().status(201).header("content-type", "application/json");
+            sim::Verdict::Answer(
+                sim::When::Before,
+                answer.body(stored.to_string().into()).expect("it is whole"),
+            )
+        });
+        let before = stage.mark().await?;
+        let mut job = job("pi", Some(3), Some(6));
+        job["spec"][field] = value;
+        let refused = stage.create(&job).await?.fails("nothing was created");
+        let refused = refused.warns(&format!("spec.{field}: this server does not keep it"));
+        refused.warns("(cluster west)");
+        stage.assert_nothing_of("pi", &before).await?;
+    }
     Ok(())
 }
 

@@ -15,6 +15,7 @@ pub fn scenarios() -> Scenarios {
         .both("what an unreachable cluster has is remembered, and reconcile deletes it", unreachable)
         .both("what was not created yet is not created any more", unfinished)
         .both("a job of that name that somebody made since is left alone", foreign)
+        .both("a deletion that waits for a cluster that is gone for good can leave it behind", left_behind)
         .both("a deletion that waits is shown, and cannot be turned into an orphaning", waiting)
 }
 
@@ -130,6 +131,35 @@ async fn foreign(stage: &Stage) -> Outcome {
     assert_eq!(west.mutations(mark).await?, Vec::<String>::new());
     assert_eq!(west.job("pi").await?["metadata"]["uid"], theirs);
     assert_eq!((stage.record("pi").await?, stage.shares("pi").await?), (None, vec!["west 1/1".to_owned()]));
+    Ok(())
+}
+
+async fn left_behind(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let [west, north] = ["west", "north"].map(|name| stage.site(name));
+    north.run("pi", 1).await?;
+    west.link.cut().await?;
+    stage.federate("job delete pi --cascade=foreground").await.fails("could not be asked");
+    // What answers is not left behind.
+    stage.federate("job delete pi --cascade=orphan").await.fails("could not be asked");
+    assert!(stage.record("pi").await?.is_some());
+    north.release("pi").await?;
+    real::until("north to have nothing", SOON, || async {
+        let left = north.find("jobs", "pi").await.map_err(|error| format!("{error:?}"))?;
+        if left.is_none() { Ok(()) } else { Err(format!("{left:?}")) }
+    })
+    .await;
+    stage.federate("job delete pi").await.fails("is being deleted together with its jobs already");
+    let left = stage.federate("job delete pi --cascade=orphan").await.ok();
+    assert_eq!(left.stdout, "job.batch \"pi\" deleted\n");
+    let command = format!("  kubectl --context=west --namespace={} delete job pi\n", stage.namespace);
+    let left =
+        left.warns("Warning: [west] job.batch/pi is left behind, and may run there with up to 1 pods: ");
+    left.warns(&command);
+    assert_eq!((stage.record("pi").await?, stage.shares("pi").await?), (None, vec!["west 1/2".to_owned()]));
+    west.link.restore().await?;
+    let again = stage.create(&job("pi", Some(3), Some(6))).await?;
+    again.fails("jobs.batch \"pi\" already exists (cluster west)");
     Ok(())
 }
 

@@ -28,7 +28,7 @@ pub fn scenarios() -> Scenarios {
 }
 
 /// Lets pods succeed wherever there are any, and reconciles, until `job get` shows this STATUS and these COMPLETIONS.
-async fn work_until(stage: &Stage, name: &str, row: &str) -> Outcome {
+pub async fn work_until(stage: &Stage, name: &str, row: &str) -> Outcome {
     for _ in 0..60 {
         stage.federate(&format!("reconcile {name}")).await;
         if stage.row(name).await == row {

@@ -1,6 +1,6 @@
 //! The right cluster: each is known by the uid of its `kube-system` namespace.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::scenarios::{Outcome, Scenarios};
 use crate::site::{Mark, Site};
@@ -14,6 +14,10 @@ pub fn scenarios() -> Scenarios {
             wrong_host,
         )
         .both_from_nothing("a registry that was copied to another cluster is not used there", copied_registry)
+        .both_from_nothing(
+            "a member whose certificate does not fit is refused at create, and Unknown later",
+            distrusted,
+        )
         .both_from_nothing(
             "one's own context for a member is used in place of the registered one",
             own_context,
@@ -59,6 +63,39 @@ async fn wrong_member(stage: &Stage) -> Outcome {
     stage.federate("job delete pi --cascade=background").await.fails(": 1 cluster ").warns(explained);
     assert_asked_only_who_it_is(north, mark).await?;
     assert_eq!(stage.shares("pi").await?, ["north 1/1", "west 1/2"]);
+    Ok(())
+}
+
+/// Has the kubeconfig trust another authority for west than its server's.
+fn distrust_west(stage: &Stage) -> Outcome {
+    use base64::Engine as _;
+    let mut config: Value = serde_json::from_str(&std::fs::read_to_string(stage.path("kubeconfig"))?)?;
+    let other = rcgen::generate_simple_self_signed(vec!["somebody.else".to_owned()])?.cert.pem();
+    let clusters = config["clusters"].as_array_mut().into_iter().flatten();
+    for west in clusters.filter(|cluster| cluster["name"] == "west") {
+        let authority = base64::engine::general_purpose::STANDARD.encode(&other);
+        west["cluster"]["certificate-authority-data"] = authority.into();
+    }
+    Ok(std::fs::write(stage.path("kubeconfig"), config.to_string())?)
+}
+
+async fn distrusted(stage: &Stage) -> Outcome {
+    federation_of_two(stage).await;
+    stage.create(&job("tau", Some(2), Some(4))).await?.ok();
+    let before = stage.mark().await?;
+    distrust_west(stage)?;
+    let words = "tls: failed to verify certificate: x509: certificate signed by unknown authority";
+    let refused = stage.create(&job("pi", Some(2), Some(4))).await?;
+    refused.fails("nothing was created: 1 of 2 clusters refused").warns(&format!("{words} (cluster west)"));
+    stage.assert_nothing_of("pi", &before).await?;
+    stage
+        .federate("reconcile tau")
+        .await
+        .fails("1 of 2 clusters could not be asked")
+        .says("Running,Unknown 0/4");
+    stage.contexts(&RIGHT, "admin")?;
+    assert_eq!(stage.shares("tau").await?, ["east 1/2", "west 1/2"]);
+    stage.federate("reconcile tau").await.ok().says("Running 0/4");
     Ok(())
 }
 

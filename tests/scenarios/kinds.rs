@@ -22,6 +22,7 @@ pub fn scenarios() -> Scenarios {
         )
         .both("a job of parallelism 0 is paused", paused)
         .both("a shard that was deleted is done by others when the user says so", reopened)
+        .both("each field is copied to the parts, or held back from them", fields)
         .both("a job may say itself that what was deleted is to be done by others", reopens_itself)
 }
 
@@ -138,6 +139,42 @@ async fn indexed_forbidden(stage: &Stage) -> Outcome {
     refused.fails("nothing was created").warns("needs the right to patch resource \"jobs/status\"");
     stage.contexts(&contexts, "admin")?;
     stage.assert_nothing_of("pi", &before).await
+}
+
+async fn fields(stage: &Stage) -> Outcome {
+    let per_index = json!({
+        "completionMode": "Indexed", "backoffLimitPerIndex": 1, "maxFailedIndexes": 2, "backoffLimit": 4,
+        "successPolicy": {"rules": [{"succeededCount": 5}]},
+    });
+    let rule =
+        json!({"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]});
+    let whole = json!({
+        "completionMode": "NonIndexed", "podReplacementPolicy": "Failed", "podFailurePolicy": {"rules": [rule]},
+        "ttlSecondsAfterFinished": 60, "managedBy": "example.com/another",
+    });
+    for (name, given, held_back) in [
+        ("pi", per_index, ["successPolicy", "ttlSecondsAfterFinished", "managedBy"]),
+        ("tau", whole, ["ttlSecondsAfterFinished", "managedBy", "successPolicy"]),
+    ] {
+        let mut job = job(name, Some(3), Some(6));
+        for (field, value) in given.as_object().into_iter().flatten() {
+            job["spec"][field] = value.clone();
+        }
+        stage.create(&job).await?.ok();
+        for site in stage.members() {
+            let part = site.job(name).await?;
+            for (field, value) in given.as_object().into_iter().flatten() {
+                let expected = if held_back.contains(&field.as_str()) { &Value::Null } else { value };
+                assert_eq!(part["spec"][field], *expected, "{field} of {name} in {}", site.name);
+            }
+            // Whoever else is to manage the whole: its parts are run by their own controllers.
+            site.until_pods(name, 1).await;
+        }
+        for (field, value) in given.as_object().into_iter().flatten() {
+            assert_eq!(stage.get(name).await?["spec"][field], *value, "it prints as submitted");
+        }
+    }
+    Ok(())
 }
 
 async fn success_policy(stage: &Stage) -> Outcome {

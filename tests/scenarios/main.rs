@@ -15,6 +15,8 @@ mod identity;
 mod kinds;
 mod limits;
 mod link;
+mod moves;
+mod names;
 mod networks;
 mod outages;
 mod plan;
@@ -42,6 +44,8 @@ fn main() -> ExitCode {
         delete::scenarios,
         edit::scenarios,
         edit_members::scenarios,
+        moves::scenarios,
+        names::scenarios,
         reconcile::scenarios,
         kinds::scenarios,
         limits::scenarios,

@@ -6,11 +6,15 @@ use serde_json::{Value, json};
 use sim::{Verdict, When};
 
 use crate::scenarios::{Outcome, Scenarios};
+use crate::site::Site;
 use crate::stage::{MEMBERS, Stage, job};
 
 pub fn scenarios() -> Scenarios {
     Scenarios::of("reconcile")
         .both("a job that its users deleted is not made again, and its work is unplaced", deleted_by_users)
+        .both("a job that is gone before its result was seen is not run again", gone_unseen)
+        .both("a job that is gone after its result was recorded is done, whatever is asked", gone_recorded)
+        .both("a manifest that is applied again brings no deleted job back", applied_again)
         .both("another job under the name of a deleted one is not taken for ours", replaced_by_users)
         .both("a job that was made and never recorded is taken as ours", unrecorded)
         .both("each cluster is listed once, however many jobs there are", one_list)
@@ -21,6 +25,7 @@ pub fn scenarios() -> Scenarios {
             killed_after_post,
         )
         .sim("a create that was killed before anything was made is finished", killed_before_post)
+        .sim("a job that is made a second time is taken as ours where it is there already", made_twice)
         .sim("a list that lacks a job is not believed before the job was asked for by name", list_is_stale)
 }
 
@@ -44,6 +49,67 @@ async fn deleted_by_users(stage: &Stage) -> Outcome {
     stage.until_row("pi", "Stopped,Unplaced 5/6").await;
     stage.federate("job describe pi").await.ok().says("1 completions that no cluster carries");
     assert_eq!(stage.get("pi").await?["status"]["unplaced"], 1);
+    Ok(())
+}
+
+/// West has achieved its share.
+async fn west_is_complete(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let west = stage.site("west");
+    west.succeed("pi", 2).await?;
+    west.until_job("pi", "it is complete", |job| job["status"]["completionTime"].is_string()).await;
+    Ok(())
+}
+
+async fn gone_unseen(stage: &Stage) -> Outcome {
+    west_is_complete(stage).await?;
+    let west = stage.site("west");
+    west.delete("pi").await?;
+    let mark = west.mark().await?;
+    for _ in 0..2 {
+        stage.federate("reconcile pi").await.ok().says("Running,Unplaced 0/6");
+    }
+    assert_eq!(west.mutations(mark).await?, Vec::<String>::new());
+    assert_eq!(stage.get("pi").await?["status"]["unplaced"], 2);
+    Ok(())
+}
+
+async fn gone_recorded(stage: &Stage) -> Outcome {
+    west_is_complete(stage).await?;
+    stage.federate("reconcile pi").await.ok().says("Running 2/6");
+    stage.site("west").delete("pi").await?;
+    let marks = stage.mark().await?;
+    for command in ["reconcile pi", "reconcile pi --reopen"] {
+        stage.federate(command).await.ok().says("Running 2/6");
+    }
+    let mutations = stage.mutations(&marks).await?;
+    assert!(mutations.iter().all(|what| !what.contains("create jobs")), "{mutations:?}");
+    for name in ["east", "north"] {
+        stage.site(name).succeed("pi", 2).await?;
+    }
+    stage.until_row("pi", "Complete 6/6").await;
+    stage.federate("reconcile pi").await.ok().says("Complete 6/6");
+    for name in ["east", "north"] {
+        stage.site(name).delete("pi").await?;
+    }
+    stage.federate("reconcile pi --reopen").await.ok().says("Complete 6/6");
+    assert_eq!(stage.shares("pi").await?, Vec::<String>::new());
+    Ok(())
+}
+
+async fn applied_again(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let west = stage.site("west");
+    west.delete("pi").await?;
+    let mark = west.mark().await?;
+    assert_eq!(stage.federate("job apply -f pi.yaml").await.ok().stdout, "job.batch/pi unchanged\n");
+    let mut labelled = job("pi", Some(3), Some(6));
+    labelled["metadata"]["labels"] = json!({"team": "math"});
+    stage.write("pi.yaml", &labelled)?;
+    stage.federate("job apply -f pi.yaml").await.ok().says("job.batch/pi configured");
+    assert_eq!(west.mutations(mark).await?, Vec::<String>::new());
+    assert_eq!(stage.shares("pi").await?, ["east 1/2", "north 1/2"]);
+    assert_eq!(stage.row("pi").await, "Running,Unplaced 0/6");
     Ok(())
 }
 
@@ -210,11 +276,9 @@ async fn killed_before_post(stage: &Stage) -> Outcome {
     Ok(())
 }
 
-async fn list_is_stale(stage: &Stage) -> Outcome {
-    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
-    let west = stage.site("west");
-    // A list that does not have it yet, as a cache gives it.
-    west.cluster().on_request(|request| match (request.verb, request.resource.as_str()) {
+/// Lists do not have any Job yet, as a cache gives them.
+fn lists_are_stale(site: &Site) {
+    site.cluster().on_request(|request| match (request.verb, request.resource.as_str()) {
         ("list", "jobs") => {
             let empty = json!({"kind": "JobList", "apiVersion": "batch/v1", "metadata": {}, "items": []});
             let answer = http::Response::builder().header("content-type", "application/json");
@@ -222,6 +286,25 @@ async fn list_is_stale(stage: &Stage) -> Outcome {
         }
         _ => Verdict::Pass,
     });
+}
+
+async fn made_twice(stage: &Stage) -> Outcome {
+    killed(stage, When::After).await?;
+    let west = stage.site("west");
+    let left = west.job("pi").await?["metadata"]["uid"].clone();
+    lists_are_stale(west);
+    let mark = west.mark().await?;
+    stage.federate("reconcile pi").await.ok().says("job.batch/pi started in cluster west");
+    assert_eq!(west.mutations(mark).await?, ["create jobs", "patch jobs/pi"]);
+    assert_eq!(west.job("pi").await?["metadata"]["uid"], left);
+    assert_eq!(stage.shares("pi").await?, ["east 1/2", "north 1/2", "west 1/2"]);
+    Ok(())
+}
+
+async fn list_is_stale(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let west = stage.site("west");
+    lists_are_stale(west);
     let mark = west.mark().await?;
     stage.federate("reconcile pi").await.ok().says("Running 0/6");
     assert_eq!(west.mutations(mark).await?, Vec::<String>::new());

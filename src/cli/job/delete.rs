@@ -93,6 +93,10 @@ impl Delete {
             return self.rehearse(session, store, registry, &record).await.map(|()| None);
         }
         match self.how(session, &record)? {
+            How::Orphan if self.cascade == Some(How::Orphan) && record.state.deleting.is_some() => {
+                abandon(session, store, registry, record).await?;
+                Ok(None)
+            }
             How::Orphan => {
                 orphan(session, store, registry, record).await?;
                 Ok(None)
@@ -156,11 +160,10 @@ fn target(session: &Session<'_>, document: &Document, default_namespace: &str) -
 
 /// Forgets the federated Job, and says where its Jobs are and how they are cleaned up.
 async fn orphan(session: &Session<'_>, store: &Store, registry: &Registry, record: Record) -> Result<()> {
-    let (namespace, name) = (record.namespace().to_owned(), record.name().to_owned());
+    let name = record.name().to_owned();
     let mut record = record;
     if record.state.deleting.is_some() {
-        return Err(Error::new(format!("job.batch/{name} is being deleted together with its jobs already"))
-            .hint(format!("kubectl federate reconcile {name} -n {namespace}")));
+        return Err(deleted_already(&record));
     }
     loop {
         match store.remove(&record).await {
@@ -170,17 +173,60 @@ async fn orphan(session: &Session<'_>, store: &Store, registry: &Registry, recor
     }
     let output = session.output();
     output.line(format!("job.batch {name:?} deleted"));
-    if record.shards.is_empty() {
-        return Ok(());
+    if !record.shards.is_empty() {
+        output.note("The jobs in the clusters stay. To delete them:");
+        note_commands(session, registry, &record);
     }
-    output.note("The jobs in the clusters stay. To delete them:");
+    Ok(())
+}
+
+/// How the Jobs of a record that is gone are deleted.
+fn note_commands(session: &Session<'_>, registry: &Registry, record: &Record) {
     for (id, shard) in &record.shards {
         let job = record.job_name(*id);
         let member = registry.members.get(&shard.cluster);
         let context =
             member.map_or(shard.cluster.as_str(), |member| session.context_of(&shard.cluster, member));
-        output.note(format!("  kubectl --context={context} --namespace={namespace} delete job {job}"));
+        let namespace = record.namespace();
+        session
+            .output()
+            .note(format!("  kubectl --context={context} --namespace={namespace} delete job {job}"));
     }
+}
+
+fn deleted_already(record: &Record) -> Error {
+    let (name, namespace) = (record.name(), record.namespace());
+    Error::new(format!("job.batch/{name} is being deleted together with its jobs already")).hint(format!(
+        "`kubectl federate reconcile {name} -n {namespace}` goes on with that; `job delete --cascade=orphan` leaves behind what is in \
+         clusters that do not answer."
+    ))
+}
+
+/// Ends a deletion that waits for clusters that do not answer: what can be reached is deleted, and the rest is left behind. Where a
+/// cluster that answers has something yet, the deletion goes on.
+async fn abandon(session: &Session<'_>, store: &Store, registry: &Registry, record: Record) -> Result<()> {
+    let (name, finish_it) = (record.name().to_owned(), finish_begun(&record));
+    let members = session.members_of(registry, &[&record]).await;
+    let settled =
+        finish(session, store, record, &members, &|| ()).await.map_err(|error| error.hint(finish_it))?;
+    if let Some(rest) = settled.record {
+        let status = Status::of(&rest, &settled.observations);
+        if status.shards.iter().any(|shard| shard.unknown.is_none()) {
+            return Err(report(session, &rest, &status).unwrap_or_else(|| deleted_already(&rest)));
+        }
+        store.remove(&rest).await?;
+        for shard in &status.shards {
+            let why = shard.unknown.as_deref().unwrap_or_default();
+            let what = format!(
+                "job.batch/{} is left behind, and may run there with up to {} pods: {why}",
+                shard.name, shard.share.parallelism
+            );
+            session.output().warning(Some(&shard.cluster), &what);
+        }
+        session.output().note("To delete what is left, once it can be reached:");
+        note_commands(session, registry, &rest);
+    }
+    session.output().line(format!("job.batch {name:?} deleted"));
     Ok(())
 }
 

@@ -66,6 +66,12 @@ impl Proposal {
         let mut record = propose(registry, manifest, session.now())
             .map_err(|error| Error::new(format!("{source}: job {name:?}: {error}")))?;
         record.state.create_namespace = create_namespace;
+        for container in record.manifest.indexed_by_themselves() {
+            let text = format!(
+                "job.batch/{name}: container {container:?} sets JOB_COMPLETION_INDEX itself, and does not get its index by it"
+            );
+            session.output().warning(None, &text);
+        }
         Ok(Self { record, source })
     }
 

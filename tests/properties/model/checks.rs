@@ -114,7 +114,7 @@ fn conserved(record: &Record) {
             assert_eq!(own.len(), shard.carries(), "{shard:?}");
             all = all.with(&own);
         }
-        let unplaced = Indexes::all(asked).without(&all);
+        let unplaced = Indexes::all(asked).without(&all).without(&record.failed_indexes());
         assert_eq!(unplaced.len(), record.unplaced());
         let beyond = |shard: &Shard| {
             let beyond = shard.carried_indexes().without(&Indexes::all(asked));

@@ -81,12 +81,13 @@ impl Cluster {
 
     /// Reports up to so many of a Job's active pods as succeeded, in the order of their names, and says how many.
     pub fn succeed_pods(&self, namespace: &str, job: &str, count: usize) -> usize {
-        self.report_pods(namespace, job, count, "Succeeded")
+        self.exit_pods(namespace, job, count, 0)
     }
 
-    /// Reports up to so many of a Job's active pods as failed, in the order of their names, and says how many.
+    /// Reports that the containers of up to so many of a Job's active pods have exited with 1, in the order of their names, and says
+    /// how many.
     pub fn fail_pods(&self, namespace: &str, job: &str, count: usize) -> usize {
-        self.report_pods(namespace, job, count, "Failed")
+        self.exit_pods(namespace, job, count, 1)
     }
 
     /// Ends a pod that takes its time to end.
@@ -111,8 +112,8 @@ impl Cluster {
         self.write(|state| state.report(&Key::new(namespace, name), phase))
     }
 
-    fn report_pods(&self, namespace: &str, job: &str, count: usize, phase: &str) -> usize {
+    fn exit_pods(&self, namespace: &str, job: &str, count: usize, code: u8) -> usize {
         let active = self.pods_of(namespace, job).into_iter().filter(pods::active).take(count);
-        active.filter(|pod| self.report(namespace, object::name(pod), phase)).count()
+        active.filter(|pod| self.exit_pod(namespace, object::name(pod), code)).count()
     }
 }

@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use super::{
     Federation, Session,
-    apply::{Step, Terms, foresee_creation, written},
+    apply::{Step, Terms, check_all_unended, foresee_creation, written},
     change::foresee,
 };
 use crate::{
@@ -64,6 +64,8 @@ impl Diff {
         if pairs.is_empty() {
             return Ok(false);
         }
+        let members = session.members_to_settle(&registry, &written(&steps)).await;
+        check_all_unended(session, &federation, &steps, &members, DryRun::Client).await?;
         let differs = match session.world().var(EXTERNAL).filter(|program| !program.is_empty()) {
             Some(program) => compare_with(&program, &pairs).await?,
             None => {
@@ -73,7 +75,6 @@ impl Diff {
                 true
             }
         };
-        let members = session.members_to_settle(&registry, &written(&steps)).await;
         for step in &steps {
             match step {
                 Step::Create(new) => {

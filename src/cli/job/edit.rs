@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 
 use super::{
     Federation, Session,
-    change::{How, amended, carry_out, check_open, read},
+    change::{How, amended, carry_out, check_open, check_unended, read},
     submission::Rehearsal,
 };
 use crate::{
@@ -80,6 +80,9 @@ impl Edit {
         let federation = Federation { store: &store, registry: &registry };
         let before = read(&federation, &session.namespace()?, &self.name).await?;
         check_open(session, &registry, &before)?;
+        let members = session.members_to_settle(&registry, &[&before]).await;
+        check_unended(session, &federation, &before, &members, DryRun::None, &self.subject()).await?;
+        drop(members);
         let editor = Editor::of(session.world());
         let original = before.manifest.sized();
         let mut body = self.output.write(&original);
@@ -110,7 +113,8 @@ impl Edit {
                             return Ok(());
                         }
                         Ok(Some(accepted)) => {
-                            return match self.carry_out(session, &federation, accepted, &change).await {
+                            let done = self.carry_out(session, &federation, &before, accepted, &change);
+                            return match done.await {
                                 Ok(trouble) => trouble.map_or(Ok(()), Err),
                                 Err(error) => Err(preserved(session, file, error)),
                             };
@@ -184,13 +188,21 @@ impl Edit {
         &self,
         session: &Session<'_>,
         federation: &Federation<'_>,
+        before: &Record,
         Accepted { after, mut members }: Accepted,
         change: &Patch,
     ) -> Result<Option<Error>> {
         let subject = self.subject();
-        let how =
-            How { what: "edited", rehearsed: true, dry_run: DryRun::None, recreate: Some(self.recreate) };
-        carry_out(session, federation, after, &mut members, how, |record| {
+        // It may have ended while it was edited.
+        check_unended(session, federation, before, &members, DryRun::None, &subject).await?;
+        let how = How {
+            what: "edited",
+            rehearsed: true,
+            dry_run: DryRun::None,
+            recreate: Some(self.recreate),
+            open_only: false,
+        };
+        carry_out(session, federation, after, &mut members, how, &subject, |record| {
             let manifest = change.apply(&record.manifest);
             let manifest = manifest.map_err(|error| Error::new(format!("{subject}: {error}")))?;
             amended(session, federation.registry, record, manifest, how.recreate, &subject)

@@ -9,6 +9,7 @@ mod diff;
 mod edit;
 mod get;
 mod patch;
+mod rest;
 mod scale;
 mod submission;
 mod suspend;
@@ -19,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::Subcommand;
 
 pub(super) use diff::FAILED as DIFF_FAILED;
+pub(super) use rest::{name_the_unplaced, resting};
 
 use super::{DryRun, Session};
 use crate::{

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::Described;
-use crate::{print::Table, reconcile::decide, state::Phase};
+use crate::{print::Table, reconcile::decide};
 
 /// Commands, each with what it does; empty where there is nothing to be done but to wait.
 pub(super) fn table(described: &Described, now: Timestamp) -> Table {
@@ -30,10 +30,7 @@ fn steps(described: &Described, now: Timestamp) -> Vec<Step> {
     } else if stored.state.outcome.is_none() && record.state.outcome.is_some() {
         steps.push(reconcile("records the outcome for good"));
     }
-    let deleted = |record: &crate::state::Record| {
-        record.shards.values().any(|shard| shard.phase == Phase::Deleted && !shard.reopened)
-    };
-    if record.state.outcome.is_none() && status.unplaced > 0 && deleted(record) {
+    if record.state.outcome.is_none() && status.unplaced > 0 && record.holds_back() {
         let what = format!("has the {} unplaced completions done by other parts", status.unplaced);
         steps.push(("reconcile", " --reopen", what));
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Invalid, Size, labels};
+use super::{Invalid, Size, labels, types};
 
 /// Fields of `metadata` that a server sets, or that mean nothing in another cluster. An
 /// `ownerReferences` entry whose owner is absent makes the garbage collector delete the Job.
@@ -54,7 +54,7 @@ impl Manifest {
         if !object.get("spec").is_some_and(Value::is_object) {
             return Err(Invalid::required("spec"));
         }
-        check_objects(&object)?;
+        types::check(&object)?;
         if object["spec"].get("scheduling").is_some_and(|gangs| !gangs.is_null()) {
             let why = "pods of several clusters cannot be scheduled together";
             return Err(Invalid::unsupported("spec.scheduling", why));
@@ -170,18 +170,6 @@ impl Manifest {
         }
         Ok(())
     }
-}
-
-/// What labels are put into must be an object, if it is there at all.
-fn check_objects(object: &Value) -> Result<(), Invalid> {
-    for path in
-        ["/metadata/labels", "/spec/template", "/spec/template/metadata", "/spec/template/metadata/labels"]
-    {
-        if let Some(value) = object.pointer(path).filter(|value| !value.is_object() && !value.is_null()) {
-            return Err(Invalid::value(&path[1..].replace('/', "."), value, "must be an object"));
-        }
-    }
-    Ok(())
 }
 
 fn describe_kind(version: &str, kind: &str) -> String {

@@ -15,6 +15,7 @@ mod patch;
 pub mod pod;
 mod shard;
 mod size;
+mod types;
 
 pub use dropped::dropped;
 pub use edit::{Leeway, can_recreate, immutable, same};

@@ -160,6 +160,17 @@ pub async fn edit(snapshot: String) {
     );
     stage.about("what the clusters refuse, too").types("job edit pi").await;
     stage.shows("given.txt");
+    stage.write(
+        "editor.sh",
+        &edits("sed -i.bak 's/^  activeDeadlineSeconds: .*/  activeDeadlineSeconds: soon/' \"$1\""),
+    );
+    stage.about("and what cannot be read").types("job edit pi").await;
+    stage.shows("given.txt");
+    stage.write(
+        "editor.sh",
+        &edits("sed -i.bak 's/^  activeDeadlineSeconds:/  activeDeadlineSecond:/' \"$1\""),
+    );
+    stage.types("job edit pi").await;
     let mends = "if grep -q 'syntax error' \"$1\"\n\
                  then sed -i.bak 's/^spec: {$/spec:/; s/600/900/' \"$1\"\n\
                  else sed -i.bak 's/^spec:$/spec: {/' \"$1\"\nfi";
@@ -201,6 +212,10 @@ pub async fn patch(snapshot: String) {
         r#"job patch pi -p '{"spec":{"template":{"spec":{"restartPolicy":"OnFailure"}}}}'"#,
         r#"job patch pi -p '{"spec":{"backoffLimit":-1}}'"#,
         r#"job patch pi -p '{"spec":{"parallelism":"many"}}'"#,
+        r#"job patch pi -p '{"spec":{"backoffLimit":"many"}}'"#,
+        r#"job patch pi -p '{"spec":{"template":{"spec":{"containers":{}}}}}'"#,
+        r#"job patch pi -p '{"spec":{"backofLimit":1}}'"#,
+        r#"job patch pi -p '{"spec":{"template":{"spec":{"restartsPolicy":"Never"}}}}'"#,
         r#"job patch pi --type=json -p '[{"op":"test","path":"/spec/completions","value":1}]'"#,
         r#"job patch pi --type=json -p '[{"op":"remove","path":"/spec/nothing"}]'"#,
         r#"job patch pi --type=json -p '{"spec":{}}'"#,

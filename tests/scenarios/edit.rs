@@ -101,6 +101,21 @@ async fn invalid(stage: &Stage) -> Outcome {
         .federate(r#"job patch pi --recreate -p {"spec":{"backofLimit":1}}"#)
         .await
         .fails("unknown field \"spec.backofLimit\"");
+    let unknown = stage.federate(r#"job patch pi -p {"spec":{"backofLimit":1}}"#).await;
+    let unknown = unknown.fails("unknown field \"spec.backofLimit\"");
+    assert!(!unknown.stderr.contains("--recreate") && !unknown.stderr.contains("immutable"), "{unknown:#?}");
+    let mut typo = job("pi", Some(3), Some(6));
+    typo["spec"]["template"]["spec"]["restartsPolicy"] = "Never".into();
+    stage.write("typo.yaml", &typo)?;
+    stage
+        .federate("job apply -f typo.yaml")
+        .await
+        .fails("unknown field \"spec.template.spec.restartsPolicy\"");
+    assert_eq!(stage.federate("job diff -f typo.yaml").await.code, 2);
+    let said =
+        "error: job.batch/pi: spec.backoffLimit: Invalid value: \"x\": must be an integer up to 2147483647\n";
+    let text = stage.federate(r#"job patch pi -p {"spec":{"backoffLimit":"x"}}"#).await.fails(said);
+    assert_eq!(text.stderr, said, "one error");
     let mut limits = job("pi", Some(3), Some(6));
     limits["spec"]["backoffLimit"] = json!(-1);
     stage.write(

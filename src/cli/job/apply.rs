@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{
     Federation, Session,
-    change::{How, amended, carry_out, check_unended, unchanged},
+    change::{How, amended, carry_out, check_unended, unchanged, understood},
     name_the_unasked, of_another, print_done,
     submission::{Proposal, Rehearsal, Source, manifests, unmade},
 };
@@ -120,7 +120,7 @@ impl Terms {
         let mut steps = Vec::new();
         for (source, record) in fan_out(sources, find).await {
             steps.push(match record {
-                Ok(record) => self.step(session, federation, source, record)?,
+                Ok(record) => self.step(session, federation, source, record).await?,
                 Err(error) if error.is_not_found() => {
                     Step::Create(Proposal::new(session, federation.registry, source, self.create_namespace)?)
                 }
@@ -130,7 +130,7 @@ impl Terms {
         Ok(steps)
     }
 
-    fn step(
+    async fn step(
         self,
         session: &Session<'_>,
         federation: &Federation<'_>,
@@ -140,8 +140,12 @@ impl Terms {
         if before.federation != federation.registry.uid {
             return Err(of_another(&before));
         }
-        let after = self.amended(session, federation, &before, &read.manifest, &read.source)?;
-        Ok(match after {
+        let Source { source, manifest } = &read;
+        let subject = subject(source, manifest);
+        let said = (subject.as_str(), Some(source.as_str()));
+        let recreate = Some(self.recreate);
+        let after = understood(session, federation, &before, manifest.clone(), recreate, said).await?;
+        Ok(match after.map(|after| self.with_namespace(after)) {
             Some(after) => Step::Change(Box::new(Change { before, after, read })),
             None => Step::Keep(before),
         })
@@ -158,10 +162,12 @@ impl Terms {
         let subject = subject(source, manifest);
         let recreate = Some(self.recreate);
         let after = amended(session, federation.registry, before, manifest.clone(), recreate, &subject)?;
-        Ok(after.map(|mut after| {
-            after.state.create_namespace |= self.create_namespace;
-            after
-        }))
+        Ok(after.map(|after| self.with_namespace(after)))
+    }
+
+    fn with_namespace(self, mut after: Record) -> Record {
+        after.state.create_namespace |= self.create_namespace;
+        after
     }
 
     async fn take(

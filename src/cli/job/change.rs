@@ -8,7 +8,7 @@ use crate::{
     cli::DryRun,
     error::{Error, Result},
     job::{Manifest, can_recreate, same},
-    reconcile::{Members, Settled, Status, Unamendable, amend, forecast, look, observe, settle},
+    reconcile::{Members, Settled, Status, Unamendable, amend, forecast, look, observe, propose, settle},
     state::{Outcome, Record, Registry, Shard, Verdict},
 };
 
@@ -45,12 +45,54 @@ pub(super) fn amended(
     recreate: Option<bool>,
     subject: &str,
 ) -> Result<Option<Record>> {
+    try_amend(session, registry, record, manifest, recreate)
+        .map_err(|error| refused(subject, &error, recreate == Some(false)))
+}
+
+/// The same, before anything is written. Of a field that may not change the clusters are asked whether they know it: where they
+/// do not, or it holds what it cannot, that is what is wrong. `source` is the file that the manifest was read from, if it was.
+///
+/// # Errors
+/// As [`amended`].
+pub(super) async fn understood(
+    session: &Session<'_>,
+    federation: &Federation<'_>,
+    record: &Record,
+    manifest: Manifest,
+    recreate: Option<bool>,
+    (subject, source): (&str, Option<&str>),
+) -> Result<Option<Record>> {
+    let registry = federation.registry;
+    let error = match try_amend(session, registry, record, manifest.clone(), recreate) {
+        Ok(after) => return Ok(after),
+        Err(error) => error,
+    };
+    if let Unamendable::Immutable { path } = &error
+        && can_recreate(path)
+        && let Ok(proposed) = propose(registry, manifest, session.now())
+    {
+        let mut members = session.members_of(registry, &[&proposed]).await;
+        let mut rehearsal = Rehearsal::default();
+        rehearsal.read(&proposed, source, &mut members).await;
+        let unread: Vec<_> = rehearsal.refusals().collect();
+        if !unread.is_empty() {
+            return Err(Error::verbatim(unread.join("\n")));
+        }
+    }
+    Err(refused(subject, &error, recreate == Some(false)))
+}
+
+fn try_amend(
+    session: &Session<'_>,
+    registry: &Registry,
+    record: &Record,
+    manifest: Manifest,
+    recreate: Option<bool>,
+) -> Result<Option<Record>, Unamendable> {
     if record.state.deleting.is_none() && same(&record.manifest, &manifest) {
         return Ok(None);
     }
-    amend(record, registry, manifest, recreate.unwrap_or(false), session.now())
-        .map(Some)
-        .map_err(|error| refused(subject, &error, recreate == Some(false)))
+    amend(record, registry, manifest, recreate.unwrap_or(false), session.now()).map(Some)
 }
 
 /// A Job that cannot be changed is one that nothing is asked about any more.
@@ -128,7 +170,8 @@ pub(super) async fn change(
     if how.open_only {
         check_open(session, federation.registry, &before)?;
     }
-    let after = remake(&before)?;
+    let manifest = make(&before.manifest)?;
+    let after = understood(session, federation, &before, manifest, how.recreate, (&subject, None)).await?;
     if after.is_none() && !how.open_only {
         unchanged(session, federation, &before, how.dry_run).await;
         return Ok(None);

@@ -180,6 +180,19 @@ impl Rehearsal {
         self.ask(session, federation.registry, &after, members, said).await;
     }
 
+    /// Asks every member whether it can read its part of a Job; what else it has against it is not looked at.
+    ///
+    /// `source` is the file that the Job was read from, if it was.
+    pub async fn read(&mut self, record: &Record, source: Option<&str>, members: &mut Members) {
+        for Refusal { cluster, error } in rehearse(record, members).await.refusals {
+            if error.reason() == "BadRequest" {
+                let report =
+                    source.map_or_else(|| error.report(), |source| during("applying", source, &error));
+                self.reports.entry(report).or_default().insert(cluster);
+            }
+        }
+    }
+
     async fn ask(
         &mut self,
         session: &Session<'_>,

@@ -7,6 +7,7 @@ pub mod credit;
 mod defaults;
 mod dropped;
 mod edit;
+mod index_env;
 mod indexes;
 pub mod labels;
 mod manifest;
@@ -18,7 +19,8 @@ mod size;
 mod types;
 
 pub use dropped::dropped;
-pub use edit::{Leeway, can_recreate, immutable, same};
+pub use edit::{Leeway, can_recreate, immutable, same, spelt_as};
+pub use index_env::own_index_variables;
 pub use indexes::{Indexes, InvalidIndexes};
 pub use labels::Ownership;
 pub use manifest::Manifest;

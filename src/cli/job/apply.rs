@@ -5,7 +5,7 @@ use clap::Args;
 use super::{
     Federation, Session,
     change::{How, amended, carry_out, check_unended, unchanged, understood},
-    name_the_unasked, of_another, print_done,
+    name_own_indexes, name_the_unasked, of_another, print_done,
     submission::{Proposal, Rehearsal, Source, manifests, unmade},
 };
 use crate::{
@@ -192,6 +192,7 @@ impl Terms {
                     recreate: Some(self.recreate),
                     open_only: false,
                 };
+                name_own_indexes(session, &after);
                 let subject = subject(&source, &manifest);
                 let remake = |record: &Record| self.amended(session, federation, record, &manifest, &source);
                 carry_out(session, federation, after, members, how, &subject, remake).await

@@ -275,12 +275,12 @@ pub(super) async fn foresee(session: &Session<'_>, after: &Record, members: &Mem
     }
 }
 
-/// Says where more has succeeded than is asked for by now: the Job is complete then.
+/// Says where as much has succeeded as is asked for by now, or more: the Job is complete then.
 fn name_the_surplus(session: &Session<'_>, record: &Record) {
     let complete = |outcome: &Outcome| outcome.verdict == Verdict::Complete;
     let Some(asked) = record.manifest.size().completions else { return };
     let succeeded = record.shards.values().map(Shard::achieved).fold(0, i32::saturating_add);
-    if succeeded > asked && record.state.outcome.as_ref().is_some_and(complete) {
+    if succeeded >= asked && record.state.outcome.as_ref().is_some_and(complete) {
         let text = format!("{succeeded} have succeeded already, and {asked} were asked for: it is complete");
         session.output().note(format!("job.batch/{}: {text}", record.name()));
     }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     cli::{DryRun, Filenames},
     error::{Error, Result},
-    state::Record,
+    job::spelt_as,
     yaml,
 };
 
@@ -41,7 +41,7 @@ pub struct Diff {
 /// One Job as it is and as it would be; none where there is none.
 struct Pair<'a> {
     file: String,
-    live: Option<&'a Value>,
+    live: Option<Value>,
     merged: &'a Value,
 }
 
@@ -98,12 +98,13 @@ impl<'a> Pair<'a> {
             Step::Keep(_) => return None,
         };
         let file = format!("batch.v1.Job.{}.{}", merged.namespace(), merged.name());
-        let object = |record: &'a Record| record.manifest.object();
-        Some(Self { file, live: live.map(object), merged: object(merged) })
+        // What is only written in another way is no difference.
+        let live = live.map(|live| spelt_as(&live.manifest, &merged.manifest));
+        Some(Self { file, live, merged: merged.manifest.object() })
     }
 
     fn texts(&self) -> (String, String) {
-        (self.live.map(yaml::write).unwrap_or_default(), yaml::write(self.merged))
+        (self.live.as_ref().map(yaml::write).unwrap_or_default(), yaml::write(self.merged))
     }
 
     /// As `diff -u -N` prints it.

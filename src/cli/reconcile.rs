@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     DryRun, Session,
-    job::{Scope, none_found, print_done, report},
+    job::{Scope, name_the_unplaced, none_found, print_done, report},
 };
 use crate::{
     error::{Error, Result},
@@ -30,7 +30,8 @@ pub struct Reconcile {
     /// Open again, in any cluster, what was left of the parts that somebody deleted
     #[arg(long, conflicts_with = "watch")]
     reopen: bool,
-    /// Go on until the jobs are finished and nothing is left to do for them
+    /// Go on until the jobs are finished and nothing is left to do for them; it is an error where the rest go no
+    /// further unless you say so: they are suspended, paused or stopped
     #[arg(long)]
     watch: bool,
 }
@@ -87,6 +88,7 @@ impl Reconcile {
                         status.word(),
                         status.completions()
                     ));
+                    name_the_unplaced(session, &record, &status);
                     troubles.extend(report(session, &record, &status));
                 }
             }

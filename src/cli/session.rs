@@ -106,6 +106,11 @@ impl<'a> Session<'a> {
         Ok(self.dialer.dial(name, &endpoint)?)
     }
 
+    /// The names of the kubeconfig's contexts.
+    pub fn contexts(&self) -> impl Iterator<Item = &str> {
+        self.kubeconfig.contexts()
+    }
+
     /// Whether the kubeconfig has no context of that name.
     pub fn lacks_context(&self, context: &str) -> bool {
         self.kubeconfig.contexts().all(|name| name != context)

@@ -80,6 +80,49 @@ pub fn same(old: &Manifest, new: &Manifest) -> bool {
     old.object() == new.object() || defaulted(old.object(), old.size()) == defaulted(new.object(), new.size())
 }
 
+/// The object of one manifest, written as another one is wherever both mean the same: for showing what differs.
+pub fn spelt_as(old: &Manifest, new: &Manifest) -> Value {
+    let meaning = |manifest: &Manifest| defaulted(manifest.object(), manifest.size());
+    spell((old.object(), &meaning(old)), (new.object(), &meaning(new)))
+}
+
+/// Of each, what is written and what it means.
+fn spell((old, old_meaning): (&Value, &Value), (new, new_meaning): (&Value, &Value)) -> Value {
+    if old_meaning == new_meaning {
+        return new.clone();
+    }
+    match (old, new) {
+        (Value::Object(before), Value::Object(after)) => {
+            let mut spelt = before.clone();
+            for field in before.keys().chain(after.keys()) {
+                let (meant, means) = (old_meaning.get(field), new_meaning.get(field));
+                let value = match (before.get(field), after.get(field)) {
+                    (_, after) if meant == means => after.cloned(),
+                    (Some(before), Some(after)) => {
+                        let null = &Value::Null;
+                        Some(spell((before, meant.unwrap_or(null)), (after, means.unwrap_or(null))))
+                    }
+                    (before, _) => before.cloned(),
+                };
+                match value {
+                    Some(value) => _ = spelt.insert(field.clone(), value),
+                    None => _ = spelt.remove(field),
+                }
+            }
+            Value::Object(spelt)
+        }
+        (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
+            let null = &Value::Null;
+            let item = |(n, (old, new))| {
+                let of = |meaning: &'_ Value| meaning.get(n).unwrap_or(null).clone();
+                spell((old, &of(old_meaning)), (new, &of(new_meaning)))
+            };
+            before.iter().zip(after).enumerate().map(item).collect()
+        }
+        _ => old.clone(),
+    }
+}
+
 /// The path of the first field that differs and may not, such as `spec.template`; none where the new manifest can take the
 /// place of the old one.
 ///

@@ -157,3 +157,28 @@ fn suspending_changes_nothing_else() {
     assert!(suspended.suspended() && !suspended.suspending(false).suspended());
     assert!(same(&running, &suspended.suspending(false)));
 }
+
+#[test]
+fn what_is_only_written_in_another_way_is_no_difference() {
+    let container = |fields: Value| {
+        let mut container = json!({"name": "pi", "image": "perl:5"});
+        for (field, value) in fields.as_object().expect("an object") {
+            container[field] = value.clone();
+        }
+        json!({"spec": {"containers": [container]}})
+    };
+    let old = json!({
+        "parallelism": 1, "completions": 3, "suspend": false, "backoffLimit": 6,
+        "template": container(json!({"imagePullPolicy": "IfNotPresent", "tty": true, "resources": {}})),
+    });
+    let new = json!({"completions": 4, "completionMode": "NonIndexed", "template": container(json!({}))});
+    assert_eq!(
+        spelt_as(&manifest(old.clone()), &manifest(new))["spec"],
+        json!({"completions": 3, "completionMode": "NonIndexed", "template": container(json!({"tty": true}))})
+    );
+    let same = json!({"completions": 3, "template": container(json!({"tty": true}))});
+    assert_eq!(spelt_as(&manifest(old), &manifest(same.clone()))["spec"], same);
+    let lists = |commands: &[&str]| json!({"template": container(json!({"command": commands}))});
+    let spelt = spelt_as(&manifest(lists(&["a"])), &manifest(lists(&["a", "b"])));
+    assert_eq!(spelt["spec"], lists(&["a"]));
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Invalid, Size, labels};
+use super::{Invalid, Size, labels, types};
 
 /// Fields of `metadata` that a server sets, or that mean nothing in another cluster. An
 /// `ownerReferences` entry whose owner is absent makes the garbage collector delete the Job.
@@ -19,8 +19,6 @@ const SERVER_SET: [&str; 9] = [
 ];
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-
-const INDEX_VARIABLE: &str = "JOB_COMPLETION_INDEX";
 
 /// Room for the index at the end of an Indexed Job's pod names and hostnames: a DNS label.
 const DNS_LABEL: usize = 63;
@@ -56,7 +54,7 @@ impl Manifest {
         if !object.get("spec").is_some_and(Value::is_object) {
             return Err(Invalid::required("spec"));
         }
-        check_objects(&object)?;
+        types::check(&object)?;
         if object["spec"].get("scheduling").is_some_and(|gangs| !gangs.is_null()) {
             let why = "pods of several clusters cannot be scheduled together";
             return Err(Invalid::unsupported("spec.scheduling", why));
@@ -148,18 +146,6 @@ impl Manifest {
         self.number("ttlSecondsAfterFinished")
     }
 
-    /// Of an Indexed Job, the names of the containers that set `JOB_COMPLETION_INDEX` themselves: theirs wins over the index that
-    /// the Job controller would put there.
-    pub fn indexed_by_themselves(&self) -> Vec<&str> {
-        let pod = if self.indexed() { &self.object["spec"]["template"]["spec"] } else { &Value::Null };
-        let containers = ["initContainers", "containers"].iter().filter_map(|kind| pod[kind].as_array());
-        let sets = |container: &&Value| {
-            let variables = container["env"].as_array().into_iter().flatten();
-            variables.into_iter().any(|variable| variable["name"] == INDEX_VARIABLE)
-        };
-        containers.flatten().filter(sets).filter_map(|container| container["name"].as_str()).collect()
-    }
-
     fn number(&self, field: &str) -> Option<i64> {
         self.object["spec"].get(field)?.as_i64()
     }
@@ -184,18 +170,6 @@ impl Manifest {
         }
         Ok(())
     }
-}
-
-/// What labels are put into must be an object, if it is there at all.
-fn check_objects(object: &Value) -> Result<(), Invalid> {
-    for path in
-        ["/metadata/labels", "/spec/template", "/spec/template/metadata", "/spec/template/metadata/labels"]
-    {
-        if let Some(value) = object.pointer(path).filter(|value| !value.is_object() && !value.is_null()) {
-            return Err(Invalid::value(&path[1..].replace('/', "."), value, "must be an object"));
-        }
-    }
-    Ok(())
 }
 
 fn describe_kind(version: &str, kind: &str) -> String {

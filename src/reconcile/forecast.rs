@@ -108,7 +108,7 @@ impl Imagined<'_> {
                 let outcome = record.state.outcome.as_ref();
                 let said = outcome.map(|outcome| (outcome.reason.clone(), outcome.message.clone()));
                 job.end = Some(self.end(EndKind::Failed, said.unwrap_or_default()));
-                Some("failed".to_owned())
+                Some("stopped".to_owned())
             }
         };
         (Answer::Job(Box::new(job)), what)

@@ -1,5 +1,7 @@
 //! What a federated Job's state amounts to, as its users see it; pure.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -151,9 +153,14 @@ impl Status {
         }
     }
 
-    /// How many members are known or have ended their share.
-    pub fn known(&self) -> usize {
-        self.shards.iter().filter(|shard| shard.unknown.is_none()).count()
+    /// Of the members that have a part, one that somebody deleted not counting, those of which all is known, and how many there
+    /// are.
+    pub fn clusters(&self) -> (usize, usize) {
+        let part = |shard: &&ShardStatus| shard.state != word_of_shard(Phase::Deleted, false, false);
+        let all: BTreeSet<_> = self.shards.iter().filter(part).map(|shard| &shard.cluster).collect();
+        let unknown = self.shards.iter().filter(|shard| shard.unknown.is_some()).map(|shard| &shard.cluster);
+        let unknown: BTreeSet<_> = unknown.collect();
+        (all.difference(&unknown).count(), all.len())
     }
 
     /// The federated Job as one batch/v1 Job: the spec as submitted, and one status over all members.

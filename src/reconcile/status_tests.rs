@@ -92,7 +92,11 @@ fn no_shard_counts_for_more_than_it_was_given_and_counts_add_up() {
     record.state.started = Some(120);
     let status = Status::of(&record, &answering(&record));
     assert_eq!((status.succeeded, status.active, status.failed, status.unplaced), (5, 2, 3, 2));
-    assert_eq!((status.known(), status.start.map(Timestamp::as_second)), (3, Some(120)));
+    assert_eq!(
+        (status.clusters(), status.start.map(Timestamp::as_second)),
+        ((2, 2), Some(120)),
+        "a deleted part counts no more"
+    );
 }
 
 #[test]
@@ -107,7 +111,32 @@ fn what_has_ended_needs_no_answer_and_what_lives_does() {
     let status = Status::of(&record, &observations);
     let states: Vec<_> = status.shards.iter().map(|shard| (shard.state, shard.unknown.as_deref())).collect();
     assert_eq!(states, [("Complete", None), ("Unknown", Some("no route"))]);
-    assert_eq!((status.known(), status.succeeded), (1, 4), "what was known last still counts");
+    assert_eq!((status.clusters(), status.succeeded), ((1, 2), 4), "what was known last still counts");
+}
+
+#[test]
+fn a_cluster_with_several_parts_is_one() {
+    let record = record(
+        json!({"parallelism": 4, "completions": 9}),
+        vec![
+            ("a", Phase::Deleted, Some(3), seen(0, 1)),
+            ("a", Phase::Started, Some(3), seen(1, 1)),
+            ("a", Phase::Started, Some(3), seen(1, 1)),
+            ("b", Phase::Complete, Some(3), seen(0, 3)),
+            ("c", Phase::Deleted, Some(3), seen(0, 0)),
+        ],
+    );
+    assert_eq!(Status::of(&record, &answering(&record)).clusters(), (2, 2));
+    let mut observations = answering(&record);
+    observations.take("a", 2, Answer::Unknown("no route".into()));
+    assert_eq!(Status::of(&record, &observations).clusters(), (1, 2));
+}
+
+#[test]
+fn more_than_is_asked_for_by_now_is_shown_as_kubectl_does() {
+    let spec = json!({"parallelism": 2, "completions": 2});
+    let record = record(spec, vec![("a", Phase::Complete, Some(3), seen(0, 3))]);
+    assert_eq!(Status::of(&record, &answering(&record)).completions(), "3/2");
 }
 
 #[test]

@@ -219,6 +219,11 @@ impl Record {
         others.filter_map(|(_, shard)| shard.seen.as_ref()).map(count).fold(0, i32::saturating_add)
     }
 
+    /// Whether somebody deleted a shard, and what is left of it is not to be done by others so far.
+    pub fn holds_back(&self) -> bool {
+        self.shards.values().any(|shard| shard.phase == Phase::Deleted && !shard.reopened)
+    }
+
     /// Lets what is left of deleted shards be done by others; says whether there is any that was not let so far.
     pub fn reopen(&mut self) -> bool {
         let held = |shard: &&mut Shard| shard.phase == Phase::Deleted && !shard.reopened;

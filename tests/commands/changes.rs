@@ -1,5 +1,7 @@
 //! The verbs that change a federated job.
 
+use serde_json::Value;
+
 use crate::stage::Stage;
 
 /// The Job of all these, with one change.
@@ -79,6 +81,10 @@ pub async fn diff(snapshot: String) {
     stage.about("a difference").types("job diff -f ~/deadline.yaml").await;
     stage.write("image.yaml", &pi("perl:5.34.0", "perl:5.36.0"));
     stage.about("what cannot be applied").types("job diff -f ~/image.yaml").await;
+    stage.quietly("job suspend pi").await;
+    stage.quietly("job resume pi").await;
+    stage.about("suspended and resumed, which is no difference").types("job diff -f pi.yaml").await;
+    stage.types("job diff -f ~/deadline.yaml").await;
     for command in ["job diff -f nowhere.yaml", "job diff", "job diff -f pi.yaml --context=mars"] {
         stage.types(command).await;
     }
@@ -96,6 +102,22 @@ pub async fn scale(snapshot: String) {
     stage.write("queue.yaml", &pi("  completions: 18\n", "").replace("name: pi", "name: queue"));
     stage.quietly("job create -f ~/queue.yaml").await;
     stage.about("a work queue").types("job scale queue --completions=3").await;
+    stage.write(
+        "small.yaml",
+        &pi("parallelism: 9", "parallelism: 1").replace("completions: 18", "completions: 3"),
+    );
+    stage.quietly("job create -f ~/small.yaml -n away --create-namespace").await;
+    // As if somebody had made the namespace in one cluster.
+    let (config_map, key) = (("away", "pi.federated-job"), "kubectl-federate.dev/state");
+    let state = stage.annotate(config_map, key, &Value::Null).await;
+    let made = r#""createNamespace":true"#;
+    assert!(state.as_str().is_some_and(|state| state.contains(made)), "{state}");
+    let state = state.as_str().unwrap_or_default().replace(made, r#""createNamespace":false"#);
+    stage.annotate(config_map, key, &state.into()).await;
+    stage
+        .about("a namespace that is missing where it would go")
+        .types("job scale pi -n away --parallelism=3 --completions=9")
+        .await;
     stage.about("no such job").types("job scale tau --replicas=3").await;
     for command in [
         "job scale pi",
@@ -160,6 +182,17 @@ pub async fn edit(snapshot: String) {
     );
     stage.about("what the clusters refuse, too").types("job edit pi").await;
     stage.shows("given.txt");
+    stage.write(
+        "editor.sh",
+        &edits("sed -i.bak 's/^  activeDeadlineSeconds: .*/  activeDeadlineSeconds: soon/' \"$1\""),
+    );
+    stage.about("and what cannot be read").types("job edit pi").await;
+    stage.shows("given.txt");
+    stage.write(
+        "editor.sh",
+        &edits("sed -i.bak 's/^  activeDeadlineSeconds:/  activeDeadlineSecond:/' \"$1\""),
+    );
+    stage.types("job edit pi").await;
     let mends = "if grep -q 'syntax error' \"$1\"\n\
                  then sed -i.bak 's/^spec: {$/spec:/; s/600/900/' \"$1\"\n\
                  else sed -i.bak 's/^spec:$/spec: {/' \"$1\"\nfi";
@@ -201,6 +234,10 @@ pub async fn patch(snapshot: String) {
         r#"job patch pi -p '{"spec":{"template":{"spec":{"restartPolicy":"OnFailure"}}}}'"#,
         r#"job patch pi -p '{"spec":{"backoffLimit":-1}}'"#,
         r#"job patch pi -p '{"spec":{"parallelism":"many"}}'"#,
+        r#"job patch pi -p '{"spec":{"backoffLimit":"many"}}'"#,
+        r#"job patch pi -p '{"spec":{"template":{"spec":{"containers":{}}}}}'"#,
+        r#"job patch pi -p '{"spec":{"backofLimit":1}}'"#,
+        r#"job patch pi -p '{"spec":{"template":{"spec":{"restartsPolicy":"Never"}}}}'"#,
         r#"job patch pi --type=json -p '[{"op":"test","path":"/spec/completions","value":1}]'"#,
         r#"job patch pi --type=json -p '[{"op":"remove","path":"/spec/nothing"}]'"#,
         r#"job patch pi --type=json -p '{"spec":{}}'"#,

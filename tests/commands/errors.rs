@@ -75,6 +75,7 @@ pub async fn taken(snapshot: String) {
     let again = "job create -f pi.yaml";
     stage.quietly(again).await;
     stage.about("it runs").types(again).await;
+    stage.types("job create -f pi.yaml --dry-run=client").await;
     for cluster in ["east", "west", "north"] {
         stage.succeed(cluster, "pi", 6);
     }

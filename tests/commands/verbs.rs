@@ -165,7 +165,20 @@ pub async fn create(snapshot: String) {
     stage.types("job get").await;
     stage.types("job create -f pi.yaml").await;
     stage.about("again").types("job create -f pi.yaml").await;
-    stage.about("preferences").types("job create -f preferences.yaml --dry-run=client").await;
+    let preferences = include_str!("manifests/preferences.yaml").replace("name: pi", "name: preferred");
+    stage.write("preferred.yaml", &preferences);
+    stage.about("preferences").types("job create -f ~/preferred.yaml --dry-run=client").await;
+    let env = "env: [{name: JOB_COMPLETION_INDEX, value: \"0\"}]";
+    stage.write(
+        "index.yaml",
+        &format!(
+            "{{apiVersion: batch/v1, kind: Job, metadata: {{name: index}}, spec: {{completionMode: Indexed, completions: 3, \
+             parallelism: 3, template: {{spec: {{restartPolicy: Never, containers: [{{name: pi, image: perl, {env}}}]}}}}}}}}"
+        ),
+    );
+    stage.about("an index of its own").types("job create -f ~/index.yaml --dry-run=client").await;
+    stage.types("job apply -f ~/index.yaml").await;
+    stage.types("job apply -f ~/index.yaml").await;
     stage.about("several documents").types("job create -f two.yaml").await;
     for name in ["euler", "phi"] {
         stage.quietly(&format!("job delete {name} --cascade=background")).await;

@@ -137,5 +137,9 @@ pub async fn reconcile(snapshot: String) {
     stage.types("reconcile pi --watch").await;
     stage.about("nothing is left to do").types("reconcile --watch").await;
     stage.types("reconcile pi nothing --watch").await;
+    for (name, spec) in [("later", "suspend: true"), ("paused", "parallelism: 0, completions: 3")] {
+        stage.piped(&job(name, spec)).quietly("job create -f -").await;
+    }
+    stage.about("the rest waits for the user").types("reconcile --watch").await;
     stage.end(&snapshot);
 }

@@ -76,7 +76,8 @@ async fn own_index(stage: &Stage) -> Outcome {
     let variable = json!([{"name": "JOB_COMPLETION_INDEX", "value": "mine"}]);
     own["spec"]["template"]["spec"]["containers"][0]["env"] = variable.clone();
     stage.create(&own).await?.ok().warns(
-        "Warning: job.batch/pi: container \"pi\" sets JOB_COMPLETION_INDEX itself, and does not get its index by it\n",
+        "Warning: job.batch/pi: spec.template.spec.containers[0].env[0] sets JOB_COMPLETION_INDEX: the container sees that, and not the \
+         index of its pod\n",
     );
     for site in stage.members() {
         site.until_pods("pi", 1).await;

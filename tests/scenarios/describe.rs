@@ -12,6 +12,10 @@ pub fn scenarios() -> Scenarios {
     Scenarios::of("describe")
         .both("what somebody changed of a shard is shown and not fought", drift)
         .both("a shard that somebody deleted is shown with the command that opens it again", deletion)
+        .both(
+            "a part that is not made yet is made once its cluster answers, and that is what comes next",
+            unmade,
+        )
         .both("a quota of no pods is shown as the stall that it is", quota)
         .both("pods that fit on no node are shown with the scheduler's words", unschedulable)
         .both("an image that cannot be pulled is shown, and what is on its way is not", image)
@@ -88,6 +92,35 @@ async fn deletion(stage: &Stage) -> Outcome {
     assert!(!text.contains("--reopen"), "{text}");
     let row = "west pi it was deleted: what was left of it is for others";
     assert_eq!(section(&text, "Drift"), ["CLUSTER JOB DIFFERENCE", row]);
+    Ok(())
+}
+
+async fn unmade(stage: &Stage) -> Outcome {
+    let west = stage.site("west");
+    west.link.cut().await?;
+    stage.create(&job("pi", Some(3), Some(6))).await?.fails("1 of 3 clusters");
+    let next = |what: &str| format!("kubectl federate reconcile pi -n {} {what}", stage.namespace);
+    assert_eq!(
+        section(&described(stage).await, "Next"),
+        [next("makes the part of cluster west once it answers")]
+    );
+    for cluster in ["east", "north"] {
+        stage.site(cluster).succeed("pi", 2).await?;
+    }
+    stage.until_row("pi", "Pending,Unknown 4/6").await;
+    assert_eq!(
+        section(&described(stage).await, "Next"),
+        [next("makes the part of cluster west once it answers")]
+    );
+    stage
+        .federate("job get pi")
+        .await
+        .ok()
+        .warns("its share of 2 completions is Unknown (it is not made yet, or has run nothing): ");
+    west.link.restore().await?;
+    assert_eq!(section(&described(stage).await, "Next"), [next("does what is left to do")]);
+    stage.federate("reconcile pi").await.ok().says("job.batch/pi created in cluster west");
+    assert_eq!(section(&described(stage).await, "Next"), Vec::<String>::new());
     Ok(())
 }
 

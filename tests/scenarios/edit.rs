@@ -10,7 +10,7 @@ use sim::Verdict;
 use tower::ServiceExt as _;
 
 use crate::scenarios::{Outcome, Scenarios};
-use crate::stage::{Stage, job};
+use crate::stage::{SOON, Stage, job};
 
 pub fn scenarios() -> Scenarios {
     Scenarios::of("edit")
@@ -24,6 +24,8 @@ pub fn scenarios() -> Scenarios {
         .both("diff and dry runs show how work moves", foreseen_moves)
         .both("a suspended job that is resumed starts in all clusters", resumed)
         .both("a finished job is not changed", finished)
+        .both("a job that has ended is not changed, though nobody has recorded that yet", ended)
+        .both("a job that has failed in one cluster is not changed, and that is recorded", failed)
         .both("a job that is being deleted is not changed", deleting)
         .both("two edits at once are both made", two_at_once)
         .both("preferences that cannot be met are refused before any write", preferences)
@@ -99,6 +101,21 @@ async fn invalid(stage: &Stage) -> Outcome {
         .federate(r#"job patch pi --recreate -p {"spec":{"backofLimit":1}}"#)
         .await
         .fails("unknown field \"spec.backofLimit\"");
+    let unknown = stage.federate(r#"job patch pi -p {"spec":{"backofLimit":1}}"#).await;
+    let unknown = unknown.fails("unknown field \"spec.backofLimit\"");
+    assert!(!unknown.stderr.contains("--recreate") && !unknown.stderr.contains("immutable"), "{unknown:#?}");
+    let mut typo = job("pi", Some(3), Some(6));
+    typo["spec"]["template"]["spec"]["restartsPolicy"] = "Never".into();
+    stage.write("typo.yaml", &typo)?;
+    stage
+        .federate("job apply -f typo.yaml")
+        .await
+        .fails("unknown field \"spec.template.spec.restartsPolicy\"");
+    assert_eq!(stage.federate("job diff -f typo.yaml").await.code, 2);
+    let said =
+        "error: job.batch/pi: spec.backoffLimit: Invalid value: \"x\": must be an integer up to 2147483647\n";
+    let text = stage.federate(r#"job patch pi -p {"spec":{"backoffLimit":"x"}}"#).await.fails(said);
+    assert_eq!(text.stderr, said, "one error");
     let mut limits = job("pi", Some(3), Some(6));
     limits["spec"]["backoffLimit"] = json!(-1);
     stage.write(
@@ -251,6 +268,68 @@ async fn finished(stage: &Stage) -> Outcome {
     assert_eq!(stage.federate("job apply -f pi.yaml").await.ok().stdout, "job.batch/pi unchanged\n");
     assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
     stage.until_row("pi", "Complete 3/3").await;
+    Ok(())
+}
+
+async fn ended(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(3))).await?.ok();
+    for site in stage.members() {
+        site.succeed("pi", 1).await?;
+    }
+    stage.until_row("pi", "Complete 3/3").await;
+    let before = stage.mark().await?;
+    stage.write("more.yaml", &job("pi", Some(3), Some(6)))?;
+    for command in [
+        "job apply -f more.yaml --dry-run=client",
+        "job scale pi --completions=6 --dry-run=server",
+        "job resume pi --dry-run=client",
+    ] {
+        stage.federate(command).await.fails("the job has ended, Complete");
+    }
+    let diff = stage.federate("job diff -f more.yaml").await;
+    assert_eq!(diff.code, 2, "{diff:#?}");
+    assert!(diff.stderr.contains("the job has ended, Complete"), "{diff:#?}");
+    assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
+    for (name, command) in [
+        ("scaled", "job scale scaled --completions=6"),
+        ("applied", "job apply -f applied.yaml"),
+        ("patched", r#"job patch patched -p {"spec":{"completions":6}}"#),
+        ("edited", "job edit edited"),
+        ("suspended", "job suspend suspended"),
+        ("resumed", "job resume resumed"),
+    ] {
+        stage.create(&job(name, Some(3), Some(3))).await?.ok();
+        for site in stage.members() {
+            site.succeed(name, 1).await?;
+        }
+        stage.until_row(name, "Complete 3/3").await;
+        stage.write("applied.yaml", &job("applied", Some(3), Some(6)))?;
+        stage.federate(command).await.fails("the job has ended, Complete");
+        let record = stage.record(name).await?.ok_or("there is a record")?;
+        assert!(record.to_string().contains("CompletionsReached"), "{name} is recorded: {record}");
+        // What the clusters lose from now on changes nothing.
+        for site in stage.members() {
+            site.delete(name).await?;
+        }
+        assert_eq!(stage.row(name).await, "Complete 3/3");
+    }
+    Ok(())
+}
+
+async fn failed(stage: &Stage) -> Outcome {
+    let mut fragile = job("pi", Some(3), Some(6));
+    fragile["spec"]["backoffLimit"] = 0.into();
+    stage.create(&fragile).await?.ok();
+    stage.site("west").fail("pi", 1).await?;
+    real::until("the failure to show", SOON, || async {
+        let row = stage.row("pi").await;
+        if row.starts_with("Fail") { Ok(()) } else { Err(row) }
+    })
+    .await;
+    stage.federate("job scale pi --completions=12").await.fails("the job has ended, Failed");
+    assert_eq!(stage.get("pi").await?["spec"]["completions"], 6);
+    let record = stage.record("pi").await?.ok_or("there is a record")?;
+    assert!(record.to_string().contains("BackoffLimitExceeded"), "{record}");
     Ok(())
 }
 

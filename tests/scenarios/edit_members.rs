@@ -17,6 +17,10 @@ pub fn scenarios() -> Scenarios {
         .both("what is added goes to clusters that had nothing as well", new_clusters)
         .both("fewer completions are run", fewer_completions)
         .both("fewer completions than have succeeded complete the job", fewer_than_succeeded)
+        .both(
+            "as many completions as have succeeded complete the job, and that is said",
+            as_many_as_succeeded,
+        )
         .both("the parallelism of a work queue is divided again", work_queue)
         .both("an edit reaches all clusters in one go, and is made once", once)
         .both("a work queue leaves clusters as its parallelism goes down, and comes back", work_queue_returns)
@@ -199,14 +203,35 @@ async fn fewer_than_succeeded(stage: &Stage) -> Outcome {
         site.succeed("pi", 2).await?;
         site.until_job("pi", "two have succeeded", |job| job["status"]["succeeded"] == 2).await;
     }
-    let scaled = stage.federate("job scale pi --completions=4").await.ok();
-    assert!(format!("{}{}", scaled.stdout, scaled.stderr).contains("have succeeded"), "{scaled:#?}");
+    let said = "job.batch/pi: 6 have succeeded already, and 4 were asked for: it is complete";
+    stage.federate("job scale pi --completions=4 --dry-run=client").await.ok().warns(said);
+    stage.federate("job scale pi --completions=4").await.ok().warns(said);
     real::until("pi to be complete", SOON, || async {
         stage.federate("reconcile pi").await;
         let row = stage.row("pi").await;
-        if row.starts_with("Complete ") { Ok(()) } else { Err(row) }
+        // As kubectl shows a Job whose completions were made fewer.
+        if row == "Complete 6/4" { Ok(()) } else { Err(row) }
     })
     .await;
+    Ok(())
+}
+
+async fn as_many_as_succeeded(stage: &Stage) -> Outcome {
+    for (name, command) in [
+        ("scaled", "job scale scaled --completions=3"),
+        ("applied", "job apply -f applied.yaml"),
+        ("patched", r#"job patch patched -p {"spec":{"completions":3}}"#),
+    ] {
+        stage.create(&job(name, Some(3), Some(12))).await?.ok();
+        for site in stage.members() {
+            site.succeed(name, 1).await?;
+            site.until_job(name, "one has succeeded", |job| job["status"]["succeeded"] == 1).await;
+        }
+        stage.write("applied.yaml", &job("applied", Some(3), Some(3)))?;
+        let said =
+            format!("job.batch/{name}: 3 have succeeded already, and 3 were asked for: it is complete");
+        stage.federate(command).await.ok().warns(&said);
+    }
     Ok(())
 }
 

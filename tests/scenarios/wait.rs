@@ -32,6 +32,8 @@ pub fn scenarios() -> Scenarios {
         .both("watching shows jobs that come and go", coming_and_going)
         .both("a reconcile that watches goes on until all shards have ended", reconciling)
         .both("a reconcile that watches finishes a deletion", reconciling_deletion)
+        .both("a job that is stopped ends the wait for its end at once, and says how it goes on", stopped)
+        .both("a reconcile that watches ends where only a user can have jobs go on", resting)
 }
 
 const COMPLETE: &str = "job wait pi --for=condition=complete --timeout=1m";
@@ -352,5 +354,81 @@ async fn reconciling_deletion(stage: &Stage) -> Outcome {
     ended.ok().warns("Warning: [west] nothing is known of its jobs");
     assert_eq!(stage.record("pi").await?, None);
     assert_eq!(west.find("jobs", "pi").await?, None);
+    Ok(())
+}
+
+/// Has what was left in west deleted by somebody, and the rest done.
+async fn stop(stage: &Stage, name: &str) -> Outcome {
+    stage.create(&job(name, Some(3), Some(6))).await?.ok();
+    stage.site("west").delete(name).await?;
+    for cluster in ["east", "north"] {
+        stage.site(cluster).succeed(name, 2).await?;
+    }
+    stage.until_row(name, "Stopped,Unplaced 4/6").await;
+    Ok(())
+}
+
+async fn stopped(stage: &Stage) -> Outcome {
+    stop(stage, "pi").await?;
+    let reopen = format!("kubectl federate reconcile pi -n {} --reopen", stage.namespace);
+    for goals in ["--for=condition=complete", "--for=condition=Failed --for=condition=complete"] {
+        let waited = stage.federate(&format!("job wait pi {goals} --timeout=-1s")).await;
+        let waited = waited.fails(
+            "error: job.batch/pi is stopped: 2 of 6 completions are unplaced, and no cluster works on it any more",
+        );
+        waited.warns(&reopen);
+    }
+    // Others may reconcile it, and it may be suspended or deleted.
+    for goals in [
+        "--for=condition=complete --no-reconcile",
+        "--for=condition=complete --for=condition=suspended",
+        "--for=delete --for=condition=complete",
+    ] {
+        stage.federate(&format!("job wait pi {goals} --timeout=2s")).await.fails("timed out");
+    }
+    stage.federate("reconcile pi").await.ok().warns("2 completions are unplaced").warns(&reopen);
+    let opened = stage.federate("reconcile pi --reopen").await.ok().says("job.batch/pi-4 created");
+    assert!(!opened.stderr.contains("unplaced"), "{opened:#?}");
+    let play = async {
+        for site in stage.members() {
+            if site.find("jobs", "pi-4").await?.is_some() {
+                site.succeed("pi-4", 1).await?;
+            }
+        }
+        Ok::<_, libtest_mimic::Failed>(())
+    };
+    let (waited, played) =
+        tokio::join!(stage.federate("job wait pi --for=condition=failed --timeout=4s"), play);
+    played?;
+    assert!(!waited.stderr.contains("is stopped"), "{waited:#?}");
+    Ok(())
+}
+
+async fn resting(stage: &Stage) -> Outcome {
+    stop(stage, "stopped").await?;
+    stage.create(&job("paused", Some(3), Some(6))).await?.ok();
+    stage.federate("job scale paused --parallelism=0").await.ok();
+    let mut suspended = job("suspended", Some(3), Some(6));
+    suspended["spec"]["suspend"] = true.into();
+    stage.create(&suspended).await?.ok();
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let (ended, played) = tokio::join!(stage.federate("reconcile --watch"), succeed(stage));
+    played?;
+    let ended = ended
+        .fails("error: job.batch/paused is paused: its parallelism is 0")
+        .says("job.batch/pi reconciled: Complete 6/6");
+    for (error, command) in [
+        ("job.batch/stopped is stopped: 2 of 6", "reconcile stopped -n {} --reopen"),
+        ("job.batch/suspended is suspended", "job resume suspended -n {}"),
+        ("job.batch/paused is paused", "job scale paused -n {} --parallelism=N"),
+    ] {
+        assert!(ended.stderr.contains(error), "{error}: {ended:#?}");
+        let command = command.replace("{}", &stage.namespace);
+        assert!(ended.stderr.contains(&format!("`kubectl federate {command}`")), "{command}: {ended:#?}");
+    }
+    assert!(!ended.stderr.contains("job.batch/pi "), "{ended:#?}");
+    let before = stage.mark().await?;
+    stage.federate("reconcile suspended --watch").await.fails("job.batch/suspended is suspended");
+    assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
     Ok(())
 }

@@ -22,7 +22,6 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct Register {
     /// The member's name, a DNS label of at most 40 characters; made from the context's name if left out
-    #[arg(required_unless_present = "cluster_context")]
     name: Option<String>,
     /// The kubeconfig context that leads to the cluster; if left out, the member's, or the one of the same name
     #[arg(long, value_name = "CONTEXT")]
@@ -45,9 +44,15 @@ const RIGHTS: [(&str, &str, &str, &str); 6] = [
     ("patch", "jobs", "status", "work cannot be taken off it once it runs"),
 ];
 
+/// How many contexts are shown to somebody who named none.
+const SHOWN: usize = 10;
+
 impl Register {
     /// Asks the cluster who it is, then adds it to the registry, or changes what is given anew.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        if self.name.is_none() && self.cluster_context.is_none() {
+            return Err(nothing_named(session));
+        }
         let name = self.name()?;
         let (store, mut registry) = session.federation().await?;
         let context = match (&self.cluster_context, registry.members.get(&name)) {
@@ -144,6 +149,25 @@ impl Register {
             let context = context.map_or(given, String::as_str);
             error.hint(format!("kubectl federate cluster register {name} --cluster-context={context}"))
         })
+    }
+}
+
+/// Nothing says which cluster is meant.
+fn nothing_named(session: &Session<'_>) -> Error {
+    let error = Error::new(
+        "must specify a NAME or --cluster-context\nSee 'kubectl federate cluster register --help' for usage.",
+    );
+    let mut contexts: Vec<_> = session.contexts().collect();
+    contexts.sort_unstable();
+    let more = contexts.len().saturating_sub(SHOWN);
+    contexts.truncate(SHOWN);
+    match (contexts.is_empty(), more) {
+        (true, _) => error.hint("Your kubeconfig has no contexts: see KUBECONFIG and --kubeconfig."),
+        (false, 0) => error.hint(format!("The contexts of your kubeconfig: {}", contexts.join(", "))),
+        (false, more) => error.hint(format!(
+            "The contexts of your kubeconfig: {} and {more} more, see `kubectl config get-contexts -o name`",
+            contexts.join(", ")
+        )),
     }
 }
 

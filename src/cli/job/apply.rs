@@ -4,8 +4,8 @@ use clap::Args;
 
 use super::{
     Federation, Session,
-    change::{How, amended, carry_out, unchanged},
-    name_the_unasked, of_another, print_done,
+    change::{How, amended, carry_out, check_unended, unchanged, understood},
+    name_own_indexes, name_the_unasked, of_another, print_done,
     submission::{Proposal, Rehearsal, Source, manifests, unmade},
 };
 use crate::{
@@ -82,6 +82,7 @@ impl Apply {
         let federation = Federation { store: &store, registry: &registry };
         let steps = terms.steps(session, &federation, documents).await?;
         let mut members = session.members_to_settle(&registry, &written(&steps)).await;
+        check_all_unended(session, &federation, &steps, &members, dry_run).await?;
         if dry_run != DryRun::Client {
             rehearse(session, &federation, &steps, &mut members).await?;
         }
@@ -119,7 +120,7 @@ impl Terms {
         let mut steps = Vec::new();
         for (source, record) in fan_out(sources, find).await {
             steps.push(match record {
-                Ok(record) => self.step(session, federation, source, record)?,
+                Ok(record) => self.step(session, federation, source, record).await?,
                 Err(error) if error.is_not_found() => {
                     Step::Create(Proposal::new(session, federation.registry, source, self.create_namespace)?)
                 }
@@ -129,7 +130,7 @@ impl Terms {
         Ok(steps)
     }
 
-    fn step(
+    async fn step(
         self,
         session: &Session<'_>,
         federation: &Federation<'_>,
@@ -139,8 +140,12 @@ impl Terms {
         if before.federation != federation.registry.uid {
             return Err(of_another(&before));
         }
-        let after = self.amended(session, federation, &before, &read.manifest, &read.source)?;
-        Ok(match after {
+        let Source { source, manifest } = &read;
+        let subject = subject(source, manifest);
+        let said = (subject.as_str(), Some(source.as_str()));
+        let recreate = Some(self.recreate);
+        let after = understood(session, federation, &before, manifest.clone(), recreate, said).await?;
+        Ok(match after.map(|after| self.with_namespace(after)) {
             Some(after) => Step::Change(Box::new(Change { before, after, read })),
             None => Step::Keep(before),
         })
@@ -154,13 +159,15 @@ impl Terms {
         manifest: &Manifest,
         source: &str,
     ) -> Result<Option<Record>> {
-        let subject = format!("{source}: job {:?}", manifest.name());
+        let subject = subject(source, manifest);
         let recreate = Some(self.recreate);
         let after = amended(session, federation.registry, before, manifest.clone(), recreate, &subject)?;
-        Ok(after.map(|mut after| {
-            after.state.create_namespace |= self.create_namespace;
-            after
-        }))
+        Ok(after.map(|after| self.with_namespace(after)))
+    }
+
+    fn with_namespace(self, mut after: Record) -> Record {
+        after.state.create_namespace |= self.create_namespace;
+        after
     }
 
     async fn take(
@@ -178,9 +185,17 @@ impl Terms {
             }
             Step::Change(change) => {
                 let Change { after, read: Source { source, manifest }, .. } = *change;
-                let how = How { what: "configured", rehearsed: true, dry_run, recreate: Some(self.recreate) };
+                let how = How {
+                    what: "configured",
+                    rehearsed: true,
+                    dry_run,
+                    recreate: Some(self.recreate),
+                    open_only: false,
+                };
+                name_own_indexes(session, &after);
+                let subject = subject(&source, &manifest);
                 let remake = |record: &Record| self.amended(session, federation, record, &manifest, &source);
-                carry_out(session, federation, after, members, how, remake).await
+                carry_out(session, federation, after, members, how, &subject, remake).await
             }
             Step::Create(proposal) => {
                 let name = proposal.record.name().to_owned();
@@ -203,6 +218,29 @@ impl Terms {
 /// The records that are to be written.
 pub(super) fn written(steps: &[Step]) -> Vec<&Record> {
     steps.iter().filter_map(Step::written).collect()
+}
+
+fn subject(source: &str, manifest: &Manifest) -> String {
+    format!("{source}: job {:?}", manifest.name())
+}
+
+/// Makes sure that no Job that is to be changed has ended by what its clusters say now.
+pub(super) async fn check_all_unended(
+    session: &Session<'_>,
+    federation: &Federation<'_>,
+    steps: &[Step],
+    members: &Members,
+    dry_run: DryRun,
+) -> Result<()> {
+    let mut ended = Vec::new();
+    for step in steps {
+        if let Step::Change(change) = step {
+            let Change { before, read, .. } = &**change;
+            let subject = subject(&read.source, &read.manifest);
+            ended.extend(check_unended(session, federation, before, members, dry_run, &subject).await.err());
+        }
+    }
+    Error::all(ended)
 }
 
 async fn rehearse(

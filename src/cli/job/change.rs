@@ -8,7 +8,7 @@ use crate::{
     cli::DryRun,
     error::{Error, Result},
     job::{Manifest, can_recreate, same},
-    reconcile::{Members, Settled, Status, Unamendable, amend, forecast, observe, settle},
+    reconcile::{Members, Settled, Status, Unamendable, amend, forecast, look, observe, propose, settle},
     state::{Outcome, Record, Registry, Shard, Verdict},
 };
 
@@ -29,6 +29,8 @@ pub(super) struct How {
     pub rehearsed: bool,
     /// Whether fields may change that only new shards can carry; none where the verb does not offer it.
     pub recreate: Option<bool>,
+    /// Whether a Job that has ended is refused even where nothing would change: it neither stops nor goes on.
+    pub open_only: bool,
 }
 
 /// The record as it is to be written so that it has this manifest; none where that is no change.
@@ -43,12 +45,54 @@ pub(super) fn amended(
     recreate: Option<bool>,
     subject: &str,
 ) -> Result<Option<Record>> {
+    try_amend(session, registry, record, manifest, recreate)
+        .map_err(|error| refused(subject, &error, recreate == Some(false)))
+}
+
+/// The same, before anything is written. Of a field that may not change the clusters are asked whether they know it: where they
+/// do not, or it holds what it cannot, that is what is wrong. `source` is the file that the manifest was read from, if it was.
+///
+/// # Errors
+/// As [`amended`].
+pub(super) async fn understood(
+    session: &Session<'_>,
+    federation: &Federation<'_>,
+    record: &Record,
+    manifest: Manifest,
+    recreate: Option<bool>,
+    (subject, source): (&str, Option<&str>),
+) -> Result<Option<Record>> {
+    let registry = federation.registry;
+    let error = match try_amend(session, registry, record, manifest.clone(), recreate) {
+        Ok(after) => return Ok(after),
+        Err(error) => error,
+    };
+    if let Unamendable::Immutable { path } = &error
+        && can_recreate(path)
+        && let Ok(proposed) = propose(registry, manifest, session.now())
+    {
+        let mut members = session.members_of(registry, &[&proposed]).await;
+        let mut rehearsal = Rehearsal::default();
+        rehearsal.read(&proposed, source, &mut members).await;
+        let unread: Vec<_> = rehearsal.refusals().collect();
+        if !unread.is_empty() {
+            return Err(Error::verbatim(unread.join("\n")));
+        }
+    }
+    Err(refused(subject, &error, recreate == Some(false)))
+}
+
+fn try_amend(
+    session: &Session<'_>,
+    registry: &Registry,
+    record: &Record,
+    manifest: Manifest,
+    recreate: Option<bool>,
+) -> Result<Option<Record>, Unamendable> {
     if record.state.deleting.is_none() && same(&record.manifest, &manifest) {
         return Ok(None);
     }
-    amend(record, registry, manifest, recreate.unwrap_or(false), session.now())
-        .map(Some)
-        .map_err(|error| refused(subject, &error, recreate == Some(false)))
+    amend(record, registry, manifest, recreate.unwrap_or(false), session.now()).map(Some)
 }
 
 /// A Job that cannot be changed is one that nothing is asked about any more.
@@ -61,6 +105,35 @@ pub(super) fn check_open(session: &Session<'_>, registry: &Registry, record: &Re
             Err(refused(&format!("job.batch/{}", record.name()), &error, false))
         }
         _ => Ok(()),
+    }
+}
+
+/// Makes sure that the Job has not ended by what its clusters say now, whether or not anybody has recorded that: else what `get` has
+/// shown already would be undone. The outcome is recorded, unless this is a dry run.
+///
+/// # Errors
+/// It has ended. `subject` begins the sentence.
+pub(super) async fn check_unended(
+    session: &Session<'_>,
+    federation: &Federation<'_>,
+    record: &Record,
+    members: &Members,
+    dry_run: DryRun,
+    subject: &str,
+) -> Result<()> {
+    let observations = observe(&[record], members).await.remove(0);
+    let (mut seen, observations) = look(record, observations, members, session.now()).await;
+    if dry_run == DryRun::None && record.state.outcome.is_none() && seen.state.outcome.is_some() {
+        let now = || session.now();
+        let settled = settle(federation.store, record.clone(), observations, members, now, &|_| ()).await?;
+        print_done(session, &settled.done, dry_run);
+        // Where somebody has changed it meanwhile it may go on; where it is gone that shows when it is written.
+        let Some(record) = settled.record else { return Ok(()) };
+        seen = record;
+    }
+    match &seen.state.outcome {
+        Some(outcome) => Err(refused(subject, &Unamendable::Finished(outcome.verdict.as_str()), false)),
+        None => Ok(()),
     }
 }
 
@@ -94,27 +167,39 @@ pub(super) async fn change(
         amended(session, federation.registry, record, manifest, how.recreate, &subject)
     };
     let before = read(federation, namespace, name).await?;
-    let Some(after) = remake(&before)? else {
+    if how.open_only {
+        check_open(session, federation.registry, &before)?;
+    }
+    let manifest = make(&before.manifest)?;
+    let after = understood(session, federation, &before, manifest, how.recreate, (&subject, None)).await?;
+    if after.is_none() && !how.open_only {
+        unchanged(session, federation, &before, how.dry_run).await;
+        return Ok(None);
+    }
+    let concerned = after.as_ref().unwrap_or(&before);
+    let mut members = session.members_to_settle(federation.registry, &[concerned]).await;
+    check_unended(session, federation, &before, &members, how.dry_run, &subject).await?;
+    let Some(after) = after else {
         unchanged(session, federation, &before, how.dry_run).await;
         return Ok(None);
     };
-    let mut members = session.members_to_settle(federation.registry, &[&after]).await;
     if how.dry_run == DryRun::Server || (how.dry_run == DryRun::None && how.rehearsed) {
         let mut rehearsal = Rehearsal::default();
         rehearsal.change(session, federation, (&before, &after), None, &mut members).await;
         rehearsal.end(session, "changed")?;
     }
-    carry_out(session, federation, after, &mut members, how, remake).await
+    carry_out(session, federation, after, &mut members, how, &subject, remake).await
 }
 
 /// Writes a record that was amended and rehearsed, and has reconcile do the rest; or says what that would do. Where somebody
-/// else changed the record meanwhile it is made again of what is there then.
+/// else changed the record meanwhile it is made again of what is there then. `subject` begins what is said where that cannot be.
 pub(super) async fn carry_out(
     session: &Session<'_>,
     federation: &Federation<'_>,
     after: Record,
     members: &mut Members,
     how: How,
+    subject: &str,
     remake: impl Fn(&Record) -> Result<Option<Record>>,
 ) -> Result<Option<Error>> {
     if how.dry_run != DryRun::None {
@@ -129,7 +214,11 @@ pub(super) async fn carry_out(
                 conflicts += 1;
                 let current = again(federation.store, &after).await?;
                 match remake(&current)? {
-                    Some(next) => after = next,
+                    Some(next) => {
+                        *members = session.members_to_settle(federation.registry, &[&next]).await;
+                        check_unended(session, federation, &current, members, how.dry_run, subject).await?;
+                        after = next;
+                    }
                     None => {
                         unchanged(session, federation, &current, how.dry_run).await;
                         return Ok(None);
@@ -146,9 +235,6 @@ pub(super) async fn carry_out(
             written => break written?,
         }
     };
-    if conflicts > 0 {
-        *members = session.members_to_settle(federation.registry, &[&record]).await;
-    }
     finish(session, federation, record, members, how.what).await
 }
 
@@ -189,12 +275,12 @@ pub(super) async fn foresee(session: &Session<'_>, after: &Record, members: &Mem
     }
 }
 
-/// Says where more has succeeded than is asked for by now: the Job is complete then.
+/// Says where as much has succeeded as is asked for by now, or more: the Job is complete then.
 fn name_the_surplus(session: &Session<'_>, record: &Record) {
     let complete = |outcome: &Outcome| outcome.verdict == Verdict::Complete;
     let Some(asked) = record.manifest.size().completions else { return };
     let succeeded = record.shards.values().map(Shard::achieved).fold(0, i32::saturating_add);
-    if succeeded > asked && record.state.outcome.as_ref().is_some_and(complete) {
+    if succeeded >= asked && record.state.outcome.as_ref().is_some_and(complete) {
         let text = format!("{succeeded} have succeeded already, and {asked} were asked for: it is complete");
         session.output().note(format!("job.batch/{}: {text}", record.name()));
     }

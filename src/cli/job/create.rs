@@ -43,7 +43,11 @@ impl Create {
             DryRun::Client => Members::default(),
             DryRun::None | DryRun::Server => session.members_of(&registry, &records).await,
         };
-        if dry_run != DryRun::Client {
+        if dry_run == DryRun::Client {
+            for proposal in &proposals {
+                proposal.check_name(&store).await?;
+            }
+        } else {
             let mut rehearsal = Rehearsal::default();
             for proposal in &proposals {
                 rehearsal.create(session, &federation, proposal, &mut members).await?;

@@ -9,13 +9,13 @@ use tokio::process::Command;
 
 use super::{
     Federation, Session,
-    apply::{Step, Terms, foresee_creation, written},
+    apply::{Step, Terms, check_all_unended, foresee_creation, written},
     change::foresee,
 };
 use crate::{
     cli::{DryRun, Filenames},
     error::{Error, Result},
-    state::Record,
+    job::spelt_as,
     yaml,
 };
 
@@ -41,7 +41,7 @@ pub struct Diff {
 /// One Job as it is and as it would be; none where there is none.
 struct Pair<'a> {
     file: String,
-    live: Option<&'a Value>,
+    live: Option<Value>,
     merged: &'a Value,
 }
 
@@ -64,6 +64,8 @@ impl Diff {
         if pairs.is_empty() {
             return Ok(false);
         }
+        let members = session.members_to_settle(&registry, &written(&steps)).await;
+        check_all_unended(session, &federation, &steps, &members, DryRun::Client).await?;
         let differs = match session.world().var(EXTERNAL).filter(|program| !program.is_empty()) {
             Some(program) => compare_with(&program, &pairs).await?,
             None => {
@@ -73,7 +75,6 @@ impl Diff {
                 true
             }
         };
-        let members = session.members_to_settle(&registry, &written(&steps)).await;
         for step in &steps {
             match step {
                 Step::Create(new) => {
@@ -97,12 +98,13 @@ impl<'a> Pair<'a> {
             Step::Keep(_) => return None,
         };
         let file = format!("batch.v1.Job.{}.{}", merged.namespace(), merged.name());
-        let object = |record: &'a Record| record.manifest.object();
-        Some(Self { file, live: live.map(object), merged: object(merged) })
+        // What is only written in another way is no difference.
+        let live = live.map(|live| spelt_as(&live.manifest, &merged.manifest));
+        Some(Self { file, live, merged: merged.manifest.object() })
     }
 
     fn texts(&self) -> (String, String) {
-        (self.live.map(yaml::write).unwrap_or_default(), yaml::write(self.merged))
+        (self.live.as_ref().map(yaml::write).unwrap_or_default(), yaml::write(self.merged))
     }
 
     /// As `diff -u -N` prints it.

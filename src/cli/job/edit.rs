@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 
 use super::{
     Federation, Session,
-    change::{How, amended, carry_out, check_open, read},
+    change::{How, amended, carry_out, check_open, check_unended, read, understood},
     submission::Rehearsal,
 };
 use crate::{
@@ -64,7 +64,7 @@ enum Edited {
     /// The Job is to be this.
     Changed(Box<Manifest>),
     /// What is wrong with it.
-    Wrong(String),
+    Wrong(Vec<String>),
 }
 
 /// A change that can be written.
@@ -80,19 +80,26 @@ impl Edit {
         let federation = Federation { store: &store, registry: &registry };
         let before = read(&federation, &session.namespace()?, &self.name).await?;
         check_open(session, &registry, &before)?;
+        let members = session.members_to_settle(&registry, &[&before]).await;
+        check_unended(session, &federation, &before, &members, DryRun::None, &self.subject()).await?;
+        drop(members);
         let editor = Editor::of(session.world());
         let original = before.manifest.sized();
         let mut body = self.output.write(&original);
-        let mut reasons = String::new();
+        let mut reasons: Vec<String> = Vec::new();
         let file = self.output.file(&temporary(session))?;
         loop {
-            let text = match open(&editor, file.path(), &format!("{HEADER}{reasons}{body}")).await {
+            let text = match open(&editor, file.path(), &format!("{HEADER}{}{body}", comment(&reasons))).await
+            {
                 Ok(text) => text,
                 Err(error) if reasons.is_empty() => return Err(error),
                 Err(error) => return Err(preserved(session, file, error)),
             };
             let edited = without_header(&text);
             if !reasons.is_empty() && edited == body {
+                for reason in reasons.iter().flat_map(|reason| reason.lines()) {
+                    session.output().note(reason);
+                }
                 let error = Error::new("Edit cancelled, no valid changes were saved.");
                 return Err(preserved(session, file, error));
             }
@@ -110,7 +117,8 @@ impl Edit {
                             return Ok(());
                         }
                         Ok(Some(accepted)) => {
-                            return match self.carry_out(session, &federation, accepted, &change).await {
+                            let done = self.carry_out(session, &federation, &before, accepted, &change);
+                            return match done.await {
                                 Ok(trouble) => trouble.map_or(Ok(()), Err),
                                 Err(error) => Err(preserved(session, file, error)),
                             };
@@ -139,11 +147,11 @@ impl Edit {
             Err(error) => {
                 let text = error.to_string();
                 let why = text.strip_prefix("error: ").unwrap_or(&text);
-                return Edited::Wrong(comment(&[format!("The edited file had a syntax error: {why}")]));
+                return Edited::Wrong(vec![format!("The edited file had a syntax error: {why}")]);
             }
         };
         let Ok([Document { object, .. }]) = <[Document; 1]>::try_from(documents) else {
-            return Edited::Wrong(comment(&["The edited file must hold one object".to_owned()]));
+            return Edited::Wrong(vec!["The edited file must hold one object".to_owned()]);
         };
         if object == *original {
             return Edited::Cancelled(NO_CHANGES);
@@ -164,9 +172,10 @@ impl Edit {
         federation: &Federation<'_>,
         before: &Record,
         manifest: Manifest,
-    ) -> Result<Option<Accepted>, String> {
+    ) -> Result<Option<Accepted>, Vec<String>> {
         let recreate = Some(self.recreate);
-        let after = amended(session, federation.registry, before, manifest, recreate, &self.subject());
+        let subject = self.subject();
+        let after = understood(session, federation, before, manifest, recreate, (&subject, None)).await;
         let after = after.map_err(|error| {
             let text = error.to_string();
             let why = text.strip_prefix(&format!("error: {}: ", self.subject())).unwrap_or(&text).to_owned();
@@ -184,13 +193,21 @@ impl Edit {
         &self,
         session: &Session<'_>,
         federation: &Federation<'_>,
+        before: &Record,
         Accepted { after, mut members }: Accepted,
         change: &Patch,
     ) -> Result<Option<Error>> {
         let subject = self.subject();
-        let how =
-            How { what: "edited", rehearsed: true, dry_run: DryRun::None, recreate: Some(self.recreate) };
-        carry_out(session, federation, after, &mut members, how, |record| {
+        // It may have ended while it was edited.
+        check_unended(session, federation, before, &members, DryRun::None, &subject).await?;
+        let how = How {
+            what: "edited",
+            rehearsed: true,
+            dry_run: DryRun::None,
+            recreate: Some(self.recreate),
+            open_only: false,
+        };
+        carry_out(session, federation, after, &mut members, how, &subject, |record| {
             let manifest = change.apply(&record.manifest);
             let manifest = manifest.map_err(|error| Error::new(format!("{subject}: {error}")))?;
             amended(session, federation.registry, record, manifest, how.recreate, &subject)
@@ -202,11 +219,9 @@ impl Edit {
         format!("job.batch/{}", self.name)
     }
 
-    fn invalid(&self, why: impl IntoIterator<Item = String>) -> String {
+    fn invalid(&self, why: impl IntoIterator<Item = String>) -> Vec<String> {
         let head = format!("jobs.batch {:?} was not valid:", self.name);
-        let lines: Vec<_> =
-            std::iter::once(head).chain(why.into_iter().map(|why| format!("* {why}"))).collect();
-        comment(&lines)
+        std::iter::once(head).chain(why.into_iter().map(|why| format!("* {why}"))).collect()
     }
 }
 
@@ -259,8 +274,11 @@ fn without_header(text: &str) -> &str {
     rest
 }
 
-/// Lines of a comment, with an empty one at the end.
+/// Lines of a comment, with an empty one at the end; nothing of none.
 fn comment(lines: &[String]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
     let mut comment = String::new();
     for line in lines.iter().flat_map(|text| text.lines()) {
         let _ = writeln!(comment, "# {line}");

@@ -101,13 +101,14 @@ impl Get {
     }
 
     fn row(&self, session: &Session<'_>, record: &Record, status: &Status) -> Vec<String> {
+        let (known, clusters) = status.clusters();
         let mut row = Vec::new();
         row.extend(self.all_namespaces.then(|| record.namespace().to_owned()));
         row.extend([
             record.name().to_owned(),
             status.word().to_owned(),
             status.completions(),
-            format!("{}/{}", status.known(), status.shards.len()),
+            format!("{known}/{clusters}"),
             duration(status, session.now()),
             session.age(record.state.created),
         ]);
@@ -139,6 +140,8 @@ pub(super) fn name_the_unknown(session: &Session<'_>, record: &Record, status: &
     for shard in &status.shards {
         let Some(why) = &shard.unknown else { continue };
         let known = match shard.seen.at {
+            // Only what has a uid on the host is ever started.
+            _ if shard.uid.is_none() => "it is not made yet, or has run nothing".to_owned(),
             0 => "nothing is known of it".to_owned(),
             at => format!("{} succeeded as of {} ago", shard.achieved, session.age(at)),
         };

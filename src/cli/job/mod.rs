@@ -9,6 +9,7 @@ mod diff;
 mod edit;
 mod get;
 mod patch;
+mod rest;
 mod scale;
 mod submission;
 mod suspend;
@@ -19,12 +20,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::Subcommand;
 
 pub(super) use diff::FAILED as DIFF_FAILED;
+pub(super) use rest::{name_the_unplaced, resting};
 
 use super::{DryRun, Session};
 use crate::{
     error::{Error, Result},
+    job::own_index_variables,
     print::some_of,
-    reconcile::{Done, Members, Status},
+    reconcile::{Done, Members, ShardStatus, Status},
     state::{self, Record, Registry, Store},
 };
 
@@ -112,6 +115,17 @@ pub(super) fn name_the_dropped(
             "job.batch/{}: {path} is not kept by the server of {what} {}",
             record.name(),
             names.join(", ")
+        );
+        session.output().warning(None, &text);
+    }
+}
+
+/// Warns where containers of an Indexed Job would not learn their index.
+pub(super) fn name_own_indexes(session: &Session<'_>, record: &Record) {
+    for path in own_index_variables(&record.manifest) {
+        let text = format!(
+            "job.batch/{}: {path} sets JOB_COMPLETION_INDEX: the container sees that, and not the index of its pod",
+            record.name()
         );
         session.output().warning(None, &text);
     }
@@ -221,10 +235,13 @@ pub(super) fn report(session: &Session<'_>, record: &Record, status: &Status) ->
             session.output().warning(Some(&shard.cluster), &format!("{job}: {}: {why}", shard.state));
         }
     }
-    let clusters = status.shards.len();
-    let unknown = status.shards.iter().filter(|shard| shard.unknown.is_some()).count();
-    let refused =
-        status.shards.iter().filter(|shard| shard.unknown.is_none() && shard.refused.is_some()).count();
+    let count = |counts: fn(&ShardStatus) -> bool| {
+        let shards = status.shards.iter().filter(|shard| counts(shard));
+        shards.map(|shard| &shard.cluster).collect::<BTreeSet<_>>().len()
+    };
+    let clusters = count(|_| true);
+    let unknown = count(|shard| shard.unknown.is_some());
+    let refused = count(|shard| shard.unknown.is_none() && shard.refused.is_some());
     let sentence = match (unknown, refused) {
         (0, 0) => return None,
         (unknown, 0) => format!("{} could not be asked", some_of(unknown, clusters, "cluster")),

@@ -56,6 +56,7 @@ impl Patch {
             rehearsed: true,
             dry_run: self.dry_run.strategy,
             recreate: Some(self.recreate),
+            open_only: false,
         };
         let job = (session.namespace()?, self.name);
         let subject = format!("job.batch/{}", job.1);

@@ -41,7 +41,8 @@ impl Scale {
         }
         let (store, registry) = session.federation().await?;
         let federation = Federation { store: &store, registry: &registry };
-        let how = How { what: "scaled", rehearsed: true, dry_run: self.dry_run.strategy, recreate: None };
+        let dry_run = self.dry_run.strategy;
+        let how = How { what: "scaled", rehearsed: true, dry_run, recreate: None, open_only: true };
         let job = (session.namespace()?, self.name);
         let trouble = change(session, &federation, (&job.0, &job.1), how, |manifest| {
             manifest.scaled(parallelism, self.completions).map_err(Error::new)

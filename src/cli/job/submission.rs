@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use super::{Federation, Session, finish_begun, name_the_dropped, report, same_namespace};
+use super::{Federation, Session, finish_begun, name_own_indexes, name_the_dropped, report, same_namespace};
 use crate::{
     cli::Document,
     cluster,
@@ -66,16 +66,23 @@ impl Proposal {
         let mut record = propose(registry, manifest, session.now())
             .map_err(|error| Error::new(format!("{source}: job {name:?}: {error}")))?;
         record.state.create_namespace = create_namespace;
-        for container in record.manifest.indexed_by_themselves() {
-            let text = format!(
-                "job.batch/{name}: container {container:?} sets JOB_COMPLETION_INDEX itself, and does not get its index by it"
-            );
-            session.output().warning(None, &text);
-        }
         Ok(Self { record, source })
     }
 
-    /// Prints what each member is to get.
+    /// Makes sure that the host has no federated Job of this name, as far as it says so.
+    ///
+    /// # Errors
+    /// It has.
+    pub async fn check_name(&self, store: &Store) -> Result<()> {
+        match store.record(self.record.namespace(), self.record.name()).await {
+            Ok(there) => {
+                Err(taken(&self.record, &self.source).hint(what_to_do_about(&there, &self.record.federation)))
+            }
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Prints what each member is to get, and what is to be thought of.
     pub fn print_plan(&self, session: &Session<'_>) {
         let mut table = Table::new(["CLUSTER", "PARALLELISM", "COMPLETIONS"]);
         for shard in self.record.shards.values() {
@@ -84,6 +91,7 @@ impl Proposal {
             table.row([shard.cluster.clone(), shard.parallelism.to_string(), completions]);
         }
         session.output().note_table(&table);
+        name_own_indexes(session, &self.record);
     }
 
     /// Writes the record, and has reconcile do the rest; gives what was done in members, and the error where one did not
@@ -125,7 +133,12 @@ pub(super) struct Rehearsal {
     asked: BTreeSet<String>,
     refused: BTreeSet<String>,
     reports: BTreeMap<String, BTreeSet<String>>,
-    hint: Option<String>,
+    /// The flag that makes the namespace, where the verb has it and it would help.
+    flag: bool,
+    /// The commands that make the namespace where it is missing.
+    namespaces: BTreeSet<String>,
+    /// The commands that delete Jobs that have the name.
+    in_the_way: BTreeSet<String>,
 }
 
 impl Rehearsal {
@@ -147,6 +160,7 @@ impl Rehearsal {
             Ok(()) => {}
         }
         let say = |error: &cluster::Error| Some(during("creating", source, error));
+        self.flag = true;
         self.ask(session, federation.registry, record, members, say).await;
         Ok(())
     }
@@ -183,7 +197,21 @@ impl Rehearsal {
                 None => error.report(),
             })
         };
+        self.flag = source.is_some();
         self.ask(session, federation.registry, &after, members, said).await;
+    }
+
+    /// Asks every member whether it can read its part of a Job; what else it has against it is not looked at.
+    ///
+    /// `source` is the file that the Job was read from, if it was.
+    pub async fn read(&mut self, record: &Record, source: Option<&str>, members: &mut Members) {
+        for Refusal { cluster, error } in rehearse(record, members).await.refusals {
+            if error.reason() == "BadRequest" {
+                let report =
+                    source.map_or_else(|| error.report(), |source| during("applying", source, &error));
+                self.reports.entry(report).or_default().insert(cluster);
+            }
+        }
     }
 
     async fn ask(
@@ -199,11 +227,15 @@ impl Rehearsal {
         name_the_dropped(session, record, &rehearsed.dropped);
         for Refusal { cluster, error } in rehearsed.refusals {
             let Some(report) = say(&error) else { continue };
-            if error.is_not_found() {
-                self.hint = Some(NAMESPACE_HINT.to_owned());
-            } else if error.is_already_exists() && self.hint.is_none() {
-                let member = registry.members.get(&cluster);
-                self.hint = member.map(|member| in_the_way(record, session.context_of(&cluster, member)));
+            if let Some(member) = registry.members.get(&cluster) {
+                let (context, namespace) = (session.context_of(&cluster, member), record.namespace());
+                let kubectl = |what: &str| format!("`kubectl --context={context} {what}`");
+                if error.is_not_found() {
+                    self.namespaces.insert(kubectl(&format!("create namespace {namespace}")));
+                } else if error.is_already_exists() {
+                    let delete = format!("--namespace={namespace} delete job {}", record.name());
+                    self.in_the_way.insert(kubectl(&delete));
+                }
             }
             self.reports.entry(report).or_default().insert(cluster.clone());
             self.refused.insert(cluster);
@@ -226,10 +258,16 @@ impl Rehearsal {
         let (refused, asked) = (self.refused.len(), self.asked.len());
         let refused = some_of(refused, asked, "cluster");
         let error = Error::new(format!("nothing was {done}: {refused} refused"));
-        Err(match self.hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        })
+        let hint = match (self.namespaces.is_empty(), self.in_the_way.is_empty()) {
+            (false, _) if self.flag => NAMESPACE_HINT.to_owned(),
+            (false, _) => format!("The namespace is missing there: {}", listed(&self.namespaces)),
+            (true, false) => format!(
+                "What is there is no part of a federated job: take another name, or delete it: {}",
+                listed(&self.in_the_way)
+            ),
+            (true, true) => return Err(error),
+        };
+        Err(error.hint(hint))
     }
 }
 
@@ -258,9 +296,7 @@ pub(super) fn unmade(record: &Record, members: &Members) -> Observations {
 /// Why the host would not take the record; that it has one of this name already is said of the Job.
 async fn host_refusal(store: &Store, record: &Record, source: &str, error: state::Error) -> Error {
     if error.is_already_exists() {
-        let sentence =
-            format!("error when creating {source:?}: jobs.batch {:?} already exists", record.name());
-        let error = Error::server("AlreadyExists", sentence);
+        let error = taken(record, source);
         return match store.record(record.namespace(), record.name()).await {
             Ok(there) => error.hint(what_to_do_about(&there, &record.federation)),
             // It went meanwhile, or only a look at it by itself can say more.
@@ -270,6 +306,12 @@ async fn host_refusal(store: &Store, record: &Record, source: &str, error: state
     let state::Error::Cluster(error) = error else { return error.into() };
     let refusal = Error::verbatim(during("creating", source, &error));
     if error.is_not_found() { refusal.hint(NAMESPACE_HINT) } else { refusal }
+}
+
+/// What a server says where the name is taken.
+fn taken(record: &Record, source: &str) -> Error {
+    let sentence = format!("error when creating {source:?}: jobs.batch {:?} already exists", record.name());
+    Error::server("AlreadyExists", sentence)
 }
 
 /// What to do about the federated Job that has the name already.
@@ -290,14 +332,9 @@ fn what_to_do_about(there: &Record, federation: &str) -> String {
     }
 }
 
-/// What to do about Jobs in members that have the name, such as those that a deletion left there.
-fn in_the_way(record: &Record, context: &str) -> String {
-    format!(
-        "What is there is no part of a federated job: take another name, or delete it: `kubectl --context={context} \
-         --namespace={} delete job {}`",
-        record.namespace(),
-        record.name()
-    )
+/// Commands, one after another.
+fn listed(commands: &BTreeSet<String>) -> String {
+    commands.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// A server's refusal as kubectl prints it: with the file in it, unless the sentence is about an invalid object.

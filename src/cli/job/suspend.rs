@@ -56,7 +56,8 @@ impl Jobs {
         let namespace = session.namespace()?;
         let what = if suspend { "suspended" } else { "resumed" };
         // Whoever stops a Job is not to be told that a server of today would not take it any more.
-        let how = How { what, rehearsed: false, dry_run: self.dry_run.strategy, recreate: None };
+        let dry_run = self.dry_run.strategy;
+        let how = How { what, rehearsed: false, dry_run, recreate: None, open_only: true };
         let mut troubles = Vec::new();
         for name in &self.names {
             let suspending = |manifest: &crate::job::Manifest| Ok(manifest.suspending(suspend));

@@ -6,13 +6,13 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{Session, not_found};
+use super::{Session, not_found, resting};
 use crate::{
     cli::rounds::{About, Key, Rounds, View, interruptible, key},
     cluster::flags::go_duration,
     error::{Error, Result},
     print::Progress,
-    reconcile::{Done, Observations, Status, look, settle},
+    reconcile::{Done, Observations, Rest, Status, look, settle},
     state::{Record, Verdict},
 };
 
@@ -29,7 +29,7 @@ const ROOM: usize = 36;
 ///
 /// Meanwhile they are reconciled: what was begun is finished, and what happened is recorded. With several --for, the first
 /// that is met ends the wait for a job. The wait fails at once when a job can meet none of them any more: it has failed, for one that is to
-/// be complete.
+/// be complete, or what is left of it is unplaced until you say otherwise.
 #[derive(Debug, Args)]
 pub struct Wait {
     /// The names of the jobs
@@ -162,12 +162,24 @@ impl Wait {
         self.goals.contains(goal)
     }
 
+    /// Whether only the end of the Job, once it is there, is what is waited for.
+    fn waits_for_the_end(&self) -> bool {
+        self.goals.iter().all(|goal| match goal {
+            Goal::Create => true,
+            Goal::Delete => false,
+            Goal::Condition { name, value } => ENDS.contains(&name.as_str()) && value == "true",
+        })
+    }
+
     /// Whether a Job that is there meets what is waited for.
     fn is_met(&self, job: &Value) -> bool {
         let only_create = self.goals.iter().all(|goal| *goal == Goal::Create);
         only_create || self.goals.iter().any(|goal| goal.is_met(job))
     }
 }
+
+/// The conditions of a Job that has ended or is about to, in lower case.
+const ENDS: [&str; 4] = ["complete", "failed", "failuretarget", "successcriteriamet"];
 
 /// What kubectl says where the time is over.
 const TIMED_OUT: &str = "timed out waiting for the condition";
@@ -308,6 +320,11 @@ impl Waiting<'_, '_> {
                     "job.batch/{name} is complete: it does not meet the condition, and will not any more"
                 )),
             })));
+        }
+        // What this reconcile has left so nobody changes but a user; by looking alone that cannot be told.
+        let stopped = Rest::of(&record, &status).filter(|rest| *rest == Rest::Stopped);
+        if let (Some(rest), false, true) = (stopped, self.wait.no_reconcile, self.wait.waits_for_the_end()) {
+            return Ok(Some(Found::Never(resting(&record, &status, rest))));
         }
         Ok(Some(Found::NotYet(Box::new((record, status)))))
     }

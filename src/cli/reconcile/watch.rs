@@ -5,15 +5,16 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{Reconcile, Session};
 use crate::{
     cli::{
-        job::{none_found, not_found, report},
+        job::{self, name_the_unplaced, none_found, not_found, report},
         rounds::{About, Key, Rounds, View, interruptible, key},
     },
     error::{Error, Result},
-    reconcile::{Done, Observations, Status, settle},
+    reconcile::{Done, Observations, Rest, Status, settle},
     state::Record,
 };
 
-/// Reconciles again and again, until of every Job in scope the outcome is latched and all shards have ended.
+/// Reconciles again and again, until of every Job in scope the outcome is latched and all shards have ended. Where the rest go no
+/// further unless a user says so, that is an error that names them.
 ///
 /// What is done is told as it is done, and how a Job stands when that changes.
 pub(super) async fn watch(reconcile: &Reconcile, session: &Session<'_>) -> Result<()> {
@@ -72,14 +73,16 @@ impl Watching<'_, '_> {
         }
         let all: Vec<_> = records.iter().collect();
         let observed = self.rounds.observe(&all).await;
-        let mut looked = Vec::new();
+        let (mut looked, mut resting) = (Vec::new(), Vec::new());
         for (record, observations) in records.into_iter().zip(observed) {
             match self.settle(record, observations).await {
                 Settled::Away => round.finished = false,
                 Settled::Removed => {}
-                Settled::Kept(record, status) => {
+                Settled::Kept { record, status, quiet } => {
                     let ended = record.shards.values().all(|shard| !shard.phase.live());
-                    round.finished &= ended && record.state.outcome.is_some();
+                    let rest = Rest::of(&record, &status).filter(|_| quiet);
+                    round.finished &= rest.is_some() || (ended && record.state.outcome.is_some());
+                    resting.extend(rest.map(|rest| job::resting(&record, &status, rest)));
                     looked.push((record, status));
                 }
                 Settled::Failed(error) => round.troubles.push(error),
@@ -89,6 +92,7 @@ impl Watching<'_, '_> {
         if round.finished {
             let left = looked.iter().filter_map(|(record, status)| report(self.session, record, status));
             round.troubles.extend(left);
+            round.troubles.extend(resting);
         }
         Ok(Some(round))
     }
@@ -119,8 +123,12 @@ impl Watching<'_, '_> {
             let what = if unchanged { "unchanged" } else { "reconciled" };
             session.output().line(format!("{job} {what}: {stands}"));
             self.told.insert(key, Some(stands));
+            if Rest::of(&record, &status).is_none() {
+                name_the_unplaced(session, &record, &status);
+            }
         }
-        Settled::Kept(Box::new(record), Box::new(status))
+        let quiet = settled.done.is_empty();
+        Settled::Kept { record: Box::new(record), status: Box::new(status), quiet }
     }
 
     fn tell_deleted(&self, name: &str) {
@@ -134,8 +142,8 @@ enum Settled {
     Away,
     /// It was to be deleted, and is.
     Removed,
-    /// It is there.
-    Kept(Box<Record>, Box<Status>),
+    /// It is there; quiet, if nothing was done for it in this round.
+    Kept { record: Box<Record>, status: Box<Status>, quiet: bool },
     /// The host refuses.
     Failed(Error),
 }

@@ -39,7 +39,7 @@ pub(super) async fn change(target: &Target<'_>) -> Performed {
 pub(in crate::reconcile) fn named(record: &Record, id: u32) -> &'static str {
     match record.shards[&id].phase {
         Phase::Created if !record.manifest.suspended() => "started",
-        phase if phase.ended() => "left to expire",
+        phase if phase.ended() => "given its ttlSecondsAfterFinished",
         _ => "changed",
     }
 }

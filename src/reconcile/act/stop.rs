@@ -43,7 +43,7 @@ pub(super) async fn retire(target: &Target<'_>) -> Performed {
 /// Makes a Job Failed for the reason that the whole has failed for.
 pub(super) async fn fail(target: &Target<'_>) -> Performed {
     let Some(outcome) = &target.record.state.outcome else { return (target.look().await, None) };
-    stop(target, "failed", |job| {
+    stop(target, "stopped", |job| {
         let now = now();
         let condition = json!({
             "type": "FailureTarget", "status": "True", "reason": outcome.reason, "message": outcome.message,

@@ -1,5 +1,7 @@
 //! What to type next, where something is to be done.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::Described;
@@ -27,14 +29,13 @@ fn steps(described: &Described, now: Timestamp) -> Vec<Step> {
     let mut steps = Vec::new();
     if !decide(record, observations, now).actions.is_empty() {
         steps.push(reconcile("does what is left to do"));
+    } else if let Some(what) = unmade(described) {
+        steps.push(reconcile(&what));
     } else if stored.state.outcome.is_none() && record.state.outcome.is_some() {
         steps.push(reconcile("records the outcome for good"));
     }
-    let deleted = |record: &crate::state::Record| {
-        record.shards.values().any(|shard| shard.phase == Phase::Deleted && !shard.reopened)
-    };
     let held = status.unplaced - status.waiting;
-    if record.state.outcome.is_none() && held > 0 && deleted(record) {
+    if record.state.outcome.is_none() && held > 0 && record.holds_back() {
         let what = format!("has the {held} unplaced completions done by other parts");
         steps.push(("reconcile", " --reopen", what));
     }
@@ -46,4 +47,23 @@ fn steps(described: &Described, now: Timestamp) -> Vec<Step> {
         steps.push(("job delete", " --cascade=background", "removes it and its parts".to_owned()));
     }
     steps
+}
+
+/// What a reconcile does once members answer that have not been given their parts, if there are any.
+fn unmade(Described { record, status, .. }: &Described) -> Option<String> {
+    let queue_succeeded = record.manifest.size().completions.is_none() && status.succeeded > 0;
+    if record.state.outcome.is_some() || queue_succeeded {
+        return None;
+    }
+    let parts = record.shards.values().zip(&status.shards);
+    let waits = parts
+        .filter(|(shard, seen)| shard.phase == Phase::Planned && !shard.retired && seen.unknown.is_some());
+    let clusters: BTreeSet<_> = waits.map(|(shard, _)| shard.cluster.as_str()).collect();
+    if clusters.is_empty() {
+        return None;
+    }
+    let names: Vec<_> = clusters.into_iter().collect();
+    let (what, answer) =
+        if names.len() == 1 { ("cluster", "it answers") } else { ("clusters", "they answer") };
+    Some(format!("makes the part of {what} {} once {answer}", names.join(", ")))
 }

@@ -1,0 +1,113 @@
+//! Whether a federated Job goes on by itself; pure.
+
+use super::Status;
+use crate::state::{Phase, Record};
+
+/// Why a federated Job that has not ended goes no further unless a user says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// All its shards have ended, and not all its work is done.
+    Stopped,
+    /// It is suspended, and so are all its shards.
+    Suspended,
+    /// Its parallelism is 0, and no pod runs.
+    Paused,
+}
+
+impl Rest {
+    /// Why a Job rests after it was settled, if it does. One that has ended or is being deleted does not, nor one that waits for a
+    /// member's answer or for pods to end.
+    pub fn of(record: &Record, status: &Status) -> Option<Self> {
+        if record.state.deleting.is_some() || record.state.outcome.is_some() {
+            return None;
+        }
+        if record.shards.values().all(|shard| shard.phase.ended()) && !record.shards.is_empty() {
+            return Some(Self::Stopped);
+        }
+        let waits = status
+            .shards
+            .iter()
+            .any(|shard| shard.unknown.is_some() || shard.refused.is_some() || shard.waiting.is_some());
+        let planned = record.shards.values().any(|shard| shard.phase == Phase::Planned);
+        if waits || planned || status.active > 0 || status.terminating > 0 {
+            return None;
+        }
+        let suspended = |shard: &super::ShardStatus| shard.state != "Running";
+        if record.manifest.suspended() {
+            status.shards.iter().all(suspended).then_some(Self::Suspended)
+        } else {
+            (record.manifest.size().parallelism == 0).then_some(Self::Paused)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        job::{Manifest, Size},
+        reconcile::{Observation, Observations},
+        state::{Cascade, Outcome, Seen, Shard, Verdict},
+    };
+
+    /// A Job with one shard in a member that answers.
+    fn record(spec: Value, phase: Phase, seen: Seen) -> Record {
+        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
+        let manifest = Manifest::new(job, "work", "").expect("valid");
+        let uid = (phase != Phase::Planned).then(|| "u".to_owned());
+        let share = Size { parallelism: 1, completions: Some(3) };
+        let shard = Shard { phase, uid, seen: Some(seen), ..Shard::planned("a", share) };
+        Record::new("f", manifest, vec![shard], Timestamp::UNIX_EPOCH)
+    }
+
+    fn rest(record: &Record, observation: Observation) -> Option<Rest> {
+        let observations =
+            Observations { members: [("a".to_owned(), observation)].into(), ..Observations::default() };
+        Rest::of(record, &Status::of(record, &observations))
+    }
+
+    #[test]
+    fn a_job_rests_where_only_a_user_can_have_it_go_on() {
+        let running = || json!({"completions": 3});
+        let suspended = || json!({"completions": 3, "suspend": true});
+        let paused = || json!({"completions": 3, "parallelism": 0});
+        let quiet = |suspended| Seen { suspended, ..Seen::default() };
+        let busy = |suspended| Seen { active: 1, suspended, ..Seen::default() };
+        let known = || Observation::known([].into());
+        for (spec, phase, seen, expected) in [
+            (running(), Phase::Started, busy(false), None),
+            (running(), Phase::Started, quiet(false), None),
+            (running(), Phase::Planned, quiet(false), None),
+            (running(), Phase::Deleted, quiet(false), Some(Rest::Stopped)),
+            (suspended(), Phase::Deleted, quiet(false), Some(Rest::Stopped)),
+            (suspended(), Phase::Created, quiet(true), Some(Rest::Suspended)),
+            (suspended(), Phase::Started, quiet(true), Some(Rest::Suspended)),
+            (suspended(), Phase::Started, busy(true), None),
+            (suspended(), Phase::Started, quiet(false), None),
+            (suspended(), Phase::Planned, quiet(false), None),
+            (paused(), Phase::Started, quiet(false), Some(Rest::Paused)),
+            (paused(), Phase::Started, busy(false), None),
+        ] {
+            let record = record(spec, phase, seen);
+            assert_eq!(rest(&record, known()), expected, "{record:#?}");
+        }
+    }
+
+    #[test]
+    fn what_waits_for_a_member_or_has_ended_does_not_rest() {
+        let unknown = || Observation::Unknown { why: "it is away".to_owned() };
+        let suspended = json!({"completions": 3, "suspend": true});
+        let mut record = record(suspended, Phase::Started, Seen { suspended: true, ..Seen::default() });
+        assert_eq!(rest(&record, unknown()), None, "its member may answer one day");
+        record.shards.get_mut(&1).expect("it has one").phase = Phase::Deleted;
+        assert_eq!(rest(&record, unknown()), Some(Rest::Stopped), "what is gone needs no answer");
+        record.state.deleting = Some(Cascade::Background);
+        assert_eq!(rest(&record, unknown()), None);
+        record.state.deleting = None;
+        record.state.outcome = Some(Outcome::new(Verdict::Failed, "R", "m", 7));
+        assert_eq!(rest(&record, unknown()), None);
+    }
+}

@@ -16,29 +16,47 @@ pub(super) fn may_run(shard: &Shard) -> bool {
     !shard.phase.ended() && !shard.retired && (shard.completions.is_none() || shard.remaining() > 0)
 }
 
-/// Whether a shard is to go on: something is left in it beyond what is to be taken off.
-pub(super) fn goes_on(shard: &Shard) -> bool {
-    may_run(shard) && (shard.completions.is_none() || unpromised(shard) > 0)
+/// Whether a shard is to go on: something is left in it beyond what runs and what is to be taken off.
+fn goes_on(shard: &Shard) -> bool {
+    may_run(shard) && (shard.completions.is_none() || unpromised(shard) > active(shard))
 }
 
-/// Whether a shard is to end with what runs in it: all that it has not started is to be taken off.
+/// Whether a shard is to end with what runs in it: all that it has not started is to be taken off, if anything is.
 fn runs_out(shard: &Shard) -> bool {
     may_run(shard) && !goes_on(shard)
 }
 
+/// How many pods run in a shard, as far as it is known.
+fn active(shard: &Shard) -> i32 {
+    shard.seen.as_ref().map_or(0, |seen| seen.active)
+}
+
+/// How many pods a shard that goes on runs, and at least the one that it may.
+fn running(shard: &Shard) -> i32 {
+    shard.parallelism.min(active(shard)).max(1)
+}
+
 /// How many pods may run in shards that run out.
-pub(super) fn pods_running_out(record: &Record) -> i32 {
+fn pods_running_out(record: &Record) -> i32 {
     let ending = record.shards.values().filter(|shard| runs_out(shard));
     ending.map(|shard| shard.parallelism.min(shard.remaining())).fold(0, i32::saturating_add)
 }
 
-/// Members whose shards all run out: nothing is given to them meanwhile.
+/// How many pods more may run, where none that runs is stopped.
+pub(super) fn free_pods(record: &Record) -> i32 {
+    let running = record.shards.values().filter(|shard| goes_on(shard)).map(running);
+    let taken = running.fold(pods_running_out(record), i32::saturating_add);
+    record.manifest.size().parallelism.saturating_sub(taken).max(0)
+}
+
+/// Members that are to run out altogether: nothing is given to them meanwhile.
 pub(super) fn drained_members(record: &Record) -> BTreeSet<String> {
     let clusters_where = |of: fn(&Shard) -> bool| {
-        let shards = record.shards.values().filter(move |shard| of(shard));
+        let shards = record.shards.values().filter(move |shard| may_run(shard) && of(shard));
         shards.map(|shard| shard.cluster.clone()).collect::<BTreeSet<_>>()
     };
-    &clusters_where(runs_out) - &clusters_where(goes_on)
+    let drains = |shard: &Shard| shard.completions.is_some_and(|given| shard.credit >= given);
+    &clusters_where(drains) - &clusters_where(|shard| unpromised(shard) > 0)
 }
 
 /// Divides the pods again after an edit. A shard that has work never gets none (G2): where there are fewer pods than shards, those
@@ -58,7 +76,7 @@ pub(super) fn divide_anew(record: &mut Record, places: &Places) {
         // What runs goes on, as far as that many pods may run.
         let more = ending.iter().map(|id| {
             let shard = &record.shards[id];
-            shard.parallelism.min(shard.seen.as_ref().map_or(0, |seen| seen.active)).max(1) - 1
+            running(shard) - 1
         });
         let more = apportion(rest, &more.collect::<Vec<_>>());
         for (id, more) in ending.into_iter().zip(more) {
@@ -89,9 +107,15 @@ pub(super) fn divide(record: &mut Record, places: &Places) {
         let least = record.shards[&id].parallelism.max(1);
         allow(record, id, least);
     }
-    let sums = per_cluster(record, places, pods.saturating_sub(pods_running_out(record)).max(1));
-    let shards = per_member(record, |shard| i32::from(goes_on(shard)));
-    let least: Vec<i32> = sums.iter().map(|(cluster, _)| had(&shards, cluster)).collect();
+    let pods = pods.saturating_sub(pods_running_out(record)).max(1);
+    let sums = per_cluster(record, places, pods);
+    let least = |least: fn(&Shard) -> i32| {
+        let least = per_member(record, |shard| if goes_on(shard) { least(shard) } else { 0 });
+        sums.iter().map(|(cluster, _)| had(&least, cluster)).collect::<Vec<_>>()
+    };
+    // No pod that runs is stopped, unless fewer may run.
+    let least =
+        Some(least(running)).filter(|least| least.iter().sum::<i32>() <= pods).unwrap_or(least(|_| 1));
     let divided = at_least(&sums.iter().map(|(_, sum)| *sum).collect::<Vec<_>>(), &least);
     for ((cluster, _), sum) in sums.into_iter().zip(divided) {
         let here = of(record, |shard| goes_on(shard) && shard.cluster == cluster);
@@ -148,19 +172,24 @@ fn at_least(sums: &[i32], least: &[i32]) -> Vec<i32> {
     sums.iter().zip(least).zip(taken).map(|((sum, least), taken)| (sum - taken).max(*least)).collect()
 }
 
-/// Divides the pods of one member over its shards, by what remains in each, and at least one for each.
+/// Divides the pods of one member over its shards, by what remains in each: at least what runs, where there are so many, and one
+/// for each otherwise.
 pub(super) fn split(record: &mut Record, shards: &[u32], sum: i32) {
-    let ones = count(shards.len());
-    let mut rest = (sum - ones).max(0);
+    let shard = |id: &u32| &record.shards[id];
+    let mut least: Vec<i32> = shards.iter().map(|id| running(shard(id))).collect();
+    if least.iter().sum::<i32>() > sum {
+        least = vec![1; shards.len()];
+    }
+    let mut rest = (sum - least.iter().sum::<i32>()).max(0);
     // More pods than completions start nothing: what is beyond goes to whoever has room.
-    let room: Vec<i32> = shards.iter().map(|id| record.shards[id].remaining().max(1) - 1).collect();
-    let mut parts = apportion(rest, &room);
+    let room = shards.iter().zip(&least).map(|(id, least)| (shard(id).remaining() - least).max(0));
+    let mut parts = apportion(rest, &room.collect::<Vec<_>>());
     rest -= parts.iter().sum::<i32>();
     if let Some(first) = parts.first_mut() {
         *first += rest;
     }
-    for (id, part) in shards.iter().zip(parts) {
-        allow(record, *id, 1 + part);
+    for ((id, least), part) in shards.iter().zip(least).zip(parts) {
+        allow(record, *id, least + part);
     }
 }
 

@@ -140,6 +140,39 @@ fn what_runs_in_a_cluster_that_may_have_none_goes_on_where_as_many_may_run() {
 }
 
 #[test]
+fn more_work_stops_no_pod_that_runs() {
+    let size = |completions| json!({"parallelism": 6, "completions": completions});
+    let mut play = Play::new(size(6), &[(2, Some(2)); 3]);
+    play.scale(size(12));
+    assert_eq!(play.pods(), [("c1", 2), ("c2", 2), ("c3", 2)]);
+    assert_eq!(Status::of(&play.record, &play.observations).waiting, 6);
+    play.runs(1, |job| (job.succeeded, job.active) = (1, 1));
+    assert_eq!(
+        play.pods(),
+        [("c1", 2), ("c2", 2), ("c3", 2), ("c1", 1)],
+        "the first has one pod left to run"
+    );
+}
+
+#[test]
+fn a_move_at_the_same_parallelism_stops_no_pod_that_runs() {
+    let job = |preferences: Option<Value>| {
+        let mut job = manifest(&json!({"parallelism": 2, "completions": 8})).object().clone();
+        job["metadata"]["annotations"][plan::PREFERENCES] =
+            preferences.map_or(Value::Null, |text| text.to_string().into());
+        Manifest::new(job, "work", "").expect("valid")
+    };
+    let mut play = Play::new(json!({"parallelism": 2, "completions": 8}), &[(2, Some(8))]);
+    let moved = job(Some(json!({"rebalance": true, "clusters": {"c2": {"weight": 1}}})));
+    play.record = amend(&play.record, &play.registry, moved, false, NOW).expect("valid");
+    play.runs(1, |job| (job.succeeded, job.credited) = (6, Some("6".into())));
+    assert_eq!(play.pods(), [("c1", 2)]);
+    assert_eq!(Status::of(&play.record, &play.observations).waiting, 6);
+    play.runs(1, |job| (job.succeeded, job.active) = (7, 1));
+    assert_eq!(play.pods(), [("c1", 2), ("c2", 1)], "the first has one pod left to run");
+}
+
+#[test]
 fn a_pause_stops_what_runs_out_as_well_and_its_end_lets_it_run() {
     let size = |parallelism| json!({"parallelism": parallelism, "completions": 30});
     let mut play = Play::new(size(3), &[(1, Some(10)); 3]);

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::{
     Place,
-    parallelism::{divide, drained_members, given, goes_on, pods_running_out},
+    parallelism::{divide, drained_members, free_pods, given, may_run},
 };
 use crate::{
     job::{Indexes, Size},
@@ -18,7 +18,8 @@ pub(super) type Places = BTreeMap<String, Place>;
 /// Opens shards for the work that no shard carries and that nobody holds back, where the plan for the whole Job has too little
 /// so far. Where the members have no place for it, it stays unplaced.
 ///
-/// A shard that has work may run a pod (G2), so that no more are opened than pods are free: the rest waits until others have ended.
+/// A shard that has work may run a pod (G2), so that no more are opened than pods are free: the rest waits until others have
+/// ended, and no pod that runs is stopped for it.
 pub(super) fn open(record: &mut Record, places: &Places, now: i64) {
     let homeless = Homeless::of(record);
     let amount = homeless.len();
@@ -48,7 +49,7 @@ pub(super) fn open(record: &mut Record, places: &Places, now: i64) {
 
     let mut parts: Vec<(&String, i32)> =
         plan.shares.keys().zip(parts).filter(|(_, part)| *part > 0).collect();
-    let busy = per_member(record, |shard| i32::from(goes_on(shard)));
+    let busy = per_member(record, |shard| i32::from(may_run(shard)));
     parts.sort_by_key(|(cluster, part)| (had(&busy, cluster), Reverse(*part)));
     parts.truncate(room);
     parts.sort();
@@ -102,8 +103,7 @@ fn room(record: &Record) -> usize {
     if pods == 0 {
         return usize::MAX;
     }
-    let going_on = record.shards.values().filter(|shard| goes_on(shard)).count();
-    usize::try_from(pods - pods_running_out(record)).unwrap_or(0).saturating_sub(going_on)
+    usize::try_from(free_pods(record)).unwrap_or(0)
 }
 
 /// How much of what no shard carries waits for nothing but pods that may run.

@@ -1,7 +1,8 @@
 //! How a federated Job is changed: a new manifest is made of the old one, written as a compare-and-swap, and reconciled.
 
 use super::{
-    Federation, Session, again, find, finish_begun, name_the_unasked, of_another, print_done, report,
+    Federation, Session, again, find, finish_begun, name_the_unasked, name_the_unplaced, of_another,
+    print_done, report,
     submission::{Rehearsal, lose_the_silent},
 };
 use crate::{
@@ -258,6 +259,7 @@ async fn finish(
     Ok(settled.record.and_then(|record| {
         name_the_surplus(session, &record);
         let status = Status::of(&record, &settled.observations);
+        name_the_unplaced(session, &record, &status);
         report(session, &record, &status)
     }))
 }

@@ -38,12 +38,24 @@ pub(in crate::cli) fn resting(record: &Record, status: &Status, rest: Rest) -> E
     Error::new(format!("job.batch/{name} {why}")).hint(hint)
 }
 
-/// Says what work is unplaced because somebody deleted the shard that had it, and how it is done all the same.
+/// Says what work is unplaced, and how it is done all the same: because somebody deleted the shard that had it, or because no pod more
+/// may run at present.
 pub(in crate::cli) fn name_the_unplaced(session: &Session<'_>, record: &Record, status: &Status) {
-    let Some(hint) = reopens(record).filter(|_| status.unplaced > 0) else { return };
-    let what = if status.unplaced == 1 { "completion is" } else { "completions are" };
-    let name = record.name();
-    session.output().note(format!("job.batch/{name}: {} {what} unplaced. {hint}", status.unplaced));
+    let (name, namespace) = (record.name(), record.namespace());
+    let say = |count: i32, [one, more]: [&str; 2], hint: &str| {
+        let what = if count == 1 { one } else { more };
+        session.output().note(format!("job.batch/{name}: {count} {what}. {hint}"));
+    };
+    let held = status.unplaced - status.waiting;
+    if let Some(hint) = reopens(record).filter(|_| held > 0) {
+        say(held, ["completion is unplaced", "completions are unplaced"], &hint);
+    }
+    if status.waiting > 0 {
+        let waits =
+            ["completion waits until a pod ends elsewhere", "completions wait until pods end elsewhere"];
+        let watch = format!("`kubectl federate reconcile {name} -n {namespace} --watch` has them done then.");
+        say(status.waiting, waits, &watch);
+    }
 }
 
 /// How what is left of deleted shards is done by others, where there are any.

@@ -131,22 +131,26 @@ fn conserved(record: &Record) {
     assert!(promised <= asked.max(achieved), "{promised} of {asked}: {:?}", record.shards);
 }
 
-/// No shard has work and no pods, unless the Job is paused (G2). No more pods run than may, but for one in each shard that is to
-/// end with what runs in it. What is on its way off a shard is no work of it.
+/// No shard has work and no pods, unless the Job is paused (G2); what is on its way off a shard is no work of it. No more pods run
+/// than may, but for one in each shard that is to end with what runs in it.
 fn unstuck(record: &Record) {
     let asked = record.manifest.size();
-    let live = |shard: &&Shard| !shard.phase.ended() && !shard.retired;
-    let works = |shard: &&Shard| {
-        asked.completions.is_none() || shard.remaining() > shard.credit.saturating_sub(shard.credited)
+    let live: Vec<&Shard> =
+        record.shards.values().filter(|shard| !shard.phase.ended() && !shard.retired).collect();
+    let left = |shard: &Shard| shard.remaining() - shard.credit.saturating_sub(shard.credited);
+    let works = |shard: &&&Shard| asked.completions.is_none() || left(shard) > 0;
+    let stuck = |shard: &Shard| (shard.parallelism == 0) != (asked.parallelism == 0);
+    assert!(
+        !live.iter().filter(works).any(|shard| stuck(shard)),
+        "stuck, or not paused: {:?}",
+        record.shards
+    );
+    let active = |shard: &Shard| shard.seen.as_ref().map_or(0, |seen| seen.active);
+    let pods = |shard: &&Shard| match asked.completions {
+        Some(_) if left(shard) <= active(shard) => shard.parallelism.min(shard.remaining()),
+        _ => shard.parallelism,
     };
-    let (working, ending): (Vec<&Shard>, Vec<&Shard>) = record.shards.values().filter(live).partition(works);
-    let stuck = |shard: &&Shard| (shard.parallelism == 0) != (asked.parallelism == 0);
-    assert!(!working.iter().any(stuck), "stuck, or not paused: {:?}", record.shards);
-    let pods: i32 = working.iter().map(|shard| shard.parallelism).sum();
-    assert!(pods <= asked.parallelism, "{pods} pods: {:?}", record.shards);
-    let ending: Vec<i32> = ending.iter().map(|shard| shard.parallelism.min(shard.remaining())).collect();
-    let least = ending.iter().filter(|pods| **pods > 0).count() + working.len();
-    let pods = pods + ending.iter().sum::<i32>();
-    let most = asked.parallelism.max(i32::try_from(least).expect("few"));
-    assert!(pods <= most, "{pods} pods with those that end: {:?}", record.shards);
+    let pods: Vec<i32> = live.iter().map(pods).filter(|pods| *pods > 0).collect();
+    let most = asked.parallelism.max(i32::try_from(pods.len()).expect("few"));
+    assert!(pods.iter().sum::<i32>() <= most, "{pods:?} pods: {:?}", record.shards);
 }

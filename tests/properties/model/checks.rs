@@ -132,7 +132,7 @@ fn conserved(record: &Record) {
 }
 
 /// No shard has work and no pods, unless the Job is paused (G2); what is on its way off a shard is no work of it. No more pods run
-/// than may, but for one in each shard that is to end with what runs in it.
+/// than may, but for one in each shard.
 fn unstuck(record: &Record) {
     let asked = record.manifest.size();
     let live: Vec<&Shard> =
@@ -145,12 +145,9 @@ fn unstuck(record: &Record) {
         "stuck, or not paused: {:?}",
         record.shards
     );
-    let active = |shard: &Shard| shard.seen.as_ref().map_or(0, |seen| seen.active);
-    let pods = |shard: &&Shard| match asked.completions {
-        Some(_) if left(shard) <= active(shard) => shard.parallelism.min(shard.remaining()),
-        _ => shard.parallelism,
-    };
-    let pods: Vec<i32> = live.iter().map(pods).filter(|pods| *pods > 0).collect();
+    let most = |shard: &Shard| if asked.completions.is_some() { shard.remaining() } else { i32::MAX };
+    let pods = live.iter().map(|shard| shard.parallelism.min(most(shard))).filter(|pods| *pods > 0);
+    let pods: Vec<i32> = pods.collect();
     let most = asked.parallelism.max(i32::try_from(pods.len()).expect("few"));
     assert!(pods.iter().sum::<i32>() <= most, "{pods:?} pods: {:?}", record.shards);
 }

@@ -33,6 +33,18 @@ impl Clusters {
         Ok(Self::Simulated(servers))
     }
 
+    /// Has each pod run for `pod` from now on.
+    pub fn run_pods_for(&mut self, pod: Duration) {
+        match self {
+            Self::Simulated(servers) => {
+                servers.iter().for_each(|server| {
+                    server.cluster().set_kubelet(sim::Kubelet::succeed_after(pod));
+                });
+            }
+            Self::Real(fleet, player) => *player = real::Kubelet::run_all(fleet, pod),
+        }
+    }
+
     /// A kubeconfig with a context for each, named as the cluster.
     pub fn kubeconfig(&self) -> Result<String, Error> {
         Ok(match self {

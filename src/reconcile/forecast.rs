@@ -9,7 +9,7 @@ use super::{
     settle_on,
 };
 use crate::{
-    job::{End, EndKind, Indexes, Observed, Pod, change as changed, credit::Credit, pod, shard},
+    job::{End, EndKind, Indexes, Observed, Pod, change as changed, credit::Credit, shard},
     state::{Error, Record},
 };
 
@@ -131,10 +131,8 @@ impl Imagined<'_> {
     }
 
     async fn wind_down(&self, record: &Record, job: &mut Observed) -> &'static str {
-        let running = |pods: Vec<Pod>| {
-            let running = pods.iter().filter(|pod| pod.phase == pod::Phase::Running && !pod.deleting);
-            i32::try_from(running.count()).unwrap_or(i32::MAX)
-        };
+        let running =
+            |pods: Vec<Pod>| i32::try_from(pods.iter().filter(|pod| pod.runs()).count()).unwrap_or(i32::MAX);
         let running = self.pods(record, job).await.map_or(job.active, running);
         if running == 0 {
             return self.stop(job);

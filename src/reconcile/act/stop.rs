@@ -14,7 +14,7 @@ use super::{
     failed, present, update,
 };
 use crate::{
-    job::{Observed, credit::Credit, pod},
+    job::{Observed, credit::Credit},
     reconcile::{Answer, decide::has_lost_credit, observe::shard_id},
 };
 
@@ -60,7 +60,7 @@ pub(super) async fn wind_down(target: &Target<'_>) -> Performed {
         Ok(pods) => pods,
         Err(error) => return (failed(&error), None),
     };
-    let running = pods.iter().filter(|pod| pod.phase == pod::Phase::Running && !pod.deleting).count();
+    let running = pods.iter().filter(|pod| pod.runs()).count();
     let running = i32::try_from(running).unwrap_or(i32::MAX);
     if running == 0 {
         return retire(target).await;

@@ -6,7 +6,6 @@ use kubectl_federate::{
     job::{
         EndKind, Indexes, Manifest,
         credit::{self, Credit},
-        pod,
     },
     reconcile::{Action, Answer},
     state::{Phase, Record},
@@ -181,8 +180,7 @@ impl Process {
     async fn wind_down(&self, target: Target<'_>) -> Answer {
         let mut running = 0;
         let shrunk = self.update(target, |job| {
-            let runs = |pod: &&pod::Pod| pod.phase == pod::Phase::Running && !pod.deleting;
-            running = i32::try_from(job.pods.iter().filter(runs).count()).expect("few");
+            running = i32::try_from(job.pods.iter().filter(|pod| pod.runs()).count()).expect("few");
             let shrinks = running > 0
                 && job.seen.takes_credit()
                 && job.seen.succeeded == 0

@@ -8,11 +8,8 @@ use super::Error;
 pub enum Clusters {
     /// In this process.
     Simulated(Vec<sim::Server>),
-    /// Real control planes, and what plays their nodes.
-    Real(
-        Box<real::Fleet>,
-        #[expect(dead_code, reason = "the nodes stand still when it is dropped")] real::Player,
-    ),
+    /// Real control planes, and what plays their nodes, which stand still when it is dropped.
+    Real(Box<real::Fleet>, real::Player),
 }
 
 impl Clusters {

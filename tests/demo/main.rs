@@ -145,7 +145,7 @@ impl Stage<'_> {
 
 A pod runs for {seconds} seconds from now on, so that there is time to suspend or to scale a Job that runs:
 
-  kubectl federate job delete pi
+  kubectl federate job delete pi --cascade=background
   kubectl federate job create -f {manifest}
   kubectl federate job suspend pi
   kubectl federate job resume pi

@@ -25,7 +25,7 @@ pub(super) fn open(record: &mut Record, places: &Places, now: i64) {
         return;
     }
     let drained = drained_members(record);
-    let takes = |name: &str, place: &Place| may_take(record, name, place) && !drained.contains(name);
+    let takes = |name: &str, place: &Place| may_take(record, name, *place) && !drained.contains(name);
     let deadline = record.manifest.active_deadline_seconds().zip(record.state.started);
     let seconds = deadline.map(|(seconds, started)| (started + seconds - now).max(1));
     if let Homeless::Pods(pods) = homeless {
@@ -110,7 +110,7 @@ pub(super) fn waiting(record: &Record) -> i32 {
 }
 
 /// Whether a member may be given a shard: of a Job that selects its pods itself there can be one in a member only.
-fn may_take(record: &Record, name: &str, place: &Place) -> bool {
+fn may_take(record: &Record, name: &str, place: Place) -> bool {
     let has_one = || record.shards.values().any(|shard| shard.cluster == name);
     place.takes_work && !(record.manifest.manual_selector() && has_one())
 }
@@ -152,7 +152,7 @@ impl Homeless {
 
 /// Whether there is work that has no place now, and will have none.
 pub(super) fn lacks_place(record: &Record, places: &Places) -> bool {
-    Homeless::of(record).len() > 0 && !places.iter().any(|(name, place)| may_take(record, name, place))
+    Homeless::of(record).len() > 0 && !places.iter().any(|(name, place)| may_take(record, name, *place))
 }
 
 /// Whether work may have to be opened in a member that has no shard yet, now or once some was taken off another.

@@ -34,9 +34,9 @@ impl Clusters {
     pub fn run_pods_for(&mut self, pod: Duration) {
         match self {
             Self::Simulated(servers) => {
-                servers.iter().for_each(|server| {
+                for server in servers {
                     server.cluster().set_kubelet(sim::Kubelet::succeed_after(pod));
-                });
+                }
             }
             Self::Real(fleet, player) => *player = real::Kubelet::run_all(fleet, pod),
         }

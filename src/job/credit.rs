@@ -15,7 +15,8 @@
 //!    `parallelism` of them left out, because these are the ones that the controller is about to start. A pod that is found on a credited
 //!    index afterwards ran it twice, and is reported.
 //! 3. **All at once**: suspend, wait until it is quiet, credit everything. The pods that this kills are not counted as failures.
-//!    A suspended Job on 1.36 cannot finish without `startTime`, so that the credit writes one where there is none.
+//!    A suspended Job on 1.36 cannot finish without `startTime`, so that the credit that leaves it nothing writes one where there is
+//!    none.
 //! 4. A running index is never credited, nor a Job that has ended or is about to, nor more than is left. No credit is
 //!    ever taken back: work that returns is a new shard.
 //! 5. A credit is one write under the resourceVersion that was read, status and annotation together. Where the Job has changed, all is
@@ -24,11 +25,63 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{Indexes, Observed, Pod, pod};
 
 /// Where nothing of a Job and its pods has changed for so long, its controller has looked at every change: it lets one of a
 /// pod lie for a second (`SyncJobBatchPeriod`), to look at several together; the rest is for its own work.
 pub const STILL: Duration = Duration::from_millis(1500);
+
+/// Completions that a Job is told are done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credit {
+    /// So many; 0 or more. For a Job that is not Indexed: a work queue needs one, to end.
+    Count(i32),
+    /// These, for an Indexed Job.
+    Indexes(Indexes),
+}
+
+impl Credit {
+    /// All that is left of a Job: an index that has failed is not, and no server lets it be done as well.
+    pub fn rest(job: &Observed) -> Self {
+        match job.completions {
+            Some(completions) if job.indexed => {
+                Self::Indexes(Indexes::all(completions).without(&job.ended_indexes()))
+            }
+            completions => Self::Count(completions.unwrap_or(1).saturating_sub(job.succeeded).max(0)),
+        }
+    }
+
+    /// How many completions it is.
+    pub fn count(&self) -> i32 {
+        match self {
+            Self::Count(count) => *count,
+            Self::Indexes(indexes) => indexes.len(),
+        }
+    }
+
+    /// A Job as it is once this was written to it, before its Job controller has seen that. Where nothing is left of it then, it has
+    /// a `startTime`, without which it would not end if it is suspended.
+    pub fn given(&self, job: &Observed, now: Timestamp) -> Observed {
+        let mut job = job.clone();
+        match self {
+            Self::Count(count) => {
+                job.credited = Some(job.credited_count().saturating_add(*count).to_string());
+                job.succeeded = job.succeeded.saturating_add(*count);
+            }
+            Self::Indexes(indexes) => {
+                job.credited = Some(job.credited_indexes().with(indexes).to_string());
+                job.completed_indexes = job.completed_indexes.with(indexes);
+                job.succeeded = job.completed_indexes.len();
+            }
+        }
+        if Self::rest(&job).count() == 0 {
+            job.start.get_or_insert(now);
+        }
+        job
+    }
+}
 
 /// How many completions may be credited to a Job now, given its pods, which were listed after it was read, and whether both were
 /// the same [`STILL`] ago. 0 for an Indexed Job ([`free_indexes`] is for those) and for a work queue.
@@ -45,7 +98,7 @@ pub fn free_indexes(job: &Observed, pods: &[Pod]) -> Indexes {
         return Indexes::default();
     };
     let occupied = pods.iter().filter(|pod| pod.phase != pod::Phase::Failed).filter_map(|pod| pod.index);
-    let begun = job.completed_indexes.with(&job.failed_indexes).with(&occupied.collect());
+    let begun = job.ended_indexes().with(&occupied.collect());
     let margin = if job.quiet() || job.untouched() { 0 } else { job.parallelism };
     Indexes::all(completions).without(&begun).split(margin).1
 }
@@ -97,6 +150,30 @@ mod tests {
 
     fn running(count: usize) -> Vec<Pod> {
         vec![pod("Running", None); count]
+    }
+
+    #[test]
+    fn the_rest_is_neither_what_succeeded_nor_an_index_that_failed() {
+        let indexed = json!({"completions": 5, "completionMode": "Indexed"});
+        let status = json!({"succeeded": 2, "completedIndexes": "0,4", "failedIndexes": "1"});
+        assert_eq!(Credit::rest(&job(indexed, status)), Credit::Indexes("2-3".parse().expect("indexes")));
+        let counted = |succeeded: i32| job(json!({"completions": 5}), json!({"succeeded": succeeded}));
+        assert_eq!([2, 5, 6].map(|succeeded| Credit::rest(&counted(succeeded)).count()), [3, 0, 0]);
+        let queue = |succeeded: i32| job(json!({}), json!({"succeeded": succeeded}));
+        assert_eq!([0, 1, 4].map(|succeeded| Credit::rest(&queue(succeeded)).count()), [1, 0, 0]);
+    }
+
+    #[test]
+    fn a_job_that_is_left_nothing_gets_a_start_and_keeps_one_that_it_has() {
+        let now = Timestamp::from_second(7).expect("a time");
+        let spec = json!({"completions": 4, "completionMode": "Indexed", "suspend": true});
+        let status = json!({"succeeded": 1, "completedIndexes": "0", "failedIndexes": "1"});
+        let read = job(spec, status);
+        let part = Credit::Indexes("2".parse().expect("an index")).given(&read, now);
+        assert_eq!((part.succeeded, part.start, part.credited.as_deref()), (2, None, Some("2")));
+        let all = Credit::rest(&part).given(&part, now);
+        assert_eq!((all.succeeded, all.start, all.credited.as_deref()), (3, Some(now), Some("2,3")));
+        assert_eq!(Credit::rest(&all).given(&all, Timestamp::UNIX_EPOCH).start, Some(now));
     }
 
     #[test]

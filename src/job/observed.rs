@@ -153,6 +153,11 @@ impl Observed {
         self.end.is_none() && !self.ending && !self.deleting
     }
 
+    /// The indexes that have succeeded or failed.
+    pub fn ended_indexes(&self) -> Indexes {
+        self.completed_indexes.with(&self.failed_indexes)
+    }
+
     /// The indexes that it says were credited; none where it says nothing that can be read.
     pub fn credited_indexes(&self) -> Indexes {
         self.credited.as_ref().and_then(|text| text.parse().ok()).unwrap_or_default()

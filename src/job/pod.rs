@@ -63,6 +63,11 @@ impl Pod {
         !self.ended() && !self.deleting
     }
 
+    /// Whether it runs and may go on.
+    pub fn runs(&self) -> bool {
+        self.phase == Phase::Running && !self.deleting
+    }
+
     /// Whether its containers have ended.
     pub fn ended(&self) -> bool {
         matches!(self.phase, Phase::Succeeded | Phase::Failed)

@@ -40,7 +40,7 @@ struct Share {
 }
 
 /// Where one line begins to rise, at λ = `rise / slope`, or ceases to, at λ = `rise / -slope`; the slope of all lines together
-/// changes by `slope`. It is small because sorting moves it about.
+/// changes by `slope`. It is small because it is moved about.
 struct Bend {
     rise: i128,
     slope: i128,
@@ -49,6 +49,11 @@ struct Bend {
 impl Bend {
     fn compare(&self, other: &Self) -> Ordering {
         (self.rise * other.slope.abs()).cmp(&(other.rise * self.slope.abs()))
+    }
+
+    /// Level and slope of all lines together above this bend, given those below it.
+    fn pass((level, slope): (i128, i128), bend: &Self) -> (i128, i128) {
+        (level - bend.rise * bend.slope.signum(), slope + bend.slope)
     }
 }
 
@@ -64,8 +69,8 @@ impl Exact {
     /// Divides `whole` with the one λ at which the lines sum to it; where the floors alone sum to more, by
     /// [`Exact::in_order`]. The lines must reach it: `whole ≤ Σ most`.
     ///
-    /// The sum of the lines, `level + λ·slope`, is piecewise linear in λ and never falls. Sorting its bends and walking
-    /// up finds the piece that holds `whole`, in n log n.
+    /// The sum of the lines, `level + λ·slope`, is piecewise linear in λ and never falls. Halving its bends finds the piece that holds
+    /// `whole`: at the middle bend it shows which half to look at next, and the bends need not be sorted for that.
     pub fn divide(whole: i128, lines: &[Line]) -> Self {
         let mut level: i128 = lines.iter().map(|line| line.floor).sum();
         if level >= whole {
@@ -84,16 +89,21 @@ impl Exact {
                 bends.push(Bend { rise: ceiling - base, slope: -weight });
             }
         }
-        bends.sort_unstable_by(Bend::compare);
-        for bend in bends {
-            let weight = bend.slope.abs();
-            if level * weight + slope * bend.rise >= whole * weight {
-                break;
+        let mut rest = &mut bends[..];
+        while !rest.is_empty() {
+            let (before, middle, after) = rest.select_nth_unstable_by(rest.len() / 2, Bend::compare);
+            let at_middle = before.iter().fold((level, slope), Bend::pass);
+            let weight = middle.slope.abs();
+            // Far beyond the whole the sum may saturate, which is beyond it too.
+            let sum = at_middle.0.saturating_mul(weight).saturating_add(at_middle.1 * middle.rise);
+            if sum >= whole * weight {
+                rest = before;
+            } else {
+                (level, slope) = Bend::pass(at_middle, middle);
+                rest = after;
             }
-            level -= bend.rise * bend.slope.signum();
-            slope += bend.slope;
         }
-        // λ = (whole - level) / slope. The sum was below the whole at the bend before, so here it rises: slope > 0.
+        // λ = (whole - level) / slope. The sum is below the whole at the last bend passed, so here it rises: slope > 0.
         let share = |line: &Line| match line.weight {
             0 => line.floor * slope,
             weight => {
@@ -139,9 +149,11 @@ impl Exact {
         let mut rounded: Vec<i128> = self.shares.iter().map(|share| share.below).collect();
         let mut by_remainder: Vec<(Reverse<i128>, usize)> =
             self.shares.iter().map(|share| Reverse(share.remainder)).zip(0..).collect();
-        by_remainder.sort_unstable();
-        let left = self.whole - rounded.iter().sum::<i128>();
-        for &(_, i) in by_remainder.iter().take(left as usize) {
+        let left = (self.whole - rounded.iter().sum::<i128>()) as usize;
+        if left > 0 {
+            by_remainder.select_nth_unstable(left - 1);
+        }
+        for &(_, i) in &by_remainder[..left] {
             rounded[i] += 1;
         }
         rounded

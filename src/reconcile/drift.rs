@@ -5,8 +5,9 @@
 
 use serde_json::Value;
 
+use super::decide::{has_lost_credit, is_assigned};
 use crate::{
-    job::{Indexes, Observed, labels},
+    job::{Observed, labels},
     state::{Phase, Record, Shard},
 };
 
@@ -30,7 +31,7 @@ pub fn drift(record: &Record, id: u32, job: &Value) -> Vec<String> {
     if outdated || shard.retired || record.state.outcome.is_some() || live.end.is_some() || live.ending {
         return found;
     }
-    if lost_credit(shard, &live) {
+    if !is_assigned(shard, &live) || has_lost_credit(shard, &live) {
         found.push(format!("its annotation {} was taken away", labels::CREDITED));
     }
     let (own, asked) = (record.spec(id), &record.manifest);
@@ -66,17 +67,6 @@ pub fn drift(record: &Record, id: u32, job: &Value) -> Vec<String> {
 pub(super) fn deletion(shard: &Shard) -> Option<String> {
     let what = if shard.reopened { "for others" } else { "done by nobody" };
     (shard.phase == Phase::Deleted).then(|| format!("it was deleted: what was left of it is {what}"))
-}
-
-/// Whether the Job was put back without what says that a part of its successes is a credit.
-fn lost_credit(shard: &Shard, live: &Observed) -> bool {
-    match &shard.indexes {
-        Some(own) => {
-            let others = Indexes::all(live.completions.unwrap_or(0)).without(own);
-            live.credited.is_none() && !others.is_empty()
-        }
-        None => live.credited_count() < shard.credited,
-    }
 }
 
 fn count(count: Option<i64>) -> String {

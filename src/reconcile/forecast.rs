@@ -4,9 +4,12 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Action, Answer, Done, Ground, Measure, Members, Observations, Settled, act, settle_on};
+use super::{
+    Action, Answer, Done, Ground, Measure, Members, Observations, Settled, act, judge::FAILED_INDEXES,
+    settle_on,
+};
 use crate::{
-    job::{End, EndKind, Indexes, Observed, Pod, change as changed, pod, shard},
+    job::{End, EndKind, Indexes, Observed, Pod, change as changed, credit::Credit, shard},
     state::{Error, Record},
 };
 
@@ -98,7 +101,7 @@ impl Imagined<'_> {
             Action::Assign { .. } => {
                 let own = record.shards[&id].indexes.clone().unwrap_or_default();
                 let others = Indexes::all(job.completions.unwrap_or(0)).without(&own);
-                credit_indexes(&mut job, &others);
+                job = Credit::Indexes(others).given(&job, self.now);
                 Some("assigned its indexes".to_owned())
             }
             Action::Credit { .. } => return self.credit(record, id, job).await,
@@ -114,17 +117,12 @@ impl Imagined<'_> {
         (Answer::Job(Box::new(job)), what)
     }
 
-    async fn credit(&self, record: &Record, id: u32, mut job: Observed) -> (Answer, Option<String>) {
+    async fn credit(&self, record: &Record, id: u32, job: Observed) -> (Answer, Option<String>) {
         let wanted = act::credit::wanted(record, id, &job);
         let pods = self.pods(record, &job).await.unwrap_or_default();
-        let (count, indexes) = act::credit::takable(&job, &pods, &wanted, &Measure::default(), true);
-        let count = count.max(0);
-        if job.indexed {
-            credit_indexes(&mut job, &indexes);
-        } else {
-            credit_count(&mut job, count);
-        }
-        let job = Box::new(job);
+        let credit = act::credit::takable(&job, &pods, &wanted, &Measure::default(), true);
+        let count = credit.count();
+        let job = Box::new(credit.given(&job, self.now));
         let what = (count > 0).then(|| act::credit::named(count));
         match what {
             Some(what) if count >= wanted.count => (Answer::Job(job), Some(what)),
@@ -133,30 +131,26 @@ impl Imagined<'_> {
     }
 
     async fn wind_down(&self, record: &Record, job: &mut Observed) -> &'static str {
-        let running = |pods: Vec<Pod>| {
-            let running = pods.iter().filter(|pod| pod.phase == pod::Phase::Running && !pod.deleting);
-            i32::try_from(running.count()).unwrap_or(i32::MAX)
-        };
+        let running =
+            |pods: Vec<Pod>| i32::try_from(pods.iter().filter(|pod| pod.runs()).count()).unwrap_or(i32::MAX);
         let running = self.pods(record, job).await.map_or(job.active, running);
         if running == 0 {
             return self.stop(job);
         }
         job.parallelism = job.parallelism.min(running);
-        credit_count(job, 1);
+        *job = Credit::Count(1).given(job, self.now);
         "wound down"
     }
 
-    /// Credits what is left of a Job, so that it is Complete.
+    /// Credits what is left of a Job, so that it ends: Complete, unless an index of it has failed.
     fn stop(&self, job: &mut Observed) -> &'static str {
-        if job.indexed {
-            let left = Indexes::all(job.completions.unwrap_or(0)).without(&job.completed_indexes);
-            credit_indexes(job, &left);
-        } else {
-            let left = job.completions.unwrap_or(1) - job.succeeded;
-            credit_count(job, left.max(0));
-        }
+        *job = Credit::rest(job).given(job, self.now);
         (job.suspended, job.active, job.ready) = (true, 0, 0);
-        job.end = Some(self.end(EndKind::Complete, (String::new(), String::new())));
+        job.end = Some(if job.failed_indexes.is_empty() {
+            self.end(EndKind::Complete, (String::new(), String::new()))
+        } else {
+            self.end(EndKind::Failed, (FAILED_INDEXES.to_owned(), String::new()))
+        });
         "stopped"
     }
 
@@ -195,17 +189,6 @@ fn change(record: &Record, id: u32, job: &mut Observed) {
     job.parallelism = changed.parallelism;
     job.backoff_limit = changed.backoff_limit;
     job.max_failed_indexes = changed.max_failed_indexes;
-}
-
-fn credit_count(job: &mut Observed, count: i32) {
-    job.credited = Some((job.credited_count() + count).to_string());
-    job.succeeded += count;
-}
-
-fn credit_indexes(job: &mut Observed, indexes: &Indexes) {
-    job.credited = Some(job.credited_indexes().with(indexes).to_string());
-    job.completed_indexes = job.completed_indexes.with(indexes);
-    job.succeeded = job.completed_indexes.len();
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The reason of a Job that failed because some of its indexes did, each within limits of its own. The others go on.
-const FAILED_INDEXES: &str = "FailedIndexes";
+pub(super) const FAILED_INDEXES: &str = "FailedIndexes";
 
 /// How a shard's Job ended, for the shard: one that is Failed with all its work done is done, because deadline and backoff limit are
 /// judged first.

@@ -11,6 +11,24 @@
 //! what comes after what. Every verb that changes something changes the record and then runs this: it is
 //! the one path that writes to members.
 //!
+//! # Where what is
+//!
+//! | step | modules |
+//! |---|---|
+//! | the record of a new Job, and after an edit | `propose`, `amend` |
+//! | before a submission or a deletion: would the members take it? | `rehearse` |
+//! | observe | `members`: the connections; `observe`: what is known |
+//! | decide: each shard's next step | `decide` |
+//! | decide: how the whole has ended | `judge` |
+//! | decide: work that is opened, and work that is taken off | `spread` |
+//! | decide: how many pods each shard may run | `parallelism` |
+//! | decide: one backoff limit and one deadline for all | `limits` |
+//! | act | `act`, with a file for each kind of action |
+//! | the loop, and where it would lead with nothing written | `settle`, `forecast` |
+//! | what users are told | `status`, and after a closer look `inspect`: `drift` and `stall` |
+//!
+//! `spread` and `parallelism` divide by what is in `division`.
+//!
 //! # How a shard comes to be, once
 //!
 //! 1. The ledger says `planned`. The Job may or may not exist.
@@ -27,6 +45,7 @@
 mod act;
 mod amend;
 mod decide;
+mod division;
 mod drift;
 mod forecast;
 mod inspect;

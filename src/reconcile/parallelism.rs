@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::spread::{Places, apportion, had, per_member, plan_for, unpromised};
+use super::division::{Places, apportion, had, per_member, plan_for};
 use crate::{
     plan::{self, Share},
     state::{Record, Shard},
@@ -18,7 +18,7 @@ pub(super) fn may_run(shard: &Shard) -> bool {
 
 /// Whether a shard is to go on: something is left in it beyond what runs and what is to be taken off.
 fn goes_on(shard: &Shard) -> bool {
-    may_run(shard) && (shard.completions.is_none() || unpromised(shard) > active(shard))
+    may_run(shard) && (shard.completions.is_none() || shard.unpromised() > active(shard))
 }
 
 /// Whether a shard is to end with what runs in it: all that it has not started is to be taken off, if anything is.
@@ -56,7 +56,7 @@ pub(super) fn drained_members(record: &Record) -> BTreeSet<String> {
         shards.map(|shard| shard.cluster.clone()).collect::<BTreeSet<_>>()
     };
     let drains = |shard: &Shard| shard.completions.is_some_and(|given| shard.credit >= given);
-    &clusters_where(drains) - &clusters_where(|shard| unpromised(shard) > 0)
+    &clusters_where(drains) - &clusters_where(|shard| shard.unpromised() > 0)
 }
 
 /// Divides the pods again after an edit. A shard that has work never gets none (G2): where there are fewer pods than shards, those
@@ -125,7 +125,7 @@ pub(super) fn divide(record: &mut Record, places: &Places) {
 
 /// The plan of so many pods for what remains, over the members whose shards go on; it may have none for some.
 fn per_cluster(record: &Record, places: &Places, pods: i32) -> Vec<(String, i32)> {
-    let remaining = per_member(record, |shard| if goes_on(shard) { unpromised(shard) } else { 0 });
+    let remaining = per_member(record, |shard| if goes_on(shard) { shard.unpromised() } else { 0 });
     let completions = record.manifest.size().completions.map(|_| remaining.values().sum());
     let given = given(record);
     // Pods that may not run any more are taken from all alike: where each kept what it has, the last would be left with none.

@@ -1,19 +1,17 @@
 //! Where work goes that nobody carries, and from whom it is taken; pure.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::cmp::Reverse;
 
 use super::{
     Place,
+    division::{Places, apportion, had, per_member, plan_for, preferences},
     parallelism::{divide, drained_members, free_pods, given, may_run},
 };
 use crate::{
     job::{Indexes, Size},
-    plan::{self, PREFERENCES, Plan, Preferences, Request, Share},
+    plan::{self, Plan, Share},
     state::{Record, Shard},
 };
-
-/// What the members are to a plan.
-pub(super) type Places = BTreeMap<String, Place>;
 
 /// Opens shards for the work that no shard carries and that nobody holds back, where the plan for the whole Job has too little
 /// so far. Where the members have no place for it, it stays unplaced.
@@ -28,7 +26,7 @@ pub(super) fn open(record: &mut Record, places: &Places, now: i64) {
         return;
     }
     let drained = drained_members(record);
-    let takes = |name: &str, place: &Place| may_take(record, name, place) && !drained.contains(name);
+    let takes = |name: &str, place: &Place| may_take(record, name, *place) && !drained.contains(name);
     let deadline = record.manifest.active_deadline_seconds().zip(record.state.started);
     let seconds = deadline.map(|(seconds, started)| (started + seconds - now).max(1));
     if let Homeless::Pods(pods) = homeless {
@@ -112,7 +110,7 @@ pub(super) fn waiting(record: &Record) -> i32 {
 }
 
 /// Whether a member may be given a shard: of a Job that selects its pods itself there can be one in a member only.
-fn may_take(record: &Record, name: &str, place: &Place) -> bool {
+fn may_take(record: &Record, name: &str, place: Place) -> bool {
     let has_one = || record.shards.values().any(|shard| shard.cluster == name);
     place.takes_work && !(record.manifest.manual_selector() && has_one())
 }
@@ -154,7 +152,7 @@ impl Homeless {
 
 /// Whether there is work that has no place now, and will have none.
 pub(super) fn lacks_place(record: &Record, places: &Places) -> bool {
-    Homeless::of(record).len() > 0 && !places.iter().any(|(name, place)| may_take(record, name, place))
+    Homeless::of(record).len() > 0 && !places.iter().any(|(name, place)| may_take(record, name, *place))
 }
 
 /// Whether work may have to be opened in a member that has no shard yet, now or once some was taken off another.
@@ -185,7 +183,7 @@ pub(super) fn take_excess(record: &mut Record, places: &Places) {
     if let Some(plan) = planned(record, places, |_, _| true, false) {
         excess -= take_surplus(record, &plan, excess);
     }
-    for free in [unstarted, unpromised] {
+    for free in [unstarted, Shard::unpromised] {
         excess -= take(record, excess, |_| true, free);
     }
 }
@@ -231,22 +229,13 @@ fn promised(shard: &Shard) -> i32 {
     if shard.phase.ended() {
         shard.carries()
     } else {
-        shard.share().completions.unwrap_or(0) - outstanding(shard)
+        shard.share().completions.unwrap_or(0) - shard.outstanding()
     }
 }
 
-fn outstanding(shard: &Shard) -> i32 {
-    (shard.credit - shard.credited).clamp(0, shard.remaining())
-}
-
-/// What remains in a shard beyond what is to be taken off.
-pub(super) fn unpromised(shard: &Shard) -> i32 {
-    shard.remaining() - outstanding(shard)
-}
-
-/// The same, less what runs.
+/// What remains in a shard beyond what is to be taken off, less what runs.
 fn unstarted(shard: &Shard) -> i32 {
-    (unpromised(shard) - shard.seen.as_ref().map_or(0, |seen| seen.active)).max(0)
+    (shard.unpromised() - shard.seen.as_ref().map_or(0, |seen| seen.active)).max(0)
 }
 
 /// The plan for the whole Job over some places; with `keep`, on top of what the members carry, as far as the preferences do not
@@ -266,56 +255,4 @@ fn planned(record: &Record, places: &Places, of: impl Fn(&str, &Place) -> bool, 
         ..plan::Member::new(name)
     });
     plan_for(record, places, &members.collect::<Vec<_>>(), parallelism, completions)
-}
-
-pub(super) fn plan_for(
-    record: &Record,
-    places: &Places,
-    members: &[plan::Member<'_>],
-    parallelism: i32,
-    completions: Option<i32>,
-) -> Option<Plan> {
-    let preferences = preferences(record, places);
-    if preferences.is_none() && record.manifest.annotation(PREFERENCES).is_some() {
-        return None;
-    }
-    let key = format!("{}/{}", record.namespace(), record.name());
-    let request = Request { key: &key, members, preferences: preferences.as_ref(), parallelism, completions };
-    plan::plan(&request).ok()
-}
-
-/// The Job's preferences, where it has some that can be followed.
-fn preferences(record: &Record, places: &Places) -> Option<Preferences> {
-    let names: Vec<&str> = places.keys().map(String::as_str).collect();
-    Preferences::parse(record.manifest.annotation(PREFERENCES)?, &names).ok()
-}
-
-pub(super) fn per_member(record: &Record, count: impl Fn(&Shard) -> i32) -> BTreeMap<String, i32> {
-    let mut sums = BTreeMap::new();
-    for shard in record.shards.values() {
-        let sum: &mut i32 = sums.entry(shard.cluster.clone()).or_default();
-        *sum = sum.saturating_add(count(shard));
-    }
-    sums
-}
-
-pub(super) fn had(sums: &BTreeMap<String, i32>, name: &str) -> i32 {
-    sums.get(name).copied().unwrap_or(0)
-}
-
-/// Divides an amount in proportion to caps, none of which is exceeded, by largest remainder, ties to the first. Where the caps hold
-/// less than the amount, they are filled.
-pub(super) fn apportion(amount: i32, caps: &[i32]) -> Vec<i32> {
-    let total: i64 = caps.iter().map(|cap| i64::from(*cap)).sum();
-    let amount = i64::from(amount);
-    if amount >= total {
-        return caps.to_vec();
-    }
-    let exact = |cap: &i32| amount * i64::from(*cap);
-    let mut parts: Vec<i64> = caps.iter().map(|cap| exact(cap) / total).collect();
-    let mut order: Vec<usize> = (0..caps.len()).collect();
-    order.sort_by_key(|i| std::cmp::Reverse(exact(&caps[*i]) % total));
-    let missing = usize::try_from(amount - parts.iter().sum::<i64>()).unwrap_or(0);
-    order.iter().take(missing).for_each(|i| parts[*i] += 1);
-    parts.iter().map(|part| i32::try_from(*part).unwrap_or(i32::MAX)).collect()
 }

@@ -205,6 +205,16 @@ impl Shard {
         }
     }
 
+    /// Of these, what is to be taken off it and has not been.
+    pub fn outstanding(&self) -> i32 {
+        (self.credit - self.credited).clamp(0, self.remaining())
+    }
+
+    /// What remains in it beyond what is to be taken off.
+    pub fn unpromised(&self) -> i32 {
+        self.remaining() - self.outstanding()
+    }
+
     /// Its Job's spec is to become another one.
     pub fn change(&mut self) {
         self.generation = self.generation.saturating_add(1);

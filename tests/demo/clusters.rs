@@ -8,11 +8,8 @@ use super::Error;
 pub enum Clusters {
     /// In this process.
     Simulated(Vec<sim::Server>),
-    /// Real control planes, and what plays their nodes.
-    Real(
-        Box<real::Fleet>,
-        #[expect(dead_code, reason = "the nodes stand still when it is dropped")] real::Player,
-    ),
+    /// Real control planes, and what plays their nodes, which stand still when it is dropped.
+    Real(Box<real::Fleet>, real::Player),
 }
 
 impl Clusters {
@@ -31,6 +28,18 @@ impl Clusters {
             servers.push(cluster.serve().await?);
         }
         Ok(Self::Simulated(servers))
+    }
+
+    /// Has each pod run for `pod` from now on.
+    pub fn run_pods_for(&mut self, pod: Duration) {
+        match self {
+            Self::Simulated(servers) => {
+                for server in servers {
+                    server.cluster().set_kubelet(sim::Kubelet::succeed_after(pod));
+                }
+            }
+            Self::Real(fleet, player) => *player = real::Kubelet::run_all(fleet, pod),
+        }
     }
 
     /// A kubeconfig with a context for each, named as the cluster.

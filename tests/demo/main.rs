@@ -20,6 +20,9 @@ const NAMES: [&str; 3] = ["gce-asia-east1a", "gce-europe-west1b", "gce-us-centra
 /// How long a pod runs.
 const POD: Duration = Duration::from_millis(300);
 
+/// How long a pod runs once the clusters are the user's: long enough to type a command meanwhile.
+const KEPT_POD: Duration = Duration::from_secs(30);
+
 const MANIFEST: &str = include_str!("pi.yaml");
 
 /// The main job, shown
@@ -48,7 +51,7 @@ type Error = Box<dyn std::error::Error>;
 
 async fn show(demo: &Demo) -> Result<(), Error> {
     let directory = tempfile::tempdir()?;
-    let clusters = Clusters::start(demo.real, &NAMES, POD).await?;
+    let mut clusters = Clusters::start(demo.real, &NAMES, POD).await?;
     std::fs::write(directory.path().join("kubeconfig"), clusters.kubeconfig()?)?;
     std::fs::write(directory.path().join("pi.yaml"), MANIFEST)?;
     let stage = Stage { directory: directory.path() };
@@ -67,6 +70,7 @@ async fn show(demo: &Demo) -> Result<(), Error> {
         tell(&clusters.show_job(name, "pi").await?);
     }
     if demo.keep {
+        clusters.run_pods_for(KEPT_POD);
         stage.keep().await?;
     } else {
         stage.federate("job delete pi --cascade=background").await?;
@@ -129,11 +133,24 @@ impl Stage<'_> {
     }
 
     async fn keep(&self) -> Result<(), Error> {
+        let [kubeconfig, config, manifest] =
+            ["kubeconfig", "federate.yaml", "pi.yaml"].map(|file| self.path(file));
+        let seconds = KEPT_POD.as_secs();
         tell(&format!(
-            "The clusters stay until Ctrl-C. In another shell:\n\n  export KUBECONFIG={}\n  export \
-             KUBECTL_FEDERATE_CONFIG={}\n  kubectl federate job get\n",
-            self.path("kubeconfig"),
-            self.path("federate.yaml"),
+            "The clusters stay until Ctrl-C. In another shell:
+
+  export KUBECONFIG={kubeconfig}
+  export KUBECTL_FEDERATE_CONFIG={config}
+  kubectl federate job get
+
+A pod runs for {seconds} seconds from now on, so that there is time to suspend or to scale a Job that runs:
+
+  kubectl federate job delete pi --cascade=background
+  kubectl federate job create -f {manifest}
+  kubectl federate job suspend pi
+  kubectl federate job resume pi
+  kubectl federate job scale pi --parallelism=3
+"
         ));
         Ok(tokio::signal::ctrl_c().await?)
     }

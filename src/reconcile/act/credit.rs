@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{ATTEMPTS, Performed, Target, failed, job_path};
 use crate::{
     cluster::{Connection, Error},
-    job::{Indexes, Observed, Pod, credit as rules, labels},
+    job::{
+        Indexes, Observed, Pod,
+        credit::{self as rules, Credit},
+        labels,
+    },
     reconcile::{Answer, decide::has_lost_credit, observe::shard_id},
     state::Record,
 };
@@ -88,16 +93,16 @@ pub async fn credit(
             Vec::new()
         };
         let still = looks.were_still(&job, &pods, read);
-        let (count, indexes) = takable(&job, &pods, &wanted, measure, still);
+        let credit = takable(&job, &pods, &wanted, measure, still);
+        let count = credit.count();
         // Once: they may never be.
-        if takable(&job, &pods, &wanted, measure, true).0 > count && !looks.waited {
+        if takable(&job, &pods, &wanted, measure, true).count() > count && !looks.waited {
             looks.waited = true;
             tokio::time::sleep(rules::STILL).await;
             continue;
         }
-        let patch = if job.indexed { credit_indexes(&job, &indexes) } else { credit_count(&job, count) };
         let taken = |job, count, doubled| Taken { job, count, kept: (wanted.count - count).max(0), doubled };
-        if count <= 0 {
+        if count == 0 {
             return Ok(Some(taken(job, 0, Indexes::default())));
         }
         if read.elapsed() > FRESH {
@@ -106,12 +111,13 @@ pub async fn credit(
             }
             return Ok(Some(taken(job, 0, Indexes::default())));
         }
-        match connection.patch(&format!("{path}/status"), &patch).await {
+        match connection.patch(&format!("{path}/status"), &patch(&job, &credit)).await {
             Ok(job) => {
-                let doubled = if indexes.is_empty() {
-                    indexes
-                } else {
-                    occupied(&self::pods(connection, namespace, uid).await?).both(&indexes)
+                let doubled = match &credit {
+                    Credit::Count(_) => Indexes::default(),
+                    Credit::Indexes(indexes) => {
+                        occupied(&self::pods(connection, namespace, uid).await?).both(indexes)
+                    }
                 };
                 return Ok(Some(taken(Observed::of(&job), count, doubled)));
             }
@@ -189,20 +195,19 @@ pub(in crate::reconcile) fn wanted(record: &Record, id: u32, job: &Observed) -> 
     }
 }
 
-/// How much of what is wanted can be taken off a Job now, given its pods, and whether both have been as they are for
-/// [`rules::STILL`]; and, of an Indexed one, which indexes.
+/// What of what is wanted can be taken off a Job now, given its pods, and whether both have been as they are for
+/// [`rules::STILL`].
 pub(in crate::reconcile) fn takable(
     job: &Observed,
     pods: &[Pod],
     wanted: &Wanted,
     measure: &Measure,
     still: bool,
-) -> (i32, Indexes) {
+) -> Credit {
     if job.indexed {
-        let indexes = choose(&(measure.free_indexes)(job, pods), wanted);
-        return (indexes.len(), indexes);
+        return Credit::Indexes(choose(&(measure.free_indexes)(job, pods), wanted));
     }
-    ((measure.room)(job, pods, still).min(wanted.count), Indexes::default())
+    Credit::Count((measure.room)(job, pods, still).min(wanted.count).max(0))
 }
 
 /// What a credit is called.
@@ -235,38 +240,29 @@ fn choose(free: &Indexes, wanted: &Wanted) -> Indexes {
     })
 }
 
-/// The write that credits a number, with `startTime` where a suspended Job would need one to be Complete.
-pub(super) fn credit_count(job: &Observed, count: i32) -> Value {
-    let succeeded = job.succeeded + count;
-    let status = json!({ "succeeded": succeeded });
-    written(job, status, (job.credited_count() + count).to_string(), Some(succeeded) >= job.completions)
-}
-
-/// The write that credits indexes, likewise.
-pub(super) fn credit_indexes(job: &Observed, indexes: &Indexes) -> Value {
-    let completed = job.completed_indexes.with(indexes);
-    let all = Some(completed.with(&job.failed_indexes).len()) >= job.completions;
-    let status = json!({ "completedIndexes": completed, "succeeded": completed.len() });
-    written(job, status, job.credited_indexes().with(indexes).to_string(), all)
-}
-
-/// This moment as the API writes times: to the second.
-pub(super) fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-fn written(job: &Observed, mut status: Value, credited: String, all: bool) -> Value {
-    if all && job.start.is_none() {
-        status["startTime"] = now().into();
+/// The write of a credit to the status of a Job as it was read, and of what was credited to its annotation.
+pub(super) fn patch(job: &Observed, credit: &Credit) -> Value {
+    let after = credit.given(job, Timestamp::now());
+    let mut status = json!({ "succeeded": after.succeeded });
+    if let Credit::Indexes(_) = credit {
+        status["completedIndexes"] = after.completed_indexes.to_string().into();
+    }
+    if let Some(start) = after.start.filter(|_| job.start.is_none()) {
+        status["startTime"] = written_time(start).into();
     }
     json!({
         "metadata": {
             "uid": job.uid,
             "resourceVersion": job.resource_version,
-            "annotations": { labels::CREDITED: credited },
+            "annotations": { labels::CREDITED: after.credited },
         },
         "status": status,
     })
+}
+
+/// A moment as the API writes times: to the second.
+pub(super) fn written_time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 #[cfg(test)]
@@ -296,7 +292,7 @@ mod tests {
             Pod::of(&json!({"metadata": {"annotations": index}, "status": {"phase": "Running"}}))
         });
         let wanted = wanted(&record, 1, &job);
-        let (count, indexes) = takable(&job, &pods, &wanted, &Measure::default(), true);
-        assert_eq!((count, indexes.to_string().as_str()), (0, ""), "0 and 3 are to be run");
+        let credit = takable(&job, &pods, &wanted, &Measure::default(), true);
+        assert_eq!(credit, Credit::Indexes(Indexes::default()), "0 and 3 are to be run");
     }
 }

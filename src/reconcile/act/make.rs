@@ -1,11 +1,9 @@
 //! A shard comes to be: its Job is made, and of an Indexed one told which indexes are not its own.
 
-use serde_json::json;
-
-use super::{Performed, Target, failed, present, update};
+use super::{Performed, Target, credit::patch, failed, present, update};
 use crate::{
     cluster::{Error, WriteOptions},
-    job::{Indexes, Observed, labels, shard},
+    job::{Indexes, Observed, credit::Credit, shard},
     reconcile::{Answer, jobs_path},
 };
 
@@ -48,11 +46,7 @@ pub(super) async fn assign(target: &Target<'_>) -> Performed {
             return None;
         }
         let others = Indexes::all(job.completions.unwrap_or(0)).without(&own);
-        let patch = json!({
-            "metadata": { "annotations": { labels::CREDITED: others } },
-            "status": { "completedIndexes": others, "succeeded": others.len() },
-        });
-        Some(("/status", patch))
+        Some(("/status", patch(job, &Credit::Indexes(others))))
     })
     .await
 }

@@ -134,8 +134,9 @@ async fn update(
     what: &str,
     decide: impl Fn(&Observed) -> Option<(&'static str, Value)>,
 ) -> Performed {
-    let mut last = None;
-    for _ in 0..ATTEMPTS {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
         let job = match target.look().await {
             Answer::Job(job) => job,
             other => return (other, None),
@@ -147,14 +148,13 @@ async fn update(
         };
         match target.patch(subresource, patch, &job).await {
             Ok(job) => return (present(&job), Some(what.to_owned())),
-            Err(error) if error.is_conflict() => last = Some(job),
+            Err(error) if error.is_conflict() && attempt < ATTEMPTS => {}
+            Err(error) if error.is_conflict() => {
+                return (Answer::Waiting(job, "its Job keeps changing".to_owned()), None);
+            }
             Err(error) if error.is_not_found() => return (Answer::Gone, None),
             Err(error) => return (failed(&error), None),
         }
-    }
-    match last {
-        Some(job) => (Answer::Waiting(job, "its Job keeps changing".to_owned()), None),
-        None => (target.look().await, None),
     }
 }
 

@@ -5,15 +5,16 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
     Performed, Target,
-    credit::{credit_count, credit_indexes, now, pods},
+    credit::{patch, pods, written_time},
     failed, present, update,
 };
 use crate::{
-    job::{Indexes, Observed, pod},
+    job::{Observed, credit::Credit},
     reconcile::{Answer, decide::has_lost_credit, observe::shard_id},
 };
 
@@ -27,15 +28,7 @@ pub(super) async fn retire(target: &Target<'_>) -> Performed {
         if shard.is_some_and(|shard| has_lost_credit(shard, job)) {
             return None;
         }
-        let left = match job.completions {
-            Some(completions) if job.indexed => {
-                let ended = job.completed_indexes.with(&job.failed_indexes);
-                return Some(credit_indexes(job, &Indexes::all(completions).without(&ended)));
-            }
-            Some(completions) => completions - job.succeeded,
-            None => 1 - job.succeeded,
-        };
-        Some(credit_count(job, left.max(0)))
+        Some(patch(job, &Credit::rest(job)))
     })
     .await
 }
@@ -44,7 +37,7 @@ pub(super) async fn retire(target: &Target<'_>) -> Performed {
 pub(super) async fn fail(target: &Target<'_>) -> Performed {
     let Some(outcome) = &target.record.state.outcome else { return (target.look().await, None) };
     stop(target, "stopped", |job| {
-        let now = now();
+        let now = written_time(Timestamp::now());
         let condition = json!({
             "type": "FailureTarget", "status": "True", "reason": outcome.reason, "message": outcome.message,
             "lastProbeTime": now, "lastTransitionTime": now,
@@ -67,7 +60,7 @@ pub(super) async fn wind_down(target: &Target<'_>) -> Performed {
         Ok(pods) => pods,
         Err(error) => return (failed(&error), None),
     };
-    let running = pods.iter().filter(|pod| pod.phase == pod::Phase::Running && !pod.deleting).count();
+    let running = pods.iter().filter(|pod| pod.runs()).count();
     let running = i32::try_from(running).unwrap_or(i32::MAX);
     if running == 0 {
         return retire(target).await;
@@ -91,7 +84,7 @@ pub(super) async fn wind_down(target: &Target<'_>) -> Performed {
         return counted;
     }
     let performed = update(target, "wound down", |job| {
-        (stoppable(job) && job.succeeded == 0).then(|| ("/status", credit_count(job, 1)))
+        (stoppable(job) && job.succeeded == 0).then(|| ("/status", patch(job, &Credit::Count(1))))
     })
     .await;
     match performed {

@@ -3,7 +3,10 @@
 
 use jiff::Timestamp;
 use kubectl_federate::{
-    job::{EndKind, Indexes, Manifest, credit, pod},
+    job::{
+        EndKind, Indexes, Manifest,
+        credit::{self, Credit},
+    },
     reconcile::{Action, Answer},
     state::{Phase, Record},
 };
@@ -36,7 +39,10 @@ impl Process {
         let target = Target { record, id, uid: action.uid(), cluster: &cluster };
         let answer = match action {
             Action::Create { .. } => self.create(target).await,
-            Action::Assign { .. } => self.update(target, |job| assign(record, id, job)).await,
+            Action::Assign { .. } => {
+                let now = self.world.borrow_mut().now();
+                self.update(target, |job| assign(record, id, job, now)).await
+            }
             Action::Change { .. } => self.change(target).await,
             Action::Credit { .. } => self.credit(target).await,
             Action::WindDown { .. } => self.wind_down(target).await,
@@ -139,13 +145,11 @@ impl Process {
         let mut kept = 0;
         let now = self.world.borrow_mut().now();
         let answer = self.update(target, |job| {
-            let credited = match &shard.indexes {
+            let (wanted, credit) = match &shard.indexes {
                 None => {
                     let wanted = shard.credit - shard.credited.max(job.seen.credited_count());
                     let count = credit::room(&job.seen, &job.pods, false).min(wanted).max(0);
-                    kept = wanted - count;
-                    credit_count(job, count, now);
-                    count
+                    (wanted, Credit::Count(count))
                 }
                 Some(own) => {
                     let own = own.without(&job.seen.credited_indexes());
@@ -156,14 +160,16 @@ impl Process {
                     let least = own.without(&asked).without(&job.seen.completed_indexes).len();
                     let most = (wanted - beyond.len()).min(wanted - least);
                     let within = free.both(&own.both(&asked)).tail(most.max(0));
-                    let indexes = beyond.with(&within);
-                    kept = wanted - indexes.len();
-                    credit_indexes(job, &indexes, now);
-                    indexes.len()
+                    (wanted, Credit::Indexes(beyond.with(&within)))
                 }
             };
-            assert!(job.seen.end.is_none() || credited == 0, "a Job that has ended is credited");
-            credited > 0
+            kept = wanted - credit.count();
+            if credit.count() == 0 {
+                return false;
+            }
+            assert!(job.seen.end.is_none(), "a Job that has ended is credited");
+            give(job, &credit, now);
+            true
         });
         match answer.await {
             Answer::Job(job) if kept > 0 => Answer::Waiting(job, "more is to be taken off".into()),
@@ -174,8 +180,7 @@ impl Process {
     async fn wind_down(&self, target: Target<'_>) -> Answer {
         let mut running = 0;
         let shrunk = self.update(target, |job| {
-            let runs = |pod: &&pod::Pod| pod.phase == pod::Phase::Running && !pod.deleting;
-            running = i32::try_from(job.pods.iter().filter(runs).count()).expect("few");
+            running = i32::try_from(job.pods.iter().filter(|pod| pod.runs()).count()).expect("few");
             let shrinks = running > 0
                 && job.seen.takes_credit()
                 && job.seen.succeeded == 0
@@ -201,7 +206,7 @@ impl Process {
         self.update(target, |job| {
             let credits = job.seen.takes_credit() && job.seen.succeeded == 0;
             if credits {
-                credit_count(job, 1, now);
+                give(job, &Credit::Count(1), now);
             }
             credits
         })
@@ -217,13 +222,8 @@ impl Process {
             if !job.is_still() {
                 return false;
             }
-            match job.seen.completions {
-                Some(asked) if job.seen.indexed => {
-                    let ended = job.seen.completed_indexes.with(&job.seen.failed_indexes);
-                    credit_indexes(job, &Indexes::all(asked).without(&ended), now);
-                }
-                asked => credit_count(job, (asked.unwrap_or(1) - job.seen.succeeded).max(0), now),
-            }
+            let rest = Credit::rest(&job.seen);
+            give(job, &rest, now);
             true
         });
         self.ended(target, told.await).await
@@ -299,42 +299,21 @@ fn is_assigned(record: &Record, id: u32, job: &Job) -> bool {
     job.seen.credited.is_some() || own.contains_all(&Indexes::all(job.seen.completions.unwrap_or(0)))
 }
 
-fn assign(record: &Record, id: u32, job: &mut Job) -> bool {
+fn assign(record: &Record, id: u32, job: &mut Job, now: Timestamp) -> bool {
     if job.seen.credited.is_some() || !job.seen.has_run_nothing() {
         return false;
     }
     let own = record.shards[&id].indexes.clone().unwrap_or_default();
     let others = Indexes::all(job.seen.completions.unwrap_or(0)).without(&own);
-    job.seen.credited = Some(others.to_string());
-    job.seen.succeeded = others.len();
-    job.seen.completed_indexes = others;
+    give(job, &Credit::Indexes(others), now);
     true
 }
 
-fn credit_count(job: &mut Job, count: i32, now: Timestamp) {
-    if count > 0 {
-        job.seen.credited = Some((job.seen.credited_count() + count).to_string());
-        job.seen.succeeded += count;
+/// A credit is written to a Job: as the product writes it, to servers that know better.
+fn give(job: &mut Job, credit: &Credit, now: Timestamp) {
+    if let Credit::Indexes(indexes) = credit {
+        let failed = job.seen.failed_indexes.both(indexes);
+        assert!(failed.is_empty(), "no server lets an index have failed and be done");
     }
-    start_if_it_ends(job, job.seen.succeeded, now);
-}
-
-fn credit_indexes(job: &mut Job, indexes: &Indexes, now: Timestamp) {
-    assert!(
-        job.seen.failed_indexes.both(indexes).is_empty(),
-        "no server lets an index have failed and be done"
-    );
-    if !indexes.is_empty() {
-        job.seen.credited = Some(job.seen.credited_indexes().with(indexes).to_string());
-        job.seen.completed_indexes = job.seen.completed_indexes.with(indexes);
-        job.seen.succeeded = job.seen.completed_indexes.len();
-    }
-    start_if_it_ends(job, job.seen.completed_indexes.with(&job.seen.failed_indexes).len(), now);
-}
-
-/// A suspended Job would not end without a `startTime`.
-fn start_if_it_ends(job: &mut Job, ended: i32, now: Timestamp) {
-    if Some(ended) >= job.seen.completions {
-        job.seen.start.get_or_insert(now);
-    }
+    job.seen = credit.given(&job.seen, now);
 }

@@ -1,0 +1,68 @@
+//! How an amount is divided over members and over shards; pure.
+
+use std::collections::BTreeMap;
+
+use super::Place;
+use crate::{
+    plan::{self, PREFERENCES, Plan, Preferences, Request},
+    state::{Record, Shard},
+};
+
+/// What the members are to a plan.
+pub(super) type Places = BTreeMap<String, Place>;
+
+/// The plan of so many pods and completions for these members, by the Job's preferences. None where there is none, or where the
+/// preferences cannot be followed.
+pub(super) fn plan_for(
+    record: &Record,
+    places: &Places,
+    members: &[plan::Member<'_>],
+    parallelism: i32,
+    completions: Option<i32>,
+) -> Option<Plan> {
+    let preferences = preferences(record, places);
+    if preferences.is_none() && record.manifest.annotation(PREFERENCES).is_some() {
+        return None;
+    }
+    let key = format!("{}/{}", record.namespace(), record.name());
+    let request = Request { key: &key, members, preferences: preferences.as_ref(), parallelism, completions };
+    plan::plan(&request).ok()
+}
+
+/// The Job's preferences, where it has some that can be followed.
+pub(super) fn preferences(record: &Record, places: &Places) -> Option<Preferences> {
+    let names: Vec<&str> = places.keys().map(String::as_str).collect();
+    Preferences::parse(record.manifest.annotation(PREFERENCES)?, &names).ok()
+}
+
+/// What is counted of all shards of each member that has one.
+pub(super) fn per_member(record: &Record, count: impl Fn(&Shard) -> i32) -> BTreeMap<String, i32> {
+    let mut sums = BTreeMap::new();
+    for shard in record.shards.values() {
+        let sum: &mut i32 = sums.entry(shard.cluster.clone()).or_default();
+        *sum = sum.saturating_add(count(shard));
+    }
+    sums
+}
+
+/// What a member has, where it may have nothing.
+pub(super) fn had(sums: &BTreeMap<String, i32>, name: &str) -> i32 {
+    sums.get(name).copied().unwrap_or(0)
+}
+
+/// Divides an amount in proportion to caps, none of which is exceeded, by largest remainder, ties to the first. Where the caps hold
+/// less than the amount, they are filled.
+pub(super) fn apportion(amount: i32, caps: &[i32]) -> Vec<i32> {
+    let total: i64 = caps.iter().map(|cap| i64::from(*cap)).sum();
+    let amount = i64::from(amount);
+    if amount >= total {
+        return caps.to_vec();
+    }
+    let exact = |cap: &i32| amount * i64::from(*cap);
+    let mut parts: Vec<i64> = caps.iter().map(|cap| exact(cap) / total).collect();
+    let mut order: Vec<usize> = (0..caps.len()).collect();
+    order.sort_by_key(|i| std::cmp::Reverse(exact(&caps[*i]) % total));
+    let missing = usize::try_from(amount - parts.iter().sum::<i64>()).unwrap_or(0);
+    order.iter().take(missing).for_each(|i| parts[*i] += 1);
+    parts.iter().map(|part| i32::try_from(*part).unwrap_or(i32::MAX)).collect()
+}

@@ -1,5 +1,9 @@
 //! The labels and annotations by which a Job in a member is known to be a shard of ours.
 
+/// How our labels and annotations begin.
+const PREFIX: &str = "kubectl-federate.dev/";
+/// Annotation on a federated Job: `true` says that what is left of a shard that somebody deleted is to be done by another.
+pub const REOPEN: &str = "kubectl-federate.dev/reopen";
 /// Label on a shard and on its pods: the uid of the federation.
 pub const FEDERATION: &str = "kubectl-federate.dev/federation";
 /// Label on a shard and on its pods: the uid of the federated Job.
@@ -15,8 +19,14 @@ pub const GENERATION: &str = "kubectl-federate.dev/generation";
 
 /// Labels that the Job controller generates, on Jobs fetched from a cluster. A Job created with a
 /// foreign `controller-uid` is refused with 422.
-pub(super) const GENERATED: [&str; 4] =
+const GENERATED: [&str; 4] =
     ["controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"];
+
+/// Whether a label or an annotation says something of one shard or its pods, so that no Job that is submitted may have it: the Job
+/// controller or we put it there.
+pub(super) fn is_generated(key: &str) -> bool {
+    GENERATED.contains(&key) || (key.starts_with(PREFIX) && key != REOPEN)
+}
 
 /// Whose a shard is: the values of the three labels.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -186,11 +186,8 @@ fn clean_metadata(metadata: &mut Map<String, Value>) {
     }
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
         annotations.remove(LAST_APPLIED);
-        if annotations.is_empty() {
-            metadata.remove("annotations");
-        }
     }
-    remove_generated(metadata, "labels");
+    remove_generated(metadata);
 }
 
 fn clean_spec(spec: &mut Value) {
@@ -204,18 +201,19 @@ fn clean_spec(spec: &mut Value) {
         .and_then(|template| template.get_mut("metadata"))
         .and_then(Value::as_object_mut)
     {
-        remove_generated(metadata, "labels");
+        remove_generated(metadata);
         metadata.remove("creationTimestamp");
     }
 }
 
-fn remove_generated(metadata: &mut Map<String, Value>, field: &str) {
-    let Some(labels) = metadata.get_mut(field).and_then(Value::as_object_mut) else { return };
-    for label in labels::GENERATED {
-        labels.remove(label);
-    }
-    if labels.is_empty() {
-        metadata.remove(field);
+/// Removes what says something of one Job in one cluster; a Job may have been fetched from one.
+fn remove_generated(metadata: &mut Map<String, Value>) {
+    for field in ["labels", "annotations"] {
+        let Some(entries) = metadata.get_mut(field).and_then(Value::as_object_mut) else { continue };
+        entries.retain(|key, _| !labels::is_generated(key));
+        if entries.is_empty() {
+            metadata.remove(field);
+        }
     }
 }
 
@@ -269,13 +267,15 @@ mod tests {
                 "name": "pi", "namespace": "work", "uid": "u", "resourceVersion": "7", "generation": 1,
                 "creationTimestamp": "2026-01-01T00:00:00Z", "managedFields": [], "finalizers": ["x"],
                 "ownerReferences": [{"name": "cron"}],
-                "labels": {"controller-uid": "u", "batch.kubernetes.io/job-name": "pi", "team": "math"},
-                "annotations": {LAST_APPLIED: "{}"},
+                "labels": {
+                    "controller-uid": "u", "batch.kubernetes.io/job-name": "pi", "team": "math", labels::SHARD: "1",
+                },
+                "annotations": {LAST_APPLIED: "{}", labels::CREDITED: "0-3", labels::GENERATION: "2", labels::REOPEN: "true"},
             },
             "spec": {
                 "selector": {"matchLabels": {"batch.kubernetes.io/controller-uid": "u"}},
                 "template": {
-                    "metadata": {"creationTimestamp": null, "labels": {"controller-uid": "u", "job-name": "pi"}},
+                    "metadata": {"creationTimestamp": null, "labels": {"controller-uid": "u", labels::JOB: "j"}},
                     "spec": {"containers": [{"name": "pi", "resources": {"limits": {"cpu": 1}}}]},
                 },
                 "fieldOfTomorrow": {"kept": [1, 2.50]},
@@ -287,7 +287,9 @@ mod tests {
             *manifest.object(),
             json!({
                 "apiVersion": "batch/v1", "kind": "Job",
-                "metadata": {"name": "pi", "namespace": "work", "labels": {"team": "math"}},
+                "metadata": {
+                    "name": "pi", "namespace": "work", "labels": {"team": "math"}, "annotations": {labels::REOPEN: "true"},
+                },
                 "spec": {
                     "template": {
                         "metadata": {},

@@ -6,12 +6,9 @@ use jiff::Timestamp;
 
 use super::{Observation, Observations, Place, judge, limits, parallelism, spread};
 use crate::{
-    job::{Indexes, Observed},
+    job::{Indexes, Observed, labels::REOPEN},
     state::{Cascade, Outcome, Phase, Record, Shard, Verdict},
 };
-
-/// Annotation on a federated Job: `true` says that what is left of a shard that somebody deleted is to be done by another.
-pub const REOPEN: &str = "kubectl-federate.dev/reopen";
 
 /// What is to be remembered, and then done.
 #[derive(Debug, Clone, PartialEq)]
@@ -211,6 +208,9 @@ fn follow(shard: &mut Shard, job: &Observed, now: Timestamp) -> Option<Outcome> 
 /// A shard that ended leaves its pods to the others in its member, as far as they were not given away before; one whose work was
 /// taken off, to all.
 fn hand_on_parallelism(record: &mut Record, id: u32, places: &BTreeMap<String, Place>) {
+    if winding_down(record) {
+        return;
+    }
     let ended = &record.shards[&id];
     let works = || record.shards.iter().filter(|(_, shard)| parallelism::may_run(shard));
     let given = works().map(|(_, shard)| shard.parallelism).fold(0, i32::saturating_add);
@@ -340,10 +340,13 @@ fn next(record: &Record, id: u32, shard: &Shard, observations: &Observations) ->
     match shard.completions {
         // Of a Job that has not started more can be taken off than of one that has.
         Some(_) if takes_off && unstarted => Some(Action::Credit { shard: id, uid }),
+        None if !waits && winding_down(record) && job.succeeded == 0 => {
+            Some(Action::WindDown { shard: id, uid })
+        }
         _ if changes => Some(Action::Change { shard: id, uid }),
         Some(_) if takes_off => Some(Action::Credit { shard: id, uid }),
         // One that has succeeded itself starts nothing, but its pods may wait for a node for ever.
-        None if !waits && winding_down(record) && (job.succeeded == 0 || job.active > job.ready) => {
+        None if !waits && winding_down(record) && job.active > job.ready => {
             Some(Action::WindDown { shard: id, uid })
         }
         _ => None,

@@ -105,7 +105,7 @@ impl Imagined<'_> {
                 Some("assigned its indexes".to_owned())
             }
             Action::Credit { .. } => return self.credit(record, id, job).await,
-            Action::WindDown { .. } => Some(self.wind_down(record, &mut job).await.to_owned()),
+            Action::WindDown { .. } => return self.wind_down(record, job).await,
             Action::Retire { .. } => Some(self.stop(&mut job).to_owned()),
             Action::Fail { .. } => {
                 let outcome = record.state.outcome.as_ref();
@@ -130,16 +130,21 @@ impl Imagined<'_> {
         }
     }
 
-    async fn wind_down(&self, record: &Record, job: &mut Observed) -> &'static str {
+    async fn wind_down(&self, record: &Record, mut job: Observed) -> (Answer, Option<String>) {
         let running =
             |pods: Vec<Pod>| i32::try_from(pods.iter().filter(|pod| pod.runs()).count()).unwrap_or(i32::MAX);
-        let running = self.pods(record, job).await.map_or(job.active, running);
+        let running = self.pods(record, &job).await.map_or(job.active, running);
         if running == 0 {
-            return self.stop(job);
+            let what = self.stop(&mut job).to_owned();
+            return (Answer::Job(Box::new(job)), Some(what));
+        }
+        if job.succeeded > 0 {
+            return (Answer::Waiting(Box::new(job), "waiting for pods to end".to_owned()), None);
         }
         job.parallelism = job.parallelism.min(running);
-        *job = Credit::Count(1).given(job, self.now);
-        "wound down"
+        (job.active, job.ready) = (running, running);
+        let job = Credit::Count(1).given(&job, self.now);
+        (Answer::Job(Box::new(job)), Some("wound down".to_owned()))
     }
 
     /// Credits what is left of a Job, so that it ends: Complete, unless an index of it has failed.

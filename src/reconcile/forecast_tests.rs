@@ -5,7 +5,7 @@ use super::*;
 use crate::{
     job::Manifest,
     reconcile::{Observation, Place, amend, decide, propose},
-    state::Registry,
+    state::{Phase, Registry},
 };
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -65,6 +65,40 @@ fn outcomes(observations: &mut Observations, outcomes: &[(i32, bool)]) {
             });
         }
     }
+}
+
+#[test]
+fn a_forecast_of_a_queue_that_winds_down_ends() {
+    let (registry, members) = (registry(), Members::default());
+    let mut record = propose(&registry, manifest(json!({"parallelism": 3})), NOW).expect("there is place");
+    let mut jobs = Vec::new();
+    for (id, shard) in &mut record.shards {
+        let uid = format!("u{id}");
+        (shard.phase, shard.uid) = (Phase::Started, Some(uid.clone()));
+        jobs.push((*id, shard.cluster.clone(), uid));
+    }
+    let known = jobs.into_iter().map(|(id, cluster, uid)| {
+        let mut job =
+            Observed::of(&json!({"metadata": {"name": "pi", "uid": uid}, "spec": {"parallelism": 1}}));
+        job.owner = Some(record.ownership(id));
+        job.generation = 1;
+        (job.active, job.ready) = (2, 1);
+        if id == 1 {
+            (job.active, job.ready, job.succeeded) = (0, 0, 1);
+            job.end = Some(End {
+                kind: EndKind::Complete,
+                reason: String::new(),
+                message: String::new(),
+                at: Some(NOW),
+            });
+        }
+        (cluster, Observation::known([(id, job)].into()))
+    });
+    let observations = Observations { members: known.collect(), places: Place::all(&registry) };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let settled = runtime.block_on(forecast(&record, observations, &members, NOW)).expect("it stays");
+    let done: Vec<_> = settled.done.iter().map(|done| done.what.as_str()).collect();
+    assert_eq!(done, ["wound down", "wound down"]);
 }
 
 proptest! {

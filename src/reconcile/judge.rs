@@ -72,9 +72,7 @@ fn completed(record: &Record, all_ended: bool, now: Timestamp) -> Option<Outcome
         Some(asked) => achieved(record) >= asked,
         None => {
             let phases = || record.shards.values().map(|shard| shard.phase);
-            record.achieved() > 0
-                && phases().all(|phase| phase != Phase::Failed)
-                && (all_ended || phases().any(|phase| phase == Phase::Complete))
+            record.achieved() > 0 && phases().all(|phase| phase != Phase::Failed)
         }
     };
     let work_left = record.shards.values().any(|shard| shard.remaining() > 0);

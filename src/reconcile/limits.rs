@@ -50,7 +50,8 @@ pub(super) fn restart_deadline(record: &mut Record, now: i64) {
             _ => Some(now).filter(|_| shard.phase == Phase::Started),
         };
         let passed = shard.seen.as_ref().and_then(|seen| seen.start).map(|start| (now - start).max(0));
-        shard.active_deadline_seconds = seconds.zip(passed).map(|(seconds, passed)| seconds + passed);
+        shard.active_deadline_seconds =
+            seconds.zip(passed).map(|(seconds, passed)| seconds.saturating_add(passed));
     }
 }
 

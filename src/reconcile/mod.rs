@@ -64,7 +64,7 @@ mod status;
 
 pub use act::{Done, Measure, Taken, Wanted, credit};
 pub use amend::{Unamendable, amend};
-pub use decide::{Action, Decision, REOPEN, decide};
+pub use decide::{Action, Decision, decide};
 pub use forecast::forecast;
 pub use inspect::{Finding, Inspection, inspect};
 pub use members::Members;

@@ -8,7 +8,7 @@ use std::{
 use super::division::{Places, apportion, had, per_member, plan_for};
 use crate::{
     plan::{self, Share},
-    state::{Record, Shard},
+    state::{Phase, Record, Shard},
 };
 
 /// Whether a shard may have pods that run: it is not stopped, and something is left in it, even if that is to be taken off.
@@ -18,7 +18,8 @@ pub(super) fn may_run(shard: &Shard) -> bool {
 
 /// Whether a shard is to go on: something is left in it beyond what runs and what is to be taken off.
 fn goes_on(shard: &Shard) -> bool {
-    may_run(shard) && (shard.completions.is_none() || shard.unpromised() > active(shard))
+    let running = || shard.parallelism.min(active(shard));
+    may_run(shard) && (shard.completions.is_none() || shard.unpromised() > running())
 }
 
 /// Whether a shard is to end with what runs in it: all that it has not started is to be taken off, if anything is.
@@ -36,9 +37,10 @@ fn running(shard: &Shard) -> i32 {
     shard.parallelism.min(active(shard)).max(1)
 }
 
-/// How many pods may run in shards that run out.
+/// How many pods may run in shards that run out or are being stopped.
 fn pods_running_out(record: &Record) -> i32 {
-    let ending = record.shards.values().filter(|shard| runs_out(shard));
+    let stops = |shard: &Shard| shard.retired && shard.phase == Phase::Started && shard.completions.is_some();
+    let ending = record.shards.values().filter(|shard| runs_out(shard) || stops(shard));
     ending.map(|shard| shard.parallelism.min(shard.remaining())).fold(0, i32::saturating_add)
 }
 
@@ -64,6 +66,12 @@ pub(super) fn drained_members(record: &Record) -> BTreeSet<String> {
 pub(super) fn divide_anew(record: &mut Record, places: &Places) {
     let pods = record.manifest.size().parallelism;
     if pods > 0 {
+        // Where fewer may run than do, what would have ended with all that it runs goes on with fewer.
+        let running = record.shards.values().filter(|shard| may_run(shard)).map(running);
+        if running.fold(0, i32::saturating_add) > pods {
+            let ending = of(record, |shard| runs_out(shard) && shard.unpromised() > 1);
+            ending.into_iter().for_each(|id| allow(record, id, 1));
+        }
         let too_many = of(record, goes_on).len() > usize::try_from(pods).unwrap_or(0);
         for (cluster, sum) in per_cluster(record, places, pods) {
             let mut here = of(record, |shard| goes_on(shard) && shard.cluster == cluster);
@@ -74,10 +82,7 @@ pub(super) fn divide_anew(record: &mut Record, places: &Places) {
         let ending = of(record, runs_out);
         let rest = pods.saturating_sub(count(of(record, goes_on).len() + ending.len())).max(0);
         // What runs goes on, as far as that many pods may run.
-        let more = ending.iter().map(|id| {
-            let shard = &record.shards[id];
-            running(shard) - 1
-        });
+        let more = ending.iter().map(|id| self::running(&record.shards[id]) - 1);
         let more = apportion(rest, &more.collect::<Vec<_>>());
         for (id, more) in ending.into_iter().zip(more) {
             allow(record, id, 1 + more);
@@ -150,7 +155,7 @@ fn per_cluster(record: &Record, places: &Places, pods: i32) -> Vec<(String, i32)
         }
         // Where the preferences give them no plan, each keeps what it has, as far as there is so much now.
         None => {
-            let kept = apportion(pods, &given.values().copied().collect::<Vec<_>>());
+            let kept = apportion(pods, &given.values().map(|pods| (*pods).max(1)).collect::<Vec<_>>());
             given.into_keys().zip(kept).collect()
         }
     }

@@ -155,6 +155,21 @@ fn more_work_stops_no_pod_that_runs() {
 }
 
 #[test]
+fn what_runs_all_that_is_left_of_it_is_divided_like_the_rest() {
+    let mut play = Play::new(json!({"parallelism": 9, "completions": 9}), &[(3, Some(3)); 3]);
+    play.scale(json!({"parallelism": 2, "completions": 9}));
+    assert_eq!(of(&play.record, goes_on).len(), 2, "{:?}", play.record.shards);
+    assert_eq!(play.pods(), [("c1", 1), ("c2", 1), ("c3", 1)]);
+    for between in [0, 2] {
+        let mut play = Play::new(json!({"parallelism": 6, "completions": 6}), &[(6, Some(6))]);
+        play.scale(json!({"parallelism": between, "completions": 6}));
+        assert_eq!(play.pods(), [("c1", between)]);
+        play.scale(json!({"parallelism": 6, "completions": 6}));
+        assert_eq!(play.pods(), [("c1", 6)], "by way of {between}");
+    }
+}
+
+#[test]
 fn a_move_at_the_same_parallelism_stops_no_pod_that_runs() {
     let job = |preferences: Option<Value>| {
         let mut job = manifest(&json!({"parallelism": 2, "completions": 8})).object().clone();

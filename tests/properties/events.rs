@@ -1,9 +1,9 @@
 //! What happens around a federated Job: the Job, and the events, at random.
 
 use kubectl_federate::{
-    job::{Manifest, pod},
+    job::{Manifest, labels::REOPEN, pod},
     plan::PREFERENCES,
-    reconcile::{REOPEN, propose},
+    reconcile::propose,
     state::{Cascade, Record, Registry},
 };
 use proptest::prelude::*;

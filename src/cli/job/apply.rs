@@ -80,9 +80,9 @@ impl Apply {
         let documents = filenames.read("apply", &mut *session.world().stdin())?;
         let (store, registry) = session.federation().await?;
         let federation = Federation { store: &store, registry: &registry };
-        let steps = terms.steps(session, &federation, documents).await?;
+        let mut steps = terms.steps(session, &federation, documents).await?;
         let mut members = session.members_to_settle(&registry, &written(&steps)).await;
-        check_all_unended(session, &federation, &steps, &members, dry_run).await?;
+        terms.look(session, &federation, &mut steps, &members, dry_run).await?;
         if dry_run != DryRun::Client {
             rehearse(session, &federation, &steps, &mut members).await?;
         }
@@ -170,6 +170,31 @@ impl Terms {
         after
     }
 
+    /// Looks at the Jobs that are to be changed: none may have ended by what its clusters say now, and what becomes of each
+    /// goes by what runs now.
+    pub async fn look(
+        self,
+        session: &Session<'_>,
+        federation: &Federation<'_>,
+        steps: &mut [Step],
+        members: &Members,
+        dry_run: DryRun,
+    ) -> Result<()> {
+        let mut errors = Vec::new();
+        for step in steps {
+            let Step::Change(change) = step else { continue };
+            let Change { before, after, read: Source { source, manifest } } = &mut **change;
+            let subject = subject(source, manifest);
+            let seen = check_unended(session, federation, before, members, dry_run, &subject).await;
+            match seen.and_then(|seen| self.amended(session, federation, &seen, manifest, source)) {
+                Ok(Some(anew)) => *after = anew,
+                Ok(None) => {}
+                Err(error) => errors.push(error),
+            }
+        }
+        Error::all(errors)
+    }
+
     async fn take(
         self,
         session: &Session<'_>,
@@ -222,25 +247,6 @@ pub(super) fn written(steps: &[Step]) -> Vec<&Record> {
 
 fn subject(source: &str, manifest: &Manifest) -> String {
     format!("{source}: job {:?}", manifest.name())
-}
-
-/// Makes sure that no Job that is to be changed has ended by what its clusters say now.
-pub(super) async fn check_all_unended(
-    session: &Session<'_>,
-    federation: &Federation<'_>,
-    steps: &[Step],
-    members: &Members,
-    dry_run: DryRun,
-) -> Result<()> {
-    let mut ended = Vec::new();
-    for step in steps {
-        if let Step::Change(change) = step {
-            let Change { before, read, .. } = &**change;
-            let subject = subject(&read.source, &read.manifest);
-            ended.extend(check_unended(session, federation, before, members, dry_run, &subject).await.err());
-        }
-    }
-    Error::all(ended)
 }
 
 async fn rehearse(

@@ -121,7 +121,7 @@ pub(super) async fn check_unended(
     members: &Members,
     dry_run: DryRun,
     subject: &str,
-) -> Result<()> {
+) -> Result<Record> {
     let observations = observe(&[record], members).await.remove(0);
     let (mut seen, observations) = look(record, observations, members, session.now()).await;
     if dry_run == DryRun::None && record.state.outcome.is_none() && seen.state.outcome.is_some() {
@@ -129,12 +129,12 @@ pub(super) async fn check_unended(
         let settled = settle(federation.store, record.clone(), observations, members, now, &|_| ()).await?;
         print_done(session, &settled.done, dry_run);
         // Where somebody has changed it meanwhile it may go on; where it is gone that shows when it is written.
-        let Some(record) = settled.record else { return Ok(()) };
+        let Some(record) = settled.record else { return Ok(seen) };
         seen = record;
     }
     match &seen.state.outcome {
         Some(outcome) => Err(refused(subject, &Unamendable::Finished(outcome.verdict.as_str()), false)),
-        None => Ok(()),
+        None => Ok(seen),
     }
 }
 
@@ -179,8 +179,8 @@ pub(super) async fn change(
     }
     let concerned = after.as_ref().unwrap_or(&before);
     let mut members = session.members_to_settle(federation.registry, &[concerned]).await;
-    check_unended(session, federation, &before, &members, how.dry_run, &subject).await?;
-    let Some(after) = after else {
+    let seen = check_unended(session, federation, &before, &members, how.dry_run, &subject).await?;
+    let Some(after) = remake(&seen)? else {
         unchanged(session, federation, &before, how.dry_run).await;
         return Ok(None);
     };
@@ -217,8 +217,10 @@ pub(super) async fn carry_out(
                 match remake(&current)? {
                     Some(next) => {
                         *members = session.members_to_settle(federation.registry, &[&next]).await;
-                        check_unended(session, federation, &current, members, how.dry_run, subject).await?;
-                        after = next;
+                        let seen =
+                            check_unended(session, federation, &current, members, how.dry_run, subject)
+                                .await?;
+                        after = remake(&seen)?.unwrap_or(next);
                     }
                     None => {
                         unchanged(session, federation, &current, how.dry_run).await;

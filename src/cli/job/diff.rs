@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use super::{
     Federation, Session,
-    apply::{Step, Terms, check_all_unended, foresee_creation, written},
+    apply::{Step, Terms, foresee_creation, written},
     change::foresee,
 };
 use crate::{
@@ -59,13 +59,15 @@ impl Diff {
         let documents = self.filenames.read("diff", &mut *session.world().stdin())?;
         let (store, registry) = session.federation().await?;
         let federation = Federation { store: &store, registry: &registry };
-        let steps = self.terms.steps(session, &federation, documents).await?;
+        let mut steps = self.terms.steps(session, &federation, documents).await?;
         let pairs: Vec<_> = steps.iter().filter_map(Pair::of).collect();
         if pairs.is_empty() {
             return Ok(false);
         }
         let members = session.members_to_settle(&registry, &written(&steps)).await;
-        check_all_unended(session, &federation, &steps, &members, DryRun::Client).await?;
+        drop(pairs);
+        self.terms.look(session, &federation, &mut steps, &members, DryRun::Client).await?;
+        let pairs: Vec<_> = steps.iter().filter_map(Pair::of).collect();
         let differs = match session.world().var(EXTERNAL).filter(|program| !program.is_empty()) {
             Some(program) => compare_with(&program, &pairs).await?,
             None => {

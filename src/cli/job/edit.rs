@@ -199,7 +199,7 @@ impl Edit {
     ) -> Result<Option<Error>> {
         let subject = self.subject();
         // It may have ended while it was edited.
-        check_unended(session, federation, before, &members, DryRun::None, &subject).await?;
+        let seen = check_unended(session, federation, before, &members, DryRun::None, &subject).await?;
         let how = How {
             what: "edited",
             rehearsed: true,
@@ -207,12 +207,13 @@ impl Edit {
             recreate: Some(self.recreate),
             open_only: false,
         };
-        carry_out(session, federation, after, &mut members, how, &subject, |record| {
+        let remake = |record: &Record| {
             let manifest = change.apply(&record.manifest);
             let manifest = manifest.map_err(|error| Error::new(format!("{subject}: {error}")))?;
             amended(session, federation.registry, record, manifest, how.recreate, &subject)
-        })
-        .await
+        };
+        let after = remake(&seen)?.unwrap_or(after);
+        carry_out(session, federation, after, &mut members, how, &subject, remake).await
     }
 
     fn subject(&self) -> String {

@@ -77,6 +77,10 @@ impl Manifest {
         clean_spec(&mut object["spec"]);
         let size = Size::of(&object["spec"])?;
         let manifest = Self { object, name, namespace, size };
+        if manifest.indexed() && size.completions.is_none() {
+            let why = "Required value: when completion mode is Indexed";
+            return Err(Invalid::unsupported("spec.completions", why));
+        }
         manifest.check_index_names()?;
         Ok(manifest)
     }
@@ -341,6 +345,10 @@ mod tests {
                 "metadata.name",
             ),
             (job(json!({"name": "pi"}), json!({"parallelism": -1})), "spec.parallelism"),
+            (
+                job(json!({"name": "pi"}), json!({"parallelism": 2, "completionMode": "Indexed"})),
+                "spec.completions",
+            ),
             (job(json!({"name": "pi"}), json!({"scheduling": {"minCount": 2}})), "spec.scheduling"),
             (job(json!({"name": "pi", "labels": "a"}), json!({})), "metadata.labels"),
             (job(json!({"name": "pi"}), json!({"template": "a"})), "spec.template"),

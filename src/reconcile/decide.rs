@@ -169,13 +169,13 @@ fn follow_all(decision: &mut Decision, observations: &Observations, now: Timesta
             Sight::Absent { sure } if shard.uid.is_some() && !shard.phase.ended() => {
                 if sure {
                     shard.delete();
-                    shard.reopened |= reopens;
                 } else if observations.refused(&shard.cluster, id).is_none() {
                     decision.confirm.push(id);
                 }
             }
             Sight::Absent { .. } | Sight::Unknown => {}
         }
+        shard.reopened |= reopens && shard.phase == Phase::Deleted;
         if shard.phase.ended() && !before.ended() {
             ended.push(id);
         }

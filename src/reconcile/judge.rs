@@ -47,10 +47,15 @@ pub(super) fn judge(record: &Record, now: Timestamp) -> Option<Outcome> {
     }
     let failed_indexes = record.failed_indexes();
     if record.manifest.max_failed_indexes().is_some_and(|limit| failed_indexes.len() > limit) {
-        return failed(
-            "MaxFailedIndexesExceeded",
-            "Job has exceeded the specified maximal number of failed indexes",
+        let places = record.shards.values().filter_map(|shard| {
+            let failed = &shard.seen.as_ref()?.failed_indexes;
+            (!failed.is_empty()).then(|| format!("{failed} in cluster {}", shard.cluster))
+        });
+        let message = format!(
+            "Job has exceeded the specified maximal number of failed indexes: {}",
+            places.collect::<Vec<_>>().join(", ")
         );
+        return failed("MaxFailedIndexesExceeded", &message);
     }
     let all_ended = record.shards.values().all(|shard| shard.phase.ended());
     if let Some(rule) = success_rule(record) {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Observations, spread};
 use crate::{
     job::{Indexes, Observed, Size},
-    state::{Phase, Record, Seen, Verdict},
+    state::{Phase, Record, Seen, Shard, Verdict},
 };
 
 /// The status of a federated Job over all its members (G9).
@@ -259,7 +259,7 @@ fn word(record: &Record, unplaced: i32, shards: &[ShardStatus]) -> String {
         return word.to_owned();
     }
     let is = |phase| record.shards.values().any(|shard| shard.phase == phase);
-    let mut word = if record.manifest.suspended() {
+    let mut word = if is_suspended(record) {
         "Suspended"
     } else if record.manifest.size().parallelism == 0 {
         "Paused"
@@ -278,6 +278,14 @@ fn word(record: &Record, unplaced: i32, shards: &[ShardStatus]) -> String {
         word.push_str(",Unplaced");
     }
     word
+}
+
+/// Whether it is suspended, and no shard is known to run on.
+fn is_suspended(record: &Record) -> bool {
+    let stands = |shard: &Shard| {
+        shard.phase != Phase::Started || shard.seen.as_ref().is_some_and(|seen| seen.suspended)
+    };
+    record.manifest.suspended() && record.shards.values().all(stands)
 }
 
 /// Whether the outcome is latched and a shard is yet to be ended.
@@ -300,7 +308,7 @@ fn conditions(record: &Record, shards: &[ShardStatus]) -> Vec<Value> {
         let final_one = (!ends(record)).then(|| condition(outcome.verdict.as_str()));
         return [Some(condition(outcome.verdict.target())), final_one].into_iter().flatten().collect();
     }
-    if !record.manifest.suspended() {
+    if !is_suspended(record) {
         return Vec::new();
     }
     let since =

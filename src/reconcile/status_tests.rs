@@ -199,7 +199,9 @@ fn conditions_are_those_of_one_job() {
         assert_eq!(of(&ended)["conditions"], json!([condition(target), condition(kind)]));
         assert_eq!(of(&ended)["completionTime"], completion, "only what is Complete has one");
     }
-    let suspended = record(json!({"completions": 3, "suspend": true}), shards(Phase::Started));
+    let mut suspended = record(json!({"completions": 3, "suspend": true}), shards(Phase::Started));
+    assert_eq!(of(&suspended).get("conditions"), None, "its Job is not known to be suspended yet");
+    suspended.shards.get_mut(&1).and_then(|shard| shard.seen.as_mut()).expect("it was seen").suspended = true;
     assert_eq!(of(&suspended)["conditions"][0]["type"], "Suspended");
 }
 

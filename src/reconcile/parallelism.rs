@@ -69,8 +69,9 @@ pub(super) fn divide_anew(record: &mut Record, places: &Places) {
         // Where fewer may run than do, what would have ended with all that it runs goes on with fewer.
         let running = record.shards.values().filter(|shard| may_run(shard)).map(running);
         if running.fold(0, i32::saturating_add) > pods {
-            let ending = of(record, |shard| runs_out(shard) && shard.unpromised() > 1);
-            ending.into_iter().for_each(|id| allow(record, id, 1));
+            for id in of(record, |shard| runs_out(shard) && shard.unpromised() > 1) {
+                allow(record, id, 1);
+            }
         }
         let too_many = of(record, goes_on).len() > usize::try_from(pods).unwrap_or(0);
         for (cluster, sum) in per_cluster(record, places, pods) {

@@ -6,7 +6,7 @@ use super::{Place, Unplannable, limits, parallelism, propose, spread};
 use crate::{
     job::{Leeway, Manifest, immutable},
     plan::PREFERENCES,
-    state::{Phase, Record, Registry},
+    state::{Phase, Record, Registry, Shard},
 };
 
 /// Why a federated Job cannot be edited as asked.
@@ -89,13 +89,20 @@ pub fn amend(
     if recreate || !divided_anew {
         return Ok(amended);
     }
-    if amended.manifest.manual_selector() && spread::lacks_place(&amended, &places) {
-        return Err(Unamendable::ManualSelector);
-    }
     spread::take_excess(&mut amended, &places);
+    let given_up = outstanding(&amended);
     parallelism::divide_anew(&mut amended, &places);
     spread::rebalance(&mut amended, &places);
+    let moves = outstanding(&amended) > given_up;
+    if amended.manifest.manual_selector() && spread::lacks_place(&amended, &places, moves) {
+        return Err(Unamendable::ManualSelector);
+    }
     Ok(amended)
+}
+
+/// How much is to be taken off the shards.
+fn outstanding(record: &Record) -> i32 {
+    record.shards.values().map(Shard::outstanding).fold(0, i32::saturating_add)
 }
 
 fn never_started(record: &Record) -> bool {

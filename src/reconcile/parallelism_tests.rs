@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     job::{End, EndKind, Manifest, Observed, Size},
-    reconcile::{Observation, Observations, Place, Status, amend, decide},
+    reconcile::{Observation, Observations, Place, Status, Unamendable, amend, decide},
     state::{MemberState, Phase, Registry},
 };
 
@@ -185,6 +185,18 @@ fn a_move_at_the_same_parallelism_stops_no_pod_that_runs() {
     assert_eq!(Status::of(&play.record, &play.observations).waiting, 6);
     play.runs(1, |job| (job.succeeded, job.active) = (7, 1));
     assert_eq!(play.pods(), [("c1", 2), ("c2", 1)], "the first has one pod left to run");
+}
+
+#[test]
+fn work_does_not_move_where_no_cluster_may_take_it() {
+    let spec = |parallelism| {
+        let selector = json!({"matchLabels": {"app": "pi"}});
+        json!({"parallelism": parallelism, "completions": 30, "manualSelector": true, "selector": selector})
+    };
+    let play = Play::new(spec(3), &[(1, Some(10)); 3]);
+    let refused = amend(&play.record, &play.registry, manifest(&spec(1)), false, NOW);
+    assert!(matches!(refused, Err(Unamendable::ManualSelector)), "{refused:?}");
+    amend(&play.record, &play.registry, manifest(&spec(4)), false, NOW).expect("nothing moves");
 }
 
 #[test]

@@ -150,9 +150,10 @@ impl Homeless {
     }
 }
 
-/// Whether there is work that has no place now, and will have none.
-pub(super) fn lacks_place(record: &Record, places: &Places) -> bool {
-    Homeless::of(record).len() > 0 && !places.iter().any(|(name, place)| may_take(record, name, *place))
+/// Whether there is work that has no place now, or will have none once it `moves`, and that no member may take.
+pub(super) fn lacks_place(record: &Record, places: &Places, moves: bool) -> bool {
+    (moves || Homeless::of(record).len() > 0)
+        && !places.iter().any(|(name, place)| may_take(record, name, *place))
 }
 
 /// Whether work may have to be opened in a member that has no shard yet, now or once some was taken off another.

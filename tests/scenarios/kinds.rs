@@ -1,5 +1,7 @@
 //! What becomes of each kind of Job over several clusters.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
@@ -13,6 +15,7 @@ pub fn scenarios() -> Scenarios {
         .both("an indexed job runs each of its indexes once, under its true number", indexed)
         .both("an indexed job that is suspended gets its indexes before it runs", indexed_suspended)
         .both("an indexed job that somebody resumed too early is begun again", indexed_resumed_early)
+        .sim("an indexed job that changes as it is to be begun again is looked at again", indexed_changing)
         .both("an indexed job is refused where its status may not be written", indexed_forbidden)
         .both("a success policy is judged on all clusters together", success_policy)
         .both("a work queue that has succeeded anywhere starts nothing more", work_queue)
@@ -106,6 +109,21 @@ async fn indexed_resumed_early(stage: &Stage) -> Outcome {
         "{job:#}"
     );
     Ok(())
+}
+
+async fn indexed_changing(stage: &Stage) -> Outcome {
+    let deletions = AtomicU32::new(0);
+    stage.site("west").cluster().on_request(move |request| {
+        // The first is the scenario's own.
+        let deletes = (request.verb, request.resource.as_str()) == ("delete", "jobs");
+        if !deletes || deletions.fetch_add(1, Ordering::Relaxed) != 1 {
+            return sim::Verdict::Pass;
+        }
+        let status = json!({"kind": "Status", "status": "Failure", "reason": "Conflict", "code": 409, "message": "changed"});
+        let answer = http::Response::builder().status(409).header("content-type", "application/json");
+        sim::Verdict::Answer(sim::When::Before, answer.body(status.to_string().into()).expect("it is whole"))
+    });
+    indexed_resumed_early(stage).await
 }
 
 async fn until_gone(site: &Site) {

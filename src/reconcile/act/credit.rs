@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{ATTEMPTS, Performed, Target, failed, job_path};
+use super::{ATTEMPTS, CHANGING, Performed, Target, failed, job_path};
 use crate::{
     cluster::{Connection, Error},
     job::{
@@ -169,7 +169,7 @@ pub(super) async fn take_off(target: &Target<'_>) -> Performed {
             (Answer::Waiting(job, why), what)
         }
         Err(error) if error.is_conflict() => match target.look().await {
-            Answer::Job(job) => (Answer::Waiting(job, "its Job keeps changing".to_owned()), None),
+            Answer::Job(job) => (Answer::Waiting(job, CHANGING.to_owned()), None),
             other => (other, None),
         },
         Err(error) => (failed(&error), None),

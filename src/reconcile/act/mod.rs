@@ -26,6 +26,9 @@ pub(super) use remove::retract;
 /// How often a Job that keeps changing is read again before the rest is left to the next reconcile.
 const ATTEMPTS: u32 = 12;
 
+/// What is waited for then.
+const CHANGING: &str = "its Job keeps changing";
+
 /// Something that was done in a member, to be told to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
@@ -150,7 +153,7 @@ async fn update(
             Ok(job) => return (present(&job), Some(what.to_owned())),
             Err(error) if error.is_conflict() && attempt < ATTEMPTS => {}
             Err(error) if error.is_conflict() => {
-                return (Answer::Waiting(job, "its Job keeps changing".to_owned()), None);
+                return (Answer::Waiting(job, CHANGING.to_owned()), None);
             }
             Err(error) if error.is_not_found() => return (Answer::Gone, None),
             Err(error) => return (failed(&error), None),

@@ -1,8 +1,8 @@
 //! Jobs are deleted: on the user's word, or because they have run nothing and nobody would ever start them.
 
-use super::{Done, Performed, Target, failed, look, present};
+use super::{ATTEMPTS, CHANGING, Done, Performed, Target, failed, look, present};
 use crate::{
-    cluster::{Connection, DeleteOptions, Propagation, fan_out},
+    cluster::{Connection, DeleteOptions, Error, Propagation, fan_out},
     job::Observed,
     reconcile::{Answer, Members, Observations, decide::is_assigned, job_path, observe::shard_id},
     state::{Cascade, Record},
@@ -14,31 +14,10 @@ const RETRACTIONS: u32 = 3;
 
 /// Deletes a Job on the condition that it has this uid.
 pub(super) async fn delete(target: &Target<'_>, cascade: Cascade) -> Performed {
-    let propagation = match cascade {
-        Cascade::Background => Propagation::Background,
-        Cascade::Foreground => Propagation::Foreground,
-    };
-    let mut read = None;
     if target.record.state.deleting.is_none() {
-        // It is to be begun again because it runs indexes that are not its own: only as it is now.
-        let job = match target.look().await {
-            Answer::Job(job) => job,
-            other => return (other, None),
-        };
-        let shard = target.record.shards.get(&target.id);
-        let begins_again = shard.is_some_and(|shard| !is_assigned(shard, &job) && !job.has_run_nothing());
-        if !begins_again || shard_id(target.record, &job) != Some(target.id) {
-            return (Answer::Job(job), None);
-        }
-        read = Some(job.resource_version);
+        return begin_again(target, cascade).await;
     }
-    let resource_version = read.as_deref();
-    let options =
-        DeleteOptions { propagation, uid: target.uid, resource_version, ..DeleteOptions::default() };
-    match target.connection.delete(&target.path, options).await {
-        Ok(status) if status["kind"] == "Status" => (Answer::Gone, Some("deleted".to_owned())),
-        Ok(job) => (present(&job), None),
-        Err(error) if error.is_not_found() => (Answer::Gone, None),
+    match remove(target, cascade, None).await {
         Err(error) if error.is_conflict() => {
             match look(target.record, target.id, target.connection, &target.path).await {
                 Answer::Job(job) if target.uid == Some(&job.uid) => {
@@ -48,6 +27,50 @@ pub(super) async fn delete(target: &Target<'_>, cascade: Cascade) -> Performed {
             }
         }
         Err(error) => (failed(&error), None),
+        Ok(performed) => performed,
+    }
+}
+
+/// Deletes a Job that runs indexes which are not its own, so that it is begun again: only as it is now.
+async fn begin_again(target: &Target<'_>, cascade: Cascade) -> Performed {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let job = match target.look().await {
+            Answer::Job(job) => job,
+            other => return (other, None),
+        };
+        let shard = target.record.shards.get(&target.id);
+        let begins_again = shard.is_some_and(|shard| !is_assigned(shard, &job) && !job.has_run_nothing());
+        if !begins_again || shard_id(target.record, &job) != Some(target.id) {
+            return (Answer::Job(job), None);
+        }
+        match remove(target, cascade, Some(&job.resource_version)).await {
+            Err(error) if error.is_conflict() && attempt < ATTEMPTS => {}
+            Err(error) if error.is_conflict() => return (Answer::Waiting(job, CHANGING.to_owned()), None),
+            Err(error) => return (failed(&error), None),
+            Ok(performed) => return performed,
+        }
+    }
+}
+
+/// Sends the deletion of a Job that has this uid, and this version where it matters.
+async fn remove(
+    target: &Target<'_>,
+    cascade: Cascade,
+    resource_version: Option<&str>,
+) -> Result<Performed, Error> {
+    let propagation = match cascade {
+        Cascade::Background => Propagation::Background,
+        Cascade::Foreground => Propagation::Foreground,
+    };
+    let options =
+        DeleteOptions { propagation, uid: target.uid, resource_version, ..DeleteOptions::default() };
+    match target.connection.delete(&target.path, options).await {
+        Ok(status) if status["kind"] == "Status" => Ok((Answer::Gone, Some("deleted".to_owned()))),
+        Ok(job) => Ok((present(&job), None)),
+        Err(error) if error.is_not_found() => Ok((Answer::Gone, None)),
+        Err(error) => Err(error),
     }
 }
 

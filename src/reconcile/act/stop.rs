@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    Performed, Target,
+    CHANGING, Performed, Target,
     credit::{patch, pods, written_time},
     failed, present, update,
 };
@@ -127,7 +127,7 @@ async fn stop(target: &Target<'_>, what: &str, status: impl Fn(&Observed) -> Opt
             let Some(patch) = status(&job).filter(|_| ours) else { return (Answer::Job(job), done) };
             match target.patch("/status", patch, &job).await {
                 Ok(job) => return ended(target, (present(&job), Some(what.to_owned()))).await,
-                Err(error) if error.is_conflict() => "its Job keeps changing".to_owned(),
+                Err(error) if error.is_conflict() => CHANGING.to_owned(),
                 Err(error) if error.is_not_found() => return (Answer::Gone, done),
                 Err(error) => return (failed(&error), done),
             }

@@ -18,8 +18,8 @@ pub(super) fn may_run(shard: &Shard) -> bool {
 
 /// Whether a shard is to go on: something is left in it beyond what runs and what is to be taken off.
 fn goes_on(shard: &Shard) -> bool {
-    let running = || shard.parallelism.min(active(shard));
-    may_run(shard) && (shard.completions.is_none() || shard.unpromised() > running())
+    let running = shard.parallelism.min(shard.active());
+    may_run(shard) && (shard.completions.is_none() || shard.unpromised() > running)
 }
 
 /// Whether a shard is to end with what runs in it: all that it has not started is to be taken off, if anything is.
@@ -27,14 +27,9 @@ fn runs_out(shard: &Shard) -> bool {
     may_run(shard) && !goes_on(shard)
 }
 
-/// How many pods run in a shard, as far as it is known.
-fn active(shard: &Shard) -> i32 {
-    shard.seen.as_ref().map_or(0, |seen| seen.active)
-}
-
 /// How many pods a shard that goes on runs, and at least the one that it may.
 fn running(shard: &Shard) -> i32 {
-    shard.parallelism.min(active(shard)).max(1)
+    shard.parallelism.min(shard.active()).max(1)
 }
 
 /// How many pods may run in shards that run out or are being stopped.
@@ -151,8 +146,8 @@ fn per_cluster(record: &Record, places: &Places, pods: i32) -> Vec<(String, i32)
     });
     match plan_for(record, places, &members.collect::<Vec<_>>(), pods, completions) {
         Some(plan) => {
-            let planned = |name: &str| plan.shares.get(name).map_or(0, |share| share.parallelism);
-            given.into_keys().map(|name| (planned(&name), name)).map(|(sum, name)| (name, sum)).collect()
+            let planned = |name: &String| plan.shares.get(name).map_or(0, |share| share.parallelism);
+            given.keys().map(|name| (name.clone(), planned(name))).collect()
         }
         // Where the preferences give them no plan, each keeps what it has, as far as there is so much now.
         None => {

@@ -236,7 +236,7 @@ fn promised(shard: &Shard) -> i32 {
 
 /// What remains in a shard beyond what is to be taken off, less what runs.
 fn unstarted(shard: &Shard) -> i32 {
-    (shard.unpromised() - shard.seen.as_ref().map_or(0, |seen| seen.active)).max(0)
+    (shard.unpromised() - shard.active()).max(0)
 }
 
 /// The plan for the whole Job over some places; with `keep`, on top of what the members carry, as far as the preferences do not
@@ -245,7 +245,7 @@ fn planned(record: &Record, places: &Places, of: impl Fn(&str, &Place) -> bool, 
     let Size { parallelism, completions } = record.manifest.size();
     let carried = per_member(record, Shard::carries);
     // What it may run says nothing here: it was just divided over those alone that have work.
-    let pods = per_member(record, |shard| shard.seen.as_ref().map_or(0, |seen| seen.active));
+    let pods = per_member(record, Shard::active);
     let existing = |name: &str| {
         let share = Share { parallelism: had(&pods, name), completions: Some(had(&carried, name)) };
         Some(share).filter(|share| keep && share.completions > Some(0))

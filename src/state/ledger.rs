@@ -196,6 +196,11 @@ impl Shard {
         }
     }
 
+    /// How many pods run in it, as far as it is known.
+    pub fn active(&self) -> i32 {
+        self.seen.as_ref().map_or(0, |seen| seen.active)
+    }
+
     /// The completions that are still to be achieved in it. 0 once it ended, and for a work queue.
     pub fn remaining(&self) -> i32 {
         if self.phase.ended() {

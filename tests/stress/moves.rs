@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kubectl_federate::job::{Indexes, Observed, Pod};
-use kubectl_federate::reconcile::{Measure, Wanted};
+use kubectl_federate::reconcile::{Measure, Taken, Wanted};
 use libtest_mimic::{Failed, Trial};
 use real::{Fleet, Versions};
 use serde_json::{Value, json};
@@ -145,17 +145,23 @@ async fn succeeds_between(Places { here, .. }: Places) -> Outcome {
     Ok(())
 }
 
-async fn starts_unseen(Places { here, .. }: Places) -> Outcome {
-    let (_, pods) = running(&here, "pi", spec(3, 30, json!({}))).await?;
+/// Three pods of a Job of 30 end and three others start, and its status does not say so, while it is credited.
+async fn credit_while_three_start_unseen(here: &Place, kind: Value) -> Result<Taken, Failed> {
+    let (_, pods) = running(here, "pi", spec(3, 30, kind)).await?;
     here.hold("pi").await?;
     let job = here.job("pi").await?;
     let meanwhile = async {
-        nodes::end_all(&here, &pods).await?;
+        nodes::end_all(here, &pods).await?;
         let next = here.until_live("pi", 3).await;
-        nodes::start_all(&here, &next).await
+        nodes::start_all(here, &next).await
     };
-    let (taken, _) = credit_during(&here, &job, meanwhile).await?;
+    let (taken, _) = credit_during(here, &job, meanwhile).await?;
     here.release("pi").await?;
+    Ok(taken)
+}
+
+async fn starts_unseen(Places { here, .. }: Places) -> Outcome {
+    let taken = credit_while_three_start_unseen(&here, json!({})).await?;
     let (seen, end) = finish(&here, "pi").await?;
     assert_eq!(3 + seen.successes() + taken.count, 30, "{taken:?}");
     assert_eq!((seen.killed(), end.succeeded), (vec![], 30));
@@ -255,16 +261,7 @@ async fn index_starts_between(Places { here, .. }: Places) -> Outcome {
 }
 
 async fn indexes_start_unseen(Places { here, .. }: Places) -> Outcome {
-    let (_, pods) = running(&here, "pi", spec(3, 30, indexed())).await?;
-    here.hold("pi").await?;
-    let job = here.job("pi").await?;
-    let meanwhile = async {
-        nodes::end_all(&here, &pods).await?;
-        let next = here.until_live("pi", 3).await;
-        nodes::start_all(&here, &next).await
-    };
-    let (taken, _) = credit_during(&here, &job, meanwhile).await?;
-    here.release("pi").await?;
+    let taken = credit_while_three_start_unseen(&here, indexed()).await?;
     let credited = taken.job.credited_indexes();
     let (seen, end) = finish(&here, "pi").await?;
     assert!(taken.count > 0 && taken.doubled.is_empty(), "{taken:?}");

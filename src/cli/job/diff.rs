@@ -60,12 +60,11 @@ impl Diff {
         let (store, registry) = session.federation().await?;
         let federation = Federation { store: &store, registry: &registry };
         let mut steps = self.terms.steps(session, &federation, documents).await?;
-        let pairs: Vec<_> = steps.iter().filter_map(Pair::of).collect();
-        if pairs.is_empty() {
+        let changed = written(&steps);
+        if changed.is_empty() {
             return Ok(false);
         }
-        let members = session.members_to_settle(&registry, &written(&steps)).await;
-        drop(pairs);
+        let members = session.members_to_settle(&registry, &changed).await;
         self.terms.look(session, &federation, &mut steps, &members, DryRun::Client).await?;
         let pairs: Vec<_> = steps.iter().filter_map(Pair::of).collect();
         let differs = match session.world().var(EXTERNAL).filter(|program| !program.is_empty()) {

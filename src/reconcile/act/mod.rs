@@ -137,6 +137,20 @@ async fn update(
     what: &str,
     decide: impl Fn(&Observed) -> Option<(&'static str, Value)>,
 ) -> Performed {
+    as_it_is(target, async |job| {
+        let Some((subresource, patch)) = decide(job) else { return Ok(None) };
+        let job = target.patch(subresource, patch, job).await?;
+        Ok(Some((present(&job), Some(what.to_owned()))))
+    })
+    .await
+}
+
+/// Reads a Job and does something to it as it is; again where it has changed meanwhile. `act` gives none where nothing is to be
+/// done.
+async fn as_it_is(
+    target: &Target<'_>,
+    act: impl AsyncFn(&Observed) -> Result<Option<Performed>, Error>,
+) -> Performed {
     let mut attempt = 0;
     loop {
         attempt += 1;
@@ -145,12 +159,12 @@ async fn update(
             other => return (other, None),
         };
         // Somebody who has taken our labels off since has taken the Job over (G6).
-        let ours = shard_id(target.record, &job) == Some(target.id);
-        let Some((subresource, patch)) = decide(&job).filter(|_| ours) else {
+        if shard_id(target.record, &job) != Some(target.id) {
             return (Answer::Job(job), None);
-        };
-        match target.patch(subresource, patch, &job).await {
-            Ok(job) => return (present(&job), Some(what.to_owned())),
+        }
+        match act(&job).await {
+            Ok(Some(performed)) => return performed,
+            Ok(None) => return (Answer::Job(job), None),
             Err(error) if error.is_conflict() && attempt < ATTEMPTS => {}
             Err(error) if error.is_conflict() => {
                 return (Answer::Waiting(job, CHANGING.to_owned()), None);

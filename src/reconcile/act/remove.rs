@@ -1,6 +1,6 @@
 //! Jobs are deleted: on the user's word, or because they have run nothing and nobody would ever start them.
 
-use super::{ATTEMPTS, CHANGING, Done, Performed, Target, failed, look, present};
+use super::{Done, Performed, Target, as_it_is, failed, look, present};
 use crate::{
     cluster::{Connection, DeleteOptions, Error, Propagation, fan_out},
     job::Observed,
@@ -33,25 +33,14 @@ pub(super) async fn delete(target: &Target<'_>, cascade: Cascade) -> Performed {
 
 /// Deletes a Job that runs indexes which are not its own, so that it is begun again: only as it is now.
 async fn begin_again(target: &Target<'_>, cascade: Cascade) -> Performed {
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        let job = match target.look().await {
-            Answer::Job(job) => job,
-            other => return (other, None),
-        };
-        let shard = target.record.shards.get(&target.id);
-        let begins_again = shard.is_some_and(|shard| !is_assigned(shard, &job) && !job.has_run_nothing());
-        if !begins_again || shard_id(target.record, &job) != Some(target.id) {
-            return (Answer::Job(job), None);
+    let shard = target.record.shards.get(&target.id);
+    as_it_is(target, async |job| {
+        if shard.is_none_or(|shard| is_assigned(shard, job) || job.has_run_nothing()) {
+            return Ok(None);
         }
-        match remove(target, cascade, Some(&job.resource_version)).await {
-            Err(error) if error.is_conflict() && attempt < ATTEMPTS => {}
-            Err(error) if error.is_conflict() => return (Answer::Waiting(job, CHANGING.to_owned()), None),
-            Err(error) => return (failed(&error), None),
-            Ok(performed) => return performed,
-        }
-    }
+        remove(target, cascade, Some(&job.resource_version)).await.map(Some)
+    })
+    .await
 }
 
 /// Sends the deletion of a Job that has this uid, and this version where it matters.

@@ -39,7 +39,8 @@ impl Error {
         Self::verbatim("").exit(code)
     }
 
-    /// The same error with a sentence that tells the user what to do, in place of what it said before.
+    /// The same error with a sentence that tells the user what to do, in place of what it said
+    /// before.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints = vec![hint.into()];
@@ -65,8 +66,8 @@ impl Error {
 }
 
 impl Error {
-    /// One error of several: none is success, one is itself, more are their lines one after another, and then their hints,
-    /// each once.
+    /// One error of several: none is success, one is itself, more are their lines one after
+    /// another, and then their hints, each once.
     pub fn all(errors: Vec<Self>) -> Result<()> {
         errors.into_iter().reduce(Self::and).map_or(Ok(()), Err)
     }
@@ -94,27 +95,31 @@ impl From<state::Error> for Error {
     fn from(error: state::Error) -> Self {
         let hint = match &error {
             state::Error::Cluster(_) => None,
-            state::Error::NoRegistry { .. } => {
-                Some("`kubectl federate init` makes one; --context names the host if there is one elsewhere.")
-            }
+            state::Error::NoRegistry { .. } => Some(
+                "`kubectl federate init` makes one; --context names the host if there is one elsewhere.",
+            ),
             state::Error::Newer { .. } => Some("Install a newer kubectl-federate."),
-            state::Error::Damaged { key, .. } if key.starts_with("member.") => {
-                Some("Put back what was there, or remove the annotation and register the cluster again.")
-            }
+            state::Error::Damaged { key, .. } if key.starts_with("member.") => Some(
+                "Put back what was there, or remove the annotation and register the cluster again.",
+            ),
             state::Error::Damaged { key, .. } if key.ends_with("/settings") => {
                 Some("Put back what was there.")
             }
             state::Error::Damaged { .. } => Some(
                 "Put back what was there, or delete the configmap to have the job forgotten; its jobs in the clusters stay.",
             ),
-            state::Error::TooLarge { .. } => {
-                Some("Make its manifest smaller, divide it over fewer clusters, or make several jobs of it.")
+            state::Error::TooLarge { .. } => Some(
+                "Make its manifest smaller, divide it over fewer clusters, or make several jobs of it.",
+            ),
+            state::Error::OtherFederation { .. } => {
+                Some("Its own host or registry knows it; see --context.")
             }
-            state::Error::OtherFederation { .. } => Some("Its own host or registry knows it; see --context."),
         };
         match error {
             state::Error::Cluster(error) => error.into(),
-            error => Self { hints: hint.map(str::to_owned).into_iter().collect(), ..Self::new(error) },
+            error => {
+                Self { hints: hint.map(str::to_owned).into_iter().collect(), ..Self::new(error) }
+            }
         }
     }
 }

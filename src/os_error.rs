@@ -5,8 +5,8 @@ use std::fmt::Display;
 /// What the standard library appends to the reason: its number, which says nothing to a user.
 const NUMBER: &str = " (os error ";
 
-/// The reason in an [`io::Error`](std::io::Error), or in an error that quotes one, in words and as kubectl writes them:
-/// `permission denied`. Other texts stay as they are.
+/// The reason in an [`io::Error`](std::io::Error), or in an error that quotes one, in words and as
+/// kubectl writes them: `permission denied`. Other texts stay as they are.
 pub fn words(error: &dyn Display) -> String {
     let text = error.to_string();
     let Some((reason, _)) = text.split_once(NUMBER) else { return text };
@@ -25,7 +25,10 @@ mod tests {
     fn the_number_is_left_out() {
         // 2 is ENOENT everywhere.
         assert_eq!(words(&io::Error::from_raw_os_error(2)), "no such file or directory");
-        assert_eq!(words(&"Too many open files (os error 24) at path \"a\""), "too many open files");
+        assert_eq!(
+            words(&"Too many open files (os error 24) at path \"a\""),
+            "too many open files"
+        );
         assert_eq!(words(&io::Error::other("The disk is tired")), "The disk is tired");
     }
 }

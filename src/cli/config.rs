@@ -46,10 +46,12 @@ impl Config {
     /// There is no home directory, and the variable is not set either.
     pub fn path(env: impl Fn(&str) -> Option<String>) -> Result<PathBuf> {
         let set = |name| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        set(VARIABLE).or_else(|| Some(set("HOME")?.join(".kube").join("federate.yaml"))).ok_or_else(|| {
-            Error::new("there is no home directory to keep the configuration in")
-                .hint(format!("Set HOME, or {VARIABLE} to a file."))
-        })
+        set(VARIABLE).or_else(|| Some(set("HOME")?.join(".kube").join("federate.yaml"))).ok_or_else(
+            || {
+                Error::new("there is no home directory to keep the configuration in")
+                    .hint(format!("Set HOME, or {VARIABLE} to a file."))
+            },
+        )
     }
 
     /// Reads the file; one that does not exist is empty.
@@ -66,8 +68,8 @@ impl Config {
         serde_yaml::from_str(&text).map_err(|error| unusable(path, "read", &error))
     }
 
-    /// Writes the file, readable by its owner alone. It is replaced as a whole, so that a full disk or a
-    /// kill leaves the old one.
+    /// Writes the file, readable by its owner alone. It is replaced as a whole, so that a full disk
+    /// or a kill leaves the old one.
     ///
     /// # Errors
     /// It cannot be written; the error names it.
@@ -124,8 +126,9 @@ mod tests {
 
     #[test]
     fn a_disk_that_takes_nothing_leaves_the_old_file() {
-        let error =
-            Config::default().save(Path::new("/dev/full/federate.yaml")).expect_err("not a directory");
+        let error = Config::default()
+            .save(Path::new("/dev/full/federate.yaml"))
+            .expect_err("not a directory");
         assert!(
             error.to_string().starts_with("error: cannot write the configuration file /dev/full/"),
             "{error}"
@@ -135,9 +138,14 @@ mod tests {
     #[test]
     fn the_variable_wins_over_home() {
         let env = |set: &'static [(&str, &str)]| {
-            move |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            move |name: &str| {
+                set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            }
         };
-        assert_eq!(Config::path(env(&[("HOME", "/h")])).expect("home"), Path::new("/h/.kube/federate.yaml"));
+        assert_eq!(
+            Config::path(env(&[("HOME", "/h")])).expect("home"),
+            Path::new("/h/.kube/federate.yaml")
+        );
         let both = env(&[("HOME", "/h"), ("KUBECTL_FEDERATE_CONFIG", "/f")]);
         assert_eq!(Config::path(both).expect("variable"), Path::new("/f"));
         assert!(Config::path(env(&[("HOME", "")])).is_err());

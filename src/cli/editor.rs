@@ -19,13 +19,18 @@ pub struct Editor {
 }
 
 impl Editor {
-    /// `KUBE_EDITOR`, `EDITOR`, or vi. Words are split at blanks; what has quotes goes to the user's shell.
+    /// `KUBE_EDITOR`, `EDITOR`, or vi. Words are split at blanks; what has quotes goes to the
+    /// user's shell.
     pub fn of(world: &World) -> Self {
         let set = |name: &str| world.var(name).filter(|text| !text.is_empty());
         let text = set("KUBE_EDITOR").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".to_owned());
         let shell = text.contains(' ') && text.contains(['"', '\'', '\\']);
         let words = if shell {
-            vec![set("SHELL").unwrap_or_else(|| "/bin/bash".to_owned()), "-c".to_owned(), text.clone()]
+            vec![
+                set("SHELL").unwrap_or_else(|| "/bin/bash".to_owned()),
+                "-c".to_owned(),
+                text.clone(),
+            ]
         } else {
             text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()
         };
@@ -50,7 +55,9 @@ impl Editor {
         let done = Command::new(program).args(arguments).arg(file).status().await;
         match done {
             Ok(status) if status.success() => Ok(()),
-            Ok(_) => Err(Error::new(format!("there was a problem with the editor {:?}", self.text))),
+            Ok(_) => {
+                Err(Error::new(format!("there was a problem with the editor {:?}", self.text)))
+            }
             Err(_) => Err(Error::new(format!("unable to launch the editor {:?}", self.text))
                 .hint("KUBE_EDITOR or EDITOR names another one.")),
         }

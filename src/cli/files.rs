@@ -39,11 +39,16 @@ pub struct Document {
 impl Filenames {
     /// Reads all objects, in the order of the flags, and of the names in a directory.
     ///
-    /// `stdin` is read for `-`. Fails on the first file that cannot be read, is larger than 16 MiB, or holds
-    /// something else than objects, and where there is no object at all: `no objects passed to VERB`.
+    /// `stdin` is read for `-`. Fails on the first file that cannot be read, is larger than 16 MiB,
+    /// or holds something else than objects, and where there is no object at all: `no objects
+    /// passed to VERB`.
     pub fn read(&self, verb: &str, stdin: &mut dyn Read) -> Result<Vec<Document>> {
-        let names: Vec<&str> =
-            self.filenames.iter().flat_map(|list| list.split(',')).filter(|name| !name.is_empty()).collect();
+        let names: Vec<&str> = self
+            .filenames
+            .iter()
+            .flat_map(|list| list.split(','))
+            .filter(|name| !name.is_empty())
+            .collect();
         if names.is_empty() {
             return Err(Error::new("must specify a file, a directory or - with -f"));
         }
@@ -96,7 +101,8 @@ fn paths(path: &Path, recursive: bool) -> Result<Vec<PathBuf>> {
 /// Links to directories are not followed, so that a loop of them ends.
 fn walk(directory: &Path, recursive: bool, manifests: &mut Vec<PathBuf>) -> Result<()> {
     let fail = |error: io::Error| unreadable(&directory.display().to_string(), &error);
-    let mut entries = fs::read_dir(directory).map_err(fail)?.collect::<io::Result<Vec<_>>>().map_err(fail)?;
+    let mut entries =
+        fs::read_dir(directory).map_err(fail)?.collect::<io::Result<Vec<_>>>().map_err(fail)?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
@@ -104,7 +110,10 @@ fn walk(directory: &Path, recursive: bool, manifests: &mut Vec<PathBuf>) -> Resu
             if recursive {
                 walk(&path, true, manifests)?;
             }
-        } else if path.extension().is_some_and(|found| EXTENSIONS.iter().any(|wanted| found == *wanted)) {
+        } else if path
+            .extension()
+            .is_some_and(|found| EXTENSIONS.iter().any(|wanted| found == *wanted))
+        {
             manifests.push(path);
         }
     }
@@ -113,7 +122,10 @@ fn walk(directory: &Path, recursive: bool, manifests: &mut Vec<PathBuf>) -> Resu
 
 fn text(source: &str, reader: &mut dyn Read) -> Result<String> {
     let mut bytes = Vec::new();
-    reader.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(source, &error))?;
+    reader
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(source, &error))?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(Error::new(format!("{source} is larger than {} MiB", MAX_BYTES >> 20)));
     }
@@ -123,11 +135,13 @@ fn text(source: &str, reader: &mut dyn Read) -> Result<String> {
 
 /// The objects of a text; `source` is how errors name it.
 pub(super) fn parse(source: &str, text: &str) -> Result<Vec<Document>> {
-    let values = values(text).map_err(|problem| Error::new(format!("error parsing {source}: {problem}")))?;
+    let values =
+        values(text).map_err(|problem| Error::new(format!("error parsing {source}: {problem}")))?;
     let several = values.len() > 1;
     let mut documents = Vec::new();
     for (at, value) in values.into_iter().enumerate() {
-        let source = if several { format!("{source}: document {}", at + 1) } else { source.to_owned() };
+        let source =
+            if several { format!("{source}: document {}", at + 1) } else { source.to_owned() };
         flatten(source, value, &mut documents)?;
     }
     Ok(documents)
@@ -136,15 +150,18 @@ pub(super) fn parse(source: &str, text: &str) -> Result<Vec<Document>> {
 /// What begins with `{` is JSON, one object or several, unless only YAML can read it.
 fn values(text: &str) -> Result<Vec<Value>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let yaml = || yaml::read(text).map_err(|error| format!("error converting YAML to JSON: {error}"));
+    let yaml =
+        || yaml::read(text).map_err(|error| format!("error converting YAML to JSON: {error}"));
     if !text.trim_start().starts_with('{') {
         return yaml();
     }
-    let objects: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
+    let objects: Result<Vec<Value>, _> =
+        serde_json::Deserializer::from_str(text).into_iter().collect();
     objects.or_else(|json| yaml().map_err(|_| format!("invalid JSON: {json}")))
 }
 
-/// Takes lists apart: `kind: List`, and typed ones such as `JobList`, whose items may leave out their kind.
+/// Takes lists apart: `kind: List`, and typed ones such as `JobList`, whose items may leave out
+/// their kind.
 fn flatten(source: String, value: Value, documents: &mut Vec<Document>) -> Result<()> {
     let fail = |problem: &str| Error::new(format!("unable to decode {source:?}: {problem}"));
     let Value::Object(mut object) = value else {

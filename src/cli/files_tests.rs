@@ -19,7 +19,10 @@ fn read(filenames: &[&str], recursive: bool, stdin: &[u8]) -> Result<Vec<Documen
 
 fn stdin(text: &str) -> Result<Vec<(String, String)>> {
     let name = |object: &Value| object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    Ok(read(&["-"], false, text.as_bytes())?.into_iter().map(|d| (d.source, name(&d.object))).collect())
+    Ok(read(&["-"], false, text.as_bytes())?
+        .into_iter()
+        .map(|d| (d.source, name(&d.object)))
+        .collect())
 }
 
 fn refusal(text: &str) -> String {
@@ -42,12 +45,18 @@ fn a_directory_gives_its_manifests_in_order() {
     let path = files.path().to_str().expect("UTF-8");
     let kinds = |recursive| {
         let documents = read(&[path], recursive, b"").expect("manifests");
-        documents.iter().map(|d| d.object["kind"].as_str().unwrap_or("").to_owned()).collect::<String>()
+        documents
+            .iter()
+            .map(|d| d.object["kind"].as_str().unwrap_or("").to_owned())
+            .collect::<String>()
     };
     assert_eq!(kinds(false), "ABC");
     assert_eq!(kinds(true), "ABCD");
     let single = files.path().join("notes.txt");
-    assert_eq!(read(&[single.to_str().expect("UTF-8")], false, b"").expect("named itself").len(), 1);
+    assert_eq!(
+        read(&[single.to_str().expect("UTF-8")], false, b"").expect("named itself").len(),
+        1
+    );
 }
 
 #[test]
@@ -64,7 +73,10 @@ fn commas_and_repeats_are_the_same() {
 #[test]
 fn documents_of_a_stream_are_numbered() {
     let text = "\u{feff}# first\nkind: Job\r\nmetadata: {name: a}\r\n---\n---\n# empty\n---\nkind: Job\nmetadata:\n  name: b\n---\n";
-    assert_eq!(stdin(text).expect("two"), pairs(&[("STDIN: document 1", "a"), ("STDIN: document 2", "b")]));
+    assert_eq!(
+        stdin(text).expect("two"),
+        pairs(&[("STDIN: document 1", "a"), ("STDIN: document 2", "b")])
+    );
 }
 
 #[test]
@@ -123,8 +135,12 @@ fn errors_name_the_place() {
 
 #[test]
 fn what_cannot_be_read_is_one_clear_error() {
-    let error = |filenames: &[&str], stdin: &[u8]| read(filenames, false, stdin).expect_err("refused");
-    assert_eq!(error(&["no/x.yaml"], b"").to_string(), "error: the path \"no/x.yaml\" does not exist");
+    let error =
+        |filenames: &[&str], stdin: &[u8]| read(filenames, false, stdin).expect_err("refused");
+    assert_eq!(
+        error(&["no/x.yaml"], b"").to_string(),
+        "error: the path \"no/x.yaml\" does not exist"
+    );
     assert_eq!(error(&[], b"").to_string(), "error: must specify a file, a directory or - with -f");
     assert_eq!(
         error(&["-", "-"], b"kind: A").to_string(),

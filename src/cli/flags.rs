@@ -8,8 +8,9 @@ use crate::cluster::Overrides;
 
 /// Which cluster is the host, and as whom it is asked.
 ///
-/// `--server`, `--token`, certificates and the like are for the host; the members are reached by the
-/// contexts that they were registered with. `--as…` and `--request-timeout` hold for all of them.
+/// `--server`, `--token`, certificates and the like are for the host; the members are reached by
+/// the contexts that they were registered with. `--as…` and `--request-timeout` hold for all of
+/// them.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ConnectionFlags {
     /// Path to the kubeconfig file to use
@@ -66,7 +67,8 @@ pub struct ConnectionFlags {
 }
 
 impl ConnectionFlags {
-    /// What they say about the way to the host. [`Overrides::everywhere`] of it holds for the members too.
+    /// What they say about the way to the host. [`Overrides::everywhere`] of it holds for the
+    /// members too.
     pub fn overrides(&self) -> Overrides {
         Overrides {
             cluster: self.cluster.clone(),

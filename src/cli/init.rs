@@ -9,9 +9,10 @@ use crate::{error::Result, state::Store};
 
 /// Make a cluster the host of a federation, and remember it
 ///
-/// The host's API server holds the federation's ConfigMaps, in the namespace kubectl-federate and beside
-/// the jobs; nothing runs there. It is the cluster of --context, or of the current context. Which one it is
-/// is remembered in ~/.kube/federate.yaml. A cluster that is a host already is only remembered.
+/// The host's API server holds the federation's ConfigMaps, in the namespace kubectl-federate and
+/// beside the jobs; nothing runs there. It is the cluster of --context, or of the current context.
+/// Which one it is is remembered in ~/.kube/federate.yaml. A cluster that is a host already is only
+/// remembered.
 #[derive(Debug, Args)]
 pub struct Init {}
 
@@ -35,15 +36,20 @@ impl Init {
             }
         }
         let what = if made { "initialized" } else { "unchanged" };
-        session.output().line(format!("federation {what} in host cluster {:?}", store.host().name()));
+        session
+            .output()
+            .line(format!("federation {what} in host cluster {:?}", store.host().name()));
         if registry.members.is_empty() {
-            session.output().note("Next: kubectl federate cluster register NAME --cluster-context=CONTEXT");
+            session
+                .output()
+                .note("Next: kubectl federate cluster register NAME --cluster-context=CONTEXT");
         }
         Ok(())
     }
 }
 
-/// A user who meant to do something in the federation there was would otherwise not know where it went.
+/// A user who meant to do something in the federation there was would otherwise not know where it
+/// went.
 fn moved(before: &Host, host: &Host, path: &Path) -> String {
     let (before, after) = (&before.context, &host.context);
     format!(

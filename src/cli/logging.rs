@@ -12,7 +12,8 @@ use tracing_subscriber::{
 
 use crate::{cluster::log, print::Output};
 
-/// Starts to tell as much as `-v` asks for: of what we do, and never of what libraries do. See [`log`].
+/// Starts to tell as much as `-v` asks for: of what we do, and never of what libraries do. See
+/// [`log`].
 pub fn start(level: u8, output: &Arc<Output>) {
     let (ours, bodies) = match level {
         0 => return,
@@ -22,9 +23,13 @@ pub fn start(level: u8, output: &Arc<Output>) {
         8 => (LevelFilter::TRACE, LevelFilter::DEBUG),
         9.. => (LevelFilter::TRACE, LevelFilter::TRACE),
     };
-    let targets = Targets::new().with_target("kubectl_federate", ours).with_target(log::BODIES, bodies);
-    let lines =
-        fmt::layer().with_target(false).with_level(false).with_ansi(false).with_writer(Notes(output.clone()));
+    let targets =
+        Targets::new().with_target("kubectl_federate", ours).with_target(log::BODIES, bodies);
+    let lines = fmt::layer()
+        .with_target(false)
+        .with_level(false)
+        .with_ansi(false)
+        .with_writer(Notes(output.clone()));
     let told = tracing::subscriber::set_global_default(registry().with(targets).with(lines));
     told.expect("a process starts to tell once");
 }

@@ -39,11 +39,16 @@ use crate::{
 /// Run one Kubernetes Job over many clusters: divided exactly, remembered, and reconciled
 #[derive(Debug, Parser)]
 #[command(name = "kubectl-federate", bin_name = "kubectl federate")]
-#[command(disable_help_subcommand = true, arg_required_else_help = true, subcommand_required = true)]
+#[command(
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    subcommand_required = true
+)]
 struct Cli {
     #[command(flatten)]
     connection: ConnectionFlags,
-    /// How much is told of requests: 1 of those sent again, 6 of each, 7 their headers, 8 and 9 their bodies
+    /// How much is told of requests: 1 of those sent again, 6 of each, 7 their headers, 8 and 9
+    /// their bodies
     #[arg(short, long, global = true, value_name = "LEVEL", default_value_t = 0)]
     v: u8,
     /// When to use colour: auto, always or never
@@ -79,7 +84,8 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Waits for Ctrl-C, from the first time that somebody waits for it; until then it ends the process as ever.
+/// Waits for Ctrl-C, from the first time that somebody waits for it; until then it ends the process
+/// as ever.
 async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
@@ -93,7 +99,9 @@ fn start(world: &World, cli: Cli) -> u8 {
             logging::start(cli.v, &world.output);
             runtime.block_on(finish(world, dispatch(world, cli)))
         }
-        Err(cause) => fail(world, &Error::new(format!("cannot start: {}", os_error::words(&cause)))),
+        Err(cause) => {
+            fail(world, &Error::new(format!("cannot start: {}", os_error::words(&cause))))
+        }
     }
 }
 
@@ -141,7 +149,8 @@ fn fail(world: &World, error: &Error) -> u8 {
     error.exit_code()
 }
 
-/// Prints what clap has to say: help is an answer, everything else a mistake, which exits with 1 as kubectl's do.
+/// Prints what clap has to say: help is an answer, everything else a mistake, which exits with 1 as
+/// kubectl's do.
 fn explain(world: &World, args: &[OsString], usage: &clap::Error) -> u8 {
     match usage.kind() {
         ErrorKind::DisplayHelp => {

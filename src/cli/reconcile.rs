@@ -16,9 +16,9 @@ use crate::{
 
 /// Finish what was begun, and record what happened
 ///
-/// Compares what is remembered of each federated job with its clusters, creates the parts that were not created
-/// yet, finishes deletions, and latches the outcome of jobs that ended. It does nothing where nothing is to be
-/// done, and it can be interrupted at any time and run again.
+/// Compares what is remembered of each federated job with its clusters, creates the parts that were
+/// not created yet, finishes deletions, and latches the outcome of jobs that ended. It does nothing
+/// where nothing is to be done, and it can be interrupted at any time and run again.
 #[derive(Debug, Args)]
 pub struct Reconcile {
     /// The names of the jobs; all of the namespace if left out
@@ -30,8 +30,8 @@ pub struct Reconcile {
     /// Open again, in any cluster, what was left of the parts that somebody deleted
     #[arg(long, conflicts_with = "watch")]
     reopen: bool,
-    /// Go on until the jobs are finished and nothing is left to do for them; it is an error where the rest go no
-    /// further unless you say so: they are suspended, paused or stopped
+    /// Go on until the jobs are finished and nothing is left to do for them; it is an error where
+    /// the rest go no further unless you say so: they are suspended, paused or stopped
     #[arg(long)]
     watch: bool,
 }
@@ -69,7 +69,9 @@ impl Reconcile {
                 }
             };
             let settled =
-                match settle(&store, record, observations, &members, || session.now(), &|_| ()).await {
+                match settle(&store, record, observations, &members, || session.now(), &|_| ())
+                    .await
+                {
                     Ok(settled) => settled,
                     Err(error) => {
                         troubles.push(error.into());
@@ -96,8 +98,8 @@ impl Reconcile {
         Error::all(troubles)
     }
 
-    /// The record with what was deleted open again, if that is asked for and there is anything: what was deleted since the
-    /// last reconcile, too.
+    /// The record with what was deleted open again, if that is asked for and there is anything:
+    /// what was deleted since the last reconcile, too.
     async fn reopened(
         &self,
         session: &Session<'_>,

@@ -1,9 +1,10 @@
 //! Looking again and again: what `job wait`, `job get --watch` and `reconcile --watch` share.
 //!
-//! Each round reads the records and asks the members, because there is nothing in a cluster that could tell us. The
-//! second begins a second after the first, so that a short Job is seen to end at once; each pause is a second longer than the one
-//! before, up to five, so that a wait of hours costs every API server no more than a look each five seconds. A round that did
-//! something is followed soon again: it is seldom the last step.
+//! Each round reads the records and asks the members, because there is nothing in a cluster that
+//! could tell us. The second begins a second after the first, so that a short Job is seen to end at
+//! once; each pause is a second longer than the one before, up to five, so that a wait of hours
+//! costs every API server no more than a look each five seconds. A round that did something is
+//! followed soon again: it is seldom the last step.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -81,10 +82,9 @@ impl<'a, 's> Rounds<'a, 's> {
             return Err(Error::new("a resource cannot be retrieved by name across all namespaces"));
         }
         let (store, registry) = session.federation().await?;
-        let known = about
-            .namespace
-            .iter()
-            .flat_map(|namespace| about.names.iter().map(move |name| (namespace.clone(), name.clone())));
+        let known = about.namespace.iter().flat_map(|namespace| {
+            about.names.iter().map(move |name| (namespace.clone(), name.clone()))
+        });
         Ok(Self {
             session,
             store,
@@ -112,7 +112,8 @@ impl<'a, 's> Rounds<'a, 's> {
         }
     }
 
-    /// Takes it that the host does not answer, if that is what the error says: it may do so in the next round.
+    /// Takes it that the host does not answer, if that is what the error says: it may do so in the
+    /// next round.
     ///
     /// # Errors
     /// Any other error, as it is.
@@ -120,7 +121,11 @@ impl<'a, 's> Rounds<'a, 's> {
         match error {
             state::Error::Cluster(error) if error.is_unreachable() => {
                 if !std::mem::replace(&mut self.lost, true) {
-                    self.tell(self.store.host().name(), "the host does not answer", &error.to_string());
+                    self.tell(
+                        self.store.host().name(),
+                        "the host does not answer",
+                        &error.to_string(),
+                    );
                 }
                 Ok(())
             }
@@ -134,7 +139,9 @@ impl<'a, 's> Rounds<'a, 's> {
         let mut view = View::default();
         let mut unseen = self.known.clone();
         if self.about.names.is_empty() {
-            for found in self.store.records(&self.registry.uid, self.about.namespace.as_deref()).await? {
+            for found in
+                self.store.records(&self.registry.uid, self.about.namespace.as_deref()).await?
+            {
                 match found {
                     Ok(record) => {
                         unseen.remove(&key(&record));
@@ -145,7 +152,8 @@ impl<'a, 's> Rounds<'a, 's> {
                 }
             }
         }
-        // What a list no longer has is asked for by name: that a record is damaged does not mean that it is gone.
+        // What a list no longer has is asked for by name: that a record is damaged does not mean
+        // that it is gone.
         let ask = async |key: Key| {
             let found = self.store.record(&key.0, &key.1).await;
             (key, found)
@@ -155,7 +163,9 @@ impl<'a, 's> Rounds<'a, 's> {
                 Ok(record) if record.federation == self.registry.uid => view.records.push(record),
                 Ok(record) => view.errors.push(job::of_another(&record)),
                 Err(error) if error.is_not_found() => view.absent.push(key),
-                Err(state::Error::Cluster(error)) if error.is_unreachable() => return Err(error.into()),
+                Err(state::Error::Cluster(error)) if error.is_unreachable() => {
+                    return Err(error.into());
+                }
                 // The list has said so.
                 Err(_) if self.about.names.is_empty() => {}
                 Err(error) => view.errors.push(error.into()),
@@ -169,7 +179,8 @@ impl<'a, 's> Rounds<'a, 's> {
         Ok(view)
     }
 
-    /// Asks the members of these records: one list each. A member that begins not to answer is told of.
+    /// Asks the members of these records: one list each. A member that begins not to answer is told
+    /// of.
     pub async fn observe(&mut self, records: &[&Record]) -> Vec<Observations> {
         let names = concerned(&self.registry, records);
         let members = std::mem::take(&mut self.members);
@@ -177,9 +188,12 @@ impl<'a, 's> Rounds<'a, 's> {
         observe(records, &self.members).await
     }
 
-    /// Tells of the members of which nothing is known from this round on, once for each time that it begins, and of what
-    /// members refused.
-    pub fn tell_troubles<'r>(&mut self, looked: impl IntoIterator<Item = (&'r Record, &'r Status)>) {
+    /// Tells of the members of which nothing is known from this round on, once for each time that
+    /// it begins, and of what members refused.
+    pub fn tell_troubles<'r>(
+        &mut self,
+        looked: impl IntoIterator<Item = (&'r Record, &'r Status)>,
+    ) {
         let mut unknown = BTreeMap::new();
         for (record, status) in looked {
             for shard in &status.shards {
@@ -217,9 +231,13 @@ impl<'a, 's> Rounds<'a, 's> {
     }
 }
 
-/// Does something that goes on and on, until it ends or the user ends it: then nothing more is said, and the exit code is
-/// that of a process that an interrupt ended. It can stop between any two requests (G4).
-pub async fn interruptible<T>(session: &Session<'_>, work: impl Future<Output = Result<T>>) -> Result<T> {
+/// Does something that goes on and on, until it ends or the user ends it: then nothing more is
+/// said, and the exit code is that of a process that an interrupt ended. It can stop between any
+/// two requests (G4).
+pub async fn interruptible<T>(
+    session: &Session<'_>,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
     tokio::select! {
         done = work => done,
         () = (session.world().interrupt)() => Err(Error::verbatim("").exit(INTERRUPTED)),

@@ -73,8 +73,8 @@ impl<'a> Session<'a> {
         self.flags.context.is_some() || self.flags.cluster.is_some() || self.flags.server.is_some()
     }
 
-    /// The context that leads to the host: `--context` and the like, then what `init` remembered, then the
-    /// current context.
+    /// The context that leads to the host: `--context` and the like, then what `init` remembered,
+    /// then the current context.
     fn host_context(&self) -> Option<&str> {
         match &self.config.host {
             Some(host) if !self.names_host() => Some(&host.context),
@@ -86,7 +86,8 @@ impl<'a> Session<'a> {
         Ok(self.kubeconfig.endpoint(self.host_context(), &self.overrides)?)
     }
 
-    /// The namespace that the command is about: `-n`, or the one of the host's context, or `default`.
+    /// The namespace that the command is about: `-n`, or the one of the host's context, or
+    /// `default`.
     pub fn namespace(&self) -> Result<String> {
         match &self.flags.namespace {
             Some(namespace) if !namespace.is_empty() => Ok(namespace.clone()),
@@ -122,13 +123,14 @@ impl<'a> Session<'a> {
         Ok(self.dialer.dial(name, &endpoint)?)
     }
 
-    /// The host's store and its registry, the host's identity having been compared with what is known
-    /// of it (G7).
+    /// The host's store and its registry, the host's identity having been compared with what is
+    /// known of it (G7).
     ///
     /// # Errors
     /// There is no registry: the hint names `init`.
     pub async fn federation(&self) -> Result<(Store, Registry)> {
-        let context = self.host_context().or_else(|| self.kubeconfig.current_context()).unwrap_or("host");
+        let context =
+            self.host_context().or_else(|| self.kubeconfig.current_context()).unwrap_or("host");
         let host = self.dialer.dial(context, &self.host_endpoint()?)?;
         if let (Some(remembered), false) = (&self.config.host, self.names_host()) {
             let hint = "`kubectl federate init` remembered another cluster under this context: name the host with --context.";
@@ -178,12 +180,14 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The members that settling these records may concern: those that carry shards, and where work is to be opened all that
-/// take it.
+/// The members that settling these records may concern: those that carry shards, and where work is
+/// to be opened all that take it.
 pub fn concerned(registry: &Registry, records: &[&Record]) -> BTreeSet<String> {
     let opens = records.iter().any(|record| may_open(record));
-    let carrying = records.iter().flat_map(|record| record.shards.values()).map(|shard| &shard.cluster);
-    let taking = registry.members.iter().filter(|(_, member)| opens && member.state == MemberState::Ready);
+    let carrying =
+        records.iter().flat_map(|record| record.shards.values()).map(|shard| &shard.cluster);
+    let taking =
+        registry.members.iter().filter(|(_, member)| opens && member.state == MemberState::Ready);
     carrying.chain(taking.map(|(name, _)| name)).cloned().collect()
 }
 

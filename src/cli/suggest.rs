@@ -2,8 +2,9 @@
 
 use clap::Command;
 
-/// The names of commands below this one that are like what was typed, as kubectl suggests them. Where none is, the
-/// commands further down that have just this name, with their paths: `job create` for `create`.
+/// The names of commands below this one that are like what was typed, as kubectl suggests them.
+/// Where none is, the commands further down that have just this name, with their paths: `job
+/// create` for `create`.
 pub(super) fn commands(command: &Command, typed: &str) -> Vec<String> {
     let names = |command: &Command| {
         let visible = command.get_subcommands().filter(|below| !below.is_hide_set());
@@ -23,8 +24,8 @@ pub(super) fn flags<'a>(known: impl Iterator<Item = &'a str>, typed: &str) -> Ve
     known.filter(|name| alike(typed, name)).map(str::to_owned).collect()
 }
 
-/// Whether one is the beginning of the other, or a slip of the fingers away from it: one in a short name, two in a
-/// longer one.
+/// Whether one is the beginning of the other, or a slip of the fingers away from it: one in a short
+/// name, two in a longer one.
 fn alike(typed: &str, name: &str) -> bool {
     let typed = typed.to_lowercase();
     let slips = if name.len() <= 4 { 1 } else { 2 };
@@ -89,7 +90,9 @@ mod tests {
     fn a_verb_without_its_noun_is_found() {
         let root = Command::new("root")
             .subcommand(
-                Command::new("job").subcommand(Command::new("get")).subcommand(Command::new("create")),
+                Command::new("job")
+                    .subcommand(Command::new("get"))
+                    .subcommand(Command::new("create")),
             )
             .subcommand(Command::new("cluster").subcommand(Command::new("list")));
         assert_eq!(commands(&root, "create"), ["job create"]);

@@ -1,4 +1,5 @@
-//! The command line as clap knows it, dressed as kubectl's: its help, its switches, and what is said of mistakes.
+//! The command line as clap knows it, dressed as kubectl's: its help, its switches, and what is
+//! said of mistakes.
 
 use std::{error::Error as _, ffi::OsString, num::ParseIntError};
 
@@ -14,8 +15,7 @@ use crate::{error::Error, print::Output};
 const NAME: &str = "kubectl federate";
 
 /// The line at the end of each help text, as kubectl's.
-const SEE_OPTIONS: &str =
-    "Use \"kubectl federate options\" for a list of global command-line options (applies to all commands).";
+const SEE_OPTIONS: &str = "Use \"kubectl federate options\" for a list of global command-line options (applies to all commands).";
 
 /// The most columns of a help text.
 const WIDTH: usize = 100;
@@ -47,7 +47,9 @@ fn wrapped(command: Command, output: &Output) -> Command {
 
 fn dressed(command: Command, path: &str) -> Command {
     let end = if command.has_subcommands() {
-        format!("Use \"{path} <command> --help\" for more information about a given command.\n{SEE_OPTIONS}")
+        format!(
+            "Use \"{path} <command> --help\" for more information about a given command.\n{SEE_OPTIONS}"
+        )
     } else {
         SEE_OPTIONS.to_owned()
     };
@@ -128,7 +130,8 @@ fn explain(
     let flag = argument.split([' ', '[', '=']).next().unwrap_or_default();
     let value = first(ContextKind::InvalidValue);
     let known = || command.get_arguments().chain(root.get_arguments());
-    let short_of = |long: &str| known().find(|arg| arg.get_long() == long.strip_prefix("--"))?.get_short();
+    let short_of =
+        |long: &str| known().find(|arg| arg.get_long() == long.strip_prefix("--"))?.get_short();
     let both = match short_of(flag) {
         Some(short) => format!("-{short}, {flag}"),
         None => flag.to_owned(),
@@ -139,15 +142,22 @@ fn explain(
             (format!("unknown command {typed:?} for {path:?}"), suggest::commands(command, &typed))
         }
         ErrorKind::UnknownArgument if flag.starts_with("--") => {
-            let like = suggest::flags(known().filter_map(Arg::get_long), flag.trim_start_matches('-'));
+            let like =
+                suggest::flags(known().filter_map(Arg::get_long), flag.trim_start_matches('-'));
             (format!("unknown flag: {flag}"), like.iter().map(|flag| format!("--{flag}")).collect())
         }
-        ErrorKind::UnknownArgument if argument.starts_with('-') => (shorthand(args, &argument), Vec::new()),
+        ErrorKind::UnknownArgument if argument.starts_with('-') => {
+            (shorthand(args, &argument), Vec::new())
+        }
         ErrorKind::UnknownArgument => (format!("unexpected argument {argument:?}"), Vec::new()),
         ErrorKind::MissingRequiredArgument => {
             let missing = said(ContextKind::InvalidArg);
             (
-                missing.iter().map(|argument| required(argument, short_of)).collect::<Vec<_>>().join("; "),
+                missing
+                    .iter()
+                    .map(|argument| required(argument, short_of))
+                    .collect::<Vec<_>>()
+                    .join("; "),
                 Vec::new(),
             )
         }
@@ -170,7 +180,10 @@ fn explain(
         }
         ErrorKind::InvalidValue => {
             let valid = said(ContextKind::ValidValue).join(", ");
-            (format!("invalid argument {value:?} for {both:?} flag: must be one of {valid}"), Vec::new())
+            (
+                format!("invalid argument {value:?} for {both:?} flag: must be one of {valid}"),
+                Vec::new(),
+            )
         }
         ErrorKind::ValueValidation => {
             let why = match error.source() {
@@ -182,15 +195,22 @@ fn explain(
         _ => return Error::verbatim(error.render().to_string()),
     };
     let mistake = Error::new(format!("{sentence}\nSee '{path} --help' for usage."));
-    if meant.is_empty() { mistake } else { mistake.hint(format!("Did you mean {}?", meant.join(" or "))) }
+    if meant.is_empty() {
+        mistake
+    } else {
+        mistake.hint(format!("Did you mean {}?", meant.join(" or ")))
+    }
 }
 
 /// Of an unknown `-x`: the flags that it was typed among, from it on, as pflag says it.
 fn shorthand(args: &[OsString], argument: &str) -> String {
     let unknown = argument.trim_start_matches('-');
-    let mut clusters =
-        args.iter().filter_map(|arg| arg.to_str()?.strip_prefix('-')).filter(|arg| !arg.starts_with('-'));
-    let rest = clusters.find_map(|flags| flags.find(unknown).map(|at| &flags[at..])).unwrap_or(unknown);
+    let mut clusters = args
+        .iter()
+        .filter_map(|arg| arg.to_str()?.strip_prefix('-'))
+        .filter(|arg| !arg.starts_with('-'));
+    let rest =
+        clusters.find_map(|flags| flags.find(unknown).map(|at| &flags[at..])).unwrap_or(unknown);
     format!("unknown shorthand flag: '{unknown}' in -{rest}")
 }
 

@@ -24,15 +24,18 @@ pub struct Version {
 }
 
 impl Version {
-    /// Prints this binary's version, and the host's unless told not to. Where the host cannot be asked, that is said after
-    /// this binary's version.
+    /// Prints this binary's version, and the host's unless told not to. Where the host cannot be
+    /// asked, that is said after this binary's version.
     pub async fn run(self, world: &World, flags: &ConnectionFlags) -> Result<()> {
         if matches!(self.output, Some(Format::Name | Format::Wide)) {
             return Err(Error::new("--output must be 'yaml' or 'json'"));
         }
         let mut versions = vec![("Client", VERSION.to_owned())];
-        let asked =
-            if self.client { Ok(()) } else { host(world, flags).await.map(|host| versions.push(host)) };
+        let asked = if self.client {
+            Ok(())
+        } else {
+            host(world, flags).await.map(|host| versions.push(host))
+        };
         let fields = versions.iter().map(|(what, version)| {
             (format!("{}Version", what.to_lowercase()), json!({ "gitVersion": version }))
         });

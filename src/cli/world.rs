@@ -36,7 +36,9 @@ impl World {
         Self {
             output: Arc::new(output),
             vars: std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
                 .collect(),
             stdin: Mutex::new(Box::new(std::io::stdin())),
             now: Box::new(Timestamp::now),
@@ -56,7 +58,8 @@ impl World {
         self.stdin.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What makes the connections of one command; servers' warnings are printed with the cluster's name.
+    /// What makes the connections of one command; servers' warnings are printed with the cluster's
+    /// name.
     pub(super) fn dialer(&self) -> Dialer {
         let output = self.output.clone();
         let options = DialerOptions {

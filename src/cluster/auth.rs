@@ -1,4 +1,5 @@
-//! As whom a request is sent: the `Authorization` header, and a certificate where a plugin gives one.
+//! As whom a request is sent: the `Authorization` header, and a certificate where a plugin gives
+//! one.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -19,8 +20,8 @@ pub(super) enum Auth {
     None,
     /// A bearer token.
     Token(SecretString),
-    /// A file with a bearer token, read for each request because others renew it; what was given inline beside it holds while
-    /// the file cannot be read.
+    /// A file with a bearer token, read for each request because others renew it; what was given
+    /// inline beside it holds while the file cannot be read.
     TokenFile { path: PathBuf, fallback: Option<SecretString> },
     /// A name and a password.
     Basic { username: String, password: SecretString },
@@ -56,7 +57,9 @@ impl Auth {
                 match (read.as_deref().map(str::trim), fallback) {
                     (Ok(token), _) if !token.is_empty() => bearer(token),
                     (_, Some(token)) => bearer(token.expose_secret()),
-                    (Ok(_), None) => Err(Trouble::new(format!("the token file {} is empty", path.display()))),
+                    (Ok(_), None) => {
+                        Err(Trouble::new(format!("the token file {} is empty", path.display())))
+                    }
                     (Err(error), None) => {
                         let cause = os_error::words(&error);
                         Err(Trouble::new(format!(
@@ -74,7 +77,8 @@ impl Auth {
         }
     }
 
-    /// What to send after the server refused those credentials with 401; `None` where nothing else can be had.
+    /// What to send after the server refused those credentials with 401; `None` where nothing else
+    /// can be had.
     pub async fn renewed(
         &self,
         refused: &Credentials,
@@ -104,8 +108,9 @@ fn bearer(token: &str) -> Result<Credentials, Trouble> {
 }
 
 fn header(text: &str) -> Result<Credentials, Trouble> {
-    let mut value = HeaderValue::from_str(text)
-        .map_err(|_| Trouble::new("the token or the password holds characters that a header may not have"))?;
+    let mut value = HeaderValue::from_str(text).map_err(|_| {
+        Trouble::new("the token or the password holds characters that a header may not have")
+    })?;
     value.set_sensitive(true);
     Ok(Credentials { header: Some(value), ..Credentials::default() })
 }

@@ -27,7 +27,8 @@ pub(super) fn cause(error: &(dyn StdError + 'static)) -> Cause {
             return Cause::Timeout(CONNECT_TIMEOUT);
         }
     }
-    // Only then: what TLS had to say may be the reason, further down, why the connection was closed.
+    // Only then: what TLS had to say may be the reason, further down, why the connection was
+    // closed.
     for link in &chain {
         if let Some(http) = link.downcast_ref::<hyper::Error>()
             && (http.is_incomplete_message() || http.is_canceled() || http.is_closed())
@@ -48,7 +49,8 @@ pub(super) fn cause(error: &(dyn StdError + 'static)) -> Cause {
     if names { Cause::Unresolved(words) } else { Cause::Other(words) }
 }
 
-/// Whether the failure happened before anything of the request was sent, so that it has had no effect.
+/// Whether the failure happened before anything of the request was sent, so that it has had no
+/// effect.
 pub(super) fn unsent(error: &(dyn StdError + 'static)) -> bool {
     chain(error).iter().any(|link| {
         link.downcast_ref::<hyper_util::client::legacy::Error>()
@@ -62,20 +64,27 @@ pub(super) fn unsent(error: &(dyn StdError + 'static)) -> bool {
 /// Whether trying again soon may help: the other side refused or dropped the connection, as it does
 /// when it restarts. A wrong certificate or an unknown name stays wrong.
 pub(super) fn passing(error: &(dyn StdError + 'static)) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, UnexpectedEof};
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, UnexpectedEof,
+    };
     chain(error).iter().any(|link| {
         link.downcast_ref::<io::Error>().is_some_and(|io| {
             matches!(
                 io.kind(),
-                ConnectionRefused | ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof
+                ConnectionRefused
+                    | ConnectionReset
+                    | ConnectionAborted
+                    | BrokenPipe
+                    | UnexpectedEof
             )
-        }) || link
-            .downcast_ref::<hyper::Error>()
-            .is_some_and(|http| http.is_incomplete_message() || http.is_canceled() || http.is_closed())
+        }) || link.downcast_ref::<hyper::Error>().is_some_and(|http| {
+            http.is_incomplete_message() || http.is_canceled() || http.is_closed()
+        })
     })
 }
 
-/// The error and all below it. An `io::Error` hides the one it wraps from `source`, so that is asked for.
+/// The error and all below it. An `io::Error` hides the one it wraps from `source`, so that is
+/// asked for.
 fn chain<'a>(error: &'a (dyn StdError + 'static)) -> Vec<&'a (dyn StdError + 'static)> {
     let mut links = vec![error];
     let mut link = error;
@@ -100,7 +109,9 @@ fn io_words(error: &io::Error) -> String {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
             "the server closed the connection".into()
         }
-        io::ErrorKind::UnexpectedEof => "the server closed the connection before it answered".into(),
+        io::ErrorKind::UnexpectedEof => {
+            "the server closed the connection before it answered".into()
+        }
         io::ErrorKind::TimedOut => "i/o timeout".into(),
         io::ErrorKind::HostUnreachable => "no route to host".into(),
         io::ErrorKind::NetworkUnreachable => "network is unreachable".into(),
@@ -110,7 +121,8 @@ fn io_words(error: &io::Error) -> String {
 
 /// A library's text without what only its authors read.
 fn plain(text: &str) -> String {
-    // "failed to lookup address information: Name or service not known", "Too many open files (os error 24)"
+    // "failed to lookup address information: Name or service not known", "Too many open files (os
+    // error 24)"
     let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(text);
     // It hides its own cause.
     if text == "SOCKS error: failed to create underlying connection" {
@@ -129,7 +141,8 @@ fn tls_words(error: &rustls::Error) -> String {
     let certificate = "tls: failed to verify certificate: x509:";
     match error {
         rustls::Error::InvalidCertificate(cause) => match cause {
-            // A bad signature is what another authority of the same name gives: clusters' are often named alike.
+            // A bad signature is what another authority of the same name gives: clusters' are often
+            // named alike.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 format!("{certificate} certificate signed by unknown authority")
             }
@@ -150,14 +163,17 @@ fn tls_words(error: &rustls::Error) -> String {
             other => format!("{certificate} {other}"),
         },
         rustls::Error::AlertReceived(alert) => alert_words(&format!("{alert:?}")),
-        rustls::Error::InvalidMessage(_) => "the server does not speak TLS, or not on this port".into(),
+        rustls::Error::InvalidMessage(_) => {
+            "the server does not speak TLS, or not on this port".into()
+        }
         other => format!("tls: {other}"),
     }
 }
 
 /// `DnsName("api.example")`, as rustls lists what a certificate has, as `api.example`.
 fn bare_name(listed: &str) -> &str {
-    let inside = listed.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(listed);
+    let inside =
+        listed.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(listed);
     inside.trim_matches('"')
 }
 

@@ -1,4 +1,5 @@
-//! A connection to one API server: requests with credentials, within time, repeated where that is safe.
+//! A connection to one API server: requests with credentials, within time, repeated where that is
+//! safe.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,8 +82,11 @@ impl Connection {
         let channel = &self.inner.channel;
         let plugins = &channel.dialer.shared.plugins;
         let auth = &channel.endpoint.auth;
-        let trouble =
-            |Trouble { cause, hint }| Error::Credentials { cluster: self.name().to_owned(), cause, hint };
+        let trouble = |Trouble { cause, hint }| Error::Credentials {
+            cluster: self.name().to_owned(),
+            cause,
+            hint,
+        };
 
         // Plugins have their own time: they may be waiting for a person.
         let credentials = auth.credentials(plugins).await.map_err(trouble)?;
@@ -123,10 +127,14 @@ impl Connection {
                 log::body(self.name(), "answer", &answer.body, credentials);
             }
             let how = match &ended {
-                Ok(answer) => Ended::Answered { code: answer.code.as_u16(), retry_after: answer.retry_after },
+                Ok(answer) => {
+                    Ended::Answered { code: answer.code.as_u16(), retry_after: answer.retry_after }
+                }
                 Err(lost) => Ended::Failed { unsent: lost.unsent, passing: lost.passing },
             };
-            let Some(wait) = retry::wait(call.reads, done, how, retry::jitter()) else { return ended };
+            let Some(wait) = retry::wait(call.reads, done, how, retry::jitter()) else {
+                return ended;
+            };
             let why = match &ended {
                 Ok(answer) => answer.code.to_string(),
                 Err(lost) => lost.cause.to_string(),
@@ -169,7 +177,8 @@ impl Connection {
     }
 
     pub(super) fn unreachable(&self, cause: Cause) -> Error {
-        // Whoever is dialled through a proxy resolves and accepts for itself: these two are the proxy's own.
+        // Whoever is dialled through a proxy resolves and accepts for itself: these two are the
+        // proxy's own.
         let cause = match (cause, self.inner.channel.endpoint.proxy()) {
             (Cause::Refused, Some(proxy)) => {
                 Cause::Other(format!("the proxy {proxy} refused the connection"))
@@ -180,19 +189,25 @@ impl Connection {
             }
             (cause, _) => cause,
         };
-        Error::Unreachable { cluster: self.name().to_owned(), server: self.host().to_owned(), cause }
+        Error::Unreachable {
+            cluster: self.name().to_owned(),
+            server: self.host().to_owned(),
+            cause,
+        }
     }
 }
 
-/// The answers that API servers, or authenticating proxies before them, give as bare text. A 404 is not among them: only an
-/// API server may say that an object does not exist.
+/// The answers that API servers, or authenticating proxies before them, give as bare text. A 404 is
+/// not among them: only an API server may say that an object does not exist.
 fn bare_status(answer: &Answer) -> Option<Status> {
     let (reason, message) = match answer.code {
         StatusCode::UNAUTHORIZED => {
             ("Unauthorized", "the server has asked for the client to provide credentials")
         }
         StatusCode::FORBIDDEN => ("Forbidden", "the server does not allow this request"),
-        StatusCode::PAYLOAD_TOO_LARGE => ("RequestEntityTooLarge", "the request is too large for the server"),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            ("RequestEntityTooLarge", "the request is too large for the server")
+        }
         StatusCode::TOO_MANY_REQUESTS => (
             "TooManyRequests",
             "the server has received too many requests and has asked us to try again later",
@@ -218,9 +233,15 @@ async fn attempt(client: &Client, call: &Call, credentials: &Credentials) -> Res
         .uri(&call.path)
         .header(ACCEPT, "application/json")
         .body(Body::from(call.body.clone()))
-        .map_err(|error| Lost { cause: Cause::Other(error.to_string()), unsent: true, passing: false })?;
+        .map_err(|error| Lost {
+            cause: Cause::Other(error.to_string()),
+            unsent: true,
+            passing: false,
+        })?;
     if !call.body.is_empty() {
-        request.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(call.content_type));
+        request
+            .headers_mut()
+            .insert(CONTENT_TYPE, http::HeaderValue::from_static(call.content_type));
     }
     if let Some(value) = &credentials.header {
         request.headers_mut().insert(AUTHORIZATION, value.clone());

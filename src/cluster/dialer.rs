@@ -17,7 +17,8 @@ use super::transport::{self, Wire};
 /// Sent with every request.
 pub const USER_AGENT_TEXT: &str = concat!("kubectl-federate/", env!("CARGO_PKG_VERSION"));
 
-/// With fewer open files than this, connections are not kept between requests: a federation may have more clusters than that.
+/// With fewer open files than this, connections are not kept between requests: a federation may
+/// have more clusters than that.
 const FILES_TO_KEEP: u64 = 4096;
 
 /// What a command says about all its connections.
@@ -38,7 +39,8 @@ impl Default for DialerOptions {
 /// Gives the wire to an endpoint in place of the network.
 pub type WireFactory = Arc<dyn Fn(&Endpoint) -> Wire + Send + Sync>;
 
-/// What all connections of a process share: TLS authorities, credential plugins and what they gave, the place where warnings go.
+/// What all connections of a process share: TLS authorities, credential plugins and what they gave,
+/// the place where warnings go.
 #[derive(Clone)]
 pub struct Dialer {
     pub(super) shared: Arc<Shared>,
@@ -53,7 +55,8 @@ pub(super) struct Shared {
 }
 
 impl Dialer {
-    /// A dialer onto the network. It raises the limit of open files, of which a connection takes one.
+    /// A dialer onto the network. It raises the limit of open files, of which a connection takes
+    /// one.
     pub fn new(options: DialerOptions) -> Self {
         let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or_else(|error| {
             tracing::debug!("the limit of open files cannot be raised: {error}");
@@ -62,8 +65,9 @@ impl Dialer {
         Self::with(options, files >= FILES_TO_KEEP, None)
     }
 
-    /// A dialer whose requests go where the factory says, and never to the network: see [`transport::wire`]. All above
-    /// the wire (credentials, timeouts, retries, warnings) is as on the network.
+    /// A dialer whose requests go where the factory says, and never to the network: see
+    /// [`transport::wire`]. All above the wire (credentials, timeouts, retries, warnings) is as on
+    /// the network.
     pub fn in_process(options: DialerOptions, factory: WireFactory) -> Self {
         Self::with(options, true, Some(factory))
     }
@@ -71,18 +75,21 @@ impl Dialer {
     fn with(options: DialerOptions, keep: bool, factory: Option<WireFactory>) -> Self {
         let tls = Arc::new(Tls::new());
         let plugins = Plugins::new(options.stdin, tls.clone());
-        Self { shared: Arc::new(Shared { tls, plugins, warnings: options.warnings, keep, factory }) }
+        Self {
+            shared: Arc::new(Shared { tls, plugins, warnings: options.warnings, keep, factory }),
+        }
     }
 
-    /// A connection to an endpoint; `cluster` is its name in messages. It reads the certificates that the endpoint names and sends
-    /// nothing yet. Must be called within a Tokio runtime.
+    /// A connection to an endpoint; `cluster` is its name in messages. It reads the certificates
+    /// that the endpoint names and sends nothing yet. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// [`Error::Configuration`] for certificates and keys that cannot be read or used.
     pub fn dial(&self, cluster: &str, endpoint: &Endpoint) -> Result<Connection, Error> {
         let certificate = match &endpoint.identity {
             Some(identity) if self.shared.factory.is_none() => {
-                let certified = self.shared.tls.certified(identity).map_err(Error::configuration)?;
+                let certified =
+                    self.shared.tls.certified(identity).map_err(Error::configuration)?;
                 Some(Arc::new(certified))
             }
             _ => None,
@@ -106,7 +113,11 @@ impl Dialer {
         let wire = if let Some(factory) = &self.shared.factory {
             factory(endpoint)
         } else {
-            let tls = self.shared.tls.config(&endpoint.trust, certificate).map_err(Error::configuration)?;
+            let tls = self
+                .shared
+                .tls
+                .config(&endpoint.trust, certificate)
+                .map_err(Error::configuration)?;
             transport::network(endpoint, tls, self.shared.keep).map_err(Error::configuration)?
         };
         let round_trip = RoundTrip {
@@ -150,7 +161,8 @@ impl Channel {
         };
         if !same {
             let certificate = plugins.cloned().or_else(|| self.certificate.clone());
-            *current = (plugins.cloned(), self.dialer.client(&self.cluster, &self.endpoint, certificate)?);
+            *current =
+                (plugins.cloned(), self.dialer.client(&self.cluster, &self.endpoint, certificate)?);
         }
         Ok(current.1.clone())
     }

@@ -1,4 +1,5 @@
-//! Where one API server is, and as whom we speak to it: a context and the flags, resolved as kubectl does.
+//! Where one API server is, and as whom we speak to it: a context and the flags, resolved as
+//! kubectl does.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -24,8 +25,8 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/// One API server and one user. Files that it names are read when it is dialled, its plugin runs at the first
-/// request; its `Debug` shows no secret.
+/// One API server and one user. Files that it names are read when it is dialled, its plugin runs at
+/// the first request; its `Debug` shows no secret.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     pub(super) server: Uri,
@@ -62,14 +63,19 @@ impl Endpoint {
 }
 
 impl Kubeconfig {
-    /// Resolves a context (the current one, if none is named) and the flags to a server and a user. Where
-    /// neither says anything and this process runs in a cluster, it is that cluster.
+    /// Resolves a context (the current one, if none is named) and the flags to a server and a user.
+    /// Where neither says anything and this process runs in a cluster, it is that cluster.
     ///
     /// # Errors
-    /// [`Error::Configuration`], in kubectl's words where it has some: for a context, cluster or user that does not
-    /// exist, a server that is no URL, fields that exclude each other, or when nothing leads to a server. Other
-    /// than kubectl, a context whose cluster or user is missing is refused, and not sent to localhost or anonymously.
-    pub fn endpoint(&self, context: Option<&str>, overrides: &Overrides) -> Result<Endpoint, Error> {
+    /// [`Error::Configuration`], in kubectl's words where it has some: for a context, cluster or
+    /// user that does not exist, a server that is no URL, fields that exclude each other, or when
+    /// nothing leads to a server. Other than kubectl, a context whose cluster or user is missing is
+    /// refused, and not sent to localhost or anonymously.
+    pub fn endpoint(
+        &self,
+        context: Option<&str>,
+        overrides: &Overrides,
+    ) -> Result<Endpoint, Error> {
         let named = filled(context);
         let current = self.current_context();
         let nothing = Context::default();
@@ -100,8 +106,16 @@ impl Kubeconfig {
             };
             return Err(Error::configuration(cause));
         }
-        let namespace = filled(overrides.namespace.as_deref()).or(filled(context.namespace.as_deref()));
-        self.resolve(&cluster_name, &cluster, &user_name, user, namespace.unwrap_or("default"), overrides)
+        let namespace =
+            filled(overrides.namespace.as_deref()).or(filled(context.namespace.as_deref()));
+        self.resolve(
+            &cluster_name,
+            &cluster,
+            &user_name,
+            user,
+            namespace.unwrap_or("default"),
+            overrides,
+        )
     }
 
     fn cluster(
@@ -116,8 +130,12 @@ impl Kubeconfig {
         };
         match self.clusters.get(name) {
             Some(cluster) => Ok((name.to_owned(), cluster.clone())),
-            None if flag.is_some() => Err(Error::configuration(format!("cluster {name:?} does not exist"))),
-            None if filled(flags.server.as_deref()).is_some() => Ok((name.to_owned(), Cluster::default())),
+            None if flag.is_some() => {
+                Err(Error::configuration(format!("cluster {name:?} does not exist")))
+            }
+            None if filled(flags.server.as_deref()).is_some() => {
+                Ok((name.to_owned(), Cluster::default()))
+            }
             None => Err(Error::configuration(format!(
                 "context {context_name:?} names the cluster {name:?}, which no kubeconfig file has"
             ))),
@@ -137,7 +155,9 @@ impl Kubeconfig {
         let brings_own = flags.token.is_some() || flags.client_certificate.is_some();
         match self.users.get(name) {
             Some(user) => Ok((name.to_owned(), user.clone())),
-            None if flag.is_some() => Err(Error::configuration(format!("auth info {name:?} does not exist"))),
+            None if flag.is_some() => {
+                Err(Error::configuration(format!("auth info {name:?} does not exist")))
+            }
             None if brings_own => Ok((name.to_owned(), User::default())),
             None => Err(Error::configuration(format!(
                 "context {context_name:?} names the user {name:?}, whom no kubeconfig file has"
@@ -160,14 +180,17 @@ impl Kubeconfig {
             ));
         };
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-        let mut cluster = Cluster { server: Some(format!("https://{host}:{port}")), ..Cluster::default() };
+        let mut cluster =
+            Cluster { server: Some(format!("https://{host}:{port}")), ..Cluster::default() };
         cluster.certificate_authority = Some(folder.join("ca.crt"));
         override_cluster(&mut cluster, overrides);
         let mut user = user.clone();
         if user.token.is_none() {
             user.token_file = Some(folder.join("token"));
         }
-        let own = std::fs::read_to_string(folder.join("namespace")).ok().map(|text| text.trim().to_owned());
+        let own = std::fs::read_to_string(folder.join("namespace"))
+            .ok()
+            .map(|text| text.trim().to_owned());
         let namespace = filled(overrides.namespace.as_deref())
             .or(filled(environment.pod_namespace.as_deref()))
             .or(filled(own.as_deref()))
@@ -207,7 +230,8 @@ impl Kubeconfig {
             auth,
             impersonation,
             timeout,
-            compression: !(cluster.disable_compression.unwrap_or(false) || overrides.disable_compression),
+            compression: !(cluster.disable_compression.unwrap_or(false)
+                || overrides.disable_compression),
         })
     }
 }
@@ -225,7 +249,9 @@ fn override_cluster(cluster: &mut Cluster, flags: &Overrides) {
     if let Some(server) = filled(flags.server.as_deref()) {
         cluster.server = Some(server.to_owned());
     }
-    if filled(flags.server.as_deref()).is_some() || filled(flags.tls_server_name.as_deref()).is_some() {
+    if filled(flags.server.as_deref()).is_some()
+        || filled(flags.tls_server_name.as_deref()).is_some()
+    {
         cluster.tls_server_name.clone_from(&flags.tls_server_name);
     }
     if flags.insecure_skip_tls_verify || some_path(flags.certificate_authority.as_ref()).is_some() {
@@ -260,19 +286,26 @@ fn override_user(user: &mut User, flags: &Overrides) {
     }
 }
 
-/// `https://host[:port][/path]`, or `host[:port]`, which is plain HTTP as for kubectl, whatever the other fields say.
+/// `https://host[:port][/path]`, or `host[:port]`, which is plain HTTP as for kubectl, whatever the
+/// other fields say.
 fn server_url(text: &str) -> Result<Uri, Error> {
     // What stands before an `@` may be a password.
-    let shown = text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, place)| format!("…@{place}"));
-    let fault = || Error::configuration(format!("host must be a URL or a host:port pair: {shown:?}"));
+    let shown =
+        text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, place)| format!("…@{place}"));
+    let fault =
+        || Error::configuration(format!("host must be a URL or a host:port pair: {shown:?}"));
     let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let parsed: Uri = url.parse().map_err(|_| fault())?;
     if !matches!(parsed.scheme_str(), Some("https" | "http")) {
-        return Err(Error::configuration(format!("the server {shown:?} is neither http nor https")));
+        return Err(Error::configuration(format!(
+            "the server {shown:?} is neither http nor https"
+        )));
     }
     let authority = parsed.authority().ok_or_else(fault)?;
     if authority.as_str().contains('@') {
-        return Err(Error::configuration("a server's URL may not hold a user: put credentials under users"));
+        return Err(Error::configuration(
+            "a server's URL may not hold a user: put credentials under users",
+        ));
     }
     if authority.host().is_empty() {
         return Err(fault());
@@ -307,7 +340,11 @@ fn trust(name: &str, cluster: &Cluster) -> Result<Trust, Error> {
             "specifying a root certificates file with the insecure flag is not allowed",
         ));
     }
-    Ok(Trust { ca, insecure, server_name: filled(cluster.tls_server_name.as_deref()).map(str::to_owned) })
+    Ok(Trust {
+        ca,
+        insecure,
+        server_name: filled(cluster.tls_server_name.as_deref()).map(str::to_owned),
+    })
 }
 
 fn identity(name: &str, user: &User) -> Result<Option<Identity>, Error> {
@@ -319,7 +356,8 @@ fn identity(name: &str, user: &User) -> Result<Option<Identity>, Error> {
             "client-cert-data and client-cert are both specified for {name}. client-cert-data will override."
         )));
     }
-    let inline_key = user.client_key_data.as_ref().is_some_and(|data| !data.expose_secret().is_empty());
+    let inline_key =
+        user.client_key_data.as_ref().is_some_and(|data| !data.expose_secret().is_empty());
     if inline_key && some_path(user.client_key.as_ref()).is_some() {
         return Err(Error::configuration(format!(
             "client-key-data and client-key are both specified for {name}; client-key-data will override"
@@ -345,7 +383,11 @@ fn identity(name: &str, user: &User) -> Result<Option<Identity>, Error> {
 }
 
 /// Inline data, or a file.
-fn material(data: Option<&str>, file: Option<&PathBuf>, what: &str) -> Result<Option<Material>, Error> {
+fn material(
+    data: Option<&str>,
+    file: Option<&PathBuf>,
+    what: &str,
+) -> Result<Option<Material>, Error> {
     if let Some(data) = filled(data) {
         let compact: String = data.chars().filter(|c| !c.is_ascii_whitespace()).collect();
         let bytes = base64::engine::general_purpose::STANDARD
@@ -408,7 +450,10 @@ fn impersonation(name: &str, user: &User) -> Result<HeaderMap, Error> {
     let nothing = BTreeMap::new();
     let extra = user.impersonate_extra.as_ref().unwrap_or(&nothing);
     let Some(as_user) = filled(user.impersonate.as_deref()) else {
-        if groups.is_empty() && extra.is_empty() && filled(user.impersonate_uid.as_deref()).is_none() {
+        if groups.is_empty()
+            && extra.is_empty()
+            && filled(user.impersonate_uid.as_deref()).is_none()
+        {
             return Ok(headers);
         }
         return Err(Error::configuration(format!(
@@ -416,8 +461,9 @@ fn impersonation(name: &str, user: &User) -> Result<HeaderMap, Error> {
         )));
     };
     let value = |text: &str| {
-        HeaderValue::from_str(text)
-            .map_err(|_| Error::configuration(format!("cannot impersonate {text:?}: not a header's value")))
+        HeaderValue::from_str(text).map_err(|_| {
+            Error::configuration(format!("cannot impersonate {text:?}: not a header's value"))
+        })
     };
     headers.insert("impersonate-user", value(as_user)?);
     if let Some(uid) = filled(user.impersonate_uid.as_deref()) {
@@ -428,7 +474,9 @@ fn impersonation(name: &str, user: &User) -> Result<HeaderMap, Error> {
     }
     for (key, values) in extra {
         let header = HeaderName::try_from(format!("impersonate-extra-{}", header_key(key)))
-            .map_err(|_| Error::configuration(format!("cannot impersonate the extra key {key:?}")))?;
+            .map_err(|_| {
+                Error::configuration(format!("cannot impersonate the extra key {key:?}"))
+            })?;
         for text in values {
             headers.append(header.clone(), value(text)?);
         }
@@ -436,7 +484,8 @@ fn impersonation(name: &str, user: &User) -> Result<HeaderMap, Error> {
     Ok(headers)
 }
 
-/// A key as client-go writes it into a header's name: what such a name may not have is percent-encoded.
+/// A key as client-go writes it into a header's name: what such a name may not have is
+/// percent-encoded.
 fn header_key(key: &str) -> String {
     let mut written = String::with_capacity(key.len());
     for byte in key.bytes() {

@@ -10,8 +10,8 @@ use super::redact::printable;
 
 /// Why a request, or the way to a server, failed.
 ///
-/// `Display` is the bare sentence, for a line that says the cluster itself; [`Error::report`] is the text that
-/// kubectl would print. Neither shows a token, a Debug dump or a control byte.
+/// `Display` is the bare sentence, for a line that says the cluster itself; [`Error::report`] is
+/// the text that kubectl would print. Neither shows a token, a Debug dump or a control byte.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The API server answered with a `Status` of failure.
@@ -92,7 +92,9 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused => f.write_str("connection refused"),
-            Self::Unresolved(words) => write!(f, "the name cannot be resolved: {}", printable(words)),
+            Self::Unresolved(words) => {
+                write!(f, "the name cannot be resolved: {}", printable(words))
+            }
             Self::Timeout(limit) => write!(f, "no answer within {}", seconds(*limit)),
             Self::Certificate(text) | Self::Other(text) => f.write_str(&printable(text)),
         }
@@ -112,7 +114,8 @@ impl Error {
         }
     }
 
-    /// The name of the cluster that the error is about; none for what is wrong before a cluster is known.
+    /// The name of the cluster that the error is about; none for what is wrong before a cluster is
+    /// known.
     pub fn cluster(&self) -> Option<&str> {
         match self {
             Self::Status { cluster, .. }
@@ -153,7 +156,8 @@ impl Error {
         self.reason() == "Invalid"
     }
 
-    /// Nothing can be known: the server was not reached, or said that it could not do it (429, 5xx).
+    /// Nothing can be known: the server was not reached, or said that it could not do it (429,
+    /// 5xx).
     ///
     /// For a write this never means that it did not happen; for a read never that there is nothing.
     pub fn is_unreachable(&self) -> bool {
@@ -169,8 +173,9 @@ impl Error {
         matches!(self, Self::Unreachable { cause: Cause::Certificate(_), .. })
     }
 
-    /// It took all the time there was to come to nothing: no answer in time, or only that there are too many requests (429),
-    /// each time that it was sent again. Asking once more would cost as much.
+    /// It took all the time there was to come to nothing: no answer in time, or only that there are
+    /// too many requests (429), each time that it was sent again. Asking once more would cost as
+    /// much.
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Unreachable { cause, .. } => matches!(cause, Cause::Timeout(_)),
@@ -206,7 +211,8 @@ impl Error {
     }
 }
 
-/// kubectl's sentence for a Status: the server's message, or, for an invalid object, the object and its causes.
+/// kubectl's sentence for a Status: the server's message, or, for an invalid object, the object and
+/// its causes.
 fn sentence(status: &Status) -> String {
     let details = status.details.as_ref();
     if status.reason == "Unauthorized" {
@@ -245,11 +251,17 @@ fn unreachable(server: &str, cause: &Cause) -> String {
             )
         }
         Cause::Timeout(limit) => {
-            format!("Unable to connect to the server: no answer from {server} within {}", seconds(*limit))
+            format!(
+                "Unable to connect to the server: no answer from {server} within {}",
+                seconds(*limit)
+            )
         }
         Cause::Unresolved(words) => {
             let host = server.rsplit_once(':').map_or(server, |(host, _)| host);
-            format!("Unable to connect to the server: dial tcp: lookup {host}: {}", printable(words))
+            format!(
+                "Unable to connect to the server: dial tcp: lookup {host}: {}",
+                printable(words)
+            )
         }
         Cause::Certificate(text) | Cause::Other(text) => {
             format!("Unable to connect to the server: {}", printable(text))
@@ -275,7 +287,10 @@ mod tests {
     use super::*;
 
     fn status(json: serde_json::Value) -> Error {
-        Error::Status { cluster: "east".into(), status: Box::new(serde_json::from_value(json).unwrap()) }
+        Error::Status {
+            cluster: "east".into(),
+            status: Box::new(serde_json::from_value(json).unwrap()),
+        }
     }
 
     #[test]
@@ -286,8 +301,9 @@ mod tests {
         assert_eq!(error.report(), "Error from server (NotFound): jobs.batch \"x\" not found");
         assert!(error.is_not_found() && !error.is_unreachable());
 
-        let error =
-            status(serde_json::json!({"reason": "Unauthorized", "code": 401, "message": "Unauthorized"}));
+        let error = status(
+            serde_json::json!({"reason": "Unauthorized", "code": 401, "message": "Unauthorized"}),
+        );
         assert_eq!(error.report(), "error: You must be logged in to the server (Unauthorized)");
     }
 
@@ -305,7 +321,10 @@ mod tests {
             .unwrap()
             .push(serde_json::json!({"field": "spec.b", "message": "no"}));
         let text = status(json).report();
-        assert_eq!(text, "The Job \"bad\" is invalid: \n* spec.completions: Invalid value: -1\n* spec.b: no");
+        assert_eq!(
+            text,
+            "The Job \"bad\" is invalid: \n* spec.completions: Invalid value: -1\n* spec.b: no"
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Credential plugins: programs named in a kubeconfig that give a token or a certificate
 //! (`client.authentication.k8s.io/v1` and `v1beta1`).
 //!
-//! A plugin is run once per command, arguments, environment and what it is told about the cluster, whatever the number of clusters
-//! that use it; plugins that differ run side by side, those that may ask the user something one after another.
+//! A plugin is run once per command, arguments, environment and what it is told about the cluster,
+//! whatever the number of clusters that use it; plugins that differ run side by side, those that
+//! may ask the user something one after another.
 
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
@@ -82,7 +83,8 @@ impl Plugin {
         if exec.command.is_empty() {
             return Err(need("command"));
         }
-        let api_version = exec.api_version.filter(|v| !v.is_empty()).ok_or_else(|| need("apiVersion"))?;
+        let api_version =
+            exec.api_version.filter(|v| !v.is_empty()).ok_or_else(|| need("apiVersion"))?;
         let v1 = match api_version.as_str() {
             "client.authentication.k8s.io/v1" => true,
             "client.authentication.k8s.io/v1beta1" => false,
@@ -98,17 +100,30 @@ impl Plugin {
             "" if v1 => return Err(need("interactiveMode")),
             "IfAvailable" | "" => Interactive::IfAvailable,
             other => {
-                return Err(Error::configuration(format!("invalid interactiveMode for {user}: {other:?}")));
+                return Err(Error::configuration(format!(
+                    "invalid interactiveMode for {user}: {other:?}"
+                )));
             }
         };
-        let cluster =
-            exec.provide_cluster_info.unwrap_or(false).then(|| cluster_info(server, cluster)).transpose()?;
+        let cluster = exec
+            .provide_cluster_info
+            .unwrap_or(false)
+            .then(|| cluster_info(server, cluster))
+            .transpose()?;
         Ok(Self {
             api_version,
             command: exec.command,
             args: exec.args.unwrap_or_default(),
-            env: exec.env.unwrap_or_default().into_iter().map(|env| (env.name, env.value)).collect(),
-            install_hint: exec.install_hint.filter(|hint| !hint.is_empty()).map(|hint| printable(&hint)),
+            env: exec
+                .env
+                .unwrap_or_default()
+                .into_iter()
+                .map(|env| (env.name, env.value))
+                .collect(),
+            install_hint: exec
+                .install_hint
+                .filter(|hint| !hint.is_empty())
+                .map(|hint| printable(&hint)),
             interactive,
             cluster,
         })
@@ -116,7 +131,8 @@ impl Plugin {
 
     /// What makes two plugins the same.
     fn key(&self) -> String {
-        let env: Vec<_> = self.env.iter().map(|(name, value)| (name, value.expose_secret())).collect();
+        let env: Vec<_> =
+            self.env.iter().map(|(name, value)| (name, value.expose_secret())).collect();
         json!([self.api_version, self.command, self.args, env, self.cluster]).to_string()
     }
 
@@ -139,7 +155,9 @@ fn cluster_info(server: &Uri, cluster: &Cluster) -> Result<Value, Error> {
     if let Some(data) = &cluster.certificate_authority_data {
         info.insert("certificate-authority-data".into(), data.as_str().into());
     } else if let Some(path) = &cluster.certificate_authority {
-        let pem = Material::File(path.clone()).read("certificate-authority").map_err(Error::configuration)?;
+        let pem = Material::File(path.clone())
+            .read("certificate-authority")
+            .map_err(Error::configuration)?;
         let data = base64::engine::general_purpose::STANDARD.encode(pem.expose_secret());
         info.insert("certificate-authority-data".into(), data.into());
     }
@@ -149,7 +167,8 @@ fn cluster_info(server: &Uri, cluster: &Cluster) -> Result<Value, Error> {
     if cluster.disable_compression == Some(true) {
         info.insert("disable-compression".into(), true.into());
     }
-    if let Some(extension) = cluster.extensions.iter().flatten().find(|extension| extension.name == EXTENSION)
+    if let Some(extension) =
+        cluster.extensions.iter().flatten().find(|extension| extension.name == EXTENSION)
     {
         info.insert("config".into(), extension.extension.clone());
     }
@@ -165,7 +184,8 @@ pub(super) struct Plugins {
     tls: Arc<Tls>,
 }
 
-/// What a plugin's last run gave; a failure keeps the moment it ended, for those who were waiting for it.
+/// What a plugin's last run gave; a failure keeps the moment it ended, for those who were waiting
+/// for it.
 #[derive(Default)]
 enum Last {
     #[default]
@@ -188,10 +208,14 @@ impl Plugins {
 
     /// What the plugin gave, or gives now if that has expired.
     pub async fn ask(&self, plugin: &Plugin) -> Result<Arc<Credential>, Trouble> {
-        self.credential(plugin, |last| last.expires.is_none_or(|expires| Timestamp::now() < expires)).await
+        self.credential(plugin, |last| {
+            last.expires.is_none_or(|expires| Timestamp::now() < expires)
+        })
+        .await
     }
 
-    /// What the plugin gives after the server refused `refused`; one run serves all who come with the same.
+    /// What the plugin gives after the server refused `refused`; one run serves all who come with
+    /// the same.
     pub async fn ask_again(
         &self,
         plugin: &Plugin,
@@ -238,14 +262,16 @@ impl Plugins {
             ));
         }
         let _alone = if interactive { Some(self.terminal.lock().await) } else { None };
-        let _place = self.running.acquire().await.map_err(|_| Trouble::new("no more plugins can be run"))?;
+        let _place =
+            self.running.acquire().await.map_err(|_| Trouble::new("no more plugins can be run"))?;
         tracing::debug!(command = %plugin.name(), interactive, "running a credential plugin");
 
         let mut spec = json!({ "interactive": interactive });
         if let Some(cluster) = &plugin.cluster {
             spec["cluster"] = cluster.clone();
         }
-        let info = json!({ "kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": spec });
+        let info =
+            json!({ "kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": spec });
         let mut command = tokio::process::Command::new(&plugin.command);
         command
             .args(&plugin.args)
@@ -253,13 +279,15 @@ impl Plugins {
             .env("KUBERNETES_EXEC_INFO", info.to_string())
             .stdin(if interactive { Stdio::inherit() } else { Stdio::null() })
             .stdout(Stdio::piped())
-            // What it has to say goes to the user as it is, as in kubectl: it may ask to open a page, or to log in.
+            // What it has to say goes to the user as it is, as in kubectl: it may ask to open a
+            // page, or to log in.
             .stderr(Stdio::inherit())
             .kill_on_drop(true);
         let output = match command.spawn() {
-            Ok(child) => {
-                child.wait_with_output().await.map_err(|error| failed(plugin, &os_error::words(&error)))?
-            }
+            Ok(child) => child
+                .wait_with_output()
+                .await
+                .map_err(|error| failed(plugin, &os_error::words(&error)))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let hint = plugin.install_hint.clone().unwrap_or_else(|| {
                     "It looks like you are trying to use a client-go credential plugin that is not installed.".into()
@@ -284,7 +312,8 @@ impl Plugins {
         self.read(plugin, &output.stdout)
     }
 
-    /// Reads a plugin's answer. No error may quote it: what was cut short may hold a token all the same.
+    /// Reads a plugin's answer. No error may quote it: what was cut short may hold a token all the
+    /// same.
     fn read(&self, plugin: &Plugin, stdout: &[u8]) -> Result<Credential, Trouble> {
         let wrong = |how: &str| failed(plugin, &format!("gave no credential: {how}"));
         let answer: Value = serde_json::from_slice(stdout)

@@ -13,11 +13,12 @@ where
     I: IntoIterator,
     F: Future<Output = T>,
 {
-    let mut answers: Vec<(usize, T)> = futures::stream::iter(items.into_iter().map(ask).enumerate())
-        .map(|(place, answer)| async move { (place, answer.await) })
-        .buffer_unordered(FAN_OUT)
-        .collect()
-        .await;
+    let mut answers: Vec<(usize, T)> =
+        futures::stream::iter(items.into_iter().map(ask).enumerate())
+            .map(|(place, answer)| async move { (place, answer.await) })
+            .buffer_unordered(FAN_OUT)
+            .collect()
+            .await;
     answers.sort_by_key(|(place, _)| *place);
     answers.into_iter().map(|(_, answer)| answer).collect()
 }

@@ -45,8 +45,8 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// The part that holds for every cluster a command talks to: impersonation, the request timeout,
-    /// compression and the namespace. What names one server or one credential stays out.
+    /// The part that holds for every cluster a command talks to: impersonation, the request
+    /// timeout, compression and the namespace. What names one server or one credential stays out.
     #[must_use]
     pub fn everywhere(&self) -> Self {
         Self {

@@ -1,8 +1,9 @@
 //! The user's kubeconfig files, merged by kubectl's rules.
 //!
-//! `KUBECONFIG` is a list of files of which missing ones are skipped, `--kubeconfig` is one file that must be there,
-//! and without either it is `~/.kube/config`. The first file that has a cluster, user or context of some name,
-//! or a current context, wins; an empty value counts as none. Paths are relative to the file they are in.
+//! `KUBECONFIG` is a list of files of which missing ones are skipped, `--kubeconfig` is one file
+//! that must be there, and without either it is `~/.kube/config`. The first file that has a
+//! cluster, user or context of some name, or a current context, wins; an empty value counts as
+//! none. Paths are relative to the file they are in.
 
 mod file;
 #[cfg(test)]
@@ -40,8 +41,9 @@ pub(super) struct Environment {
 
 impl Environment {
     fn read(env: &dyn Fn(&str) -> Option<String>) -> Self {
-        let either =
-            |upper: &str, lower: &str| env(upper).filter(|value| !value.is_empty()).or_else(|| env(lower));
+        let either = |upper: &str, lower: &str| {
+            env(upper).filter(|value| !value.is_empty()).or_else(|| env(lower))
+        };
         Self {
             https_proxy: either("HTTPS_PROXY", "https_proxy"),
             http_proxy: either("HTTP_PROXY", "http_proxy"),
@@ -57,9 +59,13 @@ impl Kubeconfig {
     /// Reads and merges the files that `--kubeconfig`, or else the environment, names.
     ///
     /// # Errors
-    /// [`Error::Kubeconfig`] for an explicit file that is missing, and for any file that is there and cannot be read or
-    /// understood, with line and column where they are known. No file at all is not an error: see [`Self::endpoint`].
-    pub fn load(explicit: Option<&Path>, env: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+    /// [`Error::Kubeconfig`] for an explicit file that is missing, and for any file that is there
+    /// and cannot be read or understood, with line and column where they are known. No file at all
+    /// is not an error: see [`Self::endpoint`].
+    pub fn load(
+        explicit: Option<&Path>,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Error> {
         let mut merged = Self { environment: Environment::read(&env), ..Self::default() };
         if let Some(path) = explicit.filter(|path| !path.as_os_str().is_empty()) {
             let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;

@@ -52,13 +52,15 @@ fn shown(name: &HeaderName, value: &HeaderValue) -> String {
     }
 }
 
-/// Tells of a body, `of` a request or an answer. A server that quotes the credential gives nothing away.
+/// Tells of a body, `of` a request or an answer. A server that quotes the credential gives nothing
+/// away.
 pub(super) fn body(cluster: &str, of: &str, body: &[u8], credentials: &Credentials) {
     if body.is_empty() || !tracing::enabled!(target: BODIES, tracing::Level::DEBUG) {
         return;
     }
     let mut text = String::from_utf8_lossy(body).into_owned();
-    let credential = credentials.header.as_ref().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let credential =
+        credentials.header.as_ref().map(|value| String::from_utf8_lossy(value.as_bytes()));
     if let Some(credential) = credential {
         let secret = credential.split_once(' ').map_or(&*credential, |(_, secret)| secret);
         if !secret.is_empty() {

@@ -1,4 +1,5 @@
-//! Everything between us and one API server: kubeconfig, credentials, transport, REST, and many of them side by side.
+//! Everything between us and one API server: kubeconfig, credentials, transport, REST, and many of
+//! them side by side.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -15,9 +16,10 @@
 //! | [`fanout`] | many clusters side by side |
 //! | [`error`], `cause` | what went wrong, in kubectl's words |
 //!
-//! A request goes `verbs` → `connection` (credentials, time, retries) → [`kube::Client`] → headers, gzip → `round_trip` → the wire. The stack is our
-//! own because kube's runs a plugin three times per client, retries writes, loads the system's authorities for each client, speaks
-//! HTTP/1.1 only and has no time limit on answers.
+//! A request goes `verbs` → `connection` (credentials, time, retries) → [`kube::Client`] → headers,
+//! gzip → `round_trip` → the wire. The stack is our own because kube's runs a plugin three times
+//! per client, retries writes, loads the system's authorities for each client, speaks HTTP/1.1 only
+//! and has no time limit on answers.
 
 mod auth;
 mod cause;

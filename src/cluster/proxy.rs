@@ -31,7 +31,9 @@ impl Proxy {
 
     /// The name and the password for a SOCKS proxy.
     pub(super) fn login(&self) -> Option<(String, String)> {
-        self.login.as_ref().map(|(user, password)| (user.clone(), password.expose_secret().to_owned()))
+        self.login
+            .as_ref()
+            .map(|(user, password)| (user.clone(), password.expose_secret().to_owned()))
     }
 
     /// The `Proxy-Authorization` header for an HTTP proxy.
@@ -51,8 +53,9 @@ impl Proxy {
             return Err(format!("unsupported scheme {scheme:?}, must be http, https, or socks5"));
         }
         let authority = parsed.authority().ok_or_else(no_login)?.as_str();
-        let (user, place) =
-            authority.rsplit_once('@').map_or((None, authority), |(user, place)| (Some(user), place));
+        let (user, place) = authority
+            .rsplit_once('@')
+            .map_or((None, authority), |(user, place)| (Some(user), place));
         let port = match scheme {
             "http" => 80,
             "https" => 443,
@@ -79,16 +82,17 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// The proxy for a server: the one its cluster names (`proxy-url`), which holds without exceptions, or else the
-/// environment's by `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, which never holds for this host itself.
+/// The proxy for a server: the one its cluster names (`proxy-url`), which holds without exceptions,
+/// or else the environment's by `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, which never holds for
+/// this host itself.
 pub(super) fn choose(
     server: &Uri,
     configured: Option<&str>,
     environment: &Environment,
 ) -> Result<Option<Proxy>, Error> {
     if let Some(url) = configured.filter(|url| !url.is_empty()) {
-        let proxy =
-            Proxy::parse(url).map_err(|cause| Error::configuration(format!("invalid proxy-url: {cause}")))?;
+        let proxy = Proxy::parse(url)
+            .map_err(|cause| Error::configuration(format!("invalid proxy-url: {cause}")))?;
         return Ok(Some(proxy));
     }
     let (name, url) = match server.scheme_str() {
@@ -107,15 +111,23 @@ pub(super) fn choose(
 
 /// Whether `NO_PROXY`, or the host being this one, says to go without a proxy.
 fn is_excepted(server: &Uri, no_proxy: &str) -> bool {
-    let host =
-        server.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-    let port = server.port_u16().unwrap_or(if server.scheme_str() == Some("https") { 443 } else { 80 });
+    let host = server
+        .host()
+        .unwrap_or_default()
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .to_ascii_lowercase();
+    let port =
+        server.port_u16().unwrap_or(if server.scheme_str() == Some("https") { 443 } else { 80 });
     let address: Option<IpAddr> = host.parse().ok();
     if host == "localhost" || address.is_some_and(|ip| ip.is_loopback()) {
         return true;
     }
-    no_proxy.split(',').map(|entry| entry.trim().to_ascii_lowercase()).filter(|entry| !entry.is_empty()).any(
-        |entry| {
+    no_proxy
+        .split(',')
+        .map(|entry| entry.trim().to_ascii_lowercase())
+        .filter(|entry| !entry.is_empty())
+        .any(|entry| {
             if entry == "*" {
                 return true;
             }
@@ -132,10 +144,11 @@ fn is_excepted(server: &Uri, no_proxy: &str) -> bool {
             let name = name.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(name);
             match name.strip_prefix('.') {
                 Some(domain) => host.strip_suffix(domain).is_some_and(|sub| sub.ends_with('.')),
-                None => host == name || host.strip_suffix(name).is_some_and(|sub| sub.ends_with('.')),
+                None => {
+                    host == name || host.strip_suffix(name).is_some_and(|sub| sub.ends_with('.'))
+                }
             }
-        },
-    )
+        })
 }
 
 /// `host:port`, `[v6]:port`, or either without a port.
@@ -201,7 +214,10 @@ mod tests {
 
     #[test]
     fn the_scheme_of_the_server_picks_the_variable() {
-        assert_eq!(chosen("https://a.example:6443", None, ""), Some("http://secure.proxy:3128/".into()));
+        assert_eq!(
+            chosen("https://a.example:6443", None, ""),
+            Some("http://secure.proxy:3128/".into())
+        );
         assert_eq!(chosen("http://a.example", None, ""), Some("http://plain.proxy:80/".into()));
     }
 
@@ -229,7 +245,11 @@ mod tests {
             ("https://[::1]:6443", "", true),
             ("https://a.example:6443", " , ", false),
         ] {
-            assert_eq!(chosen(server, None, no_proxy).is_none(), excepted, "{server} with {no_proxy:?}");
+            assert_eq!(
+                chosen(server, None, no_proxy).is_none(),
+                excepted,
+                "{server} with {no_proxy:?}"
+            );
         }
     }
 

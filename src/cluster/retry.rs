@@ -6,7 +6,8 @@ use std::time::Duration;
 /// How often a request is sent at most, the first time included.
 pub(super) const ATTEMPTS: u32 = 4;
 
-/// The longest that a server's `Retry-After` is waited for; one that asks for more gets no second request now.
+/// The longest that a server's `Retry-After` is waited for; one that asks for more gets no second
+/// request now.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// How one attempt ended, as far as repeating goes.
@@ -14,21 +15,23 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 pub(super) enum Ended {
     /// The server answered.
     Answered { code: u16, retry_after: Option<Duration> },
-    /// No answer; `unsent` when the server cannot have got any of it, `passing` when it may be there again soon.
+    /// No answer; `unsent` when the server cannot have got any of it, `passing` when it may be
+    /// there again soon.
     Failed { unsent: bool, passing: bool },
 }
 
 /// How long to wait before the next attempt; `None` to leave it at what there is.
 ///
-/// A request that only reads is repeated after a lost connection and after 429, 502, 503 and 504, and after a 500 that
-/// says when. One that writes is repeated only when the server surely did not take it up: nothing was sent, or it
-/// answered 429. `done` is the number of attempts so far; `jitter` is between 0 and 1.
+/// A request that only reads is repeated after a lost connection and after 429, 502, 503 and 504,
+/// and after a 500 that says when. One that writes is repeated only when the server surely did not
+/// take it up: nothing was sent, or it answered 429. `done` is the number of attempts so far;
+/// `jitter` is between 0 and 1.
 pub(super) fn wait(reads: bool, done: u32, ended: Ended, jitter: f64) -> Option<Duration> {
     if done >= ATTEMPTS {
         return None;
     }
-    let backoff =
-        Duration::from_millis(100 << done.saturating_sub(1).min(8)).mul_f64(0.5 + jitter.clamp(0.0, 1.0));
+    let backoff = Duration::from_millis(100 << done.saturating_sub(1).min(8))
+        .mul_f64(0.5 + jitter.clamp(0.0, 1.0));
     match ended {
         Ended::Failed { unsent, passing } => (passing && (reads || unsent)).then_some(backoff),
         Ended::Answered { code, retry_after } => {

@@ -125,7 +125,10 @@ mod tests {
     #[test]
     fn warnings_are_read_as_api_servers_write_them() {
         for (header, texts) in [
-            (r#"299 - "batch/v1beta1 CronJob is deprecated""#, vec!["batch/v1beta1 CronJob is deprecated"]),
+            (
+                r#"299 - "batch/v1beta1 CronJob is deprecated""#,
+                vec!["batch/v1beta1 CronJob is deprecated"],
+            ),
             (r#"299 - "a \"quoted\" \\ text""#, vec![r#"a "quoted" \ text"#]),
             (r#"299 agent "one", 299 - "two, three""#, vec!["one", "two, three"]),
             (r#"299 - "one" "Mon, 01 Jan 2026 00:00:00 GMT", 299 - "two""#, vec!["one", "two"]),

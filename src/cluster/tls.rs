@@ -38,8 +38,8 @@ pub(super) struct Identity {
     pub key: Material,
 }
 
-/// What all TLS configurations of a process share: the cryptography, and the operating system's authorities,
-/// whose loading takes milliseconds and memory.
+/// What all TLS configurations of a process share: the cryptography, and the operating system's
+/// authorities, whose loading takes milliseconds and memory.
 pub(super) struct Tls {
     provider: Arc<CryptoProvider>,
     system: OnceLock<Arc<dyn ServerCertVerifier>>,
@@ -47,7 +47,10 @@ pub(super) struct Tls {
 
 impl Tls {
     pub fn new() -> Self {
-        Self { provider: Arc::new(rustls::crypto::ring::default_provider()), system: OnceLock::new() }
+        Self {
+            provider: Arc::new(rustls::crypto::ring::default_provider()),
+            system: OnceLock::new(),
+        }
     }
 
     /// A client's configuration. Errors are sentences that show no key.
@@ -62,7 +65,8 @@ impl Tls {
             .dangerous()
             .with_custom_certificate_verifier(self.verifier(trust)?);
         Ok(match certificate {
-            // A resolver, because the usual way parses the certificate and refuses X.509 version 1, which servers accept.
+            // A resolver, because the usual way parses the certificate and refuses X.509 version 1,
+            // which servers accept.
             Some(key) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key))),
             None => builder.with_no_client_auth(),
         })
@@ -114,9 +118,10 @@ impl Tls {
                     .into(),
             );
         }
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone())
-            .build()
-            .map_err(|error| error.to_string())?;
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone())
+                .build()
+                .map_err(|error| error.to_string())?;
         Ok(verifier)
     }
 
@@ -124,9 +129,11 @@ impl Tls {
         if let Some(verifier) = self.system.get() {
             return Ok(verifier.clone());
         }
-        let verifier = rustls_platform_verifier::Verifier::new(self.provider.clone()).map_err(|_| {
-            "no certificate authority is known: the cluster names none and the system has none".to_owned()
-        })?;
+        let verifier =
+            rustls_platform_verifier::Verifier::new(self.provider.clone()).map_err(|_| {
+                "no certificate authority is known: the cluster names none and the system has none"
+                    .to_owned()
+            })?;
         Ok(self.system.get_or_init(|| Arc::new(verifier)).clone())
     }
 }
@@ -143,7 +150,8 @@ impl Material {
     }
 }
 
-/// Accepts any certificate, because the user said so (`insecure-skip-tls-verify`); signatures are still checked.
+/// Accepts any certificate, because the user said so (`insecure-skip-tls-verify`); signatures are
+/// still checked.
 #[derive(Debug)]
 struct Unverified(Arc<CryptoProvider>);
 
@@ -165,7 +173,12 @@ impl ServerCertVerifier for Unverified {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -174,7 +187,12 @@ impl ServerCertVerifier for Unverified {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

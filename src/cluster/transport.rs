@@ -11,7 +11,9 @@ use http::{Request, Response, Uri};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_rustls::{DefaultServerNameResolver, FixedServerNameResolver, HttpsConnector, ResolveServerName};
+use hyper_rustls::{
+    DefaultServerNameResolver, FixedServerNameResolver, HttpsConnector, ResolveServerName,
+};
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -27,14 +29,16 @@ use super::proxy::Proxy;
 /// How long a connection may take to be there, TLS and proxies included.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// When a silent HTTP/2 connection is pinged, and how long the answer may take; client-go's numbers.
+/// When a silent HTTP/2 connection is pinged, and how long the answer may take; client-go's
+/// numbers.
 const PING_AFTER: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The body of an answer.
 pub type AnswerBody = UnsyncBoxBody<Bytes, BoxError>;
 
-/// What sends one request to one server and gives its answer; below it there is only the network, or a test.
+/// What sends one request to one server and gives its answer; below it there is only the network,
+/// or a test.
 pub type Wire = BoxCloneService<Request<Body>, Response<AnswerBody>, BoxError>;
 
 /// Makes a [`Wire`] of any HTTP service, such as a router that plays an API server.
@@ -57,7 +61,8 @@ where
 #[error("no connection within {}s", CONNECT_TIMEOUT.as_secs())]
 pub(super) struct ConnectTimeout;
 
-/// The network's wire to the endpoint. One that does not `keep` its connection dials for each request.
+/// The network's wire to the endpoint. One that does not `keep` its connection dials for each
+/// request.
 pub(super) fn network(endpoint: &Endpoint, tls: ClientConfig, keep: bool) -> Result<Wire, String> {
     let connector = connector(endpoint, tls)?;
     let connector = tower::service_fn(move |uri: Uri| {
@@ -88,14 +93,19 @@ fn connector(endpoint: &Endpoint, mut tls: ClientConfig) -> Result<Connector, St
 
     let names: Arc<dyn ResolveServerName + Send + Sync> = match &endpoint.trust.server_name {
         Some(name) => {
-            let name = ServerName::try_from(name.clone())
-                .map_err(|_| format!("tls-server-name {name:?} is neither a DNS name nor an IP address"))?;
+            let name = ServerName::try_from(name.clone()).map_err(|_| {
+                format!("tls-server-name {name:?} is neither a DNS name nor an IP address")
+            })?;
             Arc::new(FixedServerNameResolver::new(name))
         }
         None => Arc::new(DefaultServerNameResolver::default()),
     };
-    let to_proxy =
-        HttpsConnector::new(tcp.clone(), tls.clone(), false, Arc::new(DefaultServerNameResolver::default()));
+    let to_proxy = HttpsConnector::new(
+        tcp.clone(),
+        tls.clone(),
+        false,
+        Arc::new(DefaultServerNameResolver::default()),
+    );
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let https = endpoint.server.scheme_str() == Some("https");
     Ok(match &endpoint.proxy {
@@ -107,7 +117,9 @@ fn connector(endpoint: &Endpoint, mut tls: ClientConfig) -> Result<Connector, St
             }
             boxed(HttpsConnector::new(socks, tls, false, names), false)
         }
-        Some(proxy) if https => boxed(HttpsConnector::new(tunnel(proxy, to_proxy), tls, false, names), false),
+        Some(proxy) if https => {
+            boxed(HttpsConnector::new(tunnel(proxy, to_proxy), tls, false, names), false)
+        }
         // Plain HTTP goes through a proxy as requests for a whole URL.
         Some(proxy) => {
             let address = proxy.uri().clone();

@@ -1,4 +1,5 @@
-//! The REST verbs on objects that stay as the server wrote them, and the questions asked of every cluster.
+//! The REST verbs on objects that stay as the server wrote them, and the questions asked of every
+//! cluster.
 
 use bytes::Bytes;
 use http::Method;
@@ -58,12 +59,16 @@ impl Connection {
         .await
     }
 
-    /// All objects of a collection that a label selector (empty: all) matches, each with `apiVersion` and `kind`.
+    /// All objects of a collection that a label selector (empty: all) matches, each with
+    /// `apiVersion` and `kind`.
     ///
-    /// It is read in pages, at one resourceVersion. When that has been compacted away meanwhile (410), it is read again as one page.
+    /// It is read in pages, at one resourceVersion. When that has been compacted away meanwhile
+    /// (410), it is read again as one page.
     pub async fn list(&self, path: &str, selector: &str) -> Result<Vec<Value>, Error> {
         match self.pages(path, selector, PAGE).await {
-            Err(Error::Status { status, .. }) if status.code == 410 => self.pages(path, selector, 0).await,
+            Err(Error::Status { status, .. }) if status.code == 410 => {
+                self.pages(path, selector, 0).await
+            }
             listed => listed,
         }
     }
@@ -85,7 +90,8 @@ impl Connection {
             }
             let mut page = self.get(&with_query(path, &query.finish())).await?;
             let version = page["apiVersion"].take();
-            let kind = page["kind"].as_str().and_then(|kind| kind.strip_suffix("List")).map(str::to_owned);
+            let kind =
+                page["kind"].as_str().and_then(|kind| kind.strip_suffix("List")).map(str::to_owned);
             let token = page["metadata"]["continue"].as_str().unwrap_or_default().to_owned();
             let (Some(kind), Some(object)) = (kind, page.as_object_mut()) else {
                 return Err(self.unreachable(Cause::Other("the answer is not a list".into())));
@@ -107,18 +113,31 @@ impl Connection {
         }
     }
 
-    /// Creates an object in a collection, such as `/api/v1/namespaces/ns/configmaps`, and gives it as it was stored.
-    pub async fn create(&self, path: &str, object: &Value, options: WriteOptions) -> Result<Value, Error> {
+    /// Creates an object in a collection, such as `/api/v1/namespaces/ns/configmaps`, and gives it
+    /// as it was stored.
+    pub async fn create(
+        &self,
+        path: &str,
+        object: &Value,
+        options: WriteOptions,
+    ) -> Result<Value, Error> {
         self.write(Method::POST, path, "application/json", object, options).await
     }
 
     /// Changes the object, or the subresource of it, at a path by a JSON merge patch (RFC 7396).
     pub async fn patch(&self, path: &str, body: &Value) -> Result<Value, Error> {
-        self.write(Method::PATCH, path, "application/merge-patch+json", body, WriteOptions::default()).await
+        self.write(
+            Method::PATCH,
+            path,
+            "application/merge-patch+json",
+            body,
+            WriteOptions::default(),
+        )
+        .await
     }
 
-    /// Deletes the object at a path, under the preconditions given. The answer is a Status, or the object while
-    /// finalizers hold it.
+    /// Deletes the object at a path, under the preconditions given. The answer is a Status, or the
+    /// object while finalizers hold it.
     pub async fn delete(&self, path: &str, options: DeleteOptions<'_>) -> Result<Value, Error> {
         let mut body = json!({
             "kind": "DeleteOptions",
@@ -163,7 +182,8 @@ impl Connection {
             query.append_pair("dryRun", "All");
         }
         let path = with_query(path, &query.finish());
-        self.call(&Call { method, path, content_type, body: body.to_string().into(), reads: false }).await
+        self.call(&Call { method, path, content_type, body: body.to_string().into(), reads: false })
+            .await
     }
 
     /// The cluster's identity: the uid of its namespace `kube-system`. Asked once, then remembered.
@@ -199,7 +219,11 @@ impl Connection {
         if found == uid {
             return Ok(());
         }
-        Err(Error::WrongCluster { cluster: self.name().to_owned(), expected: uid.to_owned(), found })
+        Err(Error::WrongCluster {
+            cluster: self.name().to_owned(),
+            expected: uid.to_owned(),
+            found,
+        })
     }
 
     /// The server's version, such as `v1.36.3`.
@@ -207,12 +231,15 @@ impl Connection {
         let version = self.get("/version").await?;
         match version["gitVersion"].as_str() {
             Some(version) => Ok(super::redact::printable(version)),
-            None => Err(self.unreachable(Cause::Other("the server does not say its version".into()))),
+            None => {
+                Err(self.unreachable(Cause::Other("the server does not say its version".into())))
+            }
         }
     }
 
-    /// Whether this user may use a verb on a resource, asked of the server (`SelfSubjectAccessReview`). `subresource` is empty
-    /// for the resource itself, `namespace` for all namespaces or for what is in none.
+    /// Whether this user may use a verb on a resource, asked of the server
+    /// (`SelfSubjectAccessReview`). `subresource` is empty for the resource itself, `namespace` for
+    /// all namespaces or for what is in none.
     pub async fn allowed(
         &self,
         verb: &str,

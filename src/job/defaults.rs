@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::Size;
 
-/// Fields that mean the same empty as absent. Others do not: an empty `namespaceSelector` selects all namespaces, and
-/// none selects one.
+/// Fields that mean the same empty as absent. Others do not: an empty `namespaceSelector` selects
+/// all namespaces, and none selects one.
 const EMPTY: [&str; 8] = [
     "annotations",
     "labels",
@@ -19,7 +19,8 @@ const EMPTY: [&str; 8] = [
     "securityContext",
 ];
 
-/// The Job with the defaults of the API spelt out, and without what is null or empty: for comparing.
+/// The Job with the defaults of the API spelt out, and without what is null or empty: for
+/// comparing.
 pub(super) fn defaulted(object: &Value, size: Size) -> Value {
     let mut job = object.clone();
     let spec = &mut job["spec"];
@@ -33,7 +34,11 @@ pub(super) fn defaulted(object: &Value, size: Size) -> Value {
     fill(spec, "suspend", false);
     fill(spec, "manualSelector", false);
     fill(spec, "backoffLimit", if per_index { i32::MAX } else { 6 });
-    fill(spec, "podReplacementPolicy", if failure_policy { "Failed" } else { "TerminatingOrFailed" });
+    fill(
+        spec,
+        "podReplacementPolicy",
+        if failure_policy { "Failed" } else { "TerminatingOrFailed" },
+    );
     for rule in items(&mut spec["podFailurePolicy"], "rules") {
         for pattern in items(rule, "onPodConditions") {
             fill(pattern, "status", "True");
@@ -76,9 +81,12 @@ fn fill_container(container: &mut Value) {
     }
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
         let Some(probe) = container.get_mut(probe) else { continue };
-        for (field, default) in
-            [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]
-        {
+        for (field, default) in [
+            ("timeoutSeconds", 1),
+            ("periodSeconds", 10),
+            ("successThreshold", 1),
+            ("failureThreshold", 3),
+        ] {
             fill(probe, field, default);
         }
         if let Some(get) = probe.get_mut("httpGet") {
@@ -199,8 +207,7 @@ mod tests {
     #[test]
     fn other_fields_change_what_is_filled_in() {
         assert_eq!(of(&json!({"backoffLimitPerIndex": 1}))["spec"]["backoffLimit"], i32::MAX);
-        let policy =
-            json!({"podFailurePolicy": {"rules": [{"onPodConditions": [{"type": "DisruptionTarget"}]}]}});
+        let policy = json!({"podFailurePolicy": {"rules": [{"onPodConditions": [{"type": "DisruptionTarget"}]}]}});
         assert_eq!(of(&policy)["spec"]["podReplacementPolicy"], "Failed");
         assert_eq!(
             of(&policy)["spec"]["podFailurePolicy"]["rules"][0]["onPodConditions"][0]["status"],
@@ -225,7 +232,11 @@ mod tests {
     #[test]
     fn what_means_something_empty_stays() {
         let terms = json!([{"namespaceSelector": {}, "topologyKey": "zone"}]);
-        let spec = json!({"template": {"spec": {"affinity": {"podAffinity": {"required": terms}}}}});
-        assert_eq!(of(&spec)["spec"]["template"]["spec"]["affinity"]["podAffinity"]["required"], terms);
+        let spec =
+            json!({"template": {"spec": {"affinity": {"podAffinity": {"required": terms}}}}});
+        assert_eq!(
+            of(&spec)["spec"]["template"]["spec"]["affinity"]["podAffinity"]["required"],
+            terms
+        );
     }
 }

@@ -1,12 +1,14 @@
 //! What an API server did not keep of a Job; pure.
 //!
-//! A server drops a field whose feature gate is closed, and without strict validation one that it does not know. Neither is
-//! an error, so the only way to learn of it is to compare what was sent with what is stored.
+//! A server drops a field whose feature gate is closed, and without strict validation one that it
+//! does not know. Neither is an error, so the only way to learn of it is to compare what was sent
+//! with what is stored.
 
 use serde_json::Value;
 
-/// Fields of a pod's spec that are left out of the stored object where they are false or zero, since that is what they are
-/// without being written (they are no pointers in `k8s.io/api/core/v1`). Any other false or zero means something.
+/// Fields of a pod's spec that are left out of the stored object where they are false or zero,
+/// since that is what they are without being written (they are no pointers in
+/// `k8s.io/api/core/v1`). Any other false or zero means something.
 const PLAIN: [&str; 15] = [
     "chapAuthDiscovery",
     "chapAuthSession",
@@ -25,9 +27,9 @@ const PLAIN: [&str; 15] = [
     "tty",
 ];
 
-/// The fields below `spec` that are in the Job as sent and not in the Job as stored, as paths such as
-/// `spec.template.spec.hostUsers`. Of a part that is missing as a whole only its own path is given. What the server added, or holds
-/// with another value, is not looked at.
+/// The fields below `spec` that are in the Job as sent and not in the Job as stored, as paths such
+/// as `spec.template.spec.hostUsers`. Of a part that is missing as a whole only its own path is
+/// given. What the server added, or holds with another value, is not looked at.
 pub fn dropped(sent: &Value, stored: &Value) -> Vec<String> {
     let mut paths = Vec::new();
     compare("spec", &sent["spec"], &stored["spec"], &mut paths);
@@ -52,10 +54,12 @@ fn compare(path: &str, sent: &Value, stored: &Value, paths: &mut Vec<String>) {
     }
 }
 
-/// The item of a stored list that an item sent has become: the one in its place, unless something was put between them.
+/// The item of a stored list that an item sent has become: the one in its place, unless something
+/// was put between them.
 fn counterpart<'a>(n: usize, item: &Value, sent: &[Value], stored: &'a [Value]) -> &'a Value {
     let in_place = stored.get(n).filter(|_| sent.len() == stored.len());
-    let named = || stored.iter().find(|other| item.get("name").is_some() && item["name"] == other["name"]);
+    let named =
+        || stored.iter().find(|other| item.get("name").is_some() && item["name"] == other["name"]);
     let same = || stored.iter().find(|other| *other == item);
     in_place.or_else(named).or_else(same).unwrap_or(&Value::Null)
 }
@@ -91,8 +95,7 @@ mod tests {
             "completions": 3, "podFailurePolicy": {"rules": [{"action": "Ignore"}]}, "maxFailedIndexes": 0,
             "template": {"spec": {"hostUsers": false, "containers": [{"name": "a", "resizePolicy": [{"x": "y"}]}]}},
         });
-        let stored =
-            json!({"completions": 3, "template": {"spec": {"containers": [{"name": "a", "image": "i"}]}}});
+        let stored = json!({"completions": 3, "template": {"spec": {"containers": [{"name": "a", "image": "i"}]}}});
         assert_eq!(
             of(sent, stored),
             [
@@ -112,23 +115,20 @@ mod tests {
                 "containers": [{"name": "a", "tty": false, "ports": [{"containerPort": 80, "hostPort": 0}]}],
             }},
         });
-        let stored =
-            json!({"template": {"spec": {"containers": [{"name": "a", "ports": [{"containerPort": 80}]}]}}});
+        let stored = json!({"template": {"spec": {"containers": [{"name": "a", "ports": [{"containerPort": 80}]}]}}});
         assert_eq!(of(sent, stored), Vec::<String>::new());
     }
 
     #[test]
     fn another_value_or_form_is_not_a_loss() {
         let sent = json!({"suspend": true, "template": {"spec": {"containers": [{"limits": {"cpu": 1}}]}}});
-        let stored =
-            json!({"suspend": false, "template": {"spec": {"containers": [{"limits": {"cpu": "1"}}]}}});
+        let stored = json!({"suspend": false, "template": {"spec": {"containers": [{"limits": {"cpu": "1"}}]}}});
         assert_eq!(of(sent, stored), Vec::<String>::new());
     }
 
     #[test]
     fn what_somebody_put_into_a_list_does_not_hide_what_is_missing() {
-        let sent =
-            json!({"containers": [{"name": "a", "lost": 1}, {"name": "b", "kept": 1}], "plain": ["x", "y"]});
+        let sent = json!({"containers": [{"name": "a", "lost": 1}, {"name": "b", "kept": 1}], "plain": ["x", "y"]});
         let stored = json!({
             "containers": [{"name": "sidecar"}, {"name": "a"}, {"name": "b", "kept": 1}], "plain": ["w", "x", "y"],
         });

@@ -10,8 +10,8 @@ use super::{
     defaults::{defaulted, fields},
 };
 
-/// The fields of a Job's spec that Kubernetes lets one edit (`ValidateJobSpecUpdate`), and `completions`, which it lets one
-/// edit where the Job is Indexed only.
+/// The fields of a Job's spec that Kubernetes lets one edit (`ValidateJobSpecUpdate`), and
+/// `completions`, which it lets one edit where the Job is Indexed only.
 const EDITABLE: [&str; 8] = [
     "activeDeadlineSeconds",
     "backoffLimit",
@@ -23,22 +23,26 @@ const EDITABLE: [&str; 8] = [
     "ttlSecondsAfterFinished",
 ];
 
-/// Fields that not even new shards can carry beside those that ran before: they say what is counted.
-const FIXED: [&str; 4] = ["metadata.name", "metadata.namespace", "spec.completionMode", "spec.completions"];
+/// Fields that not even new shards can carry beside those that ran before: they say what is
+/// counted.
+const FIXED: [&str; 4] =
+    ["metadata.name", "metadata.namespace", "spec.completionMode", "spec.completions"];
 
 /// What may differ beside the fields that may always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leeway {
     /// Nothing.
     None,
-    /// Where the pods of the template may run: its labels and annotations, node selector, node affinity, tolerations and
-    /// scheduling gates. Kubernetes allows that while a Job is suspended and has never started.
+    /// Where the pods of the template may run: its labels and annotations, node selector, node
+    /// affinity, tolerations and scheduling gates. Kubernetes allows that while a Job is suspended
+    /// and has never started.
     Scheduling,
     /// All that belongs to the shards, because they are made anew: the template and the policies.
     Recreated,
 }
 
-/// Labels and annotations that edits took away from a Job: its shards' Jobs are to lose them, and keep what others gave them.
+/// Labels and annotations that edits took away from a Job: its shards' Jobs are to lose them, and
+/// keep what others gave them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 pub struct Removed {
@@ -56,8 +60,10 @@ impl Removed {
 
     /// Adds what one edit takes away, and leaves out what it brings back.
     pub fn add(&mut self, before: &Manifest, after: &Manifest) {
-        for (map, removed) in [("labels", &mut self.labels), ("annotations", &mut self.annotations)] {
-            let [before, after] = [before, after].map(|manifest| keys(&manifest.object()["metadata"][map]));
+        for (map, removed) in [("labels", &mut self.labels), ("annotations", &mut self.annotations)]
+        {
+            let [before, after] =
+                [before, after].map(|manifest| keys(&manifest.object()["metadata"][map]));
             removed.extend(before);
             removed.retain(|key| !after.contains(key));
         }
@@ -65,8 +71,9 @@ impl Removed {
 
     /// The merge patch of a Job's metadata that takes them away.
     pub(super) fn patch(&self) -> Value {
-        let nulls =
-            |keys: &BTreeSet<String>| keys.iter().map(|key| (key.clone(), Value::Null)).collect::<Value>();
+        let nulls = |keys: &BTreeSet<String>| {
+            keys.iter().map(|key| (key.clone(), Value::Null)).collect::<Value>()
+        };
         json!({ "labels": nulls(&self.labels), "annotations": nulls(&self.annotations) })
     }
 }
@@ -75,12 +82,15 @@ fn keys(map: &Value) -> BTreeSet<String> {
     map.as_object().into_iter().flat_map(|map| map.keys().cloned()).collect()
 }
 
-/// Whether two manifests mean the same Job: fields that are absent are what an API server makes of them.
+/// Whether two manifests mean the same Job: fields that are absent are what an API server makes of
+/// them.
 pub fn same(old: &Manifest, new: &Manifest) -> bool {
-    old.object() == new.object() || defaulted(old.object(), old.size()) == defaulted(new.object(), new.size())
+    old.object() == new.object()
+        || defaulted(old.object(), old.size()) == defaulted(new.object(), new.size())
 }
 
-/// The object of one manifest, written as another one is wherever both mean the same: for showing what differs.
+/// The object of one manifest, written as another one is wherever both mean the same: for showing
+/// what differs.
 pub fn spelt_as(old: &Manifest, new: &Manifest) -> Value {
     let meaning = |manifest: &Manifest| defaulted(manifest.object(), manifest.size());
     spell((old.object(), &meaning(old)), (new.object(), &meaning(new)))
@@ -123,8 +133,8 @@ fn spell((old, old_meaning): (&Value, &Value), (new, new_meaning): (&Value, &Val
     }
 }
 
-/// The path of the first field that differs and may not, such as `spec.template`; none where the new manifest can take the
-/// place of the old one.
+/// The path of the first field that differs and may not, such as `spec.template`; none where the
+/// new manifest can take the place of the old one.
 ///
 /// A work queue does not become a Job with a number of completions, nor the other way round.
 pub fn immutable(old: &Manifest, new: &Manifest, leeway: Leeway) -> Option<String> {
@@ -146,7 +156,8 @@ pub fn immutable(old: &Manifest, new: &Manifest, leeway: Leeway) -> Option<Strin
             || match leeway {
                 Leeway::None => false,
                 Leeway::Scheduling => {
-                    let placed_anywhere = |job: &Value| without_scheduling(job["spec"]["template"].clone());
+                    let placed_anywhere =
+                        |job: &Value| without_scheduling(job["spec"]["template"].clone());
                     field == "template" && placed_anywhere(&old) == placed_anywhere(&new)
                 }
                 Leeway::Recreated => can_recreate(&format!("spec.{field}")),
@@ -194,7 +205,11 @@ impl Manifest {
     ///
     /// # Errors
     /// A number is negative.
-    pub fn scaled(&self, parallelism: Option<i32>, completions: Option<i32>) -> Result<Self, Invalid> {
+    pub fn scaled(
+        &self,
+        parallelism: Option<i32>,
+        completions: Option<i32>,
+    ) -> Result<Self, Invalid> {
         let mut object = self.sized();
         for (field, count) in [("parallelism", parallelism), ("completions", completions)] {
             if let Some(count) = count {
@@ -212,8 +227,8 @@ impl Manifest {
         manifest
     }
 
-    /// The object with its parallelism and completions spelt out, as an API server keeps it: who then sets one of them does
-    /// not change what the absence of the other means.
+    /// The object with its parallelism and completions spelt out, as an API server keeps it: who
+    /// then sets one of them does not change what the absence of the other means.
     pub fn sized(&self) -> Value {
         let mut object = self.object.clone();
         object["spec"]["parallelism"] = self.size.parallelism.into();

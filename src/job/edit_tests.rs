@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::*;
 
 fn manifest(spec: Value) -> Manifest {
-    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
+    let job =
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
     Manifest::new(job, "work", "").expect("valid")
 }
 
@@ -88,7 +89,10 @@ fn a_name_and_a_namespace_stay() {
     let mut object = old.object().clone();
     object["metadata"]["namespace"] = "play".into();
     let elsewhere = Manifest::new(object.clone(), "work", "").expect("valid");
-    assert_eq!(immutable(&old, &elsewhere, Leeway::Recreated).as_deref(), Some("metadata.namespace"));
+    assert_eq!(
+        immutable(&old, &elsewhere, Leeway::Recreated).as_deref(),
+        Some("metadata.namespace")
+    );
     object["metadata"]["name"] = "tau".into();
     let renamed = Manifest::new(object, "work", "").expect("valid");
     assert_eq!(immutable(&old, &renamed, Leeway::Recreated).as_deref(), Some("metadata.name"));
@@ -118,7 +122,8 @@ fn labels_and_annotations_of_the_job_may_change() {
 
 #[test]
 fn where_pods_run_may_change_before_any_has() {
-    let before = templated(json!({"spec": {"containers": [], "affinity": {"podAffinity": {"a": 1}}}}));
+    let before =
+        templated(json!({"spec": {"containers": [], "affinity": {"podAffinity": {"a": 1}}}}));
     let placed = templated(json!({
         "metadata": {"labels": {"a": "b"}, "annotations": {"a": "b"}},
         "spec": {
@@ -131,9 +136,10 @@ fn where_pods_run_may_change_before_any_has() {
         assert_eq!(of(old.clone(), new.clone(), Leeway::None).as_deref(), Some("spec.template"));
         assert_eq!(of(old, new, Leeway::Scheduling), None);
     }
-    for template in
-        [json!({"spec": {"containers": [{"image": "perl"}]}}), json!({"spec": {"priorityClassName": "a"}})]
-    {
+    for template in [
+        json!({"spec": {"containers": [{"image": "perl"}]}}),
+        json!({"spec": {"priorityClassName": "a"}}),
+    ] {
         let refused = of(templated(json!({"spec": {}})), templated(template), Leeway::Scheduling);
         assert_eq!(refused.as_deref(), Some("spec.template"));
     }
@@ -145,7 +151,8 @@ fn scaling_spells_out_what_was_left_to_defaults() {
     assert_eq!((scaled.size().parallelism, scaled.size().completions), (3, Some(1)));
     let scaled = manifest(json!({"parallelism": 2})).scaled(Some(3), None).expect("valid");
     assert_eq!((scaled.size().parallelism, scaled.size().completions), (3, None));
-    let scaled = manifest(json!({"parallelism": 2, "completions": 6})).scaled(None, Some(9)).expect("valid");
+    let scaled =
+        manifest(json!({"parallelism": 2, "completions": 6})).scaled(None, Some(9)).expect("valid");
     assert_eq!((scaled.size().parallelism, scaled.size().completions), (2, Some(9)));
     assert!(manifest(json!({})).scaled(Some(-1), None).is_err());
 }
@@ -171,7 +178,8 @@ fn what_is_only_written_in_another_way_is_no_difference() {
         "parallelism": 1, "completions": 3, "suspend": false, "backoffLimit": 6,
         "template": container(json!({"imagePullPolicy": "IfNotPresent", "tty": true, "resources": {}})),
     });
-    let new = json!({"completions": 4, "completionMode": "NonIndexed", "template": container(json!({}))});
+    let new =
+        json!({"completions": 4, "completionMode": "NonIndexed", "template": container(json!({}))});
     assert_eq!(
         spelt_as(&manifest(old.clone()), &manifest(new))["spec"],
         json!({"completions": 3, "completionMode": "NonIndexed", "template": container(json!({"tty": true}))})

@@ -10,9 +10,9 @@ const VARIABLE: &str = "JOB_COMPLETION_INDEX";
 /// Where a pod has its index, beside the variable: a variable that is taken from there is right.
 const INDEX: &str = "['batch.kubernetes.io/job-completion-index']";
 
-/// The paths of the environment entries by which an Indexed Job's containers set the variable themselves, to something else
-/// than the index. The Job controller leaves such a one alone (`addCompletionIndexEnvVariable`), so that the container does not learn
-/// its index.
+/// The paths of the environment entries by which an Indexed Job's containers set the variable
+/// themselves, to something else than the index. The Job controller leaves such a one alone
+/// (`addCompletionIndexEnvVariable`), so that the container does not learn its index.
 pub fn own_index_variables(manifest: &Manifest) -> Vec<String> {
     let mut paths = Vec::new();
     if !manifest.indexed() {
@@ -22,7 +22,8 @@ pub fn own_index_variables(manifest: &Manifest) -> Vec<String> {
         let containers = manifest.object()["spec"]["template"]["spec"][kind].as_array();
         for (n, container) in containers.into_iter().flatten().enumerate() {
             let variables = container["env"].as_array().into_iter().flatten().enumerate();
-            let own = variables.filter(|(_, variable)| variable["name"] == VARIABLE && !is_index(variable));
+            let own = variables
+                .filter(|(_, variable)| variable["name"] == VARIABLE && !is_index(variable));
             paths.extend(own.map(|(m, _)| format!("spec.template.spec.{kind}[{n}].env[{m}]")));
         }
     }
@@ -31,7 +32,9 @@ pub fn own_index_variables(manifest: &Manifest) -> Vec<String> {
 
 fn is_index(variable: &Value) -> bool {
     let path = variable["valueFrom"]["fieldRef"]["fieldPath"].as_str().unwrap_or_default();
-    ["metadata.annotations", "metadata.labels"].into_iter().any(|map| path.strip_prefix(map) == Some(INDEX))
+    ["metadata.annotations", "metadata.labels"]
+        .into_iter()
+        .any(|map| path.strip_prefix(map) == Some(INDEX))
 }
 
 #[cfg(test)]
@@ -53,7 +56,8 @@ mod tests {
         let first = "spec.template.spec.initContainers[0].env[0]".to_owned();
         let second = "spec.template.spec.containers[1].env[1]".to_owned();
         let env = |variable: Value| json!([{"name": "OTHER", "value": "1"}, variable]);
-        let from = |path: &str| json!({"name": VARIABLE, "valueFrom": {"fieldRef": {"fieldPath": path}}});
+        let from =
+            |path: &str| json!({"name": VARIABLE, "valueFrom": {"fieldRef": {"fieldPath": path}}});
         let plain = json!({"name": VARIABLE, "value": "7"});
         let both = [first, second];
         assert_eq!(own("Indexed", env(plain.clone())), both);

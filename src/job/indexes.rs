@@ -5,8 +5,9 @@ use std::{fmt, ops::RangeInclusive, str::FromStr};
 use range_set_blaze::RangeSetBlaze;
 use serde::{Deserialize, Serialize};
 
-/// A set of completion indexes of an Indexed Job. Its text is that of `status.completedIndexes`: numbers and
-/// ranges in ascending order, such as `1,3-5,7`; two neighbours are written as two numbers.
+/// A set of completion indexes of an Indexed Job. Its text is that of `status.completedIndexes`:
+/// numbers and ranges in ascending order, such as `1,3-5,7`; two neighbours are written as two
+/// numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Indexes(RangeSetBlaze<i32>);
@@ -27,7 +28,8 @@ impl Indexes {
         i32::try_from(self.0.len()).unwrap_or(i32::MAX)
     }
 
-    /// One more than the largest, so many completions a Job needs to have them all; 0 where there are none.
+    /// One more than the largest, so many completions a Job needs to have them all; 0 where there
+    /// are none.
     pub fn end(&self) -> i32 {
         self.0.last().map_or(0, |last| last.saturating_add(1))
     }
@@ -170,7 +172,11 @@ mod tests {
         for text in ["", "0", "0,1", "0-2", "1,3-5,7", "0-2147483647"] {
             assert_eq!(set(text).to_string(), text);
         }
-        assert_eq!(set("0-1,2").to_string(), "0-2", "what is read in another form is written in this one");
+        assert_eq!(
+            set("0-1,2").to_string(),
+            "0-2",
+            "what is read in another form is written in this one"
+        );
         assert_eq!(Indexes::all(18).to_string(), "0-17");
         assert_eq!(Indexes::all(0), Indexes::default());
     }

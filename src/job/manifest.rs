@@ -37,11 +37,12 @@ pub struct Manifest {
 impl Manifest {
     /// Takes a Job as written, or as fetched from a cluster with `kubectl get -o yaml`.
     ///
-    /// `namespace` is where the Job goes unless it names one itself; `suffix` completes a `generateName`
-    /// (five characters, as an API server does) and is not looked at otherwise.
+    /// `namespace` is where the Job goes unless it names one itself; `suffix` completes a
+    /// `generateName` (five characters, as an API server does) and is not looked at otherwise.
     ///
     /// # Errors
-    /// Not a batch/v1 Job, no name or a name that a Job cannot have, or numbers that cannot be divided.
+    /// Not a batch/v1 Job, no name or a name that a Job cannot have, or numbers that cannot be
+    /// divided.
     pub fn new(mut object: Value, namespace: &str, suffix: &str) -> Result<Self, Invalid> {
         let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
         let version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
@@ -123,15 +124,17 @@ impl Manifest {
         self.object["spec"]["suspend"] == true
     }
 
-    /// Whether `spec.selector` is the user's own: two Jobs with it in one namespace would take each other's pods.
+    /// Whether `spec.selector` is the user's own: two Jobs with it in one namespace would take each
+    /// other's pods.
     pub fn manual_selector(&self) -> bool {
         self.object["spec"]["manualSelector"] == true
     }
 
-    /// How many pods may fail: `spec.backoffLimit`, or its default of 6. None where each index has a limit of its own and
-    /// the whole has none.
+    /// How many pods may fail: `spec.backoffLimit`, or its default of 6. None where each index has
+    /// a limit of its own and the whole has none.
     pub fn backoff_limit(&self) -> Option<i32> {
-        let default = if self.object["spec"]["backoffLimitPerIndex"].is_null() { Some(6) } else { None };
+        let default =
+            if self.object["spec"]["backoffLimitPerIndex"].is_null() { Some(6) } else { None };
         self.number("backoffLimit").map_or(default, |limit| i32::try_from(limit).ok())
     }
 
@@ -159,10 +162,12 @@ impl Manifest {
         self.object["metadata"]["annotations"].get(key).and_then(Value::as_str)
     }
 
-    /// An Indexed Job's pods have hostnames `NAME-INDEX`, which an API server judges too late for us:
-    /// each member would see its own share only.
+    /// An Indexed Job's pods have hostnames `NAME-INDEX`, which an API server judges too late for
+    /// us: each member would see its own share only.
     fn check_index_names(&self) -> Result<(), Invalid> {
-        let (true, Some(completions)) = (self.indexed(), self.size.completions) else { return Ok(()) };
+        let (true, Some(completions)) = (self.indexed(), self.size.completions) else {
+            return Ok(());
+        };
         let longest = format!("{}-{}", self.name, completions.max(1) - 1);
         if longest.len() > DNS_LABEL {
             return Err(Invalid::unsupported(
@@ -213,7 +218,9 @@ fn clean_spec(spec: &mut Value) {
 /// Removes what says something of one Job in one cluster; a Job may have been fetched from one.
 fn remove_generated(metadata: &mut Map<String, Value>) {
     for field in ["labels", "annotations"] {
-        let Some(entries) = metadata.get_mut(field).and_then(Value::as_object_mut) else { continue };
+        let Some(entries) = metadata.get_mut(field).and_then(Value::as_object_mut) else {
+            continue;
+        };
         entries.retain(|key, _| !labels::is_generated(key));
         if entries.is_empty() {
             metadata.remove(field);
@@ -313,14 +320,16 @@ mod tests {
     #[test]
     fn a_manual_selector_stays() {
         let spec = json!({"manualSelector": true, "selector": {"matchLabels": {"a": "b"}}});
-        let manifest = Manifest::new(job(json!({"name": "pi"}), spec.clone()), "default", "").expect("valid");
+        let manifest =
+            Manifest::new(job(json!({"name": "pi"}), spec.clone()), "default", "").expect("valid");
         assert_eq!(manifest.object()["spec"], spec);
     }
 
     #[test]
     fn generate_name_is_resolved_and_cut_so_that_the_suffix_fits() {
         let short =
-            Manifest::new(job(json!({"generateName": "pi-"}), json!({})), "default", "x7k2p").expect("valid");
+            Manifest::new(job(json!({"generateName": "pi-"}), json!({})), "default", "x7k2p")
+                .expect("valid");
         assert_eq!(short.name(), "pi-x7k2p");
         let long = job(json!({"generateName": "a".repeat(80)}), json!({}));
         let long = Manifest::new(long, "default", "x7k2p").expect("valid");
@@ -341,7 +350,10 @@ mod tests {
             (job(json!({"name": "a..b"}), json!({})), "metadata.name"),
             (job(json!({"name": "a".repeat(64)}), json!({})), "metadata.name"),
             (
-                job(json!({"name": "a".repeat(62)}), json!({"completionMode": "Indexed", "completions": 11})),
+                job(
+                    json!({"name": "a".repeat(62)}),
+                    json!({"completionMode": "Indexed", "completions": 11}),
+                ),
                 "metadata.name",
             ),
             (job(json!({"name": "pi"}), json!({"parallelism": -1})), "spec.parallelism"),
@@ -352,7 +364,10 @@ mod tests {
             (job(json!({"name": "pi"}), json!({"scheduling": {"minCount": 2}})), "spec.scheduling"),
             (job(json!({"name": "pi", "labels": "a"}), json!({})), "metadata.labels"),
             (job(json!({"name": "pi"}), json!({"template": "a"})), "spec.template"),
-            (job(json!({"name": "pi"}), json!({"template": {"metadata": []}})), "spec.template.metadata"),
+            (
+                job(json!({"name": "pi"}), json!({"template": {"metadata": []}})),
+                "spec.template.metadata",
+            ),
             (
                 job(json!({"name": "pi"}), json!({"template": {"metadata": {"labels": 1}}})),
                 "spec.template.metadata.labels",

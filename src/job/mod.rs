@@ -1,7 +1,7 @@
 //! What a Job's spec allows, and how a shard's Job is made from it; pure.
 //!
-//! Jobs are kept as [`serde_json::Value`], so that no field is lost that a newer API has; typed views
-//! ([`Size`], [`Observed`]) are for reading.
+//! Jobs are kept as [`serde_json::Value`], so that no field is lost that a newer API has; typed
+//! views ([`Size`], [`Observed`]) are for reading.
 
 pub mod credit;
 mod defaults;

@@ -102,7 +102,9 @@ impl Observed {
             owner: owner(&metadata["labels"]),
             deleting: metadata["deletionTimestamp"].is_string(),
             resource_version: text(&metadata["resourceVersion"]),
-            generation: annotation(metadata, labels::GENERATION).and_then(|n| n.parse().ok()).unwrap_or(0),
+            generation: annotation(metadata, labels::GENERATION)
+                .and_then(|n| n.parse().ok())
+                .unwrap_or(0),
             credited: annotation(metadata, labels::CREDITED).map(str::to_owned),
             suspended: job["spec"]["suspend"] == true,
             parallelism: number(&job["spec"]["parallelism"]).unwrap_or(1),
@@ -142,13 +144,16 @@ impl Observed {
         self.generation == 0 && self.has_run_nothing()
     }
 
-    /// Whether it is suspended, its Job controller has seen that, and nothing of it runs, ends or is to be counted.
+    /// Whether it is suspended, its Job controller has seen that, and nothing of it runs, ends or
+    /// is to be counted.
     pub fn quiet(&self) -> bool {
-        let moving = [self.active, self.terminating, self.uncounted_succeeded, self.uncounted_failed];
+        let moving =
+            [self.active, self.terminating, self.uncounted_succeeded, self.uncounted_failed];
         self.suspended && self.suspension_seen && moving == [0; 4]
     }
 
-    /// Whether a credit means anything to it: it has not ended, is not about to, and is not being deleted.
+    /// Whether a credit means anything to it: it has not ended, is not about to, and is not being
+    /// deleted.
     pub fn takes_credit(&self) -> bool {
         self.end.is_none() && !self.ending && !self.deleting
     }
@@ -192,7 +197,9 @@ fn uncounted(status: &Value, of: &str) -> i32 {
 
 fn is_true(status: &Value, kind: &str) -> bool {
     let conditions = status["conditions"].as_array().into_iter().flatten();
-    conditions.into_iter().any(|condition| condition["type"] == kind && condition["status"] == "True")
+    conditions
+        .into_iter()
+        .any(|condition| condition["type"] == kind && condition["status"] == "True")
 }
 
 fn owner(labels: &Value) -> Option<Ownership> {
@@ -205,8 +212,11 @@ fn owner(labels: &Value) -> Option<Ownership> {
 }
 
 fn end(status: &Value) -> Option<End> {
-    status["conditions"].as_array()?.iter().filter(|condition| condition["status"] == "True").find_map(
-        |condition| {
+    status["conditions"]
+        .as_array()?
+        .iter()
+        .filter(|condition| condition["status"] == "True")
+        .find_map(|condition| {
             let kind = match condition["type"].as_str()? {
                 "Complete" => EndKind::Complete,
                 "Failed" => EndKind::Failed,
@@ -216,10 +226,10 @@ fn end(status: &Value) -> Option<End> {
                 kind,
                 reason: text(&condition["reason"]),
                 message: text(&condition["message"]),
-                at: time(&status["completionTime"]).or_else(|| time(&condition["lastTransitionTime"])),
+                at: time(&status["completionTime"])
+                    .or_else(|| time(&condition["lastTransitionTime"])),
             })
-        },
-    )
+        })
 }
 
 fn text(value: &Value) -> String {

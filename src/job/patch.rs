@@ -36,9 +36,9 @@ impl Patch {
     /// # Errors
     /// It is no list of operations.
     pub fn json(patch: Value) -> Result<Self, Unpatchable> {
-        serde_json::from_value(patch)
-            .map(Self::Json)
-            .map_err(|error| Unpatchable(format!("a JSON patch must be a list of operations: {error}")))
+        serde_json::from_value(patch).map(Self::Json).map_err(|error| {
+            Unpatchable(format!("a JSON patch must be a list of operations: {error}"))
+        })
     }
 
     /// The merge patch that makes one object of another. Lists are replaced as a whole.
@@ -46,8 +46,8 @@ impl Patch {
         Self::Merge(difference(old, new))
     }
 
-    /// The manifest with the patch applied to it. Its parallelism and completions are spelt out before, so that a patch of
-    /// one of them leaves the other as it was.
+    /// The manifest with the patch applied to it. Its parallelism and completions are spelt out
+    /// before, so that a patch of one of them leaves the other as it was.
     ///
     /// # Errors
     /// An operation does not apply, or what comes of it is no Job.
@@ -55,16 +55,19 @@ impl Patch {
         let mut object = manifest.sized();
         match self {
             Self::Merge(patch) => json_patch::merge(&mut object, patch),
-            Self::Json(operations) => json_patch::patch(&mut object, operations).map_err(|error| {
-                let n = error.operation + 1;
-                Unpatchable(format!(
-                    "operation {n} of the patch, at {:?}: {}",
-                    error.path.as_str(),
-                    error.kind
-                ))
-            })?,
+            Self::Json(operations) => {
+                json_patch::patch(&mut object, operations).map_err(|error| {
+                    let n = error.operation + 1;
+                    Unpatchable(format!(
+                        "operation {n} of the patch, at {:?}: {}",
+                        error.path.as_str(),
+                        error.kind
+                    ))
+                })?
+            }
         }
-        Manifest::new(object, manifest.namespace(), "").map_err(|invalid| Unpatchable(invalid.to_string()))
+        Manifest::new(object, manifest.namespace(), "")
+            .map_err(|invalid| Unpatchable(invalid.to_string()))
     }
 }
 
@@ -97,9 +100,12 @@ mod tests {
 
     #[test]
     fn a_merge_patch_merges_and_null_removes() {
-        let patch = Patch::merge(json!({"metadata": {"labels": {"a": "b"}}, "spec": {"backoffLimit": null}}));
-        let patched =
-            patch.expect("an object").apply(&manifest(json!({"completions": 3, "backoffLimit": 2})));
+        let patch = Patch::merge(
+            json!({"metadata": {"labels": {"a": "b"}}, "spec": {"backoffLimit": null}}),
+        );
+        let patched = patch
+            .expect("an object")
+            .apply(&manifest(json!({"completions": 3, "backoffLimit": 2})));
         let object = patched.expect("applies").object().clone();
         assert_eq!(object["metadata"]["labels"], json!({"a": "b"}));
         assert_eq!(object["spec"], json!({"parallelism": 1, "completions": 3}));
@@ -114,13 +120,16 @@ mod tests {
     #[test]
     fn a_json_patch_is_all_or_nothing_and_says_which_operation_failed() {
         let operation = |op: &str, path: &str| json!({"op": op, "path": path, "value": 4});
-        let patch = Patch::json(json!([operation("replace", "/spec/completions")])).expect("operations");
+        let patch =
+            Patch::json(json!([operation("replace", "/spec/completions")])).expect("operations");
         assert_eq!(
             patch.apply(&manifest(json!({"completions": 3}))).expect("applies").size().completions,
             Some(4)
         );
-        let patch = json!([operation("add", "/spec/backoffLimit"), operation("test", "/spec/completions")]);
-        let error = Patch::json(patch).expect("operations").apply(&manifest(json!({"completions": 3})));
+        let patch =
+            json!([operation("add", "/spec/backoffLimit"), operation("test", "/spec/completions")]);
+        let error =
+            Patch::json(patch).expect("operations").apply(&manifest(json!({"completions": 3})));
         assert_eq!(
             error.expect_err("the test fails").to_string(),
             "operation 2 of the patch, at \"/spec/completions\": value did not match"
@@ -135,7 +144,8 @@ mod tests {
         for patch in [json!({}), json!([{"op": "grow", "path": "/spec"}]), json!([{"op": "add"}])] {
             assert!(Patch::json(patch).is_err());
         }
-        let nothing = Patch::merge(json!({"spec": null})).expect("an object").apply(&manifest(json!({})));
+        let nothing =
+            Patch::merge(json!({"spec": null})).expect("an object").apply(&manifest(json!({})));
         assert_eq!(nothing.expect_err("no spec is left").to_string(), "spec: Required value");
     }
 

@@ -15,7 +15,8 @@ pub struct Pod {
     pub resource_version: String,
     /// Its completion index, in an Indexed Job.
     pub index: Option<i32>,
-    /// The Job controller has not counted it yet: it carries the finalizer `batch.kubernetes.io/job-tracking`.
+    /// The Job controller has not counted it yet: it carries the finalizer
+    /// `batch.kubernetes.io/job-tracking`.
     pub tracked: bool,
     /// `status.phase`.
     pub phase: Phase,
@@ -41,8 +42,9 @@ impl Pod {
     pub fn of(pod: &Value) -> Self {
         let metadata = &pod["metadata"];
         let finalizers = metadata["finalizers"].as_array();
-        let index =
-            [&metadata["annotations"], &metadata["labels"]].into_iter().find_map(|map| map.get(INDEX));
+        let index = [&metadata["annotations"], &metadata["labels"]]
+            .into_iter()
+            .find_map(|map| map.get(INDEX));
         Self {
             name: metadata["name"].as_str().unwrap_or_default().to_owned(),
             resource_version: metadata["resourceVersion"].as_str().unwrap_or_default().to_owned(),

@@ -9,7 +9,8 @@ use super::{Manifest, Ownership, Removed, labels};
 pub struct Spec {
     /// `spec.parallelism`.
     pub parallelism: i32,
-    /// `spec.completions`; none for a work queue. Of an Indexed Job, those of the whole: its indexes are global.
+    /// `spec.completions`; none for a work queue. Of an Indexed Job, those of the whole: its
+    /// indexes are global.
     pub completions: Option<i32>,
     /// `spec.backoffLimit`, where it is another.
     pub backoff_limit: Option<i32>,
@@ -35,7 +36,11 @@ pub fn shard(manifest: &Manifest, name: &str, own: &Spec, owner: &Ownership) -> 
     label(&mut job["metadata"], owner);
     label(&mut job["spec"]["template"]["metadata"], owner);
     if manifest.suspended() {
-        put(&mut job["metadata"], "annotations", [(labels::GENERATION, own.generation.to_string().as_str())]);
+        put(
+            &mut job["metadata"],
+            "annotations",
+            [(labels::GENERATION, own.generation.to_string().as_str())],
+        );
     }
     let spec = &mut job["spec"];
     merge(spec, own.fields());
@@ -56,7 +61,9 @@ pub fn shard(manifest: &Manifest, name: &str, own: &Spec, owner: &Ownership) -> 
 pub fn change(manifest: &Manifest, own: &Spec, removed: &Removed) -> Value {
     let metadata = &manifest.object()["metadata"];
     let mut spec = json!({ "suspend": manifest.suspended() });
-    for field in ["backoffLimit", "maxFailedIndexes", "activeDeadlineSeconds", "podReplacementPolicy"] {
+    for field in
+        ["backoffLimit", "maxFailedIndexes", "activeDeadlineSeconds", "podReplacementPolicy"]
+    {
         spec[field] = manifest.object()["spec"][field].clone();
     }
     merge(&mut spec, own.fields());
@@ -70,7 +77,8 @@ pub fn change(manifest: &Manifest, own: &Spec, removed: &Removed) -> Value {
     patch
 }
 
-/// The merge patch that lets a Job that has ended expire: what was held back while its result was not recorded.
+/// The merge patch that lets a Job that has ended expire: what was held back while its result was
+/// not recorded.
 pub fn expire(manifest: &Manifest, own: &Spec) -> Value {
     json!({
         "metadata": { "annotations": { labels::GENERATION: own.generation.to_string() } },
@@ -83,7 +91,9 @@ impl Spec {
         let mut fields = vec![("parallelism", self.parallelism.into())];
         fields.extend(self.backoff_limit.map(|limit| ("backoffLimit", limit.into())));
         fields.extend(self.max_failed_indexes.map(|limit| ("maxFailedIndexes", limit.into())));
-        fields.extend(self.active_deadline_seconds.map(|seconds| ("activeDeadlineSeconds", seconds.into())));
+        fields.extend(
+            self.active_deadline_seconds.map(|seconds| ("activeDeadlineSeconds", seconds.into())),
+        );
         fields
     }
 }
@@ -99,7 +109,11 @@ fn label(metadata: &mut Value, owner: &Ownership) {
 }
 
 /// Adds entries to a map of texts, which is made where it is missing.
-fn put<'a>(metadata: &mut Value, map: &str, entries: impl IntoIterator<Item = (&'static str, &'a str)>) {
+fn put<'a>(
+    metadata: &mut Value,
+    map: &str,
+    entries: impl IntoIterator<Item = (&'static str, &'a str)>,
+) {
     if !metadata[map].is_object() {
         metadata[map] = Value::Object(Map::new());
     }

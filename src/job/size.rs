@@ -16,8 +16,8 @@ pub struct Size {
 impl Size {
     /// Reads the size of a Job's spec.
     ///
-    /// Both unset are 1 and 1; completions alone have parallelism 1; parallelism alone is a work queue
-    /// (the defaults of batch/v1).
+    /// Both unset are 1 and 1; completions alone have parallelism 1; parallelism alone is a work
+    /// queue (the defaults of batch/v1).
     ///
     /// # Errors
     /// A number that is not an integer from 0 to 2147483647.
@@ -26,7 +26,9 @@ impl Size {
         let completions = count(spec, "completions")?;
         Ok(match (parallelism, completions) {
             (None, None) => Self { parallelism: 1, completions: Some(1) },
-            (parallelism, completions) => Self { parallelism: parallelism.unwrap_or(1), completions },
+            (parallelism, completions) => {
+                Self { parallelism: parallelism.unwrap_or(1), completions }
+            }
         })
     }
 }
@@ -34,11 +36,18 @@ impl Size {
 fn count(spec: &Value, field: &str) -> Result<Option<i32>, Invalid> {
     match spec.get(field) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => {
-            value.as_i64().and_then(|n| i32::try_from(n).ok()).filter(|n| *n >= 0).map(Some).ok_or_else(
-                || Invalid::value(&format!("spec.{field}"), value, "must be an integer from 0 to 2147483647"),
-            )
-        }
+        Some(value) => value
+            .as_i64()
+            .and_then(|n| i32::try_from(n).ok())
+            .filter(|n| *n >= 0)
+            .map(Some)
+            .ok_or_else(|| {
+                Invalid::value(
+                    &format!("spec.{field}"),
+                    value,
+                    "must be an integer from 0 to 2147483647",
+                )
+            }),
     }
 }
 
@@ -57,7 +66,11 @@ mod tests {
             (json!({"parallelism": 0, "completions": 3}), 0, Some(3)),
             (json!({"parallelism": null, "completions": null}), 1, Some(1)),
         ] {
-            assert_eq!(Size::of(&spec).expect("valid"), Size { parallelism, completions }, "{spec}");
+            assert_eq!(
+                Size::of(&spec).expect("valid"),
+                Size { parallelism, completions },
+                "{spec}"
+            );
         }
     }
 

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::Invalid;
 
-/// What a field holds (`k8s.io/api/batch/v1`, `k8s.io/api/core/v1`, `k8s.io/apimachinery/pkg/apis/meta/v1`); null is as if it were
-/// absent.
+/// What a field holds (`k8s.io/api/batch/v1`, `k8s.io/api/core/v1`,
+/// `k8s.io/apimachinery/pkg/apis/meta/v1`); null is as if it were absent.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Bool,
@@ -18,8 +18,8 @@ enum Kind {
     List,
 }
 
-/// The fields, outer ones before those in them; `[]` stands for each item of a list, `{}` for each entry of an object. Numbers that
-/// are divided are checked where they are read.
+/// The fields, outer ones before those in them; `[]` stands for each item of a list, `{}` for each
+/// entry of an object. Numbers that are divided are checked where they are read.
 const FIELDS: [(&str, Kind); 34] = [
     ("metadata", Kind::Object),
     ("metadata.name", Kind::Text),
@@ -58,7 +58,8 @@ const FIELDS: [(&str, Kind); 34] = [
 ];
 
 /// The lists of containers in a pod template.
-const CONTAINERS: [&str; 2] = ["spec.template.spec.initContainers", "spec.template.spec.containers"];
+const CONTAINERS: [&str; 2] =
+    ["spec.template.spec.initContainers", "spec.template.spec.containers"];
 
 /// The fields of each, as above.
 const OF_CONTAINERS: [(&str, Kind); 13] = [
@@ -155,17 +156,41 @@ mod tests {
                 r#"spec.backoffLimit: Invalid value: "x": must be an integer"#,
             ),
             ("/spec/backoffLimit", json!(1.5), "spec.backoffLimit: Invalid value: 1.5"),
-            ("/spec/backoffLimit", json!(1_i64 << 40), "spec.backoffLimit: Invalid value: 1099511627776"),
+            (
+                "/spec/backoffLimit",
+                json!(1_i64 << 40),
+                "spec.backoffLimit: Invalid value: 1099511627776",
+            ),
             ("/spec/activeDeadlineSeconds", json!("10m"), "spec.activeDeadlineSeconds: "),
-            ("/spec/suspend", json!("yes"), r#"spec.suspend: Invalid value: "yes": must be true or false"#),
-            ("/spec/completionMode", json!(1), "spec.completionMode: Invalid value: 1: must be a string"),
-            ("/spec/successPolicy", json!([]), "spec.successPolicy: Invalid value: []: must be an object"),
-            ("/metadata/labels", json!({"a": 1}), "metadata.labels[a]: Invalid value: 1: must be a string"),
+            (
+                "/spec/suspend",
+                json!("yes"),
+                r#"spec.suspend: Invalid value: "yes": must be true or false"#,
+            ),
+            (
+                "/spec/completionMode",
+                json!(1),
+                "spec.completionMode: Invalid value: 1: must be a string",
+            ),
+            (
+                "/spec/successPolicy",
+                json!([]),
+                "spec.successPolicy: Invalid value: []: must be an object",
+            ),
+            (
+                "/metadata/labels",
+                json!({"a": 1}),
+                "metadata.labels[a]: Invalid value: 1: must be a string",
+            ),
             ("/metadata/annotations", json!("a"), "metadata.annotations: "),
             ("/metadata/name", json!(7), "metadata.name: Invalid value: 7: must be a string"),
             ("/spec/template/spec", json!([]), "spec.template.spec: Invalid value: []"),
             ("/spec/template/spec/containers", json!({}), "spec.template.spec.containers: "),
-            ("/spec/template/spec/containers", json!([{}, "pi"]), "spec.template.spec.containers[1]: "),
+            (
+                "/spec/template/spec/containers",
+                json!([{}, "pi"]),
+                "spec.template.spec.containers[1]: ",
+            ),
             (
                 "/spec/template/spec/containers",
                 json!([{"env": [{"name": "A", "value": "a"}, {"name": "B", "value": 5}]}]),
@@ -190,7 +215,8 @@ mod tests {
             let parent = job.pointer_mut(parent).expect("it is there");
             parent[field] = json!(null);
             assert_eq!(check(&job), Ok(()), "null is as if it were absent");
-            job.pointer_mut(path.rsplit_once('/').expect("a path").0).expect("it is there")[field] = value;
+            job.pointer_mut(path.rsplit_once('/').expect("a path").0).expect("it is there")
+                [field] = value;
             let error = check(&job).expect_err("it holds something else").to_string();
             assert!(error.starts_with(said), "{error}");
         }

@@ -1,8 +1,10 @@
-//! Exact shares: a whole divided along lines that rise, each between two limits; and their rounding.
+//! Exact shares: a whole divided along lines that rise, each between two limits; and their
+//! rounding.
 //!
-//! Everything is an integer. A share is a numerator over a denominator that all shares have in common, so nothing is
-//! lost before the one rounding at the end. With totals and limits below 2³¹, weights below 2³² and at most 2²⁰ lines, a first
-//! division has a denominator below 2⁵², and a division by its shares has products below 2¹¹⁵: `i128` holds them.
+//! Everything is an integer. A share is a numerator over a denominator that all shares have in
+//! common, so nothing is lost before the one rounding at the end. With totals and limits below 2³¹,
+//! weights below 2³² and at most 2²⁰ lines, a first division has a denominator below 2⁵², and a
+//! division by its shares has products below 2¹¹⁵: `i128` holds them.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -31,7 +33,8 @@ pub(super) struct Exact {
     shares: Vec<Share>,
 }
 
-/// A numerator over the denominator that all shares have in common, which is `below` and a remainder.
+/// A numerator over the denominator that all shares have in common, which is `below` and a
+/// remainder.
 #[derive(Debug, Clone, Copy)]
 struct Share {
     numerator: i128,
@@ -39,8 +42,8 @@ struct Share {
     remainder: i128,
 }
 
-/// Where one line begins to rise, at λ = `rise / slope`, or ceases to, at λ = `rise / -slope`; the slope of all lines together
-/// changes by `slope`. It is small because it is moved about.
+/// Where one line begins to rise, at λ = `rise / slope`, or ceases to, at λ = `rise / -slope`; the
+/// slope of all lines together changes by `slope`. It is small because it is moved about.
 struct Bend {
     rise: i128,
     slope: i128,
@@ -66,11 +69,12 @@ impl Exact {
         Self { whole, shares: numerators.map(share).collect() }
     }
 
-    /// Divides `whole` with the one λ at which the lines sum to it; where the floors alone sum to more, by
-    /// [`Exact::in_order`]. The lines must reach it: `whole ≤ Σ most`.
+    /// Divides `whole` with the one λ at which the lines sum to it; where the floors alone sum to
+    /// more, by [`Exact::in_order`]. The lines must reach it: `whole ≤ Σ most`.
     ///
-    /// The sum of the lines, `level + λ·slope`, is piecewise linear in λ and never falls. Halving its bends finds the piece that holds
-    /// `whole`: at the middle bend it shows which half to look at next, and the bends need not be sorted for that.
+    /// The sum of the lines, `level + λ·slope`, is piecewise linear in λ and never falls. Halving
+    /// its bends finds the piece that holds `whole`: at the middle bend it shows which half to look
+    /// at next, and the bends need not be sorted for that.
     pub fn divide(whole: i128, lines: &[Line]) -> Self {
         let mut level: i128 = lines.iter().map(|line| line.floor).sum();
         if level >= whole {
@@ -91,7 +95,8 @@ impl Exact {
         }
         let mut rest = &mut bends[..];
         while !rest.is_empty() {
-            let (before, middle, after) = rest.select_nth_unstable_by(rest.len() / 2, Bend::compare);
+            let (before, middle, after) =
+                rest.select_nth_unstable_by(rest.len() / 2, Bend::compare);
             let at_middle = before.iter().fold((level, slope), Bend::pass);
             let weight = middle.slope.abs();
             // Far beyond the whole the sum may saturate, which is beyond it too.
@@ -103,17 +108,18 @@ impl Exact {
                 rest = after;
             }
         }
-        // λ = (whole - level) / slope. The sum is below the whole at the last bend passed, so here it rises: slope > 0.
+        // λ = (whole - level) / slope. The sum is below the whole at the last bend passed, so here
+        // it rises: slope > 0.
         let share = |line: &Line| match line.weight {
             0 => line.floor * slope,
-            weight => {
-                (line.base * slope + (whole - level) * weight).clamp(line.floor * slope, line.ceiling * slope)
-            }
+            weight => (line.base * slope + (whole - level) * weight)
+                .clamp(line.floor * slope, line.ceiling * slope),
         };
         Self::new(whole, slope, lines.iter().map(share))
     }
 
-    /// Serves the lines one after the other while the whole lasts: first every base, then every floor.
+    /// Serves the lines one after the other while the whole lasts: first every base, then every
+    /// floor.
     fn in_order(whole: i128, lines: &[Line]) -> Self {
         let mut left = whole;
         let mut take = |wanted: i128| {
@@ -128,8 +134,9 @@ impl Exact {
         Self::new(whole, 1, numerators.into_iter())
     }
 
-    /// Divides another whole in the proportion of these shares, and leaves each what it `had`: nobody gets less than that
-    /// if the whole suffices, and nobody more if it does not. Each gets at least 1.
+    /// Divides another whole in the proportion of these shares, and leaves each what it `had`:
+    /// nobody gets less than that if the whole suffices, and nobody more if it does not. Each gets
+    /// at least 1.
     ///
     /// Every share must be above 0, and the whole at least their number.
     pub fn rescale(&self, whole: i128, had: &[i128]) -> Self {
@@ -143,8 +150,9 @@ impl Exact {
         Self::divide(whole, &lines)
     }
 
-    /// The whole numbers below the shares, and then one more for those with the largest remainders until the sum is right; of
-    /// equal remainders the first. So each is less than one away from its share, and within any whole limits that the share is in.
+    /// The whole numbers below the shares, and then one more for those with the largest remainders
+    /// until the sum is right; of equal remainders the first. So each is less than one away from
+    /// its share, and within any whole limits that the share is in.
     pub fn round(&self) -> Vec<i128> {
         let mut rounded: Vec<i128> = self.shares.iter().map(|share| share.below).collect();
         let mut by_remainder: Vec<(Reverse<i128>, usize)> =

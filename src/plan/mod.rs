@@ -23,51 +23,61 @@
 //!
 //! # What holds of every plan
 //!
-//! * The parallelisms sum to the Job's, and the completions to the Job's. Where limits do not allow it there is no plan
-//!   but a [`Shortfall`], which says how many pods have no place and what each member would take.
-//! * Nobody has a parallelism of 0 while its completions wait, and nobody has completions of 0. A Job of parallelism 0 is
-//!   paused: every share's parallelism is 0. A Job of completions 0 has no shares.
-//! * Each number is less than one away from its exact share, and parallelism is within the member's limits.
+//! * The parallelisms sum to the Job's, and the completions to the Job's. Where limits do not allow
+//!   it there is no plan but a [`Shortfall`], which says how many pods have no place and what each
+//!   member would take.
+//! * Nobody has a parallelism of 0 while its completions wait, and nobody has completions of 0. A
+//!   Job of parallelism 0 is paused: every share's parallelism is 0. A Job of completions 0 has no
+//!   shares.
+//! * Each number is less than one away from its exact share, and parallelism is within the member's
+//!   limits.
 //! * The same request gives the same plan, in whatever order the members come.
-//! * If a member is added, no other member's exact share grows, so no parallelism grows by more than the one of rounding;
-//!   and by none at all where all weights are equal and there are no limits. (As long as parallelism is at most completions.)
-//! * Where nothing is to be rebalanced, what was planned is planned again, and more parallelism or completions
-//!   takes nothing away from anybody, unless a minimum or a maximum forces it.
+//! * If a member is added, no other member's exact share grows, so no parallelism grows by more
+//!   than the one of rounding; and by none at all where all weights are equal and there are no
+//!   limits. (As long as parallelism is at most completions.)
+//! * Where nothing is to be rebalanced, what was planned is planned again, and more parallelism or
+//!   completions takes nothing away from anybody, unless a minimum or a maximum forces it.
 //!
 //! # The exact share
 //!
-//! Only *R* = min(parallelism, completions) pods can run at once. Of these, a member that is to have at least *min*, at
-//! most *max*, and of the rest a part by *weight*, gets
+//! Only *R* = min(parallelism, completions) pods can run at once. Of these, a member that is to
+//! have at least *min*, at most *max*, and of the rest a part by *weight*, gets
 //!
 //! > *s* = min + λ · weight, but at least what it has and at most *max*,
 //!
-//! with the one λ ≥ 0 at which the shares sum to *R*. What a member *has* is a floor that nothing is added to, and counts only
-//! where the preferences do not ask to rebalance. A known capacity is a maximum. Where minima and floors sum to more than
-//! *R*, they are served in v1's order (larger weight first, then smaller hash), all minima before any floor.
+//! with the one λ ≥ 0 at which the shares sum to *R*. What a member *has* is a floor that nothing
+//! is added to, and counts only where the preferences do not ask to rebalance. A known capacity is
+//! a maximum. Where minima and floors sum to more than *R*, they are served in v1's order (larger
+//! weight first, then smaller hash), all minima before any floor.
 //!
-//! Shares are fractions of integers, never floats (`exact`). They become whole numbers by largest remainder: all are
-//! rounded down, and what is missing goes to those that lost most, of equals to the first in v1's order.
+//! Shares are fractions of integers, never floats (`exact`). They become whole numbers by largest
+//! remainder: all are rounded down, and what is missing goes to those that lost most, of equals to
+//! the first in v1's order.
 //!
 //! # From shares to a plan
 //!
 //! 1. **Who carries.** The shares are rounded, and whoever comes out at 0 carries no shard.
-//! 2. **Their exact shares.** What was due to those that carry nothing belongs to the others, and whoever carries
-//!    runs one pod at least. So *R* is divided again over the carriers, each between the whole numbers on both
-//!    sides of its first share, and at least 1.
-//! 3. **Both numbers** are divided in proportion to these shares and rounded. So members finish together, also where
-//!    a maximum bounds one: it has as much less to complete. As each exact share is 1 or more, no number is 0.
+//! 2. **Their exact shares.** What was due to those that carry nothing belongs to the others, and
+//!    whoever carries runs one pod at least. So *R* is divided again over the carriers, each
+//!    between the whole numbers on both sides of its first share, and at least 1.
+//! 3. **Both numbers** are divided in proportion to these shares and rounded. So members finish
+//!    together, also where a maximum bounds one: it has as much less to complete. As each exact
+//!    share is 1 or more, no number is 0.
 //!
-//! A work queue (no completions) has only the parallelism divided. Parallelism beyond the completions starts no pod, so
-//! minima and maxima are about the *R* pods that run, and the surplus follows their proportion. A paused Job says nothing about
-//! how many pods will run: its completions are divided as for λ = 1, by minimum plus weight. A paused work queue is paused where it
-//! is, or in every member if it is nowhere yet.
+//! A work queue (no completions) has only the parallelism divided. Parallelism beyond the
+//! completions starts no pod, so minima and maxima are about the *R* pods that run, and the surplus
+//! follows their proportion. A paused Job says nothing about how many pods will run: its
+//! completions are divided as for λ = 1, by minimum plus weight. A paused work queue is paused
+//! where it is, or in every member if it is nowhere yet.
 //!
-//! Where nothing is to be rebalanced, completions have a floor too: what a member has stays there, as long as the Job's completions
-//! suffice for it, and nobody gains where they do not. A member without a shard then gets one only from completions that nobody has.
+//! Where nothing is to be rebalanced, completions have a floor too: what a member has stays there,
+//! as long as the Job's completions suffice for it, and nobody gains where they do not. A member
+//! without a shard then gets one only from completions that nobody has.
 //!
 //! # What differs from Kubernetes Federation v1
 //!
-//! Of the 27 test vectors of v1's planner, 24 come out the same, and 5 of the 8 layouts in its design document. The others:
+//! Of the 27 test vectors of v1's planner, 24 come out the same, and 5 of the 8 layouts in its
+//! design document. The others:
 //!
 //! | v1's case | v1 | here | because |
 //! |---|---|---|---|
@@ -78,8 +88,9 @@
 //! | S3 | 20, 20, 10 | 10, 20, 20 | the document ignored the hash's order; v1's code and `TestMin/2` do as we do |
 //! | its Job test of 7/1 over two | 4/1 and 3/0 | 7/1 in one | a share without completions does nothing |
 //!
-//! And for what no vector of v1 shows: it rounded up whoever came first, so that 5 over four clusters was 2, 2, 1, 0;
-//! here it is 2, 1, 1, 1. It divided completions apart from parallelism, within the same limits, and lost some.
+//! And for what no vector of v1 shows: it rounded up whoever came first, so that 5 over four
+//! clusters was 2, 2, 1, 0; here it is 2, 1, 1, 1. It divided completions apart from parallelism,
+//! within the same limits, and lost some.
 
 mod exact;
 mod order;
@@ -117,7 +128,8 @@ pub struct Request<'a> {
     pub preferences: Option<&'a Preferences>,
     /// The Job's `spec.parallelism`, 0 or more; 1 where the user left it out.
     pub parallelism: i32,
-    /// The Job's `spec.completions`, 0 or more; `None` is a work queue. (Where parallelism was left out too, it is 1.)
+    /// The Job's `spec.completions`, 0 or more; `None` is a work queue. (Where parallelism was left
+    /// out too, it is 1.)
     pub completions: Option<i32>,
 }
 
@@ -130,7 +142,8 @@ pub struct Member<'a> {
     pub weight: i32,
     /// How many pods it has room for, where that is known; 0 or more.
     pub capacity: Option<i32>,
-    /// What it carries of the Job at present. Nothing of it is moved, unless the preferences ask to rebalance.
+    /// What it carries of the Job at present. Nothing of it is moved, unless the preferences ask to
+    /// rebalance.
     pub existing: Option<Share>,
 }
 
@@ -159,8 +172,8 @@ pub struct Plan {
 
 /// Divides parallelism and completions over the members, by the rules at the top of this module.
 ///
-/// It fails with [`Error::Shortfall`] where not everything can be placed. Negative numbers, which no API server accepts in a
-/// Job, count as 0.
+/// It fails with [`Error::Shortfall`] where not everything can be placed. Negative numbers, which
+/// no API server accepts in a Job, count as 0.
 pub fn plan(request: &Request<'_>) -> Result<Plan, Error> {
     let parallelism = i128::from(request.parallelism.max(0));
     let completions = request.completions.map(|completions| i128::from(completions.max(0)));
@@ -175,7 +188,9 @@ pub fn plan(request: &Request<'_>) -> Result<Plan, Error> {
         Some(completions) if paused => (completions, terms, |terms| terms.paused_line()),
         Some(completions) if surplus => (completions, terms, |terms| terms.surplus_line()),
         Some(completions) => {
-            (parallelism, terms::fit_to_carry(terms, parallelism, completions), |terms| terms.running_line())
+            (parallelism, terms::fit_to_carry(terms, parallelism, completions), |terms| {
+                terms.running_line()
+            })
         }
         None => (parallelism, terms, |terms| terms.running_line()),
     };
@@ -216,8 +231,13 @@ pub fn plan(request: &Request<'_>) -> Result<Plan, Error> {
 
 /// Steps 1 and 2: those whose share is not rounded to 0, and their exact shares, each 1 or more.
 ///
-/// The second division cannot fail: what the carriers were rounded to is within its limits and sums to the whole.
-fn carriers<'a, 'b>(whole: i128, terms: &'b [Terms<'a>], lines: &[Line]) -> (Vec<&'b Terms<'a>>, Exact) {
+/// The second division cannot fail: what the carriers were rounded to is within its limits and sums
+/// to the whole.
+fn carriers<'a, 'b>(
+    whole: i128,
+    terms: &'b [Terms<'a>],
+    lines: &[Line],
+) -> (Vec<&'b Terms<'a>>, Exact) {
     let first = Exact::divide(whole, lines);
     let rounded = first.round();
     let (mut carriers, mut bounded) = (Vec::new(), Vec::new());

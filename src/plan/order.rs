@@ -1,17 +1,19 @@
-//! The order in which clusters are served where numbers alone do not decide: Kubernetes Federation v1's.
+//! The order in which clusters are served where numbers alone do not decide: Kubernetes Federation
+//! v1's.
 
 use std::cmp::Reverse;
 
 /// Where a cluster stands: the larger weight first, then the smaller hash, then the name.
 ///
-/// Weight and hash are v1's rule, so that what was rounded up in a cluster under v1 is rounded up there still. The hash
-/// depends on the Job too, so that the odd pods of many Jobs do not all go to one cluster. The name decides between
-/// clusters with one hash, which v1 left to chance.
+/// Weight and hash are v1's rule, so that what was rounded up in a cluster under v1 is rounded up
+/// there still. The hash depends on the Job too, so that the odd pods of many Jobs do not all go to
+/// one cluster. The name decides between clusters with one hash, which v1 left to chance.
 pub(super) fn place<'a>(weight: i128, name: &'a str, key: &str) -> (Reverse<i128>, u32, &'a str) {
     (Reverse(weight), hash(name, key), name)
 }
 
-/// FNV-1 (multiply, then xor; FNV-1a is the other way round) in 32 bits over the cluster's name and the Job's key.
+/// FNV-1 (multiply, then xor; FNV-1a is the other way round) in 32 bits over the cluster's name and
+/// the Job's key.
 fn hash(name: &str, key: &str) -> u32 {
     const OFFSET: u32 = 0x811c_9dc5;
     const PRIME: u32 = 0x0100_0193;

@@ -1,8 +1,9 @@
 //! The preferences that a user of Kubernetes Federation v1 wrote into an annotation, read strictly.
 //!
-//! v1 ran a Job everywhere after a typo and nowhere for `{}`, ignored fields and clusters that it did not know, and took
-//! `MINREPLICAS` for `minReplicas`. Here whatever it would have guessed at is an error that says where it is. Field names
-//! are spelt exactly, as in every other Kubernetes object; a near miss is told the right one.
+//! v1 ran a Job everywhere after a typo and nowhere for `{}`, ignored fields and clusters that it
+//! did not know, and took `MINREPLICAS` for `minReplicas`. Here whatever it would have guessed at
+//! is an error that says where it is. Field names are spelt exactly, as in every other Kubernetes
+//! object; a near miss is told the right one.
 
 mod json;
 
@@ -22,7 +23,8 @@ const DEFAULT: &str = "*";
 pub struct Preferences {
     /// Whether an edit may move what members have already.
     pub rebalance: bool,
-    /// By cluster; `*` is for those that are not named. An entry of its own hides `*` entirely, field by field.
+    /// By cluster; `*` is for those that are not named. An entry of its own hides `*` entirely,
+    /// field by field.
     pub clusters: BTreeMap<String, ClusterPreference>,
 }
 
@@ -33,14 +35,16 @@ pub struct ClusterPreference {
     pub min_replicas: i32,
     /// Pods that it is never to exceed; 0 or more. `None` is no limit.
     pub max_replicas: Option<i32>,
-    /// Its part of what is left once all minima are met, relative to the other weights; 0 or more, and 0 for none.
+    /// Its part of what is left once all minima are met, relative to the other weights; 0 or more,
+    /// and 0 for none.
     pub weight: i32,
 }
 
 /// What is wrong with the annotation, and where. It prints as a sentence without a full stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidPreferences {
-    /// The place inside of the annotation, such as `clusters.east.minReplicas`; empty for all of it.
+    /// The place inside of the annotation, such as `clusters.east.minReplicas`; empty for all of
+    /// it.
     pub place: String,
     /// What is wrong there.
     pub problem: String,
@@ -66,11 +70,12 @@ impl fmt::Display for InvalidPreferences {
 }
 
 impl Preferences {
-    /// Reads the annotation's value. `registered` are the names of all members, whether or not they can take work now.
+    /// Reads the annotation's value. `registered` are the names of all members, whether or not they
+    /// can take work now.
     ///
-    /// Refused are: what is not JSON, a key that is there twice, an unknown field, a wrong type, a number that is not whole,
-    /// negative or above 2³¹ - 1, a minimum above its maximum, a cluster that is not registered, and preferences by which no
-    /// registered cluster gets anything.
+    /// Refused are: what is not JSON, a key that is there twice, an unknown field, a wrong type, a
+    /// number that is not whole, negative or above 2³¹ - 1, a minimum above its maximum, a cluster
+    /// that is not registered, and preferences by which no registered cluster gets anything.
     pub fn parse(annotation: &str, registered: &[&str]) -> Result<Self, InvalidPreferences> {
         let value: Value = serde_json::from_str(annotation)
             .map_err(|error| InvalidPreferences::new("", format!("is not valid JSON: {error}")))?;
@@ -88,12 +93,16 @@ impl Preferences {
                                 format!("no cluster of that name is registered{hint}"),
                             ));
                         }
-                        preferences.clusters.insert(name.clone(), ClusterPreference::parse(value, &place)?);
+                        preferences
+                            .clusters
+                            .insert(name.clone(), ClusterPreference::parse(value, &place)?);
                     }
                 }
             }
         }
-        if registered.iter().any(|name| preferences.of(name).is_some_and(ClusterPreference::takes_any))
+        if registered
+            .iter()
+            .any(|name| preferences.of(name).is_some_and(ClusterPreference::takes_any))
             || registered.is_empty()
         {
             return Ok(preferences);
@@ -121,7 +130,8 @@ impl ClusterPreference {
         }
         match preference.max_replicas {
             Some(max) if preference.min_replicas > max => {
-                let problem = format!("must be at most maxReplicas ({max}), is {}", preference.min_replicas);
+                let problem =
+                    format!("must be at most maxReplicas ({max}), is {}", preference.min_replicas);
                 Err(InvalidPreferences::new(format!("{place}.minReplicas"), problem))
             }
             _ => Ok(preference),
@@ -146,7 +156,8 @@ fn did_you_mean(name: &str, known: &[&str]) -> String {
     }
 }
 
-/// The characters to insert, delete or replace to make one string of the other (Levenshtein's distance).
+/// The characters to insert, delete or replace to make one string of the other (Levenshtein's
+/// distance).
 fn edits(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();

@@ -44,10 +44,17 @@ pub enum Reason {
 }
 
 impl Shortfall {
-    pub(super) fn new<'a>(asked: i128, members: impl Iterator<Item = (&'a Terms<'a>, &'a Line)>) -> Self {
+    pub(super) fn new<'a>(
+        asked: i128,
+        members: impl Iterator<Item = (&'a Terms<'a>, &'a Line)>,
+    ) -> Self {
         let limit = |(terms, line): (&Terms<'_>, &Line)| {
             let takes = line.most();
-            Limit { cluster: terms.name.to_owned(), takes: takes as i32, reason: terms.reason(takes) }
+            Limit {
+                cluster: terms.name.to_owned(),
+                takes: takes as i32,
+                reason: terms.reason(takes),
+            }
         };
         let mut limits: Vec<Limit> = members.map(limit).collect();
         limits.sort_by(|a, b| a.cluster.cmp(&b.cluster));
@@ -71,7 +78,9 @@ impl fmt::Display for Shortfall {
         }
         match limits.len().saturating_sub(NAMED) {
             0 => Ok(()),
-            more => write!(f, ", and {more} more clusters take {} together", rest(&limits[NAMED..])),
+            more => {
+                write!(f, ", and {more} more clusters take {} together", rest(&limits[NAMED..]))
+            }
         }
     }
 }

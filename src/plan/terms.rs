@@ -32,7 +32,8 @@ impl<'a> Terms<'a> {
 
     fn new(member: &Member<'a>, preferences: Option<&Preferences>) -> Self {
         let unnamed = ClusterPreference { max_replicas: Some(0), ..ClusterPreference::default() };
-        let (preference, limited) = match preferences.map(|preferences| preferences.of(member.name)) {
+        let (preference, limited) = match preferences.map(|preferences| preferences.of(member.name))
+        {
             None => (
                 ClusterPreference { weight: member.weight, ..ClusterPreference::default() },
                 Reason::MaxReplicas,
@@ -78,8 +79,8 @@ impl<'a> Terms<'a> {
         }
     }
 
-    /// The line of a paused Job: no pod runs, so no minimum or maximum counts, and there is no telling how many will. Completions
-    /// go by what the member would get at λ = 1.
+    /// The line of a paused Job: no pod runs, so no minimum or maximum counts, and there is no
+    /// telling how many will. Completions go by what the member would get at λ = 1.
     pub fn paused_line(&self) -> Line {
         match self.max {
             0 => Line { base: 0, weight: 0, floor: 0, ceiling: 0 },
@@ -105,13 +106,18 @@ impl<'a> Terms<'a> {
 
 /// Leaves out the members for whom no completions are left once everybody has kept what it has.
 ///
-/// They would get parallelism, and then have to be given completions that others have. A minimum asks for that; weights do not.
-/// Where the parallelism has no place without them, all stay.
-pub(super) fn fit_to_carry(terms: Vec<Terms<'_>>, parallelism: i128, completions: i128) -> Vec<Terms<'_>> {
+/// They would get parallelism, and then have to be given completions that others have. A minimum
+/// asks for that; weights do not. Where the parallelism has no place without them, all stay.
+pub(super) fn fit_to_carry(
+    terms: Vec<Terms<'_>>,
+    parallelism: i128,
+    completions: i128,
+) -> Vec<Terms<'_>> {
     if terms.iter().all(|terms| terms.had_completions == 0) {
         return terms;
     }
-    let kept: i128 = terms.iter().map(|terms| terms.had_completions.max(i128::from(terms.min > 0))).sum();
+    let kept: i128 =
+        terms.iter().map(|terms| terms.had_completions.max(i128::from(terms.min > 0))).sum();
     let mut spare = completions - kept;
     let mut fits = |terms: &Terms<'_>| {
         let new_by_weight = terms.had_completions == 0 && terms.min == 0 && terms.takes_new();
@@ -119,8 +125,11 @@ pub(super) fn fit_to_carry(terms: Vec<Terms<'_>>, parallelism: i128, completions
         !new_by_weight || spare >= 0
     };
     let fitting: Vec<bool> = terms.iter().map(&mut fits).collect();
-    let room =
-        terms.iter().zip(&fitting).filter(|&(_, &fits)| fits).map(|(terms, _)| terms.running_line().most());
+    let room = terms
+        .iter()
+        .zip(&fitting)
+        .filter(|&(_, &fits)| fits)
+        .map(|(terms, _)| terms.running_line().most());
     if room.sum::<i128>() < parallelism {
         return terms;
     }

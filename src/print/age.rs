@@ -14,8 +14,9 @@ pub fn age(now: Timestamp, then: Timestamp) -> String {
 
 /// A duration as kubectl's `HumanDuration` (`k8s.io/apimachinery/pkg/util/duration`) writes it.
 ///
-/// Up to two minutes are seconds, up to eight years have two units where the second is not zero, and fractions of
-/// the last unit are cut off. Clocks differ: less than two seconds in the future is `0s`, more is `<invalid>`.
+/// Up to two minutes are seconds, up to eight years have two units where the second is not zero,
+/// and fractions of the last unit are cut off. Clocks differ: less than two seconds in the future
+/// is `0s`, more is `<invalid>`.
 pub fn human(duration: jiff::SignedDuration) -> String {
     let seconds = duration.as_secs();
     if seconds < -1 {

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Whether a terminal might act on the character instead of showing it: control characters, and the marks that
-/// reorder text, which can make one name look like another.
+/// Whether a terminal might act on the character instead of showing it: control characters, and the
+/// marks that reorder text, which can make one name look like another.
 fn steers(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// One line: control characters become visible, line breaks too.
@@ -39,8 +40,8 @@ fn escape<'t>(text: &'t str, kept: &[char]) -> Cow<'t, str> {
     Cow::Owned(shown)
 }
 
-/// JSON text in which no string holds a control character, a mark that reorders text, or one of `<>&`, which
-/// kubectl escapes too.
+/// JSON text in which no string holds a control character, a mark that reorders text, or one of
+/// `<>&`, which kubectl escapes too.
 pub(super) fn json(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {

@@ -27,9 +27,11 @@ impl Format {
     pub const NAMES: [(&'static str, Self); 4] =
         [("json", Self::Json), ("name", Self::Name), ("wide", Self::Wide), ("yaml", Self::Yaml)];
 
-    /// The text of an object or of a [`list`], ending in a newline, or nothing where a table is asked for.
+    /// The text of an object or of a [`list`], ending in a newline, or nothing where a table is
+    /// asked for.
     ///
-    /// `resource` is what `-o name` writes before the slash, such as `job.batch`. managedFields are left out.
+    /// `resource` is what `-o name` writes before the slash, such as `job.batch`. managedFields are
+    /// left out.
     pub fn text(self, object: &Value, resource: &str) -> Option<String> {
         match self {
             Self::Json => Some(to_json(&without_managed_fields(object))),
@@ -56,7 +58,8 @@ impl FromStr for Format {
 
 /// The list that `kubectl get` makes of several objects.
 pub fn list(items: Vec<Value>) -> Value {
-    let mut list = json!({ "apiVersion": "v1", "kind": "List", "metadata": { "resourceVersion": "" } });
+    let mut list =
+        json!({ "apiVersion": "v1", "kind": "List", "metadata": { "resourceVersion": "" } });
     list["items"] = Value::Array(items);
     list
 }

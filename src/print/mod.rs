@@ -1,7 +1,8 @@
 //! What the user sees: tables, ages, formats, progress and prompts, by kubectl's conventions.
 //!
-//! [`Output`] owns the streams. Everything that is printed passes through it, so that text from servers and files
-//! cannot steer the terminal, a progress bar never mixes with lines, and a test can run a verb and read what it said.
+//! [`Output`] owns the streams. Everything that is printed passes through it, so that text from
+//! servers and files cannot steer the terminal, a progress bar never mixes with lines, and a test
+//! can run a verb and read what it said.
 
 pub mod age;
 mod escape;

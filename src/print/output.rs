@@ -30,7 +30,8 @@ pub enum Colour {
 }
 
 impl Colour {
-    /// Whether to colour a stream. `no_color` and `term` are the environment variables of these names.
+    /// Whether to colour a stream. `no_color` and `term` are the environment variables of these
+    /// names.
     fn applies(self, terminal: bool, no_color: Option<&str>, term: Option<&str>) -> bool {
         match self {
             Self::Always => true,
@@ -55,9 +56,10 @@ impl FromStr for Colour {
 
 /// Where everything is printed.
 ///
-/// Lines, blocks and tables go to stdout, notes, warnings and errors to stderr. Control characters in what is printed
-/// are made visible, so text from servers and files may be given as it is. What fails to be written never stops
-/// the work: [`Output::finish`] tells about it at the end. An `Output` is shared by reference between threads.
+/// Lines, blocks and tables go to stdout, notes, warnings and errors to stderr. Control characters
+/// in what is printed are made visible, so text from servers and files may be given as it is. What
+/// fails to be written never stops the work: [`Output::finish`] tells about it at the end. An
+/// `Output` is shared by reference between threads.
 pub struct Output {
     streams: Mutex<Streams>,
     bars: MultiProgress,
@@ -126,10 +128,12 @@ impl Output {
         let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
         let term = env::var("TERM").ok();
         let draws = stderr.is_terminal() && term.as_deref() != Some("dumb");
-        let target = if draws { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target =
+            if draws { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self {
             bars: MultiProgress::with_draw_target(target),
-            answers: (stdin.is_terminal() && stderr.is_terminal()).then(|| reader(io::BufReader::new(stdin))),
+            answers: (stdin.is_terminal() && stderr.is_terminal())
+                .then(|| reader(io::BufReader::new(stdin))),
             stdout_terminal: stdout.is_terminal(),
             colour: colour.applies(
                 stderr.is_terminal(),
@@ -180,7 +184,8 @@ impl Output {
         size.map_or(80, |(_, columns)| usize::from(columns))
     }
 
-    /// Whether stdout takes nothing any more, as where its reader had enough: who prints on and on can stop.
+    /// Whether stdout takes nothing any more, as where its reader had enough: who prints on and on
+    /// can stop.
     pub fn is_closed(&self) -> bool {
         lock(&self.streams).failure.is_some()
     }
@@ -210,7 +215,8 @@ impl Output {
         self.to_stderr(&table.render());
     }
 
-    /// Prints `Warning: TEXT`, or `Warning: [CLUSTER] TEXT`, to stderr: each once in the life of the process.
+    /// Prints `Warning: TEXT`, or `Warning: [CLUSTER] TEXT`, to stderr: each once in the life of
+    /// the process.
     pub fn warning(&self, cluster: Option<&str>, text: &str) {
         let said = match cluster {
             Some(cluster) => escape::line(&format!("[{cluster}] {text}")).into_owned(),
@@ -244,7 +250,8 @@ impl Output {
         Progress::bar(&self.bars, what, total)
     }
 
-    /// Runs something that writes to the terminal by itself, such as a credential plugin, with no bar on it.
+    /// Runs something that writes to the terminal by itself, such as a credential plugin, with no
+    /// bar on it.
     pub fn suspended<T>(&self, run: impl FnOnce() -> T) -> T {
         self.bars.suspend(run)
     }
@@ -256,7 +263,8 @@ impl Output {
 
     /// Asks a question that `y` or `yes` and Enter answer with yes, and any other line with no.
     ///
-    /// Fails where nobody answers: there is no terminal, or input ends. The error names the flag that answers yes.
+    /// Fails where nobody answers: there is no terminal, or input ends. The error names the flag
+    /// that answers yes.
     pub fn confirm(&self, question: &str, flag: &str) -> Result<bool> {
         let unanswered = |why: &str| {
             Error::new(format!("{why}; nothing was changed"))
@@ -266,9 +274,10 @@ impl Output {
             return Err(unanswered("there is no terminal to confirm this on"));
         };
         let mut prompt = String::new();
-        let _ = SimpleTheme.format_confirm_prompt(&mut prompt, &escape::line(question), Some(false));
-        // A line is read, not a key as dialoguer's own prompt does: a bare `y` is no answer before Enter, and the
-        // end of input is one.
+        let _ =
+            SimpleTheme.format_confirm_prompt(&mut prompt, &escape::line(question), Some(false));
+        // A line is read, not a key as dialoguer's own prompt does: a bare `y` is no answer before
+        // Enter, and the end of input is one.
         let answer = self.suspended(|| {
             lock(&self.streams).stderr(&prompt);
             let mut answer = String::new();

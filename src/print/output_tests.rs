@@ -106,10 +106,16 @@ fn a_full_disk_is_told_at_the_end() {
 
 #[test]
 fn only_yes_is_yes() {
-    for (typed, want) in [("y\n", true), (" YES \n", true), ("n\n", false), ("\n", false), ("yep\n", false)] {
+    for (typed, want) in
+        [("y\n", true), (" YES \n", true), ("n\n", false), ("\n", false), ("yep\n", false)]
+    {
         let (output, captured) = Output::captured();
         let output = output.answering(typed);
-        assert_eq!(output.confirm("Delete the shards too?", "--yes").expect("asked"), want, "{typed:?}");
+        assert_eq!(
+            output.confirm("Delete the shards too?", "--yes").expect("asked"),
+            want,
+            "{typed:?}"
+        );
         assert!(captured.stderr().starts_with("Delete the shards too? [y/N] "));
         let error = output.confirm("Again?", "--yes").expect_err("the end of input is no answer");
         assert_eq!(error.to_string(), "error: there was no answer; nothing was changed");
@@ -120,7 +126,10 @@ fn only_yes_is_yes() {
 fn without_a_terminal_the_flag_is_named() {
     let (output, captured) = Output::captured();
     let error = output.confirm("Delete?", "--yes").expect_err("nobody to ask");
-    assert_eq!(error.to_string(), "error: there is no terminal to confirm this on; nothing was changed");
+    assert_eq!(
+        error.to_string(),
+        "error: there is no terminal to confirm this on; nothing was changed"
+    );
     assert_eq!(error.hints(), ["--yes goes on without a question."]);
     assert_eq!(captured.stderr(), "");
 }

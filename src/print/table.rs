@@ -59,7 +59,8 @@ impl Table {
         self.render_below(&mut Vec::new())
     }
 
-    /// The same below what was rendered with these widths before: its columns go on, and become no narrower.
+    /// The same below what was rendered with these widths before: its columns go on, and become no
+    /// narrower.
     pub fn render_below(&self, widths: &mut Vec<usize>) -> String {
         let lines = || self.show_headers.then_some(&self.headers).into_iter().chain(&self.rows);
         widths.resize(self.headers.len(), MIN_WIDTH);
@@ -119,7 +120,9 @@ mod tests {
         let mut row = Table::new(["name", "status", "up", "age"]).no_headers(true);
         row.row(["pi", "SuccessCriteriaMet", "2", "6s"]);
         assert_eq!(
-            above + &row.render_below(&mut widths) + &jobs().no_headers(true).render_below(&mut widths),
+            above
+                + &row.render_below(&mut widths)
+                + &jobs().no_headers(true).render_below(&mut widths),
             "NAME            STATUS    UP    AGE\n\
              pi              Running   1     5s\n\
              a-longer-name   <none>    12    <none>\n\

@@ -35,14 +35,15 @@ pub enum Unamendable {
     Plan(#[from] Unplannable),
 }
 
-/// The record with a new manifest, and with what each shard is to do from now on. It is not written yet, and the members learn of it
-/// by the reconcile that follows.
+/// The record with a new manifest, and with what each shard is to do from now on. It is not written
+/// yet, and the members learn of it by the reconcile that follows.
 ///
-/// Parallelism is divided again over the shards that have work left; where one would be left with none, what it has not started is
-/// taken off. More completions are opened by that reconcile, fewer are taken off. What runs goes on, unless fewer pods
-/// may run. With `recreate`, shards are stopped and keep what they achieved, and the rest is opened anew: so a template can
-/// be changed. Where pods may run can be changed without it while the Job is suspended and never started, as in Kubernetes: shards that have
-/// run nothing lose nothing by that.
+/// Parallelism is divided again over the shards that have work left; where one would be left with
+/// none, what it has not started is taken off. More completions are opened by that reconcile, fewer
+/// are taken off. What runs goes on, unless fewer pods may run. With `recreate`, shards are stopped
+/// and keep what they achieved, and the rest is opened anew: so a template can be changed. Where
+/// pods may run can be changed without it while the Job is suspended and never started, as in
+/// Kubernetes: shards that have run nothing lose nothing by that.
 ///
 /// # Errors
 /// [`Unamendable`]; nothing is changed then.

@@ -15,7 +15,8 @@ use crate::{
 pub struct Decision {
     /// The record as it must be written before any of the actions is taken.
     pub record: Record,
-    /// Shards to ask for by name before the rest is worth anything: a list did not have them, and it may be stale.
+    /// Shards to ask for by name before the rest is worth anything: a list did not have them, and
+    /// it may be stale.
     pub confirm: Vec<u32>,
     /// What is to be done then, in any order.
     pub actions: Vec<Action>,
@@ -88,11 +89,15 @@ pub enum Action {
 
 /// Decides what is remembered and done, given what was remembered and what was seen.
 ///
-/// It only reads its arguments. Called again with the record that it returned and the same observations it
-/// asks for the same actions and changes nothing (G5).
+/// It only reads its arguments. Called again with the record that it returned and the same
+/// observations it asks for the same actions and changes nothing (G5).
 pub fn decide(record: &Record, observations: &Observations, now: Timestamp) -> Decision {
-    let mut decision =
-        Decision { record: record.clone(), confirm: Vec::new(), actions: Vec::new(), remove: false };
+    let mut decision = Decision {
+        record: record.clone(),
+        confirm: Vec::new(),
+        actions: Vec::new(),
+        remove: false,
+    };
     match record.state.deleting {
         Some(cascade) => delete(&mut decision, observations, cascade),
         None => advance(&mut decision, observations, now),
@@ -106,15 +111,16 @@ enum Sight<'a> {
     Unknown,
     /// Its Job is there.
     Present(&'a Observed),
-    /// Its Job is not there, though another may have its name. A list may be stale; `sure` if the member was
-    /// asked by name.
+    /// Its Job is not there, though another may have its name. A list may be stale; `sure` if the
+    /// member was asked by name.
     Absent { sure: bool },
 }
 
-/// Looks for the Job that the ledger knows: where a uid is recorded, the Job must have it. Another one under
-/// the same name was made by somebody who deleted ours.
+/// Looks for the Job that the ledger knows: where a uid is recorded, the Job must have it. Another
+/// one under the same name was made by somebody who deleted ours.
 fn sight<'a>(id: u32, shard: &Shard, observations: &'a Observations) -> Sight<'a> {
-    let Some(Observation::Known { jobs, asked, .. }) = observations.members.get(&shard.cluster) else {
+    let Some(Observation::Known { jobs, asked, .. }) = observations.members.get(&shard.cluster)
+    else {
         return Sight::Unknown;
     };
     match jobs.get(&id).filter(|job| shard.uid.as_ref().is_none_or(|uid| *uid == job.uid)) {
@@ -123,8 +129,8 @@ fn sight<'a>(id: u32, shard: &Shard, observations: &'a Observations) -> Sight<'a
     }
 }
 
-/// Whether a Job carries the labels of this shard. What does not is only looked at (G6): somebody who strips
-/// our labels has taken the Job over.
+/// Whether a Job carries the labels of this shard. What does not is only looked at (G6): somebody
+/// who strips our labels has taken the Job over.
 fn is_ours(record: &Record, id: u32, job: &Observed) -> bool {
     job.owner.as_ref() == Some(&record.ownership(id))
 }
@@ -146,7 +152,8 @@ fn advance(decision: &mut Decision, observations: &Observations, now: Timestamp)
     }
     let record = &decision.record;
     let shards = record.shards.iter();
-    decision.actions = shards.filter_map(|(&id, shard)| next(record, id, shard, observations)).collect();
+    decision.actions =
+        shards.filter_map(|(&id, shard)| next(record, id, shard, observations)).collect();
 }
 
 /// Takes over what the members say of each shard.
@@ -155,7 +162,8 @@ fn follow_all(decision: &mut Decision, observations: &Observations, now: Timesta
     let mut failure = None;
     let mut ended = Vec::new();
     let ours = observations.jobs().filter(|(_, id, job)| is_ours(record, *id, job));
-    let first = ours.filter_map(|(_, id, job)| limits::new_start(record.shards.get(&id)?, job)).min();
+    let first =
+        ours.filter_map(|(_, id, job)| limits::new_start(record.shards.get(&id)?, job)).min();
     record.state.started = record.state.started.or(first);
     let reopens = record.manifest.annotation(REOPEN) == Some("true");
     for (&id, shard) in &mut record.shards {
@@ -188,8 +196,9 @@ fn follow_all(decision: &mut Decision, observations: &Observations, now: Timesta
     }
 }
 
-/// Takes over what a shard's Job says; gives the outcome of the whole if it has just failed by it. A shard that ended
-/// stays as it was: a finished Job does not change, and what is told of it may be older.
+/// Takes over what a shard's Job says; gives the outcome of the whole if it has just failed by it.
+/// A shard that ended stays as it was: a finished Job does not change, and what is told of it may
+/// be older.
 fn follow(shard: &mut Shard, job: &Observed, now: Timestamp) -> Option<Outcome> {
     if shard.phase.ended() {
         return None;
@@ -205,8 +214,8 @@ fn follow(shard: &mut Shard, job: &Observed, now: Timestamp) -> Option<Outcome> 
     if shard.phase == Phase::Failed { judge::failure(shard, job, end, now) } else { None }
 }
 
-/// A shard that ended leaves its pods to the others in its member, as far as they were not given away before; one whose work was
-/// taken off, to all.
+/// A shard that ended leaves its pods to the others in its member, as far as they were not given
+/// away before; one whose work was taken off, to all.
 fn hand_on_parallelism(record: &mut Record, id: u32, places: &BTreeMap<String, Place>) {
     if winding_down(record) {
         return;
@@ -221,7 +230,8 @@ fn hand_on_parallelism(record: &mut Record, id: u32, places: &BTreeMap<String, P
         return;
     }
     if !heirs.is_empty() {
-        let sum = heirs.iter().map(|id| record.shards[id].parallelism).fold(freed, i32::saturating_add);
+        let sum =
+            heirs.iter().map(|id| record.shards[id].parallelism).fold(freed, i32::saturating_add);
         parallelism::split(record, &heirs, sum);
     } else if ended.credit > 0 {
         parallelism::divide(record, places);
@@ -276,14 +286,15 @@ pub(super) fn is_assigned(shard: &Shard, job: &Observed) -> bool {
     job.credited.is_some() || own.with(&job.completed_indexes).contains_all(&all)
 }
 
-/// Whether a Job no longer says that it was credited what the ledger knows it was: somebody has put it back without the
-/// annotation. What it achieved cannot be told from what it counts after another credit, so that it gets none.
+/// Whether a Job no longer says that it was credited what the ledger knows it was: somebody has put
+/// it back without the annotation. What it achieved cannot be told from what it counts after
+/// another credit, so that it gets none.
 pub(super) fn has_lost_credit(shard: &Shard, job: &Observed) -> bool {
     shard.indexes.is_none() && job.credited_count() < shard.credited
 }
 
-/// Whether the spec of a shard's Job is to be written: it has not the last change yet, or its limits are not what the others leave
-/// of the Job's, or it waits for its start.
+/// Whether the spec of a shard's Job is to be written: it has not the last change yet, or its
+/// limits are not what the others leave of the Job's, or it waits for its start.
 pub(super) fn is_outdated(record: &Record, id: u32, job: &Observed) -> bool {
     let shard = &record.shards[&id];
     if job.generation > shard.generation {
@@ -319,7 +330,8 @@ fn next(record: &Record, id: u32, shard: &Shard, observations: &Observations) ->
     match record.state.outcome.as_ref().map(|outcome| outcome.verdict) {
         Some(Verdict::Failed) => return (!waits).then_some(Action::Fail { shard: id, uid }),
         Some(Verdict::Complete) => {
-            return (unfinished(record, shard) && !waits).then_some(Action::Retire { shard: id, uid });
+            return (unfinished(record, shard) && !waits)
+                .then_some(Action::Retire { shard: id, uid });
         }
         None => {}
     }
@@ -361,22 +373,26 @@ fn unfinished(record: &Record, shard: &Shard) -> bool {
     }
 }
 
-/// All that carries our labels under a shard's name goes, whatever its uid: a run that was frozen may have made
-/// it. A shard leaves the ledger once its member, asked by name, has nothing of it.
+/// All that carries our labels under a shard's name goes, whatever its uid: a run that was frozen
+/// may have made it. A shard leaves the ledger once its member, asked by name, has nothing of it.
 fn delete(decision: &mut Decision, observations: &Observations, cascade: Cascade) {
     let record = &decision.record;
     let ours = |(_, id, job): &(&str, u32, &Observed)| is_ours(record, *id, job);
     let jobs: Vec<_> = observations.jobs().filter(ours).collect();
     let mut gone = Vec::new();
     for (&id, shard) in &record.shards {
-        let Some(Observation::Known { asked, .. }) = observations.members.get(&shard.cluster) else {
+        let Some(Observation::Known { asked, .. }) = observations.members.get(&shard.cluster)
+        else {
             continue;
         };
-        let left = jobs.iter().any(|(cluster, of, _)| (*cluster, *of) == (shard.cluster.as_str(), id));
+        let left =
+            jobs.iter().any(|(cluster, of, _)| (*cluster, *of) == (shard.cluster.as_str(), id));
         match asked.contains(&id) {
             _ if left => {}
             true => gone.push(id),
-            false if observations.refused(&shard.cluster, id).is_none() => decision.confirm.push(id),
+            false if observations.refused(&shard.cluster, id).is_none() => {
+                decision.confirm.push(id)
+            }
             false => {}
         }
     }

@@ -10,7 +10,8 @@ const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// A record of one shard of so many completions per cluster, each in the phase given.
 fn record(spec: Value, shards: &[(Phase, Option<i32>)]) -> Record {
-    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
+    let job =
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
     let manifest = Manifest::new(job, "work", "").expect("valid");
     let planned = |completions| Shard::planned("", Size { parallelism: 1, completions });
     let shards = (1..).zip(shards).map(|(n, (phase, completions)): (u32, _)| Shard {
@@ -51,7 +52,8 @@ fn listed(record: &Record, jobs: impl IntoIterator<Item = (u32, Observed)>) -> O
         observations.members.insert(shard.cluster.clone(), Observation::known([].into()));
     }
     for (id, job) in jobs {
-        let Some(Observation::Known { jobs, .. }) = observations.members.get_mut(&format!("c{id}")) else {
+        let Some(Observation::Known { jobs, .. }) = observations.members.get_mut(&format!("c{id}"))
+        else {
             panic!("no shard {id}")
         };
         jobs.insert(id, job);
@@ -92,10 +94,20 @@ fn a_shard_goes_from_planned_to_its_end_a_step_at_a_time() {
         (Phase::Planned, &nothing, Phase::Planned, vec![Action::Create { shard: 1 }]),
         (Phase::Planned, &of(|job| job.suspended = true), Phase::Created, start(1)),
         (Phase::Created, &of(|job| job.suspended = true), Phase::Created, start(1)),
-        (Phase::Created, &of(|job| (job.suspended, job.deleting) = (true, true)), Phase::Created, vec![]),
+        (
+            Phase::Created,
+            &of(|job| (job.suspended, job.deleting) = (true, true)),
+            Phase::Created,
+            vec![],
+        ),
         (Phase::Created, &of(|_| ()), Phase::Started, start(1)),
         (Phase::Started, &of(|job| job.suspended = true), Phase::Started, vec![]),
-        (Phase::Started, &of(|job| job.end = Some(end(EndKind::Complete, 7))), Phase::Complete, vec![]),
+        (
+            Phase::Started,
+            &of(|job| job.end = Some(end(EndKind::Complete, 7))),
+            Phase::Complete,
+            vec![],
+        ),
         (Phase::Created, &of(|job| job.end = Some(end(EndKind::Failed, 7))), Phase::Failed, vec![]),
         (Phase::Complete, &of(|_| ()), Phase::Complete, vec![]),
     ];
@@ -113,12 +125,20 @@ fn a_member_that_is_unknown_or_refused_is_left_alone() {
         let record = one(before);
         for answer in [Answer::Unknown("timeout".into()), Answer::Refused("no".into())] {
             let decision = decide(&record, &answered(&record, [], answer.clone()), NOW);
-            let expected =
-                Decision { record: record.clone(), confirm: vec![], actions: vec![], remove: false };
+            let expected = Decision {
+                record: record.clone(),
+                confirm: vec![],
+                actions: vec![],
+                remove: false,
+            };
             assert_eq!(decision, expected, "{before:?}, {answer:?}");
         }
         let decision = decide(&record, &Observations::default(), NOW);
-        assert_eq!((decision.record, decision.actions), (record, vec![]), "a member that was not asked");
+        assert_eq!(
+            (decision.record, decision.actions),
+            (record, vec![]),
+            "a member that was not asked"
+        );
     }
 }
 
@@ -172,7 +192,11 @@ fn a_job_without_our_labels_is_watched_and_not_touched() {
     let mut record = record;
     record.state.deleting = Some(Cascade::Background);
     let decision = decide(&record, &observations, NOW);
-    assert_eq!((decision.actions, decision.remove), (vec![], true), "it is not deleted with the others");
+    assert_eq!(
+        (decision.actions, decision.remove),
+        (vec![], true),
+        "it is not deleted with the others"
+    );
 }
 
 #[test]
@@ -186,7 +210,11 @@ fn an_old_answer_takes_nothing_back() {
     assert_eq!((kept.succeeded, kept.failed), (2, 1));
     let complete = Observed { succeeded: 3, end: Some(end(EndKind::Complete, 7)), ..seen };
     record = decide(&record, &listed(&record, [(1, complete)]), NOW).record;
-    assert_eq!(decide(&record, &listed(&record, [(1, old)]), NOW).record, record, "an end is final");
+    assert_eq!(
+        decide(&record, &listed(&record, [(1, old)]), NOW).record,
+        record,
+        "an end is final"
+    );
 }
 
 #[test]
@@ -209,7 +237,12 @@ fn the_outcome_is_complete_when_all_is_done() {
         ("deleted when done", json!({"completions": 2}), &[(Phase::Deleted, Some(2), 2)], true),
         ("deleted before", json!({"completions": 2}), &[(Phase::Deleted, Some(2), 1)], false),
         ("a success policy", json!({"completions": 5}), &[(Phase::Complete, Some(5), 1)], true),
-        ("an entry was removed by hand", json!({"completions": 5}), &[(Phase::Complete, Some(2), 2)], false),
+        (
+            "an entry was removed by hand",
+            json!({"completions": 5}),
+            &[(Phase::Complete, Some(2), 2)],
+            false,
+        ),
         (
             "a queue",
             json!({"parallelism": 2}),
@@ -219,10 +252,12 @@ fn the_outcome_is_complete_when_all_is_done() {
         ("a queue, all gone", json!({"parallelism": 2}), &[(Phase::Deleted, None, 1)], true),
     ];
     for (name, spec, shards, complete) in cases {
-        let phases: Vec<_> = shards.iter().map(|(phase, completions, _)| (*phase, *completions)).collect();
+        let phases: Vec<_> =
+            shards.iter().map(|(phase, completions, _)| (*phase, *completions)).collect();
         let mut record = record(spec, &phases);
         for (shard, (_, _, succeeded)) in record.shards.values_mut().zip(shards) {
-            let seen = Seen { succeeded: *succeeded, end: Some(i64::from(*succeeded)), ..Seen::default() };
+            let seen =
+                Seen { succeeded: *succeeded, end: Some(i64::from(*succeeded)), ..Seen::default() };
             shard.seen = Some(seen);
         }
         let outcome = decide(&record, &Observations::default(), NOW).record.state.outcome;
@@ -280,7 +315,12 @@ fn a_deletion_goes_on_until_each_member_has_nothing_of_it() {
     let going = Observed { deleting: true, ..job.clone() };
     for (name, answer, actions, left) in [
         ("it is there", Answer::Job(Box::new(job)), vec![delete("u1")], vec![1, 2]),
-        ("another has its labels and name", Answer::Job(Box::new(copy)), vec![delete("another")], vec![1, 2]),
+        (
+            "another has its labels and name",
+            Answer::Job(Box::new(copy)),
+            vec![delete("another")],
+            vec![1, 2],
+        ),
         ("it is going", Answer::Job(Box::new(going)), vec![], vec![1, 2]),
         ("it may not be asked for", Answer::Refused("no".into()), vec![], vec![1, 2]),
         ("its member does not answer", Answer::Unknown("no".into()), vec![], vec![1, 2]),
@@ -303,21 +343,28 @@ fn a_shard_that_was_never_made_is_forgotten_and_its_id_and_name_are_not_given_ag
     let mut observations = answered(&record, [], Answer::Gone);
     observations.places.insert("c1".into(), Place { weight: 1, takes_work: true });
     let decided = decide(&record, &observations, NOW).record;
-    let shards: Vec<_> = decided.shards.iter().map(|(id, shard)| (*id, shard.name.as_deref())).collect();
-    assert_eq!(shards, [(2, Some("pi-2"))], "a run that was frozen may still make the Job of the first");
+    let shards: Vec<_> =
+        decided.shards.iter().map(|(id, shard)| (*id, shard.name.as_deref())).collect();
+    assert_eq!(
+        shards,
+        [(2, Some("pi-2"))],
+        "a run that was frozen may still make the Job of the first"
+    );
 }
 
 #[test]
 fn a_shard_that_ends_leaves_no_more_pods_than_there_are() {
     let spec = json!({"parallelism": 4, "completions": 6});
     for (retired, given, left) in [(false, 2, 4), (true, 4, 4)] {
-        let mut record = record(spec.clone(), &[(Phase::Started, Some(3)), (Phase::Started, Some(3))]);
+        let mut record =
+            record(spec.clone(), &[(Phase::Started, Some(3)), (Phase::Started, Some(3))]);
         for (id, parallelism) in [(1, 2), (2, given)] {
             let shard = record.shards.get_mut(&id).expect("two");
             (shard.cluster, shard.parallelism) = ("c1".into(), parallelism);
         }
         record.shards.get_mut(&1).expect("two").retired = retired;
-        let ended = Observed { succeeded: 3, end: Some(end(EndKind::Complete, 7)), ..job(&record, 1) };
+        let ended =
+            Observed { succeeded: 3, end: Some(end(EndKind::Complete, 7)), ..job(&record, 1) };
         let decided = decide(&record, &listed(&record, [(1, ended)]), NOW).record;
         assert_eq!(decided.shards[&2].parallelism, left, "retired: {retired}");
     }
@@ -351,7 +398,8 @@ fn failed_indexes_fail_the_whole_only_once_the_others_are_done() {
     shard.indexes = Some(Indexes::all(2));
     let seen = Seen { failed_indexes: Indexes::all(1), ..Seen::default() };
     shard.seen = Some(seen.clone());
-    let outcome = |record: &Record| decide(record, &Observations::default(), NOW).record.state.outcome;
+    let outcome =
+        |record: &Record| decide(record, &Observations::default(), NOW).record.state.outcome;
     assert_eq!(outcome(&record), None, "somebody deleted it before index 1 ran");
     let done = "1".parse().expect("an index");
     record.shards.get_mut(&1).expect("one").seen = Some(Seen { completed: done, ..seen });
@@ -373,7 +421,8 @@ fn what_failed_for_good_is_not_opened_again() {
 
 #[test]
 fn fewer_pods_are_divided_also_where_the_preferences_give_none_to_who_still_has_work() {
-    let mut record = record(json!({"parallelism": 1, "completions": 3}), &[(Phase::Started, Some(3))]);
+    let mut record =
+        record(json!({"parallelism": 1, "completions": 3}), &[(Phase::Started, Some(3))]);
     record.shards.get_mut(&1).expect("one").parallelism = 3;
     let mut object = record.manifest.object().clone();
     let preferences = json!({"clusters": {"c2": {"weight": 1}}}).to_string();
@@ -386,8 +435,10 @@ fn fewer_pods_are_divided_also_where_the_preferences_give_none_to_who_still_has_
 
 #[test]
 fn a_work_queue_is_complete_once_the_last_shard_that_was_never_made_is_forgotten() {
-    let record = record(json!({"parallelism": 2}), &[(Phase::Planned, None), (Phase::Started, None)]);
-    let complete = Observed { succeeded: 1, end: Some(end(EndKind::Complete, 7)), ..job(&record, 2) };
+    let record =
+        record(json!({"parallelism": 2}), &[(Phase::Planned, None), (Phase::Started, None)]);
+    let complete =
+        Observed { succeeded: 1, end: Some(end(EndKind::Complete, 7)), ..job(&record, 2) };
     let decided = decide(&record, &answered(&record, [(2, complete)], Answer::Gone), NOW).record;
     assert_eq!(decided.shards.keys().collect::<Vec<_>>(), [&2]);
     assert_eq!(decided.state.outcome.map(|outcome| outcome.verdict), Some(Verdict::Complete));
@@ -421,15 +472,20 @@ fn a_start_from_before_a_resume_is_not_the_jobs() {
     let stale = Observed { start, suspension_seen: true, ..job(&record, 1) };
     assert_eq!(decide(&record, &listed(&record, [(1, stale)]), NOW).record.state.started, None);
     let fresh = Observed { start, ..job(&record, 1) };
-    assert_eq!(decide(&record, &listed(&record, [(1, fresh)]), NOW).record.state.started, Some(100));
+    assert_eq!(
+        decide(&record, &listed(&record, [(1, fresh)]), NOW).record.state.started,
+        Some(100)
+    );
 }
 
 #[test]
 fn a_job_that_no_suspension_reached_does_not_make_the_deadline_an_old_one() {
     let spec = json!({"completions": 6, "activeDeadlineSeconds": 600});
     let mut record = record(spec, &[(Phase::Started, Some(3)), (Phase::Started, Some(3))]);
-    let started =
-        |record: &Record, id, at| Observed { start: Timestamp::from_second(at).ok(), ..job(record, id) };
+    let started = |record: &Record, id, at| Observed {
+        start: Timestamp::from_second(at).ok(),
+        ..job(record, id)
+    };
     let before = listed(&record, [(1, started(&record, 1, 100)), (2, started(&record, 2, 101))]);
     record = decide(&record, &before, NOW).record;
     assert_eq!(record.state.started, Some(100));

@@ -11,8 +11,8 @@ use crate::{
 /// What the members are to a plan.
 pub(super) type Places = BTreeMap<String, Place>;
 
-/// The plan of so many pods and completions for these members, by the Job's preferences. None where there is none, or where the
-/// preferences cannot be followed.
+/// The plan of so many pods and completions for these members, by the Job's preferences. None where
+/// there is none, or where the preferences cannot be followed.
 pub(super) fn plan_for(
     record: &Record,
     places: &Places,
@@ -25,7 +25,8 @@ pub(super) fn plan_for(
         return None;
     }
     let key = format!("{}/{}", record.namespace(), record.name());
-    let request = Request { key: &key, members, preferences: preferences.as_ref(), parallelism, completions };
+    let request =
+        Request { key: &key, members, preferences: preferences.as_ref(), parallelism, completions };
     plan::plan(&request).ok()
 }
 
@@ -50,8 +51,8 @@ pub(super) fn had(sums: &BTreeMap<String, i32>, name: &str) -> i32 {
     sums.get(name).copied().unwrap_or(0)
 }
 
-/// Divides an amount in proportion to caps, none of which is exceeded, by largest remainder, ties to the first. Where the caps hold
-/// less than the amount, they are filled.
+/// Divides an amount in proportion to caps, none of which is exceeded, by largest remainder, ties
+/// to the first. Where the caps hold less than the amount, they are filled.
 pub(super) fn apportion(amount: i32, caps: &[i32]) -> Vec<i32> {
     let total: i64 = caps.iter().map(|cap| i64::from(*cap)).sum();
     let amount = i64::from(amount);

@@ -1,7 +1,8 @@
-//! Where a shard's Job is not what the ledger says, because somebody changed it in its cluster; pure.
+//! Where a shard's Job is not what the ledger says, because somebody changed it in its cluster;
+//! pure.
 //!
-//! It is shown and not fought: what changes a Job there, such as a queueing system, has its reasons. Only limits that are the
-//! budget of the whole Job are set right by reconcile.
+//! It is shown and not fought: what changes a Job there, such as a queueing system, has its
+//! reasons. Only limits that are the budget of the whole Job are set right by reconcile.
 
 use serde_json::Value;
 
@@ -11,9 +12,11 @@ use crate::{
     state::{Phase, Record, Shard},
 };
 
-/// What somebody changed of a shard's Job since it was given the last change of the ledger: a sentence for each.
+/// What somebody changed of a shard's Job since it was given the last change of the ledger: a
+/// sentence for each.
 ///
-/// A Job that is to end, or that is told to by something else than its spec, may differ: of it nothing is said.
+/// A Job that is to end, or that is told to by something else than its spec, may differ: of it
+/// nothing is said.
 pub fn drift(record: &Record, id: u32, job: &Value) -> Vec<String> {
     let shard = &record.shards[&id];
     let live = Observed::of(job);
@@ -25,10 +28,17 @@ pub fn drift(record: &Record, id: u32, job: &Value) -> Vec<String> {
         found.push("it is being deleted".to_owned());
     }
     if live.owner.as_ref() != Some(&record.ownership(id)) {
-        found.push("its labels were changed: it is left alone until they are as they were".to_owned());
+        found.push(
+            "its labels were changed: it is left alone until they are as they were".to_owned(),
+        );
     }
     let outdated = live.generation < shard.generation;
-    if outdated || shard.retired || record.state.outcome.is_some() || live.end.is_some() || live.ending {
+    if outdated
+        || shard.retired
+        || record.state.outcome.is_some()
+        || live.end.is_some()
+        || live.ending
+    {
         return found;
     }
     if !is_assigned(shard, &live) || has_lost_credit(shard, &live) {
@@ -49,10 +59,16 @@ pub fn drift(record: &Record, id: u32, job: &Value) -> Vec<String> {
     compare("activeDeadlineSeconds", job["spec"]["activeDeadlineSeconds"].as_i64(), deadline);
     for (field, is, left, all) in [
         ("backoffLimit", live.backoff_limit, own.backoff_limit, asked.backoff_limit()),
-        ("maxFailedIndexes", live.max_failed_indexes, own.max_failed_indexes, asked.max_failed_indexes()),
+        (
+            "maxFailedIndexes",
+            live.max_failed_indexes,
+            own.max_failed_indexes,
+            asked.max_failed_indexes(),
+        ),
     ] {
         let (Some(is), Some(all)) = (is, all) else { continue };
-        // Between what is left and all of it is what it was given before others failed: that is reconcile's to change.
+        // Between what is left and all of it is what it was given before others failed: that is
+        // reconcile's to change.
         if !(left.unwrap_or(all)..=all).contains(&is) {
             compare(field, Some(is.into()), Some(left.unwrap_or(all).into()));
         }
@@ -66,7 +82,8 @@ pub fn drift(record: &Record, id: u32, job: &Value) -> Vec<String> {
 /// What is to be said of a shard whose Job is not there any more.
 pub(super) fn deletion(shard: &Shard) -> Option<String> {
     let what = if shard.reopened { "for others" } else { "done by nobody" };
-    (shard.phase == Phase::Deleted).then(|| format!("it was deleted: what was left of it is {what}"))
+    (shard.phase == Phase::Deleted)
+        .then(|| format!("it was deleted: what was left of it is {what}"))
 }
 
 fn count(count: Option<i64>) -> String {
@@ -120,7 +137,8 @@ mod tests {
 
     #[test]
     fn each_change_of_somebody_is_named_with_what_the_ledger_has() {
-        let record = record(json!({"completions": 6, "parallelism": 4, "activeDeadlineSeconds": 9}));
+        let record =
+            record(json!({"completions": 6, "parallelism": 4, "activeDeadlineSeconds": 9}));
         for (pointer, value, said) in [
             ("/spec/parallelism", json!(5), "parallelism is 5, not 2"),
             ("/spec/completions", json!(4), "completions is 4, not 3"),
@@ -149,9 +167,14 @@ mod tests {
         let before = job(&record);
         record.shards.get_mut(&1).expect("there").parallelism = 3;
         record.shards.get_mut(&1).expect("there").change();
-        assert_eq!(drift(&record, 1, &before), Vec::<String>::new(), "it has not the last change yet");
+        assert_eq!(
+            drift(&record, 1, &before),
+            Vec::<String>::new(),
+            "it has not the last change yet"
+        );
         let mut tighter = self::record(json!({"completions": 6, "parallelism": 4}));
-        tighter.shards.get_mut(&2).expect("there").seen = Some(Seen { failed: 2, ..Seen::default() });
+        tighter.shards.get_mut(&2).expect("there").seen =
+            Some(Seen { failed: 2, ..Seen::default() });
         let mut live = job(&tighter);
         for (limit, drifted) in [(4, false), (5, false), (6, false), (7, true), (3, true)] {
             live["spec"]["backoffLimit"] = limit.into();
@@ -182,7 +205,10 @@ mod tests {
         let mut record = record(json!({"completions": 6, "parallelism": 4}));
         record.shards.get_mut(&1).expect("there").credited = 2;
         let mut job = job(&record);
-        assert_eq!(drift(&record, 1, &job), ["its annotation kubectl-federate.dev/credited was taken away"]);
+        assert_eq!(
+            drift(&record, 1, &job),
+            ["its annotation kubectl-federate.dev/credited was taken away"]
+        );
         job["metadata"]["annotations"][labels::CREDITED] = "2".into();
         assert_eq!(drift(&record, 1, &job), Vec::<String>::new());
     }

@@ -1,23 +1,24 @@
-//! What settling a record would come to, with nothing written anywhere: the same loop on a ground that answers each action as a
-//! member would.
+//! What settling a record would come to, with nothing written anywhere: the same loop on a ground
+//! that answers each action as a member would.
 
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::{
-    Action, Answer, Done, Ground, Measure, Members, Observations, Settled, act, judge::FAILED_INDEXES,
-    settle_on,
+    Action, Answer, Done, Ground, Measure, Members, Observations, Settled, act,
+    judge::FAILED_INDEXES, settle_on,
 };
 use crate::{
     job::{End, EndKind, Indexes, Observed, Pod, change as changed, credit::Credit, shard},
     state::{Error, Record},
 };
 
-/// What settling a record would come to: the record as it would be then, and what would be done in the members, in order. Nothing
-/// is written.
+/// What settling a record would come to: the record as it would be then, and what would be done in
+/// the members, in order. Nothing is written.
 ///
-/// What a member would refuse is not foreseen, and nothing is foreseen of one that does not answer. Pods that begin or end meanwhile
-/// change how much can be taken off a Job. None only where the record would be gone, or cannot be foreseen.
+/// What a member would refuse is not foreseen, and nothing is foreseen of one that does not answer.
+/// Pods that begin or end meanwhile change how much can be taken off a Job. None only where the
+/// record would be gone, or cannot be foreseen.
 pub async fn forecast(
     record: &Record,
     observations: Observations,
@@ -27,7 +28,8 @@ pub async fn forecast(
     settle_on(&Imagined { members, now }, record.clone(), observations, || now).await.ok()
 }
 
-/// A host that takes every write, and members that do what is asked: they are read, and nothing is written to them.
+/// A host that takes every write, and members that do what is asked: they are read, and nothing is
+/// written to them.
 struct Imagined<'a> {
     members: &'a Members,
     now: Timestamp,
@@ -50,7 +52,12 @@ impl Ground for Imagined<'_> {
         act::confirm(record, shards, self.members, observations).await;
     }
 
-    async fn act(&self, record: &Record, actions: Vec<Action>, observations: &mut Observations) -> Vec<Done> {
+    async fn act(
+        &self,
+        record: &Record,
+        actions: Vec<Action>,
+        observations: &mut Observations,
+    ) -> Vec<Done> {
         let mut done = Vec::new();
         for action in actions {
             let (id, cluster) = (action.shard(), action.cluster(record).to_owned());
@@ -131,8 +138,9 @@ impl Imagined<'_> {
     }
 
     async fn wind_down(&self, record: &Record, mut job: Observed) -> (Answer, Option<String>) {
-        let running =
-            |pods: Vec<Pod>| i32::try_from(pods.iter().filter(|pod| pod.runs()).count()).unwrap_or(i32::MAX);
+        let running = |pods: Vec<Pod>| {
+            i32::try_from(pods.iter().filter(|pod| pod.runs()).count()).unwrap_or(i32::MAX)
+        };
         let running = self.pods(record, &job).await.map_or(job.active, running);
         if running == 0 {
             let what = self.stop(&mut job).to_owned();
@@ -177,7 +185,8 @@ impl Imagined<'_> {
 
 /// A shard's Job as its member would make it.
 fn made(record: &Record, id: u32) -> Observed {
-    let mut job = shard(&record.manifest, record.job_name(id), &record.spec(id), &record.ownership(id));
+    let mut job =
+        shard(&record.manifest, record.job_name(id), &record.spec(id), &record.ownership(id));
     job["metadata"]["uid"] = TO_BE_MADE.into();
     Observed::of(&job)
 }

@@ -15,16 +15,19 @@ fn registry() -> Registry {
     let settings = json!({"version": 1, "uid": "f", "host": "h"}).to_string();
     let annotations = json!({"kubectl-federate.dev/settings": settings});
     let mut registry =
-        Registry::from_config_map(&json!({"metadata": {"annotations": annotations}})).expect("a registry");
+        Registry::from_config_map(&json!({"metadata": {"annotations": annotations}}))
+            .expect("a registry");
     for name in ["east", "north", "west"] {
-        let member = json!({"context": name, "uid": name, "weight": 1, "state": "ready", "registered": 0});
+        let member =
+            json!({"context": name, "uid": name, "weight": 1, "state": "ready", "registered": 0});
         registry.members.insert(name.to_owned(), serde_json::from_value(member).expect("a member"));
     }
     registry
 }
 
 fn manifest(spec: Value) -> Manifest {
-    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
+    let job =
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
     Manifest::new(job, "work", "").expect("valid")
 }
 
@@ -70,7 +73,8 @@ fn outcomes(observations: &mut Observations, outcomes: &[(i32, bool)]) {
 #[test]
 fn a_forecast_of_a_queue_that_winds_down_ends() {
     let (registry, members) = (registry(), Members::default());
-    let mut record = propose(&registry, manifest(json!({"parallelism": 3})), NOW).expect("there is place");
+    let mut record =
+        propose(&registry, manifest(json!({"parallelism": 3})), NOW).expect("there is place");
     let mut jobs = Vec::new();
     for (id, shard) in &mut record.shards {
         let uid = format!("u{id}");
@@ -78,8 +82,9 @@ fn a_forecast_of_a_queue_that_winds_down_ends() {
         jobs.push((*id, shard.cluster.clone(), uid));
     }
     let known = jobs.into_iter().map(|(id, cluster, uid)| {
-        let mut job =
-            Observed::of(&json!({"metadata": {"name": "pi", "uid": uid}, "spec": {"parallelism": 1}}));
+        let mut job = Observed::of(
+            &json!({"metadata": {"name": "pi", "uid": uid}, "spec": {"parallelism": 1}}),
+        );
         job.owner = Some(record.ownership(id));
         job.generation = 1;
         (job.active, job.ready) = (2, 1);
@@ -96,13 +101,15 @@ fn a_forecast_of_a_queue_that_winds_down_ends() {
     });
     let observations = Observations { members: known.collect(), places: Place::all(&registry) };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let settled = runtime.block_on(forecast(&record, observations, &members, NOW)).expect("it stays");
+    let settled =
+        runtime.block_on(forecast(&record, observations, &members, NOW)).expect("it stays");
     let done: Vec<_> = settled.done.iter().map(|done| done.what.as_str()).collect();
     assert_eq!(done, ["wound down", "wound down"]);
 }
 
 proptest! {
-    /// It ends for whatever is edited and whatever pods do in between; and where it ends, nothing is left to be done.
+    /// It ends for whatever is edited and whatever pods do in between; and where it ends, nothing
+    /// is left to be done.
     #[test]
     fn a_forecast_ends_where_nothing_is_left_to_do(
         kind in 0..3,

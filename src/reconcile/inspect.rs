@@ -1,4 +1,5 @@
-//! What is to be read of members beyond the counts, for a closer look at one federated Job. It only reads.
+//! What is to be read of members beyond the counts, for a closer look at one federated Job. It only
+//! reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,12 +38,15 @@ pub struct Finding {
     pub stalls: Vec<Stall>,
 }
 
-/// Looks at the Jobs of a record as its members have them, and where fewer pods are ready than should be at the pods and
-/// at the warnings: one list of each per member that answers.
+/// Looks at the Jobs of a record as its members have them, and where fewer pods are ready than
+/// should be at the pods and at the warnings: one list of each per member that answers.
 pub async fn inspect(record: &Record, members: &Members, now: Timestamp) -> Inspection {
-    let clusters: BTreeSet<&str> = record.shards.values().map(|shard| shard.cluster.as_str()).collect();
+    let clusters: BTreeSet<&str> =
+        record.shards.values().map(|shard| shard.cluster.as_str()).collect();
     let look = async |cluster: &str| match members.get(cluster) {
-        Ok(connection) => Some((cluster.to_owned(), member(record, cluster, connection, now).await)),
+        Ok(connection) => {
+            Some((cluster.to_owned(), member(record, cluster, connection, now).await))
+        }
         Err(_) => None,
     };
     let mut inspection = Inspection::default();
@@ -78,8 +82,12 @@ async fn member(
         finding.drift.extend(drift(record, *id, job));
         let sees = Observed::of(job);
         if sees.generation >= record.shards[id].generation && !record.shards[id].retired {
-            let sent =
-                shard(&record.manifest, record.job_name(*id), &record.spec(*id), &record.ownership(*id));
+            let sent = shard(
+                &record.manifest,
+                record.job_name(*id),
+                &record.spec(*id),
+                &record.ownership(*id),
+            );
             // That a deadline was taken away is drift: every server has it.
             finding.dropped = dropped(&sent, job);
             finding.dropped.retain(|path| path != "spec.activeDeadlineSeconds");
@@ -100,7 +108,8 @@ async fn member(
     (found, no_pods.or(no_warnings))
 }
 
-/// The Jobs of these shards. One without our labels, which the list does not have, is asked for by name.
+/// The Jobs of these shards. One without our labels, which the list does not have, is asked for by
+/// name.
 async fn jobs(
     record: &Record,
     shards: &[(u32, &Shard)],
@@ -109,8 +118,13 @@ async fn jobs(
     if shards.is_empty() {
         return Ok(Vec::new());
     }
-    let selector =
-        format!("{}={},{}={}", labels::FEDERATION, record.federation, labels::JOB, record.state.uid);
+    let selector = format!(
+        "{}={},{}={}",
+        labels::FEDERATION,
+        record.federation,
+        labels::JOB,
+        record.state.uid
+    );
     let mut listed = connection.list(&jobs_path(record.namespace()), &selector).await?;
     let mut jobs = Vec::new();
     for (id, shard) in shards {
@@ -135,9 +149,11 @@ async fn pods(record: &Record, connection: &Connection) -> Result<Vec<Value>, Er
     connection.list(&path, &format!("{}={}", labels::JOB, record.state.uid)).await
 }
 
-/// The warnings of the namespace: those about Jobs say why pods could not be made, those about pods why they do not run.
+/// The warnings of the namespace: those about Jobs say why pods could not be made, those about pods
+/// why they do not run.
 async fn warnings(record: &Record, connection: &Connection) -> Result<Vec<Value>, Error> {
-    let path = format!("/api/v1/namespaces/{}/events?fieldSelector=type%3DWarning", record.namespace());
+    let path =
+        format!("/api/v1/namespaces/{}/events?fieldSelector=type%3DWarning", record.namespace());
     connection.list(&path, "").await
 }
 

@@ -8,11 +8,12 @@ use crate::{
     state::{Outcome, Phase, Record, Shard, Verdict},
 };
 
-/// The reason of a Job that failed because some of its indexes did, each within limits of its own. The others go on.
+/// The reason of a Job that failed because some of its indexes did, each within limits of its own.
+/// The others go on.
 pub(super) const FAILED_INDEXES: &str = "FailedIndexes";
 
-/// How a shard's Job ended, for the shard: one that is Failed with all its work done is done, because deadline and backoff limit are
-/// judged first.
+/// How a shard's Job ended, for the shard: one that is Failed with all its work done is done,
+/// because deadline and backoff limit are judged first.
 pub(super) fn phase_at_end(shard: &Shard, job: &Observed, end: &End) -> Phase {
     let done = match (&shard.indexes, shard.completions) {
         (Some(own), _) => job.completed_indexes.contains_all(own),
@@ -33,16 +34,20 @@ pub(super) fn failure(shard: &Shard, job: &Observed, end: &End, now: Timestamp) 
 
 /// The outcome of the whole by its sums, where there is one.
 pub(super) fn judge(record: &Record, now: Timestamp) -> Option<Outcome> {
-    let failed =
-        |reason: &str, message: &str| Some(Outcome::new(Verdict::Failed, reason, message, now.as_second()));
+    let failed = |reason: &str, message: &str| {
+        Some(Outcome::new(Verdict::Failed, reason, message, now.as_second()))
+    };
     let failures = |shard: &Shard| shard.seen.as_ref().map_or(0, |seen| seen.failed);
     let all: i64 = record.shards.values().map(|shard| i64::from(failures(shard))).sum();
     if record.manifest.backoff_limit().is_some_and(|limit| all > i64::from(limit)) {
         let places = record.shards.values().filter(|shard| failures(shard) > 0);
-        let places: Vec<_> =
-            places.map(|shard| format!("{} in cluster {}", failures(shard), shard.cluster)).collect();
-        let message =
-            format!("Job has reached the specified backoff limit: pods failed: {}", places.join(", "));
+        let places: Vec<_> = places
+            .map(|shard| format!("{} in cluster {}", failures(shard), shard.cluster))
+            .collect();
+        let message = format!(
+            "Job has reached the specified backoff limit: pods failed: {}",
+            places.join(", ")
+        );
         return failed("BackoffLimitExceeded", &message);
     }
     let failed_indexes = record.failed_indexes();
@@ -70,8 +75,8 @@ pub(super) fn judge(record: &Record, now: Timestamp) -> Option<Outcome> {
     completed(record, all_ended, now)
 }
 
-/// The outcome, where all the work is done. Where an edit asks for less than has succeeded, it is done although shards
-/// still have work.
+/// The outcome, where all the work is done. Where an edit asks for less than has succeeded, it is
+/// done although shards still have work.
 fn completed(record: &Record, all_ended: bool, now: Timestamp) -> Option<Outcome> {
     let done = match record.manifest.size().completions {
         Some(asked) => achieved(record) >= asked,
@@ -99,7 +104,8 @@ fn achieved(record: &Record) -> i32 {
     let Some(asked) = record.manifest.size().completions else { return 0 };
     let ended = record.shards.values().filter(|shard| shard.phase.ended());
     if record.manifest.indexed() {
-        let ended = ended.fold(record.completed_indexes(), |all, shard| all.with(&shard.carried_indexes()));
+        let ended =
+            ended.fold(record.completed_indexes(), |all, shard| all.with(&shard.carried_indexes()));
         return ended.both(&Indexes::all(asked)).len();
     }
     let running = record.shards.values().filter(|shard| !shard.phase.ended()).map(Shard::achieved);

@@ -8,8 +8,8 @@ use crate::{
     state::{Member, Registry},
 };
 
-/// The members that a command talks to: for each a connection to the cluster that was registered, or the
-/// reason why there is none. The default has none at all.
+/// The members that a command talks to: for each a connection to the cluster that was registered,
+/// or the reason why there is none. The default has none at all.
 #[derive(Default)]
 pub struct Members {
     places: BTreeMap<String, Place>,
@@ -23,8 +23,8 @@ struct Absent {
 }
 
 impl Members {
-    /// Connects to the members with these names, all side by side, and compares the identity of each
-    /// with the registered one (G7). That one cannot be reached is an answer, not an error.
+    /// Connects to the members with these names, all side by side, and compares the identity of
+    /// each with the registered one (G7). That one cannot be reached is an answer, not an error.
     ///
     /// `dial` makes the connection; nothing is sent by it.
     pub async fn connect(
@@ -35,9 +35,9 @@ impl Members {
         Self::default().connect_again(registry, names, dial).await
     }
 
-    /// The same for a command that looks again and again: connections that there are stay, and each cluster is asked
-    /// once more who it is, since an address can come to lead elsewhere meanwhile. Members that were absent are
-    /// dialled anew.
+    /// The same for a command that looks again and again: connections that there are stay, and each
+    /// cluster is asked once more who it is, since an address can come to lead elsewhere meanwhile.
+    /// Members that were absent are dialled anew.
     pub async fn connect_again(
         mut self,
         registry: &Registry,
@@ -56,9 +56,10 @@ impl Members {
                 Some(member) => verified(&name, member, kept, &dial)
                     .await
                     .map_err(|error| Absent { why: error.to_string(), error: Some(error) }),
-                None => {
-                    Err(Absent { why: "it is not registered in this federation".to_owned(), error: None })
-                }
+                None => Err(Absent {
+                    why: "it is not registered in this federation".to_owned(),
+                    error: None,
+                }),
             };
             (name, connection)
         };
@@ -86,13 +87,15 @@ impl Members {
         }
     }
 
-    /// Asks a member no more in this command, because it did not answer: it would have to be waited for again.
+    /// Asks a member no more in this command, because it did not answer: it would have to be waited
+    /// for again.
     pub fn lose(&mut self, name: &str, why: String) {
         self.connections.insert(name.to_owned(), Err(Absent { why, error: None }));
     }
 
-    /// What stays wrong until the user mends it, where that is why there is no connection: a context that is not there
-    /// or leads to another cluster, a credential that is refused, a server whose certificate is not trusted. None where the member may answer later.
+    /// What stays wrong until the user mends it, where that is why there is no connection: a
+    /// context that is not there or leads to another cluster, a credential that is refused, a
+    /// server whose certificate is not trusted. None where the member may answer later.
     pub fn wrong(&self, name: &str) -> Option<&Error> {
         let absent = self.connections.get(name)?.as_ref().err()?;
         absent.error.as_ref().filter(|error| !error.is_unreachable() || error.is_distrusted())

@@ -7,9 +7,9 @@
 //! act       the actions, all members side by side; what they answer are further observations
 //! ```
 //!
-//! The last three repeat until [`decide`] asks for nothing more, so there is no other place that knows
-//! what comes after what. Every verb that changes something changes the record and then runs this: it is
-//! the one path that writes to members.
+//! The last three repeat until [`decide`] asks for nothing more, so there is no other place that
+//! knows what comes after what. Every verb that changes something changes the record and then runs
+//! this: it is the one path that writes to members.
 //!
 //! # Where what is
 //!
@@ -32,15 +32,15 @@
 //! # How a shard comes to be, once
 //!
 //! 1. The ledger says `planned`. The Job may or may not exist.
-//! 2. It is POSTed under its deterministic name, **suspended**. That it exists already is no error if its
-//!    labels say that it is this shard: an earlier run was killed after the POST.
+//! 2. It is POSTed under its deterministic name, **suspended**. That it exists already is no error
+//!    if its labels say that it is this shard: an earlier run was killed after the POST.
 //! 3. The ledger records its uid: `created`.
 //! 4. It is resumed, on the condition that it has that uid: `started`.
 //!
-//! A Job has run pods only if the ledger knows its uid. So a Job whose uid the ledger knows and that is gone
-//! was deleted by somebody, and is not made again; and one whose uid the ledger does not know has run
-//! nothing, and making it again runs nothing twice. A process that is killed, or frozen for an hour, between
-//! any two of these steps changes nothing of that.
+//! A Job has run pods only if the ledger knows its uid. So a Job whose uid the ledger knows and
+//! that is gone was deleted by somebody, and is not made again; and one whose uid the ledger does
+//! not know has run nothing, and making it again runs nothing twice. A process that is killed, or
+//! frozen for an hour, between any two of these steps changes nothing of that.
 
 mod act;
 mod amend;

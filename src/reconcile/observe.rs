@@ -30,8 +30,10 @@ pub struct Place {
 impl Place {
     /// The places that a federation has.
     pub fn all(registry: &Registry) -> BTreeMap<String, Self> {
-        let place =
-            |member: &Member| Self { weight: member.weight, takes_work: member.state == MemberState::Ready };
+        let place = |member: &Member| Self {
+            weight: member.weight,
+            takes_work: member.state == MemberState::Ready,
+        };
         registry.members.iter().map(|(name, member)| (name.clone(), place(member))).collect()
     }
 }
@@ -48,12 +50,13 @@ pub enum Observation {
     Known {
         /// The Jobs that carry this federated Job's labels, by shard.
         jobs: BTreeMap<u32, Observed>,
-        /// Shards that were asked for by name since the record was read: of these `jobs` says all there is,
-        /// of others only what a list had.
+        /// Shards that were asked for by name since the record was read: of these `jobs` says all
+        /// there is, of others only what a list had.
         asked: BTreeSet<u32>,
         /// Shards that the member refused to make or to change in this run, and why.
         refused: BTreeMap<u32, String>,
-        /// Shards of which as much was taken off, or that are as far stopped, as can be in this run, and what they wait for.
+        /// Shards of which as much was taken off, or that are as far stopped, as can be in this
+        /// run, and what they wait for.
         waiting: BTreeMap<u32, String>,
     },
 }
@@ -61,7 +64,12 @@ pub enum Observation {
 impl Observation {
     /// A member that answered, with these Jobs.
     pub fn known(jobs: BTreeMap<u32, Observed>) -> Self {
-        Self::Known { jobs, asked: BTreeSet::new(), refused: BTreeMap::new(), waiting: BTreeMap::new() }
+        Self::Known {
+            jobs,
+            asked: BTreeSet::new(),
+            refused: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+        }
     }
 }
 
@@ -116,7 +124,8 @@ impl Observations {
         }
     }
 
-    /// The record was read again: whoever changed it may have made a Job since we asked for one by name.
+    /// The record was read again: whoever changed it may have made a Job since we asked for one by
+    /// name.
     pub fn outdate(&mut self) {
         for observation in self.members.values_mut() {
             if let Observation::Known { asked, .. } = observation {
@@ -151,10 +160,11 @@ impl Observations {
     }
 }
 
-/// Looks at the members of all these federated Jobs: one LIST per member, however many Jobs there are.
+/// Looks at the members of all these federated Jobs: one LIST per member, however many Jobs there
+/// are.
 ///
-/// Where all are in one namespace only that one is listed, so that a user with rights in one namespace
-/// needs no more. The result has one entry per record, in their order.
+/// Where all are in one namespace only that one is listed, so that a user with rights in one
+/// namespace needs no more. The result has one entry per record, in their order.
 pub async fn observe(records: &[&Record], members: &Members) -> Vec<Observations> {
     let clusters: BTreeSet<&str> = records
         .iter()
@@ -188,7 +198,12 @@ async fn list(
     let jobs = connection.list(path, selector).await.map_err(|error| error.to_string())?;
     Ok(jobs
         .iter()
-        .map(|job| (job["metadata"]["namespace"].as_str().unwrap_or_default().to_owned(), Observed::of(job)))
+        .map(|job| {
+            (
+                job["metadata"]["namespace"].as_str().unwrap_or_default().to_owned(),
+                Observed::of(job),
+            )
+        })
         .collect())
 }
 
@@ -203,7 +218,9 @@ fn scope(records: &[&Record]) -> String {
 
 fn selector(records: &[&Record]) -> String {
     match records {
-        [one] => format!("{}={},{}={}", labels::FEDERATION, one.federation, labels::JOB, one.state.uid),
+        [one] => {
+            format!("{}={},{}={}", labels::FEDERATION, one.federation, labels::JOB, one.state.uid)
+        }
         [first, ..] => format!("{}={}", labels::FEDERATION, first.federation),
         [] => labels::FEDERATION.to_owned(),
     }
@@ -229,7 +246,8 @@ fn of_record(record: &Record, observed: &Listed) -> BTreeMap<String, Observation
     members.collect()
 }
 
-/// Members that carry nothing of a Job are not listed: work that is opened there is asked for by name.
+/// Members that carry nothing of a Job are not listed: work that is opened there is asked for by
+/// name.
 fn with_others(
     mut of_record: BTreeMap<String, Observation>,
     members: &Members,
@@ -243,8 +261,8 @@ fn with_others(
     of_record
 }
 
-/// The shard that a Job is, where it is one of this record: by its labels and its name together, since a
-/// copy that somebody made under another name carries the same labels.
+/// The shard that a Job is, where it is one of this record: by its labels and its name together,
+/// since a copy that somebody made under another name carries the same labels.
 pub(super) fn shard_id(record: &Record, job: &Observed) -> Option<u32> {
     let owner = job.owner.as_ref()?;
     let id = owner.shard.parse().ok()?;

@@ -11,18 +11,21 @@ use crate::{
     state::{Phase, Record, Shard},
 };
 
-/// Whether a shard may have pods that run: it is not stopped, and something is left in it, even if that is to be taken off.
+/// Whether a shard may have pods that run: it is not stopped, and something is left in it, even if
+/// that is to be taken off.
 pub(super) fn may_run(shard: &Shard) -> bool {
     !shard.phase.ended() && !shard.retired && (shard.completions.is_none() || shard.remaining() > 0)
 }
 
-/// Whether a shard is to go on: something is left in it beyond what runs and what is to be taken off.
+/// Whether a shard is to go on: something is left in it beyond what runs and what is to be taken
+/// off.
 fn goes_on(shard: &Shard) -> bool {
     let running = shard.parallelism.min(shard.active());
     may_run(shard) && (shard.completions.is_none() || shard.unpromised() > running)
 }
 
-/// Whether a shard is to end with what runs in it: all that it has not started is to be taken off, if anything is.
+/// Whether a shard is to end with what runs in it: all that it has not started is to be taken off,
+/// if anything is.
 fn runs_out(shard: &Shard) -> bool {
     may_run(shard) && !goes_on(shard)
 }
@@ -34,7 +37,9 @@ fn running(shard: &Shard) -> i32 {
 
 /// How many pods may run in shards that run out or are being stopped.
 fn pods_running_out(record: &Record) -> i32 {
-    let stops = |shard: &Shard| shard.retired && shard.phase == Phase::Started && shard.completions.is_some();
+    let stops = |shard: &Shard| {
+        shard.retired && shard.phase == Phase::Started && shard.completions.is_some()
+    };
     let ending = record.shards.values().filter(|shard| runs_out(shard) || stops(shard));
     ending.map(|shard| shard.parallelism.min(shard.remaining())).fold(0, i32::saturating_add)
 }
@@ -56,12 +61,13 @@ pub(super) fn drained_members(record: &Record) -> BTreeSet<String> {
     &clusters_where(drains) - &clusters_where(|shard| shard.unpromised() > 0)
 }
 
-/// Divides the pods again after an edit. A shard that has work never gets none (G2): where there are fewer pods than shards, those
-/// without one run out; of a work queue, they are stopped.
+/// Divides the pods again after an edit. A shard that has work never gets none (G2): where there
+/// are fewer pods than shards, those without one run out; of a work queue, they are stopped.
 pub(super) fn divide_anew(record: &mut Record, places: &Places) {
     let pods = record.manifest.size().parallelism;
     if pods > 0 {
-        // Where fewer may run than do, what would have ended with all that it runs goes on with fewer.
+        // Where fewer may run than do, what would have ended with all that it runs goes on with
+        // fewer.
         let running = record.shards.values().filter(|shard| may_run(shard)).map(running);
         if running.fold(0, i32::saturating_add) > pods {
             for id in of(record, |shard| runs_out(shard) && shard.unpromised() > 1) {
@@ -72,7 +78,8 @@ pub(super) fn divide_anew(record: &mut Record, places: &Places) {
         for (cluster, sum) in per_cluster(record, places, pods) {
             let mut here = of(record, |shard| goes_on(shard) && shard.cluster == cluster);
             here.sort_by_key(|id| Reverse(record.shards[id].remaining()));
-            let keeps = if sum == 0 || too_many { usize::try_from(sum).unwrap_or(0) } else { here.len() };
+            let keeps =
+                if sum == 0 || too_many { usize::try_from(sum).unwrap_or(0) } else { here.len() };
             here.iter().skip(keeps).for_each(|id| run_out(record, *id));
         }
         let ending = of(record, runs_out);
@@ -97,8 +104,8 @@ fn run_out(record: &mut Record, id: u32) {
     }
 }
 
-/// Says how many pods each shard may run that goes on, so that the members' sums are those of the plan for what remains, less what
-/// runs out.
+/// Says how many pods each shard may run that goes on, so that the members' sums are those of the
+/// plan for what remains, less what runs out.
 pub(super) fn divide(record: &mut Record, places: &Places) {
     let pods = record.manifest.size().parallelism;
     if pods == 0 {
@@ -115,8 +122,9 @@ pub(super) fn divide(record: &mut Record, places: &Places) {
         sums.iter().map(|(cluster, _)| had(&least, cluster)).collect::<Vec<_>>()
     };
     // No pod that runs is stopped, unless fewer may run.
-    let least =
-        Some(least(running)).filter(|least| least.iter().sum::<i32>() <= pods).unwrap_or(least(|_| 1));
+    let least = Some(least(running))
+        .filter(|least| least.iter().sum::<i32>() <= pods)
+        .unwrap_or(least(|_| 1));
     let divided = at_least(&sums.iter().map(|(_, sum)| *sum).collect::<Vec<_>>(), &least);
     for ((cluster, _), sum) in sums.into_iter().zip(divided) {
         let here = of(record, |shard| goes_on(shard) && shard.cluster == cluster);
@@ -124,12 +132,14 @@ pub(super) fn divide(record: &mut Record, places: &Places) {
     }
 }
 
-/// The plan of so many pods for what remains, over the members whose shards go on; it may have none for some.
+/// The plan of so many pods for what remains, over the members whose shards go on; it may have none
+/// for some.
 fn per_cluster(record: &Record, places: &Places, pods: i32) -> Vec<(String, i32)> {
     let remaining = per_member(record, |shard| if goes_on(shard) { shard.unpromised() } else { 0 });
     let completions = record.manifest.size().completions.map(|_| remaining.values().sum());
     let given = given(record);
-    // Pods that may not run any more are taken from all alike: where each kept what it has, the last would be left with none.
+    // Pods that may not run any more are taken from all alike: where each kept what it has, the
+    // last would be left with none.
     let fits = given.values().map(|pods| i64::from(*pods)).sum::<i64>() <= i64::from(pods);
     let share = |name: &str| Share {
         parallelism: had(&given, name),
@@ -137,8 +147,9 @@ fn per_cluster(record: &Record, places: &Places, pods: i32) -> Vec<(String, i32)
     };
     // What a work queue may run more may run anywhere.
     let anywhere = completions.is_none() && fits;
-    let others =
-        places.iter().filter(|(name, place)| anywhere && place.takes_work && !given.contains_key(*name));
+    let others = places
+        .iter()
+        .filter(|(name, place)| anywhere && place.takes_work && !given.contains_key(*name));
     let members = given.keys().chain(others.map(|(name, _)| name)).map(|name| plan::Member {
         weight: places.get(name).map_or(1, |place| place.weight),
         existing: Some(share(name)).filter(|_| fits && given.contains_key(name)),
@@ -146,12 +157,15 @@ fn per_cluster(record: &Record, places: &Places, pods: i32) -> Vec<(String, i32)
     });
     match plan_for(record, places, &members.collect::<Vec<_>>(), pods, completions) {
         Some(plan) => {
-            let planned = |name: &String| plan.shares.get(name).map_or(0, |share| share.parallelism);
+            let planned =
+                |name: &String| plan.shares.get(name).map_or(0, |share| share.parallelism);
             given.keys().map(|name| (name.clone(), planned(name))).collect()
         }
-        // Where the preferences give them no plan, each keeps what it has, as far as there is so much now.
+        // Where the preferences give them no plan, each keeps what it has, as far as there is so
+        // much now.
         None => {
-            let kept = apportion(pods, &given.values().map(|pods| (*pods).max(1)).collect::<Vec<_>>());
+            let kept =
+                apportion(pods, &given.values().map(|pods| (*pods).max(1)).collect::<Vec<_>>());
             given.into_keys().zip(kept).collect()
         }
     }
@@ -168,13 +182,18 @@ pub(super) fn given(record: &Record) -> BTreeMap<String, i32> {
 /// The same sum, with at least so much each, taken from those that have more in proportion to that.
 fn at_least(sums: &[i32], least: &[i32]) -> Vec<i32> {
     let lacking = sums.iter().zip(least).map(|(sum, least)| (least - sum).max(0)).sum();
-    let beyond: Vec<i32> = sums.iter().zip(least).map(|(sum, least)| (sum - least).max(0)).collect();
+    let beyond: Vec<i32> =
+        sums.iter().zip(least).map(|(sum, least)| (sum - least).max(0)).collect();
     let taken = apportion(lacking, &beyond);
-    sums.iter().zip(least).zip(taken).map(|((sum, least), taken)| (sum - taken).max(*least)).collect()
+    sums.iter()
+        .zip(least)
+        .zip(taken)
+        .map(|((sum, least), taken)| (sum - taken).max(*least))
+        .collect()
 }
 
-/// Divides the pods of one member over its shards, by what remains in each: at least what runs, where there are so many, and one
-/// for each otherwise.
+/// Divides the pods of one member over its shards, by what remains in each: at least what runs,
+/// where there are so many, and one for each otherwise.
 pub(super) fn split(record: &mut Record, shards: &[u32], sum: i32) {
     let shard = |id: &u32| &record.shards[id];
     let mut least: Vec<i32> = shards.iter().map(|id| running(shard(id))).collect();

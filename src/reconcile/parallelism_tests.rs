@@ -10,7 +10,8 @@ use crate::{
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-/// A Job over three clusters that take work, with a part in each of the first of them that runs all that it may.
+/// A Job over three clusters that take work, with a part in each of the first of them that runs all
+/// that it may.
 struct Play {
     registry: Registry,
     record: Record,
@@ -21,14 +22,16 @@ impl Play {
     fn new(spec: Value, parts: &[(i32, Option<i32>)]) -> Self {
         let settings = json!({"version": 1, "uid": "f", "host": "h"}).to_string();
         let annotations = json!({"kubectl-federate.dev/settings": settings});
-        let mut registry = Registry::from_config_map(&json!({"metadata": {"annotations": annotations}}))
-            .expect("a registry");
+        let mut registry =
+            Registry::from_config_map(&json!({"metadata": {"annotations": annotations}}))
+                .expect("a registry");
         let mut observations = Observations::default();
         let mut shards = Vec::new();
         for (n, name) in (1..).zip(["c1", "c2", "c3"]) {
-            let member =
-                json!({"context": name, "uid": name, "weight": 1, "state": "ready", "registered": 0});
-            registry.members.insert(name.to_owned(), serde_json::from_value(member).expect("a member"));
+            let member = json!({"context": name, "uid": name, "weight": 1, "state": "ready", "registered": 0});
+            registry
+                .members
+                .insert(name.to_owned(), serde_json::from_value(member).expect("a member"));
             observations.members.insert(name.to_owned(), Observation::known([].into()));
             if let Some((parallelism, completions)) = parts.get(n - 1) {
                 let size = Size { parallelism: *parallelism, completions: *completions };
@@ -55,26 +58,35 @@ impl Play {
         job.generation = shard.generation;
         job.active = shard.parallelism.min(shard.remaining());
         how(&mut job);
-        let Some(Observation::Known { jobs, .. }) = self.observations.members.get_mut(&shard.cluster) else {
+        let Some(Observation::Known { jobs, .. }) =
+            self.observations.members.get_mut(&shard.cluster)
+        else {
             panic!("no shard {id}")
         };
         jobs.insert(id, job);
         self.record = decide(&self.record, &self.observations, NOW).record;
     }
 
-    /// The Job of a shard ends with the one pod that runs in it, all else being taken off it; of a work queue, it is stopped.
+    /// The Job of a shard ends with the one pod that runs in it, all else being taken off it; of a
+    /// work queue, it is stopped.
     fn ends(&mut self, id: u32) {
-        let end =
-            End { kind: EndKind::Complete, reason: String::new(), message: String::new(), at: Some(NOW) };
+        let end = End {
+            kind: EndKind::Complete,
+            reason: String::new(),
+            message: String::new(),
+            at: Some(NOW),
+        };
         self.runs(id, |job| {
             let credited = job.completions.map_or(1, |completions| completions - 1);
-            (job.succeeded, job.active, job.end) = (job.completions.unwrap_or(1), 0, Some(end.clone()));
+            (job.succeeded, job.active, job.end) =
+                (job.completions.unwrap_or(1), 0, Some(end.clone()));
             job.credited = Some(credited.to_string());
         });
     }
 
     fn scale(&mut self, spec: Value) {
-        self.record = amend(&self.record, &self.registry, manifest(&spec), false, NOW).expect("valid");
+        self.record =
+            amend(&self.record, &self.registry, manifest(&spec), false, NOW).expect("valid");
         self.record = decide(&self.record, &self.observations, NOW).record;
     }
 
@@ -86,7 +98,8 @@ impl Play {
 }
 
 fn manifest(spec: &Value) -> Manifest {
-    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
+    let job =
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
     Manifest::new(job, "work", "").expect("valid")
 }
 
@@ -128,7 +141,8 @@ fn work_that_moves_waits_until_a_pod_is_free() {
 #[test]
 fn what_runs_in_a_cluster_that_may_have_none_goes_on_where_as_many_may_run() {
     let job = |max: i32| {
-        let preferences = json!({"clusters": {"*": {"weight": 1}, "c3": {"maxReplicas": max, "weight": 1}}});
+        let preferences =
+            json!({"clusters": {"*": {"weight": 1}, "c3": {"maxReplicas": max, "weight": 1}}});
         let mut job = manifest(&json!({"parallelism": 9, "completions": 30})).object().clone();
         job["metadata"]["annotations"][plan::PREFERENCES] = preferences.to_string().into();
         Manifest::new(job, "work", "").expect("valid")

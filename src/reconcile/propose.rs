@@ -19,12 +19,18 @@ pub enum Unplannable {
     NoMembers,
 }
 
-/// Divides a Job over the members of a federation that take work, into a record that is not written yet.
+/// Divides a Job over the members of a federation that take work, into a record that is not written
+/// yet.
 ///
 /// # Errors
 /// [`Unplannable`]; the message names the field or the annotation.
-pub fn propose(registry: &Registry, manifest: Manifest, now: Timestamp) -> Result<Record, Unplannable> {
-    let takes_work = registry.members.iter().filter(|(_, member)| member.state == MemberState::Ready);
+pub fn propose(
+    registry: &Registry,
+    manifest: Manifest,
+    now: Timestamp,
+) -> Result<Record, Unplannable> {
+    let takes_work =
+        registry.members.iter().filter(|(_, member)| member.state == MemberState::Ready);
     let members: Vec<_> = takes_work
         .map(|(name, member)| plan::Member { weight: member.weight, ..plan::Member::new(name) })
         .collect();
@@ -37,8 +43,13 @@ pub fn propose(registry: &Registry, manifest: Manifest, now: Timestamp) -> Resul
         manifest.annotation(PREFERENCES).map(|text| Preferences::parse(text, &names)).transpose();
     let preferences = preferences.map_err(plan::Error::from)?;
     let key = format!("{}/{}", manifest.namespace(), manifest.name());
-    let request =
-        Request { key: &key, members: &members, preferences: preferences.as_ref(), parallelism, completions };
+    let request = Request {
+        key: &key,
+        members: &members,
+        preferences: preferences.as_ref(),
+        parallelism,
+        completions,
+    };
     let shares = plan::plan(&request)?.shares;
     let mut indexes = Indexes::all(completions.unwrap_or(0));
     let shards = shares.iter().map(|(cluster, share)| {

@@ -1,4 +1,5 @@
-//! The rehearsal: every member is asked whether it would take its shard, before anything is written.
+//! The rehearsal: every member is asked whether it would take its shard, before anything is
+//! written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,16 +29,18 @@ pub struct Refusal {
 pub struct Rehearsal {
     /// Those that would not take their shards.
     pub refusals: Vec<Refusal>,
-    /// What the servers of others would not keep of the Job, without refusing it: the clusters by the fields' paths.
+    /// What the servers of others would not keep of the Job, without refusing it: the clusters by
+    /// the fields' paths.
     pub dropped: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// Sends each reachable member its shard as a server dry run with strict field validation: an invalid Job,
-/// an unknown field, a name that is taken, a missing namespace or right shows here, in the server's words.
+/// Sends each reachable member its shard as a server dry run with strict field validation: an
+/// invalid Job, an unknown field, a name that is taken, a missing namespace or right shows here, in
+/// the server's words.
 ///
-/// A member that cannot be reached refuses nothing: its shard waits for it. One that took all its time is lost for this
-/// command, so that it is not waited for again. One whose context, credential or certificate is wrong refuses: nothing would come
-/// of waiting.
+/// A member that cannot be reached refuses nothing: its shard waits for it. One that took all its
+/// time is lost for this command, so that it is not waited for again. One whose context, credential
+/// or certificate is wrong refuses: nothing would come of waiting.
 pub async fn rehearse(record: &Record, members: &mut Members) -> Rehearsal {
     let ask = async |(id, cluster): (u32, String)| {
         let answer = match (members.wrong(&cluster), members.get(&cluster)) {
@@ -70,29 +73,34 @@ pub async fn rehearse(record: &Record, members: &mut Members) -> Rehearsal {
     rehearsal
 }
 
-/// Sends each reachable member the deletion of its shard as a server dry run. A shard that is gone, or whose Job is
-/// another one by now, has nothing to be deleted.
+/// Sends each reachable member the deletion of its shard as a server dry run. A shard that is gone,
+/// or whose Job is another one by now, has nothing to be deleted.
 pub async fn rehearse_deletion(record: &Record, members: &Members) -> Vec<Refusal> {
     let ask = async |(id, cluster, uid): (u32, String, String)| {
         let path = job_path(record.namespace(), record.job_name(id));
         let error = match (members.wrong(&cluster), members.get(&cluster)) {
             (Some(error), _) => Some(error.clone()),
             (None, Ok(connection)) => {
-                let options = DeleteOptions { uid: Some(&uid), dry_run: true, ..DeleteOptions::default() };
+                let options =
+                    DeleteOptions { uid: Some(&uid), dry_run: true, ..DeleteOptions::default() };
                 connection.delete(&path, options).await.err()
             }
             (None, Err(_)) => None,
         };
-        let error =
-            error.filter(|error| !(error.is_not_found() || error.is_conflict() || error.is_unreachable()))?;
+        let error = error.filter(|error| {
+            !(error.is_not_found() || error.is_conflict() || error.is_unreachable())
+        })?;
         Some(Refusal { cluster, error })
     };
-    let made =
-        record.shards.iter().filter_map(|(id, shard)| Some((*id, shard.cluster.clone(), shard.uid.clone()?)));
+    let made = record
+        .shards
+        .iter()
+        .filter_map(|(id, shard)| Some((*id, shard.cluster.clone(), shard.uid.clone()?)));
     fan_out(made, ask).await.into_iter().flatten().collect()
 }
 
-/// Of an Indexed Job that is divided each member must be told which indexes are not its own, by its Job's status.
+/// Of an Indexed Job that is divided each member must be told which indexes are not its own, by its
+/// Job's status.
 async fn may_assign(record: &Record, connection: &Connection) -> Result<(), Error> {
     let namespace = record.namespace();
     if !record.manifest.indexed()
@@ -121,9 +129,14 @@ fn refusal(connection: &Connection, code: u16, reason: &str, message: String) ->
     Error::Status { cluster: connection.name().to_owned(), status: Box::new(status) }
 }
 
-/// Where the namespace is missing and is to be made, a server refuses to look at the Job: making the
-/// namespace is rehearsed, and the Job itself in another one. Gives the fields that would not be kept.
-async fn try_create(record: &Record, id: u32, connection: &Connection) -> Result<Vec<String>, Error> {
+/// Where the namespace is missing and is to be made, a server refuses to look at the Job: making
+/// the namespace is rehearsed, and the Job itself in another one. Gives the fields that would not
+/// be kept.
+async fn try_create(
+    record: &Record,
+    id: u32,
+    connection: &Connection,
+) -> Result<Vec<String>, Error> {
     match try_create_in(record.namespace(), record, id, connection).await {
         Err(error) if error.is_not_found() && record.state.create_namespace => {
             connection.try_namespace(record.namespace()).await?;
@@ -143,7 +156,8 @@ async fn try_create_in(
     connection: &Connection,
 ) -> Result<Vec<String>, Error> {
     let options = WriteOptions { dry_run: true, strict: true };
-    let mut job = shard(&record.manifest, record.job_name(id), &record.spec(id), &record.ownership(id));
+    let mut job =
+        shard(&record.manifest, record.job_name(id), &record.spec(id), &record.ownership(id));
     job["metadata"]["namespace"] = namespace.into();
     let sent = job.clone();
     // What the shards are not given is judged here alone.

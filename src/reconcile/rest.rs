@@ -15,8 +15,8 @@ pub enum Rest {
 }
 
 impl Rest {
-    /// Why a Job rests after it was settled, if it does. One that has ended or is being deleted does not, nor one that waits for a
-    /// member's answer or for pods to end.
+    /// Why a Job rests after it was settled, if it does. One that has ended or is being deleted
+    /// does not, nor one that waits for a member's answer or for pods to end.
     pub fn of(record: &Record, status: &Status) -> Option<Self> {
         if record.state.deleting.is_some() || record.state.outcome.is_some() {
             return None;
@@ -24,10 +24,9 @@ impl Rest {
         if record.shards.values().all(|shard| shard.phase.ended()) && !record.shards.is_empty() {
             return Some(Self::Stopped);
         }
-        let waits = status
-            .shards
-            .iter()
-            .any(|shard| shard.unknown.is_some() || shard.refused.is_some() || shard.waiting.is_some());
+        let waits = status.shards.iter().any(|shard| {
+            shard.unknown.is_some() || shard.refused.is_some() || shard.waiting.is_some()
+        });
         let planned = record.shards.values().any(|shard| shard.phase == Phase::Planned);
         if waits || planned || status.active > 0 || status.terminating > 0 {
             return None;
@@ -64,8 +63,10 @@ mod tests {
     }
 
     fn rest(record: &Record, observation: Observation) -> Option<Rest> {
-        let observations =
-            Observations { members: [("a".to_owned(), observation)].into(), ..Observations::default() };
+        let observations = Observations {
+            members: [("a".to_owned(), observation)].into(),
+            ..Observations::default()
+        };
         Rest::of(record, &Status::of(record, &observations))
     }
 
@@ -100,7 +101,8 @@ mod tests {
     fn what_waits_for_a_member_or_has_ended_does_not_rest() {
         let unknown = || Observation::Unknown { why: "it is away".to_owned() };
         let suspended = json!({"completions": 3, "suspend": true});
-        let mut record = record(suspended, Phase::Started, Seen { suspended: true, ..Seen::default() });
+        let mut record =
+            record(suspended, Phase::Started, Seen { suspended: true, ..Seen::default() });
         assert_eq!(rest(&record, unknown()), None, "its member may answer one day");
         record.shards.get_mut(&1).expect("it has one").phase = Phase::Deleted;
         assert_eq!(rest(&record, unknown()), Some(Rest::Stopped), "what is gone needs no answer");

@@ -27,7 +27,8 @@ pub trait Ground {
     /// A conflict where somebody changed it since; not found where it is gone.
     fn replace(&self, record: &Record) -> impl Future<Output = Result<Record, Error>>;
 
-    /// Removes a record on the condition that it is still as it was read; that it is gone already is no error.
+    /// Removes a record on the condition that it is still as it was read; that it is gone already
+    /// is no error.
     ///
     /// # Errors
     /// A conflict where somebody changed it since.
@@ -47,7 +48,8 @@ pub trait Ground {
         observations: &mut Observations,
     ) -> impl Future<Output = ()>;
 
-    /// Takes actions that are written down (G3), and adds what the members answer to the observations.
+    /// Takes actions that are written down (G3), and adds what the members answer to the
+    /// observations.
     fn act(
         &self,
         record: &Record,
@@ -55,8 +57,13 @@ pub trait Ground {
         observations: &mut Observations,
     ) -> impl Future<Output = Vec<Done>>;
 
-    /// Deletes the Jobs, of those observed, that have run nothing and whose uid the record never knew.
-    fn retract(&self, record: &Record, observations: &Observations) -> impl Future<Output = Vec<Done>>;
+    /// Deletes the Jobs, of those observed, that have run nothing and whose uid the record never
+    /// knew.
+    fn retract(
+        &self,
+        record: &Record,
+        observations: &Observations,
+    ) -> impl Future<Output = Vec<Done>>;
 }
 
 /// The host and the members as they are.
@@ -83,7 +90,12 @@ impl Ground for Clusters<'_> {
         act::confirm(record, shards, self.members, observations).await;
     }
 
-    async fn act(&self, record: &Record, actions: Vec<Action>, observations: &mut Observations) -> Vec<Done> {
+    async fn act(
+        &self,
+        record: &Record,
+        actions: Vec<Action>,
+        observations: &mut Observations,
+    ) -> Vec<Done> {
         act::act(record, actions, self.members, observations, self.on_done).await
     }
 
@@ -92,8 +104,8 @@ impl Ground for Clusters<'_> {
     }
 }
 
-/// Looks only: what the record would be now, with nothing written anywhere. Shards that a list did not
-/// have are asked for by name.
+/// Looks only: what the record would be now, with nothing written anywhere. Shards that a list did
+/// not have are asked for by name.
 pub async fn look(
     record: &Record,
     mut observations: Observations,
@@ -108,12 +120,13 @@ pub async fn look(
     (decision.record, observations)
 }
 
-/// Brings one federated Job's ledger and its members together: whatever was begun is finished, and what
-/// happened is recorded. `now` is asked for the time of each decision, `on_done` is told what is done as it is done.
+/// Brings one federated Job's ledger and its members together: whatever was begun is finished, and
+/// what happened is recorded. `now` is asked for the time of each decision, `on_done` is told what
+/// is done as it is done.
 ///
 /// # Errors
-/// The host cannot be read or written. That a member cannot be reached or refuses is no error: it is in
-/// the observations.
+/// The host cannot be read or written. That a member cannot be reached or refuses is no error: it
+/// is in the observations.
 pub async fn settle(
     store: &Store,
     record: Record,
@@ -126,7 +139,8 @@ pub async fn settle(
     Box::pin(settle_on(&Clusters { store, members, on_done }, record, observations, now)).await
 }
 
-/// The loop of [`settle`], on any ground: the real one, or one of a test that says what happens between any two steps.
+/// The loop of [`settle`], on any ground: the real one, or one of a test that says what happens
+/// between any two steps.
 ///
 /// # Errors
 /// As [`settle`].
@@ -142,8 +156,10 @@ pub async fn settle_on(
     let expires = record.state.expiring;
     loop {
         let decision = decide(&record, &observations, now());
-        // What has been done to no effect, such as a field that a webhook puts back, is not done again in this run.
-        let again = |(of, actions): &(Record, Vec<Action>)| *of == record && *actions == decision.actions;
+        // What has been done to no effect, such as a field that a webhook puts back, is not done
+        // again in this run.
+        let again =
+            |(of, actions): &(Record, Vec<Action>)| *of == record && *actions == decision.actions;
         let idle = decision.actions.is_empty() || taken.as_ref().is_some_and(again);
         let settled = decision.record == record && idle && !decision.remove;
         // The run that records an outcome tells it: the record expires in a later one.
@@ -186,7 +202,11 @@ pub async fn settle_on(
 }
 
 /// Writes what was decided, if it differs from what is stored; none once the record is removed.
-async fn write(ground: &impl Ground, record: &Record, decision: &Decision) -> Result<Option<Record>, Error> {
+async fn write(
+    ground: &impl Ground,
+    record: &Record,
+    decision: &Decision,
+) -> Result<Option<Record>, Error> {
     if decision.remove {
         ground.remove(record).await?;
         return Ok(None);

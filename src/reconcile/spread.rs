@@ -13,11 +13,11 @@ use crate::{
     state::{Record, Shard},
 };
 
-/// Opens shards for the work that no shard carries and that nobody holds back, where the plan for the whole Job has too little
-/// so far. Where the members have no place for it, it stays unplaced.
+/// Opens shards for the work that no shard carries and that nobody holds back, where the plan for
+/// the whole Job has too little so far. Where the members have no place for it, it stays unplaced.
 ///
-/// A shard that has work may run a pod (G2), so that no more are opened than pods are free: the rest waits until others have
-/// ended, and no pod that runs is stopped for it.
+/// A shard that has work may run a pod (G2), so that no more are opened than pods are free: the
+/// rest waits until others have ended, and no pod that runs is stopped for it.
 pub(super) fn open(record: &mut Record, places: &Places, now: i64) {
     let homeless = Homeless::of(record);
     let amount = homeless.len();
@@ -26,7 +26,8 @@ pub(super) fn open(record: &mut Record, places: &Places, now: i64) {
         return;
     }
     let drained = drained_members(record);
-    let takes = |name: &str, place: &Place| may_take(record, name, *place) && !drained.contains(name);
+    let takes =
+        |name: &str, place: &Place| may_take(record, name, *place) && !drained.contains(name);
     let deadline = record.manifest.active_deadline_seconds().zip(record.state.started);
     let seconds = deadline.map(|(seconds, started)| (started + seconds - now).max(1));
     if let Homeless::Pods(pods) = homeless {
@@ -38,9 +39,13 @@ pub(super) fn open(record: &mut Record, places: &Places, now: i64) {
     }
     let Some(plan) = planned(record, places, takes, true) else { return };
     let carried = per_member(record, Shard::carries);
-    let targets: Vec<i32> = plan.shares.values().map(|share| share.completions.unwrap_or(0)).collect();
-    let lacks =
-        plan.shares.iter().zip(&targets).map(|((name, _), target)| (target - had(&carried, name)).max(0));
+    let targets: Vec<i32> =
+        plan.shares.values().map(|share| share.completions.unwrap_or(0)).collect();
+    let lacks = plan
+        .shares
+        .iter()
+        .zip(&targets)
+        .map(|((name, _), target)| (target - had(&carried, name)).max(0));
     let mut parts = apportion(amount, &lacks.collect::<Vec<_>>());
     let rest = amount - parts.iter().sum::<i32>();
     parts.iter_mut().zip(apportion(rest, &targets)).for_each(|(part, more)| *part += more);
@@ -69,7 +74,8 @@ pub(super) fn open(record: &mut Record, places: &Places, now: i64) {
     divide(record, places);
 }
 
-/// Where so many pods more of a work queue are to run: in members that have fewer than the plan for all of them.
+/// Where so many pods more of a work queue are to run: in members that have fewer than the plan for
+/// all of them.
 fn queue_parts(
     record: &Record,
     places: &Places,
@@ -77,8 +83,10 @@ fn queue_parts(
     pods: i32,
 ) -> Vec<(String, i32)> {
     let given = given(record);
-    let existing = |name: &str| given.get(name).map(|pods| Share { parallelism: *pods, completions: None });
-    let members = places.iter().filter(|(name, place)| takes(name, place) || given.contains_key(*name));
+    let existing =
+        |name: &str| given.get(name).map(|pods| Share { parallelism: *pods, completions: None });
+    let members =
+        places.iter().filter(|(name, place)| takes(name, place) || given.contains_key(*name));
     let members = members.map(|(name, place)| plan::Member {
         weight: place.weight,
         existing: existing(name),
@@ -88,9 +96,12 @@ fn queue_parts(
     let Some(plan) = plan_for(record, places, &members.collect::<Vec<_>>(), all, None) else {
         return Vec::new();
     };
-    let shares =
-        plan.shares.iter().filter(|(name, _)| places.get(*name).is_some_and(|place| takes(name, place)));
-    let lacks = shares.map(|(name, share)| (name.clone(), (share.parallelism - had(&given, name)).max(0)));
+    let shares = plan
+        .shares
+        .iter()
+        .filter(|(name, _)| places.get(*name).is_some_and(|place| takes(name, place)));
+    let lacks =
+        shares.map(|(name, share)| (name.clone(), (share.parallelism - had(&given, name)).max(0)));
     let (names, lacks): (Vec<_>, Vec<_>) = lacks.unzip();
     names.into_iter().zip(apportion(pods, &lacks)).filter(|(_, part)| *part > 0).collect()
 }
@@ -109,7 +120,8 @@ pub(super) fn waiting(record: &Record) -> i32 {
     if room(record) == 0 { Homeless::of(record).len() } else { 0 }
 }
 
-/// Whether a member may be given a shard: of a Job that selects its pods itself there can be one in a member only.
+/// Whether a member may be given a shard: of a Job that selects its pods itself there can be one in
+/// a member only.
 fn may_take(record: &Record, name: &str, place: Place) -> bool {
     let has_one = || record.shards.values().any(|shard| shard.cluster == name);
     place.takes_work && !(record.manifest.manual_selector() && has_one())
@@ -119,7 +131,8 @@ fn may_take(record: &Record, name: &str, place: Place) -> bool {
 enum Homeless {
     Completions(i32),
     Indexes(Indexes),
-    /// Of a work queue that has not succeeded: the pods of shards that were stopped or are opened again.
+    /// Of a work queue that has not succeeded: the pods of shards that were stopped or are opened
+    /// again.
     Pods(i32),
 }
 
@@ -128,7 +141,11 @@ impl Homeless {
         let Size { parallelism, completions } = record.manifest.size();
         let Some(asked) = completions else {
             let leaves = |shard: &Shard| shard.phase.ended() && (shard.retired || shard.reopened);
-            let pods = record.shards.values().filter(|shard| !leaves(shard)).map(|shard| shard.parallelism);
+            let pods = record
+                .shards
+                .values()
+                .filter(|shard| !leaves(shard))
+                .map(|shard| shard.parallelism);
             let missing = parallelism.saturating_sub(pods.fold(0, i32::saturating_add)).max(0);
             return Self::Pods(if record.achieved() > 0 { 0 } else { missing });
         };
@@ -136,9 +153,12 @@ impl Homeless {
         if record.manifest.indexed() {
             let own = held.filter_map(|shard| shard.indexes.as_ref());
             let held = own.fold(record.carried_indexes(), |all, own| all.with(own));
-            return Self::Indexes(Indexes::all(asked).without(&held).without(&record.failed_indexes()));
+            return Self::Indexes(
+                Indexes::all(asked).without(&held).without(&record.failed_indexes()),
+            );
         }
-        let held: i32 = held.map(|shard| shard.share().completions.unwrap_or(0) - shard.carries()).sum();
+        let held: i32 =
+            held.map(|shard| shard.share().completions.unwrap_or(0) - shard.carries()).sum();
         Self::Completions((record.unplaced() - held).max(0))
     }
 
@@ -150,28 +170,34 @@ impl Homeless {
     }
 }
 
-/// Whether there is work that has no place now, or will have none once it `moves`, and that no member may take.
+/// Whether there is work that has no place now, or will have none once it `moves`, and that no
+/// member may take.
 pub(super) fn lacks_place(record: &Record, places: &Places, moves: bool) -> bool {
     (moves || Homeless::of(record).len() > 0)
         && !places.iter().any(|(name, place)| may_take(record, name, *place))
 }
 
-/// Whether work may have to be opened in a member that has no shard yet, now or once some was taken off another.
+/// Whether work may have to be opened in a member that has no shard yet, now or once some was taken
+/// off another.
 pub fn may_open(record: &Record) -> bool {
-    let moves = |shard: &Shard| !shard.phase.ended() && (shard.retired || shard.credit > shard.credited);
+    let moves =
+        |shard: &Shard| !shard.phase.ended() && (shard.retired || shard.credit > shard.credited);
     Homeless::of(record).len() > 0 || record.shards.values().any(moves)
 }
 
-/// Has taken off what the shards carry beyond what is asked for: first where the plan would have less, and
-/// of what has not started.
+/// Has taken off what the shards carry beyond what is asked for: first where the plan would have
+/// less, and of what has not started.
 pub(super) fn take_excess(record: &mut Record, places: &Places) {
     let Some(asked) = record.manifest.size().completions else { return };
     if record.manifest.indexed() {
         let space = Indexes::all(asked);
         for shard in record.shards.values_mut().filter(|shard| !shard.phase.ended()) {
-            let completed = shard.seen.as_ref().map(|seen| seen.completed.clone()).unwrap_or_default();
-            let beyond =
-                shard.indexes.as_ref().map_or(0, |own| own.without(&space).without(&completed).len());
+            let completed =
+                shard.seen.as_ref().map(|seen| seen.completed.clone()).unwrap_or_default();
+            let beyond = shard
+                .indexes
+                .as_ref()
+                .map_or(0, |own| own.without(&space).without(&completed).len());
             shard.credit = shard.credit.max(shard.credited + beyond);
         }
         return;
@@ -199,9 +225,11 @@ pub(super) fn rebalance(record: &mut Record, places: &Places) {
     }
 }
 
-/// Has taken off what each member has beyond a plan, at most `limit` in all; gives how much that is.
+/// Has taken off what each member has beyond a plan, at most `limit` in all; gives how much that
+/// is.
 fn take_surplus(record: &mut Record, plan: &Plan, limit: i32) -> i32 {
-    let planned = |name: &str| plan.shares.get(name).and_then(|share| share.completions).unwrap_or(0);
+    let planned =
+        |name: &str| plan.shares.get(name).and_then(|share| share.completions).unwrap_or(0);
     let has = per_member(record, promised);
     let free = per_member(record, unstarted);
     let surplus: Vec<_> =
@@ -215,7 +243,12 @@ fn take_surplus(record: &mut Record, plan: &Plan, limit: i32) -> i32 {
 }
 
 /// Has taken off `amount` of what these shards have free; gives how much that is.
-fn take(record: &mut Record, amount: i32, of: impl Fn(&Shard) -> bool, free: fn(&Shard) -> i32) -> i32 {
+fn take(
+    record: &mut Record,
+    amount: i32,
+    of: impl Fn(&Shard) -> bool,
+    free: fn(&Shard) -> i32,
+) -> i32 {
     let caps: Vec<i32> =
         record.shards.values().map(|shard| if of(shard) { free(shard) } else { 0 }).collect();
     let parts = apportion(amount.max(0), &caps);
@@ -239,9 +272,15 @@ fn unstarted(shard: &Shard) -> i32 {
     (shard.unpromised() - shard.active()).max(0)
 }
 
-/// The plan for the whole Job over some places; with `keep`, on top of what the members carry, as far as the preferences do not
-/// ask to rebalance. None where there is none: an edit is refused then, and what became impossible later waits.
-fn planned(record: &Record, places: &Places, of: impl Fn(&str, &Place) -> bool, keep: bool) -> Option<Plan> {
+/// The plan for the whole Job over some places; with `keep`, on top of what the members carry, as
+/// far as the preferences do not ask to rebalance. None where there is none: an edit is refused
+/// then, and what became impossible later waits.
+fn planned(
+    record: &Record,
+    places: &Places,
+    of: impl Fn(&str, &Place) -> bool,
+    keep: bool,
+) -> Option<Plan> {
     let Size { parallelism, completions } = record.manifest.size();
     let carried = per_member(record, Shard::carries);
     // What it may run says nothing here: it was just divided over those alone that have work.
@@ -250,10 +289,8 @@ fn planned(record: &Record, places: &Places, of: impl Fn(&str, &Place) -> bool, 
         let share = Share { parallelism: had(&pods, name), completions: Some(had(&carried, name)) };
         Some(share).filter(|share| keep && share.completions > Some(0))
     };
-    let members = places.iter().filter(|(name, place)| of(name, place)).map(|(name, place)| plan::Member {
-        weight: place.weight,
-        existing: existing(name),
-        ..plan::Member::new(name)
+    let members = places.iter().filter(|(name, place)| of(name, place)).map(|(name, place)| {
+        plan::Member { weight: place.weight, existing: existing(name), ..plan::Member::new(name) }
     });
     plan_for(record, places, &members.collect::<Vec<_>>(), parallelism, completions)
 }

@@ -23,7 +23,8 @@ pub struct Stall {
     pub at: Option<Timestamp>,
 }
 
-/// How many pods of a Job should be ready now: none of one that is suspended, paused or about to end.
+/// How many pods of a Job should be ready now: none of one that is suspended, paused or about to
+/// end.
 pub(super) fn wanted(job: &Observed) -> i32 {
     if job.suspended || job.end.is_some() || !job.takes_credit() {
         return 0;
@@ -36,18 +37,21 @@ pub(super) fn wanted(job: &Observed) -> i32 {
     job.parallelism.min(left).max(0)
 }
 
-/// Why fewer pods of a Job are ready than should be, given its pods and the warnings of their namespace. Where the cluster
-/// gives no reason there is none: they may be on their way.
+/// Why fewer pods of a Job are ready than should be, given its pods and the warnings of their
+/// namespace. Where the cluster gives no reason there is none: they may be on their way.
 pub fn stalls(job: &Observed, pods: &[Value], warnings: &[Value], now: Timestamp) -> Vec<Stall> {
     let latest = |uid: &Value| {
-        let about = warnings.iter().filter(|event| event["involvedObject"]["uid"] == *uid && uid.is_string());
+        let about = warnings
+            .iter()
+            .filter(|event| event["involvedObject"]["uid"] == *uid && uid.is_string());
         about.max_by_key(|event| seen(event))
     };
     let own = pods.iter().filter(|pod| is_owned(pod, &job.uid));
     let mut found: BTreeMap<(String, String), Stall> = BTreeMap::new();
     for pod in own {
         let Some((reason, message, at)) = overdue(pod, now).or_else(|| waits(pod)).or_else(|| {
-            let event = latest(&pod["metadata"]["uid"]).filter(|_| pod["status"]["phase"] == "Pending")?;
+            let event =
+                latest(&pod["metadata"]["uid"]).filter(|_| pod["status"]["phase"] == "Pending")?;
             Some((text(&event["reason"]), text(&event["message"]), seen(event)))
         }) else {
             continue;
@@ -59,12 +63,13 @@ pub fn stalls(job: &Observed, pods: &[Value], warnings: &[Value], now: Timestamp
     let refusals = warnings.iter().filter(|event| {
         event["involvedObject"]["uid"] == job.uid.as_str() && event["reason"] == "FailedCreate"
     });
-    let refused = refusals.max_by_key(|event| seen(event)).filter(|_| missing > 0).map(|event| Stall {
-        pods: missing,
-        reason: text(&event["reason"]),
-        message: text(&event["message"]),
-        at: seen(event),
-    });
+    let refused =
+        refusals.max_by_key(|event| seen(event)).filter(|_| missing > 0).map(|event| Stall {
+            pods: missing,
+            reason: text(&event["reason"]),
+            message: text(&event["message"]),
+            at: seen(event),
+        });
     refused.into_iter().chain(found.into_values()).collect()
 }
 
@@ -90,7 +95,8 @@ fn waits(pod: &Value) -> Option<(String, String, Option<Timestamp>)> {
 fn overdue(pod: &Value, now: Timestamp) -> Option<(String, String, Option<Timestamp>)> {
     let by: Timestamp = pod["metadata"]["deletionTimestamp"].as_str()?.parse().ok()?;
     let name = text(&pod["metadata"]["name"]);
-    (by < now).then(|| ("Terminating".to_owned(), format!("pod {name} was to be gone by {by}"), None))
+    (by < now)
+        .then(|| ("Terminating".to_owned(), format!("pod {name} was to be gone by {by}"), None))
 }
 
 fn is_owned(pod: &Value, uid: &str) -> bool {
@@ -119,7 +125,9 @@ mod tests {
     use serde_json::json;
 
     fn job(spec: Value, status: Value) -> Observed {
-        Observed::of(&json!({"metadata": {"name": "pi", "uid": "job"}, "spec": spec, "status": status}))
+        Observed::of(
+            &json!({"metadata": {"name": "pi", "uid": "job"}, "spec": spec, "status": status}),
+        )
     }
 
     fn pod(name: &str, status: Value) -> Value {
@@ -138,7 +146,10 @@ mod tests {
     }
 
     fn said(stalls: &[Stall]) -> Vec<(usize, &str, &str)> {
-        stalls.iter().map(|stall| (stall.pods, stall.reason.as_str(), stall.message.as_str())).collect()
+        stalls
+            .iter()
+            .map(|stall| (stall.pods, stall.reason.as_str(), stall.message.as_str()))
+            .collect()
     }
 
     #[test]
@@ -172,7 +183,11 @@ mod tests {
         assert_eq!(said(&found), [(2, "FailedCreate", "new")]);
         assert_eq!(found[0].at, Some("2026-01-01T11:59:00Z".parse().expect("a time")));
         let all = Observed { active: 3, ..job };
-        assert_eq!(stalls(&all, &[], &warnings, now()), [], "what was refused once has been made since");
+        assert_eq!(
+            stalls(&all, &[], &warnings, now()),
+            [],
+            "what was refused once has been made since"
+        );
     }
 
     #[test]
@@ -195,7 +210,8 @@ mod tests {
             pod("e", json!({"phase": "Running"})),
             theirs,
         ];
-        let job = job(json!({"parallelism": 5, "completions": 6}), json!({"active": 5, "ready": 1}));
+        let job =
+            job(json!({"parallelism": 5, "completions": 6}), json!({"active": 5, "ready": 1}));
         let warnings = [event("d-uid", "FailedMount", "no secret", "2026-01-01T11:59:00Z")];
         assert_eq!(
             said(&stalls(&job, &pods, &warnings, now())),
@@ -215,6 +231,9 @@ mod tests {
         let mut going = pod("going", json!({"phase": "Running"}));
         going["metadata"]["deletionTimestamp"] = "2026-01-01T12:00:10Z".into();
         let found = stalls(&job, &[late, going], &[], now());
-        assert_eq!(said(&found), [(1, "Terminating", "pod late was to be gone by 2026-01-01T11:00:00Z")]);
+        assert_eq!(
+            said(&found),
+            [(1, "Terminating", "pod late was to be gone by 2026-01-01T11:00:00Z")]
+        );
     }
 }

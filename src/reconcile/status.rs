@@ -102,7 +102,8 @@ impl Status {
                 }
             })
             .collect();
-        let sum = |count: fn(&ShardStatus) -> i32| shards.iter().map(count).fold(0, i32::saturating_add);
+        let sum =
+            |count: fn(&ShardStatus) -> i32| shards.iter().map(count).fold(0, i32::saturating_add);
         let live = |count: fn(&Observed) -> i32| {
             observations.jobs().map(|(_, _, job)| count(job)).fold(0, i32::saturating_add)
         };
@@ -110,7 +111,8 @@ impl Status {
         let end = outcome.and_then(|outcome| Timestamp::from_second(outcome.at).ok());
         let complete = outcome.is_some_and(|outcome| outcome.verdict == Verdict::Complete);
         let started = record.state.started.filter(|_| !record.manifest.suspended());
-        // A deletion takes shards out of the ledger: what is missing there is not waiting for a place.
+        // A deletion takes shards out of the ledger: what is missing there is not waiting for a
+        // place.
         let unplaced = if record.state.deleting.is_some() { 0 } else { record.unplaced() };
         let waiting = if unplaced > 0 { spread::waiting(record) } else { 0 };
         Self {
@@ -133,8 +135,8 @@ impl Status {
         }
     }
 
-    /// The word in the STATUS column: as kubectl's for a Job, with `Unknown` and `Unplaced` appended where a
-    /// share is so.
+    /// The word in the STATUS column: as kubectl's for a Job, with `Unknown` and `Unplaced`
+    /// appended where a share is so.
     pub fn word(&self) -> &str {
         &self.word
     }
@@ -147,23 +149,31 @@ impl Status {
     /// The COMPLETIONS column, as kubectl prints it for a Job.
     pub fn completions(&self) -> String {
         match self.asked {
-            Size { completions: Some(completions), .. } => format!("{}/{completions}", self.succeeded),
-            Size { parallelism, .. } if parallelism > 1 => format!("{}/1 of {parallelism}", self.succeeded),
+            Size { completions: Some(completions), .. } => {
+                format!("{}/{completions}", self.succeeded)
+            }
+            Size { parallelism, .. } if parallelism > 1 => {
+                format!("{}/1 of {parallelism}", self.succeeded)
+            }
             _ => format!("{}/1", self.succeeded),
         }
     }
 
-    /// Of the members that have a part, one that somebody deleted not counting, those of which all is known, and how many there
-    /// are.
+    /// Of the members that have a part, one that somebody deleted not counting, those of which all
+    /// is known, and how many there are.
     pub fn clusters(&self) -> (usize, usize) {
-        let part = |shard: &&ShardStatus| shard.state != word_of_shard(Phase::Deleted, false, false);
-        let all: BTreeSet<_> = self.shards.iter().filter(part).map(|shard| &shard.cluster).collect();
-        let unknown = self.shards.iter().filter(|shard| shard.unknown.is_some()).map(|shard| &shard.cluster);
+        let part =
+            |shard: &&ShardStatus| shard.state != word_of_shard(Phase::Deleted, false, false);
+        let all: BTreeSet<_> =
+            self.shards.iter().filter(part).map(|shard| &shard.cluster).collect();
+        let unknown =
+            self.shards.iter().filter(|shard| shard.unknown.is_some()).map(|shard| &shard.cluster);
         let unknown: BTreeSet<_> = unknown.collect();
         (all.difference(&unknown).count(), all.len())
     }
 
-    /// The federated Job as one batch/v1 Job: the spec as submitted, and one status over all members.
+    /// The federated Job as one batch/v1 Job: the spec as submitted, and one status over all
+    /// members.
     pub fn to_job(&self, record: &Record) -> Value {
         let mut job = record.manifest.object().clone();
         job["metadata"]["uid"] = record.state.uid.as_str().into();
@@ -223,7 +233,8 @@ impl ShardStatus {
         if let Some(indexes) = &self.indexes {
             put("indexes", indexes.to_string().into());
         }
-        if let Some(why) = self.unknown.as_ref().or(self.refused.as_ref()).or(self.waiting.as_ref()) {
+        if let Some(why) = self.unknown.as_ref().or(self.refused.as_ref()).or(self.waiting.as_ref())
+        {
             put("message", why.as_str().into());
         }
         Value::Object(value)
@@ -231,7 +242,11 @@ impl ShardStatus {
 }
 
 fn counts(counts: &[(&str, i32)]) -> Map<String, Value> {
-    counts.iter().filter(|(_, n)| *n != 0).map(|(field, n)| ((*field).to_owned(), Value::from(*n))).collect()
+    counts
+        .iter()
+        .filter(|(_, n)| *n != 0)
+        .map(|(field, n)| ((*field).to_owned(), Value::from(*n)))
+        .collect()
 }
 
 fn time(second: i64) -> Value {
@@ -306,13 +321,20 @@ fn conditions(record: &Record, shards: &[ShardStatus]) -> Vec<Value> {
             })
         };
         let final_one = (!ends(record)).then(|| condition(outcome.verdict.as_str()));
-        return [Some(condition(outcome.verdict.target())), final_one].into_iter().flatten().collect();
+        return [Some(condition(outcome.verdict.target())), final_one]
+            .into_iter()
+            .flatten()
+            .collect();
     }
     if !is_suspended(record) {
         return Vec::new();
     }
-    let since =
-        shards.iter().map(|shard| shard.seen.at).max().filter(|at| *at > 0).unwrap_or(record.state.created);
+    let since = shards
+        .iter()
+        .map(|shard| shard.seen.at)
+        .max()
+        .filter(|at| *at > 0)
+        .unwrap_or(record.state.created);
     vec![json!({
         "type": "Suspended",
         "status": "True",

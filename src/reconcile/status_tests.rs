@@ -7,7 +7,8 @@ use crate::{
 
 /// A record of a Job with these shards: cluster, phase, completions, and what was seen of it.
 fn record(spec: Value, shards: Vec<(&str, Phase, Option<i32>, Seen)>) -> Record {
-    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
+    let job =
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
     let manifest = Manifest::new(job, "work", "").expect("valid");
     let shards = shards.into_iter().map(|(cluster, phase, completions, seen)| Shard {
         phase,
@@ -104,14 +105,22 @@ fn what_has_ended_needs_no_answer_and_what_lives_does() {
     let spec = json!({"parallelism": 4, "completions": 6});
     let record = record(
         spec,
-        vec![("a", Phase::Complete, Some(3), seen(0, 3)), ("b", Phase::Started, Some(3), seen(1, 1))],
+        vec![
+            ("a", Phase::Complete, Some(3), seen(0, 3)),
+            ("b", Phase::Started, Some(3), seen(1, 1)),
+        ],
     );
     let mut observations = Observations::default();
     observations.take("b", 2, Answer::Unknown("no route".into()));
     let status = Status::of(&record, &observations);
-    let states: Vec<_> = status.shards.iter().map(|shard| (shard.state, shard.unknown.as_deref())).collect();
+    let states: Vec<_> =
+        status.shards.iter().map(|shard| (shard.state, shard.unknown.as_deref())).collect();
     assert_eq!(states, [("Complete", None), ("Unknown", Some("no route"))]);
-    assert_eq!((status.clusters(), status.succeeded), ((1, 2), 4), "what was known last still counts");
+    assert_eq!(
+        (status.clusters(), status.succeeded),
+        ((1, 2), 4),
+        "what was known last still counts"
+    );
 }
 
 #[test]
@@ -143,7 +152,10 @@ fn more_than_is_asked_for_by_now_is_shown_as_kubectl_does() {
 fn it_prints_as_one_job_over_all_clusters() {
     let mut record = record(
         json!({"parallelism": 4, "completions": 6}),
-        vec![("a", Phase::Complete, Some(3), seen(0, 3)), ("b", Phase::Planned, Some(3), Seen::default())],
+        vec![
+            ("a", Phase::Complete, Some(3), seen(0, 3)),
+            ("b", Phase::Planned, Some(3), Seen::default()),
+        ],
     );
     record.state.uid = "job-uid".into();
     record.state.started = Some(120);
@@ -175,7 +187,8 @@ fn it_prints_as_one_job_over_all_clusters() {
 
 #[test]
 fn conditions_are_those_of_one_job() {
-    let of = |record: &Record| Status::of(record, &answering(record)).to_job(record)["status"].clone();
+    let of =
+        |record: &Record| Status::of(record, &answering(record)).to_job(record)["status"].clone();
     let spec = || json!({"completions": 3});
     let shards = |phase| vec![("a", phase, Some(3), seen(0, 3))];
     assert_eq!(of(&record(spec(), shards(Phase::Started))).get("conditions"), None);
@@ -192,7 +205,11 @@ fn conditions_are_those_of_one_job() {
         let outcome = || Some(Outcome::new(verdict, "Reason", "message", 300));
         let mut ending = record(spec(), shards(Phase::Started));
         ending.state.outcome = outcome();
-        assert_eq!(of(&ending)["conditions"], json!([condition(target)]), "a shard is yet to be ended");
+        assert_eq!(
+            of(&ending)["conditions"],
+            json!([condition(target)]),
+            "a shard is yet to be ended"
+        );
         assert_eq!(of(&ending).get("completionTime"), None);
         let mut ended = record(spec(), shards(Phase::Complete));
         ended.state.outcome = outcome();
@@ -201,15 +218,25 @@ fn conditions_are_those_of_one_job() {
     }
     let mut suspended = record(json!({"completions": 3, "suspend": true}), shards(Phase::Started));
     assert_eq!(of(&suspended).get("conditions"), None, "its Job is not known to be suspended yet");
-    suspended.shards.get_mut(&1).and_then(|shard| shard.seen.as_mut()).expect("it was seen").suspended = true;
+    suspended
+        .shards
+        .get_mut(&1)
+        .and_then(|shard| shard.seen.as_mut())
+        .expect("it was seen")
+        .suspended = true;
     assert_eq!(of(&suspended)["conditions"][0]["type"], "Suspended");
 }
 
 #[test]
 fn a_deletion_waits_for_members_that_do_not_answer_and_leaves_nothing_unplaced() {
-    let mut deleted = record(json!({"completions": 6}), vec![("a", Phase::Complete, Some(3), seen(0, 3))]);
+    let mut deleted =
+        record(json!({"completions": 6}), vec![("a", Phase::Complete, Some(3), seen(0, 3))]);
     let silent = Observations::default();
-    assert_eq!(Status::of(&deleted, &silent).shards[0].unknown, None, "what has ended needs no answer");
+    assert_eq!(
+        Status::of(&deleted, &silent).shards[0].unknown,
+        None,
+        "what has ended needs no answer"
+    );
     deleted.state.deleting = Some(Cascade::Background);
     let status = Status::of(&deleted, &silent);
     assert!(status.shards[0].unknown.is_some(), "whether its Job is gone is not known");

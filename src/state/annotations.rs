@@ -22,8 +22,9 @@ impl Annotations {
     /// Those of an object as read; `object` is how errors name it.
     pub fn of(object: String, metadata: &Value) -> Self {
         let values = metadata["annotations"].as_object().into_iter().flatten();
-        let values =
-            values.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
+        let values = values
+            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+            .collect();
         Self { object, values }
     }
 
@@ -47,12 +48,18 @@ impl Annotations {
     }
 
     /// The documents whose keys begin with `prefix`, by the rest of the key.
-    pub fn with_prefix<T: DeserializeOwned>(&self, prefix: &str) -> Result<BTreeMap<String, T>, Error> {
-        let with_prefix =
-            self.values.iter().filter_map(|(key, text)| Some((key, key.strip_prefix(prefix)?, text)));
+    pub fn with_prefix<T: DeserializeOwned>(
+        &self,
+        prefix: &str,
+    ) -> Result<BTreeMap<String, T>, Error> {
+        let with_prefix = self
+            .values
+            .iter()
+            .filter_map(|(key, text)| Some((key, key.strip_prefix(prefix)?, text)));
         with_prefix
             .map(|(key, rest, text)| {
-                let document = serde_json::from_str(text).map_err(|cause| self.damaged(key, &cause))?;
+                let document =
+                    serde_json::from_str(text).map_err(|cause| self.damaged(key, &cause))?;
                 Ok((rest.to_owned(), document))
             })
             .collect()
@@ -60,7 +67,11 @@ impl Annotations {
 
     /// The error that says that the document under a key is not what it must be.
     pub fn damaged(&self, key: &str, cause: &dyn Display) -> Error {
-        Error::Damaged { object: self.object.clone(), key: key.to_owned(), cause: cause.to_string() }
+        Error::Damaged {
+            object: self.object.clone(),
+            key: key.to_owned(),
+            cause: cause.to_string(),
+        }
     }
 
     /// How errors name the object.
@@ -84,7 +95,8 @@ impl Annotations {
     pub fn patch_from(&self, before: &Self) -> Result<Map<String, Value>, Error> {
         self.check()?;
         let removed = before.values.keys().filter(|key| !self.values.contains_key(*key));
-        let changed = self.values.iter().filter(|(key, value)| before.values.get(*key) != Some(value));
+        let changed =
+            self.values.iter().filter(|(key, value)| before.values.get(*key) != Some(value));
         Ok(removed
             .map(|key| (key.clone(), Value::Null))
             .chain(changed.map(|(key, value)| (key.clone(), Value::from(value.as_str()))))
@@ -149,6 +161,8 @@ mod tests {
         full.put("k", &"x".repeat(LIMIT - 3));
         assert!(full.to_value().is_ok());
         full.put("k", &"x".repeat(LIMIT - 2));
-        assert!(matches!(full.to_value(), Err(Error::TooLarge { bytes, .. }) if bytes == LIMIT + 1));
+        assert!(
+            matches!(full.to_value(), Err(Error::TooLarge { bytes, .. }) if bytes == LIMIT + 1)
+        );
     }
 }

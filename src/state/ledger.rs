@@ -10,23 +10,26 @@ use crate::job::{Indexes, Observed, Size};
 pub struct Shard {
     /// The member's name in the registry.
     pub cluster: String,
-    /// The name of its Job, where that is not the federated Job's own: the first shard in a member has that.
+    /// The name of its Job, where that is not the federated Job's own: the first shard in a member
+    /// has that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Pods at any one time that are given to it.
     pub parallelism: i32,
-    /// Completions that were given to it; none for a work queue. It is never changed: what is taken off is credited.
+    /// Completions that were given to it; none for a work queue. It is never changed: what is taken
+    /// off is credited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completions: Option<i32>,
-    /// The indexes that it is to run of an Indexed Job; those that were taken off it are not among them any more.
+    /// The indexes that it is to run of an Indexed Job; those that were taken off it are not among
+    /// them any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub indexes: Option<Indexes>,
-    /// Completions that were taken off it, as far as is known: its Job was told that they are done. 1 for a work queue that
-    /// was told so.
+    /// Completions that were taken off it, as far as is known: its Job was told that they are done.
+    /// 1 for a work queue that was told so.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub credited: i32,
-    /// Completions that are to be taken off it in all, at least `credited`. What runs is not taken off, so that it may end
-    /// before so much could be credited.
+    /// Completions that are to be taken off it in all, at least `credited`. What runs is not taken
+    /// off, so that it may end before so much could be credited.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub credit: i32,
     /// Its Job is to be stopped, and keeps what it achieved.
@@ -35,14 +38,16 @@ pub struct Shard {
     /// What is left of it may be done by another shard, although somebody deleted its Job.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reopened: bool,
-    /// Counts the changes of what its Job's spec is to be. The Job says in an annotation which of them it has.
+    /// Counts the changes of what its Job's spec is to be. The Job says in an annotation which of
+    /// them it has.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub generation: i32,
     /// `spec.activeDeadlineSeconds` of its Job, where it is another than the federated Job's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_deadline_seconds: Option<i64>,
-    /// The last second of a `startTime` of its Job that is from before the last resume. A Job that no suspension reached keeps the old
-    /// one, and the deadline of the whole does not count from it.
+    /// The last second of a `startTime` of its Job that is from before the last resume. A Job that
+    /// no suspension reached keeps the old one, and the deadline of the whole does not count from
+    /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_start: Option<i64>,
     /// How far it got.
@@ -104,7 +109,8 @@ pub struct Seen {
     /// `status.failedIndexes`.
     #[serde(skip_serializing_if = "Indexes::is_empty")]
     pub failed_indexes: Indexes,
-    /// `spec.suspend`, or the condition `Suspended`, which stays until the Job controller has seen a resume.
+    /// `spec.suspend`, or the condition `Suspended`, which stays until the Job controller has seen
+    /// a resume.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,
     /// `status.startTime`, until it ended.
@@ -165,8 +171,9 @@ impl Shard {
         Size { parallelism: self.parallelism, completions }
     }
 
-    /// The completions that it achieved itself, as far as is known: what its Job counts, less what that was credited. Never
-    /// more than its share, because a Job's `succeeded` can exceed its completions.
+    /// The completions that it achieved itself, as far as is known: what its Job counts, less what
+    /// that was credited. Never more than its share, because a Job's `succeeded` can exceed its
+    /// completions.
     pub fn achieved(&self) -> i32 {
         let Some(seen) = &self.seen else { return 0 };
         match (&self.indexes, self.completions) {
@@ -249,9 +256,9 @@ impl Shard {
         }
     }
 
-    /// Takes over what its Job says. What succeeded, failed or was credited stays so, because what is told may be older than what
-    /// is known; `at` moves only when something changed, so that a second look at
-    /// the same Job writes nothing.
+    /// Takes over what its Job says. What succeeded, failed or was credited stays so, because what
+    /// is told may be older than what is known; `at` moves only when something changed, so that a
+    /// second look at the same Job writes nothing.
     pub fn see(&mut self, job: &Observed, now: i64) {
         match &mut self.indexes {
             Some(own) => {
@@ -285,7 +292,8 @@ impl Shard {
         self.seen = Some(seen);
     }
 
-    /// This entry as long as it gets, an ended one, whose pods are gone: it has to fit before anything is written.
+    /// This entry as long as it gets, an ended one, whose pods are gone: it has to fit before
+    /// anything is written.
     pub(super) fn grown(&self) -> Self {
         let most = self.completions.unwrap_or(self.parallelism).max(9_999);
         let time = 9_999_999_999;

@@ -56,13 +56,15 @@ pub struct State {
     pub uid: String,
     /// When it was submitted.
     pub created: i64,
-    /// Whether the Job's namespace is made in a member that lacks it, because the user asked for it.
+    /// Whether the Job's namespace is made in a member that lacks it, because the user asked for
+    /// it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub create_namespace: bool,
     /// Set once the user asked for its deletion together with its shards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleting: Option<Cascade>,
-    /// When the first shard started, since the last resume: `activeDeadlineSeconds` counts from here.
+    /// When the first shard started, since the last resume: `activeDeadlineSeconds` counts from
+    /// here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<i64>,
     /// How it ended; once latched, nothing that happens in a member changes it.
@@ -71,8 +73,9 @@ pub struct State {
     /// Its shards were given `ttlSecondsAfterFinished`, because the outcome is recorded.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub expiring: bool,
-    /// The last of the ids of shards that were forgotten because their Jobs were never made; 0 where there are none. A run that was
-    /// frozen may still make one, so that no other shard gets its id or its name.
+    /// The last of the ids of shards that were forgotten because their Jobs were never made; 0
+    /// where there are none. A run that was frozen may still make one, so that no other shard gets
+    /// its id or its name.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub forgotten: u32,
     /// Labels and annotations that its shards' Jobs are to lose.
@@ -148,10 +151,12 @@ impl Record {
         self.manifest.namespace()
     }
 
-    /// Completions that no live shard has to do and that no ended one achieved, 0 or more; an index that failed for good is none.
-    /// 0 for a work queue, and once the outcome is latched.
+    /// Completions that no live shard has to do and that no ended one achieved, 0 or more; an index
+    /// that failed for good is none. 0 for a work queue, and once the outcome is latched.
     pub fn unplaced(&self) -> i32 {
-        let (Some(asked), None) = (self.manifest.size().completions, &self.state.outcome) else { return 0 };
+        let (Some(asked), None) = (self.manifest.size().completions, &self.state.outcome) else {
+            return 0;
+        };
         if self.manifest.indexed() {
             return Indexes::all(asked)
                 .without(&self.carried_indexes())
@@ -163,10 +168,13 @@ impl Record {
 
     /// The indexes of an Indexed Job that need no other shard.
     pub fn carried_indexes(&self) -> Indexes {
-        self.shards.values().fold(Indexes::default(), |all, shard| all.with(&shard.carried_indexes()))
+        self.shards
+            .values()
+            .fold(Indexes::default(), |all, shard| all.with(&shard.carried_indexes()))
     }
 
-    /// What succeeded, in all shards together; of an Indexed Job, the size of the union of its completed indexes.
+    /// What succeeded, in all shards together; of an Indexed Job, the size of the union of its
+    /// completed indexes.
     pub fn achieved(&self) -> i32 {
         match self.manifest.size().completions {
             Some(asked) if self.manifest.indexed() => {
@@ -193,11 +201,12 @@ impl Record {
         self.shards.get(&id).and_then(|shard| shard.name.as_deref()).unwrap_or(self.name())
     }
 
-    /// What a shard's Job is to be: its limits are what the other shards leave of the Job's (`backoffLimit`,
-    /// `maxFailedIndexes`). The shard must be in the ledger.
+    /// What a shard's Job is to be: its limits are what the other shards leave of the Job's
+    /// (`backoffLimit`, `maxFailedIndexes`). The shard must be in the ledger.
     pub fn spec(&self, id: u32) -> Spec {
         let shard = &self.shards[&id];
-        // What is beyond an edit that asked for less may be asked for again, and a Job's completions are immutable.
+        // What is beyond an edit that asked for less may be asked for again, and a Job's
+        // completions are immutable.
         let asked = self.manifest.size().completions.unwrap_or(0);
         let completions = shard.indexes.as_ref().map(|own| own.end().max(asked));
         Spec {
@@ -224,7 +233,8 @@ impl Record {
         self.shards.values().any(|shard| shard.phase == Phase::Deleted && !shard.reopened)
     }
 
-    /// Lets what is left of deleted shards be done by others; says whether there is any that was not let so far.
+    /// Lets what is left of deleted shards be done by others; says whether there is any that was
+    /// not let so far.
     pub fn reopen(&mut self) -> bool {
         let held = |shard: &&mut Shard| shard.phase == Phase::Deleted && !shard.reopened;
         let mut any = false;
@@ -235,12 +245,13 @@ impl Record {
         any
     }
 
-    /// Adds a shard to the ledger, under a new id and, where its member has had one, a name of its own.
+    /// Adds a shard to the ledger, under a new id and, where its member has had one, a name of its
+    /// own.
     pub fn add(&mut self, shard: Shard) {
         let last = self.shards.keys().next_back().copied().unwrap_or(0).max(self.state.forgotten);
         let id = last.saturating_add(1);
-        let first =
-            self.state.forgotten == 0 && self.shards.values().all(|other| other.cluster != shard.cluster);
+        let first = self.state.forgotten == 0
+            && self.shards.values().all(|other| other.cluster != shard.cluster);
         let name = (!first).then(|| self.supplement(id));
         self.shards.insert(id, Shard { name, ..shard });
     }
@@ -252,8 +263,8 @@ impl Record {
         }
     }
 
-    /// A name that no other shard has: the Job's, cut where there is no room, and the id. Where it was cut, a part of the Job's uid
-    /// keeps it apart from that of another Job.
+    /// A name that no other shard has: the Job's, cut where there is no room, and the id. Where it
+    /// was cut, a part of the Job's uid keeps it apart from that of another Job.
     fn supplement(&self, id: u32) -> String {
         let room = if self.manifest.indexed() { NAME_ROOM - INDEX_ROOM } else { NAME_ROOM };
         let plain = format!("{}-{id}", self.name());
@@ -267,7 +278,11 @@ impl Record {
 
     /// The labels that the Job of a shard carries.
     pub fn ownership(&self, id: u32) -> Ownership {
-        Ownership { federation: self.federation.clone(), job: self.state.uid.clone(), shard: id.to_string() }
+        Ownership {
+            federation: self.federation.clone(),
+            job: self.state.uid.clone(),
+            shard: id.to_string(),
+        }
     }
 
     /// The name of the ConfigMap that holds the record of a federated Job.
@@ -291,17 +306,20 @@ impl Record {
             return Err(Error::Newer { object: annotations.object().to_owned(), found });
         }
         let state: State = annotations.get(STATE)?;
-        let manifest = Manifest::recorded(annotations.get(MANIFEST)?).map_err(|e| damaged(MANIFEST, &e))?;
+        let manifest =
+            Manifest::recorded(annotations.get(MANIFEST)?).map_err(|e| damaged(MANIFEST, &e))?;
         let place = (text("namespace").to_owned(), text("name").to_owned());
         if place != (manifest.namespace().to_owned(), Self::config_map_name(manifest.name())) {
             let cause = format!("holds the Job {}/{}", manifest.namespace(), manifest.name());
             return Err(damaged(MANIFEST, &cause));
         }
-        let federation = metadata["labels"][labels::FEDERATION].as_str().unwrap_or_default().to_owned();
+        let federation =
+            metadata["labels"][labels::FEDERATION].as_str().unwrap_or_default().to_owned();
         let mut shards = BTreeMap::new();
         for (id, shard) in annotations.with_prefix::<Shard>(SHARD_PREFIX)? {
-            let number =
-                id.parse().map_err(|_| damaged(&format!("{SHARD_PREFIX}{id}"), &"its id is not a number"))?;
+            let number = id
+                .parse()
+                .map_err(|_| damaged(&format!("{SHARD_PREFIX}{id}"), &"its id is not a number"))?;
             shard.check().map_err(|cause| damaged(&format!("{SHARD_PREFIX}{id}"), &cause))?;
             shards.insert(number, shard);
         }
@@ -350,7 +368,8 @@ impl Record {
         annotations
     }
 
-    /// The annotations as large as they can become: a Job that fits at submission fits until its end.
+    /// The annotations as large as they can become: a Job that fits at submission fits until its
+    /// end.
     fn grown_annotations(&self) -> Annotations {
         let shards = self.shards.iter().map(|(id, shard)| (*id, shard.grown())).collect();
         let mut annotations = Self { shards, ..self.clone() }.annotations();
@@ -373,7 +392,8 @@ impl Verdict {
         }
     }
 
-    /// The type of the condition that says that it will be so, once all that runs has ended (Kubernetes 1.31).
+    /// The type of the condition that says that it will be so, once all that runs has ended
+    /// (Kubernetes 1.31).
     pub fn target(self) -> &'static str {
         match self {
             Self::Complete => "SuccessCriteriaMet",
@@ -386,7 +406,12 @@ impl Outcome {
     /// An outcome whose message fits into the room that every record keeps for it.
     pub fn new(verdict: Verdict, reason: &str, message: &str, at: i64) -> Self {
         let cut = |text: &str, most: usize| text[..text.floor_char_boundary(most)].to_owned();
-        Self { verdict, reason: cut(reason, OUTCOME_ROOM / 8), message: cut(message, OUTCOME_ROOM / 2), at }
+        Self {
+            verdict,
+            reason: cut(reason, OUTCOME_ROOM / 8),
+            message: cut(message, OUTCOME_ROOM / 2),
+            at,
+        }
     }
 }
 
@@ -402,7 +427,8 @@ mod tests {
         });
         let manifest = Manifest::new(manifest, "work", "").expect("valid");
         let share = Size { parallelism: 1000, completions: Some(10_000) };
-        let shards = (0..shards).map(|n| Shard::planned(&format!("{cluster}-{n}"), share)).collect();
+        let shards =
+            (0..shards).map(|n| Shard::planned(&format!("{cluster}-{n}"), share)).collect();
         Record::new("f", manifest, shards, Timestamp::UNIX_EPOCH)
     }
 
@@ -420,7 +446,8 @@ mod tests {
         shard.phase = Phase::Failed;
         shard.uid = Some("x".into());
         shard.seen = Some(Seen { failed: 7, end: Some(3), at: 5, ..Seen::default() });
-        record.state.outcome = Some(Outcome::new(Verdict::Failed, "BackoffLimitExceeded", "too many", 3));
+        record.state.outcome =
+            Some(Outcome::new(Verdict::Failed, "BackoffLimitExceeded", "too many", 3));
         record.state.deleting = Some(Cascade::Foreground);
         let read = read_back(&record).expect("whole");
         assert_eq!(Record { stored: None, ..read }, record);
@@ -431,7 +458,11 @@ mod tests {
         let mut record = record(0, "");
         record.add(Shard::planned_indexes("a", 1, (17..=19).into()));
         record.add(Shard::planned_indexes("a", 1, (0..=3).into()));
-        assert_eq!(record.spec(1).completions, Some(20), "an edit asked for less before it was made");
+        assert_eq!(
+            record.spec(1).completions,
+            Some(20),
+            "an edit asked for less before it was made"
+        );
         assert_eq!(record.spec(2).completions, Some(18));
     }
 
@@ -440,7 +471,9 @@ mod tests {
         assert!(record(1000, "member").to_config_map().is_ok());
         let full = record(1000, &"x".repeat(120));
         assert!(full.annotations().to_value().is_ok(), "it would fit as it is");
-        assert!(matches!(full.to_config_map(), Err(Error::TooLarge { bytes, .. }) if bytes > LIMIT));
+        assert!(
+            matches!(full.to_config_map(), Err(Error::TooLarge { bytes, .. }) if bytes > LIMIT)
+        );
     }
 
     #[test]
@@ -452,23 +485,38 @@ mod tests {
             (STATE, Some("[]")),
             (STATE, None),
             ("shard.kubectl-federate.dev/1", Some("null")),
-            ("shard.kubectl-federate.dev/1", Some(r#"{"cluster":"a","parallelism":1,"phase":"flying"}"#)),
-            ("shard.kubectl-federate.dev/1", Some(r#"{"cluster":"a","parallelism":-1,"phase":"planned"}"#)),
+            (
+                "shard.kubectl-federate.dev/1",
+                Some(r#"{"cluster":"a","parallelism":1,"phase":"flying"}"#),
+            ),
+            (
+                "shard.kubectl-federate.dev/1",
+                Some(r#"{"cluster":"a","parallelism":-1,"phase":"planned"}"#),
+            ),
             (
                 "shard.kubectl-federate.dev/1",
                 Some(r#"{"cluster":"a","parallelism":1,"completions":-1,"phase":"planned"}"#),
             ),
-            ("shard.kubectl-federate.dev/1", Some(r#"{"cluster":"a","parallelism":1,"phase":"started"}"#)),
+            (
+                "shard.kubectl-federate.dev/1",
+                Some(r#"{"cluster":"a","parallelism":1,"phase":"started"}"#),
+            ),
             (
                 "shard.kubectl-federate.dev/1",
                 Some(r#"{"cluster":"a","parallelism":1,"phase":"planned","uid":"u"}"#),
             ),
-            ("shard.kubectl-federate.dev/x", Some(r#"{"cluster":"a","parallelism":1,"phase":"planned"}"#)),
+            (
+                "shard.kubectl-federate.dev/x",
+                Some(r#"{"cluster":"a","parallelism":1,"phase":"planned"}"#),
+            ),
         ] {
             let mut config_map = record(2, "east").to_config_map().expect("fits");
             config_map["metadata"]["annotations"][key] = value.into();
             let error = Record::from_config_map(&config_map).expect_err("damaged").to_string();
-            assert!(error.starts_with("configmap work/pi.federated-job is damaged: annotation"), "{error}");
+            assert!(
+                error.starts_with("configmap work/pi.federated-job is damaged: annotation"),
+                "{error}"
+            );
             assert!(error.contains(key), "{error}");
         }
     }
@@ -476,7 +524,8 @@ mod tests {
     #[test]
     fn a_newer_version_is_refused_even_where_it_cannot_be_read() {
         let mut config_map = record(1, "east").to_config_map().expect("fits");
-        config_map["metadata"]["annotations"][STATE] = r#"{"version":2,"fieldOfTomorrow":1}"#.into();
+        config_map["metadata"]["annotations"][STATE] =
+            r#"{"version":2,"fieldOfTomorrow":1}"#.into();
         assert!(matches!(Record::from_config_map(&config_map), Err(Error::Newer { found: 2, .. })));
     }
 

@@ -35,8 +35,8 @@ pub struct Registry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 pub struct Member {
-    /// The kubeconfig context that reached it when it was registered: a hint, since a context's name
-    /// is one person's own.
+    /// The kubeconfig context that reached it when it was registered: a hint, since a context's
+    /// name is one person's own.
     pub context: String,
     /// Its identity: the uid of its `kube-system` namespace.
     pub uid: String,
@@ -71,7 +71,10 @@ impl Registry {
     /// The ConfigMap of a new registry without members.
     pub(super) fn new_config_map(uid: &str, host: &str) -> Value {
         let mut annotations = Annotations::none(object());
-        annotations.put(SETTINGS, &Settings { version: VERSION, uid: uid.to_owned(), host: host.to_owned() });
+        annotations.put(
+            SETTINGS,
+            &Settings { version: VERSION, uid: uid.to_owned(), host: host.to_owned() },
+        );
         json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -92,12 +95,17 @@ impl Registry {
         let annotations = Annotations::of(object(), metadata);
         let version = annotations.get::<Value>(SETTINGS)?["version"].as_u64().unwrap_or(0);
         if version > u64::from(VERSION) {
-            return Err(Error::Newer { object: object(), found: u32::try_from(version).unwrap_or(u32::MAX) });
+            return Err(Error::Newer {
+                object: object(),
+                found: u32::try_from(version).unwrap_or(u32::MAX),
+            });
         }
         let settings: Settings = annotations.get(SETTINGS)?;
         let members: BTreeMap<String, Member> = annotations.with_prefix(MEMBER_PREFIX)?;
         if let Some((name, _)) = members.iter().find(|(_, member)| member.weight < 0) {
-            return Err(annotations.damaged(&format!("{MEMBER_PREFIX}{name}"), &"its weight is negative"));
+            return Err(
+                annotations.damaged(&format!("{MEMBER_PREFIX}{name}"), &"its weight is negative")
+            );
         }
         Ok(Self {
             uid: settings.uid,
@@ -178,7 +186,10 @@ mod tests {
         assert_eq!(registry.members["east"], member("e"));
         assert_eq!(registry.member_by_uid("e").map(|(name, _)| name), Some("east"));
         let patch = registry.patch("east", None).expect("fits");
-        assert_eq!(patch["metadata"]["annotations"], json!({"member.kubectl-federate.dev/east": null}));
+        assert_eq!(
+            patch["metadata"]["annotations"],
+            json!({"member.kubectl-federate.dev/east": null})
+        );
     }
 
     #[test]

@@ -52,7 +52,11 @@ impl Store {
         let host = self.host.identity().await?;
         self.ensure_namespace(NAMESPACE).await?;
         let config_map = Registry::new_config_map(&uuid::Uuid::new_v4().to_string(), &host);
-        match self.host.create(&config_maps_path(NAMESPACE), &config_map, WriteOptions::default()).await {
+        match self
+            .host
+            .create(&config_maps_path(NAMESPACE), &config_map, WriteOptions::default())
+            .await
+        {
             Ok(config_map) => Ok((Registry::from_config_map(&config_map)?, true)),
             Err(error) if error.is_already_exists() => Ok((self.registry().await?, false)),
             Err(error) => Err(error.into()),
@@ -82,8 +86,8 @@ impl Store {
         Record::from_config_map(&self.host.get(&path).await?)
     }
 
-    /// Reads all records of a federation, in one namespace or in all; a damaged one is an error of its
-    /// own beside the others.
+    /// Reads all records of a federation, in one namespace or in all; a damaged one is an error of
+    /// its own beside the others.
     pub async fn records(
         &self,
         federation: &str,

@@ -1,12 +1,14 @@
 //! YAML as kubectl takes it, and so that kubectl takes it back.
 //!
-//! kubectl reads YAML 1.1: `yes` and `on` are booleans, `0755` is octal, `1_000` is a thousand, the last of two equal
-//! keys wins. A manifest must mean here what it means there, so serde-saphyr reads by those rules and writes strings
-//! in quotes that either version of YAML would take for something else.
+//! kubectl reads YAML 1.1: `yes` and `on` are booleans, `0755` is octal, `1_000` is a thousand, the
+//! last of two equal keys wins. A manifest must mean here what it means there, so serde-saphyr
+//! reads by those rules and writes strings in quotes that either version of YAML would take for
+//! something else.
 //!
 //! Where kubectl (go-yaml v2) strays from the specification, serde-saphyr does not follow:
 //!
-//! - A key beside a merge key (`<<`) wins, wherever it stands; in kubectl only if it stands behind the merge key.
+//! - A key beside a merge key (`<<`) wins, wherever it stands; in kubectl only if it stands behind
+//!   the merge key.
 //! - Keys are text as it is written; kubectl turns the keys `y` and `012` into `true` and `10`.
 //! - A tag of an application (`!mine 12`) changes nothing; in kubectl it makes text.
 //! - Booleans ignore case, so `oN` is one too; underscores stand between digits of integers only.
@@ -19,20 +21,22 @@ use serde::{Serialize, Serializer};
 use serde_json::{Number, Value};
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{
-    DoubleQuoted, Error, MessageFormatter, Options, UserMessageFormatter, budget, options, ser_options,
+    DoubleQuoted, Error, MessageFormatter, Options, UserMessageFormatter, budget, options,
+    ser_options,
 };
 
 #[cfg(test)]
 mod tests;
 
-/// The most collections and scalars that a text may hold, with its aliases copied out: about 50,000 jobs.
+/// The most collections and scalars that a text may hold, with its aliases copied out: about 50,000
+/// jobs.
 const MAX_NODES: usize = 2_000_000;
 
 /// Reads all documents of a text. Those that are empty or `null` are left out, as kubectl does.
 ///
-/// Fails on broken syntax, on keys that are not scalars, on `.inf` and `.nan`, on collections nested deeper than 64,
-/// and on aliases that multiply to more than serde-saphyr's limits. The error is one sentence that ends in the line
-/// and the column.
+/// Fails on broken syntax, on keys that are not scalars, on `.inf` and `.nan`, on collections
+/// nested deeper than 64, and on aliases that multiply to more than serde-saphyr's limits. The
+/// error is one sentence that ends in the line and the column.
 pub fn read(text: &str) -> Result<Vec<Value>, String> {
     let mut documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, as_kubectl())
         .map_err(|error| error.render_with_formatter(&Sentences))?;
@@ -71,7 +75,8 @@ impl MessageFormatter for Sentences {
     }
 }
 
-/// `1.0` and `1e3` are integers for kubectl, and an API server takes nothing else where it wants an integer.
+/// `1.0` and `1e3` are integers for kubectl, and an API server takes nothing else where it wants an
+/// integer.
 fn make_whole(value: &mut Value) {
     /// 2^63, the first float beyond the integers.
     const EDGE: f64 = 9_223_372_036_854_775_808.0;
@@ -79,7 +84,9 @@ fn make_whole(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(make_whole),
         Value::Object(fields) => fields.values_mut().for_each(make_whole),
         Value::Number(number) if number.is_f64() => {
-            if let Some(whole) = number.as_f64().filter(|f| f.fract() == 0.0 && (-EDGE..EDGE).contains(f)) {
+            if let Some(whole) =
+                number.as_f64().filter(|f| f.fract() == 0.0 && (-EDGE..EDGE).contains(f))
+            {
                 *number = Number::from(whole as i64);
             }
         }
@@ -89,7 +96,8 @@ fn make_whole(value: &mut Value) {
 
 /// Writes a value as one block-style document that ends in a newline, with sorted keys.
 ///
-/// kubectl reads the same value from it. Control characters other than tabs and line breaks are escaped.
+/// kubectl reads the same value from it. Control characters other than tabs and line breaks are
+/// escaped.
 pub fn write(value: &Value) -> String {
     let unfolded = ser_options! { folded_wrap_chars: usize::MAX };
     serde_saphyr::to_string_with_options(&Written(value), unfolded)

@@ -111,7 +111,11 @@ fn anchors_and_merge_keys_are_expanded() {
         one("a: &x {b: 1, c: 2}\nd:\n  <<: *x\n  b: 3"),
         json!({ "a": { "b": 1, "c": 2 }, "d": { "b": 3, "c": 2 } })
     );
-    assert_eq!(one("a: 1\n<<: {a: 2}"), json!({ "a": 1 }), "what is said beside the merge key wins");
+    assert_eq!(
+        one("a: 1\n<<: {a: 2}"),
+        json!({ "a": 1 }),
+        "what is said beside the merge key wins"
+    );
     assert_eq!(one("<<: [{a: 1}, {a: 2, b: 3}]"), json!({ "a": 1, "b": 3 }));
     assert_eq!(one("'<<': 1"), json!({ "<<": 1 }));
     assert_eq!(
@@ -124,7 +128,8 @@ fn anchors_and_merge_keys_are_expanded() {
 
 #[test]
 fn a_small_text_cannot_fill_the_memory() {
-    let too_large = "the document is too large, nests too deeply or has too many aliases at line 1, column ";
+    let too_large =
+        "the document is too large, nests too deeply or has too many aliases at line 1, column ";
     let many = format!("a: &a {}\nb: [{}]", "x".repeat(1 << 20), "*a,".repeat(100));
     assert!(refusal(&many).starts_with("the document is too large"), "{}", refusal(&many));
     for deep in [format!("{}{}", "[".repeat(65), "]".repeat(65)), "- ".repeat(100_000)] {
@@ -156,7 +161,10 @@ fn errors_are_a_sentence_with_line_and_column() {
     for (text, want) in [
         ("a: 1\nb: [1", "unclosed bracket '[' at line 2, column 4"),
         ("a: b: c", "mapping values are not allowed in this context at line 1, column 5"),
-        ("a:\n\tb: 1", "tabs disallowed within this context (block indentation) at line 2, column 2"),
+        (
+            "a:\n\tb: 1",
+            "tabs disallowed within this context (block indentation) at line 2, column 2",
+        ),
         ("a: *x", "reference to unknown value at line 1, column 4"),
         ("a: .inf", "value `.inf` is not a finite number at line 1, column 4"),
         ("a: 1e999", "value `1e999` is not a finite number at line 1, column 4"),

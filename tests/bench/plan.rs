@@ -29,7 +29,8 @@ fn equal(bencher: Bencher, members: usize) {
     bencher.bench_local(|| plan(black_box(&request)));
 }
 
-/// The worst there is: every member has limits, a weight, a capacity and something already, all of its own.
+/// The worst there is: every member has limits, a weight, a capacity and something already, all of
+/// its own.
 #[divan::bench(args = SIZES)]
 fn all_different(bencher: Bencher, members: usize) {
     let names = names(members);
@@ -37,7 +38,10 @@ fn all_different(bencher: Bencher, members: usize) {
     let clusters = names.iter().enumerate().map(|(i, name)| {
         let min_replicas = spread(i, 5);
         let max_replicas = Some(min_replicas + 20 + spread(i, 997));
-        (name.clone(), ClusterPreference { min_replicas, max_replicas, weight: 1 + spread(i, 10_007) })
+        (
+            name.clone(),
+            ClusterPreference { min_replicas, max_replicas, weight: 1 + spread(i, 10_007) },
+        )
     });
     let preferences = Preferences { rebalance: false, clusters: clusters.collect() };
     let members: Vec<Member> = (names.iter().enumerate())

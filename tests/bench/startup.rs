@@ -1,8 +1,8 @@
 //! How long it takes to start: `cargo bench --bench startup`, or of the release build itself,
 //! `cargo bench --profile release --bench startup`.
 //!
-//! `version --client` beside kubectl's own, in turn, so that both meet the same machine. The goal is at most a quarter
-//! of kubectl's time.
+//! `version --client` beside kubectl's own, in turn, so that both meet the same machine. The goal
+//! is at most a quarter of kubectl's time.
 
 use std::{
     path::Path,
@@ -48,8 +48,9 @@ fn run(program: &Path) -> Duration {
     let mut command = Command::new(program);
     command.args(["version", "--client"]).stdin(Stdio::null()).stdout(Stdio::null());
     let start = Instant::now();
-    let status =
-        command.status().unwrap_or_else(|cause| panic!("{} cannot be run: {cause}", program.display()));
+    let status = command
+        .status()
+        .unwrap_or_else(|cause| panic!("{} cannot be run: {cause}", program.display()));
     let time = start.elapsed();
     assert!(status.success(), "{} version --client: {status}", program.display());
     time

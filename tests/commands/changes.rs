@@ -23,15 +23,24 @@ pub async fn apply(snapshot: String) {
         "spelt.yaml",
         &pi("  completions: 18", "  completions: 18\n  suspend: false\n  backoffLimit: 6"),
     );
-    stage.about("what a server would fill in is no change").types("job apply -f ~/spelt.yaml").await;
-    stage.write("deadline.yaml", &pi("  completions: 18", "  completions: 18\n  activeDeadlineSeconds: 600"));
+    stage
+        .about("what a server would fill in is no change")
+        .types("job apply -f ~/spelt.yaml")
+        .await;
+    stage.write(
+        "deadline.yaml",
+        &pi("  completions: 18", "  completions: 18\n  activeDeadlineSeconds: 600"),
+    );
     stage.about("a change").types("job apply -f ~/deadline.yaml --dry-run=client").await;
     stage.types("job apply -f ~/deadline.yaml --dry-run=server").await;
     stage.types("job apply -f ~/deadline.yaml").await;
     stage.types("job get pi -o json").await;
     stage.about("what the file leaves out is taken away").types("job apply -f pi.yaml").await;
     stage.types("job get pi -o yaml").await;
-    stage.about("several documents, one of them new").types("job apply -f two.yaml -f ~/deadline.yaml").await;
+    stage
+        .about("several documents, one of them new")
+        .types("job apply -f two.yaml -f ~/deadline.yaml")
+        .await;
     stage.set_down("north", true);
     stage.about("a cluster is away").types("job apply -f pi.yaml").await;
     stage.types("job apply -f ~/deadline.yaml --dry-run=server").await;
@@ -44,7 +53,10 @@ pub async fn apply_refused(snapshot: String) {
     stage.quietly("job create -f pi.yaml").await;
     stage.write("image.yaml", &pi("perl:5.34.0", "perl:5.36.0"));
     stage.about("another template").types("job apply -f ~/image.yaml").await;
-    stage.write("indexed.yaml", &pi("  completions: 18", "  completions: 18\n  completionMode: Indexed"));
+    stage.write(
+        "indexed.yaml",
+        &pi("  completions: 18", "  completions: 18\n  completionMode: Indexed"),
+    );
     stage.about("another way of counting").types("job apply -f ~/indexed.yaml").await;
     stage.write("queue.yaml", &pi("  completions: 18\n", ""));
     stage.about("a work queue").types("job apply -f ~/queue.yaml --recreate").await;
@@ -53,7 +65,10 @@ pub async fn apply_refused(snapshot: String) {
     stage.write("unknown.yaml", &pi("  completions: 18", "  completions: 18\n  backofLimit: 1"));
     stage.about("an unknown field").types("job apply -f ~/unknown.yaml --recreate").await;
     stage.about("a name to be made").types("job apply -f generated.yaml").await;
-    stage.about("nothing is written if one is refused").types("job apply -f two.yaml,~/image.yaml").await;
+    stage
+        .about("nothing is written if one is refused")
+        .types("job apply -f two.yaml,~/image.yaml")
+        .await;
     stage.types("job get -o name").await;
     stage.about("another namespace").types("job apply -f pi.yaml -n play").await;
     stage.about("preferences that cannot be met").types("job apply -f preferences-room.yaml").await;
@@ -77,7 +92,10 @@ pub async fn diff(snapshot: String) {
     stage.about("a new job").types("job diff -f pi.yaml").await;
     stage.quietly("job create -f pi.yaml").await;
     stage.about("no difference").types("job diff -f pi.yaml").await;
-    stage.write("deadline.yaml", &pi("  completions: 18", "  completions: 18\n  activeDeadlineSeconds: 600"));
+    stage.write(
+        "deadline.yaml",
+        &pi("  completions: 18", "  completions: 18\n  activeDeadlineSeconds: 600"),
+    );
     stage.about("a difference").types("job diff -f ~/deadline.yaml").await;
     stage.write("image.yaml", &pi("perl:5.34.0", "perl:5.36.0"));
     stage.about("what cannot be applied").types("job diff -f ~/image.yaml").await;

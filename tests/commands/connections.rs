@@ -1,4 +1,5 @@
-//! What the real binary says of servers and credentials that it cannot use: transcripts, as of the other errors.
+//! What the real binary says of servers and credentials that it cannot use: transcripts, as of the
+//! other errors.
 
 use std::{fmt::Write as _, fs, os::unix::fs::PermissionsExt as _};
 
@@ -8,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::machine::{Machine, TOKEN, text};
 
-/// What is not the same from run to run, and what stands for it. `.invalid` never resolves (RFC 6761); how that is said
-/// depends on the resolver.
+/// What is not the same from run to run, and what stands for it. `.invalid` never resolves (RFC
+/// 6761); how that is said depends on the resolver.
 const FILTERS: [(&str, &str); 2] =
     [(r"127\.0\.0\.1:\d+", "127.0.0.1:[port]"), (r"(lookup nowhere\.invalid: )[^)\n]*", "$1[why]")];
 
@@ -55,7 +56,9 @@ fn plugin(machine: &Machine, name: &str, script: &str) -> Result<Value, Failed> 
     fs::write(&path, format!("#!/bin/sh\n{script}\n"))?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     let api_version = "client.authentication.k8s.io/v1";
-    Ok(json!({ "exec": { "apiVersion": api_version, "command": path, "interactiveMode": "Never" } }))
+    Ok(
+        json!({ "exec": { "apiVersion": api_version, "command": path, "interactiveMode": "Never" } }),
+    )
 }
 
 /// Adds contexts of the cluster `east`, changed, and with a user of its own.
@@ -89,7 +92,8 @@ fn contexts(machine: &Machine) -> Result<(), Failed> {
         ("chatty", east.clone(), plugin(machine, "chatty", "echo hello")?),
         ("missing", east.clone(), missing),
     ] {
-        let mut add = |list: &str, entry: Value| config[list].as_array_mut().expect("a list").push(entry);
+        let mut add =
+            |list: &str, entry: Value| config[list].as_array_mut().expect("a list").push(entry);
         add("clusters", json!({ "name": name, "cluster": cluster }));
         add("users", json!({ "name": name, "user": user }));
         add("contexts", json!({ "name": name, "context": { "cluster": name, "user": name } }));

@@ -130,16 +130,25 @@ pub async fn clusters(snapshot: String) {
         stage.types(command).await;
     }
     stage.about("the contexts of the members lead to other clusters");
-    stage.write(".kube/federate.yaml", &remembered(stage.cluster("east"), "{north: spare, west: mars}"));
+    stage.write(
+        ".kube/federate.yaml",
+        &remembered(stage.cluster("east"), "{north: spare, west: mars}"),
+    );
     stage.types("job get").await;
     stage.types("job create -f generated.yaml").await;
     stage.types("cluster list").await;
     stage.about("a right is missing in one cluster");
-    stage.write(".kube/federate.yaml", &remembered(stage.cluster("east"), "{north: recorder@north}"));
+    stage.write(
+        ".kube/federate.yaml",
+        &remembered(stage.cluster("east"), "{north: recorder@north}"),
+    );
     stage.types("job create -f generated.yaml").await;
     stage.types("job delete pi --dry-run=server --cascade=background").await;
     stage.about("a credential is refused in one cluster");
-    stage.write(".kube/federate.yaml", &remembered(stage.cluster("east"), "{north: stranger@north}"));
+    stage.write(
+        ".kube/federate.yaml",
+        &remembered(stage.cluster("east"), "{north: stranger@north}"),
+    );
     stage.types("job create -f generated.yaml").await;
     stage.about("the host's context leads to another cluster");
     stage.write(".kube/federate.yaml", &remembered(stage.cluster("west"), "{}"));
@@ -179,8 +188,14 @@ pub async fn state(snapshot: String) {
         ("kubectl-federate.dev/state", r#"{"version":2}"#.into()),
         ("kubectl-federate.dev/manifest", r#"{"kind":"Job"}"#.into()),
         ("kubectl-federate.dev/manifest", "[".into()),
-        ("shard.kubectl-federate.dev/1", r#"{"cluster":"east","parallelism":-3,"phase":"started"}"#.into()),
-        ("shard.kubectl-federate.dev/one", r#"{"cluster":"east","parallelism":3,"phase":"started"}"#.into()),
+        (
+            "shard.kubectl-federate.dev/1",
+            r#"{"cluster":"east","parallelism":-3,"phase":"started"}"#.into(),
+        ),
+        (
+            "shard.kubectl-federate.dev/one",
+            r#"{"cluster":"east","parallelism":3,"phase":"started"}"#.into(),
+        ),
     ] {
         let healthy = stage.annotate(PI, key, &value).await;
         stage.about(&format!("a job: {key}: {value}")).types("job get pi").await;

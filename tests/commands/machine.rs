@@ -18,7 +18,8 @@ pub const CLUSTERS: [&str; 3] = ["east", "west", "north"];
 /// What authenticates the user everywhere, and must never be seen.
 pub const TOKEN: &str = "t0p-s3cret";
 
-/// A user's machine, with clusters on loopback that it can reach; their pods run until a test says otherwise.
+/// A user's machine, with clusters on loopback that it can reach; their pods run until a test says
+/// otherwise.
 pub struct Machine {
     home: tempfile::TempDir,
     servers: Vec<Server>,

@@ -1,8 +1,9 @@
 //! What the user reads: transcripts of every command, stdout, stderr and exit code together.
 //!
-//! [`stage`] is where commands are typed, in process and on simulated clusters; `snapshots` holds what was answered, a
-//! file per topic, to be read from top to bottom. The manifests that are typed are in `manifests`. What shows only in a process
-//! of its own is in [`process`], on a terminal in [`terminal`], under kubectl in [`plugin`].
+//! [`stage`] is where commands are typed, in process and on simulated clusters; `snapshots` holds
+//! what was answered, a file per topic, to be read from top to bottom. The manifests that are typed
+//! are in `manifests`. What shows only in a process of its own is in [`process`], on a terminal in
+//! [`terminal`], under kubectl in [`plugin`].
 
 mod changes;
 mod connections;
@@ -67,21 +68,27 @@ fn main() -> ExitCode {
         Trial::test("the end of input changes nothing", terminal::end_of_input),
         Trial::test("without a terminal nobody is asked", terminal::nobody_to_ask),
         Trial::test("a progress bar leaves nothing in the lines", terminal::progress),
-        Trial::test("progress shows completions and clusters, and Ctrl-C ends a wait", terminal::waiting),
+        Trial::test(
+            "progress shows completions and clusters, and Ctrl-C ends a wait",
+            terminal::waiting,
+        ),
         real::trial("kubectl finds the plugin, and the main job is typed", plugin::main_job),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// A test that types commands; time passes only where nothing is left to do, so that waiting takes none.
+/// A test that types commands; time passes only where nothing is left to do, so that waiting takes
+/// none.
 fn transcript<F>(name: &str, test: fn(String) -> F) -> Trial
 where
     F: Future<Output = ()> + 'static,
 {
     let snapshot = name.replace(' ', "-");
     Trial::test(name, move || {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()?;
         runtime.block_on(test(snapshot));
         Ok(())
     })

@@ -31,7 +31,11 @@ pub async fn main_job(fleet: &'static Fleet) -> Result<(), Failed> {
     let job = format!("/apis/batch/v1/namespaces/{namespace}/jobs/pi");
     for cluster in CLUSTERS {
         let spec = fleet.cluster(cluster).get(&job).await?["spec"].take();
-        assert_eq!((&spec["parallelism"], &spec["completions"]), (&3.into(), &6.into()), "{cluster}");
+        assert_eq!(
+            (&spec["parallelism"], &spec["completions"]),
+            (&3.into(), &6.into()),
+            "{cluster}"
+        );
         fleet.cluster(cluster).kubelet().succeed_n(&namespace, "pi", 6).await?;
     }
     let get = format!("federate job get pi --no-headers -n {namespace}");
@@ -42,7 +46,8 @@ pub async fn main_job(fleet: &'static Fleet) -> Result<(), Failed> {
     })
     .await;
 
-    let deleted = kubectl(&format!("federate job delete pi --cascade=background -n {namespace}")).await?;
+    let deleted =
+        kubectl(&format!("federate job delete pi --cascade=background -n {namespace}")).await?;
     assert_eq!(deleted, (0, "job.batch \"pi\" deleted\n".to_owned(), String::new()));
     let gone = kubectl(&get).await?;
     let why = "Error from server (NotFound): jobs.batch \"pi\" not found\n";
@@ -55,7 +60,11 @@ fn succeed((code, _, stderr): &(i32, String, String)) {
 }
 
 /// Types a command of kubectl, and gives its exit code, stdout and stderr.
-async fn kubectl(fleet: &Fleet, home: &Path, line: &str) -> Result<(i32, String, String), std::io::Error> {
+async fn kubectl(
+    fleet: &Fleet,
+    home: &Path,
+    line: &str,
+) -> Result<(i32, String, String), std::io::Error> {
     let output = tokio::process::Command::new(fleet.binaries().kubectl())
         .args(line.split_whitespace())
         .env_clear()

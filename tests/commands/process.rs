@@ -51,7 +51,10 @@ pub fn requests_are_told() -> Result<(), Failed> {
         let lines = text(&told.stderr);
         for server in machine.servers() {
             let request = format!("{}/version", server.url());
-            assert!(lines.lines().any(|line| line.contains(&request) && line.contains("200")), "{lines}");
+            assert!(
+                lines.lines().any(|line| line.contains(&request) && line.contains("200")),
+                "{lines}"
+            );
         }
         assert!(!lines.contains(TOKEN) && !text(&told.stdout).contains(TOKEN), "{lines}");
         assert_eq!(text(&told.stdout), text(&quiet.stdout), "-v is for stderr");
@@ -59,7 +62,8 @@ pub fn requests_are_told() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A file that the user may not read is named, and the reason. Root may read all of them, so it is nobody who asks.
+/// A file that the user may not read is named, and the reason. Root may read all of them, so it is
+/// nobody who asks.
 pub fn forbidden_files() -> Result<(), Failed> {
     let machine = Machine::federation()?;
     let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
@@ -87,7 +91,11 @@ pub fn forbidden_files() -> Result<(), Failed> {
             command.uid(NOBODY);
         }
         let output = command.output()?;
-        assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()), "{line}");
+        assert_eq!(
+            (output.status.code(), text(&output.stdout)),
+            (Some(1), String::new()),
+            "{line}"
+        );
         Ok(text(&output.stderr))
     };
     for (line, said) in [
@@ -102,8 +110,10 @@ pub fn forbidden_files() -> Result<(), Failed> {
         assert_eq!(ask(line, None)?, said);
     }
     let said = ask("job get", Some(&locked))?;
-    let sentence =
-        format!("error: cannot read the configuration file {}: permission denied\n", locked.display());
+    let sentence = format!(
+        "error: cannot read the configuration file {}: permission denied\n",
+        locked.display()
+    );
     assert!(said.starts_with(&sentence), "{said}");
     let new = closed.join("federate.yaml");
     let said = ask("init", Some(&new))?;
@@ -114,18 +124,30 @@ pub fn forbidden_files() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A disk that takes no more, as a limit on the size of files shows it: the configuration stays as it was.
+/// A disk that takes no more, as a limit on the size of files shows it: the configuration stays as
+/// it was.
 pub fn full_disk() -> Result<(), Failed> {
     let machine = Machine::federation()?;
     let config = machine.path(".kube/federate.yaml");
     let before = fs::read_to_string(&config)?;
     let full = format!("trap '' XFSZ; ulimit -f 0; exec {BINARY} init --context=west");
-    let output = Command::new("sh").args(["-c", &full]).env_clear().env("HOME", machine.path("")).output()?;
+    let output = Command::new("sh")
+        .args(["-c", &full])
+        .env_clear()
+        .env("HOME", machine.path(""))
+        .output()?;
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()));
-    let said = format!("error: cannot write the configuration file {}: file too large\n", config.display());
+    let said = format!(
+        "error: cannot write the configuration file {}: file too large\n",
+        config.display()
+    );
     assert!(text(&output.stderr).starts_with(&said), "{}", text(&output.stderr));
     assert_eq!(fs::read_to_string(&config)?, before);
-    assert_eq!(fs::read_dir(machine.path(".kube"))?.count(), 2, "nothing else is left in the folder");
+    assert_eq!(
+        fs::read_dir(machine.path(".kube"))?.count(),
+        2,
+        "nothing else is left in the folder"
+    );
     Ok(())
 }
 
@@ -148,7 +170,8 @@ pub fn repetitions_are_told() -> Result<(), Failed> {
     for (level, told) in [(0, false), (1, true), (4, true), (6, true)] {
         trouble();
         let stderr = text(&machine.succeeds(&format!("cluster list -o name -v={level}"))?.stderr);
-        let lines: Vec<_> = stderr.lines().filter(|line| line.contains("is sent again in ")).collect();
+        let lines: Vec<_> =
+            stderr.lines().filter(|line| line.contains("is sent again in ")).collect();
         assert_eq!(lines.len(), if told { 2 } else { 0 }, "{stderr}");
         for (attempt, line) in (2..).zip(lines) {
             for words in [
@@ -179,7 +202,8 @@ pub fn broken_pipe() -> Result<(), Failed> {
     Ok(())
 }
 
-/// `KUBECTL_EXTERNAL_DIFF` names the program that compares; what could name a file is not passed to it.
+/// `KUBECTL_EXTERNAL_DIFF` names the program that compares; what could name a file is not passed to
+/// it.
 pub fn external_diff() -> Result<(), Failed> {
     let machine = Machine::federation()?;
     for (program, code, said) in [
@@ -187,12 +211,18 @@ pub fn external_diff() -> Result<(), Failed> {
         ("true", 0, "job.batch/pi created in cluster east (dry run)"),
         ("false", 1, "job.batch/pi created in cluster east (dry run)"),
     ] {
-        let output = machine.command("job diff -f pi.yaml").env("KUBECTL_EXTERNAL_DIFF", program).output()?;
+        let output = machine
+            .command("job diff -f pi.yaml")
+            .env("KUBECTL_EXTERNAL_DIFF", program)
+            .output()?;
         assert_eq!(output.status.code(), Some(code), "{program}: {}", text(&output.stderr));
         assert!(text(&output.stdout).contains(said), "{program}: {}", text(&output.stdout));
     }
     for program in ["no-such-program", "diff --no-such-flag"] {
-        let output = machine.command("job diff -f pi.yaml").env("KUBECTL_EXTERNAL_DIFF", program).output()?;
+        let output = machine
+            .command("job diff -f pi.yaml")
+            .env("KUBECTL_EXTERNAL_DIFF", program)
+            .output()?;
         assert_eq!(output.status.code(), Some(2), "{program}");
         let words = text(&output.stderr);
         assert!(words.contains("error: failed to run "), "{words}");

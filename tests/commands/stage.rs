@@ -1,4 +1,5 @@
-//! A user's surroundings: clusters, contexts, a home directory, a clock; and the transcript of what was typed and answered.
+//! A user's surroundings: clusters, contexts, a home directory, a clock; and the transcript of what
+//! was typed and answered.
 
 use std::{
     collections::BTreeMap,
@@ -97,7 +98,8 @@ impl Stage {
         Self::with_users(&[])
     }
 
-    /// The same, with users of every cluster beside the administrator: `USER@CLUSTER` is a context of each.
+    /// The same, with users of every cluster beside the administrator: `USER@CLUSTER` is a context
+    /// of each.
     pub fn with_users(users: &[(&str, May)]) -> Self {
         let now: Timestamp = BEGINNING.parse().expect("a timestamp");
         let mut sites = BTreeMap::new();
@@ -151,7 +153,8 @@ impl Stage {
             "apiVersion": "v1", "kind": "Config", "current-context": "east",
             "clusters": [], "users": [{ "name": "stranger", "user": { "token": "s3cret" } }], "contexts": [],
         });
-        let mut add = |list: &str, entry: Value| config[list].as_array_mut().expect("a list").push(entry);
+        let mut add =
+            |list: &str, entry: Value| config[list].as_array_mut().expect("a list").push(entry);
         for name in self.sites.keys() {
             add(
                 "clusters",
@@ -160,7 +163,10 @@ impl Stage {
             let context = |user: &str| json!({ "cluster": name, "user": user });
             add("contexts", json!({ "name": name, "context": context(ADMINISTRATOR) }));
             for user in users.iter().chain(&["stranger"]) {
-                add("contexts", json!({ "name": format!("{user}@{name}"), "context": context(user) }));
+                add(
+                    "contexts",
+                    json!({ "name": format!("{user}@{name}"), "context": context(user) }),
+                );
             }
         }
         for user in users.iter().chain(&[ADMINISTRATOR]) {
@@ -223,7 +229,9 @@ impl Stage {
             tokio::time::sleep(after).await;
             match event {
                 Event::Succeed(job, pods) => site.succeed(job, pods),
-                Event::Fail(job) => assert_eq!(site.cluster.fail_pods("default", job, 1), 1, "a pod fails"),
+                Event::Fail(job) => {
+                    assert_eq!(site.cluster.fail_pods("default", job, 1), 1, "a pod fails")
+                }
                 Event::Down => site.down.store(true, Ordering::SeqCst),
                 Event::Up => site.down.store(false, Ordering::SeqCst),
             }
@@ -236,7 +244,8 @@ impl Stage {
         self.patience = Some(patience);
     }
 
-    /// Sets an annotation of a ConfigMap in `east`, or removes it where the value is null; gives the one that was there.
+    /// Sets an annotation of a ConfigMap in `east`, or removes it where the value is null; gives
+    /// the one that was there.
     pub async fn annotate(&self, config_map: (&str, &str), key: &str, value: &Value) -> Value {
         let (namespace, name) = config_map;
         let before = self.cluster("east").get(&CONFIG_MAPS, namespace, name).expect("it is there");
@@ -264,7 +273,8 @@ impl Stage {
     /// Writes a file in the home directory.
     pub fn write(&self, file: &str, text: &str) {
         let path = self.path(file);
-        fs::create_dir_all(path.parent().expect("it is in the home directory")).expect("a directory");
+        fs::create_dir_all(path.parent().expect("it is in the home directory"))
+            .expect("a directory");
         fs::write(path, text).expect("a file that can be written");
     }
 
@@ -301,7 +311,8 @@ impl Stage {
         assert_eq!(code, 0, "{command}\n{stdout}\n{stderr}");
     }
 
-    /// Types a command without a terminal. A word in single quotes may have blanks, `~` is the home directory.
+    /// Types a command without a terminal. A word in single quotes may have blanks, `~` is the home
+    /// directory.
     pub async fn types(&mut self, command: &str) {
         self.show(command, None).await;
     }
@@ -321,7 +332,10 @@ impl Stage {
             for line in said.lines() {
                 let _ = writeln!(text, "{}", format!("{stream} | {line}").trim_end());
             }
-            assert!(said.is_empty() || said.ends_with('\n'), "the last line of {stream} has no end: {said}");
+            assert!(
+                said.is_empty() || said.ends_with('\n'),
+                "the last line of {stream} has no end: {said}"
+            );
         }
         let _ = writeln!(text, "exit {code}\n");
     }
@@ -339,7 +353,8 @@ impl Stage {
         }
         let sites = self.sites.clone();
         world.wires = Some(Arc::new(move |endpoint| {
-            let site = endpoint.host().strip_suffix(".example.com").and_then(|name| sites.get(name));
+            let site =
+                endpoint.host().strip_suffix(".example.com").and_then(|name| sites.get(name));
             // A connection may last longer than its server is there.
             match site.cloned() {
                 Some(site) => wire(tower::service_fn(move |request| {
@@ -360,7 +375,8 @@ impl Stage {
         let args: Vec<_> = std::iter::once("kubectl-federate".into()).chain(args).collect();
         let code = Box::pin(run(&world, &args)).await;
         let here = std::env::current_dir().expect("a directory").display().to_string();
-        let shown = |text: String| text.replace(&home, "/home/jane").replace(&here, "/home/jane/jobs");
+        let shown =
+            |text: String| text.replace(&home, "/home/jane").replace(&here, "/home/jane/jobs");
         (code, shown(captured.stdout()), shown(captured.stderr()))
     }
 
@@ -370,7 +386,8 @@ impl Stage {
             event.now_or_never().expect("it has happened").expect("it could happen");
         }
         let mut settings = insta::Settings::new();
-        settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/commands/snapshots"));
+        settings
+            .set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/commands/snapshots"));
         settings.set_prepend_module_to_snapshot(false);
         settings.set_omit_expression(true);
         for (varies, stands) in FILTERS {

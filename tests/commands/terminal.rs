@@ -75,13 +75,17 @@ pub fn end_of_input() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A terminal that is closed is no answer: nothing changes, and everything can be done from another one.
+/// A terminal that is closed is no answer: nothing changes, and everything can be done from another
+/// one.
 pub fn closed() -> Result<(), Failed> {
     let (machine, terminal) = asked()?;
     drop(terminal);
     assert_eq!(machine.jobs("pi"), 3);
     let reconciled = machine.succeeds("reconcile")?;
-    assert!(crate::machine::text(&reconciled.stdout).ends_with(": Running 0/18\n"), "{reconciled:?}");
+    assert!(
+        crate::machine::text(&reconciled.stdout).ends_with(": Running 0/18\n"),
+        "{reconciled:?}"
+    );
     machine.succeeds("job delete pi --cascade=background")?;
     assert_eq!(machine.jobs("pi"), 0);
     Ok(())
@@ -105,8 +109,11 @@ pub fn progress() -> Result<(), Failed> {
     assert_eq!(exit_code(&mut terminal)?, 0);
     assert!(seen.contains("creating ["), "{seen:?}");
     let lines = Screen::after(&seen).lines;
-    let table =
-        ["CLUSTER   PARALLELISM   COMPLETIONS", "east      3             6", "north     3             6"];
+    let table = [
+        "CLUSTER   PARALLELISM   COMPLETIONS",
+        "east      3             6",
+        "north     3             6",
+    ];
     let table: Vec<_> =
         table.into_iter().chain(["west      3             6", "job.batch/pi created"]).collect();
     assert_eq!(lines, table, "{seen:?}");
@@ -123,7 +130,8 @@ pub fn waiting() -> Result<(), Failed> {
     seen.push_str(&terminal.exp_eof()?);
     assert!(seen.contains("waiting ["), "{seen:?}");
     assert_eq!(exit_code(&mut terminal)?, 130, "{seen:?}");
-    let left: Vec<_> = Screen::after(&seen).lines.into_iter().filter(|line| !line.is_empty()).collect();
+    let left: Vec<_> =
+        Screen::after(&seen).lines.into_iter().filter(|line| !line.is_empty()).collect();
     assert!(left.is_empty() || left == ["^C"], "{seen:?}");
     machine.succeeds("job get pi")?;
     Ok(())

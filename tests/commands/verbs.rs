@@ -88,7 +88,10 @@ pub async fn register(snapshot: String) {
     stage.about("by a second name").types("cluster register other --cluster-context=east").await;
     stage.about("a context that is not there").types("cluster register mars").await;
     stage.about("a name that is no DNS label").types("cluster register Spare").await;
-    stage.about("a name that is too long").types(&format!("cluster register {}", "a".repeat(41))).await;
+    stage
+        .about("a name that is too long")
+        .types(&format!("cluster register {}", "a".repeat(41)))
+        .await;
     stage
         .about("a context that cannot be a name")
         .types("cluster register stranger@spare --cluster-context=stranger@spare")
@@ -160,12 +163,16 @@ pub async fn unregister(snapshot: String) {
 /// `job create`.
 pub async fn create(snapshot: String) {
     let mut stage = Stage::federation().await;
-    stage.about("nothing is written by dry runs").types("job create -f pi.yaml --dry-run=client").await;
+    stage
+        .about("nothing is written by dry runs")
+        .types("job create -f pi.yaml --dry-run=client")
+        .await;
     stage.types("job create -f pi.yaml --dry-run=server").await;
     stage.types("job get").await;
     stage.types("job create -f pi.yaml").await;
     stage.about("again").types("job create -f pi.yaml").await;
-    let preferences = include_str!("manifests/preferences.yaml").replace("name: pi", "name: preferred");
+    let preferences =
+        include_str!("manifests/preferences.yaml").replace("name: pi", "name: preferred");
     stage.write("preferred.yaml", &preferences);
     stage.about("preferences").types("job create -f ~/preferred.yaml --dry-run=client").await;
     let env = "env: [{name: JOB_COMPLETION_INDEX, value: \"0\"}]";
@@ -339,7 +346,10 @@ pub async fn delete(snapshot: String) {
     stage.set_down("west", false);
     for cluster in ["east", "west", "north"] {
         let there = stage.cluster(cluster).get(&sim::JOBS, "default", "pi");
-        assert!(there.is_some_and(|job| job["metadata"]["deletionTimestamp"].is_null()), "{cluster}");
+        assert!(
+            there.is_some_and(|job| job["metadata"]["deletionTimestamp"].is_null()),
+            "{cluster}"
+        );
     }
     stage.types("job get -o name").await;
     stage

@@ -13,8 +13,11 @@ fn seconds(count: u64) -> Duration {
 
 /// A manifest.
 fn job(name: &str, spec: &str) -> String {
-    let template = "template: {spec: {restartPolicy: Never, containers: [{name: pi, image: perl}]}}";
-    format!("{{apiVersion: batch/v1, kind: Job, metadata: {{name: {name}}}, spec: {{{spec}, {template}}}}}")
+    let template =
+        "template: {spec: {restartPolicy: Never, containers: [{name: pi, image: perl}]}}";
+    format!(
+        "{{apiVersion: batch/v1, kind: Job, metadata: {{name: {name}}}, spec: {{{spec}, {template}}}}}"
+    )
 }
 
 /// A federation in which time passes, with the Job `pi`.
@@ -40,10 +43,16 @@ pub async fn wait(snapshot: String) {
     for cluster in MEMBERS {
         stage.later(seconds(2), cluster, Event::Succeed("tau", 1));
     }
-    stage.about("the first of several").types("job wait tau --for delete --for condition=complete").await;
+    stage
+        .about("the first of several")
+        .types("job wait tau --for delete --for condition=complete")
+        .await;
     stage.piped(&job("later", "suspend: true")).quietly("job create -f -").await;
     stage.about("it is suspended").types("job wait later --for=condition=suspended").await;
-    stage.about("all that there are").types("job wait --all --for=condition=complete --timeout=2s").await;
+    stage
+        .about("all that there are")
+        .types("job wait --all --for=condition=complete --timeout=2s")
+        .await;
     stage.types("job wait -A --for=create").await;
     stage.end(&snapshot);
 }
@@ -68,7 +77,10 @@ pub async fn in_vain(snapshot: String) {
     stage.types("-n elsewhere job wait --all --for=delete").await;
     stage.quietly("job create -f fragile.yaml").await;
     stage.later(seconds(4), "west", Event::Fail("fragile"));
-    stage.about("it fails meanwhile").types("job wait fragile --for=condition=complete --timeout=1h").await;
+    stage
+        .about("it fails meanwhile")
+        .types("job wait fragile --for=condition=complete --timeout=1h")
+        .await;
     stage.types("job wait fragile --for=condition=failed").await;
     stage.about("the host goes away").later(seconds(1), "east", Event::Down);
     stage.types("job wait pi --for=condition=complete --timeout=20s").await;

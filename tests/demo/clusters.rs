@@ -50,7 +50,8 @@ impl Clusters {
         })
     }
 
-    /// What is to be typed to see a Job in one of them, and what is seen: by kubectl where there is one.
+    /// What is to be typed to see a Job in one of them, and what is seen: by kubectl where there is
+    /// one.
     pub async fn show_job(&self, cluster: &str, name: &str) -> Result<String, Error> {
         let fields = "-o=custom-columns=NAME:.metadata.name,PARALLELISM:.spec.parallelism,COMPLETIONS:.spec.completions,\
                       SUCCEEDED:.status.succeeded";
@@ -64,11 +65,18 @@ impl Clusters {
                 let server = servers.iter().find(|server| server.cluster().name() == cluster);
                 let cluster = server.ok_or("there is no such cluster")?.cluster();
                 let job = cluster.get(&sim::JOBS, "default", name).ok_or("there is no such job")?;
-                let row =
-                    [&job["spec"]["parallelism"], &job["spec"]["completions"], &job["status"]["succeeded"]];
+                let row = [
+                    &job["spec"]["parallelism"],
+                    &job["spec"]["completions"],
+                    &job["status"]["succeeded"],
+                ];
                 let [parallelism, completions, succeeded] = row.map(ToString::to_string);
-                let mut table =
-                    kubectl_federate::print::Table::new(["NAME", "PARALLELISM", "COMPLETIONS", "SUCCEEDED"]);
+                let mut table = kubectl_federate::print::Table::new([
+                    "NAME",
+                    "PARALLELISM",
+                    "COMPLETIONS",
+                    "SUCCEEDED",
+                ]);
                 table.row([name.to_owned(), parallelism, completions, succeeded]);
                 Ok(format!("{command}\n{}", table.render()))
             }

@@ -1,7 +1,8 @@
 //! The main job from beginning to end: three clusters, one Job of parallelism 9 and completions 18.
 //!
-//! `cargo run --example demo` does it on simulated clusters, over HTTPS on loopback, with nothing installed.
-//! `--real` does it on real control planes; `--keep` leaves the clusters up, to try commands on.
+//! `cargo run --example demo` does it on simulated clusters, over HTTPS on loopback, with nothing
+//! installed. `--real` does it on real control planes; `--keep` leaves the clusters up, to try
+//! commands on.
 
 mod clusters;
 
@@ -164,7 +165,9 @@ A pod runs for {seconds} seconds from now on, so that there is time to suspend o
 
     fn world(&self, output: Output) -> World {
         let mut world = World::process(output);
-        for (variable, file) in [("KUBECONFIG", "kubeconfig"), ("KUBECTL_FEDERATE_CONFIG", "federate.yaml")] {
+        for (variable, file) in
+            [("KUBECONFIG", "kubeconfig"), ("KUBECTL_FEDERATE_CONFIG", "federate.yaml")]
+        {
             world.vars.insert(variable.to_owned(), self.path(file));
         }
         world

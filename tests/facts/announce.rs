@@ -34,7 +34,10 @@ async fn completion(place: &Place) -> Outcome {
         assert_eq!((&complete["reason"], &complete["message"]), (&Value::Null, &Value::Null));
     }
     assert!(job["status"]["completionTime"].is_string());
-    assert_eq!((number(&job, "succeeded"), number(&job, "active"), number(&job, "ready")), (3, 0, 0));
+    assert_eq!(
+        (number(&job, "succeeded"), number(&job, "active"), number(&job, "ready")),
+        (3, 0, 0)
+    );
     // The pods stay, and nothing holds them.
     let pods = place.pods("j").await?;
     assert_eq!(pods.iter().filter(|pod| pod.object["metadata"]["finalizers"].is_null()).count(), 3);
@@ -46,7 +49,8 @@ async fn failure(place: &Place) -> Outcome {
     let pods = place.live("j", 1).await;
     place.kubelet.fail(&pods[0], 1).await?;
     let job = place.until_true("j", "Failed").await;
-    let announced: &[&str] = if place.is_new() { &["FailureTarget", "Failed"] } else { &["Failed"] };
+    let announced: &[&str] =
+        if place.is_new() { &["FailureTarget", "Failed"] } else { &["Failed"] };
     assert_eq!(kinds(&job), announced);
     assert_eq!(condition(&job, "Failed")["reason"], "BackoffLimitExceeded");
     assert_eq!((number(&job, "failed"), &job["status"]["completionTime"]), (1, &Value::Null));
@@ -64,7 +68,10 @@ async fn fail_job(place: &Place) -> Outcome {
     let failed = condition(&job, "Failed");
     assert_eq!(failed["reason"], "PodFailurePolicy");
     let message = failed["message"].as_str().unwrap_or_default();
-    assert!(message.ends_with("failed with exit code 42 matching FailJob rule at index 0"), "{message}");
+    assert!(
+        message.ends_with("failed with exit code 42 matching FailJob rule at index 0"),
+        "{message}"
+    );
     Ok(())
 }
 

@@ -94,7 +94,11 @@ async fn failure_target(place: &Place) -> Outcome {
         let left = ["Failed", "FailureTarget"].into_iter().filter(|other| *other != kind);
         let left: Vec<Value> = left.map(|kind| json!({"type": kind, "status": "True"})).collect();
         let answer = place.try_status("j", json!({"status": {"conditions": left}})).await;
-        refused_by_new(place, answer, &format!("cannot disable the terminal {kind}=True condition"));
+        refused_by_new(
+            place,
+            answer,
+            &format!("cannot disable the terminal {kind}=True condition"),
+        );
     }
     Ok(())
 }
@@ -103,7 +107,8 @@ async fn completions(place: &Place) -> Outcome {
     place.create("j", json!({"completions": 5, "suspend": true})).await?;
     let answer = place.try_patch("j", json!({"spec": {"completions": 6}})).await;
     refused(answer, 422, "spec.completions: Invalid value: 6: field is immutable");
-    let spec = json!({"completions": 5, "parallelism": 5, "completionMode": "Indexed", "suspend": true});
+    let spec =
+        json!({"completions": 5, "parallelism": 5, "completionMode": "Indexed", "suspend": true});
     place.create("i", spec).await?;
     let answer = place.try_patch("i", json!({"spec": {"completions": 6}})).await;
     refused(answer, 422, "can only be modified in tandem with spec.parallelism");

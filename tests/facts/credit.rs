@@ -54,7 +54,8 @@ async fn old_version(place: &Place) -> Outcome {
     let old = place.job("j").await?["metadata"]["resourceVersion"].clone();
     let now = place.patch("j", json!({"metadata": {"annotations": {"somebody": "else"}}})).await?;
     let metadata = json!({"resourceVersion": old, "annotations": {LEDGER: "3"}});
-    let answer = place.patch_status("j", json!({"metadata": metadata, "status": {"succeeded": 3}})).await;
+    let answer =
+        place.patch_status("j", json!({"metadata": metadata, "status": {"succeeded": 3}})).await;
     refused(answer, 409, "the object has been modified");
     assert_eq!(place.job("j").await?, now);
     Ok(())
@@ -63,7 +64,8 @@ async fn old_version(place: &Place) -> Outcome {
 async fn other_uid(place: &Place) -> Outcome {
     quiet(place).await?;
     let metadata = json!({"uid": "00000000-0000-0000-0000-000000000000"});
-    let answer = place.patch_status("j", json!({"metadata": metadata, "status": {"succeeded": 3}})).await;
+    let answer =
+        place.patch_status("j", json!({"metadata": metadata, "status": {"succeeded": 3}})).await;
     refused(answer, 422, "metadata.uid: Invalid value");
     assert_eq!(number(&place.job("j").await?, "succeeded"), 0);
     Ok(())
@@ -73,7 +75,9 @@ async fn kills_nothing(place: &Place) -> Outcome {
     let pods = quiet(place).await?;
     place.credit("j", 4).await?;
     place.kubelet.succeed(&pods[0]).await?;
-    place.until("j", "one more", |job| number(job, "succeeded") == 5 && number(job, "active") == 1).await;
+    place
+        .until("j", "one more", |job| number(job, "succeeded") == 5 && number(job, "active") == 1)
+        .await;
     assert!(place.is_untouched(&pods[1]).await?);
     place.kubelet.succeed(&pods[1]).await?;
     let job = place.until_true("j", "Complete").await;
@@ -179,7 +183,9 @@ async fn outlives_the_controllers(place: &Place) -> Outcome {
     // Both pods carry the finalizer, and neither is counted.
     place.credit("j", 6 - 2).await?;
     place.start_controllers()?;
-    place.until("j", "one more", |job| number(job, "succeeded") == 5 && number(job, "active") == 1).await;
+    place
+        .until("j", "one more", |job| number(job, "succeeded") == 5 && number(job, "active") == 1)
+        .await;
     assert!(place.is_untouched(&pods[1]).await?);
     place.kubelet.succeed(&pods[1]).await?;
     let job = place.until_true("j", "Complete").await;

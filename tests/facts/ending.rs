@@ -13,8 +13,14 @@ pub fn facts() -> Facts {
         .fact("pods_killed_by_a_suspension_are_no_failures", suspended_first)
         .fact("a_suspended_job_fails_only_with_a_start_time", suspended_without_start)
         .fact("a_suspended_job_is_ended_together_with_a_start_time", suspended_with_start)
-        .fact("a_suspended_job_credited_in_full_completes_only_with_a_start_time", suspended_credited)
-        .fact("a_suspended_job_is_credited_in_full_together_with_a_start_time", suspended_credited_with_start)
+        .fact(
+            "a_suspended_job_credited_in_full_completes_only_with_a_start_time",
+            suspended_credited,
+        )
+        .fact(
+            "a_suspended_job_is_credited_in_full_together_with_a_start_time",
+            suspended_credited_with_start,
+        )
         .fact("failure_target_on_a_complete_job", after_complete)
         .fact("success_criteria_met_completes_or_is_refused", success_criteria)
         .fact("the_deadline_is_judged_before_the_completions", deadline_first)
@@ -42,8 +48,14 @@ async fn failure_target(place: &Place) -> Outcome {
     }
     let job = place.until_true("j", "Failed").await;
     let failed = condition(&job, "Failed");
-    assert_eq!((failed["reason"].as_str(), failed["message"].as_str()), (Some("Ours"), Some("we say so")));
-    assert_eq!((number(&job, "failed"), number(&job, "succeeded"), number(&job, "active")), (2, 0, 0));
+    assert_eq!(
+        (failed["reason"].as_str(), failed["message"].as_str()),
+        (Some("Ours"), Some("we say so"))
+    );
+    assert_eq!(
+        (number(&job, "failed"), number(&job, "succeeded"), number(&job, "active")),
+        (2, 0, 0)
+    );
     Ok(())
 }
 
@@ -77,13 +89,18 @@ async fn exits_while_stopped(place: &Place) -> Outcome {
 async fn suspended_first(place: &Place) -> Outcome {
     let pods = running(place).await?;
     place.patch("j", json!({"spec": {"suspend": true}})).await?;
-    place.until("j", "stopping", |job| is_true(job, "Suspended") && number(job, "terminating") == 2).await;
+    place
+        .until("j", "stopping", |job| is_true(job, "Suspended") && number(job, "terminating") == 2)
+        .await;
     for pod in &pods {
         place.kubelet.succeed(pod).await?;
         place.kubelet.release(pod).await?;
     }
     let job = place.until("j", "quiet", |job| number(job, "terminating") == 0).await;
-    assert_eq!((number(&job, "active"), &job["status"]["uncountedTerminatedPods"]), (0, &json!({})));
+    assert_eq!(
+        (number(&job, "active"), &job["status"]["uncountedTerminatedPods"]),
+        (0, &json!({}))
+    );
     let start = json!({"status": {"startTime": job["metadata"]["creationTimestamp"]}});
     if place.is_new() {
         place.patch_status("j", start).await?;
@@ -185,7 +202,10 @@ async fn success_criteria(place: &Place) -> Outcome {
         place.kubelet.release(pod).await?;
     }
     let job = place.until_true("j", "Complete").await;
-    assert_eq!((condition(&job, "Complete")["reason"].as_str(), number(&job, "failed")), (Some("Ours"), 0));
+    assert_eq!(
+        (condition(&job, "Complete")["reason"].as_str(), number(&job, "failed")),
+        (Some("Ours"), 0)
+    );
     Ok(())
 }
 

@@ -13,9 +13,11 @@ use crate::place::Place;
 pub type Outcome = Result<(), Failed>;
 
 /// The runtime of all simulated clusters.
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime needs only threads"));
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Runtime::new().expect("a runtime needs only threads"));
 
-/// Held shared by facts that leave the controllers of the old cluster alone, whole by those that kill them.
+/// Held shared by facts that leave the controllers of the old cluster alone, whole by those that
+/// kill them.
 static OLD: RwLock<()> = RwLock::const_new(());
 
 /// The same for the new cluster whose controllers are killed.
@@ -61,7 +63,8 @@ impl Facts {
         T: AsyncFnOnce(&Place) -> Outcome + Copy + Send + 'static,
     {
         for version in VERSIONS {
-            let (number, topic) = (if version == Version::V1_36 { "1.36" } else { "1.30" }, self.topic);
+            let (number, topic) =
+                (if version == Version::V1_36 { "1.36" } else { "1.30" }, self.topic);
             self.trials.push(Trial::test(format!("sim::{number}::{topic}::{name}"), move || {
                 RUNTIME.block_on(async { test(&Place::simulated(version).await?).await })
             }));
@@ -72,8 +75,11 @@ impl Facts {
                     (Version::V1_36, false) => ("east", &NEW),
                     (Version::V1_36, true) => ("north", &NEW),
                 };
-                let (_shared, _whole) =
-                    if alone { (None, Some(lock.write().await)) } else { (Some(lock.read().await), None) };
+                let (_shared, _whole) = if alone {
+                    (None, Some(lock.write().await))
+                } else {
+                    (Some(lock.read().await), None)
+                };
                 test(&Place::real(fleet, cluster).await?).await
             }));
         }

@@ -1,4 +1,5 @@
-//! Between two writes of the Job controller: what the status does not say yet, and what a credit does there.
+//! Between two writes of the Job controller: what the status does not say yet, and what a credit
+//! does there.
 
 use serde_json::json;
 
@@ -12,13 +13,22 @@ pub fn facts() -> Facts {
         .fact("a_credit_by_the_status_kills_pods_that_it_does_not_show", by_the_status)
         .fact("a_credit_by_the_pods_kills_none", by_the_pods)
         .fact("a_credit_by_the_status_forgets_successes_that_it_does_not_show", forgets_successes)
-        .fact("a_credit_by_the_pods_counts_successes_that_the_status_does_not_show", counts_successes)
-        .fact("pods_made_since_the_list_are_killed_by_a_credit_that_leaves_no_margin", without_margin)
+        .fact(
+            "a_credit_by_the_pods_counts_successes_that_the_status_does_not_show",
+            counts_successes,
+        )
+        .fact(
+            "pods_made_since_the_list_are_killed_by_a_credit_that_leaves_no_margin",
+            without_margin,
+        )
         .fact("a_margin_of_parallelism_covers_pods_made_since_the_list", with_margin)
         .fact("pods_that_ended_are_listed_until_their_finalizer_is_off", uncounted_pods)
         .fact("an_index_that_runs_unseen_may_be_credited_and_runs_on", unseen_index)
         .fact("leaving_the_first_free_indexes_covers_those_started_since", tail)
-        .fact("a_credited_index_is_started_where_the_controller_looked_before", started_before_the_credit)
+        .fact(
+            "a_credited_index_is_started_where_the_controller_looked_before",
+            started_before_the_credit,
+        )
 }
 
 async fn pods_come_first(place: &Place) -> Outcome {
@@ -55,7 +65,9 @@ async fn by_the_pods(place: &Place) -> Outcome {
     place.credit("j", 5 - 3).await?;
     place.release("j").await?;
     place.kubelet.succeed(&pods[0]).await?;
-    place.until("j", "one more", |job| number(job, "succeeded") == 3 && number(job, "active") == 2).await;
+    place
+        .until("j", "one more", |job| number(job, "succeeded") == 3 && number(job, "active") == 2)
+        .await;
     for pod in &pods {
         assert!(place.is_untouched(pod).await?, "{}", pod.name);
         place.kubelet.succeed(pod).await?;
@@ -65,7 +77,8 @@ async fn by_the_pods(place: &Place) -> Outcome {
     Ok(())
 }
 
-/// Two pods that succeeded and two that replaced them, where the status says two active and no success.
+/// Two pods that succeeded and two that replaced them, where the status says two active and no
+/// success.
 async fn two_uncounted(place: &Place) -> Result<Vec<real::Pod>, libtest_mimic::Failed> {
     let first = place.running("j", json!({"parallelism": 2, "completions": 6}), 2).await?;
     place.hold_status("j").await?;
@@ -75,7 +88,10 @@ async fn two_uncounted(place: &Place) -> Result<Vec<real::Pod>, libtest_mimic::F
     let pods = place.run("j", 2).await?;
     assert!(pods.iter().all(|pod| first.iter().all(|old| old.name != pod.name)));
     let job = place.job("j").await?;
-    assert_eq!((number(&job, "active"), number(&job, "succeeded"), uncounted(&job, "succeeded")), (2, 0, 0));
+    assert_eq!(
+        (number(&job, "active"), number(&job, "succeeded"), uncounted(&job, "succeeded")),
+        (2, 0, 0)
+    );
     Ok(pods)
 }
 
@@ -93,8 +109,12 @@ async fn forgets_successes(place: &Place) -> Outcome {
 
 async fn counts_successes(place: &Place) -> Outcome {
     let pods = two_uncounted(place).await?;
-    let tracked =
-        place.pods("j").await?.iter().filter(|pod| pod.object["metadata"]["finalizers"].is_array()).count();
+    let tracked = place
+        .pods("j")
+        .await?
+        .iter()
+        .filter(|pod| pod.object["metadata"]["finalizers"].is_array())
+        .count();
     assert_eq!(tracked, 4);
     place.credit("j", 6 - 4).await?;
     place.release("j").await?;
@@ -107,9 +127,13 @@ async fn counts_successes(place: &Place) -> Outcome {
     Ok(())
 }
 
-/// Two running pods are listed; then both succeed and two others take their place. The credit comes under the version of
-/// before, which the controller's work on pods has not changed. Returns the two others.
-async fn after_the_list(place: &Place, margin: i64) -> Result<Vec<real::Pod>, libtest_mimic::Failed> {
+/// Two running pods are listed; then both succeed and two others take their place. The credit comes
+/// under the version of before, which the controller's work on pods has not changed. Returns the
+/// two others.
+async fn after_the_list(
+    place: &Place,
+    margin: i64,
+) -> Result<Vec<real::Pod>, libtest_mimic::Failed> {
     let first = place.running("j", json!({"parallelism": 2, "completions": 6}), 2).await?;
     place.hold_status("j").await?;
     let version = place.job("j").await?["metadata"]["resourceVersion"].clone();
@@ -118,8 +142,7 @@ async fn after_the_list(place: &Place, margin: i64) -> Result<Vec<real::Pod>, li
         place.kubelet.succeed(pod).await?;
     }
     let pods = place.run("j", 2).await?;
-    let credit =
-        json!({"metadata": {"resourceVersion": version}, "status": {"succeeded": 6 - listed - margin}});
+    let credit = json!({"metadata": {"resourceVersion": version}, "status": {"succeeded": 6 - listed - margin}});
     place.patch_status("j", credit).await?;
     place.release("j").await?;
     Ok(pods)
@@ -152,7 +175,10 @@ async fn uncounted_pods(place: &Place) -> Outcome {
     place.kubelet.succeed(&pods[0]).await?;
     let job = place.until("j", "listed", |job| uncounted(job, "succeeded") == 1).await;
     assert_eq!(number(&job, "succeeded"), 0);
-    assert_eq!(job["status"]["uncountedTerminatedPods"]["succeeded"][0], pods[0].object["metadata"]["uid"]);
+    assert_eq!(
+        job["status"]["uncountedTerminatedPods"]["succeeded"][0],
+        pods[0].object["metadata"]["uid"]
+    );
     let next = place.live("j", 1).await;
     assert_ne!(next[0].name, pods[0].name);
     place.release("j").await?;
@@ -207,7 +233,8 @@ async fn started_before_the_credit(place: &Place) -> Outcome {
     let pods = place.running("i", spec, 2).await?;
     place.hold_status("i").await?;
     place.kubelet.succeed(&pods[0]).await?;
-    // Index 2 is started before the status says that index 0 is done: by the status, 2 to 5 are free.
+    // Index 2 is started before the status says that index 0 is done: by the status, 2 to 5 are
+    // free.
     assert_eq!(crate::place::indexes(&place.live("i", 2).await), [1, 2]);
     place.credit_indexes("i", "2-5", 4).await?;
     place.release("i").await?;

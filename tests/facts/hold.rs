@@ -1,5 +1,5 @@
-//! Holding back a write of the Job controller: on simulated clusters a switch, on real ones an admission policy
-//! ([`crate::policy`]).
+//! Holding back a write of the Job controller: on simulated clusters a switch, on real ones an
+//! admission policy ([`crate::policy`]).
 
 /// Which write of the Job controller is held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

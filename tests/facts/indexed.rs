@@ -13,7 +13,10 @@ pub fn facts() -> Facts {
         .fact("a_credited_index_that_runs_may_kill_another", kills_another)
         .fact("indexes_are_written_in_their_short_form", short_form)
         .fact("a_counter_raised_without_indexes_stops_or_is_undone", without_indexes)
-        .fact("a_credited_index_whose_pod_fails_blocks_a_job_with_limits_per_index", fails_though_credited)
+        .fact(
+            "a_credited_index_whose_pod_fails_blocks_a_job_with_limits_per_index",
+            fails_though_credited,
+        )
         .fact("an_index_fails_and_the_others_go_on", failed_index)
         .fact("too_many_failed_indexes_end_a_job", too_many_failed)
         .fact("completions_down_and_up_again_lose_credits", elastic)
@@ -21,8 +24,7 @@ pub fn facts() -> Facts {
 }
 
 fn spec(parallelism: i64, completions: i64, more: Value) -> Value {
-    let mut spec =
-        json!({"parallelism": parallelism, "completions": completions, "completionMode": "Indexed"});
+    let mut spec = json!({"parallelism": parallelism, "completions": completions, "completionMode": "Indexed"});
     for (field, value) in more.as_object().into_iter().flatten() {
         spec[field] = value.clone();
     }
@@ -53,7 +55,10 @@ async fn own_indexes(place: &Place) -> Outcome {
         place.kubelet.succeed(pod).await?;
     }
     let job = place.until_true("i", "Complete").await;
-    assert_eq!((&job["status"]["completedIndexes"], number(&job, "succeeded")), (&json!("0-17"), 18));
+    assert_eq!(
+        (&job["status"]["completedIndexes"], number(&job, "succeeded")),
+        (&json!("0-17"), 18)
+    );
     assert_eq!(place.pods("i").await?.len(), 5);
     Ok(())
 }
@@ -82,7 +87,10 @@ async fn tail(place: &Place) -> Outcome {
     assert_eq!(indexes(&last), [3]);
     place.kubelet.succeed(&last[0]).await?;
     let job = place.until_true("i", "Complete").await;
-    assert_eq!((&job["status"]["completedIndexes"], place.pods("i").await?.len()), (&json!("0-5"), 4));
+    assert_eq!(
+        (&job["status"]["completedIndexes"], place.pods("i").await?.len()),
+        (&json!("0-5"), 4)
+    );
     Ok(())
 }
 
@@ -127,14 +135,21 @@ async fn without_indexes(place: &Place) -> Outcome {
     place.kubelet.succeed(&pods[0]).await?;
     if !place.is_new() {
         let job = place.until("i", "undone", |job| job["status"]["completedIndexes"] == "0").await;
-        assert_eq!((number(&job, "succeeded"), &job["metadata"]["annotations"][LEDGER]), (1, &json!("3")));
+        assert_eq!(
+            (number(&job, "succeeded"), &job["metadata"]["annotations"][LEDGER]),
+            (1, &json!("3"))
+        );
         return Ok(());
     }
     // The controller has seen the success, and is refused each time it wants to write it down.
     assert_eq!(indexes(&place.live("i", 2).await), [1, 2]);
     let stuck = place.job("i").await?;
-    assert_eq!((number(&stuck, "succeeded"), &stuck["status"]["completedIndexes"]), (3, &Value::Null));
-    let lower = place.try_status("i", json!({"status": {"succeeded": 1, "completedIndexes": "0"}})).await;
+    assert_eq!(
+        (number(&stuck, "succeeded"), &stuck["status"]["completedIndexes"]),
+        (3, &Value::Null)
+    );
+    let lower =
+        place.try_status("i", json!({"status": {"succeeded": 1, "completedIndexes": "0"}})).await;
     refused(lower, 422, "cannot decrease the succeeded counter");
     place.credit_indexes("i", "3-5", 3).await?;
     place.until("i", "counted again", |job| job["status"]["completedIndexes"] == "0,3-5").await;
@@ -191,7 +206,9 @@ async fn failed_index(place: &Place) -> Outcome {
 }
 
 async fn too_many_failed(place: &Place) -> Outcome {
-    place.create("i", spec(3, 3, json!({"backoffLimitPerIndex": 0, "maxFailedIndexes": 1}))).await?;
+    place
+        .create("i", spec(3, 3, json!({"backoffLimitPerIndex": 0, "maxFailedIndexes": 1})))
+        .await?;
     let pods = place.live("i", 3).await;
     for pod in &pods[..2] {
         place.kubelet.fail(pod, 1).await?;

@@ -1,9 +1,10 @@
-//! Facts: what Kubernetes does with Jobs whose status somebody else writes too, without the product. Each runs on simulated and
-//! on real clusters, of the newest version and of the oldest: `sim::1.36::…`, `real::1.30::…`. What the product relies on
-//! stands here, and that the simulation does the same.
+//! Facts: what Kubernetes does with Jobs whose status somebody else writes too, without the
+//! product. Each runs on simulated and on real clusters, of the newest version and of the oldest:
+//! `sim::1.36::…`, `real::1.30::…`. What the product relies on stands here, and that the simulation
+//! does the same.
 //!
-//! Where the controller has to be caught between two of its writes, the second is held back ([`hold::Held`]), so that no
-//! fact is a matter of luck.
+//! Where the controller has to be caught between two of its writes, the second is held back
+//! ([`hold::Held`]), so that no fact is a matter of luck.
 
 mod announce;
 mod checks;
@@ -21,7 +22,8 @@ mod suspend;
 
 use std::process::ExitCode;
 
-/// Tests at a time where the command line does not say: they wait for their clusters more than they compute.
+/// Tests at a time where the command line does not say: they wait for their clusters more than they
+/// compute.
 const TOGETHER: usize = 8;
 
 fn main() -> ExitCode {

@@ -36,7 +36,8 @@ enum Kind {
 impl Place {
     /// A simulated cluster of its own, running by itself, with nobody who plays its nodes.
     pub async fn simulated(version: Version) -> Result<Self, Failed> {
-        let behaviour = if version == Version::V1_36 { sim::Version::V1_36 } else { sim::Version::V1_30 };
+        let behaviour =
+            if version == Version::V1_36 { sim::Version::V1_36 } else { sim::Version::V1_30 };
         let administrator = sim::User::admin("admin", "secret");
         let cluster = sim::Cluster::builder("sim").version(behaviour).user(administrator).build();
         cluster.run_by_itself(sim::Kubelet::none());
@@ -89,7 +90,8 @@ impl Place {
                     Held::Finalizers => {
                         // A Job with no labels of its own would take those of its template.
                         job["metadata"]["labels"] = json!({"app": "fact"});
-                        job["spec"]["template"]["metadata"]["labels"] = json!({policy::LABEL: "yes"});
+                        job["spec"]["template"]["metadata"]["labels"] =
+                            json!({policy::LABEL: "yes"});
                     }
                 }
             }
@@ -171,13 +173,21 @@ impl Place {
 
     /// Waits until a Job has so many active pods by its status.
     #[track_caller]
-    pub fn until_active<'a>(&'a self, name: &'a str, count: i64) -> impl Future<Output = Value> + 'a {
+    pub fn until_active<'a>(
+        &'a self,
+        name: &'a str,
+        count: i64,
+    ) -> impl Future<Output = Value> + 'a {
         self.until(name, "active", move |job| number(job, "active") == count)
     }
 
     /// Waits until a condition of a Job is True.
     #[track_caller]
-    pub fn until_true<'a>(&'a self, name: &'a str, kind: &'a str) -> impl Future<Output = Value> + 'a {
+    pub fn until_true<'a>(
+        &'a self,
+        name: &'a str,
+        kind: &'a str,
+    ) -> impl Future<Output = Value> + 'a {
         self.until(name, kind, move |job| is_true(job, kind))
     }
 
@@ -212,8 +222,8 @@ impl Place {
         self.api.patch(&format!("{}?dryRun=All", self.path(name)), &change).await
     }
 
-    /// Raises a counter and says so in an annotation, under the version that is read, again after each conflict.
-    /// Returns the Job as the write left it.
+    /// Raises a counter and says so in an annotation, under the version that is read, again after
+    /// each conflict. Returns the Job as the write left it.
     pub async fn credit(&self, name: &str, count: i64) -> Result<Value, Failed> {
         self.write_status(name, |job| {
             let succeeded = number(job, "succeeded") + count;
@@ -226,7 +236,12 @@ impl Place {
     }
 
     /// The same for indexes: the completed ones, of which there are so many, are these from now on.
-    pub async fn credit_indexes(&self, name: &str, indexes: &str, total: i64) -> Result<Value, Failed> {
+    pub async fn credit_indexes(
+        &self,
+        name: &str,
+        indexes: &str,
+        total: i64,
+    ) -> Result<Value, Failed> {
         self.write_status(name, |_| {
             json!({
                 "metadata": {"annotations": {LEDGER: indexes}},
@@ -236,7 +251,11 @@ impl Place {
         .await
     }
 
-    async fn write_status(&self, name: &str, change: impl Fn(&Value) -> Value) -> Result<Value, Failed> {
+    async fn write_status(
+        &self,
+        name: &str,
+        change: impl Fn(&Value) -> Value,
+    ) -> Result<Value, Failed> {
         loop {
             let job = self.job(name).await?;
             let mut change = change(&job);
@@ -248,14 +267,16 @@ impl Place {
         }
     }
 
-    /// Sets a condition of a Job True by a strategic merge patch, with a reason and a message of ours.
+    /// Sets a condition of a Job True by a strategic merge patch, with a reason and a message of
+    /// ours.
     pub async fn set_condition(&self, name: &str, kind: &str) -> Result<Value, Error> {
         self.end(name, kind, &Value::Null).await
     }
 
     /// The same with a start time, where it is not null.
     pub async fn end(&self, name: &str, kind: &str, start: &Value) -> Result<Value, Error> {
-        let condition = json!({"type": kind, "status": "True", "reason": "Ours", "message": "we say so"});
+        let condition =
+            json!({"type": kind, "status": "True", "reason": "Ours", "message": "we say so"});
         let mut change = json!({"status": {"conditions": [condition]}});
         if !start.is_null() {
             change["status"]["startTime"] = start.clone();
@@ -275,12 +296,17 @@ impl Place {
 
     /// The names of pods that a label selects.
     pub async fn select_pods(&self, label: &str, value: &str) -> Result<Vec<String>, Error> {
-        let path = format!("/api/v1/namespaces/{}/pods?labelSelector={label}%3D{value}", self.namespace);
+        let path =
+            format!("/api/v1/namespaces/{}/pods?labelSelector={label}%3D{value}", self.namespace);
         let pods = self.api.list(&path).await?;
-        Ok(pods.iter().map(|pod| pod["metadata"]["name"].as_str().unwrap_or_default().to_owned()).collect())
+        Ok(pods
+            .iter()
+            .map(|pod| pod["metadata"]["name"].as_str().unwrap_or_default().to_owned())
+            .collect())
     }
 
-    /// Waits until so many pods of a Job live, no more and no fewer, and gives them by index, else by name.
+    /// Waits until so many pods of a Job live, no more and no fewer, and gives them by index, else
+    /// by name.
     #[track_caller]
     pub fn live<'a>(&'a self, name: &'a str, count: usize) -> impl Future<Output = Vec<Pod>> + 'a {
         until("so many live pods", SOON, move || async move {
@@ -295,8 +321,8 @@ impl Place {
         })
     }
 
-    /// Puts so many pods of a Job on a node and runs them, once they are there: deleted, they end when they are
-    /// released and not before.
+    /// Puts so many pods of a Job on a node and runs them, once they are there: deleted, they end
+    /// when they are released and not before.
     pub async fn run(&self, name: &str, count: usize) -> Result<Vec<Pod>, Failed> {
         let pods = self.live(name, count).await;
         for pod in &pods {
@@ -308,12 +334,13 @@ impl Place {
         Ok(pods)
     }
 
-    /// Creates a Job, runs all of its pods on a node, and waits until its status says so: the controller has nothing left to
-    /// write.
+    /// Creates a Job, runs all of its pods on a node, and waits until its status says so: the
+    /// controller has nothing left to write.
     pub async fn running(&self, name: &str, spec: Value, count: usize) -> Result<Vec<Pod>, Failed> {
         self.create(name, spec).await?;
         let pods = self.run(name, count).await?;
-        let all = move |job: &Value| ["active", "ready"].iter().all(|c| number(job, c) == count as i64);
+        let all =
+            move |job: &Value| ["active", "ready"].iter().all(|c| number(job, c) == count as i64);
         self.until(name, "all pods active and ready", all).await;
         Ok(pods)
     }

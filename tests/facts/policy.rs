@@ -1,4 +1,5 @@
-//! An admission policy of a real API server by which the Job controller's writes are refused, of Jobs and pods that a test chooses.
+//! An admission policy of a real API server by which the Job controller's writes are refused, of
+//! Jobs and pods that a test chooses.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,8 +9,8 @@ use real::until;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-/// The label of Jobs, and of pods, of which a real API server refuses the Job controller's writes once it has the
-/// policy.
+/// The label of Jobs, and of pods, of which a real API server refuses the Job controller's writes
+/// once it has the policy.
 pub const LABEL: &str = "example.com/hold";
 
 /// The user that a real controller manager is.
@@ -49,13 +50,11 @@ async fn make(cluster: &real::Cluster) -> Result<(), Failed> {
             }],
         },
     });
-    let binding =
-        json!({"metadata": {"name": "hold"}, "spec": {"policyName": "hold", "validationActions": ["Deny"]}});
+    let binding = json!({"metadata": {"name": "hold"}, "spec": {"policyName": "hold", "validationActions": ["Deny"]}});
     cluster.create(&format!("{group}/validatingadmissionpolicies"), &policy).await?;
     cluster.create(&format!("{group}/validatingadmissionpolicybindings"), &binding).await?;
     let jobs = "/apis/batch/v1/namespaces/default/jobs";
-    let template =
-        json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox"}]}});
+    let template = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox"}]}});
     let job = json!({
         "metadata": {"name": "probe", "labels": {LABEL: "yes"}},
         "spec": {"suspend": true, "template": template},

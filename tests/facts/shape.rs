@@ -44,14 +44,17 @@ async fn left_to_do(place: &Place) -> Outcome {
     place.create("j", json!({"completions": 3, "parallelism": 9})).await?;
     let pods = place.live("j", 3).await;
     place.kubelet.succeed(&pods[0]).await?;
-    place.until("j", "one less", |job| number(job, "succeeded") == 1 && number(job, "active") == 2).await;
+    place
+        .until("j", "one less", |job| number(job, "succeeded") == 1 && number(job, "active") == 2)
+        .await;
     assert_eq!(place.pods("j").await?.len(), 3);
     Ok(())
 }
 
 async fn labels(place: &Place) -> Outcome {
     let uid =
-        place.create("j", json!({"parallelism": 2, "completions": 2})).await?["metadata"]["uid"].clone();
+        place.create("j", json!({"parallelism": 2, "completions": 2})).await?["metadata"]["uid"]
+            .clone();
     place.create("k", json!({})).await?;
     place.live("k", 1).await;
     let mut pods: Vec<String> = place.live("j", 2).await.into_iter().map(|pod| pod.name).collect();
@@ -68,7 +71,9 @@ async fn labels(place: &Place) -> Outcome {
 async fn scaled_away(place: &Place) -> Outcome {
     let pods = place.running("j", json!({"completions": 2, "parallelism": 2}), 2).await?;
     place.patch("j", json!({"spec": {"parallelism": 0}})).await?;
-    place.until("j", "stopping", |job| number(job, "active") == 0 && number(job, "terminating") == 2).await;
+    place
+        .until("j", "stopping", |job| number(job, "active") == 0 && number(job, "terminating") == 2)
+        .await;
     for pod in &pods {
         place.kubelet.succeed(pod).await?;
         place.kubelet.release(pod).await?;
@@ -128,7 +133,10 @@ async fn managed_by(place: &Place) -> Outcome {
     }
     place.create("later", json!({})).await?;
     place.live("later", 1).await;
-    assert_eq!((&place.job("theirs").await?["status"], place.pods("theirs").await?.len()), (&json!({}), 0));
+    assert_eq!(
+        (&place.job("theirs").await?["status"], place.pods("theirs").await?.len()),
+        (&json!({}), 0)
+    );
     Ok(())
 }
 
@@ -149,7 +157,11 @@ async fn deletion(place: &Place) -> Outcome {
         place.live(name, 1).await;
     }
     let wrong = json!({"propagationPolicy": "Background", "preconditions": {"uid": "another"}});
-    refused(place.delete("taken", wrong).await, 409, "the UID in the precondition (another) does not match");
+    refused(
+        place.delete("taken", wrong).await,
+        409,
+        "the UID in the precondition (another) does not match",
+    );
     place.delete("taken", json!({"propagationPolicy": "Background"})).await?;
     place.live("taken", 0).await;
     place.until_gone("taken").await;

@@ -22,7 +22,9 @@ async fn suspends(place: &Place) -> Outcome {
     let started = place.until_active("j", 2).await["status"]["startTime"].clone();
     assert!(started.is_string());
     place.patch("j", json!({"spec": {"suspend": true}})).await?;
-    let job = place.until("j", "quiet", |job| is_true(job, "Suspended") && number(job, "active") == 0).await;
+    let job = place
+        .until("j", "quiet", |job| is_true(job, "Suspended") && number(job, "active") == 0)
+        .await;
     assert_eq!(condition(&job, "Suspended")["reason"], "JobSuspended");
     assert_eq!((number(&job, "failed"), number(&job, "succeeded")), (0, 0));
     let kept = if place.is_new() { &Value::Null } else { &started };
@@ -44,7 +46,9 @@ async fn slow_pods(place: &Place) -> Outcome {
     let pods = place.run("j", 2).await?;
     place.until("j", "ready", |job| number(job, "ready") == 2).await;
     place.patch("j", json!({"spec": {"suspend": true}})).await?;
-    place.until("j", "stopping", |job| is_true(job, "Suspended") && number(job, "terminating") == 2).await;
+    place
+        .until("j", "stopping", |job| is_true(job, "Suspended") && number(job, "terminating") == 2)
+        .await;
     for pod in place.pods("j").await? {
         assert!(pod.terminating && pod.object["metadata"]["finalizers"].is_null(), "{}", pod.name);
     }
@@ -111,7 +115,10 @@ async fn paused_and_credited(place: &Place) -> Outcome {
     place.until("j", "started", |job| job["status"]["startTime"].is_string()).await;
     place.credit("j", 4).await?;
     let job = place.until_true("j", "Complete").await;
-    assert_eq!((number(&job, "succeeded"), number(&job, "failed"), place.pods("j").await?.len()), (4, 0, 0));
+    assert_eq!(
+        (number(&job, "succeeded"), number(&job, "failed"), place.pods("j").await?.len()),
+        (4, 0, 0)
+    );
     Ok(())
 }
 

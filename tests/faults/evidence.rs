@@ -1,5 +1,5 @@
-//! What is to be seen of a federated Job on clusters of any kind, and what it has to be: its record on the host, and its
-//! Jobs in the members.
+//! What is to be seen of a federated Job on clusters of any kind, and what it has to be: its record
+//! on the host, and its Jobs in the members.
 
 use std::collections::BTreeMap;
 
@@ -57,14 +57,16 @@ impl Recorded {
     /// A ConfigMap, where it is a record.
     pub fn read(map: &Value) -> Option<Self> {
         map["metadata"]["labels"][FEDERATION].as_str()?;
-        let annotations = map["metadata"]["annotations"].as_object().expect("a record has annotations");
+        let annotations =
+            map["metadata"]["annotations"].as_object().expect("a record has annotations");
         let read = |value: &Value| {
-            serde_json::from_str::<Value>(value.as_str().unwrap_or_default()).expect("a document is JSON")
+            serde_json::from_str::<Value>(value.as_str().unwrap_or_default())
+                .expect("a document is JSON")
         };
         let state = read(&annotations[STATE]);
-        let shards = annotations
-            .iter()
-            .filter_map(|(key, value)| Some((key.strip_prefix(SHARD_PREFIX)?.to_owned(), read(value))));
+        let shards = annotations.iter().filter_map(|(key, value)| {
+            Some((key.strip_prefix(SHARD_PREFIX)?.to_owned(), read(value)))
+        });
         Some(Self { uid: text(&state["uid"]), shards: shards.collect(), state })
     }
 
@@ -95,7 +97,8 @@ pub fn manifest(name: &str, parallelism: i64, completions: i64) -> Value {
     })
 }
 
-/// There is one record, its shards and the Jobs are the same, all are started, and they carry what was asked (G1, G2, G4).
+/// There is one record, its shards and the Jobs are the same, all are started, and they carry what
+/// was asked (G1, G2, G4).
 pub fn all_runs(records: Vec<Recorded>, jobs: &[Ours]) -> Recorded {
     let [record] = <[Recorded; 1]>::try_from(records).expect("one record");
     assert_eq!(jobs.len(), record.shards.len(), "{jobs:#?} {record:#?}");

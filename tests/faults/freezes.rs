@@ -9,8 +9,14 @@ use super::net::Fate;
 use super::stage::{CREATE, Stage};
 
 /// What others do while it sleeps, each after the one before.
-const MEANWHILE: [&str; 6] =
-    ["reconcile", "complete", "reconcile", "job delete pi --cascade=background", CREATE, "complete"];
+const MEANWHILE: [&str; 6] = [
+    "reconcile",
+    "complete",
+    "reconcile",
+    "job delete pi --cascade=background",
+    CREATE,
+    "complete",
+];
 
 async fn meanwhile(stage: &Stage, steps: usize) {
     for step in &MEANWHILE[..steps] {
@@ -23,10 +29,16 @@ async fn meanwhile(stage: &Stage, steps: usize) {
     }
 }
 
-/// Runs a command that stands still before its request of this number, if that is a write, until the others are done;
-/// says whether it was one.
-async fn asleep_at(stage: &Stage, command: &str, at: usize, others: impl Future<Output = ()>) -> bool {
-    std::fs::copy(stage.remembered("alice"), stage.remembered("bob")).expect("bob knows the host too");
+/// Runs a command that stands still before its request of this number, if that is a write, until
+/// the others are done; says whether it was one.
+async fn asleep_at(
+    stage: &Stage,
+    command: &str,
+    at: usize,
+    others: impl Future<Output = ()>,
+) -> bool {
+    std::fs::copy(stage.remembered("alice"), stage.remembered("bob"))
+        .expect("bob knows the host too");
     let signal = Arc::new(Notify::new());
     let (held, asleep) = (signal.clone(), Arc::new(Notify::new()));
     let tell = asleep.clone();

@@ -8,9 +8,13 @@ use tokio::sync::Notify;
 use super::evidence::Recorded;
 use super::stage::{CLUSTERS, CREATE, Stage};
 
-/// Kills a command at each of its requests, before and, where it has an effect, after that, on a stage of its own each
-/// time, and looks at what is left.
-async fn everywhere(command: &str, prepare: impl AsyncFn() -> Stage, check: impl AsyncFn(&Stage)) -> usize {
+/// Kills a command at each of its requests, before and, where it has an effect, after that, on a
+/// stage of its own each time, and looks at what is left.
+async fn everywhere(
+    command: &str,
+    prepare: impl AsyncFn() -> Stage,
+    check: impl AsyncFn(&Stage),
+) -> usize {
     let mut cases = 0;
     let mut writes = Vec::new();
     for at in 0.. {
@@ -87,7 +91,8 @@ async fn unregister_has_unregistered_or_not() {
     .await;
 }
 
-/// After a create that was killed: the next reconcile finishes it, or nothing of it is there and it can be repeated.
+/// After a create that was killed: the next reconcile finishes it, or nothing of it is there and it
+/// can be repeated.
 async fn create_is_finished(stage: &Stage) {
     stage.settle().await;
     if stage.records().is_empty() {
@@ -207,13 +212,16 @@ async fn a_reconcile_of_what_a_killed_create_left_can_be_killed_too() {
     assert!(cases > 100, "{cases}");
 }
 
-/// States that a reconcile finds: work in every stage of being done, and what others did to the Jobs.
+/// States that a reconcile finds: work in every stage of being done, and what others did to the
+/// Jobs.
 #[tokio::test(start_paused = true)]
 async fn a_reconcile_of_a_running_job_can_be_killed() {
     for successes in [0, 2, 5, usize::MAX] {
         let prepare = async || {
             let stage = Stage::running().await;
-            while stage.net.witness(|witness| witness.succeed(successes)) > 0 && successes == usize::MAX {}
+            while stage.net.witness(|witness| witness.succeed(successes)) > 0
+                && successes == usize::MAX
+            {}
             stage
         };
         everywhere("reconcile", prepare, async |stage| {
@@ -254,7 +262,8 @@ async fn a_reconcile_of_a_deletion_can_be_killed() {
 /// The process dies, and its last request arrives only when somebody else has finished the work.
 #[tokio::test(start_paused = true)]
 async fn a_request_may_arrive_after_its_process_has_died() {
-    let deletes = ["background", "foreground", "orphan"].map(|how| format!("job delete pi --cascade={how}"));
+    let deletes =
+        ["background", "foreground", "orphan"].map(|how| format!("job delete pi --cascade={how}"));
     for command in [CREATE, "reconcile"].into_iter().chain(deletes.iter().map(String::as_str)) {
         let mut late = 0;
         for at in 0.. {
@@ -268,7 +277,9 @@ async fn a_request_may_arrive_after_its_process_has_died() {
                 _ => Stage::running().await,
             };
             let signal = Arc::new(Notify::new());
-            let Some(sent) = stage.kill_with_request_on_its_way(command, at, &signal).await else { break };
+            let Some(sent) = stage.kill_with_request_on_its_way(command, at, &signal).await else {
+                break;
+            };
             if !sent.mutating {
                 continue;
             }

@@ -29,8 +29,9 @@ async fn register_all(stage: &Stage) {
     let host = &stage.clusters[0];
     let registry =
         host.get(&sim::CONFIG_MAPS, "kubectl-federate", "federation").expect("there is a registry");
-    let first =
-        registry["metadata"]["annotations"][format!("{KEY}{}", host.name())].as_str().expect("a member");
+    let first = registry["metadata"]["annotations"][format!("{KEY}{}", host.name())]
+        .as_str()
+        .expect("a member");
     let entry = |cluster: &Cluster| {
         let mut member: Value = serde_json::from_str(first).expect("a member is JSON");
         member["context"] = cluster.name().into();
@@ -58,7 +59,8 @@ async fn a_thousand_members_are_created_seen_and_deleted() {
     stage.size(MEMBERS as i64, 3 * MEMBERS as i64);
     stage.net.heal();
     timed(&stage, CREATE).await;
-    let record = stage.clusters[0].get(&sim::CONFIG_MAPS, "default", "pi.federated-job").expect("a record");
+    let record =
+        stage.clusters[0].get(&sim::CONFIG_MAPS, "default", "pi.federated-job").expect("a record");
     println!("the record: {} bytes", record.to_string().len());
     let jobs = stage.jobs();
     assert_eq!(jobs.len(), MEMBERS);
@@ -79,7 +81,9 @@ fn asked(stage: &Stage) -> BTreeMap<(String, String), usize> {
     for sent in stage.net.sent() {
         let parts: Vec<_> = sent.path.split('/').collect();
         let resource = parts.iter().position(|part| ["jobs", "configmaps"].contains(part));
-        let Some((resource, one)) = resource.map(|at| (parts[at], parts.len() > at + 1)) else { continue };
+        let Some((resource, one)) = resource.map(|at| (parts[at], parts.len() > at + 1)) else {
+            continue;
+        };
         let kind = format!("{} {}{resource}", sent.method, if one { "one of " } else { "" });
         *kinds.entry((sent.cluster, kind)).or_default() += 1;
     }
@@ -91,7 +95,11 @@ fn lists(more: &[(&str, usize)]) -> BTreeMap<(String, String), usize> {
     let list = |cluster: &&str| (((*cluster).to_owned(), "GET jobs".to_owned()), 1);
     let host = [("GET one of configmaps", 1), ("GET configmaps", 1)];
     let of_host = |(kind, count): (&str, usize)| ((CLUSTERS[0].to_owned(), kind.to_owned()), count);
-    CLUSTERS.iter().map(list).chain(host.into_iter().chain(more.iter().copied()).map(of_host)).collect()
+    CLUSTERS
+        .iter()
+        .map(list)
+        .chain(host.into_iter().chain(more.iter().copied()).map(of_host))
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]

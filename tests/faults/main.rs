@@ -1,5 +1,6 @@
-//! What processes, networks and members do to the verbs, on simulated clusters in this process: kills at every
-//! request, processes side by side and frozen ones, answers of every kind, a thousand members.
+//! What processes, networks and members do to the verbs, on simulated clusters in this process:
+//! kills at every request, processes side by side and frozen ones, answers of every kind, a
+//! thousand members.
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -1,4 +1,5 @@
-//! The network between the commands and the clusters: it numbers each request, and a test says what becomes of it.
+//! The network between the commands and the clusters: it numbers each request, and a test says what
+//! becomes of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -21,7 +22,8 @@ use tower::{BoxError, ServiceExt as _};
 
 use super::witness::Witness;
 
-/// More requests for a cluster than any command sends here; one that sends more goes round in circles.
+/// More requests for a cluster than any command sends here; one that sends more goes round in
+/// circles.
 const MOST_REQUESTS: usize = 100;
 
 /// A request on its way.
@@ -56,7 +58,11 @@ impl Sent {
 impl std::fmt::Display for Sent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let dry = if self.mutating || self.method == Method::GET { "" } else { " (dry run)" };
-        write!(f, "{} {} {} {}{dry} by {}", self.number, self.cluster, self.method, self.path, self.user)
+        write!(
+            f,
+            "{} {} {} {}{dry} by {}",
+            self.number, self.cluster, self.method, self.path, self.user
+        )
     }
 }
 
@@ -133,7 +139,8 @@ impl Net {
             before: BTreeMap::new(),
             snapshots: false,
         };
-        let clusters = clusters.iter().map(|cluster| (cluster.name().to_owned(), cluster.clone())).collect();
+        let clusters =
+            clusters.iter().map(|cluster| (cluster.name().to_owned(), cluster.clone())).collect();
         Arc::new(Self { clusters, state: Mutex::new(state), killed: Notify::new() })
     }
 
@@ -181,7 +188,8 @@ impl Net {
                     let body = body.collect().await?.to_bytes();
                     let fate = net.judge(&name, &head, &body);
                     // What is on its way arrives, whatever becomes of the process that sent it.
-                    let arrives = tokio::spawn(async move { net.deliver(&name, fate, head, body).await });
+                    let arrives =
+                        tokio::spawn(async move { net.deliver(&name, fate, head, body).await });
                     arrives.await?
                 }
             }))
@@ -281,7 +289,8 @@ impl Net {
             }
             Fate::Answer(when, code, headers, text) => {
                 effect(when).await;
-                let mut answer = Response::builder().status(code).header("content-type", "application/json");
+                let mut answer =
+                    Response::builder().status(code).header("content-type", "application/json");
                 for (name, value) in headers {
                     answer = answer.header(name, value);
                 }
@@ -303,11 +312,13 @@ impl Net {
     async fn serve(&self, name: &str, head: &http::request::Parts, body: Bytes) -> Response<Bytes> {
         let cluster = &self.clusters[name];
         if head.method != Method::GET && self.state().snapshots {
-            let objects = [&sim::JOBS, &sim::CONFIG_MAPS].map(|resource| cluster.list(resource, ""));
+            let objects =
+                [&sim::JOBS, &sim::CONFIG_MAPS].map(|resource| cluster.list(resource, ""));
             self.state().before.insert(name.to_owned(), objects.concat());
         }
         let request = Request::from_parts(head.clone(), Full::new(body));
-        let answer = cluster.service().oneshot(request).await.unwrap_or_else(|never| match never {});
+        let answer =
+            cluster.service().oneshot(request).await.unwrap_or_else(|never| match never {});
         let (parts, body) = answer.into_parts();
         let bytes = body.collect().await.expect("a simulated cluster answers in full").to_bytes();
         if head.method != Method::GET {
@@ -320,7 +331,8 @@ impl Net {
 
 /// Whose token it is that comes with a request: its last part says so.
 fn user_of(head: &http::request::Parts) -> String {
-    let token = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let token =
+        head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     token.rsplit('-').next().unwrap_or_default().to_owned()
 }
 
@@ -336,11 +348,16 @@ fn cut(answer: Response<Bytes>) -> Response<AnswerBody> {
     })
 }
 
-/// A list with these objects, as far as its labels select them, in place of those that there are. What is no list
-/// stays as it is.
-fn stale(answer: Response<Bytes>, head: &http::request::Parts, objects: &[Value]) -> Response<Bytes> {
+/// A list with these objects, as far as its labels select them, in place of those that there are.
+/// What is no list stays as it is.
+fn stale(
+    answer: Response<Bytes>,
+    head: &http::request::Parts,
+    objects: &[Value],
+) -> Response<Bytes> {
     let mut list: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-    let Some(kind) = list["kind"].as_str().and_then(|kind| kind.strip_suffix("List")).map(str::to_owned)
+    let Some(kind) =
+        list["kind"].as_str().and_then(|kind| kind.strip_suffix("List")).map(str::to_owned)
     else {
         return answer;
     };
@@ -348,7 +365,9 @@ fn stale(answer: Response<Bytes>, head: &http::request::Parts, objects: &[Value]
         return answer;
     }
     let query: BTreeMap<_, _> =
-        form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+        form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes())
+            .into_owned()
+            .collect();
     let selector = query.get("labelSelector").map_or("", String::as_str);
     let selects = |object: &Value| {
         selector.split(',').all(|pair| match pair.split_once('=') {

@@ -7,7 +7,8 @@ use sim::When;
 use super::net::{Fate, Sent};
 use super::stage::{CLUSTERS, CREATE, Stage};
 
-/// What one cluster's trouble may cost: the time of one request, and some more for what is repeated.
+/// What one cluster's trouble may cost: the time of one request, and some more for what is
+/// repeated.
 const PATIENCE: Duration = Duration::from_secs(35);
 
 /// The same of the host, which may be waited for as a member and then as the host.
@@ -38,7 +39,15 @@ fn troubles() -> Vec<(&'static str, Fate)> {
         ("404 of a proxy", text(404, "404 page not found")),
         ("409", answer(When::Before, 409, "Conflict")),
         ("410", answer(When::Before, 410, "Expired")),
-        ("429", Fate::Answer(When::Before, 429, vec![("retry-after", "2")], status(429, "TooManyRequests"))),
+        (
+            "429",
+            Fate::Answer(
+                When::Before,
+                429,
+                vec![("retry-after", "2")],
+                status(429, "TooManyRequests"),
+            ),
+        ),
         ("500 before", answer(When::Before, 500, "InternalError")),
         ("500 after", answer(When::After, 500, "InternalError")),
         ("503", answer(When::Before, 503, "ServiceUnavailable")),
@@ -82,7 +91,8 @@ async fn troubled(command: &str, prepare: impl AsyncFn() -> Stage, check: impl A
                 let took = start.elapsed();
                 let Some(sent) = hit.lock().expect("whole").clone() else { break };
                 println!("{command}: {name}, {lasting:?}, at {sent}: {ran:?} in {took:?}");
-                let patience = if sent.cluster == CLUSTERS[0] { PATIENCE_WITH_HOST } else { PATIENCE };
+                let patience =
+                    if sent.cluster == CLUSTERS[0] { PATIENCE_WITH_HOST } else { PATIENCE };
                 assert!(took <= patience, "one cluster's trouble costs {took:?}");
                 stage.net.heal();
                 // What hangs in the network arrives now, or never.
@@ -161,7 +171,8 @@ async fn delete_is_finished_when_the_network_is_back() {
     .await;
 }
 
-/// A member that hangs is waited for once in a command, by whichever request it hangs first, however many Jobs there are.
+/// A member that hangs is waited for once in a command, by whichever request it hangs first,
+/// however many Jobs there are.
 #[tokio::test(start_paused = true)]
 async fn a_member_that_hangs_costs_its_own_time_once() {
     for command in [CREATE, "job create -f pi.yaml --dry-run=server"] {
@@ -189,7 +200,10 @@ async fn a_member_that_hangs_costs_its_own_time_once() {
                 assert!(at > 2, "{command} sends {at} requests to a member");
                 break;
             }
-            assert!(took <= PATIENCE, "{command}, north hangs after {at} requests: {took:?}, {ran:#?}");
+            assert!(
+                took <= PATIENCE,
+                "{command}, north hangs after {at} requests: {took:?}, {ran:#?}"
+            );
             assert_eq!(stage.records().len(), if command == CREATE { 3 } else { 0 }, "{ran:#?}");
             assert!(ran.stderr.contains("[north]"), "{ran:#?}");
         }

@@ -4,7 +4,8 @@ use super::evidence::{self, COMPLETIONS, Ours, Recorded};
 use super::stage::Stage;
 
 impl Stage {
-    /// Runs `reconcile` until it finds nothing more to do; twice must be enough, and the last one sends no write (G5).
+    /// Runs `reconcile` until it finds nothing more to do; twice must be enough, and the last one
+    /// sends no write (G5).
     pub async fn settle(&self) {
         for _ in 0..2 {
             self.must("reconcile").await;
@@ -43,12 +44,14 @@ impl Stage {
         }
     }
 
-    /// There is one record, its shards and the Jobs are the same, and they carry what was asked (G1, G2, G4).
+    /// There is one record, its shards and the Jobs are the same, and they carry what was asked
+    /// (G1, G2, G4).
     pub fn all_runs(&self) -> Recorded {
         evidence::all_runs(self.records(), &self.jobs())
     }
 
-    /// Plays the nodes to the end: the Job is Complete, and every completion was made once (G1, G9).
+    /// Plays the nodes to the end: the Job is Complete, and every completion was made once (G1,
+    /// G9).
     pub async fn completes(&self) {
         let record = self.all_runs();
         while self.net.witness(|witness| witness.succeed(usize::MAX)) > 0 {}
@@ -60,6 +63,9 @@ impl Stage {
         let successes = self.net.witness(|witness| witness.successes(&record.uid));
         assert_eq!(successes as i64, COMPLETIONS, "pods that succeeded");
         let row = self.must("job get pi --no-headers").await.stdout;
-        assert!(row.contains("Complete") && row.contains(&format!("{COMPLETIONS}/{COMPLETIONS}")), "{row}");
+        assert!(
+            row.contains("Complete") && row.contains(&format!("{COMPLETIONS}/{COMPLETIONS}")),
+            "{row}"
+        );
     }
 }

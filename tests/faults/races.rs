@@ -11,12 +11,14 @@ use super::stage::{CREATE, Ran, Stage};
 /// How many interleavings of each pair.
 const SEEDS: u64 = 60;
 
-/// Runs a command of alice and one of bob at once. Each request takes its own time, one of the two may be much the
-/// slower, and pods succeed meanwhile where `play` says so.
+/// Runs a command of alice and one of bob at once. Each request takes its own time, one of the two
+/// may be much the slower, and pods succeed meanwhile where `play` says so.
 async fn race(stage: &Stage, seed: u64, alice: &str, bob: &str, play: bool) -> (Ran, Ran) {
     let mut random = Random::new(seed);
-    let pace =
-        [("alice", 1 + random.below(2) * random.below(30)), ("bob", 1 + random.below(2) * random.below(30))];
+    let pace = [
+        ("alice", 1 + random.below(2) * random.below(30)),
+        ("bob", 1 + random.below(2) * random.below(30)),
+    ];
     stage.net.watch(move |sent, witness| {
         if play && random.below(4) == 0 {
             witness.succeed(1);
@@ -34,7 +36,11 @@ async fn race(stage: &Stage, seed: u64, alice: &str, bob: &str, play: bool) -> (
 async fn begun(seed: u64) -> Stage {
     let stage = Stage::federated().await;
     stage
-        .kill(CREATE, 10 + seed as usize % 9, if seed.is_multiple_of(2) { When::Before } else { When::After })
+        .kill(
+            CREATE,
+            10 + seed as usize % 9,
+            if seed.is_multiple_of(2) { When::Before } else { When::After },
+        )
         .await;
     stage
 }
@@ -44,7 +50,8 @@ async fn of_two_creates_of_one_name_one_wins() {
     for seed in 0..SEEDS {
         println!("seed {seed}");
         let stage = Stage::federated().await;
-        std::fs::copy(stage.remembered("alice"), stage.remembered("bob")).expect("bob knows the host too");
+        std::fs::copy(stage.remembered("alice"), stage.remembered("bob"))
+            .expect("bob knows the host too");
         let (alice, bob) = race(&stage, seed, CREATE, CREATE, false).await;
         let (won, lost) = if alice.code == 0 { (alice, bob) } else { (bob, alice) };
         assert_eq!((won.code, lost.code), (0, 1), "{won:?} {lost:?}");

@@ -74,12 +74,14 @@ impl Stage {
 
     /// Has the manifest be of these Jobs, each of which asks for so much.
     pub fn several_of(&self, names: &[&str], parallelism: i64, completions: i64) {
-        let jobs: Vec<_> = names.iter().map(|name| manifest(name, parallelism, completions)).collect();
+        let jobs: Vec<_> =
+            names.iter().map(|name| manifest(name, parallelism, completions)).collect();
         self.manifest(&json!({"apiVersion": "v1", "kind": "List", "items": jobs}));
     }
 
     fn manifest(&self, manifest: &serde_json::Value) {
-        std::fs::write(self.directory.path().join("pi.yaml"), manifest.to_string()).expect("written");
+        std::fs::write(self.directory.path().join("pi.yaml"), manifest.to_string())
+            .expect("written");
     }
 
     /// The three clusters, all registered.
@@ -129,8 +131,11 @@ impl Stage {
             code = run(&world, &args) => Some(code),
             () = self.net.killed.notified() => None,
         };
-        let ran =
-            Ran { code: code.unwrap_or_default(), stdout: captured.stdout(), stderr: captured.stderr() };
+        let ran = Ran {
+            code: code.unwrap_or_default(),
+            stdout: captured.stdout(),
+            stderr: captured.stderr(),
+        };
         presentable(command, &ran);
         code.map(|_| ran)
     }
@@ -155,7 +160,8 @@ impl Stage {
         self.struck(command, at, Fate::Kill(when)).await
     }
 
-    /// Runs a command and kills it at a request, if it sends so many; the request arrives when the signal is given.
+    /// Runs a command and kills it at a request, if it sends so many; the request arrives when the
+    /// signal is given.
     pub async fn kill_with_request_on_its_way(
         &self,
         command: &str,
@@ -177,8 +183,8 @@ impl Stage {
     }
 }
 
-/// A folder in memory, where there is one: `init` waits for the disk to have its file, which thousands of stages would
-/// wait for too.
+/// A folder in memory, where there is one: `init` waits for the disk to have its file, which
+/// thousands of stages would wait for too.
 fn folder() -> std::io::Result<tempfile::TempDir> {
     match Path::new("/dev/shm") {
         memory if memory.is_dir() => tempfile::tempdir_in(memory),
@@ -189,13 +195,16 @@ fn folder() -> std::io::Result<tempfile::TempDir> {
 /// What makes the Job.
 pub const CREATE: &str = "job create -f pi.yaml";
 
-/// What every command owes the one who reads it: no secret, no Debug dump, no other exit code than kubectl's.
+/// What every command owes the one who reads it: no secret, no Debug dump, no other exit code than
+/// kubectl's.
 fn presentable(command: &str, ran: &Ran) {
     let text = format!("{}{}", ran.stdout, ran.stderr);
     assert!(!text.contains(SECRET), "{command} tells a token: {text}");
     assert!(ran.code <= 1, "{command} exits with {}: {text}", ran.code);
     assert!(ran.code == 0 || !ran.stderr.trim().is_empty(), "{command} fails without a word");
-    for dump in ["Some(", "Err(", "Ok(", "None,", " { cluster:", "Custom {", "Os {", "Kind(", "Status {"] {
+    for dump in
+        ["Some(", "Err(", "Ok(", "None,", " { cluster:", "Custom {", "Os {", "Kind(", "Status {"]
+    {
         assert!(!text.contains(dump), "{command} dumps {dump:?}: {text}");
     }
 }

@@ -23,7 +23,8 @@ pub struct Witness {
     /// How many pods have succeeded, by federated Job.
     succeeded: BTreeMap<String, usize>,
     broken: Vec<String>,
-    /// Whether it looks at nothing, because that would take as long again for each of thousands of requests.
+    /// Whether it looks at nothing, because that would take as long again for each of thousands of
+    /// requests.
     absent: bool,
 }
 
@@ -90,7 +91,8 @@ impl Witness {
         }
         for cluster in &self.clusters {
             for pod in cluster.list(&sim::PODS, "") {
-                let (Some(shard), owner) = (shard_of(&pod), &pod["metadata"]["ownerReferences"][0]["uid"])
+                let (Some(shard), owner) =
+                    (shard_of(&pod), &pod["metadata"]["ownerReferences"][0]["uid"])
                 else {
                     continue;
                 };
@@ -108,15 +110,19 @@ impl Witness {
         self.ran.get(&job.shard).is_some_and(|jobs| jobs.contains(&job.uid))
     }
 
-    /// Write-ahead (G3), and ours only (G6): what a request is about to do to a Job, the host has said before.
+    /// Write-ahead (G3), and ours only (G6): what a request is about to do to a Job, the host has
+    /// said before.
     pub fn judge(&mut self, sent: &Sent) {
         if !sent.mutating || !sent.of_jobs() || self.absent {
             return;
         }
         if sent.method == Method::POST {
-            let there = shard_of(&sent.body).is_some_and(|s| self.named.contains(&(s, sent.cluster.clone())));
+            let there = shard_of(&sent.body)
+                .is_some_and(|s| self.named.contains(&(s, sent.cluster.clone())));
             if !there || sent.body["spec"]["suspend"] != true {
-                self.broken.push(format!("a Job is made that no record had named, or not suspended: {sent}"));
+                self.broken.push(format!(
+                    "a Job is made that no record had named, or not suspended: {sent}"
+                ));
             }
             return;
         }
@@ -139,7 +145,8 @@ impl Witness {
     pub fn succeed(&mut self, most: usize) -> usize {
         let mut done = 0;
         for job in self.jobs() {
-            let Some(cluster) = self.clusters.iter().find(|cluster| cluster.name() == job.cluster) else {
+            let Some(cluster) = self.clusters.iter().find(|cluster| cluster.name() == job.cluster)
+            else {
                 continue;
             };
             if done < most && cluster.succeed_pods("default", "pi", 1) == 1 {

@@ -1,4 +1,5 @@
-//! Killed at any moment, a hundred times: after the next reconcile everything is there, or nothing is.
+//! Killed at any moment, a hundred times: after the next reconcile everything is there, or nothing
+//! is.
 
 use std::time::Duration;
 
@@ -11,10 +12,12 @@ use crate::scene::{CREATE, DELETE, SOON, Scene};
 
 /// How many of each are killed before they have ended.
 const CREATES: usize = 36;
-const RECONCILES: [(Found, usize); 3] = [(Found::Created, 18), (Found::Deleted, 9), (Found::Worked, 7)];
+const RECONCILES: [(Found, usize); 3] =
+    [(Found::Created, 18), (Found::Deleted, 9), (Found::Worked, 7)];
 const DELETES: [(&str, usize); 2] = [(DELETE, 18), ("job delete pi --cascade=foreground", 12)];
 
-/// Repeats a round until so many processes were killed; it says how long one lived that ended before.
+/// Repeats a round until so many processes were killed; it says how long one lived that ended
+/// before.
 async fn times(
     kills: usize,
     mut round: impl AsyncFnMut(bool) -> Result<Option<Duration>, Failed>,
@@ -132,7 +135,9 @@ pub async fn delete(fleet: &'static Fleet) -> Result<(), Failed> {
         times(kills, async |_| {
             scene.must(CREATE).await?;
             let uids = async || {
-                Ok::<_, Failed>(scene.jobs().await?.into_iter().map(|job| job.uid).collect::<Vec<_>>())
+                Ok::<_, Failed>(
+                    scene.jobs().await?.into_iter().map(|job| job.uid).collect::<Vec<_>>(),
+                )
             };
             let before = uids().await?;
             let life = scene.kill_after(line, moments.draw()).await?;

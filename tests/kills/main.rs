@@ -1,6 +1,7 @@
-//! The real binary on real control planes, old and new in one federation: killed (SIGKILL) at a random moment of its life, a
-//! hundred times over, and two processes side by side. Which request a process is killed at, every one in its turn, is what
-//! the tests of faults are for; here the kill itself, the connections it leaves and the servers are what users have.
+//! The real binary on real control planes, old and new in one federation: killed (SIGKILL) at a
+//! random moment of its life, a hundred times over, and two processes side by side. Which request a
+//! process is killed at, every one in its turn, is what the tests of faults are for; here the kill
+//! itself, the connections it leaves and the servers are what users have.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -22,7 +23,8 @@ use std::process::ExitCode;
 
 use real::Versions::Mixed;
 
-/// Tests at a time where the command line does not say: they wait for processes and servers more than they compute.
+/// Tests at a time where the command line does not say: they wait for processes and servers more
+/// than they compute.
 const TOGETHER: usize = 6;
 
 fn main() -> ExitCode {

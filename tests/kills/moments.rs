@@ -27,11 +27,17 @@ impl Moments {
         self.whole.mul_f64(self.random.below(10 * UP_TO) as f64 / 1000.0)
     }
 
-    /// Tells of the last one, and learns from it: a process that ended by itself shows how long a life is on a machine as
-    /// busy as it is now; that one was killed is a reason to wait a little longer.
+    /// Tells of the last one, and learns from it: a process that ended by itself shows how long a
+    /// life is on a machine as busy as it is now; that one was killed is a reason to wait a little
+    /// longer.
     pub fn learn(&mut self, life: Option<Duration>, what: &str) {
         let ended = if life.is_some() { "ended" } else { "was killed" };
-        println!("seed {}, {}, of {} ms: it {ended}; {what}", self.seed, self.drawn, self.whole.as_millis());
+        println!(
+            "seed {}, {}, of {} ms: it {ended}; {what}",
+            self.seed,
+            self.drawn,
+            self.whole.as_millis()
+        );
         self.whole = match life {
             Some(life) => (self.whole + life) / 2,
             None => self.whole.mul_f64(1.05),

@@ -12,7 +12,12 @@ use crate::scene::{ALICE, BOB, CREATE, DELETE, Ran, Scene};
 const PAIRS: usize = 10;
 
 /// Runs the second a while after the first has begun.
-async fn pair(scene: &Scene, moments: &mut Moments, first: &str, second: &str) -> Result<(Ran, Ran), Failed> {
+async fn pair(
+    scene: &Scene,
+    moments: &mut Moments,
+    first: &str,
+    second: &str,
+) -> Result<(Ran, Ran), Failed> {
     let start = Instant::now();
     let first = scene.start(ALICE, first)?;
     tokio::time::sleep(moments.draw()).await;
@@ -50,8 +55,9 @@ pub async fn two_creates(fleet: &'static Fleet) -> Result<(), Failed> {
 
 pub async fn two_reconciles(fleet: &'static Fleet) -> Result<(), Failed> {
     let scene = Scene::new(fleet).await?;
-    let begin =
-        async || scene.kill_when(CREATE, scene.until_record(|record| record.is_some())).await.map(drop);
+    let begin = async || {
+        scene.kill_when(CREATE, scene.until_record(|record| record.is_some())).await.map(drop)
+    };
     begin().await?;
     let mut moments = Moments::of(8, scene.time("reconcile").await?);
     scene.must(DELETE).await?;

@@ -55,7 +55,8 @@ pub struct Ran {
 impl Scene {
     pub async fn new(fleet: &'static Fleet) -> Result<Self, Failed> {
         let namespace = fleet.namespace("kills").await?;
-        let mut scene = Self { fleet, namespace, home: tempfile::tempdir()?, bystanders: Vec::new() };
+        let mut scene =
+            Self { fleet, namespace, home: tempfile::tempdir()?, bystanders: Vec::new() };
         let config = FEDERATION.get_or_try_init(|| scene.federate()).await?;
         std::fs::write(scene.home.path().join("federate.yaml"), config)?;
         let manifest = evidence::manifest("pi", PARALLELISM, COMPLETIONS).to_string();
@@ -107,7 +108,11 @@ impl Scene {
     pub async fn end(&self, child: Child) -> Result<Ran, Failed> {
         let output = child.wait_with_output().await?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(Ran { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
+        Ok(Ran {
+            code: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        })
     }
 
     pub async fn run(&self, line: &str) -> Result<Ran, Failed> {
@@ -128,8 +133,13 @@ impl Scene {
         Ok(start.elapsed())
     }
 
-    /// Runs a command and kills it after that time; where it has ended before, which has to be well, says how long it lived.
-    pub async fn kill_after(&self, line: &str, moment: Duration) -> Result<Option<Duration>, Failed> {
+    /// Runs a command and kills it after that time; where it has ended before, which has to be
+    /// well, says how long it lived.
+    pub async fn kill_after(
+        &self,
+        line: &str,
+        moment: Duration,
+    ) -> Result<Option<Duration>, Failed> {
         self.kill_when(line, tokio::time::sleep(moment)).await
     }
 
@@ -154,7 +164,8 @@ impl Scene {
         Ok(Some(life))
     }
 
-    /// Reconciles in a new process; again, as long as a request arrived meanwhile that the killed one had sent before.
+    /// Reconciles in a new process; again, as long as a request arrived meanwhile that the killed
+    /// one had sent before.
     pub async fn reconcile(&self) -> Result<(), Failed> {
         loop {
             let before = self.mark().await?;
@@ -165,7 +176,8 @@ impl Scene {
         }
     }
 
-    /// There is nothing to do: once it is recorded what the Jobs' controllers make of them, a further reconcile sends no write (G5).
+    /// There is nothing to do: once it is recorded what the Jobs' controllers make of them, a
+    /// further reconcile sends no write (G5).
     pub async fn quiet(&self) -> Result<(), Failed> {
         self.steady().await;
         self.must("reconcile").await?;
@@ -179,7 +191,8 @@ impl Scene {
     async fn steady(&self) {
         for cluster in self.fleet.clusters() {
             real::until("the jobs to have their pods", SOON, || async {
-                let jobs = cluster.list(&self.path("jobs")).await.map_err(|error| format!("{error:?}"))?;
+                let jobs =
+                    cluster.list(&self.path("jobs")).await.map_err(|error| format!("{error:?}"))?;
                 let moving = jobs.iter().find(|job| {
                     let status = &job["status"];
                     let active = status["active"].as_i64().unwrap_or_default();
@@ -219,17 +232,22 @@ impl Scene {
         Ok(())
     }
 
-    /// In no cluster more than one Job was made since then, and none was deleted. (A server tells of a request whose sender was
-    /// killed as of one that failed, also where it did not.)
+    /// In no cluster more than one Job was made since then, and none was deleted. (A server tells
+    /// of a request whose sender was killed as of one that failed, also where it did not.)
     pub async fn made_once(&self, since: &[Mark]) -> Result<(), Failed> {
         for (cluster, mark) in self.fleet.clusters().iter().zip(since) {
             let writes = self.writes(cluster, *mark).await?;
             let of_jobs = |verb: &str| {
-                let of =
-                    |entry: &&AuditEntry| entry.verb == verb && entry.resource == "jobs" && entry.code < 300;
+                let of = |entry: &&AuditEntry| {
+                    entry.verb == verb && entry.resource == "jobs" && entry.code < 300
+                };
                 writes.iter().filter(of).count()
             };
-            assert!(of_jobs("create") <= 1 && of_jobs("delete") == 0, "{}: {writes:#?}", cluster.name());
+            assert!(
+                of_jobs("create") <= 1 && of_jobs("delete") == 0,
+                "{}: {writes:#?}",
+                cluster.name()
+            );
         }
         Ok(())
     }
@@ -246,7 +264,8 @@ impl Scene {
     /// Waits until `job get` shows that it is complete: every completion was made (G1, G9).
     pub async fn until_complete(&self) -> Result<(), Failed> {
         real::until("pi to be complete", SOON, || async {
-            let ran = self.run("job get pi --no-headers").await.map_err(|error| format!("{error:?}"))?;
+            let ran =
+                self.run("job get pi --no-headers").await.map_err(|error| format!("{error:?}"))?;
             let row = format!("{COMPLETIONS}/{COMPLETIONS}");
             let done = ran.stdout.contains("Complete") && ran.stdout.contains(&row);
             if done { Ok(()) } else { Err(format!("{ran:?}")) }
@@ -285,8 +304,11 @@ impl Scene {
     async fn mutations(&self, since: &[Mark], user: &str) -> Result<Vec<String>, Failed> {
         let mut all = Vec::new();
         for (cluster, mark) in self.fleet.clusters().iter().zip(since) {
-            let writes = self.writes(cluster, *mark).await?.into_iter().filter(|entry| entry.user == user);
-            all.extend(writes.map(|entry| format!("{}: {} {}", cluster.name(), entry.verb, entry.uri)));
+            let writes =
+                self.writes(cluster, *mark).await?.into_iter().filter(|entry| entry.user == user);
+            all.extend(
+                writes.map(|entry| format!("{}: {} {}", cluster.name(), entry.verb, entry.uri)),
+            );
         }
         Ok(all)
     }

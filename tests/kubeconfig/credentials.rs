@@ -31,7 +31,10 @@ fn certificates() {
     scene.user(&inline);
     assert_eq!(scene.both(&[]).agree_on_one().certificate.as_deref(), Some("john"));
     let flags = [&format!("--client-certificate={certificate}"), &format!("--client-key={key}")];
-    assert_eq!(scene.both(&flags.map(String::as_str)).agree_on_one().certificate.as_deref(), Some("jane"));
+    assert_eq!(
+        scene.both(&flags.map(String::as_str)).agree_on_one().certificate.as_deref(),
+        Some("jane")
+    );
     // A token goes along with a certificate.
     let mut all = inline.clone();
     all["token"] = "t".into();
@@ -58,13 +61,14 @@ fn bad_certificates() {
     let (jane, john) = (AUTHORITY.user("jane"), AUTHORITY.user("john"));
     let inline = |certificate: &str, key: &str| json!({"client-certificate-data": base64(certificate), "client-key-data": base64(key)});
     scene.user(&json!({"client-certificate-data": base64(&jane.certificate)}));
-    scene
-        .both(&[])
-        .fail_alike("client-key-data or client-key must be specified for east to use the clientCert");
+    scene.both(&[]).fail_alike(
+        "client-key-data or client-key must be specified for east to use the clientCert",
+    );
     scene.user(&inline(&jane.certificate, &john.key));
-    scene
-        .both(&[])
-        .fail("tls: private key does not match public key", "tls: private key does not match public key");
+    scene.both(&[]).fail(
+        "tls: private key does not match public key",
+        "tls: private key does not match public key",
+    );
     scene.user(&inline("nonsense", &jane.key));
     scene.both(&[]).fail(
         "failed to find any PEM data in certificate input",
@@ -76,7 +80,9 @@ fn bad_certificates() {
         "unable to read client certificate /no/such.pem: no such file or directory",
     );
     scene.user(&json!({"client-certificate-data": "%%", "client-key-data": "%%"}));
-    scene.both(&[]).fail("illegal base64 data", "client-certificate-data of user \"east\" is not base64");
+    scene
+        .both(&[])
+        .fail("illegal base64 data", "client-certificate-data of user \"east\" is not base64");
     // The server's alert may come after the connection is closed for our side.
     let stranger = Authority::new("somebody else").user("mallory");
     scene.user(&inline(&stranger.certificate, &stranger.key));
@@ -95,13 +101,17 @@ fn tokens() {
     assert_eq!(scene.both(&[]).agree_on_one().authorization.as_deref(), Some("Bearer second"));
     // For kubectl over the flag as well: we do as the flag says.
     let both = scene.both(&["--token=flag"]);
-    let tokens =
-        [&both.kubectl, &both.ours].map(|run| run.callers().pop_first().and_then(|c| c.authorization));
-    assert_eq!(tokens.each_ref().map(Option::as_deref), [Some("Bearer second"), Some("Bearer flag")]);
+    let tokens = [&both.kubectl, &both.ours]
+        .map(|run| run.callers().pop_first().and_then(|c| c.authorization));
+    assert_eq!(
+        tokens.each_ref().map(Option::as_deref),
+        [Some("Bearer second"), Some("Bearer flag")]
+    );
     scene.user(&json!({"tokenFile": "/no/such/token"}));
-    scene
-        .both(&[])
-        .fail("open /no/such/token: no such file or directory", "/no/such/token: no such file or directory");
+    scene.both(&[]).fail(
+        "open /no/such/token: no such file or directory",
+        "/no/such/token: no such file or directory",
+    );
 }
 
 fn passwords() {
@@ -110,7 +120,10 @@ fn passwords() {
     let basic = format!("Basic {}", base64("jane:p:w"));
     assert_eq!(scene.both(&[]).agree_on_one().authorization, Some(basic));
     scene.user(&json!({"username": "jane"}));
-    assert_eq!(scene.both(&[]).agree_on_one().authorization, Some(format!("Basic {}", base64("jane:"))));
+    assert_eq!(
+        scene.both(&[]).agree_on_one().authorization,
+        Some(format!("Basic {}", base64("jane:")))
+    );
     scene.user(&json!({"username": "jane", "password": "p", "token": "t"}));
     scene.both(&[]).fail_alike(
         "more than one authentication method found for east; found [token basicAuth], only one is allowed",
@@ -124,7 +137,10 @@ fn refused() {
         "error: You must be logged in to the server (the server has asked for the client to provide credentials)",
         "error: You must be logged in to the server (Unauthorized)",
     );
-    assert_eq!(scene.both(&["--token=right"]).agree_on_one().authorization.as_deref(), Some("Bearer right"));
+    assert_eq!(
+        scene.both(&["--token=right"]).agree_on_one().authorization.as_deref(),
+        Some("Bearer right")
+    );
 }
 
 fn impersonation() {
@@ -132,8 +148,12 @@ fn impersonation() {
     scene.config(&scene.plain());
     let one = |name: &str, value: &str| (format!("impersonate-{name}"), value.to_owned());
     let flags = ["--as=system:serviceaccount:a:b", "--as-group=g1", "--as-group=g2", "--as-uid=u"];
-    let all =
-        [one("group", "g1"), one("group", "g2"), one("uid", "u"), one("user", "system:serviceaccount:a:b")];
+    let all = [
+        one("group", "g1"),
+        one("group", "g2"),
+        one("uid", "u"),
+        one("user", "system:serviceaccount:a:b"),
+    ];
     assert_eq!(scene.both(&flags).agree_on_one().impersonation, all);
     scene.user(&json!({
         "token": "t", "as": "jane", "as-uid": "7", "as-groups": ["x", "y"],
@@ -154,7 +174,8 @@ fn impersonation() {
 
 fn auth_provider() {
     let scene = Scene::new();
-    for (name, advice) in [("gcp", "gke-gcloud-auth-plugin"), ("azure", "kubelogin"), ("oidc", "exec plugin")]
+    for (name, advice) in
+        [("gcp", "gke-gcloud-auth-plugin"), ("azure", "kubelogin"), ("oidc", "exec plugin")]
     {
         scene.user(&json!({"auth-provider": {"name": name, "config": {"id-token": "s3cret"}}}));
         let run = scene.ours(&["version"]);

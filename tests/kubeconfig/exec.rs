@@ -32,7 +32,10 @@ fn giving(scene: &Scene, status: &Value) -> String {
     let answer = json!({
         "apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status,
     });
-    scene.script("plugin", &format!("echo run >> {}\ncat <<'END'\n{answer}\nEND", scene.path("runs")))
+    scene.script(
+        "plugin",
+        &format!("echo run >> {}\ncat <<'END'\n{answer}\nEND", scene.path("runs")),
+    )
 }
 
 fn runs(scene: &Scene) -> usize {
@@ -80,7 +83,10 @@ fn gives() {
     cluster["extensions"] =
         json!([{"name": "client.authentication.k8s.io/exec", "extension": {"audience": "a"}}]);
     scene.entries(&cluster, &user);
-    assert_eq!(scene.both(&[]).agree_on_one().authorization.as_deref(), Some("Bearer one-two-red-"));
+    assert_eq!(
+        scene.both(&[]).agree_on_one().authorization.as_deref(),
+        Some("Bearer one-two-red-")
+    );
     let told = scene.read("info");
     let told = told.lines().filter(|line| !line.is_empty());
     let infos: Vec<Value> = told.map(|line| serde_json::from_str(line).expect("JSON")).collect();
@@ -104,7 +110,9 @@ fn fails() {
     let path = scene.script("failing", "echo 'please log in first' >&2; echo s3cret; exit 7");
     scene.user(&plugin(&path, "v1"));
     let both = scene.both(&[]);
-    both.fail_alike(&format!("getting credentials: exec: executable {path} failed with exit code 7"));
+    both.fail_alike(&format!(
+        "getting credentials: exec: executable {path} failed with exit code 7"
+    ));
     assert!(both.ours.stderr.contains("please log in first"), "{both:#?}");
     assert!(!both.ours.said().contains("s3cret"), "{both:#?}");
 
@@ -112,7 +120,8 @@ fn fails() {
     let missing = "getting credentials: exec: executable no-such-plugin not found";
     scene.user(&user);
     scene.both(&[]).fail(missing, missing);
-    let usual = "It looks like you are trying to use a client-go credential plugin that is not installed.";
+    let usual =
+        "It looks like you are trying to use a client-go credential plugin that is not installed.";
     scene.both(&[]).fail(usual, usual);
     user["exec"]["installHint"] = "get it at https://plugin.example".into();
     scene.user(&user);
@@ -141,7 +150,11 @@ fn wrong_answers() {
             "exec plugin is configured to use API version client.authentication.k8s.io/v1, plugin returned version client.authentication.k8s.io/v1beta1",
             "exec plugin is configured to use API version client.authentication.k8s.io/v1, plugin returned version client.authentication.k8s.io/v1beta1",
         ),
-        (answer("v1", "Pod", r#"{"token":"s3cret"}"#), "decoding stdout", "is not an ExecCredential"),
+        (
+            answer("v1", "Pod", r#"{"token":"s3cret"}"#),
+            "decoding stdout",
+            "is not an ExecCredential",
+        ),
         (
             answer("v1", "ExecCredential", "{}"),
             "exec plugin didn't return a token or cert/key pair",
@@ -178,7 +191,10 @@ fn wrong_answers() {
 fn wrong_descriptions() {
     let scene = Scene::new();
     for (change, words) in [
-        (json!({"command": ""}), "command must be specified for east to use exec authentication plugin"),
+        (
+            json!({"command": ""}),
+            "command must be specified for east to use exec authentication plugin",
+        ),
         (
             json!({"apiVersion": ""}),
             "apiVersion must be specified for east to use exec authentication plugin",
@@ -204,7 +220,9 @@ fn wrong_descriptions() {
     let mut user = plugin("p", "v1");
     user["auth-provider"] = json!({"name": "oidc"});
     scene.user(&user);
-    scene.both(&[]).fail_alike("authProvider cannot be provided in combination with an exec plugin for east");
+    scene
+        .both(&[])
+        .fail_alike("authProvider cannot be provided in combination with an exec plugin for east");
     // Without a version that needs it, the mode may be left out.
     let path = giving(&scene, &json!({"token": "t"}));
     let mut user = plugin(&path, "v1");
@@ -216,7 +234,8 @@ fn wrong_descriptions() {
 fn expires() {
     let scene = Scene::new();
     // An answer that has expired already is sent all the same: the server judges.
-    let path = giving(&scene, &json!({"token": "old", "expirationTimestamp": "2001-01-01T00:00:00Z"}));
+    let path =
+        giving(&scene, &json!({"token": "old", "expirationTimestamp": "2001-01-01T00:00:00Z"}));
     scene.user(&plugin(&path, "v1"));
     assert_eq!(scene.both(&[]).agree_on_one().authorization.as_deref(), Some("Bearer old"));
 
@@ -231,7 +250,8 @@ fn expires() {
     let ours = scene.ours(&["version"]);
     assert!(ours.ok, "{ours:#?}");
     assert_eq!(scene.read("refused").lines().count(), 2);
-    let tokens: Vec<_> = ours.arrived.iter().filter_map(|a| a.caller.authorization.as_deref()).collect();
+    let tokens: Vec<_> =
+        ours.arrived.iter().filter_map(|a| a.caller.authorization.as_deref()).collect();
     assert_eq!(tokens.iter().filter(|token| **token == "Bearer first").count(), 1, "{tokens:?}");
     assert!(tokens.len() > 1);
 
@@ -240,7 +260,11 @@ fn expires() {
     let path = giving(&scene, &json!({"token": "wrong"}));
     scene.user(&plugin(&path, "v1"));
     let ours = scene.ours(&["version"]);
-    assert_eq!(ours.error(), "error: You must be logged in to the server (Unauthorized)", "{ours:#?}");
+    assert_eq!(
+        ours.error(),
+        "error: You must be logged in to the server (Unauthorized)",
+        "{ours:#?}"
+    );
     assert_eq!(self::runs(&scene), 2);
 }
 
@@ -253,9 +277,9 @@ fn interactive() {
     user["exec"]["interactiveMode"] = "Always".into();
     scene.user(&user);
     runs(&scene);
-    scene
-        .both(&[])
-        .fail_alike("exec plugin cannot support interactive mode: standard input is not a terminal");
+    scene.both(&[]).fail_alike(
+        "exec plugin cannot support interactive mode: standard input is not a terminal",
+    );
     assert_eq!(runs(&scene), 0);
 }
 
@@ -271,9 +295,13 @@ fn terminal() {
         scene.user(&user);
         for (program, args) in Scene::questions() {
             let run = scene.on_terminal(&program, &args, "word");
-            let tokens: Vec<_> = run.arrived.iter().map(|a| a.caller.authorization.as_deref()).collect();
+            let tokens: Vec<_> =
+                run.arrived.iter().map(|a| a.caller.authorization.as_deref()).collect();
             assert!(!tokens.is_empty(), "{program}: {run:#?}");
-            assert!(tokens.iter().all(|token| *token == Some("Bearer word")), "{program}: {run:#?}");
+            assert!(
+                tokens.iter().all(|token| *token == Some("Bearer word")),
+                "{program}: {run:#?}"
+            );
         }
     }
 }
@@ -282,8 +310,7 @@ fn once() {
     let scene = Scene::new();
     let path = giving(&scene, &json!({"token": "t"}));
     let mut config = scene.plain();
-    config["users"] =
-        json!([{"name": "east", "user": plugin(&path, "v1")}, {"name": "west", "user": plugin(&path, "v1")}]);
+    config["users"] = json!([{"name": "east", "user": plugin(&path, "v1")}, {"name": "west", "user": plugin(&path, "v1")}]);
     scene.config(&config);
     let run = scene.ours(&["cluster", "list"]);
     assert!(run.ok && run.callers().len() == 2, "{run:#?}");

@@ -15,7 +15,10 @@ pub fn trials() -> Vec<Trial> {
         ("files: a context, a cluster or a user that does not exist", missing_names),
         ("files: nothing to go by", nothing),
         ("files: what cannot be read", broken),
-        ("files: flags replace the host's cluster, user, server and token, not a member's", overrides),
+        (
+            "files: flags replace the host's cluster, user, server and token, not a member's",
+            overrides,
+        ),
         ("files: the namespace is the flag's, or the context's, or default", namespace),
     ])
 }
@@ -161,7 +164,9 @@ fn missing_names() {
     scene.both(&[]).fail("localhost:8080", "context \"east\" names no cluster");
     config["contexts"][0]["context"] = json!({"cluster": "gone", "user": "east"});
     scene.config(&config);
-    scene.both(&[]).fail("localhost:8080", "names the cluster \"gone\", which no kubeconfig file has");
+    scene
+        .both(&[])
+        .fail("localhost:8080", "names the cluster \"gone\", which no kubeconfig file has");
     config["contexts"][0]["context"] = json!({"cluster": "east"});
     scene.config(&config);
     // kubectl asks for a name and a password where it has no credentials; we go without.
@@ -177,8 +182,11 @@ fn nothing() {
     scene.both(&[]).fail("localhost:8080", "error: no configuration has been provided");
     // A server from the command line needs no file.
     let ca = scene.file("ca.pem", super::front::AUTHORITY.pem());
-    let flags =
-        [&format!("--server={}", scene.east.url()), &format!("--certificate-authority={ca}"), "--token=t"];
+    let flags = [
+        &format!("--server={}", scene.east.url()),
+        &format!("--certificate-authority={ca}"),
+        "--token=t",
+    ];
     assert_eq!(scene.both(&flags).agree_on_one().authorization.as_deref(), Some("Bearer t"));
 }
 
@@ -231,7 +239,8 @@ fn overrides() {
             "{flags:?}"
         );
     }
-    // The member is reached by its own context whatever the flags say about the host, as kubectl reaches it there.
+    // The member is reached by its own context whatever the flags say about the host, as kubectl
+    // reaches it there.
     let run = scene.ours(&["cluster", "list", "--token=other", "--user=east", "--cluster=east"]);
     assert!(run.ok, "{run:#?}");
     let west = scene.kubectl(&["get", "--raw=/version", "--context=west"]).callers();
@@ -240,7 +249,9 @@ fn overrides() {
     // What holds everywhere does.
     let flags = ["--as=jane", "--as-group=a", "--as-group=b", "--as-uid=7"];
     let run = scene.ours(&[&["cluster", "list"][..], &flags].concat());
-    let west = scene.kubectl(&[&["get", "--raw=/version", "--context=west"][..], &flags].concat()).callers();
+    let west = scene
+        .kubectl(&[&["get", "--raw=/version", "--context=west"][..], &flags].concat())
+        .callers();
     let host = scene.kubectl(&[&["get", "--raw=/version"][..], &flags].concat()).callers();
     assert_eq!(run.callers(), &west | &host);
     assert!(run.callers().iter().all(|caller| caller.impersonation.len() == 4), "{run:#?}");

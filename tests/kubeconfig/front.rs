@@ -1,4 +1,5 @@
-//! API servers as the two clients see them: a simulated cluster behind a TLS end that writes down who came.
+//! API servers as the two clients see them: a simulated cluster behind a TLS end that writes down
+//! who came.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -12,8 +13,8 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -95,7 +96,10 @@ impl Authority {
     }
 
     fn name_of(&self, certificate: &CertificateDer<'_>) -> Option<String> {
-        lock(&self.users).iter().find(|(known, _)| known == certificate).map(|(_, name)| name.clone())
+        lock(&self.users)
+            .iter()
+            .find(|(known, _)| known == certificate)
+            .map(|(_, name)| name.clone())
     }
 }
 
@@ -156,10 +160,11 @@ impl Front {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(AUTHORITY.issuer.der().clone()).expect("an authority");
-        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-            .allow_unauthenticated()
-            .build()
-            .expect("a verifier");
+        let clients =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                .allow_unauthenticated()
+                .build()
+                .expect("a verifier");
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
         let mut tls = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -173,8 +178,9 @@ impl Front {
         let arrived = Arc::new(Mutex::default());
         let (service, wants) = (cluster.clone(), manner.wants.map(str::to_owned));
         let log = arrived.clone();
-        let address =
-            listen(move |tcp| connection(service.clone(), tcp, acceptor.clone(), wants.clone(), log.clone()));
+        let address = listen(move |tcp| {
+            connection(service.clone(), tcp, acceptor.clone(), wants.clone(), log.clone())
+        });
         Self { address, cluster: cluster.clone(), arrived }
     }
 
@@ -215,7 +221,8 @@ async fn connection(
     let session = tls.get_ref().1;
     let sni = session.server_name().map(str::to_owned);
     let shown = session.peer_certificates().and_then(<[_]>::first);
-    let certificate = shown.map(|shown| AUTHORITY.name_of(shown).unwrap_or_else(|| "a stranger".to_owned()));
+    let certificate =
+        shown.map(|shown| AUTHORITY.name_of(shown).unwrap_or_else(|| "a stranger".to_owned()));
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let caller = Caller {
             server: cluster.name().to_owned(),
@@ -225,8 +232,10 @@ async fn connection(
             impersonation: impersonation(request.headers()),
         };
         let refused = wants.is_some() && caller.authorization != wants;
-        lock(&arrived)
-            .push(Arrived { caller, agent: header(request.headers(), "user-agent").unwrap_or_default() });
+        lock(&arrived).push(Arrived {
+            caller,
+            agent: header(request.headers(), "user-agent").unwrap_or_default(),
+        });
         let mut service = cluster.service();
         async move {
             if refused {
@@ -235,14 +244,17 @@ async fn connection(
             service.call(request).await.map(|answer| answer.map(Either::Right))
         }
     });
-    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(tls), service).await;
+    let _ =
+        auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(tls), service).await;
 }
 
 fn unauthorized() -> Response<Full<Bytes>> {
     let status = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}"#;
     let mut response = Response::new(Full::new(Bytes::from_static(status.as_bytes())));
     *response.status_mut() = StatusCode::UNAUTHORIZED;
-    response.headers_mut().insert("content-type", http::HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert("content-type", http::HeaderValue::from_static("application/json"));
     response
 }
 
@@ -253,7 +265,9 @@ fn header(headers: &HeaderMap, name: &str) -> Option<String> {
 fn impersonation(headers: &HeaderMap) -> Vec<(String, String)> {
     let ours = headers.iter().filter(|(name, _)| name.as_str().starts_with("impersonate-"));
     let mut all: Vec<_> = ours
-        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .map(|(name, value)| {
+            (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        })
         .collect();
     all.sort();
     all

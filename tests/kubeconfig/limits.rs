@@ -14,10 +14,12 @@ const MEMBERS: usize = 300;
 
 /// Registers the others as the first one was, in one request.
 fn register_alike(scene: &Scene, clusters: &[sim::Cluster]) {
-    let registry = clusters[0].get(&sim::CONFIG_MAPS, "kubectl-federate", "federation").expect("it was made");
+    let registry =
+        clusters[0].get(&sim::CONFIG_MAPS, "kubectl-federate", "federation").expect("it was made");
     let prefix = "member.kubectl-federate.dev/";
-    let first =
-        registry["metadata"]["annotations"][format!("{prefix}m0")].as_str().expect("it was registered");
+    let first = registry["metadata"]["annotations"][format!("{prefix}m0")]
+        .as_str()
+        .expect("it was registered");
     let first: Value = serde_json::from_str(first).expect("JSON");
     let mut args: Vec<_> =
         ["annotate", "configmap", "federation", "-nkubectl-federate"].map(str::to_owned).into();
@@ -36,9 +38,13 @@ fn many_members() {
     rlimit::increase_nofile_limit(u64::MAX).expect("a limit can be raised to what is allowed");
     let clusters: Vec<_> = (0..MEMBERS).map(|n| sim::Cluster::new(format!("m{n}"))).collect();
     let scene = Scene::on(&clusters[0], &clusters[1]);
-    let fronts: Vec<_> = clusters.iter().map(|cluster| Front::serve(cluster, &Manner::default())).collect();
+    let fronts: Vec<_> =
+        clusters.iter().map(|cluster| Front::serve(cluster, &Manner::default())).collect();
     let list = |inner: &str, entry: &dyn Fn(&Front) -> Value| -> Value {
-        fronts.iter().map(|front| json!({"name": front.cluster.name(), inner: entry(front)})).collect()
+        fronts
+            .iter()
+            .map(|front| json!({"name": front.cluster.name(), inner: entry(front)}))
+            .collect()
     };
     scene.config(&json!({
         "current-context": "m0",
@@ -52,7 +58,8 @@ fn many_members() {
     }));
     // Both limits, so that it cannot be raised.
     let limited = |args: &str| {
-        let run = scene.run("sh", &["-c", &format!("ulimit -n 256; exec {} {args}", super::scene::OURS)]);
+        let run =
+            scene.run("sh", &["-c", &format!("ulimit -n 256; exec {} {args}", super::scene::OURS)]);
         assert!(run.ok, "{args}: {run:#?}");
         run.stdout
     };

@@ -1,6 +1,6 @@
-//! The connection as kubectl has it: the real kubectl and the real binary get the same kubeconfig files, environment and flags,
-//! and must reach the same servers as the same users, or fail with the same sentence. Where we differ on purpose, a
-//! test says both.
+//! The connection as kubectl has it: the real kubectl and the real binary get the same kubeconfig
+//! files, environment and flags, and must reach the same servers as the same users, or fail with
+//! the same sentence. Where we differ on purpose, a test says both.
 
 mod credentials;
 mod exec;

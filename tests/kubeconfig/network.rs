@@ -40,7 +40,8 @@ fn proxy_url() {
     let mut cluster = scene.cluster("east");
     let user = json!({"token": "t"});
     // The proxy of a cluster is for loopback as well.
-    for server in [scene.east.url(), "https://api.example:6443".to_owned(), "https://api.example".to_owned()]
+    for server in
+        [scene.east.url(), "https://api.example:6443".to_owned(), "https://api.example".to_owned()]
     {
         let target = server.trim_start_matches("https://").to_owned();
         let target = if target.contains(':') { target } else { target + ":443" };
@@ -54,7 +55,10 @@ fn proxy_url() {
     }
     cluster["proxy-url"] = format!("http://jane:s%40crt@{}", http.address).into();
     scene.entries(&cluster, &user);
-    assert_eq!(through(&http, &scene, &[]), [format!("api.example:443 Basic {}", base64("jane:s@crt"))]);
+    assert_eq!(
+        through(&http, &scene, &[]),
+        [format!("api.example:443 Basic {}", base64("jane:s@crt"))]
+    );
     assert_eq!(through(&http, &scene, &["--server=https://api.example:1"]).len(), 1);
 }
 
@@ -76,21 +80,31 @@ fn environment() {
     ] {
         scene.var(name, value);
         assert_eq!(through(&proxy, &scene, &[away]), asked[0]);
-        assert_eq!(through(&proxy, &scene, &["--server=https://192.0.2.1:6443"]), ["192.0.2.1:6443"]);
+        assert_eq!(
+            through(&proxy, &scene, &["--server=https://192.0.2.1:6443"]),
+            ["192.0.2.1:6443"]
+        );
         // It is never for this host.
         assert_eq!(through(&proxy, &scene, &[]), asked[1]);
-        assert_eq!(through(&proxy, &scene, &[&format!("--server=https://localhost:{port}")]), asked[1]);
+        assert_eq!(
+            through(&proxy, &scene, &[&format!("--server=https://localhost:{port}")]),
+            asked[1]
+        );
         scene.var("HTTPS_PROXY", "").var("https_proxy", "");
     }
     scene.var("HTTP_PROXY", &url);
     assert_eq!(through(&proxy, &scene, &[]), asked[1]);
     scene.var("HTTPS_PROXY", &url);
     // What is not excepted goes to the proxy; what is would go to a name that does not resolve.
-    for no_proxy in ["example.com", "pi.example", "api.example:443", "xapi.example", "10.0.0.0/8", " , "] {
+    for no_proxy in
+        ["example.com", "pi.example", "api.example:443", "xapi.example", "10.0.0.0/8", " , "]
+    {
         scene.var("NO_PROXY", no_proxy);
         assert_eq!(through(&proxy, &scene, &[away]), asked[0], "{no_proxy}");
     }
-    for no_proxy in ["*", "example", ".example", "*.example", "API.example", "other, api.example:6443"] {
+    for no_proxy in
+        ["*", "example", ".example", "*.example", "API.example", "other, api.example:6443"]
+    {
         scene.var("NO_PROXY", no_proxy);
         proxy.take();
         let both = scene.both(&[away]);
@@ -132,7 +146,9 @@ fn refused() {
     scene.both(&["--server=https://127.0.0.1:1"]).fail_alike(
         "The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?",
     );
-    scene.both(&["--server=127.0.0.1:1"]).fail_alike("The connection to the server 127.0.0.1:1 was refused");
+    scene
+        .both(&["--server=127.0.0.1:1"])
+        .fail_alike("The connection to the server 127.0.0.1:1 was refused");
 }
 
 fn unresolved() {
@@ -150,7 +166,9 @@ fn addresses() {
     scene.config(&scene.plain());
     let port = scene.east.address.port();
     // Without a scheme it is plain HTTP, whatever else the file says.
-    scene.both(&["--server", &format!("127.0.0.1:{port}")]).fail("HTTP", "Unable to connect to the server: ");
+    scene
+        .both(&["--server", &format!("127.0.0.1:{port}")])
+        .fail("HTTP", "Unable to connect to the server: ");
     for server in [
         format!("https://127.0.0.1:{port}/"),
         format!("https://localhost:{port}"),
@@ -191,6 +209,9 @@ fn silent() {
     scene.entries(&cluster, &json!({"token": "t"}));
     let start = Instant::now();
     let run = scene.ours(&["version", "--request-timeout=1"]);
-    assert!(!run.ok && run.error().contains(&format!("no answer from {hole} within 1s")), "{run:#?}");
+    assert!(
+        !run.ok && run.error().contains(&format!("no answer from {hole} within 1s")),
+        "{run:#?}"
+    );
     assert!(start.elapsed() >= Duration::from_secs(1));
 }

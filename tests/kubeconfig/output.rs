@@ -74,8 +74,9 @@ fn users(scene: &Scene) -> Vec<(Value, Vec<String>)> {
         }})
     };
     let token = scene.file("token", "s3cret-of-file");
-    let key_lines =
-        |key: &str| key.lines().filter(|line| !line.starts_with("---")).map(str::to_owned).collect();
+    let key_lines = |key: &str| {
+        key.lines().filter(|line| !line.starts_with("---")).map(str::to_owned).collect()
+    };
     let environment = "s3cret-of-environment".to_owned();
     vec![
         (json!({"token": "s3cret-of-token"}), vec!["s3cret-of-token".to_owned()]),
@@ -121,7 +122,9 @@ fn secrets() {
         ]);
         scene.user(&user);
         for level in ["-v=6", "-v=7", "-v=8", "-v=9", "-v=10", "-v=99"] {
-            for more in [&[][..], &["--server=https://api.example:6443"], &["--token=s3cret-of-flag"]] {
+            for more in
+                [&[][..], &["--server=https://api.example:6443"], &["--token=s3cret-of-flag"]]
+            {
                 // A name and a password exclude a token.
                 let run = scene.ours(&[&["version", level], more].concat());
                 assert!(run.ok || user["username"] == "jane", "{run:#?}");
@@ -136,7 +139,8 @@ fn secrets() {
 }
 
 fn secrets_of_failures() {
-    let refusing = Scene::in_manner(&Manner { wants: Some("Bearer nobody has it"), ..Manner::default() });
+    let refusing =
+        Scene::in_manner(&Manner { wants: Some("Bearer nobody has it"), ..Manner::default() });
     for (user, secrets) in users(&refusing) {
         refusing.user(&user);
         for args in [
@@ -169,7 +173,8 @@ fn secrets_of_failures() {
     }
 }
 
-/// Clusters of its own, for a scene whose servers are told how to answer; both are hosts, and `west` is a member.
+/// Clusters of its own, for a scene whose servers are told how to answer; both are hosts, and
+/// `west` is a member.
 fn own() -> Scene {
     let (east, west) = (sim::Cluster::new("east"), sim::Cluster::new("west"));
     let scene = Scene::on(&east, &west);
@@ -183,7 +188,8 @@ fn own() -> Scene {
 
 fn warnings() {
     let scene = own();
-    let says = |text: &'static str| move |_: &sim::RequestInfo| Verdict::Warn(vec![text.to_owned()]);
+    let says =
+        |text: &'static str| move |_: &sim::RequestInfo| Verdict::Warn(vec![text.to_owned()]);
     scene.east.cluster.on_request(says("this API is old"));
     scene.west.cluster.on_request(says("this API is \"old\" too"));
     let kubectl = scene.kubectl(&["get", "configmaps", "-A"]);
@@ -192,7 +198,10 @@ fn warnings() {
     assert!(ours.ok && ours.arrived.len() > 3, "{ours:#?}");
     let mut lines: Vec<_> = ours.stderr.lines().collect();
     lines.sort_unstable();
-    assert_eq!(lines, ["Warning: [east] this API is old", "Warning: [west] this API is \"old\" too"]);
+    assert_eq!(
+        lines,
+        ["Warning: [east] this API is old", "Warning: [west] this API is \"old\" too"]
+    );
     // The same words from two clusters are two warnings.
     scene.west.cluster.on_request(says("this API is old"));
     let ours = scene.ours(&["cluster", "list"]);
@@ -235,7 +244,11 @@ fn control_bytes() {
             let told = response.clone();
             cluster.on_request(move |info| {
                 let only_versions = told.status() == 200 && info.path != "/version";
-                if only_versions { Verdict::Pass } else { Verdict::Answer(When::Before, told.clone()) }
+                if only_versions {
+                    Verdict::Pass
+                } else {
+                    Verdict::Answer(When::Before, told.clone())
+                }
             });
             for args in [
                 &["cluster", "list"][..],
@@ -252,13 +265,16 @@ fn control_bytes() {
     // A warning's header may hold any byte but line feeds.
     scene.east.cluster.on_request(|_| {
         let mut response = Response::new(Bytes::from_static(br#"{"gitVersion":"v1"}"#));
-        let warning =
-            http::HeaderValue::from_bytes("299 - \"a\tb \u{9b}31m\"".as_bytes()).expect("a header's value");
+        let warning = http::HeaderValue::from_bytes("299 - \"a\tb \u{9b}31m\"".as_bytes())
+            .expect("a header's value");
         response.headers_mut().append("warning", warning);
         Verdict::Answer(When::Before, response)
     });
     let run = scene.ours(&["version", "-v=9"]);
-    assert!(run.stderr.contains("Warning: ") && !harmful(&run.said().replace('\t', "")), "{run:#?}");
+    assert!(
+        run.stderr.contains("Warning: ") && !harmful(&run.said().replace('\t', "")),
+        "{run:#?}"
+    );
 }
 
 fn modes() {
@@ -266,7 +282,10 @@ fn modes() {
     let folder = scene.path("home/.kube");
     let mode = |name: &str| {
         let path = format!("{folder}/{name}");
-        std::fs::metadata(&path).unwrap_or_else(|error| panic!("{path}: {error}")).permissions().mode()
+        std::fs::metadata(&path)
+            .unwrap_or_else(|error| panic!("{path}: {error}"))
+            .permissions()
+            .mode()
             & 0o777
     };
     assert_eq!(mode("federate.yaml"), 0o600);
@@ -276,8 +295,9 @@ fn modes() {
     let run = scene.ours(&["init", "--context=west"]);
     assert!(run.ok, "{run:#?}");
     assert_eq!(mode("federate.yaml"), 0o600);
-    let names =
-        std::fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+    let names = std::fs::read_dir(&folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name());
     let mut names: Vec<_> = names.filter_map(|name| name.into_string().ok()).collect();
     names.sort();
     assert_eq!(names, ["config", "federate.yaml"], "nothing else is left in the folder");
@@ -288,5 +308,8 @@ fn agent() {
     scene.config(&scene.plain());
     let run = scene.ours(&["cluster", "list"]);
     let ours = concat!("kubectl-federate/", env!("CARGO_PKG_VERSION"));
-    assert!(run.ok && run.arrived.iter().all(|arrived| arrived.agent.starts_with(ours)), "{run:#?}");
+    assert!(
+        run.ok && run.arrived.iter().all(|arrived| arrived.agent.starts_with(ours)),
+        "{run:#?}"
+    );
 }

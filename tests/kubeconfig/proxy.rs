@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, copy_bidirectional};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, copy_bidirectional,
+};
 use tokio::net::TcpStream;
 
 use super::front::{listen, lock};
@@ -50,7 +52,11 @@ impl Proxy {
     }
 }
 
-async fn tunnel(tcp: TcpStream, server: SocketAddr, log: &Mutex<Vec<String>>) -> std::io::Result<()> {
+async fn tunnel(
+    tcp: TcpStream,
+    server: SocketAddr,
+    log: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
     let mut tcp = BufReader::new(tcp);
     let (mut target, mut login) = (String::new(), String::new());
     loop {
@@ -60,7 +66,9 @@ async fn tunnel(tcp: TcpStream, server: SocketAddr, log: &Mutex<Vec<String>>) ->
         if let Some(rest) = line.strip_prefix("CONNECT ") {
             rest.split(' ').next().unwrap_or_default().clone_into(&mut target);
         } else if lower.starts_with("proxy-authorization:") {
-            login = line.split_once(':').map_or_else(String::new, |(_, value)| format!(" {}", value.trim()));
+            login = line
+                .split_once(':')
+                .map_or_else(String::new, |(_, value)| format!(" {}", value.trim()));
         } else if line.trim().is_empty() {
             break;
         }
@@ -71,7 +79,11 @@ async fn tunnel(tcp: TcpStream, server: SocketAddr, log: &Mutex<Vec<String>>) ->
     copy_bidirectional(&mut tcp, &mut upstream).await.map(drop)
 }
 
-async fn socks(mut tcp: TcpStream, server: SocketAddr, log: &Mutex<Vec<String>>) -> std::io::Result<()> {
+async fn socks(
+    mut tcp: TcpStream,
+    server: SocketAddr,
+    log: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
     let mut greeting = [0; 2];
     tcp.read_exact(&mut greeting).await?;
     let mut methods = vec![0; greeting[1].into()];

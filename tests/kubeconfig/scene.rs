@@ -14,8 +14,9 @@ use super::front::{AUTHORITY, Arrived, Caller, Front, Manner};
 /// Our binary.
 pub const OURS: &str = env!("CARGO_BIN_EXE_kubectl-federate");
 
-static KUBECTL: LazyLock<PathBuf> =
-    LazyLock::new(|| real::available(real::Version::V1_36).expect("asked before the first test").kubectl());
+static KUBECTL: LazyLock<PathBuf> = LazyLock::new(|| {
+    real::available(real::Version::V1_36).expect("asked before the first test").kubectl()
+});
 
 /// Two clusters with a registry each; `west` is a member of `east`, by the context `west`.
 static CLUSTERS: LazyLock<(sim::Cluster, sim::Cluster)> = LazyLock::new(|| {
@@ -34,7 +35,8 @@ static CLUSTERS: LazyLock<(sim::Cluster, sim::Cluster)> = LazyLock::new(|| {
 });
 
 /// What both are asked: something that is in the host, and in no other place.
-const ASK_KUBECTL: [&str; 6] = ["get", "configmap", "federation", "-nkubectl-federate", "-o", "name"];
+const ASK_KUBECTL: [&str; 6] =
+    ["get", "configmap", "federation", "-nkubectl-federate", "-o", "name"];
 const ASK_US: [&str; 1] = ["version"];
 
 /// One folder, one environment, two servers.
@@ -70,7 +72,8 @@ impl Run {
         self.stderr.lines().rfind(|line| !line.is_empty()).unwrap_or_default()
     }
 
-    /// The error's sentence: what kubectl introduces as an error in the configuration is an error like others for us.
+    /// The error's sentence: what kubectl introduces as an error in the configuration is an error
+    /// like others for us.
     fn sentence(&self) -> &str {
         let error = self.error();
         ["Error in configuration: ", "error: "]
@@ -107,7 +110,8 @@ impl Both {
         caller.clone()
     }
 
-    /// Both fail, with the same sentence, which has these words; to the servers they are one and the same.
+    /// Both fail, with the same sentence, which has these words; to the servers they are one and
+    /// the same.
     #[track_caller]
     pub fn fail_alike(&self, words: &str) {
         assert!(!self.kubectl.ok && !self.ours.ok, "{self:#?}");
@@ -116,11 +120,15 @@ impl Both {
         assert_eq!(self.kubectl.callers(), self.ours.callers(), "{self:#?}");
     }
 
-    /// Both fail, kubectl with the first words and we with the second; to the servers they are one and the same.
+    /// Both fail, kubectl with the first words and we with the second; to the servers they are one
+    /// and the same.
     #[track_caller]
     pub fn fail(&self, kubectl: &str, ours: &str) {
         assert!(!self.kubectl.ok && !self.ours.ok, "{self:#?}");
-        assert!(self.kubectl.stderr.contains(kubectl), "kubectl does not say {kubectl:?}: {self:#?}");
+        assert!(
+            self.kubectl.stderr.contains(kubectl),
+            "kubectl does not say {kubectl:?}: {self:#?}"
+        );
         assert!(self.ours.stderr.contains(ours), "we do not say {ours:?}: {self:#?}");
         assert_eq!(self.kubectl.callers(), self.ours.callers(), "{self:#?}");
     }
@@ -165,7 +173,8 @@ impl Scene {
     /// Writes a shell script that can be run.
     pub fn script(&self, name: &str, text: &str) -> String {
         let path = self.file(name, format!("#!/bin/sh\n{text}\n"));
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
+            .expect("it is ours");
         path
     }
 
@@ -202,7 +211,8 @@ impl Scene {
         })
     }
 
-    /// Has the current context lead to `east` with this entry of the cluster, and this one of the user.
+    /// Has the current context lead to `east` with this entry of the cluster, and this one of the
+    /// user.
     pub fn entries(&self, cluster: &Value, user: &Value) {
         let mut config = self.plain();
         config["clusters"][0]["cluster"] = cluster.clone();
@@ -262,7 +272,8 @@ impl Scene {
         drop((self.east.take(), self.west.take()));
         let mut command = Command::new(program);
         command.args(args).env_clear().envs(&self.vars).current_dir(self.folder.path());
-        let mut session = rexpect::session::spawn_command(command, Some(60_000)).expect("a terminal");
+        let mut session =
+            rexpect::session::spawn_command(command, Some(60_000)).expect("a terminal");
         session.send_line(line).expect("it can be typed");
         let stdout = session.exp_eof().expect("it ends");
         let arrived = self.east.take();

@@ -19,7 +19,8 @@ pub fn trials() -> Vec<Trial> {
 }
 
 fn names() {
-    let scene = Scene::in_manner(&Manner { names: &["inner.example", "localhost"], ..Manner::default() });
+    let scene =
+        Scene::in_manner(&Manner { names: &["inner.example", "localhost"], ..Manner::default() });
     let mut cluster = scene.cluster("east");
     cluster["tls-server-name"] = "inner.example".into();
     let user = json!({"token": "t"});
@@ -61,7 +62,8 @@ fn other_authority() {
     let other = Authority::new("somebody else");
     let alike = Authority::new("kubeconfig tests");
     let scene = Scene::new();
-    let unknown = "tls: failed to verify certificate: x509: certificate signed by unknown authority";
+    let unknown =
+        "tls: failed to verify certificate: x509: certificate signed by unknown authority";
     for authority in [&other, &alike] {
         let mut cluster = scene.cluster("east");
         cluster["certificate-authority-data"] = authority.data().into();
@@ -95,16 +97,17 @@ fn no_authority() {
     let mut twice = scene.cluster("east");
     twice["certificate-authority"] = scene.file("ca.pem", AUTHORITY.pem()).into();
     scene.entries(&twice, &user);
-    scene
-        .both(&[])
-        .fail_alike("certificate-authority-data and certificate-authority are both specified for east.");
+    scene.both(&[]).fail_alike(
+        "certificate-authority-data and certificate-authority are both specified for east.",
+    );
     let text = scene.file("text", "nonsense");
     scene.entries(&json!({"server": server, "certificate-authority": text}), &user);
     scene.both(&[]).fail("unable to load root certificates", "unable to load root certificates");
     scene.entries(&json!({"server": server, "certificate-authority-data": "%%"}), &user);
-    scene
-        .both(&[])
-        .fail("illegal base64 data", "certificate-authority-data of cluster \"east\" is not base64");
+    scene.both(&[]).fail(
+        "illegal base64 data",
+        "certificate-authority-data of cluster \"east\" is not base64",
+    );
 }
 
 fn expired() {
@@ -116,7 +119,8 @@ fn expired() {
 
 fn insecure() {
     let other = Authority::new("somebody else");
-    let scene = Scene::in_manner(&Manner { authority: &other, names: &["x"], end: 2001, wants: None });
+    let scene =
+        Scene::in_manner(&Manner { authority: &other, names: &["x"], end: 2001, wants: None });
     let jane = AUTHORITY.user("jane");
     let user = json!({
         "token": "t", "client-certificate-data": super::front::base64(&jane.certificate),
@@ -136,7 +140,9 @@ fn insecure() {
     let mut cluster = scene.cluster("east");
     cluster["insecure-skip-tls-verify"] = true.into();
     scene.entries(&cluster, &user);
-    scene.both(&[]).fail_alike("specifying a root certificates file with the insecure flag is not allowed");
+    scene
+        .both(&[])
+        .fail_alike("specifying a root certificates file with the insecure flag is not allowed");
     let ca = scene.file("ca.pem", other.pem());
     scene
         .both(&["--insecure-skip-tls-verify", &format!("--certificate-authority={ca}")])

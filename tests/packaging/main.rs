@@ -120,7 +120,8 @@ fn an_archive_holds_the_license_and_an_executable_and_nothing_of_the_machine() {
 fn the_same_binary_makes_the_same_archive() {
     let (one, other) = (Workshop::new(), Workshop::new());
     // Another age and other permissions than the first one's.
-    let touched = Command::new("touch").args(["-d", "2001-02-03"]).arg(other.path("built")).status();
+    let touched =
+        Command::new("touch").args(["-d", "2001-02-03"]).arg(other.path("built")).status();
     assert!(touched.unwrap().success());
     fs::set_permissions(other.path("built"), fs::Permissions::from_mode(0o777)).unwrap();
     assert_eq!(one.pack("darwin/arm64"), other.pack("darwin/arm64"));

@@ -1,4 +1,5 @@
-//! The properties of a reconcile, whatever users, networks, pods and other processes do between any two of its requests.
+//! The properties of a reconcile, whatever users, networks, pods and other processes do between any
+//! two of its requests.
 
 use kubectl_federate::{
     job::pod::Phase::Succeeded,
@@ -80,7 +81,9 @@ fn to_job(job: &mut Job, happening: Happening) {
             job.pods.clear();
         }
         Happening::UserStripsLabels => job.seen.owner = None,
-        Happening::UserSuspends(suspended) if !job.seen.has_run_nothing() && job.seen.end.is_none() => {
+        Happening::UserSuspends(suspended)
+            if !job.seen.has_run_nothing() && job.seen.end.is_none() =>
+        {
             job.seen.suspended = suspended;
             job.touched = true;
         }
@@ -91,7 +94,9 @@ fn to_job(job: &mut Job, happening: Happening) {
 /// Somebody makes a Job under the name of a shard, or a copy of one.
 fn make(world: &mut World, cluster: &str, copy: bool) {
     let Some(record) = world.record.clone() else { return };
-    let Some((id, _)) = record.shards.iter().find(|(_, shard)| shard.cluster == cluster) else { return };
+    let Some((id, _)) = record.shards.iter().find(|(_, shard)| shard.cluster == cluster) else {
+        return;
+    };
     let name = record.job_name(*id);
     let owner = copy.then(|| record.ownership(*id));
     let mut job = Job::new(name, world.uid(), owner, &record.manifest, &record.spec(*id));
@@ -122,13 +127,15 @@ fn heal(world: &Shared) {
 
 fn remove_where(world: &mut World, which: impl Fn(&Job) -> bool) {
     let those = world.jobs().filter(|(_, job)| which(job));
-    let those: Vec<_> = those.map(|(cluster, job)| (cluster.to_owned(), job.seen.name.clone())).collect();
+    let those: Vec<_> =
+        those.map(|(cluster, job)| (cluster.to_owned(), job.seen.name.clone())).collect();
     for (cluster, name) in those {
         world.remove(&cluster, &name);
     }
 }
 
-/// Plays a case: all that happens, and then those processes go on that still run; they are frozen until then.
+/// Plays a case: all that happens, and then those processes go on that still run; they are frozen
+/// until then.
 fn play(case: &Case) -> Shared {
     let registry = case.registry();
     let world = World::new(&registry, &case.record(&registry));
@@ -144,7 +151,8 @@ fn play(case: &Case) -> Shared {
     world
 }
 
-/// Reconciles until there is nothing left to do, while the Job controllers work and no pod gets anywhere.
+/// Reconciles until there is nothing left to do, while the Job controllers work and no pod gets
+/// anywhere.
 fn settle(world: &Shared) {
     heal(world);
     for _ in 0..BOUND {
@@ -157,7 +165,8 @@ fn settle(world: &Shared) {
     panic!("there is no end to it: {:?}", world.borrow());
 }
 
-/// The users take back what only they can: strangers' Jobs go, and a Job that they took over or suspended is ours again.
+/// The users take back what only they can: strangers' Jobs go, and a Job that they took over or
+/// suspended is ours again.
 fn tidy(world: &Shared) {
     let mut world = world.borrow_mut();
     remove_where(&mut world, |job| job.foreign || (job.seen.owner.is_none()));
@@ -175,7 +184,8 @@ fn truthful(world: &World, record: &Record) {
         let Some(job) = shard.uid.as_ref().and_then(|uid| world.job(uid)) else { continue };
         let there = world.jobs().any(|(_, other)| other.seen.uid == job.seen.uid);
         if there {
-            let known = shard.indexes.as_ref().map_or(job.done, |own| job.done_indexes.both(own).len());
+            let known =
+                shard.indexes.as_ref().map_or(job.done, |own| job.done_indexes.both(own).len());
             assert_eq!(shard.achieved(), known, "shard {id}: {shard:?}, {job:?}");
             assert_eq!(job.done, known, "shard {id} ran what was not its own: {shard:?}, {job:?}");
         }
@@ -186,7 +196,8 @@ fn truthful(world: &World, record: &Record) {
     }
 }
 
-/// At least 512 cases, the same in each run; `PROPTEST_CASES` asks for more, and `PROPTEST_RNG_SEED` for others.
+/// At least 512 cases, the same in each run; `PROPTEST_CASES` asks for more, and
+/// `PROPTEST_RNG_SEED` for others.
 fn config() -> ProptestConfig {
     let asked = ProptestConfig::default();
     let rng_seed = match asked.rng_seed {
@@ -199,8 +210,8 @@ fn config() -> ProptestConfig {
 proptest! {
     #![proptest_config(config())]
 
-    /// After anything at all, a few reconciles do what is left to do, and from then on there is nothing (G4, G5); what is
-    /// recorded then is true.
+    /// After anything at all, a few reconciles do what is left to do, and from then on there is
+    /// nothing (G4, G5); what is recorded then is true.
     #[test]
     fn a_few_undisturbed_reconciles_reach_a_fixed_point(case in case(80)) {
         let world = play(&case);
@@ -211,8 +222,9 @@ proptest! {
         truthful(&world, record);
     }
 
-    /// Whatever was disturbed: where pods then succeed, and users have taken back what only they can, the whole is Complete,
-    /// unless it failed before. Each completion has then succeeded once.
+    /// Whatever was disturbed: where pods then succeed, and users have taken back what only they
+    /// can, the whole is Complete, unless it failed before. Each completion has then succeeded
+    /// once.
     #[test]
     fn work_that_does_not_fail_is_done_once(case in case(60)) {
         let world = play(&case);

@@ -78,9 +78,11 @@ impl Case {
         let settings = json!({"version": 1, "uid": "f", "host": "h"});
         annotations.insert("kubectl-federate.dev/settings".into(), settings.to_string().into());
         for n in 0..self.members {
-            annotations.insert(format!("member.kubectl-federate.dev/m{n}"), member(n).to_string().into());
+            annotations
+                .insert(format!("member.kubectl-federate.dev/m{n}"), member(n).to_string().into());
         }
-        Registry::from_config_map(&json!({"metadata": {"annotations": annotations}})).expect("whole")
+        Registry::from_config_map(&json!({"metadata": {"annotations": annotations}}))
+            .expect("whole")
     }
 
     /// The record as submitted; where the preferences have no room for it, without them.
@@ -135,21 +137,22 @@ fn happening() -> impl Strategy<Value = Happening> {
 /// An annotation of preferences, or null for none.
 fn preferences() -> impl Strategy<Value = Value> {
     let cluster = (0..3_i32, prop::option::weighted(0.3, 0..5_i32), 0..4_i32);
-    let some = (any::<bool>(), prop::collection::vec(cluster, 1..3)).prop_map(|(rebalance, clusters)| {
-        let entry = |(min, room, weight): &(i32, Option<i32>, i32)| {
-            let mut entry = json!({"minReplicas": min, "weight": weight});
-            if let Some(room) = room {
-                entry["maxReplicas"] = (min + room).into();
+    let some =
+        (any::<bool>(), prop::collection::vec(cluster, 1..3)).prop_map(|(rebalance, clusters)| {
+            let entry = |(min, room, weight): &(i32, Option<i32>, i32)| {
+                let mut entry = json!({"minReplicas": min, "weight": weight});
+                if let Some(room) = room {
+                    entry["maxReplicas"] = (min + room).into();
+                }
+                entry
+            };
+            let mut named = Map::new();
+            named.insert("*".into(), entry(&clusters[0]));
+            if let Some(own) = clusters.get(1) {
+                named.insert("m0".into(), entry(own));
             }
-            entry
-        };
-        let mut named = Map::new();
-        named.insert("*".into(), entry(&clusters[0]));
-        if let Some(own) = clusters.get(1) {
-            named.insert("m0".into(), entry(own));
-        }
-        Value::String(json!({"rebalance": rebalance, "clusters": named}).to_string())
-    });
+            Value::String(json!({"rebalance": rebalance, "clusters": named}).to_string())
+        });
     prop_oneof![1 => Just(Value::Null), 3 => some]
 }
 
@@ -157,7 +160,8 @@ fn edit(kind: Kind) -> impl Strategy<Value = Verb> {
     let edit = |spec, annotation, recreate| Verb::Edit { spec, annotation, recreate };
     let sized = move |parallelism: Option<i32>, completions: Option<i32>| {
         let parallelism = parallelism.map(|n| ("parallelism", json!(n)));
-        let completions = completions.filter(|_| kind != Kind::WorkQueue).map(|n| ("completions", json!(n)));
+        let completions =
+            completions.filter(|_| kind != Kind::WorkQueue).map(|n| ("completions", json!(n)));
         edit(parallelism.into_iter().chain(completions).collect(), None, false)
     };
     let parallelism = prop_oneof![1 => Just(0), 8 => 1..8_i32];
@@ -218,7 +222,8 @@ pub fn case(events: usize) -> impl Strategy<Value = Case> {
                     preferences,
                     events,
                 )| {
-                    let mut spec = json!({"parallelism": parallelism, "suspend": suspend, "template": {}});
+                    let mut spec =
+                        json!({"parallelism": parallelism, "suspend": suspend, "template": {}});
                     if kind != Kind::WorkQueue {
                         spec["completions"] = completions.into();
                     }

@@ -1,8 +1,11 @@
-//! The planner's properties, over requests of any shape: members, limits, weights, what they have, both numbers.
+//! The planner's properties, over requests of any shape: members, limits, weights, what they have,
+//! both numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kubectl_federate::plan::{ClusterPreference, Error, Member, Plan, Preferences, Request, Share, plan};
+use kubectl_federate::plan::{
+    ClusterPreference, Error, Member, Plan, Preferences, Request, Share, plan,
+};
 use proptest::prelude::*;
 
 /// A member with all that the planner knows of it.
@@ -34,8 +37,10 @@ impl Case {
                 existing: cluster.existing,
             })
             .collect();
-        let named =
-            self.clusters.iter().filter_map(|cluster| Some((cluster.name.clone(), cluster.preference?)));
+        let named = self
+            .clusters
+            .iter()
+            .filter_map(|cluster| Some((cluster.name.clone(), cluster.preference?)));
         let preferences =
             self.preferences.map(|rebalance| Preferences { rebalance, clusters: named.collect() });
         plan(&Request {
@@ -57,7 +62,9 @@ impl Case {
         let (min, max, weight) = match (self.preferences, cluster.preference) {
             (None, _) => (0, i32::MAX, cluster.weight),
             (Some(_), None) => (0, 0, 0),
-            (Some(_), Some(own)) => (own.min_replicas, own.max_replicas.unwrap_or(i32::MAX), own.weight),
+            (Some(_), Some(own)) => {
+                (own.min_replicas, own.max_replicas.unwrap_or(i32::MAX), own.weight)
+            }
         };
         let max = max.min(cluster.capacity.unwrap_or(i32::MAX));
         (min.min(max), max, weight)
@@ -99,7 +106,8 @@ fn preference() -> impl Strategy<Value = ClusterPreference> {
 }
 
 fn share() -> impl Strategy<Value = Share> {
-    (0..12, prop::option::of(0..30)).prop_map(|(parallelism, completions)| Share { parallelism, completions })
+    (0..12, prop::option::of(0..30))
+        .prop_map(|(parallelism, completions)| Share { parallelism, completions })
 }
 
 fn clusters() -> impl Strategy<Value = Vec<Cluster>> {
@@ -151,7 +159,11 @@ fn by_bisection(whole: i32, lines: &[(i32, i32, i32)]) -> Vec<f64> {
     let (mut low, mut high) = (0.0, f64::from(whole));
     for _ in 0..200 {
         let middle = f64::midpoint(low, high);
-        if shares(middle).iter().sum::<f64>() < f64::from(whole) { low = middle } else { high = middle }
+        if shares(middle).iter().sum::<f64>() < f64::from(whole) {
+            low = middle
+        } else {
+            high = middle
+        }
     }
     shares(high)
 }
@@ -322,8 +334,8 @@ proptest! {
         for cluster in &case.clusters {
             let (name, (_, max, _)) = (&cluster.name, case.terms(cluster));
             let Some(had) = before.shares.get(name) else { continue };
-            // Surplus parallelism runs nothing: it has no maximum, and gives way to a shard that needs some. Where there is
-            // some, what was to run in turns can run at once.
+            // Surplus parallelism runs nothing: it has no maximum, and gives way to a shard that
+            // needs some. Where there is some, what was to run in turns can run at once.
             let forced = forced || more.has_surplus() && had.completions > Some(max);
             let has = after.shares.get(name).copied().unwrap_or(Share { parallelism: 0, completions: Some(0) });
             prop_assert!(has.parallelism >= had.parallelism.min(max).min(had.completions.unwrap_or(i32::MAX)), "{name} had {had:?}, has {has:?}");

@@ -1,14 +1,16 @@
-//! The test vectors of Kubernetes Federation v1: its planner's unit tests, its design document's scenarios, its Job tests.
+//! The test vectors of Kubernetes Federation v1: its planner's unit tests, its design document's
+//! scenarios, its Job tests.
 //!
-//! What comes out differently is in `DIFFERENCES`, each with its reason; the module `plan` lists the same.
+//! What comes out differently is in `DIFFERENCES`, each with its reason; the module `plan` lists
+//! the same.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use kubectl_federate::plan::{Error, Member, Preferences, Request, Share, plan};
 
-/// v1's planner divided one number, so these are work queues. `plan` is v1's, or the document's layout; clusters that get
-/// nothing are left out of it. The key is empty, as in v1's tests.
+/// v1's planner divided one number, so these are work queues. `plan` is v1's, or the document's
+/// layout; clusters that get nothing are left out of it. The key is empty, as in v1's tests.
 const VECTORS: &str = "\
 case                          | reb. | weight:min..max                           | pods | clusters  | existing  | capacity | plan
 TestEqual/1                   |      | *:1                                       | 50   | A B C     |           |          | A=16 B=17 C=17
@@ -63,7 +65,8 @@ const DIFFERENCES: [(&str, &str); 6] = [
         "44 of 50 pods have no place: A takes 2 (its maxReplicas), B takes 2 (its maxReplicas), C takes 2 (its maxReplicas)",
     ),
     ("S4/A-B-offline", "30 of 50 pods have no place: C takes 20 (its maxReplicas)"),
-    // The document serves the clusters by name; v1's code, and its TestMin/2 of the same numbers, by hash.
+    // The document serves the clusters by name; v1's code, and its TestMin/2 of the same numbers,
+    // by hash.
     ("S3/min20", "A=10 B=20 C=20"),
 ];
 
@@ -85,7 +88,8 @@ fn annotation(rebalance: bool, entries: &str) -> String {
         let mut fields = entry.splitn(3, ':');
         let (name, weight) = (fields.next().expect("a name"), fields.next().expect("a weight"));
         let separator = if clusters.is_empty() { "" } else { "," };
-        write!(clusters, r#"{separator}"{name}":{{"weight":{weight}"#).expect("writing to a string");
+        write!(clusters, r#"{separator}"{name}":{{"weight":{weight}"#)
+            .expect("writing to a string");
         if let Some((min, max)) = fields.next().and_then(|limits| limits.split_once("..")) {
             write!(clusters, r#","minReplicas":{min}"#).expect("writing to a string");
             if !max.is_empty() {
@@ -107,12 +111,14 @@ fn planned(cells: &[&str]) -> String {
     let members: Vec<Member> = (clusters.iter())
         .map(|&name| Member {
             capacity: capacity.get(name).copied(),
-            existing: existing.get(name).map(|&parallelism| Share { parallelism, completions: None }),
+            existing: existing
+                .get(name)
+                .map(|&parallelism| Share { parallelism, completions: None }),
             ..Member::new(name)
         })
         .collect();
-    let preferences =
-        Preferences::parse(&annotation(rebalance == "yes", entries), &clusters).expect("valid preferences");
+    let preferences = Preferences::parse(&annotation(rebalance == "yes", entries), &clusters)
+        .expect("valid preferences");
     let parallelism = pods.parse().expect("a number");
     match plan(&Request {
         key: "",
@@ -122,7 +128,8 @@ fn planned(cells: &[&str]) -> String {
         completions: None,
     }) {
         Ok(plan) => {
-            let shares = plan.shares.iter().map(|(name, share)| format!("{name}={}", share.parallelism));
+            let shares =
+                plan.shares.iter().map(|(name, share)| format!("{name}={}", share.parallelism));
             shares.collect::<Vec<_>>().join(" ")
         }
         Err(error) => error.to_string(),
@@ -156,9 +163,13 @@ fn shares(
     names: &[&str],
 ) -> Vec<(String, i32, Option<i32>)> {
     let members: Vec<Member> = names.iter().map(|name| Member::new(name)).collect();
-    let plan = plan(&Request { key, members: &members, preferences: None, parallelism, completions })
-        .expect("no limits");
-    plan.shares.into_iter().map(|(name, share)| (name, share.parallelism, share.completions)).collect()
+    let plan =
+        plan(&Request { key, members: &members, preferences: None, parallelism, completions })
+            .expect("no limits");
+    plan.shares
+        .into_iter()
+        .map(|(name, share)| (name, share.parallelism, share.completions))
+        .collect()
 }
 
 #[test]
@@ -168,7 +179,10 @@ fn v1s_jobs_are_divided_as_in_v1_but_for_the_one_with_nothing_to_do() {
         shares(&format!("default/{job}"), parallelism, completions, &clusters)
     };
     let [first, second] = clusters.map(str::to_owned);
-    assert_eq!(divided("job1", 2, Some(7)), [(first.clone(), 1, Some(4)), (second.clone(), 1, Some(3))]);
+    assert_eq!(
+        divided("job1", 2, Some(7)),
+        [(first.clone(), 1, Some(4)), (second.clone(), 1, Some(3))]
+    );
     assert_eq!(divided("job2", 2, None), [(first.clone(), 1, None), (second.clone(), 1, None)]);
     assert_eq!(divided("job3", 7, Some(2)), [(first.clone(), 4, Some(1)), (second, 3, Some(1))]);
     // v1: 4/1 and 3/0. A share of no completions can run nothing.
@@ -205,7 +219,8 @@ fn what_v1_lost_or_starved_is_placed() {
 fn a_maximum_bounds_pods_and_not_completions() {
     let clusters = ["a", "b"];
     let members = clusters.map(Member::new);
-    let preferences = Preferences::parse(&annotation(false, "a:1:0..5 b:1:0..5"), &clusters).expect("valid");
+    let preferences =
+        Preferences::parse(&annotation(false, "a:1:0..5 b:1:0..5"), &clusters).expect("valid");
     let request = Request {
         key: "default/pi",
         members: &members,
@@ -249,5 +264,8 @@ fn a_refusal_says_why_of_a_few_and_how_much_of_the_rest() {
     assert_eq!(refusal(&[], "", None), "there is no cluster that could run the 50 pods asked for");
     let names: Vec<String> = (10..30).map(|i| format!("c{i}")).collect();
     let many = refusal(&names.iter().map(String::as_str).collect::<Vec<_>>(), "*:1:0..2", None);
-    assert!(many.ends_with("c17 takes 2 (its maxReplicas), and 12 more clusters take 24 together"), "{many}");
+    assert!(
+        many.ends_with("c17 takes 2 (its maxReplicas), and 12 more clusters take 24 together"),
+        "{many}"
+    );
 }

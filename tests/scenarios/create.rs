@@ -8,7 +8,10 @@ use crate::stage::{MEMBERS, Stage, job};
 
 pub fn scenarios() -> Scenarios {
     Scenarios::of("create")
-        .both("a job that was fetched from a cluster is taken as if it were written by hand", fetched)
+        .both(
+            "a job that was fetched from a cluster is taken as if it were written by hand",
+            fetched,
+        )
         .both(
             "a generated name is the same in every cluster, also in one that is reached later",
             generated_name,
@@ -28,15 +31,20 @@ pub fn scenarios() -> Scenarios {
             limited_user,
         )
         .sim("a server that drops what keeps a part from running at once is refused", old_server)
-        .sim("a job of that name that appears after the rehearsal is left alone", appears_after_rehearsal)
+        .sim(
+            "a job of that name that appears after the rehearsal is left alone",
+            appears_after_rehearsal,
+        )
 }
 
 async fn fetched(stage: &Stage) -> Outcome {
     let east = stage.site("east");
     east.create("jobs", &job("pi", Some(3), Some(6))).await?;
-    let mut fetched = east.until_job("pi", "it runs", |job| job["status"]["startTime"].is_string()).await;
+    let mut fetched =
+        east.until_job("pi", "it runs", |job| job["status"]["startTime"].is_string()).await;
     assert!(
-        fetched["spec"]["template"]["metadata"]["labels"]["batch.kubernetes.io/controller-uid"].is_string()
+        fetched["spec"]["template"]["metadata"]["labels"]["batch.kubernetes.io/controller-uid"]
+            .is_string()
     );
     fetched["metadata"]["ownerReferences"] =
         json!([{"apiVersion": "batch/v1", "kind": "CronJob", "name": "cron", "uid": "9dd1"}]);
@@ -48,7 +56,10 @@ async fn fetched(stage: &Stage) -> Outcome {
         assert_eq!(made["metadata"].get("ownerReferences"), None);
         assert_ne!(made["metadata"]["uid"], fetched["metadata"]["uid"]);
         let uid = &made["metadata"]["uid"];
-        assert_eq!(made["spec"]["selector"]["matchLabels"]["batch.kubernetes.io/controller-uid"], *uid);
+        assert_eq!(
+            made["spec"]["selector"]["matchLabels"]["batch.kubernetes.io/controller-uid"],
+            *uid
+        );
         site.succeed("pi", 2).await?;
     }
     stage.until_row("pi", "Complete 6/6").await;
@@ -81,7 +92,12 @@ async fn own_index(stage: &Stage) -> Outcome {
     );
     for site in stage.members() {
         site.until_pods("pi", 1).await;
-        assert_eq!(site.pods("pi").await?[0]["spec"]["containers"][0]["env"], variable, "{}", site.name);
+        assert_eq!(
+            site.pods("pi").await?[0]["spec"]["containers"][0]["env"],
+            variable,
+            "{}",
+            site.name
+        );
     }
     Ok(())
 }
@@ -97,7 +113,8 @@ async fn old_server(stage: &Stage) -> Outcome {
             let mut stored = request.json();
             stored["metadata"]["uid"] = "u".into();
             stored["spec"].as_object_mut().expect("a spec").remove(field);
-            let answer = http::Response::builder().status(201).header("content-type", "application/json");
+            let answer =
+                http::Response::builder().status(201).header("content-type", "application/json");
             sim::Verdict::Answer(
                 sim::When::Before,
                 answer.body(stored.to_string().into()).expect("it is whole"),
@@ -124,7 +141,11 @@ async fn time_to_live(stage: &Stage) -> Outcome {
     }
     stage.until_row("pi", "Complete 3/3").await;
     assert_eq!(stage.shares("pi").await?.len(), 3);
-    assert_eq!(stage.get("pi").await?["spec"]["ttlSecondsAfterFinished"], 0, "it prints as submitted");
+    assert_eq!(
+        stage.get("pi").await?["spec"]["ttlSecondsAfterFinished"],
+        0,
+        "it prints as submitted"
+    );
     Ok(())
 }
 
@@ -228,7 +249,10 @@ async fn missing_namespace(stage: &Stage) -> Outcome {
         .warns("nothing was created");
     for name in ["east", "north"] {
         let api = &stage.site(name).api;
-        assert_eq!(api.list(&format!("/apis/batch/v1/namespaces/{namespace}/jobs")).await?.len(), 0);
+        assert_eq!(
+            api.list(&format!("/apis/batch/v1/namespaces/{namespace}/jobs")).await?.len(),
+            0
+        );
         let maps = api.list(&format!("/api/v1/namespaces/{namespace}/configmaps")).await?;
         assert!(maps.iter().all(|map| map["metadata"]["name"] == "kube-root-ca.crt"), "{maps:?}");
     }
@@ -245,8 +269,15 @@ async fn create_namespace(stage: &Stage) -> Outcome {
     }
     stage.federate("job create -f pi.yaml --create-namespace").await.ok();
     for name in MEMBERS {
-        let job = stage.site(name).api.get(&format!("/apis/batch/v1/namespaces/{namespace}/jobs/pi")).await?;
-        assert_eq!((&job["spec"]["parallelism"], &job["spec"]["suspend"]), (&json!(1), &json!(false)));
+        let job = stage
+            .site(name)
+            .api
+            .get(&format!("/apis/batch/v1/namespaces/{namespace}/jobs/pi"))
+            .await?;
+        assert_eq!(
+            (&job["spec"]["parallelism"], &job["spec"]["suspend"]),
+            (&json!(1), &json!(false))
+        );
     }
     stage.federate(&format!("job get pi -n {namespace}")).await.ok().says("Running");
     Ok(())
@@ -310,7 +341,10 @@ async fn limited_user(stage: &Stage) -> Outcome {
     for name in MEMBERS {
         let verbs = if name == "west" { &all[..2] } else { &all };
         stage.site(name).grant(None, identity()).await?;
-        stage.site(name).grant(Some(&stage.namespace), json!([rule("batch", "jobs", verbs)])).await?;
+        stage
+            .site(name)
+            .grant(Some(&stage.namespace), json!([rule("batch", "jobs", verbs)]))
+            .await?;
     }
     stage.contexts(&MEMBERS.map(|name| (name, name)), LIMITED)?;
     let before = stage.mark().await?;

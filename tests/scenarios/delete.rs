@@ -9,13 +9,22 @@ use crate::stage::{SOON, Stage, job};
 
 pub fn scenarios() -> Scenarios {
     Scenarios::of("delete")
-        .both("by default the jobs in the clusters stay, and the output says how they are deleted", orphan)
+        .both(
+            "by default the jobs in the clusters stay, and the output says how they are deleted",
+            orphan,
+        )
         .both("with cascade=background nothing is left, pods neither", background)
         .both("with cascade=foreground it waits until the pods have ended", foreground)
-        .both("what an unreachable cluster has is remembered, and reconcile deletes it", unreachable)
+        .both(
+            "what an unreachable cluster has is remembered, and reconcile deletes it",
+            unreachable,
+        )
         .both("what was not created yet is not created any more", unfinished)
         .both("a job of that name that somebody made since is left alone", foreign)
-        .both("a deletion that waits for a cluster that is gone for good can leave it behind", left_behind)
+        .both(
+            "a deletion that waits for a cluster that is gone for good can leave it behind",
+            left_behind,
+        )
         .both("a deletion that waits is shown, and cannot be turned into an orphaning", waiting)
 }
 
@@ -26,7 +35,8 @@ async fn orphan(stage: &Stage) -> Outcome {
     let deleted = stage.federate("job delete pi").await.ok();
     assert_eq!(deleted.stdout, "job.batch \"pi\" deleted\n");
     for member in ["east", "north", "west"] {
-        let command = format!("  kubectl --context={member} --namespace={namespace} delete job pi\n");
+        let command =
+            format!("  kubectl --context={member} --namespace={namespace} delete job pi\n");
         assert!(deleted.stderr.contains(&command), "{deleted:#?}");
     }
     assert_eq!(stage.mutations(&before).await?, ["east: delete configmaps/pi.federated-job"]);
@@ -46,7 +56,10 @@ async fn background(stage: &Stage) -> Outcome {
         site.until_pods("pi", 3).await;
     }
     let deleted = stage.federate("job delete pi --cascade=background").await.ok();
-    assert_eq!((deleted.stdout.as_str(), deleted.stderr.as_str()), ("job.batch \"pi\" deleted\n", ""));
+    assert_eq!(
+        (deleted.stdout.as_str(), deleted.stderr.as_str()),
+        ("job.batch \"pi\" deleted\n", "")
+    );
     assert_eq!((stage.record("pi").await?, stage.shares("pi").await?), (None, Vec::new()));
     for site in stage.members() {
         site.until_pods("pi", 0).await;
@@ -76,7 +89,8 @@ async fn foreground(stage: &Stage) -> Outcome {
         }
         Ok::<_, Failed>(())
     };
-    let (deleted, ended) = tokio::join!(stage.federate("job delete pi --cascade=foreground"), end_pods);
+    let (deleted, ended) =
+        tokio::join!(stage.federate("job delete pi --cascade=foreground"), end_pods);
     ended?;
     let deleted = deleted.ok().warns("waiting for pods to end");
     assert_eq!(deleted.stdout, "job.batch \"pi\" deleted\n");
@@ -130,7 +144,10 @@ async fn foreign(stage: &Stage) -> Outcome {
     stage.federate("job delete pi --cascade=background").await.ok();
     assert_eq!(west.mutations(mark).await?, Vec::<String>::new());
     assert_eq!(west.job("pi").await?["metadata"]["uid"], theirs);
-    assert_eq!((stage.record("pi").await?, stage.shares("pi").await?), (None, vec!["west 1/1".to_owned()]));
+    assert_eq!(
+        (stage.record("pi").await?, stage.shares("pi").await?),
+        (None, vec!["west 1/1".to_owned()])
+    );
     Ok(())
 }
 
@@ -152,11 +169,16 @@ async fn left_behind(stage: &Stage) -> Outcome {
     stage.federate("job delete pi").await.fails("is being deleted together with its jobs already");
     let left = stage.federate("job delete pi --cascade=orphan").await.ok();
     assert_eq!(left.stdout, "job.batch \"pi\" deleted\n");
-    let command = format!("  kubectl --context=west --namespace={} delete job pi\n", stage.namespace);
-    let left =
-        left.warns("Warning: [west] job.batch/pi is left behind, and may run there with up to 1 pods: ");
+    let command =
+        format!("  kubectl --context=west --namespace={} delete job pi\n", stage.namespace);
+    let left = left.warns(
+        "Warning: [west] job.batch/pi is left behind, and may run there with up to 1 pods: ",
+    );
     left.warns(&command);
-    assert_eq!((stage.record("pi").await?, stage.shares("pi").await?), (None, vec!["west 1/2".to_owned()]));
+    assert_eq!(
+        (stage.record("pi").await?, stage.shares("pi").await?),
+        (None, vec!["west 1/2".to_owned()])
+    );
     west.link.restore().await?;
     let again = stage.create(&job("pi", Some(3), Some(6))).await?;
     again.fails("jobs.batch \"pi\" already exists (cluster west)");

@@ -1,4 +1,5 @@
-//! What `job describe` shows beside the counts: what somebody changed, what servers dropped, and why pods do not run.
+//! What `job describe` shows beside the counts: what somebody changed, what servers dropped, and
+//! why pods do not run.
 
 use std::time::Duration;
 
@@ -38,7 +39,8 @@ async fn described(stage: &Stage) -> String {
     stage.federate("job describe pi").await.ok().stdout
 }
 
-/// Waits until a section of the description of `pi` has a row that begins and goes on so, and gives the section.
+/// Waits until a section of the description of `pi` has a row that begins and goes on so, and gives
+/// the section.
 async fn until_section(stage: &Stage, title: &str, begins: &str, contains: &str) -> Vec<String> {
     real::until(&format!("{begins} … {contains} in {title}"), SOON, || async {
         let text = described(stage).await;
@@ -127,7 +129,8 @@ async fn unmade(stage: &Stage) -> Outcome {
 async fn quota(stage: &Stage) -> Outcome {
     stage.site("west").forbid_pods().await?;
     stage.create(&job("pi", Some(6), Some(12))).await?.ok();
-    let rows = until_section(stage, "Stalls", "west pi 2 FailedCreate", "exceeded quota: pods").await;
+    let rows =
+        until_section(stage, "Stalls", "west pi 2 FailedCreate", "exceeded quota: pods").await;
     assert_eq!((rows.len(), rows[0].as_str()), (2, "CLUSTER JOB PODS REASON MESSAGE"), "{rows:?}");
     Ok(())
 }
@@ -135,8 +138,7 @@ async fn quota(stage: &Stage) -> Outcome {
 async fn unschedulable(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(6), Some(12))).await?.ok();
     let message = "0/3 nodes are available: 3 Insufficient cpu.";
-    let condition =
-        json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message});
+    let condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message});
     stage.site("west").report("pi", 2, &json!({"conditions": [condition]})).await?;
     let row = format!("west pi 2 Unschedulable {message}");
     let rows = until_section(stage, "Stalls", &row, "").await;
@@ -158,7 +160,10 @@ async fn image(stage: &Stage) -> Outcome {
     stage.site("north").report("pi", 2, &waiting(json!({"reason": "ContainerCreating"}))).await?;
     stage.site("east").run("pi", 2).await?;
     let row = format!("west pi 2 ImagePullBackOff {message}");
-    assert_eq!(until_section(stage, "Stalls", &row, "").await, ["CLUSTER JOB PODS REASON MESSAGE", &row]);
+    assert_eq!(
+        until_section(stage, "Stalls", &row, "").await,
+        ["CLUSTER JOB PODS REASON MESSAGE", &row]
+    );
     assert_eq!(stage.row("pi").await, "Running 0/12");
     Ok(())
 }
@@ -167,14 +172,17 @@ async fn image(stage: &Stage) -> Outcome {
 async fn dropped(stage: &Stage) -> Outcome {
     let mut old = Vec::new();
     for site in stage.members() {
-        let minor: u32 = site.api.get("/version").await?["minor"].as_str().unwrap_or_default().parse()?;
+        let minor: u32 =
+            site.api.get("/version").await?["minor"].as_str().unwrap_or_default().parse()?;
         old.extend((minor < 33).then(|| site.name.clone()));
     }
     old.sort();
     let path = "spec.template.spec.hostUsers";
     let what = if old.len() == 1 { "cluster" } else { "clusters" };
-    let warning =
-        format!("Warning: job.batch/pi: {path} is not kept by the server of {what} {}\n", old.join(", "));
+    let warning = format!(
+        "Warning: job.batch/pi: {path} is not kept by the server of {what} {}\n",
+        old.join(", ")
+    );
     let mut isolated = job("pi", Some(3), Some(6));
     isolated["spec"]["template"]["spec"]["hostUsers"] = false.into();
     stage.write("pi.yaml", &isolated)?;
@@ -201,8 +209,7 @@ async fn unreachable(stage: &Stage) -> Outcome {
     let row = section(&shown.stdout, "Unreachable").pop().unwrap_or_default();
     assert!(row.starts_with("west pi 4h ago "), "{shown:?}");
     let got = stage.federate_later(later, "job get pi").await.ok().says("Running,Unknown   1/6");
-    let warning =
-        "Warning: [west] job.batch/pi: its share of 2 completions is Unknown (1 succeeded as of 4h ago): ";
+    let warning = "Warning: [west] job.batch/pi: its share of 2 completions is Unknown (1 succeeded as of 4h ago): ";
     for said in [got.stderr, shown.stderr] {
         assert!(said.starts_with(warning), "{said}");
     }
@@ -229,9 +236,13 @@ async fn no_right(stage: &Stage) -> Outcome {
     stage.contexts(&MEMBERS.map(|name| (name, name)), LIMITED)?;
     let shown = stage.federate("job describe pi").await.ok();
     assert_eq!(section(&shown.stdout, "Shards").len(), 4, "{shown:?}");
-    let warned: Vec<_> = shown.stderr.lines().filter(|line| line.starts_with("Warning: [")).collect();
+    let warned: Vec<_> =
+        shown.stderr.lines().filter(|line| line.starts_with("Warning: [")).collect();
     let [warning] = warned[..] else { panic!("one warning: {shown:?}") };
-    assert!(warning.starts_with("Warning: [west] job.batch/pi: not all could be read: "), "{warning}");
+    assert!(
+        warning.starts_with("Warning: [west] job.batch/pi: not all could be read: "),
+        "{warning}"
+    );
     assert!(warning.contains("pods is forbidden"), "{warning}");
     Ok(())
 }

@@ -14,7 +14,10 @@ use crate::stage::{SOON, Stage, job};
 
 pub fn scenarios() -> Scenarios {
     Scenarios::of("edit")
-        .both("what is applied twice is unchanged, and the second time writes nothing", applied_twice)
+        .both(
+            "what is applied twice is unchanged, and the second time writes nothing",
+            applied_twice,
+        )
         .both("what get prints is what apply takes", printed)
         .both("an immutable field is refused before any write", immutable)
         .both("what a server would not take is refused in its words before any write", invalid)
@@ -47,14 +50,23 @@ async fn applied_twice(stage: &Stage) -> Outcome {
     assert!(created.stdout.ends_with("job.batch/pi created\n"), "{created:#?}");
     assert_eq!(stage.shares("pi").await?, ["east 1/2", "north 1/2", "west 1/2"]);
     let before = stage.mark().await?;
-    assert_eq!(stage.federate("job apply -f pi.yaml").await.ok().stdout, "job.batch/pi unchanged\n");
+    assert_eq!(
+        stage.federate("job apply -f pi.yaml").await.ok().stdout,
+        "job.batch/pi unchanged\n"
+    );
     let mut spelt = job("pi", Some(3), Some(6));
     spelt["spec"]["completionMode"] = "NonIndexed".into();
     spelt["spec"]["suspend"] = false.into();
     spelt["spec"]["template"]["spec"]["dnsPolicy"] = "ClusterFirst".into();
     stage.write("spelt.yaml", &spelt)?;
-    assert_eq!(stage.federate("job apply -f spelt.yaml").await.ok().stdout, "job.batch/pi unchanged\n");
-    assert_eq!(stage.federate("job scale pi --replicas=3").await.ok().stdout, "job.batch/pi unchanged\n");
+    assert_eq!(
+        stage.federate("job apply -f spelt.yaml").await.ok().stdout,
+        "job.batch/pi unchanged\n"
+    );
+    assert_eq!(
+        stage.federate("job scale pi --replicas=3").await.ok().stdout,
+        "job.batch/pi unchanged\n"
+    );
     assert_eq!(stage.federate("job resume pi").await.ok().stdout, "job.batch/pi unchanged\n");
     assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
     Ok(())
@@ -64,7 +76,10 @@ async fn printed(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
     let printed = stage.get("pi").await?;
     stage.write("printed.yaml", &printed)?;
-    assert_eq!(stage.federate("job apply -f printed.yaml").await.ok().stdout, "job.batch/pi unchanged\n");
+    assert_eq!(
+        stage.federate("job apply -f printed.yaml").await.ok().stdout,
+        "job.batch/pi unchanged\n"
+    );
     Ok(())
 }
 
@@ -80,7 +95,10 @@ async fn immutable(stage: &Stage) -> Outcome {
         .fails("spec.template: field is immutable")
         .warns("--recreate");
     let containers = r#"{"spec":{"template":{"spec":{"containers":[]}}}}"#;
-    stage.federate(&format!("job patch pi -p {containers}")).await.fails("spec.template: field is immutable");
+    stage
+        .federate(&format!("job patch pi -p {containers}"))
+        .await
+        .fails("spec.template: field is immutable");
     let indexed = r#"[{"op":"add","path":"/spec/completionMode","value":"Indexed"}]"#;
     let refused = stage.federate(&format!("job patch pi --type=json -p {indexed}")).await;
     let refused = refused.fails("spec.completionMode: field is immutable");
@@ -103,7 +121,10 @@ async fn invalid(stage: &Stage) -> Outcome {
         .fails("unknown field \"spec.backofLimit\"");
     let unknown = stage.federate(r#"job patch pi -p {"spec":{"backofLimit":1}}"#).await;
     let unknown = unknown.fails("unknown field \"spec.backofLimit\"");
-    assert!(!unknown.stderr.contains("--recreate") && !unknown.stderr.contains("immutable"), "{unknown:#?}");
+    assert!(
+        !unknown.stderr.contains("--recreate") && !unknown.stderr.contains("immutable"),
+        "{unknown:#?}"
+    );
     let mut typo = job("pi", Some(3), Some(6));
     typo["spec"]["template"]["spec"]["restartsPolicy"] = "Never".into();
     stage.write("typo.yaml", &typo)?;
@@ -112,8 +133,7 @@ async fn invalid(stage: &Stage) -> Outcome {
         .await
         .fails("unknown field \"spec.template.spec.restartsPolicy\"");
     assert_eq!(stage.federate("job diff -f typo.yaml").await.code, 2);
-    let said =
-        "error: job.batch/pi: spec.backoffLimit: Invalid value: \"x\": must be an integer up to 2147483647\n";
+    let said = "error: job.batch/pi: spec.backoffLimit: Invalid value: \"x\": must be an integer up to 2147483647\n";
     let text = stage.federate(r#"job patch pi -p {"spec":{"backoffLimit":"x"}}"#).await.fails(said);
     assert_eq!(text.stderr, said, "one error");
     let mut limits = job("pi", Some(3), Some(6));
@@ -133,9 +153,15 @@ async fn invalid(stage: &Stage) -> Outcome {
 async fn work_queue(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), None)).await?.ok();
     let before = stage.mark().await?;
-    stage.federate("job scale pi --completions=6").await.fails("spec.completions: field is immutable");
+    stage
+        .federate("job scale pi --completions=6")
+        .await
+        .fails("spec.completions: field is immutable");
     stage.write("pi.yaml", &job("pi", Some(3), Some(6)))?;
-    stage.federate("job apply -f pi.yaml --recreate").await.fails("spec.completions: field is immutable");
+    stage
+        .federate("job apply -f pi.yaml --recreate")
+        .await
+        .fails("spec.completions: field is immutable");
     assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
     Ok(())
 }
@@ -165,8 +191,11 @@ async fn dry_runs(stage: &Stage) -> Outcome {
 
 /// The lines that say what is done in clusters.
 fn actions(stdout: &str) -> Vec<String> {
-    let lines = stdout.lines().filter(|line| line.starts_with("job.batch/") && line.contains(" in cluster "));
-    let mut lines: Vec<_> = lines.map(|line| line.trim_end_matches(" (dry run)").to_owned()).collect();
+    let lines = stdout
+        .lines()
+        .filter(|line| line.starts_with("job.batch/") && line.contains(" in cluster "));
+    let mut lines: Vec<_> =
+        lines.map(|line| line.trim_end_matches(" (dry run)").to_owned()).collect();
     lines.sort();
     lines
 }
@@ -205,8 +234,16 @@ async fn foreseen_moves(stage: &Stage) -> Outcome {
             assert_eq!(diff.code, 1, "{diff:#?}");
             let dry = stage.federate("job apply -f edited.yaml --dry-run=client").await.ok();
             let applied = stage.federate("job apply -f edited.yaml").await.ok();
-            assert_eq!(actions(&diff.stdout), actions(&applied.stdout), "{mode} {parallelism} {completions}");
-            assert_eq!(actions(&dry.stdout), actions(&applied.stdout), "{mode} {parallelism} {completions}");
+            assert_eq!(
+                actions(&diff.stdout),
+                actions(&applied.stdout),
+                "{mode} {parallelism} {completions}"
+            );
+            assert_eq!(
+                actions(&dry.stdout),
+                actions(&applied.stdout),
+                "{mode} {parallelism} {completions}"
+            );
             assert!(!actions(&applied.stdout).is_empty(), "{applied:#?}");
         }
     }
@@ -265,7 +302,10 @@ async fn finished(stage: &Stage) -> Outcome {
         stage.federate(command).await.fails("the job has ended");
     }
     stage.write("pi.yaml", &job("pi", Some(3), Some(3)))?;
-    assert_eq!(stage.federate("job apply -f pi.yaml").await.ok().stdout, "job.batch/pi unchanged\n");
+    assert_eq!(
+        stage.federate("job apply -f pi.yaml").await.ok().stdout,
+        "job.batch/pi unchanged\n"
+    );
     assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
     stage.until_row("pi", "Complete 3/3").await;
     Ok(())
@@ -337,9 +377,14 @@ async fn deleting(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
     let west = stage.site("west");
     west.link.cut().await?;
-    stage.federate("job delete pi --cascade=background").await.fails("1 cluster could not be asked");
+    stage
+        .federate("job delete pi --cascade=background")
+        .await
+        .fails("1 cluster could not be asked");
     let before = stage.mark().await?;
-    for command in ["job apply -f pi.yaml", "job scale pi --parallelism=6", "job suspend pi", "job edit pi"] {
+    for command in
+        ["job apply -f pi.yaml", "job scale pi --parallelism=6", "job suspend pi", "job edit pi"]
+    {
         stage.federate(command).await.fails("the job is being deleted");
     }
     assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
@@ -350,7 +395,8 @@ async fn deleting(stage: &Stage) -> Outcome {
 
 async fn two_at_once(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
-    let label = |key: &str| format!(r#"job patch pi -p {{"metadata":{{"labels":{{"{key}":"x"}}}}}}"#);
+    let label =
+        |key: &str| format!(r#"job patch pi -p {{"metadata":{{"labels":{{"{key}":"x"}}}}}}"#);
     let (a, b, c) = (label("a"), label("b"), label("c"));
     let (a, b, c) = tokio::join!(stage.federate(&a), stage.federate(&b), stage.federate(&c));
     for ran in [a, b, c] {
@@ -379,7 +425,8 @@ async fn unreachable(stage: &Stage) -> Outcome {
     west.link.cut().await?;
     stage.write("pi.yaml", &annotated("x"))?;
     let applied = stage.federate("job apply -f pi.yaml").await;
-    let applied = applied.fails("1 of 3 clusters could not be asked").says("job.batch/pi configured");
+    let applied =
+        applied.fails("1 of 3 clusters could not be asked").says("job.batch/pi configured");
     assert!(applied.stderr.contains("[west] job.batch/pi: Unknown: "), "{applied:#?}");
     assert!(applied.stderr.contains("kubectl federate reconcile pi"), "{applied:#?}");
     west.link.restore().await?;
@@ -388,8 +435,8 @@ async fn unreachable(stage: &Stage) -> Outcome {
     Ok(())
 }
 
-/// Has a document of the record of pi changed by somebody else, between the moment when it is read and that when it is
-/// written: when west is asked whether it would take the change.
+/// Has a document of the record of pi changed by somebody else, between the moment when it is read
+/// and that when it is written: when west is asked whether it would take the change.
 async fn meanwhile(
     stage: &Stage,
     key: &'static str,

@@ -23,7 +23,10 @@ pub fn scenarios() -> Scenarios {
         )
         .both("the parallelism of a work queue is divided again", work_queue)
         .both("an edit reaches all clusters in one go, and is made once", once)
-        .both("a work queue leaves clusters as its parallelism goes down, and comes back", work_queue_returns)
+        .both(
+            "a work queue leaves clusters as its parallelism goes down, and comes back",
+            work_queue_returns,
+        )
         .both("labels of the job reach its parts", labelled)
         .both("where pods may run changes before any has", placed)
         .both("a cluster that was away gets the edit from the next reconcile", away)
@@ -31,7 +34,8 @@ pub fn scenarios() -> Scenarios {
         .both("a new template does not run an index that failed for good", recreated_after_failure)
 }
 
-/// Lets pods succeed wherever there are any, and reconciles, until `job get` shows this STATUS and these COMPLETIONS.
+/// Lets pods succeed wherever there are any, and reconciles, until `job get` shows this STATUS and
+/// these COMPLETIONS.
 pub async fn work_until(stage: &Stage, name: &str, row: &str) -> Outcome {
     for _ in 0..60 {
         stage.federate(&format!("reconcile {name}")).await;
@@ -42,7 +46,8 @@ pub async fn work_until(stage: &Stage, name: &str, row: &str) -> Outcome {
             for part in site.names("jobs").await? {
                 let pods = site.pods(&part).await?;
                 let live = |pod: &&Value| {
-                    let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+                    let ended =
+                        matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
                     !ended && pod["metadata"].get("deletionTimestamp").is_none()
                 };
                 if pods.iter().any(|pod| live(&pod)) {
@@ -84,9 +89,13 @@ async fn suspended(stage: &Stage) -> Outcome {
         site.succeed("pi", 1).await?;
         site.until_job("pi", "one has succeeded", |job| job["status"]["succeeded"] == 1).await;
     }
-    assert!(stage.federate("job suspend pi").await.ok().stdout.ends_with("job.batch/pi suspended\n"));
+    assert!(
+        stage.federate("job suspend pi").await.ok().stdout.ends_with("job.batch/pi suspended\n")
+    );
     for site in stage.members() {
-        let job = site.until_job("pi", "it is suspended", |job| job["status"].get("active").is_none()).await;
+        let job = site
+            .until_job("pi", "it is suspended", |job| job["status"].get("active").is_none())
+            .await;
         assert_eq!(job["spec"]["suspend"], true, "{}", site.name);
     }
     assert_eq!(stage.row("pi").await, "Suspended 3/6");
@@ -184,7 +193,8 @@ async fn new_clusters(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(1), Some(1))).await?.ok();
     assert_eq!(stage.shares("pi").await?.len(), 1);
     let scaled = stage.federate("job scale pi --parallelism=3 --completions=6").await.ok();
-    let mut clusters: Vec<_> = unfinished(stage).await?.into_iter().map(|(cluster, _)| cluster).collect();
+    let mut clusters: Vec<_> =
+        unfinished(stage).await?.into_iter().map(|(cluster, _)| cluster).collect();
     clusters.sort();
     clusters.dedup();
     assert_eq!(clusters.len(), 3, "{clusters:?}: {scaled:#?}");
@@ -228,8 +238,9 @@ async fn as_many_as_succeeded(stage: &Stage) -> Outcome {
             site.until_job(name, "one has succeeded", |job| job["status"]["succeeded"] == 1).await;
         }
         stage.write("applied.yaml", &job("applied", Some(3), Some(3)))?;
-        let said =
-            format!("job.batch/{name}: 3 have succeeded already, and 3 were asked for: it is complete");
+        let said = format!(
+            "job.batch/{name}: 3 have succeeded already, and 3 were asked for: it is complete"
+        );
         stage.federate(command).await.ok().warns(&said);
     }
     Ok(())
@@ -250,7 +261,11 @@ async fn work_queue_returns(stage: &Stage) -> Outcome {
     stage.federate("job scale pi --parallelism=6").await.ok();
     let live = unfinished(stage).await?;
     let pods = |part: &Value| part["spec"]["parallelism"].as_i64();
-    assert_eq!(live.iter().map(|(_, part)| pods(part)).collect::<Vec<_>>(), [Some(2); 3], "{live:#?}");
+    assert_eq!(
+        live.iter().map(|(_, part)| pods(part)).collect::<Vec<_>>(),
+        [Some(2); 3],
+        "{live:#?}"
+    );
     Ok(())
 }
 
@@ -286,7 +301,8 @@ async fn labelled(stage: &Stage) -> Outcome {
         assert_eq!(part["metadata"]["annotations"]["note"], "x", "{cluster}");
         assert!(part["metadata"]["labels"]["kubectl-federate.dev/job"].is_string(), "{cluster}");
     }
-    let others = json!({"metadata": {"labels": {"theirs": "stays"}, "annotations": {"theirs": "stays"}}});
+    let others =
+        json!({"metadata": {"labels": {"theirs": "stays"}, "annotations": {"theirs": "stays"}}});
     stage.site("east").patch("jobs", "pi", &others).await?;
     let patch = r#"{"metadata":{"labels":{"team":null},"annotations":{"note":null}}}"#;
     stage.federate(&format!("job patch pi -p {patch}")).await.ok();
@@ -317,7 +333,10 @@ async fn placed(stage: &Stage) -> Outcome {
     }
     stage.federate("job resume pi").await.ok();
     let other = patch.replace("ssd", "hdd");
-    stage.federate(&format!("job patch pi -p {other}")).await.fails("spec.template: field is immutable");
+    stage
+        .federate(&format!("job patch pi -p {other}"))
+        .await
+        .fails("spec.template: field is immutable");
     Ok(())
 }
 
@@ -325,7 +344,10 @@ async fn away(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(9))).await?.ok();
     let west = stage.site("west");
     west.link.cut().await?;
-    stage.federate("job scale pi --parallelism=6").await.fails("1 of 3 clusters could not be asked");
+    stage
+        .federate("job scale pi --parallelism=6")
+        .await
+        .fails("1 of 3 clusters could not be asked");
     assert_eq!(stage.shares("pi").await?, ["east 2/3", "north 2/3", "west 1/3"]);
     west.link.restore().await?;
     stage.federate("reconcile pi").await.ok();
@@ -367,8 +389,9 @@ async fn recreated_after_failure(stage: &Stage) -> Outcome {
     stage.create(&indexed).await?.ok();
     let east = stage.site("east");
     east.fail("pi", 1).await?;
-    let failed =
-        |job: &Value| job["status"]["failedIndexes"].as_str().is_some_and(|failed| !failed.is_empty());
+    let failed = |job: &Value| {
+        job["status"]["failedIndexes"].as_str().is_some_and(|failed| !failed.is_empty())
+    };
     let part = east.until_job("pi", "an index has failed", failed).await;
     indexed["spec"]["template"]["spec"]["containers"][0]["image"] = "perl:5".into();
     stage.write("pi.yaml", &indexed)?;

@@ -12,10 +12,16 @@ pub fn scenarios() -> Scenarios {
         .both("a job is shown as a table, as an object and by name", formats)
         .both("a job is described with the share of each cluster", described)
         .both("a job that does not exist is not found, and the others are shown", not_found)
-        .both("a shard that failed makes the whole failed, with cluster and reason, for good", failed)
+        .both(
+            "a shard that failed makes the whole failed, with cluster and reason, for good",
+            failed,
+        )
         .both("the outcome outlasts the jobs in the clusters", outlasting)
         .both("looking writes nothing", looking)
-        .both("a damaged record is an error that names object and key, and the others are shown", damaged)
+        .both(
+            "a damaged record is an error that names object and key, and the others are shown",
+            damaged,
+        )
         .both("a record of a newer version is refused", newer)
         .both_from_nothing("jobs of all namespaces are shown and reconciled", all_namespaces)
 }
@@ -56,9 +62,13 @@ async fn described(stage: &Stage) -> Outcome {
     let text = stage.federate("job describe pi").await.ok().stdout;
     let lines: Vec<String> =
         text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    for line in
-        ["Name: pi", "Status: Running", "Parallelism: 3", "Completions: 6", "west pi Complete 1 2 0 2 0"]
-    {
+    for line in [
+        "Name: pi",
+        "Status: Running",
+        "Parallelism: 3",
+        "Completions: 6",
+        "west pi Complete 1 2 0 2 0",
+    ] {
         assert!(lines.iter().any(|each| each == line), "{line:?} is not in {text}");
     }
     Ok(())
@@ -146,14 +156,18 @@ async fn damaged(stage: &Stage) -> Outcome {
     };
     set(&json!("{\"cluster\": ")).await?;
     let namespace = &stage.namespace;
-    let explained = format!("configmap {namespace}/tau.federated-job is damaged: annotation \"{key}\"");
+    let explained =
+        format!("configmap {namespace}/tau.federated-job is damaged: annotation \"{key}\"");
     let before = stage.mark().await?;
     stage.federate("job get").await.fails(&explained).says("pi     Running");
     stage.federate("job describe").await.fails(&explained).says("pi");
     stage.federate("reconcile").await.fails(&explained).says("job.batch/pi");
     stage.federate("job delete tau --cascade=background").await.fails(&explained);
     let mutations = stage.mutations(&before).await?;
-    assert!(mutations.iter().all(|what| what == "east: patch configmaps/pi.federated-job"), "{mutations:?}");
+    assert!(
+        mutations.iter().all(|what| what == "east: patch configmaps/pi.federated-job"),
+        "{mutations:?}"
+    );
     set(&whole).await?;
     stage.federate("job get tau").await.ok().says("Running");
     Ok(())
@@ -165,7 +179,10 @@ async fn newer(stage: &Stage) -> Outcome {
     stage.host().patch("configmaps", "pi.federated-job", &change).await?;
     let before = stage.mark().await?;
     for verb in ["job get", "job get pi", "reconcile pi", "job delete pi", "job describe pi"] {
-        stage.federate(verb).await.fails("has version 2, this kubectl-federate knows versions up to 1");
+        stage
+            .federate(verb)
+            .await
+            .fails("has version 2, this kubectl-federate knows versions up to 1");
     }
     assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
     Ok(())

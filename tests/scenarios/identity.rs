@@ -8,12 +8,18 @@ use crate::stage::{Stage, job};
 
 pub fn scenarios() -> Scenarios {
     Scenarios::of("identity")
-        .both_from_nothing("where a member's context leads elsewhere, nothing is sent there", wrong_member)
+        .both_from_nothing(
+            "where a member's context leads elsewhere, nothing is sent there",
+            wrong_member,
+        )
         .both_from_nothing(
             "where the remembered host's context leads elsewhere, nothing is sent there",
             wrong_host,
         )
-        .both_from_nothing("a registry that was copied to another cluster is not used there", copied_registry)
+        .both_from_nothing(
+            "a registry that was copied to another cluster is not used there",
+            copied_registry,
+        )
         .both_from_nothing(
             "a member whose certificate does not fit is refused at create, and Unknown later",
             distrusted,
@@ -26,13 +32,15 @@ pub fn scenarios() -> Scenarios {
 
 /// Fails if anything but who it is has been asked of a cluster.
 async fn assert_asked_only_who_it_is(site: &Site, since: Mark) -> Outcome {
-    let requests: Vec<_> = site.requests(since).await?.into_iter().map(|request| request.what).collect();
+    let requests: Vec<_> =
+        site.requests(since).await?.into_iter().map(|request| request.what).collect();
     assert!(!requests.is_empty(), "it was asked who it is");
     assert!(requests.iter().all(|what| what == "get namespaces/kube-system"), "{requests:?}");
     Ok(())
 }
 
-const RIGHT: [(&str, &str); 4] = [("host", "host"), ("east", "east"), ("west", "west"), ("north", "north")];
+const RIGHT: [(&str, &str); 4] =
+    [("host", "host"), ("east", "east"), ("west", "west"), ("north", "north")];
 const WEST_IS_NORTH: [(&str, &str); 3] = [("host", "host"), ("east", "east"), ("west", "north")];
 
 async fn federation_of_two(stage: &Stage) {
@@ -43,8 +51,7 @@ async fn federation_of_two(stage: &Stage) {
 
 async fn wrong_member(stage: &Stage) -> Outcome {
     federation_of_two(stage).await;
-    let explained =
-        "cluster \"west\" is not the one that was registered: the uid of its kube-system namespace is";
+    let explained = "cluster \"west\" is not the one that was registered: the uid of its kube-system namespace is";
     let north = stage.site("north");
     stage.contexts(&WEST_IS_NORTH, "admin")?;
     let mark = north.mark().await?;
@@ -60,7 +67,11 @@ async fn wrong_member(stage: &Stage) -> Outcome {
     let mark = north.mark().await?;
     stage.federate("job get pi").await.warns(explained).says("Running,Unknown");
     stage.federate("reconcile pi").await.fails("1 of 2 clusters").warns(explained);
-    stage.federate("job delete pi --cascade=background").await.fails(": 1 cluster ").warns(explained);
+    stage
+        .federate("job delete pi --cascade=background")
+        .await
+        .fails(": 1 cluster ")
+        .warns(explained);
     assert_asked_only_who_it_is(north, mark).await?;
     assert_eq!(stage.shares("pi").await?, ["north 1/1", "west 1/2"]);
     Ok(())
@@ -69,7 +80,8 @@ async fn wrong_member(stage: &Stage) -> Outcome {
 /// Has the kubeconfig trust another authority for west than its server's.
 fn distrust_west(stage: &Stage) -> Outcome {
     use base64::Engine as _;
-    let mut config: Value = serde_json::from_str(&std::fs::read_to_string(stage.path("kubeconfig"))?)?;
+    let mut config: Value =
+        serde_json::from_str(&std::fs::read_to_string(stage.path("kubeconfig"))?)?;
     let other = rcgen::generate_simple_self_signed(vec!["somebody.else".to_owned()])?.cert.pem();
     let clusters = config["clusters"].as_array_mut().into_iter().flatten();
     for west in clusters.filter(|cluster| cluster["name"] == "west") {
@@ -86,7 +98,9 @@ async fn distrusted(stage: &Stage) -> Outcome {
     distrust_west(stage)?;
     let words = "tls: failed to verify certificate: x509: certificate signed by unknown authority";
     let refused = stage.create(&job("pi", Some(2), Some(4))).await?;
-    refused.fails("nothing was created: 1 of 2 clusters refused").warns(&format!("{words} (cluster west)"));
+    refused
+        .fails("nothing was created: 1 of 2 clusters refused")
+        .warns(&format!("{words} (cluster west)"));
     stage.assert_nothing_of("pi", &before).await?;
     stage
         .federate("reconcile tau")
@@ -106,9 +120,13 @@ async fn wrong_host(stage: &Stage) -> Outcome {
     stage.contexts(&[("host", "north"), ("east", "east"), ("west", "west")], "admin")?;
     stage.write("pi.yaml", &job("tau", Some(2), Some(4)))?;
     let (before, mark) = (stage.mark().await?, north.mark().await?);
-    for command in
-        ["job get", "job create -f pi.yaml", "job delete pi", "reconcile", "cluster unregister east"]
-    {
+    for command in [
+        "job get",
+        "job create -f pi.yaml",
+        "job delete pi",
+        "reconcile",
+        "cluster unregister east",
+    ] {
         stage
             .federate(command)
             .await
@@ -126,7 +144,8 @@ async fn copied_registry(stage: &Stage) -> Outcome {
     let (host, north) = (stage.site("host"), stage.site("north"));
     let place = "/api/v1/namespaces/kubectl-federate/configmaps";
     let registry = host.api.get(&format!("{place}/federation")).await?;
-    let metadata = json!({"name": "federation", "annotations": registry["metadata"]["annotations"]});
+    let metadata =
+        json!({"name": "federation", "annotations": registry["metadata"]["annotations"]});
     let namespace = json!({"metadata": {"name": "kubectl-federate"}});
     match north.api.create("/api/v1/namespaces", &namespace).await {
         Err(error) if error.code() != Some(409) => return Err(error.into()),

@@ -14,8 +14,14 @@ pub fn scenarios() -> Scenarios {
     Scenarios::of("kinds")
         .both("an indexed job runs each of its indexes once, under its true number", indexed)
         .both("an indexed job that is suspended gets its indexes before it runs", indexed_suspended)
-        .both("an indexed job that somebody resumed too early is begun again", indexed_resumed_early)
-        .sim("an indexed job that changes as it is to be begun again is looked at again", indexed_changing)
+        .both(
+            "an indexed job that somebody resumed too early is begun again",
+            indexed_resumed_early,
+        )
+        .sim(
+            "an indexed job that changes as it is to be begun again is looked at again",
+            indexed_changing,
+        )
         .both("an indexed job is refused where its status may not be written", indexed_forbidden)
         .both("a success policy is judged on all clusters together", success_policy)
         .both("a work queue that has succeeded anywhere starts nothing more", work_queue)
@@ -50,11 +56,14 @@ async fn indexed(stage: &Stage) -> Outcome {
     stage.create(&indexed_job(3, 6)).await?.ok();
     for (site, own) in stage.members().zip([[0, 1], [4, 5], [2, 3]]) {
         site.succeed("pi", 2).await?;
-        site.until_job("pi", "it is complete", |job| job["status"]["completionTime"].is_string()).await;
+        site.until_job("pi", "it is complete", |job| job["status"]["completionTime"].is_string())
+            .await;
         assert_eq!(indexes(site, "pi").await?, own, "{}", site.name);
         let pod = site.pods("pi").await?.remove(0);
-        let first =
-            format!("pi-{}", pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"]);
+        let first = format!(
+            "pi-{}",
+            pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"]
+        );
         assert_eq!(pod["spec"]["hostname"], first.replace('"', ""));
     }
     stage.until_row("pi", "Complete 6/6").await;
@@ -88,7 +97,8 @@ async fn indexed_resumed_early(stage: &Stage) -> Outcome {
     suspended["spec"]["suspend"] = true.into();
     stage.create(&suspended).await?.ok();
     let west = stage.site("west");
-    // As a process that was killed right after it had made the job leaves it, but that somebody has resumed it.
+    // As a process that was killed right after it had made the job leaves it, but that somebody has
+    // resumed it.
     let made = west.job("pi").await?;
     west.delete("pi").await?;
     reconcile::forget_uid(stage, "west").await?;
@@ -144,7 +154,8 @@ async fn indexed_forbidden(stage: &Stage) -> Outcome {
     for site in stage.members() {
         let identity = json!([{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]}]);
         site.grant(None, identity).await?;
-        // In this namespace only: other scenarios on the same clusters rely on what this user may not do.
+        // In this namespace only: other scenarios on the same clusters rely on what this user may
+        // not do.
         let everything = json!([
             {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": all},
             {"apiGroups": [""], "resources": ["configmaps", "pods"], "verbs": all},
@@ -164,8 +175,7 @@ async fn fields(stage: &Stage) -> Outcome {
         "completionMode": "Indexed", "backoffLimitPerIndex": 1, "maxFailedIndexes": 2, "backoffLimit": 4,
         "successPolicy": {"rules": [{"succeededCount": 5}]},
     });
-    let rule =
-        json!({"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]});
+    let rule = json!({"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]});
     let whole = json!({
         "completionMode": "NonIndexed", "podReplacementPolicy": "Failed", "podFailurePolicy": {"rules": [rule]},
         "ttlSecondsAfterFinished": 60, "managedBy": "example.com/another",
@@ -182,7 +192,8 @@ async fn fields(stage: &Stage) -> Outcome {
         for site in stage.members() {
             let part = site.job(name).await?;
             for (field, value) in given.as_object().into_iter().flatten() {
-                let expected = if held_back.contains(&field.as_str()) { &Value::Null } else { value };
+                let expected =
+                    if held_back.contains(&field.as_str()) { &Value::Null } else { value };
                 assert_eq!(part["spec"][field], *expected, "{field} of {name} in {}", site.name);
             }
             // Whoever else is to manage the whole: its parts are run by their own controllers.
@@ -197,7 +208,8 @@ async fn fields(stage: &Stage) -> Outcome {
 
 async fn success_policy(stage: &Stage) -> Outcome {
     let mut policy = indexed_job(6, 12);
-    policy["spec"]["successPolicy"] = json!({"rules": [{"succeededIndexes": "0-11", "succeededCount": 4}]});
+    policy["spec"]["successPolicy"] =
+        json!({"rules": [{"succeededIndexes": "0-11", "succeededCount": 4}]});
     stage.create(&policy).await?.ok();
     for name in ["east", "west"] {
         stage.site(name).succeed("pi", 2).await?;
@@ -225,10 +237,16 @@ async fn work_queue(stage: &Stage) -> Outcome {
     // What never ran never will; what runs goes on to its end.
     west.until_job("pi", "it is complete", |job| job["status"]["completionTime"].is_string()).await;
     let job = north.job("pi").await?;
-    assert_eq!((&job["status"]["active"], &job["status"]["succeeded"]), (&json!(1), &json!(1)), "{job:#}");
+    assert_eq!(
+        (&job["status"]["active"], &job["status"]["succeeded"]),
+        (&json!(1), &json!(1)),
+        "{job:#}"
+    );
     assert_eq!(stage.row("pi").await, "Running 1/1 of 3");
     north.succeed("pi", 1).await?;
-    north.until_job("pi", "it is complete", |job| job["status"]["completionTime"].is_string()).await;
+    north
+        .until_job("pi", "it is complete", |job| job["status"]["completionTime"].is_string())
+        .await;
     stage.until_row("pi", "Complete 2/1 of 3").await;
     Ok(())
 }
@@ -241,7 +259,8 @@ async fn unschedulable(stage: &Stage) -> Outcome {
     east.until_job("pi", "one has succeeded", |job| job["status"]["succeeded"] == 1).await;
     stage.federate("reconcile pi").await.ok();
     for site in stage.members() {
-        site.until_job("pi", "it is complete", |job| job["status"]["completionTime"].is_string()).await;
+        site.until_job("pi", "it is complete", |job| job["status"]["completionTime"].is_string())
+            .await;
     }
     stage.until_row("pi", "Complete 1/1 of 6").await;
     Ok(())
@@ -274,7 +293,9 @@ async fn finish(stage: &Stage) -> Outcome {
             supplements.push((site, name));
         }
     }
-    let [(site, name)] = supplements.as_slice() else { panic!("one supplement, not {}", supplements.len()) };
+    let [(site, name)] = supplements.as_slice() else {
+        panic!("one supplement, not {}", supplements.len())
+    };
     let supplement = site.job(name).await?;
     assert_eq!((&supplement["spec"]["completions"], name.as_str()), (&json!(1), "pi-4"));
     site.succeed(name, 1).await?;

@@ -17,7 +17,10 @@ pub fn scenarios() -> Scenarios {
         .both("the sum of failures over the clusters is what counts", sum_of_failures)
         .both("a supplement may fail as often as all before it left", supplement_budget)
         .both("a failure that a policy is about, in one cluster, fails all", policy)
-        .both("an index that failed for good fails the whole only once the others are done", failed_index)
+        .both(
+            "an index that failed for good fails the whole only once the others are done",
+            failed_index,
+        )
         .both("failed indexes are counted over the clusters", max_failed_indexes)
         .both("all shards have one deadline", deadline)
         .both("a supplement has the deadline that all have", supplement_deadline)
@@ -50,7 +53,8 @@ async fn siblings(stage: &Stage) -> Outcome {
     })
     .await;
     assert_eq!(stage.row("pi").await, "FailureTarget 0/6");
-    let told = stage.federate("reconcile pi").await.ok().says("job.batch/pi stopped in cluster east");
+    let told =
+        stage.federate("reconcile pi").await.ok().says("job.batch/pi stopped in cluster east");
     // The pod of the third runs on a node, and takes its time to end.
     assert_eq!(stage.row("pi").await, "FailureTarget 0/6");
     assert!(!told.stdout.contains("stopped in cluster north"), "{told:#?}");
@@ -60,11 +64,20 @@ async fn siblings(stage: &Stage) -> Outcome {
         let failed = |job: &Value| job["status"]["conditions"].to_string().contains("\"Failed\"");
         let job = site.until_job("pi", "it has failed", failed).await;
         let conditions = job["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let failed =
-            conditions.iter().find(|condition| condition["type"] == "Failed").cloned().unwrap_or_default();
+        let failed = conditions
+            .iter()
+            .find(|condition| condition["type"] == "Failed")
+            .cloned()
+            .unwrap_or_default();
         assert_eq!(failed["reason"], "BackoffLimitExceeded", "{job:#}");
-        assert!(failed["message"].as_str().is_some_and(|text| text.contains("cluster west")), "{job:#}");
-        assert!(job["status"]["failed"].as_i64().unwrap_or(0) == 0, "what we ended is no failure: {job:#}");
+        assert!(
+            failed["message"].as_str().is_some_and(|text| text.contains("cluster west")),
+            "{job:#}"
+        );
+        assert!(
+            job["status"]["failed"].as_i64().unwrap_or(0) == 0,
+            "what we ended is no failure: {job:#}"
+        );
     }
     stage.until_row("pi", "Failed 0/6").await;
     let mark = stage.mark().await?;
@@ -119,7 +132,10 @@ async fn sum_of_failures(stage: &Stage) -> Outcome {
     assert_eq!(stage.row("pi").await, "FailureTarget 0/18");
     let failed = until_whole_failed(stage, "Failed 0/18").await?;
     assert_eq!(failed["reason"], "BackoffLimitExceeded", "{failed:#}");
-    assert!(failed["message"].as_str().is_some_and(|text| text.contains("3 in cluster west")), "{failed:#}");
+    assert!(
+        failed["message"].as_str().is_some_and(|text| text.contains("3 in cluster west")),
+        "{failed:#}"
+    );
     for site in stage.members() {
         let job = site.job("pi").await?;
         assert!(job["status"]["conditions"].to_string().contains("\"Failed\""), "{job:#}");
@@ -164,7 +180,10 @@ async fn policy(stage: &Stage) -> Outcome {
     stage.site("west").fail("pi", 1).await?;
     let failed = until_whole_failed(stage, "Failed 0/6").await?;
     assert_eq!(failed["reason"], "PodFailurePolicy", "{failed:#}");
-    assert!(failed["message"].as_str().is_some_and(|text| text.contains("cluster west")), "{failed:#}");
+    assert!(
+        failed["message"].as_str().is_some_and(|text| text.contains("cluster west")),
+        "{failed:#}"
+    );
     for name in ["east", "north"] {
         let job = stage.site(name).job("pi").await?;
         assert!(job["status"]["conditions"].to_string().contains("PodFailurePolicy"), "{job:#}");
@@ -200,7 +219,10 @@ async fn failed_index(stage: &Stage) -> Outcome {
     let failed = until_whole_failed(stage, "Failed 5/6").await?;
     assert_eq!(failed["reason"], "FailedIndexes", "{failed:#}");
     let status = stage.get("pi").await?["status"].clone();
-    assert_eq!((&status["completedIndexes"], &status["failedIndexes"]), (&json!("0-3,5"), &json!("4")));
+    assert_eq!(
+        (&status["completedIndexes"], &status["failedIndexes"]),
+        (&json!("0-3,5"), &json!("4"))
+    );
     Ok(())
 }
 
@@ -237,8 +259,11 @@ async fn ends(stage: &Stage) -> Result<Vec<i64>, Failed> {
     for site in stage.members() {
         for name in site.names("jobs").await? {
             let job = site.job(&name).await?;
-            let start: Timestamp = job["status"]["startTime"].as_str().unwrap_or_default().parse()?;
-            ends.push(start.as_second() + job["spec"]["activeDeadlineSeconds"].as_i64().unwrap_or(0));
+            let start: Timestamp =
+                job["status"]["startTime"].as_str().unwrap_or_default().parse()?;
+            ends.push(
+                start.as_second() + job["spec"]["activeDeadlineSeconds"].as_i64().unwrap_or(0),
+            );
         }
     }
     Ok(ends)
@@ -267,16 +292,19 @@ async fn supplement_deadline(stage: &Stage) -> Outcome {
 
 /// When the Job's part in a cluster started.
 async fn start(site: &Site) -> Result<Timestamp, Failed> {
-    let job = site.until_job("pi", "it has started", |job| job["status"]["startTime"].is_string()).await;
+    let job =
+        site.until_job("pi", "it has started", |job| job["status"]["startTime"].is_string()).await;
     Ok(job["status"]["startTime"].as_str().unwrap_or_default().parse()?)
 }
 
-/// Suspends the Job and resumes it in a later second than it began in; gives when it was to end before.
+/// Suspends the Job and resumes it in a later second than it began in; gives when it was to end
+/// before.
 async fn suspend_and_resume(stage: &Stage, reached: &[&Site]) -> Result<i64, Failed> {
     let before = ends(stage).await?[0];
     stage.federate("job suspend pi").await;
     for site in reached {
-        let suspended = |job: &Value| job["status"]["conditions"].to_string().contains("JobSuspended");
+        let suspended =
+            |job: &Value| job["status"]["conditions"].to_string().contains("JobSuspended");
         site.until_job("pi", "it is suspended", suspended).await;
     }
     real::until("a later second", SOON, || async {
@@ -287,7 +315,9 @@ async fn suspend_and_resume(stage: &Stage, reached: &[&Site]) -> Result<i64, Fai
     stage.federate("job resume pi").await;
     for site in reached {
         let begins_anew = |job: &Value| {
-            let start = job["status"]["startTime"].as_str().and_then(|start| start.parse::<Timestamp>().ok());
+            let start = job["status"]["startTime"]
+                .as_str()
+                .and_then(|start| start.parse::<Timestamp>().ok());
             start.is_some_and(|start| start.as_second() > before - 600)
         };
         site.until_job("pi", "it has started anew", begins_anew).await;
@@ -345,7 +375,8 @@ async fn short_life(stage: &Stage) -> Outcome {
     }
     stage.until_row("pi", "Complete 6/6").await;
     stage.federate_later(Duration::from_hours(1), "reconcile pi").await.ok().says("Complete 6/6");
-    // The clusters delete the parts by themselves at the same time, and one that is being deleted is waited for.
+    // The clusters delete the parts by themselves at the same time, and one that is being deleted
+    // is waited for.
     real::until("the record to be gone", SOON, || async {
         stage.federate_later(Duration::from_hours(2), "reconcile").await.ok();
         match stage.record("pi").await {

@@ -72,7 +72,10 @@ impl Link {
 
     /// Leads to the server again.
     pub async fn restore(&self) -> io::Result<()> {
-        self.change(|socket| Ok(Way::Open(listen(socket, Some(self.server), self.accepted.clone())?))).await
+        self.change(|socket| {
+            Ok(Way::Open(listen(socket, Some(self.server), self.accepted.clone())?))
+        })
+        .await
     }
 
     async fn change(&self, open: impl FnOnce(TcpSocket) -> io::Result<Way>) -> io::Result<()> {

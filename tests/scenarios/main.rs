@@ -1,9 +1,11 @@
-//! Scenarios: what must hold on any clusters, written once and run on simulated ones (`sim::…`) and on real control planes
-//! (`real::…`), new ones (`real::1.36::…`), old ones (`real::1.30::…`) and both in one federation (`real::mixed::…`).
-//! That all come out the same is what shows that the simulation is true.
+//! Scenarios: what must hold on any clusters, written once and run on simulated ones (`sim::…`) and
+//! on real control planes (`real::…`), new ones (`real::1.36::…`), old ones (`real::1.30::…`) and
+//! both in one federation (`real::mixed::…`). That all come out the same is what shows that the
+//! simulation is true.
 //!
-//! A scenario gets a [`stage::Stage`]: the members `east`, `west` and `north`, a namespace that nobody else uses, and the
-//! product, run in process. What can be done on one kind of cluster only is listed for that kind.
+//! A scenario gets a [`stage::Stage`]: the members `east`, `west` and `north`, a namespace that
+//! nobody else uses, and the product, run in process. What can be done on one kind of cluster only
+//! is listed for that kind.
 
 mod create;
 mod delete;
@@ -29,7 +31,8 @@ mod wait;
 
 use std::process::ExitCode;
 
-/// Tests at a time where the command line does not say: they wait for their clusters more than they compute.
+/// Tests at a time where the command line does not say: they wait for their clusters more than they
+/// compute.
 const TOGETHER: usize = 8;
 
 fn main() -> ExitCode {

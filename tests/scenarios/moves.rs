@@ -12,10 +12,19 @@ use crate::stage::{SOON, Stage, job};
 
 pub fn scenarios() -> Scenarios {
     Scenarios::of("moves")
-        .both("all that has not started moves elsewhere, and what runs ends where it is", rest_moves)
-        .both("the rest of an indexed job moves, and runs elsewhere under its own indexes", indexes_move)
+        .both(
+            "all that has not started moves elsewhere, and what runs ends where it is",
+            rest_moves,
+        )
+        .both(
+            "the rest of an indexed job moves, and runs elsewhere under its own indexes",
+            indexes_move,
+        )
         .both("an index that is done is not run again where the rest moves", done_stays)
-        .both("what is stopped moves only once its pods have ended, whatever its status says", waits)
+        .both(
+            "what is stopped moves only once its pods have ended, whatever its status says",
+            waits,
+        )
         .sim("a job that changes between a read and its credit is read again", read_again)
 }
 
@@ -47,14 +56,18 @@ fn is_live(pod: &Value) -> bool {
 /// The names of a Job's pods that run or are about to.
 async fn live(site: &Site, name: &str) -> Result<Vec<String>, Failed> {
     let pods = site.pods(name).await?;
-    let names = pods.iter().filter(|pod| is_live(pod)).map(|pod| pod["metadata"]["name"].to_string());
+    let names =
+        pods.iter().filter(|pod| is_live(pod)).map(|pod| pod["metadata"]["name"].to_string());
     let mut names: Vec<_> = names.collect();
     names.sort();
     Ok(names)
 }
 
 fn index(pod: &Value) -> Option<i32> {
-    pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"].as_str()?.parse().ok()
+    pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"]
+        .as_str()?
+        .parse()
+        .ok()
 }
 
 /// The indexes of all pods that succeeded, in all clusters, in order.
@@ -87,7 +100,8 @@ async fn rest_moves(stage: &Stage) -> Outcome {
     let [east, west] = ["east", "west"].map(|name| stage.site(name));
     stage.write("pi.yaml", &half_in_east("NonIndexed"))?;
     stage.federate("job apply -f pi.yaml").await.ok().says("job.batch/pi credited 6 completions");
-    let credited = &west.job("pi").await?["metadata"]["annotations"]["kubectl-federate.dev/credited"];
+    let credited =
+        &west.job("pi").await?["metadata"]["annotations"]["kubectl-federate.dev/credited"];
     assert_eq!(credited, "6");
     let moved = east.names("jobs").await?;
     let [moved] = moved.as_slice() else { panic!("one part in east: {moved:?}") };
@@ -105,7 +119,8 @@ async fn indexes_move(stage: &Stage) -> Outcome {
     stage.write("pi.yaml", &half_in_east("Indexed"))?;
     // The next two may be about to start.
     stage.federate("job apply -f pi.yaml").await.ok().says("job.batch/pi credited 4 completions");
-    let credited = &west.job("pi").await?["metadata"]["annotations"]["kubectl-federate.dev/credited"];
+    let credited =
+        &west.job("pi").await?["metadata"]["annotations"]["kubectl-federate.dev/credited"];
     assert_eq!(credited, "8-11");
     let moved = east.names("jobs").await?;
     let [moved] = moved.as_slice() else { panic!("one part in east: {moved:?}") };
@@ -129,7 +144,8 @@ async fn done_stays(stage: &Stage) -> Outcome {
     let pods = west.pods("pi").await?;
     let last = pods.iter().max_by_key(|pod| index(pod)).ok_or("there are two")?;
     let (done, name) = (index(last), last["metadata"]["name"].as_str().unwrap_or_default());
-    west.patch("pods", &format!("{name}/status"), &json!({"status": {"phase": "Succeeded"}})).await?;
+    west.patch("pods", &format!("{name}/status"), &json!({"status": {"phase": "Succeeded"}}))
+        .await?;
     west.until_job("pi", "one has succeeded", |job| job["status"]["succeeded"] == 5).await;
     indexed["spec"]["template"]["spec"]["containers"][0]["image"] = "perl:5".into();
     stage.write("pi.yaml", &indexed)?;
@@ -138,9 +154,11 @@ async fn done_stays(stage: &Stage) -> Outcome {
     let each_once: Vec<_> = (0..6).map(Some).collect();
     assert_eq!(succeeded(stage).await?, each_once);
     let old = west.pods("pi").await?;
-    let old: Vec<_> = old.iter().filter(|pod| pod["status"]["phase"] == "Succeeded").map(index).collect();
+    let old: Vec<_> =
+        old.iter().filter(|pod| pod["status"]["phase"] == "Succeeded").map(index).collect();
     assert_eq!(old, [done], "it was not run anew");
-    let credited = &west.job("pi").await?["metadata"]["annotations"]["kubectl-federate.dev/credited"];
+    let credited =
+        &west.job("pi").await?["metadata"]["annotations"]["kubectl-federate.dev/credited"];
     let done = done.unwrap_or_default().to_string();
     assert!(!credited.as_str().unwrap_or_default().contains(&done), "{credited} has {done}");
     Ok(())
@@ -176,7 +194,9 @@ async fn read_again(stage: &Stage) -> Outcome {
         let (cluster, namespace) = (west.cluster().clone(), stage.namespace.clone());
         let once = Once::new();
         west.cluster().on_request(move |request| {
-            if (request.verb, request.subresource.as_str()) == ("patch", "status") && request.mutating {
+            if (request.verb, request.subresource.as_str()) == ("patch", "status")
+                && request.mutating
+            {
                 once.call_once(|| {
                     assert_eq!(cluster.succeed_pods(&namespace, "pi", 1), 1);
                     let change = json!({"metadata": {"annotations": {"somebody": "else"}}});
@@ -190,13 +210,17 @@ async fn read_again(stage: &Stage) -> Outcome {
         stage.federate("job apply -f pi.yaml").await.ok().says("job.batch/pi credited ");
         let asked = west.mutations(mark).await?;
         let credits = asked.iter().filter(|what| *what == "patch jobs/pi").count();
-        assert!(credits > 2, "a change, a credit that was refused, and one that was not: {asked:?}");
+        assert!(
+            credits > 2,
+            "a change, a credit that was refused, and one that was not: {asked:?}"
+        );
         west.cluster().clear_hook();
         work_until(stage, "pi", "Complete 12/12").await?;
         assert_eq!(succeeded(stage).await?.len(), 12, "{mode}: each completion was achieved once");
         stage.federate("job delete pi --cascade=background").await.ok();
         real::until("nothing to be left", SOON, || async {
-            let left = stage.site("east").names("jobs").await.map_err(|error| format!("{error:?}"))?;
+            let left =
+                stage.site("east").names("jobs").await.map_err(|error| format!("{error:?}"))?;
             if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
         })
         .await;

@@ -7,8 +7,14 @@ use crate::stage::{Stage, job};
 
 pub fn scenarios() -> Scenarios {
     Scenarios::of("names")
-        .both("a supplement of a job with the longest name has one that is cut and its own", longest)
-        .both("an indexed job whose pods' names would be too long is refused before any write", indexed)
+        .both(
+            "a supplement of a job with the longest name has one that is cut and its own",
+            longest,
+        )
+        .both(
+            "an indexed job whose pods' names would be too long is refused before any write",
+            indexed,
+        )
         .both("a selector of one's own keeps a second shard out of a cluster", manual_selector)
         .both("pods that are to be scheduled together are refused before any write", gang)
 }

@@ -14,8 +14,14 @@ pub fn scenarios() -> Scenarios {
             at_create,
         )
         .both("a member that is silent is given up after the request timeout", silent)
-        .both("a member that cannot be reached is Unknown, with what was known last and when", at_get)
-        .both("while a member cannot be reached nothing is complete, and nothing is moved", not_moved)
+        .both(
+            "a member that cannot be reached is Unknown, with what was known last and when",
+            at_get,
+        )
+        .both(
+            "while a member cannot be reached nothing is complete, and nothing is moved",
+            not_moved,
+        )
         .both("without the host nothing is sent to anybody", without_host)
         .sim("a connection that is lost after a job was made loses nothing", lost_answer)
         .sim("a member that goes away between rehearsal and creation is Unknown", goes_away)
@@ -39,7 +45,10 @@ async fn at_create(stage: &Stage) -> Outcome {
     let before = stage.mark().await?;
     stage.federate("reconcile pi").await.ok();
     let mutations = stage.mutations(&before).await?;
-    assert!(mutations.iter().all(|what| what.starts_with("east: patch configmaps")), "{mutations:?}");
+    assert!(
+        mutations.iter().all(|what| what.starts_with("east: patch configmaps")),
+        "{mutations:?}"
+    );
     for site in stage.members() {
         site.succeed("pi", 2).await?;
     }
@@ -69,7 +78,9 @@ async fn at_get(stage: &Stage) -> Outcome {
     let later = stage.federate_later(Duration::from_mins(20), "job get pi").await;
     let later = later.says("Running,Unknown   1/6           2/3");
     let line = later.stderr.lines().find(|line| line.contains("[west]")).unwrap_or_default();
-    for part in ["job.batch/pi: its share of 2 completions is Unknown", "1 succeeded as of 20m ago", "ago)"] {
+    for part in
+        ["job.batch/pi: its share of 2 completions is Unknown", "1 succeeded as of 20m ago", "ago)"]
+    {
         assert!(line.contains(part), "{part:?} is not in {line:?}");
     }
     let seen = stage.federate("job get pi -o json").await.stdout;
@@ -107,13 +118,16 @@ async fn without_host(stage: &Stage) -> Outcome {
     stage.write("tau.yaml", &job("tau", Some(3), Some(6)))?;
     stage.host().link.cut().await?;
     let before = stage.mark().await?;
-    for command in ["job get", "job create -f tau.yaml", "reconcile", "job delete pi --cascade=background"] {
+    for command in
+        ["job get", "job create -f tau.yaml", "reconcile", "job delete pi --cascade=background"]
+    {
         let ran = stage.federate(command).await.fails("was refused");
         assert_eq!(ran.stdout, "");
     }
     for (name, mark) in ["east", "west", "north"].into_iter().zip(before) {
         let requests = stage.site(name).requests(mark).await?;
-        let of_jobs: Vec<_> = requests.iter().filter(|request| request.what.contains(" jobs")).collect();
+        let of_jobs: Vec<_> =
+            requests.iter().filter(|request| request.what.contains(" jobs")).collect();
         assert!(of_jobs.is_empty(), "{of_jobs:?}");
     }
     Ok(())
@@ -140,7 +154,9 @@ async fn lost_answer(stage: &Stage) -> Outcome {
 
 async fn goes_away(stage: &Stage) -> Outcome {
     let west = stage.site("west").cluster();
-    west.on_request(|request| if request.mutating { Verdict::Reset(When::Before) } else { Verdict::Pass });
+    west.on_request(
+        |request| if request.mutating { Verdict::Reset(When::Before) } else { Verdict::Pass },
+    );
     stage
         .create(&job("pi", Some(3), Some(6)))
         .await?

@@ -12,14 +12,18 @@ use sim::{Verdict, When};
 use crate::scenarios::{Outcome, Scenarios};
 use crate::stage::{SOON, Stage, job};
 
-/// What a frozen server costs each command. Servers that live answer in less, however busy the machine is.
+/// What a frozen server costs each command. Servers that live answer in less, however busy the
+/// machine is.
 const TIMEOUT: &str = "--request-timeout=4s";
 
 const DELETE: &str = "job delete pi --cascade=background";
 
 pub fn scenarios() -> Scenarios {
     Scenarios::of("outages")
-        .sim("a host that is lost once the record is made: the error says what finishes it", lost_host)
+        .sim(
+            "a host that is lost once the record is made: the error says what finishes it",
+            lost_host,
+        )
         .real_alone(
             "a frozen member costs its own timeout once, and is finished when it goes on",
             frozen_member,
@@ -68,8 +72,13 @@ impl Blow {
     }
 }
 
-/// Has a server struck while something goes on, and mends it, whatever came of that: others use it too.
-async fn struck(server: &real::Cluster, blow: Blow, body: impl Future<Output = Outcome>) -> Outcome {
+/// Has a server struck while something goes on, and mends it, whatever came of that: others use it
+/// too.
+async fn struck(
+    server: &real::Cluster,
+    blow: Blow,
+    body: impl Future<Output = Outcome>,
+) -> Outcome {
     let whole = async {
         blow.strike(server)?;
         body.await
@@ -77,7 +86,11 @@ async fn struck(server: &real::Cluster, blow: Blow, body: impl Future<Output = O
     mended(server, blow, whole).await
 }
 
-async fn mended(server: &real::Cluster, blow: Blow, body: impl Future<Output = Outcome>) -> Outcome {
+async fn mended(
+    server: &real::Cluster,
+    blow: Blow,
+    body: impl Future<Output = Outcome>,
+) -> Outcome {
     let outcome = AssertUnwindSafe(body).catch_unwind().await;
     blow.mend(server).await?;
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
@@ -147,7 +160,8 @@ async fn frozen_host(stage: &Stage, fleet: &'static Fleet) -> Outcome {
         }
         for (name, mark) in before {
             let requests = stage.site(name).requests(mark).await?;
-            let of_jobs: Vec<_> = requests.iter().filter(|request| request.what.contains(" jobs")).collect();
+            let of_jobs: Vec<_> =
+                requests.iter().filter(|request| request.what.contains(" jobs")).collect();
             assert!(of_jobs.is_empty(), "{name}: {of_jobs:?}");
         }
         Ok(())
@@ -161,10 +175,13 @@ async fn frozen_host(stage: &Stage, fleet: &'static Fleet) -> Outcome {
 /// The record is made, and then the host is gone: it cannot be said what members did.
 async fn lost_host(stage: &Stage) -> Outcome {
     let east = stage.site("east").cluster();
-    let hint =
-        format!("hint: `kubectl federate reconcile pi -n {}` finishes what was begun.", stage.namespace);
+    let hint = format!(
+        "hint: `kubectl federate reconcile pi -n {}` finishes what was begun.",
+        stage.namespace
+    );
     east.on_request(|request| {
-        let recorded = request.mutating && request.resource == "configmaps" && request.verb == "patch";
+        let recorded =
+            request.mutating && request.resource == "configmaps" && request.verb == "patch";
         if recorded { Verdict::Reset(When::Before) } else { Verdict::Pass }
     });
     let created = stage.create(&job("pi", Some(3), Some(6))).await?.fails(&hint);
@@ -202,8 +219,8 @@ async fn killed_server(stage: &Stage, fleet: &'static Fleet) -> Outcome {
     completes(stage).await
 }
 
-/// Strikes a server once the record says that members are about to be written. What the command comes to depends on how
-/// far it was; the next reconcile finishes it.
+/// Strikes a server once the record says that members are about to be written. What the command
+/// comes to depends on how far it was; the next reconcile finishes it.
 async fn in_the_midst(stage: &Stage, fleet: &'static Fleet, server: &str, blow: Blow) -> Outcome {
     stage.write("pi.yaml", &job("pi", Some(3), Some(6)))?;
     let server = fleet.cluster(server);
@@ -234,7 +251,8 @@ async fn in_the_midst(stage: &Stage, fleet: &'static Fleet, server: &str, blow: 
     stage.federate("reconcile").await.ok();
     assert_eq!(self::uids(stage).await?, uids);
     let writes = stage.mutations(&before).await?;
-    // A POST may have arrived twice, the second time for nothing: with no job deleted, there was one of each name.
+    // A POST may have arrived twice, the second time for nothing: with no job deleted, there was
+    // one of each name.
     assert!(writes.iter().all(|what| !what.contains("delete jobs")), "{writes:?}");
     for site in stage.members() {
         site.succeed("pi", 1).await?;

@@ -43,25 +43,34 @@ async fn seed(stage: &Stage) -> Outcome {
     }
     stage.until_row("pi", "Complete 18/18").await;
     let seen = stage.get("pi").await?;
-    assert_eq!((&seen["spec"]["parallelism"], &seen["spec"]["completions"]), (&json!(9), &json!(18)));
+    assert_eq!(
+        (&seen["spec"]["parallelism"], &seen["spec"]["completions"]),
+        (&json!(9), &json!(18))
+    );
     assert_eq!((&seen["status"]["succeeded"], seen["status"].get("active")), (&json!(18), None));
     let conditions = seen["status"]["conditions"].as_array().expect("a list");
     assert!(conditions.iter().any(|condition| condition["type"] == "Complete"), "{conditions:?}");
     let before = stage.mark().await?;
     stage.federate("reconcile pi").await.ok().says("job.batch/pi reconciled: Complete 18/18");
     let outcome = stage.mutations(&before).await?;
-    assert!(outcome.iter().all(|what| what == "east: patch configmaps/pi.federated-job"), "{outcome:?}");
+    assert!(
+        outcome.iter().all(|what| what == "east: patch configmaps/pi.federated-job"),
+        "{outcome:?}"
+    );
     let before = stage.mark().await?;
     stage.federate("reconcile pi").await.ok().says("job.batch/pi unchanged: Complete 18/18");
     assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
     Ok(())
 }
 
-/// The shares without their clusters: which of equals gets more is the hash's to say, and that is of the namespace too.
+/// The shares without their clusters: which of equals gets more is the hash's to say, and that is
+/// of the namespace too.
 async fn sizes(stage: &Stage, name: &str) -> Result<Vec<String>, libtest_mimic::Failed> {
     let shares = stage.shares(name).await?;
-    let mut sizes: Vec<_> =
-        shares.iter().map(|share| share.split(' ').next_back().unwrap_or_default().to_owned()).collect();
+    let mut sizes: Vec<_> = shares
+        .iter()
+        .map(|share| share.split(' ').next_back().unwrap_or_default().to_owned())
+        .collect();
     sizes.sort();
     Ok(sizes)
 }
@@ -116,8 +125,9 @@ async fn pause(stage: &Stage) -> Outcome {
     assert_eq!(stage.shares("pi").await?, ["east 0/2", "north 0/2", "west 0/2"]);
     stage.until_row("pi", "Paused 0/6").await;
     for site in stage.members() {
-        let job =
-            site.until_job("pi", "its controller has looked", |job| job["status"]["startTime"].is_string());
+        let job = site.until_job("pi", "its controller has looked", |job| {
+            job["status"]["startTime"].is_string()
+        });
         assert_eq!((job.await["status"].get("active"), site.pods("pi").await?.len()), (None, 0));
     }
     Ok(())

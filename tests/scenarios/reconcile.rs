@@ -11,11 +11,20 @@ use crate::stage::{MEMBERS, Stage, job};
 
 pub fn scenarios() -> Scenarios {
     Scenarios::of("reconcile")
-        .both("a job that its users deleted is not made again, and its work is unplaced", deleted_by_users)
+        .both(
+            "a job that its users deleted is not made again, and its work is unplaced",
+            deleted_by_users,
+        )
         .both("a job that is gone before its result was seen is not run again", gone_unseen)
-        .both("a job that is gone after its result was recorded is done, whatever is asked", gone_recorded)
+        .both(
+            "a job that is gone after its result was recorded is done, whatever is asked",
+            gone_recorded,
+        )
         .both("a manifest that is applied again brings no deleted job back", applied_again)
-        .both("another job under the name of a deleted one is not taken for ours", replaced_by_users)
+        .both(
+            "another job under the name of a deleted one is not taken for ours",
+            replaced_by_users,
+        )
         .both("a job that was made and never recorded is taken as ours", unrecorded)
         .both("each cluster is listed once, however many jobs there are", one_list)
         .both("two reconciles at once do no harm", two_at_once)
@@ -25,8 +34,14 @@ pub fn scenarios() -> Scenarios {
             killed_after_post,
         )
         .sim("a create that was killed before anything was made is finished", killed_before_post)
-        .sim("a job that is made a second time is taken as ours where it is there already", made_twice)
-        .sim("a list that lacks a job is not believed before the job was asked for by name", list_is_stale)
+        .sim(
+            "a job that is made a second time is taken as ours where it is there already",
+            made_twice,
+        )
+        .sim(
+            "a list that lacks a job is not believed before the job was asked for by name",
+            list_is_stale,
+        )
 }
 
 async fn deleted_by_users(stage: &Stage) -> Outcome {
@@ -102,7 +117,10 @@ async fn applied_again(stage: &Stage) -> Outcome {
     let west = stage.site("west");
     west.delete("pi").await?;
     let mark = west.mark().await?;
-    assert_eq!(stage.federate("job apply -f pi.yaml").await.ok().stdout, "job.batch/pi unchanged\n");
+    assert_eq!(
+        stage.federate("job apply -f pi.yaml").await.ok().stdout,
+        "job.batch/pi unchanged\n"
+    );
     let mut labelled = job("pi", Some(3), Some(6));
     labelled["metadata"]["labels"] = json!({"team": "math"});
     stage.write("pi.yaml", &labelled)?;
@@ -133,7 +151,8 @@ async fn replaced_by_users(stage: &Stage) -> Outcome {
     Ok(())
 }
 
-/// Takes the record back to where a process that was killed right after it had made the job leaves it.
+/// Takes the record back to where a process that was killed right after it had made the job leaves
+/// it.
 pub async fn forget_uid(stage: &Stage, cluster: &str) -> Outcome {
     let record = stage.record("pi").await?.ok_or("there is a record")?;
     let annotations = record["metadata"]["annotations"].as_object().cloned().unwrap_or_default();
@@ -179,8 +198,10 @@ async fn one_list(stage: &Stage) -> Outcome {
         stage.federate(command).await.ok();
         for (name, mark) in MEMBERS.into_iter().zip(marks) {
             let requests = stage.site(name).requests(mark).await?.into_iter();
-            let jobs: Vec<_> =
-                requests.map(|request| request.what).filter(|what| what.contains(" jobs")).collect();
+            let jobs: Vec<_> = requests
+                .map(|request| request.what)
+                .filter(|what| what.contains(" jobs"))
+                .collect();
             assert_eq!(jobs, ["list jobs"], "{command} in {name}");
         }
     }
@@ -217,21 +238,26 @@ async fn copied(stage: &Stage) -> Outcome {
     let west = stage.site("west");
     let mut copy = job("copy", Some(1), Some(2));
     copy["metadata"]["labels"] = west.job("pi").await?["metadata"]["labels"].clone();
-    for label in
-        ["controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"]
-    {
+    for label in [
+        "controller-uid",
+        "job-name",
+        "batch.kubernetes.io/controller-uid",
+        "batch.kubernetes.io/job-name",
+    ] {
         copy["metadata"]["labels"].as_object_mut().ok_or("labels")?.remove(label);
     }
     west.create("jobs", &copy).await?;
     west.succeed("copy", 2).await?;
-    west.until_job("copy", "it is complete", |job| job["status"]["completionTime"].is_string()).await;
+    west.until_job("copy", "it is complete", |job| job["status"]["completionTime"].is_string())
+        .await;
     stage.federate("reconcile pi").await.ok().says("Running 0/6");
     stage.federate("job delete pi --cascade=background").await.ok();
     assert_eq!(west.names("jobs").await?, ["copy"]);
     Ok(())
 }
 
-/// Runs `job create` until its request to make the job in west, and drops it there as if it had been killed.
+/// Runs `job create` until its request to make the job in west, and drops it there as if it had
+/// been killed.
 async fn killed(stage: &Stage, when: When) -> Outcome {
     let west = stage.site("west").cluster();
     let struck = Arc::new(tokio::sync::Notify::new());
@@ -280,9 +306,13 @@ async fn killed_before_post(stage: &Stage) -> Outcome {
 fn lists_are_stale(site: &Site) {
     site.cluster().on_request(|request| match (request.verb, request.resource.as_str()) {
         ("list", "jobs") => {
-            let empty = json!({"kind": "JobList", "apiVersion": "batch/v1", "metadata": {}, "items": []});
+            let empty =
+                json!({"kind": "JobList", "apiVersion": "batch/v1", "metadata": {}, "items": []});
             let answer = http::Response::builder().header("content-type", "application/json");
-            Verdict::Answer(When::Before, answer.body(empty.to_string().into()).expect("it is whole"))
+            Verdict::Answer(
+                When::Before,
+                answer.body(empty.to_string().into()).expect("it is whole"),
+            )
         }
         _ => Verdict::Pass,
     });

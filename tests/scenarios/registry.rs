@@ -16,7 +16,10 @@ pub fn scenarios() -> Scenarios {
         .both_from_nothing("a cluster is registered once, under one name", registered_once)
         .both_from_nothing("a name is taken from the context, or must be a label", names)
         .both_from_nothing("two clusters that are registered at once are both there", side_by_side)
-        .both_from_nothing("a cluster that carries a part of a job cannot be unregistered", unregister)
+        .both_from_nothing(
+            "a cluster that carries a part of a job cannot be unregistered",
+            unregister,
+        )
         .both_from_nothing("a damaged or newer registry is refused, by its name", damaged)
         .both_from_nothing("registering says which rights are missing", missing_rights)
         .both("clusters are listed, and one that does not answer is Unknown", listed)
@@ -64,7 +67,10 @@ async fn init_twice(stage: &Stage) -> Outcome {
 async fn no_members(stage: &Stage) -> Outcome {
     init(stage).await;
     let before = stage.mark().await?;
-    stage.create(&job("pi", Some(3), Some(6))).await?.fails("no cluster of the federation takes work");
+    stage
+        .create(&job("pi", Some(3), Some(6)))
+        .await?
+        .fails("no cluster of the federation takes work");
     stage.assert_nothing_of("pi", &before).await
 }
 
@@ -81,7 +87,8 @@ async fn registered_once(stage: &Stage) -> Outcome {
         .await
         .fails("error: another cluster is registered as \"east\" already, with context \"east\"");
     stage.federate("cluster register moon").await.fails("context \"moon\" does not exist");
-    let list: Value = serde_json::from_str(&stage.federate("clusters list -o json").await.ok().stdout)?;
+    let list: Value =
+        serde_json::from_str(&stage.federate("clusters list -o json").await.ok().stdout)?;
     assert_eq!(list["items"].as_array().map(Vec::len), Some(1));
     assert_eq!(list["items"][0]["metadata"]["labels"], json!({"zone": "asia"}));
     Ok(())
@@ -137,7 +144,10 @@ async fn unregister(stage: &Stage) -> Outcome {
     stage.federate("job delete pi --cascade=background").await.ok();
     let gone = stage.federate("cluster unregister west").await.ok();
     assert_eq!(gone.stdout, "cluster \"west\" unregistered\n");
-    stage.federate("cluster unregister west").await.fails("error: cluster \"west\" is not registered");
+    stage
+        .federate("cluster unregister west")
+        .await
+        .fails("error: cluster \"west\" is not registered");
     stage.create(&job("pi", Some(2), Some(4))).await?.ok();
     assert_eq!(stage.shares("pi").await?, ["east 1/2", "north 1/2"]);
     Ok(())
@@ -158,7 +168,11 @@ async fn damaged(stage: &Stage) -> Outcome {
             "{}",
             "is damaged: annotation \"member.kubectl-federate.dev/east\"",
         ),
-        ("kubectl-federate.dev/settings", "[]", "is damaged: annotation \"kubectl-federate.dev/settings\""),
+        (
+            "kubectl-federate.dev/settings",
+            "[]",
+            "is damaged: annotation \"kubectl-federate.dev/settings\"",
+        ),
         ("kubectl-federate.dev/settings", "{\"version\": 2}", "has version 2"),
     ] {
         set(key, value).await?;
@@ -204,7 +218,8 @@ async fn listed(stage: &Stage) -> Outcome {
         assert_eq!(row[..5], [name, "Ready", name, "1", version.as_str().unwrap_or_default()]);
     }
     stage.site("west").link.cut().await?;
-    let one_silent = stage.federate("cluster list").await.fails("error: 1 of 3 clusters cannot be used");
+    let one_silent =
+        stage.federate("cluster list").await.fails("error: 1 of 3 clusters cannot be used");
     let row = one_silent.stdout.lines().find(|line| line.starts_with("west")).unwrap_or_default();
     assert_eq!(row.split_whitespace().nth(1), Some("Unknown"), "{one_silent:#?}");
     Ok(())

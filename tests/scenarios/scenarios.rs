@@ -12,7 +12,8 @@ use crate::stage::{Setting, Stage};
 pub type Outcome = Result<(), Failed>;
 
 /// The runtime of all simulated clusters.
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime needs only threads"));
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Runtime::new().expect("a runtime needs only threads"));
 
 /// The scenarios of one topic.
 pub struct Scenarios {
@@ -37,8 +38,8 @@ impl Scenarios {
         Self { topic, trials: Vec::new() }
     }
 
-    /// On both kinds, in a federation of three members. On real clusters of the same versions all share one federation, by
-    /// namespaces.
+    /// On both kinds, in a federation of three members. On real clusters of the same versions all
+    /// share one federation, by namespaces.
     pub fn both<T>(self, name: &str, test: T) -> Self
     where
         T: AsyncFnOnce(&Stage) -> Outcome + Copy + Send + 'static,
@@ -46,7 +47,8 @@ impl Scenarios {
         self.sim(name, test).real(name, Setting::Federation, test)
     }
 
-    /// On both kinds, with a host that is no member and nothing registered: for what concerns a whole federation.
+    /// On both kinds, with a host that is no member and nothing registered: for what concerns a
+    /// whole federation.
     pub fn both_from_nothing<T>(self, name: &str, test: T) -> Self
     where
         T: AsyncFnOnce(&Stage) -> Outcome + Copy + Send + 'static,
@@ -62,7 +64,8 @@ impl Scenarios {
         self.simulated(name, Setting::Federation, test)
     }
 
-    /// On real control planes only, with no other test on the same ones beside: for what is done to their processes.
+    /// On real control planes only, with no other test on the same ones beside: for what is done to
+    /// their processes.
     pub fn real_alone<T>(mut self, name: &str, test: T) -> Self
     where
         T: AsyncFnOnce(&Stage, &'static real::Fleet) -> Outcome + Copy + Send + 'static,

@@ -46,7 +46,8 @@ pub enum Mark {
 /// A request that the product sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Verb, resource, and name where there is one: `patch jobs/pi`, `list jobs`, `get namespaces/kube-system`.
+    /// Verb, resource, and name where there is one: `patch jobs/pi`, `list jobs`, `get
+    /// namespaces/kube-system`.
     pub what: String,
     /// Whether it was to change something.
     pub mutating: bool,
@@ -72,7 +73,14 @@ impl Site {
         let api = Api::new(&server.url(), &authority, &format!("admin-{name}"))?;
         let link = Link::to(&server.url())?;
         let kind = Kind::Simulated { server, grants };
-        Ok(Self { name: name.to_owned(), link, api, authority, kind, namespace: namespace.to_owned() })
+        Ok(Self {
+            name: name.to_owned(),
+            link,
+            api,
+            authority,
+            kind,
+            namespace: namespace.to_owned(),
+        })
     }
 
     /// A real cluster.
@@ -142,7 +150,8 @@ impl Site {
     /// The names of the objects of a resource in the stage's namespace.
     pub async fn names(&self, resource: &str) -> Result<Vec<String>, Failed> {
         let objects = self.api.list(&self.path(resource)).await?;
-        let name = |object: &Value| object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let name =
+            |object: &Value| object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let names = objects.iter().map(name);
         // Every namespace of a real cluster has it.
         Ok(names.filter(|name| name != "kube-root-ca.crt").collect())
@@ -178,7 +187,8 @@ impl Site {
     pub async fn succeed(&self, job: &str, count: usize) -> Result<(), Failed> {
         match &self.kind {
             Kind::Simulated { server, .. } => {
-                self.play(job, count, |n| server.cluster().succeed_pods(&self.namespace, job, n)).await;
+                self.play(job, count, |n| server.cluster().succeed_pods(&self.namespace, job, n))
+                    .await;
             }
             Kind::Real(cluster) => {
                 cluster.kubelet().succeed_n(&self.namespace, job, count).await?;
@@ -191,11 +201,13 @@ impl Site {
     pub async fn fail(&self, job: &str, count: usize) -> Result<(), Failed> {
         match &self.kind {
             Kind::Simulated { server, .. } => {
-                self.play(job, count, |n| server.cluster().fail_pods(&self.namespace, job, n)).await;
+                self.play(job, count, |n| server.cluster().fail_pods(&self.namespace, job, n))
+                    .await;
             }
             Kind::Real(cluster) => {
                 let kubelet = cluster.kubelet();
-                for pod in kubelet.live_pods(&self.namespace, job, count).await?.iter().take(count) {
+                for pod in kubelet.live_pods(&self.namespace, job, count).await?.iter().take(count)
+                {
                     kubelet.fail(pod, 1).await?;
                 }
             }
@@ -212,8 +224,8 @@ impl Site {
         .await;
     }
 
-    /// Puts all live pods of a Job on a node and runs them, once there are so many: deleted, they end when they are
-    /// released, not before.
+    /// Puts all live pods of a Job on a node and runs them, once there are so many: deleted, they
+    /// end when they are released, not before.
     pub async fn run(&self, job: &str, count: usize) -> Result<(), Failed> {
         self.until_pods(job, count).await;
         match &self.kind {
@@ -246,8 +258,7 @@ impl Site {
         // No controller for quotas runs there.
         let counted = json!({"status": {"hard": {"pods": "0"}, "used": {"pods": "0"}}});
         self.patch("resourcequotas", "pods/status", &counted).await?;
-        let pod =
-            json!({"metadata": {"name": "probe"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+        let pod = json!({"metadata": {"name": "probe"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
         let path = format!("{}?dryRun=All", self.path("pods"));
         until(&format!("no pods in {}", self.name), SOON, || async {
             match self.api.create(&path, &pod).await {
@@ -259,7 +270,8 @@ impl Site {
         Ok(())
     }
 
-    /// Changes the status of all pods of a Job, once there are so many, as a scheduler or a kubelet does.
+    /// Changes the status of all pods of a Job, once there are so many, as a scheduler or a kubelet
+    /// does.
     pub async fn report(&self, job: &str, count: usize, status: &Value) -> Result<(), Failed> {
         self.until_pods(job, count).await;
         for pod in self.pods(job).await? {
@@ -284,7 +296,8 @@ impl Site {
 
     /// The pods of a Job, those that ended included.
     pub async fn pods(&self, job: &str) -> Result<Vec<Value>, Failed> {
-        let path = format!("{}?labelSelector=batch.kubernetes.io/job-name%3D{job}", self.path("pods"));
+        let path =
+            format!("{}?labelSelector=batch.kubernetes.io/job-name%3D{job}", self.path("pods"));
         Ok(self.api.list(&path).await?)
     }
 
@@ -314,14 +327,16 @@ impl Site {
         })
     }
 
-    /// What the product has asked since then of the stage's namespace, of the registry, and of namespaces that are the stage's
-    /// or `kube-system`; on a real cluster, other scenarios' questions about the last two are among them.
+    /// What the product has asked since then of the stage's namespace, of the registry, and of
+    /// namespaces that are the stage's or `kube-system`; on a real cluster, other scenarios'
+    /// questions about the last two are among them.
     pub async fn requests(&self, since: Mark) -> Result<Vec<Request>, Failed> {
         let requests: Vec<_> = match (&self.kind, since) {
             (Kind::Simulated { server, .. }, Mark::Simulated(mark)) => {
                 let requests = server.cluster().requests_since(mark).into_iter();
                 let request = |r: sim::RequestInfo| {
-                    let named = || r.json()["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+                    let named =
+                        || r.json()["metadata"]["name"].as_str().unwrap_or_default().to_owned();
                     let name = if r.name.is_empty() { named() } else { r.name.clone() };
                     (r.user_agent, r.verb.to_owned(), r.resource, r.namespace, name, r.mutating)
                 };
@@ -332,7 +347,8 @@ impl Site {
                 let request = |e: real::AuditEntry| {
                     let mutating = e.is_mutating();
                     // The audit log says of a namespace that it is in itself.
-                    let namespace = if e.resource == "namespaces" { String::new() } else { e.namespace };
+                    let namespace =
+                        if e.resource == "namespaces" { String::new() } else { e.namespace };
                     (e.user_agent, e.verb, e.resource, namespace, e.name, mutating)
                 };
                 entries.map(request).collect()
@@ -346,9 +362,9 @@ impl Site {
             };
             here && agent.starts_with("kubectl-federate/")
         };
-        let requests = requests
-            .into_iter()
-            .filter(|(agent, _, resource, namespace, name, _)| ours(agent, resource, namespace, name));
+        let requests = requests.into_iter().filter(|(agent, _, resource, namespace, name, _)| {
+            ours(agent, resource, namespace, name)
+        });
         Ok(requests
             .map(|(_, verb, resource, _, name, mutating)| Request {
                 what: if name.is_empty() || verb == "create" {

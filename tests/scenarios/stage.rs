@@ -1,4 +1,5 @@
-//! Where a scenario plays: clusters, a namespace of its own, and the product with a home of its own.
+//! Where a scenario plays: clusters, a namespace of its own, and the product with a home of its
+//! own.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -82,7 +83,9 @@ impl Stage {
         let own_host = (setting == Setting::Nothing).then_some(HOST);
         for name in MEMBERS.into_iter().chain(own_host) {
             let site = Site::simulated(name, &namespace).await?;
-            site.api.create("/api/v1/namespaces", &json!({"metadata": {"name": namespace}})).await?;
+            site.api
+                .create("/api/v1/namespaces", &json!({"metadata": {"name": namespace}}))
+                .await?;
             sites.push(site);
         }
         let stage = Self::with(namespace, sites, None)?;
@@ -105,11 +108,16 @@ impl Stage {
             sites.push(Site::real(name, fleet.cluster(name), &namespace)?);
         }
         if setting == Setting::Nothing {
-            let host =
-                shared.host.get_or_try_init(async || fleet.start_host(HOST).await.map(Mutex::new)).await?;
+            let host = shared
+                .host
+                .get_or_try_init(async || fleet.start_host(HOST).await.map(Mutex::new))
+                .await?;
             let host = host.lock().await;
             host.create("/api/v1/namespaces", &json!({"metadata": {"name": namespace}})).await?;
-            match host.delete("/api/v1/namespaces/kubectl-federate/configmaps/federation", &json!({})).await {
+            match host
+                .delete("/api/v1/namespaces/kubectl-federate/configmaps/federation", &json!({}))
+                .await
+            {
                 Err(error) if error.code() != Some(404) => return Err(error.into()),
                 _ => {}
             }
@@ -159,7 +167,8 @@ impl Stage {
         self.sites.iter().filter(|site| site.name != HOST)
     }
 
-    /// Writes the kubeconfig: contexts, each with the name of the cluster that it leads to, all for this user.
+    /// Writes the kubeconfig: contexts, each with the name of the cluster that it leads to, all for
+    /// this user.
     pub fn contexts(&self, contexts: &[(&str, &str)], user: &str) -> Result<(), Failed> {
         use base64::Engine as _;
         let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
@@ -168,8 +177,7 @@ impl Stage {
         let (mut clusters, mut users, mut entries) = (Vec::new(), Vec::new(), Vec::new());
         for (context, site) in contexts {
             let site = self.site(site);
-            let cluster =
-                json!({"server": site.link.url(), "certificate-authority-data": encode(&site.authority)});
+            let cluster = json!({"server": site.link.url(), "certificate-authority-data": encode(&site.authority)});
             clusters.push(named(context, "cluster", cluster));
             users.push(named(context, "user", json!({"token": site.token(user)})));
             let entry = json!({"cluster": context, "user": context, "namespace": self.namespace});
@@ -191,7 +199,8 @@ impl Stage {
         Ok(std::fs::write(self.path(file), manifest.to_string())?)
     }
 
-    /// Runs `kubectl federate` with these words, of which those that end in `.yaml` are files of the home.
+    /// Runs `kubectl federate` with these words, of which those that end in `.yaml` are files of
+    /// the home.
     pub async fn federate(&self, command: &str) -> Ran {
         self.federate_later(Duration::ZERO, command).await
     }
@@ -203,8 +212,8 @@ impl Stage {
         self.run(&world, &captured, command).await
     }
 
-    /// Runs a command that goes on and on until what it has said on stdout satisfies a condition, then ends it as
-    /// Ctrl-C does.
+    /// Runs a command that goes on and on until what it has said on stdout satisfies a condition,
+    /// then ends it as Ctrl-C does.
     pub async fn federate_until(&self, command: &str, enough: impl Fn(&str) -> bool) -> Ran {
         let (mut world, captured) = self.world();
         let ended = Arc::new(Notify::new());
@@ -225,9 +234,11 @@ impl Stage {
         let (output, captured) = Output::captured();
         let mut world = World::process(output);
         world.vars.clear();
-        for (variable, file) in
-            [("KUBECONFIG", "kubeconfig"), ("KUBECTL_FEDERATE_CONFIG", "federate.yaml"), ("HOME", "")]
-        {
+        for (variable, file) in [
+            ("KUBECONFIG", "kubeconfig"),
+            ("KUBECTL_FEDERATE_CONFIG", "federate.yaml"),
+            ("HOME", ""),
+        ] {
             world.vars.insert(variable.to_owned(), self.path(file).display().to_string());
         }
         (world, captured)
@@ -241,9 +252,15 @@ impl Stage {
                 OsString::from(word)
             }
         });
-        let arguments: Vec<OsString> = std::iter::once("kubectl-federate".into()).chain(words).collect();
+        let arguments: Vec<OsString> =
+            std::iter::once("kubectl-federate".into()).chain(words).collect();
         let code = run(world, &arguments).await;
-        Ran { command: command.to_owned(), code, stdout: captured.stdout(), stderr: captured.stderr() }
+        Ran {
+            command: command.to_owned(),
+            code,
+            stdout: captured.stdout(),
+            stderr: captured.stderr(),
+        }
     }
 
     /// Writes the Job to `NAME.yaml` and creates it.
@@ -255,7 +272,9 @@ impl Stage {
 
     /// The federated Job as `job get -o json` has it.
     pub async fn get(&self, name: &str) -> Result<Value, Failed> {
-        Ok(serde_json::from_str(&self.federate(&format!("job get {name} -o json")).await.ok().stdout)?)
+        Ok(serde_json::from_str(
+            &self.federate(&format!("job get {name} -o json")).await.ok().stdout,
+        )?)
     }
 
     /// STATUS and COMPLETIONS of `job get`, whatever its exit code.
@@ -278,13 +297,15 @@ impl Stage {
         .await;
     }
 
-    /// What was given to each member that has the Job, as `CLUSTER PARALLELISM/COMPLETIONS`, where the latter are set.
+    /// What was given to each member that has the Job, as `CLUSTER PARALLELISM/COMPLETIONS`, where
+    /// the latter are set.
     pub async fn shares(&self, name: &str) -> Result<Vec<String>, Failed> {
         let mut shares = Vec::new();
         for site in self.members() {
             if let Some(job) = site.find("jobs", name).await? {
                 let spec = &job["spec"];
-                let completions = spec.get("completions").map_or(String::new(), |n| format!("/{n}"));
+                let completions =
+                    spec.get("completions").map_or(String::new(), |n| format!("/{n}"));
                 shares.push(format!("{} {}{completions}", site.name, spec["parallelism"]));
             }
         }
@@ -321,7 +342,8 @@ impl Stage {
         Ok(all)
     }
 
-    /// Fails if the product has asked to change anything anywhere since then, or there is a record of that name.
+    /// Fails if the product has asked to change anything anywhere since then, or there is a record
+    /// of that name.
     pub async fn assert_nothing_of(&self, name: &str, since: &[Mark]) -> Result<(), Failed> {
         assert_eq!(self.mutations(since).await?, Vec::<String>::new());
         assert_eq!(self.record(name).await?, None);

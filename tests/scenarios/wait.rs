@@ -1,4 +1,5 @@
-//! The commands that look again and again while other things happen: `job wait`, `job get --watch`, `reconcile --watch`.
+//! The commands that look again and again while other things happen: `job wait`, `job get --watch`,
+//! `reconcile --watch`.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +21,10 @@ pub fn scenarios() -> Scenarios {
         .both("a wait for the deletion ends when the job is gone", deleted)
         .both("another job of the same name is not the one whose deletion is waited for", replaced)
         .both("a wait may begin before the job is created", created)
-        .both("a job that is deleted while its completion is waited for is not found", deleted_instead)
+        .both(
+            "a job that is deleted while its completion is waited for is not found",
+            deleted_instead,
+        )
         .both("a suspended job meets the condition", suspended)
         .both("a wait ends with its time, naming each job that has not met the condition", in_vain)
         .both("each round lists each cluster once, however many jobs there are", one_list)
@@ -32,7 +36,10 @@ pub fn scenarios() -> Scenarios {
         .both("watching shows jobs that come and go", coming_and_going)
         .both("a reconcile that watches goes on until all shards have ended", reconciling)
         .both("a reconcile that watches finishes a deletion", reconciling_deletion)
-        .both("a job that is stopped ends the wait for its end at once, and says how it goes on", stopped)
+        .both(
+            "a job that is stopped ends the wait for its end at once, and says how it goes on",
+            stopped,
+        )
         .both("a reconcile that watches ends where only a user can have jobs go on", resting)
 }
 
@@ -58,7 +65,9 @@ async fn complete(stage: &Stage) -> Outcome {
     assert_eq!(stage.row("pi").await, "Complete 6/6");
     assert_eq!(stage.federate(COMPLETE).await.ok().stdout, "job.batch/pi condition met\n");
     let never = stage.federate("job wait pi --for=condition=failed --timeout=1m").await;
-    never.fails("error: job.batch/pi is complete: it does not meet the condition, and will not any more");
+    never.fails(
+        "error: job.batch/pi is complete: it does not meet the condition, and will not any more",
+    );
     Ok(())
 }
 
@@ -74,7 +83,11 @@ async fn failing(stage: &Stage) -> Outcome {
          backoff limit",
     );
     assert_eq!(waited.stdout, "");
-    stage.federate("job wait pi --for=condition=failed").await.ok().says("job.batch/pi condition met");
+    stage
+        .federate("job wait pi --for=condition=failed")
+        .await
+        .ok()
+        .says("job.batch/pi condition met");
     Ok(())
 }
 
@@ -115,7 +128,9 @@ async fn finishing(stage: &Stage) -> Outcome {
         1,
         "{waited:?}"
     );
-    waited.warns("job.batch/pi created in cluster west").warns("job.batch/pi started in cluster west");
+    waited
+        .warns("job.batch/pi created in cluster west")
+        .warns("job.batch/pi started in cluster west");
     assert_eq!(west.names("jobs").await?, ["pi"]);
     Ok(())
 }
@@ -192,14 +207,19 @@ async fn created(stage: &Stage) -> Outcome {
     let (waited, played) = tokio::join!(stage.federate(wait), play);
     played?;
     assert_eq!(waited.ok().stdout, "job.batch/pi condition met\n");
-    stage.federate(COMPLETE.replace("pi", "tau").as_str()).await.fails("jobs.batch \"tau\" not found");
+    stage
+        .federate(COMPLETE.replace("pi", "tau").as_str())
+        .await
+        .fails("jobs.batch \"tau\" not found");
     Ok(())
 }
 
 async fn deleted_instead(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
-    let (waited, deleted) =
-        tokio::join!(stage.federate(COMPLETE), stage.federate("job delete pi --cascade=background"));
+    let (waited, deleted) = tokio::join!(
+        stage.federate(COMPLETE),
+        stage.federate("job delete pi --cascade=background")
+    );
     deleted.ok();
     waited.fails("Error from server (NotFound): jobs.batch \"pi\" not found");
     Ok(())
@@ -209,7 +229,11 @@ async fn suspended(stage: &Stage) -> Outcome {
     let mut paused = job("pi", Some(3), Some(6));
     paused["spec"]["suspend"] = true.into();
     stage.create(&paused).await?.ok();
-    stage.federate("job wait pi --for=condition=Suspended").await.ok().says("job.batch/pi condition met");
+    stage
+        .federate("job wait pi --for=condition=Suspended")
+        .await
+        .ok()
+        .says("job.batch/pi condition met");
     stage.create(&job("tau", Some(3), Some(6))).await?.ok();
     stage
         .federate("job wait tau --for=condition=suspended --timeout=0")
@@ -239,7 +263,10 @@ async fn one_list(stage: &Stage) -> Outcome {
     }
     stage.federate("reconcile").await.ok();
     let marks = stage.mark().await?;
-    stage.federate("job wait --all --for=condition=complete --timeout=0").await.fails("condition not met");
+    stage
+        .federate("job wait --all --for=condition=complete --timeout=0")
+        .await
+        .fails("condition not met");
     for (name, mark) in MEMBERS.into_iter().zip(marks) {
         let requests = stage.site(name).requests(mark).await?.into_iter();
         let jobs: Vec<_> =
@@ -263,7 +290,10 @@ async fn another_cluster(stage: &Stage) -> Outcome {
         Verdict::Answer(When::Before, answer.body(other.to_string().into()).expect("it is whole"))
     });
     let mark = west.mark().await?;
-    let waited = stage.federate("job wait pi --for=condition=complete --timeout=4s").await.fails("timed out");
+    let waited = stage
+        .federate("job wait pi --for=condition=complete --timeout=4s")
+        .await
+        .fails("timed out");
     waited.warns("Warning: [west] nothing is known of its jobs");
     let requests = west.requests(mark).await?.into_iter().map(|request| request.what);
     let jobs: Vec<_> = requests.filter(|what| what.contains(" jobs")).collect();
@@ -279,7 +309,8 @@ async fn watching(stage: &Stage) -> Outcome {
         tokio::join!(stage.federate_until("job get pi --watch", complete), succeed(stage));
     played?;
     assert_eq!((watched.code, watched.stderr.as_str()), (130, ""), "{watched:?}");
-    let rows: Vec<Vec<_>> = watched.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+    let rows: Vec<Vec<_>> =
+        watched.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[0], ["NAME", "STATUS", "COMPLETIONS", "CLUSTERS", "DURATION", "AGE"]);
     let seen: Vec<_> = rows[1..].iter().map(|row| row[..4].to_vec()).collect();
     assert!(seen.windows(2).all(|pair| pair[0] != pair[1]), "{watched:?}");
@@ -293,17 +324,16 @@ async fn coming_and_going(stage: &Stage) -> Outcome {
     // A change shows in a row, but the last row comes once more when the job goes.
     let gone = |said: &str| {
         let lines = said.lines().filter(|line| line.starts_with("tau"));
-        let rows: Vec<Vec<_>> = lines.map(|line| line.split_whitespace().take(4).collect()).collect();
+        let rows: Vec<Vec<_>> =
+            lines.map(|line| line.split_whitespace().take(4).collect()).collect();
         come.set(!rows.is_empty());
         rows.len() > 1 && rows[rows.len() - 1] == rows[rows.len() - 2]
     };
     let play = async {
         stage.create(&job("tau", Some(3), Some(6))).await?.ok();
-        real::until(
-            "the job to be shown",
-            SOON,
-            async || if come.get() { Ok(()) } else { Err("not yet".into()) },
-        )
+        real::until("the job to be shown", SOON, async || {
+            if come.get() { Ok(()) } else { Err("not yet".into()) }
+        })
         .await;
         stage.federate("job delete tau --cascade=orphan").await.ok();
         Ok::<_, libtest_mimic::Failed>(())
@@ -339,17 +369,26 @@ async fn reconciling_deletion(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
     let west = stage.site("west");
     west.link.cut().await?;
-    stage.federate("job delete pi --cascade=background").await.fails("1 cluster could not be asked");
+    stage
+        .federate("job delete pi --cascade=background")
+        .await
+        .fails("1 cluster could not be asked");
     let tried = Cell::new(false);
     let over = |said: &str| {
         tried.set(said.contains("job.batch/pi unchanged: Terminating"));
         said.contains("job.batch \"pi\" deleted\n")
     };
     let restore = async {
-        real::until("a round", SOON, async || if tried.get() { Ok(()) } else { Err("not yet".into()) }).await;
+        real::until(
+            "a round",
+            SOON,
+            async || if tried.get() { Ok(()) } else { Err("not yet".into()) },
+        )
+        .await;
         west.link.restore().await
     };
-    let (ended, restored) = tokio::join!(stage.federate_until("reconcile pi --watch", over), restore);
+    let (ended, restored) =
+        tokio::join!(stage.federate_until("reconcile pi --watch", over), restore);
     restored?;
     ended.ok().warns("Warning: [west] nothing is known of its jobs");
     assert_eq!(stage.record("pi").await?, None);
@@ -424,7 +463,10 @@ async fn resting(stage: &Stage) -> Outcome {
     ] {
         assert!(ended.stderr.contains(error), "{error}: {ended:#?}");
         let command = command.replace("{}", &stage.namespace);
-        assert!(ended.stderr.contains(&format!("`kubectl federate {command}`")), "{command}: {ended:#?}");
+        assert!(
+            ended.stderr.contains(&format!("`kubectl federate {command}`")),
+            "{command}: {ended:#?}"
+        );
     }
     assert!(!ended.stderr.contains("job.batch/pi "), "{ended:#?}");
     let before = stage.mark().await?;

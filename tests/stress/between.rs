@@ -50,8 +50,8 @@ fn wait(job: &Observed) {
     }
 }
 
-/// Credits all that can be, and has something happen after the Job and its pods were read for the first time. Also says how
-/// many versions of the Job were read.
+/// Credits all that can be, and has something happen after the Job and its pods were read for the
+/// first time. Also says how many versions of the Job were read.
 pub async fn credit_during(
     place: &Place,
     job: &Observed,
@@ -59,7 +59,8 @@ pub async fn credit_during(
 ) -> Result<(Taken, usize), Failed> {
     let (read, has_read) = oneshot::channel();
     let (done, has_done) = mpsc::channel();
-    turns().insert(job.uid.clone(), Turn { first: Some((read, has_done)), versions: BTreeSet::new() });
+    turns()
+        .insert(job.uid.clone(), Turn { first: Some((read, has_done)), versions: BTreeSet::new() });
     let crediting = {
         let (place, job) = (place.clone(), job.clone());
         // On a thread of its own, since it waits there.

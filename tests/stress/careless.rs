@@ -1,4 +1,5 @@
-//! Measures as one would take them without knowing how the Job controller works: the stress must find them out.
+//! Measures as one would take them without knowing how the Job controller works: the stress must
+//! find them out.
 
 use kubectl_federate::job::{Indexes, Observed, Pod, pod::Phase};
 use kubectl_federate::reconcile::Measure;
@@ -11,6 +12,7 @@ fn room(job: &Observed, _: &[Pod], _: bool) -> i32 {
 }
 
 fn free_indexes(job: &Observed, pods: &[Pod]) -> Indexes {
-    let occupied = pods.iter().filter(|pod| pod.phase != Phase::Failed).filter_map(|pod| pod.index).collect();
+    let occupied =
+        pods.iter().filter(|pod| pod.phase != Phase::Failed).filter_map(|pod| pod.index).collect();
     Indexes::all(job.completions.unwrap_or(0)).without(&job.completed_indexes).without(&occupied)
 }

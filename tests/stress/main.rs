@@ -1,6 +1,7 @@
-//! Credits under stress, on real control planes, old and new: pods end as fast as their nodes can say so, or in bursts, while
-//! work is taken off their Jobs. What comes of it must be exact, and no pod that runs may be touched. With measures put in that
-//! are not careful ([`careless`]), the same stress must find that out: that shows that it can.
+//! Credits under stress, on real control planes, old and new: pods end as fast as their nodes can
+//! say so, or in bursts, while work is taken off their Jobs. What comes of it must be exact, and no
+//! pod that runs may be touched. With measures put in that are not careful ([`careless`]), the same
+//! stress must find that out: that shows that it can.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -25,7 +26,8 @@ mod stress;
 
 use std::process::ExitCode;
 
-/// Tests at a time where the command line does not say: they wait for their clusters more than they compute.
+/// Tests at a time where the command line does not say: they wait for their clusters more than they
+/// compute.
 const TOGETHER: usize = 4;
 
 fn main() -> ExitCode {

@@ -20,20 +20,27 @@ type Outcome = Result<(), Failed>;
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     for (version, here, there) in [("1.36", "east", "west"), ("1.30", "west", "north")] {
-        let mut add = |name: &str, test: fn(Places) -> futures::future::LocalBoxFuture<'static, Outcome>| {
-            let name = format!("{version}::{name}");
-            trials.push(Versions::Mixed.trial(&name, async move |fleet: &'static Fleet| {
-                test(Places { here: Place::of(fleet, here).await?, there: Place::of(fleet, there).await? })
+        let mut add =
+            |name: &str, test: fn(Places) -> futures::future::LocalBoxFuture<'static, Outcome>| {
+                let name = format!("{version}::{name}");
+                trials.push(Versions::Mixed.trial(&name, async move |fleet: &'static Fleet| {
+                    test(Places {
+                        here: Place::of(fleet, here).await?,
+                        there: Place::of(fleet, there).await?,
+                    })
                     .await
-            }));
-        };
-        add("all but what runs is moved, and what runs ends", |places| Box::pin(what_runs_stays(places)));
+                }));
+            };
+        add("all but what runs is moved, and what runs ends", |places| {
+            Box::pin(what_runs_stays(places))
+        });
         add("a pod that succeeds while its job is credited is counted once", |places| {
             Box::pin(succeeds_between(places))
         });
-        add("pods that succeed and start unseen while their job is credited are counted once", |places| {
-            Box::pin(starts_unseen(places))
-        });
+        add(
+            "pods that succeed and start unseen while their job is credited are counted once",
+            |places| Box::pin(starts_unseen(places)),
+        );
         add("pods that end when they have just begun are counted once", |places| {
             Box::pin(soon_after_the_start(places))
         });
@@ -77,7 +84,11 @@ async fn running(place: &Place, name: &str, spec: Value) -> Result<(Observed, Ve
 }
 
 /// The same with 40 completions of 100 done and 5 running.
-async fn well_on_the_way(place: &Place, name: &str, more: Value) -> Result<(Observed, Vec<Pod>), Failed> {
+async fn well_on_the_way(
+    place: &Place,
+    name: &str,
+    more: Value,
+) -> Result<(Observed, Vec<Pod>), Failed> {
     let (_, mut pods) = running(place, name, spec(5, 100, more)).await?;
     for _ in 0..8 {
         nodes::end_all(place, &pods).await?;
@@ -145,7 +156,8 @@ async fn succeeds_between(Places { here, .. }: Places) -> Outcome {
     Ok(())
 }
 
-/// Three pods of a Job of 30 end and three others start, and its status does not say so, while it is credited.
+/// Three pods of a Job of 30 end and three others start, and its status does not say so, while it
+/// is credited.
 async fn credit_while_three_start_unseen(here: &Place, kind: Value) -> Result<Taken, Failed> {
     let (_, pods) = running(here, "pi", spec(3, 30, kind)).await?;
     here.hold("pi").await?;
@@ -168,8 +180,8 @@ async fn starts_unseen(Places { here, .. }: Places) -> Outcome {
     Ok(())
 }
 
-/// The controller looks at a pod that begins a second after it did, and finds that it has ended in the meantime: at whatever
-/// moment of that second the credit is given, nobody has told of it yet.
+/// The controller looks at a pod that begins a second after it did, and finds that it has ended in
+/// the meantime: at whatever moment of that second the credit is given, nobody has told of it yet.
 async fn soon_after_the_start(Places { here, .. }: Places) -> Outcome {
     let at = async |moment: u64| {
         let name = format!("pi-{moment}");
@@ -189,7 +201,11 @@ async fn soon_after_the_start(Places { here, .. }: Places) -> Outcome {
         };
         let (taken, _) = credit_during(&here, &job, meanwhile).await?;
         let (seen, end) = finish(&here, &name).await?;
-        assert_eq!((3 + seen.successes() + taken.count, end.succeeded), (30, 30), "{moment} ms: {taken:?}");
+        assert_eq!(
+            (3 + seen.successes() + taken.count, end.succeeded),
+            (30, 30),
+            "{moment} ms: {taken:?}"
+        );
         assert!(seen.killed().is_empty(), "{:?}", seen.killed());
         Ok::<_, Failed>(())
     };
@@ -206,7 +222,8 @@ async fn tail_moves(Places { here, there }: Places) -> Outcome {
     let supplement = spec(20, 100, json!({"completionMode": "Indexed", "suspend": true}));
     let supplement = there.create("pi-2", supplement).await?;
     let others = |job: &Observed| {
-        let others = Indexes::all(100).without(&Indexes::from(50..=99)).without(&job.credited_indexes());
+        let others =
+            Indexes::all(100).without(&Indexes::from(50..=99)).without(&job.credited_indexes());
         Wanted { count: others.len(), from: vec![(others, i32::MAX)] }
     };
     while let Some(taken) = Some(there.credit(&supplement, others, &Measure::default()).await?)
@@ -235,7 +252,8 @@ async fn done_stays(Places { here, .. }: Places) -> Outcome {
         from: vec![(Indexes::from(3..=3), 1), (Indexes::from(11..=11), 1)],
     };
     for count in [1, 0] {
-        let taken = here.credit(&job, of_old, &Measure::default()).await?.ok_or("it kept changing")?;
+        let taken =
+            here.credit(&job, of_old, &Measure::default()).await?.ok_or("it kept changing")?;
         assert_eq!((taken.count, taken.job.credited_indexes().to_string().as_str()), (count, "11"));
         assert_eq!(taken.job.completed_indexes.to_string(), "3,11");
     }
@@ -265,7 +283,10 @@ async fn indexes_start_unseen(Places { here, .. }: Places) -> Outcome {
     let credited = taken.job.credited_indexes();
     let (seen, end) = finish(&here, "pi").await?;
     assert!(taken.count > 0 && taken.doubled.is_empty(), "{taken:?}");
-    assert_eq!(seen.indexes_that_ran(), Indexes::all(30).without(&credited).without(&Indexes::all(3)));
+    assert_eq!(
+        seen.indexes_that_ran(),
+        Indexes::all(30).without(&credited).without(&Indexes::all(3))
+    );
     assert_eq!((seen.killed(), end.succeeded), (vec![], 30));
     Ok(())
 }

@@ -25,8 +25,9 @@ pub enum Pace {
     Bursts,
 }
 
-/// What the nodes of a Job saw. A pod runs only if it was not being deleted when it was started, and has
-/// succeeded only if it was not being deleted when it ended: this is what really happened, whatever a status says.
+/// What the nodes of a Job saw. A pod runs only if it was not being deleted when it was started,
+/// and has succeeded only if it was not being deleted when it ended: this is what really happened,
+/// whatever a status says.
 #[derive(Debug, Default)]
 pub struct Seen {
     ran: BTreeMap<String, Option<i32>>,
@@ -57,7 +58,8 @@ impl Seen {
     }
 }
 
-/// Plays the nodes of a Job until it has ended, and gives it as it is then. `ended` counts the successes as they come.
+/// Plays the nodes of a Job until it has ended, and gives it as it is then. `ended` counts the
+/// successes as they come.
 pub async fn play(
     place: &Place,
     job: &str,
@@ -89,7 +91,8 @@ pub async fn play(
         let all_run = pending.is_empty();
         let started = join_all(pending.iter().map(async |pod| {
             let started = start(place, pod).await?;
-            let ended = if started && pace == Pace::AtOnce { finish(&pod.name).await? } else { None };
+            let ended =
+                if started && pace == Pace::AtOnce { finish(&pod.name).await? } else { None };
             Ok::<_, Failed>((started, ended))
         }));
         for (pod, result) in pending.iter().zip(started.await) {
@@ -101,7 +104,9 @@ pub async fn play(
         }
         if pace == Pace::Bursts && all_run && !running.is_empty() {
             let count = 1 + random.below(running.len() as u64) as usize;
-            for ended in join_all(running.iter().take(count).map(async |pod| finish(&pod.name).await)).await {
+            for ended in
+                join_all(running.iter().take(count).map(async |pod| finish(&pod.name).await)).await
+            {
                 seen.succeeded.extend(ended?);
             }
         }
@@ -139,7 +144,11 @@ async fn end(place: &Place, pod: &str) -> Result<bool, Failed> {
 
 /// Writes the status of a pod, as its node would, and says whether nobody had deleted it.
 async fn report(place: &Place, pod: &str, status: Value) -> Result<bool, Failed> {
-    match place.api.patch(&format!("{}/status", place.pod_path(pod)), &json!({"status": status})).await {
+    match place
+        .api
+        .patch(&format!("{}/status", place.pod_path(pod)), &json!({"status": status}))
+        .await
+    {
         Ok(pod) => Ok(pod["metadata"].get("deletionTimestamp").is_none()),
         Err(error) if error.code() == Some(404) => Ok(false),
         Err(error) => Err(error.into()),

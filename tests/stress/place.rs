@@ -1,4 +1,5 @@
-//! Where a Job is put under stress: one real cluster, a namespace, and the product's own connection.
+//! Where a Job is put under stress: one real cluster, a namespace, and the product's own
+//! connection.
 
 use std::time::Duration;
 
@@ -107,7 +108,8 @@ impl Place {
         Ok(pods)
     }
 
-    /// Waits until so many pods of a Job live, no more and no fewer, and gives them by index, else by name.
+    /// Waits until so many pods of a Job live, no more and no fewer, and gives them by index, else
+    /// by name.
     pub async fn until_live(&self, name: &str, count: usize) -> Vec<Pod> {
         until("so many live pods", SOON, || async {
             let mut pods = self.live(name).await.map_err(|error| error.to_string())?;
@@ -117,11 +119,16 @@ impl Place {
         .await
     }
 
-    /// Waits until so many pods of a Job run, and its status counts everything, so that its controller has nothing to do.
+    /// Waits until so many pods of a Job run, and its status counts everything, so that its
+    /// controller has nothing to do.
     pub async fn until_settled(&self, name: &str, count: i32) -> Observed {
         until("it to be settled", SOON, || async {
             let job = self.job(name).await.map_err(|error| error.to_string())?;
-            let pods = self.api.list(&self.pods_path(name, "")).await.map_err(|error| error.to_string())?;
+            let pods = self
+                .api
+                .list(&self.pods_path(name, ""))
+                .await
+                .map_err(|error| error.to_string())?;
             let tracked = pods.iter().filter(|pod| Pod::of(pod).tracked).count() as i32;
             if [job.active, job.ready, tracked] == [count; 3] && job.uncounted_succeeded == 0 {
                 Ok(job)
@@ -138,14 +145,16 @@ impl Place {
         Ok(())
     }
 
-    /// The product's credit, of a Job that is there. None where the Job changed faster than it could be read.
+    /// The product's credit, of a Job that is there. None where the Job changed faster than it
+    /// could be read.
     pub async fn credit(
         &self,
         job: &Observed,
         wanted: impl Fn(&Observed) -> Wanted,
         measure: &Measure,
     ) -> Result<Option<Taken>, Failed> {
-        match credit(&self.connection, &self.namespace, &job.name, &job.uid, wanted, measure).await {
+        match credit(&self.connection, &self.namespace, &job.name, &job.uid, wanted, measure).await
+        {
             Ok(Some(taken)) => Ok(Some(taken)),
             Ok(None) => Err(format!("{} is gone", job.name).into()),
             Err(error) if error.is_conflict() => Ok(None),

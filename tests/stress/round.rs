@@ -35,7 +35,8 @@ pub enum Amount {
     UpTo(i32),
     /// All that can be, again and again until nothing is left.
     Rest,
-    /// The same, the first time while the controller is kept from writing what its pods have come to.
+    /// The same, the first time while the controller is kept from writing what its pods have come
+    /// to.
     RestUnseen,
 }
 
@@ -67,7 +68,8 @@ pub async fn run(
     measure: &Measure,
 ) -> std::result::Result<Result, Failed> {
     let mode = if kind.indexed { "Indexed" } else { "NonIndexed" };
-    let spec = json!({"parallelism": PARALLELISM, "completions": COMPLETIONS, "completionMode": mode});
+    let spec =
+        json!({"parallelism": PARALLELISM, "completions": COMPLETIONS, "completionMode": mode});
     let job = place.create(name, spec).await?;
     let (ended, seen_ended) = watch::channel(0);
     let mut random = Random::new(seed);
@@ -171,9 +173,14 @@ fn violations(end: &Observed, seen: &Seen, taken: &[Taken]) -> Vec<String> {
     must(seen.killed().is_empty(), format!("{} running pods killed", seen.killed().len()));
     must(
         successes + credited == COMPLETIONS,
-        format!("{successes} pods succeeded and {credited} completions were credited, of {COMPLETIONS}"),
+        format!(
+            "{successes} pods succeeded and {credited} completions were credited, of {COMPLETIONS}"
+        ),
     );
-    must(end.succeeded == COMPLETIONS, format!("it counts {} successes of {COMPLETIONS}", end.succeeded));
+    must(
+        end.succeeded == COMPLETIONS,
+        format!("it counts {} successes of {COMPLETIONS}", end.succeeded),
+    );
     if end.indexed {
         let (succeeded, again) = seen.succeeded_indexes();
         let credited = end.credited_indexes();

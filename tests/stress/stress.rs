@@ -57,7 +57,8 @@ async fn careful(place: &Place, version: &str, indexed: bool, pace: Pace) -> Res
     let rounds = (0..).zip(amounts(pace)).map(|(seed, amount)| {
         let kind = Kind { indexed, pace, amount: *amount };
         async move {
-            let round = round::run(place, &format!("r{seed}"), kind, seed, &Measure::default()).await?;
+            let round =
+                round::run(place, &format!("r{seed}"), kind, seed, &Measure::default()).await?;
             Ok::<_, Failed>((seed, kind, round))
         }
     });
@@ -68,7 +69,8 @@ async fn careful(place: &Place, version: &str, indexed: bool, pace: Pace) -> Res
         rounds += 1;
         credits += round.credits;
         completions += round.completions;
-        violations.extend(round.violations.iter().map(|what| format!("seed {seed}: {kind}: {what}")));
+        violations
+            .extend(round.violations.iter().map(|what| format!("seed {seed}: {kind}: {what}")));
     }
     println!(
         "{version}, {}: seeds from 0, {rounds} rounds, {credits} credits of {completions} completions, {:.1} s",

@@ -9,8 +9,11 @@ const PREFIX_LENGTH: usize = 253;
 /// Reads `KEY=VALUE`; the error says what a key or a value may be, in Kubernetes' words.
 pub(super) fn parse(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("a label is KEY=VALUE")?;
-    let (prefix, name) = key.rsplit_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
-    if prefix.is_some_and(|prefix| prefix.len() > PREFIX_LENGTH || !prefix.split('.').all(is_dns_label)) {
+    let (prefix, name) =
+        key.rsplit_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    if prefix
+        .is_some_and(|prefix| prefix.len() > PREFIX_LENGTH || !prefix.split('.').all(is_dns_label))
+    {
         return Err(
             "prefix part of the key must be a lowercase RFC 1123 subdomain, of at most 253 characters".into(),
         );
@@ -39,7 +42,8 @@ fn is_qualified(text: &str) -> bool {
 
 /// `[a-z0-9]([-a-z0-9]*[a-z0-9])?`.
 fn is_dns_label(text: &str) -> bool {
-    is_qualified(text) && text.bytes().all(|byte| !byte.is_ascii_uppercase() && !b"_.".contains(&byte))
+    is_qualified(text)
+        && text.bytes().all(|byte| !byte.is_ascii_uppercase() && !b"_.".contains(&byte))
 }
 
 #[cfg(test)]
@@ -49,9 +53,17 @@ mod tests {
     #[test]
     fn labels_are_as_kubernetes_has_them() {
         let long = "a".repeat(63);
-        for text in ["zone=eu", "zone=", "example.com/zone=EU_1.2-x", &format!("{long}={long}"), "A.b_c-d=0"]
-        {
-            assert_eq!(parse(text).map(|(key, value)| format!("{key}={value}")).as_deref(), Ok(text));
+        for text in [
+            "zone=eu",
+            "zone=",
+            "example.com/zone=EU_1.2-x",
+            &format!("{long}={long}"),
+            "A.b_c-d=0",
+        ] {
+            assert_eq!(
+                parse(text).map(|(key, value)| format!("{key}={value}")).as_deref(),
+                Ok(text)
+            );
         }
         for text in [
             "zone",

@@ -34,17 +34,23 @@ impl List {
         let members = session.members(&registry, registry.members.keys().cloned().collect()).await;
         let ask = async |name: &String| {
             let answer = match members.get(name) {
-                Ok(connection) => connection.server_version().await.map_err(|error| error.to_string()),
+                Ok(connection) => {
+                    connection.server_version().await.map_err(|error| error.to_string())
+                }
                 Err(why) => Err(why.to_owned()),
             };
             (name.clone(), answer)
         };
         let answers: BTreeMap<String, Answer> =
             fan_out(registry.members.keys(), ask).await.into_iter().collect();
-        let rows: Vec<_> =
-            registry.members.iter().map(|(name, member)| (name, member, &answers[name.as_str()])).collect();
+        let rows: Vec<_> = registry
+            .members
+            .iter()
+            .map(|(name, member)| (name, member, &answers[name.as_str()]))
+            .collect();
         let output = session.output();
-        let objects = || rows.iter().map(|(name, member, answer)| object(name, member, answer)).collect();
+        let objects =
+            || rows.iter().map(|(name, member, answer)| object(name, member, answer)).collect();
         match self.output.and_then(|format| format.text(&list(objects()), "cluster")) {
             Some(text) => output.block(&text),
             None if rows.is_empty() => output.note("No clusters registered."),
@@ -62,14 +68,18 @@ impl List {
                         answer.as_ref().map_or("<unknown>", |version| version).to_owned(),
                         session.age(member.registered),
                     ];
-                    row.extend(wide.then(|| [member.uid.clone(), labels(member)]).into_iter().flatten());
+                    row.extend(
+                        wide.then(|| [member.uid.clone(), labels(member)]).into_iter().flatten(),
+                    );
                     table.row(row);
                 }
                 output.table(&table);
             }
         }
-        let silent: Vec<_> =
-            rows.iter().filter_map(|(name, _, answer)| Some((name, answer.as_ref().err()?))).collect();
+        let silent: Vec<_> = rows
+            .iter()
+            .filter_map(|(name, _, answer)| Some((name, answer.as_ref().err()?)))
+            .collect();
         for (name, why) in &silent {
             output.warning(Some(name), why);
         }

@@ -14,16 +14,18 @@ use crate::{
 
 /// Make a cluster a member of the federation
 ///
-/// The cluster is the one that the context leads to. It is known by the uid of its kube-system namespace from
-/// then on: when the context leads somewhere else one day, nothing is sent there.
+/// The cluster is the one that the context leads to. It is known by the uid of its kube-system
+/// namespace from then on: when the context leads somewhere else one day, nothing is sent there.
 ///
-/// A cluster that is a member already gets what is given anew: the weight, labels beside those it has, the
-/// context.
+/// A cluster that is a member already gets what is given anew: the weight, labels beside those it
+/// has, the context.
 #[derive(Debug, Args)]
 pub struct Register {
-    /// The member's name, a DNS label of at most 40 characters; made from the context's name if left out
+    /// The member's name, a DNS label of at most 40 characters; made from the context's name if
+    /// left out
     name: Option<String>,
-    /// The kubeconfig context that leads to the cluster; if left out, the member's, or the one of the same name
+    /// The kubeconfig context that leads to the cluster; if left out, the member's, or the one of
+    /// the same name
     #[arg(long, value_name = "CONTEXT")]
     cluster_context: Option<String>,
     /// The cluster's share of a job beside the others'; 1 if nothing was ever said
@@ -34,7 +36,8 @@ pub struct Register {
     labels: Vec<(String, String)>,
 }
 
-/// What a member must let us do, as verb, resource and subresource, and what cannot be done without it.
+/// What a member must let us do, as verb, resource and subresource, and what cannot be done without
+/// it.
 const RIGHTS: [(&str, &str, &str, &str); 6] = [
     ("list", "jobs", "", "nothing can be known of its jobs"),
     ("get", "jobs", "", "nothing can be known of its jobs"),
@@ -103,8 +106,9 @@ impl Register {
                 "another cluster is registered as {name:?} already, with context {:?}",
                 other.context
             );
-            return Err(Error::new(message)
-                .hint(format!("Take another name, or `kubectl federate cluster unregister {name}` first.")));
+            return Err(Error::new(message).hint(format!(
+                "Take another name, or `kubectl federate cluster unregister {name}` first."
+            )));
         }
         if let Some((other, _)) = registry.member_by_uid(uid).filter(|(other, _)| *other != name) {
             return Err(Error::new(format!("this cluster is registered already, as {other:?}")));

@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 
 /// Take a cluster out of the federation
 ///
-/// Nothing is changed in the cluster itself. A cluster that carries a part of a job cannot be unregistered: its
-/// work would be forgotten.
+/// Nothing is changed in the cluster itself. A cluster that carries a part of a job cannot be
+/// unregistered: its work would be forgotten.
 #[derive(Debug, Args)]
 pub struct Unregister {
     /// The member's name
@@ -34,8 +34,9 @@ impl Unregister {
             }
             if !jobs.is_empty() {
                 let message = format!("cluster {name:?} carries a part of {}", jobs.join(", "));
-                return Err(Error::new(message)
-                    .hint("Delete these jobs first: kubectl federate job delete NAME -n NAMESPACE"));
+                return Err(Error::new(message).hint(
+                    "Delete these jobs first: kubectl federate job delete NAME -n NAMESPACE",
+                ));
             }
             match store.set_member(&registry, &name, None).await {
                 Err(error) if error.is_conflict() => registry = store.registry().await?,

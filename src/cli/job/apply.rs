@@ -19,8 +19,8 @@ use crate::{
 
 /// Create a job, or make it what the file says
 ///
-/// The file is the whole truth: what it leaves out is taken away. Every cluster is asked first whether it would take
-/// its part: nothing is written unless all that answer would.
+/// The file is the whole truth: what it leaves out is taken away. Every cluster is asked first
+/// whether it would take its part: nothing is written unless all that answer would.
 #[derive(Debug, Args)]
 pub struct Apply {
     #[command(flatten)]
@@ -34,8 +34,8 @@ pub struct Apply {
 /// What `apply` and `diff` have to know of what is not in the file.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Terms {
-    /// Let fields change that a job in a cluster cannot change, such as its template: the jobs are stopped, what has
-    /// succeeded counts, and the rest is run anew
+    /// Let fields change that a job in a cluster cannot change, such as its template: the jobs are
+    /// stopped, what has succeeded counts, and the rest is run anew
     #[arg(long)]
     recreate: bool,
     /// Make the job's namespace in the host and in the clusters that lack it
@@ -74,7 +74,8 @@ impl Step {
 }
 
 impl Apply {
-    /// Reads all documents and finds out what is to be done, has it rehearsed, and only then writes.
+    /// Reads all documents and finds out what is to be done, has it rehearsed, and only then
+    /// writes.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let Self { filenames, dry_run: DryRunFlag { strategy: dry_run }, terms } = self;
         let documents = filenames.read("apply", &mut *session.world().stdin())?;
@@ -107,8 +108,12 @@ impl Terms {
     ) -> Result<Vec<Step>> {
         for Document { object, .. } in &documents {
             let metadata = &object["metadata"];
-            if let (Some(prefix), None) = (metadata["generateName"].as_str(), metadata["name"].as_str()) {
-                return Err(Error::new(format!("from {prefix}: cannot use generate name with apply")));
+            if let (Some(prefix), None) =
+                (metadata["generateName"].as_str(), metadata["name"].as_str())
+            {
+                return Err(Error::new(format!(
+                    "from {prefix}: cannot use generate name with apply"
+                )));
             }
         }
         let sources = manifests(session, documents)?;
@@ -121,9 +126,12 @@ impl Terms {
         for (source, record) in fan_out(sources, find).await {
             steps.push(match record {
                 Ok(record) => self.step(session, federation, source, record).await?,
-                Err(error) if error.is_not_found() => {
-                    Step::Create(Proposal::new(session, federation.registry, source, self.create_namespace)?)
-                }
+                Err(error) if error.is_not_found() => Step::Create(Proposal::new(
+                    session,
+                    federation.registry,
+                    source,
+                    self.create_namespace,
+                )?),
                 Err(error) => return Err(error.into()),
             });
         }
@@ -144,7 +152,8 @@ impl Terms {
         let subject = subject(source, manifest);
         let said = (subject.as_str(), Some(source.as_str()));
         let recreate = Some(self.recreate);
-        let after = understood(session, federation, &before, manifest.clone(), recreate, said).await?;
+        let after =
+            understood(session, federation, &before, manifest.clone(), recreate, said).await?;
         Ok(match after.map(|after| self.with_namespace(after)) {
             Some(after) => Step::Change(Box::new(Change { before, after, read })),
             None => Step::Keep(before),
@@ -161,7 +170,8 @@ impl Terms {
     ) -> Result<Option<Record>> {
         let subject = subject(source, manifest);
         let recreate = Some(self.recreate);
-        let after = amended(session, federation.registry, before, manifest.clone(), recreate, &subject)?;
+        let after =
+            amended(session, federation.registry, before, manifest.clone(), recreate, &subject)?;
         Ok(after.map(|after| self.with_namespace(after)))
     }
 
@@ -170,8 +180,8 @@ impl Terms {
         after
     }
 
-    /// Looks at the Jobs that are to be changed: none may have ended by what its clusters say now, and what becomes of each
-    /// goes by what runs now.
+    /// Looks at the Jobs that are to be changed: none may have ended by what its clusters say now,
+    /// and what becomes of each goes by what runs now.
     pub async fn look(
         self,
         session: &Session<'_>,
@@ -219,7 +229,8 @@ impl Terms {
                 };
                 name_own_indexes(session, &after);
                 let subject = subject(&source, &manifest);
-                let remake = |record: &Record| self.amended(session, federation, record, &manifest, &source);
+                let remake =
+                    |record: &Record| self.amended(session, federation, record, &manifest, &source);
                 carry_out(session, federation, after, members, how, &subject, remake).await
             }
             Step::Create(proposal) => {
@@ -258,10 +269,14 @@ async fn rehearse(
     let mut rehearsal = Rehearsal::default();
     for step in steps {
         match step {
-            Step::Create(proposal) => rehearsal.create(session, federation, proposal, members).await?,
+            Step::Create(proposal) => {
+                rehearsal.create(session, federation, proposal, members).await?
+            }
             Step::Change(change) => {
                 let Change { before, after, read } = &**change;
-                rehearsal.change(session, federation, (before, after), Some(&read.source), members).await;
+                rehearsal
+                    .change(session, federation, (before, after), Some(&read.source), members)
+                    .await;
             }
             Step::Keep(_) => {}
         }

@@ -1,15 +1,18 @@
-//! How a federated Job is changed: a new manifest is made of the old one, written as a compare-and-swap, and reconciled.
+//! How a federated Job is changed: a new manifest is made of the old one, written as a
+//! compare-and-swap, and reconciled.
 
 use super::{
-    Federation, Session, again, find, finish_begun, name_the_unasked, name_the_unplaced, of_another,
-    print_done, report,
+    Federation, Session, again, find, finish_begun, name_the_unasked, name_the_unplaced,
+    of_another, print_done, report,
     submission::{Rehearsal, lose_the_silent},
 };
 use crate::{
     cli::DryRun,
     error::{Error, Result},
     job::{Manifest, can_recreate, same},
-    reconcile::{Members, Settled, Status, Unamendable, amend, forecast, look, observe, propose, settle},
+    reconcile::{
+        Members, Settled, Status, Unamendable, amend, forecast, look, observe, propose, settle,
+    },
     state::{Outcome, Record, Registry, Shard, Verdict},
 };
 
@@ -28,9 +31,11 @@ pub(super) struct How {
     pub dry_run: DryRun,
     /// Whether the members are asked first whether they would take it.
     pub rehearsed: bool,
-    /// Whether fields may change that only new shards can carry; none where the verb does not offer it.
+    /// Whether fields may change that only new shards can carry; none where the verb does not offer
+    /// it.
     pub recreate: Option<bool>,
-    /// Whether a Job that has ended is refused even where nothing would change: it neither stops nor goes on.
+    /// Whether a Job that has ended is refused even where nothing would change: it neither stops
+    /// nor goes on.
     pub open_only: bool,
 }
 
@@ -50,8 +55,9 @@ pub(super) fn amended(
         .map_err(|error| refused(subject, &error, recreate == Some(false)))
 }
 
-/// The same, before anything is written. Of a field that may not change the clusters are asked whether they know it: where they
-/// do not, or it holds what it cannot, that is what is wrong. `source` is the file that the manifest was read from, if it was.
+/// The same, before anything is written. Of a field that may not change the clusters are asked
+/// whether they know it: where they do not, or it holds what it cannot, that is what is wrong.
+/// `source` is the file that the manifest was read from, if it was.
 ///
 /// # Errors
 /// As [`amended`].
@@ -100,7 +106,11 @@ fn try_amend(
 ///
 /// # Errors
 /// It has finished, or is being deleted.
-pub(super) fn check_open(session: &Session<'_>, registry: &Registry, record: &Record) -> Result<()> {
+pub(super) fn check_open(
+    session: &Session<'_>,
+    registry: &Registry,
+    record: &Record,
+) -> Result<()> {
     match amend(record, registry, record.manifest.clone(), false, session.now()) {
         Err(error @ (Unamendable::Finished(_) | Unamendable::Deleting)) => {
             Err(refused(&format!("job.batch/{}", record.name()), &error, false))
@@ -109,8 +119,9 @@ pub(super) fn check_open(session: &Session<'_>, registry: &Registry, record: &Re
     }
 }
 
-/// Makes sure that the Job has not ended by what its clusters say now, whether or not anybody has recorded that: else what `get` has
-/// shown already would be undone. The outcome is recorded, unless this is a dry run.
+/// Makes sure that the Job has not ended by what its clusters say now, whether or not anybody has
+/// recorded that: else what `get` has shown already would be undone. The outcome is recorded,
+/// unless this is a dry run.
 ///
 /// # Errors
 /// It has ended. `subject` begins the sentence.
@@ -126,14 +137,18 @@ pub(super) async fn check_unended(
     let (mut seen, observations) = look(record, observations, members, session.now()).await;
     if dry_run == DryRun::None && record.state.outcome.is_none() && seen.state.outcome.is_some() {
         let now = || session.now();
-        let settled = settle(federation.store, record.clone(), observations, members, now, &|_| ()).await?;
+        let settled =
+            settle(federation.store, record.clone(), observations, members, now, &|_| ()).await?;
         print_done(session, &settled.done, dry_run);
-        // Where somebody has changed it meanwhile it may go on; where it is gone that shows when it is written.
+        // Where somebody has changed it meanwhile it may go on; where it is gone that shows when it
+        // is written.
         let Some(record) = settled.record else { return Ok(seen) };
         seen = record;
     }
     match &seen.state.outcome {
-        Some(outcome) => Err(refused(subject, &Unamendable::Finished(outcome.verdict.as_str()), false)),
+        Some(outcome) => {
+            Err(refused(subject, &Unamendable::Finished(outcome.verdict.as_str()), false))
+        }
         None => Ok(seen),
     }
 }
@@ -141,20 +156,28 @@ pub(super) async fn check_unended(
 fn refused(subject: &str, error: &Unamendable, may_recreate: bool) -> Error {
     let refusal = Error::new(format!("{subject}: {error}"));
     match error {
-        Unamendable::Immutable { path } if may_recreate && can_recreate(path) => refusal.hint(RECREATE_HINT),
-        Unamendable::Finished(_) => refusal.hint("Delete it first, or give the new one another name."),
+        Unamendable::Immutable { path } if may_recreate && can_recreate(path) => {
+            refusal.hint(RECREATE_HINT)
+        }
+        Unamendable::Finished(_) => {
+            refusal.hint("Delete it first, or give the new one another name.")
+        }
         _ => refusal,
     }
 }
 
 /// Reads a record of this federation.
-pub(super) async fn read(federation: &Federation<'_>, namespace: &str, name: &str) -> Result<Record> {
+pub(super) async fn read(
+    federation: &Federation<'_>,
+    namespace: &str,
+    name: &str,
+) -> Result<Record> {
     let record = find(federation.store, namespace, name).await?;
     if record.federation == federation.registry.uid { Ok(record) } else { Err(of_another(&record)) }
 }
 
-/// Changes one federated Job by a function from its manifest to another; gives the error where a member did not do its
-/// part.
+/// Changes one federated Job by a function from its manifest to another; gives the error where a
+/// member did not do its part.
 pub(super) async fn change(
     session: &Session<'_>,
     federation: &Federation<'_>,
@@ -172,7 +195,8 @@ pub(super) async fn change(
         check_open(session, federation.registry, &before)?;
     }
     let manifest = make(&before.manifest)?;
-    let after = understood(session, federation, &before, manifest, how.recreate, (&subject, None)).await?;
+    let after =
+        understood(session, federation, &before, manifest, how.recreate, (&subject, None)).await?;
     if after.is_none() && !how.open_only {
         unchanged(session, federation, &before, how.dry_run).await;
         return Ok(None);
@@ -192,8 +216,9 @@ pub(super) async fn change(
     carry_out(session, federation, after, &mut members, how, &subject, remake).await
 }
 
-/// Writes a record that was amended and rehearsed, and has reconcile do the rest; or says what that would do. Where somebody
-/// else changed the record meanwhile it is made again of what is there then. `subject` begins what is said where that cannot be.
+/// Writes a record that was amended and rehearsed, and has reconcile do the rest; or says what that
+/// would do. Where somebody else changed the record meanwhile it is made again of what is there
+/// then. `subject` begins what is said where that cannot be.
 pub(super) async fn carry_out(
     session: &Session<'_>,
     federation: &Federation<'_>,
@@ -205,7 +230,12 @@ pub(super) async fn carry_out(
 ) -> Result<Option<Error>> {
     if how.dry_run != DryRun::None {
         foresee(session, &after, members, how.dry_run).await;
-        session.output().line(format!("job.batch/{} {}{}", after.name(), how.what, how.dry_run.suffix()));
+        session.output().line(format!(
+            "job.batch/{} {}{}",
+            after.name(),
+            how.what,
+            how.dry_run.suffix()
+        ));
         return Ok(None);
     }
     let (mut after, mut conflicts) = (after, 0);
@@ -217,9 +247,15 @@ pub(super) async fn carry_out(
                 match remake(&current)? {
                     Some(next) => {
                         *members = session.members_to_settle(federation.registry, &[&next]).await;
-                        let seen =
-                            check_unended(session, federation, &current, members, how.dry_run, subject)
-                                .await?;
+                        let seen = check_unended(
+                            session,
+                            federation,
+                            &current,
+                            members,
+                            how.dry_run,
+                            subject,
+                        )
+                        .await?;
                         after = remake(&seen)?.unwrap_or(next);
                     }
                     None => {
@@ -252,9 +288,10 @@ async fn finish(
     let name = record.name().to_owned();
     let begun = finish_begun(&record);
     let observations = observe(&[&record], members).await.remove(0);
-    let settled = settle(federation.store, record, observations, members, || session.now(), &|_| ())
-        .await
-        .map_err(|error| Error::from(error).hint(begun))?;
+    let settled =
+        settle(federation.store, record, observations, members, || session.now(), &|_| ())
+            .await
+            .map_err(|error| Error::from(error).hint(begun))?;
     lose_the_silent(members, &settled.observations);
     print_done(session, &settled.done, DryRun::None);
     session.output().line(format!("job.batch/{name} {what}"));
@@ -267,7 +304,12 @@ async fn finish(
 }
 
 /// Says what would be done in the members.
-pub(super) async fn foresee(session: &Session<'_>, after: &Record, members: &Members, dry_run: DryRun) {
+pub(super) async fn foresee(
+    session: &Session<'_>,
+    after: &Record,
+    members: &Members,
+    dry_run: DryRun,
+) {
     let observations = observe(&[after], members).await.remove(0);
     let foreseen = forecast(after, observations, members, session.now()).await;
     name_the_unasked(session, after, members);
@@ -285,7 +327,9 @@ fn name_the_surplus(session: &Session<'_>, record: &Record) {
     let Some(asked) = record.manifest.size().completions else { return };
     let succeeded = record.shards.values().map(Shard::achieved).fold(0, i32::saturating_add);
     if succeeded >= asked && record.state.outcome.as_ref().is_some_and(complete) {
-        let text = format!("{succeeded} have succeeded already, and {asked} were asked for: it is complete");
+        let text = format!(
+            "{succeeded} have succeeded already, and {asked} were asked for: it is complete"
+        );
         session.output().note(format!("job.batch/{}: {text}", record.name()));
     }
 }

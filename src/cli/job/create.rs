@@ -14,8 +14,8 @@ use crate::{
 
 /// Divide a job over the clusters and create a part of it in each
 ///
-/// Every cluster is asked first whether it would take its part: nothing is written unless all that answer
-/// would.
+/// Every cluster is asked first whether it would take its part: nothing is written unless all that
+/// answer would.
 #[derive(Debug, Args)]
 pub struct Create {
     #[command(flatten)]

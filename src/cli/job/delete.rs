@@ -17,8 +17,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Delete a federated job
 ///
-/// By default only the federated job is forgotten: the jobs in the clusters stay, and run on. On a terminal you are
-/// asked whether they are to be deleted too.
+/// By default only the federated job is forgotten: the jobs in the clusters stay, and run on. On a
+/// terminal you are asked whether they are to be deleted too.
 #[derive(Debug, Args)]
 #[command(mut_arg("filenames", |arg| arg.required(false)))]
 pub struct Delete {
@@ -27,8 +27,8 @@ pub struct Delete {
     names: Vec<String>,
     #[command(flatten)]
     filenames: Filenames,
-    /// What becomes of the jobs in the clusters: orphan (they stay), background (they are deleted, their pods
-    /// after them), foreground (their pods are deleted first, and waited for)
+    /// What becomes of the jobs in the clusters: orphan (they stay), background (they are deleted,
+    /// their pods after them), foreground (their pods are deleted first, and waited for)
     #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "background", hide_possible_values = true)]
     cascade: Option<How>,
@@ -120,17 +120,23 @@ impl Delete {
             if !matches!(self.cascade, None | Some(How::Orphan)) {
                 let members = session.members_of(registry, &[record]).await;
                 for Refusal { cluster, error } in rehearse_deletion(record, &members).await {
-                    troubles.push(Error::verbatim(format!("{} (cluster {cluster})", error.report())));
+                    troubles
+                        .push(Error::verbatim(format!("{} (cluster {cluster})", error.report())));
                 }
                 name_the_unasked(session, record, &members);
             }
         }
         Error::all(troubles)?;
-        session.output().line(format!("job.batch {:?} deleted{}", record.name(), self.dry_run.suffix()));
+        session.output().line(format!(
+            "job.batch {:?} deleted{}",
+            record.name(),
+            self.dry_run.suffix()
+        ));
         Ok(())
     }
 
-    /// As the flag says; without it, as the user says when asked; without a terminal, the Jobs stay.
+    /// As the flag says; without it, as the user says when asked; without a terminal, the Jobs
+    /// stay.
     fn how(&self, session: &Session<'_>, record: &Record) -> Result<How> {
         if let Some(how) = self.cascade {
             return Ok(how);
@@ -139,27 +145,38 @@ impl Delete {
             return Ok(How::Orphan);
         }
         let clusters: Vec<_> = record.shards.values().map(|shard| shard.cluster.as_str()).collect();
-        let question = format!("Delete the jobs {:?} in {} too?", record.name(), clusters.join(", "));
+        let question =
+            format!("Delete the jobs {:?} in {} too?", record.name(), clusters.join(", "));
         let too = session.output().confirm(&question, "--cascade=background")?;
         Ok(if too { How::Background } else { How::Orphan })
     }
 }
 
 /// Namespace and name of the Job in a document; what else is in it does not matter.
-fn target(session: &Session<'_>, document: &Document, default_namespace: &str) -> Result<(String, String)> {
+fn target(
+    session: &Session<'_>,
+    document: &Document,
+    default_namespace: &str,
+) -> Result<(String, String)> {
     let Document { source, object } = document;
     if object["apiVersion"] != "batch/v1" || object["kind"] != "Job" {
         return Err(Error::new(format!("{source}: kind: must be a batch/v1 Job")));
     }
     let text = |field: &str| object["metadata"][field].as_str().filter(|text| !text.is_empty());
-    let name = text("name").ok_or_else(|| Error::new(format!("{source}: resource name may not be empty")))?;
+    let name = text("name")
+        .ok_or_else(|| Error::new(format!("{source}: resource name may not be empty")))?;
     let namespace = text("namespace").unwrap_or(default_namespace);
     same_namespace(session, namespace)?;
     Ok((namespace.to_owned(), name.to_owned()))
 }
 
 /// Forgets the federated Job, and says where its Jobs are and how they are cleaned up.
-async fn orphan(session: &Session<'_>, store: &Store, registry: &Registry, record: Record) -> Result<()> {
+async fn orphan(
+    session: &Session<'_>,
+    store: &Store,
+    registry: &Registry,
+    record: Record,
+) -> Result<()> {
     let name = record.name().to_owned();
     let mut record = record;
     if record.state.deleting.is_some() {
@@ -185,12 +202,12 @@ fn note_commands(session: &Session<'_>, registry: &Registry, record: &Record) {
     for (id, shard) in &record.shards {
         let job = record.job_name(*id);
         let member = registry.members.get(&shard.cluster);
-        let context =
-            member.map_or(shard.cluster.as_str(), |member| session.context_of(&shard.cluster, member));
+        let context = member
+            .map_or(shard.cluster.as_str(), |member| session.context_of(&shard.cluster, member));
         let namespace = record.namespace();
-        session
-            .output()
-            .note(format!("  kubectl --context={context} --namespace={namespace} delete job {job}"));
+        session.output().note(format!(
+            "  kubectl --context={context} --namespace={namespace} delete job {job}"
+        ));
     }
 }
 
@@ -202,13 +219,19 @@ fn deleted_already(record: &Record) -> Error {
     ))
 }
 
-/// Ends a deletion that waits for clusters that do not answer: what can be reached is deleted, and the rest is left behind. Where a
-/// cluster that answers has something yet, the deletion goes on.
-async fn abandon(session: &Session<'_>, store: &Store, registry: &Registry, record: Record) -> Result<()> {
+/// Ends a deletion that waits for clusters that do not answer: what can be reached is deleted, and
+/// the rest is left behind. Where a cluster that answers has something yet, the deletion goes on.
+async fn abandon(
+    session: &Session<'_>,
+    store: &Store,
+    registry: &Registry,
+    record: Record,
+) -> Result<()> {
     let (name, finish_it) = (record.name().to_owned(), finish_begun(&record));
     let members = session.members_of(registry, &[&record]).await;
-    let settled =
-        finish(session, store, record, &members, &|| ()).await.map_err(|error| error.hint(finish_it))?;
+    let settled = finish(session, store, record, &members, &|| ())
+        .await
+        .map_err(|error| error.hint(finish_it))?;
     if let Some(rest) = settled.record {
         let status = Status::of(&rest, &settled.observations);
         if status.shards.iter().any(|shard| shard.unknown.is_none()) {

@@ -17,7 +17,8 @@ use crate::{
 
 /// Show one federated job in full: what was asked for, what each cluster was given, and what it did
 ///
-/// Where pods do not run the pods and events of the clusters are read, too. Nothing is written, anywhere.
+/// Where pods do not run the pods and events of the clusters are read, too. Nothing is written,
+/// anywhere.
 #[derive(Debug, Args)]
 pub struct Describe {
     /// The names of the jobs; all of the namespace if left out
@@ -49,13 +50,14 @@ impl Describe {
         let all: Vec<_> = records.iter().collect();
         let members = session.members_of(&registry, &all).await;
         let observed = observe(&all, &members).await;
-        let described = fan_out(records.into_iter().zip(observed), async |(stored, observations)| {
-            let now = session.now();
-            let (record, observations) = look(&stored, observations, &members, now).await;
-            let inspection = inspect(&record, &members, now).await;
-            let status = Status::of(&record, &observations);
-            Described { stored, record, observations, status, inspection }
-        });
+        let described =
+            fan_out(records.into_iter().zip(observed), async |(stored, observations)| {
+                let now = session.now();
+                let (record, observations) = look(&stored, observations, &members, now).await;
+                let inspection = inspect(&record, &members, now).await;
+                let status = Status::of(&record, &observations);
+                Described { stored, record, observations, status, inspection }
+            });
         for (n, one) in described.await.iter().enumerate() {
             if n > 0 {
                 session.output().block("\n\n");

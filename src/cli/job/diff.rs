@@ -27,9 +27,9 @@ const EXTERNAL: &str = "KUBECTL_EXTERNAL_DIFF";
 
 /// Show what apply would change
 ///
-/// The change of the job is shown as a unified diff, or by the program that KUBECTL_EXTERNAL_DIFF names, and what
-/// would be done in each cluster for it. The exit code is 0 where nothing would change, 1 where something would, and
-/// above 1 where that cannot be told.
+/// The change of the job is shown as a unified diff, or by the program that KUBECTL_EXTERNAL_DIFF
+/// names, and what would be done in each cluster for it. The exit code is 0 where nothing would
+/// change, 1 where something would, and above 1 where that cannot be told.
 #[derive(Debug, Args)]
 pub struct Diff {
     #[command(flatten)]
@@ -118,8 +118,8 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// Has a program compare a directory of what is with one of what would be, and says whether they differ. By its exit
-/// code: 0 where they are the same, 1 where they differ.
+/// Has a program compare a directory of what is with one of what would be, and says whether they
+/// differ. By its exit code: 0 where they are the same, 1 where they differ.
 async fn compare_with(program: &str, pairs: &[Pair<'_>]) -> Result<bool> {
     let directory = |name: &str| {
         let made = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir();
@@ -136,9 +136,13 @@ async fn compare_with(program: &str, pairs: &[Pair<'_>]) -> Result<bool> {
     let mut words = program.split(' ');
     let name = words.next().unwrap_or_default();
     // As kubectl: what could name a file, or mean something to a shell, is not passed on.
-    let harmless = |word: &&str| word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '='));
+    let harmless =
+        |word: &&str| word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '='));
     let mut command = Command::new(name);
-    command.args(words.filter(|word| !word.is_empty()).filter(harmless)).arg(live.path()).arg(merged.path());
+    command
+        .args(words.filter(|word| !word.is_empty()).filter(harmless))
+        .arg(live.path())
+        .arg(merged.path());
     let failed = |why: &dyn std::fmt::Display| Error::new(format!("failed to run {name:?}: {why}"));
     let status = command.status().await.map_err(|error| failed(&error))?;
     match status.code() {
@@ -149,5 +153,6 @@ async fn compare_with(program: &str, pairs: &[Pair<'_>]) -> Result<bool> {
 }
 
 fn write(directory: &Path, file: &str, text: &str) -> Result<()> {
-    fs::write(directory.join(file), text).map_err(|error| Error::new(format!("writing {file}: {error}")))
+    fs::write(directory.join(file), text)
+        .map_err(|error| Error::new(format!("writing {file}: {error}")))
 }

@@ -34,8 +34,8 @@ const HEADER: &str = "\
 
 /// Edit a job in your editor
 ///
-/// The editor is the one that KUBE_EDITOR or EDITOR names, or vi. What is invalid is opened again, with what is wrong
-/// at its head.
+/// The editor is the one that KUBE_EDITOR or EDITOR names, or vi. What is invalid is opened again,
+/// with what is wrong at its head.
 #[derive(Debug, Args)]
 pub struct Edit {
     /// The name of the job
@@ -44,8 +44,8 @@ pub struct Edit {
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "yaml")]
     #[arg(hide_possible_values = true)]
     output: Syntax,
-    /// Let fields change that a job in a cluster cannot change, such as its template: the jobs are stopped, what has
-    /// succeeded counts, and the rest is run anew
+    /// Let fields change that a job in a cluster cannot change, such as its template: the jobs are
+    /// stopped, what has succeeded counts, and the rest is run anew
     #[arg(long)]
     recreate: bool,
 }
@@ -81,7 +81,8 @@ impl Edit {
         let before = read(&federation, &session.namespace()?, &self.name).await?;
         check_open(session, &registry, &before)?;
         let members = session.members_to_settle(&registry, &[&before]).await;
-        check_unended(session, &federation, &before, &members, DryRun::None, &self.subject()).await?;
+        check_unended(session, &federation, &before, &members, DryRun::None, &self.subject())
+            .await?;
         drop(members);
         let editor = Editor::of(session.world());
         let original = before.manifest.sized();
@@ -89,12 +90,14 @@ impl Edit {
         let mut reasons: Vec<String> = Vec::new();
         let file = self.output.file(&temporary(session))?;
         loop {
-            let text = match open(&editor, file.path(), &format!("{HEADER}{}{body}", comment(&reasons))).await
-            {
-                Ok(text) => text,
-                Err(error) if reasons.is_empty() => return Err(error),
-                Err(error) => return Err(preserved(session, file, error)),
-            };
+            let text =
+                match open(&editor, file.path(), &format!("{HEADER}{}{body}", comment(&reasons)))
+                    .await
+                {
+                    Ok(text) => text,
+                    Err(error) if reasons.is_empty() => return Err(error),
+                    Err(error) => return Err(preserved(session, file, error)),
+                };
             let edited = without_header(&text);
             if !reasons.is_empty() && edited == body {
                 for reason in reasons.iter().flat_map(|reason| reason.lines()) {
@@ -117,16 +120,18 @@ impl Edit {
                             return Ok(());
                         }
                         Ok(Some(accepted)) => {
-                            let done = self.carry_out(session, &federation, &before, accepted, &change);
+                            let done =
+                                self.carry_out(session, &federation, &before, accepted, &change);
                             return match done.await {
                                 Ok(trouble) => trouble.map_or(Ok(()), Err),
                                 Err(error) => Err(preserved(session, file, error)),
                             };
                         }
                         Err(why) => {
-                            session
-                                .output()
-                                .error(&Error::new(format!("jobs.batch {:?} is invalid", self.name)));
+                            session.output().error(&Error::new(format!(
+                                "jobs.batch {:?} is invalid",
+                                self.name
+                            )));
                             why
                         }
                     }
@@ -162,7 +167,8 @@ impl Edit {
         }
     }
 
-    /// Whether the Job can be changed so, and its clusters would take it; none where that is no change.
+    /// Whether the Job can be changed so, and its clusters would take it; none where that is no
+    /// change.
     ///
     /// # Errors
     /// What stands at the head of the file when it is opened again.
@@ -175,10 +181,14 @@ impl Edit {
     ) -> Result<Option<Accepted>, Vec<String>> {
         let recreate = Some(self.recreate);
         let subject = self.subject();
-        let after = understood(session, federation, before, manifest, recreate, (&subject, None)).await;
+        let after =
+            understood(session, federation, before, manifest, recreate, (&subject, None)).await;
         let after = after.map_err(|error| {
             let text = error.to_string();
-            let why = text.strip_prefix(&format!("error: {}: ", self.subject())).unwrap_or(&text).to_owned();
+            let why = text
+                .strip_prefix(&format!("error: {}: ", self.subject()))
+                .unwrap_or(&text)
+                .to_owned();
             self.invalid([why].into_iter().chain(error.hints().iter().cloned()))
         })?;
         let Some(after) = after else { return Ok(None) };
@@ -186,7 +196,11 @@ impl Edit {
         let mut rehearsal = Rehearsal::default();
         rehearsal.change(session, federation, (before, &after), None, &mut members).await;
         let refusals: Vec<_> = rehearsal.refusals().collect();
-        if refusals.is_empty() { Ok(Some(Accepted { after, members })) } else { Err(self.invalid(refusals)) }
+        if refusals.is_empty() {
+            Ok(Some(Accepted { after, members }))
+        } else {
+            Err(self.invalid(refusals))
+        }
     }
 
     async fn carry_out(
@@ -199,7 +213,8 @@ impl Edit {
     ) -> Result<Option<Error>> {
         let subject = self.subject();
         // It may have ended while it was edited.
-        let seen = check_unended(session, federation, before, &members, DryRun::None, &subject).await?;
+        let seen =
+            check_unended(session, federation, before, &members, DryRun::None, &subject).await?;
         let how = How {
             what: "edited",
             rehearsed: true,
@@ -243,8 +258,10 @@ impl Syntax {
             Self::Json => ".json",
             Self::Yaml => ".yaml",
         };
-        let file =
-            tempfile::Builder::new().prefix("kubectl-federate-edit-").suffix(suffix).tempfile_in(directory);
+        let file = tempfile::Builder::new()
+            .prefix("kubectl-federate-edit-")
+            .suffix(suffix)
+            .tempfile_in(directory);
         file.map_err(|error| Error::new(format!("making a file to edit: {error}")))
     }
 }
@@ -291,9 +308,10 @@ fn comment(lines: &[String]) -> String {
 /// Leaves the file where it is, and says where that is.
 fn preserved(session: &Session<'_>, file: NamedTempFile, error: Error) -> Error {
     if let Ok((_, path)) = file.keep() {
-        session
-            .output()
-            .note(format!("A copy of your changes has been stored to {:?}", path.display().to_string()));
+        session.output().note(format!(
+            "A copy of your changes has been stored to {:?}",
+            path.display().to_string()
+        ));
     }
     error
 }

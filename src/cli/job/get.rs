@@ -30,7 +30,13 @@ pub struct Get {
     #[arg(short = 'A', long)]
     all_namespaces: bool,
     /// Only jobs whose labels match, such as team=math,tier!=web
-    #[arg(short = 'l', long, value_name = "SELECTOR", default_value = "", hide_default_value = true)]
+    #[arg(
+        short = 'l',
+        long,
+        value_name = "SELECTOR",
+        default_value = "",
+        hide_default_value = true
+    )]
     selector: Selector,
     /// How to print: wide, json, yaml or name
     #[arg(short, long, value_name = "FORMAT")]
@@ -56,7 +62,9 @@ impl Get {
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
         let Scope { mut records, errors } =
             Scope::read(&store, &registry.uid, &self.names, namespace.as_deref()).await?;
-        records.retain(|record| self.selector.matches(&record.manifest.object()["metadata"]["labels"]));
+        records.retain(|record| {
+            self.selector.matches(&record.manifest.object()["metadata"]["labels"])
+        });
         if let ([_], [_]) = (self.names.as_slice(), errors.as_slice()) {
             // As in kubectl, where of one that is not there nothing is printed, no list either.
             return Error::all(errors);
@@ -164,7 +172,8 @@ fn duration(status: &Status, now: Timestamp) -> String {
     }
 }
 
-/// What each cluster did of its part, the parts that neither run nor are Complete with what they are instead.
+/// What each cluster did of its part, the parts that neither run nor are Complete with what they
+/// are instead.
 fn shards(status: &Status) -> String {
     let mut parts: BTreeMap<(&str, &str), (i32, Option<i32>)> = BTreeMap::new();
     for shard in &status.shards {

@@ -152,8 +152,8 @@ pub(super) fn not_found(name: &str) -> Error {
     Error::server("NotFound", format!("jobs.batch {name:?} not found"))
 }
 
-/// Reads a record again that somebody has changed. Another federated Job that has taken its name since is not the one
-/// that was meant.
+/// Reads a record again that somebody has changed. Another federated Job that has taken its name
+/// since is not the one that was meant.
 pub(super) async fn again(store: &Store, record: &Record) -> Result<Record> {
     let current = find(store, record.namespace(), record.name()).await?;
     if current.state.uid == record.state.uid {
@@ -161,7 +161,10 @@ pub(super) async fn again(store: &Store, record: &Record) -> Result<Record> {
     }
     Err(Error::server(
         "Conflict",
-        format!("jobs.batch {:?} was deleted and made anew meanwhile: the new one stays", record.name()),
+        format!(
+            "jobs.batch {:?} was deleted and made anew meanwhile: the new one stays",
+            record.name()
+        ),
     ))
 }
 
@@ -179,8 +182,8 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// The records with these names in a namespace; or, without names, all of the namespace, or of all
-    /// namespaces.
+    /// The records with these names in a namespace; or, without names, all of the namespace, or of
+    /// all namespaces.
     pub async fn read(
         store: &Store,
         federation: &str,
@@ -190,10 +193,13 @@ impl Scope {
         let found: Vec<Result<Record>> = match (names, namespace) {
             ([_, ..], Some(namespace)) => {
                 let names: BTreeSet<_> = names.iter().collect();
-                crate::cluster::fan_out(names, async |name| find(store, namespace, name).await).await
+                crate::cluster::fan_out(names, async |name| find(store, namespace, name).await)
+                    .await
             }
             ([_, ..], None) => {
-                return Err(Error::new("a resource cannot be retrieved by name across all namespaces"));
+                return Err(Error::new(
+                    "a resource cannot be retrieved by name across all namespaces",
+                ));
             }
             ([], namespace) => {
                 let records = store.records(federation, namespace).await?;
@@ -215,7 +221,11 @@ impl Scope {
 /// A record that is there, but of another federation.
 pub(super) fn of_another(record: &Record) -> Error {
     Error::from(state::Error::OtherFederation {
-        object: format!("configmap {}/{}", record.namespace(), Record::config_map_name(record.name())),
+        object: format!(
+            "configmap {}/{}",
+            record.namespace(),
+            Record::config_map_name(record.name())
+        ),
         federation: record.federation.clone(),
     })
 }
@@ -226,13 +236,15 @@ pub(super) fn finish_begun(record: &Record) -> String {
     format!("`kubectl federate reconcile {name} -n {namespace}` finishes what was begun.")
 }
 
-/// Prints the shares that are not known, refused, or unplaced, and gives the error that ends the command if there
-/// is one of the first two.
+/// Prints the shares that are not known, refused, or unplaced, and gives the error that ends the
+/// command if there is one of the first two.
 pub(super) fn report(session: &Session<'_>, record: &Record, status: &Status) -> Option<Error> {
     let job = format!("job.batch/{}", record.name());
     for shard in &status.shards {
         if let Some(why) = shard.unknown.as_ref().or(shard.refused.as_ref()) {
-            session.output().warning(Some(&shard.cluster), &format!("{job}: {}: {why}", shard.state));
+            session
+                .output()
+                .warning(Some(&shard.cluster), &format!("{job}: {}: {why}", shard.state));
         }
     }
     let count = |counts: fn(&ShardStatus) -> bool| {
@@ -249,5 +261,7 @@ pub(super) fn report(session: &Session<'_>, record: &Record, status: &Status) ->
         _ => format!("of {clusters} clusters, {unknown} could not be asked and {refused} refused"),
     };
     let finish = format!("kubectl federate reconcile {} -n {}", record.name(), record.namespace());
-    Some(Error::new(format!("{job}: {sentence}")).hint(format!("`{finish}` finishes what is left.")))
+    Some(
+        Error::new(format!("{job}: {sentence}")).hint(format!("`{finish}` finishes what is left.")),
+    )
 }

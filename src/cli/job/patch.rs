@@ -29,8 +29,8 @@ pub struct Patch {
     #[arg(long = "type", value_enum, value_name = "TYPE", default_value = "merge")]
     #[arg(hide_possible_values = true)]
     kind: Kind,
-    /// Let fields change that a job in a cluster cannot change, such as its template: the jobs are stopped, what has
-    /// succeeded counts, and the rest is run anew
+    /// Let fields change that a job in a cluster cannot change, such as its template: the jobs are
+    /// stopped, what has succeeded counts, and the rest is run anew
     #[arg(long)]
     recreate: bool,
     #[command(flatten)]
@@ -80,7 +80,8 @@ impl Patch {
                 ));
             }
         };
-        let unable = |why: &dyn std::fmt::Display| Error::new(format!("unable to parse {named}: {why}"));
+        let unable =
+            |why: &dyn std::fmt::Display| Error::new(format!("unable to parse {named}: {why}"));
         let mut documents = yaml::read(&text).map_err(|error| unable(&error))?;
         let (Some(patch), true) = (documents.pop(), documents.is_empty()) else {
             return Err(unable(&"a patch is one document"));

@@ -10,7 +10,8 @@ use crate::{
 /// The error of a command that would wait for a Job that rests, with what lets it go on.
 pub(in crate::cli) fn resting(record: &Record, status: &Status, rest: Rest) -> Error {
     let (name, namespace) = (record.name(), record.namespace());
-    let command = |verb: &str, flag: &str| format!("`kubectl federate {verb} {name} -n {namespace}{flag}`");
+    let command =
+        |verb: &str, flag: &str| format!("`kubectl federate {verb} {name} -n {namespace}{flag}`");
     let (why, hint) = match rest {
         Rest::Suspended => {
             ("is suspended".to_owned(), format!("{} lets it go on.", command("job resume", "")))
@@ -38,8 +39,8 @@ pub(in crate::cli) fn resting(record: &Record, status: &Status, rest: Rest) -> E
     Error::new(format!("job.batch/{name} {why}")).hint(hint)
 }
 
-/// Says what work is unplaced, and how it is done all the same: because somebody deleted the shard that had it, or because no pod more
-/// may run at present.
+/// Says what work is unplaced, and how it is done all the same: because somebody deleted the shard
+/// that had it, or because no pod more may run at present.
 pub(in crate::cli) fn name_the_unplaced(session: &Session<'_>, record: &Record, status: &Status) {
     let (name, namespace) = (record.name(), record.namespace());
     let say = |count: i32, [one, more]: [&str; 2], hint: &str| {
@@ -51,9 +52,13 @@ pub(in crate::cli) fn name_the_unplaced(session: &Session<'_>, record: &Record, 
         say(held, ["completion is unplaced", "completions are unplaced"], &hint);
     }
     if status.waiting > 0 {
-        let waits =
-            ["completion waits until a pod ends elsewhere", "completions wait until pods end elsewhere"];
-        let watch = format!("`kubectl federate reconcile {name} -n {namespace} --watch` has them done then.");
+        let waits = [
+            "completion waits until a pod ends elsewhere",
+            "completions wait until pods end elsewhere",
+        ];
+        let watch = format!(
+            "`kubectl federate reconcile {name} -n {namespace} --watch` has them done then."
+        );
         say(status.waiting, waits, &watch);
     }
 }

@@ -13,7 +13,8 @@ use crate::{
 
 /// Change the parallelism of a job, or its completions
 ///
-/// The new numbers are divided over the clusters as those of a new job are. Completions of a work queue cannot be set.
+/// The new numbers are divided over the clusters as those of a new job are. Completions of a work
+/// queue cannot be set.
 #[derive(Debug, Args)]
 pub struct Scale {
     /// The name of the job

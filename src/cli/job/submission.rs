@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use super::{Federation, Session, finish_begun, name_own_indexes, name_the_dropped, report, same_namespace};
+use super::{
+    Federation, Session, finish_begun, name_own_indexes, name_the_dropped, report, same_namespace,
+};
 use crate::{
     cli::Document,
     cluster,
@@ -11,8 +13,8 @@ use crate::{
     job::Manifest,
     print::{Table, some_of},
     reconcile::{
-        Done, Members, Observation, Observations, Refusal, Settled, Status, forecast, observe, propose,
-        rehearse, settle,
+        Done, Members, Observation, Observations, Refusal, Settled, Status, forecast, observe,
+        propose, rehearse, settle,
     },
     state::{self, Phase, Record, Registry, Store},
 };
@@ -27,15 +29,16 @@ pub(super) struct Source {
     pub manifest: Manifest,
 }
 
-/// Takes documents as manifests: each is a Job, in the namespace of `-n` if that is given, and none is there twice.
+/// Takes documents as manifests: each is a Job, in the namespace of `-n` if that is given, and none
+/// is there twice.
 pub(super) fn manifests(session: &Session<'_>, documents: Vec<Document>) -> Result<Vec<Source>> {
     let default_namespace = session.namespace()?;
     let mut seen: BTreeMap<(String, String), String> = BTreeMap::new();
     let mut manifests = Vec::new();
     for Document { source, object } in documents {
         let invalid = |cause: &dyn Display| Error::new(format!("{source}: {cause}"));
-        let manifest =
-            Manifest::new(object, &default_namespace, &random_suffix()).map_err(|error| invalid(&error))?;
+        let manifest = Manifest::new(object, &default_namespace, &random_suffix())
+            .map_err(|error| invalid(&error))?;
         same_namespace(session, manifest.namespace())?;
         let key = (manifest.namespace().to_owned(), manifest.name().to_owned());
         if let Some(first) = seen.insert(key, source.clone()) {
@@ -75,9 +78,8 @@ impl Proposal {
     /// It has.
     pub async fn check_name(&self, store: &Store) -> Result<()> {
         match store.record(self.record.namespace(), self.record.name()).await {
-            Ok(there) => {
-                Err(taken(&self.record, &self.source).hint(what_to_do_about(&there, &self.record.federation)))
-            }
+            Ok(there) => Err(taken(&self.record, &self.source)
+                .hint(what_to_do_about(&there, &self.record.federation))),
             Err(_) => Ok(()),
         }
     }
@@ -86,17 +88,18 @@ impl Proposal {
     pub fn print_plan(&self, session: &Session<'_>) {
         let mut table = Table::new(["CLUSTER", "PARALLELISM", "COMPLETIONS"]);
         for shard in self.record.shards.values() {
-            let completions =
-                shard.completions.map_or("<none>".to_owned(), |completions| completions.to_string());
+            let completions = shard
+                .completions
+                .map_or("<none>".to_owned(), |completions| completions.to_string());
             table.row([shard.cluster.clone(), shard.parallelism.to_string(), completions]);
         }
         session.output().note_table(&table);
         name_own_indexes(session, &self.record);
     }
 
-    /// Writes the record, and has reconcile do the rest; gives what was done in members, and the error where one did not
-    /// do its part. One that did not answer is not asked for the Jobs that follow: the reconcile that it needs anyway
-    /// does these too.
+    /// Writes the record, and has reconcile do the rest; gives what was done in members, and the
+    /// error where one did not do its part. One that did not answer is not asked for the Jobs that
+    /// follow: the reconcile that it needs anyway does these too.
     pub async fn submit(
         self,
         session: &Session<'_>,
@@ -114,9 +117,10 @@ impl Proposal {
         let observations = unmade(&record, members);
         let finish = finish_begun(&record);
         let progress = session.output().progress("creating", 2 * record.shards.len() as u64);
-        let settled = settle(store, record, observations, members, || session.now(), &|_| progress.step())
-            .await
-            .map_err(|error| Error::from(error).hint(finish))?;
+        let settled =
+            settle(store, record, observations, members, || session.now(), &|_| progress.step())
+                .await
+                .map_err(|error| Error::from(error).hint(finish))?;
         drop(progress);
         lose_the_silent(members, &settled.observations);
         let trouble = settled.record.and_then(|record| {
@@ -165,8 +169,9 @@ impl Rehearsal {
         Ok(())
     }
 
-    /// Asks every member whether it would take its part of a changed Job, also of what the change would open there. Of what it has
-    /// already, it is asked whether it is valid: that there is a Job of that name is no refusal then, nor is a quota that counts Jobs.
+    /// Asks every member whether it would take its part of a changed Job, also of what the change
+    /// would open there. Of what it has already, it is asked whether it is valid: that there is a
+    /// Job of that name is no refusal then, nor is a quota that counts Jobs.
     ///
     /// `source` is the file that the change was read from, if it was.
     pub async fn change(
@@ -201,14 +206,15 @@ impl Rehearsal {
         self.ask(session, federation.registry, &after, members, said).await;
     }
 
-    /// Asks every member whether it can read its part of a Job; what else it has against it is not looked at.
+    /// Asks every member whether it can read its part of a Job; what else it has against it is not
+    /// looked at.
     ///
     /// `source` is the file that the Job was read from, if it was.
     pub async fn read(&mut self, record: &Record, source: Option<&str>, members: &mut Members) {
         for Refusal { cluster, error } in rehearse(record, members).await.refusals {
             if error.reason() == "BadRequest" {
-                let report =
-                    source.map_or_else(|| error.report(), |source| during("applying", source, &error));
+                let report = source
+                    .map_or_else(|| error.report(), |source| during("applying", source, &error));
                 self.reports.entry(report).or_default().insert(cluster);
             }
         }
@@ -228,7 +234,8 @@ impl Rehearsal {
         for Refusal { cluster, error } in rehearsed.refusals {
             let Some(report) = say(&error) else { continue };
             if let Some(member) = registry.members.get(&cluster) {
-                let (context, namespace) = (session.context_of(&cluster, member), record.namespace());
+                let (context, namespace) =
+                    (session.context_of(&cluster, member), record.namespace());
                 let kubectl = |what: &str| format!("`kubectl --context={context} {what}`");
                 if error.is_not_found() {
                     self.namespaces.insert(kubectl(&format!("create namespace {namespace}")));
@@ -247,7 +254,8 @@ impl Rehearsal {
         self.reports.iter().map(|(text, clusters)| in_clusters(text, clusters))
     }
 
-    /// Prints what was said, and ends the command if anything was. `done` is what was not done: `created`, `changed`.
+    /// Prints what was said, and ends the command if anything was. `done` is what was not done:
+    /// `created`, `changed`.
     pub fn end(self, session: &Session<'_>, done: &str) -> Result<()> {
         if self.reports.is_empty() {
             return Ok(());
@@ -271,7 +279,8 @@ impl Rehearsal {
     }
 }
 
-/// Asks members no more in this command that did not answer: they would have to be waited for again.
+/// Asks members no more in this command that did not answer: they would have to be waited for
+/// again.
 pub(super) fn lose_the_silent(members: &mut Members, observations: &Observations) {
     for (cluster, observation) in &observations.members {
         if let Observation::Unknown { why } = observation {
@@ -310,7 +319,8 @@ async fn host_refusal(store: &Store, record: &Record, source: &str, error: state
 
 /// What a server says where the name is taken.
 fn taken(record: &Record, source: &str) -> Error {
-    let sentence = format!("error when creating {source:?}: jobs.batch {:?} already exists", record.name());
+    let sentence =
+        format!("error when creating {source:?}: jobs.batch {:?} already exists", record.name());
     Error::server("AlreadyExists", sentence)
 }
 
@@ -325,7 +335,11 @@ fn what_to_do_about(there: &Record, federation: &str) -> String {
         format!(
             "It has ended: `kubectl federate job delete {job} --cascade=background` makes room for a new one."
         )
-    } else if there.shards.values().any(|shard| matches!(shard.phase, Phase::Planned | Phase::Created)) {
+    } else if there
+        .shards
+        .values()
+        .any(|shard| matches!(shard.phase, Phase::Planned | Phase::Created))
+    {
         format!("`kubectl federate reconcile {job}` finishes what was begun.")
     } else {
         format!("`kubectl federate job get {job}` shows how far it is.")
@@ -337,7 +351,8 @@ fn listed(commands: &BTreeSet<String>) -> String {
     commands.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// A server's refusal as kubectl prints it: with the file in it, unless the sentence is about an invalid object.
+/// A server's refusal as kubectl prints it: with the file in it, unless the sentence is about an
+/// invalid object.
 fn during(what: &str, source: &str, error: &cluster::Error) -> String {
     error.report().replacen("): ", &format!("): error when {what} {source:?}: "), 1)
 }

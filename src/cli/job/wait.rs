@@ -22,20 +22,22 @@ const WEEK: Duration = Duration::from_hours(7 * 24);
 /// How much longer than the timeout the last look may take.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Columns that the clusters may take beside a progress bar, on a terminal of the usual 80, before they are only counted.
+/// Columns that the clusters may take beside a progress bar, on a terminal of the usual 80, before
+/// they are only counted.
 const ROOM: usize = 36;
 
 /// Wait until federated jobs meet a condition
 ///
-/// Meanwhile they are reconciled: what was begun is finished, and what happened is recorded. With several --for, the first
-/// that is met ends the wait for a job. The wait fails at once when a job can meet none of them any more: it has failed, for one that is to
-/// be complete, or what is left of it is unplaced until you say otherwise.
+/// Meanwhile they are reconciled: what was begun is finished, and what happened is recorded. With
+/// several --for, the first that is met ends the wait for a job. The wait fails at once when a job
+/// can meet none of them any more: it has failed, for one that is to be complete, or what is left
+/// of it is unplaced until you say otherwise.
 #[derive(Debug, Args)]
 pub struct Wait {
     /// The names of the jobs
     names: Vec<String>,
-    /// What to wait for: condition=NAME[=VALUE] (complete, failed, suspended, …; the value is true if left
-    /// out), delete, or create, which the others then follow; can be repeated
+    /// What to wait for: condition=NAME[=VALUE] (complete, failed, suspended, …; the value is true
+    /// if left out), delete, or create, which the others then follow; can be repeated
     #[arg(long = "for", value_name = "CONDITION", required = true)]
     goals: Vec<Goal>,
     /// How long to wait at most: 0 checks once, a negative time is a week
@@ -102,7 +104,9 @@ fn timeout(text: &str) -> Result<Timeout, String> {
         Some(Duration::ZERO) => Ok(Timeout::Once),
         Some(_) if negative => Ok(Timeout::After(WEEK)),
         Some(duration) => Ok(Timeout::After(duration)),
-        None if size.parse::<f64>().is_ok() => Err(format!("time: missing unit in duration {text:?}")),
+        None if size.parse::<f64>().is_ok() => {
+            Err(format!("time: missing unit in duration {text:?}"))
+        }
         None => Err(format!("time: invalid duration {text:?}")),
     }
 }
@@ -188,8 +192,9 @@ impl Goal {
     /// Whether a Job's conditions say so. The first of a name counts, as for kubectl.
     fn is_met(&self, job: &Value) -> bool {
         let Self::Condition { name, value } = self else { return false };
-        let says =
-            |condition: &Value, field: &str| condition[field].as_str().unwrap_or_default().to_lowercase();
+        let says = |condition: &Value, field: &str| {
+            condition[field].as_str().unwrap_or_default().to_lowercase()
+        };
         let mut conditions = job["status"]["conditions"].as_array().into_iter().flatten();
         conditions
             .find(|condition| says(condition, "type") == *name)
@@ -236,7 +241,9 @@ impl Waiting<'_, '_> {
     /// # Errors
     /// What ends the wait before its time.
     async fn round(&mut self) -> Result<()> {
-        let Some(View { records, absent, errors }) = self.rounds.read().await? else { return Ok(()) };
+        let Some(View { records, absent, errors }) = self.rounds.read().await? else {
+            return Ok(());
+        };
         Error::all(errors)?;
         if !self.begun {
             self.jobs.extend(records.iter().map(|record| (key(record), None)));
@@ -309,7 +316,8 @@ impl Waiting<'_, '_> {
         if self.wait.is_met(&status.to_job(&record)) {
             return Ok(Some(Found::Met));
         }
-        if let (Some(outcome), false) = (&record.state.outcome, self.wait.waits_for(&Goal::Delete)) {
+        if let (Some(outcome), false) = (&record.state.outcome, self.wait.waits_for(&Goal::Delete))
+        {
             return Ok(Some(Found::Never(match outcome.verdict {
                 Verdict::Failed => Error::new(format!(
                     "job.batch/{name} has failed: {}: {}",
@@ -321,15 +329,19 @@ impl Waiting<'_, '_> {
                 )),
             })));
         }
-        // What this reconcile has left so nobody changes but a user; by looking alone that cannot be told.
+        // What this reconcile has left so nobody changes but a user; by looking alone that cannot
+        // be told.
         let stopped = Rest::of(&record, &status).filter(|rest| *rest == Rest::Stopped);
-        if let (Some(rest), false, true) = (stopped, self.wait.no_reconcile, self.wait.waits_for_the_end()) {
+        if let (Some(rest), false, true) =
+            (stopped, self.wait.no_reconcile, self.wait.waits_for_the_end())
+        {
             return Ok(Some(Found::Never(resting(&record, &status, rest))));
         }
         Ok(Some(Found::NotYet(Box::new((record, status)))))
     }
 
-    /// The record as it is after this round, none where it was removed; nothing where the host stopped answering.
+    /// The record as it is after this round, none where it was removed; nothing where the host
+    /// stopped answering.
     async fn advance(
         &mut self,
         record: Record,
@@ -358,7 +370,8 @@ impl Waiting<'_, '_> {
     /// Completions done of those asked for, and how each cluster stands.
     fn show(&self, looked: &[(Record, Status)]) {
         let asked = |record: &Record| i64::from(record.manifest.size().completions.unwrap_or(1));
-        let done = |(record, status): &(Record, Status)| i64::from(status.succeeded).min(asked(record));
+        let done =
+            |(record, status): &(Record, Status)| i64::from(status.succeeded).min(asked(record));
         let total: i64 = looked.iter().map(|(record, _)| asked(record)).sum();
         let succeeded: i64 = looked.iter().map(done).sum();
         self.progress.show(succeeded as u64, total as u64, &states(looked));
@@ -368,7 +381,8 @@ impl Waiting<'_, '_> {
 /// `east: Running, west: Complete`; or, where that is long, `clusters: 3 Running, 1 Complete`.
 fn states(looked: &[(Record, Status)]) -> String {
     let shards: Vec<_> = looked.iter().flat_map(|(_, status)| &status.shards).collect();
-    let each: Vec<_> = shards.iter().map(|shard| format!("{}: {}", shard.cluster, shard.state)).collect();
+    let each: Vec<_> =
+        shards.iter().map(|shard| format!("{}: {}", shard.cluster, shard.state)).collect();
     let named = each.join(", ");
     if looked.len() == 1 && named.len() <= ROOM {
         return named;
@@ -382,7 +396,10 @@ fn states(looked: &[(Record, Status)]) -> String {
 }
 
 fn later(now: Timestamp, time: Duration) -> Timestamp {
-    SignedDuration::try_from(time).ok().and_then(|time| now.checked_add(time).ok()).unwrap_or(Timestamp::MAX)
+    SignedDuration::try_from(time)
+        .ok()
+        .and_then(|time| now.checked_add(time).ok())
+        .unwrap_or(Timestamp::MAX)
 }
 
 fn left(deadline: Timestamp, now: Timestamp) -> Duration {

@@ -13,8 +13,9 @@ use crate::{
     state::Record,
 };
 
-/// Reconciles again and again, until of every Job in scope the outcome is latched and all shards have ended. Where the rest go no
-/// further unless a user says so, that is an error that names them.
+/// Reconciles again and again, until of every Job in scope the outcome is latched and all shards
+/// have ended. Where the rest go no further unless a user says so, that is an error that names
+/// them.
 ///
 /// What is done is told as it is done, and how a Job stands when that changes.
 pub(super) async fn watch(reconcile: &Reconcile, session: &Session<'_>) -> Result<()> {
@@ -58,7 +59,9 @@ struct Round {
 impl Watching<'_, '_> {
     /// Settles all Jobs in scope once; nothing where the host does not answer.
     async fn round(&mut self) -> Result<Option<Round>> {
-        let Some(View { records, absent, errors }) = self.rounds.read().await? else { return Ok(None) };
+        let Some(View { records, absent, errors }) = self.rounds.read().await? else {
+            return Ok(None);
+        };
         let mut round = Round { finished: true, troubles: errors };
         for key in absent {
             match self.told.insert(key.clone(), None) {
@@ -90,7 +93,8 @@ impl Watching<'_, '_> {
         }
         self.rounds.tell_troubles(looked.iter().map(|(record, status)| (&**record, &**status)));
         if round.finished {
-            let left = looked.iter().filter_map(|(record, status)| report(self.session, record, status));
+            let left =
+                looked.iter().filter_map(|(record, status)| report(self.session, record, status));
             round.troubles.extend(left);
             round.troubles.extend(resting);
         }
@@ -104,9 +108,13 @@ impl Watching<'_, '_> {
         let tell = |done: &Done| session.output().line(done.to_string());
         let rounds = &self.rounds;
         let now = || session.now();
-        let settled = match settle(&rounds.store, record, observations, &rounds.members, now, &tell).await {
+        let settled = match settle(&rounds.store, record, observations, &rounds.members, now, &tell)
+            .await
+        {
             Ok(settled) => settled,
-            Err(error) => return self.rounds.lost(error).map_or_else(Settled::Failed, |()| Settled::Away),
+            Err(error) => {
+                return self.rounds.lost(error).map_or_else(Settled::Failed, |()| Settled::Away);
+            }
         };
         if !settled.done.is_empty() {
             self.rounds.soon();

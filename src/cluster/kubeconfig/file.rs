@@ -123,19 +123,27 @@ impl File {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        // Without snippets: an error must not show the lines around it, there may be a token in them.
+        // Without snippets: an error must not show the lines around it, there may be a token in
+        // them.
         let options = serde_saphyr::options! {
             with_snippet: false,
             legacy_octal_numbers: true,
             duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::LastWins,
         };
-        let file: Option<Self> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-            let at = error.location().map(|l| (l.line(), l.column())).filter(|(line, _)| *line > 0);
-            fault(at, cause_of(&error))
-        })?;
+        let file: Option<Self> =
+            serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+                let at =
+                    error.location().map(|l| (l.line(), l.column())).filter(|(line, _)| *line > 0);
+                fault(at, cause_of(&error))
+            })?;
         let mut file = file.unwrap_or_default();
-        if let Some(kind) = file.kind.as_deref().filter(|kind| !kind.is_empty() && *kind != "Config") {
-            return Err(fault(None, format!("its kind is {}, not Config", redact::printable(kind))));
+        if let Some(kind) =
+            file.kind.as_deref().filter(|kind| !kind.is_empty() && *kind != "Config")
+        {
+            return Err(fault(
+                None,
+                format!("its kind is {}, not Config", redact::printable(kind)),
+            ));
         }
         file.no_name_twice().map_err(|cause| fault(None, cause))?;
         if let Some(folder) = path.parent() {

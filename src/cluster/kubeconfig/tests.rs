@@ -66,7 +66,11 @@ users:
 - {name: blue, user: {token: bl8e}}
 ";
 
-fn endpoint(files: &Given, context: Option<&str>, overrides: &Overrides) -> Result<Endpoint, Error> {
+fn endpoint(
+    files: &Given,
+    context: Option<&str>,
+    overrides: &Overrides,
+) -> Result<Endpoint, Error> {
     files.load()?.endpoint(context, overrides)
 }
 
@@ -111,7 +115,8 @@ fn the_first_file_wins_per_name_and_whole() {
 
 #[test]
 fn an_empty_list_is_the_file_in_the_home_folder() {
-    let given = Given::files(&[("home/.kube/config", RED)]).with("HOME", "DIR/home").with("KUBECONFIG", "");
+    let given =
+        Given::files(&[("home/.kube/config", RED)]).with("HOME", "DIR/home").with("KUBECONFIG", "");
     assert_eq!(given.load().unwrap().current_context(), Some("red"));
     assert_eq!(Given::files(&[]).load().unwrap().current_context(), None);
 }
@@ -123,7 +128,10 @@ fn an_explicit_file_must_be_there_and_is_the_only_one() {
     let config = Kubeconfig::load(Some(&given.path("blue")), env).unwrap();
     assert_eq!(config.contexts().collect::<Vec<_>>(), ["blue", "red"]);
     let error = Kubeconfig::load(Some(Path::new("/no/such/file")), env).unwrap_err();
-    assert_eq!(error.to_string(), "error loading config file \"/no/such/file\": no such file or directory");
+    assert_eq!(
+        error.to_string(),
+        "error loading config file \"/no/such/file\": no such file or directory"
+    );
 }
 
 #[test]
@@ -174,7 +182,8 @@ fn what_is_wrong_with_a_file_is_told_with_its_place_and_without_its_secrets() {
 #[test]
 fn names_may_hold_any_character() {
     let name = "arn:aws:eks:eu-west-1:1:cluster/a@b";
-    let text = RED.replace("name: mixed", &format!("name: '{name}'")).replace("user: blue", "user: red");
+    let text =
+        RED.replace("name: mixed", &format!("name: '{name}'")).replace("user: blue", "user: red");
     let given = Given::files(&[("config", &text)]).with("KUBECONFIG", "DIR/config");
     assert_eq!(endpoint(&given, Some(name), &Overrides::default()).unwrap().host(), "first:6443");
 }
@@ -208,8 +217,16 @@ fn fields_that_exclude_each_other_are_refused() {
         )
     };
     for (cluster, user, words) in [
-        ("certificate-authority: a, insecure-skip-tls-verify: true", "", "the insecure flag is not allowed"),
-        ("certificate-authority-data: '*'", "", "certificate-authority-data of cluster \"c\" is not base64"),
+        (
+            "certificate-authority: a, insecure-skip-tls-verify: true",
+            "",
+            "the insecure flag is not allowed",
+        ),
+        (
+            "certificate-authority-data: '*'",
+            "",
+            "certificate-authority-data of cluster \"c\" is not base64",
+        ),
         ("proxy-url: 'ftp://p'", "", "unsupported scheme \"ftp\", must be http, https, or socks5"),
         ("", "token: s3cret, username: u", "found [token basicAuth], only one is allowed"),
         ("", "client-certificate: c.pem", "client-key-data or client-key must be specified for u"),
@@ -220,7 +237,11 @@ fn fields_that_exclude_each_other_are_refused() {
             "exec: {apiVersion: client.authentication.k8s.io/v1, command: p}",
             "interactiveMode must be specified for u",
         ),
-        ("", "exec: {apiVersion: client.authentication.k8s.io/v1alpha1, command: p}", "invalid apiVersion"),
+        (
+            "",
+            "exec: {apiVersion: client.authentication.k8s.io/v1alpha1, command: p}",
+            "invalid apiVersion",
+        ),
         ("", "exec: {command: p}", "apiVersion must be specified for u"),
     ] {
         let text = refused(&config(cluster, user), None, &Overrides::default());
@@ -230,8 +251,9 @@ fn fields_that_exclude_each_other_are_refused() {
 
 #[test]
 fn the_flags_win() {
-    let given = Given::files(&[("config", &format!("{RED}- {{name: blue, user: {{token: bl8e}}}}\n"))])
-        .with("KUBECONFIG", "DIR/config");
+    let given =
+        Given::files(&[("config", &format!("{RED}- {{name: blue, user: {{token: bl8e}}}}\n"))])
+            .with("KUBECONFIG", "DIR/config");
     let overrides = Overrides {
         server: Some("https://other:1".into()),
         token: Some("fl4g".into()),
@@ -245,7 +267,9 @@ fn the_flags_win() {
     let endpoint = endpoint(&given, None, &overrides).unwrap();
     assert_eq!(endpoint.server().to_string(), "https://other:1/");
     assert!(matches!(&endpoint.auth, Auth::Token(token) if token.expose_secret() == "fl4g"));
-    assert!(matches!(&endpoint.trust.ca, Some(Material::File(path)) if path == Path::new("/flag/ca.pem")));
+    assert!(
+        matches!(&endpoint.trust.ca, Some(Material::File(path)) if path == Path::new("/flag/ca.pem"))
+    );
     assert_eq!(endpoint.impersonation["impersonate-user"], "jane");
     assert_eq!(endpoint.impersonation.get_all("impersonate-group").iter().count(), 2);
     assert_eq!(endpoint.timeout, Some(Duration::from_secs(5)));
@@ -275,17 +299,22 @@ fn a_server_is_a_url_or_a_host_and_port() {
         "host must be a URL or a host:port pair: \"https://exa mple:1\""
     );
     assert!(server("https://jane:s3cret@h", "").is_err_and(|error| !error.contains("s3cret")));
-    assert!(server("https://jane:s3cret@exa mple", "").is_err_and(|error| !error.contains("s3cret")));
+    assert!(
+        server("https://jane:s3cret@exa mple", "").is_err_and(|error| !error.contains("s3cret"))
+    );
     assert!(server("ftp://h", "").is_err());
     assert_eq!(server("", "").unwrap_err(), "no server found for cluster \"c\"");
 }
 
 #[test]
 fn no_secret_goes_over_plain_http() {
-    let text =
-        RED.replace("https://red:6443", "http://red:8080").replace("certificate-authority: ca/red.pem", "");
-    let text =
-        text.replace("tokenFile: token, client-certificate: /abs/c.pem, client-key: k.pem", "token: s3cret");
+    let text = RED
+        .replace("https://red:6443", "http://red:8080")
+        .replace("certificate-authority: ca/red.pem", "");
+    let text = text.replace(
+        "tokenFile: token, client-certificate: /abs/c.pem, client-key: k.pem",
+        "token: s3cret",
+    );
     let given = Given::files(&[("config", &text)]).with("KUBECONFIG", "DIR/config");
     assert!(matches!(endpoint(&given, None, &Overrides::default()).unwrap().auth, Auth::None));
 }

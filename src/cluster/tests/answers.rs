@@ -18,7 +18,10 @@ async fn a_request_says_who_we_are() {
     let asked = &server.asked()[0];
     assert_eq!(asked.line, "GET https://east:6443/api/v1/namespaces/ns/pods/p");
     assert_eq!(asked.headers["authorization"], "Bearer s3cret");
-    assert_eq!(asked.headers["user-agent"], concat!("kubectl-federate/", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        asked.headers["user-agent"],
+        concat!("kubectl-federate/", env!("CARGO_PKG_VERSION"))
+    );
     assert_eq!(asked.headers["impersonate-user"], "jane");
     assert_eq!(asked.headers.get_all("impersonate-group").iter().collect::<Vec<_>>(), ["a", "b"]);
 }
@@ -27,7 +30,11 @@ async fn a_request_says_who_we_are() {
 async fn other_ways_to_say_it() {
     let server = Server::new(|_, _| answer(200, &json!({"kind": "Pod"})));
     let none = Overrides::default();
-    server.connection_as(&json!({"username": "jane", "password": "s3cret"}), &none).get(POD).await.unwrap();
+    server
+        .connection_as(&json!({"username": "jane", "password": "s3cret"}), &none)
+        .get(POD)
+        .await
+        .unwrap();
     assert_eq!(server.asked()[0].headers["authorization"], "Basic amFuZTpzM2NyZXQ=");
 
     // A token file is read again for each request, because somebody renews it.
@@ -87,7 +94,8 @@ async fn writes_say_how() {
     let strict = WriteOptions { dry_run: true, strict: true };
     connection.create(PODS, &json!({"kind": "Pod"}), strict).await.unwrap();
     connection.patch(POD, &json!({"a": null})).await.unwrap();
-    let options = DeleteOptions { uid: Some("u"), resource_version: Some("7"), ..DeleteOptions::default() };
+    let options =
+        DeleteOptions { uid: Some("u"), resource_version: Some("7"), ..DeleteOptions::default() };
     connection.delete(POD, options).await.unwrap();
     let asked = server.asked();
     assert_eq!(
@@ -133,7 +141,8 @@ async fn a_read_that_is_lost_is_repeated_and_a_write_is_not() {
 #[tokio::test(start_paused = true)]
 async fn nobody_listening_is_told_as_in_kubectl_after_a_few_attempts() {
     let server = Server::new(|_, _| Err(io::Error::from(io::ErrorKind::ConnectionRefused).into()));
-    let error = server.connection().create(PODS, &json!({}), WriteOptions::default()).await.unwrap_err();
+    let error =
+        server.connection().create(PODS, &json!({}), WriteOptions::default()).await.unwrap_err();
     assert_eq!(
         error.report(),
         "The connection to the server east:6443 was refused - did you specify the right host or port?"
@@ -145,7 +154,11 @@ async fn nobody_listening_is_told_as_in_kubectl_after_a_few_attempts() {
 async fn a_busy_server_is_asked_again_when_it_says_so() {
     let busy = |seconds: &'static str| {
         Server::new(move |place, _| match place {
-            0 => text(429, &[("retry-after", seconds)], "Too many requests, please try again later.\n"),
+            0 => text(
+                429,
+                &[("retry-after", seconds)],
+                "Too many requests, please try again later.\n",
+            ),
             _ => answer(201, &json!({"kind": "Pod"})),
         })
     };
@@ -165,18 +178,31 @@ async fn an_answer_of_the_server_is_one_whatever_its_code() {
     let error = server.connection().get(POD).await.unwrap_err();
     assert!(error.is_not_found() && !error.is_unreachable());
     assert_eq!(error.report(), "Error from server (NotFound): pods \"p\" not found");
-    for (code, reason) in [(409, "Conflict"), (409, "AlreadyExists"), (403, "Forbidden"), (422, "Invalid")] {
+    for (code, reason) in
+        [(409, "Conflict"), (409, "AlreadyExists"), (403, "Forbidden"), (422, "Invalid")]
+    {
         let server = Server::new(move |_, _| status(code, reason, "no"));
-        let error = server.connection().create(PODS, &json!({}), WriteOptions::default()).await.unwrap_err();
-        assert_eq!((error.reason(), error.is_unreachable(), server.asked().len()), (reason, false, 1));
+        let error = server
+            .connection()
+            .create(PODS, &json!({}), WriteOptions::default())
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.reason(), error.is_unreachable(), server.asked().len()),
+            (reason, false, 1)
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_of_somebody_else_says_nothing_about_the_cluster() {
-    for (code, body) in
-        [(404, "404 page not found"), (502, "<html>Bad Gateway"), (200, "<html>"), (200, "[]"), (200, "")]
-    {
+    for (code, body) in [
+        (404, "404 page not found"),
+        (502, "<html>Bad Gateway"),
+        (200, "<html>"),
+        (200, "[]"),
+        (200, ""),
+    ] {
         let server = Server::new(move |_, _| text(code, &[], body));
         let error = server.connection().get(POD).await.unwrap_err();
         assert!(error.is_unreachable() && !error.is_not_found(), "{code} {body}: {error}");
@@ -188,10 +214,12 @@ async fn an_answer_of_somebody_else_says_nothing_about_the_cluster() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_hangs_costs_the_request_timeout() {
-    let factory = |_: &Endpoint| transport::wire(tower::service_fn(|_| std::future::pending::<Answer>()));
+    let factory =
+        |_: &Endpoint| transport::wire(tower::service_fn(|_| std::future::pending::<Answer>()));
     let dialer = Dialer::in_process(DialerOptions::default(), Arc::new(factory));
     for (flag, seconds) in [(None, 30), (Some("5"), 5), (Some("1m"), 60)] {
-        let overrides = Overrides { request_timeout: flag.map(str::to_owned), ..Overrides::default() };
+        let overrides =
+            Overrides { request_timeout: flag.map(str::to_owned), ..Overrides::default() };
         let endpoint = endpoint(&json!({"server": "https://east:6443"}), &json!({}), &overrides);
         let start = tokio::time::Instant::now();
         let error = dialer.dial("east", &endpoint).unwrap().get(POD).await.unwrap_err();
@@ -205,7 +233,8 @@ async fn a_server_that_hangs_costs_the_request_timeout() {
 
 #[tokio::test]
 async fn the_identity_is_asked_once_and_another_cluster_is_refused() {
-    let server = Server::new(|_, _| answer(200, &json!({"kind": "Namespace", "metadata": {"uid": "u-1"}})));
+    let server =
+        Server::new(|_, _| answer(200, &json!({"kind": "Namespace", "metadata": {"uid": "u-1"}})));
     let connection = server.connection();
     connection.verify("u-1").await.unwrap();
     let error = connection.verify("u-2").await.unwrap_err();
@@ -245,13 +274,17 @@ async fn rights_and_version_are_asked_of_the_server() {
 
 #[tokio::test]
 async fn warnings_reach_the_sink_with_the_name_of_the_cluster() {
-    let server =
-        Server::new(|_, _| text(200, &[("warning", "299 - \"old\""), ("warning", "299 - \"odd\"")], "{}"));
+    let server = Server::new(|_, _| {
+        text(200, &[("warning", "299 - \"old\""), ("warning", "299 - \"odd\"")], "{}")
+    });
     let heard = Arc::new(Mutex::new(Vec::new()));
     let sink = heard.clone();
-    let warnings = move |cluster: &str, text: &str| sink.lock().unwrap().push(format!("{cluster}: {text}"));
-    let dialer = server.dialer(DialerOptions { warnings: Arc::new(warnings), ..DialerOptions::default() });
-    let endpoint = endpoint(&json!({"server": "https://east:6443"}), &json!({}), &Overrides::default());
+    let warnings =
+        move |cluster: &str, text: &str| sink.lock().unwrap().push(format!("{cluster}: {text}"));
+    let dialer =
+        server.dialer(DialerOptions { warnings: Arc::new(warnings), ..DialerOptions::default() });
+    let endpoint =
+        endpoint(&json!({"server": "https://east:6443"}), &json!({}), &Overrides::default());
     dialer.dial("east", &endpoint).unwrap().get(POD).await.unwrap();
     assert_eq!(*heard.lock().unwrap(), ["east: old", "east: odd"]);
 }
@@ -275,17 +308,25 @@ fn the_log_of_a_request_has_its_line_and_no_secret() {
         .with_env_filter("kubectl_federate=trace")
         .with_writer(move || writer.clone())
         .finish();
-    // With one subscriber alone, a log line that another thread passes first would be off for this one too.
+    // With one subscriber alone, a log line that another thread passes first would be off for this
+    // one too.
     let _second = tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(io::sink).finish());
     tracing::subscriber::with_default(subscriber, || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let server = Server::new(|_, _| answer(200, &json!({"kind": "Pod", "metadata": {"name": "p"}})));
+            let server =
+                Server::new(|_, _| answer(200, &json!({"kind": "Pod", "metadata": {"name": "p"}})));
             server.connection().get(POD).await.unwrap();
         });
     });
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(text.contains("GET https://east:6443/api/v1/namespaces/ns/pods/p 200 OK in "), "{text}");
-    assert!(text.contains("authorization: Bearer <masked>") && text.contains("\"name\":\"p\""), "{text}");
+    assert!(
+        text.contains("GET https://east:6443/api/v1/namespaces/ns/pods/p 200 OK in "),
+        "{text}"
+    );
+    assert!(
+        text.contains("authorization: Bearer <masked>") && text.contains("\"name\":\"p\""),
+        "{text}"
+    );
     assert!(!text.contains("s3cret"), "{text}");
 }

@@ -64,7 +64,8 @@ async fn one_run_serves_all_clusters_that_name_the_same_plugin() {
     assert!(server.asked().iter().all(|asked| bearer(asked) == "Bearer t1"));
 
     // Another environment or another cluster to be told of is another plugin.
-    for more in [json!({"env": [{"name": "A", "value": "1"}]}), json!({"provideClusterInfo": true})] {
+    for more in [json!({"env": [{"name": "A", "value": "1"}]}), json!({"provideClusterInfo": true})]
+    {
         let before = runs(folder.path());
         for name in ["c1", "c1", "c2"] {
             connect(&dialer, name, &user(&command, &more)).server_version().await.unwrap();
@@ -85,10 +86,17 @@ async fn it_is_told_of_the_cluster_where_it_asks_and_gets_its_arguments() {
     let cluster = json!({"server": "https://east:6443", "certificate-authority-data": "Q0E=",
         "extensions": [{"name": "client.authentication.k8s.io/exec", "extension": {"audience": "a"}}]});
     let endpoint = endpoint(&cluster, &user(&command, &more), &Overrides::default());
-    server.dialer(DialerOptions::default()).dial("east", &endpoint).unwrap().server_version().await.unwrap();
+    server
+        .dialer(DialerOptions::default())
+        .dial("east", &endpoint)
+        .unwrap()
+        .server_version()
+        .await
+        .unwrap();
     assert_eq!(std::fs::read_to_string(out).unwrap(), "hello world\n");
     let info: Value =
-        serde_json::from_str(&std::fs::read_to_string(folder.path().join("info")).unwrap()).unwrap();
+        serde_json::from_str(&std::fs::read_to_string(folder.path().join("info")).unwrap())
+            .unwrap();
     assert_eq!(
         info,
         json!({"kind": "ExecCredential", "apiVersion": V1, "spec": {"interactive": false, "cluster": {
@@ -112,7 +120,8 @@ async fn a_refused_token_is_renewed_once() {
 
     let server = Server::new(|_, _| status(401, "Unauthorized", "Unauthorized"));
     let dialer = server.dialer(DialerOptions::default());
-    let error = connect(&dialer, "east", &user(&command, &json!({}))).server_version().await.unwrap_err();
+    let error =
+        connect(&dialer, "east", &user(&command, &json!({}))).server_version().await.unwrap_err();
     assert_eq!(error.report(), "error: You must be logged in to the server (Unauthorized)");
     assert_eq!(server.asked().len(), 2);
 }
@@ -156,12 +165,19 @@ async fn what_went_wrong_is_told_without_what_it_printed() {
         let command = script(folder.path(), then);
         let server = Server::new(|_, _| answer(200, &json!({"gitVersion": "v1"})));
         let dialer = server.dialer(DialerOptions::default());
-        let connections: Vec<_> =
-            (0..8).map(|n| connect(&dialer, &format!("c{n}"), &user(&command, &json!({})))).collect();
+        let connections: Vec<_> = (0..8)
+            .map(|n| connect(&dialer, &format!("c{n}"), &user(&command, &json!({}))))
+            .collect();
         for error in fan_out(&connections, Connection::server_version).await {
             let text = error.unwrap_err().report();
-            assert!(text.starts_with("Unable to connect to the server: getting credentials: "), "{text}");
-            assert!(text.contains(words) && !text.contains("s3cret") && !text.contains("cret\""), "{text}");
+            assert!(
+                text.starts_with("Unable to connect to the server: getting credentials: "),
+                "{text}"
+            );
+            assert!(
+                text.contains(words) && !text.contains("s3cret") && !text.contains("cret\""),
+                "{text}"
+            );
         }
         assert_eq!(runs(folder.path()), 1, "those who waited share the failure");
         assert!(server.asked().is_empty());
@@ -188,7 +204,8 @@ async fn one_that_needs_a_terminal_is_not_run_without() {
     let command = script(folder.path(), &token(folder.path(), ""));
     let server = Server::new(|_, _| answer(200, &json!({})));
     let dialer = server.dialer(DialerOptions::default());
-    let connection = connect(&dialer, "east", &user(&command, &json!({"interactiveMode": "Always"})));
+    let connection =
+        connect(&dialer, "east", &user(&command, &json!({"interactiveMode": "Always"})));
     let error = connection.server_version().await.unwrap_err();
     assert!(error.to_string().contains("standard input is not a terminal"), "{error}");
     assert_eq!(runs(folder.path()), 0);

@@ -28,14 +28,16 @@ async fn http_proxy() -> (SocketAddr, Heard) {
                     }
                 }
                 all.lock().unwrap().push(request.clone());
-                if let Some(target) = request.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next())
+                if let Some(target) =
+                    request.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next())
                 {
                     let mut upstream = TcpStream::connect(target).await.unwrap();
                     tcp.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
                     let _ = tokio::io::copy_bidirectional(&mut tcp, &mut upstream).await;
                 } else {
                     let body = r#"{"gitVersion":"by the proxy"}"#;
-                    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                    let answer =
+                        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
                     let _ = tcp.write_all(answer.as_bytes()).await;
                 }
             });
@@ -88,15 +90,21 @@ async fn https_goes_through_a_tunnel_and_is_verified_at_its_end() {
     assert_eq!(version(&cluster).await.unwrap(), "HTTP/2.0 0");
     let heard = heard.lock().unwrap().clone();
     assert!(heard[0].starts_with(&format!("CONNECT {server} HTTP/1.1\r\n")), "{heard:?}");
-    assert!(heard[0].to_lowercase().contains("proxy-authorization: basic amfuztpzm2nyzxq="), "{heard:?}");
+    assert!(
+        heard[0].to_lowercase().contains("proxy-authorization: basic amfuztpzm2nyzxq="),
+        "{heard:?}"
+    );
 }
 
 #[tokio::test]
 async fn plain_http_is_asked_of_the_proxy_by_its_whole_url() {
     let (proxy, heard) = http_proxy().await;
-    let cluster = json!({"server": "http://api.example:8080", "proxy-url": format!("http://{proxy}")});
+    let cluster =
+        json!({"server": "http://api.example:8080", "proxy-url": format!("http://{proxy}")});
     assert_eq!(version(&cluster).await.unwrap(), "by the proxy");
-    assert!(heard.lock().unwrap()[0].starts_with("GET http://api.example:8080/version HTTP/1.1\r\n"));
+    assert!(
+        heard.lock().unwrap()[0].starts_with("GET http://api.example:8080/version HTTP/1.1\r\n")
+    );
 }
 
 #[tokio::test]

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use base64::Engine as _;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -53,7 +55,12 @@ fn base64(text: &str) -> String {
 }
 
 /// A server that answers with the protocol and the number of certificates the client showed.
-pub(super) async fn serve(authority: &Authority, names: &[&str], end: i32, protocols: &[&str]) -> SocketAddr {
+pub(super) async fn serve(
+    authority: &Authority,
+    names: &[&str],
+    end: i32,
+    protocols: &[&str],
+) -> SocketAddr {
     let (certificate, key, _) = authority.issue(names, end);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
@@ -79,12 +86,13 @@ pub(super) async fn serve(authority: &Authority, names: &[&str], end: i32, proto
             tokio::spawn(async move {
                 let Ok(tls) = acceptor.accept(tcp).await else { return };
                 let shown = tls.get_ref().1.peer_certificates().map_or(0, <[_]>::len);
-                let service =
-                    hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| async move {
+                let service = hyper::service::service_fn(
+                    move |request: Request<hyper::body::Incoming>| async move {
                         let version = format!("{:?} {shown}", request.version());
                         let body = json!({ "gitVersion": version }).to_string();
                         Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::from(body)))
-                    });
+                    },
+                );
                 let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
                 let _ = builder.serve_connection(TokioIo::new(tls), service).await;
             });
@@ -101,12 +109,13 @@ async fn version(cluster: &Value, user: &Value) -> Result<String, Error> {
 #[tokio::test]
 async fn the_protocol_is_the_best_that_both_speak() {
     let authority = Authority::new();
-    for (protocols, expected) in
-        [(&["h2", "http/1.1"][..], "HTTP/2.0 0"), (&["http/1.1"], "HTTP/1.1 0"), (&[], "HTTP/1.1 0")]
-    {
+    for (protocols, expected) in [
+        (&["h2", "http/1.1"][..], "HTTP/2.0 0"),
+        (&["http/1.1"], "HTTP/1.1 0"),
+        (&[], "HTTP/1.1 0"),
+    ] {
         let address = serve(&authority, &["127.0.0.1"], 2999, protocols).await;
-        let cluster =
-            json!({"server": format!("https://{address}"), "certificate-authority-data": authority.data()});
+        let cluster = json!({"server": format!("https://{address}"), "certificate-authority-data": authority.data()});
         assert_eq!(version(&cluster, &json!({})).await.unwrap(), expected);
     }
 }
@@ -117,8 +126,7 @@ async fn a_certificate_must_be_by_the_authority_for_the_name_and_in_time() {
     let (data, other) = (authority.data(), Authority::new().data());
     let unknown = "Unable to connect to the server: tls: failed to verify certificate: x509: certificate signed by unknown authority";
     let wrong_name = "Unable to connect to the server: tls: failed to verify certificate: x509: certificate is valid for api.example, not 127.0.0.1";
-    let expired =
-        "Unable to connect to the server: tls: failed to verify certificate: x509: certificate has expired";
+    let expired = "Unable to connect to the server: tls: failed to verify certificate: x509: certificate has expired";
     let here: &[&str] = &["127.0.0.1"];
     let elsewhere: &[&str] = &["api.example"];
     for (names, end, trust, expected) in [
@@ -146,8 +154,7 @@ async fn a_certificate_must_be_by_the_authority_for_the_name_and_in_time() {
 async fn a_client_certificate_is_shown_from_the_kubeconfig_or_a_plugin() {
     let authority = Authority::new();
     let address = serve(&authority, &["127.0.0.1"], 2999, &["h2"]).await;
-    let cluster =
-        json!({"server": format!("https://{address}"), "certificate-authority-data": authority.data()});
+    let cluster = json!({"server": format!("https://{address}"), "certificate-authority-data": authority.data()});
     assert_eq!(version(&cluster, &authority.user()).await.unwrap(), "HTTP/2.0 1");
 
     let (_, key, pem) = authority.issue(&["plugin"], 2999);
@@ -165,10 +172,12 @@ async fn a_client_certificate_is_shown_from_the_kubeconfig_or_a_plugin() {
 async fn a_certificate_of_another_authority_is_refused_by_the_server() {
     let authority = Authority::new();
     let address = serve(&authority, &["127.0.0.1"], 2999, &["h2"]).await;
-    let cluster =
-        json!({"server": format!("https://{address}"), "certificate-authority-data": authority.data()});
+    let cluster = json!({"server": format!("https://{address}"), "certificate-authority-data": authority.data()});
     let error = version(&cluster, &Authority::new().user()).await.unwrap_err();
-    assert!(error.report().starts_with("Unable to connect to the server: remote error: tls: "), "{error}");
+    assert!(
+        error.report().starts_with("Unable to connect to the server: remote error: tls: "),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -177,7 +186,9 @@ async fn what_is_no_tls_server_is_said_to_be_none() {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((mut tcp, _)) = listener.accept().await {
-            let _ = tokio::io::AsyncWriteExt::write_all(&mut tcp, b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            let _ =
+                tokio::io::AsyncWriteExt::write_all(&mut tcp, b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    .await;
         }
     });
     let cluster = json!({"server": format!("https://{address}"), "insecure-skip-tls-verify": true});
@@ -214,7 +225,8 @@ fn keys_and_certificates_of_old_forms_are_taken() {
     let rsa = (include_bytes!("keys/rsa.crt"), include_bytes!("keys/rsa.key"));
     let p384 = (include_bytes!("keys/secp384r1.crt"), include_bytes!("keys/secp384r1.key"));
     let p521 = (include_bytes!("keys/secp521r1.crt"), include_bytes!("keys/secp521r1.key"));
-    // All three certificates are of X.509 version 1; the keys are PKCS#1 and, after their parameters, SEC1.
+    // All three certificates are of X.509 version 1; the keys are PKCS#1 and, after their
+    // parameters, SEC1.
     assert!(tls.certified_pem(rsa.0, rsa.1).is_ok());
     assert!(tls.certified_pem(p384.0, p384.1).is_ok());
     assert!(tls.certified_pem(p521.0, p521.1).unwrap_err().contains("P-256 or P-384"));
@@ -228,7 +240,10 @@ fn keys_and_certificates_of_old_forms_are_taken() {
         tls.certified_pem(b"", b"").unwrap_err(),
         "the client certificate holds no certificate in PEM"
     );
-    assert_eq!(tls.certified_pem(rsa.0, b"x").unwrap_err(), "the client key holds no private key in PEM");
+    assert_eq!(
+        tls.certified_pem(rsa.0, b"x").unwrap_err(),
+        "the client key holds no private key in PEM"
+    );
 }
 
 #[tokio::test]

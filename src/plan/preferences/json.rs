@@ -1,4 +1,5 @@
-//! JSON that forgets nothing: a key that is there twice is seen, which `serde_json::Value` would not show.
+//! JSON that forgets nothing: a key that is there twice is seen, which `serde_json::Value` would
+//! not show.
 
 use std::fmt;
 
@@ -19,8 +20,13 @@ pub(super) enum Value {
 }
 
 impl Value {
-    /// The fields of an object: each once, and of the known names only. No known names: any name will do.
-    pub fn object(&self, place: &str, known: &[&str]) -> Result<&[(String, Value)], InvalidPreferences> {
+    /// The fields of an object: each once, and of the known names only. No known names: any name
+    /// will do.
+    pub fn object(
+        &self,
+        place: &str,
+        known: &[&str],
+    ) -> Result<&[(String, Value)], InvalidPreferences> {
         let Self::Object(fields) = self else {
             return Err(InvalidPreferences::new(place, format!("must be an object, is {self}")));
         };
@@ -42,7 +48,9 @@ impl Value {
     pub fn boolean(&self, place: &str) -> Result<bool, InvalidPreferences> {
         match self {
             Self::Boolean(value) => Ok(*value),
-            other => Err(InvalidPreferences::new(place, format!("must be true or false, is {other}"))),
+            other => {
+                Err(InvalidPreferences::new(place, format!("must be true or false, is {other}")))
+            }
         }
     }
 

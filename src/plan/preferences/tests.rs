@@ -50,7 +50,10 @@ fn what_is_not_said_clearly_is_refused_at_its_place() {
             r#"{"clusters": {"eats": {"weight": 1}}}"#,
             "clusters.eats: no cluster of that name is registered; did you mean east?",
         ),
-        (r#"{"clusters": {"mars": {"weight": 1}}}"#, "clusters.mars: no cluster of that name is registered"),
+        (
+            r#"{"clusters": {"mars": {"weight": 1}}}"#,
+            "clusters.mars: no cluster of that name is registered",
+        ),
         (
             r#"{"clusters": {"*": {"minreplicas": 1}}}"#,
             "clusters.*.minreplicas: unknown field; did you mean minReplicas?",
@@ -109,9 +112,13 @@ fn preferences_that_leave_nobody_are_refused() {
 
 #[test]
 fn a_distance_counts_insertions_deletions_and_replacements() {
-    for (from, to, distance) in
-        [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("east", "eats", 2), ("wst", "west", 1)]
-    {
+    for (from, to, distance) in [
+        ("", "", 0),
+        ("", "abc", 3),
+        ("kitten", "sitting", 3),
+        ("east", "eats", 2),
+        ("wst", "west", 1),
+    ] {
         assert_eq!(edits(from, to), distance, "{from} to {to}");
         assert_eq!(edits(to, from), distance, "{to} to {from}");
     }

@@ -10,8 +10,8 @@ use crate::{
     state::{Phase, Record},
 };
 
-/// Patches the spec, unless the Job says that it has this change or a later one already. The first change of a Job lets it run, so
-/// that an Indexed one must know its indexes by then.
+/// Patches the spec, unless the Job says that it has this change or a later one already. The first
+/// change of a Job lets it run, so that an Indexed one must know its indexes by then.
 pub(super) async fn change(target: &Target<'_>) -> Performed {
     let (record, shard) = (target.record, &target.record.shards[&target.id]);
     let own = record.spec(target.id);
@@ -28,9 +28,10 @@ pub(super) async fn change(target: &Target<'_>) -> Performed {
     })
     .await;
     match performed {
-        (Answer::Job(job), Some(_)) if starts && job.suspended => {
-            (Answer::Refused("the job was resumed, and its cluster keeps it suspended".to_owned()), None)
-        }
+        (Answer::Job(job), Some(_)) if starts && job.suspended => (
+            Answer::Refused("the job was resumed, and its cluster keeps it suspended".to_owned()),
+            None,
+        ),
         performed => performed,
     }
 }

@@ -1,4 +1,5 @@
-//! Work is taken off a Job that may be running: a credit. The rules are those of [`crate::job::credit`].
+//! Work is taken off a Job that may be running: a credit. The rules are those of
+//! [`crate::job::credit`].
 
 use std::time::Duration;
 
@@ -21,8 +22,8 @@ use crate::{
 /// What was read of a Job and its pods must not be older than this when a credit is sent.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// How it is measured what may be taken off a Job. The default is [`crate::job::credit`]; a stress test puts in careless
-/// ones, to show that it finds them out.
+/// How it is measured what may be taken off a Job. The default is [`crate::job::credit`]; a stress
+/// test puts in careless ones, to show that it finds them out.
 #[derive(Debug, Clone, Copy)]
 pub struct Measure {
     /// How many completions; the flag says whether nothing has changed for [`rules::STILL`].
@@ -42,7 +43,8 @@ impl Default for Measure {
 pub struct Wanted {
     /// How many completions more.
     pub count: i32,
-    /// Of an Indexed Job, those that it may be, and at most how many of each: first those that come first here, each from its end.
+    /// Of an Indexed Job, those that it may be, and at most how many of each: first those that come
+    /// first here, each from its end.
     pub from: Vec<(Indexes, i32)>,
 }
 
@@ -59,8 +61,9 @@ pub struct Taken {
     pub doubled: Indexes,
 }
 
-/// Takes completions off a Job, as many of those wanted as can be without touching what runs. `wanted` is asked of the Job as
-/// it is read, each time it is. None where the Job is not there or has another uid.
+/// Takes completions off a Job, as many of those wanted as can be without touching what runs.
+/// `wanted` is asked of the Job as it is read, each time it is. None where the Job is not there or
+/// has another uid.
 ///
 /// # Errors
 /// The cluster's. A conflict where the Job changes faster than it can be read.
@@ -101,7 +104,12 @@ pub async fn credit(
             tokio::time::sleep(rules::STILL).await;
             continue;
         }
-        let taken = |job, count, doubled| Taken { job, count, kept: (wanted.count - count).max(0), doubled };
+        let taken = |job, count, doubled| Taken {
+            job,
+            count,
+            kept: (wanted.count - count).max(0),
+            doubled,
+        };
         if count == 0 {
             return Ok(Some(taken(job, 0, Indexes::default())));
         }
@@ -137,7 +145,8 @@ struct Looks {
 impl Looks {
     /// Whether they look as they did [`rules::STILL`] before `read`, when they began to be read.
     fn were_still(&mut self, job: &Observed, pods: &[Pod], read: Instant) -> bool {
-        let same = |seen: &&(Instant, String, Vec<Pod>)| seen.1 == job.resource_version && seen.2 == pods;
+        let same =
+            |seen: &&(Instant, String, Vec<Pod>)| seen.1 == job.resource_version && seen.2 == pods;
         match self.first.as_ref().filter(same) {
             Some((since, ..)) => read.duration_since(*since) >= rules::STILL,
             None => {
@@ -164,7 +173,9 @@ pub(super) async fn take_off(target: &Target<'_>) -> Performed {
                     "its indexes {} were credited while they started: they may run twice",
                     taken.doubled
                 ),
-                (kept, true) => format!("{} more to be taken off, which may have started", completions(kept)),
+                (kept, true) => {
+                    format!("{} more to be taken off, which may have started", completions(kept))
+                }
             };
             (Answer::Waiting(job, why), what)
         }
@@ -181,22 +192,26 @@ pub(in crate::reconcile) fn wanted(record: &Record, id: u32, job: &Observed) -> 
     let shard = &record.shards[&id];
     match &shard.indexes {
         _ if shard_id(record, job) != Some(id) || has_lost_credit(shard, job) => Wanted::default(),
-        None => Wanted { count: shard.credit - shard.credited.max(job.credited_count()), from: Vec::new() },
+        None => Wanted {
+            count: shard.credit - shard.credited.max(job.credited_count()),
+            from: Vec::new(),
+        },
         Some(own) => {
             let own = own.without(&job.credited_indexes());
             let taken = shard.completions.unwrap_or(0) - own.len();
             let asked = Indexes::all(record.manifest.size().completions.unwrap_or(0));
             let count = shard.credit - taken;
             let (beyond, within) = (own.without(&asked), own.both(&asked));
-            // What runs beyond what is asked for ends by itself: nothing that is asked for is taken in its place.
+            // What runs beyond what is asked for ends by itself: nothing that is asked for is taken
+            // in its place.
             let least = beyond.without(&job.completed_indexes).len();
             Wanted { count, from: vec![(beyond, count), (within, (count - least).max(0))] }
         }
     }
 }
 
-/// What of what is wanted can be taken off a Job now, given its pods, and whether both have been as they are for
-/// [`rules::STILL`].
+/// What of what is wanted can be taken off a Job now, given its pods, and whether both have been as
+/// they are for [`rules::STILL`].
 pub(in crate::reconcile) fn takable(
     job: &Observed,
     pods: &[Pod],
@@ -240,7 +255,8 @@ fn choose(free: &Indexes, wanted: &Wanted) -> Indexes {
     })
 }
 
-/// The write of a credit to the status of a Job as it was read, and of what was credited to its annotation.
+/// The write of a credit to the status of a Job as it was read, and of what was credited to its
+/// annotation.
 pub(super) fn patch(job: &Observed, credit: &Credit) -> Value {
     let after = credit.given(job, Timestamp::now());
     let mut status = json!({ "succeeded": after.succeeded });

@@ -7,8 +7,8 @@ use crate::{
     reconcile::{Answer, jobs_path},
 };
 
-/// POSTs a shard's Job. A name that is taken is looked at: it may be this very shard, made by a run that
-/// was killed before it could say so.
+/// POSTs a shard's Job. A name that is taken is looked at: it may be this very shard, made by a run
+/// that was killed before it could say so.
 pub(super) async fn create(target: &Target<'_>) -> Performed {
     let Target { record, id, connection, .. } = target;
     let (name, namespace) = (record.job_name(*id), record.namespace());
@@ -37,8 +37,8 @@ pub(super) async fn create(target: &Target<'_>) -> Performed {
     }
 }
 
-/// Credits every index that is not the shard's own. Its Job is suspended and has run nothing, so that there is no pod to
-/// think of.
+/// Credits every index that is not the shard's own. Its Job is suspended and has run nothing, so
+/// that there is no pod to think of.
 pub(super) async fn assign(target: &Target<'_>) -> Performed {
     let own = target.record.shards[&target.id].indexes.clone().unwrap_or_default();
     update(target, "assigned its indexes", |job: &Observed| {

@@ -1,7 +1,8 @@
 //! The actions: the one place that writes to members.
 //!
-//! Every change of a Job that exists is one PATCH under the uid and the resourceVersion that were read, so that nobody
-//! overwrites what somebody else did meanwhile, were it a process that was frozen for an hour.
+//! Every change of a Job that exists is one PATCH under the uid and the resourceVersion that were
+//! read, so that nobody overwrites what somebody else did meanwhile, were it a process that was
+//! frozen for an hour.
 
 pub(super) mod change;
 pub(super) mod credit;
@@ -56,7 +57,8 @@ struct Target<'a> {
     path: String,
 }
 
-/// Asks by name for the Jobs of shards that a list did not have, and adds the answers to the observations.
+/// Asks by name for the Jobs of shards that a list did not have, and adds the answers to the
+/// observations.
 pub(super) async fn confirm(
     record: &Record,
     shards: &[u32],
@@ -127,11 +129,11 @@ async fn perform(record: &Record, action: &Action, connection: &Connection) -> P
     }
 }
 
-/// Reads a Job, decides what to write to it, and writes that on the condition that it is still as it was read; again where
-/// somebody was faster.
+/// Reads a Job, decides what to write to it, and writes that on the condition that it is still as
+/// it was read; again where somebody was faster.
 ///
-/// `decide` gives the subresource (`""` or `"/status"`) and the patch, or none where nothing is to be done. `what` is what was
-/// done then.
+/// `decide` gives the subresource (`""` or `"/status"`) and the patch, or none where nothing is to
+/// be done. `what` is what was done then.
 async fn update(
     target: &Target<'_>,
     what: &str,
@@ -145,8 +147,8 @@ async fn update(
     .await
 }
 
-/// Reads a Job and does something to it as it is; again where it has changed meanwhile. `act` gives none where nothing is to be
-/// done.
+/// Reads a Job and does something to it as it is; again where it has changed meanwhile. `act` gives
+/// none where nothing is to be done.
 async fn as_it_is(
     target: &Target<'_>,
     act: impl AsyncFn(&Observed) -> Result<Option<Performed>, Error>,
@@ -223,15 +225,20 @@ impl Target<'_> {
     }
 
     /// Changes the Job, or a subresource of it, if it is still as it was read.
-    async fn patch(&self, subresource: &str, mut patch: Value, read: &Observed) -> Result<Value, Error> {
+    async fn patch(
+        &self,
+        subresource: &str,
+        mut patch: Value,
+        read: &Observed,
+    ) -> Result<Value, Error> {
         patch["metadata"]["uid"] = read.uid.as_str().into();
         patch["metadata"]["resourceVersion"] = read.resource_version.as_str().into();
         self.connection.patch(&format!("{}{subresource}", self.path), &patch).await
     }
 }
 
-/// The Job under a shard's name, if it is that shard: it has the uid that the ledger knows, or, for one that
-/// the ledger does not know yet, its labels.
+/// The Job under a shard's name, if it is that shard: it has the uid that the ledger knows, or, for
+/// one that the ledger does not know yet, its labels.
 async fn look(record: &Record, id: u32, connection: &Connection, path: &str) -> Answer {
     match connection.get(path).await {
         Ok(object) => match present(&object) {
@@ -250,7 +257,9 @@ async fn look(record: &Record, id: u32, connection: &Connection, path: &str) -> 
 /// The Job that a server answered with, if it is one: a proxy may answer with anything.
 fn present(job: &Value) -> Answer {
     match Observed::of(job) {
-        observed if job["kind"] == "Job" && !observed.uid.is_empty() => Answer::Job(Box::new(observed)),
+        observed if job["kind"] == "Job" && !observed.uid.is_empty() => {
+            Answer::Job(Box::new(observed))
+        }
         _ => Answer::Unknown("the answer is not a Job".to_owned()),
     }
 }

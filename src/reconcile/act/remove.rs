@@ -1,4 +1,5 @@
-//! Jobs are deleted: on the user's word, or because they have run nothing and nobody would ever start them.
+//! Jobs are deleted: on the user's word, or because they have run nothing and nobody would ever
+//! start them.
 
 use super::{Done, Performed, Target, as_it_is, failed, look, present};
 use crate::{
@@ -8,8 +9,8 @@ use crate::{
     state::{Cascade, Record},
 };
 
-/// How often a Job that keeps changing is looked at again before it is left where it is. The Job controller
-/// changes a new one once, to say that it is suspended.
+/// How often a Job that keeps changing is looked at again before it is left where it is. The Job
+/// controller changes a new one once, to say that it is suspended.
 const RETRACTIONS: u32 = 3;
 
 /// Deletes a Job on the condition that it has this uid.
@@ -31,7 +32,8 @@ pub(super) async fn delete(target: &Target<'_>, cascade: Cascade) -> Performed {
     }
 }
 
-/// Deletes a Job that runs indexes which are not its own, so that it is begun again: only as it is now.
+/// Deletes a Job that runs indexes which are not its own, so that it is begun again: only as it is
+/// now.
 async fn begin_again(target: &Target<'_>, cascade: Cascade) -> Performed {
     let shard = target.record.shards.get(&target.id);
     as_it_is(target, async |job| {
@@ -53,8 +55,12 @@ async fn remove(
         Cascade::Background => Propagation::Background,
         Cascade::Foreground => Propagation::Foreground,
     };
-    let options =
-        DeleteOptions { propagation, uid: target.uid, resource_version, ..DeleteOptions::default() };
+    let options = DeleteOptions {
+        propagation,
+        uid: target.uid,
+        resource_version,
+        ..DeleteOptions::default()
+    };
     match target.connection.delete(&target.path, options).await {
         Ok(status) if status["kind"] == "Status" => Ok((Answer::Gone, Some("deleted".to_owned()))),
         Ok(job) => Ok((present(&job), None)),
@@ -63,9 +69,9 @@ async fn remove(
     }
 }
 
-/// Deletes the Jobs that were seen of shards whose uid this record never knew, because the record is gone and
-/// nobody would ever start them. Only one that has run nothing goes: somebody else may have
-/// started it before the record was removed.
+/// Deletes the Jobs that were seen of shards whose uid this record never knew, because the record
+/// is gone and nobody would ever start them. Only one that has run nothing goes: somebody else may
+/// have started it before the record was removed.
 pub(in crate::reconcile) async fn retract(
     record: &Record,
     members: &Members,

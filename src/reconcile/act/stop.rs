@@ -1,7 +1,8 @@
 //! A Job is stopped: kept with what it achieved, or failed because the whole has.
 //!
-//! It is suspended first and waited for until nothing of it moves, so that the pods that this ends are not counted as failures,
-//! and then told how it ended in one write. What takes longer than a moment is left to the next reconcile, which finds it where it is.
+//! It is suspended first and waited for until nothing of it moves, so that the pods that this ends
+//! are not counted as failures, and then told how it ended in one write. What takes longer than a
+//! moment is left to the next reconcile, which finds it where it is.
 
 use std::time::{Duration, Instant};
 
@@ -53,7 +54,8 @@ pub(super) async fn fail(target: &Target<'_>) -> Performed {
     .await
 }
 
-/// Has a work queue start nothing new: what runs goes on and ends it, what does not run yet never will.
+/// Has a work queue start nothing new: what runs goes on and ends it, what does not run yet never
+/// will.
 pub(super) async fn wind_down(target: &Target<'_>) -> Performed {
     let uid = target.uid.unwrap_or_default();
     let pods = match pods(target.connection, target.record.namespace(), uid).await {
@@ -88,7 +90,9 @@ pub(super) async fn wind_down(target: &Target<'_>) -> Performed {
     })
     .await;
     match performed {
-        (Answer::Job(job), None) if !stoppable(&job) => ended(target, (Answer::Job(job), None)).await,
+        (Answer::Job(job), None) if !stoppable(&job) => {
+            ended(target, (Answer::Job(job), None)).await
+        }
         performed => performed,
     }
 }
@@ -97,9 +101,14 @@ fn stoppable(job: &Observed) -> bool {
     job.takes_credit()
 }
 
-/// Suspends the Job, waits until nothing of it moves, and writes to its status how it ended: on the condition that it is still as
-/// it was before its pods were listed, so that somebody who has resumed it since has not been overlooked.
-async fn stop(target: &Target<'_>, what: &str, status: impl Fn(&Observed) -> Option<Value>) -> Performed {
+/// Suspends the Job, waits until nothing of it moves, and writes to its status how it ended: on the
+/// condition that it is still as it was before its pods were listed, so that somebody who has
+/// resumed it since has not been overlooked.
+async fn stop(
+    target: &Target<'_>,
+    what: &str,
+    status: impl Fn(&Observed) -> Option<Value>,
+) -> Performed {
     let suspended = update(target, "suspended", |job| {
         (stoppable(job) && !job.suspended).then(|| ("", json!({ "spec": { "suspend": true } })))
     })
@@ -115,7 +124,8 @@ async fn stop(target: &Target<'_>, what: &str, status: impl Fn(&Observed) -> Opt
         if !stoppable(&job) {
             return ended(target, (Answer::Job(job), done)).await;
         }
-        // Servers before 1.31 say so a moment before the pods that they delete count as terminating.
+        // Servers before 1.31 say so a moment before the pods that they delete count as
+        // terminating.
         let moving = match pods(target.connection, target.record.namespace(), &job.uid).await {
             Ok(pods) => pods.iter().filter(|pod| !pod.ended() || pod.tracked).count(),
             Err(error) => return (failed(&error), done),
@@ -124,7 +134,9 @@ async fn stop(target: &Target<'_>, what: &str, status: impl Fn(&Observed) -> Opt
             format!("waiting for {moving} pods to end")
         } else {
             let ours = shard_id(target.record, &job) == Some(target.id);
-            let Some(patch) = status(&job).filter(|_| ours) else { return (Answer::Job(job), done) };
+            let Some(patch) = status(&job).filter(|_| ours) else {
+                return (Answer::Job(job), done);
+            };
             match target.patch("/status", patch, &job).await {
                 Ok(job) => return ended(target, (present(&job), Some(what.to_owned()))).await,
                 Err(error) if error.is_conflict() => CHANGING.to_owned(),

@@ -45,8 +45,12 @@ impl World {
             shard.credited <= job.seen.credited_count(),
             "shard {id} was credited less: {shard:?}, {job:?}"
         );
-        let failed = shard.seen.as_ref().map_or(Indexes::default(), |seen| seen.failed_indexes.clone());
-        assert!(job.seen.failed_indexes.contains_all(&failed), "shard {id} has failed less: {job:?}");
+        let failed =
+            shard.seen.as_ref().map_or(Indexes::default(), |seen| seen.failed_indexes.clone());
+        assert!(
+            job.seen.failed_indexes.contains_all(&failed),
+            "shard {id} has failed less: {job:?}"
+        );
         if shard.phase == Phase::Deleted {
             let there = self.members[&shard.cluster].jobs.values().any(|job| job.seen.uid == *uid);
             assert!(!there, "shard {id} is not deleted: {job:?}");
@@ -54,12 +58,14 @@ impl World {
     }
 
     fn really_complete(&self, record: &Record) {
-        let jobs: Vec<_> = record.shards.values().filter_map(|shard| self.job(shard.uid.as_ref()?)).collect();
+        let jobs: Vec<_> =
+            record.shards.values().filter_map(|shard| self.job(shard.uid.as_ref()?)).collect();
         let done: i32 = jobs.iter().map(|job| job.done).sum();
         let enough = match record.manifest.size().completions {
             None => done > 0,
             Some(asked) if record.manifest.indexed() => {
-                let all = jobs.iter().fold(Indexes::default(), |all, job| all.with(&job.done_indexes));
+                let all =
+                    jobs.iter().fold(Indexes::default(), |all, job| all.with(&job.done_indexes));
                 all.contains_all(&Indexes::all(asked))
             }
             Some(asked) => done >= asked,
@@ -82,7 +88,10 @@ impl World {
 
 /// What is known is never unknown again.
 fn moves_forward(old: &Record, new: &Record) {
-    assert!(old.state.deleting.is_none() || new.state.deleting.is_some(), "a deletion is taken back");
+    assert!(
+        old.state.deleting.is_none() || new.state.deleting.is_some(),
+        "a deletion is taken back"
+    );
     for (id, before) in &old.shards {
         let Some(after) = new.shards.get(id) else {
             let unmade = before.phase == Phase::Planned && before.uid.is_none();
@@ -90,17 +99,27 @@ fn moves_forward(old: &Record, new: &Record) {
             continue;
         };
         assert!(before.phase <= after.phase, "shard {id} goes from {before:?} to {after:?}");
-        assert!(before.achieved() <= after.achieved(), "shard {id} forgets: {before:?} to {after:?}");
-        assert!(before.credited <= after.credited, "shard {id} is uncredited: {before:?} to {after:?}");
+        assert!(
+            before.achieved() <= after.achieved(),
+            "shard {id} forgets: {before:?} to {after:?}"
+        );
+        assert!(
+            before.credited <= after.credited,
+            "shard {id} is uncredited: {before:?} to {after:?}"
+        );
         assert!(before.credit <= after.credit, "shard {id} takes back: {before:?} to {after:?}");
-        assert!(before.generation <= after.generation, "shard {id} goes back: {before:?} to {after:?}");
+        assert!(
+            before.generation <= after.generation,
+            "shard {id} goes back: {before:?} to {after:?}"
+        );
         assert!(before.retired <= after.retired, "shard {id} comes back: {before:?} to {after:?}");
         assert_eq!(before.completions, after.completions, "completions of {id} are edited");
     }
 }
 
-/// What live shards are to do, what ended ones achieved, and what is unplaced is what was asked for, or what has succeeded where
-/// that is more (G1). What is on its way off a shard counts no longer.
+/// What live shards are to do, what ended ones achieved, and what is unplaced is what was asked
+/// for, or what has succeeded where that is more (G1). What is on its way off a shard counts no
+/// longer.
 fn conserved(record: &Record) {
     let Some(asked) = record.manifest.size().completions else { return };
     let shards = || record.shards.values();
@@ -110,7 +129,12 @@ fn conserved(record: &Record) {
         let mut all = Indexes::default();
         for shard in shards() {
             let own = shard.carried_indexes();
-            assert!(all.both(&own).is_empty(), "{} are in two shards: {:?}", all.both(&own), record.shards);
+            assert!(
+                all.both(&own).is_empty(),
+                "{} are in two shards: {:?}",
+                all.both(&own),
+                record.shards
+            );
             assert_eq!(own.len(), shard.carries(), "{shard:?}");
             all = all.with(&own);
         }
@@ -131,8 +155,8 @@ fn conserved(record: &Record) {
     assert!(promised <= asked.max(achieved), "{promised} of {asked}: {:?}", record.shards);
 }
 
-/// No shard has work and no pods, unless the Job is paused (G2); what is on its way off a shard is no work of it. No more pods run
-/// than may, but for one in each shard.
+/// No shard has work and no pods, unless the Job is paused (G2); what is on its way off a shard is
+/// no work of it. No more pods run than may, but for one in each shard.
 fn unstuck(record: &Record) {
     let asked = record.manifest.size();
     let live: Vec<&Shard> =
@@ -145,7 +169,8 @@ fn unstuck(record: &Record) {
         "stuck, or not paused: {:?}",
         record.shards
     );
-    let most = |shard: &Shard| if asked.completions.is_some() { shard.remaining() } else { i32::MAX };
+    let most =
+        |shard: &Shard| if asked.completions.is_some() { shard.remaining() } else { i32::MAX };
     let pods = live.iter().map(|shard| shard.parallelism.min(most(shard))).filter(|pods| *pods > 0);
     let pods: Vec<i32> = pods.collect();
     let most = asked.parallelism.max(i32::try_from(pods.len()).expect("few"));

@@ -1,4 +1,5 @@
-//! One cluster of the model: Jobs with their pods, and a Job controller that treats them as Kubernetes' does.
+//! One cluster of the model: Jobs with their pods, and a Job controller that treats them as
+//! Kubernetes' does.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +49,13 @@ pub struct Job {
 
 impl Job {
     /// A Job as a shard's is when it was just made.
-    pub fn new(name: &str, uid: String, owner: Option<Ownership>, manifest: &Manifest, own: &Spec) -> Self {
+    pub fn new(
+        name: &str,
+        uid: String,
+        owner: Option<Ownership>,
+        manifest: &Manifest,
+        own: &Spec,
+    ) -> Self {
         let mut seen = Observed::of(&json!({"metadata": {"name": name, "uid": uid}}));
         seen.owner = owner;
         seen.generation = if manifest.suspended() { own.generation } else { 0 };
@@ -87,7 +94,8 @@ impl Job {
         self.pods.iter().filter(|pod| pod.active()).filter_map(|pod| pod.index).collect()
     }
 
-    /// One of its pods that run, or that are about to, gets somewhere; the Job controller has not seen it yet.
+    /// One of its pods that run, or that are about to, gets somewhere; the Job controller has not
+    /// seen it yet.
     pub fn pod_becomes(&mut self, n: usize, phase: Phase) {
         let mut pods: Vec<&mut Pod> = self.pods.iter_mut().filter(|pod| pod.active()).collect();
         let many = pods.len().max(1);
@@ -118,7 +126,8 @@ impl Job {
             self.make_pods();
         }
         self.seen.active = self.active();
-        self.seen.ready = count(self.pods.iter().filter(|pod| pod.active() && pod.phase == Running));
+        self.seen.ready =
+            count(self.pods.iter().filter(|pod| pod.active() && pod.phase == Running));
         self.seen.terminating = count(self.pods.iter().filter(|pod| pod.deleting));
     }
 
@@ -161,9 +170,10 @@ impl Job {
         let Observed { succeeded, completions, backoff_limit, max_failed_indexes, .. } = self.seen;
         let failed_indexes = &self.seen.failed_indexes;
         let reached = match completions {
-            Some(asked) if self.seen.indexed => {
-                Indexes::all(asked).without(&self.seen.completed_indexes).without(failed_indexes).is_empty()
-            }
+            Some(asked) if self.seen.indexed => Indexes::all(asked)
+                .without(&self.seen.completed_indexes)
+                .without(failed_indexes)
+                .is_empty(),
             Some(asked) => succeeded >= asked,
             None => succeeded > 0 && self.active() == 0,
         };

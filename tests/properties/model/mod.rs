@@ -1,5 +1,6 @@
-//! A model of one federated Job's surroundings: a host with its record, members with their Jobs and pods, and processes that
-//! can be stopped between any two requests. The loop that is driven is the product's own.
+//! A model of one federated Job's surroundings: a host with its record, members with their Jobs and
+//! pods, and processes that can be stopped between any two requests. The loop that is driven is the
+//! product's own.
 //!
 //! What must hold at every step is asserted where the step is made.
 
@@ -86,9 +87,9 @@ impl World {
 
     /// All Jobs that there are, with their members' names.
     pub fn jobs(&self) -> impl Iterator<Item = (&str, &Job)> {
-        self.members
-            .iter()
-            .flat_map(|(cluster, member)| member.jobs.values().map(move |job| (cluster.as_str(), job)))
+        self.members.iter().flat_map(|(cluster, member)| {
+            member.jobs.values().map(move |job| (cluster.as_str(), job))
+        })
     }
 
     pub fn jobs_mut(&mut self) -> impl Iterator<Item = &mut Job> {
@@ -112,7 +113,8 @@ impl World {
     /// The Job controllers of all members, or of one, look at their Jobs.
     pub fn sync(&mut self, only: Option<&str>) {
         let now = self.now();
-        let members = self.members.iter_mut().filter(|(name, _)| only.is_none_or(|only| only == *name));
+        let members =
+            self.members.iter_mut().filter(|(name, _)| only.is_none_or(|only| only == *name));
         for member in members.map(|(_, member)| member).filter(|member| !member.stalled) {
             member.jobs.values_mut().for_each(|job| job.sync(now));
         }
@@ -131,10 +133,12 @@ impl World {
         self.check_pods();
     }
 
-    /// No index runs twice at once, nor again once it succeeded, but for what somebody deleted or made himself.
+    /// No index runs twice at once, nor again once it succeeded, but for what somebody deleted or
+    /// made himself.
     fn check_pods(&self) {
         let mut running = Indexes::default();
-        let ours = || self.jobs().map(|(_, job)| job).filter(|job| !job.foreign && job.seen.indexed);
+        let ours =
+            || self.jobs().map(|(_, job)| job).filter(|job| !job.foreign && job.seen.indexed);
         for job in ours() {
             let own = job.active_indexes();
             assert!(running.both(&own).is_empty(), "indexes {} run twice", running.both(&own));

@@ -11,7 +11,9 @@ use std::{
 use kubectl_federate::{
     cluster,
     job::Manifest,
-    reconcile::{Action, Answer, Done, Ground, Observation, Observations, Place, amend, decide, settle_on},
+    reconcile::{
+        Action, Answer, Done, Ground, Observation, Observations, Place, amend, decide, settle_on,
+    },
     state::{Cascade, Error, Record},
 };
 use serde_json::Value;
@@ -43,10 +45,12 @@ pub enum Verb {
     },
 }
 
-/// Gives way once, so that everything else can happen between two requests, or the process ends here.
+/// Gives way once, so that everything else can happen between two requests, or the process ends
+/// here.
 async fn pause() {
     let mut paused = false;
-    poll_fn(|_| if std::mem::replace(&mut paused, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+    poll_fn(|_| if std::mem::replace(&mut paused, true) { Poll::Ready(()) } else { Poll::Pending })
+        .await;
 }
 
 /// Lets a process make its next request; says whether it has ended.
@@ -55,7 +59,8 @@ pub fn step(process: &mut Running) -> bool {
 }
 
 fn status(code: u16, reason: &str) -> Error {
-    let status = serde_json::json!({"code": code, "reason": reason, "message": reason, "status": "Failure"});
+    let status =
+        serde_json::json!({"code": code, "reason": reason, "message": reason, "status": "Failure"});
     let status = serde_json::from_value(status).expect("a status");
     cluster::Error::Status { cluster: "host".into(), status: Box::new(status) }.into()
 }
@@ -97,7 +102,9 @@ impl Process {
         Box::pin(async move {
             let Ok(mut record) = process.current().await else { return };
             loop {
-                let Some(changed) = verb.apply(&record, &mut process.world.borrow_mut()) else { break };
+                let Some(changed) = verb.apply(&record, &mut process.world.borrow_mut()) else {
+                    break;
+                };
                 match process.replace(&changed).await {
                     Ok(written) => {
                         record = written;
@@ -115,13 +122,20 @@ impl Process {
             let Ok(settled) = settle_on(&process, record, observations, now).await else { return };
             if let Some(record) = settled.record {
                 let again = decide(&record, &settled.observations, now());
-                assert_eq!((&again.record, again.actions.len()), (&record, 0), "settled is settled");
+                assert_eq!(
+                    (&again.record, again.actions.len()),
+                    (&record, 0),
+                    "settled is settled"
+                );
             }
         })
     }
 
     /// A request to the host, with what may be lost of it.
-    async fn ask_host<T>(&self, request: impl FnOnce(&mut World) -> Result<T, Error>) -> Result<T, Error> {
+    async fn ask_host<T>(
+        &self,
+        request: impl FnOnce(&mut World) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         pause().await;
         let answer = {
             let mut world = self.world.borrow_mut();
@@ -198,10 +212,12 @@ impl Process {
             let observation = match answer.await {
                 Answer::Unknown(why) => Observation::Unknown { why },
                 _ => {
-                    let id = |owner: &kubectl_federate::job::Ownership| owner.shard.parse::<u32>().ok();
+                    let id =
+                        |owner: &kubectl_federate::job::Ownership| owner.shard.parse::<u32>().ok();
                     let jobs = listed.into_iter().filter_map(|job| {
                         let id = id(job.owner.as_ref()?)?;
-                        World::is_shard(record, id, &job.name, job.owner.as_ref()).then_some((id, job))
+                        World::is_shard(record, id, &job.name, job.owner.as_ref())
+                            .then_some((id, job))
                     });
                     Observation::known(jobs.collect())
                 }
@@ -263,7 +279,12 @@ impl Ground for Process {
         }
     }
 
-    async fn act(&self, record: &Record, actions: Vec<Action>, observations: &mut Observations) -> Vec<Done> {
+    async fn act(
+        &self,
+        record: &Record,
+        actions: Vec<Action>,
+        observations: &mut Observations,
+    ) -> Vec<Done> {
         let now = self.world.borrow_mut().now();
         let again = decide(record, observations, now);
         assert_eq!((&again.record, &again.actions), (record, &actions), "decide is not idempotent");
@@ -300,8 +321,8 @@ impl Ground for Process {
 }
 
 impl Process {
-    /// Checks that an action is allowed by what is written: nothing is started once the outcome is latched, and what is not ours is
-    /// left alone (G6).
+    /// Checks that an action is allowed by what is written: nothing is started once the outcome is
+    /// latched, and what is not ours is left alone (G6).
     fn may(record: &Record, action: &Action, observations: &Observations) {
         let id = action.shard();
         if let Some(uid) = action.uid() {
@@ -314,7 +335,10 @@ impl Process {
         } else if record.state.outcome.is_some() {
             let ended = record.shards[&id].phase.ended();
             let ends = matches!(action, Action::Fail { .. } | Action::Retire { .. });
-            assert!(ends || (ended && matches!(action, Action::Change { .. })), "{action:?} after the end");
+            assert!(
+                ends || (ended && matches!(action, Action::Change { .. })),
+                "{action:?} after the end"
+            );
         }
     }
 }

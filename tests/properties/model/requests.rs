@@ -1,5 +1,5 @@
-//! What each action is, as requests to one member: each reads a Job and writes it, if nobody did meanwhile, so that here it is
-//! one step.
+//! What each action is, as requests to one member: each reads a Job and writes it, if nobody did
+//! meanwhile, so that here it is one step.
 
 use jiff::Timestamp;
 use kubectl_federate::{
@@ -118,17 +118,23 @@ impl Process {
                 return outdated;
             }
             let manifest: &Manifest = &record.manifest;
-            let exceeds =
-                own.backoff_limit.is_some_and(|most| job.seen.backoff_limit.is_none_or(|has| has > most))
-                    || own
-                        .max_failed_indexes
-                        .is_some_and(|most| job.seen.max_failed_indexes.is_none_or(|has| has > most));
-            let waits = shard.phase == Phase::Created && job.seen.suspended && !manifest.suspended();
+            let exceeds = own
+                .backoff_limit
+                .is_some_and(|most| job.seen.backoff_limit.is_none_or(|has| has > most))
+                || own
+                    .max_failed_indexes
+                    .is_some_and(|most| job.seen.max_failed_indexes.is_none_or(|has| has > most));
+            let waits =
+                shard.phase == Phase::Created && job.seen.suspended && !manifest.suspended();
             let outdated = job.seen.generation < own.generation || exceeds || waits;
             if !outdated || job.seen.end.is_some() || !is_assigned(record, id, job) {
                 return false;
             }
-            assert_eq!(known.as_ref(), Some(&job.seen.uid), "a Job in {cluster} runs that nobody knows (G3)");
+            assert_eq!(
+                known.as_ref(),
+                Some(&job.seen.uid),
+                "a Job in {cluster} runs that nobody knows (G3)"
+            );
             job.seen.suspended = manifest.suspended();
             job.seen.parallelism = own.parallelism;
             job.seen.backoff_limit = own.backoff_limit.or(manifest.backoff_limit());
@@ -198,7 +204,8 @@ impl Process {
         if job.takes_credit() && job.succeeded > 0 {
             return Answer::Waiting(job, "waiting for pods to end".into());
         }
-        let counted = self.until(target, |job| job.seen.end.is_some() || job.seen.active <= running).await;
+        let counted =
+            self.until(target, |job| job.seen.end.is_some() || job.seen.active <= running).await;
         if !matches!(counted, Answer::Job(_)) {
             return counted;
         }
@@ -266,7 +273,9 @@ impl Process {
 
     async fn ended(&self, target: Target<'_>, told: Answer) -> Answer {
         match told {
-            Answer::Job(job) if job.end.is_none() => self.until(target, |job| job.seen.end.is_some()).await,
+            Answer::Job(job) if job.end.is_none() => {
+                self.until(target, |job| job.seen.end.is_some()).await
+            }
             told => told,
         }
     }
@@ -296,7 +305,8 @@ impl Process {
 /// Whether the Job of an Indexed shard was told which indexes are not its own, where there are any.
 fn is_assigned(record: &Record, id: u32, job: &Job) -> bool {
     let Some(own) = &record.shards[&id].indexes else { return true };
-    job.seen.credited.is_some() || own.contains_all(&Indexes::all(job.seen.completions.unwrap_or(0)))
+    job.seen.credited.is_some()
+        || own.contains_all(&Indexes::all(job.seen.completions.unwrap_or(0)))
 }
 
 fn assign(record: &Record, id: u32, job: &mut Job, now: Timestamp) -> bool {

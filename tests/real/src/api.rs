@@ -12,8 +12,9 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Requests of one user to one API server, by path.
 ///
-/// Paths are the API server's, with a query where one is wanted: `/api/v1/namespaces/default/pods?limit=5`. What is
-/// created needs no `apiVersion` and `kind`: they follow from the path. The connections are bound to no runtime.
+/// Paths are the API server's, with a query where one is wanted:
+/// `/api/v1/namespaces/default/pods?limit=5`. What is created needs no `apiVersion` and `kind`:
+/// they follow from the path. The connections are bound to no runtime.
 #[derive(Debug, Clone)]
 pub struct Api {
     agent: Agent,
@@ -22,8 +23,9 @@ pub struct Api {
 }
 
 impl Api {
-    /// The requests of whom a bearer token belongs to, to the API server at a URL (`https://127.0.0.1:PORT`), which the
-    /// authority, a certificate as PEM, vouches for. Fails where that is no certificate.
+    /// The requests of whom a bearer token belongs to, to the API server at a URL
+    /// (`https://127.0.0.1:PORT`), which the authority, a certificate as PEM, vouches for. Fails
+    /// where that is no certificate.
     pub fn new(base: &str, authority: &str, token: &str) -> Result<Self, Error> {
         let root = Certificate::from_pem(authority.as_bytes())
             .map_err(during("read the authority's certificate"))?;
@@ -63,7 +65,8 @@ impl Api {
 
     /// As [`Api::patch`], by a strategic merge patch, which merges conditions by their type.
     pub async fn patch_strategic(&self, path: &str, change: &Value) -> Result<Value, Error> {
-        self.request(Method::PATCH, path, Some(("application/strategic-merge-patch+json", change))).await
+        self.request(Method::PATCH, path, Some(("application/strategic-merge-patch+json", change)))
+            .await
     }
 
     /// Deletes an object with these `DeleteOptions`, such as `{"propagationPolicy": "Background"}`.

@@ -23,7 +23,8 @@ pub struct Mark(u64);
 pub struct AuditEntry {
     /// Kubernetes' verb: get, list, watch, create, update, patch, delete, deletecollection.
     pub verb: String,
-    /// The resource in plural, such as `jobs`; empty for a path that is no resource, such as `/version`.
+    /// The resource in plural, such as `jobs`; empty for a path that is no resource, such as
+    /// `/version`.
     pub resource: String,
     /// The subresource, such as `status`; empty where there is none.
     pub subresource: String,
@@ -44,10 +45,11 @@ pub struct AuditEntry {
 }
 
 impl AuditEntry {
-    /// Whether the request was to change something: its verb is a writing one, and it was no dry run.
+    /// Whether the request was to change something: its verb is a writing one, and it was no dry
+    /// run.
     pub fn is_mutating(&self) -> bool {
-        let writing =
-            ["create", "update", "patch", "delete", "deletecollection"].contains(&self.verb.as_str());
+        let writing = ["create", "update", "patch", "delete", "deletecollection"]
+            .contains(&self.verb.as_str());
         writing && !self.dry_run
     }
 
@@ -73,21 +75,25 @@ impl AuditEntry {
 impl Cluster {
     /// The present moment, for [`Cluster::requests_since`].
     pub async fn mark(&self) -> Result<Mark, Error> {
-        let written =
-            std::fs::metadata(self.directory().join(LOG)).map_err(during("read the audit log"))?.len();
+        let written = std::fs::metadata(self.directory().join(LOG))
+            .map_err(during("read the audit log"))?
+            .len();
         let (_, end) = self.read_to_now(Mark(written)).await?;
         Ok(end)
     }
 
-    /// All requests that were answered since `mark`, in the order of their answers, of all users, the controllers' too.
+    /// All requests that were answered since `mark`, in the order of their answers, of all users,
+    /// the controllers' too.
     ///
-    /// A watch is in it when it began, everything else when it was answered. Fails while the API server does not answer.
+    /// A watch is in it when it began, everything else when it was answered. Fails while the API
+    /// server does not answer.
     pub async fn requests_since(&self, mark: Mark) -> Result<Vec<AuditEntry>, Error> {
         let (lines, _) = self.read_to_now(mark).await?;
         lines.iter().map(|line| AuditEntry::parse(line)).collect()
     }
 
-    /// The lines since a mark, and the end of them. "Now" is a request of ours, for which the log is read until it is in there.
+    /// The lines since a mark, and the end of them. "Now" is a request of ours, for which the log
+    /// is read until it is in there.
     async fn read_to_now(&self, since: Mark) -> Result<(Vec<String>, Mark), Error> {
         let now = format!("mark-{:016x}", process::random());
         match self.get(&format!("/api/v1/namespaces/default/configmaps/{now}")).await {
@@ -121,7 +127,8 @@ fn read_from(log: &Path, offset: u64) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// Each request once: a watch when it begins, because it may never end; all others when they were answered.
+/// Each request once: a watch when it begins, because it may never end; all others when they were
+/// answered.
 pub(crate) fn write_policy(directory: &Path) -> Result<(), Error> {
     let policy = json!({
         "apiVersion": "audit.k8s.io/v1",
@@ -131,7 +138,8 @@ pub(crate) fn write_policy(directory: &Path) -> Result<(), Error> {
             {"level": "Metadata", "omitStages": ["RequestReceived", "ResponseStarted"]},
         ],
     });
-    std::fs::write(directory.join(POLICY), policy.to_string()).map_err(during("write the audit policy"))
+    std::fs::write(directory.join(POLICY), policy.to_string())
+        .map_err(during("write the audit policy"))
 }
 
 /// Blocking: a request is in the log before its answer has ended. Never rotated: marks are offsets.

@@ -1,4 +1,5 @@
-//! The binaries of each version of Kubernetes: found, or built once from the Go module that pins them.
+//! The binaries of each version of Kubernetes: found, or built once from the Go module that pins
+//! them.
 
 use crate::error::{Error, during};
 use std::fmt;
@@ -7,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-/// Names a directory of binaries that were built elsewhere, with a folder for each version: `v1.36.3`, `v1.30.14`.
+/// Names a directory of binaries that were built elsewhere, with a folder for each version:
+/// `v1.36.3`, `v1.30.14`.
 const ELSEWHERE: &str = "KUBECTL_FEDERATE_CONTROL_PLANES";
 
-/// What a cluster consists of, in every version: the names of the files, and the packages that they are built from.
+/// What a cluster consists of, in every version: the names of the files, and the packages that they
+/// are built from.
 const SERVERS: [(&str, &str); 2] = [
     ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
     ("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
@@ -23,7 +26,8 @@ const TOOLS: [(&str, &str); 2] =
 /// A version of Kubernetes that a module in this crate pins. The older one is the lesser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
-    /// 1.30.14, for members that are old: from before the condition `SuccessCriteriaMet`, among others.
+    /// 1.30.14, for members that are old: from before the condition `SuccessCriteriaMet`, among
+    /// others.
     V1_30,
     /// 1.36.3
     V1_36,
@@ -41,8 +45,8 @@ impl Version {
         }
     }
 
-    /// What `kube-controller-manager --controllers` calls those that tests need: Jobs, `CronJobs`, the TTL of finished
-    /// Jobs, garbage collection, namespaces, and the pods' collector.
+    /// What `kube-controller-manager --controllers` calls those that tests need: Jobs, `CronJobs`,
+    /// the TTL of finished Jobs, garbage collection, namespaces, and the pods' collector.
     pub(crate) fn controllers(self) -> &'static str {
         match self {
             Self::V1_30 => "job,cronjob,ttl-after-finished,garbagecollector,namespace,podgc",
@@ -53,11 +57,13 @@ impl Version {
         }
     }
 
-    /// Sets what `kubectl version` and discovery report. Without it the server's version cannot be parsed.
+    /// Sets what `kubectl version` and discovery report. Without it the server's version cannot be
+    /// parsed.
     fn linker_flags(self) -> String {
         let tag = self.tag();
         let mut numbers = tag.trim_start_matches('v').split('.');
-        let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+        let (major, minor) =
+            (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
         let variable = "-X k8s.io/component-base/version.git";
         format!("-s -w {variable}Version={tag} {variable}Major={major} {variable}Minor={minor}")
     }
@@ -118,14 +124,16 @@ impl fmt::Display for Unavailable {
 
 impl std::error::Error for Unavailable {}
 
-/// The binaries of a version: those that the environment variable `KUBECTL_FEDERATE_CONTROL_PLANES` names, or those that an
-/// earlier call built, or newly built ones, which takes minutes the first time and says so on stderr. With an older version
-/// go etcd and kubectl of the newest, so that this one is built before it.
+/// The binaries of a version: those that the environment variable `KUBECTL_FEDERATE_CONTROL_PLANES`
+/// names, or those that an earlier call built, or newly built ones, which takes minutes the first
+/// time and says so on stderr. With an older version go etcd and kubectl of the newest, so that
+/// this one is built before it.
 ///
-/// Built ones are in `control-planes` in Cargo's target directory, and are built again when the module or the flags
-/// change. A file lock keeps two test binaries from building a version at once.
+/// Built ones are in `control-planes` in Cargo's target directory, and are built again when the
+/// module or the flags change. A file lock keeps two test binaries from building a version at once.
 ///
-/// Fails where the variable names no binaries, where there is no Go, and where Go cannot build them.
+/// Fails where the variable names no binaries, where there is no Go, and where Go cannot build
+/// them.
 pub fn available(version: Version) -> Result<Binaries, Unavailable> {
     let tools = folder(Version::NEWEST)?;
     let servers = if version == Version::NEWEST { tools.clone() } else { folder(version)? };
@@ -147,7 +155,9 @@ fn find(version: Version, elsewhere: &Path) -> Result<PathBuf, Unavailable> {
     }
     let names: Vec<&str> = version.programs().map(|(name, _)| name).collect();
     let (names, folder) = (names.join(", "), folder.display());
-    Err(Unavailable { reason: format!("{ELSEWHERE} is set, and not all of {names} are in {folder}") })
+    Err(Unavailable {
+        reason: format!("{ELSEWHERE} is set, and not all of {names} are in {folder}"),
+    })
 }
 
 fn build(version: Version) -> Result<PathBuf, Error> {
@@ -207,15 +217,20 @@ fn compile(version: Version, into: &Path) -> Result<(), Error> {
 
 /// All that decides what is built.
 fn stamp(version: Version) -> Result<String, Error> {
-    let read =
-        |name: &str| std::fs::read_to_string(version.module().join(name)).map_err(during("read a Go module"));
+    let read = |name: &str| {
+        std::fs::read_to_string(version.module().join(name)).map_err(during("read a Go module"))
+    };
     Ok(format!("{}\n{}\n{}", version.linker_flags(), read("go.mod")?, read("go.sum")?))
 }
 
-/// Cargo's target directory, which Cargo marks as a cache; this program is in it unless it was copied away.
+/// Cargo's target directory, which Cargo marks as a cache; this program is in it unless it was
+/// copied away.
 fn target_directory() -> PathBuf {
     let program = std::env::current_exe().unwrap_or_default();
-    let marked = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).map(Path::to_owned);
+    let marked = program
+        .ancestors()
+        .find(|folder| folder.join("CACHEDIR.TAG").is_file())
+        .map(Path::to_owned);
     marked
         .or_else(|| std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from))
         .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"))

@@ -21,8 +21,9 @@ const GRANT: Duration = Duration::from_mins(1);
 /// How often another port is tried when a component finds its own taken.
 const PORTS: usize = 5;
 
-/// A cluster: an API server with data of its own in the fleet's etcd, and, unless it was started as a host only, a
-/// controller manager. A clone is the same cluster. Its processes end with the last clone or with the fleet.
+/// A cluster: an API server with data of its own in the fleet's etcd, and, unless it was started as
+/// a host only, a controller manager. A clone is the same cluster. Its processes end with the last
+/// clone or with the fleet.
 #[derive(Debug, Clone)]
 pub struct Cluster {
     inner: Arc<Inner>,
@@ -72,7 +73,8 @@ impl Cluster {
         };
         let with_controllers = settings.with_controllers;
         let (server, controllers) = (Mutex::new(Some(server)), Mutex::new(None));
-        let cluster = Self { inner: Arc::new(Inner { settings, port, secrets, api, server, controllers }) };
+        let cluster =
+            Self { inner: Arc::new(Inner { settings, port, secrets, api, server, controllers }) };
         cluster.write_kubeconfigs()?;
         if with_controllers {
             cluster.revive_controllers()?;
@@ -96,7 +98,8 @@ impl Cluster {
         url(self.inner.port)
     }
 
-    /// The certificate of the authority that signed the API server's, as PEM. Each cluster has its own.
+    /// The certificate of the authority that signed the API server's, as PEM. Each cluster has its
+    /// own.
     pub fn authority(&self) -> &str {
         &self.inner.secrets.authority
     }
@@ -157,12 +160,17 @@ impl Cluster {
         Kubelet::of(self.name(), self.api().clone())
     }
 
-    /// Grants a user rights in a namespace, or in the whole cluster where there is none. `rules` are RBAC's:
-    /// `[{"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list"]}]`.
+    /// Grants a user rights in a namespace, or in the whole cluster where there is none. `rules`
+    /// are RBAC's: `[{"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list"]}]`.
     ///
-    /// A user has what all grants together give. Takes effect within moments, not at once: the API server's authorizer
-    /// watches for it, so this waits until a right of the user's own is seen.
-    pub async fn grant(&self, user: &str, namespace: Option<&str>, rules: &Value) -> Result<(), Error> {
+    /// A user has what all grants together give. Takes effect within moments, not at once: the API
+    /// server's authorizer watches for it, so this waits until a right of the user's own is seen.
+    pub async fn grant(
+        &self,
+        user: &str,
+        namespace: Option<&str>,
+        rules: &Value,
+    ) -> Result<(), Error> {
         let name = format!("{user}-{:x}", crate::process::random());
         let (path, kind) = match namespace {
             Some(namespace) => {
@@ -170,7 +178,8 @@ impl Cluster {
             }
             None => ("/apis/rbac.authorization.k8s.io/v1/clusterrole".to_owned(), "ClusterRole"),
         };
-        self.create(&format!("{path}s"), &json!({"metadata": {"name": name}, "rules": rules})).await?;
+        self.create(&format!("{path}s"), &json!({"metadata": {"name": name}, "rules": rules}))
+            .await?;
         let binding = json!({
             "metadata": {"name": name},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name},
@@ -181,7 +190,12 @@ impl Cluster {
     }
 
     /// Asks the server, as the user, for the last of the rights.
-    async fn until_granted(&self, user: &str, namespace: Option<&str>, rules: &Value) -> Result<(), Error> {
+    async fn until_granted(
+        &self,
+        user: &str,
+        namespace: Option<&str>,
+        rules: &Value,
+    ) -> Result<(), Error> {
         let last = rules.as_array().and_then(|rules| rules.last()).unwrap_or(&Value::Null);
         let of = |field: &str| last[field].as_array().and_then(|values| values.last()).cloned();
         let Some(resource) = of("resources") else { return Ok(()) };
@@ -197,7 +211,11 @@ impl Cluster {
         poll(GRANT, || async {
             let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
             let answer = user.create(path, &review).await.map_err(|error| error.to_string())?;
-            if answer["status"]["allowed"] == true { Ok(()) } else { Err(answer["status"].to_string()) }
+            if answer["status"]["allowed"] == true {
+                Ok(())
+            } else {
+                Err(answer["status"].to_string())
+            }
         })
         .await
         .map_err(during("wait for a grant"))
@@ -249,10 +267,11 @@ impl Cluster {
         drop(lock(&self.inner.server).take());
     }
 
-    /// Starts a killed API server again, with its data and at its port, and returns when it is ready.
+    /// Starts a killed API server again, with its data and at its port, and returns when it is
+    /// ready.
     ///
-    /// The controller manager, where it is alive, is started anew too: it would wait up to half a minute before it
-    /// asked again.
+    /// The controller manager, where it is alive, is started anew too: it would wait up to half a
+    /// minute before it asked again.
     pub async fn revive(&self) -> Result<(), Error> {
         let server = start_server(&self.inner.settings, self.inner.port, self.api()).await?;
         *lock(&self.inner.server) = Some(server);
@@ -283,8 +302,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// The folder of the cluster's files: kubeconfigs, logs (`kube-apiserver.log`, `kube-controller-manager.log`) and the audit
-    /// log. It is removed with the fleet.
+    /// The folder of the cluster's files: kubeconfigs, logs (`kube-apiserver.log`,
+    /// `kube-controller-manager.log`) and the audit log. It is removed with the fleet.
     pub fn directory(&self) -> &Path {
         &self.inner.settings.directory
     }
@@ -319,7 +338,8 @@ async fn start_server(settings: &Settings, port: u16, api: &Api) -> Result<Proce
         format!("--etcd-prefix=/{}", settings.name),
         format!("--secure-port={port}"),
         "--bind-address=127.0.0.1".to_owned(),
-        // Otherwise the address of the default route, which a machine without a network has not got.
+        // Otherwise the address of the default route, which a machine without a network has not
+        // got.
         "--advertise-address=127.0.0.1".to_owned(),
         format!("--tls-cert-file={}", file("server.crt")),
         format!("--tls-private-key-file={}", file("server.key")),

@@ -9,14 +9,16 @@ pub enum Error {
     Status {
         /// The HTTP status: 403, 404, 409, 422 …
         code: u16,
-        /// The `Status`' machine-readable reason, such as `NotFound`; empty where the answer was no `Status`.
+        /// The `Status`' machine-readable reason, such as `NotFound`; empty where the answer was no
+        /// `Status`.
         reason: String,
         /// The server's words.
         message: String,
     },
     /// No answer: refused, cut off, or not in time.
     Unreachable(String),
-    /// A component did not start or stop, or a file could not be written. Ends with the tail of the log, where there is one.
+    /// A component did not start or stop, or a file could not be written. Ends with the tail of the
+    /// log, where there is one.
     Harness(String),
 }
 

@@ -19,8 +19,9 @@ const PORTS: usize = 5;
 
 /// Clusters with their processes and files.
 ///
-/// All of it ends when the fleet is dropped, and also when the process ends in any other way, by a panic, Ctrl-C or `kill -9`,
-/// or with the fleet in a `static`: a watchdog of its own sees that the process is gone.
+/// All of it ends when the fleet is dropped, and also when the process ends in any other way, by a
+/// panic, Ctrl-C or `kill -9`, or with the fleet in a `static`: a watchdog of its own sees that the
+/// process is gone.
 #[derive(Debug)]
 pub struct Fleet {
     // Declared, and so dropped, before the watchdog that removes their files.
@@ -48,7 +49,8 @@ pub struct FleetBuilder {
 }
 
 impl FleetBuilder {
-    /// Adds a cluster of the fleet's version. Its name is its context's in the kubeconfigs, and a DNS label.
+    /// Adds a cluster of the fleet's version. Its name is its context's in the kubeconfigs, and a
+    /// DNS label.
     #[must_use]
     pub fn cluster(self, name: &str) -> Self {
         let version = self.version;
@@ -69,18 +71,24 @@ impl FleetBuilder {
         self
     }
 
-    /// Finds or builds the binaries, and starts everything at once. Returns when all API servers are ready.
+    /// Finds or builds the binaries, and starts everything at once. Returns when all API servers
+    /// are ready.
     pub async fn start(self) -> Result<Fleet, Error> {
         let versions: BTreeSet<Version> =
             self.clusters.iter().map(|(_, version)| *version).chain([self.version]).collect();
-        let find = || versions.into_iter().map(|version| Ok((version, available(version)?))).collect();
-        let found = tokio::task::spawn_blocking(find).await.map_err(during("look for the binaries"))?;
+        let find =
+            || versions.into_iter().map(|version| Ok((version, available(version)?))).collect();
+        let found =
+            tokio::task::spawn_blocking(find).await.map_err(during("look for the binaries"))?;
         let found: Result<BTreeMap<Version, Binaries>, Unavailable> = found;
         let binaries = found.map_err(during("there are no control planes"))?;
         let watchdog = Watchdog::start()?;
         let (etcd, url) = start_etcd(&binaries[&self.version], &watchdog).await?;
-        let settings =
-            FleetSettings { users: self.users, binaries: binaries[&self.version].clone(), etcd: url };
+        let settings = FleetSettings {
+            users: self.users,
+            binaries: binaries[&self.version].clone(),
+            etcd: url,
+        };
         let mut starting = JoinSet::new();
         for (place, (name, version)) in self.clusters.into_iter().enumerate() {
             let settings = cluster_settings(&settings, &watchdog, &name, &binaries[&version], true);
@@ -101,11 +109,15 @@ impl FleetBuilder {
 impl Fleet {
     /// Starts clusters of these names, of the newest version, with no users but the administrator.
     pub async fn start(names: &[&str]) -> Result<Self, Error> {
-        names.iter().fold(Self::builder(Version::NEWEST), |builder, name| builder.cluster(name)).start().await
+        names
+            .iter()
+            .fold(Self::builder(Version::NEWEST), |builder, name| builder.cluster(name))
+            .start()
+            .await
     }
 
-    /// A fleet of nothing yet. The version is that of clusters for which no other is named, and of hosts
-    /// ([`Fleet::start_host`]).
+    /// A fleet of nothing yet. The version is that of clusters for which no other is named, and of
+    /// hosts ([`Fleet::start_host`]).
     pub fn builder(version: Version) -> FleetBuilder {
         FleetBuilder { version, clusters: Vec::new(), users: Vec::new() }
     }
@@ -125,7 +137,8 @@ impl Fleet {
         found.unwrap_or_else(|| panic!("this fleet has no cluster {name}"))
     }
 
-    /// The kubeconfig of the administrator: one context for each cluster, by its name; the first is the current one.
+    /// The kubeconfig of the administrator: one context for each cluster, by its name; the first is
+    /// the current one.
     pub fn kubeconfig(&self) -> PathBuf {
         self.kubeconfig_of(ADMINISTRATOR)
     }
@@ -135,7 +148,8 @@ impl Fleet {
         self.directory().join(format!("kubeconfig-{user}.yaml"))
     }
 
-    /// The folder of the fleet's files: kubeconfigs, etcd's log and data, and a folder for each cluster. It is removed with the fleet.
+    /// The folder of the fleet's files: kubeconfigs, etcd's log and data, and a folder for each
+    /// cluster. It is removed with the fleet.
     pub fn directory(&self) -> &Path {
         self.watchdog.directory()
     }
@@ -145,8 +159,8 @@ impl Fleet {
         &self.settings.binaries
     }
 
-    /// Creates a namespace of a name that no other test has, in all clusters, and returns the name: the prefix and some
-    /// digits.
+    /// Creates a namespace of a name that no other test has, in all clusters, and returns the name:
+    /// the prefix and some digits.
     pub async fn namespace(&self, prefix: &str) -> Result<String, Error> {
         let name = format!("{prefix}-{:08x}", random() as u32);
         for cluster in &self.clusters {
@@ -155,12 +169,14 @@ impl Fleet {
         Ok(name)
     }
 
-    /// Starts one more API server of the fleet's version, without controllers, for a test that needs a host cluster of its own. It is in none of the
-    /// fleet's kubeconfigs (see [`kubeconfig`](crate::kubeconfig())) and ends when its last clone is dropped.
+    /// Starts one more API server of the fleet's version, without controllers, for a test that
+    /// needs a host cluster of its own. It is in none of the fleet's kubeconfigs (see
+    /// [`kubeconfig`](crate::kubeconfig())) and ends when its last clone is dropped.
     pub async fn start_host(&self, prefix: &str) -> Result<Cluster, Error> {
         let name = format!("{prefix}-{:08x}", random() as u32);
         let settings = &self.settings;
-        Cluster::start(cluster_settings(settings, &self.watchdog, &name, &settings.binaries, false)).await
+        Cluster::start(cluster_settings(settings, &self.watchdog, &name, &settings.binaries, false))
+            .await
     }
 
     /// Waits for its turn to use the fleet together with others, by namespaces.
@@ -168,7 +184,8 @@ impl Fleet {
         self.turn.read().await
     }
 
-    /// Waits for its turn to have the fleet alone: for tests that freeze or kill a cluster, or that use what there is only one of.
+    /// Waits for its turn to have the fleet alone: for tests that freeze or kill a cluster, or that
+    /// use what there is only one of.
     pub async fn exclusive(&self) -> RwLockWriteGuard<'_, ()> {
         self.turn.write().await
     }
@@ -230,7 +247,10 @@ async fn try_etcd(binaries: &Binaries, watchdog: &Watchdog) -> Result<(Process, 
     let log = watchdog.directory().join("etcd.log");
     let mut etcd = Process::start(&binaries.etcd(), &arguments, &log, watchdog.group())?;
     let connect = || async {
-        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.map(drop).map_err(|error| error.to_string())
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+            .await
+            .map(drop)
+            .map_err(|error| error.to_string())
     };
     etcd.until_ready("etcd", connect).await?;
     Ok((etcd, url))

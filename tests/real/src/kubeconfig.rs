@@ -6,8 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use std::fmt::Write as _;
 
-/// A kubeconfig with these contexts: each a name, the cluster it means, and the user it is for ([`crate::ADMINISTRATOR`] or one
-/// that [`crate::FleetBuilder::user`] named). The first is the current one.
+/// A kubeconfig with these contexts: each a name, the cluster it means, and the user it is for
+/// ([`crate::ADMINISTRATOR`] or one that [`crate::FleetBuilder::user`] named). The first is the
+/// current one.
 ///
 /// # Panics
 ///
@@ -24,7 +25,10 @@ pub fn kubeconfig(contexts: &[(&str, &Cluster, &str)]) -> String {
             "- name: {quoted}\n  cluster:\n    server: {server}\n    certificate-authority-data: {authority}"
         );
         let _ = writeln!(users, "- name: {quoted}\n  user:\n    token: {token}");
-        let _ = writeln!(entries, "- name: {quoted}\n  context:\n    cluster: {quoted}\n    user: {quoted}");
+        let _ = writeln!(
+            entries,
+            "- name: {quoted}\n  context:\n    cluster: {quoted}\n    user: {quoted}"
+        );
     }
     let current = Value::from(contexts.first().map_or("", |(name, ..)| *name));
     format!(

@@ -1,4 +1,5 @@
-//! The kubelet, played: pods of Jobs run, succeed, fail and take their time to end, when a test says so.
+//! The kubelet, played: pods of Jobs run, succeed, fail and take their time to end, when a test
+//! says so.
 
 use crate::error::Error;
 use crate::until::poll;
@@ -9,7 +10,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// The one node of each cluster. Pods that were bound to a node that does not exist would be collected.
+/// The one node of each cluster. Pods that were bound to a node that does not exist would be
+/// collected.
 pub(crate) const NODE: &str = "node";
 
 /// How long the Job controller may take to make the pods that are waited for.
@@ -36,13 +38,16 @@ pub struct Pod {
 
 impl Pod {
     fn parse(object: Value) -> Self {
-        let text =
-            |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |pointer: &str| {
+            object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
         Self {
             namespace: text("/metadata/namespace"),
             name: text("/metadata/name"),
             phase: text("/status/phase"),
-            index: text("/metadata/annotations/batch.kubernetes.io~1job-completion-index").parse().ok(),
+            index: text("/metadata/annotations/batch.kubernetes.io~1job-completion-index")
+                .parse()
+                .ok(),
             terminating: object["metadata"].get("deletionTimestamp").is_some(),
             bound: object["spec"].get("nodeName").is_some(),
             object,
@@ -80,10 +85,11 @@ impl Pod {
     }
 }
 
-/// Plays the nodes of one cluster, by patches of the pods' `status` subresource as a kubelet sends them.
+/// Plays the nodes of one cluster, by patches of the pods' `status` subresource as a kubelet sends
+/// them.
 ///
-/// A pod has no node until [`Kubelet::bind`]: deleted, it is gone at once. One that is bound stays Terminating until
-/// [`Kubelet::release`].
+/// A pod has no node until [`Kubelet::bind`]: deleted, it is gone at once. One that is bound stays
+/// Terminating until [`Kubelet::release`].
 #[derive(Debug, Clone)]
 pub struct Kubelet {
     api: Api,
@@ -91,21 +97,28 @@ pub struct Kubelet {
 }
 
 impl Kubelet {
-    /// The nodes of a cluster of this name, by the requests of somebody who may patch the status of pods, bind and delete them. Any API
-    /// server will do, also one that is no process of this crate.
+    /// The nodes of a cluster of this name, by the requests of somebody who may patch the status of
+    /// pods, bind and delete them. Any API server will do, also one that is no process of this
+    /// crate.
     pub fn of(cluster: &str, api: Api) -> Self {
         Self { api, cluster: cluster.to_owned() }
     }
 
     /// The pods of a Job, by name, those that ended included.
     pub async fn pods(&self, namespace: &str, job: &str) -> Result<Vec<Pod>, Error> {
-        let path =
-            format!("/api/v1/namespaces/{namespace}/pods?labelSelector=batch.kubernetes.io/job-name%3D{job}");
+        let path = format!(
+            "/api/v1/namespaces/{namespace}/pods?labelSelector=batch.kubernetes.io/job-name%3D{job}"
+        );
         Ok(self.api.list(&path).await?.into_iter().map(Pod::parse).collect())
     }
 
     /// The live pods of a Job that are not Terminating, once there are `count` of them or more.
-    pub async fn live_pods(&self, namespace: &str, job: &str, count: usize) -> Result<Vec<Pod>, Error> {
+    pub async fn live_pods(
+        &self,
+        namespace: &str,
+        job: &str,
+        count: usize,
+    ) -> Result<Vec<Pod>, Error> {
         poll(PODS, || async {
             let mut pods = self.pods(namespace, job).await.map_err(|error| error.to_string())?;
             pods.retain(|pod| pod.is_live() && !pod.terminating);
@@ -117,7 +130,8 @@ impl Kubelet {
 
     /// Gives a pod a node, as the scheduler does.
     pub async fn bind(&self, pod: &Pod) -> Result<(), Error> {
-        let binding = json!({"metadata": {"name": pod.name}, "target": {"kind": "Node", "name": NODE}});
+        let binding =
+            json!({"metadata": {"name": pod.name}, "target": {"kind": "Node", "name": NODE}});
         self.api.create(&format!("{}/binding", pod.path()), &binding).await.map(drop)
     }
 
@@ -143,9 +157,14 @@ impl Kubelet {
         self.end(pod, "Failed", exit_code, "Error").await
     }
 
-    /// Lets `count` pods of a Job succeed, as they come, and returns them. What the Job's controller makes of it comes
-    /// a moment later.
-    pub async fn succeed_n(&self, namespace: &str, job: &str, count: usize) -> Result<Vec<Pod>, Error> {
+    /// Lets `count` pods of a Job succeed, as they come, and returns them. What the Job's
+    /// controller makes of it comes a moment later.
+    pub async fn succeed_n(
+        &self,
+        namespace: &str,
+        job: &str,
+        count: usize,
+    ) -> Result<Vec<Pod>, Error> {
         let mut ended: Vec<Pod> = Vec::new();
         while ended.len() < count {
             let known: BTreeSet<String> = ended.iter().map(|pod| pod.name.clone()).collect();
@@ -159,8 +178,9 @@ impl Kubelet {
         Ok(ended)
     }
 
-    /// Plays all nodes of a fleet until the answer is dropped: every pod of every Job runs as soon as it is there, and succeeds
-    /// when it has run for `lifetime`; a bound one that is deleted ends. Clusters that do not answer are tried again.
+    /// Plays all nodes of a fleet until the answer is dropped: every pod of every Job runs as soon
+    /// as it is there, and succeeds when it has run for `lifetime`; a bound one that is deleted
+    /// ends. Clusters that do not answer are tried again.
     pub fn run_all(fleet: &Fleet, lifetime: Duration) -> Player {
         let play = |cluster: &Cluster| {
             let kubelet = cluster.kubelet();
@@ -168,7 +188,8 @@ impl Kubelet {
                 let mut beat = tokio::time::interval(Duration::from_millis(100));
                 loop {
                     beat.tick().await;
-                    // A cluster may be frozen or dead, a pod gone: the next beat sees what there is then.
+                    // A cluster may be frozen or dead, a pod gone: the next beat sees what there is
+                    // then.
                     let _ = kubelet.play_once(lifetime).await;
                 }
             })
@@ -203,16 +224,26 @@ impl Kubelet {
         self.set(pod, phase, &now, &pod.containers(&state, false)).await
     }
 
-    async fn set(&self, pod: &Pod, phase: &str, now: &str, containers: &[Value]) -> Result<(), Error> {
+    async fn set(
+        &self,
+        pod: &Pod,
+        phase: &str,
+        now: &str,
+        containers: &[Value],
+    ) -> Result<(), Error> {
         let ready = if phase == "Running" { "True" } else { "False" };
-        let condition = |kind: &str| json!({"type": kind, "status": ready, "lastTransitionTime": now});
+        let condition =
+            |kind: &str| json!({"type": kind, "status": ready, "lastTransitionTime": now});
         let status = json!({
             "phase": phase,
             "startTime": pod.started_or(now),
             "conditions": [condition("Ready"), condition("ContainersReady")],
             "containerStatuses": containers,
         });
-        self.api.patch(&format!("{}/status", pod.path()), &json!({"status": status})).await.map(drop)
+        self.api
+            .patch(&format!("{}/status", pod.path()), &json!({"status": status}))
+            .await
+            .map(drop)
     }
 
     fn waited(&self, what: &str, seen: &str) -> Error {

@@ -1,9 +1,10 @@
-//! Real control planes on loopback, for tests: etcd, `kube-apiserver` and `kube-controller-manager`, built from their Go
-//! modules at pinned versions, and `kubectl`.
+//! Real control planes on loopback, for tests: etcd, `kube-apiserver` and
+//! `kube-controller-manager`, built from their Go modules at pinned versions, and `kubectl`.
 //!
-//! A [`Fleet`] is a number of whole clusters without nodes, of one [`Version`] or of several. Tests play the kubelet ([`Kubelet`]): pods run, succeed
-//! and fail when a test says so. Clusters can be frozen, killed and revived ([`Cluster::freeze`],
-//! [`Cluster::kill`]), and what was asked of them can be counted ([`Cluster::requests_since`]).
+//! A [`Fleet`] is a number of whole clusters without nodes, of one [`Version`] or of several. Tests
+//! play the kubelet ([`Kubelet`]): pods run, succeed and fail when a test says so. Clusters can be
+//! frozen, killed and revived ([`Cluster::freeze`], [`Cluster::kill`]), and what was asked of them
+//! can be counted ([`Cluster::requests_since`]).
 //!
 //! A fleet ends with its process, however that ends: see [`Fleet`].
 //!

@@ -27,8 +27,14 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts `program` in the process group `group`, its output appended to `log`.
-    pub(crate) fn start(program: &Path, arguments: &[String], log: &Path, group: i32) -> Result<Self, Error> {
-        let output = File::options().create(true).append(true).open(log).map_err(during("open a log"))?;
+    pub(crate) fn start(
+        program: &Path,
+        arguments: &[String],
+        log: &Path,
+        group: i32,
+    ) -> Result<Self, Error> {
+        let output =
+            File::options().create(true).append(true).open(log).map_err(during("open a log"))?;
         let errors = output.try_clone().map_err(during("open a log"))?;
         let child = Command::new(program)
             .args(arguments)
@@ -41,8 +47,8 @@ impl Process {
         Ok(Self { child, log: log.to_owned() })
     }
 
-    /// Returns when the probe answers `Ok`. Fails at once when the component ends, and when `START` has passed; with the tail of its
-    /// log. `what` names it.
+    /// Returns when the probe answers `Ok`. Fails at once when the component ends, and when `START`
+    /// has passed; with the tail of its log. `what` names it.
     pub(crate) async fn until_ready<F>(
         &mut self,
         what: &str,
@@ -54,7 +60,10 @@ impl Process {
         let deadline = Instant::now() + START;
         loop {
             if let Some(status) = self.child.try_wait().map_err(during("look after a component"))? {
-                return Err(Error::Harness(format!("{what} ended at its start, {status}:\n{}", self.tail())));
+                return Err(Error::Harness(format!(
+                    "{what} ended at its start, {status}:\n{}",
+                    self.tail()
+                )));
             }
             match probe().await {
                 Ok(()) => return Ok(()),
@@ -106,8 +115,8 @@ pub(crate) fn lost_its_port(error: &Error) -> bool {
 
 /// A port of loopback that is free at this moment.
 ///
-/// Taken from below the range that systems use for outgoing connections, so that a component that was killed finds its port
-/// still free when it is revived.
+/// Taken from below the range that systems use for outgoing connections, so that a component that
+/// was killed finds its port still free when it is revived.
 pub(crate) fn free_port() -> Result<u16, Error> {
     (0..1000)
         .map(|_| 20_000 + (random() % 12_000) as u16)

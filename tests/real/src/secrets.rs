@@ -21,17 +21,20 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
-    /// Makes the secrets, and writes what components read: `server.crt`, `server.key`, `accounts.key`, `accounts.pub`,
-    /// `tokens.csv`.
+    /// Makes the secrets, and writes what components read: `server.crt`, `server.key`,
+    /// `accounts.key`, `accounts.pub`, `tokens.csv`.
     ///
-    /// Elliptic curves, because they cost no time; the API server would make itself an RSA certificate.
+    /// Elliptic curves, because they cost no time; the API server would make itself an RSA
+    /// certificate.
     pub(crate) fn make(cluster: &str, users: &[String], directory: &Path) -> Result<Self, Error> {
         let made = during::<rcgen::Error>("make a certificate");
         let (authority, certificate, key) = certificates(cluster).map_err(made)?;
         let accounts = KeyPair::generate().map_err(during("make a key for service accounts"))?;
-        let names = [ADMINISTRATOR, CONTROLLERS].into_iter().chain(users.iter().map(String::as_str));
-        let tokens: Vec<_> =
-            names.map(|name| (name.to_owned(), format!("{:016x}{:016x}", random(), random()))).collect();
+        let names =
+            [ADMINISTRATOR, CONTROLLERS].into_iter().chain(users.iter().map(String::as_str));
+        let tokens: Vec<_> = names
+            .map(|name| (name.to_owned(), format!("{:016x}{:016x}", random(), random())))
+            .collect();
         let mut lines = String::new();
         for (number, (name, token)) in tokens.iter().enumerate() {
             let group = if number < 2 { "system:masters" } else { "limited" };
@@ -57,7 +60,8 @@ impl Secrets {
     }
 }
 
-/// An authority, and what it signed for loopback: certificate of the authority, certificate and key of the server.
+/// An authority, and what it signed for loopback: certificate of the authority, certificate and key
+/// of the server.
 fn certificates(cluster: &str) -> Result<(String, String, String), rcgen::Error> {
     let mut authority = CertificateParams::new(Vec::new())?;
     authority.distinguished_name.push(DnType::CommonName, format!("{cluster}-ca"));

@@ -15,12 +15,13 @@ pub enum Decision {
     Run(Binaries),
     /// Report itself as ignored, for this reason.
     Ignore(String),
-    /// Fail, for this reason: there are no control planes, and the environment variable `CI` is `true`, so that somebody counts
-    /// on these tests.
+    /// Fail, for this reason: there are no control planes, and the environment variable `CI` is
+    /// `true`, so that somebody counts on these tests.
     Fail(String),
 }
 
-/// Decides whether tests on a version run here. Finds or builds the binaries, so it may take minutes the first time.
+/// Decides whether tests on a version run here. Finds or builds the binaries, so it may take
+/// minutes the first time.
 pub fn decide(version: Version) -> Decision {
     match available(version) {
         Ok(binaries) => Decision::Run(binaries),
@@ -32,9 +33,11 @@ pub fn decide(version: Version) -> Decision {
 }
 
 /// One runtime for all tests of the binary: it outlives them, as what a test leaves running must.
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime needs only threads"));
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Runtime::new().expect("a runtime needs only threads"));
 
-/// Which versions the clusters of a shared fleet have. Each is another fleet, started by the first test that runs on it.
+/// Which versions the clusters of a shared fleet have. Each is another fleet, started by the first
+/// test that runs on it.
 ///
 /// Each has the clusters `east`, `west` and `north` and the users `alice` and `bob`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,7 +46,8 @@ pub enum Versions {
     Newest,
     /// All of [`Version::V1_30`], the oldest.
     Oldest,
-    /// `west`, and the hosts of [`Fleet::start_host`], of the oldest version; `east` and `north` of the newest.
+    /// `west`, and the hosts of [`Fleet::start_host`], of the oldest version; `east` and `north` of
+    /// the newest.
     Mixed,
 }
 
@@ -51,7 +55,8 @@ impl Versions {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Newest, Self::Oldest, Self::Mixed];
 
-    /// A test on the fleet of these versions, together with others. Ignored, or failed, as [`decide`] says.
+    /// A test on the fleet of these versions, together with others. Ignored, or failed, as
+    /// [`decide`] says.
     pub fn trial<T>(self, name: &str, test: T) -> Trial
     where
         T: AsyncFnOnce(&'static Fleet) -> Result<(), Failed> + Send + 'static,
@@ -78,8 +83,9 @@ impl Versions {
         T: AsyncFnOnce(&'static Fleet) -> Result<(), Failed> + Send + 'static,
     {
         let run = move || {
-            RUNTIME
-                .block_on(async { test(self.shared().get_or_try_init(|| self.fleet().start()).await?).await })
+            RUNTIME.block_on(async {
+                test(self.shared().get_or_try_init(|| self.fleet().start()).await?).await
+            })
         };
         on_control_planes(self.oldest(), name, run)
     }
@@ -142,8 +148,8 @@ where
     Versions::Newest.exclusive_trial(name, test)
 }
 
-/// A test that starts itself what it needs of the newest version, such as programs, and needs no runtime. Ignored, or failed,
-/// as [`decide`] says.
+/// A test that starts itself what it needs of the newest version, such as programs, and needs no
+/// runtime. Ignored, or failed, as [`decide`] says.
 pub fn blocking_trial<T>(name: &str, test: T) -> Trial
 where
     T: FnOnce() -> Result<(), Failed> + Send + 'static,

@@ -8,13 +8,18 @@ const POLL: Duration = Duration::from_millis(25);
 
 /// Probes until the probe answers `Ok`, and returns what it answered.
 ///
-/// The probe's `Err` says what it saw instead. The next probe follows 25 ms after the last one ended.
+/// The probe's `Err` says what it saw instead. The next probe follows 25 ms after the last one
+/// ended.
 ///
 /// # Panics
 ///
 /// When `within` has passed: with the caller's place, `what` was awaited, and what was seen last.
 #[track_caller]
-pub fn until<T, F>(what: &str, within: Duration, probe: impl FnMut() -> F) -> impl Future<Output = T>
+pub fn until<T, F>(
+    what: &str,
+    within: Duration,
+    probe: impl FnMut() -> F,
+) -> impl Future<Output = T>
 where
     F: Future<Output = Result<T, String>>,
 {

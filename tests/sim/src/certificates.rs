@@ -3,13 +3,14 @@
 use std::sync::{Arc, OnceLock};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 
-/// What servers are known by: the authority's certificate, and the settings that every server shares.
+/// What servers are known by: the authority's certificate, and the settings that every server
+/// shares.
 pub(crate) struct Identity {
     pub(crate) ca_pem: String,
     pub(crate) tls: Arc<ServerConfig>,

@@ -24,7 +24,8 @@ use crate::version::Version;
 /// The namespaces that every cluster has from the start.
 const FIRST_NAMESPACES: [&str; 4] = ["kube-system", "default", "kube-public", "kube-node-lease"];
 
-/// A simulated cluster: an API server, its storage and its controllers. Clones are the same cluster.
+/// A simulated cluster: an API server, its storage and its controllers. Clones are the same
+/// cluster.
 #[derive(Clone)]
 pub struct Cluster(pub(crate) Arc<Inner>);
 
@@ -129,7 +130,13 @@ impl Cluster {
 
     /// A cluster to be made.
     pub fn builder(name: impl Into<String>) -> Builder {
-        Builder { name: name.into(), users: Vec::new(), now: None, seed: None, version: Version::default() }
+        Builder {
+            name: name.into(),
+            users: Vec::new(),
+            now: None,
+            seed: None,
+            version: Version::default(),
+        }
     }
 
     /// The cluster's name.
@@ -145,7 +152,10 @@ impl Cluster {
     /// The uid of the namespace `kube-system`, by which a cluster is known.
     pub fn kube_system_uid(&self) -> String {
         self.with(|state| {
-            state.store.get(&NAMESPACES, &Key::new("", "kube-system")).map(|n| object::uid(n).to_owned())
+            state
+                .store
+                .get(&NAMESPACES, &Key::new("", "kube-system"))
+                .map(|n| object::uid(n).to_owned())
         })
         .unwrap_or_default()
     }
@@ -165,9 +175,9 @@ impl Cluster {
         self.with(|state| state.now())
     }
 
-    /// Has each request, from now on, judged by a hook; it replaces the one before. It is called before the request
-    /// takes effect, and must not send requests to the cluster itself; it may play the nodes and let the controllers
-    /// work ([`Cluster::settle`]), so that they come first.
+    /// Has each request, from now on, judged by a hook; it replaces the one before. It is called
+    /// before the request takes effect, and must not send requests to the cluster itself; it may
+    /// play the nodes and let the controllers work ([`Cluster::settle`]), so that they come first.
     pub fn on_request(&self, hook: impl Fn(&RequestInfo) -> Verdict + Send + Sync + 'static) {
         *lock(&self.0.hook) = Some(Arc::new(hook));
     }
@@ -197,13 +207,14 @@ impl Cluster {
         lock(&self.0.log)[mark.0..].iter().filter(|r| r.mutating).cloned().collect()
     }
 
-    /// Forgets the history of changes: lists cannot be continued any more, nor old versions be watched from.
+    /// Forgets the history of changes: lists cannot be continued any more, nor old versions be
+    /// watched from.
     pub fn compact(&self) {
         self.with(|state| state.store.compact());
     }
 
-    /// Moves the clock on, and has the controllers do at each moment in between what falls due then, until nothing
-    /// is left to do. For clusters that do not run by themselves.
+    /// Moves the clock on, and has the controllers do at each moment in between what falls due
+    /// then, until nothing is left to do. For clusters that do not run by themselves.
     ///
     /// # Panics
     /// If the controllers never come to rest.
@@ -233,8 +244,8 @@ impl Cluster {
         self.write(|state| state.controllers.kubelet = kubelet);
     }
 
-    /// Has the cluster run by itself, on the system's clock: the controllers react to each change at once. It ends
-    /// when the last clone of the cluster is dropped.
+    /// Has the cluster run by itself, on the system's clock: the controllers react to each change
+    /// at once. It ends when the last clone of the cluster is dropped.
     ///
     /// # Panics
     /// If there is no tokio runtime.
@@ -268,13 +279,15 @@ impl Cluster {
         });
     }
 
-    /// Stops the controllers, as if the controller manager were killed: Jobs stand still, while requests are answered
-    /// and a kubelet goes on. A look at a Job can still be done by hand ([`Cluster::begin_sync`]).
+    /// Stops the controllers, as if the controller manager were killed: Jobs stand still, while
+    /// requests are answered and a kubelet goes on. A look at a Job can still be done by hand
+    /// ([`Cluster::begin_sync`]).
     pub fn stop_controllers(&self) {
         self.with(|state| state.controllers.stop());
     }
 
-    /// Starts the controllers anew: they have forgotten when pods failed, and do what there is to do.
+    /// Starts the controllers anew: they have forgotten when pods failed, and do what there is to
+    /// do.
     ///
     /// # Panics
     /// If they never come to rest.
@@ -285,9 +298,9 @@ impl Cluster {
         });
     }
 
-    /// Refuses a kind of writes to the Job controller from now on, or none any more; the controllers look again at once.
-    /// So what is stored stays as the controller finds it between two of its writes, for as long as a test needs, also
-    /// in a cluster that runs by itself.
+    /// Refuses a kind of writes to the Job controller from now on, or none any more; the
+    /// controllers look again at once. So what is stored stays as the controller finds it between
+    /// two of its writes, for as long as a test needs, also in a cluster that runs by itself.
     ///
     /// # Panics
     /// If the controllers never come to rest.
@@ -321,8 +334,8 @@ impl Cluster {
         self.merge(resource, &Key::new(namespace, name), false, change)
     }
 
-    /// The same for its status: what is `Unschedulable`, say, or how many pods a Job has finished. Labels and annotations
-    /// in the patch are written too.
+    /// The same for its status: what is `Unschedulable`, say, or how many pods a Job has finished.
+    /// Labels and annotations in the patch are written too.
     pub fn patch_status(
         &self,
         resource: &'static Resource,
@@ -347,12 +360,16 @@ impl Cluster {
 
     /// An object as it is stored.
     pub fn get(&self, resource: &'static Resource, namespace: &str, name: &str) -> Option<Value> {
-        self.with(|state| state.store.get(resource, &Key::new(namespace, name)).map(|o| (**o).clone()))
+        self.with(|state| {
+            state.store.get(resource, &Key::new(namespace, name)).map(|o| (**o).clone())
+        })
     }
 
     /// The objects of a resource in a namespace, or in all where that is empty, by name.
     pub fn list(&self, resource: &'static Resource, namespace: &str) -> Vec<Value> {
-        self.with(|state| state.store.list(resource, namespace).iter().map(|o| (**o).clone()).collect())
+        self.with(|state| {
+            state.store.list(resource, namespace).iter().map(|o| (**o).clone()).collect()
+        })
     }
 
     pub(crate) fn with<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {

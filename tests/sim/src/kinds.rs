@@ -43,7 +43,8 @@ pub(crate) fn warnings(resource: &Resource, object: &Value) -> Vec<String> {
     if resource.kind == "Job" { job::warnings(object) } else { Vec::new() }
 }
 
-/// Keeps what a write may not touch: the status in an update, all but the status in an update of the status.
+/// Keeps what a write may not touch: the status in an update, all but the status in an update of
+/// the status.
 pub(crate) fn prepare_update(
     version: Version,
     resource: &Resource,
@@ -114,7 +115,8 @@ pub(crate) fn may_vanish(resource: &Resource, object: &Value) -> bool {
 
 fn config_map(object: &Value, errors: &mut Vec<FieldError>) {
     let mut size = 0;
-    for (field, entries) in [("data", object.get("data")), ("binaryData", object.get("binaryData"))] {
+    for (field, entries) in [("data", object.get("data")), ("binaryData", object.get("binaryData"))]
+    {
         for (key, value) in entries.and_then(Value::as_object).into_iter().flatten() {
             let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
             if key.is_empty() || !key.chars().all(good) {
@@ -138,7 +140,8 @@ fn encode_secret(object: &mut Value) {
     use base64::Engine;
     let Some(Value::Object(plain)) = object::take(object, &["stringData"]) else { return };
     for (key, value) in plain {
-        let text = base64::engine::general_purpose::STANDARD.encode(value.as_str().unwrap_or_default());
+        let text =
+            base64::engine::general_purpose::STANDARD.encode(value.as_str().unwrap_or_default());
         object::put(object, &["data", &key], text);
     }
 }

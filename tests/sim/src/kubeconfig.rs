@@ -6,18 +6,19 @@ use serde_json::json;
 
 use crate::server::Server;
 
-/// A kubeconfig, as JSON, which is YAML too: for each server a context of the cluster's name, with the cluster's first
-/// user, where it has any. The first server's context is the current one.
+/// A kubeconfig, as JSON, which is YAML too: for each server a context of the cluster's name, with
+/// the cluster's first user, where it has any. The first server's context is the current one.
 pub fn kubeconfig<'a>(servers: impl IntoIterator<Item = &'a Server>) -> String {
     write(servers.into_iter().map(|server| (server, server.cluster().users().into_iter().next())))
 }
 
-/// The same for a user of a certain name. A context of a cluster that has no such user has no token.
+/// The same for a user of a certain name. A context of a cluster that has no such user has no
+/// token.
 pub fn kubeconfig_for<'a>(user: &str, servers: impl IntoIterator<Item = &'a Server>) -> String {
     write(
-        servers
-            .into_iter()
-            .map(|server| (server, server.cluster().users().into_iter().find(|u| u.name() == user))),
+        servers.into_iter().map(|server| {
+            (server, server.cluster().users().into_iter().find(|u| u.name() == user))
+        }),
     )
 }
 

@@ -1,17 +1,20 @@
-//! Simulated Kubernetes clusters, for tests of kubectl-federate: in-memory API servers with a Job controller, which
-//! behave as Kubernetes 1.36 does, or 1.30 ([`Version`]), by its own source.
+//! Simulated Kubernetes clusters, for tests of kubectl-federate: in-memory API servers with a Job
+//! controller, which behave as Kubernetes 1.36 does, or 1.30 ([`Version`]), by its own source.
 //!
-//! - [`Cluster`] is an API server with its storage and controllers. It is cheap: no thread and no task, unless it runs
-//!   by itself.
-//! - [`Cluster::service`] is a tower service, for clients in the same process; [`Cluster::serve`] is real HTTPS.
-//! - A test drives the clock ([`Cluster::advance`]) and plays the kubelet, or leaves both to the cluster
-//!   ([`Cluster::run_by_itself`]).
-//! - A client's write may fall between two writes of the Job controller. A test gets there by doing a look of the
-//!   controller step by step ([`Cluster::begin_sync`]), while the controllers are stopped where the cluster runs by
-//!   itself ([`Cluster::stop_controllers`]), or by having the controller's next write refused ([`Cluster::hold`]).
-//! - What nobody here does by itself, such as events about pods and conditions of pods, a test writes
-//!   ([`Cluster::create`], [`Cluster::patch_status`]).
-//! - A hook sees each request ([`Cluster::on_request`]) and can delay it, answer it, or kill the client at it.
+//! - [`Cluster`] is an API server with its storage and controllers. It is cheap: no thread and no
+//!   task, unless it runs by itself.
+//! - [`Cluster::service`] is a tower service, for clients in the same process; [`Cluster::serve`]
+//!   is real HTTPS.
+//! - A test drives the clock ([`Cluster::advance`]) and plays the kubelet, or leaves both to the
+//!   cluster ([`Cluster::run_by_itself`]).
+//! - A client's write may fall between two writes of the Job controller. A test gets there by doing
+//!   a look of the controller step by step ([`Cluster::begin_sync`]), while the controllers are
+//!   stopped where the cluster runs by itself ([`Cluster::stop_controllers`]), or by having the
+//!   controller's next write refused ([`Cluster::hold`]).
+//! - What nobody here does by itself, such as events about pods and conditions of pods, a test
+//!   writes ([`Cluster::create`], [`Cluster::patch_status`]).
+//! - A hook sees each request ([`Cluster::on_request`]) and can delay it, answer it, or kill the
+//!   client at it.
 
 mod api;
 mod certificates;

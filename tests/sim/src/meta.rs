@@ -37,7 +37,9 @@ fn label_shape(text: &str) -> bool {
 
 fn name_shape(text: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric();
-    text.starts_with(good) && text.ends_with(good) && text.chars().all(|c| good(c) || "-_.".contains(c))
+    text.starts_with(good)
+        && text.ends_with(good)
+        && text.chars().all(|c| good(c) || "-_.".contains(c))
 }
 
 /// What is wrong with a DNS label (RFC 1123).
@@ -73,7 +75,8 @@ fn qualified_name(key: &str) -> Vec<String> {
             if prefix.is_empty() {
                 faults.push("prefix part must be non-empty".to_owned());
             } else {
-                faults.extend(dns_subdomain(prefix).into_iter().map(|f| format!("prefix part {f}")));
+                faults
+                    .extend(dns_subdomain(prefix).into_iter().map(|f| format!("prefix part {f}")));
             }
             name
         }
@@ -103,7 +106,12 @@ pub(crate) fn labels(object: &Value, pointer: &str, field: &str, errors: &mut Ve
 }
 
 /// The rules for a map of annotations at a field.
-pub(crate) fn annotations(object: &Value, pointer: &str, field: &str, errors: &mut Vec<FieldError>) {
+pub(crate) fn annotations(
+    object: &Value,
+    pointer: &str,
+    field: &str,
+    errors: &mut Vec<FieldError>,
+) {
     let mut size = 0;
     for (key, value) in object::strings(object, pointer) {
         let faults = qualified_name(&key.to_lowercase());
@@ -118,17 +126,22 @@ pub(crate) fn annotations(object: &Value, pointer: &str, field: &str, errors: &m
 /// The rules for an object's metadata.
 pub(crate) fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    let check = |name: &str| if resource.kind == "Namespace" { dns_label(name) } else { dns_subdomain(name) };
+    let check = |name: &str| {
+        if resource.kind == "Namespace" { dns_label(name) } else { dns_subdomain(name) }
+    };
     let prefix = text(object, "/metadata/generateName");
     if !prefix.is_empty() {
         let faults = check(prefix.strip_suffix('-').unwrap_or(prefix));
-        errors.extend(faults.into_iter().map(|f| FieldError::invalid("metadata.generateName", prefix, f)));
+        errors.extend(
+            faults.into_iter().map(|f| FieldError::invalid("metadata.generateName", prefix, f)),
+        );
     }
     let name = object::name(object);
     if name.is_empty() {
         errors.push(FieldError::required("metadata.name", "name or generateName is required"));
     } else {
-        errors.extend(check(name).into_iter().map(|f| FieldError::invalid("metadata.name", name, f)));
+        errors
+            .extend(check(name).into_iter().map(|f| FieldError::invalid("metadata.name", name, f)));
     }
     labels(object, "/metadata/labels", "metadata.labels", &mut errors);
     annotations(object, "/metadata/annotations", "metadata.annotations", &mut errors);
@@ -155,7 +168,11 @@ pub(crate) fn validate_update(object: &Value, old: &Value) -> Vec<FieldError> {
     for field in ["name", "namespace", "uid"] {
         if object["metadata"][field] != old["metadata"][field] {
             let value = object["metadata"][field].clone();
-            errors.push(FieldError::invalid(&format!("metadata.{field}"), value, "field is immutable"));
+            errors.push(FieldError::invalid(
+                &format!("metadata.{field}"),
+                value,
+                "field is immutable",
+            ));
         }
     }
     errors

@@ -24,7 +24,10 @@ pub(crate) fn items<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
 }
 
 /// The entries of the map at a JSON pointer that are strings, such as labels.
-pub(crate) fn strings<'a>(object: &'a Value, pointer: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+pub(crate) fn strings<'a>(
+    object: &'a Value,
+    pointer: &str,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
     object
         .pointer(pointer)
         .and_then(Value::as_object)

@@ -50,14 +50,16 @@ fn merge_object(kind: Option<&str>, target: &mut Value, patch: &Value) {
     let map = target.as_object_mut().expect("it was just made a map");
     for (key, change) in changes {
         if let Some(list) = key.strip_prefix("$deleteFromPrimitiveList/") {
-            if let (Some(Value::Array(values)), Some(gone)) = (map.get_mut(list), change.as_array()) {
+            if let (Some(Value::Array(values)), Some(gone)) = (map.get_mut(list), change.as_array())
+            {
                 values.retain(|v| !gone.contains(v));
             }
         } else if key == "$retainKeys" {
             let kept = change.as_array().map_or(&[][..], Vec::as_slice);
             map.retain(|key, _| kept.iter().any(|k| k == key));
         } else if key.starts_with('$') {
-            // $patch was handled above; $setElementOrder is about the order of lists, which no test looks at.
+            // $patch was handled above; $setElementOrder is about the order of lists, which no test
+            // looks at.
         } else if change.is_null() {
             map.remove(key);
         } else {
@@ -112,8 +114,9 @@ fn merge_list(inner: &Type, how: Merge, target: &mut Value, change: &Value) {
     *list = in_order(std::mem::take(list), &before, changes, same);
 }
 
-/// Puts a merged list in order as the API server does: the items that the patch names in its order, and among them
-/// those that it does not, each before the first named item that it was before already.
+/// Puts a merged list in order as the API server does: the items that the patch names in its order,
+/// and among them those that it does not, each before the first named item that it was before
+/// already.
 fn in_order(
     merged: Vec<Value>,
     before: &[Value],
@@ -127,7 +130,8 @@ fn in_order(
     let (mut named, mut rest) = (named.into_iter().peekable(), rest.into_iter().peekable());
     let mut ordered = Vec::new();
     while let (Some(item), Some(other)) = (named.peek(), rest.peek()) {
-        let first = place(before, item).is_some_and(|at| place(before, other).is_some_and(|o| o < at));
+        let first =
+            place(before, item).is_some_and(|at| place(before, other).is_some_and(|o| o < at));
         ordered.extend(if first { rest.next() } else { named.next() });
     }
     ordered.extend(named);
@@ -157,7 +161,8 @@ pub(crate) fn json(target: &mut Value, steps: &Value) -> Result<(), String> {
             "add" => add(target, path, step["value"].clone())?,
             "remove" => drop(remove(target, path)?),
             "replace" => {
-                *target.pointer_mut(path).ok_or_else(|| missing("replace", path))? = step["value"].clone();
+                *target.pointer_mut(path).ok_or_else(|| missing("replace", path))? =
+                    step["value"].clone();
             }
             "test" if target.pointer(path) == Some(&step["value"]) => {}
             "test" => return Err(format!("testing path {path}: test failed")),

@@ -10,7 +10,9 @@ use crate::status::FieldError;
 pub(crate) fn prepare_create(pod: &mut Value) {
     default_spec(pod, "spec");
     for list in ["initContainers", "containers"] {
-        for container in pod["spec"].get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+        for container in
+            pod["spec"].get_mut(list).and_then(Value::as_array_mut).into_iter().flatten()
+        {
             let limits = container["resources"]["limits"].as_object().cloned().unwrap_or_default();
             for (name, quantity) in limits {
                 put_default(container, &["resources", "requests", &name], quantity);
@@ -30,10 +32,15 @@ pub(crate) fn prepare_create(pod: &mut Value) {
     }
     put(pod, &["spec", "tolerations"], tolerations);
     let wants = |list: &str| {
-        object::items(pod, list).iter().any(|c| c["resources"].as_object().is_some_and(|r| !r.is_empty()))
+        object::items(pod, list)
+            .iter()
+            .any(|c| c["resources"].as_object().is_some_and(|r| !r.is_empty()))
     };
-    let quality =
-        if wants("/spec/containers") || wants("/spec/initContainers") { "Burstable" } else { "BestEffort" };
+    let quality = if wants("/spec/containers") || wants("/spec/initContainers") {
+        "Burstable"
+    } else {
+        "BestEffort"
+    };
     put(pod, &["status"], json!({"phase": "Pending", "qosClass": quality}));
 }
 
@@ -96,7 +103,12 @@ fn default_container(container: &mut Value) {
 }
 
 /// The rules for a pod's spec at a pointer.
-pub(crate) fn validate_spec(holder: &Value, pointer: &str, field: &str, errors: &mut Vec<FieldError>) {
+pub(crate) fn validate_spec(
+    holder: &Value,
+    pointer: &str,
+    field: &str,
+    errors: &mut Vec<FieldError>,
+) {
     let mut names: Vec<&str> = Vec::new();
     let containers = object::items(holder, &format!("{pointer}/containers"));
     if containers.is_empty() {
@@ -111,8 +123,9 @@ pub(crate) fn validate_spec(holder: &Value, pointer: &str, field: &str, errors: 
                 errors.push(FieldError::required(&format!("{at}.name"), ""));
             } else {
                 let faults = meta::dns_label(name);
-                errors
-                    .extend(faults.into_iter().map(|f| FieldError::invalid(&format!("{at}.name"), name, f)));
+                errors.extend(
+                    faults.into_iter().map(|f| FieldError::invalid(&format!("{at}.name"), name, f)),
+                );
             }
             if !name.is_empty() && names.contains(&name) {
                 errors.push(FieldError::duplicate(&format!("{at}.name"), name));
@@ -126,7 +139,11 @@ pub(crate) fn validate_spec(holder: &Value, pointer: &str, field: &str, errors: 
     let policy = text(holder, &format!("{pointer}/restartPolicy"));
     if !matches!(policy, "Always" | "OnFailure" | "Never") {
         let supported = ["Always", "OnFailure", "Never"];
-        errors.push(FieldError::not_supported(&format!("{field}.restartPolicy"), policy, &supported));
+        errors.push(FieldError::not_supported(
+            &format!("{field}.restartPolicy"),
+            policy,
+            &supported,
+        ));
     }
 }
 
@@ -134,7 +151,9 @@ pub(crate) fn validate_spec(holder: &Value, pointer: &str, field: &str, errors: 
 pub(crate) fn validate_update(pod: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     let mut spec = pod["spec"].clone();
     let was = &old["spec"];
-    for free in ["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates"] {
+    for free in
+        ["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates"]
+    {
         object::copy(&mut spec, was, &[free]);
     }
     for list in ["containers", "initContainers"] {

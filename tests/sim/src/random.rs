@@ -1,6 +1,7 @@
 //! Names and uids: random, and the same again from the same seed.
 
-/// The characters of generated names, as Kubernetes has them: no vowels, nothing that looks like another.
+/// The characters of generated names, as Kubernetes has them: no vowels, nothing that looks like
+/// another.
 const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// A generator of names and uids (`SplitMix64`).

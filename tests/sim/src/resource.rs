@@ -23,12 +23,20 @@ pub struct Resource {
 impl Resource {
     /// The name as messages print it: `jobs.batch`, `configmaps`.
     pub(crate) fn qualified(&self) -> String {
-        if self.group.is_empty() { self.plural.to_owned() } else { format!("{}.{}", self.plural, self.group) }
+        if self.group.is_empty() {
+            self.plural.to_owned()
+        } else {
+            format!("{}.{}", self.plural, self.group)
+        }
     }
 
     /// The kind as messages print it: `Job.batch`, `ConfigMap`.
     pub(crate) fn qualified_kind(&self) -> String {
-        if self.group.is_empty() { self.kind.to_owned() } else { format!("{}.{}", self.kind, self.group) }
+        if self.group.is_empty() {
+            self.kind.to_owned()
+        } else {
+            format!("{}.{}", self.kind, self.group)
+        }
     }
 
     /// The `apiVersion` of its objects.
@@ -47,7 +55,16 @@ impl Resource {
 
     fn discovery(&self) -> Vec<Value> {
         let verbs = if self.stored() {
-            json!(["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"])
+            json!([
+                "create",
+                "delete",
+                "deletecollection",
+                "get",
+                "list",
+                "patch",
+                "update",
+                "watch"
+            ])
         } else {
             json!(["create"])
         };
@@ -78,12 +95,24 @@ const fn core(
     kind: &'static str,
     short: &'static [&'static str],
 ) -> Resource {
-    Resource { group: "", plural, singular, kind, namespaced: true, short, categories: &[], status: false }
+    Resource {
+        group: "",
+        plural,
+        singular,
+        kind,
+        namespaced: true,
+        short,
+        categories: &[],
+        status: false,
+    }
 }
 
 /// Namespaces.
-pub static NAMESPACES: Resource =
-    Resource { namespaced: false, status: true, ..core("namespaces", "namespace", "Namespace", &["ns"]) };
+pub static NAMESPACES: Resource = Resource {
+    namespaced: false,
+    status: true,
+    ..core("namespaces", "namespace", "Namespace", &["ns"])
+};
 /// `ConfigMaps`.
 pub static CONFIG_MAPS: Resource = core("configmaps", "configmap", "ConfigMap", &["cm"]);
 /// Pods.
@@ -94,8 +123,12 @@ pub static EVENTS: Resource = core("events", "event", "Event", &["ev"]);
 /// Secrets.
 pub static SECRETS: Resource = core("secrets", "secret", "Secret", &[]);
 /// Jobs.
-pub static JOBS: Resource =
-    Resource { group: "batch", status: true, categories: &["all"], ..core("jobs", "job", "Job", &[]) };
+pub static JOBS: Resource = Resource {
+    group: "batch",
+    status: true,
+    categories: &["all"],
+    ..core("jobs", "job", "Job", &[])
+};
 /// Reviews of what a user may do.
 pub static REVIEWS: Resource = Resource {
     group: "authorization.k8s.io",
@@ -117,7 +150,8 @@ pub(crate) fn discovery(group: &str) -> Option<Value> {
     let resources: Vec<Value> =
         ALL.into_iter().filter(|r| r.group == group).flat_map(Resource::discovery).collect();
     let version = ALL.into_iter().find(|r| r.group == group)?.api_version();
-    let mut list = json!({"kind": "APIResourceList", "groupVersion": version, "resources": resources});
+    let mut list =
+        json!({"kind": "APIResourceList", "groupVersion": version, "resources": resources});
     if !group.is_empty() {
         list["apiVersion"] = "v1".into();
     }

@@ -1,5 +1,6 @@
-//! The fields of the kinds that are served: what a strict server refuses, what a lenient one drops, and by
-//! which key lists are merged. The table is taken from the `OpenAPI` document of Kubernetes 1.36.3.
+//! The fields of the kinds that are served: what a strict server refuses, what a lenient one drops,
+//! and by which key lists are merged. The table is taken from the `OpenAPI` document of Kubernetes
+//! 1.36.3.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -48,7 +49,10 @@ fn kinds() -> &'static HashMap<&'static str, Fields> {
             .filter_map(|line| {
                 let mut words = line.split(' ');
                 let kind = words.next()?;
-                Some((kind, words.filter_map(|w| w.split_once(':')).map(|(f, t)| (f, parse(t))).collect()))
+                Some((
+                    kind,
+                    words.filter_map(|w| w.split_once(':')).map(|(f, t)| (f, parse(t))).collect(),
+                ))
             })
             .collect()
     })
@@ -83,8 +87,9 @@ pub(crate) fn field(kind: &str, name: &str) -> Option<&'static Type> {
     kinds().get(kind)?.get(name)
 }
 
-/// Brings an object to the form in which a server keeps it: unknown fields, nulls, and empty lists and maps go.
-/// Returns what a strict server would have refused, or, as the error, what no server can read.
+/// Brings an object to the form in which a server keeps it: unknown fields, nulls, and empty lists
+/// and maps go. Returns what a strict server would have refused, or, as the error, what no server
+/// can read.
 pub(crate) fn decode(kind: &str, object: &mut Value) -> Result<Vec<String>, String> {
     let mut strict = Vec::new();
     let mut at = Place { path: String::new(), fields: String::new() };
@@ -129,7 +134,10 @@ fn mismatch(kind: &str, value: &Value, at: &Place, wanted: &str) -> String {
         Value::Object(_) => "object".to_owned(),
         Value::Null => "null".to_owned(),
     };
-    format!("json: cannot unmarshal {found} into Go struct field {kind}.{} of type {wanted}", at.fields)
+    format!(
+        "json: cannot unmarshal {found} into Go struct field {kind}.{} of type {wanted}",
+        at.fields
+    )
 }
 
 fn decode_kind(
@@ -179,7 +187,9 @@ fn decode_value(
         Type::Any | Type::IntOrString => Ok(()),
         Type::Text if value.is_string() => Ok(()),
         Type::Text => wrong(value, at, "string"),
-        Type::Integer("int32") if value.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => Ok(()),
+        Type::Integer("int32") if value.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => {
+            Ok(())
+        }
         Type::Integer("int64") if value.is_i64() => Ok(()),
         Type::Integer(name) => wrong(value, at, name),
         Type::Float if value.is_number() => Ok(()),
@@ -199,7 +209,9 @@ fn decode_value(
         }
         Type::Object(inner) => decode_kind(inner, value, at, strict),
         Type::Map(inner) => {
-            let Some(map) = value.as_object_mut() else { return wrong(value, at, "map[string]string") };
+            let Some(map) = value.as_object_mut() else {
+                return wrong(value, at, "map[string]string");
+            };
             for (key, entry) in map.iter_mut() {
                 if entry.is_null() && matches!(**inner, Type::Text) {
                     *entry = Value::String(String::new());
@@ -211,7 +223,9 @@ fn decode_value(
         Type::List(inner, _) => {
             let Some(list) = value.as_array_mut() else { return wrong(value, at, "[]") };
             for (index, entry) in list.iter_mut().enumerate() {
-                at.enter(&format!("[{index}]"), false, |at| decode_value(kind, inner, entry, at, strict))?;
+                at.enter(&format!("[{index}]"), false, |at| {
+                    decode_value(kind, inner, entry, at, strict)
+                })?;
             }
             Ok(())
         }

@@ -37,7 +37,10 @@ impl Labels {
     pub(crate) fn of_spec(selector: &Value) -> Option<Self> {
         let selector = selector.is_object().then_some(selector)?;
         let mut requirements: Vec<Requirement> = object::strings(selector, "/matchLabels")
-            .map(|(key, value)| Requirement { key: key.to_owned(), test: Test::In(vec![value.to_owned()]) })
+            .map(|(key, value)| Requirement {
+                key: key.to_owned(),
+                test: Test::In(vec![value.to_owned()]),
+            })
             .collect();
         for expression in object::items(selector, "/matchExpressions") {
             let values = || {
@@ -53,7 +56,8 @@ impl Labels {
                 "Exists" => Test::Exists,
                 _ => Test::Absent,
             };
-            requirements.push(Requirement { key: object::text(expression, "/key").to_owned(), test });
+            requirements
+                .push(Requirement { key: object::text(expression, "/key").to_owned(), test });
         }
         Some(Self(requirements))
     }
@@ -109,7 +113,9 @@ fn requirement(text: &str) -> Result<Requirement, String> {
             ));
         }
         if key.is_empty() || !key.chars().all(good) {
-            return Err(format!("unable to parse requirement: found '{text}', expected: identifier"));
+            return Err(format!(
+                "unable to parse requirement: found '{text}', expected: identifier"
+            ));
         }
         Ok(Requirement { key: key.to_owned(), test })
     };
@@ -129,10 +135,9 @@ fn requirement(text: &str) -> Result<Requirement, String> {
     if let Some((key, value)) = text.split_once("==").or_else(|| text.split_once('=')) {
         return make(key, Test::In(one(value)));
     }
-    if let Some((key, values)) = text
-        .split_once(" notin ")
-        .or_else(|| text.split_once(" notin(").map(|(k, _)| (k, &text[text.find('(').unwrap_or(0)..])))
-    {
+    if let Some((key, values)) = text.split_once(" notin ").or_else(|| {
+        text.split_once(" notin(").map(|(k, _)| (k, &text[text.find('(').unwrap_or(0)..]))
+    }) {
         return make(key, Test::NotIn(set(values)?));
     }
     if let Some((key, values)) = text
@@ -154,7 +159,9 @@ impl Fields {
         let part = |part: &str| {
             let (field, equal, value) = if let Some((field, value)) = part.split_once("!=") {
                 (field, false, value)
-            } else if let Some((field, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
+            } else if let Some((field, value)) =
+                part.split_once("==").or_else(|| part.split_once('='))
+            {
                 (field, true, value)
             } else {
                 return Err(format!("invalid selector: '{part}'; can't understand '{part}'"));
@@ -176,11 +183,16 @@ impl Fields {
                 || match kind {
                     "Pod" => matches!(
                         field,
-                        "spec.nodeName" | "spec.restartPolicy" | "spec.schedulerName" | "status.phase"
+                        "spec.nodeName"
+                            | "spec.restartPolicy"
+                            | "spec.schedulerName"
+                            | "status.phase"
                     ),
                     "Job" => field == "status.successful",
                     "Namespace" => matches!(field, "status.phase" | "name"),
-                    "Event" => field.starts_with("involvedObject.") || matches!(field, "reason" | "type"),
+                    "Event" => {
+                        field.starts_with("involvedObject.") || matches!(field, "reason" | "type")
+                    }
                     "Secret" => field == "type",
                     _ => false,
                 }

@@ -16,8 +16,8 @@ use crate::certificates::{Identity, identity};
 use crate::cluster::Cluster;
 use crate::http::Connection;
 
-/// A cluster's API server on loopback, HTTPS with HTTP/2 and HTTP/1.1. It stops when this is dropped: the port is
-/// closed and connections are cut.
+/// A cluster's API server on loopback, HTTPS with HTTP/2 and HTTP/1.1. It stops when this is
+/// dropped: the port is closed and connections are cut.
 #[derive(Debug)]
 pub struct Server {
     cluster: Cluster,
@@ -54,7 +54,8 @@ impl Cluster {
         self.serve_at(0).await
     }
 
-    /// Serves the cluster on 127.0.0.1 at a port, such as the one it was served at before it was stopped.
+    /// Serves the cluster on 127.0.0.1 at a port, such as the one it was served at before it was
+    /// stopped.
     pub async fn serve_at(&self, port: u16) -> io::Result<Server> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
@@ -96,7 +97,10 @@ async fn connection(
             request.extensions_mut().insert(reset.clone());
             service.clone().call(request)
         });
-        auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer).await.ok()
+        auto::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(stream), answer)
+            .await
+            .ok()
     };
     tokio::select! {
         _ = serve => {}

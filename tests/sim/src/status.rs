@@ -32,7 +32,10 @@ impl Status {
     }
 
     fn about(resource: &Resource, name: &str, code: u16, reason: &str, message: String) -> Self {
-        Self { details: details(resource.group, resource.plural, name), ..Self::new(code, reason, message) }
+        Self {
+            details: details(resource.group, resource.plural, name),
+            ..Self::new(code, reason, message)
+        }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -50,11 +53,13 @@ impl Status {
     }
 
     pub(crate) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
-        let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", resource.qualified());
+        let message =
+            format!("Operation cannot be fulfilled on {} {name:?}: {why}", resource.qualified());
         Self::about(resource, name, 409, "Conflict", message)
     }
 
-    /// A delete's precondition that does not hold; a real server names the kind here, not the resource.
+    /// A delete's precondition that does not hold; a real server names the kind here, not the
+    /// resource.
     pub(crate) fn precondition(resource: &Resource, name: &str, why: &str) -> Self {
         let kind = resource.qualified_kind();
         let message = format!("Operation cannot be fulfilled on {kind} {name:?}: {why}");
@@ -64,7 +69,8 @@ impl Status {
 
     /// Options of a request that a server does not take.
     pub(crate) fn invalid_options(kind: &str, error: &FieldError) -> Self {
-        let message = format!("{kind}.meta.k8s.io \"\" is invalid: {}: {}", error.field, error.body());
+        let message =
+            format!("{kind}.meta.k8s.io \"\" is invalid: {}: {}", error.field, error.body());
         let mut details = details("meta.k8s.io", kind, "");
         details["causes"] =
             json!([{"reason": error.kind.cause(), "message": error.body(), "field": error.field}]);

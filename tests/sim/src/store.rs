@@ -19,7 +19,8 @@ pub(crate) struct Key {
     pub(crate) name: String,
 }
 
-/// As etcd orders `NAMESPACE/NAME`, byte by byte: what is in `work-2` comes before what is in `work`.
+/// As etcd orders `NAMESPACE/NAME`, byte by byte: what is in `work-2` comes before what is in
+/// `work`.
 impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
         fn bytes(key: &Key) -> impl Iterator<Item = u8> {
@@ -78,7 +79,8 @@ impl Store {
         self.version
     }
 
-    /// Forgets the history: versions before the present one can neither be watched from nor be listed.
+    /// Forgets the history: versions before the present one can neither be watched from nor be
+    /// listed.
     pub(crate) fn compact(&mut self) {
         self.history.clear();
         self.floor = self.version;
@@ -92,7 +94,11 @@ impl Store {
     pub(crate) fn list(&self, resource: &Resource, namespace: &str) -> Vec<Arc<Value>> {
         let all = self.objects.get(resource.plural);
         let within = |key: &Key| namespace.is_empty() || key.namespace == namespace;
-        all.into_iter().flatten().filter(|(key, _)| within(key)).map(|(_, object)| object.clone()).collect()
+        all.into_iter()
+            .flatten()
+            .filter(|(key, _)| within(key))
+            .map(|(_, object)| object.clone())
+            .collect()
     }
 
     /// The objects of a resource as they were at a version; none where that is forgotten.
@@ -127,17 +133,32 @@ impl Store {
         self.version += 1;
         object::put(&mut object, &["metadata", "resourceVersion"], self.version.to_string());
         let (key, after) = (Key::of(&object), Arc::new(object));
-        let before = self.objects.entry(resource.plural).or_default().insert(key.clone(), after.clone());
-        self.record(Change { version: self.version, resource, key, before, after: Some(after.clone()) });
+        let before =
+            self.objects.entry(resource.plural).or_default().insert(key.clone(), after.clone());
+        self.record(Change {
+            version: self.version,
+            resource,
+            key,
+            before,
+            after: Some(after.clone()),
+        });
         after
     }
 
     /// Removes an object.
     pub(crate) fn remove(&mut self, resource: &'static Resource, key: &Key) {
-        let Some(before) = self.objects.get_mut(resource.plural).and_then(|o| o.remove(key)) else { return };
+        let Some(before) = self.objects.get_mut(resource.plural).and_then(|o| o.remove(key)) else {
+            return;
+        };
         self.version += 1;
         let key = key.clone();
-        self.record(Change { version: self.version, resource, key, before: Some(before), after: None });
+        self.record(Change {
+            version: self.version,
+            resource,
+            key,
+            before: Some(before),
+            after: None,
+        });
     }
 
     fn record(&mut self, change: Change) {

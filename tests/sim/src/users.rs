@@ -36,7 +36,8 @@ pub struct User {
 }
 
 impl User {
-    /// A user who may do what the predicate allows. Discovery, health and reviews of one's own rights need no right.
+    /// A user who may do what the predicate allows. Discovery, health and reviews of one's own
+    /// rights need no right.
     pub fn new(
         name: impl Into<String>,
         token: impl Into<String>,
@@ -67,7 +68,8 @@ impl fmt::Debug for User {
     }
 }
 
-/// The name of the user that a token belongs to. Where there are no users, anybody is let in, with no name.
+/// The name of the user that a token belongs to. Where there are no users, anybody is let in, with
+/// no name.
 pub(crate) fn authenticate(users: &[User], token: Option<&str>) -> Option<String> {
     if users.is_empty() {
         return Some(String::new());

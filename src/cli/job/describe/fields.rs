@@ -35,7 +35,10 @@ fn fields(described: &Described, now: Timestamp) -> Vec<Field> {
         ("Status", vec![status.word().to_owned()]),
         ("Parallelism", number(size.parallelism)),
         ("Completions", vec![size.completions.map_or("<unset>".to_owned(), |n| n.to_string())]),
-        ("Completion Mode", vec![if manifest.indexed() { "Indexed" } else { "NonIndexed" }.to_owned()]),
+        (
+            "Completion Mode",
+            vec![if manifest.indexed() { "Indexed" } else { "NonIndexed" }.to_owned()],
+        ),
         ("Suspend", vec![manifest.suspended().to_string()]),
     ];
     if let Some(limit) = manifest.backoff_limit() {
@@ -49,7 +52,8 @@ fn fields(described: &Described, now: Timestamp) -> Vec<Field> {
         fields.push(("Max Failed Indexes", vec![budget(limit, failed)]));
     }
     if let Some(seconds) = manifest.active_deadline_seconds() {
-        let ends = status.start.and_then(|start| Timestamp::from_second(start.as_second() + seconds).ok());
+        let ends =
+            status.start.and_then(|start| Timestamp::from_second(start.as_second() + seconds).ok());
         let ends = ends
             .filter(|_| status.end.is_none())
             .map_or(String::new(), |at| format!(" (until {})", time(at)));
@@ -64,9 +68,10 @@ fn fields(described: &Described, now: Timestamp) -> Vec<Field> {
         fields.push(("Duration", vec![age::age(status.end.unwrap_or(now), start)]));
     }
     fields.push(("Pods Statuses", vec![pods(described)]));
-    for (label, indexes) in
-        [("Completed Indexes", &status.completed_indexes), ("Failed Indexes", &status.failed_indexes)]
-    {
+    for (label, indexes) in [
+        ("Completed Indexes", &status.completed_indexes),
+        ("Failed Indexes", &status.failed_indexes),
+    ] {
         if let Some(indexes) = indexes {
             let text = if indexes.is_empty() { "<none>".to_owned() } else { indexes.to_string() };
             fields.push((label, vec![text]));
@@ -87,7 +92,9 @@ fn fields(described: &Described, now: Timestamp) -> Vec<Field> {
 }
 
 fn waits(completions: i32) -> String {
-    format!("{completions} completions that a reconcile gives to a cluster once other parts have ended")
+    format!(
+        "{completions} completions that a reconcile gives to a cluster once other parts have ended"
+    )
 }
 
 fn pods(described: &Described) -> String {
@@ -115,9 +122,11 @@ fn time(at: Timestamp) -> String {
 /// As kubectl prints labels (`a=b`) and annotations (`a: b`), one on each line.
 fn map(map: &Value, between: char) -> Vec<String> {
     let space = if between == ':' { " " } else { "" };
-    let text =
-        |value: &Value| value.as_str().map_or_else(|| value.to_string(), |text| text.trim_end().to_owned());
+    let text = |value: &Value| {
+        value.as_str().map_or_else(|| value.to_string(), |text| text.trim_end().to_owned())
+    };
     let entries = map.as_object().into_iter().flatten();
-    let lines: Vec<_> = entries.map(|(key, value)| format!("{key}{between}{space}{}", text(value))).collect();
+    let lines: Vec<_> =
+        entries.map(|(key, value)| format!("{key}{between}{space}{}", text(value))).collect();
     if lines.is_empty() { vec!["<none>".to_owned()] } else { lines }
 }

@@ -40,7 +40,8 @@ fn steps(described: &Described, now: Timestamp) -> Vec<Step> {
         steps.push(("reconcile", " --reopen", what));
     }
     if record.state.outcome.is_none() && status.waiting > 0 {
-        let what = format!("has the {} waiting completions done as other parts end", status.waiting);
+        let what =
+            format!("has the {} waiting completions done as other parts end", status.waiting);
         steps.push(("reconcile", " --watch", what));
     }
     if stored.state.outcome.is_some() && status.end.is_some() {
@@ -49,15 +50,17 @@ fn steps(described: &Described, now: Timestamp) -> Vec<Step> {
     steps
 }
 
-/// What a reconcile does once members answer that have not been given their parts, if there are any.
+/// What a reconcile does once members answer that have not been given their parts, if there are
+/// any.
 fn unmade(Described { record, status, .. }: &Described) -> Option<String> {
     let queue_succeeded = record.manifest.size().completions.is_none() && status.succeeded > 0;
     if record.state.outcome.is_some() || queue_succeeded {
         return None;
     }
     let parts = record.shards.values().zip(&status.shards);
-    let waits = parts
-        .filter(|(shard, seen)| shard.phase == Phase::Planned && !shard.retired && seen.unknown.is_some());
+    let waits = parts.filter(|(shard, seen)| {
+        shard.phase == Phase::Planned && !shard.retired && seen.unknown.is_some()
+    });
     let clusters: BTreeSet<_> = waits.map(|(shard, _)| shard.cluster.as_str()).collect();
     if clusters.is_empty() {
         return None;

@@ -12,7 +12,11 @@ pub(super) fn print(session: &Session<'_>, described: &Described) {
     section(session, "Shards", shards(described));
     section(session, "Unreachable", unreachable(session, described));
     section(session, "Drift", findings(described, "Difference", |finding| finding.drift.clone()));
-    section(session, "Dropped Fields", findings(described, "Field", |finding| finding.dropped.clone()));
+    section(
+        session,
+        "Dropped Fields",
+        findings(described, "Field", |finding| finding.dropped.clone()),
+    );
     section(session, "Stalls", stalls(session, described));
 }
 
@@ -25,7 +29,8 @@ fn conditions(described: &Described) -> Table {
     table
 }
 
-/// What each shard was given, what was taken off it, and what it did. Columns that would be empty are left out.
+/// What each shard was given, what was taken off it, and what it did. Columns that would be empty
+/// are left out.
 fn shards(described: &Described) -> Table {
     let Described { record, status, .. } = described;
     let credits = record.shards.values().any(|shard| shard.credit > 0 || shard.credited > 0);
@@ -47,7 +52,9 @@ fn shards(described: &Described) -> Table {
             let left = if shard.phase.ended() { 0 } else { shard.credit - shard.credited };
             row.extend([shard.credited, left.max(0)].map(|count| count.to_string()));
         }
-        row.extend([seen.seen.active, seen.achieved, seen.seen.failed].map(|count| count.to_string()));
+        row.extend(
+            [seen.seen.active, seen.achieved, seen.seen.failed].map(|count| count.to_string()),
+        );
         row.extend(seen.indexes.as_ref().map(ToString::to_string));
         table.row(row);
     }
@@ -84,8 +91,10 @@ fn stalls(session: &Session<'_>, described: &Described) -> Table {
     for (id, finding) in &described.inspection.shards {
         for stall in &finding.stalls {
             let [cluster, job] = place(described, *id);
-            let ago =
-                stall.at.map(|at| format!(" ({} ago)", session.age(at.as_second()))).unwrap_or_default();
+            let ago = stall
+                .at
+                .map(|at| format!(" ({} ago)", session.age(at.as_second())))
+                .unwrap_or_default();
             let message = format!("{}{ago}", stall.message);
             table.row([cluster, job, stall.pods.to_string(), stall.reason.clone(), message]);
         }

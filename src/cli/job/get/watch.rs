@@ -17,10 +17,11 @@ use crate::{
     state::Record,
 };
 
-/// Shows the Jobs, and each again whenever something of it has changed, until the user ends it or nobody reads on.
+/// Shows the Jobs, and each again whenever something of it has changed, until the user ends it or
+/// nobody reads on.
 ///
-/// As kubectl's: a row or an object for each change, one more where the Job is deleted, the headers once. Nothing is
-/// written, anywhere.
+/// As kubectl's: a row or an object for each change, one more where the Job is deleted, the headers
+/// once. Nothing is written, anywhere.
 pub(super) async fn watch(get: &Get, session: &Session<'_>) -> Result<()> {
     interruptible(session, show(get, session)).await
 }
@@ -63,7 +64,9 @@ struct Watching<'a, 's> {
 
 impl Watching<'_, '_> {
     async fn round(&mut self) -> Result<()> {
-        let Some(View { records, absent, errors }) = self.rounds.read().await? else { return Ok(()) };
+        let Some(View { records, absent, errors }) = self.rounds.read().await? else {
+            return Ok(());
+        };
         let mut errors = errors;
         for key in absent {
             match self.shown.remove(&key) {
@@ -76,7 +79,8 @@ impl Watching<'_, '_> {
         let mut looked = Vec::new();
         for (record, observations) in records.into_iter().zip(observed) {
             let now = self.session.now();
-            let (record, observations) = look(&record, observations, &self.rounds.members, now).await;
+            let (record, observations) =
+                look(&record, observations, &self.rounds.members, now).await;
             let status = Status::of(&record, &observations);
             looked.push((record, status));
         }
@@ -84,7 +88,8 @@ impl Watching<'_, '_> {
             .iter()
             .filter(|(record, status)| {
                 let before = self.shown.get(&key(record));
-                before.is_none_or(|(before, was)| self.seen(before, was) != self.seen(record, status))
+                before
+                    .is_none_or(|(before, was)| self.seen(before, was) != self.seen(record, status))
             })
             .map(|(record, status)| (record, status))
             .collect();

@@ -24,7 +24,10 @@ fn main() -> ExitCode {
     let mut tests = vec![
         trial("a job completes when its pods succeed", job_completes),
         trial("a player completes a job by itself", player_completes_job),
-        trial("a failed pod is counted, and the exit code is the job's to judge", failed_pods_count),
+        trial(
+            "a failed pod is counted, and the exit code is the job's to judge",
+            failed_pods_count,
+        ),
         trial("a bound pod stays terminating until it is released", bound_pod_stays),
         trial("a limited user has what was granted and no more", limited_user_is_refused),
         trial("requests are counted once each, since the mark", requests_are_counted),
@@ -61,7 +64,8 @@ async fn until_condition(cluster: &Cluster, job: &str, condition: &str) -> Value
     until(&format!("{job} to be {condition}"), SOON, || async {
         let job = cluster.get(job).await.map_err(|error| error.to_string())?;
         let conditions = job["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let holds = conditions.iter().any(|each| each["type"] == condition && each["status"] == "True");
+        let holds =
+            conditions.iter().any(|each| each["type"] == condition && each["status"] == "True");
         if holds { Ok(job) } else { Err(job["status"].to_string()) }
     })
     .await
@@ -120,11 +124,12 @@ async fn bound_pod_stays(fleet: &'static Fleet) -> Result<(), Failed> {
     kubelet.bind(&pods[0]).await?;
     kubelet.run(&pods[0]).await?;
     west.patch(&job, &json!({"spec": {"suspend": true}})).await?;
-    let left = until("the unbound pod to be gone, and the bound one to be ending", SOON, || async {
-        let pods = kubelet.pods(&namespace, "pi").await.map_err(|error| error.to_string())?;
-        if pods.len() == 1 && pods[0].terminating { Ok(pods) } else { Err(format!("{pods:?}")) }
-    })
-    .await;
+    let left =
+        until("the unbound pod to be gone, and the bound one to be ending", SOON, || async {
+            let pods = kubelet.pods(&namespace, "pi").await.map_err(|error| error.to_string())?;
+            if pods.len() == 1 && pods[0].terminating { Ok(pods) } else { Err(format!("{pods:?}")) }
+        })
+        .await;
     assert_eq!(left[0].name, pods[0].name);
     assert!(left[0].bound);
     kubelet.release(&left[0]).await?;
@@ -145,8 +150,7 @@ async fn limited_user_is_refused(fleet: &'static Fleet) -> Result<(), Failed> {
     north.grant("alice", Some(&namespace), &rules).await?;
     assert_eq!(alice.list(&jobs(&namespace)).await?, Vec::<Value>::new());
     let container = json!({"name": "pi", "image": "perl"});
-    let job =
-        json!({"metadata": {"name": "pi"}, "spec": {"template": {"spec": {"containers": [container]}}}});
+    let job = json!({"metadata": {"name": "pi"}, "spec": {"template": {"spec": {"containers": [container]}}}});
     let refused = alice.create(&jobs(&namespace), &job).await.expect_err("alice may only read");
     assert_eq!(refused.code(), Some(403), "{refused}");
     let refused = fleet.cluster("east").api_of("alice")?.list(&jobs(&namespace)).await;
@@ -161,17 +165,30 @@ async fn requests_are_counted(fleet: &'static Fleet) -> Result<(), Failed> {
     let mark = east.mark().await?;
     east.create(&format!("{maps}?dryRun=All"), &json!({"metadata": {"name": "dry"}})).await?;
     east.create(&maps, &json!({"metadata": {"name": "one"}})).await?;
-    east.create(&maps, &json!({"metadata": {"name": "one"}})).await.expect_err("it is there already");
+    east.create(&maps, &json!({"metadata": {"name": "one"}}))
+        .await
+        .expect_err("it is there already");
     east.patch(&format!("{maps}/one"), &json!({"data": {"key": "value"}})).await?;
     let mut entries = east.requests_since(mark).await?;
     entries.retain(|entry| entry.namespace == namespace && entry.user_agent == "real");
-    let seen: Vec<_> =
-        entries.iter().map(|entry| (entry.verb.as_str(), entry.code, entry.is_mutating())).collect();
+    let seen: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry.verb.as_str(), entry.code, entry.is_mutating()))
+        .collect();
     assert_eq!(
         seen,
-        [("create", 201, false), ("create", 201, true), ("create", 409, true), ("patch", 200, true)]
+        [
+            ("create", 201, false),
+            ("create", 201, true),
+            ("create", 409, true),
+            ("patch", 200, true)
+        ]
     );
-    assert!(entries.iter().all(|entry| entry.resource == "configmaps" && entry.user == real::ADMINISTRATOR));
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry.resource == "configmaps" && entry.user == real::ADMINISTRATOR)
+    );
     assert_eq!(entries[3].name, "one");
     let later = east.mark().await?;
     assert!(east.requests_since(later).await?.iter().all(|entry| entry.namespace != namespace));
@@ -249,13 +266,16 @@ async fn controllers_stand_still(fleet: &'static Fleet) -> Result<(), Failed> {
     let place = |found: &dyn Fn(&real::AuditEntry) -> bool| requests.iter().position(found);
     let created = place(&|entry| entry.verb == "create" && entry.resource == "jobs");
     let back = place(&|entry| {
-        entry.user == "system:kube-controller-manager" && entry.verb == "watch" && entry.resource == "jobs"
+        entry.user == "system:kube-controller-manager"
+            && entry.verb == "watch"
+            && entry.resource == "jobs"
     });
     assert!(created.is_some() && created < back, "{created:?} {back:?}");
     Ok(())
 }
 
-/// Starts a fleet, its server `frozen` or not, says where its files are, and waits for a line: then it panics.
+/// Starts a fleet, its server `frozen` or not, says where its files are, and waits for a line: then
+/// it panics.
 fn victim(state: &str) -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let fleet = runtime.block_on(Fleet::start(&["doomed"])).expect("a fleet");
@@ -268,7 +288,10 @@ fn victim(state: &str) -> ExitCode {
 }
 
 /// Ends a program that has a fleet, and awaits that neither processes nor files are left.
-fn nothing_is_left_by(state: &str, end: impl FnOnce(&mut Child) -> Result<(), Failed>) -> Result<(), Failed> {
+fn nothing_is_left_by(
+    state: &str,
+    end: impl FnOnce(&mut Child) -> Result<(), Failed>,
+) -> Result<(), Failed> {
     let mut victim = Command::new(std::env::current_exe()?)
         .env(VICTIM, state)
         .process_group(0)
@@ -299,11 +322,15 @@ fn nothing_is_left_by_kill() -> Result<(), Failed> {
 
 /// As a terminal does it: to the whole foreground process group.
 fn nothing_is_left_by_ctrl_c() -> Result<(), Failed> {
-    nothing_is_left_by("frozen", |victim| Ok(kill_process_group(Pid::from_child(victim), Signal::INT)?))
+    nothing_is_left_by("frozen", |victim| {
+        Ok(kill_process_group(Pid::from_child(victim), Signal::INT)?)
+    })
 }
 
 fn nothing_is_left_by_a_panic() -> Result<(), Failed> {
-    nothing_is_left_by("running", |victim| Ok(victim.stdin.take().ok_or("a pipe")?.write_all(b"\n")?))
+    nothing_is_left_by("running", |victim| {
+        Ok(victim.stdin.take().ok_or("a pipe")?.write_all(b"\n")?)
+    })
 }
 
 /// The command lines of the components that have files in this directory.

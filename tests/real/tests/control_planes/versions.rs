@@ -1,4 +1,5 @@
-//! Old servers, alone and beside new ones: that they run Jobs, and where they differ in what a federation reads of a Job.
+//! Old servers, alone and beside new ones: that they run Jobs, and where they differ in what a
+//! federation reads of a Job.
 
 use super::{SOON, create_job, until_condition};
 use libtest_mimic::{Failed, Trial};
@@ -13,13 +14,15 @@ pub fn tests() -> Vec<Trial> {
     let mut tests: Vec<Trial> = Versions::ALL
         .into_iter()
         .map(|versions| {
-            let name =
-                format!("{versions}: a job completes in each cluster, which is of the version it says");
+            let name = format!(
+                "{versions}: a job completes in each cluster, which is of the version it says"
+            );
             versions.trial(&name, async move |fleet| jobs_complete(versions, fleet).await)
         })
         .collect();
     tests.extend([
-        Versions::Oldest.exclusive_trial("1.30: a killed server comes back with its data", kill_and_revive),
+        Versions::Oldest
+            .exclusive_trial("1.30: a killed server comes back with its data", kill_and_revive),
         Versions::Mixed.trial("mixed: a host is of the old version", old_host),
         Versions::Mixed.trial("mixed: how a job says that it is complete", complete),
         Versions::Mixed.trial("mixed: success criteria of ours", success_criteria),
@@ -34,7 +37,8 @@ async fn jobs_complete(versions: Versions, fleet: &'static Fleet) -> Result<(), 
     let namespace = fleet.namespace("versions").await?;
     let mut tags = Vec::new();
     for cluster in fleet.clusters() {
-        let job = create_job(cluster, &namespace, json!({"completions": 2, "parallelism": 2})).await?;
+        let job =
+            create_job(cluster, &namespace, json!({"completions": 2, "parallelism": 2})).await?;
         cluster.kubelet().succeed_n(&namespace, "pi", 2).await?;
         assert_eq!(until_condition(cluster, &job, "Complete").await["status"]["succeeded"], 2);
         let tag = cluster.get("/version").await?["gitVersion"].take();
@@ -72,20 +76,27 @@ async fn old_host(fleet: &'static Fleet) -> Result<(), Failed> {
 fn conditions(job: &Value) -> Vec<(&str, &str)> {
     let all = job["status"]["conditions"].as_array().into_iter().flatten();
     all.filter(|each| each["status"] == "True")
-        .map(|each| (each["type"].as_str().unwrap_or_default(), each["reason"].as_str().unwrap_or_default()))
+        .map(|each| {
+            (each["type"].as_str().unwrap_or_default(), each["reason"].as_str().unwrap_or_default())
+        })
         .collect()
 }
 
 async fn complete(fleet: &'static Fleet) -> Result<(), Failed> {
     let namespace = fleet.namespace("complete").await?;
     let reason = "CompletionsReached";
-    for (name, expected) in
-        [(OLD, vec![("Complete", "")]), (NEW, vec![("SuccessCriteriaMet", reason), ("Complete", reason)])]
-    {
+    for (name, expected) in [
+        (OLD, vec![("Complete", "")]),
+        (NEW, vec![("SuccessCriteriaMet", reason), ("Complete", reason)]),
+    ] {
         let cluster = fleet.cluster(name);
         let job = create_job(cluster, &namespace, json!({"completions": 1})).await?;
         cluster.kubelet().succeed_n(&namespace, "pi", 1).await?;
-        assert_eq!(conditions(&until_condition(cluster, &job, "Complete").await), expected, "{name}");
+        assert_eq!(
+            conditions(&until_condition(cluster, &job, "Complete").await),
+            expected,
+            "{name}"
+        );
     }
     Ok(())
 }
@@ -131,7 +142,8 @@ async fn failure_target(fleet: &'static Fleet) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A Job fails at once on old servers, and on new ones when all its pods have ended: until then its failure is a target.
+/// A Job fails at once on old servers, and on new ones when all its pods have ended: until then its
+/// failure is a target.
 async fn fails_while_pods_end(fleet: &'static Fleet) -> Result<(), Failed> {
     let namespace = fleet.namespace("ending").await?;
     let reason = "BackoffLimitExceeded";
@@ -166,8 +178,7 @@ async fn fails_while_pods_end(fleet: &'static Fleet) -> Result<(), Failed> {
 /// A server takes what it does not do yet without a word, and leaves it out.
 async fn newer_fields(fleet: &'static Fleet) -> Result<(), Failed> {
     let namespace = fleet.namespace("fields").await?;
-    let newer =
-        json!({"managedBy": "example.com/other", "successPolicy": {"rules": [{"succeededCount": 1}]}});
+    let newer = json!({"managedBy": "example.com/other", "successPolicy": {"rules": [{"succeededCount": 1}]}});
     for (name, kept) in [(OLD, false), (NEW, true)] {
         let mut spec = newer.clone();
         spec["completions"] = 2.into();

@@ -23,7 +23,11 @@ impl State {
         decode(resource, &mut body, options.validation, &mut warnings)?;
         self.admit(resource, namespace, &mut body)?;
         if !object::text(&body, "/metadata/resourceVersion").is_empty() {
-            return Err(Status::new(500, "", "resourceVersion should not be set on objects to be created"));
+            return Err(Status::new(
+                500,
+                "",
+                "resourceVersion should not be set on objects to be created",
+            ));
         }
         self.identify(resource, &mut body);
         kinds::prepare_create(self.kubernetes, resource, &mut body);
@@ -44,19 +48,21 @@ impl State {
         Ok(Written { object, warnings, created: true })
     }
 
-    /// Whether a quota of the namespace leaves room for the object: as a `ResourceQuota` whose only limit is one on
-    /// `pods`, which counts those that have not ended.
+    /// Whether a quota of the namespace leaves room for the object: as a `ResourceQuota` whose only
+    /// limit is one on `pods`, which counts those that have not ended.
     fn charge(&self, resource: &Resource, namespace: &str, name: &str) -> Result<(), Status> {
         let Some(limit) = self.pod_quotas.get(namespace).filter(|_| resource.kind == "Pod") else {
             return Ok(());
         };
-        let ended = |pod: &Value| matches!(object::text(pod, "/status/phase"), "Succeeded" | "Failed");
+        let ended =
+            |pod: &Value| matches!(object::text(pod, "/status/phase"), "Succeeded" | "Failed");
         let used = self.store.list(resource, namespace).iter().filter(|pod| !ended(pod)).count();
         if used < *limit {
             return Ok(());
         }
-        let why =
-            format!("exceeded quota: pods, requested: pods=1, used: pods={used}, limited: pods={limit}");
+        let why = format!(
+            "exceeded quota: pods, requested: pods=1, used: pods={used}, limited: pods={limit}"
+        );
         Err(Status::forbidden(resource, name, &why))
     }
 
@@ -98,9 +104,13 @@ impl State {
             let name = format!("{kept}{}", self.random.suffix());
             object::put(body, &["metadata", "name"], name);
         }
-        for gone in
-            ["resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"]
-        {
+        for gone in [
+            "resourceVersion",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "selfLink",
+            "generation",
+        ] {
             object::take(body, &["metadata", gone]);
         }
         object::put(body, &["metadata", "uid"], self.random.uid());

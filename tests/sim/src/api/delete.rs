@@ -32,7 +32,10 @@ pub(crate) struct DeleteOptions {
 
 impl DeleteOptions {
     /// Reads the body and the query of a request.
-    pub(crate) fn read(body: &Value, query: impl Fn(&str) -> Option<String>) -> Result<Self, Status> {
+    pub(crate) fn read(
+        body: &Value,
+        query: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Status> {
         let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let policy = text("/propagationPolicy").or_else(|| query("propagationPolicy"));
         let propagation = match policy.as_deref() {
@@ -66,7 +69,8 @@ const JOB_WARNING: &str = "child pods are preserved by default when jobs are del
     propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning";
 
 impl State {
-    /// Deletes an object. Returns what the client gets, a `Status` or the object that is still there, and warnings.
+    /// Deletes an object. Returns what the client gets, a `Status` or the object that is still
+    /// there, and warnings.
     pub(crate) fn delete(
         &mut self,
         resource: &'static Resource,
@@ -118,7 +122,8 @@ impl State {
     fn mark(&self, body: &mut Value, finalizers: Vec<Value>, grace: i64) {
         let now = self.now();
         let ends = now.checked_add(SignedDuration::from_secs(grace)).unwrap_or(Timestamp::MAX);
-        let sooner = object::number(body, "/metadata/deletionGracePeriodSeconds").is_none_or(|g| grace < g);
+        let sooner =
+            object::number(body, "/metadata/deletionGracePeriodSeconds").is_none_or(|g| grace < g);
         if !object::deleting(body)
             && let Some(generation) = object::number(body, "/metadata/generation")
         {
@@ -142,10 +147,17 @@ fn pod_grace(pod: &Value, asked: Option<i64>) -> i64 {
     if ended || object::text(pod, "/spec/nodeName").is_empty() {
         return 0;
     }
-    asked.or_else(|| object::number(pod, "/spec/terminationGracePeriodSeconds")).unwrap_or(30).max(0)
+    asked
+        .or_else(|| object::number(pod, "/spec/terminationGracePeriodSeconds"))
+        .unwrap_or(30)
+        .max(0)
 }
 
-fn preconditions(resource: &Resource, old: &Arc<Value>, options: &DeleteOptions) -> Result<(), Status> {
+fn preconditions(
+    resource: &Resource,
+    old: &Arc<Value>,
+    options: &DeleteOptions,
+) -> Result<(), Status> {
     let real = object::uid(old);
     if let Some(wanted) = options.uid.as_deref().filter(|w| *w != real) {
         let why = format!(
@@ -170,7 +182,8 @@ fn gone(resource: &Resource, old: &Value) -> Value {
     if resource.kind == "Pod" {
         return old.clone();
     }
-    let mut details = json!({"name": object::name(old), "kind": resource.plural, "uid": object::uid(old)});
+    let mut details =
+        json!({"name": object::name(old), "kind": resource.plural, "uid": object::uid(old)});
     if !resource.group.is_empty() {
         details["group"] = resource.group.into();
     }

@@ -49,7 +49,8 @@ const EXPIRED: &str = "The provided continue parameter is too old to display a c
     of the results. Continuing with the provided token results in an inconsistent list - objects that were created, \
     modified, or deleted between the time the first chunk was returned and now may show up in the list.";
 
-/// Where a page ended: the version of the whole list, and the last key. Version 0 stands for the present.
+/// Where a page ended: the version of the whole list, and the last key. Version 0 stands for the
+/// present.
 struct Page {
     version: u64,
     after: Key,
@@ -76,7 +77,11 @@ impl State {
     }
 
     /// A list object.
-    pub(crate) fn list(&self, resource: &'static Resource, options: &ListOptions) -> Result<Value, Status> {
+    pub(crate) fn list(
+        &self,
+        resource: &'static Resource,
+        options: &ListOptions,
+    ) -> Result<Value, Status> {
         let page = match options.token.as_str() {
             "" => None,
             token => {
@@ -96,8 +101,9 @@ impl State {
             return Err(refusal);
         };
         let after = |key: &Key| page.as_ref().is_none_or(|page| *key > page.after);
-        let mut selected =
-            objects.iter().filter(|(key, object)| after(key) && options.selection.selects(key, object));
+        let mut selected = objects
+            .iter()
+            .filter(|(key, object)| after(key) && options.selection.selects(key, object));
         let limit = if options.limit == 0 { usize::MAX } else { options.limit };
         let found: Vec<(&Key, &Arc<Value>)> = selected.by_ref().take(limit).collect();
         let remaining = selected.count();

@@ -77,9 +77,9 @@ impl State {
         let text = body.to_string();
         let refuse = |why: &str| {
             let sentence = format!("Invalid value: {text:?}: {why}");
-            let mut refusal = Status::new(422, "Invalid", format!(" \"\" is invalid: patch: {sentence}"));
-            refusal.details =
-                json!({"causes": [{"reason": "FieldValueInvalid", "message": sentence, "field": "patch"}]});
+            let mut refusal =
+                Status::new(422, "Invalid", format!(" \"\" is invalid: patch: {sentence}"));
+            refusal.details = json!({"causes": [{"reason": "FieldValueInvalid", "message": sentence, "field": "patch"}]});
             Err(refusal)
         };
         match schema::decode(resource.kind, &mut body) {
@@ -119,12 +119,15 @@ impl State {
         if object::uid(&body).is_empty() {
             object::copy(&mut body, old, &["metadata", "uid"]);
         }
-        for kept in ["generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+        for kept in
+            ["generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"]
+        {
             object::copy(&mut body, old, &["metadata", kept]);
         }
         kinds::prepare_update(self.kubernetes, resource, &mut body, old, status);
         let mut errors = meta::validate(resource, &body);
-        // A real server applies these twice, for all kinds and for each kind, and lists them as often.
+        // A real server applies these twice, for all kinds and for each kind, and lists them as
+        // often.
         errors.extend(meta::validate_update(&body, old));
         errors.extend(meta::validate_update(&body, old));
         kinds::validate_update(self.kubernetes, resource, &body, old, status, &mut errors);
@@ -134,7 +137,8 @@ impl State {
         kinds::finish(resource, &mut body);
         if object::deleting(&body)
             && object::items(&body, "/metadata/finalizers").is_empty()
-            && object::number(&body, "/metadata/deletionGracePeriodSeconds").unwrap_or_default() == 0
+            && object::number(&body, "/metadata/deletionGracePeriodSeconds").unwrap_or_default()
+                == 0
             && kinds::may_vanish(resource, &body)
         {
             if !options.dry_run {
@@ -142,8 +146,11 @@ impl State {
             }
             return Ok(Written { object: body, warnings, created: false });
         }
-        let object =
-            if options.dry_run || body == **old { body } else { (*self.store.put(resource, body)).clone() };
+        let object = if options.dry_run || body == **old {
+            body
+        } else {
+            (*self.store.put(resource, body)).clone()
+        };
         Ok(Written { object, warnings, created: false })
     }
 }

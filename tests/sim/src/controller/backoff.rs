@@ -26,7 +26,10 @@ impl Record {
         failures.sort_unstable();
         match succeeded.iter().map(|p| finish_time(p)).max() {
             None if failed.is_empty() => self,
-            None => Self { failures: self.failures + failures.len() as u32, last: failures.last().copied() },
+            None => Self {
+                failures: self.failures + failures.len() as u32,
+                last: failures.last().copied(),
+            },
             Some(success) => {
                 failures.retain(|at| *at > success);
                 Self { failures: failures.len() as u32, last: failures.last().copied() }
@@ -46,7 +49,8 @@ pub(super) fn until(failures: u32, last: Timestamp, now: Timestamp) -> Option<Ti
         return None;
     }
     let wait = FIRST.saturating_mul(1 << (failures - 1).min(10)).min(LONGEST);
-    // The controller waits until more time has passed than the back-off, and looks again when just as much has.
+    // The controller waits until more time has passed than the back-off, and looks again when just
+    // as much has.
     Some(later(last, wait)).filter(|until| *until > now)
 }
 
@@ -62,7 +66,9 @@ pub(super) fn finish_time(pod: &Value) -> Timestamp {
     };
     let of_deletion = || {
         let grace = number(pod, "/metadata/deletionGracePeriodSeconds").unwrap_or_default();
-        moment(pod, "/metadata/deletionTimestamp")?.checked_sub(SignedDuration::from_secs(grace)).ok()
+        moment(pod, "/metadata/deletionTimestamp")?
+            .checked_sub(SignedDuration::from_secs(grace))
+            .ok()
     };
     of_containers
         .or_else(of_readiness)

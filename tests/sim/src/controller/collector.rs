@@ -24,7 +24,8 @@ impl State {
     /// Deletes what has lost its owners, and lets owners go that waited for what they own.
     pub(super) fn collect_garbage(&mut self) {
         let all = self.everything();
-        let waiting = |object: &Value| has_finalizer(object, FOREGROUND) || has_finalizer(object, ORPHAN);
+        let waiting =
+            |object: &Value| has_finalizer(object, FOREGROUND) || has_finalizer(object, ORPHAN);
         for (resource, owner) in all.iter().filter(|(_, o)| deleting(o) && waiting(o)) {
             let owned: Vec<&Found> = all.iter().filter(|(_, o)| owns(owner, o)).collect();
             if has_finalizer(owner, ORPHAN) {
@@ -45,7 +46,8 @@ impl State {
             if owners.is_empty() || deleting(object) {
                 continue;
             }
-            let there = |owner: &Value| all.iter().any(|(_, o)| object::uid(o) == text(owner, "/uid"));
+            let there =
+                |owner: &Value| all.iter().any(|(_, o)| object::uid(o) == text(owner, "/uid"));
             if !owners.iter().any(there) {
                 self.delete_in_background(resource, &Key::of(object));
             }
@@ -53,21 +55,25 @@ impl State {
     }
 
     fn delete_in_background(&mut self, resource: &'static Resource, key: &Key) {
-        let options =
-            DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
+        let options = DeleteOptions {
+            propagation: Some(Propagation::Background),
+            ..DeleteOptions::default()
+        };
         let _ = self.delete(resource, key, &options);
     }
 
     fn disown(&mut self, resource: &'static Resource, object: &Value, owner: &str) {
         let patch = json!({"metadata": {"ownerReferences": [{"$patch": "delete", "uid": owner}]}});
         let key = Key::of(object);
-        let _ = self.patch(resource, &key, false, &Patch::Strategic(patch), WriteOptions::default());
+        let _ =
+            self.patch(resource, &key, false, &Patch::Strategic(patch), WriteOptions::default());
     }
 
     fn drop_finalizer(&mut self, resource: &'static Resource, object: &Value, finalizer: &str) {
         let patch = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": [finalizer]}});
         let key = Key::of(object);
-        let _ = self.patch(resource, &key, false, &Patch::Strategic(patch), WriteOptions::default());
+        let _ =
+            self.patch(resource, &key, false, &Patch::Strategic(patch), WriteOptions::default());
     }
 
     /// Deletes the Jobs whose time to live after they ended is over.
@@ -77,15 +83,19 @@ impl State {
             let Some(seconds) = number(&job, "/spec/ttlSecondsAfterFinished") else { continue };
             let ended = items(&job, "/status/conditions")
                 .iter()
-                .filter(|c| (c["type"] == "Complete" || c["type"] == "Failed") && c["status"] == "True")
+                .filter(|c| {
+                    (c["type"] == "Complete" || c["type"] == "Failed") && c["status"] == "True"
+                })
                 .find_map(|c| moment(c, "/lastTransitionTime"));
             let end = later(ended.unwrap_or(now), Duration::from_secs(seconds.max(0) as u64));
             if end > now {
                 self.controllers.look_again(end);
                 continue;
             }
-            let options =
-                DeleteOptions { propagation: Some(Propagation::Foreground), ..DeleteOptions::default() };
+            let options = DeleteOptions {
+                propagation: Some(Propagation::Foreground),
+                ..DeleteOptions::default()
+            };
             let _ = self.delete(&JOBS, &Key::of(&job), &options);
         }
     }
@@ -94,8 +104,11 @@ impl State {
     pub(super) fn end_namespaces(&mut self) {
         for namespace in self.store.list(&NAMESPACES, "").into_iter().filter(|n| deleting(n)) {
             let name = object::name(&namespace).to_owned();
-            let inside: Vec<Found> =
-                self.everything().into_iter().filter(|(_, o)| object::namespace(o) == name).collect();
+            let inside: Vec<Found> = self
+                .everything()
+                .into_iter()
+                .filter(|(_, o)| object::namespace(o) == name)
+                .collect();
             for (resource, object) in inside.iter().filter(|(_, o)| !deleting(o)) {
                 self.delete_in_background(resource, &Key::of(object));
             }

@@ -7,12 +7,15 @@ use std::fmt;
 pub(crate) struct Intervals(Vec<(i64, i64)>);
 
 impl Intervals {
-    /// Reads a list as the Job controller does: what is broken is left out, and what is at or above the completions.
+    /// Reads a list as the Job controller does: what is broken is left out, and what is at or above
+    /// the completions.
     pub(crate) fn parse(text: &str, completions: i64) -> Self {
         let mut intervals: Vec<(i64, i64)> = Vec::new();
         for part in text.split(',').filter(|_| !text.is_empty()) {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
-            let (Ok(first), Ok(last)) = (first.parse::<i64>(), last.parse::<i64>()) else { continue };
+            let (Ok(first), Ok(last)) = (first.parse::<i64>(), last.parse::<i64>()) else {
+                continue;
+            };
             if first >= completions {
                 break;
             }

@@ -88,7 +88,8 @@ impl State {
     pub(super) fn exit(&mut self, key: &Key, code: u8) -> bool {
         let Some(pod) = self.store.get(&PODS, key).cloned() else { return false };
         let now = object::time(self.now());
-        let (phase, reason) = if code == 0 { ("Succeeded", "Completed") } else { ("Failed", "Error") };
+        let (phase, reason) =
+            if code == 0 { ("Succeeded", "Completed") } else { ("Failed", "Error") };
         let state = json!({"terminated": {"exitCode": code, "reason": reason, "finishedAt": now}});
         let statuses: Vec<_> = items(&pod, "/spec/containers")
             .iter()
@@ -100,7 +101,8 @@ impl State {
             })
             .collect();
         let patch = Patch::Strategic(json!({"status": {"containerStatuses": statuses}}));
-        self.patch(&PODS, key, true, &patch, WriteOptions::default()).is_ok() && self.report(key, phase)
+        self.patch(&PODS, key, true, &patch, WriteOptions::default()).is_ok()
+            && self.report(key, phase)
     }
 
     /// Reports a pod's phase, with the conditions that go with it.

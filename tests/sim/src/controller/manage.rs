@@ -38,7 +38,8 @@ fn success(version: Version) -> Condition {
 }
 
 impl Sync {
-    /// Counts what the pods have done since the last look, and decides whether the Job is about to end.
+    /// Counts what the pods have done since the last look, and decides whether the Job is about to
+    /// end.
     pub(super) fn judge(&mut self, state: &mut State) {
         let now = state.now();
         let new = |sync: &Self, list: &str, test: &dyn Fn(&Pod) -> bool| -> Vec<Pod> {
@@ -53,15 +54,17 @@ impl Sync {
         };
         let succeeded = new(self, "succeeded", &|pod| pods::phase(pod) == "Succeeded");
         let failed = new(self, "failed", &|pod| pods::failed(pod, &self.job));
-        let uncounted =
-            |list: &str| items(&self.job, &format!("/status/uncountedTerminatedPods/{list}")).len() as i64;
+        let uncounted = |list: &str| {
+            items(&self.job, &format!("/status/uncountedTerminatedPods/{list}")).len() as i64
+        };
         let counted = failed.iter().filter(|p| policy::counts(&self.job, p)).count() as i64;
         self.succeeded = self.status("succeeded") + succeeded.len() as i64 + uncounted("succeeded");
         self.failed = self.status("failed") + counted + uncounted("failed");
         if self.job["status"]["startTime"].is_null() && !self.paused() {
             put(&mut self.job, &["status", "startTime"], object::time(now));
         }
-        let record = state.controllers.backoff.get(object::uid(&self.job)).copied().unwrap_or_default();
+        let record =
+            state.controllers.backoff.get(object::uid(&self.job)).copied().unwrap_or_default();
         self.backoff = record.after(&succeeded, &failed);
         self.ending = self.told_to_end().or_else(|| self.beyond_limits(state));
         if indexed(&self.job) {
@@ -76,9 +79,12 @@ impl Sync {
             let found = list.iter().find(|c| c["type"] == kind && c["status"] == "True")?;
             Some(Condition::new(becomes, text(found, "/reason"), text(found, "/message")))
         };
-        held("SuccessCriteriaMet", "SuccessCriteriaMet").or_else(|| held("FailureTarget", "Failed")).or_else(
-            || self.policy_failure().map(|why| Condition::new("FailureTarget", "PodFailurePolicy", why)),
-        )
+        held("SuccessCriteriaMet", "SuccessCriteriaMet")
+            .or_else(|| held("FailureTarget", "Failed"))
+            .or_else(|| {
+                self.policy_failure()
+                    .map(|why| Condition::new("FailureTarget", "PodFailurePolicy", why))
+            })
     }
 
     fn beyond_limits(&self, state: &mut State) -> Option<Condition> {
@@ -88,7 +94,8 @@ impl Sync {
             let why = "Job has reached the specified backoff limit";
             return Some(Condition::new(kind, "BackoffLimitExceeded", why));
         }
-        let deadline = number(&self.job, "/spec/activeDeadlineSeconds").filter(|_| !self.paused())?;
+        let deadline =
+            number(&self.job, "/spec/activeDeadlineSeconds").filter(|_| !self.paused())?;
         let start = moment(&self.job, "/status/startTime")?;
         let end = later(start, Duration::from_secs(deadline.max(0) as u64));
         if end <= state.now() {
@@ -109,7 +116,9 @@ impl Sync {
             .iter()
             .filter(|p| matches!(pods::phase(p), "Running" | "Pending"))
             .flat_map(|p| {
-                items(p, "/status/containerStatuses").iter().chain(items(p, "/status/initContainerStatuses"))
+                items(p, "/status/containerStatuses")
+                    .iter()
+                    .chain(items(p, "/status/initContainerStatuses"))
             })
             .filter_map(|status| number(status, "/restartCount"))
             .sum();
@@ -118,7 +127,8 @@ impl Sync {
 
     fn judge_indexes(&mut self, version: Version) {
         let completions = number(&self.job, "/spec/completions").unwrap_or_default();
-        self.before_indexes = Intervals::parse(text(&self.job, "/status/completedIndexes"), completions);
+        self.before_indexes =
+            Intervals::parse(text(&self.job, "/status/completedIndexes"), completions);
         let new = self
             .pods
             .iter()
@@ -147,20 +157,27 @@ impl Sync {
                 }
         };
         let new = self.pods.iter().filter(used_up).filter_map(|p| pods::valid_index(p, &self.job));
-        let failed = Intervals::parse(text(&self.job, "/status/failedIndexes"), completions).with(new);
+        let failed =
+            Intervals::parse(text(&self.job, "/status/failedIndexes"), completions).with(new);
         if self.ending.is_none() {
             let most = number(&self.job, "/spec/maxFailedIndexes");
             if most.is_some_and(|most| failed.total() > most) {
                 let why = "Job has exceeded the specified maximal number of failed indexes";
-                self.ending = Some(Condition::new(failure(version), "MaxFailedIndexesExceeded", why));
-            } else if failed.total() > 0 && failed.total() + self.succeeded_indexes.total() >= completions {
+                self.ending =
+                    Some(Condition::new(failure(version), "MaxFailedIndexesExceeded", why));
+            } else if failed.total() > 0
+                && failed.total() + self.succeeded_indexes.total() >= completions
+            {
                 let why = "Job has failed indexes";
                 self.ending = Some(Condition::new(failure(version), "FailedIndexes", why));
             }
         }
         let active: Vec<i64> = self.active_pods.iter().filter_map(|p| pods::index(p)).collect();
         let progress = |pod: &Pod| {
-            (pods::failures(pod, FAILURES) + pods::failures(pod, IGNORED), backoff::finish_time(pod))
+            (
+                pods::failures(pod, FAILURES) + pods::failures(pod, IGNORED),
+                backoff::finish_time(pod),
+            )
         };
         for pod in self.pods.iter().filter(|p| pods::tracked(p) && pods::failed(p, &self.job)) {
             let Some(index) = pods::valid_index(pod, &self.job) else { continue };
@@ -194,8 +211,11 @@ impl Sync {
             if complete {
                 self.ending = Some(success(state.kubernetes));
             } else if managed && self.paused() {
-                condition_changed =
-                    self.set(&Condition::new("Suspended", "JobSuspended", "Job suspended"), "True", now);
+                condition_changed = self.set(
+                    &Condition::new("Suspended", "JobSuspended", "Job suspended"),
+                    "True",
+                    now,
+                );
                 if condition_changed {
                     state.record(&self.job, "Normal", "Suspended", "Job suspended");
                     if state.kubernetes.frees_suspended_jobs() {
@@ -203,8 +223,11 @@ impl Sync {
                     }
                 }
             } else if managed {
-                condition_changed =
-                    self.set(&Condition::new("Suspended", "JobResumed", "Job resumed"), "False", now);
+                condition_changed = self.set(
+                    &Condition::new("Suspended", "JobResumed", "Job resumed"),
+                    "False",
+                    now,
+                );
                 if condition_changed {
                     state.record(&self.job, "Normal", "Resumed", "Job resumed");
                     put(&mut self.job, &["status", "startTime"], object::time(now));
@@ -251,8 +274,10 @@ impl Sync {
     }
 
     fn delete(&mut self, state: &mut State, pod: &Pod) {
-        let options =
-            DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
+        let options = DeleteOptions {
+            propagation: Some(Propagation::Background),
+            ..DeleteOptions::default()
+        };
         if state.delete(&PODS, &Key::of(pod), &options).is_ok() {
             let message = format!("Deleted pod: {}", object::name(pod));
             state.record(&self.job, "Normal", "SuccessfulDelete", &message);
@@ -344,7 +369,8 @@ impl Sync {
 }
 
 impl State {
-    /// Takes the tracking finalizer off a pod; a pod that is being deleted and that nothing else holds goes away.
+    /// Takes the tracking finalizer off a pod; a pod that is being deleted and that nothing else
+    /// holds goes away.
     pub(super) fn release(&mut self, key: &Key) -> Result<(), Status> {
         if !self.store.get(&PODS, key).is_some_and(|pod| pods::tracked(pod)) {
             return Ok(());

@@ -27,13 +27,14 @@ pub use sync::Step;
 /// More rounds than any work takes; beyond it, two controllers undo each other.
 const MOST_ROUNDS: usize = 10_000;
 
-/// A write of the Job controller that a test can have refused, which keeps a Job in the gap before it.
+/// A write of the Job controller that a test can have refused, which keeps a Job in the gap before
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
     /// That of a Job's status: pods are made, deleted and end, and the status does not say so.
     Status,
-    /// That which takes the finalizer off a pod: pods that have ended stay in `uncountedTerminatedPods`, and no pod
-    /// goes.
+    /// That which takes the finalizer off a pod: pods that have ended stay in
+    /// `uncountedTerminatedPods`, and no pod goes.
     Finalizers,
 }
 
@@ -108,7 +109,8 @@ impl State {
         self.end_namespaces();
     }
 
-    /// One whole look at a Job. A refused write is tried again at the next look, and in ten seconds at the latest.
+    /// One whole look at a Job. A refused write is tried again at the next look, and in ten seconds
+    /// at the latest.
     fn sync_job(&mut self, key: &Key) {
         let Some(mut sync) = sync::Sync::begin(self, key) else { return };
         loop {

@@ -11,8 +11,8 @@ use crate::resource::PODS;
 use crate::status::Status;
 use crate::store::Key;
 
-/// One look of the Job controller at one Job, which a test does step by step: what happens between two steps is what
-/// the real controller does not see in time.
+/// One look of the Job controller at one Job, which a test does step by step: what happens between
+/// two steps is what the real controller does not see in time.
 #[derive(Debug)]
 pub struct JobSync {
     cluster: Cluster,
@@ -20,8 +20,8 @@ pub struct JobSync {
 }
 
 impl JobSync {
-    /// Does the next step. Fails where the API server refuses the controller's write, which ends the look: the
-    /// controller would begin another.
+    /// Does the next step. Fails where the API server refuses the controller's write, which ends
+    /// the look: the controller would begin another.
     pub fn step(&mut self) -> Result<Step, Status> {
         let sync = &mut self.sync;
         self.cluster.write(|state| sync.step(state))
@@ -35,8 +35,8 @@ impl JobSync {
 }
 
 impl Cluster {
-    /// Begins a look of the Job controller at a Job, on what is stored now. None where the Job is gone, has ended, or
-    /// is managed by somebody else.
+    /// Begins a look of the Job controller at a Job, on what is stored now. None where the Job is
+    /// gone, has ended, or is managed by somebody else.
     pub fn begin_sync(&self, namespace: &str, name: &str) -> Option<JobSync> {
         let sync = self.with(|state| Sync::begin(state, &Key::new(namespace, name)))?;
         Some(JobSync { cluster: self.clone(), sync })
@@ -53,7 +53,8 @@ impl Cluster {
         self.write(|state| state.pod_quotas.insert(namespace.to_owned(), most));
     }
 
-    /// Puts a pod on a node: when it is deleted, it takes its time to end, until [`Cluster::remove_pod`].
+    /// Puts a pod on a node: when it is deleted, it takes its time to end, until
+    /// [`Cluster::remove_pod`].
     pub fn bind_pod(&self, namespace: &str, name: &str) {
         self.write(|state| state.bind(&Key::new(namespace, name)));
     }
@@ -73,19 +74,20 @@ impl Cluster {
         self.report(namespace, name, "Failed")
     }
 
-    /// Reports that all containers of a pod have exited with a code: it succeeded with 0, and failed with any other.
-    /// False where there is none of that name.
+    /// Reports that all containers of a pod have exited with a code: it succeeded with 0, and
+    /// failed with any other. False where there is none of that name.
     pub fn exit_pod(&self, namespace: &str, name: &str, code: u8) -> bool {
         self.write(|state| state.exit(&Key::new(namespace, name), code))
     }
 
-    /// Reports up to so many of a Job's active pods as succeeded, in the order of their names, and says how many.
+    /// Reports up to so many of a Job's active pods as succeeded, in the order of their names, and
+    /// says how many.
     pub fn succeed_pods(&self, namespace: &str, job: &str, count: usize) -> usize {
         self.exit_pods(namespace, job, count, 0)
     }
 
-    /// Reports that the containers of up to so many of a Job's active pods have exited with 1, in the order of their names, and says
-    /// how many.
+    /// Reports that the containers of up to so many of a Job's active pods have exited with 1, in
+    /// the order of their names, and says how many.
     pub fn fail_pods(&self, namespace: &str, job: &str, count: usize) -> usize {
         self.exit_pods(namespace, job, count, 1)
     }
@@ -96,8 +98,8 @@ impl Cluster {
         let _ = self.write(|state| state.delete(&PODS, &Key::new(namespace, name), &options));
     }
 
-    /// Plays the nodes and the clock until a Job has ended: each active pod succeeds as soon as it is there. Returns the
-    /// Job, none where it is gone.
+    /// Plays the nodes and the clock until a Job has ended: each active pod succeeds as soon as it
+    /// is there. Returns the Job, none where it is gone.
     pub fn run_to_end(&self, namespace: &str, job: &str) -> Option<Value> {
         loop {
             self.settle();

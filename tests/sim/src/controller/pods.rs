@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::job::indexed;
-use crate::object::{self, annotation, deleting, has_condition, moment, number, put, put_default, text};
+use crate::object::{
+    self, annotation, deleting, has_condition, moment, number, put, put_default, text,
+};
 
 /// The finalizer on pods that are not counted yet.
 pub(crate) const TRACKING: &str = "batch.kubernetes.io/job-tracking";
@@ -48,12 +50,15 @@ pub(super) fn tracked(pod: &Value) -> bool {
 
 /// Whether only pods that have failed for good are replaced.
 pub(super) fn replaces_failed_only(job: &Value) -> bool {
-    text(job, "/spec/podReplacementPolicy") == "Failed" || !job["spec"]["podFailurePolicy"].is_null()
+    text(job, "/spec/podReplacementPolicy") == "Failed"
+        || !job["spec"]["podFailurePolicy"].is_null()
 }
 
-/// Whether a pod is a failure: one that is being deleted is, unless only those that have ended are replaced.
+/// Whether a pod is a failure: one that is being deleted is, unless only those that have ended are
+/// replaced.
 pub(super) fn failed(pod: &Value, job: &Value) -> bool {
-    phase(pod) == "Failed" || (!replaces_failed_only(job) && deleting(pod) && phase(pod) != "Succeeded")
+    phase(pod) == "Failed"
+        || (!replaces_failed_only(job) && deleting(pod) && phase(pod) != "Succeeded")
 }
 
 /// The pod's index.
@@ -84,8 +89,8 @@ fn by_progress(pods: &mut [Pod]) {
     });
 }
 
-/// The active pods that have to go: those with no index, a wrong one or one that another has, and then as many as it
-/// takes.
+/// The active pods that have to go: those with no index, a wrong one or one that another has, and
+/// then as many as it takes.
 pub(super) fn surplus(job: &Value, pods: &[Pod], at_least: usize) -> Vec<Pod> {
     let (mut gone, mut left) = (Vec::new(), Vec::new());
     if indexed(job) {
@@ -112,7 +117,8 @@ pub(super) fn surplus(job: &Value, pods: &[Pod], at_least: usize) -> Vec<Pod> {
     gone
 }
 
-/// A new pod of a Job, for an index where the Job is Indexed. `replaced` is the pod of that index that failed.
+/// A new pod of a Job, for an index where the Job is Indexed. `replaced` is the pod of that index
+/// that failed.
 pub(super) fn make(job: &Value, index: Option<i64>, replaced: Option<&Value>) -> Value {
     let template = &job["spec"]["template"];
     let mut pod = json!({"metadata": {}, "spec": template["spec"]});
@@ -130,7 +136,9 @@ pub(super) fn make(job: &Value, index: Option<i64>, replaced: Option<&Value>) ->
         let kept: String = name.chars().take(LONGEST_PREFIX - end.len()).collect();
         prefix = kept + &end;
         for list in ["initContainers", "containers"] {
-            for container in pod["spec"].get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            for container in
+                pod["spec"].get_mut(list).and_then(Value::as_array_mut).into_iter().flatten()
+            {
                 add_variable(container);
             }
         }

@@ -18,8 +18,11 @@ pub(super) enum Action {
 /// What the Job's pod failure policy says of a failed pod; counting it, where no rule matches.
 pub(super) fn action(job: &Value, pod: &Value) -> Action {
     for (at, rule) in items(job, "/spec/podFailurePolicy/rules").iter().enumerate() {
-        let matched =
-            if rule["onExitCodes"].is_object() { exit_code(rule, pod) } else { condition(rule, pod) };
+        let matched = if rule["onExitCodes"].is_object() {
+            exit_code(rule, pod)
+        } else {
+            condition(rule, pod)
+        };
         let Some(why) = matched else { continue };
         return match text(rule, "/action") {
             "Ignore" => Action::Ignore,
@@ -39,11 +42,13 @@ pub(super) fn counts(job: &Value, pod: &Value) -> bool {
 fn exit_code(rule: &Value, pod: &Value) -> Option<String> {
     let codes = items(rule, "/onExitCodes/values");
     let wanted = text(rule, "/onExitCodes/containerName");
-    let statuses =
-        items(pod, "/status/containerStatuses").iter().chain(items(pod, "/status/initContainerStatuses"));
+    let statuses = items(pod, "/status/containerStatuses")
+        .iter()
+        .chain(items(pod, "/status/initContainerStatuses"));
     for status in statuses {
         let name = text(status, "/name");
-        let Some(code) = number(status, "/state/terminated/exitCode").filter(|code| *code != 0) else {
+        let Some(code) = number(status, "/state/terminated/exitCode").filter(|code| *code != 0)
+        else {
             continue;
         };
         let listed = codes.iter().any(|c| c.as_i64() == Some(code));
@@ -72,12 +77,14 @@ fn condition(rule: &Value, pod: &Value) -> Option<String> {
 pub(super) fn success(job: &Value, succeeded: &Intervals) -> Option<String> {
     let completions = number(job, "/spec/completions").unwrap_or_default();
     for (at, rule) in items(job, "/spec/successPolicy/rules").iter().enumerate() {
-        let wanted = rule["succeededIndexes"].as_str().map(|list| Intervals::parse(list, completions));
+        let wanted =
+            rule["succeededIndexes"].as_str().map(|list| Intervals::parse(list, completions));
         let met = match &wanted {
             Some(wanted) => wanted.indexes().filter(|index| succeeded.has(*index)).count() as i64,
             None => succeeded.total(),
         };
-        let enough = number(rule, "/succeededCount").or_else(|| wanted.as_ref().map(Intervals::total));
+        let enough =
+            number(rule, "/succeededCount").or_else(|| wanted.as_ref().map(Intervals::total));
         if enough.is_some_and(|enough| met >= enough) {
             return Some(format!("Matched rules at index {at}"));
         }

@@ -1,6 +1,7 @@
-//! One look at one Job, in the steps in which the real controller writes: it creates and deletes pods, writes the
-//! status, takes the finalizers off the pods that are counted, and writes the status again. What it knows it reads
-//! once, at the beginning; a status that somebody else has changed meanwhile makes the look fail.
+//! One look at one Job, in the steps in which the real controller writes: it creates and deletes
+//! pods, writes the status, takes the finalizers off the pods that are counted, and writes the
+//! status again. What it knows it reads once, at the beginning; a status that somebody else has
+//! changed meanwhile makes the look fail.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -50,7 +51,11 @@ pub(super) struct Condition {
 }
 
 impl Condition {
-    pub(super) fn new(kind: &'static str, reason: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(super) fn new(
+        kind: &'static str,
+        reason: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
         Self { kind, reason: reason.into(), message: message.into() }
     }
 
@@ -104,8 +109,10 @@ impl Sync {
         }
         object::put_default(&mut job, &["status", "uncountedTerminatedPods"], json!({}));
         let uid = object::uid(&job).to_owned();
-        let mine = |pod: &Pod| object::controller(pod).is_some_and(|owner| text(owner, "/uid") == uid);
-        let pods: Vec<Pod> = state.store.list(&PODS, &key.namespace).into_iter().filter(mine).collect();
+        let mine =
+            |pod: &Pod| object::controller(pod).is_some_and(|owner| text(owner, "/uid") == uid);
+        let pods: Vec<Pod> =
+            state.store.list(&PODS, &key.namespace).into_iter().filter(mine).collect();
         let active_pods: Vec<Pod> = pods.iter().filter(|p| pods::active(p)).cloned().collect();
         Some(Self {
             stage: Stage::Pods,
@@ -123,7 +130,11 @@ impl Sync {
             ending: None,
             changed: false,
             release: Vec::new(),
-            tracked: pods.iter().filter(|p| pods::tracked(p)).map(|p| object::uid(p).to_owned()).collect(),
+            tracked: pods
+                .iter()
+                .filter(|p| pods::tracked(p))
+                .map(|p| object::uid(p).to_owned())
+                .collect(),
             job,
             pods,
             active_pods,
@@ -185,7 +196,8 @@ impl Sync {
         number(&self.job, &format!("/status/{counter}")).unwrap_or_default()
     }
 
-    /// Sets a condition; true where that is news. A condition that was never true is not set to false.
+    /// Sets a condition; true where that is news. A condition that was never true is not set to
+    /// false.
     pub(super) fn set(&mut self, condition: &Condition, status: &str, now: Timestamp) -> bool {
         let mut list = items(&self.job, "/status/conditions").to_vec();
         match list.iter_mut().find(|c| c["type"] == condition.kind) {
@@ -204,8 +216,8 @@ impl Sync {
         true
     }
 
-    /// Enters the pods that have ended into the status: successes of an Indexed Job by their index, all others by
-    /// their uid until their finalizer is off.
+    /// Enters the pods that have ended into the status: successes of an Indexed Job by their index,
+    /// all others by their uid until their finalizer is off.
     fn count(&mut self, now: Timestamp) {
         let is_indexed = indexed(&self.job);
         if is_indexed {
@@ -239,7 +251,8 @@ impl Sync {
         self.changed |= !(succeeded.is_empty() && failed.is_empty() && new_indexes.is_empty());
         for (list, new) in [("succeeded", succeeded), ("failed", failed)] {
             if !new.is_empty() {
-                let mut all = items(&self.job, &format!("/status/uncountedTerminatedPods/{list}")).to_vec();
+                let mut all =
+                    items(&self.job, &format!("/status/uncountedTerminatedPods/{list}")).to_vec();
                 all.extend(new);
                 put(&mut self.job, &["status", "uncountedTerminatedPods", list], all);
             }
@@ -251,7 +264,9 @@ impl Sync {
     }
 
     fn uncounted_as(&self, list: &str, uid: &str) -> bool {
-        items(&self.job, &format!("/status/uncountedTerminatedPods/{list}")).iter().any(|u| u == uid)
+        items(&self.job, &format!("/status/uncountedTerminatedPods/{list}"))
+            .iter()
+            .any(|u| u == uid)
     }
 
     /// Whether a pod's finalizer may go.
@@ -259,7 +274,8 @@ impl Sync {
         if object::deleting(&self.job) || self.ending.is_some() || pods::phase(pod) == "Succeeded" {
             return true;
         }
-        let kept = |index| self.kept.get(&index).is_some_and(|k| object::uid(k) == object::uid(pod));
+        let kept =
+            |index| self.kept.get(&index).is_some_and(|k| object::uid(k) == object::uid(pod));
         pods::failed(pod, &self.job) && !pods::index(pod).is_some_and(kept)
     }
 
@@ -282,7 +298,8 @@ impl Sync {
         }
     }
 
-    /// Writes down that the Job is about to end before any finalizer goes, and turns to the condition it ends with.
+    /// Writes down that the Job is about to end before any finalizer goes, and turns to the
+    /// condition it ends with.
     fn enter_ending(&mut self, now: Timestamp) {
         let Some(ending) = self.ending.clone() else { return };
         let end = match ending.kind {
@@ -311,7 +328,8 @@ impl Sync {
     fn clean(&mut self) -> bool {
         let mut any = false;
         for counter in ["succeeded", "failed"] {
-            let list = items(&self.job, &format!("/status/uncountedTerminatedPods/{counter}")).to_vec();
+            let list =
+                items(&self.job, &format!("/status/uncountedTerminatedPods/{counter}")).to_vec();
             let left: Vec<Value> = list
                 .iter()
                 .filter(|u| u.as_str().is_some_and(|u| self.tracked.contains(u)))
@@ -336,9 +354,9 @@ impl Sync {
     fn finish(&mut self, state: &State) {
         let now = state.now();
         let Some(ending) = self.ending.clone() else { return };
-        let uncounted = ["succeeded", "failed"]
-            .iter()
-            .any(|list| !items(&self.job, &format!("/status/uncountedTerminatedPods/{list}")).is_empty());
+        let uncounted = ["succeeded", "failed"].iter().any(|list| {
+            !items(&self.job, &format!("/status/uncountedTerminatedPods/{list}")).is_empty()
+        });
         if uncounted || (state.kubernetes.announces_ends() && self.terminating > 0) {
             return;
         }
@@ -353,7 +371,8 @@ impl Sync {
         state.controllers.backoff.remove(object::uid(&self.job));
         let Some(ending) = &self.ending else { return };
         if ending.kind == "Complete" {
-            if number(&self.job, "/spec/completions").is_some_and(|wanted| self.status("succeeded") > wanted)
+            if number(&self.job, "/spec/completions")
+                .is_some_and(|wanted| self.status("succeeded") > wanted)
             {
                 let why = "Too many succeeded pods running after completion count reached";
                 state.record(&self.job, "Warning", "TooManySucceededPods", why);

@@ -102,15 +102,15 @@ fn bind(cluster: &Cluster, info: &RequestInfo) -> Result<Response<SimBody>, Stat
     let binding = read_body(info)?;
     let key = Key::new(&info.namespace, &info.name);
     cluster.write(|state| state.bind_to(&key, crate::object::text(&binding, "/target/name")))?;
-    let done =
-        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
+    let done = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
     Ok(respond::object(201, &done))
 }
 
 /// What is answered for a resource that there is not.
 fn nowhere(info: &RequestInfo) -> Response<SimBody> {
     if info.group.is_empty() || resource::GROUPS.contains(&info.group.as_str()) {
-        let mut status = Status::new(404, "NotFound", "the server could not find the requested resource");
+        let mut status =
+            Status::new(404, "NotFound", "the server could not find the requested resource");
         status.details = json!({});
         return respond::refusal(&status);
     }
@@ -129,7 +129,9 @@ fn plain(cluster: &Cluster, info: &RequestInfo) -> Response<SimBody> {
             "buildDate": "1970-01-01T00:00:00Z", "goVersion": "", "compiler": "", "platform": "linux/amd64",
         })),
         ["readyz" | "healthz" | "livez", ..] => return respond::text(200, "ok"),
-        ["api"] => Some(json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})),
+        ["api"] => Some(
+            json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}),
+        ),
         ["apis"] => {
             let groups: Vec<Value> = resource::GROUPS.iter().map(|g| resource::group(g)).collect();
             Some(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}))
@@ -145,7 +147,10 @@ fn plain(cluster: &Cluster, info: &RequestInfo) -> Response<SimBody> {
         ["openapi", "v3", rest @ ..] => openapi::document(rest, version),
         _ => None,
     };
-    found.map_or_else(|| respond::text(404, "404 page not found\n"), |object| respond::object(200, &object))
+    found.map_or_else(
+        || respond::text(404, "404 page not found\n"),
+        |object| respond::object(200, &object),
+    )
 }
 
 /// What a list or a watch is about.
@@ -208,7 +213,8 @@ fn single(
     }
     match info.verb {
         "get" => {
-            let (object, now) = cluster.with(|state| state.get(resource, &key).map(|o| (o, state.now())))?;
+            let (object, now) =
+                cluster.with(|state| state.get(resource, &key).map(|o| (o, state.now())))?;
             if table::wanted(&info.accept) {
                 return Ok(respond::object(200, &table::of_object(resource, &object, now, info)));
             }
@@ -224,15 +230,20 @@ fn single(
         }
         "update" => {
             let (options, body) = (write_options(info)?, read_body(info)?);
-            Ok(written(&cluster.write(|state| state.replace(resource, &key, status, body, options))?))
+            Ok(written(
+                &cluster.write(|state| state.replace(resource, &key, status, body, options))?,
+            ))
         }
         "patch" => {
             let (options, patch) = (write_options(info)?, read_patch(info)?);
-            Ok(written(&cluster.write(|state| state.patch(resource, &key, status, &patch, options))?))
+            Ok(written(
+                &cluster.write(|state| state.patch(resource, &key, status, &patch, options))?,
+            ))
         }
         "delete" if !status => {
             let options = delete_options(info)?;
-            let (object, warnings) = cluster.write(|state| state.delete(resource, &key, &options))?;
+            let (object, warnings) =
+                cluster.write(|state| state.delete(resource, &key, &options))?;
             let mut response = respond::object(200, &object);
             respond::warn(&mut response, &warnings);
             Ok(response)
@@ -270,8 +281,11 @@ fn write_options(info: &RequestInfo) -> Result<WriteOptions, Status> {
         Some("Strict") => Validation::Strict,
         Some("Ignore") => Validation::Ignore,
         Some(other) => {
-            let error =
-                FieldError::not_supported("fieldValidation", other, &["", "Ignore", "Strict", "Warn"]);
+            let error = FieldError::not_supported(
+                "fieldValidation",
+                other,
+                &["", "Ignore", "Strict", "Warn"],
+            );
             return Err(Status::invalid_options("CreateOptions", &error));
         }
     };
@@ -283,7 +297,8 @@ fn read_body(info: &RequestInfo) -> Result<Value, Status> {
         let why = "the body of the request was in an unknown format - accepted media types include: application/json";
         return Err(Status::new(415, "UnsupportedMediaType", why));
     }
-    serde_json::from_slice(&info.body).map_err(|why| Status::bad_request(format!("invalid JSON: {why}")))
+    serde_json::from_slice(&info.body)
+        .map_err(|why| Status::bad_request(format!("invalid JSON: {why}")))
 }
 
 fn read_patch(info: &RequestInfo) -> Result<Patch, Status> {

@@ -62,9 +62,14 @@ impl Body for SimBody {
             }
             Kind::Broken { sent, .. } => Poll::Ready(match sent.take() {
                 Some(bytes) if !bytes.is_empty() => Some(Ok(Frame::data(bytes))),
-                _ => Some(Err(io::Error::new(io::ErrorKind::ConnectionReset, "the answer broke off"))),
+                _ => Some(Err(io::Error::new(
+                    io::ErrorKind::ConnectionReset,
+                    "the answer broke off",
+                ))),
             }),
-            Kind::Stream(stream) => stream.poll_next_unpin(context).map(|b| b.map(|b| Ok(Frame::data(b)))),
+            Kind::Stream(stream) => {
+                stream.poll_next_unpin(context).map(|b| b.map(|b| Ok(Frame::data(b))))
+            }
         }
     }
 
@@ -74,7 +79,9 @@ impl Body for SimBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Whole(whole) => SizeHint::with_exact(whole.as_ref().map_or(0, |b| b.len() as u64)),
+            Kind::Whole(whole) => {
+                SizeHint::with_exact(whole.as_ref().map_or(0, |b| b.len() as u64))
+            }
             Kind::Broken { promised, .. } => SizeHint::with_exact(*promised),
             Kind::Stream(_) => SizeHint::default(),
         }

@@ -29,10 +29,12 @@ pub enum Verdict {
     Delay(Duration),
     /// It is never answered.
     Hang(When),
-    /// It is never answered, and the signal is given once its effect is there, or not to be: the test that waits for
-    /// the signal drops the client, as if the process had been killed at this request.
+    /// It is never answered, and the signal is given once its effect is there, or not to be: the
+    /// test that waits for the signal drops the client, as if the process had been killed at this
+    /// request.
     Kill(When, Arc<Notify>),
-    /// The connection it came by is cut. In process, where there is no connection, the answer's body breaks off.
+    /// The connection it came by is cut. In process, where there is no connection, the answer's
+    /// body breaks off.
     Reset(When),
     /// This is answered, in place of what the server would have said.
     Answer(When, Response<Bytes>),

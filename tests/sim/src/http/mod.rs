@@ -1,4 +1,5 @@
-//! The API server as an HTTP service: requests are understood, shown to the test's hook, logged and answered.
+//! The API server as an HTTP service: requests are understood, shown to the test's hook, logged and
+//! answered.
 
 mod answer;
 mod body;
@@ -55,12 +56,17 @@ where
         let cluster = self.0.clone();
         Box::pin(async move {
             let (head, body) = request.into_parts();
-            let Ok(body) =
-                Limited::new(body, BODY_LIMIT).collect().await.map(http_body_util::Collected::to_bytes)
+            let Ok(body) = Limited::new(body, BODY_LIMIT)
+                .collect()
+                .await
+                .map(http_body_util::Collected::to_bytes)
             else {
                 let why = format!("limit is {BODY_LIMIT}");
-                let refusal =
-                    Status::new(413, "RequestEntityTooLarge", format!("Request entity too large: {why}"));
+                let refusal = Status::new(
+                    413,
+                    "RequestEntityTooLarge",
+                    format!("Request entity too large: {why}"),
+                );
                 return Ok(respond::refusal(&refusal));
             };
             Ok(answer::answer(&cluster, head, body).await)

@@ -11,7 +11,8 @@ pub(super) fn document(path: &[&str], version: Version) -> Option<Value> {
         [] => {
             let mut paths = json!({});
             for group in ["api/v1", "apis/batch/v1", "apis/authorization.k8s.io/v1"] {
-                paths[group] = json!({"serverRelativeURL": format!("/openapi/v3/{group}?hash=sim")});
+                paths[group] =
+                    json!({"serverRelativeURL": format!("/openapi/v3/{group}?hash=sim")});
             }
             Some(json!({"paths": paths}))
         }

@@ -12,8 +12,8 @@ use crate::resource::{self, Resource};
 pub struct RequestInfo {
     /// The HTTP method.
     pub method: Method,
-    /// The verb: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete` or `deletecollection`. For paths that
-    /// are no resource, the method in lower case.
+    /// The verb: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete` or
+    /// `deletecollection`. For paths that are no resource, the method in lower case.
     pub verb: &'static str,
     /// The path, as sent.
     pub path: String,
@@ -59,8 +59,9 @@ impl RequestInfo {
     }
 
     pub(crate) fn read(head: &Parts, body: Bytes) -> Self {
-        let header =
-            |name: &str| head.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        let header = |name: &str| {
+            head.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned()
+        };
         let path = head.uri.path().to_owned();
         let mut info = Self {
             method: head.method.clone(),
@@ -82,13 +83,16 @@ impl RequestInfo {
             path,
             body,
         };
-        let segments: Vec<String> = info.path.split('/').filter(|s| !s.is_empty()).map(decode).collect();
+        let segments: Vec<String> =
+            info.path.split('/').filter(|s| !s.is_empty()).map(decode).collect();
         info.place(&segments);
         if info.resource.is_empty() {
             return info;
         }
         info.verb = match (info.verb, info.name.is_empty()) {
-            ("get", true) if info.parameter("watch").is_some_and(|w| w == "true" || w == "1") => "watch",
+            ("get", true) if info.parameter("watch").is_some_and(|w| w == "true" || w == "1") => {
+                "watch"
+            }
             ("get", true) => "list",
             ("delete", true) => "deletecollection",
             (verb, _) => verb,

@@ -32,7 +32,8 @@ pub(crate) fn stream(body: SimBody) -> Response<SimBody> {
 
 fn with_type(code: u16, kind: &'static str, text: String) -> Response<SimBody> {
     let mut response = Response::new(SimBody::whole(text));
-    *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert("content-type", HeaderValue::from_static(kind));
     headers.insert("cache-control", HeaderValue::from_static("no-cache, private"));

@@ -13,12 +13,22 @@ pub(super) fn wanted(accept: &str) -> bool {
 }
 
 /// The table of a list.
-pub(super) fn of_list(resource: &Resource, list: &Value, now: Timestamp, info: &RequestInfo) -> Value {
+pub(super) fn of_list(
+    resource: &Resource,
+    list: &Value,
+    now: Timestamp,
+    info: &RequestInfo,
+) -> Value {
     table(resource, items(list, "/items"), &list["metadata"], now, info)
 }
 
 /// The table of one object.
-pub(super) fn of_object(resource: &Resource, object: &Value, now: Timestamp, info: &RequestInfo) -> Value {
+pub(super) fn of_object(
+    resource: &Resource,
+    object: &Value,
+    now: Timestamp,
+    info: &RequestInfo,
+) -> Value {
     let version = json!({"resourceVersion": text(object, "/metadata/resourceVersion")});
     table(resource, std::slice::from_ref(object), &version, now, info)
 }
@@ -114,8 +124,10 @@ fn cell(object: &Value, column: &str, now: Timestamp) -> Value {
         "Duration" => duration(object, now).into(),
         "Containers" | "Images" => {
             let field = if column == "Containers" { "/name" } else { "/image" };
-            let all: Vec<&str> =
-                items(object, "/spec/template/spec/containers").iter().map(|c| text(c, field)).collect();
+            let all: Vec<&str> = items(object, "/spec/template/spec/containers")
+                .iter()
+                .map(|c| text(c, field))
+                .collect();
             all.join(",").into()
         }
         "Selector" => {
@@ -187,14 +199,20 @@ fn duration(job: &Value, now: Timestamp) -> String {
 }
 
 fn age(object: &Value, pointer: &str, now: Timestamp) -> String {
-    moment(object, pointer)
-        .map_or_else(|| "<unknown>".to_owned(), |at| print_seconds(now.as_second() - at.as_second()))
+    moment(object, pointer).map_or_else(
+        || "<unknown>".to_owned(),
+        |at| print_seconds(now.as_second() - at.as_second()),
+    )
 }
 
 /// A time as kubectl prints it: two units at most, and the smaller one only while it matters.
 fn print_seconds(seconds: i64) -> String {
     let two = |large: i64, unit: char, small: i64, small_unit: char| {
-        if small == 0 { format!("{large}{unit}") } else { format!("{large}{unit}{small}{small_unit}") }
+        if small == 0 {
+            format!("{large}{unit}")
+        } else {
+            format!("{large}{unit}{small}{small_unit}")
+        }
     };
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match seconds {

@@ -36,7 +36,11 @@ struct Watch {
 }
 
 /// Answers a watch.
-pub(super) fn watch(cluster: &Cluster, info: &RequestInfo, resource: &'static Resource) -> Response<SimBody> {
+pub(super) fn watch(
+    cluster: &Cluster,
+    info: &RequestInfo,
+    resource: &'static Resource,
+) -> Response<SimBody> {
     let selection = match answer::selection(info, resource) {
         Ok(selection) => selection,
         Err(refusal) => return respond::refusal(&refusal),
@@ -76,7 +80,8 @@ pub(super) fn watch(cluster: &Cluster, info: &RequestInfo, resource: &'static Re
         watch.version = version;
         if initial {
             let mut mark = watch.bookmark();
-            mark["object"]["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+            mark["object"]["metadata"]["annotations"] =
+                json!({"k8s.io/initial-events-end": "true"});
             watch.ready.push_back(mark);
         }
     }

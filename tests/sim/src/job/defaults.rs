@@ -50,17 +50,20 @@ pub(super) fn default(job: &mut Value) {
 fn select(job: &mut Value) {
     let (name, uid) = (object::name(job).to_owned(), object::uid(job).to_owned());
     let labels = ["spec", "template", "metadata", "labels"];
-    for (key, value) in
-        [(LEGACY_NAME_LABEL, &name), (NAME_LABEL, &name), (LEGACY_UID_LABEL, &uid), (UID_LABEL, &uid)]
-    {
+    for (key, value) in [
+        (LEGACY_NAME_LABEL, &name),
+        (NAME_LABEL, &name),
+        (LEGACY_UID_LABEL, &uid),
+        (UID_LABEL, &uid),
+    ] {
         let path = [&labels[..], &[key]].concat();
         put_default(job, &path, value.as_str());
     }
     put_default(job, &["spec", "selector", "matchLabels", UID_LABEL], uid);
 }
 
-/// What reading a Job back from storage adds: a Job with no labels gets those of its template. Counters that are
-/// zero are left out.
+/// What reading a Job back from storage adds: a Job with no labels gets those of its template.
+/// Counters that are zero are left out.
 pub(crate) fn finish(job: &mut Value) {
     let labels = job["spec"]["template"]["metadata"]["labels"].clone();
     let own = job["metadata"]["labels"].as_object().is_none_or(serde_json::Map::is_empty);

@@ -1,5 +1,6 @@
-//! The rules for a change of a Job's status. Those of Kubernetes before 1.32 are few. Of the others most hold only where the fields that
-//! they are about change, so that a status that breaks one can still be written.
+//! The rules for a change of a Job's status. Those of Kubernetes before 1.32 are few. Of the others
+//! most hold only where the fields that they are about change, so that a status that breaks one can
+//! still be written.
 
 use serde_json::Value;
 
@@ -9,7 +10,12 @@ use crate::status::FieldError;
 use crate::version::Version;
 
 /// The rules for a changed status.
-pub(crate) fn validate_status(version: Version, job: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+pub(crate) fn validate_status(
+    version: Version,
+    job: &Value,
+    old: &Value,
+    errors: &mut Vec<FieldError>,
+) {
     counters(job, errors);
     if version.checks_status() {
         whole(job, old, errors);
@@ -19,10 +25,12 @@ pub(crate) fn validate_status(version: Version, job: &Value, old: &Value, errors
     criteria_kept(job, old, errors);
 }
 
-/// What older servers refuse: `SuccessCriteriaMet` on a Job without a success policy, which on them is every Job.
+/// What older servers refuse: `SuccessCriteriaMet` on a Job without a success policy, which on them
+/// is every Job.
 fn criteria(job: &Value, errors: &mut Vec<FieldError>) {
     let truth = |kind: &str| has_condition(job, kind, "True");
-    let mut refuse = |why: &str| errors.push(FieldError::invalid_unprinted("status.conditions", why));
+    let mut refuse =
+        |why: &str| errors.push(FieldError::invalid_unprinted("status.conditions", why));
     if !truth("SuccessCriteriaMet") {
         return;
     }
@@ -56,7 +64,11 @@ fn whole(job: &Value, old: &Value, errors: &mut Vec<FieldError>) {
         && let Some(ready) = number(job, "/status/ready")
         && ready > number(job, "/status/active").unwrap_or_default()
     {
-        errors.push(FieldError::invalid("status.ready", ready, "cannot set more ready pods than active"));
+        errors.push(FieldError::invalid(
+            "status.ready",
+            ready,
+            "cannot set more ready pods than active",
+        ));
     }
     for kind in ["Failed", "FailureTarget"] {
         if truth(job, "SuccessCriteriaMet") && truth(job, kind) {
@@ -86,11 +98,15 @@ fn conditions(
     errors: &mut Vec<FieldError>,
 ) {
     let truth = |kind: &str| has_condition(job, kind, "True");
-    let mut refuse = |why: &str| errors.push(FieldError::invalid_unprinted("status.conditions", why));
+    let mut refuse =
+        |why: &str| errors.push(FieldError::invalid_unprinted("status.conditions", why));
     if (turned("Complete") || turned("Failed")) && truth("Complete") && truth("Failed") {
         refuse("cannot set Complete=True and Failed=true conditions");
     }
-    if (turned("Complete") || turned("FailureTarget")) && truth("Complete") && truth("FailureTarget") {
+    if (turned("Complete") || turned("FailureTarget"))
+        && truth("Complete")
+        && truth("FailureTarget")
+    {
         refuse("cannot set Complete=True and FailureTarget=true conditions");
     }
     if (turned("Failed") || failed_indexes_changed) && truth("Failed") && !truth("FailureTarget") {
@@ -132,15 +148,28 @@ fn times(
         errors.push(FieldError::invalid("status.completionTime", printed(), why));
     }
     let nothing_to_do = super::suspended(job) && number(job, "/spec/completions") == Some(0);
-    if (ended_changed || changed("startTime")) && !nothing_to_do && start.is_none() && finished(job) {
-        errors.push(FieldError::required("status.startTime", "startTime is required for finished job"));
+    if (ended_changed || changed("startTime")) && !nothing_to_do && start.is_none() && finished(job)
+    {
+        errors.push(FieldError::required(
+            "status.startTime",
+            "startTime is required for finished job",
+        ));
     }
 }
 
-fn ended(job: &Value, changed: &dyn Fn(&str) -> bool, ended_changed: bool, errors: &mut Vec<FieldError>) {
+fn ended(
+    job: &Value,
+    changed: &dyn Fn(&str) -> bool,
+    ended_changed: bool,
+    errors: &mut Vec<FieldError>,
+) {
     let active = number(job, "/status/active").unwrap_or_default();
     if (ended_changed || changed("active")) && active > 0 {
-        errors.push(FieldError::invalid("status.active", active, "active>0 is invalid for finished job"));
+        errors.push(FieldError::invalid(
+            "status.active",
+            active,
+            "active>0 is invalid for finished job",
+        ));
     }
     let uncounted = items(job, "/status/uncountedTerminatedPods/failed").len()
         + items(job, "/status/uncountedTerminatedPods/succeeded").len();
@@ -189,7 +218,8 @@ fn index_lists(job: &Value, changed: &dyn Fn(&str) -> bool, errors: &mut Vec<Fie
         && let Some(completions) = completions
     {
         let completed = Intervals::parse(completed, completions);
-        let overlap = Intervals::parse(failed, completions).indexes().find(|index| completed.has(*index));
+        let overlap =
+            Intervals::parse(failed, completions).indexes().find(|index| completed.has(*index));
         if let Some(index) = overlap {
             let why = format!("failedIndexes and completedIndexes overlap at index: {index}");
             errors.push(FieldError::invalid("status.failedIndexes", failed, why));
@@ -205,8 +235,11 @@ fn transitions(job: &Value, old: &Value, errors: &mut Vec<FieldError>) {
             errors.push(FieldError::invalid_unprinted("status.conditions", &why));
         }
     }
-    let count = |object: &Value, field: &str| number(object, &format!("/status/{field}")).unwrap_or_default();
-    let elastic = super::indexed(job) && number(job, "/spec/completions") == number(job, "/spec/parallelism");
+    let count = |object: &Value, field: &str| {
+        number(object, &format!("/status/{field}")).unwrap_or_default()
+    };
+    let elastic =
+        super::indexed(job) && number(job, "/spec/completions") == number(job, "/spec/parallelism");
     for (field, checked) in [("failed", true), ("succeeded", !elastic)] {
         if checked && count(job, field) < count(old, field) {
             let why = format!("cannot decrease the {field} counter");
@@ -215,7 +248,11 @@ fn transitions(job: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     }
     let (new, was) = (&job["status"]["completionTime"], &old["status"]["completionTime"]);
     if !new.is_null() && !was.is_null() && new != was {
-        errors.push(FieldError::invalid("status.completionTime", new.clone(), "field is immutable"));
+        errors.push(FieldError::invalid(
+            "status.completionTime",
+            new.clone(),
+            "field is immutable",
+        ));
     }
     let (new, was) = (&job["status"]["startTime"], &old["status"]["startTime"]);
     let resuming = truth(old, "Suspended") && has_condition(job, "Suspended", "False");
@@ -232,7 +269,10 @@ fn criteria_kept(job: &Value, old: &Value, errors: &mut Vec<FieldError>) {
         let why = "cannot disable the SuccessCriteriaMet=True condition";
         errors.push(FieldError::invalid_unprinted("status.conditions", why));
     }
-    if truth(old, "Complete") && !truth(old, "SuccessCriteriaMet") && truth(job, "SuccessCriteriaMet") {
+    if truth(old, "Complete")
+        && !truth(old, "SuccessCriteriaMet")
+        && truth(job, "SuccessCriteriaMet")
+    {
         let why = "cannot set SuccessCriteriaMet=True for Job already has Complete=true conditions";
         errors.push(FieldError::invalid_unprinted("status.conditions", why));
     }

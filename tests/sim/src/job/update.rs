@@ -18,13 +18,19 @@ pub(crate) fn prepare_update(version: Version, job: &mut Value, old: &Value) {
 }
 
 /// The rules for a changed Job. A real server applies some rules twice, and lists them as often.
-pub(crate) fn validate_update(version: Version, job: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+pub(crate) fn validate_update(
+    version: Version,
+    job: &Value,
+    old: &Value,
+    errors: &mut Vec<FieldError>,
+) {
     validation::validate(job, errors);
     validation::spec(job, errors);
     completions(job, old, errors);
     immutable(job, old, "selector", errors);
     template(version, job, old, errors);
-    for field in ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"]
+    for field in
+        ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"]
     {
         immutable(job, old, field, errors);
     }
@@ -33,7 +39,11 @@ pub(crate) fn validate_update(version: Version, job: &Value, old: &Value, errors
 fn immutable(job: &Value, old: &Value, field: &str, errors: &mut Vec<FieldError>) {
     let (new, was) = (&job["spec"][field], &old["spec"][field]);
     if new != was {
-        errors.push(FieldError::invalid(&format!("spec.{field}"), new.clone(), "field is immutable"));
+        errors.push(FieldError::invalid(
+            &format!("spec.{field}"),
+            new.clone(),
+            "field is immutable",
+        ));
     }
 }
 
@@ -51,8 +61,8 @@ fn completions(job: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     }
 }
 
-/// A template never changes, but for where its pods may run and what they may use, while the Job is suspended and
-/// has no pods.
+/// A template never changes, but for where its pods may run and what they may use, while the Job is
+/// suspended and has no pods.
 fn template(version: Version, job: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     let (new, was) = (&job["spec"]["template"], &old["spec"]["template"]);
     let free = version.frees_suspended_jobs();

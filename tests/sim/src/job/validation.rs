@@ -11,14 +11,16 @@ use crate::status::FieldError;
 
 /// The largest parallelism, and number of failed indexes, of an Indexed Job.
 const INDEXED_LIMIT: i64 = 100_000;
-/// Above so many parallel pods or failed indexes, the completions of a Job with limits per index are bounded.
+/// Above so many parallel pods or failed indexes, the completions of a Job with limits per index
+/// are bounded.
 const HIGH_LIMIT: i64 = 10_000;
 
 /// The rules for a whole Job, besides those for its metadata.
 pub(crate) fn validate(job: &Value, errors: &mut Vec<FieldError>) {
     generated_selector(job, errors);
     spec(job, errors);
-    if let (true, Some(completions @ 1..)) = (super::indexed(job), number(job, "/spec/completions")) {
+    if let (true, Some(completions @ 1..)) = (super::indexed(job), number(job, "/spec/completions"))
+    {
         let hostname = format!("{}-{}", object::name(job), completions - 1);
         if !meta::dns_label(&hostname).is_empty() {
             let why = format!("will not able to create pod with invalid DNS label: {hostname}");
@@ -47,7 +49,8 @@ fn generated_selector(job: &Value, errors: &mut Vec<FieldError>) {
     }
     let (name, uid) = (object::name(job), object::uid(job));
     let template = &job["spec"]["template"];
-    let expected = [(LEGACY_UID_LABEL, uid), (LEGACY_NAME_LABEL, name), (UID_LABEL, uid), (NAME_LABEL, name)];
+    let expected =
+        [(LEGACY_UID_LABEL, uid), (LEGACY_NAME_LABEL, name), (UID_LABEL, uid), (NAME_LABEL, name)];
     for (key, value) in expected {
         let field = format!("spec.template.metadata.labels[{key}]");
         match object::label(template, key) {
@@ -61,11 +64,16 @@ fn generated_selector(job: &Value, errors: &mut Vec<FieldError>) {
             }
         }
     }
-    let selected = Labels::of_spec(&job["spec"]["selector"])
-        .is_some_and(|s| s.selects(|key| expected.iter().find(|(k, _)| *k == key).map(|(_, v)| *v)));
+    let selected = Labels::of_spec(&job["spec"]["selector"]).is_some_and(|s| {
+        s.selects(|key| expected.iter().find(|(k, _)| *k == key).map(|(_, v)| *v))
+    });
     if !selected {
         let selector = job["spec"]["selector"].clone();
-        errors.push(FieldError::invalid("spec.selector", selector, "`selector` not auto-generated"));
+        errors.push(FieldError::invalid(
+            "spec.selector",
+            selector,
+            "`selector` not auto-generated",
+        ));
     }
 }
 
@@ -88,9 +96,13 @@ pub(super) fn spec(job: &Value, errors: &mut Vec<FieldError>) {
             ));
         }
     }
-    if number(job, "/spec/maxFailedIndexes").is_some() && number(job, "/spec/backoffLimitPerIndex").is_none()
+    if number(job, "/spec/maxFailedIndexes").is_some()
+        && number(job, "/spec/backoffLimitPerIndex").is_none()
     {
-        errors.push(FieldError::required("spec.backoffLimitPerIndex", "when maxFailedIndexes is specified"));
+        errors.push(FieldError::required(
+            "spec.backoffLimitPerIndex",
+            "when maxFailedIndexes is specified",
+        ));
     }
     completion_mode(job, errors);
     success_policy(job, errors);
@@ -135,7 +147,9 @@ fn completion_mode(job: &Value, errors: &mut Vec<FieldError>) {
         errors.push(FieldError::required("spec.completions", "when completion mode is Indexed"));
     }
     if let Some(value) = parallelism.filter(|p| *p > INDEXED_LIMIT) {
-        let why = format!("must be less than or equal to {INDEXED_LIMIT} when completion mode is Indexed");
+        let why = format!(
+            "must be less than or equal to {INDEXED_LIMIT} when completion mode is Indexed"
+        );
         errors.push(FieldError::invalid("spec.parallelism", value, why));
     }
     if let (Some(value), Some(completions)) = (failed, completions)
@@ -190,7 +204,12 @@ fn replacement_policy(job: &Value, errors: &mut Vec<FieldError>) {
 
 fn template(job: &Value, errors: &mut Vec<FieldError>) {
     meta::labels(job, "/spec/template/metadata/labels", "spec.template.labels", errors);
-    meta::annotations(job, "/spec/template/metadata/annotations", "spec.template.annotations", errors);
+    meta::annotations(
+        job,
+        "/spec/template/metadata/annotations",
+        "spec.template.annotations",
+        errors,
+    );
     pod::validate_spec(job, "/spec/template/spec", "spec.template.spec", errors);
     let field = "spec.template.spec.restartPolicy";
     match text(job, "/spec/template/spec/restartPolicy") {

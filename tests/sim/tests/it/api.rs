@@ -20,8 +20,10 @@ async fn discovery_names_the_resources() {
 #[tokio::test]
 async fn a_token_is_asked_for_and_rights_are_kept() {
     let reader = |access: &Access| access.verb == "get" && access.namespace == "default";
-    let cluster =
-        Cluster::builder("a").user(User::admin("root", "r")).user(User::new("dev", "d", reader)).build();
+    let cluster = Cluster::builder("a")
+        .user(User::admin("root", "r"))
+        .user(User::new("dev", "d", reader))
+        .build();
     assert_eq!(get(&cluster, MAPS).await.message(), "Unauthorized");
     let with = async |path: &str| {
         let request = Request::get(format!("http://sim{path}")).header("authorization", "Bearer d");
@@ -36,8 +38,7 @@ async fn a_token_is_asked_for_and_rights_are_kept() {
         "configmaps is forbidden: User \"dev\" cannot list resource \"configmaps\" in API group \"\" in the namespace \
          \"default\""
     );
-    let review =
-        json!({"spec": {"resourceAttributes": {"verb": "get", "resource": "jobs", "namespace": "default"}}});
+    let review = json!({"spec": {"resourceAttributes": {"verb": "get", "resource": "jobs", "namespace": "default"}}});
     let request = Request::post("http://sim/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
         .header("authorization", "Bearer d")
         .body(Full::from(review.to_string()))

@@ -20,7 +20,10 @@ async fn a_hook_sees_what_a_request_is() {
         .iter()
         .map(|r| {
             let RequestInfo { verb, resource, subresource, namespace, name, .. } = r;
-            format!("{verb} {resource}/{subresource} {namespace} {name} {} {}", r.dry_run, r.mutating)
+            format!(
+                "{verb} {resource}/{subresource} {namespace} {name} {} {}",
+                r.dry_run, r.mutating
+            )
         })
         .collect();
     assert_eq!(
@@ -53,7 +56,8 @@ async fn a_client_is_killed_before_or_after_its_request_takes_effect() {
 async fn answers_are_replaced_delayed_cut_or_never_given() {
     let cluster = Cluster::new("a");
     cluster.on_request(|_| {
-        let answer = Response::builder().status(503).header("retry-after", "1").body(Bytes::from("{}"));
+        let answer =
+            Response::builder().status(503).header("retry-after", "1").body(Bytes::from("{}"));
         Verdict::Answer(When::After, answer.expect("a response"))
     });
     assert_eq!(post(&cluster, MAPS, map("m")).await.code, 503);

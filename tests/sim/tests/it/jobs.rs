@@ -17,7 +17,10 @@ fn stored(cluster: &Cluster, name: &str) -> Value {
 
 fn condition<'a>(job: &'a Value, kind: &str) -> &'a Value {
     static NONE: Value = Value::Null;
-    job["status"]["conditions"].as_array().and_then(|c| c.iter().find(|c| c["type"] == kind)).unwrap_or(&NONE)
+    job["status"]["conditions"]
+        .as_array()
+        .and_then(|c| c.iter().find(|c| c["type"] == kind))
+        .unwrap_or(&NONE)
 }
 
 #[tokio::test]
@@ -33,7 +36,10 @@ async fn a_new_job_gets_its_defaults() {
     );
     assert_eq!((&spec["completionMode"], &spec["suspend"]), (&json!("NonIndexed"), &json!(false)));
     assert_eq!(spec["podReplacementPolicy"], "TerminatingOrFailed");
-    assert_eq!(spec["selector"], json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}));
+    assert_eq!(
+        spec["selector"],
+        json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}})
+    );
     let labels = json!({
         "batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": "j",
         "controller-uid": uid, "job-name": "j",
@@ -59,7 +65,10 @@ async fn wrong_jobs_are_refused_in_the_servers_words() {
             "Job.batch \"j\" is invalid: spec.template.spec.restartPolicy: Required value: valid values: \"OnFailure\", \
              \"Never\"",
         ),
-        (bare, "Job.batch \"j\" is invalid: spec.template.spec.containers[0].image: Required value"),
+        (
+            bare,
+            "Job.batch \"j\" is invalid: spec.template.spec.containers[0].image: Required value",
+        ),
         (
             job("j", json!({"parallelism": -1})),
             "Job.batch \"j\" is invalid: spec.parallelism: Invalid value: -1: must be greater than or equal to 0",
@@ -90,7 +99,8 @@ async fn what_may_not_change_does_not() {
     assert_eq!(patch(&cluster, &path, template).await.code, 422);
     let changed = patch(&cluster, &path, json!({"spec": {"parallelism": 3}})).await;
     assert_eq!((changed.code, &changed.body["metadata"]["generation"]), (200, &json!(2)));
-    made(&cluster, "i", json!({"completions": 2, "parallelism": 2, "completionMode": "Indexed"})).await;
+    made(&cluster, "i", json!({"completions": 2, "parallelism": 2, "completionMode": "Indexed"}))
+        .await;
     let refused = patch(&cluster, &format!("{JOBS}/i"), json!({"spec": {"completions": 3}})).await;
     assert!(refused.message().contains("can only be modified in tandem with spec.parallelism"));
     let both = json!({"spec": {"completions": 3, "parallelism": 3}});
@@ -128,7 +138,8 @@ async fn a_job_runs_to_its_end() {
 #[tokio::test]
 async fn indexed_pods_know_their_index_and_credits_are_believed() {
     let cluster = Cluster::new("a");
-    let spec = json!({"parallelism": 9, "completions": 9, "completionMode": "Indexed", "suspend": true});
+    let spec =
+        json!({"parallelism": 9, "completions": 9, "completionMode": "Indexed", "suspend": true});
     let job = made(&cluster, "i", spec).await;
     assert_eq!(condition(&job, "Suspended")["status"], "True");
     assert!(job["status"]["startTime"].is_null());
@@ -149,7 +160,10 @@ async fn indexed_pods_know_their_index_and_credits_are_believed() {
     assert_eq!(pods[0]["metadata"]["labels"]["batch.kubernetes.io/job-completion-index"], "3");
     assert_eq!(pods[0]["spec"]["containers"][0]["env"][0]["name"], "JOB_COMPLETION_INDEX");
     let job = cluster.run_to_end("default", "i").expect("the Job is there");
-    assert_eq!((&job["status"]["completedIndexes"], &job["status"]["succeeded"]), (&json!("0-8"), &json!(9)));
+    assert_eq!(
+        (&job["status"]["completedIndexes"], &job["status"]["succeeded"]),
+        (&json!("0-8"), &json!(9))
+    );
     assert_eq!(condition(&job, "Complete")["status"], "True");
 }
 
@@ -166,7 +180,10 @@ async fn status_patches_keep_to_the_rules() {
     );
     let spec = json!({"spec": {"parallelism": 7}, "status": {"succeeded": 4}});
     let patched = patch(&cluster, &path, spec).await.body;
-    assert_eq!((&patched["spec"]["parallelism"], &patched["status"]["succeeded"]), (&json!(1), &json!(4)));
+    assert_eq!(
+        (&patched["spec"]["parallelism"], &patched["status"]["succeeded"]),
+        (&json!(1), &json!(4))
+    );
 }
 
 #[tokio::test]
@@ -230,7 +247,8 @@ async fn a_deadline_ends_a_job_and_a_ttl_removes_it() {
 async fn a_condition_of_ours_ends_a_job_and_slow_pods_delay_it() {
     let cluster = Cluster::new("a");
     made(&cluster, "j", json!({"completions": 4})).await;
-    let pod = cluster.pods_of("default", "j")[0]["metadata"]["name"].as_str().expect("a name").to_owned();
+    let pod =
+        cluster.pods_of("default", "j")[0]["metadata"]["name"].as_str().expect("a name").to_owned();
     cluster.bind_pod("default", &pod);
     let target = json!({"status": {"conditions": [
         {"type": "FailureTarget", "status": "True", "reason": "Sibling", "message": "another failed"},
@@ -319,7 +337,10 @@ async fn a_write_of_the_controller_is_held_back() {
     cluster.succeed_pods("default", "j", 1);
     cluster.settle();
     let uid = &cluster.pods_of("default", "j")[0]["metadata"]["uid"];
-    assert_eq!(stored(&cluster, "j")["status"]["uncountedTerminatedPods"], json!({"succeeded": [uid]}));
+    assert_eq!(
+        stored(&cluster, "j")["status"]["uncountedTerminatedPods"],
+        json!({"succeeded": [uid]})
+    );
     cluster.hold(None);
     assert_eq!(condition(&stored(&cluster, "j"), "Complete")["status"], "True");
 }
@@ -345,7 +366,8 @@ async fn an_exit_code_fails_a_job_by_its_policy() {
     let cluster = Cluster::new("a");
     let rule = json!({"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}});
     made(&cluster, "j", json!({"podFailurePolicy": {"rules": [rule]}})).await;
-    let pod = cluster.pods_of("default", "j")[0]["metadata"]["name"].as_str().expect("a name").to_owned();
+    let pod =
+        cluster.pods_of("default", "j")[0]["metadata"]["name"].as_str().expect("a name").to_owned();
     assert!(cluster.exit_pod("default", &pod, 42));
     cluster.settle();
     assert_eq!(condition(&stored(&cluster, "j"), "Failed")["reason"], "PodFailurePolicy");
@@ -366,7 +388,8 @@ async fn tests_put_in_conditions_of_pods_and_events() {
         "involvedObject": {"kind": "Pod", "name": name, "namespace": "default", "uid": pod["metadata"]["uid"]},
     });
     cluster.create(&sim::EVENTS, "default", event).expect("an event");
-    let path = format!("/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3D{name}");
+    let path =
+        format!("/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3D{name}");
     let events = get(&cluster, &path).await.body;
     assert_eq!(events["items"][0]["reason"], "FailedScheduling");
 }
@@ -382,5 +405,8 @@ async fn an_old_cluster_says_so_and_drops_what_it_does_not_offer() {
     let job = cluster.run_to_end("default", "j").expect("the Job is there");
     let kinds: Vec<&Value> =
         job["status"]["conditions"].as_array().into_iter().flatten().map(|c| &c["type"]).collect();
-    assert_eq!((kinds, &condition(&job, "Complete")["reason"]), (vec![&json!("Complete")], &Value::Null));
+    assert_eq!(
+        (kinds, &condition(&job, "Complete")["reason"]),
+        (vec![&json!("Complete")], &Value::Null)
+    );
 }

@@ -25,7 +25,13 @@ impl Answer {
     }
 }
 
-async fn send(cluster: &Cluster, method: Method, path: &str, kind: &str, body: String) -> Response<SimBody> {
+async fn send(
+    cluster: &Cluster,
+    method: Method,
+    path: &str,
+    kind: &str,
+    body: String,
+) -> Response<SimBody> {
     let request = Request::builder()
         .method(method)
         .uri(format!("http://sim{path}"))
@@ -48,7 +54,8 @@ async fn read(response: Response<SimBody>) -> Answer {
 }
 
 async fn call(cluster: &Cluster, method: Method, path: &str, body: Value) -> Answer {
-    let kind = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
+    let kind =
+        if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
     let body = if body.is_null() { String::new() } else { body.to_string() };
     read(send(cluster, method, path, kind, body).await).await
 }

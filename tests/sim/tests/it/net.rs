@@ -25,9 +25,14 @@ async fn connect(server: &Server, protocol: &str) -> TlsStream<TcpStream> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-    let socket = TcpStream::connect(server.url().trim_start_matches("https://")).await.expect("a connection");
+    let socket = TcpStream::connect(server.url().trim_start_matches("https://"))
+        .await
+        .expect("a connection");
     let name = ServerName::try_from("127.0.0.1").expect("a name");
-    TlsConnector::from(Arc::new(config)).connect(name, socket).await.expect("the certificate is good")
+    TlsConnector::from(Arc::new(config))
+        .connect(name, socket)
+        .await
+        .expect("the certificate is good")
 }
 
 fn request(server: &Server) -> Request<Full<bytes::Bytes>> {
@@ -67,12 +72,16 @@ async fn both_versions_of_http_are_served_until_the_server_is_dropped() {
 async fn a_kubeconfig_names_each_cluster() {
     let mut servers = Vec::new();
     for name in ["a", "b", "c"] {
-        let cluster = Cluster::builder(name).user(User::admin("root", format!("token-{name}"))).build();
+        let cluster =
+            Cluster::builder(name).user(User::admin("root", format!("token-{name}"))).build();
         servers.push(cluster.serve().await.expect("a free port"));
     }
     let config: Value = serde_json::from_str(&sim::kubeconfig(&servers)).expect("JSON is YAML");
     assert_eq!(config["current-context"], "a");
-    assert_eq!(config["contexts"][2], json!({"name": "c", "context": {"cluster": "c", "user": "c"}}));
+    assert_eq!(
+        config["contexts"][2],
+        json!({"name": "c", "context": {"cluster": "c", "user": "c"}})
+    );
     assert_eq!(config["users"][1]["user"]["token"], "token-b");
     assert_eq!(config["clusters"][0]["cluster"]["server"], servers[0].url());
 }

@@ -10,14 +10,18 @@ async fn what_is_created_has_an_identity() {
     let metadata = &made.body["metadata"];
     assert_eq!(metadata["namespace"], "default");
     assert!(metadata["uid"].as_str().is_some_and(|u| u.len() == 36));
-    assert!(metadata["creationTimestamp"].as_str().is_some_and(|t| t.ends_with('Z') && t.len() == 20));
+    assert!(
+        metadata["creationTimestamp"].as_str().is_some_and(|t| t.ends_with('Z') && t.len() == 20)
+    );
     let again = post(&cluster, MAPS, map("m")).await;
     assert_eq!((again.code, again.message()), (409, "configmaps \"m\" already exists"));
     assert_eq!(again.body["reason"], "AlreadyExists");
     let lost = post(&cluster, "/api/v1/namespaces/x/configmaps", map("m")).await;
     assert_eq!((lost.code, lost.message()), (404, "namespaces \"x\" not found"));
     let named = post(&cluster, MAPS, json!({"metadata": {"generateName": "g-"}})).await.body;
-    assert!(named["metadata"]["name"].as_str().is_some_and(|n| n.len() == 7 && n.starts_with("g-")));
+    assert!(
+        named["metadata"]["name"].as_str().is_some_and(|n| n.len() == 7 && n.starts_with("g-"))
+    );
 }
 
 #[tokio::test]
@@ -58,15 +62,22 @@ async fn strategic_patches_merge_by_key() {
     post(&cluster, JOBS, job("j", json!({}))).await;
     let strategic = async |body: Value| {
         let kind = "application/strategic-merge-patch+json";
-        read(send(&cluster, Method::PATCH, &format!("{JOBS}/j/status"), kind, body.to_string()).await).await
+        read(
+            send(&cluster, Method::PATCH, &format!("{JOBS}/j/status"), kind, body.to_string())
+                .await,
+        )
+        .await
     };
-    let condition = |kind: &str| json!({"type": kind, "status": "True", "reason": "R", "message": "M"});
+    let condition =
+        |kind: &str| json!({"type": kind, "status": "True", "reason": "R", "message": "M"});
     strategic(json!({"status": {"conditions": [condition("A")]}})).await;
     let both = strategic(json!({"status": {"conditions": [condition("B")]}})).await.body;
     assert_eq!(both["status"]["conditions"].as_array().map(Vec::len), Some(2));
     assert_eq!(both["status"]["conditions"][0]["type"], "B");
     assert!(both["status"]["conditions"][0]["lastProbeTime"].is_null());
-    let one = strategic(json!({"status": {"conditions": [{"type": "A", "$patch": "delete"}]}})).await.body;
+    let one = strategic(json!({"status": {"conditions": [{"type": "A", "$patch": "delete"}]}}))
+        .await
+        .body;
     assert_eq!(one["status"]["conditions"][0]["type"], "B");
 }
 
@@ -78,7 +89,8 @@ async fn a_dry_run_stores_nothing() {
     assert_eq!((made.code, &made.body["spec"]["backoffLimit"]), (201, &json!(6)));
     assert_eq!(get(&cluster, &format!("{JOBS}/j")).await.code, 404);
     post(&cluster, JOBS, job("j", json!({}))).await;
-    delete(&cluster, &format!("{JOBS}/j?propagationPolicy=Background"), json!({"dryRun": ["All"]})).await;
+    delete(&cluster, &format!("{JOBS}/j?propagationPolicy=Background"), json!({"dryRun": ["All"]}))
+        .await;
     assert_eq!(get(&cluster, &format!("{JOBS}/j")).await.code, 200);
     assert_eq!(cluster.mutations_since(mark).len(), 1);
     assert_eq!(cluster.requests_since(mark).len(), 5);
@@ -129,7 +141,11 @@ async fn deletes_have_preconditions() {
     let wrong = json!({"preconditions": {"uid": "x"}});
     let refused = delete(&cluster, &path, wrong).await;
     assert_eq!(refused.code, 409);
-    assert!(refused.message().contains("the UID in the precondition (x) does not match the UID in record"));
+    assert!(
+        refused
+            .message()
+            .contains("the UID in the precondition (x) does not match the UID in record")
+    );
     let stale = json!({"preconditions": {"resourceVersion": "1"}});
     assert_eq!(delete(&cluster, &path, stale).await.code, 409);
     let right = json!({"preconditions": {
@@ -150,7 +166,8 @@ async fn deleting_a_job_keeps_or_deletes_its_pods_as_told() {
         post(&cluster, JOBS, job(&name, json!({"parallelism": 2, "completions": 4}))).await;
         cluster.settle();
         assert_eq!(cluster.pods_of("default", &name).len(), 2);
-        let options = if policy.is_empty() { Value::Null } else { json!({"propagationPolicy": policy}) };
+        let options =
+            if policy.is_empty() { Value::Null } else { json!({"propagationPolicy": policy}) };
         let answer = delete(&cluster, &format!("{JOBS}/{name}"), options).await;
         assert_eq!((answer.code, !answer.warnings.is_empty()), (200, warned), "{policy}");
         cluster.settle();

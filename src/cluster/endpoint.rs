@@ -1,7 +1,6 @@
 //! Where one API server is, and as whom we speak to it: a context and the flags, resolved as
 //! kubectl does.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,17 +80,16 @@ impl Kubeconfig {
         let nothing = Context::default();
         let context = match (named, current) {
             (Some(name), _) => self
-                .contexts
-                .get(name)
+                .context(name)?
                 .ok_or_else(|| Error::configuration(format!("context {name:?} does not exist")))?,
-            (None, Some(name)) => self.contexts.get(name).ok_or_else(|| {
+            (None, Some(name)) => self.context(name)?.ok_or_else(|| {
                 Error::configuration(format!("context was not found for specified context: {name}"))
             })?,
             (None, None) => &nothing,
         };
         let name = named.or(current).unwrap_or_default();
-        let (cluster_name, mut cluster) = self.cluster(name, context, overrides)?;
-        let (user_name, mut user) = self.user(name, context, overrides)?;
+        let (cluster_name, mut cluster) = self.context_cluster(name, context, overrides)?;
+        let (user_name, mut user) = self.context_user(name, context, overrides)?;
         override_cluster(&mut cluster, overrides);
         override_user(&mut user, overrides);
 
@@ -118,7 +116,7 @@ impl Kubeconfig {
         )
     }
 
-    fn cluster(
+    fn context_cluster(
         &self,
         context_name: &str,
         context: &Context,
@@ -128,7 +126,7 @@ impl Kubeconfig {
         let Some(name) = flag.or(filled(context.cluster.as_deref())) else {
             return Ok((String::new(), Cluster::default()));
         };
-        match self.clusters.get(name) {
+        match self.cluster(name)? {
             Some(cluster) => Ok((name.to_owned(), cluster.clone())),
             None if flag.is_some() => {
                 Err(Error::configuration(format!("cluster {name:?} does not exist")))
@@ -142,7 +140,7 @@ impl Kubeconfig {
         }
     }
 
-    fn user(
+    fn context_user(
         &self,
         context_name: &str,
         context: &Context,
@@ -153,7 +151,7 @@ impl Kubeconfig {
             return Ok((String::new(), User::default()));
         };
         let brings_own = flags.token.is_some() || flags.client_certificate.is_some();
-        match self.users.get(name) {
+        match self.user(name)? {
             Some(user) => Ok((name.to_owned(), user.clone())),
             None if flag.is_some() => {
                 Err(Error::configuration(format!("auth info {name:?} does not exist")))
@@ -214,7 +212,11 @@ impl Kubeconfig {
         let impersonation = impersonation(user_name, &user)?;
         let mut auth = auth(user_name, user, &server, cluster)?;
         if server.scheme_str() != Some("https") {
-            // As kubectl: nothing secret goes over a connection that anyone can read.
+            // As in kubectl, no secret goes over a connection that anyone can read.
+            auth = Auth::None;
+        }
+        if identity.is_some() && matches!(auth, Auth::Exec(_)) {
+            // As in client-go, a plugin is not run for a user who has another credential.
             auth = Auth::None;
         }
         let timeout = match filled(overrides.request_timeout.as_deref()) {
@@ -282,7 +284,7 @@ fn override_user(user: &mut User, flags: &Overrides) {
         user.impersonate_uid = Some(uid.to_owned());
     }
     if !flags.as_groups.is_empty() {
-        user.impersonate_groups = Some(flags.as_groups.clone());
+        user.impersonate_groups.clone_from(&flags.as_groups);
     }
 }
 
@@ -413,6 +415,8 @@ fn auth(name: &str, user: User, server: &Uri, cluster: &Cluster) -> Result<Auth,
             "authProvider cannot be provided in combination with an exec plugin for {name}"
         )));
     }
+    // A plugin's description is checked also where another method takes precedence.
+    let plugin = user.exec.map(|exec| Plugin::new(name, exec, server, cluster)).transpose()?;
     if let Some(path) = file {
         return Ok(Auth::TokenFile { path, fallback: token });
     }
@@ -425,11 +429,12 @@ fn auth(name: &str, user: User, server: &Uri, cluster: &Cluster) -> Result<Auth,
             password: user.password.unwrap_or_default(),
         });
     }
-    if let Some(exec) = user.exec {
-        return Ok(Auth::Exec(Arc::new(Plugin::new(name, exec, server, cluster)?)));
+    if let Some(plugin) = plugin {
+        return Ok(Auth::Exec(Arc::new(plugin)));
     }
     if let Some(provider) = user.auth_provider {
-        let plugin = match provider.name.as_str() {
+        let provider = provider.name.unwrap_or_default();
+        let plugin = match provider.as_str() {
             "gcp" => {
                 "run `gke-gcloud-auth-plugin`'s set-up (gcloud container clusters get-credentials), which writes an exec plugin"
             }
@@ -438,7 +443,7 @@ fn auth(name: &str, user: User, server: &Uri, cluster: &Cluster) -> Result<Auth,
         };
         return Err(Error::configuration(format!(
             "the user {name:?} has an auth-provider ({}), which is not supported: {plugin}",
-            super::redact::printable(&provider.name)
+            super::redact::printable(&provider)
         )));
     }
     Ok(Auth::None)
@@ -446,9 +451,7 @@ fn auth(name: &str, user: User, server: &Uri, cluster: &Cluster) -> Result<Auth,
 
 fn impersonation(name: &str, user: &User) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
-    let groups = user.impersonate_groups.as_deref().unwrap_or_default();
-    let nothing = BTreeMap::new();
-    let extra = user.impersonate_extra.as_ref().unwrap_or(&nothing);
+    let (groups, extra) = (&user.impersonate_groups, &user.impersonate_extra);
     let Some(as_user) = filled(user.impersonate.as_deref()) else {
         if groups.is_empty()
             && extra.is_empty()

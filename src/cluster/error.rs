@@ -55,13 +55,11 @@ pub enum Error {
         found: String,
     },
     /// A kubeconfig file cannot be read or understood.
-    #[error("error loading config file {}: {cause}", place(file, *at))]
+    #[error("error loading config file \"{}\": {cause}", printable(&file.to_string_lossy()))]
     Kubeconfig {
         /// The file.
         file: PathBuf,
-        /// Line and column, from 1, where they are known.
-        at: Option<(u64, u64)>,
-        /// What is wrong with it.
+        /// What is wrong, with the place in the file: line and column, or the entry and its field.
         cause: String,
     },
     /// The files and the flags together do not lead to a server.
@@ -272,14 +270,6 @@ fn unreachable(server: &str, cause: &Cause) -> String {
 /// A duration as people write it: `30s`, `1.5s`.
 fn seconds(duration: Duration) -> String {
     format!("{}s", duration.as_secs_f64())
-}
-
-fn place(file: &std::path::Path, at: Option<(u64, u64)>) -> String {
-    let file = printable(&file.to_string_lossy());
-    match at {
-        Some((line, column)) => format!("\"{file}\": line {line}, column {column}"),
-        None => format!("\"{file}\""),
-    }
 }
 
 #[cfg(test)]

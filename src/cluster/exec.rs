@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use http::Uri;
 use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
 use rustls::sign::CertifiedKey;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -80,9 +81,7 @@ impl Plugin {
                 "{field} must be specified for {user} to use exec authentication plugin"
             ))
         };
-        if exec.command.is_empty() {
-            return Err(need("command"));
-        }
+        let command = exec.command.filter(|c| !c.is_empty()).ok_or_else(|| need("command"))?;
         let api_version =
             exec.api_version.filter(|v| !v.is_empty()).ok_or_else(|| need("apiVersion"))?;
         let v1 = match api_version.as_str() {
@@ -94,6 +93,12 @@ impl Plugin {
                 )));
             }
         };
+        let mut env = Vec::new();
+        for variable in exec.env {
+            let name = variable.name.filter(|name| !name.is_empty());
+            let name = name.ok_or_else(|| need("env variable name"))?;
+            env.push((name, variable.value.unwrap_or_default()));
+        }
         let interactive = match exec.interactive_mode.as_deref().unwrap_or_default() {
             "Never" => Interactive::Never,
             "Always" => Interactive::Always,
@@ -112,14 +117,9 @@ impl Plugin {
             .transpose()?;
         Ok(Self {
             api_version,
-            command: exec.command,
-            args: exec.args.unwrap_or_default(),
-            env: exec
-                .env
-                .unwrap_or_default()
-                .into_iter()
-                .map(|env| (env.name, env.value))
-                .collect(),
+            command,
+            args: exec.args,
+            env,
             install_hint: exec
                 .install_hint
                 .filter(|hint| !hint.is_empty())
@@ -168,7 +168,7 @@ fn cluster_info(server: &Uri, cluster: &Cluster) -> Result<Value, Error> {
         info.insert("disable-compression".into(), true.into());
     }
     if let Some(extension) =
-        cluster.extensions.iter().flatten().find(|extension| extension.name == EXTENSION)
+        cluster.extensions.iter().find(|extension| extension.name.as_deref() == Some(EXTENSION))
     {
         info.insert("config".into(), extension.extension.clone());
     }
@@ -349,13 +349,56 @@ impl Plugins {
             return Err(wrong("there is neither a token nor a certificate in its answer"));
         }
         let expires = text("expirationTimestamp")
-            .map(str::parse)
+            .map(expiration)
             .transpose()
-            .map_err(|_| wrong("its expirationTimestamp is not a time"))?;
+            .map_err(|()| wrong("its expirationTimestamp is not a time"))?
+            .flatten();
         Ok(Credential { token, certificate, expires })
+    }
+}
+
+/// Reads an `expirationTimestamp` (RFC 3339). `None` means never: plugins that know no end give the
+/// end of the year 9999 or a later time, which is beyond what [`Timestamp`] holds.
+fn expiration(text: &str) -> Result<Option<Timestamp>, ()> {
+    if let Ok(time) = text.parse() {
+        return Ok(Some(time));
+    }
+    let year = text.split('-').next().unwrap_or_default();
+    if year.len() > 4 && year.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(None);
+    }
+    match Pieces::parse(text) {
+        Ok(pieces) if pieces.date().year() == 9999 && pieces.offset().is_some() => Ok(None),
+        _ => Err(()),
     }
 }
 
 fn failed(plugin: &Plugin, how: &str) -> Trouble {
     Trouble::new(format!("exec: executable {} {how}", plugin.name()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_is_too_late_to_be_held_is_never() {
+        for (text, expected) in [
+            ("2999-01-01T00:00:00Z", Ok(true)),
+            ("9999-12-30T00:00:00Z", Ok(true)),
+            ("9999-12-31T23:59:59Z", Ok(false)),
+            ("9999-12-31T23:59:59.999999999Z", Ok(false)),
+            ("9999-12-31T23:59:59-12:00", Ok(false)),
+            ("9999-12-31T23:59:60Z", Ok(false)),
+            ("10000-01-01T00:00:00Z", Ok(false)),
+            ("292277026596-12-04T15:30:07Z", Ok(false)),
+            ("9999-12-31T23:59:59", Err(())),
+            ("9999-13-31T23:59:59Z", Err(())),
+            ("2026-13-01T00:00:00Z", Err(())),
+            ("noon", Err(())),
+            ("-", Err(())),
+        ] {
+            assert_eq!(expiration(text).map(|time| time.is_some()), expected, "{text}");
+        }
+    }
 }

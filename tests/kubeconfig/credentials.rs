@@ -12,6 +12,7 @@ pub fn trials() -> Vec<Trial> {
         ("credentials: client certificates that cannot be used", bad_certificates),
         ("credentials: tokens, and token files that are renewed", tokens),
         ("credentials: a name and a password", passwords),
+        ("credentials: precedence among all methods", precedence),
         ("credentials: a refused credential", refused),
         ("credentials: impersonation, of the flags and of the file", impersonation),
         ("credentials: an auth-provider is refused with what to do", auth_provider),
@@ -128,6 +129,50 @@ fn passwords() {
     scene.both(&[]).fail_alike(
         "more than one authentication method found for east; found [token basicAuth], only one is allowed",
     );
+}
+
+/// Every subset of the methods that a user can have: both programs send the same, or both refuse.
+fn precedence() {
+    let scene = Scene::new();
+    let (jane, john) = (AUTHORITY.user("jane"), AUTHORITY.user("john"));
+    let answer = json!({
+        "apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+        "status": {
+            "token": "of-plugin", "clientCertificateData": john.certificate,
+            "clientKeyData": john.key,
+        },
+    });
+    let plugin = scene.script("plugin", &format!("cat <<'END'\n{answer}\nEND"));
+    let methods = [
+        json!({"token": "inline"}),
+        json!({"tokenFile": scene.file("token", "of-file")}),
+        json!({"username": "jane", "password": "p"}),
+        json!({
+            "client-certificate-data": base64(&jane.certificate),
+            "client-key-data": base64(&jane.key),
+        }),
+        json!({"exec": {
+            "apiVersion": "client.authentication.k8s.io/v1", "command": plugin,
+            "interactiveMode": "Never",
+        }}),
+    ];
+    // Without any method, kubectl asks for a name and a password.
+    for chosen in 1..1_u32 << methods.len() {
+        let mut user = serde_json::Map::new();
+        for (place, method) in methods.iter().enumerate() {
+            if chosen & (1 << place) != 0 {
+                user.extend(method.as_object().expect("a mapping").clone());
+            }
+        }
+        let fields: Vec<_> = user.keys().cloned().collect();
+        scene.user(&user.into());
+        let both = scene.both(&[]);
+        assert_eq!(both.kubectl.ok, both.ours.ok, "{fields:?}: {both:#?}");
+        assert_eq!(both.kubectl.callers(), both.ours.callers(), "{fields:?}: {both:#?}");
+        // A token or a password in a header, and a certificate, exclude none but each other.
+        let exclusive = chosen & 0b100 != 0 && chosen & 0b011 != 0;
+        assert_eq!(both.ours.ok, !exclusive, "{fields:?}: {both:#?}");
+    }
 }
 
 fn refused() {

@@ -203,6 +203,10 @@ fn wrong_descriptions() {
             json!({"interactiveMode": ""}),
             "interactiveMode must be specified for east to use exec authentication plugin",
         ),
+        (
+            json!({"env": [{"value": "v"}]}),
+            "env variable name must be specified for east to use exec authentication plugin",
+        ),
         (json!({"interactiveMode": "Maybe"}), "invalid interactiveMode for east: \"Maybe\""),
     ] {
         let mut user = plugin("p", "v1");
@@ -238,6 +242,14 @@ fn expires() {
         giving(&scene, &json!({"token": "old", "expirationTimestamp": "2001-01-01T00:00:00Z"}));
     scene.user(&plugin(&path, "v1"));
     assert_eq!(scene.both(&[]).agree_on_one().authorization.as_deref(), Some("Bearer old"));
+
+    // Plugins that know no end say the last second of the last year.
+    for end in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-10:00"] {
+        let path = giving(&scene, &json!({"token": "never", "expirationTimestamp": end}));
+        scene.user(&plugin(&path, "v1"));
+        let caller = scene.both(&[]).agree_on_one();
+        assert_eq!(caller.authorization.as_deref(), Some("Bearer never"));
+    }
 
     // The first run's token is refused; the second run's is right.
     let mut scene = Scene::in_manner(&Manner { wants: Some("Bearer second"), ..Manner::default() });

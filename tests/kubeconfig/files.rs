@@ -15,6 +15,7 @@ pub fn trials() -> Vec<Trial> {
         ("files: a context, a cluster or a user that does not exist", missing_names),
         ("files: nothing to go by", nothing),
         ("files: what cannot be read", broken),
+        ("files: what is read all the same", lenient),
         (
             "files: flags replace the host's cluster, user, server and token, not a member's",
             overrides,
@@ -196,13 +197,13 @@ fn broken() {
     let both = scene.both(&[]);
     both.fail(
         &format!("error loading config file \"{path}\""),
-        &format!("error loading config file \"{path}\": line "),
+        &format!("error loading config file \"{path}\": "),
     );
-    scene.file("home/.kube/config", "users:\n- name: a\n  user: {token: [s3cret]}\n");
+    scene.user(&json!({"token": ["s3cret"]}));
     let both = scene.both(&[]);
     both.fail(
         &format!("error loading config file \"{path}\""),
-        &format!("error loading config file \"{path}\": line 3"),
+        &format!("error loading config file \"{path}\": users: \"east\": token: "),
     );
     assert!(!both.ours.said().contains("s3cret"));
     scene.file("home/.kube/config", "apiVersion: v1\nkind: Pod\n");
@@ -219,6 +220,62 @@ fn broken() {
     config["clusters"][0]["cluster"]["colour"] = "red".into();
     scene.config(&config);
     scene.both(&[]).agree();
+}
+
+/// Forms of a file that kubectl takes.
+fn lenient() {
+    let scene = Scene::new();
+    let config = scene.plain();
+    let text = format!("{config:#}\n");
+    let utf16 = |bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(bytes).collect()
+    };
+    let broken = "---\n{[broken";
+    for bytes in [
+        format!("\u{feff}{text}").into_bytes(),
+        format!("---\n{text}---\n").into_bytes(),
+        format!("{text}{broken}").into_bytes(),
+        format!("{text}...\n{broken}").into_bytes(),
+        utf16(u16::to_le_bytes),
+        utf16(u16::to_be_bytes),
+    ] {
+        scene.file("home/.kube/config", &bytes);
+        assert_eq!(scene.both(&[]).agree_on_one().authorization.as_deref(), Some("Bearer of-east"));
+    }
+    // After the start of the document, a mark belongs to the first key.
+    let yaml = "---\n\u{feff}apiVersion: v1\nkind: Config\ncurrent-context: east\n";
+    let lists: String = ["clusters", "users", "contexts"]
+        .iter()
+        .map(|list| format!("{list}: {}\n", config[list]))
+        .collect();
+    scene.file("home/.kube/config", format!("{yaml}{lists}"));
+    scene.both(&[]).agree();
+    // `null` is the zero value, in the entry that is used and in those that are not.
+    let mut config = scene.plain();
+    for (list, field, content) in [
+        ("clusters", "cluster", json!({"server": null, "extensions": [null]})),
+        ("users", "user", json!({"token": null, "as-groups": [null], "exec": {"env": [null]}})),
+        ("contexts", "context", json!(null)),
+    ] {
+        let entries = config[list].as_array_mut().expect("a list");
+        entries.push(json!(null));
+        entries.push(json!({"name": "unused", field: content}));
+        entries.push(json!({"name": "unused too"}));
+    }
+    config["clusters"][0]["cluster"]["insecure-skip-tls-verify"] = Value::Null;
+    config["clusters"][0]["cluster"]["extensions"] = json!([null, {"extension": {"a": 1}}]);
+    config["users"][0]["user"]["exec"] = Value::Null;
+    config["users"][0]["user"]["as-user-extra"] = json!({"a": null});
+    config["users"][0]["user"]["as"] = "jane".into();
+    config["contexts"][0]["context"]["namespace"] = Value::Null;
+    config["preferences"] = Value::Null;
+    scene.config(&config);
+    scene.both(&[]).agree();
+    // kubectl refuses the whole file for an entry that nobody uses; we do not.
+    config["users"][1]["user"]["token"] = 5.into();
+    scene.config(&config);
+    assert!(!scene.kubectl(&["get", "jobs"]).ok);
+    assert!(scene.ours(&["version"]).ok);
 }
 
 fn overrides() {

@@ -1,197 +1,158 @@
-//! One kubeconfig file as it is written: `k8s.io/client-go/tools/clientcmd/api/v1`.
+//! Reads one kubeconfig file as leniently as client-go does.
+//!
+//! Only the first YAML document counts. An entry that cannot be read is an error where it is used,
+//! and nowhere else: it must not hide the entries beside it.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
-use secrecy::SecretString;
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::entry::{Cluster, Context, Entry, User};
 use crate::cluster::error::Error;
 use crate::cluster::redact;
+use crate::yaml;
 
-/// A file's content; fields nobody knows are ignored, as kubectl does.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
+/// The entries of a list by name, each with what is wrong with it where it cannot be read.
+pub(super) type Entries<T> = BTreeMap<String, Result<T, Error>>;
+
+/// The content of a file.
+#[derive(Debug, Default)]
 pub(super) struct File {
-    pub kind: Option<String>,
-    pub current_context: Option<String>,
-    pub clusters: Option<Vec<NamedCluster>>,
-    pub contexts: Option<Vec<NamedContext>>,
-    pub users: Option<Vec<NamedUser>>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct NamedCluster {
-    pub name: String,
-    pub cluster: Option<Cluster>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct NamedContext {
-    pub name: String,
-    pub context: Option<Context>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct NamedUser {
-    pub name: String,
-    pub user: Option<User>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub(in crate::cluster) struct Cluster {
-    pub server: Option<String>,
-    pub tls_server_name: Option<String>,
-    pub insecure_skip_tls_verify: Option<bool>,
-    pub certificate_authority: Option<PathBuf>,
-    pub certificate_authority_data: Option<String>,
-    pub proxy_url: Option<String>,
-    pub disable_compression: Option<bool>,
-    pub extensions: Option<Vec<Extension>>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub(in crate::cluster) struct Extension {
-    pub name: String,
-    #[serde(default)]
-    pub extension: Value,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(in crate::cluster) struct Context {
-    pub cluster: Option<String>,
-    pub user: Option<String>,
-    pub namespace: Option<String>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub(in crate::cluster) struct User {
-    pub client_certificate: Option<PathBuf>,
-    pub client_certificate_data: Option<String>,
-    pub client_key: Option<PathBuf>,
-    pub client_key_data: Option<SecretString>,
-    pub token: Option<SecretString>,
-    #[serde(rename = "tokenFile")]
-    pub token_file: Option<PathBuf>,
-    #[serde(rename = "as")]
-    pub impersonate: Option<String>,
-    #[serde(rename = "as-uid")]
-    pub impersonate_uid: Option<String>,
-    #[serde(rename = "as-groups")]
-    pub impersonate_groups: Option<Vec<String>>,
-    #[serde(rename = "as-user-extra")]
-    pub impersonate_extra: Option<std::collections::BTreeMap<String, Vec<String>>>,
-    pub username: Option<String>,
-    pub password: Option<SecretString>,
-    pub auth_provider: Option<AuthProvider>,
-    pub exec: Option<Exec>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub(in crate::cluster) struct AuthProvider {
-    #[serde(default)]
-    pub name: String,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(in crate::cluster) struct Exec {
-    pub api_version: Option<String>,
-    pub command: String,
-    pub args: Option<Vec<String>>,
-    pub env: Option<Vec<ExecEnv>>,
-    pub install_hint: Option<String>,
-    pub provide_cluster_info: Option<bool>,
-    pub interactive_mode: Option<String>,
-}
-
-/// A variable of a plugin's environment; its value may be a secret.
-#[derive(Debug, Clone, Deserialize)]
-pub(in crate::cluster) struct ExecEnv {
-    pub name: String,
-    #[serde(default)]
-    pub value: SecretString,
+    pub current_context: String,
+    pub clusters: Entries<Cluster>,
+    pub contexts: Entries<Context>,
+    pub users: Entries<User>,
 }
 
 impl File {
-    /// Reads a file's text and makes its paths absolute, relative to the folder the file is in.
-    pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
-        let fault = |at, cause| Error::Kubeconfig { file: path.to_path_buf(), at, cause };
-        if text.trim().is_empty() {
-            return Ok(Self::default());
-        }
-        // Without snippets: an error must not show the lines around it, there may be a token in
-        // them.
-        let options = serde_saphyr::options! {
-            with_snippet: false,
-            legacy_octal_numbers: true,
-            duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::LastWins,
+    /// Reads the bytes of the file at an absolute path.
+    ///
+    /// # Errors
+    /// [`Error::Kubeconfig`] for bytes that are not text, broken YAML in the first document, a
+    /// `kind` other than `Config`, and a field of the wrong type outside the entries.
+    pub fn parse(bytes: &[u8], path: &Path) -> Result<Self, Error> {
+        let fault = |cause: String| Error::Kubeconfig { file: path.to_path_buf(), cause };
+        let text = text(bytes).map_err(|cause| fault(cause.to_owned()))?;
+        // The parser's message may quote the file, and there may be a token in the quotes.
+        let documents = yaml::read(&text)
+            .map_err(|error| fault(redact::printable(&redact::unquoted(&error))))?;
+        let mut fields = match documents.into_iter().next() {
+            Some(Value::Object(fields)) => fields,
+            Some(_) => return Err(fault("it is not a mapping of fields".to_owned())),
+            None => return Ok(Self::default()),
         };
-        let file: Option<Self> =
-            serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-                let at =
-                    error.location().map(|l| (l.line(), l.column())).filter(|(line, _)| *line > 0);
-                fault(at, cause_of(&error))
-            })?;
-        let mut file = file.unwrap_or_default();
-        if let Some(kind) =
-            file.kind.as_deref().filter(|kind| !kind.is_empty() && *kind != "Config")
-        {
-            return Err(fault(
-                None,
-                format!("its kind is {}, not Config", redact::printable(kind)),
-            ));
+        let kind = string(&mut fields, "kind").map_err(fault)?;
+        if !matches!(kind.as_str(), "" | "Config") {
+            return Err(fault(format!("its kind is {}, not Config", redact::printable(&kind))));
         }
-        file.no_name_twice().map_err(|cause| fault(None, cause))?;
-        if let Some(folder) = path.parent() {
-            file.resolve(folder);
-        }
-        Ok(file)
-    }
-
-    fn no_name_twice(&self) -> Result<(), String> {
-        fn unique<'a>(list: &str, names: impl Iterator<Item = &'a str>) -> Result<(), String> {
-            let mut seen = std::collections::BTreeSet::new();
-            for name in names {
-                if !seen.insert(name) {
-                    return Err(format!("{list} has the name {name:?} twice"));
-                }
-            }
-            Ok(())
-        }
-        unique("clusters", self.clusters.iter().flatten().map(|c| c.name.as_str()))?;
-        unique("contexts", self.contexts.iter().flatten().map(|c| c.name.as_str()))?;
-        unique("users", self.users.iter().flatten().map(|u| u.name.as_str()))
-    }
-
-    fn resolve(&mut self, folder: &Path) {
-        let resolve = |path: &mut Option<PathBuf>| {
-            if let Some(path) = path.as_mut().filter(|p| !p.as_os_str().is_empty()) {
-                *path = folder.join(&*path);
-            }
-        };
-        for cluster in self.clusters.iter_mut().flatten().filter_map(|c| c.cluster.as_mut()) {
-            resolve(&mut cluster.certificate_authority);
-        }
-        for user in self.users.iter_mut().flatten().filter_map(|u| u.user.as_mut()) {
-            resolve(&mut user.client_certificate);
-            resolve(&mut user.client_key);
-            resolve(&mut user.token_file);
-            // A command without a slash is looked up in PATH instead.
-            if let Some(exec) = user.exec.as_mut().filter(|e| e.command.contains('/')) {
-                exec.command = folder.join(&exec.command).to_string_lossy().into_owned();
-            }
-        }
+        Ok(Self {
+            current_context: string(&mut fields, "current-context").map_err(fault)?,
+            clusters: entries(&mut fields, "clusters", "cluster", path)?,
+            contexts: entries(&mut fields, "contexts", "context", path)?,
+            users: entries(&mut fields, "users", "user", path)?,
+        })
     }
 }
 
-/// The parser's sentence without its own position and without what it quotes of the file.
-fn cause_of(error: &serde_saphyr::Error) -> String {
-    let text = error.without_snippet().to_string();
-    let text = text.lines().next().unwrap_or_default();
-    let text = text.rsplit_once(" at line ").map_or(text, |(sentence, _)| sentence);
-    redact::printable(&redact::unquoted(text))
+/// The first document of a file, as text without byte-order marks at the start of lines.
+fn text(bytes: &[u8]) -> Result<String, &'static str> {
+    let text = match bytes {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes)?,
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes)?,
+        _ => {
+            let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+            String::from_utf8(first_document(bytes).to_vec()).map_err(|_| "it is not UTF-8")?
+        }
+    };
+    let lines = text.split_inclusive('\n').map(|line| line.trim_start_matches('\u{feff}'));
+    let text: String = lines.collect();
+    Ok(String::from_utf8_lossy(first_document(text.as_bytes())).into_owned())
+}
+
+fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, &'static str> {
+    let (units, rest) = bytes.as_chunks::<2>();
+    let text = String::from_utf16(&units.iter().map(|pair| unit(*pair)).collect::<Vec<_>>());
+    match text {
+        Ok(text) if rest.is_empty() => Ok(text),
+        _ => Err("it starts with a byte-order mark of UTF-16, and is not UTF-16"),
+    }
+}
+
+/// Cuts the text before the second document. `---` and `...` at the start of a line are markers
+/// wherever they stand, also inside a scalar.
+fn first_document(text: &[u8]) -> &[u8] {
+    let mut end = 0;
+    let mut started = false;
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        let ends = line.starts_with(b"...");
+        let marks = ends || line.starts_with(b"---");
+        if marks && line.get(3).is_none_or(u8::is_ascii_whitespace) {
+            if started || ends {
+                return &text[..end];
+            }
+            started = true;
+        }
+        let comment = line.trim_ascii_start().first().is_none_or(|first| b"#%".contains(first));
+        started |= !comment;
+        end += line.len();
+    }
+    text
+}
+
+/// A field that is text, and empty where it is missing or `null`.
+fn string(fields: &mut Map<String, Value>, name: &str) -> Result<String, String> {
+    match fields.remove(name) {
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(Value::String(text)) => Ok(text),
+        Some(_) => Err(format!("{name} is not a string")),
+    }
+}
+
+/// The entries of a list such as `clusters`, each of which holds its content in a field such as
+/// `cluster`. An entry without a name cannot be used, so it is dropped.
+fn entries<T: Entry>(
+    fields: &mut Map<String, Value>,
+    list: &str,
+    field: &str,
+    path: &Path,
+) -> Result<Entries<T>, Error> {
+    let fault = |cause: String| Error::Kubeconfig { file: path.to_path_buf(), cause };
+    let items = match fields.remove(list) {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(items)) => items,
+        Some(_) => return Err(fault(format!("{list} is not a list"))),
+    };
+    let mut entries = Entries::new();
+    for item in items {
+        let Value::Object(mut item) = item else { continue };
+        let Some(name) = string(&mut item, "name").ok().filter(|name| !name.is_empty()) else {
+            tracing::debug!("kubeconfig {}: {list} has an entry without a name", path.display());
+            continue;
+        };
+        let content = item.remove(field).unwrap_or_default();
+        let entry = if entries.contains_key(&name) {
+            Err(fault(format!("{list} has the name {name:?} twice")))
+        } else {
+            entry(content, path).map_err(|cause| fault(format!("{list}: {name:?}: {cause}")))
+        };
+        entries.insert(name, entry);
+    }
+    Ok(entries)
+}
+
+/// The content of an entry. The error names the field and shows nothing of its value.
+fn entry<T: Entry>(content: Value, path: &Path) -> Result<T, String> {
+    let read: Result<Option<T>, _> = serde_path_to_error::deserialize(content);
+    let mut entry = read
+        .map_err(|error| {
+            let field = error.path().to_string();
+            let cause = redact::unquoted(&error.into_inner().to_string());
+            redact::printable(&if field == "." { cause } else { format!("{field}: {cause}") })
+        })?
+        .unwrap_or_default();
+    if let Some(folder) = path.parent() {
+        entry.resolve(folder);
+    }
+    Ok(entry)
 }

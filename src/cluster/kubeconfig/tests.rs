@@ -3,12 +3,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::cluster::auth::Auth;
 use crate::cluster::endpoint::Endpoint;
 use crate::cluster::flags::Overrides;
 use crate::cluster::tls::Material;
+use crate::yaml;
 
 /// Files in a folder of their own, and an environment.
 struct Given {
@@ -153,30 +155,199 @@ fn paths_are_relative_to_their_own_file() {
 }
 
 #[test]
-fn what_is_wrong_with_a_file_is_told_with_its_place_and_without_its_secrets() {
-    for (text, at, words) in [
-        ("clusters:\n- name: [a\n", true, ""),
-        ("clusters:\n- name: a\n  cluster: 5\n", true, ""),
-        ("users:\n- name: a\n  user: s3cret\n", true, ""),
-        ("users:\n- name: a\n  user: {token: [s3cret]}\n", true, ""),
-        ("users:\n- name: a\n  user: {token: \"s3cret}\n", true, ""),
-        ("s3cret", true, ""),
-        ("kind: Pod\n", false, "its kind is Pod, not Config"),
-        ("users:\n- name: a\n- name: a\n", false, "users has the name \"a\" twice"),
+fn an_error_in_a_file_has_its_place_and_no_secret() {
+    for (text, words) in [
+        ("clusters:\n- name: [a\n", "line "),
+        ("users:\n- name: a\n  user: {token: \"s3cret}\n", "line "),
+        ("s3cret", "it is not a mapping of fields"),
+        ("clusters: s3cret", "clusters is not a list"),
+        ("current-context: [s3cret]", "current-context is not a string"),
+        ("kind: Pod\n", "its kind is Pod, not Config"),
     ] {
         let given = Given::files(&[("config", text)]).with("KUBECONFIG", "DIR/config");
-        let Error::Kubeconfig { file, at: place, cause } = given.load().unwrap_err() else {
-            panic!("{text}")
-        };
+        let Error::Kubeconfig { file, cause } = given.load().unwrap_err() else { panic!("{text}") };
         assert_eq!(file, given.path("config"));
-        assert_eq!(place.is_some(), at, "{text}: {cause}");
-        assert!(
-            cause.contains(words) && !cause.contains("s3cret") && !cause.contains('\n'),
-            "{text}: {cause}"
-        );
+        assert!(cause.contains(words), "{text}: {cause}");
+        assert!(!cause.contains("s3cret") && !cause.contains('\n'), "{text}: {cause}");
     }
     let given = Given::files(&[("folder/file", "")]).with("KUBECONFIG", "DIR/folder");
     assert!(given.load().unwrap_err().to_string().ends_with("is a directory"));
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_is_an_error_where_it_is_used() {
+    for (entry, words) in [
+        ("clusters: [{name: red, cluster: 5}]", "clusters: \"red\": invalid type: "),
+        ("users: [{name: red, user: s3cret}]", "users: \"red\": invalid type: "),
+        ("users: [{name: red, user: {token: [s3cret]}}]", "users: \"red\": token: invalid type"),
+        ("users: [{name: red, user: {exec: {args: [s3cret, 5]}}}]", "exec.args[1]: invalid type"),
+        ("users: [{name: red}, {name: red}]", "users has the name \"red\" twice"),
+    ] {
+        let given = Given::files(&[("broken", entry), ("red", RED)])
+            .with("KUBECONFIG", "DIR/broken:DIR/red");
+        let text = endpoint(&given, None, &Overrides::default()).unwrap_err().to_string();
+        assert!(text.starts_with("error loading config file \""), "{text}");
+        assert!(text.contains("broken\": ") && text.contains(words), "{text}");
+        assert!(!text.contains("s3cret"), "{text}");
+    }
+}
+
+/// A context, a cluster and a user with every field that is read, under the list of each.
+fn all_fields() -> [(&'static str, &'static str, Value); 3] {
+    let extension = json!({"name": "client.authentication.k8s.io/exec", "extension": {"a": 1}});
+    let cluster = json!({
+        "server": "https://h", "tls-server-name": "n", "insecure-skip-tls-verify": false,
+        "certificate-authority": "a", "certificate-authority-data": "Q0E=", "proxy-url": "http://p",
+        "disable-compression": true, "extensions": [extension],
+    });
+    let exec = json!({
+        "apiVersion": "client.authentication.k8s.io/v1", "command": "c", "args": ["a"],
+        "env": [{"name": "A", "value": "b"}], "installHint": "i", "provideClusterInfo": true,
+        "interactiveMode": "Never",
+    });
+    let user = json!({
+        "client-certificate": "c", "client-certificate-data": "Q0E=", "client-key": "k",
+        "client-key-data": "Q0E=", "token": "t", "tokenFile": "f", "as": "a", "as-uid": "u",
+        "as-groups": ["g"], "as-user-extra": {"k": ["v"]}, "username": "u", "password": "p",
+        "auth-provider": {"name": "gcp"}, "exec": exec,
+    });
+    let context = json!({"cluster": "red", "user": "red", "namespace": "n"});
+    [("clusters", "cluster", cluster), ("users", "user", user), ("contexts", "context", context)]
+}
+
+/// The value, with one node after another replaced.
+fn with_each_node(value: &Value, replace: &impl Fn(&Value) -> Value) -> Vec<Value> {
+    let mut changed = vec![replace(value)];
+    match value {
+        Value::Object(fields) => {
+            for (key, inner) in fields {
+                changed.extend(with_each_node(inner, replace).into_iter().map(|inner| {
+                    let mut copy = value.clone();
+                    copy[key] = inner;
+                    copy
+                }));
+            }
+        }
+        Value::Array(items) => {
+            for (place, inner) in items.iter().enumerate() {
+                changed.extend(with_each_node(inner, replace).into_iter().map(|inner| {
+                    let mut copy = value.clone();
+                    copy[place] = inner;
+                    copy
+                }));
+            }
+        }
+        _ => {}
+    }
+    changed
+}
+
+/// Reads the sound file after a list of entries was put before its own.
+fn beside(list: &str, entries: &[Value]) -> Result<Kubeconfig, Error> {
+    let mut config: Value = yaml::read(RED).unwrap().remove(0);
+    let own = config[list].as_array_mut().unwrap();
+    own.splice(0..0, entries.iter().cloned());
+    let mut merged = Kubeconfig::default();
+    merged.add(File::parse(config.to_string().as_bytes(), Path::new("/config"))?);
+    Ok(merged)
+}
+
+#[test]
+fn a_broken_entry_hurts_nobody_who_does_not_use_it() {
+    let none = Overrides::default();
+    let sound = format!("{:?}", beside("users", &[]).unwrap().endpoint(None, &none).unwrap());
+    let junk = [
+        json!(null),
+        json!(true),
+        json!(5),
+        json!(1.5),
+        json!(""),
+        json!("junk"),
+        json!([]),
+        json!([null]),
+        json!([[5]]),
+        json!({}),
+        json!({"name": 5}),
+    ];
+    for (list, field, content) in all_fields() {
+        let entry = json!({"name": "broken", field: content});
+        for junk in &junk {
+            for broken in with_each_node(&entry, &|_| junk.clone()) {
+                for entries in [vec![broken.clone()], vec![broken.clone(), broken.clone()]] {
+                    let config = beside(list, &entries).unwrap_or_else(|e| panic!("{broken}: {e}"));
+                    let used = config.endpoint(None, &none).map(|used| format!("{used:?}"));
+                    assert_eq!(used.unwrap(), sound, "{broken}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn null_is_the_zero_value_in_every_field() {
+    for (list, field, content) in all_fields() {
+        for entry in with_each_node(&content, &|_| Value::Null) {
+            let config = beside(list, &[json!({"name": "n", field: entry})]).unwrap();
+            let read = match list {
+                "clusters" => config.cluster("n").map(|found| found.is_some()),
+                "users" => config.user("n").map(|found| found.is_some()),
+                _ => config.context("n").map(|found| found.is_some()),
+            };
+            assert!(read.unwrap_or_else(|error| panic!("{entry}: {error}")), "{entry}");
+        }
+    }
+}
+
+#[test]
+fn the_first_document_counts_in_any_encoding() {
+    let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(bytes).collect()
+    };
+    let first = "current-context: é\n";
+    for text in [
+        first.to_owned(),
+        format!("{first}---\n"),
+        format!("{first}---\ncurrent-context: b\n"),
+        format!("{first}---\r\n{{[broken"),
+        format!("{first}...\n{{[broken"),
+        format!("---\n{first}--- # more\nkind: Pod\n"),
+        format!("# a comment\n\n---\n{first}---\n"),
+        format!("%YAML 1.1\n---\n{first}"),
+        format!("---\n\u{feff}{first}"),
+        format!("kind: Config\n\u{feff}{first}"),
+        format!("{first}users:\n- name: a\n  user: {{token: '---'}}\n"),
+    ] {
+        let mut encodings = vec![
+            text.clone().into_bytes(),
+            format!("\u{feff}{text}").into_bytes(),
+            utf16(&text, u16::to_le_bytes),
+            utf16(&text, u16::to_be_bytes),
+        ];
+        encodings.push([text.as_bytes(), b"\n---\n\xff"].concat());
+        for bytes in encodings {
+            let file = File::parse(&bytes, Path::new("/config"));
+            let file = file.unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(file.current_context, "é", "{text}");
+        }
+    }
+    for empty in ["", "---\n---\ncurrent-context: a\n", "null\n---\ncurrent-context: a\n"] {
+        let file = File::parse(empty.as_bytes(), Path::new("/config")).unwrap();
+        assert_eq!(file.current_context, "", "{empty}");
+    }
+    for broken in [&b"a: \xff"[..], b"\xff\xfea", b"\xfe\xff\xd8\x00"] {
+        assert!(File::parse(broken, Path::new("/config")).is_err(), "{broken:?}");
+    }
+}
+
+#[test]
+fn a_large_file_is_read() {
+    use std::fmt::Write as _;
+    let mut text = String::from(RED);
+    for n in 0..25_000 {
+        let _ = writeln!(text, "- {{name: u{n}, user: {{token: t, as-groups: [a, b]}}}}");
+    }
+    let file = File::parse(text.as_bytes(), Path::new("/config")).unwrap();
+    assert_eq!(file.users.len(), 25_001);
 }
 
 #[test]

@@ -1,34 +1,34 @@
 //! The user's kubeconfig files, merged by kubectl's rules.
 //!
-//! `KUBECONFIG` is a list of files of which missing ones are skipped, `--kubeconfig` is one file
-//! that must be there, and without either it is `~/.kube/config`. The first file that has a
-//! cluster, user or context of some name, or a current context, wins; an empty value counts as
-//! none. Paths are relative to the file they are in.
+//! `--kubeconfig` names one file, which must exist. `KUBECONFIG` lists files, and missing ones are
+//! skipped. Without either, the file is `~/.kube/config`. For each cluster, user and context, and
+//! for the current context, the first file that has it wins. An empty value counts as missing.
+//! Paths are relative to the file that holds them.
 
+mod entry;
 mod file;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use self::file::File;
-pub(super) use self::file::{Cluster, Context, Exec, User};
+pub(super) use self::entry::{Cluster, Context, Exec, User};
+use self::file::{Entries, File};
 use super::error::Error;
 use crate::os_error;
 
-/// All that the kubeconfig files say, merged.
+/// The merged content of the kubeconfig files.
 #[derive(Debug, Clone, Default)]
 pub struct Kubeconfig {
-    pub(super) current_context: Option<String>,
-    pub(super) contexts: BTreeMap<String, Context>,
-    pub(super) clusters: BTreeMap<String, Cluster>,
-    pub(super) users: BTreeMap<String, User>,
+    current_context: Option<String>,
+    contexts: Entries<Context>,
+    clusters: Entries<Cluster>,
+    users: Entries<User>,
     pub(super) environment: Environment,
 }
 
-/// What the environment says about connections; read once, so that one command sees one state.
+/// The variables that matter for connections. They are read once, so that a command sees one state.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Environment {
     pub https_proxy: Option<String>,
@@ -56,27 +56,29 @@ impl Environment {
 }
 
 impl Kubeconfig {
-    /// Reads and merges the files that `--kubeconfig`, or else the environment, names.
+    /// Reads and merges the files that `--kubeconfig` (`explicit`) or the environment names.
+    ///
+    /// An entry that cannot be read is reported where it is used, see [`Self::endpoint`]. Without
+    /// any file the result is empty.
     ///
     /// # Errors
-    /// [`Error::Kubeconfig`] for an explicit file that is missing, and for any file that is there
-    /// and cannot be read or understood, with line and column where they are known. No file at all
-    /// is not an error: see [`Self::endpoint`].
+    /// [`Error::Kubeconfig`] for an explicit file that is missing, for a file that cannot be read,
+    /// and for a file that is not a kubeconfig in YAML or JSON.
     pub fn load(
         explicit: Option<&Path>,
         env: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Error> {
         let mut merged = Self { environment: Environment::read(&env), ..Self::default() };
         if let Some(path) = explicit.filter(|path| !path.as_os_str().is_empty()) {
-            let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
-            merged.add(File::parse(&text, &absolute(path))?);
+            let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+            merged.add(File::parse(&bytes, &absolute(path))?);
             return Ok(merged);
         }
         for path in candidates(&env) {
-            match std::fs::read_to_string(&path) {
-                Ok(text) => merged.add(File::parse(&text, &absolute(&path))?),
+            match std::fs::read(&path) {
+                Ok(bytes) => merged.add(File::parse(&bytes, &absolute(&path))?),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    tracing::debug!("kubeconfig {} is not there", path.display());
+                    tracing::debug!("kubeconfig {} does not exist", path.display());
                 }
                 Err(error) => return Err(unreadable(&path, &error)),
             }
@@ -94,23 +96,42 @@ impl Kubeconfig {
         self.contexts.keys().map(String::as_str)
     }
 
-    /// Adds a file of less precedence than those before: what is there already stays, whole.
+    /// A context, if a file has one of that name, or what is wrong with it.
+    pub(super) fn context(&self, name: &str) -> Result<Option<&Context>, Error> {
+        find(&self.contexts, name)
+    }
+
+    /// A cluster, if a file has one of that name, or what is wrong with it.
+    pub(super) fn cluster(&self, name: &str) -> Result<Option<&Cluster>, Error> {
+        find(&self.clusters, name)
+    }
+
+    /// A user, if a file has one of that name, or what is wrong with it.
+    pub(super) fn user(&self, name: &str) -> Result<Option<&User>, Error> {
+        find(&self.users, name)
+    }
+
+    /// Adds a file of lower precedence than those before. What exists stays as it is, whole.
     fn add(&mut self, file: File) {
-        let current = file.current_context.filter(|name| !name.is_empty());
+        let current = Some(file.current_context).filter(|name| !name.is_empty());
         self.current_context = self.current_context.take().or(current);
-        for named in file.clusters.into_iter().flatten() {
-            self.clusters.entry(named.name).or_insert_with(|| named.cluster.unwrap_or_default());
-        }
-        for named in file.contexts.into_iter().flatten() {
-            self.contexts.entry(named.name).or_insert_with(|| named.context.unwrap_or_default());
-        }
-        for named in file.users.into_iter().flatten() {
-            self.users.entry(named.name).or_insert_with(|| named.user.unwrap_or_default());
-        }
+        merge(&mut self.clusters, file.clusters);
+        merge(&mut self.contexts, file.contexts);
+        merge(&mut self.users, file.users);
     }
 }
 
-/// The files to look at, of falling precedence.
+fn find<'k, T>(entries: &'k Entries<T>, name: &str) -> Result<Option<&'k T>, Error> {
+    entries.get(name).map(Result::as_ref).transpose().map_err(Clone::clone)
+}
+
+fn merge<T>(entries: &mut Entries<T>, more: Entries<T>) {
+    for (name, entry) in more {
+        entries.entry(name).or_insert(entry);
+    }
+}
+
+/// The files to read, from the highest precedence to the lowest.
 fn candidates(env: &impl Fn(&str) -> Option<String>) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = Vec::new();
     if let Some(list) = env("KUBECONFIG").filter(|list| !list.is_empty()) {
@@ -131,9 +152,5 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Error {
-    let cause = match error.kind() {
-        io::ErrorKind::InvalidData => "not a text in UTF-8".to_owned(),
-        _ => os_error::words(error),
-    };
-    Error::Kubeconfig { file: path.to_path_buf(), at: None, cause }
+    Error::Kubeconfig { file: path.to_path_buf(), cause: os_error::words(error) }
 }

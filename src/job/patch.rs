@@ -63,7 +63,7 @@ impl Patch {
                         error.path.as_str(),
                         error.kind
                     ))
-                })?
+                })?;
             }
         }
         Manifest::new(object, manifest.namespace(), "")

@@ -391,7 +391,7 @@ fn delete(decision: &mut Decision, observations: &Observations, cascade: Cascade
             _ if left => {}
             true => gone.push(id),
             false if observations.refused(&shard.cluster, id).is_none() => {
-                decision.confirm.push(id)
+                decision.confirm.push(id);
             }
             false => {}
         }

@@ -244,11 +244,8 @@ fn lenient() {
     }
     // After the start of the document, a mark belongs to the first key.
     let yaml = "---\n\u{feff}apiVersion: v1\nkind: Config\ncurrent-context: east\n";
-    let lists: String = ["clusters", "users", "contexts"]
-        .iter()
-        .map(|list| format!("{list}: {}\n", config[list]))
-        .collect();
-    scene.file("home/.kube/config", format!("{yaml}{lists}"));
+    let lists = ["clusters", "users", "contexts"].map(|list| format!("{list}: {}\n", config[list]));
+    scene.file("home/.kube/config", format!("{yaml}{}", lists.concat()));
     scene.both(&[]).agree();
     // `null` is the zero value, in the entry that is used and in those that are not.
     let mut config = scene.plain();

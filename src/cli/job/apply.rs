@@ -270,7 +270,7 @@ async fn rehearse(
     for step in steps {
         match step {
             Step::Create(proposal) => {
-                rehearsal.create(session, federation, proposal, members).await?
+                rehearsal.create(session, federation, proposal, members).await?;
             }
             Step::Change(change) => {
                 let Change { before, after, read } = &**change;

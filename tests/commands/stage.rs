@@ -230,7 +230,7 @@ impl Stage {
             match event {
                 Event::Succeed(job, pods) => site.succeed(job, pods),
                 Event::Fail(job) => {
-                    assert_eq!(site.cluster.fail_pods("default", job, 1), 1, "a pod fails")
+                    assert_eq!(site.cluster.fail_pods("default", job, 1), 1, "a pod fails");
                 }
                 Event::Down => site.down.store(true, Ordering::SeqCst),
                 Event::Up => site.down.store(false, Ordering::SeqCst),

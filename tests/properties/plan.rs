@@ -160,9 +160,9 @@ fn by_bisection(whole: i32, lines: &[(i32, i32, i32)]) -> Vec<f64> {
     for _ in 0..200 {
         let middle = f64::midpoint(low, high);
         if shares(middle).iter().sum::<f64>() < f64::from(whole) {
-            low = middle
+            low = middle;
         } else {
-            high = middle
+            high = middle;
         }
     }
     shares(high)

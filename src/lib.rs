@@ -16,6 +16,7 @@
 pub mod cli;
 pub mod cluster;
 pub mod error;
+pub mod federation;
 pub mod job;
 pub mod os_error;
 pub mod plan;

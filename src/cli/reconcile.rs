@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    reconcile::{Members, Observations, Status, look, observe, settle},
+    reconcile::{Members, Observations, Status, observe, preview, run},
     state::{Record, Store},
 };
 
@@ -68,16 +68,22 @@ impl Reconcile {
                     continue;
                 }
             };
-            let settled =
-                match settle(&store, record, observations, &members, || session.now(), &|_| ())
-                    .await
-                {
-                    Ok(settled) => settled,
-                    Err(error) => {
-                        troubles.push(error.into());
-                        continue;
-                    }
-                };
+            let settled = match run(
+                &store,
+                record,
+                observations,
+                &members,
+                || session.now(),
+                &|_| (),
+            )
+            .await
+            {
+                Ok(settled) => settled,
+                Err(error) => {
+                    troubles.push(error.into());
+                    continue;
+                }
+            };
             print_done(session, &settled.done, DryRun::None);
             match settled.record {
                 None => session.output().line(format!("job.batch {:?} deleted", before.name())),
@@ -112,7 +118,7 @@ impl Reconcile {
             return Ok((record, observations));
         }
         loop {
-            let (mut seen, looked) = look(&record, observations, members, session.now()).await;
+            let (mut seen, looked) = preview(&record, observations, members, session.now()).await;
             observations = looked;
             if !seen.reopen() {
                 return Ok((record, observations));

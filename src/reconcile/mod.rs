@@ -42,47 +42,26 @@
 //! not know has run nothing, and making it again runs nothing twice. A process that is killed, or
 //! frozen for an hour, between any two of these steps changes nothing of that.
 
-mod act;
-mod amend;
-mod decide;
-mod division;
-mod drift;
-mod forecast;
-mod inspect;
-mod judge;
-mod limits;
-mod members;
+pub(crate) mod act;
+mod allocate;
+pub(crate) mod decide;
 mod observe;
-mod parallelism;
-mod propose;
-mod rehearse;
-mod rest;
-mod settle;
-mod spread;
-mod stall;
-mod status;
+mod report;
+mod run;
 
 pub use act::{Done, Measure, Taken, Wanted, credit};
-pub use amend::{Unamendable, amend};
-pub use decide::{Action, Decision, decide};
-pub use forecast::forecast;
-pub use inspect::{Finding, Inspection, inspect};
-pub use members::Members;
-pub use observe::{Answer, Observation, Observations, Place, observe};
-pub use propose::{Unplannable, propose};
-pub use rehearse::{Refusal, Rehearsal, rehearse, rehearse_deletion};
-pub use rest::Rest;
-pub use settle::{Ground, Settled, look, settle, settle_on};
-pub use spread::may_open;
-pub use stall::Stall;
-pub use status::{ShardStatus, Status};
+pub use allocate::may_open;
+pub use decide::{Action, Decision, EditError, NewRecordError, decide, edit_record, new_record};
+pub use observe::{Answer, Members, Observation, Observations, Place, observe};
+pub use report::{Finding, Idle, Inspection, ShardStatus, Stall, Status, inspect};
+pub use run::{Backend, Reconciled, preview, run, run_on};
 
 /// The path of the Jobs of a namespace.
-fn jobs_path(namespace: &str) -> String {
+pub(crate) fn jobs_path(namespace: &str) -> String {
     format!("/apis/batch/v1/namespaces/{namespace}/jobs")
 }
 
 /// The path of one Job.
-fn job_path(namespace: &str, name: &str) -> String {
+pub(crate) fn job_path(namespace: &str, name: &str) -> String {
     format!("{}/{name}", jobs_path(namespace))
 }

@@ -3,7 +3,7 @@
 use kubectl_federate::{
     job::{Manifest, labels::REOPEN, pod},
     plan::PREFERENCES,
-    reconcile::propose,
+    reconcile::new_record,
     state::{Cascade, Record, Registry},
 };
 use proptest::prelude::*;
@@ -92,7 +92,7 @@ impl Case {
         });
         let propose = |job: &Value| {
             let manifest = Manifest::new(job.clone(), "work", "").expect("valid");
-            propose(registry, manifest, jiff::Timestamp::UNIX_EPOCH)
+            new_record(registry, manifest, jiff::Timestamp::UNIX_EPOCH)
         };
         let plain = propose(&job).expect("fits");
         if let Some(text) = self.preferences.as_str() {

@@ -12,8 +12,9 @@ use crate::{
     cli::{Document, DryRun, DryRunFlag, Filenames},
     cluster::fan_out,
     error::{Error, Result},
+    federation::simulate,
     job::Manifest,
-    reconcile::{Members, forecast},
+    reconcile::Members,
     state::Record,
 };
 
@@ -85,7 +86,7 @@ impl Apply {
         let mut members = session.members_to_settle(&registry, &written(&steps)).await;
         terms.look(session, &federation, &mut steps, &members, dry_run).await?;
         if dry_run != DryRun::Client {
-            rehearse(session, &federation, &steps, &mut members).await?;
+            preflight(session, &federation, &steps, &mut members).await?;
         }
         let mut troubles = Vec::new();
         for step in steps {
@@ -260,7 +261,7 @@ fn subject(source: &str, manifest: &Manifest) -> String {
     format!("{source}: job {:?}", manifest.name())
 }
 
-async fn rehearse(
+async fn preflight(
     session: &Session<'_>,
     federation: &Federation<'_>,
     steps: &[Step],
@@ -291,7 +292,7 @@ pub(super) async fn foresee_creation(
     members: &Members,
     dry_run: DryRun,
 ) {
-    let foreseen = forecast(record, unmade(record, members), members, session.now()).await;
+    let foreseen = simulate(record, unmade(record, members), members, session.now()).await;
     name_the_unasked(session, record, members);
     print_done(session, &foreseen.map_or_else(Vec::new, |foreseen| foreseen.done), dry_run);
 }

@@ -9,9 +9,10 @@ use super::{
 use crate::{
     cli::DryRun,
     error::{Error, Result},
+    federation::simulate,
     job::{Manifest, can_recreate, same},
     reconcile::{
-        Members, Settled, Status, Unamendable, amend, forecast, look, observe, propose, settle,
+        EditError, Members, Reconciled, Status, edit_record, new_record, observe, preview, run,
     },
     state::{Outcome, Record, Registry, Shard, Verdict},
 };
@@ -74,9 +75,9 @@ pub(super) async fn understood(
         Ok(after) => return Ok(after),
         Err(error) => error,
     };
-    if let Unamendable::Immutable { path } = &error
+    if let EditError::Immutable { path } = &error
         && can_recreate(path)
-        && let Ok(proposed) = propose(registry, manifest, session.now())
+        && let Ok(proposed) = new_record(registry, manifest, session.now())
     {
         let mut members = session.members_of(registry, &[&proposed]).await;
         let mut rehearsal = Rehearsal::default();
@@ -95,11 +96,11 @@ fn try_amend(
     record: &Record,
     manifest: Manifest,
     recreate: Option<bool>,
-) -> Result<Option<Record>, Unamendable> {
+) -> Result<Option<Record>, EditError> {
     if record.state.deleting.is_none() && same(&record.manifest, &manifest) {
         return Ok(None);
     }
-    amend(record, registry, manifest, recreate.unwrap_or(false), session.now()).map(Some)
+    edit_record(record, registry, manifest, recreate.unwrap_or(false), session.now()).map(Some)
 }
 
 /// A Job that cannot be changed is one that nothing is asked about any more.
@@ -111,8 +112,8 @@ pub(super) fn check_open(
     registry: &Registry,
     record: &Record,
 ) -> Result<()> {
-    match amend(record, registry, record.manifest.clone(), false, session.now()) {
-        Err(error @ (Unamendable::Finished(_) | Unamendable::Deleting)) => {
+    match edit_record(record, registry, record.manifest.clone(), false, session.now()) {
+        Err(error @ (EditError::Finished(_) | EditError::Deleting)) => {
             Err(refused(&format!("job.batch/{}", record.name()), &error, false))
         }
         _ => Ok(()),
@@ -134,11 +135,11 @@ pub(super) async fn check_unended(
     subject: &str,
 ) -> Result<Record> {
     let observations = observe(&[record], members).await.remove(0);
-    let (mut seen, observations) = look(record, observations, members, session.now()).await;
+    let (mut seen, observations) = preview(record, observations, members, session.now()).await;
     if dry_run == DryRun::None && record.state.outcome.is_none() && seen.state.outcome.is_some() {
         let now = || session.now();
         let settled =
-            settle(federation.store, record.clone(), observations, members, now, &|_| ()).await?;
+            run(federation.store, record.clone(), observations, members, now, &|_| ()).await?;
         print_done(session, &settled.done, dry_run);
         // Where somebody has changed it meanwhile it may go on; where it is gone that shows when it
         // is written.
@@ -147,19 +148,19 @@ pub(super) async fn check_unended(
     }
     match &seen.state.outcome {
         Some(outcome) => {
-            Err(refused(subject, &Unamendable::Finished(outcome.verdict.as_str()), false))
+            Err(refused(subject, &EditError::Finished(outcome.verdict.as_str()), false))
         }
         None => Ok(seen),
     }
 }
 
-fn refused(subject: &str, error: &Unamendable, may_recreate: bool) -> Error {
+fn refused(subject: &str, error: &EditError, may_recreate: bool) -> Error {
     let refusal = Error::new(format!("{subject}: {error}"));
     match error {
-        Unamendable::Immutable { path } if may_recreate && can_recreate(path) => {
+        EditError::Immutable { path } if may_recreate && can_recreate(path) => {
             refusal.hint(RECREATE_HINT)
         }
-        Unamendable::Finished(_) => {
+        EditError::Finished(_) => {
             refusal.hint("Delete it first, or give the new one another name.")
         }
         _ => refusal,
@@ -288,10 +289,9 @@ async fn finish(
     let name = record.name().to_owned();
     let begun = finish_begun(&record);
     let observations = observe(&[&record], members).await.remove(0);
-    let settled =
-        settle(federation.store, record, observations, members, || session.now(), &|_| ())
-            .await
-            .map_err(|error| Error::from(error).hint(begun))?;
+    let settled = run(federation.store, record, observations, members, || session.now(), &|_| ())
+        .await
+        .map_err(|error| Error::from(error).hint(begun))?;
     lose_the_silent(members, &settled.observations);
     print_done(session, &settled.done, DryRun::None);
     session.output().line(format!("job.batch/{name} {what}"));
@@ -311,9 +311,9 @@ pub(super) async fn foresee(
     dry_run: DryRun,
 ) {
     let observations = observe(&[after], members).await.remove(0);
-    let foreseen = forecast(after, observations, members, session.now()).await;
+    let foreseen = simulate(after, observations, members, session.now()).await;
     name_the_unasked(session, after, members);
-    if let Some(Settled { record, done, .. }) = foreseen {
+    if let Some(Reconciled { record, done, .. }) = foreseen {
         print_done(session, &done, dry_run);
         if let Some(record) = record {
             name_the_surplus(session, &record);
@@ -347,7 +347,7 @@ pub(super) async fn unchanged(
     }
     let members = session.members_to_settle(federation.registry, &[record]).await;
     let observations = observe(&[record], &members).await.remove(0);
-    let left = forecast(record, observations, &members, session.now()).await;
+    let left = simulate(record, observations, &members, session.now()).await;
     if left.is_some_and(|left| !left.done.is_empty()) {
         session.output().note(finish_begun(record));
     }

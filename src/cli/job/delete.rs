@@ -8,7 +8,8 @@ use super::{Session, again, find, finish_begun, name_the_unasked, report, same_n
 use crate::{
     cli::{Document, DryRun, Filenames},
     error::{Error, Result},
-    reconcile::{Members, Refusal, Settled, Status, observe, rehearse_deletion, settle},
+    federation::{Refusal, preflight_deletion},
+    reconcile::{Members, Reconciled, Status, observe, run},
     state::{Cascade, Record, Registry, Store},
 };
 
@@ -119,7 +120,7 @@ impl Delete {
             store.try_remove(record).await?;
             if !matches!(self.cascade, None | Some(How::Orphan)) {
                 let members = session.members_of(registry, &[record]).await;
-                for Refusal { cluster, error } in rehearse_deletion(record, &members).await {
+                for Refusal { cluster, error } in preflight_deletion(record, &members).await {
                     troubles
                         .push(Error::verbatim(format!("{} (cluster {cluster})", error.report())));
                 }
@@ -305,7 +306,7 @@ async fn finish(
     record: Record,
     members: &Members,
     on_done: &(dyn Fn() + Sync),
-) -> Result<Settled> {
+) -> Result<Reconciled> {
     let observations = observe(&[&record], members).await.remove(0);
-    Ok(settle(store, record, observations, members, || session.now(), &|_| on_done()).await?)
+    Ok(run(store, record, observations, members, || session.now(), &|_| on_done()).await?)
 }

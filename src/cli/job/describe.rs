@@ -11,7 +11,7 @@ use crate::{
     cluster::fan_out,
     error::{Error, Result},
     print::Table,
-    reconcile::{Inspection, Observations, Status, inspect, look, observe},
+    reconcile::{Inspection, Observations, Status, inspect, observe, preview},
     state::Record,
 };
 
@@ -53,7 +53,7 @@ impl Describe {
         let described =
             fan_out(records.into_iter().zip(observed), async |(stored, observations)| {
                 let now = session.now();
-                let (record, observations) = look(&stored, observations, &members, now).await;
+                let (record, observations) = preview(&stored, observations, &members, now).await;
                 let inspection = inspect(&record, &members, now).await;
                 let status = Status::of(&record, &observations);
                 Described { stored, record, observations, status, inspection }

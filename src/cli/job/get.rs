@@ -14,7 +14,7 @@ use crate::{
     cluster::fan_out,
     error::{Error, Result},
     print::{Format, Table, age, format::list},
-    reconcile::{Status, look, observe},
+    reconcile::{Status, observe, preview},
     state::Record,
 };
 
@@ -136,7 +136,7 @@ pub(super) async fn statuses(
     let observed = observe(&records, &members).await;
     let seen = records.into_iter().zip(observed);
     fan_out(seen, async |(record, observations)| {
-        let (record, observations) = look(record, observations, &members, session.now()).await;
+        let (record, observations) = preview(record, observations, &members, session.now()).await;
         let status = Status::of(&record, &observations);
         (record, status)
     })

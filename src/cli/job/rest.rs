@@ -3,24 +3,24 @@
 use super::Session;
 use crate::{
     error::Error,
-    reconcile::{Rest, Status},
+    reconcile::{Idle, Status},
     state::Record,
 };
 
 /// The error of a command that would wait for a Job that rests, with what lets it go on.
-pub(in crate::cli) fn resting(record: &Record, status: &Status, rest: Rest) -> Error {
+pub(in crate::cli) fn resting(record: &Record, status: &Status, rest: Idle) -> Error {
     let (name, namespace) = (record.name(), record.namespace());
     let command =
         |verb: &str, flag: &str| format!("`kubectl federate {verb} {name} -n {namespace}{flag}`");
     let (why, hint) = match rest {
-        Rest::Suspended => {
+        Idle::Suspended => {
             ("is suspended".to_owned(), format!("{} lets it go on.", command("job resume", "")))
         }
-        Rest::Paused => (
+        Idle::Paused => (
             "is paused: its parallelism is 0".to_owned(),
             format!("{} lets it go on.", command("job scale", " --parallelism=N")),
         ),
-        Rest::Stopped => {
+        Idle::Stopped => {
             let what = match (status.unplaced, record.manifest.size().completions) {
                 (unplaced @ 1.., Some(asked)) => {
                     format!(

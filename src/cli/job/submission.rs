@@ -10,11 +10,11 @@ use crate::{
     cli::Document,
     cluster,
     error::{Error, Result},
+    federation::{Refusal, preflight, simulate},
     job::Manifest,
     print::{Table, some_of},
     reconcile::{
-        Done, Members, Observation, Observations, Refusal, Settled, Status, forecast, observe,
-        propose, rehearse, settle,
+        Done, Members, Observation, Observations, Reconciled, Status, new_record, observe, run,
     },
     state::{self, Phase, Record, Registry, Store},
 };
@@ -66,7 +66,7 @@ impl Proposal {
         create_namespace: bool,
     ) -> Result<Self> {
         let name = manifest.name().to_owned();
-        let mut record = propose(registry, manifest, session.now())
+        let mut record = new_record(registry, manifest, session.now())
             .map_err(|error| Error::new(format!("{source}: job {name:?}: {error}")))?;
         record.state.create_namespace = create_namespace;
         Ok(Self { record, source })
@@ -118,7 +118,7 @@ impl Proposal {
         let finish = finish_begun(&record);
         let progress = session.output().progress("creating", 2 * record.shards.len() as u64);
         let settled =
-            settle(store, record, observations, members, || session.now(), &|_| progress.step())
+            run(store, record, observations, members, || session.now(), &|_| progress.step())
                 .await
                 .map_err(|error| Error::from(error).hint(finish))?;
         drop(progress);
@@ -184,8 +184,8 @@ impl Rehearsal {
     ) {
         let has = |cluster: &str| before.shards.values().any(|shard| shard.cluster == cluster);
         let observations = observe(&[after], members).await.remove(0);
-        let foreseen = forecast(after, observations, members, session.now()).await;
-        let foreseen = foreseen.and_then(|Settled { record, .. }| record);
+        let foreseen = simulate(after, observations, members, session.now()).await;
+        let foreseen = foreseen.and_then(|Reconciled { record, .. }| record);
         let mut after = after.clone();
         for (id, shard) in foreseen.into_iter().flat_map(|record| record.shards) {
             after.shards.entry(id).or_insert(shard);
@@ -211,7 +211,7 @@ impl Rehearsal {
     ///
     /// `source` is the file that the Job was read from, if it was.
     pub async fn read(&mut self, record: &Record, source: Option<&str>, members: &mut Members) {
-        for Refusal { cluster, error } in rehearse(record, members).await.refusals {
+        for Refusal { cluster, error } in preflight(record, members).await.refusals {
             if error.reason() == "BadRequest" {
                 let report = source
                     .map_or_else(|| error.report(), |source| during("applying", source, &error));
@@ -229,7 +229,7 @@ impl Rehearsal {
         say: impl Fn(&cluster::Error) -> Option<String>,
     ) {
         self.asked.extend(record.shards.values().map(|shard| shard.cluster.clone()));
-        let rehearsed = rehearse(record, members).await;
+        let rehearsed = preflight(record, members).await;
         name_the_dropped(session, record, &rehearsed.dropped);
         for Refusal { cluster, error } in rehearsed.refusals {
             let Some(report) = say(&error) else { continue };

@@ -12,7 +12,7 @@ use crate::{
     cluster::flags::go_duration,
     error::{Error, Result},
     print::Progress,
-    reconcile::{Done, Observations, Rest, Status, look, settle},
+    reconcile::{Done, Idle, Observations, Status, preview, run},
     state::{Record, Verdict},
 };
 
@@ -331,7 +331,7 @@ impl Waiting<'_, '_> {
         }
         // What this reconcile has left so nobody changes but a user; by looking alone that cannot
         // be told.
-        let stopped = Rest::of(&record, &status).filter(|rest| *rest == Rest::Stopped);
+        let stopped = Idle::of(&record, &status).filter(|rest| *rest == Idle::Stopped);
         if let (Some(rest), false, true) =
             (stopped, self.wait.no_reconcile, self.wait.waits_for_the_end())
         {
@@ -350,13 +350,13 @@ impl Waiting<'_, '_> {
         let session = self.session;
         if self.wait.no_reconcile {
             let (record, observations) =
-                look(&record, observations, &self.rounds.members, session.now()).await;
+                preview(&record, observations, &self.rounds.members, session.now()).await;
             return Ok(Some((Some(record), observations)));
         }
         let tell = |done: &Done| session.output().note(done.to_string());
         let rounds = &self.rounds;
         let now = || session.now();
-        match settle(&rounds.store, record, observations, &rounds.members, now, &tell).await {
+        match run(&rounds.store, record, observations, &rounds.members, now, &tell).await {
             Ok(settled) => {
                 if !settled.done.is_empty() {
                     self.rounds.soon();

@@ -9,7 +9,7 @@ use crate::{
         rounds::{About, Key, Rounds, View, interruptible, key},
     },
     error::{Error, Result},
-    reconcile::{Done, Observations, Rest, Status, settle},
+    reconcile::{Done, Idle, Observations, Status, run},
     state::Record,
 };
 
@@ -78,17 +78,17 @@ impl Watching<'_, '_> {
         let observed = self.rounds.observe(&all).await;
         let (mut looked, mut resting) = (Vec::new(), Vec::new());
         for (record, observations) in records.into_iter().zip(observed) {
-            match self.settle(record, observations).await {
-                Settled::Away => round.finished = false,
-                Settled::Removed => {}
-                Settled::Kept { record, status, quiet } => {
+            match self.reconcile(record, observations).await {
+                Turn::Away => round.finished = false,
+                Turn::Removed => {}
+                Turn::Kept { record, status, quiet } => {
                     let ended = record.shards.values().all(|shard| !shard.phase.live());
-                    let rest = Rest::of(&record, &status).filter(|_| quiet);
+                    let rest = Idle::of(&record, &status).filter(|_| quiet);
                     round.finished &= rest.is_some() || (ended && record.state.outcome.is_some());
                     resting.extend(rest.map(|rest| job::resting(&record, &status, rest)));
                     looked.push((record, status));
                 }
-                Settled::Failed(error) => round.troubles.push(error),
+                Turn::Failed(error) => round.troubles.push(error),
             }
         }
         self.rounds.tell_troubles(looked.iter().map(|(record, status)| (&**record, &**status)));
@@ -101,28 +101,27 @@ impl Watching<'_, '_> {
         Ok(Some(round))
     }
 
-    async fn settle(&mut self, record: Record, observations: Observations) -> Settled {
+    async fn reconcile(&mut self, record: Record, observations: Observations) -> Turn {
         let session = self.session;
         let (key, job) = (key(&record), format!("job.batch/{}", record.name()));
         let before = record.clone();
         let tell = |done: &Done| session.output().line(done.to_string());
         let rounds = &self.rounds;
         let now = || session.now();
-        let settled = match settle(&rounds.store, record, observations, &rounds.members, now, &tell)
-            .await
-        {
-            Ok(settled) => settled,
-            Err(error) => {
-                return self.rounds.lost(error).map_or_else(Settled::Failed, |()| Settled::Away);
-            }
-        };
+        let settled =
+            match run(&rounds.store, record, observations, &rounds.members, now, &tell).await {
+                Ok(settled) => settled,
+                Err(error) => {
+                    return self.rounds.lost(error).map_or_else(Turn::Failed, |()| Turn::Away);
+                }
+            };
         if !settled.done.is_empty() {
             self.rounds.soon();
         }
         let Some(record) = settled.record else {
             self.told.insert(key.clone(), None);
             self.tell_deleted(&key.1);
-            return Settled::Removed;
+            return Turn::Removed;
         };
         let status = Status::of(&record, &settled.observations);
         let stands = format!("{} {}", status.word(), status.completions());
@@ -131,12 +130,12 @@ impl Watching<'_, '_> {
             let what = if unchanged { "unchanged" } else { "reconciled" };
             session.output().line(format!("{job} {what}: {stands}"));
             self.told.insert(key, Some(stands));
-            if Rest::of(&record, &status).is_none() {
+            if Idle::of(&record, &status).is_none() {
                 name_the_unplaced(session, &record, &status);
             }
         }
         let quiet = settled.done.is_empty();
-        Settled::Kept { record: Box::new(record), status: Box::new(status), quiet }
+        Turn::Kept { record: Box::new(record), status: Box::new(status), quiet }
     }
 
     fn tell_deleted(&self, name: &str) {
@@ -145,7 +144,7 @@ impl Watching<'_, '_> {
 }
 
 /// What became of one Job in a round.
-enum Settled {
+enum Turn {
     /// The host stopped answering.
     Away,
     /// It was to be deleted, and is.

@@ -37,7 +37,7 @@ pub(super) async fn change(target: &Target<'_>) -> Performed {
 }
 
 /// What a change of a shard's Job is called.
-pub(in crate::reconcile) fn named(record: &Record, id: u32) -> &'static str {
+pub(crate) fn named(record: &Record, id: u32) -> &'static str {
     match record.shards[&id].phase {
         Phase::Created if !record.manifest.suspended() => "started",
         phase if phase.ended() => "given its ttlSecondsAfterFinished",

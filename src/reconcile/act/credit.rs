@@ -188,7 +188,7 @@ pub(super) async fn take_off(target: &Target<'_>) -> Performed {
 }
 
 /// What the ledger says is to be taken off a shard's Job.
-pub(in crate::reconcile) fn wanted(record: &Record, id: u32, job: &Observed) -> Wanted {
+pub(crate) fn wanted(record: &Record, id: u32, job: &Observed) -> Wanted {
     let shard = &record.shards[&id];
     match &shard.indexes {
         _ if shard_id(record, job) != Some(id) || has_lost_credit(shard, job) => Wanted::default(),
@@ -212,7 +212,7 @@ pub(in crate::reconcile) fn wanted(record: &Record, id: u32, job: &Observed) -> 
 
 /// What of what is wanted can be taken off a Job now, given its pods, and whether both have been as
 /// they are for [`rules::STILL`].
-pub(in crate::reconcile) fn takable(
+pub(crate) fn takable(
     job: &Observed,
     pods: &[Pod],
     wanted: &Wanted,
@@ -226,7 +226,7 @@ pub(in crate::reconcile) fn takable(
 }
 
 /// What a credit is called.
-pub(in crate::reconcile) fn named(count: i32) -> String {
+pub(crate) fn named(count: i32) -> String {
     format!("credited {}", completions(count))
 }
 
@@ -235,7 +235,7 @@ fn completions(count: i32) -> String {
 }
 
 /// The pods of a Job, whoever else has pods with its name.
-pub(in crate::reconcile) async fn pods(
+pub(crate) async fn pods(
     connection: &Connection,
     namespace: &str,
     uid: &str,

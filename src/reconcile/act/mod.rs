@@ -4,8 +4,8 @@
 //! read, so that nobody overwrites what somebody else did meanwhile, were it a process that was
 //! frozen for an hour.
 
-pub(super) mod change;
-pub(super) mod credit;
+pub(crate) mod change;
+pub(crate) mod credit;
 mod make;
 mod remove;
 mod stop;
@@ -59,7 +59,7 @@ struct Target<'a> {
 
 /// Asks by name for the Jobs of shards that a list did not have, and adds the answers to the
 /// observations.
-pub(super) async fn confirm(
+pub(crate) async fn confirm(
     record: &Record,
     shards: &[u32],
     members: &Members,
@@ -207,7 +207,7 @@ impl Action {
     }
 
     /// The member that it is about.
-    pub(in crate::reconcile) fn cluster<'a>(&'a self, record: &'a Record) -> &'a str {
+    pub(crate) fn cluster<'a>(&'a self, record: &'a Record) -> &'a str {
         match self {
             Self::Delete { cluster, .. } => cluster,
             other => &record.shards[&other.shard()].cluster,

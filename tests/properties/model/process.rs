@@ -12,7 +12,8 @@ use kubectl_federate::{
     cluster,
     job::Manifest,
     reconcile::{
-        Action, Answer, Done, Ground, Observation, Observations, Place, amend, decide, settle_on,
+        Action, Answer, Backend, Done, Observation, Observations, Place, decide, edit_record,
+        run_on,
     },
     state::{Cascade, Error, Record},
 };
@@ -88,7 +89,7 @@ impl Verb {
                 }
                 let manifest = Manifest::new(object, "work", "").expect("valid");
                 let now = world.now();
-                changed = amend(record, &world.registry, manifest, *recreate, now).ok()?;
+                changed = edit_record(record, &world.registry, manifest, *recreate, now).ok()?;
             }
         }
         (changed != *record).then_some(changed)
@@ -119,7 +120,7 @@ impl Process {
             }
             let observations = process.list(&record, stale).await;
             let now = || process.world.borrow_mut().now();
-            let Ok(settled) = settle_on(&process, record, observations, now).await else { return };
+            let Ok(settled) = run_on(&process, record, observations, now).await else { return };
             if let Some(record) = settled.record {
                 let again = decide(&record, &settled.observations, now());
                 assert_eq!(
@@ -243,7 +244,7 @@ pub fn look(world: &World, record: &Record, id: u32) -> Answer {
     }
 }
 
-impl Ground for Process {
+impl Backend for Process {
     async fn replace(&self, record: &Record) -> Result<Record, Error> {
         self.ask_host(|world| {
             self.unchanged(world)?;

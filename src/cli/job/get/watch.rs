@@ -13,7 +13,7 @@ use crate::{
     cli::rounds::{About, Key, Rounds, View, interruptible, key},
     error::{Error, Result},
     print::Format,
-    reconcile::{Status, look},
+    reconcile::{Status, preview},
     state::Record,
 };
 
@@ -80,7 +80,7 @@ impl Watching<'_, '_> {
         for (record, observations) in records.into_iter().zip(observed) {
             let now = self.session.now();
             let (record, observations) =
-                look(&record, observations, &self.rounds.members, now).await;
+                preview(&record, observations, &self.rounds.members, now).await;
             let status = Status::of(&record, &observations);
             looked.push((record, status));
         }

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::decide::{has_lost_credit, is_assigned};
+use crate::reconcile::decide::{has_lost_credit, is_assigned};
 use crate::{
     job::{Observed, labels},
     state::{Phase, Record, Shard},
@@ -80,7 +80,7 @@ pub fn drift(record: &Record, id: u32, job: &Value) -> Vec<String> {
 }
 
 /// What is to be said of a shard whose Job is not there any more.
-pub(super) fn deletion(shard: &Shard) -> Option<String> {
+pub(in crate::reconcile) fn deletion(shard: &Shard) -> Option<String> {
     let what = if shard.reopened { "for others" } else { "done by nobody" };
     (shard.phase == Phase::Deleted)
         .then(|| format!("it was deleted: what was left of it is {what}"))

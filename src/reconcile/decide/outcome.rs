@@ -10,11 +10,11 @@ use crate::{
 
 /// The reason of a Job that failed because some of its indexes did, each within limits of its own.
 /// The others go on.
-pub(super) const FAILED_INDEXES: &str = "FailedIndexes";
+pub(crate) const FAILED_INDEXES: &str = "FailedIndexes";
 
 /// How a shard's Job ended, for the shard: one that is Failed with all its work done is done,
 /// because deadline and backoff limit are judged first.
-pub(super) fn phase_at_end(shard: &Shard, job: &Observed, end: &End) -> Phase {
+pub(in crate::reconcile) fn phase_at_end(shard: &Shard, job: &Observed, end: &End) -> Phase {
     let done = match (&shard.indexes, shard.completions) {
         (Some(own), _) => job.completed_indexes.contains_all(own),
         (None, Some(completions)) => job.succeeded >= completions,
@@ -24,7 +24,12 @@ pub(super) fn phase_at_end(shard: &Shard, job: &Observed, end: &End) -> Phase {
 }
 
 /// The outcome of the whole, where one shard's failure is that.
-pub(super) fn failure(shard: &Shard, job: &Observed, end: &End, now: Timestamp) -> Option<Outcome> {
+pub(in crate::reconcile) fn failure(
+    shard: &Shard,
+    job: &Observed,
+    end: &End,
+    now: Timestamp,
+) -> Option<Outcome> {
     if end.reason == FAILED_INDEXES {
         return None;
     }
@@ -33,7 +38,7 @@ pub(super) fn failure(shard: &Shard, job: &Observed, end: &End, now: Timestamp) 
 }
 
 /// The outcome of the whole by its sums, where there is one.
-pub(super) fn judge(record: &Record, now: Timestamp) -> Option<Outcome> {
+pub(in crate::reconcile) fn outcome(record: &Record, now: Timestamp) -> Option<Outcome> {
     let failed = |reason: &str, message: &str| {
         Some(Outcome::new(Verdict::Failed, reason, message, now.as_second()))
     };

@@ -2,16 +2,20 @@
 
 use jiff::Timestamp;
 
-use super::{Place, Unplannable, limits, parallelism, propose, spread};
+use super::{NewRecordError, limits, new_record};
 use crate::{
     job::{Leeway, Manifest, immutable},
     plan::PREFERENCES,
+    reconcile::{
+        Place,
+        allocate::{pods, work},
+    },
     state::{Phase, Record, Registry, Shard},
 };
 
 /// Why a federated Job cannot be edited as asked.
 #[derive(Debug, thiserror::Error)]
-pub enum Unamendable {
+pub enum EditError {
     /// Its outcome is latched.
     #[error("the job has ended, {0}, and what it did is final")]
     Finished(&'static str),
@@ -32,7 +36,7 @@ pub enum Unamendable {
     ManualSelector,
     /// The members have no place for what is asked, or the preferences are wrong.
     #[error(transparent)]
-    Plan(#[from] Unplannable),
+    Plan(#[from] NewRecordError),
 }
 
 /// The record with a new manifest, and with what each shard is to do from now on. It is not written
@@ -46,19 +50,19 @@ pub enum Unamendable {
 /// Kubernetes: shards that have run nothing lose nothing by that.
 ///
 /// # Errors
-/// [`Unamendable`]; nothing is changed then.
-pub fn amend(
+/// [`EditError`]; nothing is changed then.
+pub fn edit_record(
     record: &Record,
     registry: &Registry,
     manifest: Manifest,
     recreate: bool,
     now: Timestamp,
-) -> Result<Record, Unamendable> {
+) -> Result<Record, EditError> {
     if let Some(outcome) = &record.state.outcome {
-        return Err(Unamendable::Finished(outcome.verdict.as_str()));
+        return Err(EditError::Finished(outcome.verdict.as_str()));
     }
     if record.state.deleting.is_some() {
-        return Err(Unamendable::Deleting);
+        return Err(EditError::Deleting);
     }
     if manifest == record.manifest && !recreate {
         return Ok(record.clone());
@@ -69,11 +73,11 @@ pub fn amend(
         false => Leeway::None,
     };
     if let Some(path) = immutable(&record.manifest, &manifest, leeway) {
-        return Err(Unamendable::Immutable { path });
+        return Err(EditError::Immutable { path });
     }
     // What only new shards can carry and was let through has run nowhere.
     let recreate = recreate || immutable(&record.manifest, &manifest, Leeway::None).is_some();
-    propose(registry, manifest.clone(), now)?;
+    new_record(registry, manifest.clone(), now)?;
     let places = Place::all(registry);
     let mut amended = record.clone();
     let before = std::mem::replace(&mut amended.manifest, manifest);
@@ -90,13 +94,13 @@ pub fn amend(
     if recreate || !divided_anew {
         return Ok(amended);
     }
-    spread::take_excess(&mut amended, &places);
+    work::take_excess(&mut amended, &places);
     let given_up = outstanding(&amended);
-    parallelism::divide_anew(&mut amended, &places);
-    spread::rebalance(&mut amended, &places);
+    pods::divide_anew(&mut amended, &places);
+    work::rebalance(&mut amended, &places);
     let moves = outstanding(&amended) > given_up;
-    if amended.manifest.manual_selector() && spread::lacks_place(&amended, &places, moves) {
-        return Err(Unamendable::ManualSelector);
+    if amended.manifest.manual_selector() && work::lacks_place(&amended, &places, moves) {
+        return Err(EditError::ManualSelector);
     }
     Ok(amended)
 }

@@ -10,7 +10,7 @@ use crate::{
 
 /// Why a Job cannot be divided over the members of a federation.
 #[derive(Debug, thiserror::Error)]
-pub enum Unplannable {
+pub enum NewRecordError {
     /// The preferences are wrong, or the members have no place for all of it.
     #[error(transparent)]
     Plan(#[from] plan::Error),
@@ -23,12 +23,12 @@ pub enum Unplannable {
 /// yet.
 ///
 /// # Errors
-/// [`Unplannable`]; the message names the field or the annotation.
-pub fn propose(
+/// [`NewRecordError`]; the message names the field or the annotation.
+pub fn new_record(
     registry: &Registry,
     manifest: Manifest,
     now: Timestamp,
-) -> Result<Record, Unplannable> {
+) -> Result<Record, NewRecordError> {
     let takes_work =
         registry.members.iter().filter(|(_, member)| member.state == MemberState::Ready);
     let members: Vec<_> = takes_work
@@ -36,7 +36,7 @@ pub fn propose(
         .collect();
     let Size { parallelism, completions } = manifest.size();
     if members.is_empty() && completions != Some(0) {
-        return Err(Unplannable::NoMembers);
+        return Err(NewRecordError::NoMembers);
     }
     let names: Vec<_> = registry.members.keys().map(String::as_str).collect();
     let preferences =

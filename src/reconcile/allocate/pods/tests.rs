@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     job::{End, EndKind, Manifest, Observed, Size},
-    reconcile::{Observation, Observations, Place, Status, Unamendable, amend, decide},
+    reconcile::{EditError, Observation, Observations, Place, Status, decide, edit_record},
     state::{MemberState, Phase, Registry},
 };
 
@@ -86,7 +86,7 @@ impl Play {
 
     fn scale(&mut self, spec: Value) {
         self.record =
-            amend(&self.record, &self.registry, manifest(&spec), false, NOW).expect("valid");
+            edit_record(&self.record, &self.registry, manifest(&spec), false, NOW).expect("valid");
         self.record = decide(&self.record, &self.observations, NOW).record;
     }
 
@@ -148,7 +148,7 @@ fn what_runs_in_a_cluster_that_may_have_none_goes_on_where_as_many_may_run() {
         Manifest::new(job, "work", "").expect("valid")
     };
     let mut play = Play::new(json!({"parallelism": 9, "completions": 30}), &[(3, Some(10)); 3]);
-    play.record = amend(&play.record, &play.registry, job(0), false, NOW).expect("valid");
+    play.record = edit_record(&play.record, &play.registry, job(0), false, NOW).expect("valid");
     assert_eq!(play.pods(), [("c1", 3), ("c2", 3), ("c3", 3)], "nothing is killed");
     assert_eq!(of(&play.record, runs_out), [3]);
 }
@@ -193,7 +193,7 @@ fn a_move_at_the_same_parallelism_stops_no_pod_that_runs() {
     };
     let mut play = Play::new(json!({"parallelism": 2, "completions": 8}), &[(2, Some(8))]);
     let moved = job(Some(json!({"rebalance": true, "clusters": {"c2": {"weight": 1}}})));
-    play.record = amend(&play.record, &play.registry, moved, false, NOW).expect("valid");
+    play.record = edit_record(&play.record, &play.registry, moved, false, NOW).expect("valid");
     play.runs(1, |job| (job.succeeded, job.credited) = (6, Some("6".into())));
     assert_eq!(play.pods(), [("c1", 2)]);
     assert_eq!(Status::of(&play.record, &play.observations).waiting, 6);
@@ -208,9 +208,10 @@ fn work_does_not_move_where_no_cluster_may_take_it() {
         json!({"parallelism": parallelism, "completions": 30, "manualSelector": true, "selector": selector})
     };
     let play = Play::new(spec(3), &[(1, Some(10)); 3]);
-    let refused = amend(&play.record, &play.registry, manifest(&spec(1)), false, NOW);
-    assert!(matches!(refused, Err(Unamendable::ManualSelector)), "{refused:?}");
-    amend(&play.record, &play.registry, manifest(&spec(4)), false, NOW).expect("nothing moves");
+    let refused = edit_record(&play.record, &play.registry, manifest(&spec(1)), false, NOW);
+    assert!(matches!(refused, Err(EditError::ManualSelector)), "{refused:?}");
+    edit_record(&play.record, &play.registry, manifest(&spec(4)), false, NOW)
+        .expect("nothing moves");
 }
 
 #[test]

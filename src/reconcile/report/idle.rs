@@ -5,7 +5,7 @@ use crate::state::{Phase, Record};
 
 /// Why a federated Job that has not ended goes no further unless a user says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rest {
+pub enum Idle {
     /// All its shards have ended, and not all its work is done.
     Stopped,
     /// It is suspended, and so are all its shards.
@@ -14,7 +14,7 @@ pub enum Rest {
     Paused,
 }
 
-impl Rest {
+impl Idle {
     /// Why a Job rests after it was settled, if it does. One that has ended or is being deleted
     /// does not, nor one that waits for a member's answer or for pods to end.
     pub fn of(record: &Record, status: &Status) -> Option<Self> {
@@ -62,12 +62,12 @@ mod tests {
         Record::new("f", manifest, vec![shard], Timestamp::UNIX_EPOCH)
     }
 
-    fn rest(record: &Record, observation: Observation) -> Option<Rest> {
+    fn rest(record: &Record, observation: Observation) -> Option<Idle> {
         let observations = Observations {
             members: [("a".to_owned(), observation)].into(),
             ..Observations::default()
         };
-        Rest::of(record, &Status::of(record, &observations))
+        Idle::of(record, &Status::of(record, &observations))
     }
 
     #[test]
@@ -82,14 +82,14 @@ mod tests {
             (running(), Phase::Started, busy(false), None),
             (running(), Phase::Started, quiet(false), None),
             (running(), Phase::Planned, quiet(false), None),
-            (running(), Phase::Deleted, quiet(false), Some(Rest::Stopped)),
-            (suspended(), Phase::Deleted, quiet(false), Some(Rest::Stopped)),
-            (suspended(), Phase::Created, quiet(true), Some(Rest::Suspended)),
-            (suspended(), Phase::Started, quiet(true), Some(Rest::Suspended)),
+            (running(), Phase::Deleted, quiet(false), Some(Idle::Stopped)),
+            (suspended(), Phase::Deleted, quiet(false), Some(Idle::Stopped)),
+            (suspended(), Phase::Created, quiet(true), Some(Idle::Suspended)),
+            (suspended(), Phase::Started, quiet(true), Some(Idle::Suspended)),
             (suspended(), Phase::Started, busy(true), None),
             (suspended(), Phase::Started, quiet(false), None),
             (suspended(), Phase::Planned, quiet(false), None),
-            (paused(), Phase::Started, quiet(false), Some(Rest::Paused)),
+            (paused(), Phase::Started, quiet(false), Some(Idle::Paused)),
             (paused(), Phase::Started, busy(false), None),
         ] {
             let record = record(spec, phase, seen);
@@ -105,7 +105,7 @@ mod tests {
             record(suspended, Phase::Started, Seen { suspended: true, ..Seen::default() });
         assert_eq!(rest(&record, unknown()), None, "its member may answer one day");
         record.shards.get_mut(&1).expect("it has one").phase = Phase::Deleted;
-        assert_eq!(rest(&record, unknown()), Some(Rest::Stopped), "what is gone needs no answer");
+        assert_eq!(rest(&record, unknown()), Some(Idle::Stopped), "what is gone needs no answer");
         record.state.deleting = Some(Cascade::Background);
         assert_eq!(rest(&record, unknown()), None);
         record.state.deleting = None;

@@ -8,7 +8,7 @@ use crate::{
 
 /// Whether a shard's Job may fail more than the others leave of the whole Job's limits. Between two
 /// reconciles each may spend all that it has.
-pub(super) fn exceeds_budget(own: &Spec, job: &Observed) -> bool {
+pub(in crate::reconcile) fn exceeds_budget(own: &Spec, job: &Observed) -> bool {
     let exceeds = |most: Option<i32>, has: Option<i32>| {
         most.is_some_and(|most| has.is_none_or(|has| has > most))
     };
@@ -18,7 +18,7 @@ pub(super) fn exceeds_budget(own: &Spec, job: &Observed) -> bool {
 
 /// Sets `activeDeadlineSeconds` of each shard that runs so that all end at one time: that of the
 /// first shard's start plus the Job's.
-pub(super) fn share_deadline(record: &mut Record) {
+pub(in crate::reconcile) fn share_deadline(record: &mut Record) {
     let Some(seconds) = record.manifest.active_deadline_seconds() else {
         for shard in record.shards.values_mut().filter(|shard| !shard.phase.ended()) {
             if shard.active_deadline_seconds.take().is_some() {
@@ -47,7 +47,7 @@ pub(super) fn share_deadline(record: &mut Record) {
 /// keep a suspended Job's old `startTime` and judge by it at once, so that what has passed since is
 /// added; it is set right once the new start is seen. What starts there were is remembered: a
 /// member that did not answer meanwhile has the old one for good.
-pub(super) fn restart_deadline(record: &mut Record, now: i64) {
+pub(in crate::reconcile) fn restart_deadline(record: &mut Record, now: i64) {
     record.state.started = None;
     let seconds = record.manifest.active_deadline_seconds();
     for shard in record.shards.values_mut().filter(|shard| !shard.phase.ended()) {
@@ -64,13 +64,13 @@ pub(super) fn restart_deadline(record: &mut Record, now: i64) {
 }
 
 /// When a shard's Job started, where that is a start since the last resume.
-pub(super) fn new_start(shard: &Shard, job: &Observed) -> Option<i64> {
+pub(in crate::reconcile) fn new_start(shard: &Shard, job: &Observed) -> Option<i64> {
     let start = job.start.filter(|_| !job.suspended && !job.suspension_seen)?.as_second();
     Some(start).filter(|start| shard.old_start.is_none_or(|old| *start > old))
 }
 
 /// Whether the Job as a whole has outlived its `ttlSecondsAfterFinished`.
-pub(super) fn expired(record: &Record, now: i64) -> bool {
+pub(in crate::reconcile) fn expired(record: &Record, now: i64) -> bool {
     let ttl = record.manifest.ttl_seconds_after_finished().zip(record.state.outcome.as_ref());
     ttl.is_some_and(|(ttl, outcome)| now >= outcome.at.saturating_add(ttl))
 }

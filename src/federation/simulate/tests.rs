@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     job::Manifest,
-    reconcile::{Observation, Place, amend, decide, propose},
+    reconcile::{Observation, Place, decide, edit_record, new_record},
     state::{Phase, Registry},
 };
 
@@ -74,7 +74,7 @@ fn outcomes(observations: &mut Observations, outcomes: &[(i32, bool)]) {
 fn a_forecast_of_a_queue_that_winds_down_ends() {
     let (registry, members) = (registry(), Members::default());
     let mut record =
-        propose(&registry, manifest(json!({"parallelism": 3})), NOW).expect("there is place");
+        new_record(&registry, manifest(json!({"parallelism": 3})), NOW).expect("there is place");
     let mut jobs = Vec::new();
     for (id, shard) in &mut record.shards {
         let uid = format!("u{id}");
@@ -102,7 +102,7 @@ fn a_forecast_of_a_queue_that_winds_down_ends() {
     let observations = Observations { members: known.collect(), places: Place::all(&registry) };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let settled =
-        runtime.block_on(forecast(&record, observations, &members, NOW)).expect("it stays");
+        runtime.block_on(simulate(&record, observations, &members, NOW)).expect("it stays");
     let done: Vec<_> = settled.done.iter().map(|done| done.what.as_str()).collect();
     assert_eq!(done, ["wound down", "wound down"]);
 }
@@ -129,12 +129,12 @@ proptest! {
         };
         let (registry, members) = (registry(), Members::default());
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let mut record = propose(&registry, spec(sizes[0]), NOW).expect("there is place");
+        let mut record = new_record(&registry, spec(sizes[0]), NOW).expect("there is place");
         let known = registry.members.keys().map(|name| (name.clone(), Observation::known([].into())));
         let mut observations = Observations { members: known.collect(), places: Place::all(&registry) };
         for size in &sizes {
-            record = amend(&record, &registry, spec(*size), recreate, NOW).unwrap_or(record);
-            let settled = runtime.block_on(forecast(&record, observations, &members, NOW)).expect("it stays");
+            record = edit_record(&record, &registry, spec(*size), recreate, NOW).unwrap_or(record);
+            let settled = runtime.block_on(simulate(&record, observations, &members, NOW)).expect("it stays");
             (record, observations) = (settled.record.expect("it stays"), settled.observations);
             let left = decide(&record, &observations, NOW);
             prop_assert_eq!(&left.record, &record);

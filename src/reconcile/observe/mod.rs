@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Members;
+mod members;
+
+pub use members::Members;
+
 use crate::{
     cluster::{Connection, fan_out},
     job::{Observed, labels},
@@ -263,7 +266,7 @@ fn with_others(
 
 /// The shard that a Job is, where it is one of this record: by its labels and its name together,
 /// since a copy that somebody made under another name carries the same labels.
-pub(super) fn shard_id(record: &Record, job: &Observed) -> Option<u32> {
+pub(in crate::reconcile) fn shard_id(record: &Record, job: &Observed) -> Option<u32> {
     let owner = job.owner.as_ref()?;
     let id = owner.shard.parse().ok()?;
     (*owner == record.ownership(id) && job.name == record.job_name(id)).then_some(id)

@@ -7,14 +7,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Members,
     drift::{deletion, drift},
-    job_path, jobs_path,
     stall::{Stall, stalls, wanted},
 };
 use crate::{
     cluster::{Connection, Error, fan_out},
     job::{Observed, dropped, labels, shard},
+    reconcile::{Members, job_path, jobs_path},
     state::{Record, Shard},
 };
 

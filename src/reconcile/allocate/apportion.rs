@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::Place;
+use crate::reconcile::Place;
 use crate::{
     plan::{self, PREFERENCES, Plan, Preferences, Request},
     state::{Record, Shard},
 };
 
 /// What the members are to a plan.
-pub(super) type Places = BTreeMap<String, Place>;
+pub(in crate::reconcile) type Places = BTreeMap<String, Place>;
 
 /// The plan of so many pods and completions for these members, by the Job's preferences. None where
 /// there is none, or where the preferences cannot be followed.
-pub(super) fn plan_for(
+pub(in crate::reconcile) fn plan_for(
     record: &Record,
     places: &Places,
     members: &[plan::Member<'_>],
@@ -31,13 +31,16 @@ pub(super) fn plan_for(
 }
 
 /// The Job's preferences, where it has some that can be followed.
-pub(super) fn preferences(record: &Record, places: &Places) -> Option<Preferences> {
+pub(in crate::reconcile) fn preferences(record: &Record, places: &Places) -> Option<Preferences> {
     let names: Vec<&str> = places.keys().map(String::as_str).collect();
     Preferences::parse(record.manifest.annotation(PREFERENCES)?, &names).ok()
 }
 
 /// What is counted of all shards of each member that has one.
-pub(super) fn per_member(record: &Record, count: impl Fn(&Shard) -> i32) -> BTreeMap<String, i32> {
+pub(in crate::reconcile) fn per_member(
+    record: &Record,
+    count: impl Fn(&Shard) -> i32,
+) -> BTreeMap<String, i32> {
     let mut sums = BTreeMap::new();
     for shard in record.shards.values() {
         let sum: &mut i32 = sums.entry(shard.cluster.clone()).or_default();
@@ -47,13 +50,13 @@ pub(super) fn per_member(record: &Record, count: impl Fn(&Shard) -> i32) -> BTre
 }
 
 /// What a member has, where it may have nothing.
-pub(super) fn had(sums: &BTreeMap<String, i32>, name: &str) -> i32 {
+pub(in crate::reconcile) fn had(sums: &BTreeMap<String, i32>, name: &str) -> i32 {
     sums.get(name).copied().unwrap_or(0)
 }
 
 /// Divides an amount in proportion to caps, none of which is exceeded, by largest remainder, ties
 /// to the first. Where the caps hold less than the amount, they are filled.
-pub(super) fn apportion(amount: i32, caps: &[i32]) -> Vec<i32> {
+pub(in crate::reconcile) fn apportion(amount: i32, caps: &[i32]) -> Vec<i32> {
     let total: i64 = caps.iter().map(|cap| i64::from(*cap)).sum();
     let amount = i64::from(amount);
     if amount >= total {

@@ -10,7 +10,7 @@ const CONFLICTS: u32 = 20;
 
 /// What came of reconciling one federated Job.
 #[derive(Debug)]
-pub struct Settled {
+pub struct Reconciled {
     /// The record as it is now; none if it was removed.
     pub record: Option<Record>,
     /// What the members said last.
@@ -20,7 +20,7 @@ pub struct Settled {
 }
 
 /// What the loop reads and writes: one record on the host, and its Jobs in the members.
-pub trait Ground {
+pub trait Backend {
     /// Writes a record on the condition that it is still as it was read.
     ///
     /// # Errors
@@ -73,7 +73,7 @@ struct Clusters<'a> {
     on_done: &'a (dyn Fn(&Done) + Sync),
 }
 
-impl Ground for Clusters<'_> {
+impl Backend for Clusters<'_> {
     async fn replace(&self, record: &Record) -> Result<Record, Error> {
         self.store.replace(record).await
     }
@@ -106,7 +106,7 @@ impl Ground for Clusters<'_> {
 
 /// Looks only: what the record would be now, with nothing written anywhere. Shards that a list did
 /// not have are asked for by name.
-pub async fn look(
+pub async fn preview(
     record: &Record,
     mut observations: Observations,
     members: &Members,
@@ -127,29 +127,29 @@ pub async fn look(
 /// # Errors
 /// The host cannot be read or written. That a member cannot be reached or refuses is no error: it
 /// is in the observations.
-pub async fn settle(
+pub async fn run(
     store: &Store,
     record: Record,
     observations: Observations,
     members: &Members,
     now: impl Fn() -> Timestamp,
     on_done: &(dyn Fn(&Done) + Sync),
-) -> Result<Settled, Error> {
+) -> Result<Reconciled, Error> {
     // It holds every action's state, and callers hold it in theirs.
-    Box::pin(settle_on(&Clusters { store, members, on_done }, record, observations, now)).await
+    Box::pin(run_on(&Clusters { store, members, on_done }, record, observations, now)).await
 }
 
-/// The loop of [`settle`], on any ground: the real one, or one of a test that says what happens
+/// The loop of [`run`], on any ground: the real one, or one of a test that says what happens
 /// between any two steps.
 ///
 /// # Errors
-/// As [`settle`].
-pub async fn settle_on(
-    ground: &impl Ground,
+/// As [`run`].
+pub async fn run_on(
+    ground: &impl Backend,
     mut record: Record,
     mut observations: Observations,
     now: impl Fn() -> Timestamp,
-) -> Result<Settled, Error> {
+) -> Result<Reconciled, Error> {
     let mut done = Vec::new();
     let mut conflicts = 0;
     let mut taken: Option<(Record, Vec<Action>)> = None;
@@ -165,7 +165,7 @@ pub async fn settle_on(
         // The run that records an outcome tells it: the record expires in a later one.
         let too_soon = decision.record.state.deleting != record.state.deleting && !expires;
         if (settled || too_soon) && decision.confirm.is_empty() {
-            return Ok(Settled { record: Some(record), observations, done });
+            return Ok(Reconciled { record: Some(record), observations, done });
         }
         if !decision.confirm.is_empty() {
             ground.confirm(&record, &decision.confirm, &mut observations).await;
@@ -173,7 +173,7 @@ pub async fn settle_on(
         }
         match write(ground, &record, &decision).await {
             Ok(Some(written)) => record = written,
-            Ok(None) => return Ok(Settled { record: None, observations, done }),
+            Ok(None) => return Ok(Reconciled { record: None, observations, done }),
             Err(error) if error.is_conflict() && conflicts < CONFLICTS => {
                 conflicts += 1;
                 match ground.read(&record).await {
@@ -186,13 +186,13 @@ pub async fn settle_on(
                     // Somebody removed the record, and perhaps made another one, while we worked.
                     _ => {
                         done.extend(ground.retract(&record, &observations).await);
-                        return Ok(Settled { record: None, observations, done });
+                        return Ok(Reconciled { record: None, observations, done });
                     }
                 }
             }
             Err(error) if error.is_not_found() => {
                 done.extend(ground.retract(&record, &observations).await);
-                return Ok(Settled { record: None, observations, done });
+                return Ok(Reconciled { record: None, observations, done });
             }
             Err(error) => return Err(error),
         }
@@ -203,7 +203,7 @@ pub async fn settle_on(
 
 /// Writes what was decided, if it differs from what is stored; none once the record is removed.
 async fn write(
-    ground: &impl Ground,
+    ground: &impl Backend,
     record: &Record,
     decision: &Decision,
 ) -> Result<Option<Record>, Error> {

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kube::core::{Status, response::StatusSummary};
 
-use super::{Members, job_path, jobs_path};
 use crate::{
     cluster::{Connection, DeleteOptions, Error, WriteOptions, fan_out},
     job::{dropped, shard},
+    reconcile::{Members, job_path, jobs_path},
     state::Record,
 };
 
@@ -26,7 +26,7 @@ pub struct Refusal {
 
 /// What the members said to a rehearsal.
 #[derive(Debug, Default)]
-pub struct Rehearsal {
+pub struct Preflight {
     /// Those that would not take their shards.
     pub refusals: Vec<Refusal>,
     /// What the servers of others would not keep of the Job, without refusing it: the clusters by
@@ -41,7 +41,7 @@ pub struct Rehearsal {
 /// A member that cannot be reached refuses nothing: its shard waits for it. One that took all its
 /// time is lost for this command, so that it is not waited for again. One whose context, credential
 /// or certificate is wrong refuses: nothing would come of waiting.
-pub async fn rehearse(record: &Record, members: &mut Members) -> Rehearsal {
+pub async fn preflight(record: &Record, members: &mut Members) -> Preflight {
     let ask = async |(id, cluster): (u32, String)| {
         let answer = match (members.wrong(&cluster), members.get(&cluster)) {
             (Some(error), _) => Err(error.clone()),
@@ -54,7 +54,7 @@ pub async fn rehearse(record: &Record, members: &mut Members) -> Rehearsal {
         (cluster, answer)
     };
     let shards = record.shards.iter().map(|(id, shard)| (*id, shard.cluster.clone()));
-    let mut rehearsal = Rehearsal::default();
+    let mut rehearsal = Preflight::default();
     for (cluster, answer) in fan_out(shards, ask).await {
         match answer {
             Ok(dropped) => {
@@ -75,7 +75,7 @@ pub async fn rehearse(record: &Record, members: &mut Members) -> Rehearsal {
 
 /// Sends each reachable member the deletion of its shard as a server dry run. A shard that is gone,
 /// or whose Job is another one by now, has nothing to be deleted.
-pub async fn rehearse_deletion(record: &Record, members: &Members) -> Vec<Refusal> {
+pub async fn preflight_deletion(record: &Record, members: &Members) -> Vec<Refusal> {
     let ask = async |(id, cluster, uid): (u32, String, String)| {
         let path = job_path(record.namespace(), record.job_name(id));
         let error = match (members.wrong(&cluster), members.get(&cluster)) {

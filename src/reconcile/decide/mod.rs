@@ -4,7 +4,18 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Observation, Observations, Place, judge, limits, parallelism, spread};
+mod edit_record;
+mod limits;
+mod new_record;
+pub(crate) mod outcome;
+
+pub use edit_record::{EditError, edit_record};
+pub use new_record::{NewRecordError, new_record};
+
+use super::{
+    Observation, Observations, Place,
+    allocate::{pods, work},
+};
 use crate::{
     job::{Indexes, Observed, labels::REOPEN},
     state::{Cascade, Outcome, Phase, Record, Shard, Verdict},
@@ -140,12 +151,12 @@ fn advance(decision: &mut Decision, observations: &Observations, now: Timestamp)
     follow_all(decision, observations, now);
     if decision.record.state.outcome.is_none() {
         forget_unmade(decision, observations);
-        decision.record.state.outcome = judge::judge(&decision.record, now);
+        decision.record.state.outcome = outcome::outcome(&decision.record, now);
     }
     let record = &mut decision.record;
     if record.state.outcome.is_none() {
-        spread::take_excess(record, &observations.places);
-        spread::open(record, &observations.places, now.as_second());
+        work::take_excess(record, &observations.places);
+        work::open(record, &observations.places, now.as_second());
         limits::share_deadline(record);
     } else if latched {
         expire(decision, now);
@@ -210,8 +221,8 @@ fn follow(shard: &mut Shard, job: &Observed, now: Timestamp) -> Option<Outcome> 
         shard.phase = if started { Phase::Started } else { Phase::Created };
         return None;
     };
-    shard.phase = judge::phase_at_end(shard, job, end);
-    if shard.phase == Phase::Failed { judge::failure(shard, job, end, now) } else { None }
+    shard.phase = outcome::phase_at_end(shard, job, end);
+    if shard.phase == Phase::Failed { outcome::failure(shard, job, end, now) } else { None }
 }
 
 /// A shard that ended leaves its pods to the others in its member, as far as they were not given
@@ -221,7 +232,7 @@ fn hand_on_parallelism(record: &mut Record, id: u32, places: &BTreeMap<String, P
         return;
     }
     let ended = &record.shards[&id];
-    let works = || record.shards.iter().filter(|(_, shard)| parallelism::may_run(shard));
+    let works = || record.shards.iter().filter(|(_, shard)| pods::may_run(shard));
     let given = works().map(|(_, shard)| shard.parallelism).fold(0, i32::saturating_add);
     let freed = ended.parallelism.min(record.manifest.size().parallelism - given);
     let heirs: Vec<u32> =
@@ -232,9 +243,9 @@ fn hand_on_parallelism(record: &mut Record, id: u32, places: &BTreeMap<String, P
     if !heirs.is_empty() {
         let sum =
             heirs.iter().map(|id| record.shards[id].parallelism).fold(freed, i32::saturating_add);
-        parallelism::split(record, &heirs, sum);
+        pods::split(record, &heirs, sum);
     } else if ended.credit > 0 {
-        parallelism::divide(record, places);
+        pods::divide(record, places);
     }
 }
 
@@ -280,7 +291,7 @@ fn winding_down(record: &Record) -> bool {
 }
 
 /// Whether a shard of an Indexed Job was told which indexes are not its own, where there are any.
-pub(super) fn is_assigned(shard: &Shard, job: &Observed) -> bool {
+pub(in crate::reconcile) fn is_assigned(shard: &Shard, job: &Observed) -> bool {
     let Some(own) = &shard.indexes else { return true };
     let all = Indexes::all(job.completions.unwrap_or(0));
     job.credited.is_some() || own.with(&job.completed_indexes).contains_all(&all)
@@ -289,13 +300,13 @@ pub(super) fn is_assigned(shard: &Shard, job: &Observed) -> bool {
 /// Whether a Job no longer says that it was credited what the ledger knows it was: somebody has put
 /// it back without the annotation. What it achieved cannot be told from what it counts after
 /// another credit, so that it gets none.
-pub(super) fn has_lost_credit(shard: &Shard, job: &Observed) -> bool {
+pub(in crate::reconcile) fn has_lost_credit(shard: &Shard, job: &Observed) -> bool {
     shard.indexes.is_none() && job.credited_count() < shard.credited
 }
 
 /// Whether the spec of a shard's Job is to be written: it has not the last change yet, or its
 /// limits are not what the others leave of the Job's, or it waits for its start.
-pub(super) fn is_outdated(record: &Record, id: u32, job: &Observed) -> bool {
+pub(in crate::reconcile) fn is_outdated(record: &Record, id: u32, job: &Observed) -> bool {
     let shard = &record.shards[&id];
     if job.generation > shard.generation {
         // The ledger has gone on since it was read here.
@@ -412,5 +423,4 @@ fn delete(decision: &mut Decision, observations: &Observations, cascade: Cascade
 }
 
 #[cfg(test)]
-#[path = "decide_tests.rs"]
 mod tests;

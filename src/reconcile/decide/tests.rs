@@ -429,7 +429,7 @@ fn fewer_pods_are_divided_also_where_the_preferences_give_none_to_who_still_has_
     object["metadata"]["annotations"][crate::plan::PREFERENCES] = preferences.into();
     record.manifest = Manifest::new(object, "work", "").expect("valid");
     let place = Place { weight: 1, takes_work: true };
-    parallelism::divide_anew(&mut record, &[("c1".into(), place), ("c2".into(), place)].into());
+    pods::divide_anew(&mut record, &[("c1".into(), place), ("c2".into(), place)].into());
     assert_eq!(record.shards[&1].parallelism, 1);
 }
 

@@ -25,7 +25,7 @@ pub struct Stall {
 
 /// How many pods of a Job should be ready now: none of one that is suspended, paused or about to
 /// end.
-pub(super) fn wanted(job: &Observed) -> i32 {
+pub(in crate::reconcile) fn wanted(job: &Observed) -> i32 {
     if job.suspended || job.end.is_some() || !job.takes_credit() {
         return 0;
     }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{Observations, spread};
 use crate::{
     job::{Indexes, Observed, Size},
+    reconcile::{Observations, allocate::work},
     state::{Phase, Record, Seen, Shard, Verdict},
 };
 
@@ -114,7 +114,7 @@ impl Status {
         // A deletion takes shards out of the ledger: what is missing there is not waiting for a
         // place.
         let unplaced = if record.state.deleting.is_some() { 0 } else { record.unplaced() };
-        let waiting = if unplaced > 0 { spread::waiting(record) } else { 0 };
+        let waiting = if unplaced > 0 { work::waiting(record) } else { 0 };
         Self {
             active: sum(|shard| shard.seen.active),
             ready: live(|job| job.ready),
@@ -346,5 +346,4 @@ fn conditions(record: &Record, shards: &[ShardStatus]) -> Vec<Value> {
 }
 
 #[cfg(test)]
-#[path = "status_tests.rs"]
 mod tests;

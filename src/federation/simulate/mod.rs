@@ -4,12 +4,12 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{
-    Action, Answer, Done, Ground, Measure, Members, Observations, Settled, act,
-    judge::FAILED_INDEXES, settle_on,
-};
 use crate::{
     job::{End, EndKind, Indexes, Observed, Pod, change as changed, credit::Credit, shard},
+    reconcile::{
+        Action, Answer, Backend, Done, Measure, Members, Observations, Reconciled, act,
+        decide::outcome::FAILED_INDEXES, run_on,
+    },
     state::{Error, Record},
 };
 
@@ -19,23 +19,23 @@ use crate::{
 /// What a member would refuse is not foreseen, and nothing is foreseen of one that does not answer.
 /// Pods that begin or end meanwhile change how much can be taken off a Job. None only where the
 /// record would be gone, or cannot be foreseen.
-pub async fn forecast(
+pub async fn simulate(
     record: &Record,
     observations: Observations,
     members: &Members,
     now: Timestamp,
-) -> Option<Settled> {
-    settle_on(&Imagined { members, now }, record.clone(), observations, || now).await.ok()
+) -> Option<Reconciled> {
+    run_on(&Simulated { members, now }, record.clone(), observations, || now).await.ok()
 }
 
 /// A host that takes every write, and members that do what is asked: they are read, and nothing is
 /// written to them.
-struct Imagined<'a> {
+struct Simulated<'a> {
     members: &'a Members,
     now: Timestamp,
 }
 
-impl Ground for Imagined<'_> {
+impl Backend for Simulated<'_> {
     async fn replace(&self, record: &Record) -> Result<Record, Error> {
         Ok(record.clone())
     }
@@ -79,7 +79,7 @@ impl Ground for Imagined<'_> {
 /// The uid of a Job that would be made.
 const TO_BE_MADE: &str = "to be made";
 
-impl Imagined<'_> {
+impl Simulated<'_> {
     /// What a member would answer to an action, given its Job, and what would be done there.
     async fn imagine(
         &self,
@@ -206,5 +206,4 @@ fn change(record: &Record, id: u32, job: &mut Observed) {
 }
 
 #[cfg(test)]
-#[path = "forecast_tests.rs"]
 mod tests;

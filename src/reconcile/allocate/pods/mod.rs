@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::division::{Places, apportion, had, per_member, plan_for};
+use super::apportion::{Places, apportion, had, per_member, plan_for};
 use crate::{
     plan::{self, Share},
     state::{Phase, Record, Shard},
@@ -13,7 +13,7 @@ use crate::{
 
 /// Whether a shard may have pods that run: it is not stopped, and something is left in it, even if
 /// that is to be taken off.
-pub(super) fn may_run(shard: &Shard) -> bool {
+pub(in crate::reconcile) fn may_run(shard: &Shard) -> bool {
     !shard.phase.ended() && !shard.retired && (shard.completions.is_none() || shard.remaining() > 0)
 }
 
@@ -45,14 +45,14 @@ fn pods_running_out(record: &Record) -> i32 {
 }
 
 /// How many pods more may run, where none that runs is stopped.
-pub(super) fn free_pods(record: &Record) -> i32 {
+pub(in crate::reconcile) fn free_pods(record: &Record) -> i32 {
     let running = record.shards.values().filter(|shard| goes_on(shard)).map(running);
     let taken = running.fold(pods_running_out(record), i32::saturating_add);
     record.manifest.size().parallelism.saturating_sub(taken).max(0)
 }
 
 /// Members that are to run out altogether: nothing is given to them meanwhile.
-pub(super) fn drained_members(record: &Record) -> BTreeSet<String> {
+pub(in crate::reconcile) fn drained_members(record: &Record) -> BTreeSet<String> {
     let clusters_where = |of: fn(&Shard) -> bool| {
         let shards = record.shards.values().filter(move |shard| may_run(shard) && of(shard));
         shards.map(|shard| shard.cluster.clone()).collect::<BTreeSet<_>>()
@@ -63,7 +63,7 @@ pub(super) fn drained_members(record: &Record) -> BTreeSet<String> {
 
 /// Divides the pods again after an edit. A shard that has work never gets none (G2): where there
 /// are fewer pods than shards, those without one run out; of a work queue, they are stopped.
-pub(super) fn divide_anew(record: &mut Record, places: &Places) {
+pub(in crate::reconcile) fn divide_anew(record: &mut Record, places: &Places) {
     let pods = record.manifest.size().parallelism;
     if pods > 0 {
         // Where fewer may run than do, what would have ended with all that it runs goes on with
@@ -106,7 +106,7 @@ fn run_out(record: &mut Record, id: u32) {
 
 /// Says how many pods each shard may run that goes on, so that the members' sums are those of the
 /// plan for what remains, less what runs out.
-pub(super) fn divide(record: &mut Record, places: &Places) {
+pub(in crate::reconcile) fn divide(record: &mut Record, places: &Places) {
     let pods = record.manifest.size().parallelism;
     if pods == 0 {
         return of(record, may_run).into_iter().for_each(|id| allow(record, id, 0));
@@ -172,7 +172,7 @@ fn per_cluster(record: &Record, places: &Places, pods: i32) -> Vec<(String, i32)
 }
 
 /// How many pods each member may run whose shards go on.
-pub(super) fn given(record: &Record) -> BTreeMap<String, i32> {
+pub(in crate::reconcile) fn given(record: &Record) -> BTreeMap<String, i32> {
     let mut given = per_member(record, |shard| if goes_on(shard) { shard.parallelism } else { 0 });
     let shards = per_member(record, |shard| i32::from(goes_on(shard)));
     given.retain(|name, _| had(&shards, name) > 0);
@@ -194,7 +194,7 @@ fn at_least(sums: &[i32], least: &[i32]) -> Vec<i32> {
 
 /// Divides the pods of one member over its shards, by what remains in each: at least what runs,
 /// where there are so many, and one for each otherwise.
-pub(super) fn split(record: &mut Record, shards: &[u32], sum: i32) {
+pub(in crate::reconcile) fn split(record: &mut Record, shards: &[u32], sum: i32) {
     let shard = |id: &u32| &record.shards[id];
     let mut least: Vec<i32> = shards.iter().map(|id| running(shard(id))).collect();
     if least.iter().sum::<i32>() > sum {
@@ -230,5 +230,4 @@ fn count(len: usize) -> i32 {
 }
 
 #[cfg(test)]
-#[path = "parallelism_tests.rs"]
 mod tests;

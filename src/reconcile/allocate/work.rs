@@ -3,13 +3,13 @@
 use std::cmp::Reverse;
 
 use super::{
-    Place,
-    division::{Places, apportion, had, per_member, plan_for, preferences},
-    parallelism::{divide, drained_members, free_pods, given, may_run},
+    apportion::{Places, apportion, had, per_member, plan_for, preferences},
+    pods::{divide, drained_members, free_pods, given, may_run},
 };
 use crate::{
     job::{Indexes, Size},
     plan::{self, Plan, Share},
+    reconcile::Place,
     state::{Record, Shard},
 };
 
@@ -18,7 +18,7 @@ use crate::{
 ///
 /// A shard that has work may run a pod (G2), so that no more are opened than pods are free: the
 /// rest waits until others have ended, and no pod that runs is stopped for it.
-pub(super) fn open(record: &mut Record, places: &Places, now: i64) {
+pub(in crate::reconcile) fn open(record: &mut Record, places: &Places, now: i64) {
     let homeless = Homeless::of(record);
     let amount = homeless.len();
     let room = room(record);
@@ -116,7 +116,7 @@ fn room(record: &Record) -> usize {
 }
 
 /// How much of what no shard carries waits for nothing but pods that may run.
-pub(super) fn waiting(record: &Record) -> i32 {
+pub(in crate::reconcile) fn waiting(record: &Record) -> i32 {
     if room(record) == 0 { Homeless::of(record).len() } else { 0 }
 }
 
@@ -172,7 +172,7 @@ impl Homeless {
 
 /// Whether there is work that has no place now, or will have none once it `moves`, and that no
 /// member may take.
-pub(super) fn lacks_place(record: &Record, places: &Places, moves: bool) -> bool {
+pub(in crate::reconcile) fn lacks_place(record: &Record, places: &Places, moves: bool) -> bool {
     (moves || Homeless::of(record).len() > 0)
         && !places.iter().any(|(name, place)| may_take(record, name, *place))
 }
@@ -187,7 +187,7 @@ pub fn may_open(record: &Record) -> bool {
 
 /// Has taken off what the shards carry beyond what is asked for: first where the plan would have
 /// less, and of what has not started.
-pub(super) fn take_excess(record: &mut Record, places: &Places) {
+pub(in crate::reconcile) fn take_excess(record: &mut Record, places: &Places) {
     let Some(asked) = record.manifest.size().completions else { return };
     if record.manifest.indexed() {
         let space = Indexes::all(asked);
@@ -216,7 +216,7 @@ pub(super) fn take_excess(record: &mut Record, places: &Places) {
 }
 
 /// Has taken off each member what it carries beyond the plan, if the preferences ask for that.
-pub(super) fn rebalance(record: &mut Record, places: &Places) {
+pub(in crate::reconcile) fn rebalance(record: &mut Record, places: &Places) {
     if !preferences(record, places).is_some_and(|preferences| preferences.rebalance) {
         return;
     }

@@ -7,13 +7,23 @@ use clap::Args;
 use super::{Config, Host, Session};
 use crate::{error::Result, state::Store};
 
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Make the cluster of the context \"east\" the host
+  kubectl federate init --context=east
+
+  # Make the cluster of the current context the host
+  kubectl federate init";
+
 /// Make a cluster the host of a federation, and remember it
 ///
-/// The host's API server holds the federation's ConfigMaps, in the namespace kubectl-federate and
-/// beside the jobs; nothing runs there. It is the cluster of --context, or of the current context.
-/// Which one it is is remembered in ~/.kube/federate.yaml. A cluster that is a host already is only
-/// remembered.
+/// The host holds the federation's ConfigMaps, in the namespace kubectl-federate and in the
+/// namespaces of the jobs. Nothing runs there. It is the cluster of --context, or of the current
+/// context, and is remembered in ~/.kube/federate.yaml. A cluster that is a host already is not
+/// changed.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Init {}
 
 impl Init {

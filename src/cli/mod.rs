@@ -28,6 +28,7 @@ pub use files::{Document, Filenames};
 pub use flags::ConnectionFlags;
 pub use selector::Selector;
 pub use session::Session;
+pub use usage::command;
 pub use world::World;
 
 use crate::{
@@ -36,8 +37,21 @@ use crate::{
     print::{Colour, Output},
 };
 
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Choose a host cluster and register members, by the contexts of your kubeconfig
+  kubectl federate init --context=east
+  kubectl federate cluster register east
+  kubectl federate cluster register west
+
+  # Run a job over them, and wait for it
+  kubectl federate job create -f pi.yaml
+  kubectl federate job wait pi --for=condition=complete --timeout=1h";
+
 /// Run one Kubernetes Job over many clusters: divided exactly, remembered, and reconciled
 #[derive(Debug, Parser)]
+#[command(after_long_help = EXAMPLES)]
 #[command(name = "kubectl-federate", bin_name = "kubectl federate")]
 #[command(
     disable_help_subcommand = true,

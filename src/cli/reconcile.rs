@@ -14,12 +14,28 @@ use crate::{
     state::{Record, Store},
 };
 
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Reconcile all jobs of the namespace once
+  kubectl federate reconcile
+
+  # Reconcile one job until it has finished
+  kubectl federate reconcile pi --watch
+
+  # Reconcile the jobs of all namespaces, for example from cron
+  kubectl federate reconcile --all-namespaces
+
+  # Run the rest of a shard again that somebody deleted in its cluster
+  kubectl federate reconcile pi --reopen";
+
 /// Finish what was begun, and record what happened
 ///
-/// Compares what is remembered of each federated job with its clusters, creates the parts that were
-/// not created yet, finishes deletions, and latches the outcome of jobs that ended. It does nothing
-/// where nothing is to be done, and it can be interrupted at any time and run again.
+/// Compares the record of each federated job with its clusters. Creates the shards that are
+/// missing, finishes deletions, and records the outcome of jobs that have ended. It writes nothing
+/// if there is nothing to do. It can be interrupted at any time and run again.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Reconcile {
     /// The names of the jobs; all of the namespace if left out
     #[arg(value_name = "NAME")]
@@ -27,11 +43,11 @@ pub struct Reconcile {
     /// The jobs of all namespaces
     #[arg(short = 'A', long)]
     all_namespaces: bool,
-    /// Open again, in any cluster, what was left of the parts that somebody deleted
+    /// Run again, in any cluster, what was left of the shards that somebody deleted
     #[arg(long, conflicts_with = "watch")]
     reopen: bool,
-    /// Go on until the jobs are finished and nothing is left to do for them; it is an error where
-    /// the rest go no further unless you say so: they are suspended, paused or stopped
+    /// Go on until all jobs have finished. It is an error if a job cannot go on by itself, because
+    /// it is suspended, paused or stopped
     #[arg(long)]
     watch: bool,
 }

@@ -20,8 +20,15 @@ const SEE_OPTIONS: &str = "Use \"kubectl federate options\" for a list of global
 /// The most columns of a help text.
 const WIDTH: usize = 100;
 
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Print the flags that every command takes
+  kubectl federate options";
+
 /// Print the list of flags inherited by all commands
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Options {}
 
 impl Options {
@@ -35,8 +42,8 @@ impl Options {
     }
 }
 
-/// The whole command line, with help as wide as the terminal.
-pub(super) fn command(output: &Output) -> Command {
+/// The whole command line with its help, which is as wide as the terminal, and at most 100 columns.
+pub fn command(output: &Output) -> Command {
     let hidden = |arg: Arg| if arg.is_global_set() { arg.hide(true) } else { arg };
     dressed(wrapped(Cli::command(), output).mut_args(hidden), NAME)
 }
@@ -53,6 +60,8 @@ fn dressed(command: Command, path: &str) -> Command {
     } else {
         SEE_OPTIONS.to_owned()
     };
+    let examples = command.get_after_long_help();
+    let end = examples.map_or(end.clone(), |examples| format!("{examples}\n\n{end}"));
     let help = Arg::new("help").short('h').long("help").action(ArgAction::HelpLong).hide(true);
     command
         .mut_args(switch)
@@ -60,7 +69,8 @@ fn dressed(command: Command, path: &str) -> Command {
         .arg(help)
         // The last one wins, as in kubectl.
         .args_override_self(true)
-        .after_help(end)
+        .after_help(&end)
+        .after_long_help(&end)
         .mut_subcommands(|below| {
             let path = format!("{path} {}", below.get_name());
             dressed(below, &path)

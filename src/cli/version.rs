@@ -12,8 +12,18 @@ use crate::{
 /// This binary's version, written as kubectl writes versions.
 const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Print the versions of this plugin and of the host cluster
+  kubectl federate version
+
+  # Print the version of this plugin only
+  kubectl federate version --client";
+
 /// Print the version of this plugin and of the host cluster
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Version {
     /// Print the plugin's version only; no cluster is asked
     #[arg(long)]

@@ -7,7 +7,9 @@
 
 mod changes;
 mod connections;
+mod docs;
 mod errors;
+mod examples;
 mod machine;
 mod plugin;
 mod process;
@@ -52,6 +54,9 @@ fn main() -> ExitCode {
         transcript("errors of clusters", errors::clusters),
         transcript("errors of the state", errors::state),
         transcript("errors of the command line", errors::command_line),
+        played("docs/commands.md is the help of every command", docs::commands_page),
+        played("docs/concepts.md shows what the commands print", docs::concepts_page),
+        played("the examples of every help do what they say", examples::examples),
         Trial::test("errors of connections", connections::connections),
         Trial::test("files that may not be read", process::forbidden_files),
         Trial::test("a full disk leaves the configuration as it was", process::full_disk),
@@ -77,19 +82,27 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// A test that types commands; time passes only where nothing is left to do, so that waiting takes
-/// none.
+/// A test that types commands and compares what was answered with a snapshot.
 fn transcript<F>(name: &str, test: fn(String) -> F) -> Trial
 where
     F: Future<Output = ()> + 'static,
 {
     let snapshot = name.replace(' ', "-");
+    played(name, move || test(snapshot.clone()))
+}
+
+/// A test that types commands; time passes only where nothing is left to do, so that waiting takes
+/// none.
+fn played<F>(name: &str, test: impl Fn() -> F + Send + 'static) -> Trial
+where
+    F: Future<Output = ()> + 'static,
+{
     Trial::test(name, move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
             .build()?;
-        runtime.block_on(test(snapshot));
+        runtime.block_on(test());
         Ok(())
     })
 }

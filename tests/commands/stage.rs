@@ -260,6 +260,17 @@ impl Stage {
         before["metadata"]["annotations"][key].clone()
     }
 
+    /// Deletes a Job in a cluster as somebody would who knows of no federation.
+    pub async fn delete(&self, cluster: &str, job: &str) {
+        let request = Request::delete(format!("/apis/batch/v1/namespaces/default/jobs/{job}"))
+            .header("Authorization", format!("Bearer {ADMINISTRATOR}"))
+            .body(Full::new(Bytes::new()))
+            .expect("a request");
+        let Ok(response) = self.cluster(cluster).service().oneshot(request).await;
+        assert_eq!(response.status(), 200, "{job}");
+        self.cluster(cluster).settle();
+    }
+
     /// Has so many pods of a Job in a cluster succeed.
     pub fn succeed(&self, cluster: &str, job: &str, pods: usize) {
         self.sites[cluster].succeed(job, pods);
@@ -340,7 +351,8 @@ impl Stage {
         let _ = writeln!(text, "exit {code}\n");
     }
 
-    async fn run(&mut self, command: &str, answer: Option<&str>) -> (u8, String, String) {
+    /// Runs a command line; gives its exit code, stdout and stderr.
+    pub async fn run(&mut self, command: &str, answer: Option<&str>) -> (u8, String, String) {
         let (output, captured) = Output::captured();
         let output = if let Some(answer) = answer { output.answering(answer) } else { output };
         let mut world = World::process(output);

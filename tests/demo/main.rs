@@ -2,11 +2,18 @@
 //!
 //! `cargo run --example demo` does it on simulated clusters, over HTTPS on loopback, with nothing
 //! installed. `--real` does it on real control planes; `--keep` leaves the clusters up, to try
-//! commands on.
+//! commands on; `--svg docs/session.svg` draws the README's picture of a session.
 
 mod clusters;
+mod picture;
 
-use std::{ffi::OsString, path::Path, process::ExitCode, time::Duration};
+use std::{
+    ffi::OsString,
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::Parser;
 use clusters::Clusters;
@@ -21,8 +28,21 @@ const NAMES: [&str; 3] = ["gce-asia-east1a", "gce-europe-west1b", "gce-us-centra
 /// How long a pod runs.
 const POD: Duration = Duration::from_millis(300);
 
+/// How long a pod runs in the picture of a session: long enough to be seen running.
+const PICTURED_POD: Duration = Duration::from_secs(2);
+
 /// How long a pod runs once the clusters are the user's: long enough to type a command meanwhile.
 const KEPT_POD: Duration = Duration::from_secs(30);
+
+/// What the picture of a session shows, after the clusters were registered.
+const SESSION: [&str; 6] = [
+    "cluster list",
+    "job create -f pi.yaml",
+    "job get pi",
+    "job wait pi --for=condition=complete --timeout=1m",
+    "job get pi",
+    "job delete pi --cascade=background",
+];
 
 const MANIFEST: &str = include_str!("pi.yaml");
 
@@ -35,6 +55,9 @@ struct Demo {
     /// Leave the clusters up afterwards, and print the lines to type
     #[arg(long)]
     keep: bool,
+    /// Draw a session as a picture instead
+    #[arg(long, value_name = "FILE", conflicts_with = "keep")]
+    svg: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -56,6 +79,11 @@ async fn show(demo: &Demo) -> Result<(), Error> {
     std::fs::write(directory.path().join("kubeconfig"), clusters.kubeconfig()?)?;
     std::fs::write(directory.path().join("pi.yaml"), MANIFEST)?;
     let stage = Stage { directory: directory.path() };
+    if let Some(file) = &demo.svg {
+        clusters.run_pods_for(PICTURED_POD);
+        std::fs::write(file, picture::svg(&stage.session().await?))?;
+        return Ok(());
+    }
     tell("# The Job, as for one cluster:\n$ cat pi.yaml");
     tell(MANIFEST);
     stage.federate("init --context=gce-asia-east1a").await?;
@@ -102,6 +130,31 @@ impl Stage<'_> {
         if code == 0 { Ok(()) } else { Err(format!("exit code {code}").into()) }
     }
 
+    /// The commands of [`SESSION`] with what they print, as on a terminal.
+    async fn session(&self) -> Result<String, Error> {
+        let registrations = NAMES.iter().map(|name| format!("cluster register {name}"));
+        let preparation = std::iter::once(format!("init --context={}", NAMES[0]));
+        for command in preparation.chain(registrations) {
+            self.answer(&command).await?;
+        }
+        let mut session = String::new();
+        for command in SESSION {
+            let answer = self.answer(command).await?;
+            let _ = writeln!(session, "$ kubectl federate {command}\n{answer}");
+        }
+        Ok(session)
+    }
+
+    /// Runs a command and gives what it prints.
+    async fn answer(&self, command: &str) -> Result<String, Error> {
+        let (output, captured) = Output::captured();
+        let code = run(&self.world(output), &self.args(command)).await;
+        let (stdout, stderr) = (captured.stdout(), captured.stderr());
+        // The plan stands on stderr, before what was done.
+        let answer = format!("{stderr}{stdout}");
+        if code == 0 { Ok(answer) } else { Err(answer.into()) }
+    }
+
     /// Shows `job get` whenever its answer is another, until the Job is complete.
     async fn until_complete(&self) -> Result<(), Error> {
         let command = "job get pi";
@@ -112,12 +165,7 @@ impl Stage<'_> {
             if tokio::time::Instant::now() > deadline {
                 return Err("the Job did not complete within a minute".into());
             }
-            let (output, captured) = Output::captured();
-            let code = run(&self.world(output), &self.args(command)).await;
-            if code != 0 {
-                return Err(captured.stderr().into());
-            }
-            let table = captured.stdout();
+            let table = self.answer(command).await?;
             let row = table.lines().last().unwrap_or_default().to_owned();
             let progress = |row: &str| row.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
             if shown.is_empty() {

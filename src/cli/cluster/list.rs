@@ -13,8 +13,18 @@ use crate::{
     state::Member,
 };
 
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # List the members
+  kubectl federate cluster list
+
+  # List them with their contexts and labels
+  kubectl federate cluster list -o wide";
+
 /// List the clusters of the federation, and whether each answers
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct List {
     /// How to print: wide, json, yaml or name
     #[arg(short, long, value_name = "FORMAT")]

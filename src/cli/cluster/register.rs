@@ -12,14 +12,27 @@ use crate::{
     state::{Member, MemberState, Registry, member_name},
 };
 
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Register the cluster of the context \"spare\" under the same name
+  kubectl federate cluster register spare
+
+  # Register it under a name of its own, with twice the share of the others
+  kubectl federate cluster register london --cluster-context=spare --weight=2
+
+  # Change the weight of a member and add a label
+  kubectl federate cluster register west --weight=3 --label=region=eu";
+
 /// Make a cluster a member of the federation
 ///
-/// The cluster is the one that the context leads to. It is known by the uid of its kube-system
-/// namespace from then on: when the context leads somewhere else one day, nothing is sent there.
+/// The cluster is the one that the context leads to. It is identified by the uid of its kube-system
+/// namespace: if the context leads to another cluster later, nothing is sent there.
 ///
-/// A cluster that is a member already gets what is given anew: the weight, labels beside those it
-/// has, the context.
+/// If the cluster is a member already, its weight and its context are changed where they are given,
+/// and labels are added to those it has.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Register {
     /// The member's name, a DNS label of at most 40 characters; made from the context's name if
     /// left out
@@ -28,7 +41,7 @@ pub struct Register {
     /// the same name
     #[arg(long, value_name = "CONTEXT")]
     cluster_context: Option<String>,
-    /// The cluster's share of a job beside the others'; 1 if nothing was ever said
+    /// The cluster's share of a job relative to those of the other clusters; 1 unless set
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     weight: Option<i32>,
     /// A label of the cluster, can be repeated

@@ -5,11 +5,18 @@ use clap::Args;
 use super::{Session, not_found};
 use crate::error::{Error, Result};
 
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Take a member out that carries no shard
+  kubectl federate cluster unregister west";
+
 /// Take a cluster out of the federation
 ///
-/// Nothing is changed in the cluster itself. A cluster that carries a part of a job cannot be
-/// unregistered: its work would be forgotten.
+/// Nothing is changed in the cluster itself. A cluster that carries a shard of a job cannot be
+/// unregistered, because its work would be forgotten.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Unregister {
     /// The member's name
     #[arg(value_name = "NAME")]

@@ -18,11 +18,24 @@ use crate::{
     state::Record,
 };
 
-/// Create a job, or make it what the file says
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Create a job, or change it to match the file
+  kubectl federate job apply -f pi.yaml
+
+  # Have every cluster check the change, and change nothing
+  kubectl federate job apply -f pi.yaml --dry-run=server
+
+  # Apply a changed template: what has succeeded counts, the rest runs anew
+  kubectl federate job apply -f pi.yaml --recreate";
+
+/// Create a job, or change it to match the file
 ///
-/// The file is the whole truth: what it leaves out is taken away. Every cluster is asked first
-/// whether it would take its part: nothing is written unless all that answer would.
+/// A field that the file leaves out is removed from the job. Every cluster is asked first whether
+/// it would accept its shard. Nothing is written unless every cluster that answers accepts.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Apply {
     #[command(flatten)]
     filenames: Filenames,
@@ -35,8 +48,8 @@ pub struct Apply {
 /// What `apply` and `diff` have to know of what is not in the file.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Terms {
-    /// Let fields change that a job in a cluster cannot change, such as its template: the jobs are
-    /// stopped, what has succeeded counts, and the rest is run anew
+    /// Allow changes of fields that a job in a cluster cannot change, such as its template. The shards
+    /// are stopped, what has succeeded counts, and the rest runs anew
     #[arg(long)]
     recreate: bool,
     /// Make the job's namespace in the host and in the clusters that lack it

@@ -12,11 +12,27 @@ use crate::{
     reconcile::Members,
 };
 
-/// Divide a job over the clusters and create a part of it in each
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Divide a job over the clusters
+  kubectl federate job create -f pi.yaml
+
+  # Read the job from standard input
+  cat pi.yaml | kubectl federate job create -f -
+
+  # Print what each cluster would get, and create nothing
+  kubectl federate job create -f pi.yaml --dry-run=client
+
+  # Create all jobs of a directory, and their namespace where it is missing
+  kubectl federate job create -f jobs/ --namespace=math --create-namespace";
+
+/// Divide a job over the clusters and create a shard of it in each
 ///
-/// Every cluster is asked first whether it would take its part: nothing is written unless all that
-/// answer would.
+/// Every cluster is asked first whether it would accept its shard. Nothing is written unless every
+/// cluster that answers accepts.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Create {
     #[command(flatten)]
     filenames: Filenames,

@@ -16,11 +16,24 @@ use crate::{
 /// How long to wait before looking again whether pods have gone.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Delete a job and its shards in all clusters
+  kubectl federate job delete pi --cascade=background
+
+  # Delete the jobs of a file, and wait until their pods have ended
+  kubectl federate job delete -f pi.yaml --cascade=foreground
+
+  # Forget a job, and leave its shards running
+  kubectl federate job delete pi --cascade=orphan";
+
 /// Delete a federated job
 ///
-/// By default only the federated job is forgotten: the jobs in the clusters stay, and run on. On a
-/// terminal you are asked whether they are to be deleted too.
+/// By default only the federated job is forgotten: its shards stay in the clusters and keep
+/// running. On a terminal you are asked whether to delete them too.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 #[command(mut_arg("filenames", |arg| arg.required(false)))]
 pub struct Delete {
     /// The names of the jobs
@@ -28,7 +41,7 @@ pub struct Delete {
     names: Vec<String>,
     #[command(flatten)]
     filenames: Filenames,
-    /// What becomes of the jobs in the clusters: orphan (they stay), background (they are deleted,
+    /// What becomes of the shards in the clusters: orphan (they stay), background (they are deleted,
     /// their pods after them), foreground (their pods are deleted first, and waited for)
     #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "background", hide_possible_values = true)]

@@ -15,11 +15,20 @@ use crate::{
     state::Record,
 };
 
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Describe one job
+  kubectl federate job describe pi
+
+  # Describe all jobs of a namespace
+  kubectl federate job describe --namespace=math";
+
 /// Show one federated job in full: what was asked for, what each cluster was given, and what it did
 ///
-/// Where pods do not run the pods and events of the clusters are read, too. Nothing is written,
-/// anywhere.
+/// Where pods do not run, the pods and events of the clusters are read too. Nothing is written.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Describe {
     /// The names of the jobs; all of the namespace if left out
     #[arg(value_name = "NAME")]

@@ -25,12 +25,25 @@ pub const FAILED: u8 = 2;
 /// The variable that names another program to show differences with, as kubectl's.
 const EXTERNAL: &str = "KUBECTL_EXTERNAL_DIFF";
 
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Show what apply would change
+  kubectl federate job diff -f pi.yaml
+
+  # Show it for a job on standard input
+  cat pi.yaml | kubectl federate job diff -f -
+
+  # Show it with another program
+  KUBECTL_EXTERNAL_DIFF=meld kubectl federate job diff -f pi.yaml";
+
 /// Show what apply would change
 ///
 /// The change of the job is shown as a unified diff, or by the program that KUBECTL_EXTERNAL_DIFF
-/// names, and what would be done in each cluster for it. The exit code is 0 where nothing would
-/// change, 1 where something would, and above 1 where that cannot be told.
+/// names. What would be done in each cluster follows. The exit code is 0 if nothing would change,
+/// 1 if something would, and greater than 1 on an error.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Diff {
     #[command(flatten)]
     filenames: Filenames,

@@ -32,11 +32,24 @@ const HEADER: &str = "\
 #
 ";
 
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Edit a job
+  kubectl federate job edit pi
+
+  # Edit it as JSON
+  kubectl federate job edit pi -o json
+
+  # Edit it in another editor
+  KUBE_EDITOR=nano kubectl federate job edit pi";
+
 /// Edit a job in your editor
 ///
-/// The editor is the one that KUBE_EDITOR or EDITOR names, or vi. What is invalid is opened again,
-/// with what is wrong at its head.
+/// The editor is the one that KUBE_EDITOR or EDITOR names, or vi. A file that is invalid is opened
+/// again, with the error at its head.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Edit {
     /// The name of the job
     name: String,
@@ -44,8 +57,8 @@ pub struct Edit {
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "yaml")]
     #[arg(hide_possible_values = true)]
     output: Syntax,
-    /// Let fields change that a job in a cluster cannot change, such as its template: the jobs are
-    /// stopped, what has succeeded counts, and the rest is run anew
+    /// Allow changes of fields that a job in a cluster cannot change, such as its template. The shards
+    /// are stopped, what has succeeded counts, and the rest runs anew
     #[arg(long)]
     recreate: bool,
 }

@@ -18,10 +18,26 @@ use crate::{
     state::Record,
 };
 
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # List the jobs of the namespace
+  kubectl federate job get
+
+  # List the jobs of all namespaces that have a label
+  kubectl federate job get --all-namespaces --selector=team=math
+
+  # Print one job with its status over all clusters as JSON
+  kubectl federate job get pi -o json
+
+  # Show one job again whenever it changes
+  kubectl federate job get pi --watch";
+
 /// Show federated jobs over all their clusters
 ///
-/// Every cluster is asked; nothing is written, anywhere.
+/// Every cluster is asked. Nothing is written.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Get {
     /// The names of the jobs; all of the namespace if left out
     #[arg(value_name = "NAME")]
@@ -44,7 +60,7 @@ pub struct Get {
     /// Print no column names
     #[arg(long)]
     no_headers: bool,
-    /// After that, go on and show each job again when something of it has changed
+    /// Afterwards, show each job again whenever it changes
     #[arg(short, long)]
     watch: bool,
 }

@@ -31,8 +31,19 @@ use crate::{
     state::{self, Record, Registry, Store},
 };
 
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Divide a job over the clusters, and look at it
+  kubectl federate job create -f pi.yaml
+  kubectl federate job get pi
+
+  # Delete it with its shards in all clusters
+  kubectl federate job delete pi --cascade=background";
+
 /// Create, change, look at, wait for and delete federated jobs
 #[derive(Debug, Subcommand)]
+#[command(after_long_help = EXAMPLES)]
 pub enum Job {
     Create(create::Create),
     Apply(apply::Apply),

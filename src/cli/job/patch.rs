@@ -14,8 +14,20 @@ use crate::{
     job, yaml,
 };
 
+/// The examples in its help.
+const EXAMPLES: &str = r#"Examples:
+  # Change a field with a merge patch
+  kubectl federate job patch pi -p '{"spec":{"backoffLimit":2}}'
+
+  # The same, written as YAML
+  kubectl federate job patch pi -p 'spec: {backoffLimit: 2}'
+
+  # Change a field with a JSON patch
+  kubectl federate job patch pi --type=json -p '[{op: add, path: /spec/backoffLimit, value: 2}]'"#;
+
 /// Change fields of a job by a JSON merge patch or a JSON patch
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Patch {
     /// The name of the job
     name: String,
@@ -29,8 +41,8 @@ pub struct Patch {
     #[arg(long = "type", value_enum, value_name = "TYPE", default_value = "merge")]
     #[arg(hide_possible_values = true)]
     kind: Kind,
-    /// Let fields change that a job in a cluster cannot change, such as its template: the jobs are
-    /// stopped, what has succeeded counts, and the rest is run anew
+    /// Allow changes of fields that a job in a cluster cannot change, such as its template. The shards
+    /// are stopped, what has succeeded counts, and the rest runs anew
     #[arg(long)]
     recreate: bool,
     #[command(flatten)]

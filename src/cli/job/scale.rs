@@ -11,11 +11,24 @@ use crate::{
     error::{Error, Result},
 };
 
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Run at most 6 pods at a time over all clusters
+  kubectl federate job scale pi --parallelism=6
+
+  # Ask for more completions
+  kubectl federate job scale pi --completions=24
+
+  # Print what would change in each cluster
+  kubectl federate job scale pi --parallelism=3 --dry-run=client";
+
 /// Change the parallelism of a job, or its completions
 ///
-/// The new numbers are divided over the clusters as those of a new job are. Completions of a work
-/// queue cannot be set.
+/// The new numbers are divided over the clusters as those of a new job are. A work queue has no
+/// completions to change.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Scale {
     /// The name of the job
     name: String,

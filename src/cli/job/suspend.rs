@@ -11,15 +11,35 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Suspend jobs: their pods are stopped in all clusters, and what has succeeded counts
+/// The examples in its help.
+const SUSPEND_EXAMPLES: &str = "\
+Examples:
+  # Stop the pods of a job in all clusters
+  kubectl federate job suspend pi
+
+  # Print what would be done in each cluster
+  kubectl federate job suspend pi --dry-run=client";
+
+/// Suspend jobs: stop their pods in all clusters, and keep what has succeeded
 #[derive(Debug, Args)]
+#[command(after_long_help = SUSPEND_EXAMPLES)]
 pub struct Suspend {
     #[command(flatten)]
     jobs: Jobs,
 }
 
+/// The examples in its help.
+const RESUME_EXAMPLES: &str = "\
+Examples:
+  # Let a suspended job go on
+  kubectl federate job resume pi
+
+  # Resume several jobs
+  kubectl federate job resume pi euler";
+
 /// Resume suspended jobs
 #[derive(Debug, Args)]
+#[command(after_long_help = RESUME_EXAMPLES)]
 pub struct Resume {
     #[command(flatten)]
     jobs: Jobs,

@@ -26,13 +26,25 @@ const GRACE: Duration = Duration::from_secs(5);
 /// they are only counted.
 const ROOM: usize = 36;
 
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Wait until a job is complete, one hour at most
+  kubectl federate job wait pi --for=condition=complete --timeout=1h
+
+  # Wait until a job is complete or has failed
+  kubectl federate job wait pi --for=condition=complete --for=condition=failed
+
+  # Wait until a deleted job is gone
+  kubectl federate job wait pi --for=delete --timeout=60s";
+
 /// Wait until federated jobs meet a condition
 ///
-/// Meanwhile they are reconciled: what was begun is finished, and what happened is recorded. With
-/// several --for, the first that is met ends the wait for a job. The wait fails at once when a job
-/// can meet none of them any more: it has failed, for one that is to be complete, or what is left
-/// of it is unplaced until you say otherwise.
+/// The jobs are reconciled meanwhile. With several --for, the first condition that a job meets ends
+/// the wait for it. The command exits at once with an error when no condition can be met any more,
+/// for example when a job has failed that was to be complete.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Wait {
     /// The names of the jobs
     names: Vec<String>,

@@ -66,9 +66,7 @@ impl Filenames {
                     .hint("Download it first, or pipe it to -f -."));
             }
             for path in paths(Path::new(name), self.recursive)? {
-                let source = path.display().to_string();
-                let mut file = File::open(&path).map_err(|error| unreadable(&source, &error))?;
-                documents.extend(parse(&source, &text(&source, &mut file)?)?);
+                documents.extend(parse(&path.display().to_string(), &read_text(&path)?)?);
             }
         }
         if documents.is_empty() {
@@ -120,6 +118,13 @@ fn walk(directory: &Path, recursive: bool, manifests: &mut Vec<PathBuf>) -> Resu
     Ok(())
 }
 
+/// The text of a file of at most 16 MiB, in UTF-8 or in UTF-16 with a byte-order mark.
+pub(super) fn read_text(path: &Path) -> Result<String> {
+    let source = path.display().to_string();
+    let mut file = File::open(path).map_err(|error| unreadable(&source, &error))?;
+    text(&source, &mut file)
+}
+
 fn text(source: &str, reader: &mut dyn Read) -> Result<String> {
     let mut bytes = Vec::new();
     reader
@@ -129,8 +134,7 @@ fn text(source: &str, reader: &mut dyn Read) -> Result<String> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(Error::new(format!("{source} is larger than {} MiB", MAX_BYTES >> 20)));
     }
-    String::from_utf8(bytes)
-        .map_err(|_| Error::new(format!("error parsing {source}: it is not text in UTF-8")))
+    yaml::decode(&bytes).map_err(|problem| Error::new(format!("error parsing {source}: {problem}")))
 }
 
 /// The objects of a text; `source` is how errors name it.
@@ -149,14 +153,14 @@ pub(super) fn parse(source: &str, text: &str) -> Result<Vec<Document>> {
 
 /// What begins with `{` is JSON, one object or several, unless only YAML can read it.
 fn values(text: &str) -> Result<Vec<Value>, String> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let yaml =
         || yaml::read(text).map_err(|error| format!("error converting YAML to JSON: {error}"));
     if !text.trim_start().starts_with('{') {
         return yaml();
     }
-    let objects: Result<Vec<Value>, _> =
+    let mut objects: Result<Vec<Value>, _> =
         serde_json::Deserializer::from_str(text).into_iter().collect();
+    objects.iter_mut().flatten().for_each(yaml::whole_numbers);
     objects.or_else(|json| yaml().map_err(|_| format!("invalid JSON: {json}")))
 }
 
@@ -201,7 +205,7 @@ fn text_of(object: &Map<String, Value>, field: &str) -> Option<String> {
 }
 
 /// Why a file cannot be read.
-pub(super) fn unreadable(source: &str, error: &io::Error) -> Error {
+fn unreadable(source: &str, error: &io::Error) -> Error {
     Error::new(format!("reading {source}: {}", os_error::words(error)))
 }
 

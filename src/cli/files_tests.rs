@@ -79,12 +79,42 @@ fn documents_of_a_stream_are_numbered() {
     );
 }
 
+/// A Job's manifest in flow style.
+fn job(name: &str) -> String {
+    format!("apiVersion: batch/v1\nkind: Job\nmetadata: {{name: {name}}}\n")
+}
+
+#[test]
+fn each_document_may_have_a_byte_order_mark_or_be_in_utf_16() {
+    let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        format!("\u{feff}{text}").encode_utf16().flat_map(bytes).collect()
+    };
+    let encodings = [
+        job("pi").into_bytes(),
+        format!("\u{feff}{}", job("pi")).into_bytes(),
+        utf16(job("pi").trim_end(), u16::to_le_bytes),
+        utf16(&job("pi").replace('\n', "\r\n"), u16::to_be_bytes),
+    ];
+    for first in &encodings {
+        for second in &encodings {
+            let stream = [first.as_slice(), second.as_slice()].join(&b"\n---\n"[..]);
+            let documents = read(&["-"], false, &stream).expect("two Jobs");
+            let names = documents.iter().map(|document| &document.object["metadata"]["name"]);
+            assert_eq!(names.collect::<Vec<_>>(), ["pi", "pi"], "{stream:?}");
+        }
+    }
+    let json = utf16(r#"{"kind": "Job", "metadata": {"name": "pi"}}"#, u16::to_le_bytes);
+    assert_eq!(read(&["-"], false, &json).expect("JSON").len(), 1);
+}
+
 #[test]
 fn json_may_hold_several_objects() {
     let object = |name: &str| json!({ "kind": "Job", "metadata": { "name": name } }).to_string();
     let two = pairs(&[("STDIN: document 1", "a"), ("STDIN: document 2", "b")]);
     assert_eq!(stdin(&format!("  {}{}\n", object("a"), object("b"))).expect("concatenated"), two);
     assert_eq!(stdin(&format!("{}\n---\n{}\n", object("a"), object("b"))).expect("separated"), two);
+    let floats = read(&["-"], false, br#"{"kind": "Job", "spec": {"completions": 1e3}}"#);
+    assert_eq!(floats.expect("JSON")[0].object["spec"], json!({ "completions": 1000 }));
     assert_eq!(stdin("{kind: Job, metadata: {name: a},}").expect("YAML"), pairs(&[("STDIN", "a")]));
 }
 

@@ -1,93 +1,52 @@
-//! YAML as kubectl takes it, and so that kubectl takes it back.
+//! YAML as kubectl reads it, and YAML that kubectl reads back.
 //!
-//! kubectl reads YAML 1.1: `yes` and `on` are booleans, `0755` is octal, `1_000` is a thousand, the
-//! last of two equal keys wins. A manifest must mean here what it means there, so serde-saphyr
-//! reads by those rules and writes strings in quotes that either version of YAML would take for
-//! something else.
+//! A manifest must mean here what it means in kubectl, which uses go-yaml v2. That is YAML 1.1
+//! with rules of its own: `yes` and `on` are booleans, `0755` is octal, `1_000` is a thousand,
+//! `12e4567` is text, the last of equal keys wins, and a merge key (`<<`) is an entry like the
+//! others, so that it overrides what stands above it. [`scalar`] and [`compose`] follow these
+//! rules over the events of granit-parser; serde-saphyr writes, with quotes around strings that
+//! either version of YAML would take for something else.
 //!
-//! Where kubectl (go-yaml v2) strays from the specification, serde-saphyr does not follow:
-//!
-//! - A key beside a merge key (`<<`) wins, wherever it stands; in kubectl only if it stands behind
-//!   the merge key.
-//! - Keys are text as it is written; kubectl turns the keys `y` and `012` into `true` and `10`.
-//! - A tag of an application (`!mine 12`) changes nothing; in kubectl it makes text.
-//! - Booleans ignore case, so `oN` is one too; underscores stand between digits of integers only.
-//! - A plain number that no float can hold, such as `1e999`, is an error and no string.
-//! - All documents of a stream are read, also those that kubectl drops behind a `...` line.
+//! What kubectl drops without a word is read: the documents behind a `...` line, and all
+//! documents but the first of a file in UTF-16.
 
-use std::borrow::Cow;
+mod compose;
+mod encoding;
+mod scalar;
 
 use serde::{Serialize, Serializer};
-use serde_json::{Number, Value};
-use serde_saphyr::options::DuplicateKeyPolicy;
-use serde_saphyr::{
-    DoubleQuoted, Error, MessageFormatter, Options, UserMessageFormatter, budget, options,
-    ser_options,
-};
+use serde_json::Value;
+use serde_saphyr::{DoubleQuoted, ser_options};
+
+pub use encoding::decode;
 
 #[cfg(test)]
 mod tests;
 
-/// The most collections and scalars that a text may hold, with its aliases copied out: about 50,000
-/// jobs.
-const MAX_NODES: usize = 2_000_000;
-
-/// Reads all documents of a text. Those that are empty or `null` are left out, as kubectl does.
+/// Reads all documents of a text. Those that are empty or `null` are left out, as in kubectl.
 ///
-/// Fails on broken syntax, on keys that are not scalars, on `.inf` and `.nan`, on collections
-/// nested deeper than 64, and on aliases that multiply to more than serde-saphyr's limits. The
+/// # Errors
+/// Broken syntax; keys that are collections or null; `.inf` and `.nan`; more than 100 collections
+/// in one another; more than 2,000,000 values, where each alias counts as often as it is used. The
 /// error is one sentence that ends in the line and the column.
 pub fn read(text: &str) -> Result<Vec<Value>, String> {
-    let mut documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, as_kubectl())
-        .map_err(|error| error.render_with_formatter(&Sentences))?;
-    documents.iter_mut().for_each(make_whole);
+    let mut documents = compose::documents(text)?;
+    documents.retain(|document| !document.is_null());
+    documents.iter_mut().for_each(whole_numbers);
     Ok(documents)
 }
 
-fn as_kubectl() -> Options {
-    options! {
-        duplicate_keys: DuplicateKeyPolicy::LastWins,
-        legacy_octal_numbers: true,
-        // Comments would count against a budget of their own, and files may be full of them.
-        emit_comments: false,
-        with_snippet: false,
-        // One file may have thousands of jobs, and they may all use one anchor.
-        budget: budget! {
-            max_documents: usize::MAX,
-            max_events: usize::MAX,
-            max_nodes: MAX_NODES,
-            enforce_alias_anchor_ratio: false,
-        },
-    }
-}
-
-/// serde-saphyr's messages for users, one of which dumps the limit that was passed.
-struct Sentences;
-
-impl MessageFormatter for Sentences {
-    fn format_message<'e>(&self, error: &'e Error) -> Cow<'e, str> {
-        match error {
-            Error::Budget { .. } => {
-                "the document is too large, nests too deeply or has too many aliases".into()
-            }
-            error => UserMessageFormatter.format_message(error),
-        }
-    }
-}
-
-/// `1.0` and `1e3` are integers for kubectl, and an API server takes nothing else where it wants an
-/// integer.
-fn make_whole(value: &mut Value) {
-    /// 2^63, the first float beyond the integers.
-    const EDGE: f64 = 9_223_372_036_854_775_808.0;
+/// Turns floats without a fraction into integers, as kubectl does on the way through Go's JSON. An
+/// API server takes `1.0` and `1e3` for an integer only so.
+pub fn whole_numbers(value: &mut Value) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(make_whole),
-        Value::Object(fields) => fields.values_mut().for_each(make_whole),
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
         Value::Number(number) if number.is_f64() => {
-            if let Some(whole) =
-                number.as_f64().filter(|f| f.fract() == 0.0 && (-EDGE..EDGE).contains(f))
-            {
-                *number = Number::from(whole as i64);
+            // Go writes the shortest digits that mean the float, and reads them as an integer.
+            let shortest = number.as_f64().map(|float| float.to_string());
+            if let Some(whole) = shortest.and_then(|digits| digits.parse::<i64>().ok()) {
+                *number = whole.into();
             }
         }
         _ => {}

@@ -293,7 +293,7 @@ async fn open(editor: &Editor, file: &Path, text: &str) -> Result<String> {
     let failed = |error: std::io::Error| Error::new(format!("the edited file: {error}"));
     fs::write(file, text).map_err(failed)?;
     editor.edit(file).await?;
-    fs::read_to_string(file).map_err(failed)
+    files::read_text(file)
 }
 
 /// The text without the comments that it begins with.

@@ -1,6 +1,6 @@
 //! `kubectl federate job patch`.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
@@ -9,7 +9,7 @@ use super::{
     change::{How, change},
 };
 use crate::{
-    cli::{DryRunFlag, files::unreadable},
+    cli::{DryRunFlag, files::read_text},
     error::{Error, Result},
     job, yaml,
 };
@@ -81,11 +81,7 @@ impl Patch {
     fn read(&self) -> Result<job::Patch> {
         let (text, named) = match (&self.patch, &self.patch_file) {
             (Some(text), None) if !text.is_empty() => (text.clone(), format!("{text:?}")),
-            (None, Some(file)) => {
-                let name = file.display().to_string();
-                let text = fs::read_to_string(file).map_err(|error| unreadable(&name, &error))?;
-                (text, name)
-            }
+            (None, Some(file)) => (read_text(file)?, file.display().to_string()),
             _ => {
                 return Err(Error::new(
                     "must specify --patch or --patch-file containing the contents of the patch",

@@ -104,24 +104,28 @@ impl Dialer {
         Ok(Connection::new(channel))
     }
 
+    /// What sends requests to an endpoint, without its credentials.
+    pub(super) fn wire(
+        &self,
+        endpoint: &Endpoint,
+        certificate: Option<Arc<CertifiedKey>>,
+    ) -> Result<Wire, Error> {
+        if let Some(factory) = &self.shared.factory {
+            return Ok(factory(endpoint));
+        }
+        let tls =
+            self.shared.tls.config(&endpoint.trust, certificate).map_err(Error::configuration)?;
+        transport::network(endpoint, tls, self.shared.keep).map_err(Error::configuration)
+    }
+
     fn client(
         &self,
         cluster: &str,
         endpoint: &Endpoint,
         certificate: Option<Arc<CertifiedKey>>,
     ) -> Result<Client, Error> {
-        let wire = if let Some(factory) = &self.shared.factory {
-            factory(endpoint)
-        } else {
-            let tls = self
-                .shared
-                .tls
-                .config(&endpoint.trust, certificate)
-                .map_err(Error::configuration)?;
-            transport::network(endpoint, tls, self.shared.keep).map_err(Error::configuration)?
-        };
         let round_trip = RoundTrip {
-            wire,
+            wire: self.wire(endpoint, certificate)?,
             cluster: cluster.into(),
             server: endpoint.server.clone(),
             warnings: self.shared.warnings.clone(),

@@ -14,6 +14,7 @@
 //! | `connection`, `retry` | one request: its credentials, its time, its repetitions |
 //! | [`verbs`] | get, list, create, patch, delete; identity, version, rights |
 //! | [`fanout`] | many clusters side by side |
+//! | `download` | a file of a web server, over the same transport |
 //! | [`error`], `cause` | what went wrong, in kubectl's words |
 //!
 //! A request goes `verbs` → `connection` (credentials, time, retries) → [`kube::Client`] → headers,
@@ -25,6 +26,7 @@ mod auth;
 mod cause;
 mod connection;
 pub mod dialer;
+mod download;
 pub mod endpoint;
 pub mod error;
 mod exec;

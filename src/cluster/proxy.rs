@@ -182,7 +182,7 @@ fn in_network(ip: IpAddr, network: &str, bits: &str) -> bool {
 }
 
 /// Percent-decoded; what is no escape stays as it is.
-fn decoded(text: &str) -> String {
+pub(super) fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

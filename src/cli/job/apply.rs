@@ -92,7 +92,7 @@ impl Apply {
     /// writes.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let Self { filenames, dry_run: DryRunFlag { strategy: dry_run }, terms } = self;
-        let documents = filenames.read("apply", &mut *session.world().stdin())?;
+        let documents = filenames.read("apply", session.world()).await?;
         let (store, registry) = session.federation().await?;
         let federation = Federation { store: &store, registry: &registry };
         let mut steps = terms.steps(session, &federation, documents).await?;

@@ -47,7 +47,7 @@ impl Create {
     /// Reads and divides all documents, has them rehearsed, and only then writes.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let dry_run = self.dry_run.strategy;
-        let documents = self.filenames.read("create", &mut *session.world().stdin())?;
+        let documents = self.filenames.read("create", session.world()).await?;
         let (store, registry) = session.federation().await?;
         let federation = Federation { store: &store, registry: &registry };
         let mut proposals = Vec::new();

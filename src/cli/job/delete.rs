@@ -34,7 +34,6 @@ Examples:
 /// running. On a terminal you are asked whether to delete them too.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
-#[command(mut_arg("filenames", |arg| arg.required(false)))]
 pub struct Delete {
     /// The names of the jobs
     #[arg(value_name = "NAME")]
@@ -65,7 +64,7 @@ enum How {
 impl Delete {
     /// Deletes one after another; what fails does not stop the rest.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        let targets = self.targets(session)?;
+        let targets = self.targets(session).await?;
         let (store, registry) = session.federation().await?;
         let mut troubles = Vec::new();
         for (namespace, name) in &targets {
@@ -78,14 +77,16 @@ impl Delete {
     }
 
     /// The Jobs that are meant, by namespace and name.
-    fn targets(&self, session: &Session<'_>) -> Result<Vec<(String, String)>> {
+    async fn targets(&self, session: &Session<'_>) -> Result<Vec<(String, String)>> {
         let namespace = session.namespace()?;
-        match (self.names.as_slice(), self.filenames.filenames.as_slice()) {
-            ([], []) => Err(Error::new("resource(s) were provided, but no name was specified")
+        match (self.names.as_slice(), self.filenames.is_empty()) {
+            ([], true) => Err(Error::new("resource(s) were provided, but no name was specified")
                 .hint("Name the jobs, or give the files that have them with -f.")),
-            (names, []) => Ok(names.iter().map(|name| (namespace.clone(), name.clone())).collect()),
-            ([], _) => {
-                let documents = self.filenames.read("delete", &mut *session.world().stdin())?;
+            (names, true) => {
+                Ok(names.iter().map(|name| (namespace.clone(), name.clone())).collect())
+            }
+            ([], false) => {
+                let documents = self.filenames.read("delete", session.world()).await?;
                 documents.iter().map(|document| target(session, document, &namespace)).collect()
             }
             _ => Err(Error::new(

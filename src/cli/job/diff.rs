@@ -69,7 +69,7 @@ impl Diff {
     }
 
     async fn show(self, session: &Session<'_>) -> Result<bool> {
-        let documents = self.filenames.read("diff", &mut *session.world().stdin())?;
+        let documents = self.filenames.read("diff", session.world()).await?;
         let (store, registry) = session.federation().await?;
         let federation = Federation { store: &store, registry: &registry };
         let mut steps = self.terms.steps(session, &federation, documents).await?;

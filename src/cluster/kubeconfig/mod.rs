@@ -40,7 +40,7 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    fn read(env: &dyn Fn(&str) -> Option<String>) -> Self {
+    pub(super) fn read(env: &dyn Fn(&str) -> Option<String>) -> Self {
         let either = |upper: &str, lower: &str| {
             env(upper).filter(|value| !value.is_empty()).or_else(|| env(lower))
         };

@@ -1,6 +1,11 @@
-use super::*;
+use std::sync::{Arc, Mutex};
+
+use futures::FutureExt as _;
 use serde_json::json;
 use tempfile::TempDir;
+
+use super::*;
+use crate::print::Output;
 
 fn directory(files: &[(&str, &str)]) -> TempDir {
     let directory = tempfile::tempdir().expect("a directory");
@@ -14,7 +19,20 @@ fn directory(files: &[(&str, &str)]) -> TempDir {
 
 fn read(filenames: &[&str], recursive: bool, stdin: &[u8]) -> Result<Vec<Document>> {
     let filenames = filenames.iter().map(ToString::to_string).collect();
-    Filenames { filenames, recursive }.read("create", &mut &*stdin)
+    let filenames = Filenames { filenames, recursive, kustomize: None };
+    let world = world(stdin, "");
+    filenames.read("create", &world).now_or_never().expect("files are read at once")
+}
+
+fn world(stdin: &[u8], path: &str) -> World {
+    World {
+        output: Arc::new(Output::captured().0),
+        vars: [("PATH".to_owned(), path.to_owned())].into(),
+        stdin: Mutex::new(Box::new(io::Cursor::new(stdin.to_vec()))),
+        now: Box::new(jiff::Timestamp::now),
+        interrupt: Box::new(|| Box::pin(std::future::pending())),
+        wires: None,
+    }
 }
 
 fn stdin(text: &str) -> Result<Vec<(String, String)>> {
@@ -171,14 +189,10 @@ fn what_cannot_be_read_is_one_clear_error() {
         error(&["no/x.yaml"], b"").to_string(),
         "error: the path \"no/x.yaml\" does not exist"
     );
-    assert_eq!(error(&[], b"").to_string(), "error: must specify a file, a directory or - with -f");
+    assert_eq!(error(&[], b"").to_string(), "error: must specify one of -f and -k");
     assert_eq!(
         error(&["-", "-"], b"kind: A").to_string(),
         "error: standard input cannot be used for multiple arguments"
-    );
-    assert_eq!(
-        error(&["https://example.com/x.yaml"], b"").to_string(),
-        "error: reading from a URL is not supported: https://example.com/x.yaml"
     );
     assert_eq!(
         error(&["-"], b"kind: \xff").to_string(),
@@ -192,4 +206,38 @@ fn what_cannot_be_read_is_one_clear_error() {
         error(&[path], b"").to_string(),
         format!("error: error reading [{path}]: recognized file extensions are [.json .yaml .yml]")
     );
+}
+
+/// Reads what a program that stands for kubectl makes of a directory.
+async fn kustomize(script: &str) -> Result<Vec<Document>> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let files = directory(&[("kubectl", &format!("#!/bin/sh\n{script}\n"))]);
+    let program = files.path().join("kubectl");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a program");
+    let world = world(b"", &format!("{}:/bin:/usr/bin", files.path().display()));
+    let kustomize = Some("overlays/prod".to_owned());
+    Filenames { kustomize, ..Filenames::default() }.read("create", &world).await
+}
+
+#[tokio::test]
+async fn kubectl_builds_a_kustomization() {
+    let script = r#"[ "$*" = "kustomize -- overlays/prod" ] && echo '{kind: Job}'"#;
+    let documents = kustomize(script).await.expect("a Job");
+    let source = "kustomize overlays/prod".to_owned();
+    assert_eq!(documents, [Document { source, object: json!({ "kind": "Job" }) }]);
+    let error = kustomize("echo 'error: no kustomization.yaml' >&2; exit 1").await;
+    assert_eq!(
+        error.expect_err("it failed").to_string(),
+        "error: kubectl kustomize overlays/prod failed: no kustomization.yaml"
+    );
+    let error = kustomize("head -c 17000000 /dev/zero").await.expect_err("it is too much");
+    assert_eq!(error.to_string(), "error: kustomize overlays/prod makes more than 16 MiB");
+}
+
+#[tokio::test]
+async fn without_kubectl_there_is_no_kustomization() {
+    let filenames = Filenames { kustomize: Some(".".to_owned()), ..Filenames::default() };
+    let error = filenames.read("create", &world(b"", "/nowhere")).await.expect_err("no kubectl");
+    assert_eq!(error.to_string(), "error: -k needs kubectl, which is not on the PATH");
 }

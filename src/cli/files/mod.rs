@@ -1,4 +1,7 @@
-//! `-f`: reading manifests from files, directories and stdin, as kubectl does.
+//! `-f` and `-k`: reading manifests as kubectl does, from files, directories, URLs, standard input
+//! and kustomizations.
+
+mod kustomize;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -7,24 +10,28 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Map, Value};
 
+use super::World;
 use crate::error::{Error, Result};
 use crate::{os_error, yaml};
 
-/// The most that one file may hold, in bytes.
+/// The most that one file, one answer of a web server or one kustomization may hold, in bytes.
 pub const MAX_BYTES: u64 = 16 << 20;
 
 /// The files that are taken from a directory.
 const EXTENSIONS: [&str; 3] = ["json", "yaml", "yml"];
 
-/// The values of `-f` and `-R`.
+/// The values of `-f`, `-R` and `-k`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Filenames {
-    /// A file, a directory, or - for standard input; a list with commas, and can be repeated
-    #[arg(short, long = "filename", value_name = "FILE", required = true)]
+    /// A file, a directory, a URL, or - for standard input; a list with commas, and can be repeated
+    #[arg(short, long = "filename", value_name = "FILE")]
     pub filenames: Vec<String>,
     /// Read directories with all that is below them
     #[arg(short = 'R', long)]
     pub recursive: bool,
+    /// A directory with a kustomization, which kubectl kustomize builds
+    #[arg(short = 'k', long, value_name = "DIR", conflicts_with_all = ["filenames", "recursive"])]
+    pub kustomize: Option<String>,
 }
 
 /// One object, and where it came from.
@@ -37,12 +44,32 @@ pub struct Document {
 }
 
 impl Filenames {
+    /// Whether neither a file nor a kustomization was named.
+    pub fn is_empty(&self) -> bool {
+        self.filenames.is_empty() && self.kustomize.is_none()
+    }
+
     /// Reads all objects, in the order of the flags, and of the names in a directory.
     ///
-    /// `stdin` is read for `-`. Fails on the first file that cannot be read, is larger than 16 MiB,
-    /// or holds something else than objects, and where there is no object at all: `no objects
-    /// passed to VERB`.
-    pub fn read(&self, verb: &str, stdin: &mut dyn Read) -> Result<Vec<Document>> {
+    /// # Errors
+    /// The first source that cannot be read, is larger than 16 MiB or holds something else than
+    /// objects. No object at all: `no objects passed to VERB`.
+    pub async fn read(&self, verb: &str, world: &World) -> Result<Vec<Document>> {
+        let documents = match &self.kustomize {
+            Some(directory) => {
+                let manifests = kustomize::build(directory, world).await?;
+                let source = format!("kustomize {directory}");
+                parse(&source, &decode(&source, &manifests)?)?
+            }
+            None => self.read_files(world).await?,
+        };
+        if documents.is_empty() {
+            return Err(Error::new(format!("no objects passed to {verb}")));
+        }
+        Ok(documents)
+    }
+
+    async fn read_files(&self, world: &World) -> Result<Vec<Document>> {
         let names: Vec<&str> = self
             .filenames
             .iter()
@@ -50,7 +77,7 @@ impl Filenames {
             .filter(|name| !name.is_empty())
             .collect();
         if names.is_empty() {
-            return Err(Error::new("must specify a file, a directory or - with -f"));
+            return Err(Error::new("must specify one of -f and -k"));
         }
         if names.iter().filter(|name| **name == "-").count() > 1 {
             return Err(Error::new("standard input cannot be used for multiple arguments"));
@@ -58,19 +85,16 @@ impl Filenames {
         let mut documents = Vec::new();
         for name in names {
             if name == "-" {
-                documents.extend(parse("STDIN", &text("STDIN", stdin)?)?);
-                continue;
+                documents.extend(parse("STDIN", &text("STDIN", &mut *world.stdin())?)?);
+            } else if name.starts_with("http://") || name.starts_with("https://") {
+                let limit = MAX_BYTES as usize;
+                let body = world.dialer().download(name, |name| world.var(name), limit).await;
+                documents.extend(parse(name, &decode(name, &body.map_err(Error::new)?)?)?);
+            } else {
+                for path in paths(Path::new(name), self.recursive)? {
+                    documents.extend(parse(&path.display().to_string(), &read_text(&path)?)?);
+                }
             }
-            if name.starts_with("http://") || name.starts_with("https://") {
-                return Err(Error::new(format!("reading from a URL is not supported: {name}"))
-                    .hint("Download it first, or pipe it to -f -."));
-            }
-            for path in paths(Path::new(name), self.recursive)? {
-                documents.extend(parse(&path.display().to_string(), &read_text(&path)?)?);
-            }
-        }
-        if documents.is_empty() {
-            return Err(Error::new(format!("no objects passed to {verb}")));
         }
         Ok(documents)
     }
@@ -134,7 +158,11 @@ fn text(source: &str, reader: &mut dyn Read) -> Result<String> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(Error::new(format!("{source} is larger than {} MiB", MAX_BYTES >> 20)));
     }
-    yaml::decode(&bytes).map_err(|problem| Error::new(format!("error parsing {source}: {problem}")))
+    decode(source, &bytes)
+}
+
+fn decode(source: &str, bytes: &[u8]) -> Result<String> {
+    yaml::decode(bytes).map_err(|problem| Error::new(format!("error parsing {source}: {problem}")))
 }
 
 /// The objects of a text; `source` is how errors name it.
@@ -210,5 +238,4 @@ fn unreadable(source: &str, error: &io::Error) -> Error {
 }
 
 #[cfg(test)]
-#[path = "files_tests.rs"]
 mod tests;

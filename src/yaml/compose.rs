@@ -208,7 +208,7 @@ impl<'t> Composer<'t> {
 }
 
 fn scalar(
-    text: &Cow<'_, str>,
+    text: &str,
     style: ScalarStyle,
     tag: Option<Cow<'_, Tag>>,
     span: Span,

@@ -1,4 +1,4 @@
-//! The pages show what the commands print.
+//! The pages: they show what the commands print, and lead where they say.
 //!
 //! A page that is out of date is written again with `UPDATE_DOCS=1 cargo test --test commands`.
 
@@ -25,6 +25,20 @@ Flags are kubectl's where kubectl has them. Those that every command takes are l
 `UPDATE_DOCS=1 cargo test --test commands -- docs`.
 
 ";
+
+/// The pages that users and contributors read.
+const PAGES: [&str; 10] = [
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/commands.md",
+    "docs/concepts.md",
+    "docs/guarantees.md",
+    "docs/jobs.md",
+    "docs/operations.md",
+    "krew/README.md",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
@@ -155,4 +169,57 @@ fn update(page: &str, before: &str, after: &str) {
         let place = before.lines().zip(after.lines()).find(|(before, after)| before != after);
         assert!(before == after, "{page} is out of date, set {UPDATE}=1 to write it: {place:?}");
     }
+}
+
+/// Every link to a file leads to one, every link to a heading to one, and every path that is named
+/// in the text is there.
+pub fn links() {
+    for page in PAGES {
+        let text = read(page);
+        let folder = root().join(page).parent().expect("a folder").to_owned();
+        for target in between(&text, "](", ")") {
+            if target.contains("://") {
+                continue;
+            }
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let path = if file.is_empty() { root().join(page) } else { folder.join(file) };
+            assert!(path.exists(), "{page} links to {target}, which is not there");
+            if !heading.is_empty() {
+                let linked = fs::read_to_string(&path).expect("a page");
+                let anchors: Vec<_> = linked.lines().filter_map(anchor).collect();
+                assert!(
+                    anchors.iter().any(|anchor| anchor == heading),
+                    "{page} links to {target}, whose headings are {anchors:?}"
+                );
+            }
+        }
+        for path in between(&text, "`", "`") {
+            let ours = ["src/", "tests/", "docs/", "krew/"].iter().any(|top| path.starts_with(top));
+            let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/_.-".contains(c));
+            if ours && plain {
+                assert!(root().join(path).exists(), "{page} names {path}, which is not there");
+            }
+        }
+    }
+}
+
+/// The texts between two marks, of those that begin and end in one line.
+fn between<'a>(text: &'a str, open: &str, close: &str) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let mut rest = line;
+        while let Some((_, after)) = rest.split_once(open) {
+            let Some((inside, after)) = after.split_once(close) else { break };
+            found.push(inside);
+            rest = after;
+        }
+    }
+    found
+}
+
+/// The anchor that GitHub gives a heading.
+fn anchor(line: &str) -> Option<String> {
+    let heading = line.strip_prefix('#')?.trim_start_matches('#').strip_prefix(' ')?;
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    Some(kept.collect::<String>().to_lowercase().replace(' ', "-"))
 }

@@ -13,6 +13,7 @@ mod examples;
 mod machine;
 mod plugin;
 mod process;
+mod rights;
 mod stage;
 mod terminal;
 mod verbs;
@@ -56,6 +57,11 @@ fn main() -> ExitCode {
         transcript("errors of the command line", errors::command_line),
         played("docs/commands.md is the help of every command", docs::commands_page),
         played("docs/concepts.md shows what the commands print", docs::concepts_page),
+        Trial::test("the docs lead where they say", || {
+            docs::links();
+            Ok(())
+        }),
+        played("the rights of docs/operations.md suffice", rights::suffice),
         played("the examples of every help do what they say", examples::examples),
         Trial::test("errors of connections", connections::connections),
         Trial::test("files that may not be read", process::forbidden_files),

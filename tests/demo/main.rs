@@ -35,12 +35,13 @@ const PICTURED_POD: Duration = Duration::from_secs(2);
 const KEPT_POD: Duration = Duration::from_secs(30);
 
 /// What the picture of a session shows, after the clusters were registered.
-const SESSION: [&str; 6] = [
+const SESSION: [&str; 7] = [
     "cluster list",
     "job create -f pi.yaml",
     "job get pi",
+    "job scale pi --parallelism=6",
     "job wait pi --for=condition=complete --timeout=1m",
-    "job get pi",
+    "job get pi -o wide",
     "job delete pi --cascade=background",
 ];
 
@@ -158,7 +159,7 @@ impl Stage<'_> {
     /// Shows `job get` whenever its answer is another, until the Job is complete.
     async fn until_complete(&self) -> Result<(), Error> {
         let command = "job get pi";
-        tell(&format!("$ kubectl federate {command}    # again and again"));
+        tell(&format!("$ kubectl federate {command}    # repeated until it is Complete"));
         let mut shown = String::new();
         let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
         while !shown.contains("Complete") {

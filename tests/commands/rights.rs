@@ -1,0 +1,97 @@
+//! The rights that docs/operations.md gives as YAML: with them, and with nothing else, a Job can be
+//! submitted, changed, described and deleted.
+
+use std::{fs, sync::LazyLock};
+
+use kubectl_federate::yaml;
+use serde_json::{Value, json};
+use sim::{Access, NAMESPACES};
+
+use crate::stage::{May, Stage};
+
+/// The namespace of the page's roles.
+const NAMESPACE: &str = "math";
+
+/// The role that every cluster needs.
+const IDENTITY: &str = "kubectl-federate-identity";
+
+/// The YAML of the page's section on rights: roles by their documents.
+static ROLES: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md");
+    let page = fs::read_to_string(page).expect("the page is there");
+    let (_, rights) = page.split_once("## Rights").expect("a section on rights");
+    let (rights, _) = rights.split_once("\n## ").expect("another section after it");
+    let blocks = rights.split("```yaml\n").skip(1).map(|block| block.split("```").next());
+    let documents = blocks.map(|block| yaml::read(block.expect("a block")).expect("it is YAML"));
+    documents.flatten().collect()
+});
+
+/// Whether one of these roles of the page allows it.
+fn allowed(roles: &[&str], access: &Access) -> bool {
+    let holds =
+        |list: &Value, what: &str| list.as_array().is_some_and(|l| l.contains(&json!(what)));
+    let resource = match access.subresource.as_str() {
+        "" => access.resource.clone(),
+        subresource => format!("{}/{subresource}", access.resource),
+    };
+    ROLES.iter().any(|role| {
+        let named = roles.iter().any(|name| role["metadata"]["name"] == *name);
+        let here =
+            role["kind"] == "ClusterRole" || role["metadata"]["namespace"] == access.namespace;
+        let rules = role["rules"].as_array().expect("a role has rules");
+        named
+            && here
+            && rules.iter().any(|rule| {
+                let names = &rule["resourceNames"];
+                holds(&rule["apiGroups"], &access.group)
+                    && holds(&rule["resources"], &resource)
+                    && holds(&rule["verbs"], &access.verb)
+                    && (names.is_null() || holds(names, &access.name))
+            })
+    })
+}
+
+/// Somebody who has the roles for the host.
+fn submits(access: &Access) -> bool {
+    allowed(&[IDENTITY, "kubectl-federate-registry", "kubectl-federate-records"], access)
+}
+
+/// Somebody who has the roles for a member.
+fn runs(access: &Access) -> bool {
+    allowed(&[IDENTITY, "kubectl-federate-shards"], access)
+}
+
+/// A Job's whole life with these rights.
+pub async fn suffice() {
+    let users: [(&str, May); 2] = [("host", submits), ("member", runs)];
+    let mut stage = Stage::with_users(&users);
+    stage.quietly("init").await;
+    for cluster in ["east", "west", "north"] {
+        let namespace = json!({
+            "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE },
+        });
+        stage.cluster(cluster).create(&NAMESPACES, "", namespace).expect("it can be created");
+        let register = format!("cluster register {cluster} --cluster-context=member@{cluster}");
+        stage.quietly(&register).await;
+    }
+    for command in [
+        "job create -f pi.yaml",
+        "job get pi -o wide",
+        "job scale pi --parallelism=2",
+        "job scale pi --completions=12",
+        "job describe pi",
+        "job suspend pi",
+        "job resume pi",
+        "reconcile",
+        "job diff -f pi.yaml",
+        "job apply -f pi.yaml",
+        "job delete pi --cascade=background",
+    ] {
+        let typed = format!("{command} --namespace={NAMESPACE} --context=host@east");
+        let (code, stdout, stderr) = stage.run(&typed, None).await;
+        let differs = i32::from(command.starts_with("job diff"));
+        assert_eq!(i32::from(code), differs, "{typed}\n{stdout}\n{stderr}");
+        let refused = ["forbidden", "cannot", "may not"].iter().any(|word| stderr.contains(word));
+        assert!(!refused, "{typed}\n{stderr}");
+    }
+}

@@ -1,72 +1,74 @@
-//! The ledger: what each shard was to do, and what is known of what it did.
+//! The ledger: what each shard was given to do, and what it was last seen to have done.
 
 use serde::{Deserialize, Serialize};
 
 use crate::job::{Indexes, Observed, Size};
 
-/// One entry of the ledger: a Job in a member, before it is made, while it runs, and after.
+/// One entry of the ledger: one Job in one member.
+///
+/// The entry is written before its Job is created, and stays after its Job has ended. The methods
+/// define the quantities of the ledger; docs/concepts.md has them in one table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 pub struct Shard {
     /// The member's name in the registry.
     pub cluster: String,
-    /// The name of its Job, where that is not the federated Job's own: the first shard in a member
-    /// has that.
+    /// The name of its Job. None if that is the federated Job's own name, which the first shard in
+    /// a member has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Pods at any one time that are given to it.
+    /// `spec.parallelism` of its Job; 0 or more.
     pub parallelism: i32,
-    /// Completions that were given to it; none for a work queue. It is never changed: what is taken
-    /// off is credited.
+    /// The completions that it was planned with; 0 or more, and none for a work queue. It never
+    /// changes, because `spec.completions` of a Job is immutable: work is taken off by a credit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completions: Option<i32>,
-    /// The indexes that it is to run of an Indexed Job; those that were taken off it are not among
-    /// them any more.
+    /// Of an Indexed Job, the indexes that are its own. Credited indexes are removed from them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub indexes: Option<Indexes>,
-    /// Completions that were taken off it, as far as is known: its Job was told that they are done.
-    /// 1 for a work queue that was told so.
+    /// Completions that have been taken off it, as its Job's annotation was last seen to say; 0 or
+    /// more. It never falls. For a work queue it is 1 once the queue was told to end.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub credited: i32,
-    /// Completions that are to be taken off it in all, at least `credited`. What runs is not taken
-    /// off, so that it may end before so much could be credited.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub credit: i32,
-    /// Its Job is to be stopped, and keeps what it achieved.
+    /// Completions that are to be taken off it in all; `credit_target >= credited`. It never falls.
+    /// The shard may end before all of it could be credited, because pods that run are not touched.
+    #[serde(default, alias = "credit", skip_serializing_if = "is_zero")]
+    pub credit_target: i32,
+    /// Whether its Job is to be stopped. It keeps what it achieved.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retired: bool,
-    /// What is left of it may be done by another shard, although somebody deleted its Job.
+    /// Whether other shards may do what is left of it, although somebody deleted its Job.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reopened: bool,
-    /// Counts the changes of what its Job's spec is to be. The Job says in an annotation which of
-    /// them it has.
+    /// The number of the current version of its Job's spec, from 1. The Job has the number of the
+    /// version that it was last given in an annotation.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub generation: i32,
-    /// `spec.activeDeadlineSeconds` of its Job, where it is another than the federated Job's.
+    /// `spec.activeDeadlineSeconds` of its Job. None if it is the federated Job's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_deadline_seconds: Option<i64>,
-    /// The last second of a `startTime` of its Job that is from before the last resume. A Job that
-    /// no suspension reached keeps the old one, and the deadline of the whole does not count from
-    /// it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub old_start: Option<i64>,
+    /// Until this second, `status.startTime` of its Job is from before the last resume. The
+    /// deadline of the whole Job does not count from such a start. A Job keeps its old `startTime`
+    /// if its member was unreachable during the suspension.
+    #[serde(default, alias = "oldStart", skip_serializing_if = "Option::is_none")]
+    pub start_before_resume: Option<i64>,
     /// How far it got.
     pub phase: Phase,
     /// The uid of its Job, once it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
-    /// What its Job said when it was last seen changed.
+    /// The status of its Job when it was last seen changed. None before it is first seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Seen>,
 }
 
-/// How far a shard got. It only ever moves down this list.
+/// How far a shard got. It only moves down this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Phase {
-    /// Its Job is about to be made: it may exist or not, and has run nothing.
+    /// Its Job is to be created. It may exist already, but has run nothing.
     Planned,
-    /// Its Job exists, suspended, and its uid is known: it is about to be started.
+    /// Its Job exists, its uid is recorded, and it is suspended: it has not been started yet.
     Created,
     /// Its Job was started.
     Started,
@@ -74,12 +76,13 @@ pub enum Phase {
     Complete,
     /// Its Job is Failed.
     Failed,
-    /// Its Job was deleted by somebody else before it ended. It is not made again unasked.
+    /// Somebody else deleted its Job before it ended. It is not created again unless the user asks
+    /// for it.
     Deleted,
 }
 
 impl Phase {
-    /// Whether nothing more can happen in the shard.
+    /// Whether the shard has ended: nothing more happens in it.
     pub fn ended(self) -> bool {
         self >= Self::Complete
     }
@@ -90,7 +93,8 @@ impl Phase {
     }
 }
 
-/// The counters of a shard's Job as they were last recorded; times are seconds since 1970.
+/// The status of a shard's Job as it was last recorded. Counts are 0 or more, times are seconds
+/// since 1970.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "an object")]
 pub struct Seen {
@@ -103,23 +107,23 @@ pub struct Seen {
     /// `status.failed`.
     #[serde(skip_serializing_if = "is_zero")]
     pub failed: i32,
-    /// Of the shard's own indexes, those in `status.completedIndexes`.
+    /// The shard's own indexes that `status.completedIndexes` has.
     #[serde(skip_serializing_if = "Indexes::is_empty")]
     pub completed: Indexes,
-    /// `status.failedIndexes`.
+    /// The shard's own indexes that `status.failedIndexes` has.
     #[serde(skip_serializing_if = "Indexes::is_empty")]
     pub failed_indexes: Indexes,
-    /// `spec.suspend`, or the condition `Suspended`, which stays until the Job controller has seen
-    /// a resume.
+    /// Whether `spec.suspend` is set or the condition `Suspended` is true. The condition stays until
+    /// the Job controller has seen a resume.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,
-    /// `status.startTime`, until it ended.
+    /// `status.startTime`; none once it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<i64>,
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<i64>,
-    /// When this was first seen to be so.
+    /// When this status was first seen.
     pub at: i64,
 }
 
@@ -138,7 +142,7 @@ fn is_zero(n: &i32) -> bool {
 }
 
 impl Shard {
-    /// An entry for work that is about to be given to a member.
+    /// A new entry for work that is to be given to a member.
     pub fn planned(cluster: &str, share: Size) -> Self {
         Self {
             cluster: cluster.to_owned(),
@@ -147,33 +151,35 @@ impl Shard {
             completions: share.completions,
             indexes: None,
             credited: 0,
-            credit: 0,
+            credit_target: 0,
             retired: false,
             reopened: false,
             generation: 1,
             active_deadline_seconds: None,
-            old_start: None,
+            start_before_resume: None,
             phase: Phase::Planned,
             uid: None,
             seen: None,
         }
     }
 
-    /// An entry for a set of indexes of an Indexed Job.
+    /// A new entry for a set of indexes of an Indexed Job.
     pub fn planned_indexes(cluster: &str, parallelism: i32, indexes: Indexes) -> Self {
         let share = Size { parallelism, completions: Some(indexes.len()) };
         Self { indexes: Some(indexes), ..Self::planned(cluster, share) }
     }
 
-    /// What it has to do in all: what was given to it, less what was taken off.
+    /// What it has to do itself, in all. Its completions are `completions − credited`, at least 0;
+    /// a work queue has none.
     pub fn share(&self) -> Size {
         let completions = self.completions.map(|completions| (completions - self.credited).max(0));
         Size { parallelism: self.parallelism, completions }
     }
 
-    /// The completions that it achieved itself, as far as is known: what its Job counts, less what
-    /// that was credited. Never more than its share, because a Job's `succeeded` can exceed its
-    /// completions.
+    /// What it has done itself, as far as is known: `min(succeeded, completions) − credited`, at
+    /// least 0. `succeeded` is `status.succeeded` of its Job, which includes what was credited and
+    /// can exceed the completions. Of an Indexed Job it is the number of its own indexes that
+    /// `status.completedIndexes` has; of a work queue, `succeeded − credited`.
     pub fn achieved(&self) -> i32 {
         let Some(seen) = &self.seen else { return 0 };
         match (&self.indexes, self.completions) {
@@ -183,9 +189,9 @@ impl Shard {
         }
     }
 
-    /// The completions that need no other shard: its share while it lives and where its Job is
-    /// Complete, else what it achieved. 0 for a work queue.
-    pub fn carries(&self) -> i32 {
+    /// What no other shard has to do: `share`, or `min(achieved, share)` if it is Failed or
+    /// Deleted. 0 for a work queue.
+    pub fn carried(&self) -> i32 {
         let share = self.share().completions.unwrap_or(0);
         match self.phase {
             Phase::Failed | Phase::Deleted => self.achieved().min(share),
@@ -193,7 +199,8 @@ impl Shard {
         }
     }
 
-    /// The indexes that need no other shard: as [`Shard::carries`], for an Indexed Job.
+    /// Of an Indexed Job, the indexes that no other shard has to do: its own, or the completed ones
+    /// among them if it is Failed or Deleted. Their number is [`Shard::carried`].
     pub fn carried_indexes(&self) -> Indexes {
         let own = self.indexes.clone().unwrap_or_default();
         match (&self.seen, self.phase) {
@@ -203,12 +210,12 @@ impl Shard {
         }
     }
 
-    /// How many pods run in it, as far as it is known.
+    /// Pods that run in it: `status.active` of its Job, as far as is known.
     pub fn active(&self) -> i32 {
         self.seen.as_ref().map_or(0, |seen| seen.active)
     }
 
-    /// The completions that are still to be achieved in it. 0 once it ended, and for a work queue.
+    /// What it still has to do: `share − achieved`. 0 if it has ended, and for a work queue.
     pub fn remaining(&self) -> i32 {
         if self.phase.ended() {
             0
@@ -217,22 +224,27 @@ impl Shard {
         }
     }
 
-    /// Of these, what is to be taken off it and has not been.
+    /// What is still to be taken off it: `min(credit_target − credited, remaining)`, at least 0.
     pub fn outstanding(&self) -> i32 {
-        (self.credit - self.credited).clamp(0, self.remaining())
+        (self.credit_target - self.credited).clamp(0, self.remaining())
     }
 
-    /// What remains in it beyond what is to be taken off.
-    pub fn unpromised(&self) -> i32 {
+    /// What remains in it once that is taken off: `remaining − outstanding`.
+    pub fn retained(&self) -> i32 {
         self.remaining() - self.outstanding()
     }
 
-    /// Its Job's spec is to become another one.
+    /// What can be taken off it without touching a pod that runs: `retained − active`, at least 0.
+    pub fn unstarted(&self) -> i32 {
+        (self.retained() - self.active()).max(0)
+    }
+
+    /// Marks its Job's spec as changed: the next reconcile writes it.
     pub fn change(&mut self) {
         self.generation = self.generation.saturating_add(1);
     }
 
-    /// Its Job is gone: what it achieved stays, but nothing of it runs.
+    /// Marks its Job as deleted by somebody else. What it achieved stays; none of its pods run.
     pub fn delete(&mut self) {
         self.phase = Phase::Deleted;
         if let Some(seen) = &mut self.seen {
@@ -240,9 +252,12 @@ impl Shard {
         }
     }
 
-    /// Whether the entry can be one that was written here; a sentence where it cannot.
+    /// Checks that the entry is one that this program can have written.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
     pub(super) fn check(&self) -> Result<(), &'static str> {
-        let counts = [self.parallelism, self.credited, self.credit, self.generation];
+        let counts = [self.parallelism, self.credited, self.credit_target, self.generation];
         if counts.into_iter().chain(self.completions).any(|count| count < 0) {
             return Err("a count is negative");
         }
@@ -256,9 +271,11 @@ impl Shard {
         }
     }
 
-    /// Takes over what its Job says. What succeeded, failed or was credited stays so, because what
-    /// is told may be older than what is known; `at` moves only when something changed, so that a
-    /// second look at the same Job writes nothing.
+    /// Records what its Job says.
+    ///
+    /// Successes, failures and credits never fall, because what the Job is seen to say may be older
+    /// than what is recorded. `at` moves only if something else changed, so that observing the same
+    /// Job twice writes nothing.
     pub fn see(&mut self, job: &Observed, now: i64) {
         match &mut self.indexes {
             Some(own) => {
@@ -268,7 +285,7 @@ impl Shard {
             }
             None => self.credited = self.credited.max(job.credited_count()),
         }
-        self.credit = self.credit.max(self.credited);
+        self.credit_target = self.credit_target.max(self.credited);
         let own = self.indexes.clone().unwrap_or_default();
         let mut seen = Seen {
             active: job.active,

@@ -163,7 +163,7 @@ impl Record {
                 .without(&self.failed_indexes())
                 .len();
         }
-        self.shards.values().map(Shard::carries).fold(asked, i32::saturating_sub).max(0)
+        self.shards.values().map(Shard::carried).fold(asked, i32::saturating_sub).max(0)
     }
 
     /// The indexes of an Indexed Job that need no other shard.

@@ -193,14 +193,14 @@ pub(crate) fn wanted(record: &Record, id: u32, job: &Observed) -> Wanted {
     match &shard.indexes {
         _ if shard_id(record, job) != Some(id) || has_lost_credit(shard, job) => Wanted::default(),
         None => Wanted {
-            count: shard.credit - shard.credited.max(job.credited_count()),
+            count: shard.credit_target - shard.credited.max(job.credited_count()),
             from: Vec::new(),
         },
         Some(own) => {
             let own = own.without(&job.credited_indexes());
             let taken = shard.completions.unwrap_or(0) - own.len();
             let asked = Indexes::all(record.manifest.size().completions.unwrap_or(0));
-            let count = shard.credit - taken;
+            let count = shard.credit_target - taken;
             let (beyond, within) = (own.without(&asked), own.both(&asked));
             // What runs beyond what is asked for ends by itself: nothing that is asked for is taken
             // in its place.
@@ -295,7 +295,7 @@ mod tests {
         let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
         let manifest = Manifest::new(job, "work", "").expect("valid");
         let mut shard = Shard::planned_indexes("east", 2, Indexes::all(6));
-        (shard.uid, shard.credit) = (Some("u1".into()), 2);
+        (shard.uid, shard.credit_target) = (Some("u1".into()), 2);
         let record = Record::new("f", manifest, vec![shard], jiff::Timestamp::UNIX_EPOCH);
         let mut job = Observed::of(&json!({
             "metadata": {"name": "pi", "uid": "u1", "annotations": {CREDITED: ""}},

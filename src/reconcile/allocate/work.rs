@@ -38,7 +38,7 @@ pub(in crate::reconcile) fn open(record: &mut Record, places: &Places, now: i64)
         return;
     }
     let Some(plan) = planned(record, places, takes, true) else { return };
-    let carried = per_member(record, Shard::carries);
+    let carried = per_member(record, Shard::carried);
     let targets: Vec<i32> =
         plan.shares.values().map(|share| share.completions.unwrap_or(0)).collect();
     let lacks = plan
@@ -158,7 +158,7 @@ impl Homeless {
             );
         }
         let held: i32 =
-            held.map(|shard| shard.share().completions.unwrap_or(0) - shard.carries()).sum();
+            held.map(|shard| shard.share().completions.unwrap_or(0) - shard.carried()).sum();
         Self::Completions((record.unplaced() - held).max(0))
     }
 
@@ -180,8 +180,9 @@ pub(in crate::reconcile) fn lacks_place(record: &Record, places: &Places, moves:
 /// Whether work may have to be opened in a member that has no shard yet, now or once some was taken
 /// off another.
 pub fn may_open(record: &Record) -> bool {
-    let moves =
-        |shard: &Shard| !shard.phase.ended() && (shard.retired || shard.credit > shard.credited);
+    let moves = |shard: &Shard| {
+        !shard.phase.ended() && (shard.retired || shard.credit_target > shard.credited)
+    };
     Homeless::of(record).len() > 0 || record.shards.values().any(moves)
 }
 
@@ -198,19 +199,19 @@ pub(in crate::reconcile) fn take_excess(record: &mut Record, places: &Places) {
                 .indexes
                 .as_ref()
                 .map_or(0, |own| own.without(&space).without(&completed).len());
-            shard.credit = shard.credit.max(shard.credited + beyond);
+            shard.credit_target = shard.credit_target.max(shard.credited + beyond);
         }
         return;
     }
-    let promised: i32 = record.shards.values().map(promised).sum();
-    let mut excess = promised - asked;
+    let carried: i32 = record.shards.values().map(carried_after_credit).sum();
+    let mut excess = carried - asked;
     if excess <= 0 {
         return;
     }
     if let Some(plan) = planned(record, places, |_, _| true, false) {
         excess -= take_surplus(record, &plan, excess);
     }
-    for free in [unstarted, Shard::unpromised] {
+    for free in [Shard::unstarted, Shard::retained] {
         excess -= take(record, excess, |_| true, free);
     }
 }
@@ -230,14 +231,14 @@ pub(in crate::reconcile) fn rebalance(record: &mut Record, places: &Places) {
 fn take_surplus(record: &mut Record, plan: &Plan, limit: i32) -> i32 {
     let planned =
         |name: &str| plan.shares.get(name).and_then(|share| share.completions).unwrap_or(0);
-    let has = per_member(record, promised);
-    let free = per_member(record, unstarted);
+    let has = per_member(record, carried_after_credit);
+    let free = per_member(record, Shard::unstarted);
     let surplus: Vec<_> =
         has.iter().map(|(name, has)| (has - planned(name)).clamp(0, had(&free, name))).collect();
     let parts = apportion(limit, &surplus);
     let mut taken = 0;
     for (name, part) in has.keys().zip(parts) {
-        taken += take(record, part, |shard| shard.cluster == *name, unstarted);
+        taken += take(record, part, |shard| shard.cluster == *name, Shard::unstarted);
     }
     taken
 }
@@ -253,23 +254,14 @@ fn take(
         record.shards.values().map(|shard| if of(shard) { free(shard) } else { 0 }).collect();
     let parts = apportion(amount.max(0), &caps);
     for (shard, part) in record.shards.values_mut().zip(&parts) {
-        shard.credit += part;
+        shard.credit_target += part;
     }
     parts.iter().sum()
 }
 
-/// What a shard will have carried once all is taken off that is to be.
-fn promised(shard: &Shard) -> i32 {
-    if shard.phase.ended() {
-        shard.carries()
-    } else {
-        shard.share().completions.unwrap_or(0) - shard.outstanding()
-    }
-}
-
-/// What remains in a shard beyond what is to be taken off, less what runs.
-fn unstarted(shard: &Shard) -> i32 {
-    (shard.unpromised() - shard.active()).max(0)
+/// What a shard carries once all that is to be taken off it has been: `carried − outstanding`.
+fn carried_after_credit(shard: &Shard) -> i32 {
+    shard.carried() - shard.outstanding()
 }
 
 /// The plan for the whole Job over some places; with `keep`, on top of what the members carry, as
@@ -282,7 +274,7 @@ fn planned(
     keep: bool,
 ) -> Option<Plan> {
     let Size { parallelism, completions } = record.manifest.size();
-    let carried = per_member(record, Shard::carries);
+    let carried = per_member(record, Shard::carried);
     // What it may run says nothing here: it was just divided over those alone that have work.
     let pods = per_member(record, Shard::active);
     let existing = |name: &str| {

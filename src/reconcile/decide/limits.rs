@@ -51,7 +51,7 @@ pub(in crate::reconcile) fn restart_deadline(record: &mut Record, now: i64) {
     record.state.started = None;
     let seconds = record.manifest.active_deadline_seconds();
     for shard in record.shards.values_mut().filter(|shard| !shard.phase.ended()) {
-        shard.old_start = match &shard.seen {
+        shard.start_before_resume = match &shard.seen {
             Some(seen) if seen.suspended || seen.start.is_some() => seen.start,
             // It may have started since it was seen.
             _ => Some(now).filter(|_| shard.phase == Phase::Started),
@@ -66,7 +66,7 @@ pub(in crate::reconcile) fn restart_deadline(record: &mut Record, now: i64) {
 /// When a shard's Job started, where that is a start since the last resume.
 pub(in crate::reconcile) fn new_start(shard: &Shard, job: &Observed) -> Option<i64> {
     let start = job.start.filter(|_| !job.suspended && !job.suspension_seen)?.as_second();
-    Some(start).filter(|start| shard.old_start.is_none_or(|old| *start > old))
+    Some(start).filter(|start| shard.start_before_resume.is_none_or(|old| *start > old))
 }
 
 /// Whether the Job as a whole has outlived its `ttlSecondsAfterFinished`.

@@ -244,7 +244,7 @@ fn hand_on_parallelism(record: &mut Record, id: u32, places: &BTreeMap<String, P
         let sum =
             heirs.iter().map(|id| record.shards[id].parallelism).fold(freed, i32::saturating_add);
         pods::split(record, &heirs, sum);
-    } else if ended.credit > 0 {
+    } else if ended.credit_target > 0 {
         pods::divide(record, places);
     }
 }
@@ -359,7 +359,7 @@ fn next(record: &Record, id: u32, shard: &Shard, observations: &Observations) ->
         return (!waits).then_some(Action::Retire { shard: id, uid });
     }
     let changes = is_outdated(record, id, job);
-    let takes_off = !waits && shard.credit > shard.credited && shard.remaining() > 0;
+    let takes_off = !waits && shard.credit_target > shard.credited && shard.remaining() > 0;
     match shard.completions {
         // Of a Job that has not started more can be taken off than of one that has.
         Some(_) if takes_off && unstarted => Some(Action::Credit { shard: id, uid }),

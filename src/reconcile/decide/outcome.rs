@@ -114,7 +114,7 @@ fn achieved(record: &Record) -> i32 {
         return ended.both(&Indexes::all(asked)).len();
     }
     let running = record.shards.values().filter(|shard| !shard.phase.ended()).map(Shard::achieved);
-    ended.map(Shard::carries).chain(running).fold(0, i32::saturating_add)
+    ended.map(Shard::carried).chain(running).fold(0, i32::saturating_add)
 }
 
 /// The first rule of the success policy that the completed indexes of all shards meet (KEP-3998).

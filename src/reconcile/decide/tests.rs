@@ -455,7 +455,7 @@ fn a_change_that_a_later_one_has_overtaken_is_not_made() {
 fn a_job_that_lost_the_word_of_its_credit_gets_no_other() {
     let mut record = one(Phase::Started);
     let shard = record.shards.get_mut(&1).expect("one shard");
-    (shard.credited, shard.credit) = (1, 2);
+    (shard.credited, shard.credit_target) = (1, 2);
     let mut seen = job(&record, 1);
     seen.completions = Some(3);
     assert_eq!(decide(&record, &listed(&record, [(1, seen.clone())]), NOW).actions, []);

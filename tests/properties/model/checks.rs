@@ -107,7 +107,10 @@ fn moves_forward(old: &Record, new: &Record) {
             before.credited <= after.credited,
             "shard {id} is uncredited: {before:?} to {after:?}"
         );
-        assert!(before.credit <= after.credit, "shard {id} takes back: {before:?} to {after:?}");
+        assert!(
+            before.credit_target <= after.credit_target,
+            "shard {id} takes back: {before:?} to {after:?}"
+        );
         assert!(
             before.generation <= after.generation,
             "shard {id} goes back: {before:?} to {after:?}"
@@ -123,8 +126,9 @@ fn moves_forward(old: &Record, new: &Record) {
 fn conserved(record: &Record) {
     let Some(asked) = record.manifest.size().completions else { return };
     let shards = || record.shards.values();
-    let outstanding = |shard: &Shard| (shard.credit - shard.credited).clamp(0, shard.remaining());
-    let carried: i32 = shards().map(Shard::carries).sum();
+    let outstanding =
+        |shard: &Shard| (shard.credit_target - shard.credited).clamp(0, shard.remaining());
+    let carried: i32 = shards().map(Shard::carried).sum();
     if record.manifest.indexed() {
         let mut all = Indexes::default();
         for shard in shards() {
@@ -135,7 +139,7 @@ fn conserved(record: &Record) {
                 all.both(&own),
                 record.shards
             );
-            assert_eq!(own.len(), shard.carries(), "{shard:?}");
+            assert_eq!(own.len(), shard.carried(), "{shard:?}");
             all = all.with(&own);
         }
         let unplaced = Indexes::all(asked).without(&all).without(&record.failed_indexes());
@@ -150,9 +154,9 @@ fn conserved(record: &Record) {
         return;
     }
     assert_eq!(record.unplaced(), (asked - carried).max(0), "{:?}", record.shards);
-    let promised = carried - shards().map(outstanding).sum::<i32>();
+    let carried_after_credit = carried - shards().map(outstanding).sum::<i32>();
     let achieved: i32 = shards().map(Shard::achieved).sum();
-    assert!(promised <= asked.max(achieved), "{promised} of {asked}: {:?}", record.shards);
+    assert!(carried_after_credit <= asked.max(achieved), "{carried_after_credit} of {asked}: {:?}", record.shards);
 }
 
 /// No shard has work and no pods, unless the Job is paused (G2); what is on its way off a shard is
@@ -161,7 +165,8 @@ fn unstuck(record: &Record) {
     let asked = record.manifest.size();
     let live: Vec<&Shard> =
         record.shards.values().filter(|shard| !shard.phase.ended() && !shard.retired).collect();
-    let left = |shard: &Shard| shard.remaining() - shard.credit.saturating_sub(shard.credited);
+    let left =
+        |shard: &Shard| shard.remaining() - shard.credit_target.saturating_sub(shard.credited);
     let works = |shard: &&&Shard| asked.completions.is_none() || left(shard) > 0;
     let stuck = |shard: &Shard| (shard.parallelism == 0) != (asked.parallelism == 0);
     assert!(

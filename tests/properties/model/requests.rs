@@ -153,13 +153,14 @@ impl Process {
         let answer = self.update(target, |job| {
             let (wanted, credit) = match &shard.indexes {
                 None => {
-                    let wanted = shard.credit - shard.credited.max(job.seen.credited_count());
+                    let wanted =
+                        shard.credit_target - shard.credited.max(job.seen.credited_count());
                     let count = credit::room(&job.seen, &job.pods, false).min(wanted).max(0);
                     (wanted, Credit::Count(count))
                 }
                 Some(own) => {
                     let own = own.without(&job.seen.credited_indexes());
-                    let wanted = shard.credit - (shard.completions.unwrap_or(0) - own.len());
+                    let wanted = shard.credit_target - (shard.completions.unwrap_or(0) - own.len());
                     let asked = Indexes::all(record.manifest.size().completions.unwrap_or(0));
                     let free = credit::free_indexes(&job.seen, &job.pods);
                     let beyond = free.both(&own.without(&asked)).tail(wanted);

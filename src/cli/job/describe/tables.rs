@@ -33,7 +33,7 @@ fn conditions(described: &Described) -> Table {
 /// are left out.
 fn shards(described: &Described) -> Table {
     let Described { record, status, .. } = described;
-    let credits = record.shards.values().any(|shard| shard.credit > 0 || shard.credited > 0);
+    let credits = record.shards.values().any(|shard| shard.credit_target > 0 || shard.credited > 0);
     let mut headers = vec!["Cluster", "Job", "State", "Parallelism", "Completions"];
     headers.extend(["Credited", "To Credit"].into_iter().filter(|_| credits));
     headers.extend(["Active", "Succeeded", "Failed"]);
@@ -49,7 +49,7 @@ fn shards(described: &Described) -> Table {
         ];
         if credits {
             // What has ended is credited no more.
-            let left = if shard.phase.ended() { 0 } else { shard.credit - shard.credited };
+            let left = if shard.phase.ended() { 0 } else { shard.credit_target - shard.credited };
             row.extend([shard.credited, left.max(0)].map(|count| count.to_string()));
         }
         row.extend(

@@ -21,7 +21,7 @@ pub(in crate::reconcile) fn may_run(shard: &Shard) -> bool {
 /// off.
 fn goes_on(shard: &Shard) -> bool {
     let running = shard.parallelism.min(shard.active());
-    may_run(shard) && (shard.completions.is_none() || shard.unpromised() > running)
+    may_run(shard) && (shard.completions.is_none() || shard.retained() > running)
 }
 
 /// Whether a shard is to end with what runs in it: all that it has not started is to be taken off,
@@ -57,8 +57,9 @@ pub(in crate::reconcile) fn drained_members(record: &Record) -> BTreeSet<String>
         let shards = record.shards.values().filter(move |shard| may_run(shard) && of(shard));
         shards.map(|shard| shard.cluster.clone()).collect::<BTreeSet<_>>()
     };
-    let drains = |shard: &Shard| shard.completions.is_some_and(|given| shard.credit >= given);
-    &clusters_where(drains) - &clusters_where(|shard| shard.unpromised() > 0)
+    let drains =
+        |shard: &Shard| shard.completions.is_some_and(|given| shard.credit_target >= given);
+    &clusters_where(drains) - &clusters_where(|shard| shard.retained() > 0)
 }
 
 /// Divides the pods again after an edit. A shard that has work never gets none (G2): where there
@@ -70,7 +71,7 @@ pub(in crate::reconcile) fn divide_anew(record: &mut Record, places: &Places) {
         // fewer.
         let running = record.shards.values().filter(|shard| may_run(shard)).map(running);
         if running.fold(0, i32::saturating_add) > pods {
-            for id in of(record, |shard| runs_out(shard) && shard.unpromised() > 1) {
+            for id in of(record, |shard| runs_out(shard) && shard.retained() > 1) {
                 allow(record, id, 1);
             }
         }
@@ -98,7 +99,7 @@ fn run_out(record: &mut Record, id: u32) {
     let succeeded = record.achieved() > 0;
     let shard = record.shards.get_mut(&id).expect("of this ledger");
     match shard.completions {
-        Some(completions) => shard.credit = completions,
+        Some(completions) => shard.credit_target = completions,
         // One that has succeeded runs out by itself.
         None => shard.retired |= !succeeded,
     }
@@ -135,7 +136,7 @@ pub(in crate::reconcile) fn divide(record: &mut Record, places: &Places) {
 /// The plan of so many pods for what remains, over the members whose shards go on; it may have none
 /// for some.
 fn per_cluster(record: &Record, places: &Places, pods: i32) -> Vec<(String, i32)> {
-    let remaining = per_member(record, |shard| if goes_on(shard) { shard.unpromised() } else { 0 });
+    let remaining = per_member(record, |shard| if goes_on(shard) { shard.retained() } else { 0 });
     let completions = record.manifest.size().completions.map(|_| remaining.values().sum());
     let given = given(record);
     // Pods that may not run any more are taken from all alike: where each kept what it has, the

@@ -156,7 +156,11 @@ fn conserved(record: &Record) {
     assert_eq!(record.unplaced(), (asked - carried).max(0), "{:?}", record.shards);
     let carried_after_credit = carried - shards().map(outstanding).sum::<i32>();
     let achieved: i32 = shards().map(Shard::achieved).sum();
-    assert!(carried_after_credit <= asked.max(achieved), "{carried_after_credit} of {asked}: {:?}", record.shards);
+    assert!(
+        carried_after_credit <= asked.max(achieved),
+        "{carried_after_credit} of {asked}: {:?}",
+        record.shards
+    );
 }
 
 /// No shard has work and no pods, unless the Job is paused (G2); what is on its way off a shard is

@@ -17,6 +17,10 @@ pub fn facts() -> Facts {
             "a_credited_index_whose_pod_fails_blocks_a_job_with_limits_per_index",
             fails_though_credited,
         )
+        .fact(
+            "a_failed_pod_that_a_suspended_job_would_try_again_keeps_its_finalizer",
+            failed_while_suspended,
+        )
         .fact("an_index_fails_and_the_others_go_on", failed_index)
         .fact("too_many_failed_indexes_end_a_job", too_many_failed)
         .fact("completions_down_and_up_again_lose_credits", elastic)
@@ -252,5 +256,34 @@ async fn success_policy(place: &Place) -> Outcome {
         (condition(&job, "Complete")["reason"].as_str(), number(&job, "succeeded")),
         (Some("SuccessPolicy"), 2)
     );
+    Ok(())
+}
+
+async fn failed_while_suspended(place: &Place) -> Outcome {
+    let pods = place.running("i", spec(2, 3, json!({"backoffLimitPerIndex": 3})), 2).await?;
+    place.kubelet.fail(&pods[0], 1).await?;
+    place.until("i", "one ready", |job| number(job, "ready") == 1).await;
+    place.patch("i", json!({"spec": {"suspend": true}})).await?;
+    place.until_deleted(&pods[1]).await;
+    place.kubelet.release(&pods[1]).await?;
+    let job = place
+        .until("i", "quiet", |job| {
+            is_true(job, "Suspended") && number(job, "active") + number(job, "terminating") == 0
+        })
+        .await;
+    // It is not counted, and will not be: its successor would carry how often the index failed.
+    assert_eq!(number(&job, "failed"), 0);
+    assert_eq!(job["status"]["uncountedTerminatedPods"], json!({}));
+    let held: Vec<_> = place.pods("i").await?.into_iter().filter(|pod| !pod.terminating).collect();
+    assert_eq!(indexes(&held), [0]);
+    assert!(held[0].object["metadata"]["finalizers"].to_string().contains("job-tracking"));
+    // A credit of all the rest ends the Job, and lets the pod go.
+    let start = &job["metadata"]["creationTimestamp"];
+    let credit = json!({"succeeded": 3, "completedIndexes": "0-2", "startTime": start});
+    place.patch_status("i", json!({"status": credit})).await?;
+    let job = place.until_true("i", "Complete").await;
+    assert_eq!(job["status"]["completedIndexes"], "0-2");
+    let pods = place.pods("i").await?;
+    assert!(pods.iter().all(|pod| pod.object["metadata"]["finalizers"].is_null()));
     Ok(())
 }

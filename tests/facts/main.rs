@@ -6,6 +6,7 @@
 //! Where the controller has to be caught between two of its writes, the second is held back
 //! ([`hold::Held`]), so that no fact is a matter of luck.
 
+mod admission;
 mod announce;
 mod checks;
 mod credit;
@@ -19,6 +20,7 @@ mod policy;
 mod queue;
 mod shape;
 mod suspend;
+mod template;
 
 use std::process::ExitCode;
 
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     arguments.test_threads.get_or_insert(TOGETHER);
     let mut trials = Vec::new();
     for topic in [
+        admission::facts,
         announce::facts,
         checks::facts,
         credit::facts,
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         queue::facts,
         shape::facts,
         suspend::facts,
+        template::facts,
     ] {
         trials.extend(topic().trials());
     }

@@ -12,6 +12,7 @@ pub fn facts() -> Facts {
         .fact("a_resume_restarts_the_deadline_or_meets_it", resume)
         .fact("a_resume_carries_a_deadline_that_is_far_enough", resume_with_deadline)
         .fact("a_deadline_that_is_raised_in_time_is_a_lease", lease)
+        .alone("a_suspend_and_resume_that_no_controller_sees_leaves_no_trace", unseen)
         .fact("parallelism_0_stops_pods_and_not_the_deadline", paused)
         .fact("a_paused_job_credited_in_full_completes", paused_and_credited)
 }
@@ -38,6 +39,23 @@ async fn suspends(place: &Place) -> Outcome {
     assert_eq!(condition(&job, "Suspended")["reason"], "JobResumed");
     assert_eq!(condition(&job, "Suspended")["status"], "False");
     assert!(job["status"]["startTime"].as_str() > started.as_str());
+    Ok(())
+}
+
+async fn unseen(place: &Place) -> Outcome {
+    let pods = place.running("j", json!({"completions": 2}), 1).await?;
+    let before = place.job("j").await?["status"].clone();
+    place.stop_controllers();
+    for suspend in [true, false] {
+        place.patch("j", json!({"spec": {"suspend": suspend}})).await?;
+    }
+    place.start_controllers()?;
+    // The controllers have come by once a Job that is made afterwards has its pod.
+    place.create("later", json!({})).await?;
+    place.until_active("later", 1).await;
+    let job = place.job("j").await?;
+    assert!(place.is_untouched(&pods[0]).await?);
+    assert_eq!(job["status"], before);
     Ok(())
 }
 

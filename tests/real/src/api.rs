@@ -1,6 +1,7 @@
 //! A small JSON client of one user on one API server.
 
 use crate::error::{Error, during};
+use jiff::Timestamp;
 use serde_json::Value;
 use std::time::Duration;
 use ureq::Agent;
@@ -43,6 +44,21 @@ impl Api {
     /// The object, or whatever JSON is there.
     pub async fn get(&self, path: &str) -> Result<Value, Error> {
         self.request(Method::GET, path, None).await
+    }
+
+    /// The server's time, from the header `Date` of an answer. It has no fractions of a second.
+    pub async fn time(&self) -> Result<Timestamp, Error> {
+        let request = Request::builder().uri(format!("{}/version", self.base)).body(());
+        let (agent, request) = (self.agent.clone(), request.map_err(during("make a request"))?);
+        let answer = tokio::task::spawn_blocking(move || agent.run(request))
+            .await
+            .map_err(during("ask the API server"))?
+            .map_err(|error| Error::Unreachable(format!("{}: {error}", self.base)))?;
+        let date = answer.headers().get("date").and_then(|date| date.to_str().ok());
+        let date = date.ok_or_else(|| Error::Harness("an answer has no Date".to_owned()))?;
+        jiff::fmt::rfc2822::parse(date)
+            .map(|date| date.timestamp())
+            .map_err(during("read the header Date"))
     }
 
     /// The `items` of a list.

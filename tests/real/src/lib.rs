@@ -30,6 +30,7 @@
 //! # }
 //! ```
 
+mod admission;
 mod api;
 mod audit;
 mod binaries;

@@ -9,14 +9,15 @@ use jiff::{SignedDuration, Timestamp};
 pub(crate) enum Clock {
     /// Stands still until it is advanced.
     Driven(Timestamp),
-    System,
+    /// The system's clock, and this much more.
+    System { ahead: SignedDuration },
 }
 
 impl Clock {
     pub(crate) fn now(self) -> Timestamp {
         match self {
             Self::Driven(now) => now,
-            Self::System => Timestamp::now(),
+            Self::System { ahead } => Timestamp::now().checked_add(ahead).unwrap_or(Timestamp::MAX),
         }
     }
 }

@@ -5,11 +5,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::api::{Patch, State, WriteOptions, Written};
+use crate::api::{Patch, Policy, State, WriteOptions, Written};
 use crate::clock::{Clock, later};
 use crate::controller::{Controllers, Held, Kubelet};
 use crate::http::{Hook, RequestInfo, Service, Verdict};
@@ -95,6 +95,7 @@ impl Builder {
             random: Random::new(seed),
             controllers: Controllers::default(),
             pod_quotas: BTreeMap::new(),
+            policies: Vec::new(),
         };
         for name in FIRST_NAMESPACES {
             let namespace = json!({"metadata": {"name": name}});
@@ -251,7 +252,7 @@ impl Cluster {
     /// If there is no tokio runtime.
     pub fn run_by_itself(&self, kubelet: Kubelet) {
         self.write(|state| {
-            state.clock = Clock::System;
+            state.clock = Clock::System { ahead: SignedDuration::ZERO };
             state.controllers.kubelet = kubelet;
         });
         let (inner, mut changed) = (Arc::downgrade(&self.0), self.subscribe());
@@ -307,6 +308,23 @@ impl Cluster {
     pub fn hold(&self, held: Option<Held>) {
         self.write(|state| {
             state.controllers.held = held;
+            state.settle();
+        });
+    }
+
+    /// Adds an admission policy, which applies after those that are there.
+    pub fn add_policy(&self, policy: Policy) {
+        self.write(|state| state.policies.push(policy));
+    }
+
+    /// Puts the clock of a cluster that runs by itself ahead of the system's clock; a negative
+    /// time puts it behind. Times in objects and the header `Date` follow.
+    ///
+    /// # Panics
+    /// If the controllers never come to rest.
+    pub fn set_clock_ahead(&self, time: SignedDuration) {
+        self.write(|state| {
+            state.clock = Clock::System { ahead: time };
             state.settle();
         });
     }

@@ -39,6 +39,7 @@ mod store;
 mod users;
 mod version;
 
+pub use api::{Operation, Policy, Rule};
 pub use cluster::{Builder, Cluster, Mark};
 pub use controller::{Held, JobSync, Kubelet, Step};
 pub use http::{Hook, RequestInfo, Service, SimBody, Verdict, When};

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{State, WriteOptions, Written, decode};
+use super::{Operation, State, WriteOptions, Written, decode};
 use crate::kinds;
 use crate::meta;
 use crate::object;
@@ -29,6 +29,7 @@ impl State {
                 "resourceVersion should not be set on objects to be created",
             ));
         }
+        self.mutate(resource, Operation::Create, &mut body)?;
         self.identify(resource, &mut body);
         kinds::prepare_create(self.kubernetes, resource, &mut body);
         let name = object::name(&body).to_owned();
@@ -37,6 +38,7 @@ impl State {
         if !errors.is_empty() {
             return Err(Status::invalid(resource, &name, &errors));
         }
+        self.check_policies(resource, Operation::Create, &body)?;
         warnings.extend(kinds::warnings(resource, &body));
         let key = Key::of(&body);
         if self.store.get(resource, &key).is_some() {

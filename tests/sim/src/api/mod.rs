@@ -1,5 +1,6 @@
 //! What an API server does with a request once it is understood: the registry over the store.
 
+mod admission;
 mod create;
 mod delete;
 mod read;
@@ -18,6 +19,7 @@ use crate::status::Status;
 use crate::store::Store;
 use crate::version::Version;
 
+pub use admission::{Operation, Policy, Rule};
 pub(crate) use delete::{DeleteOptions, FOREGROUND, ORPHAN, Propagation};
 pub(crate) use read::{ListOptions, Selection};
 pub(crate) use update::Patch;
@@ -32,6 +34,8 @@ pub(crate) struct State {
     pub(crate) controllers: Controllers,
     /// How many pods a namespace may have at most, where it has a quota of them.
     pub(crate) pod_quotas: BTreeMap<String, usize>,
+    /// The admission policies, in the order in which they apply.
+    pub(crate) policies: Vec<Policy>,
 }
 
 impl State {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{State, Validation, WriteOptions, Written, decode};
+use super::{Operation, State, Validation, WriteOptions, Written, decode};
 use crate::kinds;
 use crate::meta;
 use crate::object;
@@ -124,6 +124,9 @@ impl State {
         {
             object::copy(&mut body, old, &["metadata", kept]);
         }
+        if !status {
+            self.mutate(resource, Operation::Update, &mut body)?;
+        }
         kinds::prepare_update(self.kubernetes, resource, &mut body, old, status);
         let mut errors = meta::validate(resource, &body);
         // A real server applies these twice, for all kinds and for each kind, and lists them as
@@ -133,6 +136,9 @@ impl State {
         kinds::validate_update(self.kubernetes, resource, &body, old, status, &mut errors);
         if !errors.is_empty() {
             return Err(Status::invalid(resource, &name, &errors));
+        }
+        if !status {
+            self.check_policies(resource, Operation::Update, &body)?;
         }
         kinds::finish(resource, &mut body);
         if object::deleting(&body)

@@ -69,7 +69,9 @@ where
                 );
                 return Ok(respond::refusal(&refusal));
             };
-            Ok(answer::answer(&cluster, head, body).await)
+            let mut answer = answer::answer(&cluster, head, body).await;
+            respond::date(&mut answer, cluster.now());
+            Ok(answer)
         })
     }
 }

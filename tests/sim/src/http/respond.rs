@@ -1,6 +1,7 @@
 //! Responses.
 
 use http::{HeaderValue, Response, StatusCode};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::SimBody;
@@ -38,6 +39,14 @@ fn with_type(code: u16, kind: &'static str, text: String) -> Response<SimBody> {
     headers.insert("content-type", HeaderValue::from_static(kind));
     headers.insert("cache-control", HeaderValue::from_static("no-cache, private"));
     response
+}
+
+/// Says the server's time, where the response says none.
+pub(crate) fn date(response: &mut Response<SimBody>, now: Timestamp) {
+    let text = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    if let Ok(value) = HeaderValue::from_str(&text) {
+        response.headers_mut().entry("date").or_insert(value);
+    }
 }
 
 /// Adds warnings, each as a header with code 299.

@@ -2,7 +2,8 @@
 
 use futures::StreamExt;
 use http_body_util::BodyExt;
-use sim::{Access, User};
+use jiff::{SignedDuration, Timestamp};
+use sim::{Access, Operation, Policy, Rule, User};
 
 use super::*;
 
@@ -149,4 +150,43 @@ async fn a_watch_from_a_forgotten_version_is_told_so() {
     cluster.compact();
     let events = events(&cluster, &format!("{MAPS}?watch=true&resourceVersion=1")).await;
     assert_eq!((&events[0]["type"], &events[0]["object"]["code"]), (&json!("ERROR"), &json!(410)));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_ahead_or_behind_shows_in_objects_and_answers() {
+    for seconds in [-3600, 0, 3600] {
+        let cluster = Cluster::new("a");
+        cluster.run_by_itself(sim::Kubelet::none());
+        cluster.set_clock_ahead(SignedDuration::from_secs(seconds));
+        let response = send(&cluster, Method::GET, "/version", "", String::new()).await;
+        let date = response.headers()["date"].to_str().expect("a date is text");
+        let date = jiff::fmt::rfc2822::parse(date).expect("a date").timestamp();
+        let made = post(&cluster, MAPS, map("m")).await.body;
+        let made = made["metadata"]["creationTimestamp"].as_str().expect("a time");
+        let made: Timestamp = made.parse().expect("a time");
+        for time in [date, made] {
+            let ahead = time.duration_since(Timestamp::now()).as_secs();
+            assert!((ahead - seconds).abs() < 60, "{ahead}, not {seconds}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn policies_apply_to_their_namespace_and_operations() {
+    let cluster = Cluster::new("a");
+    let policy = |namespace: &str, operation: Operation, backoff: i64| Policy {
+        name: "set".to_owned(),
+        namespace: namespace.to_owned(),
+        operations: vec![operation],
+        rule: Rule::Set { path: "/spec/backoffLimit".to_owned(), value: json!(backoff) },
+    };
+    cluster.add_policy(policy("default", Operation::Create, 1));
+    cluster.add_policy(policy("default", Operation::Update, 2));
+    cluster.add_policy(policy("kube-public", Operation::Create, 3));
+    let limit = |answer: Answer| answer.body["spec"]["backoffLimit"].clone();
+    assert_eq!(limit(post(&cluster, JOBS, job("j", json!({}))).await), 1);
+    let change = json!({"spec": {"parallelism": 3}});
+    assert_eq!(limit(patch(&cluster, &format!("{JOBS}/j"), change).await), 2);
+    let elsewhere = JOBS.replace("default", "kube-public");
+    assert_eq!(limit(post(&cluster, &elsewhere, job("j", json!({}))).await), 3);
 }

@@ -1,5 +1,7 @@
 //! Where a fact shows: one cluster, a namespace of its own, and the administrator's requests.
 
+mod policies;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -99,6 +101,12 @@ impl Place {
         Ok(self.post(job).await?)
     }
 
+    /// Asks whether a Job of one container with these fields in its spec would be created, and
+    /// gives it as it would be.
+    pub async fn try_create(&self, name: &str, spec: Value) -> Result<Value, Error> {
+        self.api.create(&format!("{}?dryRun=All", self.path("")), &manifest(name, spec)).await
+    }
+
     /// Creates a Job as it is given.
     pub async fn post(&self, job: Value) -> Result<Value, Error> {
         self.api.create(&self.path(""), &job).await
@@ -150,6 +158,16 @@ impl Place {
             Kind::Real(cluster) => cluster.revive_controllers()?,
         }
         Ok(())
+    }
+
+    /// The namespace of this fact's Jobs.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The server's time, as its answers say it.
+    pub async fn time(&self) -> Result<Timestamp, Error> {
+        self.api.time().await
     }
 
     /// A Job as it is now.

@@ -10,6 +10,7 @@
 //! | [`cluster`] | kubeconfig, identity, clients, fan-out, retries | nothing |
 //! | [`print`](mod@print) | tables, ages, formats, progress, prompts | nothing |
 //! | [`yaml`] | YAML by kubectl's rules, read and written; pure | nothing |
+//! | [`hidden`] | characters that must not reach a terminal as they are; pure | nothing |
 //! | [`os_error`] | the operating system's reasons in words; pure | nothing |
 //! | [`error`] | the one error that reaches the user: message, hint, exit code | the errors of all |
 
@@ -17,6 +18,7 @@ pub mod cli;
 pub mod cluster;
 pub mod error;
 pub mod federation;
+pub mod hidden;
 pub mod job;
 pub mod os_error;
 pub mod plan;

@@ -2,12 +2,15 @@
 
 use std::fmt::Write as _;
 
-/// The text with its control characters escaped, so that a server cannot move the cursor, recolour
-/// or retitle the terminal. Line feeds and tabs stay: kubectl's own messages have them.
+use crate::hidden::is_hidden;
+
+/// The text with its hidden characters escaped ([`is_hidden`]), so that a server cannot move the
+/// cursor, recolour or retitle the terminal, or make one name look like another. Line feeds and
+/// tabs stay: kubectl's own messages have them.
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() && c != '\n' && c != '\t' {
+        if is_hidden(c) && c != '\n' && c != '\t' {
             let _ = write!(shown, "{}", c.escape_unicode());
         } else {
             shown.push(c);

@@ -1,28 +1,23 @@
-//! Text from servers and files, made harmless for a terminal.
+//! Text from servers and files, made safe to print on a terminal.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Whether a terminal might act on the character instead of showing it: control characters, and the
-/// marks that reorder text, which can make one name look like another.
-fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
+use crate::hidden::is_hidden;
 
-/// One line: control characters become visible, line breaks too.
+/// Escapes hidden characters in text for one line, line breaks and tabs among them.
 pub(super) fn line(text: &str) -> Cow<'_, str> {
     escape(text, &[])
 }
 
-/// Several lines: control characters other than line feeds and tabs become visible.
+/// Escapes hidden characters in text of several lines, but not line feeds and tabs.
 pub(super) fn block(text: &str) -> Cow<'_, str> {
     escape(text, &['\n', '\t'])
 }
 
 fn escape<'t>(text: &'t str, kept: &[char]) -> Cow<'t, str> {
-    let harmful = |c: char| steers(c) && !kept.contains(&c);
-    if !text.contains(harmful) {
+    let escaped = |c: char| is_hidden(c) && !kept.contains(&c);
+    if !text.contains(escaped) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 8);
@@ -33,20 +28,23 @@ fn escape<'t>(text: &'t str, kept: &[char]) -> Cow<'t, str> {
             '\t' if !kept.contains(&c) => shown.push_str("\\t"),
             // As kubectl shows it.
             '\u{1b}' => shown.push_str("^["),
-            c if harmful(c) => shown.extend(c.escape_unicode()),
+            c if escaped(c) => shown.extend(c.escape_unicode()),
             c => shown.push(c),
         }
     }
     Cow::Owned(shown)
 }
 
-/// JSON text in which no string holds a control character, a mark that reorders text, or one of
-/// `<>&`, which kubectl escapes too.
+/// Escapes hidden characters in JSON text, and `<`, `>` and `&`, which kubectl escapes too. The
+/// text stays the same JSON value.
 pub(super) fn json(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}') || (steers(c) && c != '\n') {
-            let _ = write!(safe, "\\u{:04x}", u32::from(c));
+        if matches!(c, '<' | '>' | '&') || (is_hidden(c) && c != '\n') {
+            // JSON has characters beyond U+FFFF as two escapes.
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(safe, "\\u{unit:04x}");
+            }
         } else {
             safe.push(c);
         }
@@ -60,25 +58,36 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_terminal_is_not_steered() {
+    fn control_characters_are_escaped() {
         assert_eq!(line("a\x1b[31mb\nc\rd\te"), "a^[[31mb\\nc\\rd\\te");
         assert_eq!(line("\u{9b}2J\u{202e}x\u{7f}"), "\\u{9b}2J\\u{202e}x\\u{7f}");
         assert_eq!(block("a\n\tb\r\n\x07"), "a\n\tb\\r\n\\u{7}");
         assert_eq!(line("grüße, 世界"), "grüße, 世界");
     }
 
+    #[test]
+    fn characters_that_nothing_is_shown_for_are_escaped() {
+        for c in ['\u{200b}', '\u{202e}', '\u{2028}', '\u{feff}', '\u{e0041}'] {
+            let name = format!("pi{c}");
+            let code = format!("\\u{{{:x}}}", u32::from(c));
+            assert_eq!(line(&name), format!("pi{code}"));
+            assert_eq!(block(&name), format!("pi{code}"));
+            assert!(json(&format!("\"{name}\"")).is_ascii(), "{code}");
+        }
+    }
+
     proptest! {
         #[test]
         fn nothing_harmful_is_left(text in any::<String>()) {
-            prop_assert!(!line(&text).contains(steers));
-            prop_assert!(!block(&text).chars().any(|c| steers(c) && c != '\n' && c != '\t'));
+            prop_assert!(!line(&text).contains(is_hidden));
+            prop_assert!(!block(&text).chars().any(|c| is_hidden(c) && c != '\n' && c != '\t'));
         }
 
         #[test]
         fn escaped_json_means_the_same(text in any::<String>()) {
             let value = serde_json::Value::String(text);
             let safe = json(&value.to_string());
-            prop_assert!(!safe.contains(steers));
+            prop_assert!(!safe.contains(is_hidden));
             prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).expect("JSON"), value);
         }
     }

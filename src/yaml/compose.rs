@@ -200,7 +200,10 @@ impl<'t> Composer<'t> {
             }
             mapping.bytes += key.bytes;
             let Some(name) = scalar::key(key.value) else {
-                return Err(at(key_span, "a key must be text, a number or a boolean"));
+                return Err(at(
+                    key_span,
+                    "a key must be text, a boolean or a signed number of 64 bits",
+                ));
             };
             fields.insert(name, value.value);
         }

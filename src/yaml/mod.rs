@@ -18,6 +18,8 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_saphyr::{DoubleQuoted, ser_options};
 
+use crate::hidden::is_hidden;
+
 pub use encoding::decode;
 
 #[cfg(test)]
@@ -55,12 +57,44 @@ pub fn whole_numbers(value: &mut Value) {
 
 /// Writes a value as one block-style document that ends in a newline, with sorted keys.
 ///
-/// kubectl reads the same value from it. Control characters other than tabs and line breaks are
-/// escaped.
+/// kubectl reads the same value from it. Hidden characters ([`is_hidden`]) other than tabs and line
+/// breaks are escaped.
 pub fn write(value: &Value) -> String {
     let unfolded = ser_options! { folded_wrap_chars: usize::MAX };
-    serde_saphyr::to_string_with_options(&Written(value), unfolded)
-        .expect("a value has string keys, and memory does not fail to be written")
+    // serde-saphyr cannot be told to quote a key. In JSON, which is YAML too, each is in quotes.
+    let text = if has_escaped_key(value) {
+        format!("{value:#}\n")
+    } else {
+        serde_saphyr::to_string_with_options(&Written(value), unfolded)
+            .expect("a value has string keys, and memory does not fail to be written")
+    };
+    if !text.contains(is_escaped) {
+        return text;
+    }
+    // They stand in double quotes only.
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match u32::from(c) {
+            _ if !is_escaped(c) => escaped.push(c),
+            code @ ..=0xffff => escaped.push_str(&format!("\\u{code:04x}")),
+            code => escaped.push_str(&format!("\\U{code:08x}")),
+        }
+    }
+    escaped
+}
+
+fn is_escaped(c: char) -> bool {
+    is_hidden(c) && !matches!(c, '\t' | '\n')
+}
+
+fn has_escaped_key(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(has_escaped_key),
+        Value::Object(fields) => {
+            fields.iter().any(|(key, value)| key.contains(is_escaped) || has_escaped_key(value))
+        }
+        _ => false,
+    }
 }
 
 /// A value in the styles that kubectl reads.
@@ -74,7 +108,10 @@ impl Serialize for Written<'_> {
                 serializer.collect_map(fields.iter().map(|(key, value)| (key, Written(value))))
             }
             // go-yaml takes a tab at the beginning of a block for its indentation.
-            Value::String(text) if text.trim_start_matches([' ', '\n']).starts_with('\t') => {
+            Value::String(text)
+                if text.contains(is_escaped)
+                    || text.trim_start_matches([' ', '\n']).starts_with('\t') =>
+            {
                 DoubleQuoted(text).serialize(serializer)
             }
             value => value.serialize(serializer),

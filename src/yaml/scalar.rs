@@ -156,7 +156,7 @@ pub(super) fn key(value: Value) -> Option<String> {
         Value::Bool(value) => Some(value.to_string()),
         Value::Number(number) => Some(match number.as_f64().filter(|_| number.is_f64()) {
             Some(float) => shortest(float as f32),
-            None => number.to_string(),
+            None => number.as_i64()?.to_string(),
         }),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{read, write};
+use crate::hidden::is_hidden;
 
 fn one(text: &str) -> Value {
     let mut documents = read(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
@@ -103,7 +104,7 @@ fn keys_are_text() {
         one("1: a\n012: b\ny: c\n1.5: d\n'~': e\n1e9: f\n'012': g\n"),
         json!({ "1": "a", "10": "b", "true": "c", "1.5": "d", "~": "e", "1e+09": "f", "012": "g" })
     );
-    let refused = "a key must be text, a number or a boolean at line ";
+    let refused = "a key must be text, a boolean or a signed number of 64 bits at line ";
     assert_eq!(refusal("a: 1\n~: b"), format!("{refused}2, column 1"));
     assert_eq!(refusal("? [a]\n: b"), format!("{refused}1, column 3"));
 }
@@ -306,6 +307,12 @@ fn strings() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Strings with characters that a terminal shows nothing for.
+fn hidden() -> impl Strategy<Value = String> {
+    let hidden = prop::sample::select(vec!['\u{200b}', '\u{202e}', '\u{2028}', '\u{e0041}']);
+    (any::<String>(), hidden, "[ -~\n\t]{0,20}").prop_map(|(a, c, b)| format!("{a}{c}{b}"))
+}
+
 fn values() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -337,8 +344,10 @@ proptest! {
     }
 
     #[test]
-    fn no_control_character_is_written(text in any::<String>()) {
-        prop_assert!(!write(&Value::from(text)).contains(|c: char| c.is_control() && c != '\n' && c != '\t'));
+    fn no_hidden_character_is_written(text in prop_oneof![any::<String>(), hidden()]) {
+        let shown = write(&json!({ &text: [&text, "a"] }));
+        prop_assert!(!shown.contains(|c: char| is_hidden(c) && c != '\n' && c != '\t'));
+        prop_assert_eq!(one(&shown), json!({ &text: [&text, "a"] }), "{}", shown);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod stage;
 mod terminal;
 mod verbs;
 mod waiting;
+mod yaml;
 
 use std::process::ExitCode;
 
@@ -83,6 +84,8 @@ fn main() -> ExitCode {
             "progress shows completions and clusters, and Ctrl-C ends a wait",
             terminal::waiting,
         ),
+        Trial::test("manifests in any encoding are taken", yaml::files_in_any_encoding),
+        real::blocking_trial("YAML means what kubectl takes it for", yaml::as_kubectl_reads_it),
         real::trial("kubectl finds the plugin, and the main job is typed", plugin::main_job),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

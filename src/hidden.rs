@@ -1,0 +1,46 @@
+//! Characters that must not reach a terminal as they are.
+
+/// Whether a terminal acts on the character, or shows nothing for it, so that two different names
+/// can look the same.
+///
+/// These are control characters, line and paragraph separators, and Unicode's default-ignorable
+/// code points (`Default_Ignorable_Code_Point` in `DerivedCoreProperties.txt`): zero-width
+/// characters, direction marks, fillers, variation selectors and tags. The variation selectors
+/// U+FE00 to U+FE0F are not among them here, because emoji need them.
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_hidden_character_is_known() {
+        let hidden = "\0\t\n\r\u{1b}\u{7f}\u{9b}\u{ad}\u{61c}\u{180e}\u{200b}\u{200c}\u{200d}\
+                      \u{200e}\u{2028}\u{202e}\u{2060}\u{2066}\u{2069}\u{3164}\u{feff}\u{fff9}\
+                      \u{1d173}\u{e0001}\u{e0041}\u{e007f}\u{e0100}";
+        assert!(hidden.chars().all(is_hidden));
+        for shown in ["aé", "e\u{301}", "👩\u{fe0f}", "ไทย", "हिन्दी", "世界", "\u{a0}", "\u{fffd}"]
+        {
+            assert!(!shown.contains(is_hidden), "{shown}");
+        }
+    }
+}

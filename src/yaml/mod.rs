@@ -14,6 +14,8 @@ mod compose;
 mod encoding;
 mod scalar;
 
+use std::fmt::Write as _;
+
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_saphyr::{DoubleQuoted, ser_options};
@@ -76,8 +78,8 @@ pub fn write(value: &Value) -> String {
     for c in text.chars() {
         match u32::from(c) {
             _ if !is_escaped(c) => escaped.push(c),
-            code @ ..=0xffff => escaped.push_str(&format!("\\u{code:04x}")),
-            code => escaped.push_str(&format!("\\U{code:08x}")),
+            code @ ..=0xffff => _ = write!(escaped, "\\u{code:04x}"),
+            code => _ = write!(escaped, "\\U{code:08x}"),
         }
     }
     escaped

@@ -7,6 +7,7 @@ use std::{
     fs,
     ops::Range,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use kubectl_federate::{cli, print::Output};
@@ -74,25 +75,50 @@ pub async fn commands_page() {
     for command in &commands {
         let (code, help, _) = stage.run(&format!("{command} --help"), None).await;
         assert_eq!(code, 0, "{command}");
-        let _ = write!(page, "\n## {}\n\n```text\n{help}```\n", title(command));
+        let help = help.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+        let _ = write!(page, "\n## {}\n\n```text\n{help}\n```\n", title(command));
         if command == "options" {
             let (_, options, _) = stage.run(command, None).await;
-            let _ = write!(page, "\n```text\n{}\n```\n", options.trim_end());
+            let options = options.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+            let _ = write!(page, "\n```text\n{options}\n```\n");
         }
     }
     let before = fs::read_to_string(root().join("docs/commands.md")).unwrap_or_default();
     update("docs/commands.md", &before, &page);
 }
 
-/// What happens in the example of docs/concepts.md.
+/// What happens in a session that a page shows.
 enum Step {
     /// Somebody types a command.
     Type(&'static str),
     /// So many pods of a Job succeed in a cluster.
     Succeed(&'static str, &'static str, usize),
+    /// So many seconds go by.
+    Pass(u64),
 }
 
-/// The example: work moves to another cluster.
+/// The quick start of the README.
+const QUICK_START: [Step; 17] = [
+    Step::Type("init --context=gce-asia-east1a"),
+    Step::Type("cluster register gce-asia-east1a"),
+    Step::Type("cluster register gce-europe-west1b"),
+    Step::Type("cluster register gce-us-central1c"),
+    Step::Type("job create -f pi.yaml"),
+    Step::Pass(32),
+    Step::Succeed("gce-asia-east1a", "pi", 3),
+    Step::Succeed("gce-europe-west1b", "pi", 3),
+    Step::Succeed("gce-us-central1c", "pi", 3),
+    Step::Type("job get pi"),
+    Step::Pass(31),
+    Step::Succeed("gce-asia-east1a", "pi", 3),
+    Step::Succeed("gce-europe-west1b", "pi", 3),
+    Step::Succeed("gce-us-central1c", "pi", 3),
+    Step::Type("job get pi"),
+    Step::Type("reconcile pi"),
+    Step::Type("job delete pi --cascade=background"),
+];
+
+/// The example of docs/concepts.md: work moves to another cluster.
 const EXAMPLE: [Step; 14] = [
     Step::Type("job create -f pi.yaml"),
     Step::Succeed("east", "pi", 1),
@@ -110,37 +136,52 @@ const EXAMPLE: [Step; 14] = [
     Step::Type("job get pi -o wide"),
 ];
 
-/// The example of docs/concepts.md: every output that it shows is what the commands print. Of
-/// `describe` it shows the shards.
+/// The quick start of the README shows what the commands print.
+pub async fn quick_start() {
+    let page = read("README.md");
+    let names = ["gce-asia-east1a", "gce-europe-west1b", "gce-us-central1c"];
+    let mut stage = Stage::of(&names, &[]);
+    let played = play(&mut stage, &QUICK_START, &page).await;
+    update("README.md", &page, &played);
+}
+
+/// The example of docs/concepts.md shows what the commands print.
 pub async fn concepts_page() {
-    let mut page = read("docs/concepts.md");
-    let before = page.clone();
+    let page = read("docs/concepts.md");
     let mut stage = Stage::federation().await;
-    let (_, manifest) = fenced(&page, 0, "yaml", "metadata:");
-    let annotations = page[manifest].replace("metadata:\n", "");
+    let (_, annotations) = page.split_once("```yaml\nmetadata:\n").expect("the preferences");
+    let (annotations, _) = annotations.split_once("```").expect("a fence that is closed");
     let job = read("tests/commands/manifests/pi.yaml");
     let named = "  name: pi\n";
     assert!(job.matches(named).count() == 1, "{job}");
     stage.write("favour-east.yaml", &job.replace(named, &format!("{named}{annotations}")));
-    let mut place = 0;
-    for step in EXAMPLE {
-        match step {
+    let played = play(&mut stage, &EXAMPLE, &page).await;
+    update("docs/concepts.md", &page, &played);
+}
+
+/// A page with the outputs that its commands have: of `describe`, the shards.
+async fn play(stage: &mut Stage, steps: &[Step], page: &str) -> String {
+    let (mut page, mut place) = (page.to_owned(), 0);
+    for step in steps {
+        match *step {
             Step::Succeed(cluster, job, pods) => stage.succeed(cluster, job, pods),
+            Step::Pass(seconds) => stage.pass(Duration::from_secs(seconds)),
             Step::Type(command) => {
                 let (code, stdout, stderr) = stage.run(command, None).await;
                 assert_eq!(code, 0, "{command}\n{stderr}");
                 let shown = match stdout.find("Shards:\n") {
                     Some(table) if command.contains("describe") => table_at(&stdout[table..]),
+                    // A plan and a hint stand where a terminal shows them.
+                    _ if stdout.starts_with("federation") => format!("{stdout}{stderr}"),
                     _ => format!("{stderr}{stdout}"),
                 };
-                let typed = format!("$ kubectl federate {command}\n");
-                let (start, block) = fenced(&page, place, "console", &typed);
-                page.replace_range(block, &format!("{typed}{shown}"));
-                place = start + 1;
+                let output = output_of(&page, place, command);
+                place = output.start;
+                page.replace_range(output, &shown);
             }
         }
     }
-    update("docs/concepts.md", &before, &page);
+    page
 }
 
 /// A table under its heading: the lines up to the next heading.
@@ -150,15 +191,17 @@ fn table_at(text: &str) -> String {
     std::iter::once(heading).chain(rows).fold(String::new(), |all, line| all + line + "\n")
 }
 
-/// The next fenced block after a place that begins with this text: where it is found, and what is
-/// in it.
-fn fenced(page: &str, place: usize, language: &str, first: &str) -> (usize, Range<usize>) {
-    let open = format!("```{language}\n");
-    let found = page[place..].find(&format!("{open}{first}"));
-    let start = place + found.unwrap_or_else(|| panic!("a block that begins with {first:?}"));
-    let inside = start + open.len();
-    let end = inside + page[inside..].find("```").expect("a fence that is closed");
-    (start, inside..end)
+/// Where a page shows what a command printed, the next time that it is typed after a place: up to
+/// an empty line or the end of the block.
+fn output_of(page: &str, place: usize, command: &str) -> Range<usize> {
+    let typed = format!("$ kubectl federate {command}");
+    let mut ends = page[place..].match_indices(&typed).map(|(at, typed)| place + at + typed.len());
+    let whole = |end: &usize| page[*end..].starts_with('\n') || page[*end..].starts_with("    # ");
+    let end = ends.find(whole).unwrap_or_else(|| panic!("no {typed:?}"));
+    let line = end + page[end..].find('\n').expect("the line ends");
+    let rest = &page[line..];
+    let until = rest.find("\n\n").into_iter().chain(rest.find("\n```")).min();
+    line + 1..line + 1 + until.expect("the block ends")
 }
 
 /// Compares a page with what it should be, or writes that.
@@ -168,6 +211,20 @@ fn update(page: &str, before: &str, after: &str) {
     } else {
         let place = before.lines().zip(after.lines()).find(|(before, after)| before != after);
         assert!(before == after, "{page} is out of date, set {UPDATE}=1 to write it: {place:?}");
+    }
+}
+
+/// Every quantity that docs/concepts.md defines for a shard is one of the ledger, under its name.
+pub fn quantities() {
+    let page = read("docs/concepts.md");
+    let (_, table) = page.split_once("For one shard:\n\n").expect("the table");
+    let rows = table.lines().take_while(|line| line.starts_with('|')).skip(2);
+    let names: Vec<_> = rows.filter_map(|row| Some(row.split('|').nth(1)?.trim())).collect();
+    assert!(names.len() > 5, "{names:?}");
+    let ledger = read("src/state/ledger.rs");
+    for name in names {
+        let there = [format!("pub fn {name}("), format!("pub {name}:")];
+        assert!(there.iter().any(|item| ledger.contains(item)), "the ledger has no {name}");
     }
 }
 

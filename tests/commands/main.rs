@@ -57,9 +57,11 @@ fn main() -> ExitCode {
         transcript("errors of the state", errors::state),
         transcript("errors of the command line", errors::command_line),
         played("docs/commands.md is the help of every command", docs::commands_page),
+        played("docs: README.md shows what the commands print", docs::quick_start),
         played("docs/concepts.md shows what the commands print", docs::concepts_page),
         Trial::test("the docs lead where they say", || {
             docs::links();
+            docs::quantities();
             Ok(())
         }),
         played("the rights of docs/operations.md suffice", rights::suffice),

@@ -101,15 +101,23 @@ impl Stage {
     /// The same, with users of every cluster beside the administrator: `USER@CLUSTER` is a context
     /// of each.
     pub fn with_users(users: &[(&str, May)]) -> Self {
+        Self::of(&["east", "west", "north", "spare"], users)
+    }
+
+    /// Clusters of these names with a context each, the first of which is the current one.
+    pub fn of(names: &[&str], users: &[(&str, May)]) -> Self {
         let now: Timestamp = BEGINNING.parse().expect("a timestamp");
         let mut sites = BTreeMap::new();
-        for (seed, name) in (1..).zip(["east", "west", "north", "spare"]) {
-            let mut cluster = Cluster::builder(name).seed(seed).starting_at(now);
+        for (seed, name) in (1..).zip(names) {
+            let mut cluster = Cluster::builder(*name).seed(seed).starting_at(now);
             cluster = cluster.user(User::admin(ADMINISTRATOR, ADMINISTRATOR));
             for (user, may) in users {
                 cluster = cluster.user(User::new(*user, *user, *may));
             }
-            sites.insert(name.to_owned(), Site { cluster: cluster.build(), down: Arc::default() });
+            sites.insert(
+                (*name).to_owned(),
+                Site { cluster: cluster.build(), down: Arc::default() },
+            );
         }
         let home = tempfile::tempdir().expect("a directory for files");
         let vars = [("HOME".to_owned(), home.path().display().to_string())].into();
@@ -124,7 +132,7 @@ impl Stage {
             transcript: String::new(),
         };
         let users: Vec<_> = users.iter().map(|(user, _)| *user).collect();
-        stage.write(".kube/config", &stage.kubeconfig(&users).to_string());
+        stage.write(".kube/config", &stage.kubeconfig(names[0], &users).to_string());
         stage
     }
 
@@ -148,9 +156,9 @@ impl Stage {
         Self { transcript: self.transcript, ..Self::federation().await }
     }
 
-    fn kubeconfig(&self, users: &[&str]) -> Value {
+    fn kubeconfig(&self, current: &str, users: &[&str]) -> Value {
         let mut config = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "east",
+            "apiVersion": "v1", "kind": "Config", "current-context": current,
             "clusters": [], "users": [{ "name": "stranger", "user": { "token": "s3cret" } }], "contexts": [],
         });
         let mut add =

@@ -32,14 +32,14 @@ Examples:
 pub struct Scale {
     /// The name of the job
     name: String,
-    /// Pods at any one time, over all clusters; 0 is a pause
+    /// The most pods at any one time, over all clusters; 0 pauses the job
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     parallelism: Option<i32>,
-    /// The same
+    /// The same as --parallelism
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     #[arg(conflicts_with = "parallelism")]
     replicas: Option<i32>,
-    /// Successes wanted, over all clusters
+    /// The pods that must succeed, over all clusters
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     completions: Option<i32>,
     #[command(flatten)]

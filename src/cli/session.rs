@@ -165,7 +165,7 @@ impl<'a> Session<'a> {
             let context = self.context_of(name, member);
             self.dialer.dial(name, &self.kubeconfig.endpoint(Some(context), &everywhere)?)
         };
-        members.connect_again(registry, names, dial).await
+        members.reconnect(registry, names, dial).await
     }
 
     /// Connects to the members that settling these records may concern.

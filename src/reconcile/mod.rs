@@ -3,65 +3,53 @@
 //! ```text
 //! observe   one LIST per member, by label, for all federated Jobs in scope
 //! decide    a pure function: (record, observations, now) -> (new record, actions)
-//! record    compare-and-swap the intents into the host
-//! act       the actions, all members side by side; what they answer are further observations
+//! record    compare-and-swap the new record into the host
+//! act       the actions, all members at once; their answers are further observations
 //! ```
 //!
-//! The last three repeat until [`decide`] asks for nothing more, so there is no other place that
-//! knows what comes after what. Every verb that changes something changes the record and then runs
-//! this: it is the one path that writes to members.
+//! The last three repeat until [`decide()`] asks for nothing more. No other code knows the order of
+//! the steps. Every verb that changes something changes the record and then runs this loop: it is
+//! the one path that writes to members.
 //!
-//! # Where what is
+//! # Map
 //!
-//! | step | modules |
+//! | step | module |
 //! |---|---|
-//! | the record of a new Job, and after an edit | `propose`, `amend` |
-//! | before a submission or a deletion: would the members take it? | `rehearse` |
-//! | observe | `members`: the connections; `observe`: what is known |
-//! | decide: each shard's next step | `decide` |
-//! | decide: how the whole has ended | `judge` |
-//! | decide: work that is opened, and work that is taken off | `spread` |
-//! | decide: how many pods each shard may run | `parallelism` |
-//! | decide: one backoff limit and one deadline for all | `limits` |
-//! | act | `act`, with a file for each kind of action |
-//! | the loop, and where it would lead with nothing written | `settle`, `forecast` |
-//! | what users are told | `status`, and after a closer look `inspect`: `drift` and `stall` |
+//! | the loop | [`mod@run`] |
+//! | what the members say, and the connections to them | [`mod@observe`] |
+//! | the next action of each shard, the outcome, limits, new and edited records | [`mod@decide`] |
+//! | which shard gets which work, and how many pods | [`allocate`] |
+//! | the actions | [`act`] |
+//! | what users are told: status, drift, stalls | [`report`] |
+//! | the API paths of Jobs | [`paths`] |
 //!
-//! `spread` and `parallelism` divide by what is in `division`.
-//!
-//! # How a shard comes to be, once
+//! # How the Job of a shard is created once
 //!
 //! 1. The ledger says `planned`. The Job may or may not exist.
-//! 2. It is POSTed under its deterministic name, **suspended**. That it exists already is no error
-//!    if its labels say that it is this shard: an earlier run was killed after the POST.
+//! 2. The Job is POSTed under its deterministic name, **suspended**. If it exists already, its
+//!    labels tell whether it is this shard: an earlier process may have been killed after the POST.
 //! 3. The ledger records its uid: `created`.
-//! 4. It is resumed, on the condition that it has that uid: `started`.
+//! 4. The Job is resumed, on the condition that it has that uid: `started`.
 //!
 //! A Job has run pods only if the ledger knows its uid. So a Job whose uid the ledger knows and
-//! that is gone was deleted by somebody, and is not made again; and one whose uid the ledger does
-//! not know has run nothing, and making it again runs nothing twice. A process that is killed, or
-//! frozen for an hour, between any two of these steps changes nothing of that.
+//! that is gone was deleted by somebody, and is not created again. A Job whose uid the ledger does
+//! not know has run nothing, and creating it again runs nothing twice. This holds even if a process
+//! is killed, or frozen for an hour, between any two steps.
 
 pub(crate) mod act;
 mod allocate;
 pub(crate) mod decide;
 mod observe;
+mod paths;
 mod report;
 mod run;
 
-pub use act::{Done, Measure, Taken, Wanted, credit};
+pub use act::Done;
+#[cfg(feature = "test-seams")]
+pub use act::{Credited, Measure, Wanted, credit};
 pub use allocate::may_open;
 pub use decide::{Action, Decision, EditError, NewRecordError, decide, edit_record, new_record};
 pub use observe::{Answer, Members, Observation, Observations, Place, observe};
+pub(crate) use paths::{job_path, jobs_path};
 pub use report::{Finding, Idle, Inspection, ShardStatus, Stall, Status, inspect};
 pub use run::{Backend, Reconciled, preview, run, run_on};
-
-/// The path of the Jobs of a namespace.
-pub(crate) fn jobs_path(namespace: &str) -> String {
-    format!("/apis/batch/v1/namespaces/{namespace}/jobs")
-}
-
-/// The path of one Job.
-pub(crate) fn job_path(namespace: &str, name: &str) -> String {
-    format!("{}/{name}", jobs_path(namespace))
-}

@@ -2,36 +2,41 @@
 
 use jiff::Timestamp;
 
-use super::{Action, Decision, Done, Members, Observations, act, decide};
+use super::{
+    act::{self, Done},
+    decide::{Action, Decision, decide},
+    observe::{Members, Observations},
+};
 use crate::state::{Error, Record, Store};
 
-/// How often a record that somebody else keeps changing is read again before that is an error.
+/// How often a record that others keep changing is read again before that is an error.
 const CONFLICTS: u32 = 20;
 
-/// What came of reconciling one federated Job.
+/// The result of reconciling one federated Job.
 #[derive(Debug)]
 pub struct Reconciled {
     /// The record as it is now; none if it was removed.
     pub record: Option<Record>,
     /// What the members said last.
     pub observations: Observations,
-    /// What was done in members, in order.
+    /// What was done in the members, in order.
     pub done: Vec<Done>,
 }
 
-/// What the loop reads and writes: one record on the host, and its Jobs in the members.
+/// What the loop reads and writes: one record on the host, and its Jobs in the members. Tests and
+/// simulations have backends of their own.
 pub trait Backend {
-    /// Writes a record on the condition that it is still as it was read.
+    /// Writes a record on the condition that it is unchanged since it was read.
     ///
     /// # Errors
-    /// A conflict where somebody changed it since; not found where it is gone.
+    /// A conflict where it was changed since; not found where it is gone.
     fn replace(&self, record: &Record) -> impl Future<Output = Result<Record, Error>>;
 
-    /// Removes a record on the condition that it is still as it was read; that it is gone already
-    /// is no error.
+    /// Removes a record on the condition that it is unchanged since it was read. It is no error if
+    /// the record is gone already.
     ///
     /// # Errors
-    /// A conflict where somebody changed it since.
+    /// A conflict where it was changed since.
     fn remove(&self, record: &Record) -> impl Future<Output = Result<(), Error>>;
 
     /// The record under this one's name as it is now.
@@ -48,7 +53,7 @@ pub trait Backend {
         observations: &mut Observations,
     ) -> impl Future<Output = ()>;
 
-    /// Takes actions that are written down (G3), and adds what the members answer to the
+    /// Takes actions that the written record allows for (G3), and adds the members' answers to the
     /// observations.
     fn act(
         &self,
@@ -57,8 +62,8 @@ pub trait Backend {
         observations: &mut Observations,
     ) -> impl Future<Output = Vec<Done>>;
 
-    /// Deletes the Jobs, of those observed, that have run nothing and whose uid the record never
-    /// knew.
+    /// Deletes observed Jobs that have run nothing and whose uid the record never knew. Called when
+    /// the record is gone, so that nobody would ever start them.
     fn retract(
         &self,
         record: &Record,
@@ -104,8 +109,8 @@ impl Backend for Clusters<'_> {
     }
 }
 
-/// Looks only: what the record would be now, with nothing written anywhere. Shards that a list did
-/// not have are asked for by name.
+/// Decides what the record would be now, and writes nothing anywhere. Shards that a list did not
+/// have are asked for by name.
 pub async fn preview(
     record: &Record,
     mut observations: Observations,
@@ -120,13 +125,13 @@ pub async fn preview(
     (decision.record, observations)
 }
 
-/// Brings one federated Job's ledger and its members together: whatever was begun is finished, and
-/// what happened is recorded. `now` is asked for the time of each decision, `on_done` is told what
-/// is done as it is done.
+/// Brings one federated Job's ledger and its members together: finishes what was begun, and records
+/// what happened. `now` gives the time of each decision. `on_done` is told of each action as it is
+/// done.
 ///
 /// # Errors
-/// The host cannot be read or written. That a member cannot be reached or refuses is no error: it
-/// is in the observations.
+/// The host cannot be read or written. A member that cannot be reached or refuses is no error: it
+/// shows in the observations.
 pub async fn run(
     store: &Store,
     record: Record,
@@ -135,84 +140,90 @@ pub async fn run(
     now: impl Fn() -> Timestamp,
     on_done: &(dyn Fn(&Done) + Sync),
 ) -> Result<Reconciled, Error> {
-    // It holds every action's state, and callers hold it in theirs.
+    // The future holds the state of every action. Boxing it keeps the callers' futures small.
     Box::pin(run_on(&Clusters { store, members, on_done }, record, observations, now)).await
 }
 
-/// The loop of [`run`], on any ground: the real one, or one of a test that says what happens
-/// between any two steps.
+/// The loop of [`run`] on any backend: the clusters, a simulation, or a test that decides what
+/// happens between any two steps.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn run_on(
-    ground: &impl Backend,
+    backend: &impl Backend,
     mut record: Record,
     mut observations: Observations,
     now: impl Fn() -> Timestamp,
 ) -> Result<Reconciled, Error> {
     let mut done = Vec::new();
     let mut conflicts = 0;
-    let mut taken: Option<(Record, Vec<Action>)> = None;
-    let expires = record.state.expiring;
+    let mut last_step: Option<(Record, Vec<Action>)> = None;
+    let was_expiring = record.state.expiring;
     loop {
         let decision = decide(&record, &observations, now());
-        // What has been done to no effect, such as a field that a webhook puts back, is not done
-        // again in this run.
-        let again =
-            |(of, actions): &(Record, Vec<Action>)| *of == record && *actions == decision.actions;
-        let idle = decision.actions.is_empty() || taken.as_ref().is_some_and(again);
-        let settled = decision.record == record && idle && !decision.remove;
-        // The run that records an outcome tells it: the record expires in a later one.
-        let too_soon = decision.record.state.deleting != record.state.deleting && !expires;
-        if (settled || too_soon) && decision.confirm.is_empty() {
-            return Ok(Reconciled { record: Some(record), observations, done });
-        }
         if !decision.confirm.is_empty() {
-            ground.confirm(&record, &decision.confirm, &mut observations).await;
+            backend.confirm(&record, &decision.confirm, &mut observations).await;
             continue;
         }
-        match write(ground, &record, &decision).await {
+        // Actions without effect are not repeated in this run. An example is a field that an
+        // admission webhook sets back.
+        let repeats_last_step = last_step.as_ref().is_some_and(|(last_record, last_actions)| {
+            *last_record == record && *last_actions == decision.actions
+        });
+        let nothing_to_do = decision.actions.is_empty() || repeats_last_step;
+        let finished = decision.record == record && nothing_to_do && !decision.remove;
+        // The run that records an outcome reports it. The record expires in a later run.
+        let expires_too_soon =
+            decision.record.state.deleting != record.state.deleting && !was_expiring;
+        if finished || expires_too_soon {
+            return Ok(Reconciled { record: Some(record), observations, done });
+        }
+        match write(backend, &record, &decision).await {
             Ok(Some(written)) => record = written,
             Ok(None) => return Ok(Reconciled { record: None, observations, done }),
             Err(error) if error.is_conflict() && conflicts < CONFLICTS => {
                 conflicts += 1;
-                match ground.read(&record).await {
-                    Ok(current) if current.state.uid == record.state.uid => {
-                        record = current;
-                        observations.outdate();
-                        continue;
-                    }
-                    Err(error) if !error.is_not_found() => return Err(error),
-                    // Somebody removed the record, and perhaps made another one, while we worked.
-                    _ => {
-                        done.extend(ground.retract(&record, &observations).await);
-                        return Ok(Reconciled { record: None, observations, done });
-                    }
-                }
+                let Some(current) = read_again(backend, &record).await? else {
+                    done.extend(backend.retract(&record, &observations).await);
+                    return Ok(Reconciled { record: None, observations, done });
+                };
+                record = current;
+                observations.forget_confirmed();
+                continue;
             }
             Err(error) if error.is_not_found() => {
-                done.extend(ground.retract(&record, &observations).await);
+                done.extend(backend.retract(&record, &observations).await);
                 return Ok(Reconciled { record: None, observations, done });
             }
             Err(error) => return Err(error),
         }
-        taken = Some((record.clone(), decision.actions.clone()));
-        done.extend(ground.act(&record, decision.actions, &mut observations).await);
+        last_step = Some((record.clone(), decision.actions.clone()));
+        done.extend(backend.act(&record, decision.actions, &mut observations).await);
     }
 }
 
-/// Writes what was decided, if it differs from what is stored; none once the record is removed.
+/// The record as it is now. None if it was removed meanwhile, even if another federated Job has its
+/// name by now.
+async fn read_again(backend: &impl Backend, record: &Record) -> Result<Option<Record>, Error> {
+    match backend.read(record).await {
+        Ok(current) => Ok(Some(current).filter(|current| current.state.uid == record.state.uid)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes the decided record if it differs from the stored one. None once the record is removed.
 async fn write(
-    ground: &impl Backend,
+    backend: &impl Backend,
     record: &Record,
     decision: &Decision,
 ) -> Result<Option<Record>, Error> {
     if decision.remove {
-        ground.remove(record).await?;
+        backend.remove(record).await?;
         return Ok(None);
     }
     if decision.record == *record {
         return Ok(Some(record.clone()));
     }
-    ground.replace(&decision.record).await.map(Some)
+    backend.replace(&decision.record).await.map(Some)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 
 use kubectl_federate::job::{Indexes, Observed, Pod, credit as rules};
-use kubectl_federate::reconcile::{Measure, Taken};
+use kubectl_federate::reconcile::{Credited, Measure};
 use libtest_mimic::Failed;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -18,7 +18,7 @@ const MEASURE: Measure = Measure { room, free_indexes };
 static TURNS: Mutex<BTreeMap<String, Turn>> = Mutex::new(BTreeMap::new());
 
 struct Turn {
-    /// Taken when the Job is measured for the first time.
+    /// Credited when the Job is measured for the first time.
     first: Option<(oneshot::Sender<()>, mpsc::Receiver<()>)>,
     /// The resourceVersions of it that were measured.
     versions: BTreeSet<String>,
@@ -56,7 +56,7 @@ pub async fn credit_during(
     place: &Place,
     job: &Observed,
     meanwhile: impl Future<Output = Result<(), Failed>>,
-) -> Result<(Taken, usize), Failed> {
+) -> Result<(Credited, usize), Failed> {
     let (read, has_read) = oneshot::channel();
     let (done, has_done) = mpsc::channel();
     turns()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kubectl_federate::job::{Indexes, Observed, Pod};
-use kubectl_federate::reconcile::{Measure, Taken, Wanted};
+use kubectl_federate::reconcile::{Credited, Measure, Wanted};
 use libtest_mimic::{Failed, Trial};
 use real::{Fleet, Versions};
 use serde_json::{Value, json};
@@ -158,7 +158,7 @@ async fn succeeds_between(Places { here, .. }: Places) -> Outcome {
 
 /// Three pods of a Job of 30 end and three others start, and its status does not say so, while it
 /// is credited.
-async fn credit_while_three_start_unseen(here: &Place, kind: Value) -> Result<Taken, Failed> {
+async fn credit_while_three_start_unseen(here: &Place, kind: Value) -> Result<Credited, Failed> {
     let (_, pods) = running(here, "pi", spec(3, 30, kind)).await?;
     here.hold("pi").await?;
     let job = here.job("pi").await?;

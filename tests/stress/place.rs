@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kubectl_federate::cluster::{Connection, Dialer, DialerOptions, Kubeconfig, Overrides};
 use kubectl_federate::job::{Indexes, Observed, Pod};
-use kubectl_federate::reconcile::{Measure, Taken, Wanted, credit};
+use kubectl_federate::reconcile::{Credited, Measure, Wanted, credit};
 use libtest_mimic::Failed;
 use real::{Api, Fleet, until};
 use serde_json::{Value, json};
@@ -152,7 +152,7 @@ impl Place {
         job: &Observed,
         wanted: impl Fn(&Observed) -> Wanted,
         measure: &Measure,
-    ) -> Result<Option<Taken>, Failed> {
+    ) -> Result<Option<Credited>, Failed> {
         match credit(&self.connection, &self.namespace, &job.name, &job.uid, wanted, measure).await
         {
             Ok(Some(taken)) => Ok(Some(taken)),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use kubectl_federate::job::{EndKind, Indexes, Observed};
-use kubectl_federate::reconcile::{Measure, Taken};
+use kubectl_federate::reconcile::{Credited, Measure};
 use libtest_mimic::Failed;
 use serde_json::json;
 use tokio::sync::watch;
@@ -120,9 +120,9 @@ async fn take_off(
     mut random: Random,
     measure: &Measure,
     mut pulse: Pulse,
-) -> std::result::Result<Vec<Taken>, Failed> {
+) -> std::result::Result<Vec<Credited>, Failed> {
     let mut below = |bound: i32| random.below(bound.unsigned_abs().into()) as i32;
-    let mut all: Vec<Taken> = Vec::new();
+    let mut all: Vec<Credited> = Vec::new();
     if amount == Amount::RestUnseen && pulse.beats(below(COMPLETIONS / 2)).await {
         place.hold(&job.name).await?;
         let job = place.job(&job.name).await?;
@@ -153,7 +153,7 @@ async fn take_off(
     Ok(all)
 }
 
-fn violations(end: &Observed, seen: &Seen, taken: &[Taken]) -> Vec<String> {
+fn violations(end: &Observed, seen: &Seen, taken: &[Credited]) -> Vec<String> {
     let mut found = Vec::new();
     let mut must = |holds: bool, what: String| {
         if !holds {

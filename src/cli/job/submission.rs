@@ -284,7 +284,7 @@ impl Rehearsal {
 pub(super) fn lose_the_silent(members: &mut Members, observations: &Observations) {
     for (cluster, observation) in &observations.members {
         if let Observation::Unknown { why } = observation {
-            members.lose(cluster, why.clone());
+            members.give_up(cluster, why.clone());
         }
     }
 }

@@ -142,7 +142,7 @@ impl Reconcile {
             match store.replace(&seen).await {
                 Err(error) if error.is_conflict() => {
                     record = store.record(record.namespace(), record.name()).await?;
-                    observations.outdate();
+                    observations.forget_confirmed();
                 }
                 written => return Ok((written?, observations)),
             }

@@ -1,24 +1,24 @@
-//! What settling a record would come to, with nothing written anywhere: the same loop on a ground
-//! that answers each action as a member would.
+//! What a reconcile would do, with nothing written anywhere. The product's own loop runs on a
+//! backend that answers each action as a member would.
 
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
-    job::{End, EndKind, Indexes, Observed, Pod, change as changed, credit::Credit, shard},
+    job::{End, EndKind, Indexes, Observed, Pod, change as change_patch, credit::Credit, shard},
     reconcile::{
-        Action, Answer, Backend, Done, Measure, Members, Observations, Reconciled, act,
-        decide::outcome::FAILED_INDEXES, run_on,
+        Action, Answer, Backend, Done, Members, Observations, Reconciled, act,
+        act::credit::Measure, decide::FAILED_INDEXES, run_on,
     },
     state::{Error, Record},
 };
 
-/// What settling a record would come to: the record as it would be then, and what would be done in
-/// the members, in order. Nothing is written.
+/// Simulates a reconcile: the record as it would be afterwards, and what would be done in the
+/// members, in order. Nothing is written.
 ///
-/// What a member would refuse is not foreseen, and nothing is foreseen of one that does not answer.
-/// Pods that begin or end meanwhile change how much can be taken off a Job. None only where the
-/// record would be gone, or cannot be foreseen.
+/// The simulation does not know what a member would refuse, and knows nothing of a member that does
+/// not answer. Pods that start or end meanwhile change how much can be credited. None if the
+/// simulation fails.
 pub async fn simulate(
     record: &Record,
     observations: Observations,
@@ -28,8 +28,8 @@ pub async fn simulate(
     run_on(&Simulated { members, now }, record.clone(), observations, || now).await.ok()
 }
 
-/// A host that takes every write, and members that do what is asked: they are read, and nothing is
-/// written to them.
+/// A host that accepts every write, and members that do what is asked. Their Jobs and pods are
+/// read, and nothing is written.
 struct Simulated<'a> {
     members: &'a Members,
     now: Timestamp,
@@ -61,10 +61,12 @@ impl Backend for Simulated<'_> {
         let mut done = Vec::new();
         for action in actions {
             let (id, cluster) = (action.shard(), action.cluster(record).to_owned());
-            let job = observations.jobs().find(|(of, job, _)| *of == cluster && *job == id);
-            let job = job.map(|(_, _, job)| job.clone());
-            let (answer, what) = self.imagine(record, &action, job).await;
-            observations.take(&cluster, id, answer);
+            let job = observations
+                .jobs()
+                .find(|(member, shard, _)| *member == cluster && *shard == id)
+                .map(|(_, _, job)| job.clone());
+            let (answer, what) = self.simulate(record, &action, job).await;
+            observations.add(&cluster, id, answer);
             let name = record.job_name(id).to_owned();
             done.extend(what.map(|what| Done { cluster, name, what }));
         }
@@ -76,12 +78,13 @@ impl Backend for Simulated<'_> {
     }
 }
 
-/// The uid of a Job that would be made.
-const TO_BE_MADE: &str = "to be made";
+/// The uid of a Job that would be created.
+const TO_BE_CREATED: &str = "to be created";
 
 impl Simulated<'_> {
-    /// What a member would answer to an action, given its Job, and what would be done there.
-    async fn imagine(
+    /// What a member would answer to an action, given the shard's Job, and what would be done
+    /// there.
+    async fn simulate(
         &self,
         record: &Record,
         action: &Action,
@@ -90,7 +93,7 @@ impl Simulated<'_> {
         let id = action.shard();
         let mut job = match (action, job) {
             (Action::Create { .. }, _) => {
-                return (Answer::Job(Box::new(made(record, id))), Some("created".to_owned()));
+                return (Answer::Job(Box::new(created(record, id))), Some("created".to_owned()));
             }
             (Action::Delete { .. }, _) => return (Answer::Gone, Some("deleted".to_owned())),
             (_, None) => return (Answer::Gone, None),
@@ -100,7 +103,7 @@ impl Simulated<'_> {
             Action::Create { .. } | Action::Delete { .. } => None,
             Action::Change { .. } => {
                 change(record, id, &mut job);
-                Some(act::change::named(record, id).to_owned())
+                Some(act::change::description(record, id).to_owned())
             }
             _ if !job.takes_credit() => {
                 return (Answer::Waiting(Box::new(job), "it is about to end".to_owned()), None);
@@ -127,10 +130,10 @@ impl Simulated<'_> {
     async fn credit(&self, record: &Record, id: u32, job: Observed) -> (Answer, Option<String>) {
         let wanted = act::credit::wanted(record, id, &job);
         let pods = self.pods(record, &job).await.unwrap_or_default();
-        let credit = act::credit::takable(&job, &pods, &wanted, &Measure::default(), true);
+        let credit = act::credit::creditable(&job, &pods, &wanted, &Measure::default(), true);
         let count = credit.count();
         let job = Box::new(credit.given(&job, self.now));
-        let what = (count > 0).then(|| act::credit::named(count));
+        let what = (count > 0).then(|| act::credit::description(count));
         match what {
             Some(what) if count >= wanted.count => (Answer::Job(job), Some(what)),
             what => (Answer::Waiting(job, "the rest may have started".to_owned()), what),
@@ -155,7 +158,8 @@ impl Simulated<'_> {
         (Answer::Job(Box::new(job)), Some("wound down".to_owned()))
     }
 
-    /// Credits what is left of a Job, so that it ends: Complete, unless an index of it has failed.
+    /// Credits all that a Job has left, so that it ends: Complete, unless an index of it has
+    /// failed.
     fn stop(&self, job: &mut Observed) -> &'static str {
         *job = Credit::rest(job).given(job, self.now);
         (job.suspended, job.active, job.ready) = (true, 0, 0);
@@ -171,9 +175,9 @@ impl Simulated<'_> {
         End { kind, reason, message, at: Some(self.now) }
     }
 
-    /// The pods of a Job as they are; none where that cannot be asked.
+    /// The pods of a Job; none where its member cannot be asked.
     async fn pods(&self, record: &Record, job: &Observed) -> Option<Vec<Pod>> {
-        if job.uid == TO_BE_MADE {
+        if job.uid == TO_BE_CREATED {
             return Some(Vec::new());
         }
         let clusters = record.shards.values().filter(|shard| shard.uid.as_ref() == Some(&job.uid));
@@ -183,11 +187,11 @@ impl Simulated<'_> {
     }
 }
 
-/// A shard's Job as its member would make it.
-fn made(record: &Record, id: u32) -> Observed {
+/// A shard's Job as its member would create it.
+fn created(record: &Record, id: u32) -> Observed {
     let mut job =
         shard(&record.manifest, record.job_name(id), &record.spec(id), &record.ownership(id));
-    job["metadata"]["uid"] = TO_BE_MADE.into();
+    job["metadata"]["uid"] = TO_BE_CREATED.into();
     Observed::of(&job)
 }
 
@@ -197,7 +201,7 @@ fn change(record: &Record, id: u32, job: &mut Observed) {
     if record.shards[&id].phase.ended() {
         return;
     }
-    let spec = changed(&record.manifest, &own, &record.state.removed)["spec"].take();
+    let spec = change_patch(&record.manifest, &own, &record.state.removed)["spec"].take();
     let changed = Observed::of(&json!({ "spec": spec }));
     job.suspended = changed.suspended;
     job.parallelism = changed.parallelism;

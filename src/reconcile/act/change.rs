@@ -1,32 +1,35 @@
-//! A Job's spec becomes what the ledger says.
+//! The spec of a Job is changed to what the ledger says.
 
-use super::{Performed, Target, update};
+use super::target::{Performed, Target};
 use crate::{
-    job::{change as changed, expire},
+    job::{change as change_patch, expire},
     reconcile::{
-        Answer,
         decide::{is_assigned, is_outdated},
+        observe::Answer,
     },
     state::{Phase, Record},
 };
 
-/// Patches the spec, unless the Job says that it has this change or a later one already. The first
-/// change of a Job lets it run, so that an Indexed one must know its indexes by then.
+/// Patches the spec, unless the Job says that it has this change or a later one. The first change
+/// lets the Job run, so an Indexed Job must have been told its indexes by then.
 pub(super) async fn change(target: &Target<'_>) -> Performed {
     let (record, shard) = (target.record, &target.record.shards[&target.id]);
-    let own = record.spec(target.id);
+    let spec = record.spec(target.id);
     let starts = !record.manifest.suspended() && !shard.phase.ended();
-    let performed = update(target, named(record, target.id), |job| {
-        if shard.phase.ended() {
-            return (job.generation < own.generation).then(|| ("", expire(&record.manifest, &own)));
-        }
-        if !is_outdated(record, target.id, job) {
-            return None;
-        }
-        let passes = job.end.is_some() || !is_assigned(shard, job);
-        (!passes).then(|| ("", changed(&record.manifest, &own, &record.state.removed)))
-    })
-    .await;
+    let performed = target
+        .update(description(record, target.id), |job| {
+            if shard.phase.ended() {
+                let patch = || ("", expire(&record.manifest, &spec));
+                return (job.generation < spec.generation).then(patch);
+            }
+            if !is_outdated(record, target.id, job) {
+                return None;
+            }
+            let is_left_alone = job.end.is_some() || !is_assigned(shard, job);
+            let patch = || ("", change_patch(&record.manifest, &spec, &record.state.removed));
+            (!is_left_alone).then(patch)
+        })
+        .await;
     match performed {
         (Answer::Job(job), Some(_)) if starts && job.suspended => (
             Answer::Refused("the job was resumed, and its cluster keeps it suspended".to_owned()),
@@ -37,7 +40,7 @@ pub(super) async fn change(target: &Target<'_>) -> Performed {
 }
 
 /// What a change of a shard's Job is called.
-pub(crate) fn named(record: &Record, id: u32) -> &'static str {
+pub(crate) fn description(record: &Record, id: u32) -> &'static str {
     match record.shards[&id].phase {
         Phase::Created if !record.manifest.suspended() => "started",
         phase if phase.ended() => "given its ttlSecondsAfterFinished",

@@ -1,8 +1,9 @@
-//! A Job is stopped: kept with what it achieved, or failed because the whole has.
+//! A Job is stopped: it keeps what it achieved, or it fails because the federated Job has failed.
 //!
-//! It is suspended first and waited for until nothing of it moves, so that the pods that this ends
-//! are not counted as failures, and then told how it ended in one write. What takes longer than a
-//! moment is left to the next reconcile, which finds it where it is.
+//! The Job is suspended first. Then the action waits until no pod of it is active or ending, so
+//! that the pods that this ends are not counted as failures. One write to the status then says how
+//! the Job ended. What takes longer than a moment is left to the next reconcile, which continues
+//! where this one stopped.
 
 use std::time::{Duration, Instant};
 
@@ -10,19 +11,21 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    CHANGING, Performed, Target,
     credit::{patch, pods, written_time},
-    failed, present, update,
+    target::{CHANGING, Performed, Target, answer_of, answer_of_error},
 };
 use crate::{
     job::{Observed, credit::Credit},
-    reconcile::{Answer, decide::has_lost_credit, observe::shard_id},
+    reconcile::{
+        decide::has_lost_credit,
+        observe::{Answer, shard_id},
+    },
 };
 
-/// How long a command waits for a Job to become quiet or to end, at a time.
+/// How long an action waits for one change of a Job.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Stops a Job and credits what is left of it: it is Complete with what it achieved.
+/// Stops a Job and credits all that it has left, so that it is Complete with what it achieved.
 pub(super) async fn retire(target: &Target<'_>) -> Performed {
     let shard = target.record.shards.get(&target.id);
     stop(target, "stopped", |job| {
@@ -34,14 +37,18 @@ pub(super) async fn retire(target: &Target<'_>) -> Performed {
     .await
 }
 
-/// Makes a Job Failed for the reason that the whole has failed for.
+/// Makes a Job Failed, with the reason of the federated Job's outcome.
 pub(super) async fn fail(target: &Target<'_>) -> Performed {
-    let Some(outcome) = &target.record.state.outcome else { return (target.look().await, None) };
+    let Some(outcome) = &target.record.state.outcome else { return (target.read().await, None) };
     stop(target, "stopped", |job| {
         let now = written_time(Timestamp::now());
         let condition = json!({
-            "type": "FailureTarget", "status": "True", "reason": outcome.reason, "message": outcome.message,
-            "lastProbeTime": now, "lastTransitionTime": now,
+            "type": "FailureTarget",
+            "status": "True",
+            "reason": outcome.reason,
+            "message": outcome.message,
+            "lastProbeTime": now,
+            "lastTransitionTime": now,
         });
         let mut conditions = job.conditions.clone();
         conditions.push(condition);
@@ -54,81 +61,81 @@ pub(super) async fn fail(target: &Target<'_>) -> Performed {
     .await
 }
 
-/// Has a work queue start nothing new: what runs goes on and ends it, what does not run yet never
-/// will.
+/// Makes a work queue start no further pods. Running pods go on and complete the Job. Pods that do
+/// not run yet are removed.
 pub(super) async fn wind_down(target: &Target<'_>) -> Performed {
     let uid = target.uid.unwrap_or_default();
     let pods = match pods(target.connection, target.record.namespace(), uid).await {
         Ok(pods) => pods,
-        Err(error) => return (failed(&error), None),
+        Err(error) => return (answer_of_error(&error), None),
     };
     let running = pods.iter().filter(|pod| pod.runs()).count();
     let running = i32::try_from(running).unwrap_or(i32::MAX);
     if running == 0 {
         return retire(target).await;
     }
-    // Of a Job that may run fewer pods, those go first that do not run yet.
-    let shrunk = update(target, "wound down", |job| {
-        let shrinks = stoppable(job) && job.succeeded == 0 && job.parallelism > running;
-        shrinks.then(|| ("", json!({ "spec": { "parallelism": running } })))
-    })
-    .await;
+    // When a Job may run fewer pods, its controller first removes those that do not run yet.
+    let shrunk = target
+        .update("wound down", |job| {
+            let shrinks = job.takes_credit() && job.succeeded == 0 && job.parallelism > running;
+            shrinks.then(|| ("", json!({ "spec": { "parallelism": running } })))
+        })
+        .await;
     match shrunk.0 {
-        // Its Job controller stops none of its pods now, and all that is left to do is to wait.
-        Answer::Job(job) if stoppable(&job) && job.succeeded > 0 => {
+        // The Job has succeeded itself. Its controller starts no more pods, and waiting is all that
+        // is left to do.
+        Answer::Job(job) if job.takes_credit() && job.succeeded > 0 => {
             return (Answer::Waiting(job, format!("waiting for {running} pods to end")), None);
         }
         Answer::Job(_) => {}
         _ => return shrunk,
     }
-    let counted = until(target, |job| job.end.is_some() || job.active <= running).await;
-    if !matches!(counted.0, Answer::Job(_)) {
-        return counted;
+    let counted = wait_until(target, |job| job.end.is_some() || job.active <= running).await;
+    if !matches!(counted, Answer::Job(_)) {
+        return (counted, None);
     }
-    let performed = update(target, "wound down", |job| {
-        (stoppable(job) && job.succeeded == 0).then(|| ("/status", patch(job, &Credit::Count(1))))
-    })
-    .await;
+    let performed = target
+        .update("wound down", |job| {
+            let needs_credit = job.takes_credit() && job.succeeded == 0;
+            needs_credit.then(|| ("/status", patch(job, &Credit::Count(1))))
+        })
+        .await;
     match performed {
-        (Answer::Job(job), None) if !stoppable(&job) => {
-            ended(target, (Answer::Job(job), None)).await
-        }
+        (Answer::Job(job), None) if !job.takes_credit() => (wait_for_end(target, job).await, None),
         performed => performed,
     }
 }
 
-fn stoppable(job: &Observed) -> bool {
-    job.takes_credit()
-}
-
-/// Suspends the Job, waits until nothing of it moves, and writes to its status how it ended: on the
-/// condition that it is still as it was before its pods were listed, so that somebody who has
-/// resumed it since has not been overlooked.
+/// Suspends the Job, waits until no pod of it is active or ending, and writes to its status how it
+/// ended. The write is conditional on the version that was read before the pods were listed: if
+/// somebody resumes the Job meanwhile, nothing is written.
 async fn stop(
     target: &Target<'_>,
     what: &str,
     status: impl Fn(&Observed) -> Option<Value>,
 ) -> Performed {
-    let suspended = update(target, "suspended", |job| {
-        (stoppable(job) && !job.suspended).then(|| ("", json!({ "spec": { "suspend": true } })))
-    })
-    .await;
+    let suspended = target
+        .update("suspended", |job| {
+            let suspends = job.takes_credit() && !job.suspended;
+            suspends.then(|| ("", json!({ "spec": { "suspend": true } })))
+        })
+        .await;
     let (Answer::Job(_), done) = suspended else { return suspended };
     let begun = Instant::now();
     loop {
-        let still = |job: &Observed| !stoppable(job) || job.quiet() || job.untouched();
-        let job = match until(target, still).await {
-            (Answer::Job(job), _) => job,
-            performed => return (performed.0, done),
+        let is_still = |job: &Observed| !job.takes_credit() || job.quiet() || job.untouched();
+        let job = match wait_until(target, is_still).await {
+            Answer::Job(job) => job,
+            other => return (other, done),
         };
-        if !stoppable(&job) {
-            return ended(target, (Answer::Job(job), done)).await;
+        if !job.takes_credit() {
+            return (wait_for_end(target, job).await, done);
         }
-        // Servers before 1.31 say so a moment before the pods that they delete count as
-        // terminating.
+        // Servers before 1.31 report a Job as quiet a moment before the pods that they delete count
+        // as terminating. So the pods are listed.
         let moving = match pods(target.connection, target.record.namespace(), &job.uid).await {
             Ok(pods) => pods.iter().filter(|pod| !pod.ended() || pod.tracked).count(),
-            Err(error) => return (failed(&error), done),
+            Err(error) => return (answer_of_error(&error), done),
         };
         let why = if moving > 0 {
             format!("waiting for {moving} pods to end")
@@ -138,10 +145,16 @@ async fn stop(
                 return (Answer::Job(job), done);
             };
             match target.patch("/status", patch, &job).await {
-                Ok(job) => return ended(target, (present(&job), Some(what.to_owned()))).await,
+                Ok(job) => {
+                    let answer = match answer_of(&job) {
+                        Answer::Job(job) => wait_for_end(target, job).await,
+                        other => other,
+                    };
+                    return (answer, Some(what.to_owned()));
+                }
                 Err(error) if error.is_conflict() => CHANGING.to_owned(),
                 Err(error) if error.is_not_found() => return (Answer::Gone, done),
-                Err(error) => return (failed(&error), done),
+                Err(error) => return (answer_of_error(&error), done),
             }
         };
         if begun.elapsed() > PATIENCE {
@@ -151,34 +164,33 @@ async fn stop(
     }
 }
 
-/// Waits a moment for a Job to end that was told to.
-async fn ended(target: &Target<'_>, performed: Performed) -> Performed {
-    match performed {
-        (Answer::Job(job), what) if job.end.is_none() => {
-            (until(target, |job| job.end.is_some()).await.0, what)
-        }
-        performed => performed,
+/// Waits a moment for the end of a Job whose status says how it ends.
+async fn wait_for_end(target: &Target<'_>, job: Box<Observed>) -> Answer {
+    if job.end.is_some() {
+        return Answer::Job(job);
     }
+    wait_until(target, |job| job.end.is_some()).await
 }
 
-/// Looks at a Job until something is so, for a while; says then what it waits for.
-async fn until(target: &Target<'_>, met: impl Fn(&Observed) -> bool) -> Performed {
+/// Reads a Job again and again until a condition is met. If that takes too long, the answer says
+/// what is waited for.
+async fn wait_until(target: &Target<'_>, is_met: impl Fn(&Observed) -> bool) -> Answer {
     let begun = Instant::now();
     let mut pause = Duration::from_millis(25);
     loop {
-        let job = match target.look().await {
+        let job = match target.read().await {
             Answer::Job(job) => job,
-            other => return (other, None),
+            other => return other,
         };
-        if met(&job) {
-            return (Answer::Job(job), None);
+        if is_met(&job) {
+            return Answer::Job(job);
         }
         if begun.elapsed() + pause > PATIENCE {
             let why = match job.active + job.terminating {
                 0 => "its Job controller has not answered yet".to_owned(),
                 pods => format!("waiting for {pods} pods to end"),
             };
-            return (Answer::Waiting(job, why), None);
+            return Answer::Waiting(job, why);
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(400));

@@ -2,18 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::reconcile::Place;
 use crate::{
     plan::{self, PREFERENCES, Plan, Preferences, Request},
+    reconcile::observe::Places,
     state::{Record, Shard},
 };
 
-/// What the members are to a plan.
-pub(in crate::reconcile) type Places = BTreeMap<String, Place>;
-
 /// The plan of so many pods and completions for these members, by the Job's preferences. None where
-/// there is none, or where the preferences cannot be followed.
-pub(in crate::reconcile) fn plan_for(
+/// the preferences cannot be followed, or have no room for the amount.
+pub(super) fn plan_for(
     record: &Record,
     places: &Places,
     members: &[plan::Member<'_>],
@@ -31,16 +28,13 @@ pub(in crate::reconcile) fn plan_for(
 }
 
 /// The Job's preferences, where it has some that can be followed.
-pub(in crate::reconcile) fn preferences(record: &Record, places: &Places) -> Option<Preferences> {
+pub(super) fn preferences(record: &Record, places: &Places) -> Option<Preferences> {
     let names: Vec<&str> = places.keys().map(String::as_str).collect();
     Preferences::parse(record.manifest.annotation(PREFERENCES)?, &names).ok()
 }
 
-/// What is counted of all shards of each member that has one.
-pub(in crate::reconcile) fn per_member(
-    record: &Record,
-    count: impl Fn(&Shard) -> i32,
-) -> BTreeMap<String, i32> {
+/// The sum of a count over the shards of each member that has any.
+pub(super) fn per_member(record: &Record, count: impl Fn(&Shard) -> i32) -> BTreeMap<String, i32> {
     let mut sums = BTreeMap::new();
     for shard in record.shards.values() {
         let sum: &mut i32 = sums.entry(shard.cluster.clone()).or_default();
@@ -49,24 +43,24 @@ pub(in crate::reconcile) fn per_member(
     sums
 }
 
-/// What a member has, where it may have nothing.
-pub(in crate::reconcile) fn had(sums: &BTreeMap<String, i32>, name: &str) -> i32 {
-    sums.get(name).copied().unwrap_or(0)
+/// The sum of one member; 0 where it has none.
+pub(super) fn sum_of(sums: &BTreeMap<String, i32>, member: &str) -> i32 {
+    sums.get(member).copied().unwrap_or(0)
 }
 
-/// Divides an amount in proportion to caps, none of which is exceeded, by largest remainder, ties
-/// to the first. Where the caps hold less than the amount, they are filled.
-pub(in crate::reconcile) fn apportion(amount: i32, caps: &[i32]) -> Vec<i32> {
+/// Divides an amount in proportion to caps and exceeds none of them, by largest remainder. The
+/// first wins a tie. Where the caps hold less than the amount, each is filled.
+pub(super) fn apportion(amount: i32, caps: &[i32]) -> Vec<i32> {
     let total: i64 = caps.iter().map(|cap| i64::from(*cap)).sum();
     let amount = i64::from(amount);
     if amount >= total {
         return caps.to_vec();
     }
     let exact = |cap: &i32| amount * i64::from(*cap);
-    let mut parts: Vec<i64> = caps.iter().map(|cap| exact(cap) / total).collect();
+    let mut portions: Vec<i64> = caps.iter().map(|cap| exact(cap) / total).collect();
     let mut order: Vec<usize> = (0..caps.len()).collect();
     order.sort_by_key(|i| std::cmp::Reverse(exact(&caps[*i]) % total));
-    let missing = usize::try_from(amount - parts.iter().sum::<i64>()).unwrap_or(0);
-    order.iter().take(missing).for_each(|i| parts[*i] += 1);
-    parts.iter().map(|part| i32::try_from(*part).unwrap_or(i32::MAX)).collect()
+    let missing = usize::try_from(amount - portions.iter().sum::<i64>()).unwrap_or(0);
+    order.iter().take(missing).for_each(|i| portions[*i] += 1);
+    portions.iter().map(|portion| i32::try_from(*portion).unwrap_or(i32::MAX)).collect()
 }

@@ -1,10 +1,15 @@
 //! Which shard gets which work, and how many pods; pure.
 //!
-//! [`work`] opens shards for work that nobody carries, and takes work off shards. [`pods`] divides
-//! the parallelism over shards. Both divide by [`apportion`].
+//! | file | what it decides |
+//! |---|---|
+//! | [`work`] | which shards are opened for unplaced work, and from which shards work is taken |
+//! | [`unplaced`] | how much work may be given to new shards |
+//! | [`pods`] | how the parallelism is divided over the shards |
+//! | [`apportion`] | how an amount is divided over members or shards |
 
-pub(in crate::reconcile) mod apportion;
+mod apportion;
 pub(in crate::reconcile) mod pods;
+mod unplaced;
 pub(in crate::reconcile) mod work;
 
 pub use work::may_open;

@@ -1,14 +1,17 @@
-//! An edit: from a record and a new manifest to what each shard is to do from now on; pure.
+//! The record of an edited Job: what each shard is to do under a new manifest; pure.
 
 use jiff::Timestamp;
 
-use super::{NewRecordError, limits, new_record};
+use super::{
+    limits,
+    new_record::{NewRecordError, new_record},
+};
 use crate::{
     job::{Leeway, Manifest, immutable},
     plan::PREFERENCES,
     reconcile::{
-        Place,
         allocate::{pods, work},
+        observe::Place,
     },
     state::{Phase, Record, Registry, Shard},
 };
@@ -16,38 +19,41 @@ use crate::{
 /// Why a federated Job cannot be edited as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
-    /// Its outcome is latched.
+    /// It has ended: its outcome is latched.
     #[error("the job has ended, {0}, and what it did is final")]
     Finished(&'static str),
     /// It is being deleted.
     #[error("the job is being deleted")]
     Deleting,
-    /// Kubernetes lets nobody change this in a Job.
+    /// Kubernetes does not allow a change of this field.
     #[error("{path}: field is immutable")]
     Immutable {
         /// The path of the field, such as `spec.template`.
         path: String,
     },
-    /// It asks for a second shard in a cluster.
+    /// It needs a second shard in a cluster, whose pods the first one would select.
     #[error(
         "spec.manualSelector: every cluster that takes work has a job with this selector already, and a second one would take \
          its pods"
     )]
     ManualSelector,
-    /// The members have no place for what is asked, or the preferences are wrong.
+    /// The preferences are invalid, or the members have no room for what is asked.
     #[error(transparent)]
     Plan(#[from] NewRecordError),
 }
 
 /// The record with a new manifest, and with what each shard is to do from now on. It is not written
-/// yet, and the members learn of it by the reconcile that follows.
+/// yet. The members learn of it by the reconcile that follows.
 ///
-/// Parallelism is divided again over the shards that have work left; where one would be left with
-/// none, what it has not started is taken off. More completions are opened by that reconcile, fewer
-/// are taken off. What runs goes on, unless fewer pods may run. With `recreate`, shards are stopped
-/// and keep what they achieved, and the rest is opened anew: so a template can be changed. Where
-/// pods may run can be changed without it while the Job is suspended and never started, as in
-/// Kubernetes: shards that have run nothing lose nothing by that.
+/// - Parallelism is divided again over the shards that have work left. A shard that would get no
+///   pod has its unstarted work credited to others.
+/// - The reconcile that follows opens shards for more completions, and credits completions beyond
+///   the new number.
+/// - Running pods go on, unless fewer pods may run than do.
+/// - With `recreate`, shards are stopped and keep what they achieved, and new shards do the rest.
+///   Only so can a template be changed.
+/// - Where pods may run can be changed without `recreate` while the Job is suspended and has never
+///   started, as in Kubernetes. Its shards are created again, and have run nothing.
 ///
 /// # Errors
 /// [`EditError`]; nothing is changed then.
@@ -75,37 +81,43 @@ pub fn edit_record(
     if let Some(path) = immutable(&record.manifest, &manifest, leeway) {
         return Err(EditError::Immutable { path });
     }
-    // What only new shards can carry and was let through has run nowhere.
+    // A change that only new shards can carry was allowed because the present ones have run
+    // nothing.
     let recreate = recreate || immutable(&record.manifest, &manifest, Leeway::None).is_some();
     new_record(registry, manifest.clone(), now)?;
-    let places = Place::all(registry);
-    let mut amended = record.clone();
-    let before = std::mem::replace(&mut amended.manifest, manifest);
-    amended.state.removed.add(&before, &amended.manifest);
-    let divided_anew = before.size() != amended.manifest.size()
-        || before.annotation(PREFERENCES) != amended.manifest.annotation(PREFERENCES);
-    for shard in amended.shards.values_mut().filter(|shard| !shard.phase.ended()) {
+    let mut edited = record.clone();
+    let before = std::mem::replace(&mut edited.manifest, manifest);
+    edited.state.removed.add(&before, &edited.manifest);
+    for shard in edited.shards.values_mut().filter(|shard| !shard.phase.ended()) {
         shard.change();
         shard.retired |= recreate;
     }
-    if before.suspended() && !amended.manifest.suspended() {
-        limits::restart_deadline(&mut amended, now.as_second());
+    if before.suspended() && !edited.manifest.suspended() {
+        limits::restart_deadline(&mut edited, now.as_second());
     }
-    if recreate || !divided_anew {
-        return Ok(amended);
+    let is_divided_again = before.size() != edited.manifest.size()
+        || before.annotation(PREFERENCES) != edited.manifest.annotation(PREFERENCES);
+    if is_divided_again && !recreate {
+        divide_again(&mut edited, registry)?;
     }
-    work::take_excess(&mut amended, &places);
-    let given_up = outstanding(&amended);
-    pods::divide_anew(&mut amended, &places);
-    work::rebalance(&mut amended, &places);
-    let moves = outstanding(&amended) > given_up;
-    if amended.manifest.manual_selector() && work::lacks_place(&amended, &places, moves) {
-        return Err(EditError::ManualSelector);
-    }
-    Ok(amended)
+    Ok(edited)
 }
 
-/// How much is to be taken off the shards.
+/// Divides work and pods again over the shards, by the record's new manifest.
+fn divide_again(edited: &mut Record, registry: &Registry) -> Result<(), EditError> {
+    let places = Place::all(registry);
+    work::take_excess(edited, &places);
+    let outstanding_before = outstanding(edited);
+    pods::divide_after_edit(edited, &places);
+    work::rebalance(edited, &places);
+    let moves = outstanding(edited) > outstanding_before;
+    if edited.manifest.manual_selector() && work::lacks_place(edited, &places, moves) {
+        return Err(EditError::ManualSelector);
+    }
+    Ok(())
+}
+
+/// How many completions are to be credited in all shards and have not been.
 fn outstanding(record: &Record) -> i32 {
     record.shards.values().map(Shard::outstanding).fold(0, i32::saturating_add)
 }

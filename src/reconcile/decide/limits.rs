@@ -1,24 +1,23 @@
-//! One budget and one clock for the whole Job: what each shard may still fail, and until when it
-//! may run; pure.
+//! One failure budget and one deadline for all shards of a Job; pure.
 
 use crate::{
     job::{Observed, Spec},
     state::{Phase, Record, Shard},
 };
 
-/// Whether a shard's Job may fail more than the others leave of the whole Job's limits. Between two
-/// reconciles each may spend all that it has.
-pub(in crate::reconcile) fn exceeds_budget(own: &Spec, job: &Observed) -> bool {
-    let exceeds = |most: Option<i32>, has: Option<i32>| {
-        most.is_some_and(|most| has.is_none_or(|has| has > most))
+/// Whether a shard's Job has larger limits than the other shards leave of the federated Job's.
+/// Between two reconciles, each shard may use up the limits that it has.
+pub(super) fn exceeds_budget(spec: &Spec, job: &Observed) -> bool {
+    let exceeds = |allowed: Option<i32>, actual: Option<i32>| {
+        allowed.is_some_and(|allowed| actual.is_none_or(|actual| actual > allowed))
     };
-    exceeds(own.backoff_limit, job.backoff_limit)
-        || exceeds(own.max_failed_indexes, job.max_failed_indexes)
+    exceeds(spec.backoff_limit, job.backoff_limit)
+        || exceeds(spec.max_failed_indexes, job.max_failed_indexes)
 }
 
-/// Sets `activeDeadlineSeconds` of each shard that runs so that all end at one time: that of the
-/// first shard's start plus the Job's.
-pub(in crate::reconcile) fn share_deadline(record: &mut Record) {
+/// Sets `activeDeadlineSeconds` of each running shard so that all reach their deadline at one time:
+/// the start of the first shard plus the federated Job's `activeDeadlineSeconds`.
+pub(super) fn share_deadline(record: &mut Record) {
     let Some(seconds) = record.manifest.active_deadline_seconds() else {
         for shard in record.shards.values_mut().filter(|shard| !shard.phase.ended()) {
             if shard.active_deadline_seconds.take().is_some() {
@@ -27,27 +26,29 @@ pub(in crate::reconcile) fn share_deadline(record: &mut Record) {
         }
         return;
     };
-    let runs_since = |shard: &Shard| {
+    let running_since = |shard: &Shard| {
         shard.seen.as_ref().filter(|seen| shard.phase == Phase::Started && !seen.suspended)?.start
     };
     let Some(started) = record.state.started.filter(|_| !record.manifest.suspended()) else {
         return;
     };
     for shard in record.shards.values_mut() {
-        let Some(since) = runs_since(shard) else { continue };
-        let own = Some((started + seconds - since).max(1)).filter(|own| *own != seconds);
-        if shard.active_deadline_seconds != own {
-            shard.active_deadline_seconds = own;
+        let Some(since) = running_since(shard) else { continue };
+        let left = Some((started + seconds - since).max(1)).filter(|left| *left != seconds);
+        if shard.active_deadline_seconds != left {
+            shard.active_deadline_seconds = left;
             shard.change();
         }
     }
 }
 
-/// Lets `activeDeadlineSeconds` begin anew, as a resume does in Kubernetes. Servers before 1.36
-/// keep a suspended Job's old `startTime` and judge by it at once, so that what has passed since is
-/// added; it is set right once the new start is seen. What starts there were is remembered: a
-/// member that did not answer meanwhile has the old one for good.
-pub(in crate::reconcile) fn restart_deadline(record: &mut Record, now: i64) {
+/// Starts the deadline again, as a resume does in Kubernetes.
+///
+/// Servers before 1.36 keep the old `startTime` of a suspended Job and apply the deadline to it at
+/// once. So the time since that start is added, until the new start is seen. The start times before
+/// this resume are remembered: a cluster that was unreachable during the suspension keeps its old
+/// `startTime`.
+pub(super) fn restart_deadline(record: &mut Record, now: i64) {
     record.state.started = None;
     let seconds = record.manifest.active_deadline_seconds();
     for shard in record.shards.values_mut().filter(|shard| !shard.phase.ended()) {
@@ -63,14 +64,14 @@ pub(in crate::reconcile) fn restart_deadline(record: &mut Record, now: i64) {
     }
 }
 
-/// When a shard's Job started, where that is a start since the last resume.
-pub(in crate::reconcile) fn new_start(shard: &Shard, job: &Observed) -> Option<i64> {
+/// The `startTime` of a shard's Job, if the Job started after the last resume.
+pub(super) fn new_start(shard: &Shard, job: &Observed) -> Option<i64> {
     let start = job.start.filter(|_| !job.suspended && !job.suspension_seen)?.as_second();
     Some(start).filter(|start| shard.start_before_resume.is_none_or(|old| *start > old))
 }
 
-/// Whether the Job as a whole has outlived its `ttlSecondsAfterFinished`.
-pub(in crate::reconcile) fn expired(record: &Record, now: i64) -> bool {
+/// Whether the `ttlSecondsAfterFinished` of the federated Job has passed since its end.
+pub(super) fn expired(record: &Record, now: i64) -> bool {
     let ttl = record.manifest.ttl_seconds_after_finished().zip(record.state.outcome.as_ref());
     ttl.is_some_and(|(ttl, outcome)| now >= outcome.at.saturating_add(ttl))
 }

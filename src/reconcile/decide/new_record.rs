@@ -1,4 +1,4 @@
-//! From a manifest to a record that says what each member is to do; pure.
+//! The record of a new Job: its manifest, divided over the members; pure.
 
 use jiff::Timestamp;
 
@@ -11,16 +11,16 @@ use crate::{
 /// Why a Job cannot be divided over the members of a federation.
 #[derive(Debug, thiserror::Error)]
 pub enum NewRecordError {
-    /// The preferences are wrong, or the members have no place for all of it.
+    /// The preferences are invalid, or the members have no room for all of the Job.
     #[error(transparent)]
     Plan(#[from] plan::Error),
-    /// Nobody is there to take work.
+    /// No member takes work.
     #[error("no cluster of the federation takes work")]
     NoMembers,
 }
 
-/// Divides a Job over the members of a federation that take work, into a record that is not written
-/// yet.
+/// Divides a Job over the members of a federation that take work. The record that it returns is not
+/// written yet.
 ///
 /// # Errors
 /// [`NewRecordError`]; the message names the field or the annotation.
@@ -57,8 +57,8 @@ pub fn new_record(
         if !manifest.indexed() {
             return Shard::planned(cluster, Size { parallelism, completions });
         }
-        let (own, others) = indexes.split(completions.unwrap_or(0));
-        indexes = others;
+        let (own, rest) = indexes.split(completions.unwrap_or(0));
+        indexes = rest;
         Shard::planned_indexes(cluster, parallelism, own)
     });
     let shards = shards.collect();

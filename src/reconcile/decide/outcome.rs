@@ -1,4 +1,4 @@
-//! Whether the whole Job has ended; pure.
+//! The outcome: whether and how the federated Job as a whole has ended; pure.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -8,28 +8,23 @@ use crate::{
     state::{Outcome, Phase, Record, Shard, Verdict},
 };
 
-/// The reason of a Job that failed because some of its indexes did, each within limits of its own.
-/// The others go on.
+/// The reason of a Job that failed because some of its indexes failed, each by its own limit
+/// (`backoffLimitPerIndex`). Such a failure does not stop the other shards.
 pub(crate) const FAILED_INDEXES: &str = "FailedIndexes";
 
-/// How a shard's Job ended, for the shard: one that is Failed with all its work done is done,
-/// because deadline and backoff limit are judged first.
-pub(in crate::reconcile) fn phase_at_end(shard: &Shard, job: &Observed, end: &End) -> Phase {
-    let done = match (&shard.indexes, shard.completions) {
+/// The phase of a shard whose Job ended. A Job that is Failed with all its work done counts as
+/// Complete: the Job controller checks the deadline and the backoff limit first.
+pub(super) fn phase_at_end(shard: &Shard, job: &Observed, end: &End) -> Phase {
+    let is_done = match (&shard.indexes, shard.completions) {
         (Some(own), _) => job.completed_indexes.contains_all(own),
         (None, Some(completions)) => job.succeeded >= completions,
         (None, None) => false,
     };
-    if end.kind == EndKind::Complete || done { Phase::Complete } else { Phase::Failed }
+    if end.kind == EndKind::Complete || is_done { Phase::Complete } else { Phase::Failed }
 }
 
-/// The outcome of the whole, where one shard's failure is that.
-pub(in crate::reconcile) fn failure(
-    shard: &Shard,
-    job: &Observed,
-    end: &End,
-    now: Timestamp,
-) -> Option<Outcome> {
+/// The outcome of the federated Job, if the failure of one shard decides it.
+pub(super) fn failure(shard: &Shard, job: &Observed, end: &End, now: Timestamp) -> Option<Outcome> {
     if end.reason == FAILED_INDEXES {
         return None;
     }
@@ -37,41 +32,23 @@ pub(in crate::reconcile) fn failure(
     Some(Outcome::new(Verdict::Failed, &end.reason, &message, end.at.unwrap_or(now).as_second()))
 }
 
-/// The outcome of the whole by its sums, where there is one.
-pub(in crate::reconcile) fn outcome(record: &Record, now: Timestamp) -> Option<Outcome> {
+/// The outcome of the federated Job by the sums over all shards, if they decide it.
+pub(super) fn outcome(record: &Record, now: Timestamp) -> Option<Outcome> {
     let failed = |reason: &str, message: &str| {
         Some(Outcome::new(Verdict::Failed, reason, message, now.as_second()))
     };
-    let failures = |shard: &Shard| shard.seen.as_ref().map_or(0, |seen| seen.failed);
-    let all: i64 = record.shards.values().map(|shard| i64::from(failures(shard))).sum();
-    if record.manifest.backoff_limit().is_some_and(|limit| all > i64::from(limit)) {
-        let places = record.shards.values().filter(|shard| failures(shard) > 0);
-        let places: Vec<_> = places
-            .map(|shard| format!("{} in cluster {}", failures(shard), shard.cluster))
-            .collect();
-        let message = format!(
-            "Job has reached the specified backoff limit: pods failed: {}",
-            places.join(", ")
-        );
+    if let Some(message) = backoff_limit_exceeded(record) {
         return failed("BackoffLimitExceeded", &message);
     }
-    let failed_indexes = record.failed_indexes();
-    if record.manifest.max_failed_indexes().is_some_and(|limit| failed_indexes.len() > limit) {
-        let places = record.shards.values().filter_map(|shard| {
-            let failed = &shard.seen.as_ref()?.failed_indexes;
-            (!failed.is_empty()).then(|| format!("{failed} in cluster {}", shard.cluster))
-        });
-        let message = format!(
-            "Job has exceeded the specified maximal number of failed indexes: {}",
-            places.collect::<Vec<_>>().join(", ")
-        );
+    if let Some(message) = failed_indexes_exceeded(record) {
         return failed("MaxFailedIndexesExceeded", &message);
     }
-    let all_ended = record.shards.values().all(|shard| shard.phase.ended());
     if let Some(rule) = success_rule(record) {
         let message = format!("Matched rules at index {rule}");
         return Some(Outcome::new(Verdict::Complete, "SuccessPolicy", &message, now.as_second()));
     }
+    let all_ended = record.shards.values().all(|shard| shard.phase.ended());
+    let failed_indexes = record.failed_indexes();
     let asked = Indexes::all(record.manifest.size().completions.unwrap_or(0));
     let rest = asked.without(&record.carried_indexes()).without(&failed_indexes);
     if all_ended && !failed_indexes.is_empty() && rest.is_empty() {
@@ -80,8 +57,32 @@ pub(in crate::reconcile) fn outcome(record: &Record, now: Timestamp) -> Option<O
     completed(record, all_ended, now)
 }
 
-/// The outcome, where all the work is done. Where an edit asks for less than has succeeded, it is
-/// done although shards still have work.
+/// The message of the outcome, if more pods of all shards have failed than `backoffLimit` allows.
+fn backoff_limit_exceeded(record: &Record) -> Option<String> {
+    let failures = |shard: &Shard| shard.seen.as_ref().map_or(0, |seen| seen.failed);
+    let total: i64 = record.shards.values().map(|shard| i64::from(failures(shard))).sum();
+    record.manifest.backoff_limit().filter(|limit| total > i64::from(*limit))?;
+    let places = record.shards.values().filter(|shard| failures(shard) > 0);
+    let places: Vec<_> =
+        places.map(|shard| format!("{} in cluster {}", failures(shard), shard.cluster)).collect();
+    let places = places.join(", ");
+    Some(format!("Job has reached the specified backoff limit: pods failed: {places}"))
+}
+
+/// The message of the outcome, if more indexes have failed than `maxFailedIndexes` allows.
+fn failed_indexes_exceeded(record: &Record) -> Option<String> {
+    let failed = record.failed_indexes().len();
+    record.manifest.max_failed_indexes().filter(|limit| failed > *limit)?;
+    let places = record.shards.values().filter_map(|shard| {
+        let failed = &shard.seen.as_ref()?.failed_indexes;
+        (!failed.is_empty()).then(|| format!("{failed} in cluster {}", shard.cluster))
+    });
+    let places = places.collect::<Vec<_>>().join(", ");
+    Some(format!("Job has exceeded the specified maximal number of failed indexes: {places}"))
+}
+
+/// The outcome, if all the work is done. If an edit asks for less than has succeeded, the work is
+/// done although shards have some left.
 fn completed(record: &Record, all_ended: bool, now: Timestamp) -> Option<Outcome> {
     let done = match record.manifest.size().completions {
         Some(asked) => achieved(record) >= asked,
@@ -104,7 +105,8 @@ fn completed(record: &Record, all_ended: bool, now: Timestamp) -> Option<Outcome
     ))
 }
 
-/// What is achieved, a shard that ended counting for all that needs no other.
+/// The completions that are done: all that a shard carries if it has ended, and what it has
+/// achieved so far otherwise.
 fn achieved(record: &Record) -> i32 {
     let Some(asked) = record.manifest.size().completions else { return 0 };
     let ended = record.shards.values().filter(|shard| shard.phase.ended());
@@ -117,7 +119,8 @@ fn achieved(record: &Record) -> i32 {
     ended.map(Shard::carried).chain(running).fold(0, i32::saturating_add)
 }
 
-/// The first rule of the success policy that the completed indexes of all shards meet (KEP-3998).
+/// The first rule of the success policy that the completed indexes of all shards together meet
+/// (KEP-3998).
 fn success_rule(record: &Record) -> Option<usize> {
     let rules = record.manifest.object()["spec"]["successPolicy"]["rules"].as_array()?;
     let completed = record.completed_indexes();

@@ -1,15 +1,15 @@
-//! Connections to the members, each made sure of before anything else is sent there.
+//! Connections to the members. A member's identity is checked before anything else is sent there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Place;
+use super::place::Place;
 use crate::{
     cluster::{Connection, Error, fan_out},
     state::{Member, Registry},
 };
 
-/// The members that a command talks to: for each a connection to the cluster that was registered,
-/// or the reason why there is none. The default has none at all.
+/// The members that a command talks to. Each has a connection to the registered cluster, or the
+/// reason why there is none. The default has no members.
 #[derive(Default)]
 pub struct Members {
     places: BTreeMap<String, Place>,
@@ -23,22 +23,22 @@ struct Absent {
 }
 
 impl Members {
-    /// Connects to the members with these names, all side by side, and compares the identity of
-    /// each with the registered one (G7). That one cannot be reached is an answer, not an error.
+    /// Connects to the members with these names, all at once, and compares the identity of each
+    /// with the registered one (G7). A member that cannot be reached is recorded as absent.
     ///
-    /// `dial` makes the connection; nothing is sent by it.
+    /// `dial` makes the connection object; it sends nothing.
     pub async fn connect(
         registry: &Registry,
         names: BTreeSet<String>,
         dial: impl Fn(&str, &Member) -> Result<Connection, Error>,
     ) -> Self {
-        Self::default().connect_again(registry, names, dial).await
+        Self::default().reconnect(registry, names, dial).await
     }
 
-    /// The same for a command that looks again and again: connections that there are stay, and each
-    /// cluster is asked once more who it is, since an address can come to lead elsewhere meanwhile.
-    /// Members that were absent are dialled anew.
-    pub async fn connect_again(
+    /// As [`Members::connect`], for a command that works in rounds. It keeps the connections of the
+    /// round before. Each cluster is asked for its identity again, because its address may lead to
+    /// another cluster by now. Members that were absent are dialled anew.
+    pub async fn reconnect(
         mut self,
         registry: &Registry,
         names: BTreeSet<String>,
@@ -69,7 +69,7 @@ impl Members {
         }
     }
 
-    /// All members of the federation, as places for work.
+    /// All members of the federation as places for work, by their names.
     pub fn places(&self) -> &BTreeMap<String, Place> {
         &self.places
     }
@@ -87,16 +87,16 @@ impl Members {
         }
     }
 
-    /// Asks a member no more in this command, because it did not answer: it would have to be waited
-    /// for again.
-    pub fn lose(&mut self, name: &str, why: String) {
+    /// Records a member as absent for the rest of this command. Use it for one that did not answer:
+    /// every further request would have to wait for it again.
+    pub fn give_up(&mut self, name: &str, why: String) {
         self.connections.insert(name.to_owned(), Err(Absent { why, error: None }));
     }
 
-    /// What stays wrong until the user mends it, where that is why there is no connection: a
-    /// context that is not there or leads to another cluster, a credential that is refused, a
-    /// server whose certificate is not trusted. None where the member may answer later.
-    pub fn wrong(&self, name: &str) -> Option<&Error> {
+    /// The error that keeps this command from a member until the user corrects it: a context that
+    /// does not exist or leads to another cluster, a refused credential, a server certificate that
+    /// is not trusted. None where there is a connection, and where the member may answer later.
+    pub fn lasting_error(&self, name: &str) -> Option<&Error> {
         let absent = self.connections.get(name)?.as_ref().err()?;
         absent.error.as_ref().filter(|error| !error.is_unreachable() || error.is_distrusted())
     }

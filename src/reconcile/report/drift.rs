@@ -1,22 +1,21 @@
-//! Where a shard's Job is not what the ledger says, because somebody changed it in its cluster;
+//! Drift: where a shard's Job differs from the ledger because somebody changed it in its cluster;
 //! pure.
 //!
-//! It is shown and not fought: what changes a Job there, such as a queueing system, has its
-//! reasons. Only limits that are the budget of the whole Job are set right by reconcile.
+//! Drift is shown and not corrected: whoever changes a Job there, such as a queueing system, has
+//! reasons. Reconcile corrects only the limits that are the budget of the federated Job.
 
 use serde_json::Value;
 
-use crate::reconcile::decide::{has_lost_credit, is_assigned};
 use crate::{
     job::{Observed, labels},
+    reconcile::decide::{has_lost_credit, is_assigned},
     state::{Phase, Record, Shard},
 };
 
-/// What somebody changed of a shard's Job since it was given the last change of the ledger: a
-/// sentence for each.
+/// What somebody changed of a shard's Job since the last change of the ledger reached it: one
+/// sentence for each difference.
 ///
-/// A Job that is to end, or that is told to by something else than its spec, may differ: of it
-/// nothing is said.
+/// Nothing is said of a Job that is to end: stopping it changes its spec.
 pub fn drift(record: &Record, id: u32, job: &Value) -> Vec<String> {
     let shard = &record.shards[&id];
     let live = Observed::of(job);
@@ -50,7 +49,7 @@ pub fn drift(record: &Record, id: u32, job: &Value) -> Vec<String> {
             found.push(format!("{field} is {}, not {}", count(is), count(wanted)));
         }
     };
-    // A work queue that winds down is told to by its parallelism.
+    // Winding down lowers the parallelism of a work queue.
     if asked.size().completions.is_some() || record.achieved() == 0 {
         compare("parallelism", Some(live.parallelism.into()), Some(own.parallelism.into()));
     }
@@ -67,8 +66,8 @@ pub fn drift(record: &Record, id: u32, job: &Value) -> Vec<String> {
         ),
     ] {
         let (Some(is), Some(all)) = (is, all) else { continue };
-        // Between what is left and all of it is what it was given before others failed: that is
-        // reconcile's to change.
+        // A limit between what is left and all of it was given before others failed. Reconcile
+        // changes it.
         if !(left.unwrap_or(all)..=all).contains(&is) {
             compare(field, Some(is.into()), Some(left.unwrap_or(all).into()));
         }
@@ -79,7 +78,7 @@ pub fn drift(record: &Record, id: u32, job: &Value) -> Vec<String> {
     found
 }
 
-/// What is to be said of a shard whose Job is not there any more.
+/// The sentence for a shard whose Job is gone.
 pub(in crate::reconcile) fn deletion(shard: &Shard) -> Option<String> {
     let what = if shard.reopened { "for others" } else { "done by nobody" };
     (shard.phase == Phase::Deleted)

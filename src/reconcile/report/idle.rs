@@ -1,9 +1,9 @@
-//! Whether a federated Job goes on by itself; pure.
+//! Whether a federated Job goes on without a user; pure.
 
-use super::Status;
+use super::status::{ShardStatus, Status};
 use crate::state::{Phase, Record};
 
-/// Why a federated Job that has not ended goes no further unless a user says so.
+/// Why a federated Job that has not ended makes no progress until a user acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Idle {
     /// All its shards have ended, and not all its work is done.
@@ -15,8 +15,8 @@ pub enum Idle {
 }
 
 impl Idle {
-    /// Why a Job rests after it was settled, if it does. One that has ended or is being deleted
-    /// does not, nor one that waits for a member's answer or for pods to end.
+    /// Why a Job is idle after a reconcile, if it is. A Job is not idle if it has ended, is being
+    /// deleted, or waits for a member's answer or for pods to end.
     pub fn of(record: &Record, status: &Status) -> Option<Self> {
         if record.state.deleting.is_some() || record.state.outcome.is_some() {
             return None;
@@ -31,7 +31,7 @@ impl Idle {
         if waits || planned || status.active > 0 || status.terminating > 0 {
             return None;
         }
-        let suspended = |shard: &super::ShardStatus| shard.state != "Running";
+        let suspended = |shard: &ShardStatus| shard.state != "Running";
         if record.manifest.suspended() {
             status.shards.iter().all(suspended).then_some(Self::Suspended)
         } else {
@@ -62,7 +62,7 @@ mod tests {
         Record::new("f", manifest, vec![shard], Timestamp::UNIX_EPOCH)
     }
 
-    fn rest(record: &Record, observation: Observation) -> Option<Idle> {
+    fn idle(record: &Record, observation: Observation) -> Option<Idle> {
         let observations = Observations {
             members: [("a".to_owned(), observation)].into(),
             ..Observations::default()
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_rests_where_only_a_user_can_have_it_go_on() {
+    fn a_job_is_idle_where_only_a_user_can_make_it_go_on() {
         let running = || json!({"completions": 3});
         let suspended = || json!({"completions": 3, "suspend": true});
         let paused = || json!({"completions": 3, "parallelism": 0});
@@ -93,23 +93,23 @@ mod tests {
             (paused(), Phase::Started, busy(false), None),
         ] {
             let record = record(spec, phase, seen);
-            assert_eq!(rest(&record, known()), expected, "{record:#?}");
+            assert_eq!(idle(&record, known()), expected, "{record:#?}");
         }
     }
 
     #[test]
-    fn what_waits_for_a_member_or_has_ended_does_not_rest() {
+    fn a_job_that_waits_for_a_member_or_has_ended_is_not_idle() {
         let unknown = || Observation::Unknown { why: "it is away".to_owned() };
         let suspended = json!({"completions": 3, "suspend": true});
         let mut record =
             record(suspended, Phase::Started, Seen { suspended: true, ..Seen::default() });
-        assert_eq!(rest(&record, unknown()), None, "its member may answer one day");
+        assert_eq!(idle(&record, unknown()), None, "its member may answer one day");
         record.shards.get_mut(&1).expect("it has one").phase = Phase::Deleted;
-        assert_eq!(rest(&record, unknown()), Some(Idle::Stopped), "what is gone needs no answer");
+        assert_eq!(idle(&record, unknown()), Some(Idle::Stopped), "what is gone needs no answer");
         record.state.deleting = Some(Cascade::Background);
-        assert_eq!(rest(&record, unknown()), None);
+        assert_eq!(idle(&record, unknown()), None);
         record.state.deleting = None;
         record.state.outcome = Some(Outcome::new(Verdict::Failed, "R", "m", 7));
-        assert_eq!(rest(&record, unknown()), None);
+        assert_eq!(idle(&record, unknown()), None);
     }
 }

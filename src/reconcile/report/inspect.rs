@@ -1,5 +1,4 @@
-//! What is to be read of members beyond the counts, for a closer look at one federated Job. It only
-//! reads.
+//! A closer look at one federated Job: what the members say beyond the counts. It only reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,43 +12,47 @@ use super::{
 use crate::{
     cluster::{Connection, Error, fan_out},
     job::{Observed, dropped, labels, shard},
-    reconcile::{Members, job_path, jobs_path},
+    reconcile::{
+        observe::Members,
+        paths::{job_path, jobs_path},
+    },
     state::{Record, Shard},
 };
 
-/// What a closer look at one federated Job has found.
+/// The result of a closer look at one federated Job.
 #[derive(Debug, Default)]
 pub struct Inspection {
-    /// By the shards' ids; of a shard that is not among them there is nothing to say.
+    /// By the shards' ids. A shard without a finding is not in it.
     pub shards: BTreeMap<u32, Finding>,
-    /// Members that did not let all be read, and what they said.
+    /// Members that could not be read in full, and their errors.
     pub unread: Vec<(String, Error)>,
 }
 
-/// What there is to say of one shard.
+/// What was found of one shard.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Finding {
-    /// What somebody changed of its Job: a sentence for each.
+    /// What somebody changed of its Job: one sentence for each difference.
     pub drift: Vec<String>,
-    /// The fields that its member's server did not keep, as paths.
+    /// The paths of the fields that the member's server did not keep.
     pub dropped: Vec<String>,
     /// What keeps its pods from running.
     pub stalls: Vec<Stall>,
 }
 
-/// Looks at the Jobs of a record as its members have them, and where fewer pods are ready than
-/// should be at the pods and at the warnings: one list of each per member that answers.
+/// Reads the Jobs of a record in its members. Where fewer pods are ready than should be, it also
+/// reads the pods and the warning events. Each member gets at most one list of each.
 pub async fn inspect(record: &Record, members: &Members, now: Timestamp) -> Inspection {
     let clusters: BTreeSet<&str> =
         record.shards.values().map(|shard| shard.cluster.as_str()).collect();
-    let look = async |cluster: &str| match members.get(cluster) {
+    let inspect_member = async |cluster: &str| match members.get(cluster) {
         Ok(connection) => {
             Some((cluster.to_owned(), member(record, cluster, connection, now).await))
         }
         Err(_) => None,
     };
     let mut inspection = Inspection::default();
-    for (cluster, (shards, unread)) in fan_out(clusters, look).await.into_iter().flatten() {
+    for (cluster, (shards, unread)) in fan_out(clusters, inspect_member).await.into_iter().flatten()
+    {
         inspection.shards.extend(shards);
         inspection.unread.extend(unread.map(|error| (cluster, error)));
     }
@@ -75,40 +78,39 @@ async fn member(
         Ok(jobs) => jobs,
         Err(error) => return (found, Some(error)),
     };
-    let mut held = Vec::new();
+    let mut stalled = Vec::new();
     for (id, job) in &jobs {
         let finding = found.entry(*id).or_default();
         finding.drift.extend(drift(record, *id, job));
-        let sees = Observed::of(job);
-        if sees.generation >= record.shards[id].generation && !record.shards[id].retired {
+        let observed = Observed::of(job);
+        if observed.generation >= record.shards[id].generation && !record.shards[id].retired {
             let sent = shard(
                 &record.manifest,
                 record.job_name(*id),
                 &record.spec(*id),
                 &record.ownership(*id),
             );
-            // That a deadline was taken away is drift: every server has it.
+            // A missing deadline is drift: every server keeps that field.
             finding.dropped = dropped(&sent, job);
             finding.dropped.retain(|path| path != "spec.activeDeadlineSeconds");
         }
-        if sees.ready < wanted(&sees) || sees.terminating > 0 {
-            held.push((*id, sees));
+        if observed.ready < wanted(&observed) || observed.terminating > 0 {
+            stalled.push((*id, observed));
         }
     }
-    if held.is_empty() {
+    if stalled.is_empty() {
         return (found, None);
     }
     let (pods, warnings) = tokio::join!(pods(record, connection), warnings(record, connection));
-    let (pods, no_pods) = apart(pods);
-    let (warnings, no_warnings) = apart(warnings);
-    for (id, job) in held {
+    let (pods, no_pods) = split_error(pods);
+    let (warnings, no_warnings) = split_error(warnings);
+    for (id, job) in stalled {
         found.entry(id).or_default().stalls = stalls(&job, &pods, &warnings, now);
     }
     (found, no_pods.or(no_warnings))
 }
 
-/// The Jobs of these shards. One without our labels, which the list does not have, is asked for by
-/// name.
+/// The Jobs of these shards. A Job without our labels is not in the list, and is asked for by name.
 async fn jobs(
     record: &Record,
     shards: &[(u32, &Shard)],
@@ -148,15 +150,15 @@ async fn pods(record: &Record, connection: &Connection) -> Result<Vec<Value>, Er
     connection.list(&path, &format!("{}={}", labels::JOB, record.state.uid)).await
 }
 
-/// The warnings of the namespace: those about Jobs say why pods could not be made, those about pods
-/// why they do not run.
+/// The warning events of the namespace. Those about Jobs say why pods could not be created. Those
+/// about pods say why they do not run.
 async fn warnings(record: &Record, connection: &Connection) -> Result<Vec<Value>, Error> {
     let path =
         format!("/api/v1/namespaces/{}/events?fieldSelector=type%3DWarning", record.namespace());
     connection.list(&path, "").await
 }
 
-fn apart(read: Result<Vec<Value>, Error>) -> (Vec<Value>, Option<Error>) {
+fn split_error(read: Result<Vec<Value>, Error>) -> (Vec<Value>, Option<Error>) {
     match read {
         Ok(objects) => (objects, None),
         Err(error) => (Vec::new(), Some(error)),

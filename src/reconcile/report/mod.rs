@@ -1,5 +1,12 @@
-//! What users are told about a federated Job: its status, what keeps it from going on, and, after a
-//! closer look at the members, drift and stalls.
+//! What users are told about a federated Job.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`status`] | the status over all members, from the record and the observations |
+//! | [`idle`] | whether the Job goes on without a user |
+//! | [`inspect`](mod@inspect) | a closer look at the members, for the two below |
+//! | [`drift`] | what somebody changed of a shard's Job |
+//! | [`stall`] | what keeps pods from running |
 
 mod drift;
 mod idle;

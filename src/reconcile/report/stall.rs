@@ -1,4 +1,4 @@
-//! Why a Job that is to run does not, by its pods and by events; pure.
+//! Stalls: why pods of a Job do not run, from the pods and from events; pure.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,23 @@ use serde_json::Value;
 
 use crate::job::Observed;
 
-/// Reasons for which a container waits as a matter of course.
-const ON_ITS_WAY: [&str; 3] = ["", "ContainerCreating", "PodInitializing"];
+/// Reasons for which every container waits for a while.
+const NORMAL_REASONS: [&str; 3] = ["", "ContainerCreating", "PodInitializing"];
 
 /// Something that keeps pods of a shard from running.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stall {
-    /// How many pods it keeps, 1 or more.
+    /// How many pods do not run because of it, 1 or more.
     pub pods: usize,
-    /// The reason, as its cluster has it: `Unschedulable`, `ImagePullBackOff`, `FailedCreate`.
+    /// The reason, as the cluster states it: `Unschedulable`, `ImagePullBackOff`, `FailedCreate`.
     pub reason: String,
-    /// What its cluster says about it.
+    /// The cluster's message.
     pub message: String,
-    /// When it was last said, where that is known: of an event.
+    /// When an event last reported it; none where a pod's status reports it.
     pub at: Option<Timestamp>,
 }
 
-/// How many pods of a Job should be ready now: none of one that is suspended, paused or about to
-/// end.
+/// How many pods of a Job should be ready now; 0 if it is suspended, paused or about to end.
 pub(in crate::reconcile) fn wanted(job: &Observed) -> i32 {
     if job.suspended || job.end.is_some() || !job.takes_credit() {
         return 0;
@@ -37,23 +36,25 @@ pub(in crate::reconcile) fn wanted(job: &Observed) -> i32 {
     job.parallelism.min(left).max(0)
 }
 
-/// Why fewer pods of a Job are ready than should be, given its pods and the warnings of their
-/// namespace. Where the cluster gives no reason there is none: they may be on their way.
+/// Why fewer pods of a Job are ready than should be, from its pods and the warning events of its
+/// namespace. Where the cluster gives no reason, there is no stall: the pods may be about to start.
 pub fn stalls(job: &Observed, pods: &[Value], warnings: &[Value], now: Timestamp) -> Vec<Stall> {
     let latest = |uid: &Value| {
         let about = warnings
             .iter()
             .filter(|event| event["involvedObject"]["uid"] == *uid && uid.is_string());
-        about.max_by_key(|event| seen(event))
+        about.max_by_key(|event| last_seen(event))
     };
     let own = pods.iter().filter(|pod| is_owned(pod, &job.uid));
     let mut found: BTreeMap<(String, String), Stall> = BTreeMap::new();
     for pod in own {
-        let Some((reason, message, at)) = overdue(pod, now).or_else(|| waits(pod)).or_else(|| {
-            let event =
-                latest(&pod["metadata"]["uid"]).filter(|_| pod["status"]["phase"] == "Pending")?;
-            Some((text(&event["reason"]), text(&event["message"]), seen(event)))
-        }) else {
+        let Some((reason, message, at)) =
+            overdue(pod, now).or_else(|| waiting_reason(pod)).or_else(|| {
+                let event = latest(&pod["metadata"]["uid"])
+                    .filter(|_| pod["status"]["phase"] == "Pending")?;
+                Some((text(&event["reason"]), text(&event["message"]), last_seen(event)))
+            })
+        else {
             continue;
         };
         let key = (reason.clone(), message.clone());
@@ -64,17 +65,17 @@ pub fn stalls(job: &Observed, pods: &[Value], warnings: &[Value], now: Timestamp
         event["involvedObject"]["uid"] == job.uid.as_str() && event["reason"] == "FailedCreate"
     });
     let refused =
-        refusals.max_by_key(|event| seen(event)).filter(|_| missing > 0).map(|event| Stall {
+        refusals.max_by_key(|event| last_seen(event)).filter(|_| missing > 0).map(|event| Stall {
             pods: missing,
             reason: text(&event["reason"]),
             message: text(&event["message"]),
-            at: seen(event),
+            at: last_seen(event),
         });
     refused.into_iter().chain(found.into_values()).collect()
 }
 
-/// What keeps a pod, where it is on no node or one of its containers says so.
-fn waits(pod: &Value) -> Option<(String, String, Option<Timestamp>)> {
+/// Why a pod does not run: it is on no node, or one of its containers says why it waits.
+fn waiting_reason(pod: &Value) -> Option<(String, String, Option<Timestamp>)> {
     if pod["metadata"]["deletionTimestamp"].is_string() {
         return None;
     }
@@ -87,11 +88,12 @@ fn waits(pod: &Value) -> Option<(String, String, Option<Timestamp>)> {
     list("initContainerStatuses").chain(list("containerStatuses")).find_map(|container| {
         let waiting = &container["state"]["waiting"];
         let reason = text(&waiting["reason"]);
-        (!ON_ITS_WAY.contains(&reason.as_str())).then(|| (reason, text(&waiting["message"]), None))
+        (!NORMAL_REASONS.contains(&reason.as_str()))
+            .then(|| (reason, text(&waiting["message"]), None))
     })
 }
 
-/// A pod that was to be gone by now, as on a node that is dead.
+/// Why a deleted pod is still there after its grace period, as on a dead node.
 fn overdue(pod: &Value, now: Timestamp) -> Option<(String, String, Option<Timestamp>)> {
     let by: Timestamp = pod["metadata"]["deletionTimestamp"].as_str()?.parse().ok()?;
     let name = text(&pod["metadata"]["name"]);
@@ -104,8 +106,8 @@ fn is_owned(pod: &Value, uid: &str) -> bool {
     owners.is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == uid))
 }
 
-/// When an event was last seen: the fields of both of its APIs.
-fn seen(event: &Value) -> Option<Timestamp> {
+/// When an event was last seen, by the fields of both event APIs.
+fn last_seen(event: &Value) -> Option<Timestamp> {
     let times = [
         &event["series"]["lastObservedTime"],
         &event["lastTimestamp"],

@@ -276,7 +276,7 @@ impl Backend for Process {
         for id in shards {
             let cluster = &record.shards[id].cluster;
             let answer = self.ask_member(cluster, |world| look(world, record, *id)).await;
-            observations.take(cluster, *id, answer);
+            observations.add(cluster, *id, answer);
         }
     }
 
@@ -294,7 +294,7 @@ impl Backend for Process {
         }
         for action in &actions {
             let (cluster, id, answer) = self.perform(record, action).await;
-            observations.take(&cluster, id, answer);
+            observations.add(&cluster, id, answer);
         }
         Vec::new()
     }

@@ -10,16 +10,16 @@ use crate::{
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-/// A Job over three clusters that take work, with a part in each of the first of them that runs all
+/// A Job over three clusters that take work, with a shard in each of the first of them that runs all
 /// that it may.
-struct Play {
+struct Scene {
     registry: Registry,
     record: Record,
     observations: Observations,
 }
 
-impl Play {
-    fn new(spec: Value, parts: &[(i32, Option<i32>)]) -> Self {
+impl Scene {
+    fn new(spec: Value, sizes: &[(i32, Option<i32>)]) -> Self {
         let settings = json!({"version": 1, "uid": "f", "host": "h"}).to_string();
         let annotations = json!({"kubectl-federate.dev/settings": settings});
         let mut registry =
@@ -33,7 +33,7 @@ impl Play {
                 .members
                 .insert(name.to_owned(), serde_json::from_value(member).expect("a member"));
             observations.members.insert(name.to_owned(), Observation::known([].into()));
-            if let Some((parallelism, completions)) = parts.get(n - 1) {
+            if let Some((parallelism, completions)) = sizes.get(n - 1) {
                 let size = Size { parallelism: *parallelism, completions: *completions };
                 let uid = Some(format!("u{n}"));
                 shards.push(Shard { phase: Phase::Started, uid, ..Shard::planned(name, size) });
@@ -42,22 +42,22 @@ impl Play {
         assert!(registry.members.values().all(|member| member.state == MemberState::Ready));
         observations.places = Place::all(&registry);
         let record = Record::new("f", manifest(&spec), shards, NOW);
-        let mut play = Self { registry, record, observations };
-        for id in 1..=u32::try_from(parts.len()).expect("few") {
-            play.runs(id, |_| {});
+        let mut scene = Self { registry, record, observations };
+        for id in 1..=u32::try_from(sizes.len()).expect("few") {
+            scene.runs(id, |_| {});
         }
-        play
+        scene
     }
 
     /// Says what the Job of a shard is like, and decides again.
-    fn runs(&mut self, id: u32, how: impl Fn(&mut Observed)) {
+    fn runs(&mut self, id: u32, change: impl Fn(&mut Observed)) {
         let shard = &self.record.shards[&id];
         let mut job = Observed::of(&json!({"metadata": {"name": "pi", "uid": format!("u{id}")}}));
         job.owner = Some(self.record.ownership(id));
         job.completions = shard.completions;
         job.generation = shard.generation;
         job.active = shard.parallelism.min(shard.remaining());
-        how(&mut job);
+        change(&mut job);
         let Some(Observation::Known { jobs, .. }) =
             self.observations.members.get_mut(&shard.cluster)
         else {
@@ -106,36 +106,36 @@ fn manifest(spec: &Value) -> Manifest {
 #[test]
 fn who_is_left_without_pods_runs_out_and_counts_until_it_has() {
     let size = |parallelism| json!({"parallelism": parallelism, "completions": 30});
-    let mut play = Play::new(size(9), &[(3, Some(10)); 3]);
-    play.scale(size(2));
-    let runs_out: Vec<u32> = of(&play.record, runs_out);
-    assert_eq!(runs_out.len(), 1, "{:?}", play.record.shards);
-    assert_eq!(play.pods(), [("c1", 1), ("c2", 1), ("c3", 1)]);
-    play.scale(size(9));
-    assert_eq!(play.pods().iter().map(|(_, pods)| pods).sum::<i32>(), 9, "{:?}", play.pods());
-    play.ends(runs_out[0]);
-    assert_eq!(play.pods().iter().map(|(_, pods)| pods).sum::<i32>(), 9, "{:?}", play.pods());
-    assert_eq!(play.record.unplaced(), 0);
+    let mut scene = Scene::new(size(9), &[(3, Some(10)); 3]);
+    scene.scale(size(2));
+    let runs_out: Vec<u32> = ids_where(&scene.record, runs_out);
+    assert_eq!(runs_out.len(), 1, "{:?}", scene.record.shards);
+    assert_eq!(scene.pods(), [("c1", 1), ("c2", 1), ("c3", 1)]);
+    scene.scale(size(9));
+    assert_eq!(scene.pods().iter().map(|(_, pods)| pods).sum::<i32>(), 9, "{:?}", scene.pods());
+    scene.ends(runs_out[0]);
+    assert_eq!(scene.pods().iter().map(|(_, pods)| pods).sum::<i32>(), 9, "{:?}", scene.pods());
+    assert_eq!(scene.record.unplaced(), 0);
 }
 
 #[test]
 fn work_that_moves_waits_until_a_pod_is_free() {
     let size = |parallelism| json!({"parallelism": parallelism, "completions": 30});
-    let mut play = Play::new(size(3), &[(1, Some(10)); 3]);
-    play.scale(size(1));
-    let stays = of(&play.record, goes_on);
-    assert_eq!(stays.len(), 1, "{:?}", play.record.shards);
-    for id in of(&play.record, runs_out) {
-        play.ends(id);
+    let mut scene = Scene::new(size(3), &[(1, Some(10)); 3]);
+    scene.scale(size(1));
+    let stays = ids_where(&scene.record, goes_on);
+    assert_eq!(stays.len(), 1, "{:?}", scene.record.shards);
+    for id in ids_where(&scene.record, runs_out) {
+        scene.ends(id);
     }
-    let status = Status::of(&play.record, &play.observations);
+    let status = Status::ids_where(&scene.record, &scene.observations);
     assert_eq!(
-        (play.pods().len(), status.unplaced, status.waiting),
+        (scene.pods().len(), status.unplaced, status.waiting),
         (1, 18, 18),
         "another part would be a second pod"
     );
-    play.ends(stays[0]);
-    assert_eq!((play.pods().len(), play.record.unplaced()), (1, 0), "{:?}", play.record.shards);
+    scene.ends(stays[0]);
+    assert_eq!((scene.pods().len(), scene.record.unplaced()), (1, 0), "{:?}", scene.record.shards);
 }
 
 #[test]
@@ -147,22 +147,22 @@ fn what_runs_in_a_cluster_that_may_have_none_goes_on_where_as_many_may_run() {
         job["metadata"]["annotations"][plan::PREFERENCES] = preferences.to_string().into();
         Manifest::new(job, "work", "").expect("valid")
     };
-    let mut play = Play::new(json!({"parallelism": 9, "completions": 30}), &[(3, Some(10)); 3]);
-    play.record = edit_record(&play.record, &play.registry, job(0), false, NOW).expect("valid");
-    assert_eq!(play.pods(), [("c1", 3), ("c2", 3), ("c3", 3)], "nothing is killed");
-    assert_eq!(of(&play.record, runs_out), [3]);
+    let mut scene = Scene::new(json!({"parallelism": 9, "completions": 30}), &[(3, Some(10)); 3]);
+    scene.record = edit_record(&scene.record, &scene.registry, job(0), false, NOW).expect("valid");
+    assert_eq!(scene.pods(), [("c1", 3), ("c2", 3), ("c3", 3)], "nothing is killed");
+    assert_eq!(ids_where(&scene.record, runs_out), [3]);
 }
 
 #[test]
 fn more_work_stops_no_pod_that_runs() {
     let size = |completions| json!({"parallelism": 6, "completions": completions});
-    let mut play = Play::new(size(6), &[(2, Some(2)); 3]);
-    play.scale(size(12));
-    assert_eq!(play.pods(), [("c1", 2), ("c2", 2), ("c3", 2)]);
-    assert_eq!(Status::of(&play.record, &play.observations).waiting, 6);
-    play.runs(1, |job| (job.succeeded, job.active) = (1, 1));
+    let mut scene = Scene::new(size(6), &[(2, Some(2)); 3]);
+    scene.scale(size(12));
+    assert_eq!(scene.pods(), [("c1", 2), ("c2", 2), ("c3", 2)]);
+    assert_eq!(Status::ids_where(&scene.record, &scene.observations).waiting, 6);
+    scene.runs(1, |job| (job.succeeded, job.active) = (1, 1));
     assert_eq!(
-        play.pods(),
+        scene.pods(),
         [("c1", 2), ("c2", 2), ("c3", 2), ("c1", 1)],
         "the first has one pod left to run"
     );
@@ -170,16 +170,16 @@ fn more_work_stops_no_pod_that_runs() {
 
 #[test]
 fn what_runs_all_that_is_left_of_it_is_divided_like_the_rest() {
-    let mut play = Play::new(json!({"parallelism": 9, "completions": 9}), &[(3, Some(3)); 3]);
-    play.scale(json!({"parallelism": 2, "completions": 9}));
-    assert_eq!(of(&play.record, goes_on).len(), 2, "{:?}", play.record.shards);
-    assert_eq!(play.pods(), [("c1", 1), ("c2", 1), ("c3", 1)]);
+    let mut scene = Scene::new(json!({"parallelism": 9, "completions": 9}), &[(3, Some(3)); 3]);
+    scene.scale(json!({"parallelism": 2, "completions": 9}));
+    assert_eq!(ids_where(&scene.record, goes_on).len(), 2, "{:?}", scene.record.shards);
+    assert_eq!(scene.pods(), [("c1", 1), ("c2", 1), ("c3", 1)]);
     for between in [0, 2] {
-        let mut play = Play::new(json!({"parallelism": 6, "completions": 6}), &[(6, Some(6))]);
-        play.scale(json!({"parallelism": between, "completions": 6}));
-        assert_eq!(play.pods(), [("c1", between)]);
-        play.scale(json!({"parallelism": 6, "completions": 6}));
-        assert_eq!(play.pods(), [("c1", 6)], "by way of {between}");
+        let mut scene = Scene::new(json!({"parallelism": 6, "completions": 6}), &[(6, Some(6))]);
+        scene.scale(json!({"parallelism": between, "completions": 6}));
+        assert_eq!(scene.pods(), [("c1", between)]);
+        scene.scale(json!({"parallelism": 6, "completions": 6}));
+        assert_eq!(scene.pods(), [("c1", 6)], "by way of {between}");
     }
 }
 
@@ -191,14 +191,14 @@ fn a_move_at_the_same_parallelism_stops_no_pod_that_runs() {
             preferences.map_or(Value::Null, |text| text.to_string().into());
         Manifest::new(job, "work", "").expect("valid")
     };
-    let mut play = Play::new(json!({"parallelism": 2, "completions": 8}), &[(2, Some(8))]);
+    let mut scene = Scene::new(json!({"parallelism": 2, "completions": 8}), &[(2, Some(8))]);
     let moved = job(Some(json!({"rebalance": true, "clusters": {"c2": {"weight": 1}}})));
-    play.record = edit_record(&play.record, &play.registry, moved, false, NOW).expect("valid");
-    play.runs(1, |job| (job.succeeded, job.credited) = (6, Some("6".into())));
-    assert_eq!(play.pods(), [("c1", 2)]);
-    assert_eq!(Status::of(&play.record, &play.observations).waiting, 6);
-    play.runs(1, |job| (job.succeeded, job.active) = (7, 1));
-    assert_eq!(play.pods(), [("c1", 2), ("c2", 1)], "the first has one pod left to run");
+    scene.record = edit_record(&scene.record, &scene.registry, moved, false, NOW).expect("valid");
+    scene.runs(1, |job| (job.succeeded, job.credited) = (6, Some("6".into())));
+    assert_eq!(scene.pods(), [("c1", 2)]);
+    assert_eq!(Status::ids_where(&scene.record, &scene.observations).waiting, 6);
+    scene.runs(1, |job| (job.succeeded, job.active) = (7, 1));
+    assert_eq!(scene.pods(), [("c1", 2), ("c2", 1)], "the first has one pod left to run");
 }
 
 #[test]
@@ -207,34 +207,34 @@ fn work_does_not_move_where_no_cluster_may_take_it() {
         let selector = json!({"matchLabels": {"app": "pi"}});
         json!({"parallelism": parallelism, "completions": 30, "manualSelector": true, "selector": selector})
     };
-    let play = Play::new(spec(3), &[(1, Some(10)); 3]);
-    let refused = edit_record(&play.record, &play.registry, manifest(&spec(1)), false, NOW);
+    let scene = Scene::new(spec(3), &[(1, Some(10)); 3]);
+    let refused = edit_record(&scene.record, &scene.registry, manifest(&spec(1)), false, NOW);
     assert!(matches!(refused, Err(EditError::ManualSelector)), "{refused:?}");
-    edit_record(&play.record, &play.registry, manifest(&spec(4)), false, NOW)
+    edit_record(&scene.record, &scene.registry, manifest(&spec(4)), false, NOW)
         .expect("nothing moves");
 }
 
 #[test]
 fn a_pause_stops_what_runs_out_as_well_and_its_end_lets_it_run() {
     let size = |parallelism| json!({"parallelism": parallelism, "completions": 30});
-    let mut play = Play::new(size(3), &[(1, Some(10)); 3]);
-    play.scale(size(2));
-    play.scale(size(0));
-    assert_eq!(play.pods(), [("c1", 0), ("c2", 0), ("c3", 0)]);
-    play.scale(size(3));
-    assert_eq!(play.pods(), [("c1", 1), ("c2", 1), ("c3", 1)]);
+    let mut scene = Scene::new(size(3), &[(1, Some(10)); 3]);
+    scene.scale(size(2));
+    scene.scale(size(0));
+    assert_eq!(scene.pods(), [("c1", 0), ("c2", 0), ("c3", 0)]);
+    scene.scale(size(3));
+    assert_eq!(scene.pods(), [("c1", 1), ("c2", 1), ("c3", 1)]);
 }
 
 #[test]
 fn a_work_queue_leaves_clusters_and_comes_back_to_them() {
     let size = |parallelism| json!({ "parallelism": parallelism });
-    let mut play = Play::new(size(6), &[(2, None); 3]);
-    play.scale(size(2));
-    let stopped: Vec<u32> = of(&play.record, |shard| shard.retired);
-    assert_eq!(play.pods().iter().map(|(_, pods)| *pods).collect::<Vec<_>>(), [1, 1]);
-    play.ends(stopped[0]);
-    play.scale(size(6));
-    assert_eq!(play.pods().iter().map(|(_, pods)| *pods).collect::<Vec<_>>(), [2, 2, 2]);
-    let clusters: BTreeSet<&str> = play.pods().into_iter().map(|(cluster, _)| cluster).collect();
-    assert_eq!(clusters.len(), 3, "{:?}", play.pods());
+    let mut scene = Scene::new(size(6), &[(2, None); 3]);
+    scene.scale(size(2));
+    let stopped: Vec<u32> = ids_where(&scene.record, |shard| shard.retired);
+    assert_eq!(scene.pods().iter().map(|(_, pods)| *pods).collect::<Vec<_>>(), [1, 1]);
+    scene.ends(stopped[0]);
+    scene.scale(size(6));
+    assert_eq!(scene.pods().iter().map(|(_, pods)| *pods).collect::<Vec<_>>(), [2, 2, 2]);
+    let clusters: BTreeSet<&str> = scene.pods().into_iter().map(|(cluster, _)| cluster).collect();
+    assert_eq!(clusters.len(), 3, "{:?}", scene.pods());
 }

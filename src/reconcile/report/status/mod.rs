@@ -1,4 +1,4 @@
-//! What a federated Job's state amounts to, as its users see it; pure.
+//! The status of a federated Job over all its members; pure.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     job::{Indexes, Observed, Size},
-    reconcile::{Observations, allocate::work},
+    reconcile::{allocate::work, observe::Observations},
     state::{Phase, Record, Seen, Shard, Verdict},
 };
 
@@ -16,11 +16,11 @@ use crate::{
 pub struct Status {
     /// Pods that are pending or running.
     pub active: i32,
-    /// Pods that are ready, in the members that answer.
+    /// Pods that are ready, in the members that answered.
     pub ready: i32,
-    /// Pods that are ending, in the members that answer.
+    /// Pods that are terminating, in the members that answered.
     pub terminating: i32,
-    /// What succeeded, no shard counting for more than its completions.
+    /// Completions that succeeded. No shard counts for more than its completions.
     pub succeeded: i32,
     /// Pods that failed.
     pub failed: i32,
@@ -30,9 +30,9 @@ pub struct Status {
     pub completion: Option<Timestamp>,
     /// When the whole Job ended, complete or failed.
     pub end: Option<Timestamp>,
-    /// Completions that no live shard carries and that nobody achieved.
+    /// Completions that no live shard carries and that did not succeed.
     pub unplaced: i32,
-    /// How many of these nobody holds back, but that wait until fewer pods may run elsewhere.
+    /// How many of the unplaced completions wait only for running pods to end.
     pub waiting: i32,
     /// Of an Indexed Job, the indexes that succeeded in any shard.
     pub completed_indexes: Option<Indexes>,
@@ -56,33 +56,33 @@ pub struct ShardStatus {
     pub uid: Option<String>,
     /// Pending, Suspended, Running, Complete, Failed, Deleted, or Unknown.
     pub state: &'static str,
-    /// What was given to it.
+    /// Its parallelism, and its completions less what was credited.
     pub share: Size,
-    /// What its Job said last.
+    /// What its Job said when it was last seen.
     pub seen: Seen,
     /// What it achieved.
     pub achieved: i32,
-    /// Completions that were taken off it.
+    /// Completions that were credited to it.
     pub credited: i32,
-    /// Of an Indexed Job, the indexes that are its own.
+    /// Its own indexes, of an Indexed Job.
     pub indexes: Option<Indexes>,
     /// Why nothing is known of it now, where its member does not answer.
     pub unknown: Option<String>,
-    /// Why its member refused what was asked in this run.
+    /// Why its member refused an action of this run.
     pub refused: Option<String>,
-    /// What it waits for before the rest of what is to be done there can be.
+    /// What it waits for before the rest of an action can be done.
     pub waiting: Option<String>,
 }
 
 impl Status {
-    /// The status of what is recorded and was seen.
+    /// The status by the record and the observations.
     pub fn of(record: &Record, observations: &Observations) -> Self {
         let shards: Vec<_> = record
             .shards
             .iter()
             .map(|(id, shard)| {
                 let seen = shard.seen.clone().unwrap_or_default();
-                // What has ended needs no answer, unless it is to be deleted.
+                // A shard that has ended needs no answer, unless it is to be deleted.
                 let waits = !shard.phase.ended() || record.state.deleting.is_some();
                 let unknown = observations.unknown(&shard.cluster).filter(|_| waits);
                 let refused = observations.refused(&shard.cluster, *id);
@@ -111,10 +111,9 @@ impl Status {
         let end = outcome.and_then(|outcome| Timestamp::from_second(outcome.at).ok());
         let complete = outcome.is_some_and(|outcome| outcome.verdict == Verdict::Complete);
         let started = record.state.started.filter(|_| !record.manifest.suspended());
-        // A deletion takes shards out of the ledger: what is missing there is not waiting for a
-        // place.
+        // A deletion removes shards from the ledger. Their work is not unplaced.
         let unplaced = if record.state.deleting.is_some() { 0 } else { record.unplaced() };
-        let waiting = if unplaced > 0 { work::waiting(record) } else { 0 };
+        let waiting = if unplaced > 0 { work::waiting_for_pods(record) } else { 0 };
         Self {
             active: sum(|shard| shard.seen.active),
             ready: live(|job| job.ready),
@@ -122,8 +121,8 @@ impl Status {
             succeeded: record.achieved(),
             failed: sum(|shard| shard.seen.failed),
             start: started.and_then(|start| Timestamp::from_second(start).ok()),
-            completion: end.filter(|_| complete && !ends(record)),
-            end: end.filter(|_| !ends(record)),
+            completion: end.filter(|_| complete && !is_ending(record)),
+            end: end.filter(|_| !is_ending(record)),
             completed_indexes: record.manifest.indexed().then(|| record.completed_indexes()),
             failed_indexes: record.manifest.indexed().then(|| record.failed_indexes()),
             unplaced,
@@ -135,8 +134,8 @@ impl Status {
         }
     }
 
-    /// The word in the STATUS column: as kubectl's for a Job, with `Unknown` and `Unplaced`
-    /// appended where a share is so.
+    /// The word in the STATUS column: kubectl's word for a Job. `Unknown` and `Unplaced` are
+    /// appended where they apply to a shard or to completions.
     pub fn word(&self) -> &str {
         &self.word
     }
@@ -159,13 +158,13 @@ impl Status {
         }
     }
 
-    /// Of the members that have a part, one that somebody deleted not counting, those of which all
-    /// is known, and how many there are.
+    /// The members that have a shard: how many of them answered, and how many there are. Shards
+    /// that somebody deleted do not count.
     pub fn clusters(&self) -> (usize, usize) {
-        let part =
+        let is_there =
             |shard: &&ShardStatus| shard.state != word_of_shard(Phase::Deleted, false, false);
         let all: BTreeSet<_> =
-            self.shards.iter().filter(part).map(|shard| &shard.cluster).collect();
+            self.shards.iter().filter(is_there).map(|shard| &shard.cluster).collect();
         let unknown =
             self.shards.iter().filter(|shard| shard.unknown.is_some()).map(|shard| &shard.cluster);
         let unknown: BTreeSet<_> = unknown.collect();
@@ -219,7 +218,7 @@ impl ShardStatus {
             ("failed", self.seen.failed),
             ("credited", self.credited),
         ]);
-        let mut put = |field: &str, it: Value| value.insert(field.to_owned(), it);
+        let mut put = |field: &str, of_shard: Value| value.insert(field.to_owned(), of_shard);
         put("cluster", self.cluster.as_str().into());
         put("name", self.name.as_str().into());
         put("state", self.state.into());
@@ -270,7 +269,8 @@ fn word(record: &Record, unplaced: i32, shards: &[ShardStatus]) -> String {
         return "Terminating".to_owned();
     }
     if let Some(outcome) = &record.state.outcome {
-        let word = if ends(record) { outcome.verdict.target() } else { outcome.verdict.as_str() };
+        let word =
+            if is_ending(record) { outcome.verdict.target() } else { outcome.verdict.as_str() };
         return word.to_owned();
     }
     let is = |phase| record.shards.values().any(|shard| shard.phase == phase);
@@ -295,16 +295,16 @@ fn word(record: &Record, unplaced: i32, shards: &[ShardStatus]) -> String {
     word
 }
 
-/// Whether it is suspended, and no shard is known to run on.
+/// Whether the Job is suspended and no shard is known to run.
 fn is_suspended(record: &Record) -> bool {
-    let stands = |shard: &Shard| {
+    let is_stopped = |shard: &Shard| {
         shard.phase != Phase::Started || shard.seen.as_ref().is_some_and(|seen| seen.suspended)
     };
-    record.manifest.suspended() && record.shards.values().all(stands)
+    record.manifest.suspended() && record.shards.values().all(is_stopped)
 }
 
-/// Whether the outcome is latched and a shard is yet to be ended.
-fn ends(record: &Record) -> bool {
+/// Whether the outcome is latched and a shard has yet to end.
+fn is_ending(record: &Record) -> bool {
     record.state.outcome.is_some() && record.shards.values().any(|shard| shard.phase.live())
 }
 
@@ -320,8 +320,8 @@ fn conditions(record: &Record, shards: &[ShardStatus]) -> Vec<Value> {
                 "lastTransitionTime": time(outcome.at),
             })
         };
-        let final_one = (!ends(record)).then(|| condition(outcome.verdict.as_str()));
-        return [Some(condition(outcome.verdict.target())), final_one]
+        let final_condition = (!is_ending(record)).then(|| condition(outcome.verdict.as_str()));
+        return [Some(condition(outcome.verdict.target())), final_condition]
             .into_iter()
             .flatten()
             .collect();

@@ -111,7 +111,7 @@ fn what_has_ended_needs_no_answer_and_what_lives_does() {
         ],
     );
     let mut observations = Observations::default();
-    observations.take("b", 2, Answer::Unknown("no route".into()));
+    observations.add("b", 2, Answer::Unknown("no route".into()));
     let status = Status::of(&record, &observations);
     let states: Vec<_> =
         status.shards.iter().map(|shard| (shard.state, shard.unknown.as_deref())).collect();
@@ -137,7 +137,7 @@ fn a_cluster_with_several_parts_is_one() {
     );
     assert_eq!(Status::of(&record, &answering(&record)).clusters(), (2, 2));
     let mut observations = answering(&record);
-    observations.take("a", 2, Answer::Unknown("no route".into()));
+    observations.add("a", 2, Answer::Unknown("no route".into()));
     assert_eq!(Status::of(&record, &observations).clusters(), (1, 2));
 }
 
@@ -160,7 +160,7 @@ fn it_prints_as_one_job_over_all_clusters() {
     record.state.uid = "job-uid".into();
     record.state.started = Some(120);
     let mut observations = answering(&record);
-    observations.take("b", 2, Answer::Refused("exists already".into()));
+    observations.add("b", 2, Answer::Refused("exists already".into()));
     let job = Status::of(&record, &observations).to_job(&record);
     assert_eq!(
         job,

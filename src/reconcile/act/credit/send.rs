@@ -1,0 +1,175 @@
+//! The reads and the write of a credit.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::measure::{Measure, Wanted, creditable};
+use crate::{
+    cluster::{Connection, Error},
+    job::{
+        Indexes, Observed, Pod,
+        credit::{Credit, STILL},
+        labels,
+    },
+    reconcile::{act::target::ATTEMPTS, paths::job_path},
+};
+
+/// A Job and its pods must have been read within this time before a credit is sent.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The result of a credit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credited {
+    /// The Job as it is now.
+    pub job: Observed,
+    /// How many completions were credited.
+    pub count: i32,
+    /// How many more were wanted. They have started, or may be about to.
+    pub kept: i32,
+    /// Credited indexes on which a pod was found afterwards: they may run twice.
+    pub doubled: Indexes,
+}
+
+/// Credits completions to a Job, as many of those wanted as possible without affecting running
+/// pods. `wanted` is asked each time that the Job was read. None where the Job is gone or has
+/// another uid.
+///
+/// # Errors
+/// The cluster's. A conflict where the Job changes faster than it can be read.
+pub async fn credit(
+    connection: &Connection,
+    namespace: &str,
+    name: &str,
+    uid: &str,
+    wanted: impl Fn(&Observed) -> Wanted,
+    measure: &Measure,
+) -> Result<Option<Credited>, Error> {
+    let path = job_path(namespace, name);
+    let mut attempt = 0;
+    let mut change_watch = ChangeWatch::default();
+    loop {
+        attempt += 1;
+        let read_at = Instant::now();
+        let job = match connection.get(&path).await {
+            Ok(job) => Observed::of(&job),
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if job.uid != uid {
+            return Ok(None);
+        }
+        let wanted = wanted(&job);
+        let pods = if wanted.count > 0 && job.takes_credit() {
+            pods(connection, namespace, uid).await?
+        } else {
+            Vec::new()
+        };
+        let still = change_watch.is_still(&job, &pods, read_at);
+        let credit = creditable(&job, &pods, &wanted, measure, still);
+        let count = credit.count();
+        // Wait once for stillness, because the Job may never be still.
+        if creditable(&job, &pods, &wanted, measure, true).count() > count && !change_watch.waited {
+            change_watch.waited = true;
+            tokio::time::sleep(STILL).await;
+            continue;
+        }
+        let credited = |job, count, doubled| Credited {
+            job,
+            count,
+            kept: (wanted.count - count).max(0),
+            doubled,
+        };
+        let is_fresh = read_at.elapsed() <= FRESH;
+        if count > 0 && !is_fresh && attempt < ATTEMPTS {
+            continue;
+        }
+        if count == 0 || !is_fresh {
+            return Ok(Some(credited(job, 0, Indexes::default())));
+        }
+        match connection.patch(&format!("{path}/status"), &patch(&job, &credit)).await {
+            Ok(job) => {
+                let doubled = doubled(connection, namespace, uid, &credit).await?;
+                return Ok(Some(credited(Observed::of(&job), count, doubled)));
+            }
+            Err(error) if error.is_conflict() && attempt < ATTEMPTS => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Tells whether a Job and its pods stay unchanged from one read to the next.
+#[derive(Default)]
+struct ChangeWatch {
+    first: Option<(Instant, String, Vec<Pod>)>,
+    waited: bool,
+}
+
+impl ChangeWatch {
+    /// Whether the Job and its pods are as they were [`STILL`] before `read_at`, when this read
+    /// began.
+    fn is_still(&mut self, job: &Observed, pods: &[Pod], read_at: Instant) -> bool {
+        let unchanged = |(_, version, first_pods): &&(Instant, String, Vec<Pod>)| {
+            *version == job.resource_version && first_pods == pods
+        };
+        match self.first.as_ref().filter(unchanged) {
+            Some((since, ..)) => read_at.duration_since(*since) >= STILL,
+            None => {
+                self.first = Some((Instant::now(), job.resource_version.clone(), pods.to_vec()));
+                false
+            }
+        }
+    }
+}
+
+/// The credited indexes that have a pod now.
+async fn doubled(
+    connection: &Connection,
+    namespace: &str,
+    uid: &str,
+    credit: &Credit,
+) -> Result<Indexes, Error> {
+    let Credit::Indexes(indexes) = credit else { return Ok(Indexes::default()) };
+    let pods = pods(connection, namespace, uid).await?;
+    let occupied: Indexes = pods.iter().filter_map(|pod| pod.index).collect();
+    Ok(occupied.both(indexes))
+}
+
+/// The pods of the Job with this uid.
+pub(crate) async fn pods(
+    connection: &Connection,
+    namespace: &str,
+    uid: &str,
+) -> Result<Vec<Pod>, Error> {
+    let selector = format!("batch.kubernetes.io/controller-uid={uid}");
+    let pods = connection.list(&format!("/api/v1/namespaces/{namespace}/pods"), &selector).await?;
+    Ok(pods.iter().map(Pod::of).collect())
+}
+
+/// The patch that writes a credit to the status of a Job as it was read, and all that it was
+/// credited to its annotation.
+pub(in crate::reconcile::act) fn patch(job: &Observed, credit: &Credit) -> Value {
+    let after = credit.given(job, Timestamp::now());
+    let mut status = json!({ "succeeded": after.succeeded });
+    if let Credit::Indexes(_) = credit {
+        status["completedIndexes"] = after.completed_indexes.to_string().into();
+    }
+    if let Some(start) = after.start.filter(|_| job.start.is_none()) {
+        status["startTime"] = written_time(start).into();
+    }
+    json!({
+        "metadata": {
+            "uid": job.uid,
+            "resourceVersion": job.resource_version,
+            "annotations": { labels::CREDITED: after.credited },
+        },
+        "status": status,
+    })
+}
+
+/// A time as the API writes it: to the second.
+pub(in crate::reconcile::act) fn written_time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

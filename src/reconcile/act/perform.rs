@@ -1,0 +1,103 @@
+//! The actions of a decision are performed, all members at once.
+
+use std::fmt;
+
+use super::{
+    change, credit, make, remove, stop,
+    target::{Performed, Target, read},
+};
+use crate::{
+    cluster::{Connection, fan_out},
+    reconcile::{
+        decide::Action,
+        observe::{Answer, Members, Observations},
+        paths::job_path,
+    },
+    state::Record,
+};
+
+/// Something that was done in a member, as users are told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// The member.
+    pub cluster: String,
+    /// The name of the Job there.
+    pub name: String,
+    /// What was done to it: a past participle such as `created`.
+    pub what: String,
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "job.batch/{} {} in cluster {}", self.name, self.what, self.cluster)
+    }
+}
+
+/// Asks by name for the Jobs of shards that a list did not have, and adds the answers to the
+/// observations.
+pub(crate) async fn confirm(
+    record: &Record,
+    shards: &[u32],
+    members: &Members,
+    observations: &mut Observations,
+) {
+    let ask = async |id: u32| {
+        let path = job_path(record.namespace(), record.job_name(id));
+        let cluster = record.shards[&id].cluster.clone();
+        let answer = match members.get(&cluster) {
+            Ok(connection) => read(record, id, connection, &path).await,
+            Err(why) => Answer::Unknown(why.to_owned()),
+        };
+        (cluster, id, answer)
+    };
+    for (cluster, id, answer) in fan_out(shards.iter().copied(), ask).await {
+        observations.add(&cluster, id, answer);
+    }
+}
+
+/// Performs the actions, all members at once, and adds their answers to the observations.
+///
+/// The record must have been written before (G3). `on_done` is told of each action as it is done.
+pub(in crate::reconcile) async fn act(
+    record: &Record,
+    actions: Vec<Action>,
+    members: &Members,
+    observations: &mut Observations,
+    on_done: &(dyn Fn(&Done) + Sync),
+) -> Vec<Done> {
+    let perform_one = async |action: Action| {
+        let (id, cluster) = (action.shard(), action.cluster(record).to_owned());
+        let (answer, what) = match members.get(&cluster) {
+            Ok(connection) => perform(record, &action, connection).await,
+            Err(why) => (Answer::Unknown(why.to_owned()), None),
+        };
+        let name = record.job_name(id);
+        let done = what.map(|what| Done { cluster: cluster.clone(), name: name.to_owned(), what });
+        if let Some(done) = &done {
+            on_done(done);
+        }
+        (cluster, id, answer, done)
+    };
+    let mut all_done = Vec::new();
+    for (cluster, id, answer, done) in fan_out(actions, perform_one).await {
+        all_done.extend(done);
+        observations.add(&cluster, id, answer);
+    }
+    all_done
+}
+
+async fn perform(record: &Record, action: &Action, connection: &Connection) -> Performed {
+    let id = action.shard();
+    let path = job_path(record.namespace(), record.job_name(id));
+    let target = Target { record, id, uid: action.uid(), connection, path };
+    match action {
+        Action::Create { .. } => make::create(&target).await,
+        Action::Assign { .. } => make::assign(&target).await,
+        Action::Change { .. } => change::change(&target).await,
+        Action::Credit { .. } => credit::credit_shard(&target).await,
+        Action::WindDown { .. } => stop::wind_down(&target).await,
+        Action::Retire { .. } => stop::retire(&target).await,
+        Action::Fail { .. } => stop::fail(&target).await,
+        Action::Delete { cascade, .. } => remove::delete(&target, *cascade).await,
+    }
+}

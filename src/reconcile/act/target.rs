@@ -1,0 +1,136 @@
+//! A shard's Job in its member, and how actions read and write it.
+
+use serde_json::Value;
+
+use crate::{
+    cluster::{Connection, Error},
+    job::Observed,
+    reconcile::observe::{Answer, shard_id},
+    state::Record,
+};
+
+/// How often a Job that keeps changing is read again before the rest is left to the next reconcile.
+pub(super) const ATTEMPTS: u32 = 12;
+
+/// What a shard waits for after that many attempts.
+pub(super) const CHANGING: &str = "its Job keeps changing";
+
+/// What a member answered, and what was done there, if anything.
+pub(super) type Performed = (Answer, Option<String>);
+
+/// A shard's Job in its member, as the actions address it.
+pub(super) struct Target<'a> {
+    pub record: &'a Record,
+    pub id: u32,
+    /// The uid that the Job must have; none before it is created.
+    pub uid: Option<&'a str>,
+    pub connection: &'a Connection,
+    /// The API path of the Job.
+    pub path: String,
+}
+
+impl Target<'_> {
+    /// Reads the Job, if it is this shard and has the uid that it must have.
+    pub(super) async fn read(&self) -> Answer {
+        match read(self.record, self.id, self.connection, &self.path).await {
+            Answer::Job(job) if self.uid.is_some_and(|uid| uid != job.uid) => Answer::Gone,
+            answer => answer,
+        }
+    }
+
+    /// Changes the Job, or a subresource of it, if it is unchanged since it was read as `read`.
+    pub(super) async fn patch(
+        &self,
+        subresource: &str,
+        mut patch: Value,
+        read: &Observed,
+    ) -> Result<Value, Error> {
+        patch["metadata"]["uid"] = read.uid.as_str().into();
+        patch["metadata"]["resourceVersion"] = read.resource_version.as_str().into();
+        self.connection.patch(&format!("{}{subresource}", self.path), &patch).await
+    }
+
+    /// Reads the Job, decides what to write to it, and writes that on the condition that the Job is
+    /// unchanged. If somebody else was faster, it starts over.
+    ///
+    /// `decide` returns the subresource (`""` or `"/status"`) and the patch, or none where nothing
+    /// is to be done. `what` names what was done, such as `started`.
+    pub(super) async fn update(
+        &self,
+        what: &str,
+        decide: impl Fn(&Observed) -> Option<(&'static str, Value)>,
+    ) -> Performed {
+        self.act_on_current(async |job| {
+            let Some((subresource, patch)) = decide(job) else { return Ok(None) };
+            let job = self.patch(subresource, patch, job).await?;
+            Ok(Some((answer_of(&job), Some(what.to_owned()))))
+        })
+        .await
+    }
+
+    /// Reads the Job and acts on it. If `act` meets a conflict, it starts over. `act` returns none
+    /// where nothing is to be done.
+    pub(super) async fn act_on_current(
+        &self,
+        act: impl AsyncFn(&Observed) -> Result<Option<Performed>, Error>,
+    ) -> Performed {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let job = match self.read().await {
+                Answer::Job(job) => job,
+                other => return (other, None),
+            };
+            // Somebody who removed our labels since has taken the Job over (G6).
+            if shard_id(self.record, &job) != Some(self.id) {
+                return (Answer::Job(job), None);
+            }
+            match act(&job).await {
+                Ok(Some(performed)) => return performed,
+                Ok(None) => return (Answer::Job(job), None),
+                Err(error) if error.is_conflict() && attempt < ATTEMPTS => {}
+                Err(error) if error.is_conflict() => {
+                    return (Answer::Waiting(job, CHANGING.to_owned()), None);
+                }
+                Err(error) if error.is_not_found() => return (Answer::Gone, None),
+                Err(error) => return (answer_of_error(&error), None),
+            }
+        }
+    }
+}
+
+/// Reads the Job under a shard's name, if it is that shard: it has the uid that the ledger knows,
+/// or, where the ledger knows none yet, the shard's labels.
+pub(super) async fn read(record: &Record, id: u32, connection: &Connection, path: &str) -> Answer {
+    match connection.get(path).await {
+        Ok(object) => match answer_of(&object) {
+            Answer::Job(job) => {
+                let uid = record.shards.get(&id).and_then(|shard| shard.uid.as_ref());
+                let ours = uid == Some(&job.uid) || shard_id(record, &job) == Some(id);
+                if ours { Answer::Job(job) } else { Answer::Gone }
+            }
+            other => other,
+        },
+        Err(error) if error.is_not_found() => Answer::Gone,
+        Err(error) => answer_of_error(&error),
+    }
+}
+
+/// The answer that an object is, if it is a Job. A proxy may answer with anything.
+pub(super) fn answer_of(object: &Value) -> Answer {
+    match Observed::of(object) {
+        observed if object["kind"] == "Job" && !observed.uid.is_empty() => {
+            Answer::Job(Box::new(observed))
+        }
+        _ => Answer::Unknown("the answer is not a Job".to_owned()),
+    }
+}
+
+/// The answer that an error is: unknown where the member was not reached, refused otherwise.
+pub(super) fn answer_of_error(error: &Error) -> Answer {
+    if error.is_unreachable() {
+        Answer::Unknown(error.to_string())
+    } else {
+        Answer::Refused(error.to_string())
+    }
+}

@@ -1,0 +1,59 @@
+//! Work that may be given to new shards; pure.
+
+use crate::{
+    job::{Indexes, Size},
+    state::Record,
+};
+
+/// Work that no shard carries and that new shards may take. Work that a user took away by deleting
+/// a shard's Job is not part of it until that is reopened, nor is an index that failed.
+pub(super) enum Placeable {
+    /// Completions of a Job with a fixed count.
+    Completions(i32),
+    /// Indexes of an Indexed Job.
+    Indexes(Indexes),
+    /// Pods of a work queue that has not succeeded: those of shards that were stopped or reopened.
+    Pods(i32),
+}
+
+impl Placeable {
+    /// The placeable work of a record.
+    pub(super) fn in_record(record: &Record) -> Self {
+        let Size { parallelism, completions } = record.manifest.size();
+        let Some(asked) = completions else {
+            return Self::Pods(placeable_pods(record, parallelism));
+        };
+        let held_back =
+            record.shards.values().filter(|shard| shard.phase.ended() && !shard.reopened);
+        if record.manifest.indexed() {
+            let own = held_back.filter_map(|shard| shard.indexes.as_ref());
+            let taken = own.fold(record.carried_indexes(), |all, own| all.with(own));
+            let placeable = Indexes::all(asked).without(&taken).without(&record.failed_indexes());
+            return Self::Indexes(placeable);
+        }
+        let held_back: i32 =
+            held_back.map(|shard| shard.share().completions.unwrap_or(0) - shard.carried()).sum();
+        Self::Completions((record.unplaced() - held_back).max(0))
+    }
+
+    /// How many completions, indexes or pods it is.
+    pub(super) fn len(&self) -> i32 {
+        match self {
+            Self::Completions(count) | Self::Pods(count) => *count,
+            Self::Indexes(indexes) => indexes.len(),
+        }
+    }
+}
+
+fn placeable_pods(record: &Record, parallelism: i32) -> i32 {
+    if record.achieved() > 0 {
+        return 0;
+    }
+    let given = record
+        .shards
+        .values()
+        .filter(|shard| !(shard.phase.ended() && (shard.retired || shard.reopened)))
+        .map(|shard| shard.parallelism)
+        .fold(0, i32::saturating_add);
+    parallelism.saturating_sub(given).max(0)
+}

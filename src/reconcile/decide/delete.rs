@@ -1,0 +1,77 @@
+//! A federated Job is deleted, or expires; pure.
+
+use jiff::Timestamp;
+
+use super::{action::Action, limits, lookup::is_ours};
+use crate::{
+    job::Observed,
+    reconcile::observe::{Observation, Observations},
+    state::{Cascade, Record, Shard},
+};
+
+/// What is to be done for a deletion.
+pub(super) struct Deletion {
+    /// Shards to ask for by name before they can be removed from the ledger.
+    pub confirm: Vec<u32>,
+    /// The deletions of Jobs that are still there.
+    pub actions: Vec<Action>,
+}
+
+/// Deletes every Job that carries our labels under a shard's name, whatever its uid: a process that
+/// was frozen may have created it. A shard is removed from the ledger once its member, asked by
+/// name, has no Job of it.
+pub(super) fn delete(
+    record: &mut Record,
+    observations: &Observations,
+    cascade: Cascade,
+) -> Deletion {
+    let ours = |(_, id, job): &(&str, u32, &Observed)| is_ours(record, *id, job);
+    let jobs: Vec<_> = observations.jobs().filter(ours).collect();
+    let mut gone = Vec::new();
+    let mut confirm = Vec::new();
+    for (&id, shard) in &record.shards {
+        let Some(Observation::Known { confirmed, .. }) = observations.members.get(&shard.cluster)
+        else {
+            continue;
+        };
+        let is_left = jobs
+            .iter()
+            .any(|(cluster, job_shard, _)| (*cluster, *job_shard) == (shard.cluster.as_str(), id));
+        if is_left {
+            continue;
+        }
+        if confirmed.contains(&id) {
+            gone.push(id);
+        } else if observations.refused(&shard.cluster, id).is_none() {
+            confirm.push(id);
+        }
+    }
+    let to_delete = jobs
+        .iter()
+        .filter(|(cluster, id, job)| !job.deleting && observations.refused(cluster, *id).is_none());
+    let actions = to_delete
+        .map(|(cluster, id, job)| Action::Delete {
+            shard: *id,
+            cluster: (*cluster).to_owned(),
+            uid: job.uid.clone(),
+            cascade,
+        })
+        .collect();
+    record.shards.retain(|id, _| !gone.contains(id));
+    Deletion { confirm, actions }
+}
+
+/// Lets a Job with an outcome expire: once the outcome is recorded its shards get their
+/// `ttlSecondsAfterFinished`, and after that time the record is deleted.
+pub(super) fn expire(record: &mut Record, now: Timestamp) {
+    let live = record.shards.values().any(|shard| shard.phase.live());
+    if live || record.manifest.ttl_seconds_after_finished().is_none() {
+        return;
+    }
+    if !record.state.expiring {
+        record.state.expiring = true;
+        record.shards.values_mut().for_each(Shard::change);
+    } else if limits::expired(record, now.as_second()) {
+        record.state.deleting = Some(Cascade::Background);
+    }
+}

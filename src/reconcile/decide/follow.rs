@@ -1,0 +1,129 @@
+//! The ledger takes over what the members say of each shard; pure.
+
+use jiff::Timestamp;
+
+use super::{
+    checks::{is_assigned, winding_down},
+    limits,
+    lookup::{Lookup, is_ours, lookup},
+    outcome,
+};
+use crate::{
+    job::{Observed, labels::REOPEN},
+    reconcile::{
+        allocate::pods,
+        observe::{Observations, Places},
+    },
+    state::{Outcome, Phase, Record, Shard},
+};
+
+/// Takes over what the members say of each shard. Returns the shards that must be asked for by
+/// name.
+pub(super) fn follow(record: &mut Record, observations: &Observations, now: Timestamp) -> Vec<u32> {
+    let mut confirm = Vec::new();
+    let mut failure = None;
+    let mut ended = Vec::new();
+    record.state.started = record.state.started.or(first_start(record, observations));
+    let reopens = record.manifest.annotation(REOPEN) == Some("true");
+    for (&id, shard) in &mut record.shards {
+        let phase_before = shard.phase;
+        match lookup(id, shard, observations) {
+            Lookup::Found(job) => {
+                failure = failure.or(follow_job(shard, job, now));
+                shard.reopened |= !is_assigned(shard, job) && !job.has_run_nothing();
+            }
+            Lookup::Missing { confirmed } if shard.uid.is_some() && !shard.phase.ended() => {
+                if confirmed {
+                    shard.delete();
+                } else if observations.refused(&shard.cluster, id).is_none() {
+                    confirm.push(id);
+                }
+            }
+            Lookup::Missing { .. } | Lookup::Unknown => {}
+        }
+        shard.reopened |= reopens && shard.phase == Phase::Deleted;
+        if shard.phase.ended() && !phase_before.ended() {
+            ended.push(id);
+        }
+    }
+    if record.state.outcome.is_none() {
+        record.state.outcome = failure;
+    }
+    for id in ended {
+        hand_on_parallelism(record, id, &observations.places);
+    }
+    confirm
+}
+
+/// When the first shard started since the last resume, as far as that was observed.
+fn first_start(record: &Record, observations: &Observations) -> Option<i64> {
+    let ours = observations.jobs().filter(|(_, id, job)| is_ours(record, *id, job));
+    ours.filter_map(|(_, id, job)| limits::new_start(record.shards.get(&id)?, job)).min()
+}
+
+/// Takes over what a shard's Job says. Returns the outcome of the federated Job if this Job has
+/// just failed and that decides it. A shard that ended stays as it is: a finished Job does not
+/// change, and the answer may be an old one.
+fn follow_job(shard: &mut Shard, job: &Observed, now: Timestamp) -> Option<Outcome> {
+    if shard.phase.ended() {
+        return None;
+    }
+    shard.uid = Some(job.uid.clone());
+    shard.see(job, now.as_second());
+    let Some(end) = &job.end else {
+        let started = shard.phase == Phase::Started || !job.suspended;
+        shard.phase = if started { Phase::Started } else { Phase::Created };
+        return None;
+    };
+    shard.phase = outcome::phase_at_end(shard, job, end);
+    if shard.phase == Phase::Failed { outcome::failure(shard, job, end, now) } else { None }
+}
+
+/// Hands on the pods of a shard that ended, as far as they were not given away before: to the other
+/// shards in its member; to all shards, where its own work was credited to others.
+fn hand_on_parallelism(record: &mut Record, id: u32, places: &Places) {
+    if winding_down(record) {
+        return;
+    }
+    let ended = &record.shards[&id];
+    let running = || record.shards.iter().filter(|(_, shard)| pods::may_run(shard));
+    let given = running().map(|(_, shard)| shard.parallelism).fold(0, i32::saturating_add);
+    let freed = ended.parallelism.min(record.manifest.size().parallelism - given);
+    let heirs: Vec<u32> =
+        running().filter(|(_, shard)| shard.cluster == ended.cluster).map(|(id, _)| *id).collect();
+    if freed <= 0 {
+        return;
+    }
+    if !heirs.is_empty() {
+        let sum =
+            heirs.iter().map(|id| record.shards[id].parallelism).fold(freed, i32::saturating_add);
+        pods::split(record, &heirs, sum);
+    } else if ended.credit_target > 0 {
+        pods::divide(record, places);
+    }
+}
+
+/// Removes shards that have nothing to do any more and whose Jobs were never created. Returns the
+/// shards that must be asked for by name before that can be told.
+pub(super) fn forget_uncreated(record: &mut Record, observations: &Observations) -> Vec<u32> {
+    let mut confirm = Vec::new();
+    let mut uncreated = Vec::new();
+    for (&id, shard) in &record.shards {
+        if shard.phase != Phase::Planned || !(shard.retired || winding_down(record)) {
+            continue;
+        }
+        match lookup(id, shard, observations) {
+            Lookup::Missing { confirmed: true } => uncreated.push(id),
+            Lookup::Missing { confirmed: false }
+                if observations.refused(&shard.cluster, id).is_none() =>
+            {
+                confirm.push(id);
+            }
+            _ => {}
+        }
+    }
+    for id in uncreated {
+        record.forget(id);
+    }
+    confirm
+}

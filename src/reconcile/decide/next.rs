@@ -1,0 +1,98 @@
+//! The next action for each shard; pure.
+
+use super::{
+    action::Action,
+    checks::{has_lost_credit, is_assigned, is_outdated, winding_down},
+    lookup::{Lookup, is_ours, lookup},
+};
+use crate::{
+    job::Observed,
+    reconcile::observe::Observations,
+    state::{Cascade, Phase, Record, Shard, Verdict},
+};
+
+/// The next action of each shard that needs one.
+pub(super) fn actions(record: &Record, observations: &Observations) -> Vec<Action> {
+    let shards = record.shards.iter();
+    shards.filter_map(|(&id, shard)| next_action(record, id, shard, observations)).collect()
+}
+
+/// The action that brings a shard one step nearer to what the ledger says, if there is one.
+fn next_action(
+    record: &Record,
+    id: u32,
+    shard: &Shard,
+    observations: &Observations,
+) -> Option<Action> {
+    if observations.refused(&shard.cluster, id).is_some() {
+        return None;
+    }
+    let job = match lookup(id, shard, observations) {
+        Lookup::Missing { .. } if shard.phase == Phase::Planned => {
+            let wanted = record.state.outcome.is_none() && !shard.retired && !winding_down(record);
+            return wanted.then_some(Action::Create { shard: id });
+        }
+        Lookup::Found(job) if !job.deleting && is_ours(record, id, job) => job,
+        _ => return None,
+    };
+    let uid = job.uid.clone();
+    if shard.phase.ended() {
+        let outdated = job.generation < shard.generation;
+        return (outdated && record.state.expiring).then_some(Action::Change { shard: id, uid });
+    }
+    if job.ending {
+        return None;
+    }
+    let waits = observations.waiting(&shard.cluster, id).is_some() || has_lost_credit(shard, job);
+    match record.state.outcome.as_ref().map(|outcome| outcome.verdict) {
+        Some(Verdict::Failed) => (!waits).then_some(Action::Fail { shard: id, uid }),
+        Some(Verdict::Complete) => {
+            (has_work_left(record, shard) && !waits).then_some(Action::Retire { shard: id, uid })
+        }
+        None => next_of_live_job(record, id, job, waits),
+    }
+}
+
+/// The next action for a shard of a Job without an outcome. `waits` says that nothing can be
+/// credited to this shard, and that it cannot be stopped, in this run.
+fn next_of_live_job(record: &Record, id: u32, job: &Observed, waits: bool) -> Option<Action> {
+    let shard = &record.shards[&id];
+    let uid = job.uid.clone();
+    if !is_assigned(shard, job) {
+        let cluster = shard.cluster.clone();
+        return Some(if job.has_run_nothing() {
+            Action::Assign { shard: id, uid }
+        } else {
+            Action::Delete { shard: id, cluster, uid, cascade: Cascade::Background }
+        });
+    }
+    let unstarted = shard.phase == Phase::Created;
+    if shard.retired || (winding_down(record) && unstarted) {
+        return (!waits).then_some(Action::Retire { shard: id, uid });
+    }
+    let outdated = is_outdated(record, id, job);
+    let credits = !waits && shard.credit_target > shard.credited && shard.remaining() > 0;
+    match shard.completions {
+        // More can be credited to a Job that has not started than to one that has.
+        Some(_) if credits && unstarted => Some(Action::Credit { shard: id, uid }),
+        None if !waits && winding_down(record) && job.succeeded == 0 => {
+            Some(Action::WindDown { shard: id, uid })
+        }
+        _ if outdated => Some(Action::Change { shard: id, uid }),
+        Some(_) if credits => Some(Action::Credit { shard: id, uid }),
+        // A work queue that has succeeded itself starts nothing, but its pods may wait for a node
+        // for ever.
+        None if !waits && winding_down(record) && job.active > job.ready => {
+            Some(Action::WindDown { shard: id, uid })
+        }
+        _ => None,
+    }
+}
+
+/// Whether a shard of a Complete Job has anything left that it must be kept from doing.
+fn has_work_left(record: &Record, shard: &Shard) -> bool {
+    match record.manifest.size().completions {
+        Some(_) => shard.remaining() > 0,
+        None => !shard.phase.ended(),
+    }
+}

@@ -1,0 +1,63 @@
+//! One deadline for all shards.
+
+use super::*;
+
+#[test]
+fn a_start_from_before_a_resume_is_not_the_jobs() {
+    let spec = json!({"completions": 3, "activeDeadlineSeconds": 600});
+    let record = record(spec, &[(Phase::Started, Some(3))]);
+    let start = Timestamp::from_second(100).ok();
+    let stale = Observed { start, suspension_seen: true, ..job(&record, 1) };
+    assert_eq!(decide(&record, &listed(&record, [(1, stale)]), NOW).record.state.started, None);
+    let fresh = Observed { start, ..job(&record, 1) };
+    assert_eq!(
+        decide(&record, &listed(&record, [(1, fresh)]), NOW).record.state.started,
+        Some(100)
+    );
+}
+
+#[test]
+fn a_job_that_no_suspension_reached_does_not_make_the_deadline_an_old_one() {
+    let spec = json!({"completions": 6, "activeDeadlineSeconds": 600});
+    let mut record = record(spec, &[(Phase::Started, Some(3)), (Phase::Started, Some(3))]);
+    let started = |record: &Record, id, at| Observed {
+        start: Timestamp::from_second(at).ok(),
+        ..job(record, id)
+    };
+    let before = listed(&record, [(1, started(&record, 1, 100)), (2, started(&record, 2, 101))]);
+    record = decide(&record, &before, NOW).record;
+    assert_eq!(record.state.started, Some(100));
+    limits::restart_deadline(&mut record, 500);
+    let away = listed(&record, [(2, started(&record, 2, 101))]);
+    assert_eq!(decide(&record, &away, NOW).record.state.started, None, "the first is not seen yet");
+    let back = listed(&record, [(1, started(&record, 1, 501)), (2, started(&record, 2, 101))]);
+    let decided = decide(&record, &back, NOW).record;
+    assert_eq!(decided.state.started, Some(501));
+    let until = |id, since: i64| decided.shards[&id].active_deadline_seconds.unwrap_or(600) + since;
+    assert_eq!((until(1, 501), until(2, 101)), (1101, 1101), "all end at one time");
+}
+
+#[test]
+fn a_start_that_was_never_seen_before_a_resume_may_be_an_old_one() {
+    let spec = json!({"completions": 3, "activeDeadlineSeconds": 600});
+    let mut record = record(spec, &[(Phase::Started, Some(3))]);
+    limits::restart_deadline(&mut record, 500);
+    for (at, started) in [(100, None), (501, Some(501))] {
+        let start = Timestamp::from_second(at).ok();
+        let seen = listed(&record, [(1, Observed { start, ..job(&record, 1) })]);
+        assert_eq!(decide(&record, &seen, NOW).record.state.started, started);
+    }
+}
+
+#[test]
+fn a_supplement_gets_what_is_left_of_the_deadline() {
+    let spec = json!({"completions": 3, "activeDeadlineSeconds": 600});
+    let mut record = record(spec, &[(Phase::Deleted, Some(3))]);
+    record.state.started = Some(1000);
+    record.shards.get_mut(&1).expect("one").reopened = true;
+    let mut observations = listed(&record, []);
+    observations.places.insert("c1".into(), Place { weight: 1, takes_work: true });
+    let now = Timestamp::from_second(1400).expect("a time");
+    let decided = decide(&record, &observations, now).record;
+    assert_eq!(decided.shards[&2].active_deadline_seconds, Some(200));
+}

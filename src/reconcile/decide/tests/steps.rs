@@ -1,0 +1,172 @@
+//! The steps of one shard, from planned to its end.
+
+use super::*;
+
+#[test]
+fn a_shard_goes_from_planned_to_its_end_a_step_at_a_time() {
+    let with = |change: fn(&mut Observed)| {
+        move |record: &Record| {
+            let mut job = job(record, 1);
+            change(&mut job);
+            listed(record, [(1, job)])
+        }
+    };
+    let nothing = |record: &Record| listed(record, []);
+    let cases: [(Phase, Observe<'_>, Phase, Vec<Action>); 9] = [
+        (Phase::Planned, &nothing, Phase::Planned, vec![Action::Create { shard: 1 }]),
+        (Phase::Planned, &with(|job| job.suspended = true), Phase::Created, start(1)),
+        (Phase::Created, &with(|job| job.suspended = true), Phase::Created, start(1)),
+        (
+            Phase::Created,
+            &with(|job| (job.suspended, job.deleting) = (true, true)),
+            Phase::Created,
+            vec![],
+        ),
+        (Phase::Created, &with(|_| ()), Phase::Started, start(1)),
+        (Phase::Started, &with(|job| job.suspended = true), Phase::Started, vec![]),
+        (
+            Phase::Started,
+            &with(|job| job.end = Some(end(EndKind::Complete, 7))),
+            Phase::Complete,
+            vec![],
+        ),
+        (
+            Phase::Created,
+            &with(|job| job.end = Some(end(EndKind::Failed, 7))),
+            Phase::Failed,
+            vec![],
+        ),
+        (Phase::Complete, &with(|_| ()), Phase::Complete, vec![]),
+    ];
+    for (before, observe, after, actions) in cases {
+        let record = one(before);
+        let decision = decide(&record, &observe(&record), NOW);
+        assert_eq!((phase(&decision), &decision.actions), (after, &actions), "from {before:?}");
+        assert!(decision.confirm.is_empty(), "from {before:?}");
+    }
+}
+
+#[test]
+fn a_member_that_is_unknown_or_refused_is_left_alone() {
+    for before in [Phase::Planned, Phase::Created, Phase::Started] {
+        let record = one(before);
+        for answer in [Answer::Unknown("timeout".into()), Answer::Refused("no".into())] {
+            let decision = decide(&record, &answered(&record, [], answer.clone()), NOW);
+            let expected = Decision {
+                record: record.clone(),
+                confirm: vec![],
+                actions: vec![],
+                remove: false,
+            };
+            assert_eq!(decision, expected, "{before:?}, {answer:?}");
+        }
+        let decision = decide(&record, &Observations::default(), NOW);
+        assert_eq!(
+            (decision.record, decision.actions),
+            (record, vec![]),
+            "a member that was not asked"
+        );
+    }
+}
+
+#[test]
+fn a_job_is_deleted_only_if_its_member_was_asked_by_name() {
+    let other = |record: &Record| Observed { uid: "another".into(), ..job(record, 1) };
+    for before in [Phase::Created, Phase::Started] {
+        let record = one(before);
+        for observations in [listed(&record, []), listed(&record, [(1, other(&record))])] {
+            let decision = decide(&record, &observations, NOW);
+            assert_eq!((phase(&decision), decision.confirm), (before, vec![1]));
+        }
+        for answer in [Answer::Gone, Answer::Job(Box::new(other(&record)))] {
+            let mut observations = answered(&record, [], answer);
+            let decision = decide(&record, &observations, NOW);
+            assert_eq!(
+                (phase(&decision), decision.confirm, decision.actions),
+                (Phase::Deleted, vec![], vec![])
+            );
+            observations.forget_confirmed();
+            let decision = decide(&record, &observations, NOW);
+            assert_eq!(
+                (phase(&decision), decision.confirm),
+                (before, vec![1]),
+                "the record has changed since"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_deleted_keeps_what_it_achieved_and_runs_nothing() {
+    let mut record = one(Phase::Started);
+    let running = Observed { active: 1, succeeded: 2, ..job(&record, 1) };
+    record = decide(&record, &listed(&record, [(1, running)]), NOW).record;
+    let decision = decide(&record, &answered(&record, [], Answer::Gone), NOW);
+    let shard = &decision.record.shards[&1];
+    assert_eq!((shard.achieved(), shard.seen.as_ref().map(|seen| seen.active)), (2, Some(0)));
+    assert_eq!((decision.record.unplaced(), decision.record.state.outcome), (1, None));
+}
+
+#[test]
+fn a_job_without_our_labels_is_watched_and_not_touched() {
+    let record = one(Phase::Created);
+    let stripped = Observed { owner: None, suspended: true, ..job(&record, 1) };
+    let observations = answered(&record, [], Answer::Job(Box::new(stripped.clone())));
+    assert_eq!(decide(&record, &observations, NOW).actions, []);
+    let resumed = Observed { suspended: false, succeeded: 1, ..stripped };
+    let decision = decide(&record, &answered(&record, [], Answer::Job(Box::new(resumed))), NOW);
+    assert_eq!((phase(&decision), decision.record.shards[&1].achieved()), (Phase::Started, 1));
+    let mut record = record;
+    record.state.deleting = Some(Cascade::Background);
+    let decision = decide(&record, &observations, NOW);
+    assert_eq!(
+        (decision.actions, decision.remove),
+        (vec![], true),
+        "it is not deleted with the others"
+    );
+}
+
+#[test]
+fn an_old_answer_takes_nothing_back() {
+    let mut record = one(Phase::Started);
+    let old = job(&record, 1);
+    let seen = Observed { succeeded: 2, failed: 1, ..old.clone() };
+    record = decide(&record, &listed(&record, [(1, seen.clone())]), NOW).record;
+    record = decide(&record, &listed(&record, [(1, old.clone())]), NOW).record;
+    let kept = record.shards[&1].seen.clone().expect("seen");
+    assert_eq!((kept.succeeded, kept.failed), (2, 1));
+    let complete = Observed { succeeded: 3, end: Some(end(EndKind::Complete, 7)), ..seen };
+    record = decide(&record, &listed(&record, [(1, complete)]), NOW).record;
+    assert_eq!(
+        decide(&record, &listed(&record, [(1, old)]), NOW).record,
+        record,
+        "an end is final"
+    );
+}
+
+#[test]
+fn a_suspended_job_is_created_and_not_started() {
+    let record = record(json!({"completions": 3, "suspend": true}), &[(Phase::Created, Some(3))]);
+    let waiting = Observed { suspended: true, generation: 1, ..job(&record, 1) };
+    assert_eq!(decide(&record, &listed(&record, [(1, waiting)]), NOW).actions, []);
+}
+
+#[test]
+fn a_change_that_a_later_one_has_overtaken_is_not_made() {
+    let record = one(Phase::Created);
+    let later = Observed { suspended: true, generation: 2, ..job(&record, 1) };
+    assert_eq!(decide(&record, &listed(&record, [(1, later)]), NOW).actions, []);
+}
+
+#[test]
+fn a_job_that_lost_the_word_of_its_credit_gets_no_other() {
+    let mut record = one(Phase::Started);
+    let shard = record.shards.get_mut(&1).expect("one shard");
+    (shard.credited, shard.credit_target) = (1, 2);
+    let mut seen = job(&record, 1);
+    seen.completions = Some(3);
+    assert_eq!(decide(&record, &listed(&record, [(1, seen.clone())]), NOW).actions, []);
+    seen.credited = Some("1".into());
+    let actions = decide(&record, &listed(&record, [(1, seen)]), NOW).actions;
+    assert_eq!(actions, [Action::Credit { shard: 1, uid: "u1".into() }]);
+}

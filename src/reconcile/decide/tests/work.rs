@@ -1,0 +1,68 @@
+//! Work that is opened or credited, and the pods for it.
+
+use super::*;
+
+#[test]
+fn a_shard_that_ends_leaves_no_more_pods_than_there_are() {
+    let spec = json!({"parallelism": 4, "completions": 6});
+    for (retired, given, left) in [(false, 2, 4), (true, 4, 4)] {
+        let mut record =
+            record(spec.clone(), &[(Phase::Started, Some(3)), (Phase::Started, Some(3))]);
+        for (id, parallelism) in [(1, 2), (2, given)] {
+            let shard = record.shards.get_mut(&id).expect("two");
+            (shard.cluster, shard.parallelism) = ("c1".into(), parallelism);
+        }
+        record.shards.get_mut(&1).expect("two").retired = retired;
+        let ended =
+            Observed { succeeded: 3, end: Some(end(EndKind::Complete, 7)), ..job(&record, 1) };
+        let decided = decide(&record, &listed(&record, [(1, ended)]), NOW).record;
+        assert_eq!(decided.shards[&2].parallelism, left, "retired: {retired}");
+    }
+}
+
+#[test]
+fn a_work_queue_whose_shards_were_stopped_or_are_opened_again_gets_new_ones() {
+    for (phase, retired, reopened, opened) in [
+        (Phase::Started, true, false, 0),
+        (Phase::Complete, true, false, 2),
+        (Phase::Deleted, false, false, 0),
+        (Phase::Deleted, false, true, 2),
+    ] {
+        let mut record = record(json!({"parallelism": 2}), &[(phase, None)]);
+        let shard = record.shards.get_mut(&1).expect("one");
+        (shard.parallelism, shard.retired, shard.reopened) = (2, retired, reopened);
+        let mut observations = listed(&record, [(1, job(&record, 1))]);
+        observations.places.insert("c1".into(), Place { weight: 1, takes_work: true });
+        let decided = decide(&record, &observations, NOW).record;
+        let new: i32 = decided.shards.range(2..).map(|(_, shard)| shard.parallelism).sum();
+        assert_eq!(new, opened, "{phase:?}");
+        assert_eq!(decide(&decided, &observations, NOW).record, decided, "once");
+    }
+}
+
+#[test]
+fn what_failed_for_good_is_not_opened_again() {
+    let spec = json!({"completions": 3, "completionMode": "Indexed", "backoffLimitPerIndex": 0});
+    let mut record = record(spec, &[(Phase::Deleted, Some(3))]);
+    let shard = record.shards.get_mut(&1).expect("one");
+    (shard.indexes, shard.reopened) = (Some(Indexes::all(3)), true);
+    shard.seen = Some(Seen { failed_indexes: Indexes::all(1), ..Seen::default() });
+    let mut observations = listed(&record, []);
+    observations.places.insert("c1".into(), Place { weight: 1, takes_work: true });
+    let decided = decide(&record, &observations, NOW).record;
+    assert_eq!(decided.shards[&2].indexes, "1-2".parse().ok());
+}
+
+#[test]
+fn fewer_pods_are_divided_also_where_the_preferences_give_none_to_who_still_has_work() {
+    let mut record =
+        record(json!({"parallelism": 1, "completions": 3}), &[(Phase::Started, Some(3))]);
+    record.shards.get_mut(&1).expect("one").parallelism = 3;
+    let mut object = record.manifest.object().clone();
+    let preferences = json!({"clusters": {"c2": {"weight": 1}}}).to_string();
+    object["metadata"]["annotations"][crate::plan::PREFERENCES] = preferences.into();
+    record.manifest = Manifest::new(object, "work", "").expect("valid");
+    let place = Place { weight: 1, takes_work: true };
+    pods::divide_after_edit(&mut record, &[("c1".into(), place), ("c2".into(), place)].into());
+    assert_eq!(record.shards[&1].parallelism, 1);
+}

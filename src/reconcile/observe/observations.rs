@@ -1,0 +1,146 @@
+//! What is known of one federated Job in each member; pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::place::Places;
+use crate::{job::Observed, state::Record};
+
+/// What is known of one federated Job in each of its members.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observations {
+    /// By the member's name.
+    pub members: BTreeMap<String, Observation>,
+    /// All members of the federation as places for work, by their names.
+    pub places: Places,
+}
+
+/// What one member says of one federated Job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observation {
+    /// Nothing is known (G8): the member does not answer, refuses, or is another cluster.
+    Unknown {
+        /// Why, as a sentence.
+        why: String,
+    },
+    /// The member answered.
+    Known {
+        /// The Jobs that carry this federated Job's labels, by shard.
+        jobs: BTreeMap<u32, Observed>,
+        /// Shards that were asked for by name since the record was read. `jobs` is complete for
+        /// these. For others it holds what a list said, and a list may be stale.
+        confirmed: BTreeSet<u32>,
+        /// Shards that the member refused to create or to change in this run, and why.
+        refused: BTreeMap<u32, String>,
+        /// Shards for which this run can do no more, and what they wait for.
+        waiting: BTreeMap<u32, String>,
+    },
+}
+
+impl Observation {
+    /// A member that answered with these Jobs.
+    pub fn known(jobs: BTreeMap<u32, Observed>) -> Self {
+        Self::Known {
+            jobs,
+            confirmed: BTreeSet::new(),
+            refused: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+        }
+    }
+}
+
+/// What a member answered to one action or question about one shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The shard's Job as it is now.
+    Job(Box<Observed>),
+    /// The shard's Job as it is now, and what must happen there before the rest of the action can
+    /// be done.
+    Waiting(Box<Observed>, String),
+    /// The member has no Job of this shard under its name.
+    Gone,
+    /// The member refused the action, and why.
+    Refused(String),
+    /// No usable answer, and why. Whether the action took effect is not known.
+    Unknown(String),
+}
+
+impl Observations {
+    /// All Jobs that were seen, with their members' names and their shards' ids.
+    pub fn jobs(&self) -> impl Iterator<Item = (&str, u32, &Observed)> {
+        let known = self.members.iter().filter_map(|(cluster, observation)| match observation {
+            Observation::Known { jobs, .. } => Some((cluster.as_str(), jobs)),
+            Observation::Unknown { .. } => None,
+        });
+        known.flat_map(|(cluster, jobs)| jobs.iter().map(move |(id, job)| (cluster, *id, job)))
+    }
+
+    /// Adds what a member answered about one shard. A member whose state is unknown stays so for
+    /// the rest of the run.
+    pub fn add(&mut self, cluster: &str, id: u32, answer: Answer) {
+        let known = || Observation::known(BTreeMap::new());
+        let observation = self.members.entry(cluster.to_owned()).or_insert_with(known);
+        match (observation, answer) {
+            (observation, Answer::Unknown(why)) => *observation = Observation::Unknown { why },
+            (Observation::Unknown { .. }, _) => {}
+            (Observation::Known { jobs, confirmed, .. }, Answer::Job(job)) => {
+                confirmed.insert(id);
+                jobs.insert(id, *job);
+            }
+            (Observation::Known { jobs, confirmed, waiting, .. }, Answer::Waiting(job, why)) => {
+                confirmed.insert(id);
+                jobs.insert(id, *job);
+                waiting.insert(id, why);
+            }
+            (Observation::Known { jobs, confirmed, .. }, Answer::Gone) => {
+                confirmed.insert(id);
+                jobs.remove(&id);
+            }
+            (Observation::Known { refused, .. }, Answer::Refused(why)) => {
+                refused.insert(id, why);
+            }
+        }
+    }
+
+    /// Forgets which shards were asked for by name. Call this when the record was read again:
+    /// whoever changed it may have created a Job since.
+    pub fn forget_confirmed(&mut self) {
+        for observation in self.members.values_mut() {
+            if let Observation::Known { confirmed, .. } = observation {
+                confirmed.clear();
+            }
+        }
+    }
+
+    /// What a shard waits for, if this run can do no more for it.
+    pub fn waiting(&self, cluster: &str, id: u32) -> Option<&str> {
+        match self.members.get(cluster)? {
+            Observation::Known { waiting, .. } => waiting.get(&id).map(String::as_str),
+            Observation::Unknown { .. } => None,
+        }
+    }
+
+    /// Why a member refused what was asked for a shard in this run, if it did.
+    pub fn refused(&self, cluster: &str, id: u32) -> Option<&str> {
+        match self.members.get(cluster)? {
+            Observation::Known { refused, .. } => refused.get(&id).map(String::as_str),
+            Observation::Unknown { .. } => None,
+        }
+    }
+
+    /// Why nothing is known of a member, if that is so.
+    pub fn unknown(&self, cluster: &str) -> Option<&str> {
+        match self.members.get(cluster) {
+            Some(Observation::Unknown { why }) => Some(why),
+            Some(Observation::Known { .. }) => None,
+            None => Some("it was not asked"),
+        }
+    }
+}
+
+/// The id of the shard that a Job is, if it is one of this record. Labels and name must both
+/// match: a copy that a user made under another name carries the same labels.
+pub(in crate::reconcile) fn shard_id(record: &Record, job: &Observed) -> Option<u32> {
+    let owner = job.owner.as_ref()?;
+    let id = owner.shard.parse().ok()?;
+    (*owner == record.ownership(id) && job.name == record.job_name(id)).then_some(id)
+}

@@ -128,7 +128,7 @@ fn work_that_moves_waits_until_a_pod_is_free() {
     for id in ids_where(&scene.record, runs_out) {
         scene.ends(id);
     }
-    let status = Status::ids_where(&scene.record, &scene.observations);
+    let status = Status::of(&scene.record, &scene.observations);
     assert_eq!(
         (scene.pods().len(), status.unplaced, status.waiting),
         (1, 18, 18),
@@ -159,7 +159,7 @@ fn more_work_stops_no_pod_that_runs() {
     let mut scene = Scene::new(size(6), &[(2, Some(2)); 3]);
     scene.scale(size(12));
     assert_eq!(scene.pods(), [("c1", 2), ("c2", 2), ("c3", 2)]);
-    assert_eq!(Status::ids_where(&scene.record, &scene.observations).waiting, 6);
+    assert_eq!(Status::of(&scene.record, &scene.observations).waiting, 6);
     scene.runs(1, |job| (job.succeeded, job.active) = (1, 1));
     assert_eq!(
         scene.pods(),
@@ -196,7 +196,7 @@ fn a_move_at_the_same_parallelism_stops_no_pod_that_runs() {
     scene.record = edit_record(&scene.record, &scene.registry, moved, false, NOW).expect("valid");
     scene.runs(1, |job| (job.succeeded, job.credited) = (6, Some("6".into())));
     assert_eq!(scene.pods(), [("c1", 2)]);
-    assert_eq!(Status::ids_where(&scene.record, &scene.observations).waiting, 6);
+    assert_eq!(Status::of(&scene.record, &scene.observations).waiting, 6);
     scene.runs(1, |job| (job.succeeded, job.active) = (7, 1));
     assert_eq!(scene.pods(), [("c1", 2), ("c2", 1)], "the first has one pod left to run");
 }

@@ -77,31 +77,8 @@ pub struct ShardStatus {
 impl Status {
     /// The status by the record and the observations.
     pub fn of(record: &Record, observations: &Observations) -> Self {
-        let shards: Vec<_> = record
-            .shards
-            .iter()
-            .map(|(id, shard)| {
-                let seen = shard.seen.clone().unwrap_or_default();
-                // A shard that has ended needs no answer, unless it is to be deleted.
-                let waits = !shard.phase.ended() || record.state.deleting.is_some();
-                let unknown = observations.unknown(&shard.cluster).filter(|_| waits);
-                let refused = observations.refused(&shard.cluster, *id);
-                ShardStatus {
-                    cluster: shard.cluster.clone(),
-                    name: record.job_name(*id).to_owned(),
-                    uid: shard.uid.clone(),
-                    state: word_of_shard(shard.phase, seen.suspended, unknown.is_some()),
-                    share: shard.share(),
-                    achieved: shard.achieved(),
-                    credited: shard.credited,
-                    indexes: shard.indexes.clone(),
-                    waiting: observations.waiting(&shard.cluster, *id).map(str::to_owned),
-                    seen,
-                    unknown: unknown.map(str::to_owned),
-                    refused: refused.map(str::to_owned),
-                }
-            })
-            .collect();
+        let shards: Vec<_> =
+            record.shards.keys().map(|id| ShardStatus::of(record, *id, observations)).collect();
         let sum =
             |count: fn(&ShardStatus) -> i32| shards.iter().map(count).fold(0, i32::saturating_add);
         let live = |count: fn(&Observed) -> i32| {
@@ -211,6 +188,29 @@ impl Status {
 }
 
 impl ShardStatus {
+    /// The status of one shard by the record and the observations.
+    fn of(record: &Record, id: u32, observations: &Observations) -> Self {
+        let shard = &record.shards[&id];
+        let seen = shard.seen.clone().unwrap_or_default();
+        // A shard that has ended needs no answer, unless it is to be deleted.
+        let needs_answer = !shard.phase.ended() || record.state.deleting.is_some();
+        let unknown = observations.unknown(&shard.cluster).filter(|_| needs_answer);
+        Self {
+            cluster: shard.cluster.clone(),
+            name: record.job_name(id).to_owned(),
+            uid: shard.uid.clone(),
+            state: word_of_shard(shard.phase, seen.suspended, unknown.is_some()),
+            share: shard.share(),
+            achieved: shard.achieved(),
+            credited: shard.credited,
+            indexes: shard.indexes.clone(),
+            waiting: observations.waiting(&shard.cluster, id).map(str::to_owned),
+            seen,
+            unknown: unknown.map(str::to_owned),
+            refused: observations.refused(&shard.cluster, id).map(str::to_owned),
+        }
+    }
+
     fn to_value(&self) -> Value {
         let mut value = counts(&[
             ("active", self.seen.active),

@@ -98,12 +98,20 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Waits for Ctrl-C, from the first time that somebody waits for it; until then it ends the process
-/// as ever.
+/// The exit code of a process that Ctrl-C ended: 128 and the number of SIGINT.
+const INTERRUPTED: i32 = 130;
+
+/// Waits for Ctrl-C. Before the first call, Ctrl-C ends the process as usual. After Ctrl-C came, a
+/// second one ends the process at once.
 async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+        return std::future::pending().await;
     }
+    tokio::spawn(async {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(INTERRUPTED);
+        }
+    });
 }
 
 /// Only what a command does needs threads: help and mistakes are told without them.
@@ -111,7 +119,10 @@ fn start(world: &World, cli: Cli) -> u8 {
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
             logging::start(cli.v, &world.output);
-            runtime.block_on(finish(world, dispatch(world, cli)))
+            let code = runtime.block_on(finish(world, dispatch(world, cli)));
+            // Dropping the runtime would wait for name look-ups that are still under way.
+            runtime.shutdown_background();
+            code
         }
         Err(cause) => {
             fail(world, &Error::new(format!("cannot start: {}", os_error::words(&cause))))

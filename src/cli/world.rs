@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::{
-    cluster::{Dialer, DialerOptions, dialer::WireFactory},
+    cluster::{Dialer, DialerOptions, WireFactory},
     print::Output,
 };
 

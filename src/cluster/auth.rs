@@ -10,7 +10,7 @@ use http::header::HeaderValue;
 use rustls::sign::CertifiedKey;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::exec::{Credential, Plugin, Plugins, Trouble};
+use super::exec::{Credential, CredentialError, Plugin, Plugins};
 use crate::os_error;
 
 /// How a user is known to the server, beside a client certificate.
@@ -48,7 +48,7 @@ impl fmt::Debug for Credentials {
 
 impl Auth {
     /// What to send now; runs the plugin if there is none of its answers that holds.
-    pub async fn credentials(&self, plugins: &Plugins) -> Result<Credentials, Trouble> {
+    pub async fn credentials(&self, plugins: &Plugins) -> Result<Credentials, CredentialError> {
         match self {
             Self::None => Ok(Credentials::default()),
             Self::Token(token) => bearer(token.expose_secret()),
@@ -57,12 +57,13 @@ impl Auth {
                 match (read.as_deref().map(str::trim), fallback) {
                     (Ok(token), _) if !token.is_empty() => bearer(token),
                     (_, Some(token)) => bearer(token.expose_secret()),
-                    (Ok(_), None) => {
-                        Err(Trouble::new(format!("the token file {} is empty", path.display())))
-                    }
+                    (Ok(_), None) => Err(CredentialError::new(format!(
+                        "the token file {} is empty",
+                        path.display()
+                    ))),
                     (Err(error), None) => {
                         let cause = os_error::words(&error);
-                        Err(Trouble::new(format!(
+                        Err(CredentialError::new(format!(
                             "unable to read the token file {}: {cause}",
                             path.display()
                         )))
@@ -83,7 +84,7 @@ impl Auth {
         &self,
         refused: &Credentials,
         plugins: &Plugins,
-    ) -> Result<Option<Credentials>, Trouble> {
+    ) -> Result<Option<Credentials>, CredentialError> {
         match (self, &refused.from) {
             (Self::Exec(plugin), Some(credential)) => {
                 Ok(Some(of_plugin(plugins.ask_again(plugin, credential).await?)?))
@@ -93,7 +94,7 @@ impl Auth {
     }
 }
 
-fn of_plugin(credential: Arc<Credential>) -> Result<Credentials, Trouble> {
+fn of_plugin(credential: Arc<Credential>) -> Result<Credentials, CredentialError> {
     let mut credentials = match &credential.token {
         Some(token) => bearer(token.expose_secret())?,
         None => Credentials::default(),
@@ -103,13 +104,15 @@ fn of_plugin(credential: Arc<Credential>) -> Result<Credentials, Trouble> {
     Ok(credentials)
 }
 
-fn bearer(token: &str) -> Result<Credentials, Trouble> {
+fn bearer(token: &str) -> Result<Credentials, CredentialError> {
     header(&format!("Bearer {token}"))
 }
 
-fn header(text: &str) -> Result<Credentials, Trouble> {
+fn header(text: &str) -> Result<Credentials, CredentialError> {
     let mut value = HeaderValue::from_str(text).map_err(|_| {
-        Trouble::new("the token or the password holds characters that a header may not have")
+        CredentialError::new(
+            "the token or the password holds characters that a header may not have",
+        )
     })?;
     value.set_sensitive(true);
     Ok(Credentials { header: Some(value), ..Credentials::default() })

@@ -3,9 +3,10 @@
 use std::error::Error as StdError;
 use std::io;
 
-use rustls::CertificateError;
+use rustls::{CertificateError, OtherError};
 
 use super::error::Cause;
+use super::tls::Distrusted;
 use super::transport::{CONNECT_TIMEOUT, ConnectTimeout};
 use crate::os_error;
 
@@ -141,8 +142,8 @@ fn tls_words(error: &rustls::Error) -> String {
     let certificate = "tls: failed to verify certificate: x509:";
     match error {
         rustls::Error::InvalidCertificate(cause) => match cause {
-            // A bad signature is what another authority of the same name gives: clusters' are often
-            // named alike.
+            // Another authority of the same name gives a bad signature. The authorities of clusters
+            // often have the same name.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 format!("{certificate} certificate signed by unknown authority")
             }
@@ -160,7 +161,11 @@ fn tls_words(error: &rustls::Error) -> String {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 format!("{certificate} certificate is not valid yet")
             }
-            other => format!("{certificate} {other}"),
+            CertificateError::Revoked => format!("{certificate} certificate has been revoked"),
+            CertificateError::Other(OtherError(cause)) if cause.is::<Distrusted>() => {
+                format!("tls: failed to verify certificate: {cause}")
+            }
+            _ => format!("{certificate} certificate is not valid"),
         },
         rustls::Error::AlertReceived(alert) => alert_words(&format!("{alert:?}")),
         rustls::Error::InvalidMessage(_) => {

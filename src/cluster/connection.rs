@@ -1,13 +1,14 @@
-//! A connection to one API server: requests with credentials, within time, repeated where that is
-//! safe.
+//! A connection to one API server. Each request gets credentials and a time limit, and is repeated
+//! where that is safe.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use http::{Method, Request, StatusCode};
-use http_body_util::BodyExt as _;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use jiff::{SignedDuration, Timestamp};
 use kube::client::{Body, Client};
 use kube::core::Status;
 use serde_json::Value;
@@ -15,11 +16,15 @@ use tokio::sync::OnceCell;
 
 use super::auth::Credentials;
 use super::cause;
-use super::dialer::Channel;
+use super::channel::Channel;
+use super::clock::Clock;
 use super::error::{Cause, Error};
-use super::exec::Trouble;
+use super::exec::CredentialError;
 use super::log;
 use super::retry::{self, Ended};
+
+/// The most that the body of one answer may hold, in bytes, after decompression.
+const MAX_BODY: usize = 64 << 20;
 
 /// One API server, as one user. Clones share everything.
 #[derive(Clone)]
@@ -30,20 +35,21 @@ pub struct Connection {
 pub(super) struct Inner {
     channel: Channel,
     pub(super) identity: OnceCell<String>,
+    clock: Clock,
 }
 
-/// A request before it is dressed for the wire.
+/// A request without its credentials and headers.
 pub(super) struct Call {
     pub method: Method,
     /// Path and query.
     pub path: String,
     pub content_type: &'static str,
     pub body: Bytes,
-    /// It changes nothing, so that it may be sent twice.
+    /// Whether it changes nothing, so that it may be sent twice.
     pub reads: bool,
 }
 
-/// A whole answer.
+/// An answer with its whole body.
 struct Answer {
     code: StatusCode,
     retry_after: Option<Duration>,
@@ -53,13 +59,17 @@ struct Answer {
 /// Why there is no answer.
 struct Lost {
     cause: Cause,
+    /// Whether nothing of the request can have reached the server.
     unsent: bool,
+    /// Whether trying again soon may help.
     passing: bool,
 }
 
 impl Connection {
     pub(super) fn new(channel: Channel) -> Self {
-        Self { inner: Arc::new(Inner { channel, identity: OnceCell::new() }) }
+        Self {
+            inner: Arc::new(Inner { channel, identity: OnceCell::new(), clock: Clock::default() }),
+        }
     }
 
     /// The cluster's name, as it was dialled.
@@ -67,7 +77,7 @@ impl Connection {
         &self.inner.channel.cluster
     }
 
-    /// The namespace that holds where a command names none.
+    /// The namespace for commands that name none.
     pub fn namespace(&self) -> &str {
         self.inner.channel.endpoint.namespace()
     }
@@ -77,26 +87,40 @@ impl Connection {
         self.inner.channel.endpoint.host()
     }
 
-    /// Sends a request and gives the object that was answered.
+    /// How far the clock of the server is ahead of the local clock; negative where it is behind.
+    /// `None` before the first answer, and for a server that sends no `Date` header.
+    ///
+    /// The precision is half a second and half the time of the request that was measured. That is
+    /// the quickest request of the last minute, or the last one.
+    pub fn clock_skew(&self) -> Option<SignedDuration> {
+        self.inner.clock.skew()
+    }
+
+    /// Sends a request and returns the object in the answer.
     pub(super) async fn call(&self, call: &Call) -> Result<Value, Error> {
+        self.call_sized(call).await.map(|(object, _)| object)
+    }
+
+    /// As [`Self::call`], with the size of the answer in bytes.
+    pub(super) async fn call_sized(&self, call: &Call) -> Result<(Value, usize), Error> {
         let channel = &self.inner.channel;
-        let plugins = &channel.dialer.shared.plugins;
+        let plugins = &channel.shared.plugins;
         let auth = &channel.endpoint.auth;
-        let trouble = |Trouble { cause, hint }| Error::Credentials {
+        let failed = |CredentialError { cause, hint }| Error::Credentials {
             cluster: self.name().to_owned(),
             cause,
             hint,
         };
 
-        // Plugins have their own time: they may be waiting for a person.
-        let credentials = auth.credentials(plugins).await.map_err(trouble)?;
+        // The request timeout does not cover plugins: they may be waiting for a person.
+        let credentials = auth.credentials(plugins).await.map_err(failed)?;
         let mut answer = self.within_time(call, &credentials).await?;
         if answer.code == StatusCode::UNAUTHORIZED
-            && let Some(renewed) = auth.renewed(&credentials, plugins).await.map_err(trouble)?
+            && let Some(renewed) = auth.renewed(&credentials, plugins).await.map_err(failed)?
         {
             answer = self.within_time(call, &renewed).await?;
         }
-        self.decode(&answer)
+        Ok((self.decode(&answer)?, answer.body.len()))
     }
 
     async fn within_time(&self, call: &Call, credentials: &Credentials) -> Result<Answer, Error> {
@@ -122,17 +146,17 @@ impl Connection {
         loop {
             done += 1;
             log::body(self.name(), "request", &call.body, credentials);
-            let ended = attempt(client, call, credentials).await;
+            let ended = self.attempt(client, call, credentials).await;
             if let Ok(answer) = &ended {
                 log::body(self.name(), "answer", &answer.body, credentials);
             }
-            let how = match &ended {
+            let outcome = match &ended {
                 Ok(answer) => {
                     Ended::Answered { code: answer.code.as_u16(), retry_after: answer.retry_after }
                 }
                 Err(lost) => Ended::Failed { unsent: lost.unsent, passing: lost.passing },
             };
-            let Some(wait) = retry::wait(call.reads, done, how, retry::jitter()) else {
+            let Some(wait) = retry::wait(call.reads, done, outcome, retry::jitter()) else {
                 return ended;
             };
             let why = match &ended {
@@ -144,6 +168,27 @@ impl Connection {
                 self.name(), call.method, call.path, wait.as_millis(), done + 1, retry::ATTEMPTS);
             tokio::time::sleep(wait).await;
         }
+    }
+
+    async fn attempt(
+        &self,
+        client: &Client,
+        call: &Call,
+        credentials: &Credentials,
+    ) -> Result<Answer, Lost> {
+        let request = request(call, credentials).map_err(|error| Lost {
+            cause: Cause::Other(error.to_string()),
+            unsent: true,
+            passing: false,
+        })?;
+        let (sent, start) = (Timestamp::now(), Instant::now());
+        let response = client.send(request).await.map_err(|error| Lost::new(&error))?;
+        let headers = response.headers();
+        if let Some(date) = headers.get(DATE).and_then(|date| date.to_str().ok()) {
+            self.inner.clock.measure(date, sent, start.elapsed());
+        }
+        let (code, retry_after) = (response.status(), retry_after(headers));
+        Ok(Answer { code, retry_after, body: read(response.into_body()).await? })
     }
 
     fn decode(&self, answer: &Answer) -> Result<Value, Error> {
@@ -177,8 +222,7 @@ impl Connection {
     }
 
     pub(super) fn unreachable(&self, cause: Cause) -> Error {
-        // Whoever is dialled through a proxy resolves and accepts for itself: these two are the
-        // proxy's own.
+        // A proxy resolves the server's name and connects to it, so these two are about the proxy.
         let cause = match (cause, self.inner.channel.endpoint.proxy()) {
             (Cause::Refused, Some(proxy)) => {
                 Cause::Other(format!("the proxy {proxy} refused the connection"))
@@ -197,8 +241,8 @@ impl Connection {
     }
 }
 
-/// The answers that API servers, or authenticating proxies before them, give as bare text. A 404 is
-/// not among them: only an API server may say that an object does not exist.
+/// The Status for an answer that API servers, or authenticating proxies before them, give as bare
+/// text. A 404 is not among them: only an API server may say that an object does not exist.
 fn bare_status(answer: &Answer) -> Option<Status> {
     let (reason, message) = match answer.code {
         StatusCode::UNAUTHORIZED => {
@@ -222,42 +266,47 @@ fn bare_status(answer: &Answer) -> Option<Status> {
     })
 }
 
-async fn attempt(client: &Client, call: &Call, credentials: &Credentials) -> Result<Answer, Lost> {
-    let lost = |error: &(dyn std::error::Error + 'static)| Lost {
-        cause: cause::cause(error),
-        unsent: cause::unsent(error),
-        passing: cause::passing(error),
-    };
+fn request(call: &Call, credentials: &Credentials) -> Result<Request<Body>, http::Error> {
     let mut request = Request::builder()
         .method(call.method.clone())
         .uri(&call.path)
         .header(ACCEPT, "application/json")
-        .body(Body::from(call.body.clone()))
-        .map_err(|error| Lost {
-            cause: Cause::Other(error.to_string()),
-            unsent: true,
-            passing: false,
-        })?;
+        .body(Body::from(call.body.clone()))?;
+    let headers = request.headers_mut();
     if !call.body.is_empty() {
-        request
-            .headers_mut()
-            .insert(CONTENT_TYPE, http::HeaderValue::from_static(call.content_type));
+        headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(call.content_type));
     }
     if let Some(value) = &credentials.header {
-        request.headers_mut().insert(AUTHORIZATION, value.clone());
+        headers.insert(AUTHORIZATION, value.clone());
     }
-    let response = client.send(request).await.map_err(|error| lost(&error))?;
-    let code = response.status();
-    let retry_after = response
-        .headers()
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-        .map(Duration::from_secs);
-    // What was answered has reached the server, whatever happens to the rest of it.
-    let body = response.into_body().collect().await.map_err(|error| Lost {
-        unsent: false,
-        passing: true,
-        ..lost(&error)
+    Ok(request)
+}
+
+/// The seconds that a server asks to wait.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    text.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// The whole body, if it is not larger than [`MAX_BODY`].
+async fn read(body: Body) -> Result<Bytes, Lost> {
+    let body = Limited::new(body, MAX_BODY).collect().await.map_err(|error| {
+        // The request has reached the server, since it answered.
+        if error.is::<LengthLimitError>() {
+            Lost { cause: Cause::TooLarge("64 MiB"), unsent: false, passing: false }
+        } else {
+            Lost { unsent: false, passing: true, ..Lost::new(&*error) }
+        }
     })?;
-    Ok(Answer { code, retry_after, body: body.to_bytes() })
+    Ok(body.to_bytes())
+}
+
+impl Lost {
+    fn new(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self {
+            cause: cause::cause(error),
+            unsent: cause::unsent(error),
+            passing: cause::passing(error),
+        }
+    }
 }

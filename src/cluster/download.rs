@@ -15,7 +15,8 @@ use tower_http::follow_redirect::FollowRedirectLayer;
 
 use super::auth::Auth;
 use super::cause::cause;
-use super::dialer::{Dialer, USER_AGENT_TEXT};
+use super::channel::USER_AGENT_TEXT;
+use super::dialer::Dialer;
 use super::endpoint::Endpoint;
 use super::kubeconfig::Environment;
 use super::proxy;
@@ -96,7 +97,7 @@ impl Dialer {
         // A redirect may lead to another server, so that each request has its own connection.
         let send = tower::service_fn(move |request: Request<Empty<Bytes>>| {
             let endpoint = anonymous(request.uri(), &environment);
-            let wire = endpoint.and_then(|endpoint| dialer.wire(&endpoint, None));
+            let wire = endpoint.and_then(|endpoint| dialer.shared.wire(&endpoint, None));
             async move {
                 let wire = wire.map_err(|error| BoxError::from(error.to_string()))?;
                 wire.oneshot(request.map(|_| Body::empty())).await

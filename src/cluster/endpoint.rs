@@ -1,7 +1,6 @@
 //! Where one API server is, and as whom we speak to it: a context and the flags, resolved as
 //! kubectl does.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Uri, uri};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::auth::Auth;
@@ -377,7 +377,9 @@ fn identity(name: &str, user: &User) -> Result<Option<Identity>, Error> {
     )?;
     match (certificate, key) {
         (None, _) => Ok(None),
-        (Some(certificate), Some(key)) => Ok(Some(Identity { certificate, key })),
+        (Some(certificate), Some(key)) => {
+            Ok(Some(Identity { user: name.to_owned(), certificate, key }))
+        }
         (Some(_), None) => Err(Error::configuration(format!(
             "client-key-data or client-key must be specified for {name} to use the clientCert authentication method."
         ))),
@@ -487,16 +489,24 @@ fn impersonation(name: &str, user: &User) -> Result<HeaderMap, Error> {
     Ok(headers)
 }
 
-/// A key as client-go writes it into a header's name: what such a name may not have is
-/// percent-encoded.
+/// The bytes that client-go encodes in the key of an `Impersonate-Extra-` header: those that the
+/// name of a header may not have (RFC 9110 section 5.6.2), and `%`.
+const NOT_IN_HEADER_KEY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'!')
+    .remove(b'#')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'^')
+    .remove(b'_')
+    .remove(b'`')
+    .remove(b'|')
+    .remove(b'~');
+
 fn header_key(key: &str) -> String {
-    let mut written = String::with_capacity(key.len());
-    for byte in key.bytes() {
-        if byte.is_ascii_alphanumeric() || b"!#$&'*+-.^_`|~".contains(&byte) {
-            written.push(byte.to_ascii_lowercase().into());
-        } else {
-            let _ = write!(written, "%{byte:02x}");
-        }
-    }
-    written
+    utf8_percent_encode(key, NOT_IN_HEADER_KEY).to_string().to_ascii_lowercase()
 }

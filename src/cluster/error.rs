@@ -81,6 +81,8 @@ pub enum Cause {
     Timeout(Duration),
     /// The server's certificate is not one that is trusted for it, in words.
     Certificate(String),
+    /// The server sent more than this, such as `64 MiB`.
+    TooLarge(&'static str),
     /// Anything else, in words.
     Other(String),
 }
@@ -94,6 +96,7 @@ impl fmt::Display for Cause {
                 write!(f, "the name cannot be resolved: {}", printable(words))
             }
             Self::Timeout(limit) => write!(f, "no answer within {}", seconds(*limit)),
+            Self::TooLarge(limit) => write!(f, "the answer is larger than {limit}"),
             Self::Certificate(text) | Self::Other(text) => f.write_str(&printable(text)),
         }
     }
@@ -260,6 +263,9 @@ fn unreachable(server: &str, cause: &Cause) -> String {
                 "Unable to connect to the server: dial tcp: lookup {host}: {}",
                 printable(words)
             )
+        }
+        Cause::TooLarge(limit) => {
+            format!("The answer of the server {server} is larger than {limit}, which is the limit")
         }
         Cause::Certificate(text) | Cause::Other(text) => {
             format!("Unable to connect to the server: {}", printable(text))

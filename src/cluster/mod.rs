@@ -24,6 +24,8 @@
 
 mod auth;
 mod cause;
+mod channel;
+mod clock;
 mod connection;
 pub mod dialer;
 mod download;
@@ -35,6 +37,7 @@ pub mod flags;
 pub mod kubeconfig;
 pub mod log;
 mod namespace;
+pub mod path;
 mod proxy;
 pub mod redact;
 mod retry;
@@ -46,6 +49,7 @@ pub mod verbs;
 #[cfg(test)]
 mod tests;
 
+pub use channel::WireFactory;
 pub use connection::Connection;
 pub use dialer::{Dialer, DialerOptions};
 pub use endpoint::Endpoint;

@@ -1,15 +1,13 @@
-//! Namespaces, made where they are missing.
+//! Creates namespaces that are missing.
 
 use serde_json::{Value, json};
 
-use super::{Connection, Error, WriteOptions};
-
-const PATH: &str = "/api/v1/namespaces";
+use super::{Connection, Error, WriteOptions, path};
 
 impl Connection {
-    /// Makes a namespace unless it is there.
+    /// Creates a namespace unless it exists.
     pub async fn ensure_namespace(&self, name: &str) -> Result<(), Error> {
-        match self.get(&format!("{PATH}/{name}")).await {
+        match self.get(&path::namespace(name)).await {
             Err(error) if error.is_not_found() || error.is_forbidden() => {
                 self.create_namespace(name, WriteOptions::default()).await
             }
@@ -17,13 +15,16 @@ impl Connection {
         }
     }
 
-    /// Whether a namespace could be made: a server dry run.
+    /// Asks the server, by a dry run, whether a namespace can be created.
     pub async fn try_namespace(&self, name: &str) -> Result<(), Error> {
         self.create_namespace(name, WriteOptions { dry_run: true, ..WriteOptions::default() }).await
     }
 
     async fn create_namespace(&self, name: &str, options: WriteOptions) -> Result<(), Error> {
-        match self.create(PATH, &namespace(name), options).await {
+        match self
+            .create(&path::collection(path::CORE, None, "namespaces"), &namespace(name), options)
+            .await
+        {
             Err(error) if error.is_already_exists() => Ok(()),
             made => made.map(drop),
         }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use base64::Engine as _;
 use http::Uri;
 use http::header::HeaderValue;
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::error::Error;
@@ -181,19 +182,9 @@ fn in_network(ip: IpAddr, network: &str, bits: &str) -> bool {
     }
 }
 
-/// Percent-decoded; what is no escape stays as it is.
+/// Without percent-encoding. What is no escape stays as it is.
 pub(super) fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let escape = (*first == b'%').then(|| tail.get(..2)).flatten();
-        let byte = escape
-            .and_then(|hex| std::str::from_utf8(hex).ok())
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        rest = if byte.is_some() { &tail[2..] } else { tail };
-        bytes.push(byte.unwrap_or(*first));
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

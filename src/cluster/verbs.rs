@@ -7,12 +7,22 @@ use serde_json::{Value, json};
 
 use super::connection::{Call, Connection};
 use super::error::{Cause, Error};
+use super::path;
 
 /// Who owns the fields we write.
 pub const FIELD_MANAGER: &str = "kubectl-federate";
 
-/// How many objects a list asks for at a time; client-go's number.
+/// How many objects a list asks for at a time, as in client-go.
 const PAGE: u32 = 500;
+
+/// The most objects that a list may hold.
+const MAX_OBJECTS: usize = 100_000;
+
+/// The most pages that a list may come in. A server may send pages without objects.
+const MAX_PAGES: usize = 2_000;
+
+/// The most bytes that the pages of a list may hold together.
+const MAX_LIST: usize = 256 << 20;
 
 /// How an object is to be written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,21 +59,18 @@ pub struct DeleteOptions<'a> {
 impl Connection {
     /// The object at a path such as `/apis/batch/v1/namespaces/ns/jobs/pi`.
     pub async fn get(&self, path: &str) -> Result<Value, Error> {
-        self.call(&Call {
-            method: Method::GET,
-            path: path.to_owned(),
-            content_type: "",
-            body: Bytes::new(),
-            reads: true,
-        })
-        .await
+        self.call(&Call::get(path)).await
     }
 
-    /// All objects of a collection that a label selector (empty: all) matches, each with
+    /// All objects of a collection that a label selector matches (empty: all), each with
     /// `apiVersion` and `kind`.
     ///
-    /// It is read in pages, at one resourceVersion. When that has been compacted away meanwhile
-    /// (410), it is read again as one page.
+    /// The list is read in pages, at one resourceVersion. If that is compacted meanwhile (410), the
+    /// list is read again as one page.
+    ///
+    /// # Errors
+    /// [`Cause::TooLarge`] for more than 100,000 objects or 256 MiB, besides what any request can
+    /// fail with.
     pub async fn list(&self, path: &str, selector: &str) -> Result<Vec<Value>, Error> {
         match self.pages(path, selector, PAGE).await {
             Err(Error::Status { status, .. }) if status.code == 410 => {
@@ -75,42 +82,29 @@ impl Connection {
 
     /// `limit` 0 asks for everything at once.
     async fn pages(&self, path: &str, selector: &str, limit: u32) -> Result<Vec<Value>, Error> {
+        let too_large = |limit| Err(self.unreachable(Cause::TooLarge(limit)));
         let mut objects = Vec::new();
+        let mut bytes = 0;
         let mut next = String::new();
-        loop {
-            let mut query = form_urlencoded::Serializer::new(String::new());
-            if !selector.is_empty() {
-                query.append_pair("labelSelector", selector);
+        for _ in 0..MAX_PAGES {
+            let query = list_query(selector, limit, &next);
+            let (page, size) = self.call_sized(&Call::get(&with_query(path, &query))).await?;
+            bytes += size;
+            let page = Page::read(page)
+                .ok_or_else(|| self.unreachable(Cause::Other("the answer is not a list".into())))?;
+            objects.extend(page.items);
+            if objects.len() > MAX_OBJECTS {
+                return too_large("100,000 objects");
             }
-            if limit > 0 {
-                query.append_pair("limit", &limit.to_string());
-            }
-            if !next.is_empty() {
-                query.append_pair("continue", &next);
-            }
-            let mut page = self.get(&with_query(path, &query.finish())).await?;
-            let version = page["apiVersion"].take();
-            let kind =
-                page["kind"].as_str().and_then(|kind| kind.strip_suffix("List")).map(str::to_owned);
-            let token = page["metadata"]["continue"].as_str().unwrap_or_default().to_owned();
-            let (Some(kind), Some(object)) = (kind, page.as_object_mut()) else {
-                return Err(self.unreachable(Cause::Other("the answer is not a list".into())));
-            };
-            // The items of a list leave out what they are, which its kind says.
-            if let Some(Value::Array(items)) = object.remove("items") {
-                objects.extend(items.into_iter().map(|mut item| {
-                    if let Some(fields) = item.as_object_mut() {
-                        fields.entry("apiVersion").or_insert_with(|| version.clone());
-                        fields.entry("kind").or_insert_with(|| kind.as_str().into());
-                    }
-                    item
-                }));
-            }
-            if token.is_empty() || token == next {
+            if page.next.is_empty() || page.next == next {
                 return Ok(objects);
             }
-            next = token;
+            if bytes > MAX_LIST {
+                return too_large("256 MiB");
+            }
+            next = page.next;
         }
+        too_large("2,000 pages")
     }
 
     /// Creates an object in a collection, such as `/api/v1/namespaces/ns/configmaps`, and gives it
@@ -192,7 +186,7 @@ impl Connection {
     }
 
     async fn ask_identity(&self) -> Result<String, Error> {
-        let namespace = self.get("/api/v1/namespaces/kube-system").await?;
+        let namespace = self.get(&path::namespace("kube-system")).await?;
         match namespace["metadata"]["uid"].as_str() {
             Some(uid) if !uid.is_empty() => Ok(uid.to_owned()),
             _ => Err(self.unreachable(Cause::Other("the namespace kube-system has no uid".into()))),
@@ -269,6 +263,58 @@ impl Connection {
         };
         Ok(self.call(&call).await?["status"]["allowed"].as_bool().unwrap_or(false))
     }
+}
+
+impl Call {
+    fn get(path: &str) -> Self {
+        Self {
+            method: Method::GET,
+            path: path.to_owned(),
+            content_type: "",
+            body: Bytes::new(),
+            reads: true,
+        }
+    }
+}
+
+/// One page of a list.
+struct Page {
+    items: Vec<Value>,
+    /// The token for the next page; empty on the last one.
+    next: String,
+}
+
+impl Page {
+    /// Reads an answer; `None` if it is not a list. The items of a list lack `apiVersion` and
+    /// `kind`, so each gets those that the list has.
+    fn read(mut answer: Value) -> Option<Self> {
+        let version = answer["apiVersion"].take();
+        let kind = answer["kind"].as_str()?.strip_suffix("List")?.to_owned();
+        let next = answer["metadata"]["continue"].as_str().unwrap_or_default().to_owned();
+        let mut items = match answer["items"].take() {
+            Value::Array(items) => items,
+            _ => Vec::new(),
+        };
+        for fields in items.iter_mut().filter_map(Value::as_object_mut) {
+            fields.entry("apiVersion").or_insert_with(|| version.clone());
+            fields.entry("kind").or_insert_with(|| kind.as_str().into());
+        }
+        Some(Self { items, next })
+    }
+}
+
+fn list_query(selector: &str, limit: u32, token: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    if !selector.is_empty() {
+        query.append_pair("labelSelector", selector);
+    }
+    if limit > 0 {
+        query.append_pair("limit", &limit.to_string());
+    }
+    if !token.is_empty() {
+        query.append_pair("continue", token);
+    }
+    query.finish()
 }
 
 fn with_query(path: &str, query: &str) -> String {

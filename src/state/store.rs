@@ -8,7 +8,7 @@ use super::{
     registry::{NAME, NAMESPACE},
 };
 use crate::{
-    cluster::{Connection, DeleteOptions, WriteOptions},
+    cluster::{Connection, DeleteOptions, WriteOptions, path},
     job::labels,
 };
 
@@ -93,7 +93,7 @@ impl Store {
         federation: &str,
         namespace: Option<&str>,
     ) -> Result<Vec<Result<Record, Error>>, Error> {
-        let path = namespace.map_or("/api/v1/configmaps".to_owned(), config_maps_path);
+        let path = path::collection(path::CORE, namespace, "configmaps");
         let selector = format!("{}={federation}", labels::FEDERATION);
         let config_maps = self.host.list(&path, &selector).await?;
         Ok(config_maps.iter().map(Record::from_config_map).collect())
@@ -176,9 +176,9 @@ fn stored(record: &Record) -> &Stored {
 }
 
 fn config_maps_path(namespace: &str) -> String {
-    format!("/api/v1/namespaces/{namespace}/configmaps")
+    path::collection(path::CORE, Some(namespace), "configmaps")
 }
 
 fn config_map_path(namespace: &str, name: &str) -> String {
-    format!("{}/{name}", config_maps_path(namespace))
+    path::object(path::CORE, namespace, "configmaps", name)
 }

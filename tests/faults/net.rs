@@ -11,8 +11,7 @@ use http::{Method, Request, Response, StatusCode, header::AUTHORIZATION};
 use http_body_util::{BodyExt as _, Full};
 use kube::client::Body;
 use kubectl_federate::cluster::{
-    Endpoint,
-    dialer::WireFactory,
+    Endpoint, WireFactory,
     transport::{AnswerBody, wire},
 };
 use serde_json::Value;

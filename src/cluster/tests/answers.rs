@@ -87,6 +87,92 @@ async fn a_list_whose_version_is_gone_starts_again_as_one_page() {
     assert_eq!(server.asked()[2].line, format!("GET https://east:6443{PODS}"));
 }
 
+/// Bytes that never end.
+#[derive(Clone, Copy)]
+struct Endless;
+
+impl hyper::body::Body for Endless {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, io::Error>>> {
+        static CHUNK: [u8; 1 << 20] = [b' '; 1 << 20];
+        std::task::Poll::Ready(Some(Ok(hyper::body::Frame::data(Bytes::from_static(&CHUNK)))))
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_read_up_to_a_limit() {
+    let asked = Arc::new(Mutex::new(0));
+    let count = asked.clone();
+    let factory = move |_: &Endpoint| {
+        let count = count.clone();
+        transport::wire(tower::service_fn(move |_| {
+            *count.lock().unwrap() += 1;
+            std::future::ready(Ok::<_, BoxError>(Response::new(Endless)))
+        }))
+    };
+    let dialer = Dialer::in_process(DialerOptions::default(), Arc::new(factory));
+    let endpoint =
+        endpoint(&json!({"server": "https://east:6443"}), &json!({}), &Overrides::default());
+    let error = dialer.dial("east", &endpoint).unwrap().get(POD).await.unwrap_err();
+    assert_eq!(
+        error.report(),
+        "The answer of the server east:6443 is larger than 64 MiB, which is the limit"
+    );
+    assert_eq!(error.cluster(), Some("east"));
+    assert_eq!(*asked.lock().unwrap(), 1, "it would be as large again");
+}
+
+#[tokio::test]
+async fn a_list_is_read_up_to_a_limit() {
+    let list = |items: &Value, place: usize| {
+        let token = format!("page {place}");
+        answer(
+            200,
+            &json!({"apiVersion": "v1", "kind": "PodList", "metadata": {"continue": token},
+                "items": items}),
+        )
+    };
+    let many = Value::Array(vec![json!({}); 20_000]);
+    let large = json!([{"data": " ".repeat(60 << 20)}]);
+    for (items, limit, requests) in
+        [(many, "100,000 objects", 6), (json!([]), "2,000 pages", 2_000), (large, "256 MiB", 5)]
+    {
+        let server = Server::new(move |place, _| list(&items, place));
+        let error = server.connection().list(PODS, "").await.unwrap_err();
+        let words = format!("is larger than {limit}, which is the limit");
+        assert!(error.to_string().ends_with(&words), "{error}");
+        assert_eq!(server.asked().len(), requests);
+    }
+}
+
+#[tokio::test]
+async fn the_clock_of_the_server_is_compared_with_ours() {
+    let server = Server::new(|_, _| answer(200, &json!({"kind": "Pod"})));
+    let connection = server.connection();
+    connection.get(POD).await.unwrap();
+    assert_eq!(connection.clock_skew(), None, "it sends no date");
+    for ahead in [-3600, 0, 45] {
+        let server = Server::new(move |_, _| {
+            let now = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(ahead);
+            let date = jiff::fmt::rfc2822::DateTimePrinter::new()
+                .timestamp_to_rfc9110_string(&now)
+                .unwrap();
+            let (mut parts, body) = answer(404, &json!({"kind": "Status"})).unwrap().into_parts();
+            parts.headers.insert("date", date.parse().unwrap());
+            Ok(Response::from_parts(parts, body))
+        });
+        let connection = server.connection();
+        connection.get(POD).await.unwrap_err();
+        let skew = connection.clock_skew().unwrap().as_millis();
+        assert!((skew - i128::from(ahead) * 1000).abs() < 1_000, "{skew} of {ahead}");
+    }
+}
+
 #[tokio::test]
 async fn writes_say_how() {
     let server = Server::new(|_, _| answer(200, &json!({"kind": "Pod"})));

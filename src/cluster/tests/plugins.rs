@@ -184,6 +184,56 @@ async fn what_went_wrong_is_told_without_what_it_printed() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_hangs_costs_a_minute() {
+    let folder = tempfile::tempdir().unwrap();
+    let command = script(folder.path(), "exec sleep 1000");
+    let server = Server::new(|_, _| answer(200, &json!({})));
+    let dialer = server.dialer(DialerOptions::default());
+    let connection = connect(&dialer, "east", &user(&command, &json!({})));
+    let start = tokio::time::Instant::now();
+    let error = connection.server_version().await.unwrap_err();
+    assert_eq!(start.elapsed().as_secs(), 60);
+    assert!(error.to_string().ends_with("/plugin gave no credential within 60 s"), "{error}");
+    assert_eq!(error.hint(), Some("Run the plugin in a terminal to see what it waits for."));
+    assert!(server.asked().is_empty());
+}
+
+#[tokio::test]
+async fn plugins_that_hang_do_not_stop_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let done = folder.path().join("done");
+    let given = token(folder.path(), "");
+    let wait = format!("while [ ! -e {} ]; do sleep 0.05; done; {given}", done.display());
+    let hanging = script(folder.path(), &wait);
+    let quick = folder.path().join("quick");
+    std::fs::create_dir(&quick).unwrap();
+    let quick = script(&quick, &format!("echo > {}; {given}", done.display()));
+    let server = Server::new(|_, _| answer(200, &json!({"gitVersion": "v1"})));
+    let dialer = server.dialer(DialerOptions::default());
+    // Each has an argument of its own, so that each is run.
+    let mut connections: Vec<_> = (0..40)
+        .map(|n| {
+            connect(&dialer, &format!("c{n}"), &user(&hanging, &json!({"args": [n.to_string()]})))
+        })
+        .collect();
+    connections.push(connect(&dialer, "quick", &user(&quick, &json!({}))));
+    let versions = fan_out(&connections, Connection::server_version).await;
+    assert!(versions.iter().all(Result::is_ok), "{versions:?}");
+    assert_eq!(runs(folder.path()), 40);
+}
+
+#[tokio::test]
+async fn a_plugin_that_prints_too_much_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let command = script(folder.path(), "exec yes s3cret");
+    let server = Server::new(|_, _| answer(200, &json!({})));
+    let dialer = server.dialer(DialerOptions::default());
+    let connection = connect(&dialer, "east", &user(&command, &json!({})));
+    let error = connection.server_version().await.unwrap_err();
+    assert!(error.to_string().ends_with("/plugin printed more than 1 MiB"), "{error}");
+}
+
 #[tokio::test]
 async fn a_missing_plugin_says_how_to_install_it() {
     let server = Server::new(|_, _| answer(200, &json!({})));

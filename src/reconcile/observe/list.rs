@@ -7,7 +7,7 @@ use super::{
     observations::{Observation, Observations, shard_id},
 };
 use crate::{
-    cluster::{Connection, fan_out},
+    cluster::{Connection, fan_out, path},
     job::{Observed, labels},
     reconcile::paths::jobs_path,
     state::Record,
@@ -65,7 +65,7 @@ fn path(records: &[&Record]) -> String {
         [first, rest @ ..] if rest.iter().all(|record| record.namespace() == first.namespace()) => {
             jobs_path(first.namespace())
         }
-        _ => "/apis/batch/v1/jobs".to_owned(),
+        _ => path::collection(path::BATCH, None, "jobs"),
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     stall::{Stall, stalls, wanted},
 };
 use crate::{
-    cluster::{Connection, Error, fan_out},
+    cluster::{Connection, Error, fan_out, path},
     job::{Observed, dropped, labels, shard},
     reconcile::{
         observe::Members,
@@ -146,16 +146,15 @@ async fn jobs(
 
 /// The pods of all shards in a member.
 async fn pods(record: &Record, connection: &Connection) -> Result<Vec<Value>, Error> {
-    let path = format!("/api/v1/namespaces/{}/pods", record.namespace());
+    let path = path::collection(path::CORE, Some(record.namespace()), "pods");
     connection.list(&path, &format!("{}={}", labels::JOB, record.state.uid)).await
 }
 
 /// The warning events of the namespace. Those about Jobs say why pods could not be created. Those
 /// about pods say why they do not run.
 async fn warnings(record: &Record, connection: &Connection) -> Result<Vec<Value>, Error> {
-    let path =
-        format!("/api/v1/namespaces/{}/events?fieldSelector=type%3DWarning", record.namespace());
-    connection.list(&path, "").await
+    let events = path::collection(path::CORE, Some(record.namespace()), "events");
+    connection.list(&format!("{events}?fieldSelector=type%3DWarning"), "").await
 }
 
 fn split_error(read: Result<Vec<Value>, Error>) -> (Vec<Value>, Option<Error>) {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::measure::{Measure, Wanted, creditable};
 use crate::{
-    cluster::{Connection, Error},
+    cluster::{Connection, Error, path},
     job::{
         Indexes, Observed, Pod,
         credit::{Credit, STILL},
@@ -144,7 +144,8 @@ pub(crate) async fn pods(
     uid: &str,
 ) -> Result<Vec<Pod>, Error> {
     let selector = format!("batch.kubernetes.io/controller-uid={uid}");
-    let pods = connection.list(&format!("/api/v1/namespaces/{namespace}/pods"), &selector).await?;
+    let pods =
+        connection.list(&path::collection(path::CORE, Some(namespace), "pods"), &selector).await?;
     Ok(pods.iter().map(Pod::of).collect())
 }
 

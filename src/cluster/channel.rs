@@ -1,0 +1,116 @@
+//! The way to one server: the HTTP client for an endpoint, and what all clients of a process share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::header::{HeaderValue, USER_AGENT};
+use kube::client::Client;
+use rustls::sign::CertifiedKey;
+
+use super::endpoint::Endpoint;
+use super::error::Error;
+use super::exec::Plugins;
+use super::round_trip::{RoundTrip, WarningSink};
+use super::tls::Tls;
+use super::transport::{self, Wire};
+
+/// Sent with every request.
+pub(super) const USER_AGENT_TEXT: &str = concat!("kubectl-federate/", env!("CARGO_PKG_VERSION"));
+
+/// Gives the wire to an endpoint, in place of the network.
+pub type WireFactory = Arc<dyn Fn(&Endpoint) -> Wire + Send + Sync>;
+
+/// What all clients of a process share.
+pub(super) struct Shared {
+    pub tls: Arc<Tls>,
+    pub plugins: Plugins,
+    pub warnings: WarningSink,
+    /// Whether connections stay open between requests.
+    pub keep: bool,
+    pub factory: Option<WireFactory>,
+}
+
+impl Shared {
+    /// What sends requests to an endpoint, without its credentials.
+    pub fn wire(
+        &self,
+        endpoint: &Endpoint,
+        certificate: Option<Arc<CertifiedKey>>,
+    ) -> Result<Wire, Error> {
+        if let Some(factory) = &self.factory {
+            return Ok(factory(endpoint));
+        }
+        let tls = self.tls.config(&endpoint.trust, certificate).map_err(Error::configuration)?;
+        transport::network(endpoint, tls, self.keep).map_err(Error::configuration)
+    }
+
+    fn client(
+        &self,
+        cluster: &str,
+        endpoint: &Endpoint,
+        certificate: Option<Arc<CertifiedKey>>,
+    ) -> Result<Client, Error> {
+        let round_trip = RoundTrip {
+            wire: self.wire(endpoint, certificate)?,
+            cluster: cluster.into(),
+            server: endpoint.server.clone(),
+            warnings: self.warnings.clone(),
+        };
+        let headers = endpoint.impersonation.clone();
+        let stack = tower::ServiceBuilder::new()
+            .map_request(move |mut request: http::Request<kube::client::Body>| {
+                request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_TEXT));
+                for (name, value) in &headers {
+                    request.headers_mut().append(name, value.clone());
+                }
+                request
+            })
+            .layer(tower_http::decompression::DecompressionLayer::new().gzip(endpoint.compression))
+            .service(round_trip);
+        Ok(Client::new(stack, endpoint.namespace.clone()))
+    }
+}
+
+/// The client of one server. A credential plugin that gives another certificate replaces it.
+pub(super) struct Channel {
+    pub cluster: Arc<str>,
+    pub endpoint: Endpoint,
+    pub shared: Arc<Shared>,
+    certificate: Option<Arc<CertifiedKey>>,
+    current: Mutex<(Option<Arc<CertifiedKey>>, Client)>,
+}
+
+impl Channel {
+    /// Reads the certificates that the endpoint names. `cluster` is its name in messages.
+    pub fn new(shared: &Arc<Shared>, cluster: &str, endpoint: &Endpoint) -> Result<Self, Error> {
+        let certificate = match &endpoint.identity {
+            Some(identity) if shared.factory.is_none() => {
+                Some(Arc::new(shared.tls.certified(identity).map_err(Error::configuration)?))
+            }
+            _ => None,
+        };
+        let client = shared.client(cluster, endpoint, certificate.clone())?;
+        Ok(Self {
+            cluster: cluster.into(),
+            endpoint: endpoint.clone(),
+            shared: shared.clone(),
+            certificate,
+            current: Mutex::new((None, client)),
+        })
+    }
+
+    /// The client that shows the certificate of a plugin, or, without one, the kubeconfig's.
+    pub fn client(&self, plugins: Option<&Arc<CertifiedKey>>) -> Result<Client, Error> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = match (&current.0, plugins) {
+            (None, None) => true,
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        };
+        if !same {
+            let certificate = plugins.cloned().or_else(|| self.certificate.clone());
+            let client = self.shared.client(&self.cluster, &self.endpoint, certificate)?;
+            *current = (plugins.cloned(), client);
+        }
+        Ok(current.1.clone())
+    }
+}

@@ -1,0 +1,231 @@
+//! Verifies servers, by the same rules as Go where certificates are common that rustls refuses.
+//!
+//! webpki 0.103, on which rustls builds, refuses what Go takes: a trusted certificate that is the
+//! server's own and marked as an authority (as `openssl req -x509` makes it), and the purpose
+//! `anyExtendedKeyUsage`. Its errors say nothing to a user: see [`explain`].
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use super::explain::explain;
+
+/// The purpose of a server's certificate, 1.3.6.1.5.5.7.3.1 in DER.
+const SERVER_AUTH: KeyPurposeId<'static> = KeyPurposeId::new(&[43, 6, 1, 5, 5, 7, 3, 1]);
+
+/// The purpose that stands for all, `anyExtendedKeyUsage`, 2.5.29.37.0 in DER.
+const ANY: KeyPurposeId<'static> = KeyPurposeId::new(&[85, 29, 37, 0]);
+
+/// Verifies a server by certificates that are trusted.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    inner: Arc<dyn ServerCertVerifier>,
+    provider: Arc<CryptoProvider>,
+    /// The trusted certificates; empty where only the operating system knows them.
+    trusted: Vec<CertificateDer<'static>>,
+    roots: RootCertStore,
+}
+
+impl Verifier {
+    /// A verifier that trusts these certificates, or an error for what is none.
+    pub fn trusting(
+        trusted: Vec<CertificateDer<'static>>,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, String> {
+        let mut roots = RootCertStore::empty();
+        let (added, _) = roots.add_parsable_certificates(trusted.iter().cloned());
+        if added == 0 {
+            return Err("unable to load root certificates: the certificate-authority holds no \
+                        certificate in PEM"
+                .into());
+        }
+        let inner =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots.clone()), provider.clone())
+                .build()
+                .map_err(|_| "the certificate-authority cannot be used".to_owned())?;
+        Ok(Self { inner, provider, trusted, roots })
+    }
+
+    /// A verifier that trusts the authorities of the operating system.
+    pub fn of_system(provider: Arc<CryptoProvider>) -> Result<Self, String> {
+        let inner = rustls_platform_verifier::Verifier::new(provider.clone()).map_err(
+            |_| "no certificate authority is known: the cluster names none and the system has none",
+        )?;
+        let (trusted, roots) = (Vec::new(), RootCertStore::empty());
+        Ok(Self { inner: Arc::new(inner), provider, trusted, roots })
+    }
+
+    /// Verifies a certificate whose only fault is that it is for any purpose.
+    fn verify_any_purpose(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let refused = |_| Error::InvalidCertificate(CertificateError::InvalidPurpose);
+        EndEntityCert::try_from(certificate)
+            .map_err(refused)?
+            .verify_for_usage(
+                self.provider.signature_verification_algorithms.all,
+                &self.roots.roots,
+                intermediates,
+                now,
+                ServerOrAny,
+                None,
+                None,
+            )
+            .map_err(refused)?;
+        verify_server_name(&ParsedCertificate::try_from(certificate)?, server_name)
+    }
+}
+
+/// Takes a certificate without purposes, one for servers, and one for any purpose.
+struct ServerOrAny;
+
+impl ExtendedKeyUsageValidator for ServerOrAny {
+    fn validate(&self, purposes: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
+        let mut none = true;
+        for purpose in purposes {
+            let purpose = purpose?;
+            if purpose == SERVER_AUTH || purpose == ANY {
+                return Ok(());
+            }
+            none = false;
+        }
+        if none { Ok(()) } else { Err(webpki::Error::EmptyEkuExtension) }
+    }
+}
+
+/// Verifies a server whose own certificate is trusted: time, purpose and name, as in Go. Whether it
+/// is marked as an authority does not matter.
+fn verify_trusted(
+    certificate: &CertificateDer<'_>,
+    server_name: &ServerName<'_>,
+    now: UnixTime,
+) -> Result<(), Error> {
+    let parsed = ParsedCertificate::try_from(certificate)?;
+    let (_, x509) =
+        X509Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
+    let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    let validity = x509.validity();
+    if seconds > validity.not_after.timestamp() {
+        return Err(CertificateError::Expired.into());
+    }
+    if seconds < validity.not_before.timestamp() {
+        return Err(CertificateError::NotValidYet.into());
+    }
+    let usage = x509.extended_key_usage().map_err(|_| CertificateError::BadEncoding)?;
+    if usage.is_some_and(|usage| !usage.value.server_auth && !usage.value.any) {
+        return Err(CertificateError::InvalidPurpose.into());
+    }
+    verify_server_name(&parsed, server_name)
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified = if self.trusted.contains(end_entity) {
+            verify_trusted(end_entity, server_name, now)
+        } else {
+            self.inner
+                .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+                .map(drop)
+                .or_else(|error| match error {
+                    Error::InvalidCertificate(
+                        CertificateError::InvalidPurpose
+                        | CertificateError::InvalidPurposeContext { .. },
+                    ) => self.verify_any_purpose(end_entity, intermediates, server_name, now),
+                    error => Err(error),
+                })
+        };
+        verified
+            .map(|()| ServerCertVerified::assertion())
+            .map_err(|error| explain(error, end_entity, intermediates, &self.trusted))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// Accepts any certificate, because the user said so (`insecure-skip-tls-verify`). Signatures of
+/// the handshake are still checked.
+#[derive(Debug)]
+pub(super) struct Unverified(pub Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Unverified {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

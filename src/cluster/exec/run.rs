@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use super::{Credential, CredentialError, Interactive, Plugin, failed};
 use crate::cluster::tls::Tls;
@@ -27,7 +27,7 @@ const SIDE_BY_SIDE: usize = 16;
 const COUNTED: Duration = Duration::from_secs(2);
 
 /// How long a plugin may take that cannot ask the user.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_mins(1);
 
 /// How much a plugin may print, in bytes.
 const MAX_OUTPUT: u64 = 1 << 20;
@@ -144,12 +144,13 @@ impl Plugins {
     ) -> Result<(ExitStatus, Vec<u8>), CredentialError> {
         let closed = |_| CredentialError::new("no more plugins can be run");
         let place = self.starting.acquire().await.map_err(closed)?;
+        let end = tokio::time::Instant::now() + TIME_LIMIT;
         let mut output = pin!(output(plugin, start(plugin, false)?));
         if let Ok(done) = timeout(COUNTED, &mut output).await {
             return done;
         }
         drop(place);
-        timeout(TIME_LIMIT - COUNTED, output).await.unwrap_or_else(|_| {
+        timeout_at(end, output).await.unwrap_or_else(|_| {
             let problem = format!("gave no credential within {} s", TIME_LIMIT.as_secs());
             let hint = "Run the plugin in a terminal to see what it waits for.".to_owned();
             Err(CredentialError { hint: Some(hint), ..failed(plugin, &problem) })

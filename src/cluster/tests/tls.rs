@@ -7,6 +7,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
 };
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -62,6 +63,17 @@ pub(super) async fn serve(
     protocols: &[&str],
 ) -> SocketAddr {
     let (certificate, key, _) = authority.issue(names, end);
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    serve_as(authority, vec![certificate], key, protocols).await
+}
+
+/// A server that shows these certificates, and takes client certificates of the authority.
+async fn serve_as(
+    authority: &Authority,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    protocols: &[&str],
+) -> SocketAddr {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add(authority.0.der().clone()).unwrap();
@@ -69,12 +81,11 @@ pub(super) async fn serve(
         .allow_unauthenticated()
         .build()
         .unwrap();
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_client_cert_verifier(clients)
-        .with_single_cert(vec![certificate], key)
+        .with_single_cert(chain, key)
         .unwrap();
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
@@ -147,6 +158,131 @@ async fn a_certificate_must_be_by_the_authority_for_the_name_and_in_time() {
         cluster["server"] = format!("https://{address}").into();
         let found = version(&cluster, &json!({})).await.map_err(|error| error.report());
         assert_eq!(found.as_deref().map_err(String::as_str), expected, "{trust}");
+    }
+}
+
+/// The parameters of a certificate for this host.
+fn for_this_host(change: impl FnOnce(&mut CertificateParams)) -> CertificateParams {
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(1999, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2999, 1, 1);
+    change(&mut params);
+    params
+}
+
+/// What a client gets from a server with this certificate, which trusts these certificates in PEM.
+async fn greeting(certificate: &rcgen::Certificate, key: &KeyPair, trusted: &str) -> String {
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    greeting_of(vec![certificate.der().clone()], key, trusted).await
+}
+
+async fn greeting_of(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    trusted: &str,
+) -> String {
+    let address = serve_as(&Authority::new(), chain, key, &["h2"]).await;
+    let cluster = json!({"server": format!("https://{address}"),
+        "certificate-authority-data": base64(trusted)});
+    match version(&cluster, &json!({})).await {
+        Ok(version) => version,
+        Err(error) => error.to_string(),
+    }
+}
+
+const UNVERIFIED: &str = "Unable to connect to the server: tls: failed to verify certificate: ";
+
+#[tokio::test]
+async fn a_certificate_that_is_trusted_itself_needs_no_authority() {
+    let purposes = |purpose| move |p: &mut CertificateParams| p.extended_key_usages = vec![purpose];
+    let authority = |p: &mut CertificateParams| {
+        p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    };
+    let ok = "HTTP/2.0 0";
+    let for_servers = format!("{UNVERIFIED}the server's certificate is not for servers: ");
+    let expired = format!("{UNVERIFIED}x509: certificate has expired");
+    let early = format!("{UNVERIFIED}x509: certificate is not valid yet");
+    let named = format!("{UNVERIFIED}x509: certificate is valid for a.example, not 127.0.0.1");
+    let cases: [(CertificateParams, &str); 8] = [
+        (for_this_host(|_| {}), ok),
+        (for_this_host(authority), ok),
+        (for_this_host(purposes(ExtendedKeyUsagePurpose::ServerAuth)), ok),
+        (for_this_host(purposes(ExtendedKeyUsagePurpose::Any)), ok),
+        (for_this_host(purposes(ExtendedKeyUsagePurpose::ClientAuth)), &for_servers),
+        (for_this_host(|p| p.not_after = rcgen::date_time_ymd(2000, 1, 1)), &expired),
+        (for_this_host(|p| p.not_before = rcgen::date_time_ymd(2990, 1, 1)), &early),
+        (CertificateParams::new(vec!["a.example".to_owned()]).unwrap(), &named),
+    ];
+    for (params, expected) in cases {
+        let key = KeyPair::generate().unwrap();
+        let own = params.clone().self_signed(&key).unwrap();
+        let found = greeting(&own, &key, &own.pem()).await;
+        assert!(found.starts_with(expected), "{params:?}: {found}");
+        // The same, issued by an authority that is not trusted.
+        let issued = params.signed_by(&key, &Authority::new().0).unwrap();
+        let found = greeting(&issued, &key, &issued.pem()).await;
+        assert!(found.starts_with(expected), "{found}");
+        let found = greeting(&issued, &key, &own.pem()).await;
+        assert!(found.starts_with(UNVERIFIED), "another certificate is trusted: {found}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_certificate_is_said_in_a_sentence() {
+    let authority = Authority::new();
+    let key = KeyPair::generate().unwrap();
+    let issue = |change: fn(&mut CertificateParams)| {
+        for_this_host(change).signed_by(&key, &authority.0).unwrap()
+    };
+    let any = issue(|p| p.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any]);
+    assert_eq!(greeting(&any, &key, &authority.0.pem()).await, "HTTP/2.0 0");
+    let unknown = format!("{UNVERIFIED}x509: certificate signed by unknown authority");
+    assert_eq!(greeting(&any, &key, &Authority::new().0.pem()).await, unknown);
+    let other = for_this_host(|_| {}).self_signed(&key).unwrap();
+    for (certificate, sentence) in [
+        (
+            issue(|p| p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)),
+            "the server's certificate is marked as an authority, and it is not itself among the \
+             trusted certificates: put the server's own certificate into the cluster's \
+             certificate-authority, or have it reissued without `CA:TRUE`",
+        ),
+        (
+            issue(|p| p.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]),
+            "the server's certificate is not for servers: have it reissued with the extended key \
+             usage `serverAuth`",
+        ),
+    ] {
+        let trusted = authority.0.pem() + &other.pem();
+        let found = greeting(&certificate, &key, &trusted).await;
+        assert_eq!(found, format!("{UNVERIFIED}{sentence}"));
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_verified_is_named() {
+    for (authority, leaf, sentence) in [
+        (
+            include_str!("keys/p521-ca.crt"),
+            include_bytes!("keys/p521-leaf.crt").as_slice(),
+            "the certificate of the authority \"CN=p521\" has an ECDSA key on P-521, which is not \
+             supported: have it reissued with ",
+        ),
+        (
+            include_str!("keys/rsa1024-ca.crt"),
+            include_bytes!("keys/rsa1024-leaf.crt"),
+            "the certificate of the authority \"CN=rsa1024\" has an RSA key of 1024 bits, which is \
+             not supported: have it reissued with ",
+        ),
+        (
+            include_str!("keys/sha1-ca.crt"),
+            include_bytes!("keys/sha1-leaf.crt"),
+            "the server's certificate is signed with SHA-1, which is not secure: have it reissued",
+        ),
+    ] {
+        let chain = vec![CertificateDer::from_pem_slice(leaf).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("keys/leaf.key")).unwrap();
+        let found = greeting_of(chain, key, authority).await;
+        assert!(found.starts_with(&format!("{UNVERIFIED}{sentence}")), "{found}");
     }
 }
 

@@ -11,7 +11,9 @@ use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+};
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
@@ -70,7 +72,16 @@ impl Verifier {
         server_name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<(), Error> {
-        let refused = |_| Error::InvalidCertificate(CertificateError::InvalidPurpose);
+        let refused = |error| {
+            let cause = match error {
+                // The answer of [`ServerOrAny`].
+                webpki::Error::EmptyEkuExtension => CertificateError::InvalidPurpose,
+                webpki::Error::UnknownIssuer => CertificateError::UnknownIssuer,
+                webpki::Error::InvalidSignatureForPublicKey => CertificateError::BadSignature,
+                error => CertificateError::Other(OtherError(Arc::new(error))),
+            };
+            Error::InvalidCertificate(cause)
+        };
         EndEntityCert::try_from(certificate)
             .map_err(refused)?
             .verify_for_usage(

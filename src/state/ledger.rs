@@ -309,20 +309,20 @@ impl Shard {
         self.seen = Some(seen);
     }
 
-    /// This entry as long as it gets, an ended one, whose pods are gone: it has to fit before
-    /// anything is written.
+    /// This entry as long as it can become, without its sets of indexes.
     pub(super) fn grown(&self) -> Self {
         let most = self.completions.unwrap_or(self.parallelism).max(9_999);
         let time = 9_999_999_999;
         Self {
             generation: 99,
             phase: Phase::Complete,
+            indexes: self.indexes.as_ref().map(|_| Indexes::default()),
             uid: Some("00000000-0000-0000-0000-000000000000".to_owned()),
             seen: Some(Seen {
                 active: 0,
                 succeeded: most,
                 failed: most,
-                completed: self.indexes.clone().unwrap_or_default(),
+                completed: Indexes::default(),
                 failed_indexes: Indexes::default(),
                 suspended: false,
                 start: None,

@@ -1,17 +1,17 @@
-//! What is remembered: the registry, and for each federated Job a record with its ledger, all as
-//! annotations on ConfigMaps in the host cluster.
+//! The state of a federation: the registry, and for each federated Job a record with its ledger. All
+//! are ConfigMaps in the host cluster.
 //!
-//! Every write is a compare-and-swap on `resourceVersion`: two people, or two reconciles, never
-//! overwrite each other. Every document carries a version; a newer one than this binary knows is
-//! refused, and a damaged one is an error that names the object and the key, never a guess.
+//! Every write is a compare-and-swap on `resourceVersion`, so that two processes never overwrite each
+//! other's changes. The registry and each record have a version. An older version is read, and
+//! written as the current one. A newer one is refused. A damaged document is an error that names the
+//! ConfigMap and the annotation.
 
-mod annotations;
+mod documents;
 mod ledger;
 mod record;
 mod registry;
 mod store;
 
-pub use annotations::LIMIT;
 pub use ledger::{Phase, Seen, Shard};
 pub use record::{Cascade, Outcome, Record, State, Verdict};
 pub use registry::{Member, MemberState, Registry, member_name};
@@ -19,13 +19,14 @@ pub use store::Store;
 
 use crate::cluster;
 
-/// The version of the documents that this binary writes, and the newest that it reads.
-pub const VERSION: u32 = 1;
+/// The version of the state that this program writes, and the newest that it reads. Since version 2
+/// a shard names its cluster by uid, and large documents are compressed.
+pub const VERSION: u32 = 2;
 
-/// Why the state could not be read or written.
+/// Why the state cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The host could not be asked, or refused.
+    /// The host does not answer, or refuses.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
     /// The host holds no registry.
@@ -36,7 +37,7 @@ pub enum Error {
         /// The host that was asked.
         host: String,
     },
-    /// An annotation does not hold what this binary wrote there.
+    /// A document is not one that this program can have written.
     #[error("{object} is damaged: annotation {key:?}: {cause}")]
     Damaged {
         /// The ConfigMap, as `configmap NAMESPACE/NAME`.
@@ -46,7 +47,7 @@ pub enum Error {
         /// What is wrong with its value.
         cause: String,
     },
-    /// A newer kubectl-federate wrote it.
+    /// A newer kubectl-federate wrote the object.
     #[error("{object} has version {found}, this kubectl-federate knows versions up to {VERSION}")]
     Newer {
         /// The ConfigMap, as `configmap NAMESPACE/NAME`.
@@ -54,7 +55,7 @@ pub enum Error {
         /// The version it says.
         found: u32,
     },
-    /// Another federation, of another host perhaps, wrote it.
+    /// The object belongs to another federation.
     #[error("{object} belongs to another federation, {federation}")]
     OtherFederation {
         /// The ConfigMap, as `configmap NAMESPACE/NAME`.
@@ -62,13 +63,17 @@ pub enum Error {
         /// That federation's uid.
         federation: String,
     },
-    /// The annotations would not fit into one object.
-    #[error("{object} would need {bytes} bytes of annotations, an object can hold {LIMIT}")]
+    /// Documents would not fit into one ConfigMap, or may not fit in a later state.
+    #[error("{object} would be too large: {what} would have {bytes} bytes, {limit} are allowed")]
     TooLarge {
         /// The ConfigMap, as `configmap NAMESPACE/NAME`.
         object: String,
-        /// What it would need.
+        /// What of it, such as `the compressed manifest`.
+        what: &'static str,
+        /// What it would have.
         bytes: usize,
+        /// What it may have.
+        limit: usize,
     },
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Error, VERSION, annotations::Annotations};
+use super::{Error, VERSION, documents::Documents};
 
 /// The namespace on the host that holds the registry.
 pub(super) const NAMESPACE: &str = "kubectl-federate";
@@ -28,7 +28,7 @@ pub struct Registry {
     /// The members by name.
     pub members: BTreeMap<String, Member>,
     pub(super) resource_version: String,
-    pub(super) annotations: Annotations,
+    pub(super) documents: Documents,
 }
 
 /// A registered cluster.
@@ -70,20 +70,18 @@ struct Settings {
 impl Registry {
     /// The ConfigMap of a new registry without members.
     pub(super) fn new_config_map(uid: &str, host: &str) -> Value {
-        let mut annotations = Annotations::none(object());
-        annotations.put(
+        let mut documents = Documents::none(object());
+        documents.put(
             SETTINGS,
             &Settings { version: VERSION, uid: uid.to_owned(), host: host.to_owned() },
         );
-        json!({
+        let mut config_map = json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {
-                "name": NAME,
-                "namespace": NAMESPACE,
-                "annotations": annotations.to_value().expect("settings are small"),
-            },
-        })
+            "metadata": { "name": NAME, "namespace": NAMESPACE },
+        });
+        documents.write_to(&mut config_map).expect("settings are small");
+        config_map
     }
 
     /// Reads the registry from its ConfigMap.
@@ -91,43 +89,40 @@ impl Registry {
     /// # Errors
     /// It is damaged or newer; the error names the annotation.
     pub fn from_config_map(config_map: &Value) -> Result<Self, Error> {
-        let metadata = &config_map["metadata"];
-        let annotations = Annotations::of(object(), metadata);
-        let version = annotations.get::<Value>(SETTINGS)?["version"].as_u64().unwrap_or(0);
-        if version > u64::from(VERSION) {
-            return Err(Error::Newer {
-                object: object(),
-                found: u32::try_from(version).unwrap_or(u32::MAX),
-            });
-        }
-        let settings: Settings = annotations.get(SETTINGS)?;
-        let members: BTreeMap<String, Member> = annotations.with_prefix(MEMBER_PREFIX)?;
+        let documents = Documents::read(object(), config_map)?;
+        documents.version(SETTINGS)?;
+        let settings: Settings = documents.get(SETTINGS)?;
+        let members: BTreeMap<String, Member> = documents.with_prefix(MEMBER_PREFIX)?;
         if let Some((name, _)) = members.iter().find(|(_, member)| member.weight < 0) {
             return Err(
-                annotations.damaged(&format!("{MEMBER_PREFIX}{name}"), &"its weight is negative")
+                documents.damaged(&format!("{MEMBER_PREFIX}{name}"), &"its weight is negative")
             );
         }
         Ok(Self {
             uid: settings.uid,
             host: settings.host,
             members,
-            resource_version: metadata["resourceVersion"].as_str().unwrap_or_default().to_owned(),
-            annotations,
+            resource_version: config_map["metadata"]["resourceVersion"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+            documents,
         })
     }
 
-    /// What a merge patch must carry so that `name` is this member, or no member.
+    /// The merge patch that makes `name` this member, or no member. It also writes the version, so
+    /// that an older program does not take what it does not know for damage.
     pub(super) fn patch(&self, name: &str, member: Option<&Member>) -> Result<Value, Error> {
         let key = format!("{MEMBER_PREFIX}{name}");
-        let mut after = self.annotations.clone();
+        let mut after = self.documents.clone();
+        let settings =
+            Settings { version: VERSION, uid: self.uid.clone(), host: self.host.clone() };
+        after.put(SETTINGS, &settings);
         match member {
             Some(member) => after.put(&key, member),
             None => after.remove(&key),
         }
-        Ok(json!({ "metadata": {
-            "resourceVersion": self.resource_version,
-            "annotations": after.patch_from(&self.annotations)?,
-        }}))
+        after.patch(&self.resource_version)
     }
 
     /// The member with this identity, if the cluster is registered.

@@ -1,6 +1,6 @@
 //! Where the state is kept: the host cluster's ConfigMaps, read and compared-and-swapped.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     Error, Member, Record, Registry,
@@ -126,10 +126,7 @@ impl Store {
     /// A conflict where somebody changed it since; not found where it is gone.
     pub async fn replace(&self, record: &Record) -> Result<Record, Error> {
         let stored = stored(record);
-        let patch = json!({ "metadata": {
-            "resourceVersion": stored.resource_version,
-            "annotations": record.annotations().patch_from(&stored.annotations)?,
-        }});
+        let patch = record.patch(stored)?;
         let name = Record::config_map_name(record.name());
         Record::from_config_map(&self.patch(record.namespace(), &name, &patch).await?)
     }

@@ -11,13 +11,23 @@ const REGISTRY: (&str, &str) = ("kubectl-federate", "federation");
 /// The ConfigMap of the Job `pi`.
 const PI: (&str, &str) = ("default", "pi.federated-job");
 
+/// A text of so many characters that gzip makes a third smaller at most.
+fn incompressible(length: usize) -> String {
+    let mut state = 7_u64;
+    let letter = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from_digit(u32::try_from(state >> 33).unwrap_or(0) % 36, 36).unwrap_or('x')
+    };
+    (0..length).map(letter).collect()
+}
+
 /// Of what is given with `-f`.
 pub async fn manifests(snapshot: String) {
     let mut stage = Stage::federation().await;
     stage.write("large.yaml", &"# as large as can be\n".repeat(1 << 20));
     stage.write("empty/notes.txt", "");
     let pi = std::fs::read_to_string("pi.yaml").expect("it is there");
-    let note = format!("metadata:\n  annotations: {{note: {}}}\n", "x".repeat(1 << 20));
+    let note = format!("metadata:\n  annotations: {{note: {}}}\n", incompressible(1 << 20));
     stage.write("megabyte.yaml", &pi.replacen("metadata:\n", &note, 1));
     let binary = stage.path("binary.yaml");
     std::fs::write(binary, [0xff, 0x00, 0x80]).expect("a file that can be written");

@@ -18,6 +18,7 @@ pub fn scenarios() -> Scenarios {
         )
         .both("a job that sets its own completion index is warned of and taken as it is", own_index)
         .both("a time to live does not delete a shard before its result was seen", time_to_live)
+        .both("a manifest of half a megabyte is kept, compressed", large_manifest)
         .both("several documents are all rehearsed before the first is written", several_documents)
         .both("a name that is taken in one cluster is refused before any write", name_taken)
         .both("a job that is there already is not created twice", twice)
@@ -78,6 +79,24 @@ async fn generated_name(stage: &Stage) -> Outcome {
     west.link.restore().await?;
     stage.federate("reconcile").await.ok();
     assert_eq!(stage.shares(name).await?, ["east 1/1", "north 1/1", "west 1/1"]);
+    Ok(())
+}
+
+async fn large_manifest(stage: &Stage) -> Outcome {
+    let mut large = job("pi", Some(3), Some(6));
+    let lines: String = (0..50_000).map(|n| format!("echo {n}; ")).collect();
+    large["spec"]["template"]["spec"]["containers"][0]["args"] = json!([lines]);
+    stage.create(&large).await?.ok();
+    let record = stage.record("pi").await?.unwrap_or_default();
+    assert!(record["binaryData"]["kubectl-federate.dev_manifest"].is_string());
+    assert!(record["metadata"]["annotations"]["shard.kubectl-federate.dev/1"].is_string());
+    let args = "/spec/template/spec/containers/0/args/0";
+    assert_eq!(stage.get("pi").await?.pointer(args), Some(&json!(lines)));
+    stage.federate("job scale pi --parallelism=6").await.ok();
+    for site in stage.members() {
+        site.succeed("pi", 2).await?;
+    }
+    stage.until_row("pi", "Complete 6/6").await;
     Ok(())
 }
 

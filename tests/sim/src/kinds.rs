@@ -127,7 +127,8 @@ fn config_map(object: &Value, errors: &mut Vec<FieldError>) {
                      or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
                 ));
             }
-            size += value.as_str().map_or(0, str::len);
+            let length = value.as_str().map_or(0, str::len);
+            size += if field == "binaryData" { length / 4 * 3 } else { length };
         }
     }
     if size > 1024 * 1024 {

@@ -1,0 +1,378 @@
+//! The JSON documents in one ConfigMap.
+//!
+//! A document is an annotation, which `kubectl get -o yaml` shows as plain JSON. All annotations of
+//! an object together can have 256 KiB. Where the documents of a ConfigMap exceed [`PLAIN`], the
+//! largest of them are moved to `binaryData` of the same ConfigMap and compressed with gzip, until
+//! the others fit. So one compare-and-swap on one object still covers everything.
+//!
+//! The name of a document in `binaryData` is its annotation's key with `_` for `/`. To read one:
+//!
+//! ```sh
+//! kubectl get configmap pi.federated-job -o jsonpath='{.binaryData.kubectl-federate\.dev_manifest}' | base64 -d | gunzip
+//! ```
+
+use std::{
+    collections::BTreeMap,
+    fmt::Display,
+    io::{Read, Write},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
+
+use super::Error;
+
+/// What all annotations of an object together can have, keys included, in bytes
+/// (`TotalAnnotationSizeLimitB` of the API server's validation).
+const ANNOTATIONS: usize = 256 * 1024;
+
+/// What all annotations of an object together may have before documents are compressed, in bytes.
+/// The rest up to [`ANNOTATIONS`] is left to the annotations of others.
+pub(super) const PLAIN: usize = 128 * 1024;
+
+/// What all compressed documents of an object together can have, in bytes, before base64.
+///
+/// A ConfigMap's data can have 1 MiB (`MaxSecretSize` of the API server's validation). Less is used,
+/// because etcd takes 1.5 MiB for the whole object, and `metadata.managedFields` names each key.
+pub(super) const COMPRESSED: usize = 896 * 1024;
+
+/// What one document can have, in bytes of JSON: a small compressed one must not fill the memory.
+pub(super) const DOCUMENT: usize = 8 * 1024 * 1024;
+
+/// The part of a key that says that the document is ours.
+const OURS: &str = "kubectl-federate.dev/";
+
+/// The documents of one ConfigMap. Ours are read and changed by key, the annotations of others stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Documents {
+    object: String,
+    texts: BTreeMap<String, String>,
+    read: Encoded,
+}
+
+/// The documents as a ConfigMap has them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Encoded {
+    /// `metadata.annotations`.
+    annotations: BTreeMap<String, String>,
+    /// `binaryData`: gzip, then base64.
+    binary: BTreeMap<String, String>,
+}
+
+impl Documents {
+    /// No documents, for a ConfigMap that does not exist yet. `object` is its name in errors, such
+    /// as `configmap NAMESPACE/NAME`.
+    pub fn none(object: String) -> Self {
+        Self { object, texts: BTreeMap::new(), read: Encoded::default() }
+    }
+
+    /// The documents of a ConfigMap as read.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if a compressed document cannot be decompressed.
+    pub fn read(object: String, config_map: &Value) -> Result<Self, Error> {
+        let strings = |map: &Value| {
+            let entries = map.as_object().into_iter().flatten();
+            entries
+                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+                .collect::<BTreeMap<_, _>>()
+        };
+        let read = Encoded {
+            annotations: strings(&config_map["metadata"]["annotations"]),
+            binary: strings(&config_map["binaryData"]),
+        };
+        let mut documents = Self { object, texts: read.annotations.clone(), read };
+        for (name, data) in &documents.read.binary {
+            let Some(key) = key_of(name) else { continue };
+            let text = decompress(data).map_err(|cause| documents.damaged(&key, &cause))?;
+            documents.texts.insert(key, text);
+        }
+        Ok(documents)
+    }
+
+    /// Puts a document under a key.
+    pub fn put(&mut self, key: &str, document: &impl Serialize) {
+        let text = serde_json::to_string(document).expect("our documents have string keys only");
+        self.texts.insert(key.to_owned(), text);
+    }
+
+    /// The document under a key that must be there.
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<T, Error> {
+        match self.texts.get(key) {
+            Some(text) => serde_json::from_str(text).map_err(|cause| self.damaged(key, &cause)),
+            None => Err(self.damaged(key, &"it is missing")),
+        }
+    }
+
+    /// The documents whose keys begin with `prefix`, by the rest of the key.
+    pub fn with_prefix<T: DeserializeOwned>(
+        &self,
+        prefix: &str,
+    ) -> Result<BTreeMap<String, T>, Error> {
+        let with_prefix = self
+            .texts
+            .iter()
+            .filter_map(|(key, text)| Some((key, key.strip_prefix(prefix)?, text)));
+        with_prefix
+            .map(|(key, rest, text)| {
+                let document =
+                    serde_json::from_str(text).map_err(|cause| self.damaged(key, &cause))?;
+                Ok((rest.to_owned(), document))
+            })
+            .collect()
+    }
+
+    /// The version that the document under a key says it has.
+    ///
+    /// # Errors
+    /// [`Error::Newer`] if this program does not know it, whatever else the document has.
+    pub fn version(&self, key: &str) -> Result<u32, Error> {
+        let found = self.get::<Value>(key)?["version"].as_u64().unwrap_or(0);
+        let found = u32::try_from(found).unwrap_or(u32::MAX);
+        if found > super::VERSION {
+            return Err(Error::Newer { object: self.object.clone(), found });
+        }
+        Ok(found)
+    }
+
+    /// The error that says that the document under a key is not what it must be.
+    pub fn damaged(&self, key: &str, cause: &dyn Display) -> Error {
+        Error::Damaged {
+            object: self.object.clone(),
+            key: key.to_owned(),
+            cause: cause.to_string(),
+        }
+    }
+
+    /// Removes the document under a key.
+    pub fn remove(&mut self, key: &str) {
+        self.texts.remove(key);
+    }
+
+    /// Removes the documents whose keys begin with `prefix`.
+    pub fn clear_prefix(&mut self, prefix: &str) {
+        self.texts.retain(|key, _| !key.starts_with(prefix));
+    }
+
+    /// The size of the document under a key once it is compressed, in bytes; 0 if there is none.
+    pub fn compressed_size(&self, key: &str) -> usize {
+        self.texts.get(key).map_or(0, |text| compress(text).len())
+    }
+
+    /// The error that says that documents need more room than there is.
+    pub fn too_large(&self, what: &'static str, bytes: usize, limit: usize) -> Error {
+        Error::TooLarge { object: self.object.clone(), what, bytes, limit }
+    }
+
+    /// Puts the documents into a ConfigMap that is to be created.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`].
+    pub fn write_to(&self, config_map: &mut Value) -> Result<(), Error> {
+        let Encoded { annotations, binary } = self.encode()?;
+        config_map["metadata"]["annotations"] = json!(annotations);
+        if !binary.is_empty() {
+            config_map["binaryData"] = json!(binary);
+        }
+        Ok(())
+    }
+
+    /// The merge patch that gives a ConfigMap these documents in place of those that were read. It
+    /// has only what differs, and applies to this `resourceVersion` only.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`].
+    pub fn patch(&self, resource_version: &str) -> Result<Value, Error> {
+        let after = self.encode()?;
+        let mut patch = json!({ "metadata": {
+            "resourceVersion": resource_version,
+            "annotations": difference(&self.read.annotations, &after.annotations),
+        }});
+        let binary = difference(&self.read.binary, &after.binary);
+        if !binary.is_empty() {
+            patch["binaryData"] = Value::Object(binary);
+        }
+        Ok(patch)
+    }
+
+    /// Keeps the documents as annotations as far as they fit into [`PLAIN`], and compresses the
+    /// largest others.
+    fn encode(&self) -> Result<Encoded, Error> {
+        let size = |(key, text): (&String, &String)| key.len() + text.len();
+        let mut plain: usize = self.texts.iter().map(size).sum();
+        let mut largest: Vec<_> = self.texts.iter().filter(|(key, _)| key.contains(OURS)).collect();
+        largest.sort_by_key(|entry| std::cmp::Reverse(size(*entry)));
+        let mut encoded = Encoded { annotations: self.texts.clone(), ..Encoded::default() };
+        let mut compressed = 0;
+        for (key, text) in largest {
+            if text.len() > DOCUMENT {
+                return Err(self.too_large("a document", text.len(), DOCUMENT));
+            }
+            if plain <= PLAIN {
+                break;
+            }
+            plain -= size((key, text));
+            encoded.annotations.remove(key);
+            let data = compress(text);
+            compressed += data.len();
+            encoded.binary.insert(name_of(key), STANDARD.encode(data));
+        }
+        if compressed > COMPRESSED {
+            return Err(self.too_large("the compressed documents", compressed, COMPRESSED));
+        }
+        if plain > ANNOTATIONS {
+            return Err(self.too_large("the annotations", plain, ANNOTATIONS));
+        }
+        Ok(encoded)
+    }
+}
+
+/// What a merge patch must carry to turn `before` into `after`; null removes a key.
+fn difference(
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+) -> Map<String, Value> {
+    let removed = before.keys().filter(|key| !after.contains_key(*key));
+    let changed = after.iter().filter(|(key, value)| before.get(*key) != Some(value));
+    removed
+        .map(|key| (key.clone(), Value::Null))
+        .chain(changed.map(|(key, value)| (key.clone(), Value::from(value.as_str()))))
+        .collect()
+}
+
+/// The name in `binaryData` of the document under a key. A key has one `/`, and none of ours has
+/// `_`.
+fn name_of(key: &str) -> String {
+    key.replace('/', "_")
+}
+
+/// The key of the document under a name in `binaryData`, if it is ours.
+fn key_of(name: &str) -> Option<String> {
+    let key = name.replacen('_', "/", 1);
+    key.contains(OURS).then_some(key)
+}
+
+/// A text as gzip: no time and no name in it, so that the same text gives the same bytes.
+fn compress(text: &str) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(text.as_bytes())
+        .and_then(|()| gzip.finish())
+        .expect("a vector takes everything that is written to it")
+}
+
+/// The text that was compressed and then encoded as base64.
+fn decompress(data: &str) -> Result<String, String> {
+    let gzip = STANDARD.decode(data).map_err(|error| error.to_string())?;
+    let most = u64::try_from(DOCUMENT).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    let mut reader = GzDecoder::new(gzip.as_slice()).take(most + 1);
+    reader.read_to_string(&mut text).map_err(|error| format!("it is not gzip: {error}"))?;
+    if text.len() > DOCUMENT {
+        return Err(format!("it has more than {DOCUMENT} bytes once decompressed"));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: &str = "a.kubectl-federate.dev/";
+
+    fn documents(annotations: &Value) -> Documents {
+        let config_map = json!({"metadata": {"annotations": annotations}});
+        Documents::read("configmap a/b".into(), &config_map).expect("whole")
+    }
+
+    /// Digits that a compression cannot make much smaller than half.
+    fn noise(length: usize) -> String {
+        let mut state = 1_u64;
+        let digit = |_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            char::from_digit(u32::try_from(state >> 33).unwrap_or(0) % 36, 36).unwrap_or('0')
+        };
+        (0..length).map(digit).collect()
+    }
+
+    fn written(documents: &Documents) -> Value {
+        let mut config_map = json!({"metadata": {}});
+        documents.write_to(&mut config_map).expect("fits");
+        config_map
+    }
+
+    #[test]
+    fn a_patch_has_only_what_changed_and_leaves_the_annotations_of_others() {
+        let mut after = documents(&json!({"theirs": "x", "a/1": "1", "a/2": "2", "a/3": "3"}));
+        after.clear_prefix("a/");
+        after.put("a/1", &1);
+        after.put("a/2", &22);
+        let patch = after.patch("7").expect("fits");
+        assert_eq!(
+            patch,
+            json!({"metadata": {
+                "resourceVersion": "7", "annotations": {"a/2": "22", "a/3": null},
+            }})
+        );
+    }
+
+    #[test]
+    fn damage_names_the_object_and_the_key() {
+        let read = documents(&json!({"a/1": "{"}));
+        for error in [
+            read.get::<u32>("a/1").expect_err("not JSON").to_string(),
+            read.with_prefix::<u32>("a/").expect_err("not JSON").to_string(),
+            documents(&json!({})).get::<u32>("a/1").expect_err("missing").to_string(),
+        ] {
+            assert!(error.starts_with("configmap a/b is damaged: annotation \"a/1\": "), "{error}");
+        }
+        for damaged in ["?", "AAAA", &STANDARD.encode(&compress("x")[..12])] {
+            let config_map = json!({"binaryData": {"a.kubectl-federate.dev_1": damaged}});
+            let error = Documents::read("configmap a/b".into(), &config_map).expect_err("damaged");
+            let error = error.to_string();
+            assert!(error.contains("annotation \"a.kubectl-federate.dev/1\""), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_small_text_that_becomes_a_huge_one_is_damaged() {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        gzip.write_all(&vec![b' '; DOCUMENT + 1]).expect("a vector");
+        let data = STANDARD.encode(gzip.finish().expect("a vector"));
+        let error = decompress(&data).expect_err("too much");
+        assert!(error.contains("more than 8388608 bytes"), "{error}");
+    }
+
+    #[test]
+    fn the_largest_documents_are_compressed_and_the_others_stay_plain() {
+        let mut all = documents(&json!({"theirs/large": "x".repeat(PLAIN / 2)}));
+        all.put(&format!("{A}small"), &"s");
+        all.put(&format!("{A}large"), &"l".repeat(PLAIN));
+        let config_map = written(&all);
+        assert_eq!(config_map["metadata"]["annotations"][format!("{A}small")], "\"s\"");
+        assert!(config_map["metadata"]["annotations"][format!("{A}large")].is_null());
+        assert!(config_map["binaryData"]["a.kubectl-federate.dev_large"].is_string());
+        let mut read = Documents::read("configmap a/b".into(), &config_map).expect("whole");
+        assert_eq!(read.texts, all.texts);
+        assert_eq!(read.patch("1").expect("fits")["metadata"]["annotations"], json!({}));
+        read.put(&format!("{A}large"), &"l");
+        let patch = read.patch("1").expect("fits");
+        assert_eq!(patch["metadata"]["annotations"], json!({format!("{A}large"): "\"l\""}));
+        assert_eq!(patch["binaryData"], json!({"a.kubectl-federate.dev_large": null}));
+    }
+
+    #[test]
+    fn what_an_object_cannot_hold_is_refused() {
+        let theirs = documents(&json!({"theirs": "x".repeat(ANNOTATIONS)}));
+        assert!(matches!(theirs.patch("1"), Err(Error::TooLarge { limit: ANNOTATIONS, .. })));
+        let mut ours = documents(&json!({}));
+        for n in 0..16 {
+            ours.put(&format!("{A}{n}"), &noise(PLAIN));
+        }
+        assert!(matches!(ours.patch("1"), Err(Error::TooLarge { limit: COMPRESSED, .. })));
+        let mut long = documents(&json!({}));
+        long.put(&format!("{A}1"), &" ".repeat(DOCUMENT));
+        assert!(matches!(long.patch("1"), Err(Error::TooLarge { limit: DOCUMENT, .. })));
+    }
+}

@@ -1,0 +1,160 @@
+//! A record as a ConfigMap, and how large it may become.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{OUTCOME_ROOM, Record, State, Stored};
+use crate::{
+    job::{Manifest, labels},
+    state::{
+        Error, Shard, VERSION,
+        documents::{COMPRESSED, Documents, PLAIN},
+    },
+};
+
+pub(super) const MANIFEST: &str = "kubectl-federate.dev/manifest";
+pub(super) const STATE: &str = "kubectl-federate.dev/state";
+pub(super) const SHARD_PREFIX: &str = "shard.kubectl-federate.dev/";
+const NAME_SUFFIX: &str = ".federated-job";
+
+/// What a manifest can have, in bytes of JSON compressed with gzip. As JSON it can have 8 MiB.
+pub const MANIFEST_LIMIT: usize = 256 * 1024;
+
+/// What the ledger can have: the rest of what a ConfigMap can hold. Of the plain documents some are
+/// not the ledger's.
+const LEDGER_LIMIT: usize = COMPRESSED - MANIFEST_LIMIT + PLAIN - OTHERS_ROOM;
+
+/// Room for the state, without its outcome, and for small manifests among the plain documents.
+const OTHERS_ROOM: usize = 8 * 1024;
+
+/// The most indexes for which a record has room, in whatever way they are divided over its shards.
+///
+/// Kubernetes allows no more with `backoffLimitPerIndex`. Without it a Job can have more indexes, but
+/// they complete in order, except those of the pods that run: their sets are a few ranges.
+const INDEXES: i32 = 100_000;
+
+/// What one index takes at most, in bytes: it is in the text of its shard's own indexes, and in that
+/// of the completed or of the failed ones. Each text has up to 6 characters for it, of 12 different
+/// ones, which gzip writes as 3.6 bits each.
+const BYTES_PER_INDEX: f64 = 5.4;
+
+impl Record {
+    /// The name of the ConfigMap that holds the record of a federated Job.
+    pub fn config_map_name(job: &str) -> String {
+        format!("{job}{NAME_SUFFIX}")
+    }
+
+    /// Reads a record from its ConfigMap. A record of an older version is read as one of this
+    /// version, and is written as one.
+    ///
+    /// # Errors
+    /// [`Error::Newer`], or [`Error::Damaged`] with the ConfigMap and the annotation.
+    pub fn from_config_map(config_map: &Value) -> Result<Self, Error> {
+        let metadata = &config_map["metadata"];
+        let text = |field: &str| metadata[field].as_str().unwrap_or_default();
+        let object = format!("configmap {}/{}", text("namespace"), text("name"));
+        let documents = Documents::read(object, config_map)?;
+        let damaged = |key: &str, cause: &dyn std::fmt::Display| documents.damaged(key, cause);
+        documents.version(STATE)?;
+        let state = State { version: VERSION, ..documents.get(STATE)? };
+        let manifest =
+            Manifest::recorded(documents.get(MANIFEST)?).map_err(|e| damaged(MANIFEST, &e))?;
+        let place = (text("namespace").to_owned(), text("name").to_owned());
+        if place != (manifest.namespace().to_owned(), Self::config_map_name(manifest.name())) {
+            let cause = format!("holds the Job {}/{}", manifest.namespace(), manifest.name());
+            return Err(damaged(MANIFEST, &cause));
+        }
+        let federation =
+            metadata["labels"][labels::FEDERATION].as_str().unwrap_or_default().to_owned();
+        let mut shards = BTreeMap::new();
+        for (id, shard) in documents.with_prefix::<Shard>(SHARD_PREFIX)? {
+            let number = id
+                .parse()
+                .map_err(|_| damaged(&format!("{SHARD_PREFIX}{id}"), &"its id is not a number"))?;
+            shard.check().map_err(|cause| damaged(&format!("{SHARD_PREFIX}{id}"), &cause))?;
+            shards.insert(number, shard);
+        }
+        let stored = Stored {
+            resource_version: text("resourceVersion").to_owned(),
+            uid: text("uid").to_owned(),
+            documents,
+        };
+        Ok(Self { federation, manifest, state, shards, stored: Some(stored) })
+    }
+
+    /// The ConfigMap of a record that does not exist yet.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], also if the record fits now, but may not fit in a later state.
+    pub(in crate::state) fn to_config_map(&self) -> Result<Value, Error> {
+        let documents = self.documents();
+        check_manifest(&documents)?;
+        let ledger = self.largest_ledger();
+        if ledger > LEDGER_LIMIT {
+            return Err(documents.too_large("the ledger", ledger, LEDGER_LIMIT));
+        }
+        let mut config_map = json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": Self::config_map_name(self.name()),
+                "namespace": self.namespace(),
+                "labels": { labels::FEDERATION: self.federation },
+            },
+        });
+        documents.write_to(&mut config_map)?;
+        Ok(config_map)
+    }
+
+    /// The merge patch that writes this record in place of the one that was read.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`].
+    pub(in crate::state) fn patch(&self, stored: &Stored) -> Result<Value, Error> {
+        let documents = self.documents();
+        check_manifest(&documents)?;
+        documents.patch(&stored.resource_version)
+    }
+
+    /// The record's documents, beside the annotations of others.
+    pub(super) fn documents(&self) -> Documents {
+        let mut documents = match &self.stored {
+            Some(stored) => stored.documents.clone(),
+            None => Documents::none(format!(
+                "configmap {}/{}",
+                self.namespace(),
+                Self::config_map_name(self.name())
+            )),
+        };
+        documents.put(MANIFEST, self.manifest.object());
+        documents.put(STATE, &self.state);
+        documents.clear_prefix(SHARD_PREFIX);
+        for (id, shard) in &self.shards {
+            documents.put(&format!("{SHARD_PREFIX}{id}"), shard);
+        }
+        documents
+    }
+
+    /// What the ledger can take once all its shards have ended, in bytes.
+    pub(super) fn largest_ledger(&self) -> usize {
+        let size = |(id, shard): (&u32, &Shard)| {
+            let entry = serde_json::to_string(&shard.grown()).map_or(0, |text| text.len());
+            format!("{SHARD_PREFIX}{id}").len() + entry
+        };
+        let completions = self.manifest.size().completions.filter(|_| self.manifest.indexed());
+        let indexes = f64::from(completions.unwrap_or(0).min(INDEXES)) * BYTES_PER_INDEX;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 2²⁰")]
+        let indexes = indexes as usize;
+        OUTCOME_ROOM + indexes + self.shards.iter().map(size).sum::<usize>()
+    }
+}
+
+/// Checks that the manifest leaves enough room for everything else.
+fn check_manifest(documents: &Documents) -> Result<(), Error> {
+    let bytes = documents.compressed_size(MANIFEST);
+    if bytes > MANIFEST_LIMIT {
+        return Err(documents.too_large("the compressed manifest", bytes, MANIFEST_LIMIT));
+    }
+    Ok(())
+}

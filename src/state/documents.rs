@@ -34,8 +34,9 @@ pub(super) const PLAIN: usize = 128 * 1024;
 
 /// What all compressed documents of an object together can have, in bytes, before base64.
 ///
-/// A ConfigMap's data can have 1 MiB (`MaxSecretSize` of the API server's validation). Less is used,
-/// because etcd takes 1.5 MiB for the whole object, and `metadata.managedFields` names each key.
+/// A ConfigMap's data can have 1 MiB (`MaxSecretSize` of the API server's validation). Less is
+/// used, because etcd takes 1.5 MiB for the whole object, and `metadata.managedFields` names each
+/// key.
 pub(super) const COMPRESSED: usize = 896 * 1024;
 
 /// What one document can have, in bytes of JSON: a small compressed one must not fill the memory.
@@ -44,7 +45,8 @@ pub(super) const DOCUMENT: usize = 8 * 1024 * 1024;
 /// The part of a key that says that the document is ours.
 const OURS: &str = "kubectl-federate.dev/";
 
-/// The documents of one ConfigMap. Ours are read and changed by key, the annotations of others stay.
+/// The documents of one ConfigMap. Ours are read and changed by key, the annotations of others
+/// stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Documents {
     object: String,

@@ -113,8 +113,8 @@ pub struct Seen {
     /// The shard's own indexes that `status.failedIndexes` has.
     #[serde(skip_serializing_if = "Indexes::is_empty")]
     pub failed_indexes: Indexes,
-    /// Whether `spec.suspend` is set or the condition `Suspended` is true. The condition stays until
-    /// the Job controller has seen a resume.
+    /// Whether `spec.suspend` is set or the condition `Suspended` is true. The condition stays
+    /// until the Job controller has seen a resume.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,
     /// `status.startTime`; none once it has ended.

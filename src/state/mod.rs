@@ -1,10 +1,10 @@
-//! The state of a federation: the registry, and for each federated Job a record with its ledger. All
-//! are ConfigMaps in the host cluster.
+//! The state of a federation: the registry, and for each federated Job a record with its ledger.
+//! All are ConfigMaps in the host cluster.
 //!
-//! Every write is a compare-and-swap on `resourceVersion`, so that two processes never overwrite each
-//! other's changes. The registry and each record have a version. An older version is read, and
-//! written as the current one. A newer one is refused. A damaged document is an error that names the
-//! ConfigMap and the annotation.
+//! Every write is a compare-and-swap on `resourceVersion`, so that two processes never overwrite
+//! each other's changes. The registry and each record have a version. An older version is read, and
+//! written as the current one. A newer one is refused. A damaged document is an error that names
+//! the ConfigMap and the annotation.
 
 mod documents;
 mod ledger;

@@ -84,7 +84,7 @@ async fn generated_name(stage: &Stage) -> Outcome {
 
 async fn large_manifest(stage: &Stage) -> Outcome {
     let mut large = job("pi", Some(3), Some(6));
-    let lines: String = (0..50_000).map(|n| format!("echo {n}; ")).collect();
+    let lines = (0..50_000).map(|n| format!("echo {n}")).collect::<Vec<_>>().join("; ");
     large["spec"]["template"]["spec"]["containers"][0]["args"] = json!([lines]);
     stage.create(&large).await?.ok();
     let record = stage.record("pi").await?.unwrap_or_default();

@@ -48,8 +48,8 @@ pub struct Apply {
 /// What `apply` and `diff` have to know of what is not in the file.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Terms {
-    /// Allow changes of fields that a job in a cluster cannot change, such as its template. The shards
-    /// are stopped, what has succeeded counts, and the rest runs anew
+    /// Allow changes of fields that a job in a cluster cannot change, such as its template. The
+    /// shards are stopped, what has succeeded counts, and the rest runs anew
     #[arg(long)]
     recreate: bool,
     /// Make the job's namespace in the host and in the clusters that lack it

@@ -40,8 +40,8 @@ pub struct Delete {
     names: Vec<String>,
     #[command(flatten)]
     filenames: Filenames,
-    /// What becomes of the shards in the clusters: orphan (they stay), background (they are deleted,
-    /// their pods after them), foreground (their pods are deleted first, and waited for)
+    /// What becomes of the shards in the clusters: orphan (they stay), background (they are
+    /// deleted, their pods after them), foreground (their pods are deleted first, and waited for)
     #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "background", hide_possible_values = true)]
     cascade: Option<How>,

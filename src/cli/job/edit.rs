@@ -57,8 +57,8 @@ pub struct Edit {
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "yaml")]
     #[arg(hide_possible_values = true)]
     output: Syntax,
-    /// Allow changes of fields that a job in a cluster cannot change, such as its template. The shards
-    /// are stopped, what has succeeded counts, and the rest runs anew
+    /// Allow changes of fields that a job in a cluster cannot change, such as its template. The
+    /// shards are stopped, what has succeeded counts, and the rest runs anew
     #[arg(long)]
     recreate: bool,
 }

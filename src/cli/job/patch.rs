@@ -41,8 +41,8 @@ pub struct Patch {
     #[arg(long = "type", value_enum, value_name = "TYPE", default_value = "merge")]
     #[arg(hide_possible_values = true)]
     kind: Kind,
-    /// Allow changes of fields that a job in a cluster cannot change, such as its template. The shards
-    /// are stopped, what has succeeded counts, and the rest runs anew
+    /// Allow changes of fields that a job in a cluster cannot change, such as its template. The
+    /// shards are stopped, what has succeeded counts, and the rest runs anew
     #[arg(long)]
     recreate: bool,
     #[command(flatten)]

@@ -55,8 +55,8 @@ pub(super) struct Identity {
 }
 
 /// What all TLS configurations of a process share: the cryptography, and the authorities of the
-/// operating system. Loading these takes milliseconds and memory, and kube-client 5.0 loads them for
-/// each client.
+/// operating system. Loading these takes milliseconds and memory, and kube-client 5.0 loads them
+/// for each client.
 pub(super) struct Tls {
     provider: Arc<CryptoProvider>,
     system: OnceLock<Arc<dyn ServerCertVerifier>>,

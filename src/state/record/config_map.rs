@@ -30,13 +30,13 @@ const OTHERS_ROOM: usize = 8 * 1024;
 
 /// The most indexes for which a record has room, in whatever way they are divided over its shards.
 ///
-/// Kubernetes allows no more with `backoffLimitPerIndex`. Without it a Job can have more indexes, but
-/// they complete in order, except those of the pods that run: their sets are a few ranges.
+/// Kubernetes allows no more with `backoffLimitPerIndex`. Without it a Job can have more indexes,
+/// but they complete in order, except those of the pods that run: their sets are a few ranges.
 const INDEXES: i32 = 100_000;
 
-/// What one index takes at most, in bytes: it is in the text of its shard's own indexes, and in that
-/// of the completed or of the failed ones. Each text has up to 6 characters for it, of 12 different
-/// ones, which gzip writes as 3.6 bits each.
+/// What one index takes at most, in bytes: it is in the text of its shard's own indexes, and in
+/// that of the completed or of the failed ones. Each text has up to 6 characters for it, of 12
+/// different ones, which gzip writes as 3.6 bits each.
 const BYTES_PER_INDEX: f64 = 5.4;
 
 impl Record {

@@ -264,9 +264,9 @@ impl Record {
         }
     }
 
-    /// A name for a supplement that no other shard has: the federated Job's name and the id. If that
-    /// is too long, the Job's name is cut, and the first 8 characters of its uid are added: they
-    /// distinguish it from the supplements of another Job.
+    /// A name for a supplement that no other shard has: the federated Job's name and the id. If
+    /// that is too long, the Job's name is cut, and the first 8 characters of its uid are added:
+    /// they distinguish it from the supplements of another Job.
     fn supplement(&self, id: u32) -> String {
         let room = if self.manifest.indexed() { NAME_ROOM - INDEX_ROOM } else { NAME_ROOM };
         let plain = format!("{}-{id}", self.name());

@@ -10,8 +10,8 @@ use crate::{
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-/// A Job over three clusters that take work, with a shard in each of the first of them that runs all
-/// that it may.
+/// A Job over three clusters that take work, with a shard in each of the first of them that runs
+/// all that it may.
 struct Scene {
     registry: Registry,
     record: Record,

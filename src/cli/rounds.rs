@@ -1,10 +1,10 @@
-//! Looking again and again: what `job wait`, `job get --watch` and `reconcile --watch` share.
+//! Polling, as `job wait`, `job get --watch` and `reconcile --watch` do it.
 //!
-//! Each round reads the records and asks the members, because there is nothing in a cluster that
-//! could tell us. The second begins a second after the first, so that a short Job is seen to end at
-//! once; each pause is a second longer than the one before, up to five, so that a wait of hours
-//! costs every API server no more than a look each five seconds. A round that did something is
-//! followed soon again: it is seldom the last step.
+//! Each round reads the records and asks the members, because nothing runs in a cluster that could
+//! notify us. The first pause is one second, so that the end of a short Job is seen quickly. Each
+//! pause is one second longer than the one before, up to five seconds, so that a long wait costs
+//! each API server one list every five seconds. After a round that wrote something the pauses start
+//! at one second again, because further steps usually follow.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,13 +19,13 @@ use crate::{
     state::{self, Record, Registry, Store},
 };
 
-/// The pause after the first round, and what each is longer than the one before.
+/// The pause after the first round. Each pause is this much longer than the one before.
 const STEP: Duration = Duration::from_secs(1);
 
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// What shells have for a process that SIGINT ended.
+/// The exit code that shells give to a process that SIGINT ended.
 const INTERRUPTED: u8 = 130;
 
 /// A federated Job by its namespace and its name.
@@ -38,20 +38,20 @@ pub fn key(record: &Record) -> Key {
 
 /// Which federated Jobs a command is about.
 pub struct About<'a> {
-    /// Their names; all that there are at each round, where there is none.
+    /// Their names. If empty, all Jobs that exist at each round.
     pub names: &'a [String],
-    /// Their namespace; none for all namespaces.
+    /// Their namespace. None for all namespaces.
     pub namespace: Option<String>,
 }
 
-/// What the host says in one round.
+/// What the host answered in one round.
 #[derive(Default)]
 pub struct View {
-    /// The records that are there.
+    /// The records that exist.
     pub records: Vec<Record>,
-    /// The Jobs that were named, or were there in an earlier round, and are not there now.
+    /// Jobs that do not exist now, and were named or existed in an earlier round.
     pub absent: Vec<Key>,
-    /// Those that cannot be read.
+    /// An error for each record that cannot be read.
     pub errors: Vec<Error>,
 }
 
@@ -65,15 +65,15 @@ pub struct Rounds<'a, 's> {
     /// The members that were asked last.
     pub members: Members,
     known: BTreeSet<Key>,
-    /// Whether the host did not answer last time.
+    /// Whether the host did not answer in the last round.
     lost: bool,
-    /// The members of which nothing is known.
+    /// The members that did not answer in the last round.
     unknown: BTreeSet<String>,
     pause: Duration,
 }
 
 impl<'a, 's> Rounds<'a, 's> {
-    /// Finds the host.
+    /// Connects to the host and reads the registry.
     ///
     /// # Errors
     /// It cannot be asked, or holds no federation.
@@ -98,7 +98,7 @@ impl<'a, 's> Rounds<'a, 's> {
         })
     }
 
-    /// Reads the records; none where the host does not answer, which is told when it begins.
+    /// Reads the records. None if the host does not answer; a warning says so the first time.
     ///
     /// # Errors
     /// The host is another cluster than it was, or refuses.
@@ -112,8 +112,7 @@ impl<'a, 's> Rounds<'a, 's> {
         }
     }
 
-    /// Takes it that the host does not answer, if that is what the error says: it may do so in the
-    /// next round.
+    /// Accepts an error that says that the host does not answer: it may answer in the next round.
     ///
     /// # Errors
     /// Any other error, as it is.
@@ -152,8 +151,7 @@ impl<'a, 's> Rounds<'a, 's> {
                 }
             }
         }
-        // What a list no longer has is asked for by name: that a record is damaged does not mean
-        // that it is gone.
+        // A record that the list lacks is read by name: it may be damaged rather than gone.
         let ask = async |key: Key| {
             let found = self.store.record(&key.0, &key.1).await;
             (key, found)
@@ -166,7 +164,7 @@ impl<'a, 's> Rounds<'a, 's> {
                 Err(state::Error::Cluster(error)) if error.is_unreachable() => {
                     return Err(error.into());
                 }
-                // The list has said so.
+                // The list has reported this error already.
                 Err(_) if self.about.names.is_empty() => {}
                 Err(error) => view.errors.push(error.into()),
             }
@@ -179,8 +177,7 @@ impl<'a, 's> Rounds<'a, 's> {
         Ok(view)
     }
 
-    /// Asks the members of these records: one list each. A member that begins not to answer is told
-    /// of.
+    /// Asks the members of these records: one list each.
     pub async fn observe(&mut self, records: &[&Record]) -> Vec<Observations> {
         let names = concerned(&self.registry, records);
         let members = std::mem::take(&mut self.members);
@@ -188,8 +185,8 @@ impl<'a, 's> Rounds<'a, 's> {
         observe(records, &self.members).await
     }
 
-    /// Tells of the members of which nothing is known from this round on, once for each time that
-    /// it begins, and of what members refused.
+    /// Warns of members that stopped answering, once each time that this happens, and of what members
+    /// refused.
     pub fn tell_troubles<'r>(
         &mut self,
         looked: impl IntoIterator<Item = (&'r Record, &'r Status)>,
@@ -213,27 +210,26 @@ impl<'a, 's> Rounds<'a, 's> {
         self.unknown = unknown.into_keys().collect();
     }
 
-    /// A warning with the time in it, so that the next one of the same words is another.
+    /// Prints a warning with the time, so that a later one with the same words differs.
     fn tell(&self, cluster: &str, what: &str, why: &str) {
         let since = self.session.now().strftime("%FT%TZ");
         self.session.output().warning(Some(cluster), &format!("{what} since {since}: {why}"));
     }
 
-    /// Has the next pause be a short one.
+    /// Makes the next pause the shortest one.
     pub fn soon(&mut self) {
         self.pause = STEP;
     }
 
-    /// Waits for the next round, at most so long.
+    /// Waits for the next round, at most for this long.
     pub async fn pause(&mut self, most: Duration) {
         tokio::time::sleep(self.pause.min(most)).await;
         self.pause = (self.pause + STEP).min(LONGEST);
     }
 }
 
-/// Does something that goes on and on, until it ends or the user ends it: then nothing more is
-/// said, and the exit code is that of a process that an interrupt ended. It can stop between any
-/// two requests (G4).
+/// Runs something until it ends or the user presses Ctrl-C. After Ctrl-C nothing more is printed, and
+/// the exit code is 130. The work may be cut off between any two requests (G4).
 pub async fn interruptible<T>(
     session: &Session<'_>,
     work: impl Future<Output = Result<T>>,

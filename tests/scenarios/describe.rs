@@ -86,7 +86,7 @@ async fn deletion(stage: &Stage) -> Outcome {
     assert!(text.contains("2 completions that no cluster carries"), "{text}");
     let namespace = &stage.namespace;
     let next = format!(
-        "kubectl federate reconcile pi -n {namespace} --reopen has the 2 unplaced completions done by other parts"
+        "kubectl federate reconcile pi -n {namespace} --reopen runs the 2 unplaced completions in other shards"
     );
     assert_eq!(section(&text, "Next"), [next]);
     stage.federate("reconcile pi --reopen").await.ok();
@@ -104,7 +104,7 @@ async fn unmade(stage: &Stage) -> Outcome {
     let next = |what: &str| format!("kubectl federate reconcile pi -n {} {what}", stage.namespace);
     assert_eq!(
         section(&described(stage).await, "Next"),
-        [next("makes the part of cluster west once it answers")]
+        [next("creates the shard of cluster west once it answers")]
     );
     for cluster in ["east", "north"] {
         stage.site(cluster).succeed("pi", 2).await?;
@@ -112,7 +112,7 @@ async fn unmade(stage: &Stage) -> Outcome {
     stage.until_row("pi", "Pending,Unknown 4/6").await;
     assert_eq!(
         section(&described(stage).await, "Next"),
-        [next("makes the part of cluster west once it answers")]
+        [next("creates the shard of cluster west once it answers")]
     );
     stage
         .federate("job get pi")

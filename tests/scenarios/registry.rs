@@ -17,7 +17,7 @@ pub fn scenarios() -> Scenarios {
         .both_from_nothing("a name is taken from the context, or must be a label", names)
         .both_from_nothing("two clusters that are registered at once are both there", side_by_side)
         .both_from_nothing(
-            "a cluster that carries a part of a job cannot be unregistered",
+            "a cluster that carries a shard of a job cannot be unregistered",
             unregister,
         )
         .both_from_nothing("a damaged or newer registry is refused, by its name", damaged)
@@ -140,7 +140,7 @@ async fn unregister(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
     let namespace = &stage.namespace;
     let refused = stage.federate("cluster unregister west").await;
-    refused.fails(&format!("error: cluster \"west\" carries a part of {namespace}/pi"));
+    refused.fails(&format!("error: cluster \"west\" carries a shard of {namespace}/pi"));
     stage.federate("job delete pi --cascade=background").await.ok();
     let gone = stage.federate("cluster unregister west").await.ok();
     assert_eq!(gone.stdout, "cluster \"west\" unregistered\n");

@@ -65,9 +65,7 @@ async fn complete(stage: &Stage) -> Outcome {
     assert_eq!(stage.row("pi").await, "Complete 6/6");
     assert_eq!(stage.federate(COMPLETE).await.ok().stdout, "job.batch/pi condition met\n");
     let never = stage.federate("job wait pi --for=condition=failed --timeout=1m").await;
-    never.fails(
-        "error: job.batch/pi is complete: it does not meet the condition, and will not any more",
-    );
+    never.fails("error: job.batch/pi is complete: the condition can no longer be met");
     Ok(())
 }
 
@@ -413,7 +411,7 @@ async fn stopped(stage: &Stage) -> Outcome {
     for goals in ["--for=condition=complete", "--for=condition=Failed --for=condition=complete"] {
         let waited = stage.federate(&format!("job wait pi {goals} --timeout=-1s")).await;
         let waited = waited.fails(
-            "error: job.batch/pi is stopped: 2 of 6 completions are unplaced, and no cluster works on it any more",
+            "error: job.batch/pi is stopped: 2 of 6 completions are unplaced, and no shard is running",
         );
         waited.warns(&reopen);
     }

@@ -40,7 +40,7 @@ impl Unregister {
                 }
             }
             if !jobs.is_empty() {
-                let message = format!("cluster {name:?} carries a part of {}", jobs.join(", "));
+                let message = format!("cluster {name:?} carries a shard of {}", jobs.join(", "));
                 return Err(Error::new(message).hint(
                     "Delete these jobs first: kubectl federate job delete NAME -n NAMESPACE",
                 ));

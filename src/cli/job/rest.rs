@@ -1,4 +1,4 @@
-//! What is said of federated Jobs that go no further unless a user says so.
+//! Messages about federated Jobs that do not go on by themselves.
 
 use super::Session;
 use crate::{
@@ -7,7 +7,8 @@ use crate::{
     state::Record,
 };
 
-/// The error of a command that would wait for a Job that rests, with what lets it go on.
+/// The error of a command that waits for a Job that does not go on by itself. The hint is the
+/// command that lets it go on.
 pub(in crate::cli) fn resting(record: &Record, status: &Status, rest: Idle) -> Error {
     let (name, namespace) = (record.name(), record.namespace());
     let command =
@@ -24,14 +25,14 @@ pub(in crate::cli) fn resting(record: &Record, status: &Status, rest: Idle) -> E
             let what = match (status.unplaced, record.manifest.size().completions) {
                 (unplaced @ 1.., Some(asked)) => {
                     format!(
-                        "{unplaced} of {asked} completions are unplaced, and no cluster works on it any more"
+                        "{unplaced} of {asked} completions are unplaced, and no shard is running"
                     )
                 }
-                _ => "no cluster works on it any more".to_owned(),
+                _ => "no shard is running".to_owned(),
             };
             let hint = match reopens(record) {
                 Some(hint) => hint,
-                None => format!("{} shows what became of it.", command("job describe", "")),
+                None => format!("{} shows what happened.", command("job describe", "")),
             };
             (format!("is stopped: {what}"), hint)
         }
@@ -39,8 +40,8 @@ pub(in crate::cli) fn resting(record: &Record, status: &Status, rest: Idle) -> E
     Error::new(format!("job.batch/{name} {why}")).hint(hint)
 }
 
-/// Says what work is unplaced, and how it is done all the same: because somebody deleted the shard
-/// that had it, or because no pod more may run at present.
+/// Prints how many completions are unplaced, and the command that has them run. They are unplaced
+/// because somebody deleted their shard, or because all pods that may run are in use.
 pub(in crate::cli) fn name_the_unplaced(session: &Session<'_>, record: &Record, status: &Status) {
     let (name, namespace) = (record.name(), record.namespace());
     let say = |count: i32, [one, more]: [&str; 2], hint: &str| {
@@ -52,23 +53,20 @@ pub(in crate::cli) fn name_the_unplaced(session: &Session<'_>, record: &Record, 
         say(held, ["completion is unplaced", "completions are unplaced"], &hint);
     }
     if status.waiting > 0 {
-        let waits = [
-            "completion waits until a pod ends elsewhere",
-            "completions wait until pods end elsewhere",
-        ];
+        let waits = ["completion is not assigned yet", "completions are not assigned yet"];
         let watch = format!(
-            "`kubectl federate reconcile {name} -n {namespace} --watch` has them done then."
+            "`kubectl federate reconcile {name} -n {namespace} --watch` starts them as running pods finish."
         );
         say(status.waiting, waits, &watch);
     }
 }
 
-/// How what is left of deleted shards is done by others, where there are any.
+/// The hint that names the command which runs what is left of deleted shards, if there is any.
 fn reopens(record: &Record) -> Option<String> {
     let (name, namespace) = (record.name(), record.namespace());
     record.holds_back().then(|| {
         format!(
-            "`kubectl federate reconcile {name} -n {namespace} --reopen` has what is left of deleted parts done by others."
+            "`kubectl federate reconcile {name} -n {namespace} --reopen` runs what is left of deleted shards in other shards."
         )
     })
 }

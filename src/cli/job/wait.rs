@@ -19,11 +19,11 @@ use crate::{
 /// What a negative `--timeout` means.
 const WEEK: Duration = Duration::from_hours(7 * 24);
 
-/// How much longer than the timeout the last look may take.
+/// How much longer than the timeout the last round may take.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Columns that the clusters may take beside a progress bar, on a terminal of the usual 80, before
-/// they are only counted.
+/// The most columns for the list of clusters beside a progress bar, on a terminal of 80 columns. A
+/// longer list is replaced by counts.
 const ROOM: usize = 36;
 
 /// The examples in its help.
@@ -48,8 +48,8 @@ Examples:
 pub struct Wait {
     /// The names of the jobs
     names: Vec<String>,
-    /// What to wait for: condition=NAME[=VALUE] (complete, failed, suspended, …; the value is true
-    /// if left out), delete, or create, which the others then follow; can be repeated
+    /// What to wait for: condition=NAME[=VALUE] (complete, failed, suspended, …; VALUE is true if
+    /// left out), delete, or create, after which the others are waited for; can be repeated
     #[arg(long = "for", value_name = "CONDITION", required = true)]
     goals: Vec<Goal>,
     /// How long to wait at most: 0 checks once, a negative time is a week
@@ -59,7 +59,7 @@ pub struct Wait {
     /// Only look: write nothing while waiting
     #[arg(long)]
     no_reconcile: bool,
-    /// All jobs that there are in the namespace at the beginning
+    /// All jobs that are in the namespace when the command starts
     #[arg(long)]
     all: bool,
     /// All jobs of all namespaces
@@ -97,9 +97,9 @@ impl FromStr for Goal {
 /// What `--timeout` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Timeout {
-    /// To look once.
+    /// Look once.
     Once,
-    /// To look again for so long.
+    /// Look repeatedly for this long.
     After(Duration),
 }
 
@@ -124,7 +124,7 @@ fn timeout(text: &str) -> Result<Timeout, String> {
 }
 
 impl Wait {
-    /// Looks again and again, at all Jobs in each round, until each has met a condition.
+    /// Looks at all Jobs in rounds, until each has met a condition.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let every = self.all || self.all_namespaces;
         if self.names.is_empty() && !every {
@@ -161,7 +161,7 @@ impl Wait {
                 return waiting.end("condition not met", "for");
             };
             let most = left(deadline, session.now()) + GRACE;
-            // A round that is cut short is one that was killed: it can be (G4).
+            // A round may be cut short: that is the same as a kill (G4).
             let Ok(ended) = tokio::time::timeout(most, waiting.round()).await else {
                 return waiting.end(TIMED_OUT, "on");
             };
@@ -178,7 +178,7 @@ impl Wait {
         self.goals.contains(goal)
     }
 
-    /// Whether only the end of the Job, once it is there, is what is waited for.
+    /// Whether all goals are about the end of the Job, apart from its creation.
     fn waits_for_the_end(&self) -> bool {
         self.goals.iter().all(|goal| match goal {
             Goal::Create => true,
@@ -187,7 +187,7 @@ impl Wait {
         })
     }
 
-    /// Whether a Job that is there meets what is waited for.
+    /// Whether a Job that exists meets one of the goals.
     fn is_met(&self, job: &Value) -> bool {
         let only_create = self.goals.iter().all(|goal| *goal == Goal::Create);
         only_create || self.goals.iter().any(|goal| goal.is_met(job))
@@ -197,11 +197,12 @@ impl Wait {
 /// The conditions of a Job that has ended or is about to, in lower case.
 const ENDS: [&str; 4] = ["complete", "failed", "failuretarget", "successcriteriamet"];
 
-/// What kubectl says where the time is over.
+/// What kubectl prints at the timeout.
 const TIMED_OUT: &str = "timed out waiting for the condition";
 
 impl Goal {
-    /// Whether a Job's conditions say so. The first of a name counts, as for kubectl.
+    /// Whether the Job's conditions meet this goal. The first condition of a name counts, as in
+    /// kubectl.
     fn is_met(&self, job: &Value) -> bool {
         let Self::Condition { name, value } = self else { return false };
         let says = |condition: &Value, field: &str| {
@@ -219,7 +220,7 @@ struct Waiting<'a, 's> {
     wait: &'a Wait,
     session: &'a Session<'s>,
     rounds: Rounds<'a, 's>,
-    /// The Jobs that are still waited for, and the uid of those that were seen.
+    /// The Jobs that have not met a condition yet, with the uid of those that were seen.
     jobs: BTreeMap<Key, Option<String>>,
     /// Whether the host has answered once.
     begun: bool,
@@ -239,7 +240,7 @@ impl Waiting<'_, '_> {
         self.begun && self.jobs.is_empty()
     }
 
-    /// The end: an error for each Job that has not met the condition.
+    /// The result of the command: an error for each Job that has not met the condition.
     fn end(&self, sentence: &str, of: &str) -> Result<()> {
         if !self.begun && self.jobs.is_empty() {
             return Err(Error::new(sentence));
@@ -248,10 +249,10 @@ impl Waiting<'_, '_> {
         Error::all(names.map(|name| Error::new(format!("{sentence} {of} jobs/{name}"))).collect())
     }
 
-    /// Looks once at all Jobs that are waited for.
+    /// Looks once at all Jobs that have not met a condition yet.
     ///
     /// # Errors
-    /// What ends the wait before its time.
+    /// An error that ends the wait before its timeout.
     async fn round(&mut self) -> Result<()> {
         let Some(View { records, absent, errors }) = self.rounds.read().await? else {
             return Ok(());
@@ -291,7 +292,7 @@ impl Waiting<'_, '_> {
         Error::all(never)
     }
 
-    /// Jobs are not there: that is what is waited for, or may still change, or is an error.
+    /// Handles Jobs that do not exist: that meets a goal, or may still change, or is an error.
     fn miss(&mut self, absent: Vec<Key>) -> Vec<Error> {
         let mut never = Vec::new();
         for key in absent {
@@ -302,7 +303,7 @@ impl Waiting<'_, '_> {
             match (self.wait.waits_for(&Goal::Delete), self.begun) {
                 (false, _) => never.push(not_found(&key.1)),
                 (true, true) => self.met(&key),
-                // kubectl says nothing of what was not there when it came.
+                // kubectl prints nothing for an object that did not exist at the start.
                 (true, false) => drop(self.jobs.remove(&key)),
             }
         }
@@ -314,7 +315,7 @@ impl Waiting<'_, '_> {
         self.session.output().line(format!("job.batch/{} condition met", key.1));
     }
 
-    /// Settles a Job, or only looks at it; nothing where the host stopped answering.
+    /// Reconciles a Job, or only looks at it. None if the host stopped answering.
     async fn judge(&mut self, record: Record, observations: Observations) -> Result<Option<Found>> {
         let name = record.name().to_owned();
         let Some((record, observations)) = self.advance(record, observations).await? else {
@@ -337,12 +338,11 @@ impl Waiting<'_, '_> {
                 ))
                 .hint(format!("kubectl federate job describe {name} -n {}", record.namespace())),
                 Verdict::Complete => Error::new(format!(
-                    "job.batch/{name} is complete: it does not meet the condition, and will not any more"
+                    "job.batch/{name} is complete: the condition can no longer be met"
                 )),
             })));
         }
-        // What this reconcile has left so nobody changes but a user; by looking alone that cannot
-        // be told.
+        // After a reconcile only a user can change this. Without one that is not known.
         let stopped = Idle::of(&record, &status).filter(|rest| *rest == Idle::Stopped);
         if let (Some(rest), false, true) =
             (stopped, self.wait.no_reconcile, self.wait.waits_for_the_end())
@@ -352,8 +352,8 @@ impl Waiting<'_, '_> {
         Ok(Some(Found::NotYet(Box::new((record, status)))))
     }
 
-    /// The record as it is after this round, none where it was removed; nothing where the host
-    /// stopped answering.
+    /// The record after this round: `Some(None)` if it was removed, `None` if the host stopped
+    /// answering.
     async fn advance(
         &mut self,
         record: Record,
@@ -379,7 +379,7 @@ impl Waiting<'_, '_> {
         }
     }
 
-    /// Completions done of those asked for, and how each cluster stands.
+    /// Shows the completions done and asked for, and the state of each cluster.
     fn show(&self, looked: &[(Record, Status)]) {
         let asked = |record: &Record| i64::from(record.manifest.size().completions.unwrap_or(1));
         let done =
@@ -390,7 +390,8 @@ impl Waiting<'_, '_> {
     }
 }
 
-/// `east: Running, west: Complete`; or, where that is long, `clusters: 3 Running, 1 Complete`.
+/// `east: Running, west: Complete`, or counts if that is too long:
+/// `clusters: 3 Running, 1 Complete`.
 fn states(looked: &[(Record, Status)]) -> String {
     let shards: Vec<_> = looked.iter().flat_map(|(_, status)| &status.shards).collect();
     let each: Vec<_> =

@@ -13,11 +13,10 @@ use crate::{
     state::Record,
 };
 
-/// Reconciles again and again, until of every Job in scope the outcome is latched and all shards
-/// have ended. Where the rest go no further unless a user says so, that is an error that names
-/// them.
+/// Reconciles in rounds, until the outcome of every Job in scope is recorded and all shards have
+/// ended. If the others do not go on by themselves, that is an error that names them.
 ///
-/// What is done is told as it is done, and how a Job stands when that changes.
+/// Each action is printed when it is done, and the status of a Job whenever it changes.
 pub(super) async fn watch(reconcile: &Reconcile, session: &Session<'_>) -> Result<()> {
     interruptible(session, go_on(reconcile, session)).await
 }
@@ -44,20 +43,20 @@ async fn go_on(reconcile: &Reconcile, session: &Session<'_>) -> Result<()> {
 struct Watching<'a, 's> {
     session: &'a Session<'s>,
     rounds: Rounds<'a, 's>,
-    /// How each Job stood when that was told last; nothing of one that was deleted.
+    /// The status of each Job that was printed last. None for a Job that was deleted.
     told: BTreeMap<Key, Option<String>>,
 }
 
-/// What one round came to.
+/// The result of one round.
 struct Round {
     /// Whether nothing is left to wait for.
     finished: bool,
-    /// What a plain reconcile would end with now.
+    /// The errors that a reconcile without `--watch` would end with.
     troubles: Vec<Error>,
 }
 
 impl Watching<'_, '_> {
-    /// Settles all Jobs in scope once; nothing where the host does not answer.
+    /// Reconciles all Jobs in scope once. None if the host does not answer.
     async fn round(&mut self) -> Result<Option<Round>> {
         let Some(View { records, absent, errors }) = self.rounds.read().await? else {
             return Ok(None);
@@ -69,7 +68,7 @@ impl Watching<'_, '_> {
                     self.told.remove(&key);
                     round.troubles.push(not_found(&key.1));
                 }
-                // Somebody else has seen to it.
+                // Another process has deleted it.
                 Some(Some(_)) => self.tell_deleted(&key.1),
                 Some(None) => {}
             }
@@ -143,14 +142,14 @@ impl Watching<'_, '_> {
     }
 }
 
-/// What became of one Job in a round.
+/// What happened to one Job in a round.
 enum Turn {
     /// The host stopped answering.
     Away,
-    /// It was to be deleted, and is.
+    /// It was deleted, as was asked for.
     Removed,
-    /// It is there; quiet, if nothing was done for it in this round.
+    /// It exists. `quiet` if nothing was done for it in this round.
     Kept { record: Box<Record>, status: Box<Status>, quiet: bool },
-    /// The host refuses.
+    /// The host refused.
     Failed(Error),
 }

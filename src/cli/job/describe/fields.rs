@@ -92,9 +92,7 @@ fn fields(described: &Described, now: Timestamp) -> Vec<Field> {
 }
 
 fn waits(completions: i32) -> String {
-    format!(
-        "{completions} completions that a reconcile gives to a cluster once other parts have ended"
-    )
+    format!("{completions} completions that start as pods finish, at the next reconcile")
 }
 
 fn pods(described: &Described) -> String {

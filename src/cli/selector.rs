@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 
-/// What the labels of an object must be; without requirements any will do.
+/// Requirements on the labels of an object. Without any, every object matches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selector(Vec<Requirement>);
 
@@ -22,12 +22,12 @@ enum Asked {
     Exists,
     Missing,
     In(BTreeSet<String>),
-    /// A label that is not there is in no set.
+    /// A label that is missing is in no set.
     NotIn(BTreeSet<String>),
 }
 
 impl Selector {
-    /// Whether it asks for anything.
+    /// Whether it has no requirements.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

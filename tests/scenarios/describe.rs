@@ -118,7 +118,7 @@ async fn unmade(stage: &Stage) -> Outcome {
         .federate("job get pi")
         .await
         .ok()
-        .warns("its share of 2 completions is Unknown (it is not made yet, or has run nothing): ");
+        .warns("its share of 2 completions is Unknown (it is not created yet, or has run nothing): ");
     west.link.restore().await?;
     assert_eq!(section(&described(stage).await, "Next"), [next("does what is left to do")]);
     stage.federate("reconcile pi").await.ok().says("job.batch/pi created in cluster west");

@@ -66,7 +66,7 @@ pub struct Get {
 }
 
 impl Get {
-    /// Reads the records, asks the members, and prints what it amounts to.
+    /// Reads the records, asks the members, and prints the status of each Job.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         if !self.selector.is_empty() && !self.names.is_empty() {
             return Err(Error::new("name cannot be provided when a selector is specified"));
@@ -141,7 +141,7 @@ impl Get {
     }
 }
 
-/// What each record amounts to now, with what its members say; nothing is written.
+/// Each record with its status, as its members report it now. Nothing is written.
 pub(super) async fn statuses(
     session: &Session<'_>,
     registry: &crate::state::Registry,
@@ -159,13 +159,13 @@ pub(super) async fn statuses(
     .await
 }
 
-/// A share of which nothing is known is named, with what was known last.
+/// Warns of each shard whose cluster does not answer, with what was known of it last.
 pub(super) fn name_the_unknown(session: &Session<'_>, record: &Record, status: &Status) {
     for shard in &status.shards {
         let Some(why) = &shard.unknown else { continue };
         let known = match shard.seen.at {
             // Only what has a uid on the host is ever started.
-            _ if shard.uid.is_none() => "it is not made yet, or has run nothing".to_owned(),
+            _ if shard.uid.is_none() => "it is not created yet, or has run nothing".to_owned(),
             0 => "nothing is known of it".to_owned(),
             at => format!("{} succeeded as of {} ago", shard.achieved, session.age(at)),
         };
@@ -188,17 +188,17 @@ fn duration(status: &Status, now: Timestamp) -> String {
     }
 }
 
-/// What each cluster did of its part, the parts that neither run nor are Complete with what they
-/// are instead.
+/// The SHARDS column: for each cluster what its shards achieved of their completions. Shards that
+/// neither run nor are Complete are listed apart, with their state.
 fn shards(status: &Status) -> String {
-    let mut parts: BTreeMap<(&str, &str), (i32, Option<i32>)> = BTreeMap::new();
+    let mut sums: BTreeMap<(&str, &str), (i32, Option<i32>)> = BTreeMap::new();
     for shard in &status.shards {
         let state = if matches!(shard.state, "Running" | "Complete") { "" } else { shard.state };
-        let (achieved, completions) = parts.entry((&shard.cluster, state)).or_default();
+        let (achieved, completions) = sums.entry((&shard.cluster, state)).or_default();
         *achieved += shard.achieved;
         *completions = shard.share.completions.map(|own| completions.unwrap_or(0) + own);
     }
-    let each = parts.into_iter().map(|((cluster, state), (achieved, completions))| {
+    let each = sums.into_iter().map(|((cluster, state), (achieved, completions))| {
         let of = completions.map_or(String::new(), |completions| format!("/{completions}"));
         let state = if state.is_empty() { String::new() } else { format!("({state})") };
         format!("{cluster}:{achieved}{of}{state}")

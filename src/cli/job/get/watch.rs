@@ -17,11 +17,10 @@ use crate::{
     state::Record,
 };
 
-/// Shows the Jobs, and each again whenever something of it has changed, until the user ends it or
-/// nobody reads on.
+/// Shows the Jobs, and each again whenever it changes, until Ctrl-C or until the output is closed.
 ///
-/// As kubectl's: a row or an object for each change, one more where the Job is deleted, the headers
-/// once. Nothing is written, anywhere.
+/// As in kubectl: the headers once, then a row or an object for each change, and one more when a Job
+/// is deleted. Nothing is written to any cluster.
 pub(super) async fn watch(get: &Get, session: &Session<'_>) -> Result<()> {
     interruptible(session, show(get, session)).await
 }

@@ -114,11 +114,9 @@ async fn unmade(stage: &Stage) -> Outcome {
         section(&described(stage).await, "Next"),
         [next("creates the shard of cluster west once it answers")]
     );
-    stage
-        .federate("job get pi")
-        .await
-        .ok()
-        .warns("its share of 2 completions is Unknown (it is not created yet, or has run nothing): ");
+    stage.federate("job get pi").await.ok().warns(
+        "its share of 2 completions is Unknown (it is not created yet, or has run nothing): ",
+    );
     west.link.restore().await?;
     assert_eq!(section(&described(stage).await, "Next"), [next("does what is left to do")]);
     stage.federate("reconcile pi").await.ok().says("job.batch/pi created in cluster west");

@@ -163,7 +163,7 @@ async fn moved(stage: &Stage) -> Outcome {
     assert_eq!(parts(stage).await?.len(), 3, "another part would run another pod");
     assert_eq!(stage.row("pi").await, "Running 0/9");
     let described = stage.federate("job describe pi").await.ok().stdout;
-    assert!(described.contains("completions that a reconcile gives to a cluster"), "{described}");
+    assert!(described.contains("completions that start as pods finish"), "{described}");
     assert!(described.contains("--watch"), "{described}");
     work_until(stage, "pi", "Complete 9/9").await?;
     assert_eq!(parts(stage).await?.len(), 4, "what moved ran in one part, after the others");

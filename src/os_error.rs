@@ -1,12 +1,12 @@
-//! The operating system's reasons, as people read them.
+//! The reasons of the operating system, in kubectl's words.
 
 use std::fmt::Display;
 
-/// What the standard library appends to the reason: its number, which says nothing to a user.
+/// The standard library appends this and the number of the error, which no user needs.
 const NUMBER: &str = " (os error ";
 
-/// The reason in an [`io::Error`](std::io::Error), or in an error that quotes one, in words and as
-/// kubectl writes them: `permission denied`. Other texts stay as they are.
+/// The reason in an [`io::Error`](std::io::Error), or in an error that quotes one, as kubectl writes
+/// it: `permission denied`. Other texts stay as they are.
 pub fn words(error: &dyn Display) -> String {
     let text = error.to_string();
     let Some((reason, _)) = text.split_once(NUMBER) else { return text };

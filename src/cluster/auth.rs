@@ -1,5 +1,4 @@
-//! As whom a request is sent: the `Authorization` header, and a certificate where a plugin gives
-//! one.
+//! The credentials of a request: the `Authorization` header, and the certificate of a plugin.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,31 +12,31 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::exec::{Credential, CredentialError, Plugin, Plugins};
 use crate::os_error;
 
-/// How a user is known to the server, beside a client certificate.
+/// How a user authenticates, besides with a client certificate.
 #[derive(Debug, Clone)]
 pub(super) enum Auth {
-    /// Not by a header.
+    /// Without a header.
     None,
     /// A bearer token.
     Token(SecretString),
-    /// A file with a bearer token, read for each request because others renew it; what was given
-    /// inline beside it holds while the file cannot be read.
+    /// A file with a bearer token. It is read for each request, because others renew it. While it
+    /// cannot be read, the inline token beside it is sent.
     TokenFile { path: PathBuf, fallback: Option<SecretString> },
-    /// A name and a password.
+    /// A user name and a password.
     Basic { username: String, password: SecretString },
     /// A plugin that gives a token or a certificate.
     Exec(Arc<Plugin>),
 }
 
-/// What one request carries.
+/// The credentials that one request carries.
 #[derive(Clone, Default)]
 pub(super) struct Credentials {
     /// The `Authorization` header.
     pub header: Option<HeaderValue>,
-    /// A plugin's certificate.
+    /// The certificate of a plugin.
     pub certificate: Option<Arc<CertifiedKey>>,
-    /// What the plugin gave, to say later that the server refused it.
-    from: Option<Arc<Credential>>,
+    /// The answer of the plugin, to tell later whether the server refused this one.
+    source: Option<Arc<Credential>>,
 }
 
 impl fmt::Debug for Credentials {
@@ -47,7 +46,7 @@ impl fmt::Debug for Credentials {
 }
 
 impl Auth {
-    /// What to send now; runs the plugin if there is none of its answers that holds.
+    /// The credentials to send now. Runs the plugin if it has given none that is still valid.
     pub async fn credentials(&self, plugins: &Plugins) -> Result<Credentials, CredentialError> {
         match self {
             Self::None => Ok(Credentials::default()),
@@ -74,33 +73,33 @@ impl Auth {
                 let pair = format!("{username}:{}", password.expose_secret());
                 header(&format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)))
             }
-            Self::Exec(plugin) => of_plugin(plugins.ask(plugin).await?),
+            Self::Exec(plugin) => from_plugin(plugins.ask(plugin).await?),
         }
     }
 
-    /// What to send after the server refused those credentials with 401; `None` where nothing else
-    /// can be had.
+    /// The credentials to send after the server refused `refused` with 401. `None` if there are no
+    /// others.
     pub async fn renewed(
         &self,
         refused: &Credentials,
         plugins: &Plugins,
     ) -> Result<Option<Credentials>, CredentialError> {
-        match (self, &refused.from) {
+        match (self, &refused.source) {
             (Self::Exec(plugin), Some(credential)) => {
-                Ok(Some(of_plugin(plugins.ask_again(plugin, credential).await?)?))
+                Ok(Some(from_plugin(plugins.ask_again(plugin, credential).await?)?))
             }
             _ => Ok(None),
         }
     }
 }
 
-fn of_plugin(credential: Arc<Credential>) -> Result<Credentials, CredentialError> {
+fn from_plugin(credential: Arc<Credential>) -> Result<Credentials, CredentialError> {
     let mut credentials = match &credential.token {
         Some(token) => bearer(token.expose_secret())?,
         None => Credentials::default(),
     };
     credentials.certificate.clone_from(&credential.certificate);
-    credentials.from = Some(credential);
+    credentials.source = Some(credential);
     Ok(credentials)
 }
 

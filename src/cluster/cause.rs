@@ -10,7 +10,7 @@ use super::tls::Distrusted;
 use super::transport::{CONNECT_TIMEOUT, ConnectTimeout};
 use crate::os_error;
 
-/// What a failure on the wire was, read from the bottom of its chain of causes.
+/// The cause of a failure on the wire, taken from its chain of errors.
 pub(super) fn cause(error: &(dyn StdError + 'static)) -> Cause {
     let chain = chain(error);
     for link in &chain {
@@ -28,8 +28,7 @@ pub(super) fn cause(error: &(dyn StdError + 'static)) -> Cause {
             return Cause::Timeout(CONNECT_TIMEOUT);
         }
     }
-    // Only then: what TLS had to say may be the reason, further down, why the connection was
-    // closed.
+    // This comes second: a TLS error further down may be the reason why the connection was closed.
     for link in &chain {
         if let Some(http) = link.downcast_ref::<hyper::Error>()
             && (http.is_incomplete_message() || http.is_canceled() || http.is_closed())
@@ -40,7 +39,7 @@ pub(super) fn cause(error: &(dyn StdError + 'static)) -> Cause {
     let names = chain.iter().any(|link| link.to_string().starts_with("dns error"));
     let deepest = chain.last().map_or_else(String::new, ToString::to_string);
     let last = chain.last().and_then(|link| link.downcast_ref::<io::Error>());
-    // What a connection that ends too soon wraps is for authors: an address in a library's manual.
+    // An early end wraps an error with the address of a library's manual, which no user needs.
     let eof = |io: &&io::Error| io.kind() == io::ErrorKind::UnexpectedEof;
     let ended = || chain.iter().rev().find_map(|link| link.downcast_ref::<io::Error>()).filter(eof);
     let words = match last.or_else(ended) {
@@ -50,7 +49,7 @@ pub(super) fn cause(error: &(dyn StdError + 'static)) -> Cause {
     if names { Cause::Unresolved(words) } else { Cause::Other(words) }
 }
 
-/// Whether the failure happened before anything of the request was sent, so that it has had no
+/// Whether the failure happened before any byte of the request was sent, so that the request had no
 /// effect.
 pub(super) fn unsent(error: &(dyn StdError + 'static)) -> bool {
     chain(error).iter().any(|link| {
@@ -62,8 +61,8 @@ pub(super) fn unsent(error: &(dyn StdError + 'static)) -> bool {
     })
 }
 
-/// Whether trying again soon may help: the other side refused or dropped the connection, as it does
-/// when it restarts. A wrong certificate or an unknown name stays wrong.
+/// Whether trying again soon may help. A server that restarts refuses or drops connections. A wrong
+/// certificate or an unknown name stays wrong.
 pub(super) fn passing(error: &(dyn StdError + 'static)) -> bool {
     use io::ErrorKind::{
         BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, UnexpectedEof,
@@ -84,8 +83,8 @@ pub(super) fn passing(error: &(dyn StdError + 'static)) -> bool {
     })
 }
 
-/// The error and all below it. An `io::Error` hides the one it wraps from `source`, so that is
-/// asked for.
+/// The error and all its sources. `io::Error` and `kube::Error` do not give the error that they wrap
+/// as their source, so it is taken out here.
 fn chain<'a>(error: &'a (dyn StdError + 'static)) -> Vec<&'a (dyn StdError + 'static)> {
     let mut links = vec![error];
     let mut link = error;
@@ -120,12 +119,12 @@ fn io_words(error: &io::Error) -> String {
     }
 }
 
-/// A library's text without what only its authors read.
+/// The text of a library, without the words that only its authors need.
 fn plain(text: &str) -> String {
     // "failed to lookup address information: Name or service not known", "Too many open files (os
     // error 24)"
     let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(text);
-    // It hides its own cause.
+    // hyper-util 0.1 hides the cause of this error.
     if text == "SOCKS error: failed to create underlying connection" {
         return "the SOCKS proxy cannot be reached".into();
     }
@@ -175,17 +174,17 @@ fn tls_words(error: &rustls::Error) -> String {
     }
 }
 
-/// `DnsName("api.example")`, as rustls lists what a certificate has, as `api.example`.
+/// `api.example` from `DnsName("api.example")`, the form in which rustls lists names.
 fn bare_name(listed: &str) -> &str {
     let inside =
         listed.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(listed);
     inside.trim_matches('"')
 }
 
-/// How rustls begins its text for an alert, which is all that is left of it below HTTP/2.
+/// The start of the text of rustls for an alert. Below HTTP/2, only this text is left of it.
 const ALERT: &str = "received fatal alert: ";
 
-/// `CertificateRequired` as `remote error: tls: certificate required`.
+/// `remote error: tls: certificate required` from `CertificateRequired`.
 fn alert_words(name: &str) -> String {
     let mut words = String::from("remote error: tls:");
     for c in name.chars() {
@@ -202,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_that_ends_too_soon_is_told_in_our_words() {
+    fn a_connection_that_ends_early_has_a_message_without_library_text() {
         for text in [
             "tls handshake eof",
             "peer closed connection without sending TLS close_notify: https://docs.rs/rustls/latest/rustls/manual",

@@ -1,4 +1,4 @@
-//! What can go wrong between us and an API server, in kubectl's words where kubectl has some.
+//! Errors of requests to API servers, in kubectl's words where kubectl has some.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,10 +8,10 @@ use kube::core::Status;
 
 use super::redact::printable;
 
-/// Why a request, or the way to a server, failed.
+/// Why a request failed, or could not be sent.
 ///
-/// `Display` is the bare sentence, for a line that says the cluster itself; [`Error::report`] is
-/// the text that kubectl would print. Neither shows a token, a Debug dump or a control byte.
+/// `Display` is the sentence alone, for a line that already names the cluster. [`Error::report`] is
+/// the text that kubectl would print. Neither shows a token, a Debug dump or a control character.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The API server answered with a `Status` of failure.
@@ -22,7 +22,7 @@ pub enum Error {
         /// The answer: reason, message, code, details.
         status: Box<Status>,
     },
-    /// No usable answer came: nothing is known about the cluster, nor whether a write happened.
+    /// There is no usable answer. Nothing is known about the cluster, nor whether a write happened.
     #[error("{}", unreachable(server, cause))]
     Unreachable {
         /// The cluster's name, as it was dialled.
@@ -32,19 +32,20 @@ pub enum Error {
         /// What happened.
         cause: Cause,
     },
-    /// There was nothing to authenticate with; no request was sent.
+    /// There are no credentials. No request was sent.
     #[error("getting credentials: {cause}")]
     Credentials {
         /// The cluster's name, as it was dialled.
         cluster: String,
         /// What is missing or failed.
         cause: String,
-        /// What the kubeconfig, or we, say to do about it.
+        /// What to do about it: the kubeconfig's install hint, or ours.
         hint: Option<String>,
     },
-    /// The context leads to another cluster than the one that was registered (G7).
+    /// The context leads to a cluster that is not the registered one (G7).
     #[error(
-        "cluster {cluster:?} is not the one that was registered: the uid of its kube-system namespace is {found}, not {expected}"
+        "cluster {cluster:?} is not the one that was registered: the uid of its kube-system namespace \
+         is {found}, not {expected}"
     )]
     WrongCluster {
         /// The cluster's name, as it was dialled.
@@ -73,13 +74,13 @@ pub enum Error {
 /// Why no usable answer came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
-    /// Nobody listens at the address.
+    /// Nothing listens at the address.
     Refused,
-    /// A name leads to no address, in the words of the system.
+    /// A name has no address, in the words of the system.
     Unresolved(String),
     /// The whole request, or the connection, took longer than it may.
     Timeout(Duration),
-    /// The server's certificate is not one that is trusted for it, in words.
+    /// The certificate of the server is not trusted, in words.
     Certificate(String),
     /// The server sent more than this, such as `64 MiB`.
     TooLarge(&'static str),
@@ -87,7 +88,7 @@ pub enum Cause {
     Other(String),
 }
 
-/// In a few words, for logs.
+/// A few words, for logs.
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -115,8 +116,7 @@ impl Error {
         }
     }
 
-    /// The name of the cluster that the error is about; none for what is wrong before a cluster is
-    /// known.
+    /// The name of the cluster that the error is about. `None` for an error in the configuration.
     pub fn cluster(&self) -> Option<&str> {
         match self {
             Self::Status { cluster, .. }
@@ -127,40 +127,40 @@ impl Error {
         }
     }
 
-    /// The object is not there, in the API server's own words: a proxy's 404 does not count.
+    /// Whether the API server says that the object does not exist. A 404 of a proxy does not count.
     pub fn is_not_found(&self) -> bool {
         self.reason() == "NotFound"
     }
 
-    /// An object of that name is there already.
+    /// Whether an object of that name exists already.
     pub fn is_already_exists(&self) -> bool {
         self.reason() == "AlreadyExists"
     }
 
-    /// The object has changed since it was read, or a precondition did not hold.
+    /// Whether the object has changed since it was read, or a precondition did not hold.
     pub fn is_conflict(&self) -> bool {
         self.reason() == "Conflict"
     }
 
-    /// The user has no right to it.
+    /// Whether the user lacks the right.
     pub fn is_forbidden(&self) -> bool {
         self.reason() == "Forbidden"
     }
 
-    /// The server does not know who asks: a credential is missing, expired or wrong.
+    /// Whether the server does not know the user: a credential is missing, expired or wrong.
     pub fn is_unauthorized(&self) -> bool {
         self.reason() == "Unauthorized"
     }
 
-    /// The object was refused as it is.
+    /// Whether the server refuses the object as invalid.
     pub fn is_invalid(&self) -> bool {
         self.reason() == "Invalid"
     }
 
-    /// Nothing can be known: the server was not reached, or said that it could not do it (429,
+    /// Whether nothing is known: the server was not reached, or could not serve the request (429,
     /// 5xx).
     ///
-    /// For a write this never means that it did not happen; for a read never that there is nothing.
+    /// A write may have happened all the same, and what was read for may exist.
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
@@ -169,14 +169,13 @@ impl Error {
         }
     }
 
-    /// The server's certificate is not one that is trusted for it: waiting does not mend that.
+    /// Whether the certificate of the server is not trusted. Waiting does not help.
     pub fn is_distrusted(&self) -> bool {
         matches!(self, Self::Unreachable { cause: Cause::Certificate(_), .. })
     }
 
-    /// It took all the time there was to come to nothing: no answer in time, or only that there are
-    /// too many requests (429), each time that it was sent again. Asking once more would cost as
-    /// much.
+    /// Whether all the time was used up: there was no answer in time, or each attempt was answered
+    /// with 429 (too many requests). Another request would take as long.
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Unreachable { cause, .. } => matches!(cause, Cause::Timeout(_)),
@@ -185,7 +184,7 @@ impl Error {
         }
     }
 
-    /// What to do about it, where something is known.
+    /// What to do about it, if something is known.
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Credentials { hint, .. } => hint.as_deref(),
@@ -193,8 +192,8 @@ impl Error {
         }
     }
 
-    /// The whole text that kubectl prints for such an error, with its `error: ` or
-    /// `Error from server (NotFound): ` in front where kubectl has one.
+    /// The whole text that kubectl prints for such an error, with the prefix `error: ` or
+    /// `Error from server (NotFound): ` where kubectl has one.
     pub fn report(&self) -> String {
         match self {
             Self::Status { status, .. } => match status.reason.as_str() {
@@ -212,8 +211,8 @@ impl Error {
     }
 }
 
-/// kubectl's sentence for a Status: the server's message, or, for an invalid object, the object and
-/// its causes.
+/// kubectl's sentence for a Status: the message of the server, or the object and the causes if the
+/// object is invalid.
 fn sentence(status: &Status) -> String {
     let details = status.details.as_ref();
     if status.reason == "Unauthorized" {
@@ -248,7 +247,8 @@ fn unreachable(server: &str, cause: &Cause) -> String {
     match cause {
         Cause::Refused => {
             format!(
-                "The connection to the server {server} was refused - did you specify the right host or port?"
+                "The connection to the server {server} was refused - did you specify the right \
+                 host or port?"
             )
         }
         Cause::Timeout(limit) => {
@@ -273,7 +273,7 @@ fn unreachable(server: &str, cause: &Cause) -> String {
     }
 }
 
-/// A duration as people write it: `30s`, `1.5s`.
+/// A duration such as `30s` or `1.5s`.
 fn seconds(duration: Duration) -> String {
     format!("{}s", duration.as_secs_f64())
 }
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_reads_as_in_kubectl() {
+    fn a_status_reads_as_in_kubectl() {
         let error = status(
             serde_json::json!({"reason": "NotFound", "code": 404, "message": "jobs.batch \"x\" not found"}),
         );
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_object_is_named_with_every_cause() {
+    fn the_error_of_an_invalid_object_has_every_cause() {
         let mut json = serde_json::json!({"reason": "Invalid", "code": 422, "message": "long",
             "details": {"kind": "Job", "name": "bad", "causes": [
                 {"field": "spec.completions", "message": "Invalid value: -1", "reason": "FieldValueInvalid"}]}});
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_cannot_answer_is_unknown_and_its_bytes_are_harmless() {
+    fn an_unavailable_server_is_unreachable_and_its_control_characters_are_escaped() {
         let error = status(
             serde_json::json!({"reason": "ServiceUnavailable", "code": 503, "message": "\u{1b}]0;x\u{7}"}),
         );

@@ -1,13 +1,13 @@
-//! Many clusters side by side.
+//! Requests to many clusters side by side.
 
 use futures::StreamExt as _;
 
-/// How many requests to different clusters are on their way at once. A name look-up takes a thread
-/// each and a connection a file descriptor; more than this is no faster.
+/// How many clusters are asked at once. Each takes a thread for the name look-up and a file
+/// descriptor for the connection. More are not faster.
 pub const FAN_OUT: usize = 64;
 
-/// Runs `ask` for every item, at most [`FAN_OUT`] at once, and gives the answers in the order of
-/// the items. A slow one holds nobody else up.
+/// Runs `ask` for every item, at most [`FAN_OUT`] at once. The answers have the order of the items. A
+/// slow item does not delay the others.
 pub async fn fan_out<I, T, F>(items: I, ask: impl FnMut(I::Item) -> F) -> Vec<T>
 where
     I: IntoIterator,
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn answers_keep_the_order_and_the_bound_holds() {
+    async fn answers_have_the_order_of_the_items_and_the_limit_holds() {
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let (now, most) = (&now, &most);
         let answers = fan_out(0..200u64, |n| async move {
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_hangs_costs_its_own_time_only() {
+    async fn an_item_that_hangs_does_not_delay_the_others() {
         let start = tokio::time::Instant::now();
         fan_out(0..640u64, |n| {
             tokio::time::sleep(std::time::Duration::from_secs(if n == 0 { 30 } else { 1 }))

@@ -1,4 +1,4 @@
-//! What the command line may say about a connection, by the rules of kubectl's flags.
+//! The command-line flags about a connection, by kubectl's rules.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,9 +7,8 @@ use secrecy::SecretString;
 
 use super::error::Error;
 
-/// The flags that win over a kubeconfig; an absent one leaves the kubeconfig's value.
-///
-/// The names are those of cli-runtime's `ConfigFlags`. An empty string counts as absent.
+/// Flags that take precedence over the kubeconfig. A flag that is absent or empty leaves the value of
+/// the kubeconfig. The names are those of `ConfigFlags` in cli-runtime.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// `--cluster`: the kubeconfig's cluster, in place of the context's.
@@ -45,8 +44,8 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// The part that holds for every cluster a command talks to: impersonation, the request
-    /// timeout, compression and the namespace. What names one server or one credential stays out.
+    /// The flags that apply to every cluster of a command: impersonation, request timeout,
+    /// compression and namespace. Flags that name one server or one credential are left out.
     #[must_use]
     pub fn everywhere(&self) -> Self {
         Self {
@@ -61,11 +60,11 @@ impl Overrides {
     }
 }
 
-/// Reads `--request-timeout`: whole seconds, or a Go duration such as `1m30s`. `None` is no limit,
-/// which is what `0` asks for.
+/// Reads `--request-timeout`: whole seconds, or a Go duration such as `1m30s`. `0` means no limit,
+/// which is `None`.
 ///
 /// # Errors
-/// kubectl's sentence, where the text is neither.
+/// [`Error::Configuration`] with kubectl's sentence for any other text.
 pub fn request_timeout(text: &str) -> Result<Option<Duration>, Error> {
     let duration = text.parse::<u64>().ok().map(Duration::from_secs).or_else(|| go_duration(text)).ok_or_else(|| {
         Error::Configuration {
@@ -77,7 +76,7 @@ pub fn request_timeout(text: &str) -> Result<Option<Duration>, Error> {
     Ok(Some(duration).filter(|d| !d.is_zero()))
 }
 
-/// Go's `time.ParseDuration`, without negative ones.
+/// A duration by the rules of Go's `time.ParseDuration`, without negative ones.
 pub fn go_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut seconds = 0.0;
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn members_do_not_get_what_names_the_host() {
+    fn flags_that_name_the_host_do_not_apply_to_members() {
         let flags = Overrides {
             server: Some("https://host".into()),
             token: Some("s3cret".into()),

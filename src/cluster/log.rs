@@ -1,40 +1,40 @@
-//! What is told of requests, by level, with nothing secret in it.
+//! What is logged of requests at which level. No secret is logged.
 //!
-//! | `-v` | level | told |
+//! | `-v` | level | logged |
 //! |---|---|---|
-//! | 1 | warn | what is sent again, why, and when |
+//! | 1 | warn | each repetition of a request, with the reason |
 //! | 6 | info | each request: method, URL, status, time |
 //! | 7 | debug | its headers |
-//! | 8 | trace | those of the answer, and the beginnings of bodies ([`BODIES`] at debug) |
+//! | 8 | trace | the headers of the answer, and the start of bodies ([`BODIES`] at debug) |
 //! | 9 | trace | whole bodies ([`BODIES`] at trace) |
 //!
-//! From 6 on this is kubectl's; it tells of repetitions from 4 on, among much else.
+//! From 6 on the levels are kubectl's.
 
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue, SET_COOKIE};
 
 use super::auth::Credentials;
 
-/// The target of all that is told of requests but bodies.
+/// The log target for requests, without their bodies.
 pub const REQUESTS: &str = "kubectl_federate::requests";
 
-/// The target of bodies.
+/// The log target for bodies.
 pub const BODIES: &str = "kubectl_federate::bodies";
 
-/// How many bytes of a body its beginning has; kubectl's number.
+/// How many bytes of a body are logged at level 8, as in kubectl.
 const BEGINNING: usize = 1024;
 
-/// What stands for a secret, as in kubectl.
+/// The text in place of a secret, as in kubectl.
 const MASKED: &str = "<masked>";
 
-/// Tells of the headers of a request.
+/// Logs the headers of a request.
 pub(super) fn request_headers(cluster: &str, headers: &HeaderMap) {
     for (name, value) in headers {
         tracing::debug!(target: REQUESTS, "[{cluster}] request header {name}: {}", shown(name, value));
     }
 }
 
-/// Tells of the headers of an answer.
+/// Logs the headers of an answer.
 pub(super) fn answer_headers(cluster: &str, headers: &HeaderMap) {
     for (name, value) in headers {
         tracing::trace!(target: REQUESTS, "[{cluster}] answer header {name}: {}", shown(name, value));
@@ -52,9 +52,9 @@ fn shown(name: &HeaderName, value: &HeaderValue) -> String {
     }
 }
 
-/// Tells of a body, `of` a request or an answer. A server that quotes the credential gives nothing
-/// away.
-pub(super) fn body(cluster: &str, of: &str, body: &[u8], credentials: &Credentials) {
+/// Logs a body. `kind` is `request` or `answer`. A credential in it is masked, since a server may
+/// quote it.
+pub(super) fn body(cluster: &str, kind: &str, body: &[u8], credentials: &Credentials) {
     if body.is_empty() || !tracing::enabled!(target: BODIES, tracing::Level::DEBUG) {
         return;
     }
@@ -69,9 +69,9 @@ pub(super) fn body(cluster: &str, of: &str, body: &[u8], credentials: &Credentia
     }
     let end = text.floor_char_boundary(BEGINNING);
     if end == text.len() || tracing::enabled!(target: BODIES, tracing::Level::TRACE) {
-        tracing::debug!(target: BODIES, "[{cluster}] {of} body: {text}");
+        tracing::debug!(target: BODIES, "[{cluster}] {kind} body: {text}");
     } else {
-        tracing::debug!(target: BODIES, "[{cluster}] {of} body: {} [truncated {} bytes]",
+        tracing::debug!(target: BODIES, "[{cluster}] {kind} body: {} [truncated {} bytes]",
             &text[..end], text.len() - end);
     }
 }

@@ -1,26 +1,30 @@
-//! Everything between us and one API server: kubeconfig, credentials, transport, REST, and many of
-//! them side by side.
+//! How API servers are reached: kubeconfig, credentials, transport, REST, and requests to many
+//! servers side by side.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`kubeconfig`] | the files, merged by kubectl's rules |
-//! | [`flags`] | what the command line may say about a connection |
-//! | [`endpoint`] | a context and the flags, resolved: where, and as whom |
-//! | [`dialer`] | what all connections share; makes a [`Connection`] of an [`Endpoint`] |
+//! | [`kubeconfig`] | the kubeconfig files, merged by kubectl's rules |
+//! | [`flags`] | the command-line flags about a connection |
+//! | [`endpoint`] | a context and the flags, resolved to a server and a user |
+//! | [`dialer`] | makes a [`Connection`] to an [`Endpoint`] |
+//! | `channel` | the HTTP client of one server, and what all clients share |
 //! | `auth`, `exec`, `tls`, `proxy` | credentials, credential plugins, certificates, proxies |
 //! | [`transport`] | bytes: TCP, TLS, HTTP/2; in tests, a service in this process |
-//! | [`log`] | what is told of requests at which level |
+//! | [`log`] | what is logged of requests at which level |
 //! | [`round_trip`] | the log of requests, and servers' warnings |
-//! | `connection`, `retry` | one request: its credentials, its time, its repetitions |
+//! | `connection`, `retry` | one request: credentials, time limit, repetition |
+//! | `clock` | the difference between a server's clock and ours |
+//! | [`path`](mod@path) | paths of the API, with encoded names |
 //! | [`verbs`] | get, list, create, patch, delete; identity, version, rights |
 //! | [`fanout`] | many clusters side by side |
 //! | `download` | a file of a web server, over the same transport |
 //! | [`error`], `cause` | what went wrong, in kubectl's words |
 //!
 //! A request goes `verbs` → `connection` (credentials, time, retries) → [`kube::Client`] → headers,
-//! gzip → `round_trip` → the wire. The stack is our own because kube's runs a plugin three times
-//! per client, retries writes, loads the system's authorities for each client, speaks HTTP/1.1 only
-//! and has no time limit on answers.
+//! gzip → `round_trip` → the wire. Only [`kube::Client`] is taken from kube-client. Its own stack
+//! (5.0) runs a plugin three times per client, retries writes, loads the authorities of the system
+//! for each client, and speaks HTTP/1.1 only. Its `read_timeout` limits the pause between bytes, and
+//! `--request-timeout` limits the whole request.
 
 mod auth;
 mod cause;

@@ -1,4 +1,6 @@
-//! Which proxy stands before a server, by the rules of Go's `net/http`, which are kubectl's.
+//! The proxy of a server, by the rules of Go's `net/http`, which kubectl uses.
+//!
+//! The matcher of hyper-util 0.1 reads `NO_PROXY` by the rules of curl: it knows no ports in it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,7 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::error::Error;
 use super::kubeconfig::Environment;
 
-/// A proxy's address, and the name and password for it where its URL had them.
+/// The address of a proxy, and the user name and password in its URL, if there are any.
 #[derive(Clone)]
 pub struct Proxy {
     uri: Uri,
@@ -20,17 +22,17 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Where it is; the path is `/`, and there is no user in it.
+    /// Its URL, with the path `/` and without a user.
     pub fn uri(&self) -> &Uri {
         &self.uri
     }
 
-    /// Whether it speaks SOCKS version 5, and not HTTP.
+    /// Whether it speaks SOCKS version 5. Otherwise it speaks HTTP.
     pub fn is_socks(&self) -> bool {
         matches!(self.uri.scheme_str(), Some("socks5" | "socks5h"))
     }
 
-    /// The name and the password for a SOCKS proxy.
+    /// The user name and password for a SOCKS proxy.
     pub(super) fn login(&self) -> Option<(String, String)> {
         self.login
             .as_ref()
@@ -83,9 +85,8 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// The proxy for a server: the one its cluster names (`proxy-url`), which holds without exceptions,
-/// or else the environment's by `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, which never holds for
-/// this host itself.
+/// The proxy for a server. The `proxy-url` of the cluster applies without exceptions. Without one,
+/// `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` apply, but never to a server on this host.
 pub(super) fn choose(
     server: &Uri,
     configured: Option<&str>,
@@ -110,7 +111,7 @@ pub(super) fn choose(
     Ok(Some(proxy))
 }
 
-/// Whether `NO_PROXY`, or the host being this one, says to go without a proxy.
+/// Whether a server is reached without a proxy, because it is on this host or in `NO_PROXY`.
 fn is_excepted(server: &Uri, no_proxy: &str) -> bool {
     let host = server
         .host()
@@ -152,7 +153,7 @@ fn is_excepted(server: &Uri, no_proxy: &str) -> bool {
         })
 }
 
-/// `host:port`, `[v6]:port`, or either without a port.
+/// The host and the port of `host:port` or `[v6]:port`. The port may be missing.
 fn split_port(entry: &str) -> (&str, Option<u16>) {
     if entry.parse::<IpAddr>().is_ok() {
         return (entry, None);

@@ -1,31 +1,33 @@
-//! When a request is sent again: seldom, and never where it might happen twice.
+//! When a request is sent again. A write is never repeated where it might happen twice.
 
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::Duration;
 
-/// How often a request is sent at most, the first time included.
+/// How often a request is sent at most, with the first time.
 pub(super) const ATTEMPTS: u32 = 4;
 
-/// The longest that a server's `Retry-After` is waited for; one that asks for more gets no second
-/// request now.
+/// The longest `Retry-After` that is waited for. If a server asks for more, the request is not sent
+/// again.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// How one attempt ended, as far as repeating goes.
+/// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
     /// The server answered.
     Answered { code: u16, retry_after: Option<Duration> },
-    /// No answer; `unsent` when the server cannot have got any of it, `passing` when it may be
-    /// there again soon.
+    /// There was no answer. `unsent`: the server cannot have received any of the request.
+    /// `passing`: trying again soon may help.
     Failed { unsent: bool, passing: bool },
 }
 
-/// How long to wait before the next attempt; `None` to leave it at what there is.
+/// How long to wait before the next attempt. `None`: there is no next attempt.
 ///
-/// A request that only reads is repeated after a lost connection and after 429, 502, 503 and 504,
-/// and after a 500 that says when. One that writes is repeated only when the server surely did not
-/// take it up: nothing was sent, or it answered 429. `done` is the number of attempts so far;
-/// `jitter` is between 0 and 1.
+/// A request that only reads is repeated after a lost connection, after 429, 502, 503 and 504, and
+/// after a 500 with `Retry-After`. A request that writes is repeated only if the server certainly
+/// did not process it: nothing was sent, or the answer was 429. `done` is the number of attempts so
+/// far. `jitter` is between 0 and 1.
+///
+/// Written by hand because `RetryPolicy` of kube-client 5.0 also repeats writes after 503 and 504.
 pub(super) fn wait(reads: bool, done: u32, ended: Ended, jitter: f64) -> Option<Duration> {
     if done >= ATTEMPTS {
         return None;
@@ -35,14 +37,14 @@ pub(super) fn wait(reads: bool, done: u32, ended: Ended, jitter: f64) -> Option<
     match ended {
         Ended::Failed { unsent, passing } => (passing && (reads || unsent)).then_some(backoff),
         Ended::Answered { code, retry_after } => {
-            let again = match code {
+            let repeat = match code {
                 429 => true,
                 502..=504 => reads,
                 500 => reads && retry_after.is_some(),
                 _ => false,
             };
             match retry_after {
-                _ if !again => None,
+                _ if !repeat => None,
                 Some(asked) if asked > LONGEST_WAIT => None,
                 Some(asked) => Some(asked.max(backoff)),
                 None => Some(backoff),
@@ -51,7 +53,7 @@ pub(super) fn wait(reads: bool, done: u32, ended: Ended, jitter: f64) -> Option<
     }
 }
 
-/// A number between 0 and 1, so that many clients do not come back at the same moment.
+/// A random number between 0 and 1, so that many clients do not repeat at the same moment.
 pub(super) fn jitter() -> f64 {
     let bits = std::hash::RandomState::new().build_hasher().finish() >> 11;
     bits as f64 / (1u64 << 53) as f64
@@ -70,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_is_repeated_only_where_it_surely_did_not_happen() {
+    fn a_write_is_repeated_only_if_it_certainly_did_not_happen() {
         for (ended, again) in [
             (LOST, false),
             (REFUSED, true),
@@ -88,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_is_repeated_where_it_may_help() {
+    fn a_read_is_repeated_if_that_may_help() {
         for (ended, again) in [
             (LOST, true),
             (REFUSED, true),
@@ -105,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_are_bounded_and_the_server_is_obeyed() {
+    fn attempts_are_limited_and_retry_after_is_obeyed() {
         assert!(wait(true, ATTEMPTS, LOST, 0.5).is_none());
         assert_eq!(wait(true, 1, answered(429, Some(3)), 0.5), Some(Duration::from_secs(3)));
         assert_eq!(wait(true, 1, answered(429, Some(11)), 0.5), None);

@@ -1,4 +1,4 @@
-//! One request on the wire and its answer: what the log and the user are told of it.
+//! One request on the wire and its answer: the log, and the warnings of the server.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,10 +14,10 @@ use super::log;
 use super::redact::printable;
 use super::transport::{AnswerBody, Wire};
 
-/// Gets the warnings of servers: the cluster's name and the text.
+/// Gets the warnings of servers: the name of the cluster and the text.
 pub type WarningSink = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
-/// Completes the URL of each request with the server's, logs it, and passes on warnings.
+/// Puts the server into the URL of each request, logs the request, and passes on warnings.
 #[derive(Clone)]
 pub(super) struct RoundTrip {
     pub wire: Wire,
@@ -69,7 +69,7 @@ impl Service<Request<Body>> for RoundTrip {
     }
 }
 
-/// The URL of a path at a server, below the path that the server's own URL may have.
+/// The URL of a path at a server. The URL of the server may itself have a path, which comes first.
 fn below(server: &Uri, path: &Uri) -> Result<Uri, http::Error> {
     let prefix = server.path().trim_end_matches('/');
     let path = path.path_and_query().map_or("/", uri::PathAndQuery::as_str);
@@ -84,7 +84,7 @@ fn warning_texts(headers: &HeaderMap) -> Vec<String> {
     values.flat_map(|value| texts_of(&String::from_utf8_lossy(value.as_bytes()))).collect()
 }
 
-/// One header may hold several warnings: `299 - "a", 299 agent "b" "date"`.
+/// The texts in one header, which may hold several warnings: `299 - "a", 299 agent "b" "date"`.
 fn texts_of(header: &str) -> Vec<String> {
     let mut texts = Vec::new();
     let mut rest = header.trim_start();
@@ -104,7 +104,7 @@ fn texts_of(header: &str) -> Vec<String> {
     texts
 }
 
-/// A quoted string's text, after its opening quote, and what follows it.
+/// The text of a quoted string, from after its opening quote, and the rest of the header.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let mut content = String::new();
     let mut chars = text.char_indices();

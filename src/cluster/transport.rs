@@ -26,22 +26,22 @@ use tower::{BoxError, Service, ServiceExt as _};
 use super::endpoint::Endpoint;
 use super::proxy::Proxy;
 
-/// How long a connection may take to be there, TLS and proxies included.
+/// How long it may take to connect, with TLS and proxies.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// When a silent HTTP/2 connection is pinged, and how long the answer may take; client-go's
-/// numbers.
+/// After which silence an HTTP/2 connection is pinged, and how long the answer may take. The numbers
+/// are those of client-go.
 const PING_AFTER: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The body of an answer.
 pub type AnswerBody = UnsyncBoxBody<Bytes, BoxError>;
 
-/// What sends one request to one server and gives its answer; below it there is only the network,
-/// or a test.
+/// Sends one request to one server and gives the answer. Below it there is the network, or a service
+/// in this process.
 pub type Wire = BoxCloneService<Request<Body>, Response<AnswerBody>, BoxError>;
 
-/// Makes a [`Wire`] of any HTTP service, such as a router that plays an API server.
+/// Makes a [`Wire`] from any HTTP service, such as a simulated API server.
 pub fn wire<S, B>(service: S) -> Wire
 where
     S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
@@ -56,13 +56,12 @@ where
     BoxCloneService::new(service)
 }
 
-/// A connection was not there in time.
+/// Connecting took too long.
 #[derive(Debug, thiserror::Error)]
 #[error("no connection within {}s", CONNECT_TIMEOUT.as_secs())]
 pub(super) struct ConnectTimeout;
 
-/// The network's wire to the endpoint. One that does not `keep` its connection dials for each
-/// request.
+/// The wire to an endpoint over the network. Without `keep` it connects anew for each request.
 pub(super) fn network(endpoint: &Endpoint, tls: ClientConfig, keep: bool) -> Result<Wire, String> {
     let connector = connector(endpoint, tls)?;
     let connector = tower::service_fn(move |uri: Uri| {
@@ -120,7 +119,7 @@ fn connector(endpoint: &Endpoint, mut tls: ClientConfig) -> Result<Connector, St
         Some(proxy) if https => {
             boxed(HttpsConnector::new(tunnel(proxy, to_proxy), tls, false, names), false)
         }
-        // Plain HTTP goes through a proxy as requests for a whole URL.
+        // For plain HTTP, a proxy gets requests for the whole URL.
         Some(proxy) => {
             let address = proxy.uri().clone();
             boxed(to_proxy.map_request(move |_: Uri| address.clone()), true)
@@ -152,7 +151,7 @@ trait Io: Read + Write + Connection + Send + Unpin {}
 
 impl<T: Read + Write + Connection + Send + Unpin> Io for T {}
 
-/// A connection of any kind: plain, TLS, or either through a proxy.
+/// A connection, plain or TLS, directly or through a proxy.
 struct Stream {
     io: Box<dyn Io>,
     to_proxy: bool,

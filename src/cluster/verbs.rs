@@ -1,5 +1,5 @@
-//! The REST verbs on objects that stay as the server wrote them, and the questions asked of every
-//! cluster.
+//! The REST verbs, and the questions for every cluster: identity, version, rights. Objects stay JSON
+//! values, so that unknown fields are kept.
 
 use bytes::Bytes;
 use http::Method;
@@ -9,7 +9,7 @@ use super::connection::{Call, Connection};
 use super::error::{Cause, Error};
 use super::path;
 
-/// Who owns the fields we write.
+/// The owner of the fields that are written.
 pub const FIELD_MANAGER: &str = "kubectl-federate";
 
 /// How many objects a list asks for at a time, as in client-go.
@@ -27,32 +27,32 @@ const MAX_LIST: usize = 256 << 20;
 /// How an object is to be written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WriteOptions {
-    /// The server goes through everything and keeps nothing.
+    /// Whether this is a dry run: the server checks everything and stores nothing.
     pub dry_run: bool,
-    /// An unknown or doubled field is an error, and not a warning.
+    /// Whether an unknown or duplicate field is an error. Otherwise it is a warning.
     pub strict: bool,
 }
 
-/// What becomes of what an object owns when it is deleted.
+/// How the dependents of a deleted object are deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Propagation {
-    /// The server deletes it after the object.
+    /// After the object.
     #[default]
     Background,
-    /// The object goes only after all that it owns.
+    /// Before the object.
     Foreground,
 }
 
 /// How an object is to be deleted.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DeleteOptions<'a> {
-    /// What becomes of what it owns.
+    /// How its dependents are deleted.
     pub propagation: Propagation,
     /// Only if it still has this uid.
     pub uid: Option<&'a str>,
     /// Only if it is still at this version.
     pub resource_version: Option<&'a str>,
-    /// The server goes through everything and deletes nothing.
+    /// Whether this is a dry run: the server checks everything and deletes nothing.
     pub dry_run: bool,
 }
 
@@ -107,8 +107,8 @@ impl Connection {
         too_large("2,000 pages")
     }
 
-    /// Creates an object in a collection, such as `/api/v1/namespaces/ns/configmaps`, and gives it
-    /// as it was stored.
+    /// Creates an object in a collection such as `/api/v1/namespaces/ns/configmaps`, and returns it
+    /// as stored.
     pub async fn create(
         &self,
         path: &str,
@@ -118,7 +118,7 @@ impl Connection {
         self.write(Method::POST, path, "application/json", object, options).await
     }
 
-    /// Changes the object, or the subresource of it, at a path by a JSON merge patch (RFC 7396).
+    /// Changes the object or subresource at a path by a JSON merge patch (RFC 7396).
     pub async fn patch(&self, path: &str, body: &Value) -> Result<Value, Error> {
         self.write(
             Method::PATCH,
@@ -130,8 +130,8 @@ impl Connection {
         .await
     }
 
-    /// Deletes the object at a path, under the preconditions given. The answer is a Status, or the
-    /// object while finalizers hold it.
+    /// Deletes the object at a path, under the given preconditions. Returns a Status, or the object
+    /// while it has finalizers.
     pub async fn delete(&self, path: &str, options: DeleteOptions<'_>) -> Result<Value, Error> {
         let mut body = json!({
             "kind": "DeleteOptions",
@@ -180,7 +180,7 @@ impl Connection {
             .await
     }
 
-    /// The cluster's identity: the uid of its namespace `kube-system`. Asked once, then remembered.
+    /// The identity of the cluster: the uid of its namespace `kube-system`. It is asked for once.
     pub async fn identity(&self) -> Result<String, Error> {
         self.inner.identity.get_or_try_init(|| self.ask_identity()).await.cloned()
     }
@@ -193,15 +193,15 @@ impl Connection {
         }
     }
 
-    /// Makes sure that this is the cluster of that uid (G7).
+    /// Checks that this is the cluster with that uid (G7).
     ///
     /// # Errors
-    /// [`Error::WrongCluster`] where it is another one.
+    /// [`Error::WrongCluster`] if it is another one.
     pub async fn verify(&self, uid: &str) -> Result<(), Error> {
         self.compare(uid, self.identity().await?)
     }
 
-    /// The same for a connection that has been used for long: the cluster is asked anew.
+    /// As [`Connection::verify`], but asks the cluster again. For a connection in use for long.
     ///
     /// # Errors
     /// As [`Connection::verify`].
@@ -231,9 +231,9 @@ impl Connection {
         }
     }
 
-    /// Whether this user may use a verb on a resource, asked of the server
-    /// (`SelfSubjectAccessReview`). `subresource` is empty for the resource itself, `namespace` for
-    /// all namespaces or for what is in none.
+    /// Asks the server (`SelfSubjectAccessReview`) whether this user may use a verb on a resource.
+    /// `subresource` is empty for the resource itself. `namespace` is empty for all namespaces, and
+    /// for resources without a namespace.
     pub async fn allowed(
         &self,
         verb: &str,
@@ -258,7 +258,7 @@ impl Connection {
             path: "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews".to_owned(),
             content_type: "application/json",
             body: review.to_string().into(),
-            // The review is answered and not stored.
+            // The review is not stored.
             reads: true,
         };
         Ok(self.call(&call).await?["status"]["allowed"].as_bool().unwrap_or(false))

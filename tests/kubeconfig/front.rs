@@ -95,6 +95,23 @@ impl Authority {
         Pair { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
+    /// A certificate for 127.0.0.1 with changed parameters: self-signed, or issued by this authority.
+    pub fn certify(
+        &self,
+        self_signed: bool,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> (rcgen::Certificate, KeyPair) {
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("names");
+        change(&mut params);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = if self_signed {
+            params.self_signed(&key)
+        } else {
+            params.signed_by(&key, &self.issuer)
+        };
+        (certificate.expect("a certificate"), key)
+    }
+
     fn name_of(&self, certificate: &CertificateDer<'_>) -> Option<String> {
         lock(&self.users)
             .iter()
@@ -133,6 +150,8 @@ pub struct Manner<'a> {
     pub end: i32,
     /// The `Authorization` header without which it answers 401.
     pub wants: Option<&'a str>,
+    /// The certificate that it shows, in place of one of the authority's.
+    pub own: Option<&'a (rcgen::Certificate, KeyPair)>,
 }
 
 impl Default for Manner<'_> {
@@ -142,6 +161,7 @@ impl Default for Manner<'_> {
             names: &["127.0.0.1", "localhost", "api.example"],
             end: 2999,
             wants: None,
+            own: None,
         }
     }
 }
@@ -156,7 +176,8 @@ pub struct Front {
 impl Front {
     /// Serves a cluster; the cluster's name is what callers are told to have reached.
     pub fn serve(cluster: &sim::Cluster, manner: &Manner<'_>) -> Self {
-        let (certificate, key) = manner.authority.issue(manner.names, manner.end);
+        let issued = manner.authority.issue(manner.names, manner.end);
+        let (certificate, key) = manner.own.unwrap_or(&issued);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(AUTHORITY.issuer.der().clone()).expect("an authority");

@@ -1,6 +1,7 @@
 //! Whether it is the right server: authorities, names, dates.
 
 use libtest_mimic::Trial;
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa};
 use serde_json::json;
 
 use super::front::{AUTHORITY, Authority, Manner};
@@ -13,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
         ("tls: an authority that did not sign", other_authority),
         ("tls: an authority that is none", no_authority),
         ("tls: a certificate that has expired", expired),
+        ("tls: a certificate that is trusted itself, and purposes", trusted_itself),
         ("tls: nothing is verified where that was said", insecure),
         ("tls: a server that speaks no TLS", no_tls),
     ])
@@ -117,10 +119,44 @@ fn expired() {
     scene.both(&[]).fail(words, words);
 }
 
+fn trusted_itself() {
+    let authority = |p: &mut CertificateParams| {
+        p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    };
+    let purpose = |purpose| move |p: &mut CertificateParams| p.extended_key_usages = vec![purpose];
+    let plain = |_: &mut CertificateParams| {};
+    for (own, trusts_itself) in [
+        (AUTHORITY.certify(true, authority), true),
+        (AUTHORITY.certify(true, plain), true),
+        (AUTHORITY.certify(false, plain), true),
+        (AUTHORITY.certify(false, purpose(ExtendedKeyUsagePurpose::Any)), true),
+        (AUTHORITY.certify(false, purpose(ExtendedKeyUsagePurpose::Any)), false),
+    ] {
+        let scene = Scene::in_manner(&Manner { own: Some(&own), ..Manner::default() });
+        let mut cluster = scene.cluster("east");
+        if trusts_itself {
+            cluster["certificate-authority-data"] = super::front::base64(&own.0.pem()).into();
+        }
+        scene.entries(&cluster, &json!({"token": "t"}));
+        scene.both(&[]).agree();
+    }
+    let own = AUTHORITY.certify(false, purpose(ExtendedKeyUsagePurpose::ClientAuth));
+    let scene = Scene::in_manner(&Manner { own: Some(&own), ..Manner::default() });
+    scene.config(&scene.plain());
+    scene.both(&[]).fail(
+        "certificate specifies an incompatible key usage",
+        "tls: failed to verify certificate: the server's certificate is not for servers",
+    );
+}
+
 fn insecure() {
     let other = Authority::new("somebody else");
-    let scene =
-        Scene::in_manner(&Manner { authority: &other, names: &["x"], end: 2001, wants: None });
+    let scene = Scene::in_manner(&Manner {
+        authority: &other,
+        names: &["x"],
+        end: 2001,
+        ..Manner::default()
+    });
     let jane = AUTHORITY.user("jane");
     let user = json!({
         "token": "t", "client-certificate-data": super::front::base64(&jane.certificate),

@@ -33,7 +33,7 @@ impl File {
     /// `kind` other than `Config`, and a field of the wrong type outside the entries.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Self, Error> {
         let fault = |cause: String| Error::Kubeconfig { file: path.to_path_buf(), cause };
-        let text = text(bytes).map_err(|cause| fault(cause.to_owned()))?;
+        let text = text(bytes).map_err(fault)?;
         // The parser's message may quote the file, and there may be a token in the quotes.
         let documents = yaml::read(&text)
             .map_err(|error| fault(redact::printable(&redact::unquoted(&error))))?;
@@ -56,27 +56,13 @@ impl File {
 }
 
 /// The first document of a file, as text without byte-order marks at the start of lines.
-fn text(bytes: &[u8]) -> Result<String, &'static str> {
-    let text = match bytes {
-        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes)?,
-        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes)?,
-        _ => {
-            let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-            String::from_utf8(first_document(bytes).to_vec()).map_err(|_| "it is not UTF-8")?
-        }
-    };
+fn text(bytes: &[u8]) -> Result<String, String> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = yaml::decode(first_document(bytes))?;
     let lines = text.split_inclusive('\n').map(|line| line.trim_start_matches('\u{feff}'));
     let text: String = lines.collect();
+    // A file in UTF-16 is cut only here.
     Ok(String::from_utf8_lossy(first_document(text.as_bytes())).into_owned())
-}
-
-fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, &'static str> {
-    let (units, rest) = bytes.as_chunks::<2>();
-    let text = String::from_utf16(&units.iter().map(|pair| unit(*pair)).collect::<Vec<_>>());
-    match text {
-        Ok(text) if rest.is_empty() => Ok(text),
-        _ => Err("it starts with a byte-order mark of UTF-16, and is not UTF-16"),
-    }
 }
 
 /// Cuts the text before the second document. `---` and `...` at the start of a line are markers

@@ -1,31 +1,29 @@
-//! Where one API server is, and as whom we speak to it: a context and the flags, resolved as
-//! kubectl does.
+//! An API server and a user: what a context and the flags lead to, by kubectl's rules.
+
+mod user;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::HeaderMap;
 use http::{Uri, uri};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use secrecy::{ExposeSecret as _, SecretString};
 
+use self::user::{auth, identity, impersonation, override_user};
 use super::auth::Auth;
 use super::error::Error;
-use super::exec::Plugin;
 use super::flags::{Overrides, request_timeout};
 use super::kubeconfig::{Cluster, Context, Kubeconfig, User};
 use super::proxy::{self, Proxy};
 use super::tls::{Identity, Material, Trust};
 
-/// How long a whole request may take where `--request-timeout` says nothing.
+/// How long a whole request may take without `--request-timeout`.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/// One API server and one user. Files that it names are read when it is dialled, its plugin runs at
-/// the first request; its `Debug` shows no secret.
+/// One API server and one user. The files that it names are read when it is dialled, and its plugin
+/// runs at the first request. Its `Debug` shows no secret.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     pub(super) server: Uri,
@@ -50,12 +48,12 @@ impl Endpoint {
         self.server.authority().map_or("", uri::Authority::as_str)
     }
 
-    /// The proxy before it, by host and port; none where it is reached without.
+    /// Host and port of its proxy, if it is reached through one.
     pub(super) fn proxy(&self) -> Option<&str> {
         self.proxy.as_ref()?.uri().authority().map(uri::Authority::as_str)
     }
 
-    /// The namespace that holds where a command names none.
+    /// The namespace for commands that name none.
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
@@ -63,13 +61,15 @@ impl Endpoint {
 
 impl Kubeconfig {
     /// Resolves a context (the current one, if none is named) and the flags to a server and a user.
-    /// Where neither says anything and this process runs in a cluster, it is that cluster.
+    /// If neither names a server and this process runs in a cluster, the server is that cluster's.
     ///
     /// # Errors
     /// [`Error::Configuration`], in kubectl's words where it has some: for a context, cluster or
-    /// user that does not exist, a server that is no URL, fields that exclude each other, or when
-    /// nothing leads to a server. Other than kubectl, a context whose cluster or user is missing is
-    /// refused, and not sent to localhost or anonymously.
+    /// user that does not exist, a server that is not a URL, fields that exclude each other, and
+    /// when nothing leads to a server. Unlike kubectl, a context whose cluster or user is missing
+    /// is refused; kubectl asks localhost, or asks without credentials.
+    ///
+    /// [`Error::Kubeconfig`] for an entry that is used and cannot be read.
     pub fn endpoint(
         &self,
         context: Option<&str>,
@@ -163,7 +163,7 @@ impl Kubeconfig {
         }
     }
 
-    /// The cluster that this process runs in, by its service account.
+    /// The cluster that this process runs in, with its service account.
     fn in_cluster(&self, user: &User, overrides: &Overrides) -> Result<Endpoint, Error> {
         let folder = Path::new(SERVICE_ACCOUNT);
         let environment = &self.environment;
@@ -210,13 +210,9 @@ impl Kubeconfig {
         let identity = identity(user_name, &user)?;
         let server = server_url(cluster.server.as_deref().unwrap_or_default())?;
         let impersonation = impersonation(user_name, &user)?;
-        let mut auth = auth(user_name, user, &server, cluster)?;
+        let mut auth = auth(user_name, user, identity.is_some(), &server, cluster)?;
         if server.scheme_str() != Some("https") {
             // As in kubectl, no secret goes over a connection that anyone can read.
-            auth = Auth::None;
-        }
-        if identity.is_some() && matches!(auth, Auth::Exec(_)) {
-            // As in client-go, a plugin is not run for a user who has another credential.
             auth = Auth::None;
         }
         let timeout = match filled(overrides.request_timeout.as_deref()) {
@@ -246,7 +242,8 @@ fn some_path(path: Option<&PathBuf>) -> Option<&PathBuf> {
     path.filter(|path| !path.as_os_str().is_empty())
 }
 
-/// The flags win; one that says how to verify the server replaces all that the file says about it.
+/// Puts the flags in place of the file's values. A flag about verification replaces all that the
+/// file says about it.
 fn override_cluster(cluster: &mut Cluster, flags: &Overrides) {
     if let Some(server) = filled(flags.server.as_deref()) {
         cluster.server = Some(server.to_owned());
@@ -263,35 +260,10 @@ fn override_cluster(cluster: &mut Cluster, flags: &Overrides) {
     }
 }
 
-/// The flags win; each replaces the file's value of its kind, also where that is inline.
-fn override_user(user: &mut User, flags: &Overrides) {
-    if let Some(token) = flags.token.as_ref().filter(|token| !token.expose_secret().is_empty()) {
-        user.token = Some(token.clone());
-        user.token_file = None;
-    }
-    if let Some(path) = some_path(flags.client_certificate.as_ref()) {
-        user.client_certificate = Some(path.clone());
-        user.client_certificate_data = None;
-    }
-    if let Some(path) = some_path(flags.client_key.as_ref()) {
-        user.client_key = Some(path.clone());
-        user.client_key_data = None;
-    }
-    if let Some(name) = filled(flags.as_user.as_deref()) {
-        user.impersonate = Some(name.to_owned());
-    }
-    if let Some(uid) = filled(flags.as_uid.as_deref()) {
-        user.impersonate_uid = Some(uid.to_owned());
-    }
-    if !flags.as_groups.is_empty() {
-        user.impersonate_groups.clone_from(&flags.as_groups);
-    }
-}
-
-/// `https://host[:port][/path]`, or `host[:port]`, which is plain HTTP as for kubectl, whatever the
-/// other fields say.
+/// Reads `https://host[:port][/path]`, or `host[:port]`, which is plain HTTP as in kubectl, whatever
+/// the other fields say.
 fn server_url(text: &str) -> Result<Uri, Error> {
-    // What stands before an `@` may be a password.
+    // Before an `@` there may be a password.
     let shown =
         text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, place)| format!("…@{place}"));
     let fault =
@@ -349,43 +321,6 @@ fn trust(name: &str, cluster: &Cluster) -> Result<Trust, Error> {
     })
 }
 
-fn identity(name: &str, user: &User) -> Result<Option<Identity>, Error> {
-    let what = |field: &str| format!("{field} of user {name:?}");
-    if filled(user.client_certificate_data.as_deref()).is_some()
-        && some_path(user.client_certificate.as_ref()).is_some()
-    {
-        return Err(Error::configuration(format!(
-            "client-cert-data and client-cert are both specified for {name}. client-cert-data will override."
-        )));
-    }
-    let inline_key =
-        user.client_key_data.as_ref().is_some_and(|data| !data.expose_secret().is_empty());
-    if inline_key && some_path(user.client_key.as_ref()).is_some() {
-        return Err(Error::configuration(format!(
-            "client-key-data and client-key are both specified for {name}; client-key-data will override"
-        )));
-    }
-    let certificate = material(
-        user.client_certificate_data.as_deref(),
-        user.client_certificate.as_ref(),
-        &what("client-certificate-data"),
-    )?;
-    let key = material(
-        user.client_key_data.as_ref().map(SecretString::expose_secret),
-        user.client_key.as_ref(),
-        &what("client-key-data"),
-    )?;
-    match (certificate, key) {
-        (None, _) => Ok(None),
-        (Some(certificate), Some(key)) => {
-            Ok(Some(Identity { user: name.to_owned(), certificate, key }))
-        }
-        (Some(_), None) => Err(Error::configuration(format!(
-            "client-key-data or client-key must be specified for {name} to use the clientCert authentication method."
-        ))),
-    }
-}
-
 /// Inline data, or a file.
 fn material(
     data: Option<&str>,
@@ -400,113 +335,4 @@ fn material(
         return Ok(Some(Material::Inline(bytes.into())));
     }
     Ok(some_path(file).map(|path| Material::File(path.clone())))
-}
-
-fn auth(name: &str, user: User, server: &Uri, cluster: &Cluster) -> Result<Auth, Error> {
-    let token = user.token.filter(|token| !token.expose_secret().is_empty());
-    let file = user.token_file.filter(|path| !path.as_os_str().is_empty());
-    let basic = filled(user.username.as_deref()).is_some()
-        || user.password.as_ref().is_some_and(|password| !password.expose_secret().is_empty());
-    if basic && (token.is_some() || file.is_some()) {
-        return Err(Error::configuration(format!(
-            "more than one authentication method found for {name}; found [token basicAuth], only one is allowed"
-        )));
-    }
-    if user.exec.is_some() && user.auth_provider.is_some() {
-        return Err(Error::configuration(format!(
-            "authProvider cannot be provided in combination with an exec plugin for {name}"
-        )));
-    }
-    // A plugin's description is checked also where another method takes precedence.
-    let plugin = user.exec.map(|exec| Plugin::new(name, exec, server, cluster)).transpose()?;
-    if let Some(path) = file {
-        return Ok(Auth::TokenFile { path, fallback: token });
-    }
-    if let Some(token) = token {
-        return Ok(Auth::Token(token));
-    }
-    if basic {
-        return Ok(Auth::Basic {
-            username: user.username.unwrap_or_default(),
-            password: user.password.unwrap_or_default(),
-        });
-    }
-    if let Some(plugin) = plugin {
-        return Ok(Auth::Exec(Arc::new(plugin)));
-    }
-    if let Some(provider) = user.auth_provider {
-        let provider = provider.name.unwrap_or_default();
-        let plugin = match provider.as_str() {
-            "gcp" => {
-                "run `gke-gcloud-auth-plugin`'s set-up (gcloud container clusters get-credentials), which writes an exec plugin"
-            }
-            "azure" => "run `kubelogin convert-kubeconfig`, which writes an exec plugin",
-            _ => "put an exec plugin in its place, such as `kubectl oidc-login`",
-        };
-        return Err(Error::configuration(format!(
-            "the user {name:?} has an auth-provider ({}), which is not supported: {plugin}",
-            super::redact::printable(&provider)
-        )));
-    }
-    Ok(Auth::None)
-}
-
-fn impersonation(name: &str, user: &User) -> Result<HeaderMap, Error> {
-    let mut headers = HeaderMap::new();
-    let (groups, extra) = (&user.impersonate_groups, &user.impersonate_extra);
-    let Some(as_user) = filled(user.impersonate.as_deref()) else {
-        if groups.is_empty()
-            && extra.is_empty()
-            && filled(user.impersonate_uid.as_deref()).is_none()
-        {
-            return Ok(headers);
-        }
-        return Err(Error::configuration(format!(
-            "requesting uid, groups or user-extra for {name} without impersonating a user"
-        )));
-    };
-    let value = |text: &str| {
-        HeaderValue::from_str(text).map_err(|_| {
-            Error::configuration(format!("cannot impersonate {text:?}: not a header's value"))
-        })
-    };
-    headers.insert("impersonate-user", value(as_user)?);
-    if let Some(uid) = filled(user.impersonate_uid.as_deref()) {
-        headers.insert("impersonate-uid", value(uid)?);
-    }
-    for group in groups {
-        headers.append("impersonate-group", value(group)?);
-    }
-    for (key, values) in extra {
-        let header = HeaderName::try_from(format!("impersonate-extra-{}", header_key(key)))
-            .map_err(|_| {
-                Error::configuration(format!("cannot impersonate the extra key {key:?}"))
-            })?;
-        for text in values {
-            headers.append(header.clone(), value(text)?);
-        }
-    }
-    Ok(headers)
-}
-
-/// The bytes that client-go encodes in the key of an `Impersonate-Extra-` header: those that the
-/// name of a header may not have (RFC 9110 section 5.6.2), and `%`.
-const NOT_IN_HEADER_KEY: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'!')
-    .remove(b'#')
-    .remove(b'$')
-    .remove(b'&')
-    .remove(b'\'')
-    .remove(b'*')
-    .remove(b'+')
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'^')
-    .remove(b'_')
-    .remove(b'`')
-    .remove(b'|')
-    .remove(b'~');
-
-fn header_key(key: &str) -> String {
-    utf8_percent_encode(key, NOT_IN_HEADER_KEY).to_string().to_ascii_lowercase()
 }

@@ -10,12 +10,14 @@
 //! | [`cluster`] | kubeconfig, identity, clients, fan-out, retries | nothing |
 //! | [`print`](mod@print) | tables, ages, formats, progress, prompts | nothing |
 //! | [`yaml`] | YAML by kubectl's rules, read and written; pure | nothing |
+//! | [`dns`] | names by the rules of DNS; pure | nothing |
 //! | [`hidden`] | characters that must not reach a terminal as they are; pure | nothing |
 //! | [`os_error`] | the operating system's reasons in words; pure | nothing |
 //! | [`error`] | the one error that reaches the user: message, hint, exit code | the errors of all |
 
 pub mod cli;
 pub mod cluster;
+pub mod dns;
 pub mod error;
 pub mod federation;
 pub mod hidden;

@@ -29,45 +29,12 @@ pub(super) fn flags<'a>(known: impl Iterator<Item = &'a str>, typed: &str) -> Ve
 fn alike(typed: &str, name: &str) -> bool {
     let typed = typed.to_lowercase();
     let slips = if name.len() <= 4 { 1 } else { 2 };
-    typed.len() > 1 && name.starts_with(&typed) || distance(&typed, name) <= slips
-}
-
-/// How many characters were left out, put in, mistaken, or swapped with the next one.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![(0..=b.len()).collect::<Vec<_>>()];
-    for (i, left) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, right) in b.iter().enumerate() {
-            let mistaken = rows[i][j] + usize::from(left != right);
-            let mut least = mistaken.min(rows[i][j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && *left == b[j - 1] && a[i - 1] == *right {
-                least = least.min(rows[i - 1][j - 1] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
+    typed.len() > 1 && name.starts_with(&typed) || strsim::osa_distance(&typed, name) <= slips
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn slips_are_counted() {
-        for (a, b, slips) in [
-            ("", "", 0),
-            ("", "get", 3),
-            ("got", "get", 1),
-            ("jbo", "job", 1),
-            ("lst", "list", 1),
-            ("ab", "ba", 1),
-        ] {
-            assert_eq!((distance(a, b), distance(b, a)), (slips, slips), "{a} {b}");
-        }
-    }
 
     #[test]
     fn only_what_is_near_is_meant() {

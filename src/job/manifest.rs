@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Invalid, Size, labels, types};
+use crate::dns::{self, LABEL_LENGTH};
 
 /// Fields of `metadata` that a server sets, or that mean nothing in another cluster. An
 /// `ownerReferences` entry whose owner is absent makes the garbage collector delete the Job.
@@ -19,9 +20,6 @@ const SERVER_SET: [&str; 9] = [
 ];
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-
-/// Room for the index at the end of an Indexed Job's pod names and hostnames: a DNS label.
-const DNS_LABEL: usize = 63;
 
 /// One batch/v1 Job, checked as far as the division needs it and cleaned for any cluster.
 ///
@@ -169,11 +167,11 @@ impl Manifest {
             return Ok(());
         };
         let longest = format!("{}-{}", self.name, completions.max(1) - 1);
-        if longest.len() > DNS_LABEL {
+        if longest.len() > LABEL_LENGTH {
             return Err(Invalid::unsupported(
                 "metadata.name",
                 &format!(
-                    "will not allow pods of an Indexed Job: {longest:?} has more than {DNS_LABEL} characters"
+                    "will not allow pods of an Indexed Job: {longest:?} has more than {LABEL_LENGTH} characters"
                 ),
             ));
         }
@@ -234,12 +232,15 @@ fn resolve_name(metadata: &mut Map<String, Value>, suffix: &str) -> Result<Strin
     let name = match (text("name"), text("generateName")) {
         ("", "") => return Err(Invalid::required("metadata.name")),
         ("", prefix) => {
-            format!("{}{suffix}", &prefix[..prefix.floor_char_boundary(DNS_LABEL - suffix.len())])
+            format!(
+                "{}{suffix}",
+                &prefix[..prefix.floor_char_boundary(LABEL_LENGTH - suffix.len())]
+            )
         }
         (name, _) => name.to_owned(),
     };
     metadata.remove("generateName");
-    if !is_dns_subdomain(&name) || name.len() > DNS_LABEL {
+    if !dns::is_subdomain(&name) || name.len() > LABEL_LENGTH {
         return Err(Invalid::value(
             "metadata.name",
             &Value::from(name),
@@ -248,17 +249,6 @@ fn resolve_name(metadata: &mut Map<String, Value>, suffix: &str) -> Result<Strin
         ));
     }
     Ok(name)
-}
-
-/// RFC 1123: labels of letters, digits and hyphens, joined by dots.
-fn is_dns_subdomain(name: &str) -> bool {
-    let alphanumeric = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
-    name.split('.').all(|label| {
-        let bytes = label.as_bytes();
-        matches!(bytes, [first, .., last] if alphanumeric(*first) && alphanumeric(*last))
-            && bytes.iter().all(|c| alphanumeric(*c) || *c == b'-')
-            || matches!(bytes, [only] if alphanumeric(*only))
-    })
 }
 
 #[cfg(test)]

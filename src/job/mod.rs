@@ -19,7 +19,7 @@ mod size;
 mod types;
 
 pub use dropped::dropped;
-pub use edit::{Leeway, Removed, can_recreate, immutable, same, spelt_as};
+pub use edit::{Leeway, Mutability, Removed, can_recreate, changes, immutable, same, spelt_as};
 pub use index_env::own_index_variables;
 pub use indexes::{Indexes, InvalidIndexes};
 pub use labels::Ownership;

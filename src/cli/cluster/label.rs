@@ -1,19 +1,16 @@
 //! `--label KEY=VALUE`, by Kubernetes' rules for labels.
 
+use crate::dns;
+
 /// The most characters of a label's value, and of its key after the prefix.
 const LENGTH: usize = 63;
-
-/// The most characters of the prefix: a DNS subdomain.
-const PREFIX_LENGTH: usize = 253;
 
 /// Reads `KEY=VALUE`; the error says what a key or a value may be, in Kubernetes' words.
 pub(super) fn parse(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("a label is KEY=VALUE")?;
     let (prefix, name) =
         key.rsplit_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
-    if prefix
-        .is_some_and(|prefix| prefix.len() > PREFIX_LENGTH || !prefix.split('.').all(is_dns_label))
-    {
+    if prefix.is_some_and(|prefix| !dns::is_subdomain(prefix)) {
         return Err(
             "prefix part of the key must be a lowercase RFC 1123 subdomain, of at most 253 characters".into(),
         );
@@ -38,12 +35,6 @@ fn is_qualified(text: &str) -> bool {
     let ends = [text.bytes().next(), text.bytes().last()];
     ends.iter().all(|end| end.is_some_and(|byte| byte.is_ascii_alphanumeric()))
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-}
-
-/// `[a-z0-9]([-a-z0-9]*[a-z0-9])?`.
-fn is_dns_label(text: &str) -> bool {
-    is_qualified(text)
-        && text.bytes().all(|byte| !byte.is_ascii_uppercase() && !b"_.".contains(&byte))
 }
 
 #[cfg(test)]

@@ -350,5 +350,4 @@ fn ended(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "output_tests.rs"]
 mod tests;

@@ -1,14 +1,15 @@
 //! What may change in a Job once it is submitted, and how a manifest is made from another one.
 
+mod mutability;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{
-    Invalid, Manifest,
-    defaults::{defaulted, fields},
-};
+use super::{Invalid, Manifest, defaults::defaulted};
+
+pub use mutability::{Mutability, changes};
 
 /// The fields of a Job's spec that Kubernetes lets one edit (`ValidateJobSpecUpdate`), and
 /// `completions`, which it lets one edit where the Job is Indexed only.
@@ -147,57 +148,23 @@ pub fn immutable(old: &Manifest, new: &Manifest, leeway: Leeway) -> Option<Strin
     if old.size().completions.is_some() != new.size().completions.is_some() {
         return Some("spec.completions".to_owned());
     }
-    let (old, new) = (defaulted(old.object(), old.size()), defaulted(new.object(), new.size()));
-    let all: BTreeSet<_> = fields(&old["spec"]).chain(fields(&new["spec"])).collect();
-    let differs = |field: &&&String| old["spec"].get(**field) != new["spec"].get(**field);
-    let mut changed = all.iter().filter(differs).map(|field| field.as_str());
-    let allowed = |field: &str| {
-        EDITABLE.contains(&field)
-            || match leeway {
-                Leeway::None => false,
-                Leeway::Scheduling => {
-                    let placed_anywhere =
-                        |job: &Value| without_scheduling(job["spec"]["template"].clone());
-                    field == "template" && placed_anywhere(&old) == placed_anywhere(&new)
-                }
-                Leeway::Recreated => can_recreate(&format!("spec.{field}")),
-            }
+    let allowed = |path: &str, mutability| match (mutability, leeway) {
+        (Mutability::Always, _) | (Mutability::Scheduling, Leeway::Scheduling) => true,
+        (_, Leeway::Recreated) => can_recreate(path),
+        _ => false,
     };
-    changed.find(|field| !allowed(field)).map(|field| format!("spec.{field}"))
+    let changes = changes(old, new);
+    let refused = changes.iter().find(|(path, mutability)| !allowed(path, *mutability));
+    refused.map(|(path, _)| {
+        // The field that kubectl names.
+        let end = path.match_indices(['.', '[']).nth(1).map_or(path.len(), |(at, _)| at);
+        path[..end].to_owned()
+    })
 }
 
 /// Whether a field that is immutable can change all the same where the shards are made anew.
 pub fn can_recreate(path: &str) -> bool {
     !FIXED.contains(&path)
-}
-
-/// A pod template without what Kubernetes lets one edit in a suspended Job that never started
-/// (`validatePodTemplateUpdate`).
-fn without_scheduling(mut template: Value) -> Value {
-    if let Some(metadata) = template.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("labels");
-        metadata.remove("annotations");
-        if metadata.is_empty() {
-            remove(&mut template, "metadata");
-        }
-    }
-    let Some(pod) = template.get_mut("spec") else { return template };
-    for field in ["nodeSelector", "schedulingGates", "tolerations"] {
-        remove(pod, field);
-    }
-    if let Some(affinity) = pod.get_mut("affinity").and_then(Value::as_object_mut) {
-        affinity.remove("nodeAffinity");
-        if affinity.is_empty() {
-            remove(pod, "affinity");
-        }
-    }
-    template
-}
-
-fn remove(object: &mut Value, field: &str) {
-    if let Some(fields) = object.as_object_mut() {
-        fields.remove(field);
-    }
 }
 
 impl Manifest {
@@ -240,5 +207,4 @@ impl Manifest {
 }
 
 #[cfg(test)]
-#[path = "edit_tests.rs"]
 mod tests;

@@ -1,31 +1,31 @@
-//! How much work may be taken off a Job that runs: the rules of a credit; pure.
+//! How much work may be taken off a running Job: the rules of a credit; pure.
 //!
-//! A credit raises `status.succeeded` (and `status.completedIndexes`) of a Job, and the Job
-//! controller believes it: the Job has that much less to do. Nothing that is written to its spec
-//! could do that, because completions are immutable. But the controller works from what it last
-//! saw, and a careless credit makes it delete running pods, or counts a completion twice. What
-//! follows holds on Kubernetes 1.30 to 1.36; `tests/stress` tries to break it.
+//! A credit raises `status.succeeded` (and `status.completedIndexes`) of a Job. The Job controller
+//! believes it, so that the Job has that much less to do. A change of the spec cannot do that,
+//! because completions are immutable. The controller acts on the state that it saw last: a credit
+//! that is too large makes it delete running pods, or counts a completion twice. These rules hold
+//! on Kubernetes 1.30 to 1.36; `tests/stress` tries to break them.
 //!
-//! 1. **How much.** The Job is read first and its pods after it. Pods are created *before* the
-//!    status says so, so that `active` is not to be trusted; every pod that the controller still
-//!    tracks and that has not failed may be counted as a success at any moment. The controller may
-//!    also be about to make as many as `parallelism` more pods, and as much is left out: a later
-//!    credit gets it. Where everything fits together (*settled*) and has been [`STILL`] as well, it
-//!    cannot, and all that is neither counted nor held by a pod may be credited. Fitting together
-//!    is not enough: the controller looks at a change of a pod a second after it, finds then
-//!    whatever has ended since, and replaces it before the status says so.
-//! 2. **Indexed.** The same by index: taken from the end, of those that have neither ended nor a
-//!    pod, and the first `parallelism` of them left out, because these are the ones that the
-//!    controller is about to start. A pod that is found on a credited index afterwards ran it
-//!    twice, and is reported.
-//! 3. **All at once**: suspend, wait until it is quiet, credit everything. The pods that this kills
-//!    are not counted as failures. A suspended Job on 1.36 cannot finish without `startTime`, so
-//!    that the credit that leaves it nothing writes one where there is none.
-//! 4. A running index is never credited, nor a Job that has ended or is about to, nor more than is
-//!    left. No credit is ever taken back: work that returns is a new shard.
-//! 5. A credit is one write under the resourceVersion that was read, status and annotation
-//!    together. Where the Job has changed, all is read again. So it can be told afterwards whether
-//!    it happened, however the connection ended.
+//! 1. **How much.** Read the Job first and its pods after it. The controller creates pods *before*
+//!    the status counts them, so do not trust `active`. Every pod that the controller tracks and
+//!    that has not failed can be counted as a success at any moment. The controller may also be
+//!    about to create up to `parallelism` more pods. Leave that many completions out; a later
+//!    credit takes them. The controller has nothing to create if status, pods and spec agree (the
+//!    Job is *settled*) and nothing has changed for [`STILL`]. Then every completion may be
+//!    credited that is not counted and that no pod holds. Agreement alone is not enough: the
+//!    controller handles the change of a pod a second later, and replaces all pods that have ended
+//!    until then before it writes the status.
+//! 2. **Indexed.** The same by index. Credit indexes from the end that have not ended and have no
+//!    pod. Leave out the first `parallelism` of them, because the controller starts these next. A
+//!    pod that is found on a credited index later ran this index twice, and is reported.
+//! 3. **All at once.** Suspend the Job, wait until it is quiet, and credit everything. The pods that
+//!    this stops are not counted as failures. A suspended Job on 1.36 cannot finish without
+//!    `startTime`: the credit that leaves nothing to do writes one if there is none.
+//! 4. Never credit a running index, a Job that has ended or is about to end, or more than is left.
+//!    Never take a credit back: work that returns goes to a new shard.
+//! 5. A credit is one write of status and annotation under the resourceVersion that was read. If
+//!    the Job has changed, read everything again. The annotation tells later whether the write
+//!    happened, also if the connection broke.
 //! 6. **What a shard achieved** is what it counts less what it was credited.
 
 use std::time::Duration;
@@ -34,23 +34,24 @@ use jiff::Timestamp;
 
 use super::{Indexes, Observed, Pod, pod};
 
-/// Where nothing of a Job and its pods has changed for so long, its controller has looked at every
-/// change: it lets one of a pod lie for a second (`SyncJobBatchPeriod`), to look at several
-/// together; the rest is for its own work.
+/// The time without a change of a Job and its pods after which the Job controller has handled every
+/// change. It waits a second after the change of a pod, to handle several together
+/// (`SyncJobBatchPeriod`). The rest is for its own work.
 pub const STILL: Duration = Duration::from_millis(1500);
 
-/// Completions that a Job is told are done.
+/// Completions that are credited to a Job: it is told that they are done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credit {
-    /// So many; 0 or more. For a Job that is not Indexed: a work queue needs one, to end.
+    /// A number of completions, 0 or more, for a Job that is not Indexed. A work queue needs one to
+    /// end.
     Count(i32),
-    /// These, for an Indexed Job.
+    /// These indexes, for an Indexed Job.
     Indexes(Indexes),
 }
 
 impl Credit {
-    /// All that is left of a Job: an index that has failed is not, and no server lets it be done as
-    /// well.
+    /// All that is left to do in a Job. A failed index is not among it: no server accepts it as both
+    /// failed and completed.
     pub fn rest(job: &Observed) -> Self {
         match job.completions {
             Some(completions) if job.indexed => {
@@ -62,7 +63,7 @@ impl Credit {
         }
     }
 
-    /// How many completions it is.
+    /// The number of completions.
     pub fn count(&self) -> i32 {
         match self {
             Self::Count(count) => *count,
@@ -70,9 +71,8 @@ impl Credit {
         }
     }
 
-    /// A Job as it is once this was written to it, before its Job controller has seen that. Where
-    /// nothing is left of it then, it has a `startTime`, without which it would not end if it is
-    /// suspended.
+    /// The Job after this credit was written, before the Job controller has seen it. If nothing is
+    /// left to do, the Job has a `startTime`: a suspended Job does not end without one.
     pub fn given(&self, job: &Observed, now: Timestamp) -> Observed {
         let mut job = job.clone();
         match self {
@@ -93,9 +93,9 @@ impl Credit {
     }
 }
 
-/// How many completions may be credited to a Job now, given its pods, which were listed after it
-/// was read, and whether both were the same [`STILL`] ago. 0 for an Indexed Job ([`free_indexes`]
-/// is for those) and for a work queue.
+/// How many completions may be credited to a Job now. `pods` were listed after the Job was read;
+/// `still` says whether both have been unchanged for [`STILL`]. 0 for a work queue, and for an
+/// Indexed Job, which [`free_indexes`] is for.
 pub fn room(job: &Observed, pods: &[Pod], still: bool) -> i32 {
     let Some(completions) = job.completions.filter(|_| !job.indexed && job.takes_credit()) else {
         return 0;
@@ -105,8 +105,8 @@ pub fn room(job: &Observed, pods: &[Pod], still: bool) -> i32 {
     left.saturating_sub(held(job, pods)).saturating_sub(margin).max(0)
 }
 
-/// The indexes that may be credited to an Indexed Job now, given its pods, which were listed after
-/// it was read.
+/// The indexes that may be credited to an Indexed Job now. `pods` were listed after the Job was
+/// read.
 pub fn free_indexes(job: &Observed, pods: &[Pod]) -> Indexes {
     let Some(completions) = job.completions.filter(|_| job.indexed && job.takes_credit()) else {
         return Indexes::default();
@@ -118,15 +118,15 @@ pub fn free_indexes(job: &Observed, pods: &[Pod]) -> Indexes {
     Indexes::all(completions).without(&begun).split(margin).1
 }
 
-/// Pods that may yet be counted as successes: those that the controller tracks and that have not
-/// failed, and those that it has noted and not counted.
+/// Pods that can still be counted as successes: those that the controller tracks and that have not
+/// failed, and those in `uncountedTerminatedPods`.
 fn held(job: &Observed, pods: &[Pod]) -> i32 {
     let tracked = pods.iter().filter(|pod| pod.tracked && pod.phase != pod::Phase::Failed);
     count(tracked) + job.uncounted_succeeded
 }
 
-/// Whether the Job's status, its pods and its spec agree on how many run, so that the controller
-/// has nothing to do.
+/// Whether the Job's status, pods and spec agree on how many pods run. Then the controller has
+/// nothing to do.
 fn settled(job: &Observed, pods: &[Pod]) -> bool {
     let held = held(job, pods);
     if job.suspended {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_is_neither_what_succeeded_nor_an_index_that_failed() {
+    fn succeeded_and_failed_indexes_are_not_left_to_do() {
         let indexed = json!({"completions": 5, "completionMode": "Indexed"});
         let status = json!({"succeeded": 2, "completedIndexes": "0,4", "failedIndexes": "1"});
         assert_eq!(
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_is_left_nothing_gets_a_start_and_keeps_one_that_it_has() {
+    fn a_credit_that_leaves_nothing_sets_a_missing_start_time() {
         let now = Timestamp::from_second(7).expect("a time");
         let spec = json!({"completions": 4, "completionMode": "Indexed", "suspend": true});
         let status = json!({"succeeded": 1, "completedIndexes": "0", "failedIndexes": "1"});
@@ -201,14 +201,14 @@ mod tests {
     }
 
     #[test]
-    fn of_a_job_that_is_settled_all_that_no_pod_holds_is_free() {
+    fn a_settled_job_can_be_credited_all_that_no_pod_holds() {
         let job =
             job(json!({"parallelism": 2, "completions": 8}), json!({"active": 2, "succeeded": 1}));
         assert_eq!(room(&job, &running(2), true), 5);
     }
 
     #[test]
-    fn of_a_job_that_was_not_still_a_parallelism_more_is_left_out() {
+    fn a_job_that_changed_lately_keeps_a_parallelism_more() {
         let job =
             job(json!({"parallelism": 2, "completions": 8}), json!({"active": 2, "succeeded": 1}));
         assert_eq!(
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn where_pods_and_status_differ_a_parallelism_more_is_left_out() {
+    fn a_job_whose_pods_and_status_differ_keeps_a_parallelism_more() {
         let spec = json!({"parallelism": 2, "completions": 8});
         let status = json!({"active": 1, "succeeded": 1});
         assert_eq!(
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_quiet_suspended_job_all_is_free() {
+    fn a_quiet_suspended_job_can_be_credited_everything() {
         let spec = json!({"parallelism": 2, "completions": 8, "suspend": true});
         let seen = json!([{"type": "Suspended", "status": "True"}]);
         assert_eq!(
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_indexed_job_the_tail_is_free_but_for_what_is_about_to_start() {
+    fn an_indexed_job_keeps_the_indexes_that_start_next() {
         let spec = json!({"parallelism": 2, "completions": 10, "completionMode": "Indexed"});
         let status =
             json!({"active": 2, "succeeded": 2, "completedIndexes": "0,8", "failedIndexes": "1"});
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_or_is_about_to_is_not_credited() {
+    fn a_job_that_has_ended_or_is_about_to_end_takes_no_credit() {
         let spec = json!({"parallelism": 2, "completions": 8});
         for kind in ["Complete", "Failed", "FailureTarget", "SuccessCriteriaMet"] {
             let status = json!({"conditions": [{"type": kind, "status": "True"}]});

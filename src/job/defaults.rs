@@ -1,4 +1,4 @@
-//! What an API server fills in: Jobs that differ in nothing else are the same Job.
+//! The defaults that an API server fills in. Jobs that differ only in them are the same Job.
 //!
 //! The defaults of `pkg/apis/batch/v1/defaults.go` and, for pods, `pkg/apis/core/v1/defaults.go`.
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::Size;
 
 /// Fields that mean the same empty as absent. Others do not: an empty `namespaceSelector` selects
-/// all namespaces, and none selects one.
+/// all namespaces, an absent one selects the pod's own.
 const EMPTY: [&str; 8] = [
     "annotations",
     "labels",
@@ -19,7 +19,7 @@ const EMPTY: [&str; 8] = [
     "securityContext",
 ];
 
-/// The Job with the defaults of the API spelt out, and without what is null or empty: for
+/// The Job with the defaults of the API filled in, and without null and empty fields. Only for
 /// comparing.
 pub(super) fn defaulted(object: &Value, size: Size) -> Value {
     let mut job = object.clone();
@@ -96,7 +96,7 @@ fn fill_container(container: &mut Value) {
     }
 }
 
-/// Whether an image's tag is `latest`, as it is where a reference has neither tag nor digest.
+/// Whether an image's tag is `latest`, which is the default without a tag and a digest.
 fn is_latest(image: &str) -> bool {
     let (name, digest) = image.split_once('@').map_or((image, false), |(name, _)| (name, true));
     let last = name.rsplit('/').next().unwrap_or(name);
@@ -123,7 +123,7 @@ fn fill_volume(volume: &mut Value) {
     }
 }
 
-/// Sets a field of an object that has none of that name, or a null.
+/// Sets a field of an object if it is absent or null.
 fn fill(object: &mut Value, field: &str, default: impl Into<Value>) {
     let Some(fields) = object.as_object_mut() else { return };
     if fields.get(field).is_none_or(Value::is_null) {
@@ -131,12 +131,12 @@ fn fill(object: &mut Value, field: &str, default: impl Into<Value>) {
     }
 }
 
-/// The items of a list in an object; none where there is no such list.
+/// The items of a list in an object; none if the object has no such list.
 fn items<'v>(object: &'v mut Value, list: &str) -> impl Iterator<Item = &'v mut Value> {
     object.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
-/// Takes out nulls, empty lists, and empty objects where they mean nothing.
+/// Removes nulls, empty lists, and empty objects that mean the same as absent.
 fn prune(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -153,7 +153,7 @@ fn prune(value: &mut Value) {
     }
 }
 
-/// The fields of an object; none where it is something else.
+/// The names of an object's fields; none for other values.
 pub(super) fn fields(object: &Value) -> impl Iterator<Item = &String> {
     object.as_object().into_iter().flat_map(Map::keys)
 }

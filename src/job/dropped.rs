@@ -1,14 +1,13 @@
-//! What an API server did not keep of a Job; pure.
+//! The fields of a Job that an API server did not keep; pure.
 //!
-//! A server drops a field whose feature gate is closed, and without strict validation one that it
-//! does not know. Neither is an error, so the only way to learn of it is to compare what was sent
-//! with what is stored.
+//! A server drops a field whose feature gate is off. Without strict validation it also drops a
+//! field that it does not know. Neither is an error: only comparing the sent object with the stored
+//! one shows it.
 
 use serde_json::Value;
 
-/// Fields of a pod's spec that are left out of the stored object where they are false or zero,
-/// since that is what they are without being written (they are no pointers in
-/// `k8s.io/api/core/v1`). Any other false or zero means something.
+/// Fields of a pod's spec that a stored object lacks if they are false or zero, because they are no
+/// pointers in `k8s.io/api/core/v1`. In any other field, false or zero differs from absent.
 const PLAIN: [&str; 15] = [
     "chapAuthDiscovery",
     "chapAuthSession",
@@ -27,9 +26,9 @@ const PLAIN: [&str; 15] = [
     "tty",
 ];
 
-/// The fields below `spec` that are in the Job as sent and not in the Job as stored, as paths such
-/// as `spec.template.spec.hostUsers`. Of a part that is missing as a whole only its own path is
-/// given. What the server added, or holds with another value, is not looked at.
+/// The fields below `spec` that the sent Job has and the stored Job lacks, as paths such as
+/// `spec.template.spec.hostUsers`. If an object or a list is missing, only its own path is given.
+/// Fields that the server added or changed do not count.
 pub fn dropped(sent: &Value, stored: &Value) -> Vec<String> {
     let mut paths = Vec::new();
     compare("spec", &sent["spec"], &stored["spec"], &mut paths);
@@ -54,8 +53,8 @@ fn compare(path: &str, sent: &Value, stored: &Value, paths: &mut Vec<String>) {
     }
 }
 
-/// The item of a stored list that an item sent has become: the one in its place, unless something
-/// was put between them.
+/// The item of the stored list that corresponds to an item of the sent list: the one at the same
+/// position, or the one of the same name if the lengths differ.
 fn counterpart<'a>(n: usize, item: &Value, sent: &[Value], stored: &'a [Value]) -> &'a Value {
     let in_place = stored.get(n).filter(|_| sent.len() == stored.len());
     let named =
@@ -68,7 +67,7 @@ fn last_field(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }
 
-/// Whether a field with this value is the same as without it, so that a server may leave it out.
+/// Whether the field with this value means the same as the field absent.
 fn says_nothing(field: &str, value: &Value) -> bool {
     match value {
         Value::Null => true,

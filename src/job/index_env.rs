@@ -7,11 +7,12 @@ use super::Manifest;
 /// The variable in which the Job controller tells a container its index.
 const VARIABLE: &str = "JOB_COMPLETION_INDEX";
 
-/// Where a pod has its index, beside the variable: a variable that is taken from there is right.
+/// The key of the pod's annotation and label that hold the index. A variable with this value is
+/// right.
 const INDEX: &str = "['batch.kubernetes.io/job-completion-index']";
 
-/// The paths of the environment entries by which an Indexed Job's containers set the variable
-/// themselves, to something else than the index. The Job controller leaves such a one alone
+/// The paths of the `env` entries in which an Indexed Job's containers set the variable to something
+/// other than the index. The Job controller does not overwrite such an entry
 /// (`addCompletionIndexEnvVariable`), so that the container does not learn its index.
 pub fn own_index_variables(manifest: &Manifest) -> Vec<String> {
     let mut paths = Vec::new();

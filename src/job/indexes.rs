@@ -5,69 +5,69 @@ use std::{fmt, ops::RangeInclusive, str::FromStr};
 use range_set_blaze::RangeSetBlaze;
 use serde::{Deserialize, Serialize};
 
-/// A set of completion indexes of an Indexed Job. Its text is that of `status.completedIndexes`:
-/// numbers and ranges in ascending order, such as `1,3-5,7`; two neighbours are written as two
-/// numbers.
+/// A set of completion indexes of an Indexed Job. Its text has the form of
+/// `status.completedIndexes`: numbers and ranges in ascending order, such as `1,3-5,7`. Two
+/// neighbours are written as two numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Indexes(RangeSetBlaze<i32>);
 
-/// A text that is no set of indexes.
+/// A text that is not a set of indexes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no set of indexes such as \"1,3-5,7\"")]
 pub struct InvalidIndexes(String);
 
 impl Indexes {
-    /// All indexes of a Job with so many completions: 0 to `completions` − 1.
+    /// All indexes of a Job with this number of completions: 0 to `completions` − 1.
     pub fn all(completions: i32) -> Self {
         if completions > 0 { Self::from(0..=completions - 1) } else { Self::default() }
     }
 
-    /// How many there are.
+    /// The number of indexes.
     pub fn len(&self) -> i32 {
         i32::try_from(self.0.len()).unwrap_or(i32::MAX)
     }
 
-    /// One more than the largest, so many completions a Job needs to have them all; 0 where there
-    /// are none.
+    /// One more than the largest index: the completions that a Job needs to have them all. 0 for an
+    /// empty set.
     pub fn end(&self) -> i32 {
         self.0.last().map_or(0, |last| last.saturating_add(1))
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether an index is among them.
+    /// Whether the set has an index.
     pub fn contains(&self, index: i32) -> bool {
         self.0.contains(index)
     }
 
-    /// Whether all of `others` are among them.
+    /// Whether the set has all of `others`.
     pub fn contains_all(&self, others: &Self) -> bool {
         others.0.is_subset(&self.0)
     }
 
-    /// Those in either.
+    /// The union.
     #[must_use]
     pub fn with(&self, others: &Self) -> Self {
         Self(&self.0 | &others.0)
     }
 
-    /// Those that are not in `others`.
+    /// The difference: the indexes that are not in `others`.
     #[must_use]
     pub fn without(&self, others: &Self) -> Self {
         Self(&self.0 - &others.0)
     }
 
-    /// Those in both.
+    /// The intersection.
     #[must_use]
     pub fn both(&self, others: &Self) -> Self {
         Self(&self.0 & &others.0)
     }
 
-    /// The `count` smallest, or all if there are fewer; and the others.
+    /// The `count` smallest indexes, or all if there are fewer, and the remaining ones.
     pub fn split(&self, count: i32) -> (Self, Self) {
         let mut head = RangeSetBlaze::new();
         let mut left = i64::from(count.max(0));
@@ -85,7 +85,7 @@ impl Indexes {
         (Self(head), Self(tail))
     }
 
-    /// The `count` largest, or all if there are fewer.
+    /// The `count` largest indexes, or all if there are fewer.
     #[must_use]
     pub fn tail(&self, count: i32) -> Self {
         self.split(self.len() - count.clamp(0, self.len())).1
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_or_unordered_is_refused() {
+    fn malformed_and_unordered_texts_are_refused() {
         for text in ["x", "1,", ",", "-1", "3-1", "5,3", "1-3,3", "+1", " 1", "2147483648"] {
             assert!(text.parse::<Indexes>().is_err(), "{text:?}");
         }

@@ -1,9 +1,9 @@
-//! The labels and annotations by which a Job in a member is known to be a shard of ours.
+//! The labels and annotations of shards.
 
-/// How our labels and annotations begin.
+/// The prefix of our labels and annotations.
 const PREFIX: &str = "kubectl-federate.dev/";
-/// Annotation on a federated Job: `true` says that what is left of a shard that somebody deleted is
-/// to be done by another.
+/// Annotation on a federated Job. With `true`, another shard does what is left of a shard that
+/// somebody deleted.
 pub const REOPEN: &str = "kubectl-federate.dev/reopen";
 /// Label on a shard and on its pods: the uid of the federation.
 pub const FEDERATION: &str = "kubectl-federate.dev/federation";
@@ -12,14 +12,14 @@ pub const JOB: &str = "kubectl-federate.dev/job";
 /// Label on a shard and on its pods: the shard's id within the federated Job.
 pub const SHARD: &str = "kubectl-federate.dev/shard";
 
-/// Annotation on a shard: what it was credited, a number or, of an Indexed Job, the indexes. It is
-/// written together with the status that says that they are done, so that the two never differ.
+/// Annotation on a shard: what was credited, a number, or the indexes for an Indexed Job. It is
+/// written in one request with the status that counts the credit, so that the two never differ.
 pub const CREDITED: &str = "kubectl-federate.dev/credited";
-/// Annotation on a shard: which of the changes of its spec it has, counted by the ledger.
+/// Annotation on a shard: the number of the last change of its spec, counted by the ledger.
 pub const GENERATION: &str = "kubectl-federate.dev/generation";
 
-/// Labels that the Job controller generates, on Jobs fetched from a cluster. A Job created with a
-/// foreign `controller-uid` is refused with 422.
+/// Labels that the Job controller generates. A server refuses a new Job that has another Job's
+/// `controller-uid` with 422.
 const GENERATED: [&str; 4] = [
     "controller-uid",
     "job-name",
@@ -27,13 +27,13 @@ const GENERATED: [&str; 4] = [
     "batch.kubernetes.io/job-name",
 ];
 
-/// Whether a label or an annotation says something of one shard or its pods, so that no Job that is
-/// submitted may have it: the Job controller or we put it there.
+/// Whether the Job controller or this program sets the label or annotation on single shards. A
+/// submitted Job must not have it.
 pub(super) fn is_generated(key: &str) -> bool {
     GENERATED.contains(&key) || (key.starts_with(PREFIX) && key != REOPEN)
 }
 
-/// Whose a shard is: the values of the three labels.
+/// The owner of a shard: the values of the three labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ownership {
     /// The federation's uid.
@@ -45,7 +45,7 @@ pub struct Ownership {
 }
 
 impl Ownership {
-    /// The labels as they are written to a Job and to its pods.
+    /// The labels, as written to a Job and its pods.
     pub fn labels(&self) -> [(&'static str, &str); 3] {
         [(FEDERATION, &self.federation), (JOB, &self.job), (SHARD, &self.shard)]
     }

@@ -1,12 +1,12 @@
-//! The federated Job as the user wrote it, cleaned of what a server had set.
+//! The federated Job as the user wrote it, without the fields that a server sets.
 
 use serde_json::{Map, Value};
 
 use super::{Invalid, Size, labels, types};
 use crate::dns::{self, LABEL_LENGTH};
 
-/// Fields of `metadata` that a server sets, or that mean nothing in another cluster. An
-/// `ownerReferences` entry whose owner is absent makes the garbage collector delete the Job.
+/// Fields of `metadata` that a server sets, or that mean nothing in another cluster. The garbage
+/// collector deletes a Job whose `ownerReferences` name an owner that its cluster does not have.
 const SERVER_SET: [&str; 9] = [
     "uid",
     "resourceVersion",
@@ -21,9 +21,10 @@ const SERVER_SET: [&str; 9] = [
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// One batch/v1 Job, checked as far as the division needs it and cleaned for any cluster.
+/// One batch/v1 Job, without the fields that belong to one cluster.
 ///
-/// What else a Job may hold is for the API servers to judge, by a dry run.
+/// Only the fields that this program reads or writes are checked. The API servers check the rest
+/// by a dry run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
     pub(super) object: Value,
@@ -33,14 +34,14 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Takes a Job as written, or as fetched from a cluster with `kubectl get -o yaml`.
+    /// Reads a Job as written by a user, or as fetched with `kubectl get -o yaml`.
     ///
-    /// `namespace` is where the Job goes unless it names one itself; `suffix` completes a
-    /// `generateName` (five characters, as an API server does) and is not looked at otherwise.
+    /// `namespace` is used if the Job names none. `suffix` completes a `generateName`, with five
+    /// characters as an API server does, and is not used otherwise.
     ///
     /// # Errors
-    /// Not a batch/v1 Job, no name or a name that a Job cannot have, or numbers that cannot be
-    /// divided.
+    /// The object is not a batch/v1 Job, has no name or a name that a Job cannot have, or has a
+    /// field of a wrong type.
     pub fn new(mut object: Value, namespace: &str, suffix: &str) -> Result<Self, Invalid> {
         let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
         let version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
@@ -84,10 +85,10 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Takes the manifest that a record keeps: it was cleaned when it was submitted.
+    /// Reads the manifest that a record keeps. It was cleaned when it was submitted.
     ///
     /// # Errors
-    /// As [`Manifest::new`]; then the record was damaged.
+    /// As [`Manifest::new`]: the record is damaged.
     pub fn recorded(object: Value) -> Result<Self, Invalid> {
         Self::new(object, "", "")
     }
@@ -97,7 +98,7 @@ impl Manifest {
         &self.object
     }
 
-    /// `metadata.name`, a `generateName` having been resolved.
+    /// `metadata.name`, made from `generateName` if the user gave that.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -107,7 +108,7 @@ impl Manifest {
         &self.namespace
     }
 
-    /// What is divided.
+    /// The parallelism and completions that are divided over the clusters.
     pub fn size(&self) -> Size {
         self.size
     }
@@ -122,14 +123,14 @@ impl Manifest {
         self.object["spec"]["suspend"] == true
     }
 
-    /// Whether `spec.selector` is the user's own: two Jobs with it in one namespace would take each
-    /// other's pods.
+    /// Whether `spec.selector` is the user's own. Two Jobs with the same selector in one namespace
+    /// would take each other's pods.
     pub fn manual_selector(&self) -> bool {
         self.object["spec"]["manualSelector"] == true
     }
 
-    /// How many pods may fail: `spec.backoffLimit`, or its default of 6. None where each index has
-    /// a limit of its own and the whole has none.
+    /// How many pods may fail: `spec.backoffLimit`, 6 by default. `None` if each index has a limit
+    /// of its own (`backoffLimitPerIndex`) and the Job has none.
     pub fn backoff_limit(&self) -> Option<i32> {
         let default =
             if self.object["spec"]["backoffLimitPerIndex"].is_null() { Some(6) } else { None };
@@ -160,8 +161,8 @@ impl Manifest {
         self.object["metadata"]["annotations"].get(key).and_then(Value::as_str)
     }
 
-    /// An Indexed Job's pods have hostnames `NAME-INDEX`, which an API server judges too late for
-    /// us: each member would see its own share only.
+    /// Checks the hostnames `NAME-INDEX` of an Indexed Job's pods, which must be DNS labels. A
+    /// member's server sees its own shard only, and cannot check them all.
     fn check_index_names(&self) -> Result<(), Invalid> {
         let (true, Some(completions)) = (self.indexed(), self.size.completions) else {
             return Ok(());
@@ -213,7 +214,7 @@ fn clean_spec(spec: &mut Value) {
     }
 }
 
-/// Removes what says something of one Job in one cluster; a Job may have been fetched from one.
+/// Removes labels and annotations of one Job in one cluster, where the Job may come from.
 fn remove_generated(metadata: &mut Map<String, Value>) {
     for field in ["labels", "annotations"] {
         let Some(entries) = metadata.get_mut(field).and_then(Value::as_object_mut) else {
@@ -226,7 +227,7 @@ fn remove_generated(metadata: &mut Map<String, Value>) {
     }
 }
 
-/// The Job's name, with `generateName` resolved as an API server does: cut so that the suffix fits.
+/// The Job's name. A `generateName` is shortened so that the suffix fits, as an API server does.
 fn resolve_name(metadata: &mut Map<String, Value>, suffix: &str) -> Result<String, Invalid> {
     let text = |field: &str| metadata.get(field).and_then(Value::as_str).unwrap_or_default();
     let name = match (text("name"), text("generateName")) {
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fetched_job_is_cleaned_of_what_its_server_set() {
+    fn fields_that_a_server_set_are_removed() {
         let fetched = json!({
             "apiVersion": "batch/v1", "kind": "Job",
             "metadata": {
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn generate_name_is_resolved_and_cut_so_that_the_suffix_fits() {
+    fn a_generated_name_is_shortened_so_that_the_suffix_fits() {
         let short =
             Manifest::new(job(json!({"generateName": "pi-"}), json!({})), "default", "x7k2p")
                 .expect("valid");

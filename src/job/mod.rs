@@ -1,7 +1,7 @@
 //! What a Job's spec allows, and how a shard's Job is made from it; pure.
 //!
-//! Jobs are kept as [`serde_json::Value`], so that no field is lost that a newer API has; typed
-//! views ([`Size`], [`Observed`]) are for reading.
+//! Jobs are kept as [`serde_json::Value`], so that fields of newer APIs are not lost. Typed views
+//! such as [`Size`] and [`Observed`] are for reading.
 
 pub mod credit;
 mod defaults;
@@ -32,7 +32,7 @@ pub use size::Size;
 
 use serde_json::Value;
 
-/// Why an object cannot be a federated Job: a sentence that begins with the field.
+/// Why an object cannot be a federated Job: a sentence that starts with the field's path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(String);

@@ -1,30 +1,30 @@
-//! What a Job in a member says of itself.
+//! A Job as it was read from a member.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Indexes, Ownership, labels};
 
-/// A typed view of a Job read from a member; what the decisions need, and no more.
+/// The fields of a Job in a member that decisions need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "they are fields and conditions of the API, each by itself"
+    reason = "they are independent fields and conditions of the API"
 )]
 pub struct Observed {
     /// `metadata.name`.
     pub name: String,
     /// `metadata.uid`.
     pub uid: String,
-    /// Whose shard it is, where it carries all three labels.
+    /// The owner of the shard, if the Job has all three labels.
     pub owner: Option<Ownership>,
-    /// `metadata.deletionTimestamp` is set: it is being deleted.
+    /// Whether it is being deleted: `metadata.deletionTimestamp` is set.
     pub deleting: bool,
     /// `metadata.resourceVersion`.
     pub resource_version: String,
-    /// Which change of its spec it has: [`labels::GENERATION`], 0 where it says nothing.
+    /// The last change of the spec that the Job has: [`labels::GENERATION`]; 0 without one.
     pub generation: i32,
-    /// What it says was credited: [`labels::CREDITED`].
+    /// What was credited, as the annotation says: [`labels::CREDITED`].
     pub credited: Option<String>,
     /// `spec.suspend`.
     pub suspended: bool,
@@ -36,19 +36,19 @@ pub struct Observed {
     pub max_failed_indexes: Option<i32>,
     /// `spec.completions`.
     pub completions: Option<i32>,
-    /// `spec.completionMode` is `Indexed`.
+    /// Whether `spec.completionMode` is `Indexed`.
     pub indexed: bool,
     /// `status.active`: pods that are pending or running.
     pub active: i32,
     /// `status.ready`: pods that are ready.
     pub ready: i32,
-    /// `status.terminating`: pods that are ending, not counted as active.
+    /// `status.terminating`: pods that are being deleted; they do not count as active.
     pub terminating: i32,
     /// `status.succeeded`. It can exceed completions.
     pub succeeded: i32,
     /// `status.failed`.
     pub failed: i32,
-    /// `status.completedIndexes`; empty where it is not Indexed.
+    /// `status.completedIndexes`; empty if the Job is not Indexed.
     pub completed_indexes: Indexes,
     /// `status.failedIndexes`.
     pub failed_indexes: Indexes,
@@ -56,15 +56,15 @@ pub struct Observed {
     pub uncounted_succeeded: i32,
     /// Pods in `status.uncountedTerminatedPods.failed`.
     pub uncounted_failed: i32,
-    /// Its condition `Suspended` is True: the Job controller has seen that it is.
+    /// Whether the condition `Suspended` is true: the Job controller has seen the suspension.
     pub suspension_seen: bool,
-    /// `status.conditions` as they are, so that one can be added to them.
+    /// `status.conditions` as read, so that one can be added.
     pub conditions: Vec<Value>,
-    /// Its condition `FailureTarget` or `SuccessCriteriaMet` is True: it is about to end.
+    /// Whether the Job is about to end: `FailureTarget` or `SuccessCriteriaMet` is true.
     pub ending: bool,
     /// `status.startTime`.
     pub start: Option<Timestamp>,
-    /// How it ended, once it did.
+    /// How the Job ended, if it has.
     pub end: Option<End>,
 }
 
@@ -77,21 +77,21 @@ pub struct End {
     pub reason: String,
     /// The condition's message.
     pub message: String,
-    /// When: the completion time, or the condition's last transition.
+    /// When the Job ended: its completion time, or the condition's last transition.
     pub at: Option<Timestamp>,
 }
 
 /// The two ways a Job ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndKind {
-    /// All its completions succeeded.
+    /// All completions have succeeded.
     Complete,
-    /// Its Job controller gave up.
+    /// The Job controller gave the Job up.
     Failed,
 }
 
 impl Observed {
-    /// Reads a Job as an API server gave it. What is absent is zero or none, as in the Job API.
+    /// Reads a Job from an API server's object. An absent field is zero or `None`, as in the Job API.
     pub fn of(job: &Value) -> Self {
         let metadata = &job["metadata"];
         let status = &job["status"];
@@ -131,7 +131,7 @@ impl Observed {
 }
 
 impl Observed {
-    /// Whether nothing of it is running or has ended: it is suspended, and no counter ever moved.
+    /// Whether the Job is suspended and no pod of it has run: no counter has moved.
     pub fn has_run_nothing(&self) -> bool {
         self.suspended
             && self.start.is_none()
@@ -139,20 +139,20 @@ impl Observed {
             && self.succeeded == self.credited_count()
     }
 
-    /// Whether it was never let run: the ledger's first change of it is yet to come.
+    /// Whether the Job was never resumed: the ledger has not changed it yet.
     pub fn untouched(&self) -> bool {
         self.generation == 0 && self.has_run_nothing()
     }
 
-    /// Whether it is suspended, its Job controller has seen that, and nothing of it runs, ends or
-    /// is to be counted.
+    /// Whether the Job is suspended, its Job controller has seen that, and no pod of it runs, is
+    /// being deleted or waits to be counted.
     pub fn quiet(&self) -> bool {
         let moving =
             [self.active, self.terminating, self.uncounted_succeeded, self.uncounted_failed];
         self.suspended && self.suspension_seen && moving == [0; 4]
     }
 
-    /// Whether a credit means anything to it: it has not ended, is not about to, and is not being
+    /// Whether the Job can be credited: it has not ended, is not about to end, and is not being
     /// deleted.
     pub fn takes_credit(&self) -> bool {
         self.end.is_none() && !self.ending && !self.deleting
@@ -163,12 +163,12 @@ impl Observed {
         self.completed_indexes.with(&self.failed_indexes)
     }
 
-    /// The indexes that it says were credited; none where it says nothing that can be read.
+    /// The credited indexes by the annotation; none if there is no annotation that can be read.
     pub fn credited_indexes(&self) -> Indexes {
         self.credited.as_ref().and_then(|text| text.parse().ok()).unwrap_or_default()
     }
 
-    /// How many completions it says were credited; 0 where it says nothing that can be read.
+    /// The number of credited completions by the annotation; 0 if there is none that can be read.
     pub fn credited_count(&self) -> i32 {
         match &self.credited {
             Some(_) if self.indexed => self.credited_indexes().len(),

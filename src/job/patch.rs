@@ -4,12 +4,12 @@ use serde_json::{Map, Value};
 
 use super::Manifest;
 
-/// A change of an object that does not depend on the object.
+/// A change that can be applied to any object.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Patch {
-    /// A JSON merge patch (RFC 7386): objects are merged, null removes, all else replaces.
+    /// A JSON merge patch (RFC 7386): objects are merged, null removes, other values replace.
     Merge(Value),
-    /// A JSON patch (RFC 6902): operations, one after another, all or none.
+    /// A JSON patch (RFC 6902): a list of operations, of which all or none are applied.
     Json(json_patch::Patch),
 }
 
@@ -22,7 +22,7 @@ impl Patch {
     /// A merge patch.
     ///
     /// # Errors
-    /// It is no object: all of the Job would be replaced.
+    /// The patch is not an object: it would replace the whole Job.
     pub fn merge(patch: Value) -> Result<Self, Unpatchable> {
         if patch.is_object() {
             Ok(Self::Merge(patch))
@@ -34,23 +34,23 @@ impl Patch {
     /// A JSON patch.
     ///
     /// # Errors
-    /// It is no list of operations.
+    /// The patch is not a list of operations.
     pub fn json(patch: Value) -> Result<Self, Unpatchable> {
         serde_json::from_value(patch).map(Self::Json).map_err(|error| {
             Unpatchable(format!("a JSON patch must be a list of operations: {error}"))
         })
     }
 
-    /// The merge patch that makes one object of another. Lists are replaced as a whole.
+    /// The merge patch that turns one object into the other. Lists are replaced as a whole.
     pub fn between(old: &Value, new: &Value) -> Self {
         Self::Merge(difference(old, new))
     }
 
-    /// The manifest with the patch applied to it. Its parallelism and completions are spelt out
-    /// before, so that a patch of one of them leaves the other as it was.
+    /// The manifest with the patch applied. Its parallelism and completions are written out first,
+    /// so that a patch of one of them does not change the default of the other.
     ///
     /// # Errors
-    /// An operation does not apply, or what comes of it is no Job.
+    /// An operation cannot be applied, or the result is not a Job.
     pub fn apply(&self, manifest: &Manifest) -> Result<Manifest, Unpatchable> {
         let mut object = manifest.sized();
         match self {

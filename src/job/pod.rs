@@ -1,12 +1,12 @@
-//! What a pod of a Job says of itself.
+//! A pod of a Job as it was read from a member.
 
 use serde_json::Value;
 
-/// By this finalizer the Job controller holds a pod until it has counted it.
+/// The finalizer that the Job controller keeps on a pod until it has counted the pod.
 const TRACKING: &str = "batch.kubernetes.io/job-tracking";
 const INDEX: &str = "batch.kubernetes.io/job-completion-index";
 
-/// A typed view of a pod; what a credit needs to know, and no more.
+/// The fields of a pod that a credit needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pod {
     /// `metadata.name`.
@@ -15,30 +15,30 @@ pub struct Pod {
     pub resource_version: String,
     /// Its completion index, in an Indexed Job.
     pub index: Option<i32>,
-    /// The Job controller has not counted it yet: it carries the finalizer
+    /// Whether the Job controller has yet to count the pod: it has the finalizer
     /// `batch.kubernetes.io/job-tracking`.
     pub tracked: bool,
     /// `status.phase`.
     pub phase: Phase,
-    /// `metadata.deletionTimestamp` is set.
+    /// Whether `metadata.deletionTimestamp` is set.
     pub deleting: bool,
 }
 
 /// `status.phase` of a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Not all of its containers were started, or nothing is known of it.
+    /// Not all containers have started, or the phase is unknown.
     Pending,
     /// At least one container runs.
     Running,
     /// All containers ended with exit code 0.
     Succeeded,
-    /// All containers ended, one of them not with 0.
+    /// All containers ended, at least one of them with another exit code.
     Failed,
 }
 
 impl Pod {
-    /// Reads a pod as an API server gave it.
+    /// Reads a pod from an API server's object.
     pub fn of(pod: &Value) -> Self {
         let metadata = &pod["metadata"];
         let finalizers = metadata["finalizers"].as_array();

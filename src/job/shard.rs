@@ -1,34 +1,34 @@
-//! A shard's Job, made from the federated one.
+//! The Job of a shard, made from the federated Job.
 
 use serde_json::{Map, Value, json};
 
 use super::{Manifest, Ownership, Removed, labels};
 
-/// What a shard's Job is to be where it differs from the federated one.
+/// The fields in which a shard's Job differs from the federated Job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     /// `spec.parallelism`.
     pub parallelism: i32,
-    /// `spec.completions`; none for a work queue. Of an Indexed Job, those of the whole: its
-    /// indexes are global.
+    /// `spec.completions`; `None` for a work queue. An Indexed shard has the completions of the
+    /// federated Job, because indexes are global.
     pub completions: Option<i32>,
-    /// `spec.backoffLimit`, where it is another.
+    /// `spec.backoffLimit`, if it differs from the federated Job's.
     pub backoff_limit: Option<i32>,
-    /// `spec.maxFailedIndexes`, where it is another.
+    /// `spec.maxFailedIndexes`, if it differs.
     pub max_failed_indexes: Option<i32>,
-    /// `spec.activeDeadlineSeconds`, where it is another.
+    /// `spec.activeDeadlineSeconds`, if it differs.
     pub active_deadline_seconds: Option<i64>,
-    /// Which change of the spec this is: [`labels::GENERATION`].
+    /// The number of the spec's change: [`labels::GENERATION`].
     pub generation: i32,
 }
 
 /// The Job that is sent to a member: the federated Job as written, with the shard's own spec.
 ///
-/// - It is created suspended. Only when the ledger knows its uid is it started, so that a Job whose
-///   uid nobody recorded has run nothing, and may be made again.
-/// - `ttlSecondsAfterFinished` is held back: a Job that expired before anyone looked would take its
-///   result with it. So is `successPolicy`: it is about the indexes of all shards together.
-/// - `managedBy` is cleared: the member's own Job controller runs the shard.
+/// - The Job is created suspended, and started only when the ledger has its uid. A Job whose uid is
+///   not recorded has run nothing, and may be created again.
+/// - `ttlSecondsAfterFinished` is left out until the result is recorded: an expired Job takes its
+///   result with it. `successPolicy` is left out because it is about the indexes of all shards.
+/// - `managedBy` is left out: the member's own Job controller runs the shard.
 /// - The labels of `owner` are put on the Job and on its pods.
 pub fn shard(manifest: &Manifest, name: &str, own: &Spec, owner: &Ownership) -> Value {
     let mut job = manifest.object().clone();
@@ -57,7 +57,7 @@ pub fn shard(manifest: &Manifest, name: &str, own: &Spec, owner: &Ownership) -> 
     job
 }
 
-/// The merge patch that makes a shard's Job what it is to be now, as far as a Job can be changed.
+/// The merge patch that brings a shard's Job up to date, in the fields that can change in place.
 pub fn change(manifest: &Manifest, own: &Spec, removed: &Removed) -> Value {
     let metadata = &manifest.object()["metadata"];
     let mut spec = json!({ "suspend": manifest.suspended() });
@@ -77,8 +77,8 @@ pub fn change(manifest: &Manifest, own: &Spec, removed: &Removed) -> Value {
     patch
 }
 
-/// The merge patch that lets a Job that has ended expire: what was held back while its result was
-/// not recorded.
+/// The merge patch that lets an ended Job expire. It sets the `ttlSecondsAfterFinished` that was
+/// left out until the result was recorded.
 pub fn expire(manifest: &Manifest, own: &Spec) -> Value {
     json!({
         "metadata": { "annotations": { labels::GENERATION: own.generation.to_string() } },
@@ -108,7 +108,7 @@ fn label(metadata: &mut Value, owner: &Ownership) {
     put(metadata, "labels", owner.labels());
 }
 
-/// Adds entries to a map of texts, which is made where it is missing.
+/// Adds entries to a map of strings, and creates the map if it is missing.
 fn put<'a>(
     metadata: &mut Value,
     map: &str,
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_is_the_job_as_written_with_its_own_share() {
+    fn a_shard_is_the_job_as_written_with_its_own_spec() {
         let manifest = Manifest::new(
             json!({
                 "apiVersion": "batch/v1", "kind": "Job",

@@ -1,26 +1,26 @@
-//! How much a Job asks for: the two numbers that are divided.
+//! Parallelism and completions: the two numbers that are divided over the clusters.
 
 use serde_json::Value;
 
 use super::Invalid;
 
-/// The parallelism and completions of a Job, with the defaults of the Job API filled in.
+/// The parallelism and completions of a Job, with the defaults of the Job API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
-    /// `spec.parallelism`: pods at any one time, 0 or more; 0 is a pause.
+    /// `spec.parallelism`: how many pods run at once, 0 or more. 0 pauses the Job.
     pub parallelism: i32,
-    /// `spec.completions`: successes wanted, 0 or more; `None` is a work queue.
+    /// `spec.completions`: how many pods must succeed, 0 or more. `None` is a work queue.
     pub completions: Option<i32>,
 }
 
 impl Size {
     /// Reads the size of a Job's spec.
     ///
-    /// Both unset are 1 and 1; completions alone have parallelism 1; parallelism alone is a work
-    /// queue (the defaults of batch/v1).
+    /// The defaults are those of batch/v1: if both are unset, both are 1; if only completions are
+    /// set, parallelism is 1; if only parallelism is set, the Job is a work queue.
     ///
     /// # Errors
-    /// A number that is not an integer from 0 to 2147483647.
+    /// A value is not an integer from 0 to 2147483647.
     pub fn of(spec: &Value) -> Result<Self, Invalid> {
         let parallelism = count(spec, "parallelism")?;
         let completions = count(spec, "completions")?;
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_count_is_refused_with_its_field() {
+    fn a_value_that_is_no_count_is_refused_with_its_field() {
         for bad in [json!(-1), json!("3"), json!(1.5), json!(2_147_483_648_i64), json!([])] {
             let error = Size::of(&json!({ "completions": bad })).expect_err("invalid");
             assert!(error.to_string().contains("spec.completions"), "{error}");

@@ -1,13 +1,13 @@
-//! What the fields of a Job hold, as far as they are read or written here; pure.
+//! The types of the fields that this program reads or writes; pure.
 //!
-//! A server says it of any field, but each in the words of its decoder, and only once it is asked.
+//! A server checks every field, but only once it is asked, and in the words of its decoder.
 
 use serde_json::Value;
 
 use super::Invalid;
 
-/// What a field holds (`k8s.io/api/batch/v1`, `k8s.io/api/core/v1`,
-/// `k8s.io/apimachinery/pkg/apis/meta/v1`); null is as if it were absent.
+/// The type of a field (`k8s.io/api/batch/v1`, `k8s.io/api/core/v1`,
+/// `k8s.io/apimachinery/pkg/apis/meta/v1`). Null counts as absent.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Bool,
@@ -18,8 +18,8 @@ enum Kind {
     List,
 }
 
-/// The fields, outer ones before those in them; `[]` stands for each item of a list, `{}` for each
-/// entry of an object. Numbers that are divided are checked where they are read.
+/// The fields and their types, outer fields first. `[]` stands for each item of a list, `{}` for each
+/// entry of an object. `Size` checks parallelism and completions.
 const FIELDS: [(&str, Kind); 34] = [
     ("metadata", Kind::Object),
     ("metadata.name", Kind::Text),
@@ -78,10 +78,10 @@ const OF_CONTAINERS: [(&str, Kind); 13] = [
     (".[].resources", Kind::Object),
 ];
 
-/// Makes sure that the fields that are there hold what they are to hold.
+/// Checks the types of the fields that are present.
 ///
 /// # Errors
-/// The first that does not.
+/// The first field of a wrong type.
 pub(super) fn check(object: &Value) -> Result<(), Invalid> {
     for (path, kind) in FIELDS {
         kind.check(path, object)?;
@@ -116,7 +116,7 @@ impl Kind {
     }
 }
 
-/// All values that a path of [`FIELDS`] leads to and that are not null, with their own paths.
+/// All values at a path of [`FIELDS`] that are not null, with their own paths.
 fn all<'a>(object: &'a Value, path: &str) -> Vec<(String, &'a Value)> {
     let mut found = vec![(String::new(), object)];
     for step in path.split('.') {
@@ -148,7 +148,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_holds_something_else_is_named() {
+    fn a_field_of_a_wrong_type_is_named() {
         for (path, value, said) in [
             (
                 "/spec/backoffLimit",

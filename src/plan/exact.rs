@@ -1,8 +1,7 @@
-//! Exact shares: a whole divided along lines that rise, each between two limits; and their
-//! rounding.
+//! Exact shares of a whole, each between two limits, and their rounding.
 //!
-//! Everything is an integer. A share is a numerator over a denominator that all shares have in
-//! common, so nothing is lost before the one rounding at the end. With totals and limits below 2³¹,
+//! All numbers are integers. A share is a numerator over a denominator that all shares have in
+//! common, so that nothing is lost before the one rounding at the end. With totals and limits below 2³¹,
 //! weights below 2³² and at most 2²⁰ lines, a first division has a denominator below 2⁵², and a
 //! division by its shares has products below 2¹¹⁵: `i128` holds them.
 
@@ -20,7 +19,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// The most that this line reaches, however large λ is.
+    /// The largest value of the line, for any λ.
     pub fn most(&self) -> i128 {
         if self.weight > 0 { self.ceiling } else { self.floor }
     }
@@ -134,25 +133,26 @@ impl Exact {
         Self::new(whole, 1, numerators.into_iter())
     }
 
-    /// Divides another whole in the proportion of these shares, and leaves each what it `had`:
-    /// nobody gets less than that if the whole suffices, and nobody more if it does not. Each gets
-    /// at least 1.
+    /// Divides another whole in the proportion of these shares. `kept` has what each member keeps:
+    /// no member gets less if the whole suffices, and none gets more if it does not. Each gets at
+    /// least 1.
     ///
     /// Every share must be above 0, and the whole at least their number.
-    pub fn rescale(&self, whole: i128, had: &[i128]) -> Self {
-        let had = || had.iter().map(|&had| had.max(1));
-        let suffices = had().sum::<i128>() <= whole;
-        let line = |(share, had): (&Share, i128)| {
-            let (floor, ceiling) = if suffices { (had, whole) } else { (1, had) };
+    pub fn rescale(&self, whole: i128, kept: &[i128]) -> Self {
+        let kept = || kept.iter().map(|&kept| kept.max(1));
+        let suffices = kept().sum::<i128>() <= whole;
+        let line = |(share, kept): (&Share, i128)| {
+            let (floor, ceiling) = if suffices { (kept, whole) } else { (1, kept) };
             Line { base: 0, weight: share.numerator, floor, ceiling }
         };
-        let lines: Vec<Line> = self.shares.iter().zip(had()).map(line).collect();
+        let lines: Vec<Line> = self.shares.iter().zip(kept()).map(line).collect();
         Self::divide(whole, &lines)
     }
 
-    /// The whole numbers below the shares, and then one more for those with the largest remainders
-    /// until the sum is right; of equal remainders the first. So each is less than one away from
-    /// its share, and within any whole limits that the share is in.
+    /// The shares as integers, rounded by largest remainder: all are rounded down, and the shares
+    /// with the largest remainders get one more until the sum is right. Of equal remainders the
+    /// first wins. Each result is less than one away from its share, and within any integer limits
+    /// of the share.
     pub fn round(&self) -> Vec<i128> {
         let mut rounded: Vec<i128> = self.shares.iter().map(|share| share.below).collect();
         let mut by_remainder: Vec<(Reverse<i128>, usize)> =
@@ -167,7 +167,7 @@ impl Exact {
         rounded
     }
 
-    /// The whole numbers on both sides of each share, equal where it is whole.
+    /// The integers below and above each share; both are the share if it is an integer.
     pub fn neighbours(&self) -> impl Iterator<Item = (i128, i128)> {
         self.shares.iter().map(|share| (share.below, share.below + i128::from(share.remainder > 0)))
     }

@@ -1,4 +1,4 @@
-//! How parallelism and completions are divided over the members; pure.
+//! Divides parallelism and completions over the members; pure.
 //!
 //! ```
 //! use kubectl_federate::plan::{Member, Request, plan};
@@ -26,8 +26,8 @@
 //! * The parallelisms sum to the Job's, and the completions to the Job's. Where limits do not allow
 //!   it there is no plan but a [`Shortfall`], which says how many pods have no place and what each
 //!   member would take.
-//! * Nobody has a parallelism of 0 while its completions wait, and nobody has completions of 0. A
-//!   Job of parallelism 0 is paused: every share's parallelism is 0. A Job of completions 0 has no
+//! * No share has a parallelism of 0 while it has completions, and none has completions of 0. A Job
+//!   of parallelism 0 is paused: every share's parallelism is 0. A Job of completions 0 has no
 //!   shares.
 //! * Each number is less than one away from its exact share, and parallelism is within the member's
 //!   limits.
@@ -35,8 +35,8 @@
 //! * If a member is added, no other member's exact share grows, so no parallelism grows by more
 //!   than the one of rounding; and by none at all where all weights are equal and there are no
 //!   limits. (As long as parallelism is at most completions.)
-//! * Where nothing is to be rebalanced, what was planned is planned again, and more parallelism or
-//!   completions takes nothing away from anybody, unless a minimum or a maximum forces it.
+//! * Without rebalancing, the plan of an unchanged Job stays the same. More parallelism or more
+//!   completions take nothing from a member, unless a minimum or a maximum requires it.
 //!
 //! # The exact share
 //!
@@ -56,10 +56,10 @@
 //!
 //! # From shares to a plan
 //!
-//! 1. **Who carries.** The shares are rounded, and whoever comes out at 0 carries no shard.
-//! 2. **Their exact shares.** What was due to those that carry nothing belongs to the others, and
-//!    whoever carries runs one pod at least. So *R* is divided again over the carriers, each
-//!    between the whole numbers on both sides of its first share, and at least 1.
+//! 1. **Which members get a shard.** The shares are rounded. A member whose share is rounded to 0
+//!    gets no shard.
+//! 2. **Their exact shares.** *R* is divided again over the members that get a shard, each between
+//!    the integers below and above its first share, and at least 1.
 //! 3. **Both numbers** are divided in proportion to these shares and rounded. So members finish
 //!    together, also where a maximum bounds one: it has as much less to complete. As each exact
 //!    share is 1 or more, no number is 0.
@@ -70,9 +70,9 @@
 //! completions are divided as for λ = 1, by minimum plus weight. A paused work queue is paused
 //! where it is, or in every member if it is nowhere yet.
 //!
-//! Where nothing is to be rebalanced, completions have a floor too: what a member has stays there,
-//! as long as the Job's completions suffice for it, and nobody gains where they do not. A member
-//! without a shard then gets one only from completions that nobody has.
+//! Without rebalancing, completions have a floor too: a member keeps what it has as long as the
+//! Job's completions suffice, and no member gains if they do not. A member without a shard then gets
+//! one only from completions that no member has.
 //!
 //! # What differs from Kubernetes Federation v1
 //!
@@ -109,22 +109,22 @@ pub use shortfall::{Limit, Reason, Shortfall};
 /// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The annotation [`PREFERENCES`] does not say what it should.
+    /// The annotation [`PREFERENCES`] is invalid.
     #[error(transparent)]
     Preferences(#[from] InvalidPreferences),
-    /// The members' limits leave some of the parallelism without a place.
+    /// The members' limits leave pods without a place.
     #[error(transparent)]
     Shortfall(#[from] Shortfall),
 }
 
-/// What is to be divided, and over whom.
+/// A Job to divide, and the members to divide it over.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
-    /// The Job as `<namespace>/<name>`, which decides between members that are otherwise equal.
+    /// The Job as `<namespace>/<name>`. Its hash decides between members that are otherwise equal.
     pub key: &'a str,
-    /// The members that may get a share, in any order, each name once.
+    /// The members that can get a share, in any order. Each name occurs once.
     pub members: &'a [Member<'a>],
-    /// What the user prefers; without it the members' weights count, and nothing is rebalanced.
+    /// The user's preferences. Without them the members' weights count, and nothing is rebalanced.
     pub preferences: Option<&'a Preferences>,
     /// The Job's `spec.parallelism`, 0 or more; 1 where the user left it out.
     pub parallelism: i32,
@@ -133,47 +133,48 @@ pub struct Request<'a> {
     pub completions: Option<i32>,
 }
 
-/// A member as the planner sees it.
+/// A member that can get a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member<'a> {
-    /// Its name in the registry, by which preferences refer to it.
+    /// Its name in the registry, which preferences use.
     pub name: &'a str,
-    /// Its weight in the registry, 0 or more; counts where there are no preferences.
+    /// Its weight in the registry, 0 or more. It counts if there are no preferences.
     pub weight: i32,
-    /// How many pods it has room for, where that is known; 0 or more.
+    /// The most pods that it has room for, 0 or more. `None` if that is unknown.
     pub capacity: Option<i32>,
-    /// What it carries of the Job at present. Nothing of it is moved, unless the preferences ask to
-    /// rebalance.
+    /// Its present share of the Job. It keeps this share unless the preferences ask to rebalance.
     pub existing: Option<Share>,
 }
 
 impl<'a> Member<'a> {
-    /// A member of weight 1 that has nothing yet, and no known capacity.
+    /// A member of weight 1 without a present share and without a known capacity.
     pub fn new(name: &'a str) -> Self {
         Self { name, weight: 1, capacity: None, existing: None }
     }
 }
 
-/// A member's part of the Job: the `spec.parallelism` and `spec.completions` of its shard.
+/// A member's share of the Job: the `spec.parallelism` and `spec.completions` of its shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
-    /// Pods at once, at least 1; 0 where the whole Job is paused.
+    /// How many pods run at once: at least 1, or 0 if the whole Job is paused.
     pub parallelism: i32,
-    /// Pods to succeed, at least 1; `None` for a work queue.
+    /// How many pods must succeed: at least 1. `None` for a work queue.
     pub completions: Option<i32>,
 }
 
-/// The share of each member that has one, by name.
+/// The shares of the members.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Never a share of nothing: a member that is not here gets no shard.
+    /// The share of each member by name. A member that is not here gets no shard.
     pub shares: BTreeMap<String, Share>,
 }
 
 /// Divides parallelism and completions over the members, by the rules at the top of this module.
 ///
-/// It fails with [`Error::Shortfall`] where not everything can be placed. Negative numbers, which
-/// no API server accepts in a Job, count as 0.
+/// Negative numbers, which no API server accepts in a Job, count as 0.
+///
+/// # Errors
+/// [`Error::Shortfall`] if the members' limits leave pods without a place.
 pub fn plan(request: &Request<'_>) -> Result<Plan, Error> {
     let parallelism = i128::from(request.parallelism.max(0));
     let completions = request.completions.map(|completions| i128::from(completions.max(0)));
@@ -201,20 +202,20 @@ pub fn plan(request: &Request<'_>) -> Result<Plan, Error> {
     }
     let (carriers, exact) = carriers(whole, &terms, &lines);
 
-    let rescale = |whole, had: fn(&&Terms<'_>) -> i128| {
-        let had: Vec<i128> = carriers.iter().map(had).collect();
-        exact.rescale(whole, &had).round()
+    let rescale = |whole, kept: fn(&&Terms<'_>) -> i128| {
+        let kept: Vec<i128> = carriers.iter().map(kept).collect();
+        exact.rescale(whole, &kept).round()
     };
     let parallelisms = match surplus {
         _ if paused => vec![0; carriers.len()],
-        true => rescale(parallelism, |terms| terms.had_parallelism),
+        true => rescale(parallelism, |terms| terms.kept_parallelism),
         false => exact.round(),
     };
     let completions = match completions {
         None => vec![None; carriers.len()],
         Some(_) if paused || surplus => exact.round().into_iter().map(Some).collect(),
         Some(completions) => {
-            rescale(completions, |terms| terms.had_completions).into_iter().map(Some).collect()
+            rescale(completions, |terms| terms.kept_completions).into_iter().map(Some).collect()
         }
     };
     let shares = carriers.iter().zip(parallelisms.into_iter().zip(completions)).map(
@@ -229,10 +230,10 @@ pub fn plan(request: &Request<'_>) -> Result<Plan, Error> {
     Ok(Plan { shares: shares.collect() })
 }
 
-/// Steps 1 and 2: those whose share is not rounded to 0, and their exact shares, each 1 or more.
+/// Steps 1 and 2: the members whose share is not rounded to 0, and their exact shares, each 1 or
+/// more.
 ///
-/// The second division cannot fail: what the carriers were rounded to is within its limits and sums
-/// to the whole.
+/// The second division cannot fail: the rounded shares are within its limits and sum to the whole.
 fn carriers<'a, 'b>(
     whole: i128,
     terms: &'b [Terms<'a>],
@@ -249,7 +250,7 @@ fn carriers<'a, 'b>(
     (carriers, Exact::divide(whole, &bounded))
 }
 
-/// A paused work queue: where it is already, or in every member that would take part of it.
+/// A paused work queue: in the members that have a shard, or else in every member that takes pods.
 fn paused_queue(terms: &[Terms<'_>]) -> Plan {
     let anywhere = terms.iter().any(|terms| terms.holds);
     let here = terms.iter().filter(|terms| if anywhere { terms.holds } else { terms.takes_new() });

@@ -1,13 +1,12 @@
-//! The order in which clusters are served where numbers alone do not decide: Kubernetes Federation
-//! v1's.
+//! The order of clusters that are otherwise equal: the order of Kubernetes Federation v1.
 
 use std::cmp::Reverse;
 
-/// Where a cluster stands: the larger weight first, then the smaller hash, then the name.
+/// The sort key of a cluster: the larger weight first, then the smaller hash, then the name.
 ///
-/// Weight and hash are v1's rule, so that what was rounded up in a cluster under v1 is rounded up
-/// there still. The hash depends on the Job too, so that the odd pods of many Jobs do not all go to
-/// one cluster. The name decides between clusters with one hash, which v1 left to chance.
+/// Weight and hash are v1's rule, so that the same clusters are rounded up as under v1. The hash
+/// depends on the Job too, so that the odd pods of many Jobs do not all go to one cluster. The name
+/// decides between clusters of equal hash, which v1 left to chance.
 pub(super) fn place<'a>(weight: i128, name: &'a str, key: &str) -> (Reverse<i128>, u32, &'a str) {
     (Reverse(weight), hash(name, key), name)
 }

@@ -5,39 +5,39 @@ use std::fmt;
 use super::exact::Line;
 use super::terms::Terms;
 
-/// The members named in the message; more would hide the sum.
+/// The most members that the message names.
 const NAMED: usize = 8;
 
 /// Pods that have no place within the members' limits. It prints as a sentence without a full stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shortfall {
-    /// Pods that are to run at once: the Job's parallelism, or its completions if they are fewer.
+    /// Pods that should run at once: the Job's parallelism, or its completions if they are fewer.
     pub asked: i32,
-    /// Pods of these that have a place.
+    /// How many of these pods have a place.
     pub placed: i32,
-    /// What each member would take, by name.
+    /// What each member takes, sorted by name.
     pub limits: Vec<Limit>,
 }
 
-/// What one member would take at most, and why not more.
+/// The most pods that one member takes, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {
     /// The member's name.
     pub cluster: String,
     /// Pods at once.
     pub takes: i32,
-    /// Why not more.
+    /// The reason why it takes no more.
     pub reason: Reason,
 }
 
-/// Why a member takes no more than it does.
+/// Why a member takes no more pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// Its `maxReplicas`.
     MaxReplicas,
     /// It has no room for more.
     Capacity,
-    /// Its weight is 0, so it takes its `minReplicas`, or what it has, and nothing in addition.
+    /// Its weight is 0: it takes its `minReplicas` or its present share, and nothing beyond.
     NoWeight,
     /// The preferences neither name it nor have a `*` entry.
     NotNamed,
@@ -85,7 +85,7 @@ impl fmt::Display for Shortfall {
     }
 }
 
-/// What the members that are not named would take together.
+/// The pods that the members take together that are not named.
 fn rest(limits: &[Limit]) -> i32 {
     limits.iter().map(|limit| limit.takes).sum()
 }

@@ -1,4 +1,4 @@
-//! What each member may get, from the registry, the preferences and what it has.
+//! What each member may get, by the registry, the preferences and its present share.
 
 use super::exact::Line;
 use super::{ClusterPreference, Member, Preferences, Reason, Request, order};
@@ -11,14 +11,15 @@ pub(super) struct Terms<'a> {
     min: i128,
     /// The least of `maxReplicas`, the capacity and what any Job can ask for.
     max: i128,
-    /// Why it takes no more than `max`.
+    /// The reason for `max`.
     max_is: Reason,
     weight: i128,
-    /// Whether it carries a part of the Job.
+    /// Whether the member has a shard of the Job.
     pub holds: bool,
-    /// What of that it is to keep: nothing where the preferences ask to rebalance.
-    pub had_parallelism: i128,
-    pub had_completions: i128,
+    /// The parallelism and completions of its present share that the member keeps. 0 if the
+    /// preferences ask to rebalance.
+    pub kept_parallelism: i128,
+    pub kept_completions: i128,
 }
 
 impl<'a> Terms<'a> {
@@ -32,15 +33,15 @@ impl<'a> Terms<'a> {
 
     fn new(member: &Member<'a>, preferences: Option<&Preferences>) -> Self {
         let unnamed = ClusterPreference { max_replicas: Some(0), ..ClusterPreference::default() };
-        let (preference, limited) = match preferences.map(|preferences| preferences.of(member.name))
-        {
-            None => (
-                ClusterPreference { weight: member.weight, ..ClusterPreference::default() },
-                Reason::MaxReplicas,
-            ),
-            Some(Some(&preference)) => (preference, Reason::MaxReplicas),
-            Some(None) => (unnamed, Reason::NotNamed),
-        };
+        let (preference, limited) =
+            match preferences.map(|preferences| preferences.for_cluster(member.name)) {
+                None => (
+                    ClusterPreference { weight: member.weight, ..ClusterPreference::default() },
+                    Reason::MaxReplicas,
+                ),
+                Some(Some(&preference)) => (preference, Reason::MaxReplicas),
+                Some(None) => (unnamed, Reason::NotNamed),
+            };
         let max = preference.max_replicas.unwrap_or(i32::MAX);
         let (max, max_is) = match member.capacity {
             Some(capacity) if capacity < max => (capacity, Reason::Capacity),
@@ -55,72 +56,73 @@ impl<'a> Terms<'a> {
             max_is,
             weight: count(preference.weight),
             holds: member.existing.is_some(),
-            had_parallelism: kept.map_or(0, |share| count(share.parallelism)),
-            had_completions: kept.and_then(|share| share.completions).map_or(0, count),
+            kept_parallelism: kept.map_or(0, |share| count(share.parallelism)),
+            kept_completions: kept.and_then(|share| share.completions).map_or(0, count),
         }
     }
 
     /// The line for the parallelism of a Job that runs.
     pub fn running_line(&self) -> Line {
-        self.line(self.had_parallelism)
+        self.line(self.kept_parallelism)
     }
 
     /// The line for the completions of a Job that can run all of them at once.
     pub fn surplus_line(&self) -> Line {
-        self.line(self.had_completions)
+        self.line(self.kept_completions)
     }
 
-    fn line(&self, had: i128) -> Line {
+    fn line(&self, kept: i128) -> Line {
         Line {
             base: self.min,
             weight: self.weight,
-            floor: self.min.max(had.min(self.max)),
+            floor: self.min.max(kept.min(self.max)),
             ceiling: self.max,
         }
     }
 
-    /// The line of a paused Job: no pod runs, so no minimum or maximum counts, and there is no
-    /// telling how many will. Completions go by what the member would get at λ = 1.
+    /// The line of a paused Job. No pod runs, so that no minimum or maximum counts. The completions
+    /// follow what the member would get at λ = 1.
     pub fn paused_line(&self) -> Line {
         match self.max {
             0 => Line { base: 0, weight: 0, floor: 0, ceiling: 0 },
             _ => Line {
                 base: 0,
                 weight: self.min + self.weight,
-                floor: self.had_completions,
+                floor: self.kept_completions,
                 ceiling: i32::MAX.into(),
             },
         }
     }
 
-    /// Whether it would take pods that it does not have.
+    /// Whether the member can get pods beyond its present share.
     pub fn takes_new(&self) -> bool {
         self.max > 0 && self.min + self.weight > 0
     }
 
-    /// Why it takes no more than so many.
+    /// The reason why the member takes no more than this number of pods.
     pub fn reason(&self, takes: i128) -> Reason {
         if self.weight == 0 && takes < self.max { Reason::NoWeight } else { self.max_is }
     }
 }
 
-/// Leaves out the members for whom no completions are left once everybody has kept what it has.
+/// Leaves out members without a shard for which no completions are left, after each member has kept
+/// its own.
 ///
-/// They would get parallelism, and then have to be given completions that others have. A minimum
-/// asks for that; weights do not. Where the parallelism has no place without them, all stay.
+/// Such a member would get parallelism, and would then need completions that others have. A minimum
+/// asks for that, a weight does not. If the parallelism cannot be placed without them, all stay.
 pub(super) fn fit_to_carry(
     terms: Vec<Terms<'_>>,
     parallelism: i128,
     completions: i128,
 ) -> Vec<Terms<'_>> {
-    if terms.iter().all(|terms| terms.had_completions == 0) {
+    if terms.iter().all(|terms| terms.kept_completions == 0) {
         return terms;
     }
     let kept: i128 =
-        terms.iter().map(|terms| terms.had_completions.max(i128::from(terms.min > 0))).sum();
+        terms.iter().map(|terms| terms.kept_completions.max(i128::from(terms.min > 0))).sum();
     let mut spare = completions - kept;
     let mut fits = |terms: &Terms<'_>| {
-        let new_by_weight = terms.had_completions == 0 && terms.min == 0 && terms.takes_new();
+        let new_by_weight = terms.kept_completions == 0 && terms.min == 0 && terms.takes_new();
         spare -= i128::from(new_by_weight);
         !new_by_weight || spare >= 0
     };
@@ -136,7 +138,7 @@ pub(super) fn fit_to_carry(
     terms.into_iter().zip(fitting).filter_map(|(terms, fits)| fits.then_some(terms)).collect()
 }
 
-/// A number of pods or a weight; the API has no negative ones.
+/// A number of pods or a weight. The API has no negative ones.
 fn count(number: i32) -> i128 {
     number.max(0).into()
 }

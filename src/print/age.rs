@@ -1,4 +1,4 @@
-//! Durations in the two or three figures that kubectl shows.
+//! Durations in kubectl's short form, such as `5m30s`.
 
 use jiff::Timestamp;
 
@@ -7,16 +7,16 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 const YEAR: i64 = 365 * DAY;
 
-/// The time from `then` to `now`, as [`human`] writes it.
+/// The time from `then` to `now`, in the form of [`human`].
 pub fn age(now: Timestamp, then: Timestamp) -> String {
     human(now.duration_since(then))
 }
 
 /// A duration as kubectl's `HumanDuration` (`k8s.io/apimachinery/pkg/util/duration`) writes it.
 ///
-/// Up to two minutes are seconds, up to eight years have two units where the second is not zero,
-/// and fractions of the last unit are cut off. Clocks differ: less than two seconds in the future
-/// is `0s`, more is `<invalid>`.
+/// Durations below two minutes are in seconds. Up to eight years there are two units if the second
+/// one is not zero. Fractions of the last unit are cut off. Because clocks differ, less than two
+/// seconds in the future is `0s`; more is `<invalid>`.
 pub fn human(duration: jiff::SignedDuration) -> String {
     let seconds = duration.as_secs();
     if seconds < -1 {

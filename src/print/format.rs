@@ -1,4 +1,4 @@
-//! `-o`: objects for programs to read.
+//! `-o`: objects as JSON, YAML or names.
 
 use std::fmt::Write as _;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::escape;
 use crate::error::{Error, Result};
 
-/// What `-o` asks for.
+/// The value of `-o`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// The whole object, as JSON with four spaces of indentation.
@@ -27,10 +27,9 @@ impl Format {
     pub const NAMES: [(&'static str, Self); 4] =
         [("json", Self::Json), ("name", Self::Name), ("wide", Self::Wide), ("yaml", Self::Yaml)];
 
-    /// The text of an object or of a [`list`], ending in a newline, or nothing where a table is
-    /// asked for.
+    /// The text of an object or of a [`list`], ending in a newline; `None` for a table.
     ///
-    /// `resource` is what `-o name` writes before the slash, such as `job.batch`. managedFields are
+    /// `resource` is what `-o name` prints before the slash, such as `job.batch`. managedFields are
     /// left out.
     pub fn text(self, object: &Value, resource: &str) -> Option<String> {
         match self {

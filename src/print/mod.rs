@@ -1,8 +1,8 @@
-//! What the user sees: tables, ages, formats, progress and prompts, by kubectl's conventions.
+//! Tables, ages, formats, progress and prompts, by kubectl's conventions.
 //!
-//! [`Output`] owns the streams. Everything that is printed passes through it, so that text from
-//! servers and files cannot steer the terminal, a progress bar never mixes with lines, and a test
-//! can run a verb and read what it said.
+//! [`Output`] owns the streams, and everything is printed through it. So text from servers and files
+//! cannot control the terminal, a progress bar never mixes with lines, and a test can run a command
+//! and read its output.
 
 pub mod age;
 mod escape;

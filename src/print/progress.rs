@@ -4,13 +4,13 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::escape;
 
-/// A bar below the lines, on a terminal; nothing elsewhere. It vanishes when it is dropped.
+/// A progress bar below the lines. It is shown on a terminal only, and removed when dropped.
 pub struct Progress {
     bar: ProgressBar,
 }
 
 impl Progress {
-    /// A bar of `total` steps.
+    /// A bar of `total` steps with the prefix `what`.
     pub(super) fn bar(all: &MultiProgress, what: &str, total: u64) -> Self {
         let style = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} {wide_msg}")
             .expect("the template is well-formed")
@@ -21,12 +21,12 @@ impl Progress {
         Self { bar }
     }
 
-    /// One more step is done.
+    /// Advances the bar by one step.
     pub fn step(&self) {
         self.bar.inc(1);
     }
 
-    /// So many of so many steps are done, and what is said beside the bar.
+    /// Sets the finished and total steps, and the message beside the bar.
     pub fn show(&self, done: u64, total: u64, message: &str) {
         self.bar.set_length(total);
         self.bar.set_position(done.min(total));

@@ -4,7 +4,7 @@ use console::measure_text_width;
 
 use super::escape;
 
-/// What a table shows where there is no value.
+/// The text of a cell without a value.
 pub const NONE: &str = "<none>";
 
 /// Spaces between two columns.
@@ -59,8 +59,8 @@ impl Table {
         self.render_below(&mut Vec::new())
     }
 
-    /// The same below what was rendered with these widths before: its columns go on, and become no
-    /// narrower.
+    /// The table as lines that continue a table rendered before with these widths. Columns do not
+    /// become narrower, and `widths` is updated.
     pub fn render_below(&self, widths: &mut Vec<usize>) -> String {
         let lines = || self.show_headers.then_some(&self.headers).into_iter().chain(&self.rows);
         widths.resize(self.headers.len(), MIN_WIDTH);

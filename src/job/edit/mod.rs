@@ -1,4 +1,4 @@
-//! What may change in a Job once it is submitted, and how a manifest is made from another one.
+//! What may change in a submitted Job, and how one manifest is made from another.
 
 mod mutability;
 
@@ -11,8 +11,8 @@ use super::{Invalid, Manifest, defaults::defaulted};
 
 pub use mutability::{Mutability, changes};
 
-/// The fields of a Job's spec that Kubernetes lets one edit (`ValidateJobSpecUpdate`), and
-/// `completions`, which it lets one edit where the Job is Indexed only.
+/// The fields of a Job's spec that can always be edited in Kubernetes (`ValidateJobSpecUpdate`), and
+/// `completions`, which can be edited there in Indexed Jobs only.
 const EDITABLE: [&str; 8] = [
     "activeDeadlineSeconds",
     "backoffLimit",
@@ -24,26 +24,25 @@ const EDITABLE: [&str; 8] = [
     "ttlSecondsAfterFinished",
 ];
 
-/// Fields that not even new shards can carry beside those that ran before: they say what is
-/// counted.
+/// Fields that cannot change even if the shards are made anew: they decide what is counted.
 const FIXED: [&str; 4] =
     ["metadata.name", "metadata.namespace", "spec.completionMode", "spec.completions"];
 
-/// What may differ beside the fields that may always.
+/// Which changes are allowed besides those of fields that can always change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leeway {
     /// Nothing.
     None,
-    /// Where the pods of the template may run: its labels and annotations, node selector, node
-    /// affinity, tolerations and scheduling gates. Kubernetes allows that while a Job is suspended
-    /// and has never started.
+    /// Changes of where the template's pods may run: its labels and annotations, node selector, node
+    /// affinity, tolerations and scheduling gates. Every supported Kubernetes version allows them
+    /// in a suspended Job that has never started.
     Scheduling,
-    /// All that belongs to the shards, because they are made anew: the template and the policies.
+    /// Changes of the template and the policies too, because the shards are made anew.
     Recreated,
 }
 
-/// Labels and annotations that edits took away from a Job: its shards' Jobs are to lose them, and
-/// keep what others gave them.
+/// Labels and annotations that edits removed from a Job. They are removed from its shards, which
+/// keep the ones that others added.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 pub struct Removed {
@@ -59,7 +58,7 @@ impl Removed {
         self.labels.is_empty() && self.annotations.is_empty()
     }
 
-    /// Adds what one edit takes away, and leaves out what it brings back.
+    /// Adds what an edit removes, and drops what it adds again.
     pub fn add(&mut self, before: &Manifest, after: &Manifest) {
         for (map, removed) in [("labels", &mut self.labels), ("annotations", &mut self.annotations)]
         {
@@ -70,7 +69,7 @@ impl Removed {
         }
     }
 
-    /// The merge patch of a Job's metadata that takes them away.
+    /// The merge patch of a Job's metadata that removes them.
     pub(super) fn patch(&self) -> Value {
         let nulls = |keys: &BTreeSet<String>| {
             keys.iter().map(|key| (key.clone(), Value::Null)).collect::<Value>()
@@ -83,21 +82,20 @@ fn keys(map: &Value) -> BTreeSet<String> {
     map.as_object().into_iter().flat_map(|map| map.keys().cloned()).collect()
 }
 
-/// Whether two manifests mean the same Job: fields that are absent are what an API server makes of
-/// them.
+/// Whether two manifests mean the same Job, with the defaults of an API server for absent fields.
 pub fn same(old: &Manifest, new: &Manifest) -> bool {
     old.object() == new.object()
         || defaulted(old.object(), old.size()) == defaulted(new.object(), new.size())
 }
 
-/// The object of one manifest, written as another one is wherever both mean the same: for showing
-/// what differs.
+/// The old manifest's object, written like the new one wherever both mean the same. A text diff of
+/// the two then shows only real differences.
 pub fn spelt_as(old: &Manifest, new: &Manifest) -> Value {
     let meaning = |manifest: &Manifest| defaulted(manifest.object(), manifest.size());
     spell((old.object(), &meaning(old)), (new.object(), &meaning(new)))
 }
 
-/// Of each, what is written and what it means.
+/// Takes each object as written and with defaults.
 fn spell((old, old_meaning): (&Value, &Value), (new, new_meaning): (&Value, &Value)) -> Value {
     if old_meaning == new_meaning {
         return new.clone();
@@ -134,10 +132,10 @@ fn spell((old, old_meaning): (&Value, &Value), (new, new_meaning): (&Value, &Val
     }
 }
 
-/// The path of the first field that differs and may not, such as `spec.template`; none where the
-/// new manifest can take the place of the old one.
+/// The path of the first field that differs and must not, such as `spec.template`; `None` if the new
+/// manifest can replace the old one.
 ///
-/// A work queue does not become a Job with a number of completions, nor the other way round.
+/// A work queue cannot become a Job with completions, nor the other way round.
 pub fn immutable(old: &Manifest, new: &Manifest, leeway: Leeway) -> Option<String> {
     if old.name() != new.name() {
         return Some("metadata.name".to_owned());
@@ -162,13 +160,13 @@ pub fn immutable(old: &Manifest, new: &Manifest, leeway: Leeway) -> Option<Strin
     })
 }
 
-/// Whether a field that is immutable can change all the same where the shards are made anew.
+/// Whether an immutable field can change if the shards are made anew.
 pub fn can_recreate(path: &str) -> bool {
     !FIXED.contains(&path)
 }
 
 impl Manifest {
-    /// The manifest with other numbers; what is none stays.
+    /// The manifest with other numbers. `None` keeps the number.
     ///
     /// # Errors
     /// A number is negative.
@@ -194,8 +192,8 @@ impl Manifest {
         manifest
     }
 
-    /// The object with its parallelism and completions spelt out, as an API server keeps it: who
-    /// then sets one of them does not change what the absence of the other means.
+    /// The object with parallelism and completions written out, as an API server stores it. Setting
+    /// one of them then does not change the default of the other.
     pub fn sized(&self) -> Value {
         let mut object = self.object.clone();
         object["spec"]["parallelism"] = self.size.parallelism.into();

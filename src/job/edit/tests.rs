@@ -19,7 +19,7 @@ fn templated(template: Value) -> Value {
 }
 
 #[test]
-fn what_kubernetes_lets_one_edit_may_change() {
+fn editable_fields_may_change() {
     for (field, value) in [
         ("parallelism", json!(4)),
         ("completions", json!(4)),
@@ -40,7 +40,7 @@ fn what_kubernetes_lets_one_edit_may_change() {
 }
 
 #[test]
-fn what_is_immutable_is_named() {
+fn an_immutable_field_is_named() {
     for (field, value) in [
         ("template", json!({"spec": {"containers": [{"image": "perl"}]}})),
         ("completionMode", json!("Indexed")),
@@ -63,14 +63,14 @@ fn what_is_immutable_is_named() {
 }
 
 #[test]
-fn a_selector_of_ones_own_is_immutable() {
+fn a_manual_selector_is_immutable() {
     let selecting =
         |label: &str| json!({"manualSelector": true, "selector": {"matchLabels": {"app": label}}});
     assert_eq!(of(selecting("a"), selecting("b"), Leeway::None).as_deref(), Some("spec.selector"));
 }
 
 #[test]
-fn a_work_queue_stays_one() {
+fn a_work_queue_stays_a_work_queue() {
     for leeway in [Leeway::None, Leeway::Scheduling, Leeway::Recreated] {
         for (old, new) in [
             (json!({"parallelism": 3}), json!({"parallelism": 3, "completions": 3})),
@@ -84,7 +84,7 @@ fn a_work_queue_stays_one() {
 }
 
 #[test]
-fn a_name_and_a_namespace_stay() {
+fn name_and_namespace_are_immutable() {
     let old = manifest(json!({}));
     let mut object = old.object().clone();
     object["metadata"]["namespace"] = "play".into();
@@ -121,7 +121,7 @@ fn labels_and_annotations_of_the_job_may_change() {
 }
 
 #[test]
-fn where_pods_run_may_change_before_any_has() {
+fn scheduling_may_change_before_the_first_pod_ran() {
     let before =
         templated(json!({"spec": {"containers": [], "affinity": {"podAffinity": {"a": 1}}}}));
     let placed = templated(json!({
@@ -146,7 +146,7 @@ fn where_pods_run_may_change_before_any_has() {
 }
 
 #[test]
-fn scaling_spells_out_what_was_left_to_defaults() {
+fn scaling_writes_out_defaults() {
     let scaled = manifest(json!({})).scaled(Some(3), None).expect("valid");
     assert_eq!((scaled.size().parallelism, scaled.size().completions), (3, Some(1)));
     let scaled = manifest(json!({"parallelism": 2})).scaled(Some(3), None).expect("valid");
@@ -166,7 +166,7 @@ fn suspending_changes_nothing_else() {
 }
 
 #[test]
-fn what_is_only_written_in_another_way_is_no_difference() {
+fn another_spelling_of_the_same_value_is_no_difference() {
     let container = |fields: Value| {
         let mut container = json!({"name": "pi", "image": "perl:5"});
         for (field, value) in fields.as_object().expect("an object") {

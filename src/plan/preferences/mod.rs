@@ -101,7 +101,7 @@ impl Preferences {
         }
         if registered
             .iter()
-            .any(|name| preferences.of(name).is_some_and(ClusterPreference::takes_any))
+            .any(|name| preferences.for_cluster(name).is_some_and(ClusterPreference::takes_any))
             || registered.is_empty()
         {
             return Ok(preferences);
@@ -111,8 +111,8 @@ impl Preferences {
         Err(InvalidPreferences::new("clusters", problem))
     }
 
-    /// The preference for a member: its own, else that of `*`. A member with neither gets nothing.
-    pub fn of(&self, cluster: &str) -> Option<&ClusterPreference> {
+    /// The preference for a member: its own entry, or else `*`. A member with neither gets nothing.
+    pub fn for_cluster(&self, cluster: &str) -> Option<&ClusterPreference> {
         self.clusters.get(cluster).or_else(|| self.clusters.get(DEFAULT))
     }
 }
@@ -124,7 +124,7 @@ impl ClusterPreference {
     }
 }
 
-/// A question to add to an error: the known name that is nearest, if one is near.
+/// A question that is added to an error: the most similar known name, if there is one.
 fn did_you_mean(name: &str, known: &[&str]) -> String {
     let lower = name.to_lowercase();
     let nearest =

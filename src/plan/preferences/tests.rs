@@ -9,28 +9,31 @@ fn refused(annotation: &str) -> String {
 }
 
 #[test]
-fn all_fields_are_read_and_the_rest_is_as_in_v1() {
+fn all_fields_are_read_with_the_defaults_of_v1() {
     let all = r#"{"rebalance": true, "clusters": {
         "east": {"minReplicas": 1, "maxReplicas": 2147483647, "weight": 3}, "west": {}, "*": {"weight": 1}}}"#;
     let preferences = Preferences::parse(all, &REGISTERED).expect("valid");
     assert!(preferences.rebalance);
     let east = ClusterPreference { min_replicas: 1, max_replicas: Some(i32::MAX), weight: 3 };
-    assert_eq!(preferences.of("east"), Some(&east));
+    assert_eq!(preferences.for_cluster("east"), Some(&east));
     assert_eq!(
-        preferences.of("west"),
+        preferences.for_cluster("west"),
         Some(&ClusterPreference::default()),
         "an entry of its own hides * entirely"
     );
-    assert_eq!(preferences.of("gce-us-central1").map(|preference| preference.weight), Some(1));
+    assert_eq!(
+        preferences.for_cluster("gce-us-central1").map(|preference| preference.weight),
+        Some(1)
+    );
 
     let only_east =
         Preferences::parse(r#"{"clusters": {"east": {"weight": 1}}}"#, &REGISTERED).expect("valid");
     assert!(!only_east.rebalance);
-    assert_eq!(only_east.of("west"), None);
+    assert_eq!(only_east.for_cluster("west"), None);
 }
 
 #[test]
-fn what_is_not_said_clearly_is_refused_at_its_place() {
+fn errors_name_their_place() {
     let cases = [
         ("", "is not valid JSON: EOF while parsing a value at line 1 column 0"),
         ("{\"clusters\": {\n\"*\" {}}}", "is not valid JSON: expected `:` at line 2 column 5"),
@@ -116,7 +119,7 @@ fn what_is_not_said_clearly_is_refused_at_its_place() {
 }
 
 #[test]
-fn preferences_that_leave_nobody_are_refused() {
+fn preferences_that_leave_no_cluster_are_refused() {
     let nobody = "clusters: no registered cluster gets anything: \
         one needs a weight or minReplicas above 0, by its name or by *";
     for annotation in [

@@ -17,7 +17,7 @@ use crate::{
     os_error,
 };
 
-/// What `--color` asks for.
+/// The value of `--color`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Colour {
     /// On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`.
@@ -30,8 +30,8 @@ pub enum Colour {
 }
 
 impl Colour {
-    /// Whether to colour a stream. `no_color` and `term` are the environment variables of these
-    /// names.
+    /// Whether to colour a stream. `no_color` and `term` are the environment variables `NO_COLOR`
+    /// and `TERM`.
     fn applies(self, terminal: bool, no_color: Option<&str>, term: Option<&str>) -> bool {
         match self {
             Self::Always => true,
@@ -56,10 +56,10 @@ impl FromStr for Colour {
 
 /// Where everything is printed.
 ///
-/// Lines, blocks and tables go to stdout, notes, warnings and errors to stderr. Control characters
-/// in what is printed are made visible, so text from servers and files may be given as it is. What
-/// fails to be written never stops the work: [`Output::finish`] tells about it at the end. An
-/// `Output` is shared by reference between threads.
+/// Lines, blocks and tables go to stdout; notes, warnings and errors go to stderr. Hidden characters
+/// are escaped, so that text from servers and files can be passed as it is. A failed write does not
+/// stop the command: [`Output::finish`] reports it at the end. Threads share an `Output` by
+/// reference.
 pub struct Output {
     streams: Mutex<Streams>,
     bars: MultiProgress,
@@ -75,10 +75,10 @@ struct Streams {
     failure: Option<io::Error>,
 }
 
-/// Where answers are read from, line by line; nowhere, if nobody can be asked.
+/// The source of answers, line by line; `None` if nobody can be asked.
 type Answers = Option<Mutex<Box<dyn BufRead + Send>>>;
 
-/// What a captured [`Output`] has printed so far.
+/// The text that a captured [`Output`] has printed so far.
 #[derive(Clone, Default)]
 pub struct Captured {
     stdout: Buffer,
@@ -117,13 +117,13 @@ impl Write for Buffer {
     }
 }
 
-/// A thread that panicked while it printed leaves nothing that the next line could not follow.
+/// A thread that panicked while printing leaves the streams usable, so that poisoning is ignored.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Output {
-    /// The streams of this process. Colour is for stderr, which has the words that colour marks.
+    /// The streams of this process. Only stderr is coloured.
     pub fn process(colour: Colour) -> Self {
         let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
         let term = env::var("TERM").ok();
@@ -144,7 +144,7 @@ impl Output {
         }
     }
 
-    /// An output that keeps what is printed, as a process without a terminal would print it.
+    /// An output that keeps what is printed, as a process without a terminal prints it.
     pub fn captured() -> (Self, Captured) {
         let captured = Captured::default();
         (Self::over(captured.stdout.clone(), captured.stderr.clone()), captured)
@@ -178,14 +178,13 @@ impl Output {
         self.stdout_terminal
     }
 
-    /// The width of the terminal in columns, 80 where there is none.
+    /// The width of the terminal in columns; 80 without a terminal.
     pub fn width(&self) -> usize {
         let size = if self.stdout_terminal { Term::stdout().size_checked() } else { None };
         size.map_or(80, |(_, columns)| usize::from(columns))
     }
 
-    /// Whether stdout takes nothing any more, as where its reader had enough: who prints on and on
-    /// can stop.
+    /// Whether stdout is closed, for example by `| head`. A command that watches can stop then.
     pub fn is_closed(&self) -> bool {
         lock(&self.streams).failure.is_some()
     }
@@ -195,7 +194,7 @@ impl Output {
         self.to_stdout(&format!("{}\n", escape::line(&text.to_string())));
     }
 
-    /// Prints lines to stdout. A newline is added where the last is missing.
+    /// Prints lines to stdout. A missing newline at the end is added.
     pub fn block(&self, text: &str) {
         self.to_stdout(&ended(&escape::block(text)));
     }
@@ -215,8 +214,8 @@ impl Output {
         self.to_stderr(&table.render());
     }
 
-    /// Prints `Warning: TEXT`, or `Warning: [CLUSTER] TEXT`, to stderr: each once in the life of
-    /// the process.
+    /// Prints `Warning: TEXT`, or `Warning: [CLUSTER] TEXT`, to stderr. The same warning is printed
+    /// once in the life of the process.
     pub fn warning(&self, cluster: Option<&str>, text: &str) {
         let said = match cluster {
             Some(cluster) => escape::line(&format!("[{cluster}] {text}")).into_owned(),
@@ -293,9 +292,9 @@ impl Output {
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Flushes the streams, and fails if something could not be written to stdout.
+    /// Flushes the streams, and fails if a write to stdout failed.
     ///
-    /// A reader that had enough, as in `… | head`, is no failure.
+    /// A closed pipe, as with `… | head`, is not a failure.
     pub fn finish(&self) -> Result<()> {
         let mut streams = lock(&self.streams);
         if let Err(error) = streams.stdout.flush() {
@@ -335,7 +334,7 @@ impl Streams {
         }
     }
 
-    /// Where stderr is gone nobody can be told.
+    /// A failed write to stderr cannot be reported.
     fn stderr(&mut self, text: &str) {
         let _ = self.stderr.write_all(text.as_bytes()).and_then(|()| self.stderr.flush());
     }

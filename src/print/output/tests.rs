@@ -36,7 +36,7 @@ fn a_line_stays_one_line() {
 }
 
 #[test]
-fn each_warning_is_said_once_per_cluster() {
+fn a_warning_is_printed_once_per_cluster() {
     let (output, captured) = Output::captured();
     std::thread::scope(|scope| {
         for _ in 0..8 {
@@ -89,7 +89,7 @@ fn colour_follows_the_flag_the_terminal_and_the_environment() {
 }
 
 #[test]
-fn a_reader_that_had_enough_is_no_failure() {
+fn a_closed_pipe_is_no_failure() {
     let output = Output::over(Failing(io::ErrorKind::BrokenPipe), io::sink());
     output.line("a");
     output.line("b");
@@ -97,7 +97,7 @@ fn a_reader_that_had_enough_is_no_failure() {
 }
 
 #[test]
-fn a_full_disk_is_told_at_the_end() {
+fn a_full_disk_is_reported_at_the_end() {
     let output = Output::over(Failing(io::ErrorKind::StorageFull), io::sink());
     output.line("a");
     let error = output.finish().expect_err("nothing was written");
@@ -105,7 +105,7 @@ fn a_full_disk_is_told_at_the_end() {
 }
 
 #[test]
-fn only_yes_is_yes() {
+fn only_y_and_yes_confirm() {
     for (typed, want) in
         [("y\n", true), (" YES \n", true), ("n\n", false), ("\n", false), ("yep\n", false)]
     {

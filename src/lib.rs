@@ -7,7 +7,7 @@
 //! | [`plan`] | preferences and spreading; pure | nothing |
 //! | [`job`] | what a Job's spec allows, and how a shard's Job is made from it; pure | nothing |
 //! | [`state`] | the registry, the record and the ledger as annotations; compare-and-swap | cluster |
-//! | [`cluster`] | kubeconfig, identity, clients, fan-out, retries | nothing |
+//! | [`cluster`] | kubeconfig, identity, clients, fan-out, retries | yaml, os_error |
 //! | [`print`](mod@print) | tables, ages, formats, progress, prompts | nothing |
 //! | [`yaml`] | YAML by kubectl's rules, read and written; pure | nothing |
 //! | [`dns`] | names by the rules of DNS; pure | nothing |

@@ -5,8 +5,8 @@ use std::fmt::Display;
 /// The standard library appends this and the number of the error, which no user needs.
 const NUMBER: &str = " (os error ";
 
-/// The reason in an [`io::Error`](std::io::Error), or in an error that quotes one, as kubectl writes
-/// it: `permission denied`. Other texts stay as they are.
+/// The reason in an [`io::Error`](std::io::Error), or in an error that quotes one, as kubectl
+/// writes it: `permission denied`. Other texts stay as they are.
 pub fn words(error: &dyn Display) -> String {
     let text = error.to_string();
     let Some((reason, _)) = text.split_once(NUMBER) else { return text };

@@ -185,8 +185,8 @@ impl<'a, 's> Rounds<'a, 's> {
         observe(records, &self.members).await
     }
 
-    /// Warns of members that stopped answering, once each time that this happens, and of what members
-    /// refused.
+    /// Warns of members that stopped answering, once each time that this happens, and of what
+    /// members refused.
     pub fn tell_troubles<'r>(
         &mut self,
         looked: impl IntoIterator<Item = (&'r Record, &'r Status)>,
@@ -228,8 +228,8 @@ impl<'a, 's> Rounds<'a, 's> {
     }
 }
 
-/// Runs something until it ends or the user presses Ctrl-C. After Ctrl-C nothing more is printed, and
-/// the exit code is 130. The work may be cut off between any two requests (G4).
+/// Runs something until it ends or the user presses Ctrl-C. After Ctrl-C nothing more is printed,
+/// and the exit code is 130. The work may be cut off between any two requests (G4).
 pub async fn interruptible<T>(
     session: &Session<'_>,
     work: impl Future<Output = Result<T>>,

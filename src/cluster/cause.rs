@@ -83,8 +83,8 @@ pub(super) fn passing(error: &(dyn StdError + 'static)) -> bool {
     })
 }
 
-/// The error and all its sources. `io::Error` and `kube::Error` do not give the error that they wrap
-/// as their source, so it is taken out here.
+/// The error and all its sources. `io::Error` and `kube::Error` do not give the error that they
+/// wrap as their source, so it is taken out here.
 fn chain<'a>(error: &'a (dyn StdError + 'static)) -> Vec<&'a (dyn StdError + 'static)> {
     let mut links = vec![error];
     let mut link = error;

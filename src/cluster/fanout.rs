@@ -6,8 +6,8 @@ use futures::StreamExt as _;
 /// descriptor for the connection. More are not faster.
 pub const FAN_OUT: usize = 64;
 
-/// Runs `ask` for every item, at most [`FAN_OUT`] at once. The answers have the order of the items. A
-/// slow item does not delay the others.
+/// Runs `ask` for every item, at most [`FAN_OUT`] at once. The answers have the order of the items.
+/// A slow item does not delay the others.
 pub async fn fan_out<I, T, F>(items: I, ask: impl FnMut(I::Item) -> F) -> Vec<T>
 where
     I: IntoIterator,

@@ -7,8 +7,8 @@ use secrecy::SecretString;
 
 use super::error::Error;
 
-/// Flags that take precedence over the kubeconfig. A flag that is absent or empty leaves the value of
-/// the kubeconfig. The names are those of `ConfigFlags` in cli-runtime.
+/// Flags that take precedence over the kubeconfig. A flag that is absent or empty leaves the value
+/// of the kubeconfig. The names are those of `ConfigFlags` in cli-runtime.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// `--cluster`: the kubeconfig's cluster, in place of the context's.

@@ -23,8 +23,8 @@
 //! A request goes `verbs` → `connection` (credentials, time, retries) → [`kube::Client`] → headers,
 //! gzip → `round_trip` → the wire. Only [`kube::Client`] is taken from kube-client. Its own stack
 //! (5.0) runs a plugin three times per client, retries writes, loads the authorities of the system
-//! for each client, and speaks HTTP/1.1 only. Its `read_timeout` limits the pause between bytes, and
-//! `--request-timeout` limits the whole request.
+//! for each client, and speaks HTTP/1.1 only. Its `read_timeout` limits the pause between bytes,
+//! and `--request-timeout` limits the whole request.
 
 mod auth;
 mod cause;

@@ -29,16 +29,16 @@ use super::proxy::Proxy;
 /// How long it may take to connect, with TLS and proxies.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// After which silence an HTTP/2 connection is pinged, and how long the answer may take. The numbers
-/// are those of client-go.
+/// After which silence an HTTP/2 connection is pinged, and how long the answer may take. The
+/// numbers are those of client-go.
 const PING_AFTER: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The body of an answer.
 pub type AnswerBody = UnsyncBoxBody<Bytes, BoxError>;
 
-/// Sends one request to one server and gives the answer. Below it there is the network, or a service
-/// in this process.
+/// Sends one request to one server and gives the answer. Below it there is the network, or a
+/// service in this process.
 pub type Wire = BoxCloneService<Request<Body>, Response<AnswerBody>, BoxError>;
 
 /// Makes a [`Wire`] from any HTTP service, such as a simulated API server.

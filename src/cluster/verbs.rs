@@ -1,5 +1,5 @@
-//! The REST verbs, and the questions for every cluster: identity, version, rights. Objects stay JSON
-//! values, so that unknown fields are kept.
+//! The REST verbs, and the questions for every cluster: identity, version, rights. Objects stay
+//! JSON values, so that unknown fields are kept.
 
 use bytes::Bytes;
 use http::Method;

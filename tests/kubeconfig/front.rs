@@ -95,7 +95,8 @@ impl Authority {
         Pair { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
-    /// A certificate for 127.0.0.1 with changed parameters: self-signed, or issued by this authority.
+    /// A certificate for 127.0.0.1 with changed parameters: self-signed, or issued by this
+    /// authority.
     pub fn certify(
         &self,
         self_signed: bool,

@@ -260,8 +260,8 @@ fn override_cluster(cluster: &mut Cluster, flags: &Overrides) {
     }
 }
 
-/// Reads `https://host[:port][/path]`, or `host[:port]`, which is plain HTTP as in kubectl, whatever
-/// the other fields say.
+/// Reads `https://host[:port][/path]`, or `host[:port]`, which is plain HTTP as in kubectl,
+/// whatever the other fields say.
 fn server_url(text: &str) -> Result<Uri, Error> {
     // Before an `@` there may be a password.
     let shown =

@@ -19,8 +19,8 @@ use crate::{
 
 /// Shows the Jobs, and each again whenever it changes, until Ctrl-C or until the output is closed.
 ///
-/// As in kubectl: the headers once, then a row or an object for each change, and one more when a Job
-/// is deleted. Nothing is written to any cluster.
+/// As in kubectl: the headers once, then a row or an object for each change, and one more when a
+/// Job is deleted. Nothing is written to any cluster.
 pub(super) async fn watch(get: &Get, session: &Session<'_>) -> Result<()> {
     interruptible(session, show(get, session)).await
 }

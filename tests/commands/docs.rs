@@ -254,7 +254,10 @@ pub fn links() {
             let ours = ["src/", "tests/", "docs/", "krew/"].iter().any(|top| path.starts_with(top));
             let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/_.-".contains(c));
             if ours && plain {
-                assert!(root().join(path).exists(), "{page} names {path}, which is not there");
+                // A module is a file or a folder.
+                let there =
+                    root().join(path).exists() || root().join(format!("{path}.rs")).exists();
+                assert!(there, "{page} names {path}, which is not there");
             }
         }
     }

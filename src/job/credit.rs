@@ -111,11 +111,28 @@ pub fn free_indexes(job: &Observed, pods: &[Pod]) -> Indexes {
     let Some(completions) = job.completions.filter(|_| job.indexed && job.takes_credit()) else {
         return Indexes::default();
     };
-    let occupied =
-        pods.iter().filter(|pod| pod.phase != pod::Phase::Failed).filter_map(|pod| pod.index);
+    // A failed pod that is not counted yet may make its index fail for good, where the limit is per
+    // index. No server keeps an index that is both failed and completed.
+    let judged = |pod: &Pod| {
+        pod.phase == pod::Phase::Failed && (!pod.tracked || job.backoff_limit_per_index.is_none())
+    };
+    let occupied = pods.iter().filter(|pod| !judged(pod)).filter_map(|pod| pod.index);
     let begun = job.ended_indexes().with(&occupied.collect());
     let margin = if job.quiet() || job.untouched() { 0 } else { job.parallelism };
     Indexes::all(completions).without(&begun).split(margin).1
+}
+
+/// How many pods of a suspended Job must end or be counted before the Job can be told how it ended.
+pub fn moving(job: &Observed, pods: &[Pod]) -> usize {
+    let is_moving = |pod: &&Pod| !pod.ended() || (pod.tracked && !awaits_successor(job, pod));
+    pods.iter().filter(is_moving).count()
+}
+
+/// Whether the Job controller keeps a failed pod, uncounted, until it has created the next pod of
+/// its index (KEP-3850). A suspended Job creates none, so nobody may wait for such a pod.
+pub fn awaits_successor(job: &Observed, pod: &Pod) -> bool {
+    let may_retry = job.backoff_limit_per_index.is_some_and(|limit| pod.index_failures < limit);
+    may_retry && pod.phase == pod::Phase::Failed && pod.tracked && !pod.deleting
 }
 
 /// Pods that can still be counted as successes: those that the controller tracks and that have not
@@ -167,6 +184,41 @@ mod tests {
 
     fn running(count: usize) -> Vec<Pod> {
         vec![pod("Running", None); count]
+    }
+
+    #[test]
+    fn a_stopped_job_waits_for_no_failed_pod_whose_successor_it_will_never_create() {
+        let job = |limit: Option<i32>| {
+            let spec = json!({"completions": 5, "completionMode": "Indexed", "suspend": true,
+                "backoffLimitPerIndex": limit});
+            job(spec, json!({}))
+        };
+        let failed = |failures: i32| Pod { index_failures: failures, ..pod("Failed", Some(0)) };
+        let deleted = Pod { deleting: true, ..failed(0) };
+        let counted = Pod { tracked: false, ..failed(1) };
+        for (limit, pod, expected) in [
+            (Some(1), failed(0), 0),
+            (Some(1), failed(1), 1),
+            (Some(0), failed(0), 1),
+            (None, failed(0), 1),
+            (Some(1), deleted, 1),
+            (Some(1), counted, 0),
+            (Some(1), self::pod("Running", Some(0)), 1),
+            (Some(1), self::pod("Succeeded", Some(0)), 1),
+        ] {
+            assert_eq!(moving(&job(limit), &[pod.clone()]), expected, "{limit:?} {pod:?}");
+        }
+    }
+
+    #[test]
+    fn an_index_whose_failed_pod_is_not_counted_is_not_credited_where_the_limit_is_per_index() {
+        let spec = |limit: Option<i32>| {
+            json!({"completions": 4, "parallelism": 1, "completionMode": "Indexed",
+                "backoffLimitPerIndex": limit})
+        };
+        let failed = [pod("Failed", Some(3))];
+        let free = |limit| free_indexes(&job(spec(limit), json!({})), &failed).to_string();
+        assert_eq!((free(None), free(Some(1))), ("1-3".to_owned(), "1,2".to_owned()));
     }
 
     #[test]

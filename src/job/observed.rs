@@ -32,6 +32,8 @@ pub struct Observed {
     pub parallelism: i32,
     /// `spec.backoffLimit`.
     pub backoff_limit: Option<i32>,
+    /// `spec.backoffLimitPerIndex`.
+    pub backoff_limit_per_index: Option<i32>,
     /// `spec.maxFailedIndexes`.
     pub max_failed_indexes: Option<i32>,
     /// `spec.completions`.
@@ -109,6 +111,7 @@ impl Observed {
             suspended: job["spec"]["suspend"] == true,
             parallelism: number(&job["spec"]["parallelism"]).unwrap_or(1),
             backoff_limit: number(&job["spec"]["backoffLimit"]),
+            backoff_limit_per_index: number(&job["spec"]["backoffLimitPerIndex"]),
             max_failed_indexes: number(&job["spec"]["maxFailedIndexes"]),
             completions: number(&job["spec"]["completions"]),
             indexed: job["spec"]["completionMode"] == "Indexed",

@@ -5,6 +5,7 @@ use serde_json::Value;
 /// The finalizer that the Job controller keeps on a pod until it has counted the pod.
 const TRACKING: &str = "batch.kubernetes.io/job-tracking";
 const INDEX: &str = "batch.kubernetes.io/job-completion-index";
+const INDEX_FAILURES: &str = "batch.kubernetes.io/job-index-failure-count";
 
 /// The fields of a pod that a credit needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,9 @@ pub struct Pod {
     pub resource_version: String,
     /// Its completion index, in an Indexed Job.
     pub index: Option<i32>,
+    /// How often its index failed before it was created, in a Job with `backoffLimitPerIndex`:
+    /// annotation `batch.kubernetes.io/job-index-failure-count`.
+    pub index_failures: i32,
     /// Whether the Job controller has yet to count the pod: it has the finalizer
     /// `batch.kubernetes.io/job-tracking`.
     pub tracked: bool,
@@ -49,6 +53,11 @@ impl Pod {
             name: metadata["name"].as_str().unwrap_or_default().to_owned(),
             resource_version: metadata["resourceVersion"].as_str().unwrap_or_default().to_owned(),
             index: index.and_then(Value::as_str).and_then(|index| index.parse().ok()),
+            index_failures: metadata["annotations"]
+                .get(INDEX_FAILURES)
+                .and_then(Value::as_str)
+                .and_then(|count| count.parse().ok())
+                .unwrap_or(0),
             tracked: finalizers.is_some_and(|finalizers| finalizers.iter().any(|f| f == TRACKING)),
             phase: match pod["status"]["phase"].as_str() {
                 Some("Running") => Phase::Running,

@@ -190,8 +190,12 @@ fn truthful(world: &World, record: &Record) {
             assert_eq!(job.done, known, "shard {id} ran what was not its own: {shard:?}, {job:?}");
         }
         let ours = there && job.seen.owner.is_some() && !job.touched;
-        if ours && record.state.outcome.is_some() {
+        if ours && !shard.phase.ended() && !job.seen.suspended && job.seen.start.is_some() {
+            assert!(record.state.started.is_some(), "shard {id} runs since no time: {shard:?}");
+        }
+        if ours && (record.state.outcome.is_some() || shard.retired) {
             assert_eq!(job.active(), 0, "shard {id} runs on after the end: {job:?}");
+            assert!(shard.phase.ended(), "shard {id} never ends: {shard:?}, {job:?}");
         }
     }
 }

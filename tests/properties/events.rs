@@ -110,7 +110,7 @@ fn phase() -> impl Strategy<Value = pod::Phase> {
     prop_oneof![
         5 => Just(pod::Phase::Running),
         6 => Just(pod::Phase::Succeeded),
-        1 => Just(pod::Phase::Failed),
+        2 => Just(pod::Phase::Failed),
     ]
 }
 
@@ -207,7 +207,7 @@ pub fn case(events: usize) -> impl Strategy<Value = Case> {
             1..4_usize,
             (prop_oneof![1 => Just(0), 12 => 1..7_i32], 0..12_i32),
             prop::option::weighted(0.4, 0..5_i32),
-            (prop::bool::weighted(0.3), prop::option::weighted(0.3, 0..4_i32)),
+            (prop::option::weighted(0.4, 0..3_i32), prop::option::weighted(0.3, 0..4_i32)),
             prop::bool::weighted(0.1),
             prop_oneof![3 => Just(Value::Null), 2 => preferences()],
             prop::collection::vec(event(kind), 0..events),
@@ -232,8 +232,8 @@ pub fn case(events: usize) -> impl Strategy<Value = Case> {
                     }
                     if kind == Kind::Indexed {
                         spec["completionMode"] = "Indexed".into();
-                        if per_index.0 {
-                            spec["backoffLimitPerIndex"] = 0.into();
+                        if let Some(limit) = per_index.0 {
+                            spec["backoffLimitPerIndex"] = limit.into();
                             if let Some(most) = per_index.1 {
                                 spec["maxFailedIndexes"] = most.into();
                             }

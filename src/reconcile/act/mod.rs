@@ -11,10 +11,12 @@
 //! | create a Job, and assign indexes | [`make`] |
 //! | change a spec, and start a Job | [`mod@change`] |
 //! | credit completions | [`mod@credit`] |
+//! | whether a Job and its pods stay unchanged | [`change_watch`] |
 //! | stop a Job: retire, fail, wind down | [`stop`] |
 //! | delete a Job | [`remove`] |
 
 pub(crate) mod change;
+mod change_watch;
 pub(crate) mod credit;
 mod make;
 mod perform;

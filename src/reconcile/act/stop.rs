@@ -5,17 +5,23 @@
 //! the Job ended. What takes longer than a moment is left to the next reconcile, which continues
 //! where this one stopped.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{
+    change_watch::ChangeWatch,
     credit::{patch, pods, written_time},
     target::{CHANGING, Performed, Target, answer_of, answer_of_error},
 };
 use crate::{
-    job::{Observed, credit::Credit},
+    cluster::Error,
+    job::{
+        Observed,
+        credit::{self as rules, Credit},
+    },
     reconcile::{
         decide::has_lost_credit,
         observe::{Answer, shard_id},
@@ -85,7 +91,10 @@ pub(super) async fn wind_down(target: &Target<'_>) -> Performed {
         // The Job has succeeded itself. Its controller starts no more pods, and waiting is all that
         // is left to do.
         Answer::Job(job) if job.takes_credit() && job.succeeded > 0 => {
-            return (Answer::Waiting(job, format!("waiting for {running} pods to end")), None);
+            return (
+                Answer::Waiting(job, waiting_for_pods(usize::try_from(running).unwrap_or(0))),
+                None,
+            );
         }
         Answer::Job(_) => {}
         _ => return shrunk,
@@ -122,7 +131,9 @@ async fn stop(
         .await;
     let (Answer::Job(_), done) = suspended else { return suspended };
     let begun = Instant::now();
+    let mut change_watch = ChangeWatch::default();
     loop {
+        let read_at = Instant::now();
         let is_still = |job: &Observed| !job.takes_credit() || job.quiet() || job.untouched();
         let job = match wait_until(target, is_still).await {
             Answer::Job(job) => job,
@@ -131,36 +142,68 @@ async fn stop(
         if !job.takes_credit() {
             return (wait_for_end(target, job).await, done);
         }
-        // Servers before 1.31 report a Job as quiet a moment before the pods that they delete count
-        // as terminating. So the pods are listed.
-        let moving = match pods(target.connection, target.record.namespace(), &job.uid).await {
-            Ok(pods) => pods.iter().filter(|pod| !pod.ended() || pod.tracked).count(),
-            Err(error) => return (answer_of_error(&error), done),
-        };
-        let why = if moving > 0 {
-            format!("waiting for {moving} pods to end")
-        } else {
-            let ours = shard_id(target.record, &job) == Some(target.id);
-            let Some(patch) = status(&job).filter(|_| ours) else {
-                return (Answer::Job(job), done);
-            };
-            match target.patch("/status", patch, &job).await {
-                Ok(job) => {
-                    let answer = match answer_of(&job) {
-                        Answer::Job(job) => wait_for_end(target, job).await,
-                        other => other,
-                    };
-                    return (answer, Some(what.to_owned()));
+        let why = match hindrance(target, &job, read_at, &mut change_watch).await {
+            Ok(Some(why)) => why,
+            Ok(None) => {
+                let ours = shard_id(target.record, &job) == Some(target.id);
+                let Some(patch) = status(&job).filter(|_| ours) else {
+                    return (Answer::Job(job), done);
+                };
+                match target.patch("/status", patch, &job).await {
+                    Ok(job) => return (answer_at_end(target, &job).await, Some(what.to_owned())),
+                    Err(error) if error.is_conflict() => CHANGING.to_owned(),
+                    Err(error) if error.is_not_found() => return (Answer::Gone, done),
+                    Err(error) => return (answer_of_error(&error), done),
                 }
-                Err(error) if error.is_conflict() => CHANGING.to_owned(),
-                Err(error) if error.is_not_found() => return (Answer::Gone, done),
-                Err(error) => return (answer_of_error(&error), done),
             }
+            Err(error) => return (answer_of_error(&error), done),
         };
         if begun.elapsed() > PATIENCE {
             return (Answer::Waiting(job, why), done);
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Why a quiet Job cannot be told yet how it ended; none where it can.
+///
+/// Servers before 1.31 report a Job as quiet a moment before the pods that they delete count as
+/// terminating. So the pods are listed. Where that is forbidden, the Job must stay unchanged for a
+/// while instead: otherwise a missing right would leave it suspended for ever. The same holds where
+/// a failed pod waits for a successor, because its Job controller may be about to count it.
+async fn hindrance(
+    target: &Target<'_>,
+    job: &Observed,
+    read_at: Instant,
+    change_watch: &mut ChangeWatch,
+) -> Result<Option<String>, Error> {
+    let pods = match pods(target.connection, target.record.namespace(), &job.uid).await {
+        Ok(pods) => Some(pods),
+        Err(error) if error.is_forbidden() => None,
+        Err(error) => return Err(error),
+    };
+    let listed = pods.as_deref().unwrap_or_default();
+    let moving = rules::moving(job, listed);
+    if moving > 0 {
+        return Ok(Some(waiting_for_pods(moving)));
+    }
+    let needs_stillness =
+        pods.is_none() || listed.iter().any(|pod| rules::awaits_successor(job, pod));
+    if needs_stillness && !job.untouched() && !change_watch.is_still(job, listed, read_at) {
+        return Ok(Some("waiting until its Job controller has nothing left to count".to_owned()));
+    }
+    Ok(None)
+}
+
+fn waiting_for_pods(count: usize) -> String {
+    format!("waiting for {count} {} to end", if count == 1 { "pod" } else { "pods" })
+}
+
+/// The answer of the write that says how a Job ends: the Job at its end, if that comes soon.
+async fn answer_at_end(target: &Target<'_>, written: &Value) -> Answer {
+    match answer_of(written) {
+        Answer::Job(job) => wait_for_end(target, job).await,
+        other => other,
     }
 }
 
@@ -188,7 +231,7 @@ async fn wait_until(target: &Target<'_>, is_met: impl Fn(&Observed) -> bool) -> 
         if begun.elapsed() + pause > PATIENCE {
             let why = match job.active + job.terminating {
                 0 => "its Job controller has not answered yet".to_owned(),
-                pods => format!("waiting for {pods} pods to end"),
+                pods => waiting_for_pods(usize::try_from(pods).unwrap_or(0)),
             };
             return Answer::Waiting(job, why);
         }

@@ -33,6 +33,11 @@ pub(super) fn preferences(record: &Record, places: &Places) -> Option<Preference
     Preferences::parse(record.manifest.annotation(PREFERENCES)?, &names).ok()
 }
 
+/// Whether the Job's preferences ask to move work that has not started.
+pub(super) fn asks_to_rebalance(record: &Record, places: &Places) -> bool {
+    preferences(record, places).is_some_and(|preferences| preferences.rebalance)
+}
+
 /// The sum of a count over the shards of each member that has any.
 pub(super) fn per_member(record: &Record, count: impl Fn(&Shard) -> i32) -> BTreeMap<String, i32> {
     let mut sums = BTreeMap::new();

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 
 use super::{
-    apportion::{apportion, per_member, plan_for, preferences, sum_of},
+    apportion::{apportion, asks_to_rebalance, per_member, plan_for, sum_of},
     pods::{divide, drained_members, free_pods, given, may_run},
     unplaced::Placeable,
 };
@@ -196,7 +196,7 @@ fn take_indexes_beyond(record: &mut Record, asked: i32) {
 
 /// Takes from each member what it carries beyond the plan, if the preferences ask to rebalance.
 pub(in crate::reconcile) fn rebalance(record: &mut Record, places: &Places) {
-    if !preferences(record, places).is_some_and(|preferences| preferences.rebalance) {
+    if !asks_to_rebalance(record, places) {
         return;
     }
     let takes_work = |_: &str, place: Place| place.takes_work;

@@ -108,8 +108,9 @@ fn divide_again(edited: &mut Record, registry: &Registry) -> Result<(), EditErro
     let places = Place::all(registry);
     work::take_excess(edited, &places);
     let outstanding_before = outstanding(edited);
-    pods::divide_after_edit(edited, &places);
+    // Work moves before the pods are divided: more pods would start in a shard what is to move.
     work::rebalance(edited, &places);
+    pods::divide_after_edit(edited, &places);
     let moves = outstanding(edited) > outstanding_before;
     if edited.manifest.manual_selector() && work::lacks_place(edited, &places, moves) {
         return Err(EditError::ManualSelector);

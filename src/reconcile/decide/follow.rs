@@ -23,7 +23,7 @@ pub(super) fn follow(record: &mut Record, observations: &Observations, now: Time
     let mut confirm = Vec::new();
     let mut failure = None;
     let mut ended = Vec::new();
-    record.state.started = record.state.started.or(first_start(record, observations));
+    record.state.started = record.state.started.or_else(|| first_start(record, observations, now));
     let reopens = record.manifest.annotation(REOPEN) == Some("true");
     for (&id, shard) in &mut record.shards {
         let phase_before = shard.phase;
@@ -56,9 +56,11 @@ pub(super) fn follow(record: &mut Record, observations: &Observations, now: Time
 }
 
 /// When the first shard started since the last resume, as far as that was observed.
-fn first_start(record: &Record, observations: &Observations) -> Option<i64> {
+fn first_start(record: &Record, observations: &Observations, now: Timestamp) -> Option<i64> {
     let ours = observations.jobs().filter(|(_, id, job)| is_ours(record, *id, job));
-    ours.filter_map(|(_, id, job)| limits::new_start(record.shards.get(&id)?, job)).min()
+    let now = now.as_second();
+    ours.filter_map(|(_, id, job)| limits::start_since_resume(record.shards.get(&id)?, job, now))
+        .min()
 }
 
 /// Takes over what a shard's Job says. Returns the outcome of the federated Job if this Job has

@@ -64,10 +64,17 @@ pub(super) fn restart_deadline(record: &mut Record, now: i64) {
     }
 }
 
-/// The `startTime` of a shard's Job, if the Job started after the last resume.
-pub(super) fn new_start(shard: &Shard, job: &Observed) -> Option<i64> {
+/// When a shard's Job started, if that was after the last resume.
+///
+/// A Job whose controller saw neither the suspension nor the resume keeps its old `startTime` for
+/// good. Once it has the change that resumes it, it counts as started `now`: the deadline begins
+/// with the resume, for this shard as for all others.
+pub(super) fn start_since_resume(shard: &Shard, job: &Observed, now: i64) -> Option<i64> {
     let start = job.start.filter(|_| !job.suspended && !job.suspension_seen)?.as_second();
-    Some(start).filter(|start| shard.start_before_resume.is_none_or(|old| *start > old))
+    if shard.start_before_resume.is_none_or(|old| start > old) {
+        return Some(start);
+    }
+    (job.generation >= shard.generation).then_some(now)
 }
 
 /// Whether the `ttlSecondsAfterFinished` of the federated Job has passed since its end.

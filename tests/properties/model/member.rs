@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use kubectl_federate::job::{
-    End, EndKind, Indexes, Manifest, Observed, Ownership, Pod, Spec,
+    End, EndKind, Indexes, Manifest, Observed, Ownership, Pod, Spec, credit,
     pod::Phase::{self, Failed, Pending, Running, Succeeded},
 };
 use serde_json::json;
@@ -37,8 +37,8 @@ pub struct Job {
     pub done: i32,
     /// The same, of an Indexed Job.
     pub done_indexes: Indexes,
-    /// Each index may fail once, and fails alone.
-    per_index: bool,
+    /// How often the pods of an index may fail and be replaced, where that is counted per index.
+    per_index: Option<i32>,
     /// Somebody else made it.
     pub foreign: bool,
     /// Its Job controller gave it up of itself.
@@ -65,7 +65,9 @@ impl Job {
         seen.max_failed_indexes = own.max_failed_indexes.or(manifest.max_failed_indexes());
         seen.completions = own.completions;
         seen.indexed = manifest.indexed();
-        let per_index = !manifest.object()["spec"]["backoffLimitPerIndex"].is_null();
+        let per_index = manifest.object()["spec"]["backoffLimitPerIndex"].as_i64();
+        let per_index = per_index.and_then(|limit| i32::try_from(limit).ok());
+        seen.backoff_limit_per_index = per_index;
         Self {
             seen,
             pods: Vec::new(),
@@ -86,7 +88,7 @@ impl Job {
     /// Whether it can be told how it ended: it is suspended, and neither it nor its pods move.
     pub fn is_still(&self) -> bool {
         let quiet = self.seen.quiet() || self.seen.untouched();
-        self.seen.takes_credit() && quiet && self.pods.is_empty()
+        self.seen.takes_credit() && quiet && credit::moving(&self.seen, &self.pods) == 0
     }
 
     /// The indexes of its pods that run.
@@ -138,9 +140,11 @@ impl Job {
                 (true, _) => {}
                 (_, Pending | Running) => self.pods.push(pod),
                 (_, Succeeded) => self.succeeded(pod.index),
+                // It is counted once it has a successor, which it tells how often its index failed.
+                (_, Failed) if credit::awaits_successor(&self.seen, &pod) => self.pods.push(pod),
                 (_, Failed) => {
                     self.seen.failed += 1;
-                    if self.per_index {
+                    if self.per_index.is_some() {
                         let failed = pod.index.into_iter().collect();
                         self.seen.failed_indexes = self.seen.failed_indexes.with(&failed);
                     }
@@ -201,6 +205,9 @@ impl Job {
             self.seen.failed += self.active();
         }
         self.stop(usize::MAX);
+        let before = self.pods.len();
+        self.pods.retain(|pod| pod.phase != Failed);
+        self.seen.failed += i32::try_from(before - self.pods.len()).expect("few");
         if self.pods.is_empty() && self.seen.start.is_some() {
             self.seen.end = self.target.take();
         }
@@ -241,7 +248,11 @@ impl Job {
             let index = self.seen.indexed.then(|| own.split(n + 1).0.tail(1).to_string());
             let index = index.and_then(|index| index.parse().ok());
             let name = self.seen.name.clone();
+            let before = self.pods.iter().position(|pod| index.is_some() && pod.index == index);
+            let before = before.map(|place| self.pods.remove(place));
+            self.seen.failed += i32::from(before.is_some());
             self.pods.push(Pod {
+                index_failures: before.map_or(0, |pod| pod.index_failures + 1),
                 name,
                 index,
                 tracked: true,
@@ -256,7 +267,10 @@ impl Job {
         let Some(asked) = self.seen.completions.filter(|_| self.seen.indexed) else {
             return Indexes::default();
         };
-        let ended = self.pods.iter().filter(|pod| pod.phase != Failed || self.per_index);
+        let ended = self.pods.iter().filter(|pod| {
+            let is_judged = self.per_index.is_none() || credit::awaits_successor(&self.seen, pod);
+            pod.phase != Failed || !is_judged
+        });
         let taken: Indexes = ended.filter_map(|pod| pod.index).collect();
         let gone = self.seen.completed_indexes.with(&self.seen.failed_indexes).with(&taken);
         Indexes::all(asked).without(&gone)

@@ -14,7 +14,10 @@ use crate::{
         credit::{Credit, STILL},
         labels,
     },
-    reconcile::{act::target::ATTEMPTS, paths::job_path},
+    reconcile::{
+        act::{change_watch::ChangeWatch, target::ATTEMPTS},
+        paths::job_path,
+    },
 };
 
 /// A Job and its pods must have been read within this time before a credit is sent.
@@ -50,6 +53,7 @@ pub async fn credit(
     let path = job_path(namespace, name);
     let mut attempt = 0;
     let mut change_watch = ChangeWatch::default();
+    let mut has_waited = false;
     loop {
         attempt += 1;
         let read_at = Instant::now();
@@ -71,8 +75,8 @@ pub async fn credit(
         let credit = creditable(&job, &pods, &wanted, measure, still);
         let count = credit.count();
         // Wait once for stillness, because the Job may never be still.
-        if creditable(&job, &pods, &wanted, measure, true).count() > count && !change_watch.waited {
-            change_watch.waited = true;
+        if creditable(&job, &pods, &wanted, measure, true).count() > count && !has_waited {
+            has_waited = true;
             tokio::time::sleep(STILL).await;
             continue;
         }
@@ -96,30 +100,6 @@ pub async fn credit(
             }
             Err(error) if error.is_conflict() && attempt < ATTEMPTS => {}
             Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Tells whether a Job and its pods stay unchanged from one read to the next.
-#[derive(Default)]
-struct ChangeWatch {
-    first: Option<(Instant, String, Vec<Pod>)>,
-    waited: bool,
-}
-
-impl ChangeWatch {
-    /// Whether the Job and its pods are as they were [`STILL`] before `read_at`, when this read
-    /// began.
-    fn is_still(&mut self, job: &Observed, pods: &[Pod], read_at: Instant) -> bool {
-        let unchanged = |(_, version, first_pods): &&(Instant, String, Vec<Pod>)| {
-            *version == job.resource_version && first_pods == pods
-        };
-        match self.first.as_ref().filter(unchanged) {
-            Some((since, ..)) => read_at.duration_since(*since) >= STILL,
-            None => {
-                self.first = Some((Instant::now(), job.resource_version.clone(), pods.to_vec()));
-                false
-            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::apportion::{apportion, per_member, plan_for, sum_of};
+use super::apportion::{apportion, asks_to_rebalance, per_member, plan_for, sum_of};
 use crate::{
     plan::{self, Share},
     reconcile::observe::Places,
@@ -64,7 +64,8 @@ pub(super) fn drained_members(record: &Record) -> BTreeSet<String> {
 
 /// Divides the pods again after an edit. A shard that keeps work never gets 0 pods (G2). Where
 /// there are fewer pods than shards, the shards without one run out; those of a work queue are
-/// stopped.
+/// stopped. The same happens to shards in members to which the preferences give no pods, but only
+/// if the preferences ask to rebalance.
 pub(in crate::reconcile) fn divide_after_edit(record: &mut Record, places: &Places) {
     let pods = record.manifest.size().parallelism;
     if pods > 0 {
@@ -76,12 +77,13 @@ pub(in crate::reconcile) fn divide_after_edit(record: &mut Record, places: &Plac
                 set_parallelism(record, id, 1);
             }
         }
+        let rebalances = asks_to_rebalance(record, places);
         let too_many = ids_where(record, goes_on).len() > usize::try_from(pods).unwrap_or(0);
         for (cluster, sum) in plan_per_member(record, places, pods) {
             let mut here = ids_where(record, |shard| goes_on(shard) && shard.cluster == cluster);
             here.sort_by_key(|id| Reverse(record.shards[id].remaining()));
-            let kept =
-                if sum == 0 || too_many { usize::try_from(sum).unwrap_or(0) } else { here.len() };
+            let is_limited = too_many || (sum == 0 && rebalances);
+            let kept = if is_limited { usize::try_from(sum).unwrap_or(0) } else { here.len() };
             here.iter().skip(kept).for_each(|id| let_run_out(record, *id));
         }
         keep_running_pods(record, pods);

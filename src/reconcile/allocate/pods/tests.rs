@@ -56,7 +56,8 @@ impl Scene {
         job.owner = Some(self.record.ownership(id));
         job.completions = shard.completions;
         job.generation = shard.generation;
-        job.active = shard.parallelism.min(shard.remaining());
+        let most = if shard.completions.is_some() { shard.remaining() } else { i32::MAX };
+        job.active = shard.parallelism.min(most);
         change(&mut job);
         let Some(Observation::Known { jobs, .. }) =
             self.observations.members.get_mut(&shard.cluster)
@@ -138,19 +139,54 @@ fn work_that_moves_waits_until_a_pod_is_free() {
     assert_eq!((scene.pods().len(), scene.record.unplaced()), (1, 0), "{:?}", scene.record.shards);
 }
 
+/// The Job with preferences that give the third cluster no pods.
+fn without_c3(spec: &Value, rebalance: bool) -> Manifest {
+    let clusters = json!({"*": {"weight": 1}, "c3": {"maxReplicas": 0, "weight": 1}});
+    let preferences = json!({"rebalance": rebalance, "clusters": clusters});
+    let mut job = manifest(spec).object().clone();
+    job["metadata"]["annotations"][plan::PREFERENCES] = preferences.to_string().into();
+    Manifest::new(job, "work", "").expect("valid")
+}
+
 #[test]
-fn what_runs_in_a_cluster_that_may_have_none_goes_on_where_as_many_may_run() {
-    let job = |max: i32| {
-        let preferences =
-            json!({"clusters": {"*": {"weight": 1}, "c3": {"maxReplicas": max, "weight": 1}}});
-        let mut job = manifest(&json!({"parallelism": 9, "completions": 30})).object().clone();
+fn preferences_stop_no_running_pod_and_move_work_only_where_they_ask_to_rebalance() {
+    let fixed = json!({"parallelism": 9, "completions": 30});
+    let queue = json!({"parallelism": 9});
+    for (spec, completions, rebalance, leaving) in [
+        (&fixed, Some(10), false, vec![]),
+        (&fixed, Some(10), true, vec![3]),
+        (&queue, None, false, vec![]),
+        (&queue, None, true, vec![3]),
+    ] {
+        let mut scene = Scene::new(spec.clone(), &[(3, completions); 3]);
+        let edited = without_c3(spec, rebalance);
+        scene.record =
+            edit_record(&scene.record, &scene.registry, edited, false, NOW).expect("valid");
+        let is_leaving = |shard: &Shard| shard.retired || runs_out(shard);
+        let case = format!("{spec} rebalance {rebalance}");
+        assert_eq!(ids_where(&scene.record, is_leaving), leaving, "{case}");
+        if completions.is_some() || !rebalance {
+            assert_eq!(scene.pods(), [("c1", 3), ("c2", 3), ("c3", 3)], "{case}");
+        }
+    }
+}
+
+#[test]
+fn work_that_moves_to_further_pods_is_not_started_where_it_was() {
+    let edited = |preferences: Value| {
+        let mut job = manifest(&json!({"parallelism": 4, "completions": 4})).object().clone();
         job["metadata"]["annotations"][plan::PREFERENCES] = preferences.to_string().into();
         Manifest::new(job, "work", "").expect("valid")
     };
-    let mut scene = Scene::new(json!({"parallelism": 9, "completions": 30}), &[(3, Some(10)); 3]);
-    scene.record = edit_record(&scene.record, &scene.registry, job(0), false, NOW).expect("valid");
-    assert_eq!(scene.pods(), [("c1", 3), ("c2", 3), ("c3", 3)], "nothing is killed");
-    assert_eq!(ids_where(&scene.record, runs_out), [3]);
+    let mut scene = Scene::new(json!({"parallelism": 2, "completions": 4}), &[(2, Some(4))]);
+    let both = json!({"c1": {"weight": 1}, "c2": {"weight": 1}});
+    let preferences = edited(json!({"rebalance": true, "clusters": both}));
+    scene.record =
+        edit_record(&scene.record, &scene.registry, preferences, false, NOW).expect("valid");
+    assert_eq!(scene.pods(), [("c1", 2)], "two more pods would start what is to move");
+    assert_eq!(scene.record.shards[&1].credit_target, 2);
+    scene.runs(1, |job| (job.succeeded, job.credited) = (2, Some("2".into())));
+    assert_eq!(scene.pods(), [("c1", 2), ("c2", 2)]);
 }
 
 #[test]

@@ -2,6 +2,12 @@
 
 use super::*;
 
+/// A resume at this time, of which no Job has been told yet.
+fn resume(record: &mut Record, at: i64) {
+    limits::restart_deadline(record, at);
+    record.shards.values_mut().for_each(Shard::change);
+}
+
 #[test]
 fn a_start_from_before_a_resume_is_not_the_jobs() {
     let spec = json!({"completions": 3, "activeDeadlineSeconds": 600});
@@ -22,12 +28,13 @@ fn a_job_that_no_suspension_reached_does_not_make_the_deadline_an_old_one() {
     let mut record = record(spec, &[(Phase::Started, Some(3)), (Phase::Started, Some(3))]);
     let started = |record: &Record, id, at| Observed {
         start: Timestamp::from_second(at).ok(),
+        generation: 1,
         ..job(record, id)
     };
     let before = listed(&record, [(1, started(&record, 1, 100)), (2, started(&record, 2, 101))]);
     record = decide(&record, &before, NOW).record;
     assert_eq!(record.state.started, Some(100));
-    limits::restart_deadline(&mut record, 500);
+    resume(&mut record, 500);
     let away = listed(&record, [(2, started(&record, 2, 101))]);
     assert_eq!(decide(&record, &away, NOW).record.state.started, None, "the first is not seen yet");
     let back = listed(&record, [(1, started(&record, 1, 501)), (2, started(&record, 2, 101))]);
@@ -41,10 +48,11 @@ fn a_job_that_no_suspension_reached_does_not_make_the_deadline_an_old_one() {
 fn a_start_that_was_never_seen_before_a_resume_may_be_an_old_one() {
     let spec = json!({"completions": 3, "activeDeadlineSeconds": 600});
     let mut record = record(spec, &[(Phase::Started, Some(3))]);
-    limits::restart_deadline(&mut record, 500);
+    resume(&mut record, 500);
     for (at, started) in [(100, None), (501, Some(501))] {
         let start = Timestamp::from_second(at).ok();
-        let seen = listed(&record, [(1, Observed { start, ..job(&record, 1) })]);
+        let job = Observed { start, generation: 1, ..job(&record, 1) };
+        let seen = listed(&record, [(1, job)]);
         assert_eq!(decide(&record, &seen, NOW).record.state.started, started);
     }
 }
@@ -60,4 +68,27 @@ fn a_supplement_gets_what_is_left_of_the_deadline() {
     let now = Timestamp::from_second(1400).expect("a time");
     let decided = decide(&record, &observations, now).record;
     assert_eq!(decided.shards[&2].active_deadline_seconds, Some(200));
+}
+
+#[test]
+fn a_resume_that_no_job_controller_noticed_starts_the_deadline() {
+    let spec = json!({"parallelism": 2, "completions": 6, "activeDeadlineSeconds": 600});
+    let mut record = record(spec, &[(Phase::Started, Some(3)), (Phase::Deleted, Some(3))]);
+    let start = Timestamp::from_second(100).ok();
+    let before = listed(&record, [(1, Observed { start, ..job(&record, 1) })]);
+    record = decide(&record, &before, NOW).record;
+    resume(&mut record, 500);
+    record.shards.get_mut(&2).expect("two").reopened = true;
+    // The Job has the change that resumes it, and its startTime is the old one for good.
+    let resumed = Observed { start, ..job(&record, 1) };
+    let mut observations = listed(&record, [(1, resumed)]);
+    observations.places.insert("c1".into(), Place { weight: 1, takes_work: true });
+    let decided = decide(&record, &observations, Timestamp::from_second(510).expect("a time"));
+    assert_eq!(decided.record.state.started, Some(510));
+    let seconds = |id: u32| decided.record.shards[&id].active_deadline_seconds;
+    assert_eq!(seconds(1), Some(1010), "it counts from the old startTime");
+    assert_eq!(decided.record.shards.len(), 3);
+    let later =
+        decide(&decided.record, &observations, Timestamp::from_second(700).expect("a time"));
+    assert_eq!(later.record.state.started, Some(510), "one deadline for all");
 }

@@ -42,6 +42,8 @@ pub struct Status {
     pub shards: Vec<ShardStatus>,
     word: String,
     conditions: Vec<Value>,
+    /// The condition that the Job gets once its last shard has ended, where the outcome is latched.
+    condition_to_come: Option<&'static str>,
     asked: Size,
 }
 
@@ -106,6 +108,9 @@ impl Status {
             waiting,
             word: word(record, unplaced - waiting, &shards),
             conditions: conditions(record, &shards),
+            condition_to_come: outcome
+                .filter(|_| is_ending(record))
+                .map(|outcome| outcome.verdict.as_str()),
             asked: record.manifest.size(),
             shards,
         }
@@ -120,6 +125,12 @@ impl Status {
     /// Its conditions, as the Job controller would set them for one Job.
     pub fn conditions(&self) -> &[Value] {
         &self.conditions
+    }
+
+    /// Whether the Job will have a condition of this type, compared regardless of case, once its
+    /// last shard has ended. The outcome is latched then, and cannot change.
+    pub fn will_have_condition(&self, kind: &str) -> bool {
+        self.condition_to_come.is_some_and(|to_come| to_come.eq_ignore_ascii_case(kind))
     }
 
     /// The COMPLETIONS column, as kubectl prints it for a Job.

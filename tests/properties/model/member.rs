@@ -27,7 +27,6 @@ pub struct Member {
 
 /// A Job as its API server has it, its pods, and what is true of it.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub struct Job {
     pub seen: Observed,
     pub pods: Vec<Pod>,

@@ -5,6 +5,7 @@
 
 pub mod credit;
 mod defaults;
+mod differences;
 mod dropped;
 mod edit;
 mod index_env;
@@ -18,6 +19,7 @@ mod shard;
 mod size;
 mod types;
 
+pub use differences::differences;
 pub use dropped::dropped;
 pub use edit::{Leeway, Mutability, Removed, can_recreate, changes, immutable, same, spelt_as};
 pub use index_env::own_index_variables;

@@ -32,6 +32,8 @@ pub struct Observed {
     pub parallelism: i32,
     /// `spec.backoffLimit`.
     pub backoff_limit: Option<i32>,
+    /// `spec.ttlSecondsAfterFinished`.
+    pub ttl_seconds: Option<i64>,
     /// `spec.backoffLimitPerIndex`.
     pub backoff_limit_per_index: Option<i32>,
     /// `spec.maxFailedIndexes`.
@@ -111,6 +113,7 @@ impl Observed {
             suspended: job["spec"]["suspend"] == true,
             parallelism: number(&job["spec"]["parallelism"]).unwrap_or(1),
             backoff_limit: number(&job["spec"]["backoffLimit"]),
+            ttl_seconds: job["spec"]["ttlSecondsAfterFinished"].as_i64(),
             backoff_limit_per_index: number(&job["spec"]["backoffLimitPerIndex"]),
             max_failed_indexes: number(&job["spec"]["maxFailedIndexes"]),
             completions: number(&job["spec"]["completions"]),

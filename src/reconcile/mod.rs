@@ -49,7 +49,9 @@ pub use act::Done;
 pub use act::{Credited, Measure, Wanted, credit};
 pub use allocate::may_open;
 pub use decide::{Action, Decision, EditError, NewRecordError, decide, edit_record, new_record};
-pub use observe::{Answer, Members, Observation, Observations, Place, observe};
+pub use observe::{
+    Answer, Clocks, Members, Observation, Observations, Place, TOLERATED_SKEW, observe, server_time,
+};
 pub(crate) use paths::{job_path, jobs_path};
 pub use report::{Finding, Idle, Inspection, ShardStatus, Stall, Status, inspect};
 pub use run::{Backend, Reconciled, preview, run, run_on};

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{
     act::{self, Done},
     decide::{Action, Decision, decide},
-    observe::{Members, Observations},
+    observe::{Members, Observations, server_time},
 };
 use crate::state::{Error, Record, Store};
 
@@ -126,8 +126,8 @@ pub async fn preview(
 }
 
 /// Brings one federated Job's ledger and its members together: finishes what was begun, and records
-/// what happened. `now` gives the time of each decision. `on_done` is told of each action as it is
-/// done.
+/// what happened. `now` gives the local time of each decision, which is made by the host's clock.
+/// `on_done` is told of each action as it is done.
 ///
 /// # Errors
 /// The host cannot be read or written. A member that cannot be reached or refuses is no error: it
@@ -135,11 +135,13 @@ pub async fn preview(
 pub async fn run(
     store: &Store,
     record: Record,
-    observations: Observations,
+    mut observations: Observations,
     members: &Members,
     now: impl Fn() -> Timestamp,
     on_done: &(dyn Fn(&Done) + Sync),
 ) -> Result<Reconciled, Error> {
+    let now = || server_time(store.host(), now());
+    observations.clocks = members.clocks(store.host());
     // The future holds the state of every action. Boxing it keeps the callers' futures small.
     Box::pin(run_on(&Clusters { store, members, on_done }, record, observations, now)).await
 }

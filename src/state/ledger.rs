@@ -54,6 +54,10 @@ pub struct Shard {
     pub start_before_resume: Option<i64>,
     /// How far it got.
     pub phase: Phase,
+    /// Why its member refused to create its Job when that was last tried, at most
+    /// [`REFUSAL_ROOM`] bytes. None once the Job exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
     /// The uid of its Job, once it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
@@ -61,6 +65,10 @@ pub struct Shard {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Seen>,
 }
+
+/// Room in the ledger for the refusal of a member, in bytes. A shard whose Job exists has none, and
+/// needs as much room for the Job's uid and status.
+const REFUSAL_ROOM: usize = 120;
 
 /// How far a shard got. It only moves down this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -123,6 +131,10 @@ pub struct Seen {
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<i64>,
+    /// `spec.ttlSecondsAfterFinished` while it has not ended. A shard is given none before its
+    /// result is recorded, so somebody else has set it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub foreign_ttl: Option<i64>,
     /// When this status was first seen.
     pub at: i64,
 }
@@ -158,6 +170,7 @@ impl Shard {
             active_deadline_seconds: None,
             start_before_resume: None,
             phase: Phase::Planned,
+            refusal: None,
             uid: None,
             seen: None,
         }
@@ -239,6 +252,18 @@ impl Shard {
         (self.retained() - self.active()).max(0)
     }
 
+    /// Whether its Job is gone and may have ended before: it had a `ttlSecondsAfterFinished` that is
+    /// not ours, and expired Jobs are deleted. What it did last is not known then.
+    pub fn may_have_ended(&self) -> bool {
+        self.phase == Phase::Deleted
+            && self.seen.as_ref().is_some_and(|seen| seen.foreign_ttl.is_some())
+    }
+
+    /// Records why its member refused to create its Job.
+    pub fn refuse(&mut self, why: &str) {
+        self.refusal = Some(why[..why.floor_char_boundary(REFUSAL_ROOM)].to_owned());
+    }
+
     /// Marks its Job's spec as changed: the next reconcile writes it.
     pub fn change(&mut self) {
         self.generation = self.generation.saturating_add(1);
@@ -286,6 +311,7 @@ impl Shard {
             None => self.credited = self.credited.max(job.credited_count()),
         }
         self.credit_target = self.credit_target.max(self.credited);
+        self.refusal = None;
         let own = self.indexes.clone().unwrap_or_default();
         let mut seen = Seen {
             active: job.active,
@@ -296,6 +322,7 @@ impl Shard {
             suspended: job.suspended || job.suspension_seen,
             start: job.start.filter(|_| job.end.is_none()).map(jiff::Timestamp::as_second),
             end: job.end.as_ref().and_then(|end| end.at).map(jiff::Timestamp::as_second),
+            foreign_ttl: job.ttl_seconds.filter(|_| job.end.is_none()),
             at: now,
         };
         if let Some(before) = &self.seen {
@@ -317,6 +344,7 @@ impl Shard {
             generation: 99,
             phase: Phase::Complete,
             indexes: self.indexes.as_ref().map(|_| Indexes::default()),
+            refusal: None,
             uid: Some("00000000-0000-0000-0000-000000000000".to_owned()),
             seen: Some(Seen {
                 active: 0,
@@ -327,6 +355,7 @@ impl Shard {
                 suspended: false,
                 start: None,
                 end: Some(time),
+                foreign_ttl: None,
                 at: time,
             }),
             ..self.clone()

@@ -62,6 +62,7 @@ fn happen_in(world: &mut World, n: usize, job: usize, happening: Happening) {
             member.old = member.jobs.values().map(|job| job.seen.clone()).collect();
         }
         (Happening::StrangerTakesName, None) => make(world, cluster, false),
+        (Happening::StrangerTakesNextName, _) => take_next_name(world, cluster),
         (Happening::UserDeletes, Some(name)) => world.remove(cluster, &name),
         (Happening::UserCopies, Some(name)) => {
             world.remove(cluster, &name);
@@ -103,6 +104,16 @@ fn make(world: &mut World, cluster: &str, copy: bool) {
     (job.foreign, job.seen.suspended) = (true, false);
     let jobs = &mut world.members.get_mut(cluster).expect("a member").jobs;
     jobs.entry(name.to_owned()).or_insert(job);
+}
+
+/// Somebody makes a Job under the name that the next shard would have.
+fn take_next_name(world: &mut World, cluster: &str) {
+    let Some(record) = world.record.clone() else { return };
+    let Some((last, _)) = record.shards.last_key_value() else { return };
+    let name = format!("pi-{}", last.max(&record.state.forgotten) + 1);
+    let mut job = Job::new(&name, world.uid(), None, &record.manifest, &record.spec(*last));
+    job.foreign = true;
+    world.members.get_mut(cluster).expect("a member").jobs.entry(name).or_insert(job);
 }
 
 /// One verb that nothing disturbs; how many writes and changes it made.
@@ -181,6 +192,10 @@ fn verdict(record: &Record) -> Option<Verdict> {
 /// What the record says of Jobs that are there is what is true of them.
 fn truthful(world: &World, record: &Record) {
     for (id, shard) in &record.shards {
+        if record.state.outcome.is_none() {
+            let is_blocked = shard.phase == Phase::Planned && shard.name.is_some();
+            assert!(!is_blocked, "shard {id} could have another name: {shard:?}");
+        }
         let Some(job) = shard.uid.as_ref().and_then(|uid| world.job(uid)) else { continue };
         let there = world.jobs().any(|(_, other)| other.seen.uid == job.seen.uid);
         if there {

@@ -52,6 +52,8 @@ pub enum Happening {
     UserStripsLabels,
     UserSuspends(bool),
     StrangerTakesName,
+    /// The name that the next shard would have.
+    StrangerTakesNextName,
 }
 
 /// A Job, as much of it as matters, and what happens to it.
@@ -131,6 +133,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(UserStripsLabels),
         2 => any::<bool>().prop_map(UserSuspends),
         1 => Just(StrangerTakesName),
+        1 => Just(StrangerTakesNextName),
     ]
 }
 

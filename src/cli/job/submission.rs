@@ -299,6 +299,7 @@ pub(super) fn unmade(record: &Record, members: &Members) -> Observations {
     Observations {
         members: clusters.map(|cluster| (cluster.clone(), observation(&cluster))).collect(),
         places: members.places().clone(),
+        ..Observations::default()
     }
 }
 

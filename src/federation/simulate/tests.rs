@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -99,7 +101,7 @@ fn a_forecast_of_a_queue_that_winds_down_ends() {
         }
         (cluster, Observation::known([(id, job)].into()))
     });
-    let observations = Observations { members: known.collect(), places: Place::all(&registry) };
+    let observations = observations_of(known.collect(), &registry);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let settled =
         runtime.block_on(simulate(&record, observations, &members, NOW)).expect("it stays");
@@ -131,7 +133,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let mut record = new_record(&registry, spec(sizes[0]), NOW).expect("there is place");
         let known = registry.members.keys().map(|name| (name.clone(), Observation::known([].into())));
-        let mut observations = Observations { members: known.collect(), places: Place::all(&registry) };
+        let mut observations = observations_of(known.collect(), &registry);
         for size in &sizes {
             record = edit_record(&record, &registry, spec(*size), recreate, NOW).unwrap_or(record);
             let settled = runtime.block_on(simulate(&record, observations, &members, NOW)).expect("it stays");
@@ -142,4 +144,8 @@ proptest! {
             outcomes(&mut observations, &pods);
         }
     }
+}
+
+fn observations_of(members: BTreeMap<String, Observation>, registry: &Registry) -> Observations {
+    Observations { members, places: Place::all(registry), ..Observations::default() }
 }

@@ -1,8 +1,13 @@
 //! The spec of a Job is changed to what the ledger says.
 
-use super::target::{Performed, Target};
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use super::target::{Performed, Target, answer_of};
 use crate::{
-    job::{change as change_patch, expire},
+    cluster::Error,
+    job::{Observed, change as change_patch, differences, expire, shard},
     reconcile::{
         decide::{is_assigned, is_outdated},
         observe::Answer,
@@ -12,31 +17,85 @@ use crate::{
 
 /// Patches the spec, unless the Job says that it has this change or a later one. The first change
 /// lets the Job run, so an Indexed Job must have been told its indexes by then.
-pub(super) async fn change(target: &Target<'_>) -> Performed {
+///
+/// The second value names what the server changed of the Job, in either direction.
+pub(super) async fn change(target: &Target<'_>) -> (Performed, Option<Vec<String>>) {
     let (record, shard) = (target.record, &target.record.shards[&target.id]);
     let spec = record.spec(target.id);
-    let starts = !record.manifest.suspended() && !shard.phase.ended();
-    let performed = target
-        .update(description(record, target.id), |job| {
-            if shard.phase.ended() {
-                let patch = || ("", expire(&record.manifest, &spec));
-                return (job.generation < spec.generation).then(patch);
-            }
-            if !is_outdated(record, target.id, job) {
-                return None;
-            }
+    if shard.phase.ended() {
+        let expired = target.update(description(record, target.id), |job| {
+            let patch = || ("", expire(&record.manifest, &spec));
+            (job.generation < spec.generation).then(patch)
+        });
+        return (expired.await, None);
+    }
+    let altered = Mutex::new(None);
+    let (answer, what) = target
+        .act_on_current(async |job| {
             let is_left_alone = job.end.is_some() || !is_assigned(shard, job);
-            let patch = || ("", change_patch(&record.manifest, &spec, &record.state.removed));
-            (!is_left_alone).then(patch)
+            if is_left_alone || !is_outdated(record, target.id, job) {
+                return Ok(None);
+            }
+            if let Some(refusal) = unstartable(record, target.id, job) {
+                return Ok(Some((Answer::Refused(refusal), None)));
+            }
+            let patch = change_patch(&record.manifest, &spec, &record.state.removed);
+            let stored = send(target, patch, job).await?;
+            let found = differences(&intended(record, target.id), &stored);
+            *altered.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+            Ok(Some((answer_of(&stored), Some(description(record, target.id).to_owned()))))
         })
         .await;
-    match performed {
-        (Answer::Job(job), Some(_)) if starts && job.suspended => (
-            Answer::Refused("the job was resumed, and its cluster keeps it suspended".to_owned()),
-            None,
-        ),
-        performed => performed,
+    let altered = altered.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let starts = !record.manifest.suspended();
+    match (answer, what) {
+        (Answer::Job(job), Some(_)) if starts && job.suspended => {
+            let why = "the job was resumed, and its cluster keeps it suspended".to_owned();
+            ((Answer::Refused(why), None), altered)
+        }
+        performed => (performed, altered),
     }
+}
+
+/// Sends a change. Before a Job first runs, this also takes away a `ttlSecondsAfterFinished` that is
+/// not ours, once: a Job that expires takes its result with it. Where the server does not allow
+/// that, the Job keeps it.
+async fn send(target: &Target<'_>, patch: Value, job: &Observed) -> Result<Value, Error> {
+    let is_unstarted = target.record.shards[&target.id].phase == Phase::Created;
+    if !is_unstarted || job.ttl_seconds.is_none() {
+        return target.patch("", patch, job).await;
+    }
+    let mut without_ttl = patch.clone();
+    without_ttl["spec"]["ttlSecondsAfterFinished"] = json!(null);
+    match target.patch("", without_ttl, job).await {
+        Err(error) if error.is_forbidden() || error.is_invalid() => {
+            target.patch("", patch, job).await
+        }
+        sent => sent,
+    }
+}
+
+/// Why a Job that has not run must not be started: it has other completions than were sent, and
+/// nobody can change them.
+fn unstartable(record: &Record, id: u32, job: &Observed) -> Option<String> {
+    let expected = record.spec(id).completions;
+    let is_unstarted = record.shards[&id].phase == Phase::Created;
+    // The ledger may ask for other completions of an Indexed Job by now than when it was created.
+    if !is_unstarted || record.manifest.indexed() || job.completions == expected {
+        return None;
+    }
+    let text = |count: Option<i32>| count.map_or("unset".to_owned(), |count| count.to_string());
+    Some(format!(
+        "its cluster changed the completions of job {} from {} to {}: it is not started",
+        job.name,
+        text(expected),
+        text(job.completions)
+    ))
+}
+
+/// The Job of a shard as it is to be now.
+fn intended(record: &Record, id: u32) -> Value {
+    shard(&record.manifest, record.job_name(id), &record.spec(id), &record.ownership(id))
 }
 
 /// What a change of a shard's Job is called.

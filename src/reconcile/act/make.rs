@@ -6,13 +6,15 @@ use super::{
 };
 use crate::{
     cluster::{Error, WriteOptions},
-    job::{Indexes, Observed, credit::Credit, shard},
+    job::{Indexes, Observed, credit::Credit, differences, shard},
     reconcile::{observe::Answer, paths::jobs_path},
 };
 
 /// POSTs a shard's Job. Where the name is taken, the Job there is read: it may be this very shard,
 /// created by a process that was killed before it could record that.
-pub(super) async fn create(target: &Target<'_>) -> Performed {
+///
+/// The second value names what the server changed of the Job, in either direction.
+pub(super) async fn create(target: &Target<'_>) -> (Performed, Option<Vec<String>>) {
     let Target { record, id, connection, .. } = target;
     let (name, namespace) = (record.job_name(*id), record.namespace());
     let job = shard(&record.manifest, name, &record.spec(*id), &record.ownership(*id));
@@ -26,19 +28,40 @@ pub(super) async fn create(target: &Target<'_>) -> Performed {
         };
     }
     match created {
-        Ok(job) => (answer_of(&job), Some("created".to_owned())),
+        Ok(stored) => {
+            let altered = differences(&job, &stored);
+            ((answer_of(&stored), Some("created".to_owned())), Some(altered))
+        }
         Err(error) if error.is_already_exists() => match target.read().await {
-            Answer::Gone => (
-                Answer::Refused(format!(
-                    "jobs.batch {name:?} in namespace {namespace:?} exists already and is not part \
-                     of this federated job"
-                )),
-                None,
-            ),
-            found => (found, None),
+            Answer::Gone => ((name_taken(target).await, None), None),
+            found => ((found, None), None),
         },
-        Err(error) => (answer_of_error(&error), None),
+        Err(error) => ((answer_of_error(&error), None), None),
     }
+}
+
+/// The answer where the name is taken by a Job that is not this shard's. Its labels say whose it
+/// is.
+async fn name_taken(target: &Target<'_>) -> Answer {
+    let Target { record, connection, path, .. } = target;
+    let owner = match connection.get(path).await {
+        Ok(job) => Observed::of(&job).owner,
+        Err(error) => return answer_of_error(&error),
+    };
+    let whose = match owner {
+        None => "is not part of this federated job".to_owned(),
+        Some(owner) if owner.federation != record.federation => {
+            "belongs to another federation".to_owned()
+        }
+        Some(owner) if owner.job != record.state.uid => {
+            "is a shard of another federated job".to_owned()
+        }
+        Some(owner) => format!("is shard {} of this federated job", owner.shard),
+    };
+    let (name, namespace) = (record.job_name(target.id), record.namespace());
+    Answer::NameTaken(format!(
+        "jobs.batch {name:?} in namespace {namespace:?} exists already and {whose}"
+    ))
 }
 
 /// Credits every index that is not the shard's own. The Job is suspended and has run nothing, so no

@@ -67,37 +67,47 @@ pub(in crate::reconcile) async fn act(
 ) -> Vec<Done> {
     let perform_one = async |action: Action| {
         let (id, cluster) = (action.shard(), action.cluster(record).to_owned());
-        let (answer, what) = match members.get(&cluster) {
+        let ((answer, what), altered) = match members.get(&cluster) {
             Ok(connection) => perform(record, &action, connection).await,
-            Err(why) => (Answer::Unknown(why.to_owned()), None),
+            Err(why) => ((Answer::Unknown(why.to_owned()), None), None),
         };
         let name = record.job_name(id);
         let done = what.map(|what| Done { cluster: cluster.clone(), name: name.to_owned(), what });
         if let Some(done) = &done {
             on_done(done);
         }
-        (cluster, id, answer, done)
+        (cluster, id, answer, altered, done)
     };
     let mut all_done = Vec::new();
-    for (cluster, id, answer, done) in fan_out(actions, perform_one).await {
+    for (cluster, id, answer, altered, done) in fan_out(actions, perform_one).await {
         all_done.extend(done);
         observations.add(&cluster, id, answer);
+        if let Some(differences) = altered {
+            observations.note_altered(&cluster, id, differences);
+        }
     }
     all_done
 }
 
-async fn perform(record: &Record, action: &Action, connection: &Connection) -> Performed {
+/// Performs one action. The second value is given for writes of the spec: the differences between
+/// what was sent and what the member answered.
+async fn perform(
+    record: &Record,
+    action: &Action,
+    connection: &Connection,
+) -> (Performed, Option<Vec<String>>) {
     let id = action.shard();
     let path = job_path(record.namespace(), record.job_name(id));
     let target = Target { record, id, uid: action.uid(), connection, path };
-    match action {
-        Action::Create { .. } => make::create(&target).await,
+    let performed = match action {
+        Action::Create { .. } => return make::create(&target).await,
+        Action::Change { .. } => return change::change(&target).await,
         Action::Assign { .. } => make::assign(&target).await,
-        Action::Change { .. } => change::change(&target).await,
         Action::Credit { .. } => credit::credit_shard(&target).await,
         Action::WindDown { .. } => stop::wind_down(&target).await,
         Action::Retire { .. } => stop::retire(&target).await,
         Action::Fail { .. } => stop::fail(&target).await,
         Action::Delete { cascade, .. } => remove::delete(&target, *cascade).await,
-    }
+    };
+    (performed, None)
 }

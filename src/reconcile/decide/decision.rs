@@ -61,7 +61,7 @@ fn advance(decision: &mut Decision, observations: &Observations, now: Timestamp)
     if record.state.outcome.is_none() {
         work::take_excess(record, &observations.places);
         work::open(record, &observations.places, now.as_second());
-        limits::share_deadline(record);
+        limits::share_deadline(record, &observations.clocks);
     } else if was_latched {
         expire(record, now);
     }

@@ -41,7 +41,12 @@ pub(super) fn follow(record: &mut Record, observations: &Observations, now: Time
             }
             Lookup::Missing { .. } | Lookup::Unknown => {}
         }
-        shard.reopened |= reopens && shard.phase == Phase::Deleted;
+        if let (Phase::Planned, Some(why)) = (shard.phase, observations.refused(&shard.cluster, id))
+        {
+            shard.refuse(why);
+        }
+        // Consent in advance does not cover work that may be done already.
+        shard.reopened |= reopens && shard.phase == Phase::Deleted && !shard.may_have_ended();
         if shard.phase.ended() && !phase_before.ended() {
             ended.push(id);
         }
@@ -58,9 +63,11 @@ pub(super) fn follow(record: &mut Record, observations: &Observations, now: Time
 /// When the first shard started since the last resume, as far as that was observed.
 fn first_start(record: &Record, observations: &Observations, now: Timestamp) -> Option<i64> {
     let ours = observations.jobs().filter(|(_, id, job)| is_ours(record, *id, job));
-    let now = now.as_second();
-    ours.filter_map(|(_, id, job)| limits::start_since_resume(record.shards.get(&id)?, job, now))
-        .min()
+    let (clocks, now) = (&observations.clocks, now.as_second());
+    ours.filter_map(|(_, id, job)| {
+        limits::start_since_resume(record.shards.get(&id)?, job, clocks, now)
+    })
+    .min()
 }
 
 /// Takes over what a shard's Job says. Returns the outcome of the federated Job if this Job has
@@ -105,13 +112,18 @@ fn hand_on_parallelism(record: &mut Record, id: u32, places: &Places) {
     }
 }
 
-/// Removes shards that have nothing to do any more and whose Jobs were never created. Returns the
-/// shards that must be asked for by name before that can be told.
+/// Removes shards whose Jobs were never created and will not be: they have nothing to do any more,
+/// or a supplement's name is taken by somebody's Job. The work of the latter is opened again under
+/// the next number. Returns the shards that must be asked for by name before that can be told.
 pub(super) fn forget_uncreated(record: &mut Record, observations: &Observations) -> Vec<u32> {
     let mut confirm = Vec::new();
     let mut uncreated = Vec::new();
-    for (&id, shard) in &record.shards {
-        if shard.phase != Phase::Planned || !(shard.retired || winding_down(record)) {
+    for (&id, shard) in record.shards.iter().filter(|(_, shard)| shard.phase == Phase::Planned) {
+        if shard.name.is_some() && observations.needs_other_name(&shard.cluster, id) {
+            uncreated.push(id);
+            continue;
+        }
+        if !(shard.retired || winding_down(record)) {
             continue;
         }
         match lookup(id, shard, observations) {

@@ -2,6 +2,7 @@
 
 use crate::{
     job::{Observed, Spec},
+    reconcile::observe::Clocks,
     state::{Phase, Record, Shard},
 };
 
@@ -17,7 +18,10 @@ pub(super) fn exceeds_budget(spec: &Spec, job: &Observed) -> bool {
 
 /// Sets `activeDeadlineSeconds` of each running shard so that all reach their deadline at one time:
 /// the start of the first shard plus the federated Job's `activeDeadlineSeconds`.
-pub(super) fn share_deadline(record: &mut Record) {
+///
+/// `started` of the record is by the host's clock. The start of a Job is by its member's, and so is
+/// its deadline.
+pub(super) fn share_deadline(record: &mut Record, clocks: &Clocks) {
     let Some(seconds) = record.manifest.active_deadline_seconds() else {
         for shard in record.shards.values_mut().filter(|shard| !shard.phase.ended()) {
             if shard.active_deadline_seconds.take().is_some() {
@@ -34,8 +38,13 @@ pub(super) fn share_deadline(record: &mut Record) {
     };
     for shard in record.shards.values_mut() {
         let Some(since) = running_since(shard) else { continue };
+        let since = clocks.host_time(&shard.cluster, since);
         let left = Some((started + seconds - since).max(1)).filter(|left| *left != seconds);
-        if shard.active_deadline_seconds != left {
+        let set = shard.active_deadline_seconds.unwrap_or(seconds);
+        let changes = (left.unwrap_or(seconds) - set).abs();
+        // The measurement of a clock varies by a second or so.
+        let tolerance = if clocks.is_skewed(&shard.cluster) { 5 } else { 0 };
+        if changes > tolerance {
             shard.active_deadline_seconds = left;
             shard.change();
         }
@@ -64,15 +73,20 @@ pub(super) fn restart_deadline(record: &mut Record, now: i64) {
     }
 }
 
-/// When a shard's Job started, if that was after the last resume.
+/// When a shard's Job started, by the host's clock, if that was after the last resume.
 ///
 /// A Job whose controller saw neither the suspension nor the resume keeps its old `startTime` for
 /// good. Once it has the change that resumes it, it counts as started `now`: the deadline begins
 /// with the resume, for this shard as for all others.
-pub(super) fn start_since_resume(shard: &Shard, job: &Observed, now: i64) -> Option<i64> {
+pub(super) fn start_since_resume(
+    shard: &Shard,
+    job: &Observed,
+    clocks: &Clocks,
+    now: i64,
+) -> Option<i64> {
     let start = job.start.filter(|_| !job.suspended && !job.suspension_seen)?.as_second();
     if shard.start_before_resume.is_none_or(|old| start > old) {
-        return Some(start);
+        return Some(clocks.host_time(&shard.cluster, start));
     }
     (job.generation >= shard.generation).then_some(now)
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    clocks::Clocks,
     members::Members,
     observations::{Observation, Observations, shard_id},
 };
@@ -44,6 +45,7 @@ pub async fn observe(records: &[&Record], members: &Members) -> Vec<Observations
         .map(|record| Observations {
             members: with_asked_members(observations_of(record, &listed), members),
             places: members.places().clone(),
+            clocks: Clocks::default(),
         })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::place::Place;
+use super::{clocks::Clocks, place::Place};
 use crate::{
     cluster::{Connection, Error, fan_out},
     state::{Member, Registry},
@@ -77,6 +77,16 @@ impl Members {
     /// The names of the members that this command talks to, or tried to.
     pub fn asked(&self) -> impl Iterator<Item = &str> {
         self.connections.keys().map(String::as_str)
+    }
+
+    /// How far the clocks of the members differ from the host's. A cluster that has not answered yet,
+    /// or sends no `Date`, counts as having the host's clock.
+    pub fn clocks(&self, host: &Connection) -> Clocks {
+        let Some(host) = host.clock_skew() else { return Clocks::default() };
+        let connected = self.connections.iter().filter_map(|(name, connection)| {
+            Some((name.as_str(), connection.as_ref().ok()?.clock_skew()?))
+        });
+        Clocks::measured(host, connected)
     }
 
     /// The connection to a member, or why there is none.

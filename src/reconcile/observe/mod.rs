@@ -3,15 +3,18 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`members`] | the connections to the members |
+//! | [`clocks`] | how far the members' clocks differ from the host's |
 //! | [`list`] | one LIST per member, for all federated Jobs in scope |
 //! | [`observations`] | what is known of one federated Job |
 //! | [`place`] | the members as places for work |
 
+mod clocks;
 mod list;
 mod members;
 mod observations;
 mod place;
 
+pub use clocks::{Clocks, TOLERATED_SKEW, server_time};
 pub use list::observe;
 pub use members::Members;
 pub(in crate::reconcile) use observations::shard_id;

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::place::Places;
+use super::{clocks::Clocks, place::Places};
 use crate::{job::Observed, state::Record};
+
+/// How many names of Jobs a run tries in one member.
+const NAMES: usize = 16;
 
 /// What is known of one federated Job in each of its members.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,6 +15,8 @@ pub struct Observations {
     pub members: BTreeMap<String, Observation>,
     /// All members of the federation as places for work, by their names.
     pub places: Places,
+    /// How far the members' clocks differ from the host's.
+    pub clocks: Clocks,
 }
 
 /// What one member says of one federated Job.
@@ -33,6 +38,11 @@ pub enum Observation {
         refused: BTreeMap<u32, String>,
         /// Shards for which this run can do no more, and what they wait for.
         waiting: BTreeMap<u32, String>,
+        /// Shards whose names are taken by Jobs that are not theirs.
+        name_taken: BTreeSet<u32>,
+        /// What the member changed of the shards' Jobs when it answered the last write of this run:
+        /// one sentence for each difference from what was sent.
+        altered: BTreeMap<u32, Vec<String>>,
     },
 }
 
@@ -44,6 +54,8 @@ impl Observation {
             confirmed: BTreeSet::new(),
             refused: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            name_taken: BTreeSet::new(),
+            altered: BTreeMap::new(),
         }
     }
 }
@@ -60,6 +72,9 @@ pub enum Answer {
     Gone,
     /// The member refused the action, and why.
     Refused(String),
+    /// The name of the shard's Job is taken by a Job that is not the shard's; a sentence says by
+    /// which.
+    NameTaken(String),
     /// No usable answer, and why. Whether the action took effect is not known.
     Unknown(String),
 }
@@ -98,6 +113,39 @@ impl Observations {
             (Observation::Known { refused, .. }, Answer::Refused(why)) => {
                 refused.insert(id, why);
             }
+            (Observation::Known { refused, name_taken, .. }, Answer::NameTaken(why)) => {
+                refused.insert(id, why);
+                name_taken.insert(id);
+            }
+        }
+    }
+
+    /// Notes what a member changed of a shard's Job when it answered a write. This replaces what was
+    /// noted at an earlier write.
+    pub fn note_altered(&mut self, cluster: &str, id: u32, differences: Vec<String>) {
+        if let Some(Observation::Known { altered, .. }) = self.members.get_mut(cluster) {
+            altered.insert(id, differences);
+        }
+    }
+
+    /// What a member changed of a shard's Job when it answered the last write of this run.
+    pub fn altered(&self, cluster: &str, id: u32) -> &[String] {
+        match self.members.get(cluster) {
+            Some(Observation::Known { altered, .. }) => {
+                altered.get(&id).map(Vec::as_slice).unwrap_or_default()
+            }
+            _ => &[],
+        }
+    }
+
+    /// Whether the name of a shard's Job is taken, and another may be tried in this run: after
+    /// [`NAMES`] taken names of one member the next run goes on.
+    pub fn needs_other_name(&self, cluster: &str, id: u32) -> bool {
+        match self.members.get(cluster) {
+            Some(Observation::Known { name_taken, .. }) => {
+                name_taken.contains(&id) && name_taken.len() <= NAMES
+            }
+            _ => false,
         }
     }
 

@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use crate::{
-    job::{Observed, labels},
+    job::{self, Observed, differences, labels},
     reconcile::decide::{has_lost_credit, is_assigned},
     state::{Phase, Record, Shard},
 };
@@ -43,6 +43,21 @@ pub fn drift(record: &Record, id: u32, job: &Value) -> Vec<String> {
     if !is_assigned(shard, &live) || has_lost_credit(shard, &live) {
         found.push(format!("its annotation {} was taken away", labels::CREDITED));
     }
+    counts_and_limits(record, id, job, &live, &mut found);
+    let sent =
+        job::shard(&record.manifest, record.job_name(id), &record.spec(id), &record.ownership(id));
+    found.extend(differences(&sent, job));
+    found
+}
+
+/// Adds the differences of counts and limits, and of `suspend`.
+fn counts_and_limits(
+    record: &Record,
+    id: u32,
+    job: &Value,
+    live: &Observed,
+    found: &mut Vec<String>,
+) {
     let (own, asked) = (record.spec(id), &record.manifest);
     let mut compare = |field: &str, is: Option<i64>, wanted: Option<i64>| {
         if is != wanted {
@@ -53,7 +68,12 @@ pub fn drift(record: &Record, id: u32, job: &Value) -> Vec<String> {
     if asked.size().completions.is_some() || record.achieved() == 0 {
         compare("parallelism", Some(live.parallelism.into()), Some(own.parallelism.into()));
     }
-    compare("completions", live.completions.map(i64::from), own.completions.map(i64::from));
+    // An Indexed Job was created with all indexes that there were then. It needs those of its own.
+    let indexes = record.shards[&id].indexes.as_ref();
+    let has_room = indexes.is_some_and(|own| live.completions.is_some_and(|all| all >= own.end()));
+    if !has_room {
+        compare("completions", live.completions.map(i64::from), own.completions.map(i64::from));
+    }
     let deadline = own.active_deadline_seconds.or(asked.active_deadline_seconds());
     compare("activeDeadlineSeconds", job["spec"]["activeDeadlineSeconds"].as_i64(), deadline);
     for (field, is, left, all) in [
@@ -75,11 +95,17 @@ pub fn drift(record: &Record, id: u32, job: &Value) -> Vec<String> {
     if live.suspended != asked.suspended() {
         found.push(format!("suspend is {}, not {}", live.suspended, asked.suspended()));
     }
-    found
 }
 
 /// The sentence for a shard whose Job is gone.
 pub(in crate::reconcile) fn deletion(shard: &Shard) -> Option<String> {
+    if shard.may_have_ended() && !shard.reopened {
+        let ttl = shard.seen.as_ref().and_then(|seen| seen.foreign_ttl).unwrap_or(0);
+        return Some(format!(
+            "it is gone, and may have finished before: its cluster had set its \
+             ttlSecondsAfterFinished to {ttl}. Its work is not known to be undone"
+        ));
+    }
     let what = if shard.reopened { "for others" } else { "done by nobody" };
     (shard.phase == Phase::Deleted)
         .then(|| format!("it was deleted: what was left of it is {what}"))
@@ -97,7 +123,8 @@ mod tests {
     use jiff::Timestamp;
     use serde_json::json;
 
-    fn record(spec: Value) -> Record {
+    fn record(mut spec: Value) -> Record {
+        spec["template"]["spec"]["containers"] = json!([{"name": "pi", "image": "pi"}]);
         let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
         let manifest = Manifest::new(job, "work", "").expect("valid");
         let shard = |cluster: &str| Shard {
@@ -144,6 +171,11 @@ mod tests {
             ("/spec/backoffLimit", json!(7), "backoffLimit is 7, not 6"),
             ("/spec/backoffLimit", json!(5), "backoffLimit is 5, not 6"),
             ("/spec/suspend", json!(true), "suspend is true, not false"),
+            (
+                "/spec/template/spec/containers/0/image",
+                json!("mirror/pi"),
+                "container \"pi\": image is mirror/pi, not pi",
+            ),
             ("/spec/activeDeadlineSeconds", json!(null), "activeDeadlineSeconds is unset, not 9"),
             (
                 "/metadata/labels",
@@ -158,6 +190,30 @@ mod tests {
         let mut going = job(&record);
         going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
         assert_eq!(drift(&record, 1, &going), ["it is being deleted"]);
+    }
+
+    #[test]
+    fn a_ttl_that_is_not_ours_is_drift() {
+        let record = record(json!({"completions": 6, "ttlSecondsAfterFinished": 9}));
+        let mut job = job(&record);
+        assert_eq!(drift(&record, 1, &job), Vec::<String>::new(), "it is given at the end");
+        job["spec"]["ttlSecondsAfterFinished"] = 60.into();
+        assert_eq!(drift(&record, 1, &job), ["ttlSecondsAfterFinished is 60, not unset"]);
+    }
+
+    #[test]
+    fn an_indexed_job_that_was_scaled_has_not_drifted() {
+        for (asked, drifted) in [(30, false), (20, false), (10, false)] {
+            let mut record = record(json!({"completions": 20, "completionMode": "Indexed"}));
+            let own = crate::job::Indexes::all(3);
+            record.shards.get_mut(&1).expect("there").indexes = Some(own);
+            let mut job = job(&record);
+            job["metadata"]["annotations"][labels::CREDITED] = "3-19".into();
+            let object = &mut record.manifest.object().clone();
+            object["spec"]["completions"] = asked.into();
+            record.manifest = Manifest::new(object.clone(), "work", "").expect("valid");
+            assert_eq!(!drift(&record, 1, &job).is_empty(), drifted, "{asked}");
+        }
     }
 
     #[test]

@@ -236,10 +236,21 @@ impl Record {
     }
 
     /// Lets other shards do what is left of the deleted ones. Gives whether that changes anything.
+    /// It leaves out shards that [may have ended](Shard::may_have_ended).
     pub fn reopen(&mut self) -> bool {
-        let held = |shard: &&mut Shard| shard.phase == Phase::Deleted && !shard.reopened;
+        self.reopen_where(|shard| !shard.may_have_ended())
+    }
+
+    /// The same for the shards that may have ended before their Jobs were gone. Their work may be
+    /// done, and would run twice: only the user can say so.
+    pub fn reopen_uncertain(&mut self) -> bool {
+        self.reopen_where(Shard::may_have_ended)
+    }
+
+    fn reopen_where(&mut self, condition: impl Fn(&Shard) -> bool) -> bool {
+        let is_held = |shard: &Shard| shard.phase == Phase::Deleted && !shard.reopened;
         let mut any = false;
-        for shard in self.shards.values_mut().filter(held) {
+        for shard in self.shards.values_mut().filter(|shard| is_held(shard) && condition(shard)) {
             shard.reopened = true;
             any = true;
         }

@@ -59,7 +59,7 @@ impl Process {
             let name = record.job_name(id);
             if world.members[cluster].jobs.contains_key(name) {
                 return match look(world, record, id) {
-                    Answer::Gone => Answer::Refused("exists already".into()),
+                    Answer::Gone => Answer::NameTaken("exists already".into()),
                     found => found,
                 };
             }

@@ -51,13 +51,13 @@ fn a_member_that_is_unknown_or_refused_is_left_alone() {
     for before in [Phase::Planned, Phase::Created, Phase::Started] {
         let record = one(before);
         for answer in [Answer::Unknown("timeout".into()), Answer::Refused("no".into())] {
+            let mut expected = record.clone();
+            if matches!((before, &answer), (Phase::Planned, Answer::Refused(_))) {
+                expected.shards.get_mut(&1).expect("one").refuse("no");
+            }
             let decision = decide(&record, &answered(&record, [], answer.clone()), NOW);
-            let expected = Decision {
-                record: record.clone(),
-                confirm: vec![],
-                actions: vec![],
-                remove: false,
-            };
+            let expected =
+                Decision { record: expected, confirm: vec![], actions: vec![], remove: false };
             assert_eq!(decision, expected, "{before:?}, {answer:?}");
         }
         let decision = decide(&record, &Observations::default(), NOW);
@@ -169,4 +169,59 @@ fn a_job_that_lost_the_word_of_its_credit_gets_no_other() {
     seen.credited = Some("1".into());
     let actions = decide(&record, &listed(&record, [(1, seen)]), NOW).actions;
     assert_eq!(actions, [Action::Credit { shard: 1, uid: "u1".into() }]);
+}
+
+#[test]
+fn a_refusal_is_remembered_until_the_job_exists() {
+    let record = one(Phase::Planned);
+    let refused = answered(&record, [], Answer::Refused("quota ".repeat(99)));
+    let refused = decide(&record, &refused, NOW).record;
+    let why = refused.shards[&1].refusal.clone().expect("remembered");
+    assert!(why.starts_with("quota quota") && why.len() <= 120, "{why}");
+    let later = decide(&refused, &listed(&refused, []), NOW).record;
+    assert_eq!(later, refused, "a list says nothing of it");
+    let created = decide(&refused, &listed(&refused, [(1, job(&refused, 1))]), NOW).record;
+    assert_eq!(created.shards[&1].refusal, None);
+}
+
+#[test]
+fn a_supplement_whose_name_is_taken_gets_the_next_one() {
+    let mut record = record(json!({"completions": 6}), &[(Phase::Deleted, Some(3))]);
+    record.add(Shard::planned("c1", Size { parallelism: 1, completions: Some(3) }));
+    let place = Place { weight: 1, takes_work: true };
+    let mut names = Vec::new();
+    let mut observations = listed(&record, []);
+    observations.places.insert("c1".into(), place);
+    for id in 2..40 {
+        names.push(record.job_name(id).to_owned());
+        observations.add("c1", id, Answer::NameTaken("somebody has it".into()));
+        let decided = decide(&record, &observations, NOW).record;
+        if decided.shards.contains_key(&id) {
+            break;
+        }
+        record = decided;
+    }
+    assert_eq!(names[..3], ["pi-2", "pi-3", "pi-4"]);
+    assert_eq!(names.len(), 17, "a run does not try for ever");
+    let first = one(Phase::Planned);
+    let mut observations = listed(&first, []);
+    observations.add("c1", 1, Answer::NameTaken("somebody has it".into()));
+    let decided = decide(&first, &observations, NOW).record;
+    assert!(decided.shards[&1].refusal.is_some(), "the first shard has the Job's own name");
+}
+
+#[test]
+fn a_job_that_may_have_expired_is_reopened_only_where_the_user_says_so() {
+    let mut record = one(Phase::Started);
+    let mut object = record.manifest.object().clone();
+    object["metadata"]["annotations"][crate::job::labels::REOPEN] = "true".into();
+    record.manifest = Manifest::new(object, "work", "").expect("valid");
+    for (ttl_seconds, reopened) in [(None, true), (Some(60), false)] {
+        let running = Observed { ttl_seconds, ..job(&record, 1) };
+        let seen = decide(&record, &listed(&record, [(1, running)]), NOW).record;
+        let mut gone = decide(&seen, &answered(&seen, [], Answer::Gone), NOW).record;
+        assert_eq!(gone.shards[&1].reopened, reopened, "the annotation, ttl {ttl_seconds:?}");
+        assert!(!gone.reopen(), "--reopen, ttl {ttl_seconds:?}");
+        assert_eq!(gone.reopen_uncertain(), !reopened);
+    }
 }

@@ -70,10 +70,13 @@ pub struct ShardStatus {
     pub indexes: Option<Indexes>,
     /// Why nothing is known of it now, where its member does not answer.
     pub unknown: Option<String>,
-    /// Why its member refused an action of this run.
+    /// Why its member refused an action of this run, or to create its Job in an earlier one.
     pub refused: Option<String>,
     /// What it waits for before the rest of an action can be done.
     pub waiting: Option<String>,
+    /// What its cluster changed of its Job when it answered the last write of this run: one sentence
+    /// for each difference from what was sent.
+    pub altered: Vec<String>,
 }
 
 impl Status {
@@ -116,7 +119,7 @@ impl Status {
         }
     }
 
-    /// The word in the STATUS column: kubectl's word for a Job. `Unknown` and `Unplaced` are
+    /// The word in the STATUS column: kubectl's word for a Job. `Unknown`, `Refused` and `Unplaced` are
     /// appended where they apply to a shard or to completions.
     pub fn word(&self) -> &str {
         &self.word
@@ -206,6 +209,8 @@ impl ShardStatus {
         // A shard that has ended needs no answer, unless it is to be deleted.
         let needs_answer = !shard.phase.ended() || record.state.deleting.is_some();
         let unknown = observations.unknown(&shard.cluster).filter(|_| needs_answer);
+        // What an earlier run was refused keeps the shard Pending still.
+        let refused = observations.refused(&shard.cluster, id).or(shard.refusal.as_deref());
         Self {
             cluster: shard.cluster.clone(),
             name: record.job_name(id).to_owned(),
@@ -218,7 +223,8 @@ impl ShardStatus {
             waiting: observations.waiting(&shard.cluster, id).map(str::to_owned),
             seen,
             unknown: unknown.map(str::to_owned),
-            refused: observations.refused(&shard.cluster, id).map(str::to_owned),
+            refused: refused.map(str::to_owned),
+            altered: observations.altered(&shard.cluster, id).to_vec(),
         }
     }
 
@@ -299,6 +305,9 @@ fn word(record: &Record, unplaced: i32, shards: &[ShardStatus]) -> String {
     .to_owned();
     if shards.iter().any(|shard| shard.unknown.is_some()) {
         word.push_str(",Unknown");
+    }
+    if record.shards.values().any(|shard| shard.refusal.is_some()) {
+        word.push_str(",Refused");
     }
     if unplaced > 0 {
         word.push_str(",Unplaced");

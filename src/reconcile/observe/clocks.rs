@@ -1,0 +1,67 @@
+//! The clocks of the clusters. A start time is its member's, and what it is compared with must not be
+//! the clock of whoever runs the command.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::cluster::Connection;
+
+/// Differences of clocks up to this are ignored: they change from one measurement to the next, and
+/// no deadline of a Job is that exact.
+pub const TOLERATED_SKEW: SignedDuration = SignedDuration::from_secs(30);
+
+/// How many seconds the clocks of members are ahead of the host's, negative where they are behind.
+/// Members whose clocks differ by [`TOLERATED_SKEW`] or less are not in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Clocks(BTreeMap<String, i64>);
+
+impl Clocks {
+    /// The clocks by what was measured: how far the host's clock is ahead of the local one, and how
+    /// far each member's is.
+    pub(super) fn measured<'a>(
+        host: SignedDuration,
+        members: impl Iterator<Item = (&'a str, SignedDuration)>,
+    ) -> Self {
+        let ahead = members.map(|(name, skew)| (name.to_owned(), skew - host));
+        let skewed = ahead.filter(|(_, ahead)| ahead.abs() > TOLERATED_SKEW);
+        Self(skewed.map(|(name, ahead)| (name, ahead.as_secs())).collect())
+    }
+
+    /// A time of a member's clock, in seconds since 1970, as the host's clock has it.
+    pub fn host_time(&self, cluster: &str, at: i64) -> i64 {
+        at.saturating_sub(self.0.get(cluster).copied().unwrap_or(0))
+    }
+
+    /// Whether a member's clock differs from the host's.
+    pub fn is_skewed(&self, cluster: &str) -> bool {
+        self.0.contains_key(cluster)
+    }
+
+    /// The members whose clocks differ from the host's, and by how many seconds they are ahead.
+    pub fn skewed(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.0.iter().map(|(name, ahead)| (name.as_str(), *ahead))
+    }
+}
+
+/// The time by the clock of a server, from the local time. It is the local time before the server's
+/// first answer.
+pub fn server_time(server: &Connection, local: Timestamp) -> Timestamp {
+    let skew = server.clock_skew().unwrap_or(SignedDuration::ZERO);
+    local.checked_add(skew).unwrap_or(local)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_clocks_that_differ_much_from_the_hosts_are_corrected() {
+        let seconds = SignedDuration::from_secs;
+        let measured = [("a", seconds(3600)), ("b", seconds(3620)), ("c", seconds(0))];
+        let clocks = Clocks::measured(seconds(3600), measured.into_iter());
+        assert_eq!(clocks.skewed().collect::<Vec<_>>(), [("c", -3600)]);
+        let host_times = ["a", "b", "c"].map(|name| clocks.host_time(name, 1000));
+        assert_eq!(host_times, [1000, 1000, 4600]);
+    }
+}

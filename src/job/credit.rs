@@ -206,7 +206,8 @@ mod tests {
             (Some(1), self::pod("Running", Some(0)), 1),
             (Some(1), self::pod("Succeeded", Some(0)), 1),
         ] {
-            assert_eq!(moving(&job(limit), &[pod.clone()]), expected, "{limit:?} {pod:?}");
+            let moving = moving(&job(limit), std::slice::from_ref(&pod));
+            assert_eq!(moving, expected, "{limit:?} {pod:?}");
         }
     }
 

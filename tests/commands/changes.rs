@@ -239,7 +239,8 @@ pub async fn patch(snapshot: String) {
         r#"job patch pi -p '{"spec":{"activeDeadlineSeconds":600}}'"#,
         r#"job patch pi -p '{"spec":{"activeDeadlineSeconds":600}}'"#,
         "job patch pi --patch 'metadata: {labels: {team: math}}'",
-        r#"job patch pi --type=json -p '[{"op":"replace","path":"/spec/activeDeadlineSeconds","value":900}]'"#,
+        "job patch pi --type=json \
+         -p '[{\"op\":\"replace\",\"path\":\"/spec/activeDeadlineSeconds\",\"value\":900}]'",
         "job get pi -o yaml",
     ] {
         stage.types(command).await;

@@ -56,9 +56,8 @@ fn plugin(machine: &Machine, name: &str, script: &str) -> Result<Value, Failed> 
     fs::write(&path, format!("#!/bin/sh\n{script}\n"))?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     let api_version = "client.authentication.k8s.io/v1";
-    Ok(
-        json!({ "exec": { "apiVersion": api_version, "command": path, "interactiveMode": "Never" } }),
-    )
+    Ok(json!({ "exec": { "apiVersion": api_version, "command": path,
+            "interactiveMode": "Never" } }))
 }
 
 /// Adds contexts of the cluster `east`, changed, and with a user of its own.
@@ -77,7 +76,8 @@ fn contexts(machine: &Machine) -> Result<(), Failed> {
         "status": { "token": "t", "expirationTimestamp": "2020-01-01T00:00:00Z" },
     });
     let missing = json!({ "exec": {
-        "apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin", "interactiveMode": "Never",
+        "apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin",
+        "interactiveMode": "Never",
         "installHint": "Install no-such-plugin first.",
     } });
     for (name, cluster, user) in [

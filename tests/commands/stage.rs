@@ -159,14 +159,18 @@ impl Stage {
     fn kubeconfig(&self, current: &str, users: &[&str]) -> Value {
         let mut config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": current,
-            "clusters": [], "users": [{ "name": "stranger", "user": { "token": "s3cret" } }], "contexts": [],
+            "clusters": [], "users": [{ "name": "stranger", "user": { "token": "s3cret" } }],
+            "contexts": [],
         });
         let mut add =
             |list: &str, entry: Value| config[list].as_array_mut().expect("a list").push(entry);
         for name in self.sites.keys() {
             add(
                 "clusters",
-                json!({ "name": name, "cluster": { "server": format!("https://{name}.example.com") } }),
+                json!({
+                    "name": name,
+                    "cluster": { "server": format!("https://{name}.example.com") }
+                }),
             );
             let context = |user: &str| json!({ "cluster": name, "user": user });
             add("contexts", json!({ "name": name, "context": context(ADMINISTRATOR) }));

@@ -66,7 +66,10 @@ pub async fn register(snapshot: String) {
     stage.about("by the name of its context").types("cluster register east").await;
     stage
         .about("by another name")
-        .types("cluster register europe --cluster-context=west --weight=2 --label=zone=eu --label cloud=gke")
+        .types(
+            "cluster register europe --cluster-context=west --weight=2 --label=zone=eu --label \
+            cloud=gke",
+        )
         .await;
     stage
         .about("a name made from the context's")
@@ -179,8 +182,10 @@ pub async fn create(snapshot: String) {
     stage.write(
         "index.yaml",
         &format!(
-            "{{apiVersion: batch/v1, kind: Job, metadata: {{name: index}}, spec: {{completionMode: Indexed, completions: 3, \
-             parallelism: 3, template: {{spec: {{restartPolicy: Never, containers: [{{name: pi, image: perl, {env}}}]}}}}}}}}"
+            "{{apiVersion: batch/v1, kind: Job, metadata: {{name: index}}, spec: {{completionMode: \
+             Indexed, completions: 3, \
+             parallelism: 3, template: {{spec: {{restartPolicy: Never, containers: [{{name: pi, \
+             image: perl, {env}}}]}}}}}}}}"
         ),
     );
     stage.about("an index of its own").types("job create -f ~/index.yaml --dry-run=client").await;

@@ -16,7 +16,8 @@ fn job(name: &str, spec: &str) -> String {
     let template =
         "template: {spec: {restartPolicy: Never, containers: [{name: pi, image: perl}]}}";
     format!(
-        "{{apiVersion: batch/v1, kind: Job, metadata: {{name: {name}}}, spec: {{{spec}, {template}}}}}"
+        "{{apiVersion: batch/v1, kind: Job, metadata: {{name: {name}}}, spec: {{{spec}, \
+         {template}}}}}"
     )
 }
 

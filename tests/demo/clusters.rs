@@ -53,8 +53,8 @@ impl Clusters {
     /// What is to be typed to see a Job in one of them, and what is seen: by kubectl where there is
     /// one.
     pub async fn show_job(&self, cluster: &str, name: &str) -> Result<String, Error> {
-        let fields = "-o=custom-columns=NAME:.metadata.name,PARALLELISM:.spec.parallelism,COMPLETIONS:.spec.completions,\
-                      SUCCEEDED:.status.succeeded";
+        let fields = "-o=custom-columns=NAME:.metadata.name,PARALLELISM:.spec.parallelism,\
+                      COMPLETIONS:.spec.completions,SUCCEEDED:.status.succeeded";
         let command = format!("$ kubectl --context={cluster} get job {name} {fields}");
         match self {
             Self::Real(fleet, _) => {

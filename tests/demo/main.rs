@@ -193,7 +193,7 @@ impl Stage<'_> {
   export KUBECTL_FEDERATE_CONFIG={config}
   kubectl federate job get
 
-A pod runs for {seconds} seconds from now on, so that there is time to suspend or to scale a Job that runs:
+From now on a pod runs for {seconds} seconds. That leaves time to suspend or scale a running Job:
 
   kubectl federate job delete pi --cascade=background
   kubectl federate job create -f {manifest}

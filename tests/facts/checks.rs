@@ -48,7 +48,8 @@ async fn counters(place: &Place) -> Outcome {
 
 async fn lists(place: &Place) -> Outcome {
     let spec = json!({
-        "completions": 5, "parallelism": 1, "completionMode": "Indexed", "suspend": true, "backoffLimitPerIndex": 1,
+        "completions": 5, "parallelism": 1, "completionMode": "Indexed", "suspend": true,
+        "backoffLimitPerIndex": 1,
     });
     place.create("i", spec).await?;
     place.until_true("i", "Suspended").await;

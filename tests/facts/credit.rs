@@ -34,7 +34,8 @@ async fn one_write(place: &Place) -> Outcome {
             "j",
             json!({
                 "metadata": {
-                    "resourceVersion": job["metadata"]["resourceVersion"], "uid": job["metadata"]["uid"],
+                    "resourceVersion": job["metadata"]["resourceVersion"],
+                    "uid": job["metadata"]["uid"],
                     "annotations": {LEDGER: "3"}, "labels": {"moved": "yes"},
                 },
                 "spec": {"parallelism": 7},

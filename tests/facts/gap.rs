@@ -142,7 +142,8 @@ async fn after_the_list(
         place.kubelet.succeed(pod).await?;
     }
     let pods = place.run("j", 2).await?;
-    let credit = json!({"metadata": {"resourceVersion": version}, "status": {"succeeded": 6 - listed - margin}});
+    let credit = json!({"metadata": {"resourceVersion": version},
+        "status": {"succeeded": 6 - listed - margin}});
     place.patch_status("j", credit).await?;
     place.release("j").await?;
     Ok(pods)

@@ -28,7 +28,8 @@ pub fn facts() -> Facts {
 }
 
 fn spec(parallelism: i64, completions: i64, more: Value) -> Value {
-    let mut spec = json!({"parallelism": parallelism, "completions": completions, "completionMode": "Indexed"});
+    let mut spec = json!({"parallelism": parallelism, "completions": completions,
+        "completionMode": "Indexed"});
     for (field, value) in more.as_object().into_iter().flatten() {
         spec[field] = value.clone();
     }
@@ -52,7 +53,8 @@ async fn own_indexes(place: &Place) -> Outcome {
         pod["spec"]["containers"][0]["env"],
         json!([{
             "name": "JOB_COMPLETION_INDEX",
-            "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": format!("metadata.labels['{key}']")}},
+            "valueFrom": {"fieldRef": {"apiVersion": "v1",
+                "fieldPath": format!("metadata.labels['{key}']")}},
         }])
     );
     for pod in &pods {

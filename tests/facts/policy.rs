@@ -34,7 +34,8 @@ async fn make(cluster: &real::Cluster) -> Result<(), Failed> {
     let group = "/apis/admissionregistration.k8s.io/v1";
     let rule = |group: &str, resource: &str| {
         let (versions, operations) = (["v1"], ["UPDATE"]);
-        json!({"apiGroups": [group], "apiVersions": versions, "operations": operations, "resources": [resource]})
+        json!({"apiGroups": [group], "apiVersions": versions, "operations": operations,
+            "resources": [resource]})
     };
     let policy = json!({
         "metadata": {"name": "hold"},
@@ -50,11 +51,13 @@ async fn make(cluster: &real::Cluster) -> Result<(), Failed> {
             }],
         },
     });
-    let binding = json!({"metadata": {"name": "hold"}, "spec": {"policyName": "hold", "validationActions": ["Deny"]}});
+    let binding = json!({"metadata": {"name": "hold"}, "spec": {"policyName": "hold",
+        "validationActions": ["Deny"]}});
     cluster.create(&format!("{group}/validatingadmissionpolicies"), &policy).await?;
     cluster.create(&format!("{group}/validatingadmissionpolicybindings"), &binding).await?;
     let jobs = "/apis/batch/v1/namespaces/default/jobs";
-    let template = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox"}]}});
+    let template = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "main",
+        "image": "busybox"}]}});
     let job = json!({
         "metadata": {"name": "probe", "labels": {LABEL: "yes"}},
         "spec": {"suspend": true, "template": template},

@@ -113,7 +113,8 @@ async fn restarts(place: &Place) -> Outcome {
     let pods = place.live("j", 1).await;
     for count in [1, 2] {
         let container = json!({
-            "name": "main", "image": "busybox", "imageID": "", "ready": false, "restartCount": count,
+            "name": "main", "image": "busybox", "imageID": "", "ready": false,
+            "restartCount": count,
             "state": {"waiting": {"reason": "CrashLoopBackOff"}},
         });
         let status = json!({"phase": "Running", "containerStatuses": [container]});

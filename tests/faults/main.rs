@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`stage`] | clusters, and commands that run on them |
 //! | [`net`] | the network between them: it counts, delays, breaks and watches |
-//! | [`evidence`] | what is to be seen of a federated Job, and what it has to be; the kills of real processes use it too |
+//! | [`evidence`] | what a federated Job shows, and what it has to be; also used by `tests/kills` |
 //! | [`witness`] | what must hold at every moment |
 //! | [`promises`] | what must hold once a reconcile has run |
 

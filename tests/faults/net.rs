@@ -328,7 +328,7 @@ impl Net {
     }
 }
 
-/// Whose token it is that comes with a request: its last part says so.
+/// Whose token it is that comes with a request: the end of the token says so.
 fn user_of(head: &http::request::Parts) -> String {
     let token =
         head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();

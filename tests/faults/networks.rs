@@ -17,7 +17,8 @@ const PATIENCE_WITH_HOST: Duration = Duration::from_secs(65);
 fn status(code: u16, reason: &str) -> String {
     let message = "told by the test";
     serde_json::json!({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": code, "reason": reason,
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": code,
+        "reason": reason,
         "message": message,
     })
     .to_string()

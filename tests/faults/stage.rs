@@ -16,7 +16,7 @@ use super::net::{Fate, Net, Sent};
 /// The clusters; the first is the host, and a member too.
 pub const CLUSTERS: [&str; 3] = ["east", "west", "north"];
 
-/// Part of every token, and so of nothing that is printed.
+/// Every token contains this, and nothing that is printed does.
 const SECRET: &str = "sesame";
 
 /// What a command came to.
@@ -50,9 +50,12 @@ impl Stage {
             };
             let config = json!({
                 "apiVersion": "v1", "kind": "Config", "current-context": names[0],
-                "clusters": each(&|name| json!({"name": name, "cluster": {"server": format!("https://{name}:6443")}})),
-                "users": each(&|name| json!({"name": name, "user": {"token": format!("{SECRET}-{name}-{user}")}})),
-                "contexts": each(&|name| json!({"name": name, "context": {"cluster": name, "user": name}})),
+                "clusters": each(&|name| json!({"name": name,
+                    "cluster": {"server": format!("https://{name}:6443")}})),
+                "users": each(&|name| json!({"name": name,
+                    "user": {"token": format!("{SECRET}-{name}-{user}")}})),
+                "contexts": each(&|name| json!({"name": name, "context": {"cluster": name,
+                    "user": name}})),
             });
             std::fs::write(directory.path().join(user), config.to_string()).expect("written");
         }

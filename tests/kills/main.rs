@@ -5,7 +5,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`evidence`] | what is to be seen of a federated Job, and what it has to be; the tests of faults' own |
+//! | [`evidence`] | what a federated Job shows, and what it has to be; shared with `tests/faults` |
 //! | [`scene`] | clusters, processes, and what must hold once a reconcile has run |
 //! | [`moments`] | when a process is killed |
 //! | [`killed`], [`pairs`] | the tests |

@@ -147,7 +147,9 @@ fn the_manifest_is_one_that_krew_takes() {
     assert!(!text(&spec["description"]).is_empty());
     let platform = json!({
         "selector": { "matchLabels": { "os": "linux", "arch": "arm64" } },
-        "uri": format!("{HOMEPAGE}/releases/download/v1.2.3/kubectl-federate_v1.2.3_linux_arm64.tar.gz"),
+        "uri": format!(
+            "{HOMEPAGE}/releases/download/v1.2.3/kubectl-federate_v1.2.3_linux_arm64.tar.gz"
+        ),
         "sha256": sum,
         "bin": "kubectl-federate",
     });

@@ -31,7 +31,7 @@ pub fn scenarios() -> Scenarios {
             "who may not create jobs in one cluster is refused, with the right that is missing",
             limited_user,
         )
-        .sim("a server that drops what keeps a part from running at once is refused", old_server)
+        .sim("a server that drops what keeps a shard from running at once is refused", old_server)
         .sim(
             "a job of that name that appears after the rehearsal is left alone",
             appears_after_rehearsal,
@@ -106,8 +106,8 @@ async fn own_index(stage: &Stage) -> Outcome {
     let variable = json!([{"name": "JOB_COMPLETION_INDEX", "value": "mine"}]);
     own["spec"]["template"]["spec"]["containers"][0]["env"] = variable.clone();
     stage.create(&own).await?.ok().warns(
-        "Warning: job.batch/pi: spec.template.spec.containers[0].env[0] sets JOB_COMPLETION_INDEX: the container sees that, and not the \
-         index of its pod\n",
+        "Warning: job.batch/pi: spec.template.spec.containers[0].env[0] sets JOB_COMPLETION_INDEX: \
+         the container sees that, and not the index of its pod\n",
     );
     for site in stage.members() {
         site.until_pods("pi", 1).await;
@@ -176,9 +176,13 @@ async fn several_documents(stage: &Stage) -> Outcome {
     std::fs::write(stage.path("two.yaml"), two)?;
     stage.federate("job create -f two.yaml").await.fails("The Job \"tau\" is invalid");
     stage.assert_nothing_of("pi", &before).await?;
-    stage.write("two.yaml", &json!({
-        "apiVersion": "v1", "kind": "List", "items": [job("pi", Some(3), Some(3)), job("tau", Some(3), Some(3))],
-    }))?;
+    stage.write(
+        "two.yaml",
+        &json!({
+            "apiVersion": "v1", "kind": "List", "items": [job("pi", Some(3), Some(3)), job("tau",
+                Some(3), Some(3))],
+        }),
+    )?;
     let created = stage.federate("job create -f two.yaml").await.ok();
     assert_eq!(created.stdout, "job.batch/pi created\njob.batch/tau created\n");
     assert_eq!(stage.shares("tau").await?.len(), 3);
@@ -222,8 +226,8 @@ async fn appears_after_rehearsal(stage: &Stage) -> Outcome {
         sim::Verdict::Pass
     });
     let created = stage.create(&job("pi", Some(9), Some(18))).await?;
-    let explained = "[west] job.batch/pi: Pending: jobs.batch \"pi\" in namespace \"work\" exists already and is not part of \
-                     this federated job";
+    let explained = "[west] job.batch/pi: Pending: jobs.batch \"pi\" in namespace \"work\" exists \
+        already and is not part of this federated job";
     created.fails("1 of 3 clusters refused").warns(explained);
     let foreign = west.job("pi").await?;
     assert_eq!(foreign["spec"]["parallelism"], 1);
@@ -319,7 +323,10 @@ async fn invalid_job(stage: &Stage) -> Outcome {
     invalid["spec"]["template"]["spec"]["restartPolicy"] = "Always".into();
     let refused = stage.create(&invalid).await?;
     refused
-        .fails("The Job \"pi\" is invalid: spec.template.spec.restartPolicy: Required value: valid values: \"OnFailure\", \"Never\"")
+        .fails(
+            "The Job \"pi\" is invalid: spec.template.spec.restartPolicy: Required value: valid \
+            values: \"OnFailure\", \"Never\"",
+        )
         .warns("(clusters east, north, west)");
     let mut nameless = job("pi", Some(3), Some(6));
     nameless["spec"]["template"]["spec"]["containers"] = json!([]);
@@ -348,7 +355,10 @@ async fn dry_run(stage: &Stage) -> Outcome {
 
 async fn limited_user(stage: &Stage) -> Outcome {
     let host = stage.host();
-    let rule = |group: &str, resource: &str, verbs: &[&str]| json!({"apiGroups": [group], "resources": [resource], "verbs": verbs});
+    let rule = |group: &str, resource: &str, verbs: &[&str]| {
+        json!({"apiGroups": [group],
+        "resources": [resource], "verbs": verbs})
+    };
     let identity = || {
         let mut rule = rule("", "namespaces", &["get"]);
         rule["resourceNames"] = json!(["kube-system"]);
@@ -370,8 +380,8 @@ async fn limited_user(stage: &Stage) -> Outcome {
     let namespace = &stage.namespace;
     let refused = stage.create(&job("pi", Some(3), Some(6))).await?;
     refused.fails("Error from server (Forbidden): error when creating").warns(&format!(
-        "jobs.batch is forbidden: User \"{LIMITED}\" cannot create resource \"jobs\" in API group \"batch\" in the \
-         namespace \"{namespace}\" (cluster west)"
+        "jobs.batch is forbidden: User \"{LIMITED}\" cannot create resource \"jobs\" in API \
+         group \"batch\" in the namespace \"{namespace}\" (cluster west)"
     ));
     stage.assert_nothing_of("pi", &before).await?;
     stage.site("west").grant(Some(namespace), json!([rule("batch", "jobs", &all)])).await?;

@@ -12,9 +12,13 @@ use crate::stage::{MEMBERS, SOON, Stage, job};
 pub fn scenarios() -> Scenarios {
     Scenarios::of("describe")
         .both("what somebody changed of a shard is shown and not fought", drift)
-        .both("a shard that somebody deleted is shown with the command that opens it again", deletion)
         .both(
-            "a part that is not made yet is made once its cluster answers, and that is what comes next",
+            "a shard that somebody deleted is shown with the command that opens it again",
+            deletion,
+        )
+        .both(
+            "a shard that is not created yet is created once its cluster answers, and describe \
+             says so",
             unmade,
         )
         .both("a quota of no pods is shown as the stall that it is", quota)
@@ -86,7 +90,8 @@ async fn deletion(stage: &Stage) -> Outcome {
     assert!(text.contains("2 completions that no cluster carries"), "{text}");
     let namespace = &stage.namespace;
     let next = format!(
-        "kubectl federate reconcile pi -n {namespace} --reopen runs the 2 unplaced completions in other shards"
+        "kubectl federate reconcile pi -n {namespace} --reopen runs the 2 unplaced completions in \
+         other shards"
     );
     assert_eq!(section(&text, "Next"), [next]);
     stage.federate("reconcile pi --reopen").await.ok();
@@ -136,7 +141,8 @@ async fn quota(stage: &Stage) -> Outcome {
 async fn unschedulable(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(6), Some(12))).await?.ok();
     let message = "0/3 nodes are available: 3 Insufficient cpu.";
-    let condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message});
+    let condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+        "message": message});
     stage.site("west").report("pi", 2, &json!({"conditions": [condition]})).await?;
     let row = format!("west pi 2 Unschedulable {message}");
     let rows = until_section(stage, "Stalls", &row, "").await;
@@ -207,7 +213,8 @@ async fn unreachable(stage: &Stage) -> Outcome {
     let row = section(&shown.stdout, "Unreachable").pop().unwrap_or_default();
     assert!(row.starts_with("west pi 4h ago "), "{shown:?}");
     let got = stage.federate_later(later, "job get pi").await.ok().says("Running,Unknown   1/6");
-    let warning = "Warning: [west] job.batch/pi: its share of 2 completions is Unknown (1 succeeded as of 4h ago): ";
+    let warning = "Warning: [west] job.batch/pi: its share of 2 completions is Unknown (1 \
+        succeeded as of 4h ago): ";
     for said in [got.stderr, shown.stderr] {
         assert!(said.starts_with(warning), "{said}");
     }
@@ -217,7 +224,10 @@ async fn unreachable(stage: &Stage) -> Outcome {
 }
 
 async fn no_right(stage: &Stage) -> Outcome {
-    let rule = |group: &str, resource: &str| json!({"apiGroups": [group], "resources": [resource], "verbs": ["get", "list"]});
+    let rule = |group: &str, resource: &str| {
+        json!({"apiGroups": [group], "resources": [resource],
+        "verbs": ["get", "list"]})
+    };
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
     stage.host().grant(Some("kubectl-federate"), json!([rule("", "configmaps")])).await?;
     stage.host().grant(Some(&stage.namespace), json!([rule("", "configmaps")])).await?;

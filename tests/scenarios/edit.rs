@@ -1,13 +1,6 @@
 //! What the verbs that change a Job write, and what they refuse.
 
-use std::sync::Once;
-
-use bytes::Bytes;
-use http::Request;
-use http_body_util::Full;
 use serde_json::{Value, json};
-use sim::Verdict;
-use tower::ServiceExt as _;
 
 use crate::scenarios::{Outcome, Scenarios};
 use crate::stage::{SOON, Stage, job};
@@ -30,12 +23,8 @@ pub fn scenarios() -> Scenarios {
         .both("a job that has ended is not changed, though nobody has recorded that yet", ended)
         .both("a job that has failed in one cluster is not changed, and that is recorded", failed)
         .both("a job that is being deleted is not changed", deleting)
-        .both("two edits at once are both made", two_at_once)
         .both("preferences that cannot be met are refused before any write", preferences)
         .both("a cluster that is away is named, and the edit is kept for it", unreachable)
-        .sim("an edit that meets another one is made again of what is there then", conflict)
-        .sim("an edit of a job that finishes meanwhile is refused", finished_meanwhile)
-        .sim("an edit of a job that was made anew meanwhile changes nothing", made_anew)
 }
 
 fn annotated(text: &str) -> Value {
@@ -133,7 +122,8 @@ async fn invalid(stage: &Stage) -> Outcome {
         .await
         .fails("unknown field \"spec.template.spec.restartsPolicy\"");
     assert_eq!(stage.federate("job diff -f typo.yaml").await.code, 2);
-    let said = "error: job.batch/pi: spec.backoffLimit: Invalid value: \"x\": must be an integer up to 2147483647\n";
+    let said = "error: job.batch/pi: spec.backoffLimit: Invalid value: \"x\": must be an integer \
+        up to 2147483647\n";
     let text = stage.federate(r#"job patch pi -p {"spec":{"backoffLimit":"x"}}"#).await.fails(said);
     assert_eq!(text.stderr, said, "one error");
     let mut limits = job("pi", Some(3), Some(6));
@@ -253,8 +243,8 @@ async fn foreseen_moves(stage: &Stage) -> Outcome {
 /// Waits until all Jobs of this name, and what was added to them, run as many pods as they may.
 async fn quiet(stage: &Stage, name: &str) -> Outcome {
     for site in stage.members() {
-        for part in site.names("jobs").await? {
-            if !part.starts_with(name) {
+        for shard in site.names("jobs").await? {
+            if !shard.starts_with(name) {
                 continue;
             }
             let settled = |job: &Value| {
@@ -262,7 +252,7 @@ async fn quiet(stage: &Stage, name: &str) -> Outcome {
                 let left = count(&job["spec"]["completions"]) - count(&job["status"]["succeeded"]);
                 count(&job["status"]["active"]) == count(&job["spec"]["parallelism"]).min(left)
             };
-            site.until_job(&part, "it runs all it may", settled).await;
+            site.until_job(&shard, "it runs all it may", settled).await;
         }
     }
     Ok(())
@@ -393,25 +383,13 @@ async fn deleting(stage: &Stage) -> Outcome {
     Ok(())
 }
 
-async fn two_at_once(stage: &Stage) -> Outcome {
-    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
-    let label =
-        |key: &str| format!(r#"job patch pi -p {{"metadata":{{"labels":{{"{key}":"x"}}}}}}"#);
-    let (a, b, c) = (label("a"), label("b"), label("c"));
-    let (a, b, c) = tokio::join!(stage.federate(&a), stage.federate(&b), stage.federate(&c));
-    for ran in [a, b, c] {
-        ran.ok().says("job.batch/pi patched");
-    }
-    assert_eq!(stage.get("pi").await?["metadata"]["labels"], json!({"a": "x", "b": "x", "c": "x"}));
-    Ok(())
-}
-
 async fn preferences(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
     let before = stage.mark().await?;
     let mut bounded = job("pi", Some(9), Some(18));
     bounded["metadata"]["annotations"] = json!({
-        "federation.kubernetes.io/job-preferences": r#"{"clusters": {"*": {"weight": 1, "maxReplicas": 2}}}"#,
+        "federation.kubernetes.io/job-preferences":
+            r#"{"clusters": {"*": {"weight": 1, "maxReplicas": 2}}}"#,
     });
     stage.write("pi.yaml", &bounded)?;
     stage.federate("job apply -f pi.yaml").await.fails("3 of 9 pods have no place");
@@ -432,73 +410,5 @@ async fn unreachable(stage: &Stage) -> Outcome {
     west.link.restore().await?;
     stage.federate("reconcile pi").await.ok();
     assert_eq!(stage.get("pi").await?["metadata"]["annotations"], json!({"note": "x"}));
-    Ok(())
-}
-
-/// Has a document of the record of pi changed by somebody else, between the moment when it is read
-/// and that when it is written: when west is asked whether it would take the change.
-async fn meanwhile(
-    stage: &Stage,
-    key: &'static str,
-    change: impl Fn(&mut Value) + Send + Sync + 'static,
-) -> Outcome {
-    let record = stage.record("pi").await?.ok_or("there is a record")?;
-    let document = record["metadata"]["annotations"][key].as_str().ok_or("a document")?;
-    let mut document: Value = serde_json::from_str(document)?;
-    change(&mut document);
-    let patch = json!({"metadata": {"annotations": {key: document.to_string()}}}).to_string();
-    let host = stage.host();
-    let (cluster, token) = (host.cluster().clone(), host.token("admin"));
-    let path = format!("{}/pi.federated-job", host.path("configmaps"));
-    let once = Once::new();
-    stage.site("west").cluster().on_request(move |request| {
-        if request.verb == "create" && request.resource == "jobs" {
-            once.call_once(|| {
-                let request = Request::patch(&path)
-                    .header("Authorization", format!("Bearer {token}"))
-                    .header("Content-Type", "application/merge-patch+json")
-                    .body(Full::new(Bytes::from(patch.clone())))
-                    .expect("a request");
-                let Ok(response) = futures::executor::block_on(cluster.service().oneshot(request));
-                assert_eq!(response.status(), 200);
-            });
-        }
-        Verdict::Pass
-    });
-    Ok(())
-}
-
-async fn conflict(stage: &Stage) -> Outcome {
-    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
-    let theirs = |manifest: &mut Value| manifest["metadata"]["labels"] = json!({"theirs": "x"});
-    meanwhile(stage, "kubectl-federate.dev/manifest", theirs).await?;
-    let ours = r#"{"metadata":{"labels":{"ours":"x"}}}"#;
-    stage.federate(&format!("job patch pi -p {ours}")).await.ok().says("job.batch/pi patched");
-    assert_eq!(stage.get("pi").await?["metadata"]["labels"], json!({"ours": "x", "theirs": "x"}));
-    Ok(())
-}
-
-async fn finished_meanwhile(stage: &Stage) -> Outcome {
-    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
-    meanwhile(stage, "kubectl-federate.dev/state", |state| {
-        state["outcome"] =
-            json!({"verdict": "failed", "reason": "BackoffLimitExceeded", "message": "too many", "at": 1});
-    })
-    .await?;
-    let patch = r#"{"metadata":{"labels":{"ours":"x"}}}"#;
-    stage.federate(&format!("job patch pi -p {patch}")).await.fails("the job has ended");
-    assert_eq!(stage.get("pi").await?["metadata"].get("labels"), None);
-    Ok(())
-}
-
-async fn made_anew(stage: &Stage) -> Outcome {
-    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
-    meanwhile(stage, "kubectl-federate.dev/state", |state| state["uid"] = "another".into()).await?;
-    let patch = r#"{"metadata":{"labels":{"ours":"x"}}}"#;
-    stage
-        .federate(&format!("job patch pi -p {patch}"))
-        .await
-        .fails("jobs.batch \"pi\" was deleted and made anew meanwhile");
-    assert_eq!(stage.get("pi").await?["metadata"].get("labels"), None);
     Ok(())
 }

@@ -27,7 +27,7 @@ pub fn scenarios() -> Scenarios {
             "a work queue leaves clusters as its parallelism goes down, and comes back",
             work_queue_returns,
         )
-        .both("labels of the job reach its parts", labelled)
+        .both("labels of the job reach its shards", labelled)
         .both("where pods may run changes before any has", placed)
         .both("a cluster that was away gets the edit from the next reconcile", away)
         .both("a new template runs what has not succeeded", recreated)
@@ -43,15 +43,15 @@ pub async fn work_until(stage: &Stage, name: &str, row: &str) -> Outcome {
             return Ok(());
         }
         for site in stage.members() {
-            for part in site.names("jobs").await? {
-                let pods = site.pods(&part).await?;
+            for shard in site.names("jobs").await? {
+                let pods = site.pods(&shard).await?;
                 let live = |pod: &&Value| {
                     let ended =
                         matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
                     !ended && pod["metadata"].get("deletionTimestamp").is_none()
                 };
                 if pods.iter().any(|pod| live(&pod)) {
-                    site.succeed(&part, 1).await?;
+                    site.succeed(&shard, 1).await?;
                 }
             }
         }
@@ -60,21 +60,21 @@ pub async fn work_until(stage: &Stage, name: &str, row: &str) -> Outcome {
 }
 
 /// The Jobs of all members, with their members' names.
-async fn parts(stage: &Stage) -> Result<Vec<(String, Value)>, libtest_mimic::Failed> {
-    let mut parts = Vec::new();
+async fn shards(stage: &Stage) -> Result<Vec<(String, Value)>, libtest_mimic::Failed> {
+    let mut shards = Vec::new();
     for site in stage.members() {
         for name in site.names("jobs").await? {
-            parts.push((site.name.clone(), site.job(&name).await?));
+            shards.push((site.name.clone(), site.job(&name).await?));
         }
     }
-    Ok(parts)
+    Ok(shards)
 }
 
 /// The same, of those that have not ended.
 async fn unfinished(stage: &Stage) -> Result<Vec<(String, Value)>, libtest_mimic::Failed> {
-    let mut parts = parts(stage).await?;
-    parts.retain(|(_, job)| job["status"].get("completionTime").is_none());
-    Ok(parts)
+    let mut shards = shards(stage).await?;
+    shards.retain(|(_, job)| job["status"].get("completionTime").is_none());
+    Ok(shards)
 }
 
 /// What all parallelism that is given to members sums to.
@@ -160,13 +160,13 @@ async fn moved(stage: &Stage) -> Outcome {
         site.until_job("pi", "one runs", |job| job["status"]["active"] == 1).await;
     }
     stage.federate("job scale pi --parallelism=1").await.ok();
-    assert_eq!(parts(stage).await?.len(), 3, "another part would run another pod");
+    assert_eq!(shards(stage).await?.len(), 3, "another shard would run another pod");
     assert_eq!(stage.row("pi").await, "Running 0/9");
     let described = stage.federate("job describe pi").await.ok().stdout;
     assert!(described.contains("completions that start as pods finish"), "{described}");
     assert!(described.contains("--watch"), "{described}");
     work_until(stage, "pi", "Complete 9/9").await?;
-    assert_eq!(parts(stage).await?.len(), 4, "what moved ran in one part, after the others");
+    assert_eq!(shards(stage).await?.len(), 4, "what moved ran in one shard, after the others");
     Ok(())
 }
 
@@ -260,9 +260,9 @@ async fn work_queue_returns(stage: &Stage) -> Outcome {
     assert_eq!(parallel(stage).await?, 2);
     stage.federate("job scale pi --parallelism=6").await.ok();
     let live = unfinished(stage).await?;
-    let pods = |part: &Value| part["spec"]["parallelism"].as_i64();
+    let pods = |shard: &Value| shard["spec"]["parallelism"].as_i64();
     assert_eq!(
-        live.iter().map(|(_, part)| pods(part)).collect::<Vec<_>>(),
+        live.iter().map(|(_, shard)| pods(shard)).collect::<Vec<_>>(),
         [Some(2); 3],
         "{live:#?}"
     );
@@ -276,10 +276,10 @@ async fn once(stage: &Stage) -> Outcome {
     edited["spec"]["backoffLimit"] = 4.into();
     stage.write("pi.yaml", &edited)?;
     stage.federate("job apply -f pi.yaml").await.ok();
-    for (cluster, part) in parts(stage).await? {
-        assert_eq!(part["spec"]["parallelism"], 2, "{cluster}");
-        assert_eq!(part["spec"]["backoffLimit"], 4, "{cluster}");
-        assert!(part["spec"]["activeDeadlineSeconds"].is_number(), "{cluster}");
+    for (cluster, shard) in shards(stage).await? {
+        assert_eq!(shard["spec"]["parallelism"], 2, "{cluster}");
+        assert_eq!(shard["spec"]["backoffLimit"], 4, "{cluster}");
+        assert!(shard["spec"]["activeDeadlineSeconds"].is_number(), "{cluster}");
     }
     for site in stage.members() {
         site.until_job("pi", "two run", |job| job["status"]["active"] == 2).await;
@@ -296,18 +296,18 @@ async fn labelled(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
     let patch = r#"{"metadata":{"labels":{"team":"math"},"annotations":{"note":"x"}}}"#;
     stage.federate(&format!("job patch pi -p {patch}")).await.ok();
-    for (cluster, part) in parts(stage).await? {
-        assert_eq!(part["metadata"]["labels"]["team"], "math", "{cluster}");
-        assert_eq!(part["metadata"]["annotations"]["note"], "x", "{cluster}");
-        assert!(part["metadata"]["labels"]["kubectl-federate.dev/job"].is_string(), "{cluster}");
+    for (cluster, shard) in shards(stage).await? {
+        assert_eq!(shard["metadata"]["labels"]["team"], "math", "{cluster}");
+        assert_eq!(shard["metadata"]["annotations"]["note"], "x", "{cluster}");
+        assert!(shard["metadata"]["labels"]["kubectl-federate.dev/job"].is_string(), "{cluster}");
     }
     let others =
         json!({"metadata": {"labels": {"theirs": "stays"}, "annotations": {"theirs": "stays"}}});
     stage.site("east").patch("jobs", "pi", &others).await?;
     let patch = r#"{"metadata":{"labels":{"team":null},"annotations":{"note":null}}}"#;
     stage.federate(&format!("job patch pi -p {patch}")).await.ok();
-    for (cluster, part) in parts(stage).await? {
-        let metadata = &part["metadata"];
+    for (cluster, shard) in shards(stage).await? {
+        let metadata = &shard["metadata"];
         assert_eq!(
             (metadata["labels"].get("team"), metadata["annotations"].get("note")),
             (None, None),
@@ -327,8 +327,8 @@ async fn placed(stage: &Stage) -> Outcome {
     stage.create(&waiting).await?.ok();
     let patch = r#"{"spec":{"template":{"spec":{"nodeSelector":{"disk":"ssd"}}}}}"#;
     stage.federate(&format!("job patch pi -p {patch}")).await.ok();
-    for (cluster, part) in unfinished(stage).await? {
-        let selector = &part["spec"]["template"]["spec"]["nodeSelector"];
+    for (cluster, shard) in unfinished(stage).await? {
+        let selector = &shard["spec"]["template"]["spec"]["nodeSelector"];
         assert_eq!(*selector, json!({"disk": "ssd"}), "{cluster}");
     }
     stage.federate("job resume pi").await.ok();
@@ -372,11 +372,11 @@ async fn recreated(stage: &Stage) -> Outcome {
     stage.federate("job apply -f pi.yaml --recreate").await.ok().says("job.batch/pi configured");
     work_until(stage, "pi", "Complete 6/6").await?;
     let image = |job: &Value| job["spec"]["template"]["spec"]["containers"][0]["image"].clone();
-    let new: i64 = parts(stage)
+    let new: i64 = shards(stage)
         .await?
         .iter()
-        .filter(|(_, part)| image(part) == "perl:5")
-        .filter_map(|(_, part)| part["spec"]["completions"].as_i64())
+        .filter(|(_, shard)| image(shard) == "perl:5")
+        .filter_map(|(_, shard)| shard["spec"]["completions"].as_i64())
         .sum();
     assert_eq!(new, 3, "what had succeeded is not run again");
     Ok(())
@@ -392,12 +392,12 @@ async fn recreated_after_failure(stage: &Stage) -> Outcome {
     let failed = |job: &Value| {
         job["status"]["failedIndexes"].as_str().is_some_and(|failed| !failed.is_empty())
     };
-    let part = east.until_job("pi", "an index has failed", failed).await;
+    let shard = east.until_job("pi", "an index has failed", failed).await;
     indexed["spec"]["template"]["spec"]["containers"][0]["image"] = "perl:5".into();
     stage.write("pi.yaml", &indexed)?;
     stage.federate("job apply -f pi.yaml --recreate").await.ok().says("job.batch/pi configured");
     work_until(stage, "pi", "Failed 5/6").await?;
     let whole = stage.get("pi").await?;
-    assert_eq!(whole["status"]["failedIndexes"], part["status"]["failedIndexes"]);
+    assert_eq!(whole["status"]["failedIndexes"], shard["status"]["failedIndexes"]);
     Ok(())
 }

@@ -175,7 +175,8 @@ async fn damaged(stage: &Stage) -> Outcome {
 
 async fn newer(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
-    let change = json!({"metadata": {"annotations": {"kubectl-federate.dev/state": "{\"version\": 2, \"new\": true}"}}});
+    let change = json!({"metadata": {"annotations": {"kubectl-federate.dev/state": "{\"version\": \
+        2, \"new\": true}"}}});
     stage.host().patch("configmaps", "pi.federated-job", &change).await?;
     let before = stage.mark().await?;
     for verb in ["job get", "job get pi", "reconcile pi", "job delete pi", "job describe pi"] {

@@ -51,7 +51,8 @@ async fn federation_of_two(stage: &Stage) {
 
 async fn wrong_member(stage: &Stage) -> Outcome {
     federation_of_two(stage).await;
-    let explained = "cluster \"west\" is not the one that was registered: the uid of its kube-system namespace is";
+    let explained = "cluster \"west\" is not the one that was registered: the uid of its \
+        kube-system namespace is";
     let north = stage.site("north");
     stage.contexts(&WEST_IS_NORTH, "admin")?;
     let mark = north.mark().await?;

@@ -31,7 +31,7 @@ pub fn scenarios() -> Scenarios {
         )
         .both("a job of parallelism 0 is paused", paused)
         .both("a shard that was deleted is done by others when the user says so", reopened)
-        .both("each field is copied to the parts, or held back from them", fields)
+        .both("each field is copied to the shards, or held back from them", fields)
         .both("a job may say itself that what was deleted is to be done by others", reopens_itself)
 }
 
@@ -129,9 +129,14 @@ async fn indexed_changing(stage: &Stage) -> Outcome {
         if !deletes || deletions.fetch_add(1, Ordering::Relaxed) != 1 {
             return sim::Verdict::Pass;
         }
-        let status = json!({"kind": "Status", "status": "Failure", "reason": "Conflict", "code": 409, "message": "changed"});
-        let answer = http::Response::builder().status(409).header("content-type", "application/json");
-        sim::Verdict::Answer(sim::When::Before, answer.body(status.to_string().into()).expect("it is whole"))
+        let status = json!({"kind": "Status", "status": "Failure", "reason": "Conflict",
+            "code": 409, "message": "changed"});
+        let answer =
+            http::Response::builder().status(409).header("content-type", "application/json");
+        sim::Verdict::Answer(
+            sim::When::Before,
+            answer.body(status.to_string().into()).expect("it is whole"),
+        )
     });
     indexed_resumed_early(stage).await
 }
@@ -172,12 +177,15 @@ async fn indexed_forbidden(stage: &Stage) -> Outcome {
 
 async fn fields(stage: &Stage) -> Outcome {
     let per_index = json!({
-        "completionMode": "Indexed", "backoffLimitPerIndex": 1, "maxFailedIndexes": 2, "backoffLimit": 4,
+        "completionMode": "Indexed", "backoffLimitPerIndex": 1, "maxFailedIndexes": 2,
+        "backoffLimit": 4,
         "successPolicy": {"rules": [{"succeededCount": 5}]},
     });
-    let rule = json!({"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]});
+    let rule = json!({"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget",
+        "status": "True"}]});
     let whole = json!({
-        "completionMode": "NonIndexed", "podReplacementPolicy": "Failed", "podFailurePolicy": {"rules": [rule]},
+        "completionMode": "NonIndexed", "podReplacementPolicy": "Failed",
+        "podFailurePolicy": {"rules": [rule]},
         "ttlSecondsAfterFinished": 60, "managedBy": "example.com/another",
     });
     for (name, given, held_back) in [
@@ -190,13 +198,13 @@ async fn fields(stage: &Stage) -> Outcome {
         }
         stage.create(&job).await?.ok();
         for site in stage.members() {
-            let part = site.job(name).await?;
+            let shard = site.job(name).await?;
             for (field, value) in given.as_object().into_iter().flatten() {
                 let expected =
                     if held_back.contains(&field.as_str()) { &Value::Null } else { value };
-                assert_eq!(part["spec"][field], *expected, "{field} of {name} in {}", site.name);
+                assert_eq!(shard["spec"][field], *expected, "{field} of {name} in {}", site.name);
             }
-            // Whoever else is to manage the whole: its parts are run by their own controllers.
+            // Each cluster's Job controller runs the shards, whatever `managedBy` says.
             site.until_pods(name, 1).await;
         }
         for (field, value) in given.as_object().into_iter().flatten() {

@@ -290,7 +290,7 @@ async fn supplement_deadline(stage: &Stage) -> Outcome {
     Ok(())
 }
 
-/// When the Job's part in a cluster started.
+/// When the Job's shard in a cluster started.
 async fn start(site: &Site) -> Result<Timestamp, Failed> {
     let job =
         site.until_job("pi", "it has started", |job| job["status"]["startTime"].is_string()).await;
@@ -375,7 +375,7 @@ async fn short_life(stage: &Stage) -> Outcome {
     }
     stage.until_row("pi", "Complete 6/6").await;
     stage.federate_later(Duration::from_hours(1), "reconcile pi").await.ok().says("Complete 6/6");
-    // The clusters delete the parts by themselves at the same time, and one that is being deleted
+    // The clusters delete the shards by themselves at the same time, and one that is being deleted
     // is waited for.
     real::until("the record to be gone", SOON, || async {
         stage.federate_later(Duration::from_hours(2), "reconcile").await.ok();

@@ -11,6 +11,7 @@ mod create;
 mod delete;
 mod describe;
 mod edit;
+mod edit_conflicts;
 mod edit_members;
 mod get;
 mod identity;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         describe::scenarios,
         delete::scenarios,
         edit::scenarios,
+        edit_conflicts::scenarios,
         edit_members::scenarios,
         moves::scenarios,
         names::scenarios,

@@ -104,7 +104,7 @@ async fn rest_moves(stage: &Stage) -> Outcome {
         &west.job("pi").await?["metadata"]["annotations"]["kubectl-federate.dev/credited"];
     assert_eq!(credited, "6");
     let moved = east.names("jobs").await?;
-    let [moved] = moved.as_slice() else { panic!("one part in east: {moved:?}") };
+    let [moved] = moved.as_slice() else { panic!("one shard in east: {moved:?}") };
     assert_eq!(east.job(moved).await?["spec"]["completions"], 6);
     east.until_job(moved, "it runs", |job| job["status"]["active"].as_i64() > Some(0)).await;
     assert_eq!(live(west, "pi").await?, running, "what runs goes on");
@@ -123,7 +123,7 @@ async fn indexes_move(stage: &Stage) -> Outcome {
         &west.job("pi").await?["metadata"]["annotations"]["kubectl-federate.dev/credited"];
     assert_eq!(credited, "8-11");
     let moved = east.names("jobs").await?;
-    let [moved] = moved.as_slice() else { panic!("one part in east: {moved:?}") };
+    let [moved] = moved.as_slice() else { panic!("one shard in east: {moved:?}") };
     assert_eq!(east.job(moved).await?["status"]["completedIndexes"], "0-7");
     assert_eq!(live(west, "pi").await?, running, "what runs goes on");
     work_until(stage, "pi", "Complete 12/12").await?;

@@ -1,4 +1,4 @@
-//! Names and selectors: what a second part of a Job in one cluster needs of them.
+//! Names and selectors: what a second shard of a Job in the same cluster needs.
 
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ async fn longest(stage: &Stage) -> Outcome {
     supplements.dedup();
     assert!(
         count == supplements.len() && count >= 2,
-        "two jobs' parts have names of their own: {supplements:?}"
+        "the shards of two jobs have different names: {supplements:?}"
     );
     for name in &supplements {
         assert!(name.len() <= 63 && name.starts_with("aaaaaaaaaa") && name.contains('-'), "{name}");
@@ -49,7 +49,7 @@ async fn longest(stage: &Stage) -> Outcome {
 
 async fn indexed(stage: &Stage) -> Outcome {
     let before = stage.mark().await?;
-    // `NAME-10` would have 64 characters, and each part alone would have fewer indexes than that.
+    // `NAME-10` would have 64 characters, but each shard alone would have fewer indexes.
     let name = "a".repeat(61);
     let mut long = job(&name, Some(3), Some(11));
     long["spec"]["completionMode"] = "Indexed".into();

@@ -102,33 +102,43 @@ async fn frozen_member(stage: &Stage, fleet: &'static Fleet) -> Outcome {
     struck(fleet.cluster("west"), Blow::Freeze, async {
         let created = stage.federate(&format!("job create -f pi.yaml {TIMEOUT}")).await;
         assert_eq!(created.stdout, "job.batch/pi created\n");
-        created
-            .fails("error: job.batch/pi: 1 of 3 clusters could not be asked")
-            .warns("Warning: [west] job.batch/pi: Unknown: Unable to connect to the server: no answer from");
+        created.fails("error: job.batch/pi: 1 of 3 clusters could not be asked").warns(
+            "Warning: [west] job.batch/pi: Unknown: Unable to connect to the server: no \
+                answer from",
+        );
         for name in ["east", "north"] {
             let made = stage.site(name).job("pi").await?;
             assert_eq!(made["spec"]["suspend"], false, "{made:#}");
         }
         let west = &stage.site("west").link;
         let before = west.accepted();
-        let commands = ["job get --no-headers", "reconcile pi", "job delete old --cascade=background"]
-            .map(|command| format!("{command} {TIMEOUT}"));
+        let commands =
+            ["job get --no-headers", "reconcile pi", "job delete old --cascade=background"]
+                .map(|command| format!("{command} {TIMEOUT}"));
         let (got, reconciled, deleted) = tokio::join!(
             stage.federate(&commands[0]),
             stage.federate(&commands[1]),
             stage.federate(&commands[2]),
         );
-        assert_eq!(west.accepted() - before, commands.len(), "each command has waited for west once");
+        assert_eq!(
+            west.accepted() - before,
+            commands.len(),
+            "each command has waited for west once"
+        );
         // The row of what is deleted meanwhile is Running or Terminating.
         let got = got.says("0/6").says("Running,Unknown");
         for name in ["old", "pi"] {
-            let unknown = format!("Warning: [west] job.batch/{name}: its share of 2 completions is Unknown");
+            let unknown =
+                format!("Warning: [west] job.batch/{name}: its share of 2 completions is Unknown");
             assert!(got.stderr.contains(&unknown), "{got:?}");
         }
         reconciled
             .fails("error: job.batch/pi: 1 of 3 clusters could not be asked")
             .says("Running,Unknown 0/6");
-        deleted.fails("error: job.batch/old: ").says("job.batch \"old\" is being deleted").warns("[west]");
+        deleted
+            .fails("error: job.batch/old: ")
+            .says("job.batch \"old\" is being deleted")
+            .warns("[west]");
         for name in ["east", "north"] {
             assert_eq!(stage.site(name).find("jobs", "old").await?, None);
         }

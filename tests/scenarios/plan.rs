@@ -8,20 +8,27 @@ use crate::stage::{MEMBERS, Stage, job};
 pub fn scenarios() -> Scenarios {
     Scenarios::of("plan")
         .both(
-            "parallelism 9 and completions 18 are 3 and 6 in each of three clusters, and run to 18/18",
+            "parallelism 9 and completions 18 are 3 and 6 in each of three clusters, and run to \
+             18/18",
             seed,
         )
         .both("what does not divide evenly is one apart at most, and the sums are as asked", uneven)
         .both("two completions over three clusters are two shards", two_completions)
         .both("no shard has completions and no parallelism", no_stuck_share)
         .both("a job that says nothing is one shard of 1 and 1", nothing_said)
-        .both("a work queue keeps its completions unset, and is complete when its shards are", work_queue)
+        .both(
+            "a work queue keeps its completions unset, and is complete when its shards are",
+            work_queue,
+        )
         .both("a job of no completions is complete at once, with no shards", no_completions)
         .both("parallelism 0 is a pause: completions are divided, and no pod runs", pause)
         .both("a suspended job is divided, and no pod runs", suspended)
         .both("preferences give by weight, within minima and maxima", preferences)
         .both("a cluster that the preferences do not name gets none", not_named)
-        .both("wrong preferences are refused with key and place, and nothing is written", wrong_preferences)
+        .both(
+            "wrong preferences are refused with key and place, and nothing is written",
+            wrong_preferences,
+        )
         .both("what has no place is refused with the shortfall, and nothing is written", shortfall)
         .both("an indexed job that goes to one cluster as a whole needs no credit", indexed)
         .both_from_nothing("without preferences the registered weights count", registered_weights)
@@ -34,7 +41,8 @@ async fn seed(stage: &Stage) -> Outcome {
     assert_eq!(created.stdout, "job.batch/pi created\n");
     assert_eq!(
         created.stderr,
-        "CLUSTER   PARALLELISM   COMPLETIONS\neast      3             6\nnorth     3             6\nwest      3             6\n"
+        "CLUSTER   PARALLELISM   COMPLETIONS\neast      3             6\nnorth     3             \
+         6\nwest      3             6\n"
     );
     assert_eq!(stage.shares("pi").await?, ["east 3/6", "north 3/6", "west 3/6"]);
     stage.until_row("pi", "Running 0/18").await;
@@ -163,7 +171,9 @@ async fn preferences(stage: &Stage) -> Outcome {
     let weights = r#"{"clusters": {"east": {"weight": 2}, "*": {"weight": 1}}}"#;
     stage.create(&preferring(job("weights", Some(8), Some(16)), weights)).await?.ok();
     assert_eq!(stage.shares("weights").await?, ["east 4/8", "north 2/4", "west 2/4"]);
-    let limits = r#"{"clusters": {"east": {"minReplicas": 6}, "west": {"maxReplicas": 1, "weight": 9}, "north": {"weight": 1}}}"#;
+    let limits = r#"{"clusters": {
+        "east": {"minReplicas": 6}, "west": {"maxReplicas": 1, "weight": 9}, "north": {"weight": 1}
+    }}"#;
     stage.create(&preferring(job("limits", Some(9), Some(18)), limits)).await?.ok();
     assert_eq!(stage.shares("limits").await?, ["east 6/12", "north 2/4", "west 1/2"]);
     Ok(())

@@ -271,7 +271,8 @@ async fn killed(stage: &Stage, when: When) -> Outcome {
     });
     stage.write("pi.yaml", &job("pi", Some(3), Some(6)))?;
     tokio::select! {
-        ran = stage.federate("job create -f pi.yaml") => return Err(format!("it was not killed: {ran:?}").into()),
+        ran = stage.federate("job create -f pi.yaml") => return Err(format!("it was not killed: \
+            {ran:?}").into()),
         () = struck.notified() => {}
     }
     west.clear_hook();

@@ -196,16 +196,20 @@ async fn damaged(stage: &Stage) -> Outcome {
 
 async fn missing_rights(stage: &Stage) -> Outcome {
     init(stage).await;
-    let rule = |resources: &[&str], verbs: &[&str]| json!([{"apiGroups": ["", "batch"], "resources": resources, "verbs": verbs}]);
+    let rule = |resources: &[&str], verbs: &[&str]| {
+        json!([{"apiGroups": ["", "batch"],
+        "resources": resources, "verbs": verbs}])
+    };
     let (host, west) = (stage.site("host"), stage.site("west"));
     host.grant(None, rule(&["namespaces"], &["get"])).await?;
     host.grant(Some("kubectl-federate"), rule(&["configmaps"], &["get", "patch"])).await?;
     west.grant(None, rule(&["namespaces"], &["get"])).await?;
     stage.contexts(&[("host", "host"), ("west", "west")], LIMITED)?;
     let registered = stage.federate("cluster register west").await.ok();
-    registered
-        .warns("Warning: [west] may not create jobs.batch: it cannot be given work\n")
-        .warns("Warning: [west] may not patch jobs.batch/status: work cannot be taken off it once it runs\n");
+    registered.warns("Warning: [west] may not create jobs.batch: it cannot be given work\n").warns(
+        "Warning: [west] may not patch jobs.batch/status: work cannot be taken off it once \
+            it runs\n",
+    );
     Ok(())
 }
 

@@ -258,7 +258,8 @@ impl Site {
         // No controller for quotas runs there.
         let counted = json!({"status": {"hard": {"pods": "0"}, "used": {"pods": "0"}}});
         self.patch("resourcequotas", "pods/status", &counted).await?;
-        let pod = json!({"metadata": {"name": "probe"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+        let pod = json!({"metadata": {"name": "probe"}, "spec": {"containers": [{"name": "c",
+            "image": "i"}]}});
         let path = format!("{}?dryRun=All", self.path("pods"));
         until(&format!("no pods in {}", self.name), SOON, || async {
             match self.api.create(&path, &pod).await {

@@ -177,7 +177,8 @@ impl Stage {
         let (mut clusters, mut users, mut entries) = (Vec::new(), Vec::new(), Vec::new());
         for (context, site) in contexts {
             let site = self.site(site);
-            let cluster = json!({"server": site.link.url(), "certificate-authority-data": encode(&site.authority)});
+            let cluster = json!({"server": site.link.url(),
+                "certificate-authority-data": encode(&site.authority)});
             clusters.push(named(context, "cluster", cluster));
             users.push(named(context, "user", json!({"token": site.token(user)})));
             let entry = json!({"cluster": context, "user": context, "namespace": self.namespace});

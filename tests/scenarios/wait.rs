@@ -77,8 +77,8 @@ async fn failing(stage: &Stage) -> Outcome {
     let (waited, played) = tokio::join!(stage.federate(wait), stage.site("west").fail("pi", 1));
     played?;
     let waited = waited.fails(
-        "error: job.batch/pi has failed: BackoffLimitExceeded: job pi in cluster west: Job has reached the specified \
-         backoff limit",
+        "error: job.batch/pi has failed: BackoffLimitExceeded: job pi in cluster west: Job has \
+         reached the specified backoff limit",
     );
     assert_eq!(waited.stdout, "");
     stage
@@ -283,7 +283,8 @@ async fn another_cluster(stage: &Stage) -> Outcome {
         if !who || asked.fetch_add(1, Ordering::SeqCst) == 0 {
             return Verdict::Pass;
         }
-        let other = json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "kube-system", "uid": "other"}});
+        let other = json!({"kind": "Namespace", "apiVersion": "v1",
+            "metadata": {"name": "kube-system", "uid": "other"}});
         let answer = http::Response::builder().header("content-type", "application/json");
         Verdict::Answer(When::Before, answer.body(other.to_string().into()).expect("it is whole"))
     });
@@ -411,7 +412,8 @@ async fn stopped(stage: &Stage) -> Outcome {
     for goals in ["--for=condition=complete", "--for=condition=Failed --for=condition=complete"] {
         let waited = stage.federate(&format!("job wait pi {goals} --timeout=-1s")).await;
         let waited = waited.fails(
-            "error: job.batch/pi is stopped: 2 of 6 completions are unplaced, and no shard is running",
+            "error: job.batch/pi is stopped: 2 of 6 completions are unplaced, and no shard is \
+             running",
         );
         waited.warns(&reopen);
     }

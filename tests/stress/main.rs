@@ -10,7 +10,7 @@
 //! | [`round`] | one Job from its beginning to its end, and what must hold then |
 //! | [`stress`] | the tests of that |
 //! | [`moves`], [`between`] | work that is moved to another Job, and what may happen while it is |
-//! | [`policy`], [`random`] | what holds back the controller, and numbers by chance: shared with other tests |
+//! | [`policy`], [`random`] | what holds back the controller, and random numbers: both shared |
 
 mod between;
 mod careless;

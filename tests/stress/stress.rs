@@ -73,7 +73,8 @@ async fn careful(place: &Place, version: &str, indexed: bool, pace: Pace) -> Res
             .extend(round.violations.iter().map(|what| format!("seed {seed}: {kind}: {what}")));
     }
     println!(
-        "{version}, {}: seeds from 0, {rounds} rounds, {credits} credits of {completions} completions, {:.1} s",
+        "{version}, {}: seeds from 0, {rounds} rounds, {credits} credits of {completions} \
+         completions, {:.1} s",
         name(indexed, pace),
         began.elapsed().as_secs_f64()
     );

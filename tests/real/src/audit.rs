@@ -134,7 +134,8 @@ pub(crate) fn write_policy(directory: &Path) -> Result<(), Error> {
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
         "rules": [
-            {"level": "Metadata", "verbs": ["watch"], "omitStages": ["RequestReceived", "ResponseComplete"]},
+            {"level": "Metadata", "verbs": ["watch"], "omitStages": ["RequestReceived",
+                "ResponseComplete"]},
             {"level": "Metadata", "omitStages": ["RequestReceived", "ResponseStarted"]},
         ],
     });

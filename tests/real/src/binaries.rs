@@ -51,8 +51,8 @@ impl Version {
         match self {
             Self::V1_30 => "job,cronjob,ttl-after-finished,garbagecollector,namespace,podgc",
             Self::V1_36 => {
-                "job-controller,cronjob-controller,ttl-after-finished-controller,garbage-collector-controller,\
-                 namespace-controller,pod-garbage-collector-controller"
+                "job-controller,cronjob-controller,ttl-after-finished-controller,\
+                 garbage-collector-controller,namespace-controller,pod-garbage-collector-controller"
             }
         }
     }
@@ -173,7 +173,8 @@ fn build(version: Version) -> Result<PathBuf, Error> {
     }
     if let Err(error) = Command::new("go").arg("version").output() {
         return Err(Error::Harness(format!(
-            "control planes are built with Go, which cannot be run ({error}); {ELSEWHERE} can name binaries built elsewhere"
+            "control planes are built with Go, which cannot be run ({error}); {ELSEWHERE} can name \
+             binaries built elsewhere"
         )));
     }
     eprintln!("Building Kubernetes {} (minutes, the first time) …", version.tag());

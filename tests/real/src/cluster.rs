@@ -203,7 +203,8 @@ impl Cluster {
         let (resource, subresource) = resource.split_once('/').unwrap_or((&resource, ""));
         let name = last["resourceNames"].as_array().and_then(|names| names.last()).cloned();
         let attributes = json!({
-            "namespace": namespace, "group": of("apiGroups"), "resource": resource, "subresource": subresource,
+            "namespace": namespace, "group": of("apiGroups"), "resource": resource,
+            "subresource": subresource,
             "verb": of("verbs"), "name": name,
         });
         let review = json!({"spec": {"resourceAttributes": attributes}});

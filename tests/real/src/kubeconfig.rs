@@ -22,7 +22,8 @@ pub fn kubeconfig(contexts: &[(&str, &Cluster, &str)]) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(
             clusters,
-            "- name: {quoted}\n  cluster:\n    server: {server}\n    certificate-authority-data: {authority}"
+            "- name: {quoted}\n  cluster:\n    server: {server}\n    certificate-authority-data: \
+             {authority}"
         );
         let _ = writeln!(users, "- name: {quoted}\n  user:\n    token: {token}");
         let _ = writeln!(
@@ -32,6 +33,7 @@ pub fn kubeconfig(contexts: &[(&str, &Cluster, &str)]) -> String {
     }
     let current = Value::from(contexts.first().map_or("", |(name, ..)| *name));
     format!(
-        "apiVersion: v1\nkind: Config\ncurrent-context: {current}\nclusters:\n{clusters}contexts:\n{entries}users:\n{users}"
+        "apiVersion: v1\nkind: Config\ncurrent-context: \
+         {current}\nclusters:\n{clusters}contexts:\n{entries}users:\n{users}"
     )
 }

@@ -77,7 +77,8 @@ impl Pod {
         let containers = self.object["spec"]["containers"].as_array();
         let status = |container: &Value| {
             json!({
-                "name": container["name"], "image": container["image"], "imageID": container["image"],
+                "name": container["name"], "image": container["image"],
+                "imageID": container["image"],
                 "ready": running, "started": running, "restartCount": 0, "state": state,
             })
         };
@@ -219,7 +220,8 @@ impl Kubelet {
     async fn end(&self, pod: &Pod, phase: &str, exit_code: u8, reason: &str) -> Result<(), Error> {
         let now = now();
         let state = json!({"terminated": {
-            "exitCode": exit_code, "reason": reason, "startedAt": pod.started_or(&now), "finishedAt": now,
+            "exitCode": exit_code, "reason": reason, "startedAt": pod.started_or(&now),
+            "finishedAt": now,
         }});
         self.set(pod, phase, &now, &pod.containers(&state, false)).await
     }

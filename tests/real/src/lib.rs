@@ -19,7 +19,10 @@
 //! let container = json!({"name": "pi", "image": "perl"});
 //! east.create(&jobs, &json!({
 //!     "metadata": {"name": "pi"},
-//!     "spec": {"completions": 2, "template": {"spec": {"restartPolicy": "Never", "containers": [container]}}},
+//!     "spec": {
+//!         "completions": 2,
+//!         "template": {"spec": {"restartPolicy": "Never", "containers": [container]}},
+//!     },
 //! })).await?;
 //! east.kubelet().succeed_n(&namespace, "pi", 2).await?;
 //! real::until("pi to succeed twice", Duration::from_secs(30), || async {

@@ -123,8 +123,10 @@ fn config_map(object: &Value, errors: &mut Vec<FieldError>) {
                 errors.push(FieldError::invalid(
                     &format!("{field}[{key}]"),
                     key.as_str(),
-                    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  \
-                     or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
+                    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' \
+                     (e.g. 'key.name',  \
+                     or 'KEY_NAME',  or 'key-name', regex used for validation is \
+                     '[-._a-zA-Z0-9]+')",
                 ));
             }
             let length = value.as_str().map_or(0, str::len);

@@ -36,7 +36,8 @@ fn write<'a>(entries: impl Iterator<Item = (&'a Server, Option<crate::User>)>) -
     }
     let current = contexts.first().map_or_else(|| json!(""), |c| c["name"].clone());
     let config = json!({
-        "apiVersion": "v1", "kind": "Config", "clusters": clusters, "users": users, "contexts": contexts,
+        "apiVersion": "v1", "kind": "Config", "clusters": clusters, "users": users,
+        "contexts": contexts,
         "current-context": current,
     });
     format!("{config:#}\n")

@@ -25,9 +25,8 @@ pub(crate) fn prepare_create(pod: &mut Value) {
     let mut tolerations = object::items(pod, "/spec/tolerations").to_vec();
     for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
         if !tolerations.iter().any(|t| t["key"] == key) {
-            tolerations.push(
-                json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}),
-            );
+            tolerations.push(json!({"key": key, "operator": "Exists", "effect": "NoExecute",
+                    "tolerationSeconds": 300}));
         }
     }
     put(pod, &["spec", "tolerations"], tolerations);
@@ -171,9 +170,10 @@ pub(crate) fn validate_update(pod: &Value, old: &Value, errors: &mut Vec<FieldEr
         errors.push(FieldError::forbidden(
             "spec",
             "pod updates may not change fields other than `spec.containers[*].image`,\
-             `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to \
-             existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was \
-             previously negative)",
+             `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only \
+             additions to \
+             existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 \
+             if it was previously negative)",
         ));
     }
 }

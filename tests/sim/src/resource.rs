@@ -81,7 +81,8 @@ impl Resource {
         let mut entries = vec![entry];
         if self.status {
             entries.push(json!({
-                "name": format!("{}/status", self.plural), "singularName": "", "namespaced": self.namespaced,
+                "name": format!("{}/status", self.plural), "singularName": "",
+                "namespaced": self.namespaced,
                 "kind": self.kind, "verbs": ["get", "patch", "update"],
             }));
         }

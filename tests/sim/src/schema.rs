@@ -203,7 +203,8 @@ fn decode_value(
             if value.is_string() {
                 Ok(())
             } else {
-                Err("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+                Err("quantities must match the regular expression \
+                    '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
                     .to_owned())
             }
         }

@@ -109,7 +109,8 @@ fn requirement(text: &str) -> Result<Requirement, String> {
         if let Some((_, next)) = key.split_once(' ') {
             let next = next.trim();
             return Err(format!(
-                "unable to parse requirement: found '{next}', expected: in, notin, =, ==, !=, gt, lt"
+                "unable to parse requirement: found '{next}', expected: in, notin, =, ==, !=, gt, \
+                 lt"
             ));
         }
         if key.is_empty() || !key.chars().all(good) {

@@ -81,7 +81,8 @@ impl Status {
         Self::conflict(
             resource,
             name,
-            "the object has been modified; please apply your changes to the latest version and try again",
+            "the object has been modified; please apply your changes to the latest version and try \
+             again",
         )
     }
 

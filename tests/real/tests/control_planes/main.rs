@@ -150,7 +150,8 @@ async fn limited_user_is_refused(fleet: &'static Fleet) -> Result<(), Failed> {
     north.grant("alice", Some(&namespace), &rules).await?;
     assert_eq!(alice.list(&jobs(&namespace)).await?, Vec::<Value>::new());
     let container = json!({"name": "pi", "image": "perl"});
-    let job = json!({"metadata": {"name": "pi"}, "spec": {"template": {"spec": {"containers": [container]}}}});
+    let job = json!({"metadata": {"name": "pi"},
+        "spec": {"template": {"spec": {"containers": [container]}}}});
     let refused = alice.create(&jobs(&namespace), &job).await.expect_err("alice may only read");
     assert_eq!(refused.code(), Some(403), "{refused}");
     let refused = fleet.cluster("east").api_of("alice")?.list(&jobs(&namespace)).await;

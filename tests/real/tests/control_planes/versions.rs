@@ -178,7 +178,8 @@ async fn fails_while_pods_end(fleet: &'static Fleet) -> Result<(), Failed> {
 /// A server takes what it does not do yet without a word, and leaves it out.
 async fn newer_fields(fleet: &'static Fleet) -> Result<(), Failed> {
     let namespace = fleet.namespace("fields").await?;
-    let newer = json!({"managedBy": "example.com/other", "successPolicy": {"rules": [{"succeededCount": 1}]}});
+    let newer = json!({"managedBy": "example.com/other",
+        "successPolicy": {"rules": [{"succeededCount": 1}]}});
     for (name, kept) in [(OLD, false), (NEW, true)] {
         let mut spec = newer.clone();
         spec["completions"] = 2.into();

@@ -76,7 +76,8 @@ impl State {
         let given = object::namespace(body);
         if !given.is_empty() && given != namespace {
             return Err(Status::bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request",
+                "the namespace of the provided object does not match the namespace sent on the \
+                 request",
             ));
         }
         object::put(body, &["metadata", "namespace"], namespace);
@@ -85,7 +86,8 @@ impl State {
         };
         if object::deleting(found) {
             let why = format!(
-                "unable to create new content in namespace {namespace} because it is being terminated"
+                "unable to create new content in namespace {namespace} because it is being \
+                 terminated"
             );
             let mut status = Status::forbidden(resource, object::name(body), &why);
             status.details["causes"] = serde_json::json!([{

@@ -66,7 +66,8 @@ pub(crate) const FOREGROUND: &str = "foregroundDeletion";
 pub(crate) const ORPHAN: &str = "orphan";
 
 const JOB_WARNING: &str = "child pods are preserved by default when jobs are deleted; set \
-    propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning";
+    propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this \
+    warning";
 
 impl State {
     /// Deletes an object. Returns what the client gets, a `Status` or the object that is still
@@ -169,8 +170,8 @@ fn preconditions(
     let real = object::text(old, "/metadata/resourceVersion");
     if let Some(wanted) = options.version.as_deref().filter(|w| *w != real) {
         let why = format!(
-            "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record ({real}). \
-             The object might have been modified"
+            "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion \
+             in record ({real}). The object might have been modified"
         );
         return Err(Status::precondition(resource, object::name(old), &why));
     }
@@ -187,5 +188,6 @@ fn gone(resource: &Resource, old: &Value) -> Value {
     if !resource.group.is_empty() {
         details["group"] = resource.group.into();
     }
-    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+        "details": details})
 }

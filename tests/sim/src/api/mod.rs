@@ -88,7 +88,8 @@ fn decode(
     };
     if kind != resource.kind || version != resource.api_version() {
         let why = format!(
-            "no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\""
+            "no kind {kind:?} is registered for version {version:?} in \
+             scheme \"pkg/runtime/scheme.go:111\""
         );
         return refuse(why);
     }

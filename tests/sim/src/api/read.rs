@@ -44,10 +44,14 @@ pub(crate) struct ListOptions {
     pub(crate) token: String,
 }
 
-const EXPIRED: &str = "The provided continue parameter is too old to display a consistent list result. You can start \
-    a new list without the continue parameter, or use the continue token in this response to retrieve the remainder \
-    of the results. Continuing with the provided token results in an inconsistent list - objects that were created, \
-    modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+const EXPIRED: &str = "The provided continue parameter is too old to display a consistent list \
+    result. You can start \
+    a new list without the continue parameter, or use the continue token in this response to \
+    retrieve the remainder \
+    of the results. Continuing with the provided token results in an inconsistent list - objects \
+    that were created, \
+    modified, or deleted between the time the first chunk was returned and now may show up in the \
+    list.";
 
 /// Where a page ended: the version of the whole list, and the last key. Version 0 stands for the
 /// present.

@@ -47,7 +47,8 @@ impl State {
         if !wanted.is_empty() && wanted != real {
             let at = format!("/registry/{}/{}/{}", resource.plural, key.namespace, key.name);
             let why = format!(
-                "StorageError: invalid object, Code: 4, Key: {at}, ResourceVersion: 0, AdditionalErrorMsg: \
+                "StorageError: invalid object, Code: 4, Key: {at}, ResourceVersion: 0, \
+                 AdditionalErrorMsg: \
                  Precondition failed: UID in precondition: {wanted}, UID in object meta: {real}"
             );
             return Err(Status::conflict(resource, &key.name, &why));
@@ -79,7 +80,8 @@ impl State {
             let sentence = format!("Invalid value: {text:?}: {why}");
             let mut refusal =
                 Status::new(422, "Invalid", format!(" \"\" is invalid: patch: {sentence}"));
-            refusal.details = json!({"causes": [{"reason": "FieldValueInvalid", "message": sentence, "field": "patch"}]});
+            refusal.details = json!({"causes": [{"reason": "FieldValueInvalid",
+                "message": sentence, "field": "patch"}]});
             Err(refusal)
         };
         match schema::decode(resource.kind, &mut body) {

@@ -94,8 +94,8 @@ pub(crate) fn check(text: &str, completions: i64) -> Result<(), String> {
         let limits: Vec<&str> = part.split('-').collect();
         if limits.len() > 2 {
             return Err(format!(
-                "the fragment {part:?} violates the requirement that an index interval can have at most two parts \
-                 separated by '-'"
+                "the fragment {part:?} violates the requirement that an index interval can have at \
+                 most two parts separated by '-'"
             ));
         }
         let mut numbers = Vec::new();

@@ -95,7 +95,8 @@ impl State {
             .iter()
             .map(|container| {
                 json!({
-                    "name": container["name"], "image": container["image"], "imageID": "", "ready": false,
+                    "name": container["name"], "image": container["image"], "imageID": "",
+                    "ready": false,
                     "restartCount": 0, "state": state,
                 })
             })

@@ -102,7 +102,8 @@ fn bind(cluster: &Cluster, info: &RequestInfo) -> Result<Response<SimBody>, Stat
     let binding = read_body(info)?;
     let key = Key::new(&info.namespace, &info.name);
     cluster.write(|state| state.bind_to(&key, crate::object::text(&binding, "/target/name")))?;
-    let done = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
+    let done = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+        "code": 201});
     Ok(respond::object(201, &done))
 }
 
@@ -125,8 +126,10 @@ fn plain(cluster: &Cluster, info: &RequestInfo) -> Response<SimBody> {
     let segments: Vec<&str> = info.path.split('/').filter(|s| !s.is_empty()).collect();
     let found = match segments.as_slice() {
         ["version"] => Some(json!({
-            "major": "1", "minor": version.minor(), "gitVersion": version.tag(), "gitCommit": "", "gitTreeState": "",
-            "buildDate": "1970-01-01T00:00:00Z", "goVersion": "", "compiler": "", "platform": "linux/amd64",
+            "major": "1", "minor": version.minor(), "gitVersion": version.tag(), "gitCommit": "",
+            "gitTreeState": "",
+            "buildDate": "1970-01-01T00:00:00Z", "goVersion": "", "compiler": "",
+            "platform": "linux/amd64",
         })),
         ["readyz" | "healthz" | "livez", ..] => return respond::text(200, "ok"),
         ["api"] => Some(
@@ -164,7 +167,8 @@ pub(super) fn selection(info: &RequestInfo, resource: &Resource) -> Result<Selec
     if let Some(field) = fields.unsupported(resource.kind) {
         return Err(Status::bad_request(match resource.kind {
             "ConfigMap" => format!(
-                "{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+                "{field:?} is not a known field selector: \
+                 only \"metadata.name\", \"metadata.namespace\""
             ),
             "Job" => format!("field label {field:?} not supported for batchv1.Job"),
             _ => format!("field label not supported: {field}"),
@@ -294,7 +298,8 @@ fn write_options(info: &RequestInfo) -> Result<WriteOptions, Status> {
 
 fn read_body(info: &RequestInfo) -> Result<Value, Status> {
     if !info.content_type.is_empty() && !info.content_type.starts_with("application/json") {
-        let why = "the body of the request was in an unknown format - accepted media types include: application/json";
+        let why = "the body of the request was in an unknown format - accepted media types \
+            include: application/json";
         return Err(Status::new(415, "UnsupportedMediaType", why));
     }
     serde_json::from_slice(&info.body)
@@ -313,7 +318,8 @@ fn read_patch(info: &RequestInfo) -> Result<Patch, Status> {
             415,
             "UnsupportedMediaType",
             "the body of the request was in an unknown format - accepted media types include: \
-             application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json",
+             application/json-patch+json, application/merge-patch+json, \
+             application/strategic-merge-patch+json",
         )),
     }
 }

@@ -29,7 +29,8 @@ fn group(name: &str, version: Version) -> Value {
         let within = if resource.namespaced { "/namespaces/{namespace}" } else { "" };
         paths[format!("{root}{within}/{}/{{name}}", resource.plural)] = patch(resource);
     }
-    json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": version.tag()}, "paths": paths})
+    json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": version.tag()},
+        "paths": paths})
 }
 
 fn patch(resource: &Resource) -> Value {
@@ -41,6 +42,7 @@ fn patch(resource: &Resource) -> Value {
         "parameters": parameters,
         "responses": {"200": {"description": "OK"}},
         "x-kubernetes-action": "patch",
-        "x-kubernetes-group-version-kind": {"group": resource.group, "version": "v1", "kind": resource.kind},
+        "x-kubernetes-group-version-kind": {"group": resource.group, "version": "v1",
+            "kind": resource.kind},
     }})
 }

@@ -45,19 +45,22 @@ fn table(
         .iter()
         .map(|(name, kind, priority)| {
             let format = if *name == "Name" { "name" } else { "" };
-            json!({"name": name, "type": kind, "format": format, "description": name, "priority": priority})
+            json!({"name": name, "type": kind, "format": format, "description": name,
+                "priority": priority})
         })
         .collect();
     let whole = info.parameter("includeObject") == Some("Object");
     let rows: Vec<Value> = objects
         .iter()
         .map(|object| {
-            let cells: Vec<Value> = columns.iter().map(|(name, ..)| cell(object, name, now)).collect();
+            let cells: Vec<Value> =
+                columns.iter().map(|(name, ..)| cell(object, name, now)).collect();
             let shown = if whole {
                 object.clone()
             } else {
                 json!({
-                    "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"],
+                    "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
+                    "metadata": object["metadata"],
                 })
             };
             json!({"cells": cells, "object": shown})

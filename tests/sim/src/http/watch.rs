@@ -52,7 +52,8 @@ pub(super) fn watch(
         Err(_) if from.is_empty() => 0,
         Err(_) => {
             let why = format!(
-                "resourceVersion: Invalid value: {from:?}: strconv.ParseUint: parsing {from:?}: invalid syntax"
+                "resourceVersion: Invalid value: {from:?}: strconv.ParseUint: parsing {from:?}: \
+                 invalid syntax"
             );
             return respond::refusal(&Status::bad_request(why));
         }

@@ -35,8 +35,8 @@ pub(crate) fn warnings(job: &Value) -> Vec<String> {
     let mut warnings = Vec::new();
     if !faults.is_empty() {
         warnings.push(format!(
-            "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS \
-             label is recommended: [{}]",
+            "metadata.name: this is used in Pod names and hostnames, which can result in \
+             surprising behavior; a DNS label is recommended: [{}]",
             faults.join(" ")
         ));
     }
@@ -168,8 +168,8 @@ fn completion_mode(job: &Value, errors: &mut Vec<FieldError>) {
             errors.push(FieldError::required("spec.maxFailedIndexes", why));
         }
         let why = format!(
-            "must be less than or equal to {HIGH_LIMIT} when completions are above {INDEXED_LIMIT} and used with \
-             backoff limit per index"
+            "must be less than or equal to {HIGH_LIMIT} when completions are above {INDEXED_LIMIT} \
+             and used with backoff limit per index"
         );
         for (field, value) in [("parallelism", parallelism), ("maxFailedIndexes", failed)] {
             if let Some(value) = value.filter(|v| *v > HIGH_LIMIT) {

@@ -36,10 +36,11 @@ async fn a_token_is_asked_for_and_rights_are_kept() {
     assert_eq!(refused.code, 403);
     assert_eq!(
         refused.message(),
-        "configmaps is forbidden: User \"dev\" cannot list resource \"configmaps\" in API group \"\" in the namespace \
-         \"default\""
+        "configmaps is forbidden: User \"dev\" cannot list resource \"configmaps\" in API \
+         group \"\" in the namespace \"default\""
     );
-    let review = json!({"spec": {"resourceAttributes": {"verb": "get", "resource": "jobs", "namespace": "default"}}});
+    let review = json!({"spec": {"resourceAttributes": {"verb": "get", "resource": "jobs",
+        "namespace": "default"}}});
     let request = Request::post("http://sim/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
         .header("authorization", "Bearer d")
         .body(Full::from(review.to_string()))
@@ -130,7 +131,8 @@ async fn watches_go_on_from_a_version() {
     let made = post(&cluster, MAPS, labelled).await.body;
     let version = made["metadata"]["resourceVersion"].as_str().expect("a version");
     let path = format!(
-        "{MAPS}?watch=true&resourceVersion={version}&labelSelector=x&timeoutSeconds=5&allowWatchBookmarks=true"
+        "{MAPS}?watch=true&resourceVersion={version}&labelSelector=x&timeoutSeconds=5\
+         &allowWatchBookmarks=true"
     );
     let changes = async {
         patch(&cluster, &format!("{MAPS}/a"), json!({"data": {"a": "2"}})).await;

@@ -62,8 +62,8 @@ async fn wrong_jobs_are_refused_in_the_servers_words() {
     for (object, sentence) in [
         (
             always,
-            "Job.batch \"j\" is invalid: spec.template.spec.restartPolicy: Required value: valid values: \"OnFailure\", \
-             \"Never\"",
+            "Job.batch \"j\" is invalid: spec.template.spec.restartPolicy: Required value: valid \
+             values: \"OnFailure\", \"Never\"",
         ),
         (
             bare,
@@ -71,11 +71,13 @@ async fn wrong_jobs_are_refused_in_the_servers_words() {
         ),
         (
             job("j", json!({"parallelism": -1})),
-            "Job.batch \"j\" is invalid: spec.parallelism: Invalid value: -1: must be greater than or equal to 0",
+            "Job.batch \"j\" is invalid: spec.parallelism: Invalid value: -1: must be greater than \
+             or equal to 0",
         ),
         (
             job("j", json!({"completionMode": "Indexed", "parallelism": 1})),
-            "Job.batch \"j\" is invalid: spec.completions: Required value: when completion mode is Indexed",
+            "Job.batch \"j\" is invalid: spec.completions: Required value: when completion mode is \
+             Indexed",
         ),
         (job(&long, json!({})), "must be no more than 63"),
     ] {
@@ -144,7 +146,8 @@ async fn indexed_pods_know_their_index_and_credits_are_believed() {
     assert_eq!(condition(&job, "Suspended")["status"], "True");
     assert!(job["status"]["startTime"].is_null());
     let credit = json!({
-        "metadata": {"resourceVersion": job["metadata"]["resourceVersion"], "annotations": {"credited": "0-2,6-8"}},
+        "metadata": {"resourceVersion": job["metadata"]["resourceVersion"],
+            "annotations": {"credited": "0-2,6-8"}},
         "status": {"succeeded": 6, "completedIndexes": "0-2,6-8"},
     });
     let credited = patch(&cluster, &format!("{JOBS}/i/status"), credit).await;
@@ -176,7 +179,8 @@ async fn status_patches_keep_to_the_rules() {
     let refused = patch(&cluster, &path, json!({"status": {"succeeded": 2}})).await;
     assert_eq!(
         refused.message(),
-        "Job.batch \"j\" is invalid: status.succeeded: Invalid value: 2: cannot decrease the succeeded counter"
+        "Job.batch \"j\" is invalid: status.succeeded: Invalid value: 2: cannot decrease the \
+         succeeded counter"
     );
     let spec = json!({"spec": {"parallelism": 7}, "status": {"succeeded": 4}});
     let patched = patch(&cluster, &path, spec).await.body;
@@ -251,7 +255,8 @@ async fn a_condition_of_ours_ends_a_job_and_slow_pods_delay_it() {
         cluster.pods_of("default", "j")[0]["metadata"]["name"].as_str().expect("a name").to_owned();
     cluster.bind_pod("default", &pod);
     let target = json!({"status": {"conditions": [
-        {"type": "FailureTarget", "status": "True", "reason": "Sibling", "message": "another failed"},
+        {"type": "FailureTarget", "status": "True", "reason": "Sibling",
+            "message": "another failed"},
     ]}});
     let kind = "application/strategic-merge-patch+json";
     send(&cluster, Method::PATCH, &format!("{JOBS}/j/status"), kind, target.to_string()).await;
@@ -384,8 +389,10 @@ async fn tests_put_in_conditions_of_pods_and_events() {
     let pod = cluster.patch_status(&sim::PODS, "default", name, change).expect("a pod");
     assert_eq!(pod["status"]["conditions"][0]["reason"], "Unschedulable");
     let event = json!({
-        "metadata": {"name": "e"}, "type": "Warning", "reason": "FailedScheduling", "message": "no nodes",
-        "involvedObject": {"kind": "Pod", "name": name, "namespace": "default", "uid": pod["metadata"]["uid"]},
+        "metadata": {"name": "e"}, "type": "Warning", "reason": "FailedScheduling",
+        "message": "no nodes",
+        "involvedObject": {"kind": "Pod", "name": name, "namespace": "default",
+            "uid": pod["metadata"]["uid"]},
     });
     cluster.create(&sim::EVENTS, "default", event).expect("an event");
     let path =

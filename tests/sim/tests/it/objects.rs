@@ -44,8 +44,8 @@ async fn a_write_under_an_old_version_is_refused() {
     assert_eq!(refused.code, 409);
     assert_eq!(
         refused.message(),
-        "Operation cannot be fulfilled on configmaps \"m\": the object has been modified; please apply your changes to \
-         the latest version and try again"
+        "Operation cannot be fulfilled on configmaps \"m\": the object has been modified; please \
+         apply your changes to the latest version and try again"
     );
     let version = json!({"metadata": {"resourceVersion": old["metadata"]["resourceVersion"]}});
     assert_eq!(patch(&cluster, &format!("{MAPS}/m"), version).await.code, 409);
@@ -104,7 +104,8 @@ async fn strict_validation_refuses_unknown_fields() {
     assert_eq!(refused.code, 400);
     assert_eq!(
         refused.message(),
-        "Job in version \"v1\" cannot be handled as a Job: strict decoding error: unknown field \"spec.parallelizm\""
+        "Job in version \"v1\" cannot be handled as a Job: strict decoding error: unknown \
+         field \"spec.parallelizm\""
     );
     let warned = post(&cluster, JOBS, wrong).await;
     assert_eq!(warned.code, 201);
@@ -113,8 +114,8 @@ async fn strict_validation_refuses_unknown_fields() {
     let mistyped = post(&cluster, JOBS, job("k", json!({"parallelism": "2"}))).await;
     assert_eq!(
         mistyped.message(),
-        "Job in version \"v1\" cannot be handled as a Job: json: cannot unmarshal string into Go struct field \
-         JobSpec.spec.parallelism of type int32"
+        "Job in version \"v1\" cannot be handled as a Job: json: cannot unmarshal string into Go \
+         struct field JobSpec.spec.parallelism of type int32"
     );
 }
 
@@ -127,7 +128,8 @@ async fn annotations_have_a_limit() {
     assert_eq!(refused.code, 422);
     assert_eq!(
         refused.message(),
-        "ConfigMap \"m\" is invalid: metadata.annotations: Too long: may not be more than 262144 bytes"
+        "ConfigMap \"m\" is invalid: metadata.annotations: Too long: may not be more than 262144 \
+         bytes"
     );
     large["metadata"]["annotations"] = json!({"k": "x".repeat(256 * 1024 - 1)});
     assert_eq!(post(&cluster, MAPS, large).await.code, 201);
@@ -192,7 +194,8 @@ async fn a_namespace_goes_with_all_that_is_in_it() {
         (refused.code, refused.message()),
         (
             403,
-            "configmaps \"o\" is forbidden: unable to create new content in namespace n because it is being terminated"
+            "configmaps \"o\" is forbidden: unable to create new content in namespace n because it \
+             is being terminated"
         )
     );
     cluster.settle();

@@ -11,6 +11,10 @@ use crate::cluster::Connection;
 /// no deadline of a Job is that exact.
 pub const TOLERATED_SKEW: SignedDuration = SignedDuration::from_secs(30);
 
+/// A `Date` that is further off is not believed: certificates and tokens would not work with such a
+/// local clock, so something between here and the server has made it up.
+const PLAUSIBLE_SKEW: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 /// How many seconds the clocks of members are ahead of the host's, negative where they are behind.
 /// Members whose clocks differ by [`TOLERATED_SKEW`] or less are not in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,8 +51,14 @@ impl Clocks {
 /// The time by the clock of a server, from the local time. It is the local time before the server's
 /// first answer.
 pub fn server_time(server: &Connection, local: Timestamp) -> Timestamp {
-    let skew = server.clock_skew().unwrap_or(SignedDuration::ZERO);
+    let skew = skew_of(server).unwrap_or(SignedDuration::ZERO);
     local.checked_add(skew).unwrap_or(local)
+}
+
+/// How far a server's clock is ahead of the local one. None before its first answer, and where the
+/// difference is larger than [`PLAUSIBLE_SKEW`].
+pub(super) fn skew_of(server: &Connection) -> Option<SignedDuration> {
+    server.clock_skew().filter(|skew| skew.abs() <= PLAUSIBLE_SKEW)
 }
 
 #[cfg(test)]

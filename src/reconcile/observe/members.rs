@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{clocks::Clocks, place::Place};
+use super::{
+    clocks::{Clocks, skew_of},
+    place::Place,
+};
 use crate::{
     cluster::{Connection, Error, fan_out},
     state::{Member, Registry},
@@ -82,9 +85,9 @@ impl Members {
     /// How far the clocks of the members differ from the host's. A cluster that has not answered yet,
     /// or sends no `Date`, counts as having the host's clock.
     pub fn clocks(&self, host: &Connection) -> Clocks {
-        let Some(host) = host.clock_skew() else { return Clocks::default() };
+        let Some(host) = skew_of(host) else { return Clocks::default() };
         let connected = self.connections.iter().filter_map(|(name, connection)| {
-            Some((name.as_str(), connection.as_ref().ok()?.clock_skew()?))
+            Some((name.as_str(), skew_of(connection.as_ref().ok()?)?))
         });
         Clocks::measured(host, connected)
     }

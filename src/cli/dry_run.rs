@@ -1,6 +1,8 @@
 //! `--dry-run`.
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::PossibleValue};
+
+use crate::federation::DryRun;
 
 /// The flag.
 #[derive(Debug, Clone, Copy, Args)]
@@ -12,23 +14,25 @@ pub struct DryRunFlag {
 }
 
 /// The values of kubectl's `--dry-run`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum DryRun {
-    /// Do it.
-    None,
-    /// Say what would be done.
-    Client,
-    /// Have the servers check it too; they keep nothing.
-    Server,
+impl ValueEnum for DryRun {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::None, Self::Client, Self::Server]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Self::None => "none",
+            Self::Client => "client",
+            Self::Server => "server",
+        }))
+    }
 }
 
-impl DryRun {
-    /// What kubectl appends to the lines that say what was done.
-    pub fn suffix(self) -> &'static str {
-        match self {
-            Self::None => "",
-            Self::Client => " (dry run)",
-            Self::Server => " (server dry run)",
-        }
+/// What kubectl appends to the lines that say what was done.
+pub(super) fn suffix(dry_run: DryRun) -> &'static str {
+    match dry_run {
+        DryRun::None => "",
+        DryRun::Client => " (dry run)",
+        DryRun::Server => " (server dry run)",
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::{Config, Host, Session};
-use crate::{error::Result, state::Store};
+use crate::{error::Result, print::federate, state::Store};
 
 /// The examples in its help.
 const EXAMPLES: &str = "\
@@ -64,7 +64,8 @@ fn moved(before: &Host, host: &Host, path: &Path) -> String {
     let (before, after) = (&before.context, &host.context);
     format!(
         "the host was {before:?} until now, {} names {after:?} from now on: a federation with clusters and jobs of its own. \
-         `kubectl federate init --context={before}` goes back.",
-        path.display()
+         {} goes back.",
+        path.display(),
+        federate("init", [format!("--context={before}")])
     )
 }

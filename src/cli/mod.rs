@@ -1,5 +1,6 @@
 //! A file per verb: arguments, the call, the printing.
 
+mod arguments;
 mod cluster;
 mod config;
 mod dry_run;
@@ -10,7 +11,7 @@ mod init;
 mod job;
 mod logging;
 mod reconcile;
-mod rounds;
+mod report;
 mod selector;
 mod session;
 mod suggest;
@@ -20,10 +21,12 @@ mod world;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::{FromArgMatches, Parser, Subcommand, error::ErrorKind};
+use clap::{FromArgMatches, error::ErrorKind};
+
+use self::arguments::{Cli, Verb};
 
 pub use config::{Config, Host};
-pub use dry_run::{DryRun, DryRunFlag};
+pub use dry_run::DryRunFlag;
 pub use files::{Document, Filenames};
 pub use flags::ConnectionFlags;
 pub use selector::Selector;
@@ -36,53 +39,6 @@ use crate::{
     os_error,
     print::{Colour, Output},
 };
-
-/// The examples in its help.
-const EXAMPLES: &str = "\
-Examples:
-  # Choose a host cluster and register members, by the contexts of your kubeconfig
-  kubectl federate init --context=east
-  kubectl federate cluster register east
-  kubectl federate cluster register west
-
-  # Run a job over them, and wait for it
-  kubectl federate job create -f pi.yaml
-  kubectl federate job wait pi --for=condition=complete --timeout=1h";
-
-/// Run one Kubernetes Job over many clusters: divided exactly, remembered, and reconciled
-#[derive(Debug, Parser)]
-#[command(after_long_help = EXAMPLES)]
-#[command(name = "kubectl-federate", bin_name = "kubectl federate")]
-#[command(
-    disable_help_subcommand = true,
-    arg_required_else_help = true,
-    subcommand_required = true
-)]
-struct Cli {
-    #[command(flatten)]
-    connection: ConnectionFlags,
-    /// How much is told of requests: 1 of those sent again, 6 of each, 7 their headers, 8 and 9
-    /// their bodies
-    #[arg(short, long, global = true, value_name = "LEVEL", default_value_t = 0)]
-    v: u8,
-    /// When to use colour: auto, always or never
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    color: Colour,
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-#[derive(Debug, Subcommand)]
-enum Verb {
-    Init(init::Init),
-    #[command(subcommand, alias = "clusters")]
-    Cluster(cluster::Cluster),
-    #[command(subcommand, alias = "jobs")]
-    Job(job::Job),
-    Reconcile(reconcile::Reconcile),
-    Options(usage::Options),
-    Version(version::Version),
-}
 
 /// Runs the command line of this process and gives its exit code.
 pub fn main() -> ExitCode {
@@ -150,7 +106,7 @@ async fn dispatch(world: &World, cli: Cli) -> Result<()> {
         Verb::Cluster(verb) => verb.run(&session()?).await,
         Verb::Job(verb) => {
             let failed = verb.failure();
-            verb.run(&session().map_err(|error| error.exit(failed))?).await
+            Box::pin(verb.run(&session().map_err(|error| error.exit(failed))?)).await
         }
         Verb::Reconcile(verb) => verb.run(&session()?).await,
         Verb::Options(_) => {
@@ -163,14 +119,14 @@ async fn dispatch(world: &World, cli: Cli) -> Result<()> {
 
 async fn finish(world: &World, command: impl Future<Output = Result<()>>) -> u8 {
     let done = command.await;
-    match done.and(world.output.finish()) {
+    match done.and(world.output.finish().map_err(Error::from)) {
         Ok(()) => 0,
         Err(error) => fail(world, &error),
     }
 }
 
 fn fail(world: &World, error: &Error) -> u8 {
-    world.output.error(error);
+    world.output.error(&error.to_string(), error.hints());
     error.exit_code()
 }
 

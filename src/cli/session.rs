@@ -1,16 +1,17 @@
 //! What one command works with: the kubeconfig, the host, the members, the terminal, the clock.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
+use serde_json::Value;
 
-use super::{Config, ConnectionFlags, World};
+use super::{Config, ConnectionFlags, Document, World};
 use crate::{
     cluster::{self, Connection, Dialer, Endpoint, Kubeconfig, Overrides},
-    error::{Error, Result},
+    error::Result,
+    federation::{self, Access, Federation, Manifests, Observer},
     print::{Output, age},
-    reconcile::{Members, may_open},
-    state::{Member, MemberState, Record, Registry, Store},
+    state::Member,
 };
 
 /// One command's surroundings.
@@ -123,24 +124,18 @@ impl<'a> Session<'a> {
         Ok(self.dialer.dial(name, &endpoint)?)
     }
 
-    /// The host's store and its registry, the host's identity having been compared with what is
-    /// known of it (G7).
+    /// The federation of the host, the host's identity having been compared with what is known of
+    /// it (G7). `observer` hears what requests say.
     ///
     /// # Errors
     /// There is no registry: the hint names `init`.
-    pub async fn federation(&self) -> Result<(Store, Registry)> {
+    pub async fn federation<'s>(&'s self, observer: &'s dyn Observer) -> Result<Federation<'s>> {
         let context =
             self.host_context().or_else(|| self.kubeconfig.current_context()).unwrap_or("host");
         let host = self.dialer.dial(context, &self.host_endpoint()?)?;
-        if let (Some(remembered), false) = (&self.config.host, self.names_host()) {
-            let hint = "`kubectl federate init` remembered another cluster under this context: name the host with --context.";
-            host.verify(&remembered.uid).await.map_err(|error| misled(error, hint))?;
-        }
-        let store = Store::new(host);
-        let registry = store.registry().await?;
-        let hint = "The registry was made in another cluster: name the host with --context.";
-        store.host().verify(&registry.host).await.map_err(|error| misled(error, hint))?;
-        Ok((store, registry))
+        let remembered = self.config.host.as_ref().filter(|_| !self.names_host());
+        let remembered = remembered.map(|host| host.uid.as_str());
+        Ok(Federation::open(host, remembered, self, observer).await?)
     }
 
     /// The context by which this user reaches a member.
@@ -148,52 +143,34 @@ impl<'a> Session<'a> {
         self.config.contexts.get(name).unwrap_or(&member.context)
     }
 
-    /// Connects to members by name.
-    pub async fn members(&self, registry: &Registry, names: BTreeSet<String>) -> Members {
-        self.members_again(Members::default(), registry, names).await
-    }
-
-    /// Makes sure of members once more, and connects to those that there is no connection to.
-    pub async fn members_again(
+    /// The rules for taking objects as manifests.
+    ///
+    /// # Errors
+    /// The kubeconfig does not say in which namespace an object is that names none.
+    pub fn manifests<T>(
         &self,
-        members: Members,
-        registry: &Registry,
-        names: BTreeSet<String>,
-    ) -> Members {
-        let everywhere = self.overrides.everywhere();
-        let dial = |name: &str, member: &Member| {
-            let context = self.context_of(name, member);
-            self.dialer.dial(name, &self.kubeconfig.endpoint(Some(context), &everywhere)?)
-        };
-        members.reconnect(registry, names, dial).await
-    }
-
-    /// Connects to the members that settling these records may concern.
-    pub async fn members_to_settle(&self, registry: &Registry, records: &[&Record]) -> Members {
-        self.members(registry, concerned(registry, records)).await
-    }
-
-    /// Connects to the members that carry shards of these records.
-    pub async fn members_of(&self, registry: &Registry, records: &[&Record]) -> Members {
-        let shards = records.iter().flat_map(|record| record.shards.values());
-        self.members(registry, shards.map(|shard| shard.cluster.clone()).collect()).await
+        documents: Vec<Document>,
+        read: impl FnOnce(Manifests<'_>, Vec<(String, Value)>) -> Result<T, federation::Error>,
+    ) -> Result<T> {
+        let default_namespace = &self.namespace()?;
+        let rules = Manifests { default_namespace, asked_namespace: self.namespace_flag() };
+        let objects = documents.into_iter().map(|document| (document.source, document.object));
+        Ok(read(rules, objects.collect())?)
     }
 }
 
-/// The members that settling these records may concern: those that carry shards, and where work is
-/// to be opened all that take it.
-pub fn concerned(registry: &Registry, records: &[&Record]) -> BTreeSet<String> {
-    let opens = records.iter().any(|record| may_open(record));
-    let carrying =
-        records.iter().flat_map(|record| record.shards.values()).map(|shard| &shard.cluster);
-    let taking =
-        registry.members.iter().filter(|(_, member)| opens && member.state == MemberState::Ready);
-    carrying.chain(taking.map(|(name, _)| name)).cloned().collect()
-}
+impl Access for Session<'_> {
+    fn dial(&self, name: &str, member: &Member) -> Result<Connection, cluster::Error> {
+        let context = self.context_of(name, member);
+        let endpoint = self.kubeconfig.endpoint(Some(context), &self.overrides.everywhere())?;
+        self.dialer.dial(name, &endpoint)
+    }
 
-/// The error, with a hint where a context leads to another cluster than it should.
-fn misled(error: cluster::Error, hint: &str) -> Error {
-    let elsewhere = matches!(error, cluster::Error::WrongCluster { .. });
-    let error = Error::from(error);
-    if elsewhere { error.hint(hint) } else { error }
+    fn context<'m>(&'m self, name: &str, member: &'m Member) -> &'m str {
+        self.context_of(name, member)
+    }
+
+    fn now(&self) -> Timestamp {
+        Session::now(self)
+    }
 }

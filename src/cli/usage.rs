@@ -8,8 +8,11 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::{Cli, World, job::DIFF_FAILED, suggest};
-use crate::{error::Error, print::Output};
+use super::{World, arguments::Cli, job::DIFF_FAILED, suggest};
+use crate::{
+    error::Error,
+    print::{Output, UnknownColour, UnknownFormat},
+};
 
 /// What users type.
 const NAME: &str = "kubectl federate";
@@ -127,8 +130,8 @@ fn explain(
     error: &clap::Error,
 ) -> Error {
     // A value that is refused in kubectl's words stays so.
-    if let Some(ours) = error.source().and_then(|source| source.downcast_ref::<Error>()) {
-        return ours.clone();
+    if let Some(refused) = error.source().and_then(refused) {
+        return refused;
     }
     let said = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => vec![text.clone()],
@@ -210,6 +213,17 @@ fn explain(
     } else {
         mistake.hint(format!("Did you mean {}?", meant.join(" or ")))
     }
+}
+
+/// The error of a value that a type of ours refused, as that type words it.
+fn refused(source: &(dyn std::error::Error + 'static)) -> Option<Error> {
+    if let Some(format) = source.downcast_ref::<UnknownFormat>() {
+        return Some(Error::new(format));
+    }
+    if let Some(colour) = source.downcast_ref::<UnknownColour>() {
+        return Some(Error::new(colour));
+    }
+    source.downcast_ref::<Error>().cloned()
 }
 
 /// Of an unknown `-x`: the flags that it was typed among, from it on, as pflag says it.

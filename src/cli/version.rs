@@ -63,6 +63,7 @@ impl Version {
 }
 
 async fn host(world: &World, flags: &ConnectionFlags) -> Result<(&'static str, String)> {
-    let (store, _) = Session::new(world, flags)?.federation().await?;
-    Ok(("Host", store.host().server_version().await?))
+    let session = Session::new(world, flags)?;
+    let federation = session.federation(&()).await?;
+    Ok(("Host", federation.store.host().server_version().await?))
 }

@@ -11,8 +11,12 @@ use jiff::Timestamp;
 
 use crate::{
     cluster::{Dialer, DialerOptions, WireFactory},
+    error::{Error, Result},
     print::Output,
 };
+
+/// The exit code that shells give to a process that SIGINT ended.
+const INTERRUPTED: u8 = 130;
 
 /// What a command finds around it.
 pub struct World {
@@ -56,6 +60,15 @@ impl World {
     /// Standard input.
     pub fn stdin(&self) -> MutexGuard<'_, Box<dyn Read + Send>> {
         self.stdin.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs something until it ends or the user presses Ctrl-C. After Ctrl-C nothing more is
+    /// printed, and the exit code is 130. The work may be cut off between any two requests (G4).
+    pub async fn interruptible<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            done = work => done,
+            () = (self.interrupt)() => Err(Error::silent(INTERRUPTED)),
+        }
     }
 
     /// What makes the connections of one command; servers' warnings are printed with the cluster's

@@ -61,4 +61,5 @@ pub use error::{Cause, Error};
 pub use fanout::{FAN_OUT, fan_out};
 pub use flags::Overrides;
 pub use kubeconfig::Kubeconfig;
+pub use retry::jitter;
 pub use verbs::{DeleteOptions, Propagation, WriteOptions};

@@ -54,7 +54,7 @@ pub(super) fn wait(reads: bool, done: u32, ended: Ended, jitter: f64) -> Option<
 }
 
 /// A random number between 0 and 1, so that many clients do not repeat at the same moment.
-pub(super) fn jitter() -> f64 {
+pub fn jitter() -> f64 {
     let bits = std::hash::RandomState::new().build_hasher().finish() >> 11;
     bits as f64 / (1u64 << 53) as f64
 }

@@ -1,7 +1,61 @@
 //! What can be asked of a federation, without a terminal.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `open` | [`Federation`]: the host, the registry, and the way to the members |
+//! | `event` | [`Event`]: what a request says while it is carried out; [`Observer`] hears it |
+//! | `error` | [`Error`]: why a request was not carried out |
+//! | `records` | the federated Jobs of this federation, by name or all |
+//! | `look` | how they stand, with nothing written |
+//! | `submit` | manifests, and how one becomes a federated Job |
+//! | `apply` | manifests that create a Job or change one |
+//! | `edit` | how a federated Job gets a new manifest |
+//! | `delete` | how one is deleted, or forgotten |
+//! | `reconcile` | how ledgers and members are brought together, once or until all is done |
+//! | `wait` | how a condition is waited for |
+//! | `rounds` | looking at Jobs repeatedly |
+//! | `finish` | what every request does after it wrote a record |
+//! | `preflight`, `refusals` | asking the members by dry run, before anything is written |
+//! | `simulate` | what a reconcile would do |
+//! | `members` | registering, listing and unregistering clusters |
+//!
+//! Every request that changes a Job takes the same steps: the record is of this federation, it is
+//! not being deleted, the Job has not ended, its members would take the change; then the record is
+//! written as a compare-and-swap, and a reconcile brings the members to it.
 
+mod apply;
+mod delete;
+mod dry_run;
+mod edit;
+mod error;
+mod event;
+mod finish;
+mod look;
+mod members;
+mod open;
 mod preflight;
+mod reconcile;
+mod records;
+mod refusals;
+mod rounds;
 mod simulate;
+mod submit;
+mod wait;
 
+pub use apply::{ApplyTerms, Step};
+pub use delete::Deletion;
+pub use dry_run::DryRun;
+pub use edit::{Edited, Request};
+pub use error::{Error, Existing, Unfinished, some_clusters};
+pub use event::{Event, Observer, Work};
+pub use look::{Described, Look};
+pub use members::{Answered, Registered, Registration};
+pub use open::{Access, Federation};
 pub use preflight::{Preflight, Refusal, preflight, preflight_deletion};
+pub use reconcile::Scope;
+pub use records::{Key, Records, key};
+pub use refusals::{InTheWay, Owner, Place, Refusals};
+pub use rounds::{Rounds, View};
 pub use simulate::simulate;
+pub use submit::{Manifests, Proposal, Source};
+pub use wait::{Goal, Timeout, WaitTerms};

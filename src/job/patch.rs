@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Manifest;
+use super::{Invalid, Manifest};
 
 /// A change that can be applied to any object.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,12 @@ pub enum Patch {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unpatchable(String);
+
+impl From<Invalid> for Unpatchable {
+    fn from(invalid: Invalid) -> Self {
+        Self(invalid.to_string())
+    }
+}
 
 impl Patch {
     /// A merge patch.
@@ -66,8 +72,7 @@ impl Patch {
                 })?;
             }
         }
-        Manifest::new(object, manifest.namespace(), "")
-            .map_err(|invalid| Unpatchable(invalid.to_string()))
+        Ok(Manifest::new(object, manifest.namespace(), "")?)
     }
 }
 

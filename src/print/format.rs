@@ -7,8 +7,6 @@ use serde::Serialize as _;
 use serde_json::{Value, json};
 
 use super::escape;
-use crate::error::{Error, Result};
-
 /// The value of `-o`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -42,18 +40,21 @@ impl Format {
 }
 
 impl FromStr for Format {
-    type Err = Error;
+    type Err = UnknownFormat;
 
-    fn from_str(text: &str) -> Result<Self> {
-        Self::NAMES.iter().find(|(name, _)| *name == text).map(|(_, format)| *format).ok_or_else(|| {
-            let allowed: Vec<&str> = Self::NAMES.iter().map(|(name, _)| *name).collect();
-            Error::new(format!(
-                "unable to match a printer suitable for the output format {text:?}, allowed formats are: {}",
-                allowed.join(",")
-            ))
-        })
+    fn from_str(text: &str) -> Result<Self, UnknownFormat> {
+        let found = Self::NAMES.iter().find(|(name, _)| *name == text);
+        found.map(|(_, format)| *format).ok_or_else(|| UnknownFormat(text.to_owned()))
     }
 }
+
+/// A value of `-o` that there is not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "unable to match a printer suitable for the output format {0:?}, allowed formats are: {allowed}",
+    allowed = Format::NAMES.map(|(name, _)| name).join(",")
+)]
+pub struct UnknownFormat(String);
 
 /// The list that `kubectl get` makes of several objects.
 pub fn list(items: Vec<Value>) -> Value {
@@ -174,7 +175,7 @@ metadata:
         assert_eq!("wide".parse::<Format>().expect("known"), Format::Wide);
         assert_eq!(
             "x".parse::<Format>().expect_err("unknown").to_string(),
-            "error: unable to match a printer suitable for the output format \"x\", \
+            "unable to match a printer suitable for the output format \"x\", \
              allowed formats are: json,name,wide,yaml"
         );
     }

@@ -5,15 +5,19 @@
 //! and read its output.
 
 pub mod age;
+mod command;
+mod error;
 mod escape;
 pub mod format;
 mod output;
 mod progress;
-mod some_of;
+
 pub mod table;
 
-pub use format::Format;
-pub use output::{Captured, Colour, Output};
+pub use command::{command, federate, federate_line};
+pub use error::Error;
+pub use format::{Format, UnknownFormat};
+pub use output::{Captured, Colour, Output, UnknownColour};
 pub use progress::Progress;
-pub use some_of::some_of;
+
 pub use table::Table;

@@ -7,10 +7,7 @@ use super::{
     decide::{Action, Decision, decide},
     observe::{Members, Observations, server_time},
 };
-use crate::state::{Error, Record, Store};
-
-/// How often a record that others keep changing is read again before that is an error.
-const CONFLICTS: u32 = 20;
+use crate::state::{Error, MAX_CONFLICTS, Record, Store};
 
 /// The result of reconciling one federated Job.
 #[derive(Debug)]
@@ -183,7 +180,7 @@ pub async fn run_on(
         match write(backend, &record, &decision).await {
             Ok(Some(written)) => record = written,
             Ok(None) => return Ok(Reconciled { record: None, observations, done }),
-            Err(error) if error.is_conflict() && conflicts < CONFLICTS => {
+            Err(error) if error.is_conflict() && conflicts < MAX_CONFLICTS => {
                 conflicts += 1;
                 let Some(current) = read_again(backend, &record).await? else {
                     done.extend(backend.retract(&record, &observations).await);

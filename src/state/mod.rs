@@ -15,7 +15,7 @@ mod store;
 pub use ledger::{Phase, Seen, Shard};
 pub use record::{Cascade, Outcome, Record, State, Verdict};
 pub use registry::{Member, MemberState, Registry, member_name};
-pub use store::Store;
+pub use store::{Change, MAX_CONFLICTS, MemberChange, Store};
 
 use crate::cluster;
 
@@ -62,6 +62,12 @@ pub enum Error {
         object: String,
         /// That federation's uid.
         federation: String,
+    },
+    /// Another federated Job has taken the name since the record was read.
+    #[error("jobs.batch {job:?} was deleted and made anew meanwhile: the new one stays")]
+    Replaced {
+        /// The Job's name.
+        job: String,
     },
     /// Documents would not fit into one ConfigMap, or may not fit in a later state.
     #[error("{object} would be too large: {what} would have {bytes} bytes, {limit} are allowed")]

@@ -1,5 +1,7 @@
 //! Where the state is kept: the host cluster's ConfigMaps, read and compared-and-swapped.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::{
@@ -8,9 +10,40 @@ use super::{
     registry::{NAME, NAMESPACE},
 };
 use crate::{
-    cluster::{Connection, DeleteOptions, WriteOptions, path},
+    cluster::{Connection, DeleteOptions, WriteOptions, jitter, path},
     job::labels,
 };
+
+/// How often an object that somebody else keeps changing is read again before that is an error.
+pub const MAX_CONFLICTS: u32 = 20;
+
+/// The pause after the first conflict; each one after it is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// The longest pause between a conflict and the next attempt, before jitter.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// What is to become of a record that was read, or what became of it.
+#[derive(Debug)]
+pub enum Change {
+    /// It is replaced by this one.
+    Replace(Record),
+    /// It is removed.
+    Remove(Record),
+    /// It stays as it is.
+    Keep(Record),
+}
+
+/// What is to become of one member in the registry, or what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemberChange {
+    /// The name gets this member.
+    Set(Member),
+    /// The member is removed.
+    Remove,
+    /// Nothing changes.
+    Keep,
+}
 
 /// The state of one federation in its host cluster.
 #[derive(Clone)]
@@ -68,22 +101,85 @@ impl Store {
         Ok(self.host.ensure_namespace(name).await?)
     }
 
-    /// Sets or removes one member. The registry is as it was read: a conflict means that somebody
-    /// changed it since.
-    pub async fn set_member(
+    /// Changes one member as a compare-and-swap. `change` says what becomes of it, given the
+    /// registry; where somebody else changed the registry meanwhile it is asked again.
+    ///
+    /// # Errors
+    /// What `change` returns; or the registry cannot be read or written, or there were
+    /// [`MAX_CONFLICTS`] conflicts.
+    pub async fn update_member<E: From<Error>>(
         &self,
-        registry: &Registry,
+        mut registry: Registry,
         name: &str,
-        member: Option<&Member>,
-    ) -> Result<Registry, Error> {
-        let patch = registry.patch(name, member)?;
-        Registry::from_config_map(&self.patch(NAMESPACE, NAME, &patch).await?)
+        mut change: impl AsyncFnMut(&Registry) -> Result<MemberChange, E>,
+    ) -> Result<MemberChange, E> {
+        let mut conflicts = Conflicts::default();
+        loop {
+            let change = change(&registry).await?;
+            let member = match &change {
+                MemberChange::Set(member) => Some(member),
+                MemberChange::Remove => None,
+                MemberChange::Keep => return Ok(change),
+            };
+            let patch = registry.patch(name, member)?;
+            match self.patch(NAMESPACE, NAME, &patch).await {
+                Ok(_) => return Ok(change),
+                Err(error) => conflicts.pause(error).await?,
+            }
+            registry = self.registry().await?;
+        }
     }
 
     /// Reads the record of one federated Job.
     pub async fn record(&self, namespace: &str, job: &str) -> Result<Record, Error> {
         let path = config_map_path(namespace, &Record::config_map_name(job));
         Record::from_config_map(&self.host.get(&path).await?)
+    }
+
+    /// Reads a record again that somebody has changed, after a pause.
+    ///
+    /// # Errors
+    /// [`Error::Replaced`] where another federated Job has taken its name since.
+    async fn record_again(&self, record: &Record) -> Result<Record, Error> {
+        let current = self.record(record.namespace(), record.name()).await?;
+        if current.state.uid == record.state.uid {
+            return Ok(current);
+        }
+        Err(Error::Replaced { job: record.name().to_owned() })
+    }
+
+    /// Changes a record that was read from here as a compare-and-swap. `change` says what becomes
+    /// of it; where somebody else changed the record meanwhile it is asked again, of what is there
+    /// then. Gives what became of it; of a replacement, the record as it is stored.
+    ///
+    /// # Errors
+    /// What `change` returns; the record is gone, or is another Job's by now
+    /// ([`Error::Replaced`]); it cannot be read or written; or there were [`MAX_CONFLICTS`]
+    /// conflicts.
+    pub async fn update<E: From<Error>>(
+        &self,
+        mut record: Record,
+        mut change: impl AsyncFnMut(Record) -> Result<Change, E>,
+    ) -> Result<Change, E> {
+        let mut conflicts = Conflicts::default();
+        loop {
+            let (wanted, written) = match change(record).await? {
+                Change::Replace(wanted) => {
+                    let written = self.replace(&wanted).await;
+                    (wanted, written.map(Change::Replace))
+                }
+                Change::Remove(wanted) => {
+                    let removed = self.remove(&wanted).await;
+                    (wanted.clone(), removed.map(|()| Change::Remove(wanted)))
+                }
+                keep @ Change::Keep(_) => return Ok(keep),
+            };
+            match written {
+                Ok(done) => return Ok(done),
+                Err(error) => conflicts.pause(error).await?,
+            }
+            record = self.record_again(&wanted).await?;
+        }
     }
 
     /// Reads all records of a federation, in one namespace or in all; a damaged one is an error of
@@ -168,6 +264,32 @@ impl Store {
     }
 }
 
+/// The conflicts of one compare-and-swap so far.
+#[derive(Default)]
+struct Conflicts(u32);
+
+impl Conflicts {
+    /// Waits before the next attempt, a random time that grows, so that several writers do not
+    /// meet again.
+    ///
+    /// # Errors
+    /// The error itself, unless it is a conflict and there have been fewer than
+    /// [`MAX_CONFLICTS`].
+    async fn pause(&mut self, error: Error) -> Result<(), Error> {
+        if !error.is_conflict() || self.0 >= MAX_CONFLICTS {
+            return Err(error);
+        }
+        tokio::time::sleep(pause(self.0).mul_f64(0.5 + jitter())).await;
+        self.0 += 1;
+        Ok(())
+    }
+}
+
+/// The pause after so many conflicts, before jitter.
+fn pause(conflicts: u32) -> Duration {
+    LONGEST_PAUSE.min(FIRST_PAUSE * (1 << conflicts.min(16)))
+}
+
 fn stored(record: &Record) -> &Stored {
     record.stored.as_ref().expect("only records that were read are replaced or removed")
 }
@@ -178,4 +300,15 @@ fn config_maps_path(namespace: &str) -> String {
 
 fn config_map_path(namespace: &str, name: &str) -> String {
     path::object(path::CORE, namespace, "configmaps", name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pauses_between_conflicts_grow_to_a_limit() {
+        let pauses: Vec<_> = [0, 1, 2, 6, MAX_CONFLICTS].map(|n| pause(n).as_millis()).into();
+        assert_eq!(pauses, [10, 20, 40, 500, 500]);
+    }
 }

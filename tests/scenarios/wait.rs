@@ -459,7 +459,7 @@ async fn resting(stage: &Stage) -> Outcome {
     for (error, command) in [
         ("job.batch/stopped is stopped: 2 of 6", "reconcile stopped -n {} --reopen"),
         ("job.batch/suspended is suspended", "job resume suspended -n {}"),
-        ("job.batch/paused is paused", "job scale paused -n {} --parallelism=N"),
+        ("job.batch/paused is paused", "job scale paused -n {} --parallelism=1"),
     ] {
         assert!(ended.stderr.contains(error), "{error}: {ended:#?}");
         let command = command.replace("{}", &stage.namespace);

@@ -1,15 +1,13 @@
 //! `kubectl federate cluster list`.
 
-use std::collections::BTreeMap;
-
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::Session;
 use crate::{
-    cluster::fan_out,
+    cli::Session,
     error::{Error, Result},
-    print::{Format, Table, format::list, some_of},
+    federation::{Answered, some_clusters},
+    print::{Format, Table, format::list},
     state::Member,
 };
 
@@ -34,74 +32,57 @@ pub struct List {
     no_headers: bool,
 }
 
-/// What a member answered: its server's version, or why there was no answer.
-type Answer = Result<String, String>;
-
 impl List {
     /// Asks every member who it is, and prints them.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        let (_, registry) = session.federation().await?;
-        let members = session.members(&registry, registry.members.keys().cloned().collect()).await;
-        let ask = async |name: &String| {
-            let answer = match members.get(name) {
-                Ok(connection) => {
-                    connection.server_version().await.map_err(|error| error.to_string())
-                }
-                Err(why) => Err(why.to_owned()),
-            };
-            (name.clone(), answer)
-        };
-        let answers: BTreeMap<String, Answer> =
-            fan_out(registry.members.keys(), ask).await.into_iter().collect();
-        let rows: Vec<_> = registry
-            .members
-            .iter()
-            .map(|(name, member)| (name, member, &answers[name.as_str()]))
-            .collect();
+        let answers = session.federation(&()).await?.members().await;
         let output = session.output();
-        let objects =
-            || rows.iter().map(|(name, member, answer)| object(name, member, answer)).collect();
-        match self.output.and_then(|format| format.text(&list(objects()), "cluster")) {
+        let objects = || list(answers.iter().map(object).collect());
+        match self.output.and_then(|format| format.text(&objects(), "cluster")) {
             Some(text) => output.block(&text),
-            None if rows.is_empty() => output.note("No clusters registered."),
-            None => {
-                let mut headers = vec!["NAME", "STATUS", "CONTEXT", "WEIGHT", "VERSION", "AGE"];
-                let wide = self.output == Some(Format::Wide);
-                headers.extend(wide.then_some(["UID", "LABELS"]).into_iter().flatten());
-                let mut table = Table::new(headers).no_headers(self.no_headers);
-                for (name, member, answer) in &rows {
-                    let mut row = vec![
-                        (*name).clone(),
-                        status(answer).to_owned(),
-                        member.context.clone(),
-                        member.weight.to_string(),
-                        answer.as_ref().map_or("<unknown>", |version| version).to_owned(),
-                        session.age(member.registered),
-                    ];
-                    row.extend(
-                        wide.then(|| [member.uid.clone(), labels(member)]).into_iter().flatten(),
-                    );
-                    table.row(row);
-                }
-                output.table(&table);
+            None if answers.is_empty() => output.note("No clusters registered."),
+            None => output.table(&self.table(session, &answers)),
+        }
+        let mut silent = 0;
+        for Answered { name, version, .. } in &answers {
+            if let Err(why) = version {
+                output.warning(Some(name), why);
+                silent += 1;
             }
         }
-        let silent: Vec<_> = rows
-            .iter()
-            .filter_map(|(name, _, answer)| Some((name, answer.as_ref().err()?)))
-            .collect();
-        for (name, why) in &silent {
-            output.warning(Some(name), why);
-        }
-        match silent.len() {
+        match silent {
             0 => Ok(()),
-            n => Err(Error::new(format!("{} cannot be used", some_of(n, rows.len(), "cluster")))),
+            n => {
+                let clusters = some_clusters(n, answers.len());
+                Err(Error::new(format!("{clusters} cannot be used")))
+            }
         }
+    }
+
+    fn table(&self, session: &Session<'_>, answers: &[Answered]) -> Table {
+        let mut headers = vec!["NAME", "STATUS", "CONTEXT", "WEIGHT", "VERSION", "AGE"];
+        let wide = self.output == Some(Format::Wide);
+        headers.extend(wide.then_some(["UID", "LABELS"]).into_iter().flatten());
+        let mut table = Table::new(headers).no_headers(self.no_headers);
+        for answer in answers {
+            let Answered { name, member, version } = answer;
+            let mut row = vec![
+                name.clone(),
+                status(answer).to_owned(),
+                member.context.clone(),
+                member.weight.to_string(),
+                version.as_ref().map_or("<unknown>", |version| version).to_owned(),
+                session.age(member.registered),
+            ];
+            row.extend(wide.then(|| [member.uid.clone(), labels(member)]).into_iter().flatten());
+            table.row(row);
+        }
+        table
     }
 }
 
-fn status(answer: &Answer) -> &'static str {
-    if answer.is_ok() { "Ready" } else { "Unknown" }
+fn status(answer: &Answered) -> &'static str {
+    if answer.version.is_ok() { "Ready" } else { "Unknown" }
 }
 
 fn labels(member: &Member) -> String {
@@ -112,9 +93,10 @@ fn labels(member: &Member) -> String {
 }
 
 /// A member as an object.
-fn object(name: &str, member: &Member, answer: &Answer) -> Value {
+fn object(answer: &Answered) -> Value {
+    let Answered { name, member, version } = answer;
     let mut status = json!({ "state": status(answer) });
-    match answer {
+    match version {
         Ok(version) => status["version"] = version.as_str().into(),
         Err(why) => status["message"] = why.as_str().into(),
     }

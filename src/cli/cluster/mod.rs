@@ -8,7 +8,7 @@ mod unregister;
 use clap::Subcommand;
 
 use super::Session;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// The examples in its help.
 const EXAMPLES: &str = "\
@@ -38,9 +38,4 @@ impl Cluster {
             Self::Unregister(verb) => verb.run(session).await,
         }
     }
-}
-
-fn not_found(name: &str) -> Error {
-    Error::new(format!("cluster {name:?} is not registered"))
-        .hint("`kubectl federate cluster list` shows those that are.")
 }

@@ -1,15 +1,14 @@
 //! `kubectl federate cluster register`.
 
-use std::collections::BTreeMap;
-
 use clap::Args;
-use jiff::Timestamp;
 
-use super::{Session, label};
+use super::label;
 use crate::{
-    cluster::{Connection, fan_out},
+    cli::Session,
     error::{Error, Result},
-    state::{Member, MemberState, Registry, member_name},
+    federation::{Registered, Registration},
+    print::federate,
+    state::member_name,
 };
 
 /// The examples in its help.
@@ -49,17 +48,6 @@ pub struct Register {
     labels: Vec<(String, String)>,
 }
 
-/// What a member must let us do, as verb, resource and subresource, and what cannot be done without
-/// it.
-const RIGHTS: [(&str, &str, &str, &str); 6] = [
-    ("list", "jobs", "", "nothing can be known of its jobs"),
-    ("get", "jobs", "", "nothing can be known of its jobs"),
-    ("create", "jobs", "", "it cannot be given work"),
-    ("patch", "jobs", "", "its jobs cannot be started"),
-    ("delete", "jobs", "", "its jobs cannot be deleted"),
-    ("patch", "jobs", "status", "work cannot be taken off it once it runs"),
-];
-
 /// How many contexts are shown to somebody who named none.
 const SHOWN: usize = 10;
 
@@ -70,8 +58,8 @@ impl Register {
             return Err(nothing_named(session));
         }
         let name = self.name()?;
-        let (store, mut registry) = session.federation().await?;
-        let context = match (&self.cluster_context, registry.members.get(&name)) {
+        let federation = session.federation(&()).await?;
+        let context = match (&self.cluster_context, federation.registry.members.get(&name)) {
             (Some(context), _) => context.clone(),
             (None, Some(member)) => session.context_of(&name, member).to_owned(),
             (None, None) => name.clone(),
@@ -81,72 +69,24 @@ impl Register {
                 return error;
             }
             error.hint(format!(
-                "kubectl federate cluster register {name} --cluster-context=CONTEXT, with one of `kubectl config \
-                 get-contexts -o name`"
+                "{}, with one of `kubectl config get-contexts -o name`",
+                federate("cluster register", [&*name, "--cluster-context=CONTEXT"])
             ))
         })?;
-        let uid = connection.identity().await?;
-        let missing = missing_rights(&connection).await?;
-        let what = loop {
-            let (member, what) = self.member(&registry, &name, &context, &uid, session.now())?;
-            if what == "unchanged" {
-                break what;
-            }
-            match store.set_member(&registry, &name, Some(&member)).await {
-                Err(error) if error.is_conflict() => registry = store.registry().await?,
-                done => break done.map(|_| what)?,
-            }
+        let registration = Registration {
+            name,
+            context,
+            context_given: self.cluster_context.is_some(),
+            weight: self.weight,
+            labels: self.labels,
         };
-        session.output().line(format!("cluster/{name} {what}"));
+        let (registered, missing) = federation.register(&connection, &registration).await?;
+        let name = &registration.name;
+        session.output().line(format!("cluster/{name} {}", past_participle(registered)));
         for (right, without) in missing {
-            session.output().warning(Some(&name), &format!("may not {right}: {without}"));
+            session.output().warning(Some(name), &format!("may not {right}: {without}"));
         }
         Ok(())
-    }
-
-    /// The member as it is to be, and what that makes of it.
-    fn member(
-        &self,
-        registry: &Registry,
-        name: &str,
-        context: &str,
-        uid: &str,
-        now: Timestamp,
-    ) -> Result<(Member, &'static str)> {
-        let before = registry.members.get(name);
-        if let Some(other) = before.filter(|member| member.uid != uid) {
-            let message = format!(
-                "another cluster is registered as {name:?} already, with context {:?}",
-                other.context
-            );
-            return Err(Error::new(message).hint(format!(
-                "Take another name, or `kubectl federate cluster unregister {name}` first."
-            )));
-        }
-        if let Some((other, _)) = registry.member_by_uid(uid).filter(|(other, _)| *other != name) {
-            return Err(Error::new(format!("this cluster is registered already, as {other:?}")));
-        }
-        let mut member = before.cloned().unwrap_or_else(|| Member {
-            context: context.to_owned(),
-            uid: uid.to_owned(),
-            weight: 1,
-            labels: BTreeMap::new(),
-            state: MemberState::Ready,
-            registered: now.as_second(),
-        });
-        if let Some(context) = &self.cluster_context {
-            member.context.clone_from(context);
-        }
-        if let Some(weight) = self.weight {
-            member.weight = weight;
-        }
-        member.labels.extend(self.labels.iter().cloned());
-        let what = match before {
-            None => "registered",
-            Some(before) if *before == member => "unchanged",
-            Some(_) => "configured",
-        };
-        Ok((member, what))
     }
 
     /// The member's name: as given, or made from the context's.
@@ -164,7 +104,8 @@ impl Register {
             ));
             let name = member_name(given).unwrap_or_else(|| "NAME".to_owned());
             let context = context.map_or(given, String::as_str);
-            error.hint(format!("kubectl federate cluster register {name} --cluster-context={context}"))
+            let context = format!("--cluster-context={context}");
+            error.hint(federate("cluster register", [name, context]))
         })
     }
 }
@@ -188,17 +129,11 @@ fn nothing_named(session: &Session<'_>) -> Error {
     }
 }
 
-/// The rights that we lack there, as words, and what that means.
-async fn missing_rights(connection: &Connection) -> Result<Vec<(String, &'static str)>> {
-    let ask = async |(verb, resource, subresource, without)| {
-        let allowed = connection.allowed(verb, "batch", resource, subresource, "").await?;
-        let words = if subresource.is_empty() {
-            format!("{verb} {resource}.batch")
-        } else {
-            format!("{verb} {resource}.batch/{subresource}")
-        };
-        Ok((!allowed).then_some((words, without)))
-    };
-    let answers: Result<Vec<_>> = fan_out(RIGHTS, ask).await.into_iter().collect();
-    Ok(answers?.into_iter().flatten().collect())
+/// What happened to a cluster, as kubectl says it.
+fn past_participle(registered: Registered) -> &'static str {
+    match registered {
+        Registered::New => "registered",
+        Registered::Changed => "configured",
+        Registered::Unchanged => "unchanged",
+    }
 }

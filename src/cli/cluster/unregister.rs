@@ -2,8 +2,7 @@
 
 use clap::Args;
 
-use super::{Session, not_found};
-use crate::error::{Error, Result};
+use crate::{cli::Session, error::Result};
 
 /// The examples in its help.
 const EXAMPLES: &str = "\
@@ -26,31 +25,8 @@ pub struct Unregister {
 impl Unregister {
     /// Removes the member, unless a ledger names it.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        let Self { name } = self;
-        let (store, mut registry) = session.federation().await?;
-        loop {
-            if !registry.members.contains_key(&name) {
-                return Err(not_found(&name));
-            }
-            let mut jobs = Vec::new();
-            for record in store.records(&registry.uid, None).await? {
-                let record = record?;
-                if record.shards.values().any(|shard| shard.cluster == name) {
-                    jobs.push(format!("{}/{}", record.namespace(), record.name()));
-                }
-            }
-            if !jobs.is_empty() {
-                let message = format!("cluster {name:?} carries a shard of {}", jobs.join(", "));
-                return Err(Error::new(message).hint(
-                    "Delete these jobs first: kubectl federate job delete NAME -n NAMESPACE",
-                ));
-            }
-            match store.set_member(&registry, &name, None).await {
-                Err(error) if error.is_conflict() => registry = store.registry().await?,
-                done => break drop(done?),
-            }
-        }
-        session.output().line(format!("cluster {name:?} unregistered"));
+        session.federation(&()).await?.unregister(&self.name).await?;
+        session.output().line(format!("cluster {:?} unregistered", self.name));
         Ok(())
     }
 }

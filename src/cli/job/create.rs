@@ -2,14 +2,12 @@
 
 use clap::Args;
 
-use super::{
-    Federation, Session, name_the_unasked,
-    submission::{Proposal, Rehearsal, manifests},
-};
 use crate::{
-    cli::{DryRun, DryRunFlag, Filenames},
-    error::{Error, Result},
-    reconcile::Members,
+    cli::{
+        DryRunFlag, Filenames, Session,
+        report::{Reporter, Wording},
+    },
+    error::Result,
 };
 
 /// The examples in its help.
@@ -44,45 +42,12 @@ pub struct Create {
 }
 
 impl Create {
-    /// Reads and divides all documents, has them rehearsed, and only then writes.
+    /// Creates the Jobs of all documents, or none.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        let dry_run = self.dry_run.strategy;
         let documents = self.filenames.read("create", session.world()).await?;
-        let (store, registry) = session.federation().await?;
-        let federation = Federation { store: &store, registry: &registry };
-        let mut proposals = Vec::new();
-        for source in manifests(session, documents)? {
-            proposals.push(Proposal::new(session, &registry, source, self.create_namespace)?);
-        }
-        let records: Vec<_> = proposals.iter().map(|proposal| &proposal.record).collect();
-        let mut members = match dry_run {
-            DryRun::Client => Members::default(),
-            DryRun::None | DryRun::Server => session.members_of(&registry, &records).await,
-        };
-        if dry_run == DryRun::Client {
-            for proposal in &proposals {
-                proposal.check_name(&store).await?;
-            }
-        } else {
-            let mut rehearsal = Rehearsal::default();
-            for proposal in &proposals {
-                rehearsal.create(session, &federation, proposal, &mut members).await?;
-            }
-            rehearsal.end(session, "created")?;
-        }
-        let mut troubles = Vec::new();
-        for proposal in proposals {
-            proposal.print_plan(session);
-            let name = proposal.record.name().to_owned();
-            if dry_run == DryRun::Server {
-                name_the_unasked(session, &proposal.record, &members);
-            }
-            if dry_run == DryRun::None {
-                let (_, trouble) = proposal.submit(session, &store, &mut members).await?;
-                troubles.extend(trouble);
-            }
-            session.output().line(format!("job.batch/{name} created{}", dry_run.suffix()));
-        }
-        Error::all(troubles)
+        let reporter = Reporter::new(session, Wording { done: false, ..Wording::of("created") });
+        let federation = session.federation(&reporter).await?;
+        let sources = session.manifests(documents, |rules, objects| rules.read(objects))?;
+        Ok(federation.submit(sources, self.create_namespace, self.dry_run.strategy).await?)
     }
 }

@@ -7,14 +7,14 @@ use serde_json::Value;
 use similar::TextDiff;
 use tokio::process::Command;
 
-use super::{
-    Federation, Session,
-    apply::{Step, Terms, foresee_creation, written},
-    change::foresee,
-};
+use super::apply::Terms;
 use crate::{
-    cli::{DryRun, Filenames},
+    cli::{
+        Filenames, Session,
+        report::{Reporter, Wording},
+    },
     error::{Error, Result},
+    federation::Step,
     job::spelt_as,
     yaml,
 };
@@ -70,47 +70,29 @@ impl Diff {
 
     async fn show(self, session: &Session<'_>) -> Result<bool> {
         let documents = self.filenames.read("diff", session.world()).await?;
-        let (store, registry) = session.federation().await?;
-        let federation = Federation { store: &store, registry: &registry };
-        let mut steps = self.terms.steps(session, &federation, documents).await?;
-        let changed = written(&steps);
-        if changed.is_empty() {
-            return Ok(false);
-        }
-        let members = session.members_to_settle(&registry, &changed).await;
-        self.terms.look(session, &federation, &mut steps, &members, DryRun::Client).await?;
-        let pairs: Vec<_> = steps.iter().filter_map(Pair::of).collect();
-        let differs = match session.world().var(EXTERNAL).filter(|program| !program.is_empty()) {
-            Some(program) => compare_with(&program, &pairs).await?,
-            None => {
-                for pair in &pairs {
-                    session.output().block(&pair.unified());
+        let reporter = Reporter::new(session, Wording::of("configured"));
+        let federation = session.federation(&reporter).await?;
+        let sources = session.manifests(documents, |rules, objects| rules.read_named(objects))?;
+        let show = async |steps: &[Step]| {
+            let pairs: Vec<_> = steps.iter().filter_map(Pair::of).collect();
+            let external = session.world().var(EXTERNAL).filter(|program| !program.is_empty());
+            match external {
+                Some(program) if !pairs.is_empty() => compare_with(&program, &pairs).await,
+                _ => {
+                    for pair in &pairs {
+                        session.output().block(&pair.unified());
+                    }
+                    Ok(!pairs.is_empty())
                 }
-                true
             }
         };
-        for step in &steps {
-            match step {
-                Step::Create(new) => {
-                    foresee_creation(session, &new.record, &members, DryRun::Client).await;
-                }
-                Step::Change(change) => {
-                    foresee(session, &change.after, &members, DryRun::Client).await;
-                }
-                Step::Keep(_) => {}
-            }
-        }
-        Ok(differs)
+        federation.diff(sources, self.terms.into(), show).await
     }
 }
 
 impl<'a> Pair<'a> {
     fn of(step: &'a Step) -> Option<Self> {
-        let (live, merged) = match step {
-            Step::Create(proposal) => (None, &proposal.record),
-            Step::Change(change) => (Some(&change.before), &change.after),
-            Step::Keep(_) => return None,
-        };
+        let (live, merged) = step.difference()?;
         let file = format!("batch.v1.Job.{}.{}", merged.namespace(), merged.name());
         // What is only written in another way is no difference.
         let live = live.map(|live| spelt_as(&live.manifest, &merged.manifest));

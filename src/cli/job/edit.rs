@@ -10,17 +10,17 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
-use super::{
-    Federation, Session,
-    change::{How, amended, carry_out, check_open, check_unended, read, understood},
-    submission::Rehearsal,
-};
 use crate::{
-    cli::{Document, DryRun, editor::Editor, files},
+    cli::{
+        Document, Session,
+        editor::Editor,
+        files,
+        report::{Reporter, Wording},
+    },
     error::{Error, Result},
+    federation::{self, DryRun, Federation, Request},
     job::{Manifest, Patch},
     print::Format,
-    reconcile::Members,
     state::Record,
 };
 
@@ -80,23 +80,13 @@ enum Edited {
     Wrong(Vec<String>),
 }
 
-/// A change that can be written.
-struct Accepted {
-    after: Record,
-    members: Members,
-}
-
 impl Edit {
     /// Has the Job edited until it is valid, or the user gives up, and then changed.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        let (store, registry) = session.federation().await?;
-        let federation = Federation { store: &store, registry: &registry };
-        let before = read(&federation, &session.namespace()?, &self.name).await?;
-        check_open(session, &registry, &before)?;
-        let members = session.members_to_settle(&registry, &[&before]).await;
-        check_unended(session, &federation, &before, &members, DryRun::None, &self.subject())
-            .await?;
-        drop(members);
+        let wording = Wording { unchanged: Some(NO_CHANGES), ..Wording::of("edited") };
+        let reporter = Reporter::new(session, wording);
+        let federation = session.federation(&reporter).await?;
+        let before = federation.editable(&session.namespace()?, &self.name).await?;
         let editor = Editor::of(session.world());
         let original = before.manifest.sized();
         let mut body = self.output.write(&original);
@@ -127,26 +117,16 @@ impl Edit {
                 Edited::Wrong(why) => why,
                 Edited::Changed(manifest) => {
                     let change = Patch::between(&original, manifest.object());
-                    match self.accept(session, &federation, &before, *manifest).await {
-                        Ok(None) => {
-                            session.output().note(NO_CHANGES);
-                            return Ok(());
+                    match Box::pin(self.change(&federation, &before, &change)).await {
+                        Ok(()) => return Ok(()),
+                        Err(error) if error.is_refusal() => {
+                            let invalid = format!("jobs.batch {:?} is invalid", self.name);
+                            session.output().error(&Error::new(invalid).to_string(), &[]);
+                            self.invalid(reasons_of(error))
                         }
-                        Ok(Some(accepted)) => {
-                            let done =
-                                self.carry_out(session, &federation, &before, accepted, &change);
-                            return match done.await {
-                                Ok(trouble) => trouble.map_or(Ok(()), Err),
-                                Err(error) => Err(preserved(session, file, error)),
-                            };
-                        }
-                        Err(why) => {
-                            session.output().error(&Error::new(format!(
-                                "jobs.batch {:?} is invalid",
-                                self.name
-                            )));
-                            why
-                        }
+                        // It is written.
+                        Err(error @ federation::Error::Unfinished(_)) => return Err(error.into()),
+                        Err(error) => return Err(preserved(session, file, error.into())),
                     }
                 }
             };
@@ -163,8 +143,7 @@ impl Edit {
         let documents = match files::parse("it", text) {
             Ok(documents) => documents,
             Err(error) => {
-                let text = error.to_string();
-                let why = text.strip_prefix("error: ").unwrap_or(&text);
+                let why = error.message();
                 return Edited::Wrong(vec![format!("The edited file had a syntax error: {why}")]);
             }
         };
@@ -180,77 +159,36 @@ impl Edit {
         }
     }
 
-    /// Whether the Job can be changed so, and its clusters would take it; none where that is no
-    /// change.
-    ///
-    /// # Errors
-    /// What stands at the head of the file when it is opened again.
-    async fn accept(
+    async fn change(
         &self,
-        session: &Session<'_>,
         federation: &Federation<'_>,
         before: &Record,
-        manifest: Manifest,
-    ) -> Result<Option<Accepted>, Vec<String>> {
-        let recreate = Some(self.recreate);
-        let subject = self.subject();
-        let after =
-            understood(session, federation, before, manifest, recreate, (&subject, None)).await;
-        let after = after.map_err(|error| {
-            let text = error.to_string();
-            let why = text
-                .strip_prefix(&format!("error: {}: ", self.subject()))
-                .unwrap_or(&text)
-                .to_owned();
-            self.invalid([why].into_iter().chain(error.hints().iter().cloned()))
-        })?;
-        let Some(after) = after else { return Ok(None) };
-        let mut members = session.members_to_settle(federation.registry, &[&after]).await;
-        let mut rehearsal = Rehearsal::default();
-        rehearsal.change(session, federation, (before, &after), None, &mut members).await;
-        let refusals: Vec<_> = rehearsal.refusals().collect();
-        if refusals.is_empty() {
-            Ok(Some(Accepted { after, members }))
-        } else {
-            Err(self.invalid(refusals))
-        }
-    }
-
-    async fn carry_out(
-        &self,
-        session: &Session<'_>,
-        federation: &Federation<'_>,
-        before: &Record,
-        Accepted { after, mut members }: Accepted,
         change: &Patch,
-    ) -> Result<Option<Error>> {
-        let subject = self.subject();
-        // It may have ended while it was edited.
-        let seen =
-            check_unended(session, federation, before, &members, DryRun::None, &subject).await?;
-        let how = How {
-            what: "edited",
-            rehearsed: true,
-            dry_run: DryRun::None,
-            recreate: Some(self.recreate),
-            open_only: false,
-        };
-        let remake = |record: &Record| {
-            let manifest = change.apply(&record.manifest);
-            let manifest = manifest.map_err(|error| Error::new(format!("{subject}: {error}")))?;
-            amended(session, federation.registry, record, manifest, how.recreate, &subject)
-        };
-        let after = remake(&seen)?.unwrap_or(after);
-        carry_out(session, federation, after, &mut members, how, &subject, remake).await
-    }
-
-    fn subject(&self) -> String {
-        format!("job.batch/{}", self.name)
+    ) -> Result<(), federation::Error> {
+        let request =
+            Request { recreate: Some(self.recreate), ..Request::new(&self.name, DryRun::None) };
+        let (namespace, name) = (before.namespace(), before.name());
+        let edited = federation.edit(namespace, name, &request, |manifest| change.apply(manifest));
+        edited.await.map(drop)
     }
 
     fn invalid(&self, why: impl IntoIterator<Item = String>) -> Vec<String> {
         let head = format!("jobs.batch {:?} was not valid:", self.name);
         std::iter::once(head).chain(why.into_iter().map(|why| format!("* {why}"))).collect()
+    }
+}
+
+/// What stands at the head of the file when it is opened again.
+fn reasons_of(error: federation::Error) -> Vec<String> {
+    use federation::Error as E;
+    match &error {
+        E::Refused(refusals) => refusals.sentences().collect(),
+        E::NotApplicable { error, .. } => vec![error.to_string()],
+        E::NotEditable { error: why, .. } => {
+            let why = why.to_string();
+            std::iter::once(why).chain(Error::from(error).hints().iter().cloned()).collect()
+        }
+        error => vec![error.to_string()],
     }
 }
 

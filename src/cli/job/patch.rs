@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{
-    Federation, Session,
-    change::{How, change},
-};
 use crate::{
-    cli::{DryRunFlag, files::read_text},
+    cli::{
+        DryRunFlag, Session,
+        files::read_text,
+        report::{Reporter, Wording},
+    },
     error::{Error, Result},
+    federation::Request,
     job, yaml,
 };
 
@@ -61,21 +62,14 @@ impl Patch {
     /// Patches the Job's manifest.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let patch = self.read()?;
-        let (store, registry) = session.federation().await?;
-        let federation = Federation { store: &store, registry: &registry };
-        let how = How {
-            what: "patched",
-            rehearsed: true,
-            dry_run: self.dry_run.strategy,
-            recreate: Some(self.recreate),
-            open_only: false,
-        };
-        let job = (session.namespace()?, self.name);
-        let subject = format!("job.batch/{}", job.1);
-        let trouble = change(session, &federation, (&job.0, &job.1), how, |manifest| {
-            patch.apply(manifest).map_err(|error| Error::new(format!("{subject}: {error}")))
-        });
-        trouble.await?.map_or(Ok(()), Err)
+        let reporter = Reporter::new(session, Wording::of("patched"));
+        let federation = session.federation(&reporter).await?;
+        let dry_run = self.dry_run.strategy;
+        let request =
+            Request { recreate: Some(self.recreate), ..Request::new(&self.name, dry_run) };
+        let namespace = session.namespace()?;
+        federation.edit(&namespace, &self.name, &request, |manifest| patch.apply(manifest)).await?;
+        Ok(())
     }
 
     fn read(&self) -> Result<job::Patch> {

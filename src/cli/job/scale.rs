@@ -2,13 +2,13 @@
 
 use clap::Args;
 
-use super::{
-    Federation, Session,
-    change::{How, change},
-};
 use crate::{
-    cli::DryRunFlag,
+    cli::{
+        DryRunFlag, Session,
+        report::{Reporter, Wording},
+    },
     error::{Error, Result},
+    federation::Request,
 };
 
 /// The examples in its help.
@@ -53,14 +53,15 @@ impl Scale {
         if parallelism.is_none() && self.completions.is_none() {
             return Err(Error::new("must specify --parallelism, --replicas or --completions"));
         }
-        let (store, registry) = session.federation().await?;
-        let federation = Federation { store: &store, registry: &registry };
-        let dry_run = self.dry_run.strategy;
-        let how = How { what: "scaled", rehearsed: true, dry_run, recreate: None, open_only: true };
-        let job = (session.namespace()?, self.name);
-        let trouble = change(session, &federation, (&job.0, &job.1), how, |manifest| {
-            manifest.scaled(parallelism, self.completions).map_err(Error::new)
+        let reporter = Reporter::new(session, Wording::of("scaled"));
+        let federation = session.federation(&reporter).await?;
+        let request =
+            Request { open_only: true, ..Request::new(&self.name, self.dry_run.strategy) };
+        let namespace = session.namespace()?;
+        let scaled = federation.edit(&namespace, &self.name, &request, |manifest| {
+            Ok(manifest.scaled(parallelism, self.completions)?)
         });
-        trouble.await?.map_or(Ok(()), Err)
+        scaled.await?;
+        Ok(())
     }
 }

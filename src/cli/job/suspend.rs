@@ -2,13 +2,13 @@
 
 use clap::Args;
 
-use super::{
-    Federation, Session,
-    change::{How, change},
-};
 use crate::{
-    cli::DryRunFlag,
-    error::{Error, Result},
+    cli::{
+        DryRunFlag, Session,
+        report::{Reporter, Wording},
+    },
+    error::Result,
+    federation::{self, Request},
 };
 
 /// The examples in its help.
@@ -71,21 +71,23 @@ impl Resume {
 
 impl Jobs {
     async fn set(self, session: &Session<'_>, suspend: bool) -> Result<()> {
-        let (store, registry) = session.federation().await?;
-        let federation = Federation { store: &store, registry: &registry };
-        let namespace = session.namespace()?;
         let what = if suspend { "suspended" } else { "resumed" };
-        // Whoever stops a Job is not to be told that a server of today would not take it any more.
-        let dry_run = self.dry_run.strategy;
-        let how = How { what, rehearsed: false, dry_run, recreate: None, open_only: true };
-        let mut troubles = Vec::new();
+        let reporter = Reporter::new(session, Wording::of(what));
+        let federation = session.federation(&reporter).await?;
+        let namespace = session.namespace()?;
+        let mut errors = Vec::new();
         for name in &self.names {
-            let suspending = |manifest: &crate::job::Manifest| Ok(manifest.suspending(suspend));
-            match change(session, &federation, (&namespace, name), how, suspending).await {
-                Ok(trouble) => troubles.extend(trouble),
-                Err(error) => troubles.push(error),
-            }
+            // Whoever stops a Job is not to be told that a server of today would not take it any
+            // more.
+            let request = Request {
+                preflight: false,
+                open_only: true,
+                ..Request::new(name, self.dry_run.strategy)
+            };
+            let set = federation
+                .edit(&namespace, name, &request, |manifest| Ok(manifest.suspending(suspend)));
+            errors.extend(set.await.err());
         }
-        Error::all(troubles)
+        Ok(federation::Error::all(errors)?)
     }
 }

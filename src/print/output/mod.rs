@@ -11,11 +11,8 @@ use console::{Style, Term};
 use dialoguer::theme::{SimpleTheme, Theme as _};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
-use super::{Progress, Table, escape};
-use crate::{
-    error::{Error, Result},
-    os_error,
-};
+use super::{Error, Progress, Table, escape};
+use crate::os_error;
 
 /// The value of `--color`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,6 +25,11 @@ pub enum Colour {
     /// Nowhere.
     Never,
 }
+
+/// A value of `--color` that there is not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("--color must be auto, always or never, not {0:?}")]
+pub struct UnknownColour(String);
 
 impl Colour {
     /// Whether to colour a stream. `no_color` and `term` are the environment variables `NO_COLOR`
@@ -42,14 +44,14 @@ impl Colour {
 }
 
 impl FromStr for Colour {
-    type Err = Error;
+    type Err = UnknownColour;
 
-    fn from_str(text: &str) -> Result<Self> {
+    fn from_str(text: &str) -> Result<Self, UnknownColour> {
         match text {
             "auto" => Ok(Self::Auto),
             "always" => Ok(Self::Always),
             "never" => Ok(Self::Never),
-            _ => Err(Error::new(format!("--color must be auto, always or never, not {text:?}"))),
+            _ => Err(UnknownColour(text.to_owned())),
         }
     }
 }
@@ -231,15 +233,22 @@ impl Output {
     }
 
     /// Prints an error to stderr, and each of its hints as `hint: …`.
-    pub fn error(&self, error: &Error) {
-        let mut text = ended(&escape::block(&error.to_string()));
-        for hint in error.hints() {
+    pub fn error(&self, message: &str, hints: &[String]) {
+        let mut text = String::new();
+        for line in ended(&escape::block(message)).lines() {
+            match line.strip_prefix("error:") {
+                Some(rest) => {
+                    text.push_str(&self.mark("error:", &Style::new().red().bold()));
+                    text.push_str(rest);
+                }
+                None => text.push_str(line),
+            }
+            text.push('\n');
+        }
+        for hint in hints {
             text.push_str(&self.mark("hint:", &Style::new().cyan()));
             text.push(' ');
             text.push_str(&ended(&escape::block(hint)));
-        }
-        if let Some(rest) = text.strip_prefix("error:") {
-            text = format!("{}{rest}", self.mark("error:", &Style::new().red().bold()));
         }
         self.to_stderr(&text);
     }
@@ -264,11 +273,8 @@ impl Output {
     ///
     /// Fails where nobody answers: there is no terminal, or input ends. The error names the flag
     /// that answers yes.
-    pub fn confirm(&self, question: &str, flag: &str) -> Result<bool> {
-        let unanswered = |why: &str| {
-            Error::new(format!("{why}; nothing was changed"))
-                .hint(format!("{flag} goes on without a question."))
-        };
+    pub fn confirm(&self, question: &str, flag: &str) -> Result<bool, Error> {
+        let unanswered = |why: &'static str| Error::Unanswered { why, flag: flag.to_owned() };
         let Some(answers) = &self.answers else {
             return Err(unanswered("there is no terminal to confirm this on"));
         };
@@ -295,14 +301,14 @@ impl Output {
     /// Flushes the streams, and fails if a write to stdout failed.
     ///
     /// A closed pipe, as with `… | head`, is not a failure.
-    pub fn finish(&self) -> Result<()> {
+    pub fn finish(&self) -> Result<(), Error> {
         let mut streams = lock(&self.streams);
         if let Err(error) = streams.stdout.flush() {
             streams.failure.get_or_insert(error);
         }
         match streams.failure.take() {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Error::new(format!("writing to standard output: {}", os_error::words(&error))))
+                Err(Error::Write(os_error::words(&error)))
             }
             _ => Ok(()),
         }

@@ -38,6 +38,19 @@ impl Members {
         Self::default().reconnect(registry, names, dial).await
     }
 
+    /// Connects to more members: to those of these names that this command has not talked to yet.
+    pub async fn join(
+        &mut self,
+        registry: &Registry,
+        names: BTreeSet<String>,
+        dial: impl Fn(&str, &Member) -> Result<Connection, Error>,
+    ) {
+        let new = names.into_iter().filter(|name| !self.connections.contains_key(name)).collect();
+        let joined = Self::connect(registry, new, dial).await;
+        self.places = joined.places;
+        self.connections.extend(joined.connections);
+    }
+
     /// As [`Members::connect`], for a command that works in rounds. It keeps the connections of the
     /// round before. Each cluster is asked for its identity again, because its address may lead to
     /// another cluster by now. Members that were absent are dialled anew.

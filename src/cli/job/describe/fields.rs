@@ -3,12 +3,11 @@
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
 
-use super::{Described, Session};
-use crate::print::age;
+use crate::{cli::Session, federation::Look, print::age};
 
 /// Prints a label and its value on each line, the values below each other.
-pub(super) fn print(session: &Session<'_>, described: &Described) {
-    let fields = fields(described, session.now());
+pub(super) fn print(session: &Session<'_>, look: &Look) {
+    let fields = fields(look, session.now());
     let width = fields.iter().map(|(label, _)| label.len()).max().unwrap_or(0) + 3;
     for (label, values) in fields {
         let mut label = format!("{label}:");
@@ -21,8 +20,8 @@ pub(super) fn print(session: &Session<'_>, described: &Described) {
 
 type Field = (&'static str, Vec<String>);
 
-fn fields(described: &Described, now: Timestamp) -> Vec<Field> {
-    let Described { record, status, .. } = described;
+fn fields(look: &Look, now: Timestamp) -> Vec<Field> {
+    let Look { record, status, .. } = look;
     let (manifest, object) = (&record.manifest, record.manifest.object());
     let size = manifest.size();
     let number = |value: i32| vec![value.to_string()];
@@ -67,7 +66,7 @@ fn fields(described: &Described, now: Timestamp) -> Vec<Field> {
         }
         fields.push(("Duration", vec![age::age(status.end.unwrap_or(now), start)]));
     }
-    fields.push(("Pods Statuses", vec![pods(described)]));
+    fields.push(("Pods Statuses", vec![pods(look)]));
     for (label, indexes) in [
         ("Completed Indexes", &status.completed_indexes),
         ("Failed Indexes", &status.failed_indexes),
@@ -95,8 +94,8 @@ fn waits(completions: i32) -> String {
     format!("{completions} completions that start as pods finish, at the next reconcile")
 }
 
-fn pods(described: &Described) -> String {
-    let status = &described.status;
+fn pods(look: &Look) -> String {
+    let status = &look.status;
     let ending = match status.terminating {
         0 => String::new(),
         count => format!(" / {count} Terminating"),

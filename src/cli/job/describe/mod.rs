@@ -2,17 +2,18 @@
 
 mod fields;
 mod next;
+mod section;
 mod tables;
 
 use clap::Args;
 
-use super::{Scope, Session, get::name_the_unknown, none_found};
 use crate::{
-    cluster::fan_out,
-    error::{Error, Result},
-    print::Table,
-    reconcile::{Inspection, Observations, Status, inspect, observe, preview},
-    state::Record,
+    cli::{
+        Session,
+        report::{name_the_unknown, none_found},
+    },
+    error::Result,
+    federation::{self, Described, Records},
 };
 
 /// The examples in its help.
@@ -35,68 +36,33 @@ pub struct Describe {
     names: Vec<String>,
 }
 
-/// All that is known of one federated Job.
-struct Described {
-    /// The record as it is stored.
-    stored: Record,
-    /// What it would be with what the members say.
-    record: Record,
-    observations: Observations,
-    status: Status,
-    inspection: Inspection,
-}
-
 impl Describe {
     /// Reads the records, asks the members, and prints a section for each.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        let (store, registry) = session.federation().await?;
+        let federation = session.federation(&()).await?;
         let namespace = session.namespace()?;
-        let Scope { records, errors } =
-            Scope::read(&store, &registry.uid, &self.names, Some(&namespace)).await?;
+        let Records { records, errors } = federation.records(&self.names, Some(&namespace)).await?;
         if records.is_empty() && errors.is_empty() {
             session.output().note(none_found(Some(&namespace)));
         }
-        let all: Vec<_> = records.iter().collect();
-        let members = session.members_of(&registry, &all).await;
-        let observed = observe(&all, &members).await;
-        let described =
-            fan_out(records.into_iter().zip(observed), async |(stored, observations)| {
-                let now = session.now();
-                let (record, observations) = preview(&stored, observations, &members, now).await;
-                let inspection = inspect(&record, &members, now).await;
-                let status = Status::of(&record, &observations);
-                Described { stored, record, observations, status, inspection }
-            });
-        for (n, one) in described.await.iter().enumerate() {
+        for (n, one) in federation.describe(records).await.iter().enumerate() {
             if n > 0 {
                 session.output().block("\n\n");
             }
-            one.print(session);
+            print(session, one);
         }
-        Error::all(errors)
+        Ok(federation::Error::all(errors)?)
     }
 }
 
-impl Described {
-    fn print(&self, session: &Session<'_>) {
-        fields::print(session, self);
-        tables::print(session, self);
-        section(session, "Next", next::table(self, session.now()));
-        name_the_unknown(session, &self.record, &self.status);
-        for (cluster, error) in &self.inspection.unread {
-            let text = format!("job.batch/{}: not all could be read: {error}", self.record.name());
-            session.output().warning(Some(cluster), &text);
-        }
-    }
-}
-
-/// Prints a table under a title, if it has rows.
-fn section(session: &Session<'_>, title: &str, table: Table) {
-    if table.is_empty() {
-        return;
-    }
-    session.output().line(format!("{title}:"));
-    for line in table.render().lines() {
-        session.output().line(format!("  {line}"));
+fn print(session: &Session<'_>, described: &Described) {
+    let Described { look, inspection } = described;
+    fields::print(session, look);
+    tables::print(session, described);
+    section::print(session, "Next", next::table(look, session.now()));
+    name_the_unknown(session, &look.record, &look.status);
+    for (cluster, error) in &inspection.unread {
+        let text = format!("job.batch/{}: not all could be read: {error}", look.record.name());
+        session.output().warning(Some(cluster), &text);
     }
 }

@@ -1,28 +1,37 @@
 //! The tables of a description: conditions, the ledger, and what is not as it should be.
 
-use super::{Described, Session, section};
-use crate::{print::Table, reconcile::Finding};
+use super::section;
+use crate::{
+    cli::Session,
+    federation::{Described, Look},
+    print::Table,
+    reconcile::Finding,
+};
 
 /// Prints each table that has something to say; the one of the shards always.
 pub(super) fn print(session: &Session<'_>, described: &Described) {
-    section(session, "Conditions", conditions(described));
-    if described.status.shards.is_empty() {
+    section::print(session, "Conditions", conditions(&described.look));
+    if described.look.status.shards.is_empty() {
         session.output().line("Shards:  <none>");
     }
-    section(session, "Shards", shards(described));
-    section(session, "Unreachable", unreachable(session, described));
-    section(session, "Drift", findings(described, "Difference", |finding| finding.drift.clone()));
-    section(
+    section::print(session, "Shards", shards(&described.look));
+    section::print(session, "Unreachable", unreachable(session, &described.look));
+    section::print(
+        session,
+        "Drift",
+        findings(described, "Difference", |finding| finding.drift.clone()),
+    );
+    section::print(
         session,
         "Dropped Fields",
         findings(described, "Field", |finding| finding.dropped.clone()),
     );
-    section(session, "Stalls", stalls(session, described));
+    section::print(session, "Stalls", stalls(session, described));
 }
 
-fn conditions(described: &Described) -> Table {
+fn conditions(look: &Look) -> Table {
     let mut table = Table::new(["Type", "Status", "Reason", "Message"]);
-    for condition in described.status.conditions() {
+    for condition in look.status.conditions() {
         let text = |field: &str| condition[field].as_str().unwrap_or_default().to_owned();
         table.row(["type", "status", "reason", "message"].map(text));
     }
@@ -31,8 +40,8 @@ fn conditions(described: &Described) -> Table {
 
 /// What each shard was given, what was taken off it, and what it did. Columns that would be empty
 /// are left out.
-fn shards(described: &Described) -> Table {
-    let Described { record, status, .. } = described;
+fn shards(look: &Look) -> Table {
+    let Look { record, status, .. } = look;
     let credits = record.shards.values().any(|shard| shard.credit_target > 0 || shard.credited > 0);
     let mut headers = vec!["Cluster", "Job", "State", "Parallelism", "Completions"];
     headers.extend(["Credited", "To Credit"].into_iter().filter(|_| credits));
@@ -61,9 +70,9 @@ fn shards(described: &Described) -> Table {
     table
 }
 
-fn unreachable(session: &Session<'_>, described: &Described) -> Table {
+fn unreachable(session: &Session<'_>, look: &Look) -> Table {
     let mut table = Table::new(["Cluster", "Job", "Known As Of", "Reason"]);
-    for shard in &described.status.shards {
+    for shard in &look.status.shards {
         let Some(why) = &shard.unknown else { continue };
         let age = match shard.seen.at {
             0 => String::new(),
@@ -103,7 +112,7 @@ fn stalls(session: &Session<'_>, described: &Described) -> Table {
 }
 
 fn place(described: &Described, id: u32) -> [String; 2] {
-    let record = &described.record;
+    let record = &described.look.record;
     let cluster = record.shards.get(&id).map(|shard| shard.cluster.clone());
     [cluster.unwrap_or_default(), record.job_name(id).to_owned()]
 }

@@ -7,30 +7,33 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Get, Session};
+use super::columns::Columns;
 use crate::{
-    cli::job::not_found,
-    cli::rounds::{About, Key, Rounds, View, interruptible, key},
+    cli::Session,
     error::{Error, Result},
+    federation::{self, Federation, Key, Rounds, Scope, View, key},
     print::Format,
     reconcile::{Status, preview},
     state::Record,
 };
 
-/// Shows the Jobs, and each again whenever it changes, until Ctrl-C or until the output is closed.
+/// Shows the Jobs, and each again whenever something of it has changed, until nobody reads on.
 ///
-/// As in kubectl: the headers once, then a row or an object for each change, and one more when a
-/// Job is deleted. Nothing is written to any cluster.
-pub(super) async fn watch(get: &Get, session: &Session<'_>) -> Result<()> {
-    interruptible(session, show(get, session)).await
-}
-
-async fn show(get: &Get, session: &Session<'_>) -> Result<()> {
-    let namespace = if get.all_namespaces { None } else { Some(session.namespace()?) };
-    let rounds = Rounds::begin(session, About { names: &get.names, namespace }).await?;
+/// As kubectl's: a row or an object for each change, one more where the Job is deleted, the headers
+/// once. Nothing is written, anywhere.
+pub(super) async fn watch(
+    session: &Session<'_>,
+    mut federation: Federation<'_>,
+    scope: Scope<'_>,
+    format: Option<Format>,
+    columns: Columns,
+) -> Result<()> {
+    let rounds = Rounds::begin(&mut federation, scope.names, scope.namespace)?;
     let mut watching = Watching {
-        get,
         session,
+        format,
+        columns,
+        named: !scope.names.is_empty(),
         rounds,
         shown: BTreeMap::new(),
         told: BTreeSet::new(),
@@ -47,10 +50,13 @@ async fn show(get: &Get, session: &Session<'_>) -> Result<()> {
 }
 
 /// One watch, between rounds.
-struct Watching<'a, 's> {
-    get: &'a Get,
-    session: &'a Session<'s>,
-    rounds: Rounds<'a, 's>,
+struct Watching<'s, 'f, 'a> {
+    session: &'s Session<'s>,
+    format: Option<Format>,
+    columns: Columns,
+    /// Whether the Jobs were named.
+    named: bool,
+    rounds: Rounds<'f, 'a>,
     /// What was shown last of each Job.
     shown: BTreeMap<Key, (Record, Status)>,
     /// The errors that were told.
@@ -61,16 +67,15 @@ struct Watching<'a, 's> {
     printed: bool,
 }
 
-impl Watching<'_, '_> {
+impl Watching<'_, '_, '_> {
     async fn round(&mut self) -> Result<()> {
-        let Some(View { records, absent, errors }) = self.rounds.read().await? else {
+        let Some(View { records, absent, mut errors }) = self.rounds.read().await? else {
             return Ok(());
         };
-        let mut errors = errors;
         for key in absent {
             match self.shown.remove(&key) {
                 Some((record, status)) => self.print(&[(&record, &status)]),
-                None => errors.push(not_found(&key.1)),
+                None => errors.push(federation::Error::NotFound { name: key.1 }),
             }
         }
         let all: Vec<_> = records.iter().collect();
@@ -93,16 +98,16 @@ impl Watching<'_, '_> {
             .map(|(record, status)| (record, status))
             .collect();
         self.print(&changed);
-        self.rounds.tell_troubles(looked.iter().map(|(record, status)| (record, status)));
-        let named = !self.get.names.is_empty() && !self.printed;
+        self.rounds.tell_failures(looked.iter().map(|(record, status)| (record, status)));
         self.shown.extend(looked.into_iter().map(|seen| (key(&seen.0), seen)));
         // Where none of what was named is there, there is nothing to watch.
-        if named {
-            return Error::all(errors);
+        if self.named && !self.printed {
+            return Ok(federation::Error::all(errors)?);
         }
         for error in errors {
+            let error = Error::from(error);
             if self.told.insert(error.to_string()) {
-                self.session.output().error(&error);
+                self.session.output().error(&error.to_string(), error.hints());
             }
         }
         Ok(())
@@ -110,30 +115,26 @@ impl Watching<'_, '_> {
 
     /// What would be printed of a Job, times that pass aside.
     fn seen(&self, record: &Record, status: &Status) -> Value {
-        match self.get.output {
+        match self.format {
             Some(Format::Json | Format::Yaml | Format::Name) => status.to_job(record),
-            None | Some(Format::Wide) => {
-                let mut row = self.get.row(self.session, record, status);
-                let ages = row.len() - 2 - usize::from(self.get.output == Some(Format::Wide));
-                row.drain(ages..ages + 2);
-                row.into()
-            }
+            None | Some(Format::Wide) => self.columns.timeless(record, status).into(),
         }
     }
 
     fn print(&mut self, rows: &[(&Record, &Status)]) {
         let output = self.session.output();
-        let mut table = self.get.table().no_headers(self.get.no_headers || self.printed);
+        let columns = Columns { headers: self.columns.headers && !self.printed, ..self.columns };
+        let mut table = columns.table();
         for (record, status) in rows {
             let object = status.to_job(record);
-            match self.get.output.and_then(|format| format.text(&object, "job.batch")) {
+            match self.format.and_then(|format| format.text(&object, "job.batch")) {
                 Some(text) => {
-                    if self.get.output == Some(Format::Yaml) && self.printed {
+                    if self.format == Some(Format::Yaml) && self.printed {
                         output.line("---");
                     }
                     output.block(&text);
                 }
-                None => table.row(self.get.row(self.session, record, status)),
+                None => table.row(columns.row(self.session, record, status)),
             }
             self.printed = true;
         }

@@ -1,0 +1,131 @@
+//! The one error that reaches the user: a message, perhaps hints, and an exit code.
+//!
+//! Each layer has an error type of its own. They become this one here and nowhere else: [`words`]
+//! says what is printed for each, and what the user can do about it.
+
+pub mod words;
+
+use std::{fmt, sync::Arc};
+
+/// What a command ends with when it did not do all it was asked to.
+///
+/// It prints as kubectl's errors do: `error: …`, or, for an answer of an API server,
+/// `Error from server (Reason): …`. A hint, where there is one, says what to type next. The error
+/// that it was made of stays its source.
+#[derive(Debug, Clone)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    hints: Vec<String>,
+    exit: u8,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Who says what is wrong: it decides what stands before the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// This program: `error: MESSAGE`.
+    Own,
+    /// An API server, with a reason: `Error from server (REASON): MESSAGE`.
+    Server(String),
+    /// The message is complete as it is.
+    Complete,
+}
+
+/// The result of everything a verb does.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of ours: it prints as `error: MESSAGE` and exits with 1, as kubectl's do.
+    pub fn new(message: impl fmt::Display) -> Self {
+        Self::of_kind(Kind::Own, message.to_string())
+    }
+
+    /// An API server's answer: it prints as `Error from server (REASON): MESSAGE`.
+    pub fn server(reason: &str, message: impl fmt::Display) -> Self {
+        Self::of_kind(Kind::Server(reason.to_owned()), message.to_string())
+    }
+
+    /// A sentence that is complete as it is, such as `The Job "pi" is invalid: …`.
+    pub fn verbatim(text: impl Into<String>) -> Self {
+        Self::of_kind(Kind::Complete, text.into())
+    }
+
+    fn of_kind(kind: Kind, message: String) -> Self {
+        Self { kind, message, hints: Vec::new(), exit: 1, source: None }
+    }
+
+    /// An exit code that says it all, as that of `diff` where there are differences.
+    pub fn silent(code: u8) -> Self {
+        Self::verbatim("").exit(code)
+    }
+
+    /// The same error with a sentence that tells the user what to do, in place of what it said
+    /// before.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints = vec![hint.into()];
+        self
+    }
+
+    /// The same error with another exit code.
+    #[must_use]
+    pub fn exit(mut self, code: u8) -> Self {
+        self.exit = code;
+        self
+    }
+
+    /// The sentences that say what to do: none, one, or, of several errors, those of each.
+    pub fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
+    /// The exit code of the process, 1 unless said otherwise.
+    pub fn exit_code(&self) -> u8 {
+        self.exit
+    }
+
+    /// What is wrong, with nothing before it.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Who says it.
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// The error that this one was made of, if it is of this type.
+    pub fn cause<E: std::error::Error + 'static>(&self) -> Option<&E> {
+        self.source.as_ref()?.downcast_ref()
+    }
+
+    /// This error and another: their lines one after another, and then their hints, each once.
+    fn and(mut self, next: Self) -> Self {
+        (self.kind, self.message) = (Kind::Complete, format!("{self}\n{next}"));
+        for hint in next.hints {
+            if !self.hints.contains(&hint) {
+                self.hints.push(hint);
+            }
+        }
+        Self { exit: self.exit.max(next.exit), ..self }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Own => write!(f, "error: {}", self.message),
+            Kind::Server(reason) => {
+                write!(f, "Error from server ({reason}): {}", self.message)
+            }
+            Kind::Complete => f.write_str(&self.message),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}

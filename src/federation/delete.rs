@@ -1,0 +1,178 @@
+//! How a federated Job is deleted together with its shards, or forgotten while they stay.
+
+use std::time::Duration;
+
+use super::{
+    dry_run::DryRun,
+    edit::known,
+    error::Error,
+    event::{Event, Work},
+    open::Federation,
+    preflight::{Refusal, preflight_deletion},
+    refusals::Place,
+};
+use crate::{
+    reconcile::{Members, Reconciled, Status, observe},
+    state::{Cascade, Change, Record},
+};
+
+/// How long to wait before looking again whether pods have gone.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What becomes of the shards of a federated Job that is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// They stay, and run on.
+    Orphan,
+    /// They stay where they cannot be deleted because their members do not answer, in a deletion
+    /// that was begun. Without one, all stay.
+    Abandon,
+    /// They are deleted.
+    Cascade(Cascade),
+}
+
+impl Federation<'_> {
+    /// Deletes a federated Job.
+    ///
+    /// # Errors
+    /// It was not deleted; or its deletion was begun, and members did not all do their part.
+    pub async fn delete(&self, record: Record, deletion: Deletion) -> Result<(), Error> {
+        match deletion {
+            Deletion::Abandon if record.state.deleting.is_some() => self.abandon(record).await,
+            Deletion::Orphan | Deletion::Abandon => self.orphan(record).await,
+            Deletion::Cascade(cascade) => self.cascade(record, cascade).await,
+        }
+    }
+
+    /// Says what would be deleted; nothing is. With [`DryRun::Server`] the host and the members
+    /// are asked whether they would let go of it.
+    ///
+    /// # Errors
+    /// They would not.
+    pub async fn check_deletion(
+        &self,
+        record: &Record,
+        deletion: Deletion,
+        dry_run: DryRun,
+    ) -> Result<(), Error> {
+        if dry_run == DryRun::Server {
+            self.store.try_remove(record).await?;
+            if matches!(deletion, Deletion::Cascade(_)) {
+                let members = self.members_of(&[record]).await;
+                let refusals = preflight_deletion(record, &members).await.into_iter();
+                let refused =
+                    |Refusal { cluster, error }| Error::DeletionRefused { cluster, error };
+                self.name_the_unasked(record, &members);
+                Error::all(refusals.map(refused).collect())?;
+            }
+        }
+        self.notify(Event::Deleted(record.name(), dry_run));
+        Ok(())
+    }
+
+    /// Forgets the federated Job, and says where its Jobs are.
+    async fn orphan(&self, record: Record) -> Result<(), Error> {
+        let name = record.name().to_owned();
+        let removed = self.store.update(record, async |record| match record.state.deleting {
+            Some(_) => Err(deleted_already(&record)),
+            None => Ok(Change::Remove(record)),
+        });
+        let (Change::Remove(record) | Change::Replace(record) | Change::Keep(record)) =
+            known(removed.await, &name)?;
+        self.notify(Event::Deleted(&name, DryRun::None));
+        if !record.shards.is_empty() {
+            self.notify(Event::Kept(&record, &self.places(&record)));
+        }
+        Ok(())
+    }
+
+    /// Where the Jobs of a record are.
+    fn places(&self, record: &Record) -> Vec<Place> {
+        let shards = record.shards.iter();
+        let place = |(id, shard): (&u32, &crate::state::Shard)| {
+            self.place(&shard.cluster, record, record.job_name(*id))
+        };
+        shards.map(place).collect()
+    }
+
+    /// Ends a deletion that waits for clusters that do not answer: what can be reached is deleted,
+    /// and the rest is left behind. Where a cluster that answers has something yet, the deletion
+    /// goes on.
+    async fn abandon(&self, record: Record) -> Result<(), Error> {
+        let name = record.name().to_owned();
+        let members = self.members_of(&[&record]).await;
+        let reconciled = self.look_and_run(record, &members).await?;
+        if let Some(rest) = reconciled.record {
+            let status = Status::of(&rest, &reconciled.observations);
+            if status.shards.iter().any(|shard| shard.unknown.is_none()) {
+                self.report(&rest, &status)?;
+                return Err(deleted_already(&rest));
+            }
+            self.store.remove(&rest).await?;
+            for shard in &status.shards {
+                let why = shard.unknown.as_deref().unwrap_or_default();
+                self.notify(Event::LeftBehind { shard, why });
+            }
+            let mut places = self.places(&rest);
+            for place in &mut places {
+                // A context that leads to another cluster is none that leads there.
+                if members.lasting_error(&place.cluster).is_some_and(is_elsewhere) {
+                    place.context = None;
+                }
+            }
+            self.notify(Event::Kept(&rest, &places));
+        }
+        self.notify(Event::Deleted(&name, DryRun::None));
+        Ok(())
+    }
+
+    /// Marks the record, so that whoever reconciles next goes on, and then goes on.
+    async fn cascade(&self, record: Record, cascade: Cascade) -> Result<(), Error> {
+        let name = record.name().to_owned();
+        let marked = self.store.update(record, async |mut record| {
+            Ok::<_, Error>(match record.state.deleting.replace(cascade) {
+                Some(before) if before == cascade => Change::Keep(record),
+                _ => Change::Replace(record),
+            })
+        });
+        let (Change::Replace(mut record) | Change::Keep(mut record) | Change::Remove(mut record)) =
+            known(marked.await, &name)?;
+        let members = self.members_of(&[&record]).await;
+        self.notify(Event::Began(Work::Deleting, record.shards.len()));
+        let mut told = false;
+        loop {
+            let reconciled = self.look_and_run(record, &members).await?;
+            let Some(rest) = reconciled.record else { break };
+            let status = Status::of(&rest, &reconciled.observations);
+            if status.shards.iter().any(|shard| shard.unknown.is_some() || shard.refused.is_some())
+            {
+                self.notify(Event::Deleting(&name));
+                return self.report(&rest, &status);
+            }
+            if !std::mem::replace(&mut told, true) {
+                self.notify(Event::PodsEnding);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+            record = rest;
+        }
+        self.notify(Event::Ended);
+        self.notify(Event::Deleted(&name, DryRun::None));
+        Ok(())
+    }
+
+    async fn look_and_run(&self, record: Record, members: &Members) -> Result<Reconciled, Error> {
+        let observations = observe(&[&record], members).await.remove(0);
+        self.run(record, observations, members).await
+    }
+}
+
+fn is_elsewhere(error: &crate::cluster::Error) -> bool {
+    matches!(error, crate::cluster::Error::WrongCluster { .. })
+}
+
+fn deleted_already(record: &Record) -> Error {
+    Error::DeletedAlready {
+        namespace: record.namespace().to_owned(),
+        name: record.name().to_owned(),
+    }
+}

@@ -1,0 +1,148 @@
+//! What a request says while it is carried out.
+
+use std::collections::BTreeSet;
+
+use super::{dry_run::DryRun, refusals::Place};
+use crate::{
+    reconcile::{Done, ShardStatus, Status},
+    state::Record,
+};
+
+/// Hears what a request says while it is carried out, in the order in which it happens.
+pub trait Observer: Sync {
+    /// Something happened.
+    fn notify(&self, event: Event<'_>);
+}
+
+/// Nobody hears it.
+impl Observer for () {
+    fn notify(&self, _: Event<'_>) {}
+}
+
+/// What takes a while, and is done in steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Shards are created and started: two steps each.
+    Creating,
+    /// Shards are deleted: one step each.
+    Deleting,
+}
+
+/// Something that happened while a request was carried out.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// A new Job was divided: the record says what each member is to get.
+    Planned(&'a Record),
+    /// A container of an Indexed Job sets the index's variable itself, at this path.
+    OwnIndex {
+        /// The Job.
+        record: &'a Record,
+        /// The path of the environment entry.
+        path: &'a str,
+    },
+    /// The servers of these members would drop a field without a word.
+    Dropped {
+        /// The Job.
+        record: &'a Record,
+        /// The field's path.
+        path: &'a str,
+        /// The members.
+        clusters: &'a BTreeSet<String>,
+    },
+    /// A dry run could not ask a member.
+    Unasked {
+        /// The Job.
+        record: &'a Record,
+        /// The member.
+        cluster: &'a str,
+        /// Why.
+        why: &'a str,
+    },
+    /// Work begins that takes so many steps.
+    Began(Work, usize),
+    /// One action was taken in a member; told as it happens, in no certain order.
+    Acted(&'a Done),
+    /// The work that began has ended, for better or worse.
+    Ended,
+    /// What was, or would be, done in members, in order.
+    Done(&'a [Done], DryRun),
+    /// A Job was created.
+    Created(&'a Record, DryRun),
+    /// A Job was changed: as it was, and as it is to be.
+    Changed {
+        /// The record before.
+        before: &'a Record,
+        /// The record after.
+        after: &'a Record,
+        /// Whether it was.
+        dry_run: DryRun,
+    },
+    /// What was asked for is so already.
+    Unchanged(&'a Record, DryRun),
+    /// An earlier request was interrupted, and a reconcile finishes it.
+    Unfinished(&'a Record),
+    /// As much has succeeded as is asked for by now, or more: the Job is complete.
+    Surplus {
+        /// The Job.
+        record: &'a Record,
+        /// How many completions have succeeded.
+        succeeded: i32,
+        /// How many are asked for.
+        asked: i32,
+    },
+    /// How a Job stands after a request; some of its work may be unplaced.
+    Stands(&'a Record, &'a Status),
+    /// A shard of which nothing is known, or whose member refused what was asked.
+    ShardFailed {
+        /// The Job.
+        record: &'a Record,
+        /// The shard.
+        shard: &'a ShardStatus,
+        /// Why.
+        why: &'a str,
+    },
+    /// A Job was reconciled; `changed` says whether there was anything to do.
+    Reconciled {
+        /// The Job.
+        record: &'a Record,
+        /// How it stands.
+        status: &'a Status,
+        /// Whether anything was written or done.
+        changed: bool,
+    },
+    /// A Job was deleted, with its shards or without.
+    Deleted(&'a str, DryRun),
+    /// A Job is being deleted, and not all of it could be done.
+    Deleting(&'a str),
+    /// The deletion waits for pods to end.
+    PodsEnding,
+    /// A Job was forgotten, and its shards stay: their number, and where they are.
+    Kept(&'a Record, &'a [Place]),
+    /// A shard was left behind in a member that does not answer, and may run there.
+    LeftBehind {
+        /// The shard.
+        shard: &'a ShardStatus,
+        /// Why the member could not be asked.
+        why: &'a str,
+    },
+    /// The host does not answer, from now on.
+    HostSilent {
+        /// Its name.
+        host: &'a str,
+        /// Why.
+        why: &'a str,
+    },
+    /// Nothing is known of a member's Jobs, from now on.
+    MemberSilent {
+        /// Its name.
+        cluster: &'a str,
+        /// Why.
+        why: &'a str,
+    },
+    /// A Job meets the condition that is waited for.
+    ConditionMet(&'a str),
+    /// How the Jobs stand that are waited for.
+    Waiting(&'a [(Record, Status)]),
+    /// There is no Job that the request could be about: in this namespace, or in none at all.
+    NoneFound(Option<&'a str>),
+}

@@ -1,0 +1,63 @@
+//! How federated Jobs stand, with nothing written anywhere.
+
+use super::open::Federation;
+use crate::{
+    cluster::fan_out,
+    reconcile::{Inspection, Members, Observations, Status, inspect, observe, preview},
+    state::Record,
+};
+
+/// A federated Job with what its members say of it.
+#[derive(Debug)]
+pub struct Look {
+    /// The record as it is stored.
+    pub stored: Record,
+    /// What it would be with what the members say.
+    pub record: Record,
+    /// What the members say.
+    pub observations: Observations,
+    /// How the Job stands.
+    pub status: Status,
+}
+
+/// A federated Job, and why it does not run as it should.
+#[derive(Debug)]
+pub struct Described {
+    /// How it stands.
+    pub look: Look,
+    /// What the members' Jobs, pods and events say.
+    pub inspection: Inspection,
+}
+
+impl Federation<'_> {
+    /// Looks at federated Jobs: one list of each member that carries some.
+    pub async fn look(&self, records: Vec<Record>) -> Vec<Look> {
+        self.look_closer(records, async |look, _| look).await
+    }
+
+    /// Looks at federated Jobs, and at what keeps them from running.
+    pub async fn describe(&self, records: Vec<Record>) -> Vec<Described> {
+        let describe = async |look: Look, members: &Members| {
+            let inspection = inspect(&look.record, members, self.now()).await;
+            Described { look, inspection }
+        };
+        self.look_closer(records, describe).await
+    }
+
+    async fn look_closer<T>(
+        &self,
+        records: Vec<Record>,
+        closer: impl AsyncFn(Look, &Members) -> T,
+    ) -> Vec<T> {
+        let all: Vec<_> = records.iter().collect();
+        let members = self.members_of(&all).await;
+        let observed = observe(&all, &members).await;
+        let seen = records.into_iter().zip(observed);
+        fan_out(seen, async |(stored, observations)| {
+            let (record, observations) = preview(&stored, observations, &members, self.now()).await;
+            let status = Status::of(&record, &observations);
+            closer(Look { stored, record, observations, status }, &members).await
+        })
+        .await
+    }
+}

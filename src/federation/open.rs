@@ -1,0 +1,120 @@
+//! A federation that is open: its host is known to be the right one, and its registry was read.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::{
+    error::Error,
+    event::{Event, Observer},
+};
+use crate::{
+    cluster::{self, Connection},
+    reconcile::{Members, may_open},
+    state::{Member, MemberState, Record, Registry, Store},
+};
+
+/// How a user reaches the members, and the clock.
+pub trait Access: Sync {
+    /// A connection to a member, as this user; nothing is sent.
+    ///
+    /// # Errors
+    /// The user's kubeconfig does not lead there.
+    fn dial(&self, name: &str, member: &Member) -> Result<Connection, cluster::Error>;
+
+    /// The kubeconfig context by which this user reaches a member.
+    fn context<'m>(&'m self, name: &str, member: &'m Member) -> &'m str;
+
+    /// The time.
+    fn now(&self) -> Timestamp;
+}
+
+/// One federation, as one user reaches it.
+pub struct Federation<'a> {
+    /// Where the records are.
+    pub store: Store,
+    /// The members.
+    pub registry: Registry,
+    pub(super) access: &'a dyn Access,
+    observer: &'a dyn Observer,
+}
+
+impl<'a> Federation<'a> {
+    /// Reads the registry of a host, and makes sure of the host's identity (G7). `remembered` is
+    /// the uid that the host has by the user's own configuration, if that is how it was found.
+    ///
+    /// # Errors
+    /// The host is another cluster, cannot be asked, or holds no registry.
+    pub async fn open(
+        host: Connection,
+        remembered: Option<&str>,
+        access: &'a dyn Access,
+        observer: &'a dyn Observer,
+    ) -> Result<Self, Error> {
+        if let Some(uid) = remembered {
+            host.verify(uid).await.map_err(|error| Error::host(error, true))?;
+        }
+        let store = Store::new(host);
+        let registry = store.registry().await?;
+        let verified = store.host().verify(&registry.host).await;
+        verified.map_err(|error| Error::host(error, false))?;
+        Ok(Self { store, registry, access, observer })
+    }
+
+    pub(super) fn notify(&self, event: Event<'_>) {
+        self.observer.notify(event);
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.access.now()
+    }
+
+    /// The kubeconfig context by which this user reaches a member; none for a cluster that is not
+    /// registered.
+    pub(super) fn context(&self, cluster: &str) -> Option<String> {
+        let member = self.registry.members.get(cluster)?;
+        Some(self.access.context(cluster, member).to_owned())
+    }
+
+    /// Connects to more members: those of these names that `members` has not talked to yet.
+    pub(super) async fn join(&self, members: &mut Members, names: BTreeSet<String>) {
+        let dial = |name: &str, member: &Member| self.access.dial(name, member);
+        members.join(&self.registry, names, dial).await;
+    }
+
+    /// Connects to the members that carry shards of these records.
+    pub async fn members_of(&self, records: &[&Record]) -> Members {
+        let mut members = Members::default();
+        self.join(&mut members, carrying(records)).await;
+        members
+    }
+
+    /// Connects to the members that reconciling these records may concern.
+    pub(super) async fn members_to_reconcile(&self, records: &[&Record]) -> Members {
+        let mut members = Members::default();
+        self.join(&mut members, concerned(&self.registry, records)).await;
+        members
+    }
+
+    /// Connects to all members.
+    pub(super) async fn all_members(&self) -> Members {
+        let mut members = Members::default();
+        self.join(&mut members, self.registry.members.keys().cloned().collect()).await;
+        members
+    }
+}
+
+/// The members that carry shards of these records.
+pub(super) fn carrying(records: &[&Record]) -> BTreeSet<String> {
+    let shards = records.iter().flat_map(|record| record.shards.values());
+    shards.map(|shard| shard.cluster.clone()).collect()
+}
+
+/// The members that reconciling these records may concern: those that carry shards, and where work
+/// is to be opened all that take it.
+pub(super) fn concerned(registry: &Registry, records: &[&Record]) -> BTreeSet<String> {
+    let opens = records.iter().any(|record| may_open(record));
+    let taking =
+        registry.members.iter().filter(|(_, member)| opens && member.state == MemberState::Ready);
+    carrying(records).into_iter().chain(taking.map(|(name, _)| name.clone())).collect()
+}

@@ -1,0 +1,252 @@
+//! Ledgers and members are brought together: once, or until nothing is left to do.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    dry_run::DryRun,
+    error::Error,
+    event::Event,
+    open::Federation,
+    records::{Key, Records, key},
+    rounds::{Rounds, View},
+};
+use crate::{
+    reconcile::{Idle, Members, Observations, Status, observe, preview},
+    state::{Change, Record},
+};
+
+/// Which federated Jobs a request is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// Their names; all that there are, where there is none.
+    pub names: &'a [String],
+    /// Their namespace; none for all namespaces.
+    pub namespace: Option<&'a str>,
+}
+
+impl Federation<'_> {
+    /// Looks at each member once, then reconciles the Jobs one after another. With `reopen`, what
+    /// was left of shards that somebody deleted may be done by others.
+    ///
+    /// # Errors
+    /// For each Job, what kept it from being reconciled wholly.
+    pub async fn reconcile(&self, scope: Scope<'_>, reopen: bool) -> Result<(), Error> {
+        let Records { records, mut errors } = self.records(scope.names, scope.namespace).await?;
+        if records.is_empty() && errors.is_empty() {
+            self.notify(Event::NoneFound(scope.namespace));
+        }
+        let all: Vec<_> = records.iter().collect();
+        let members = if reopen {
+            // What is opened again may go anywhere.
+            self.all_members().await
+        } else {
+            self.members_to_reconcile(&all).await
+        };
+        let observed = observe(&all, &members).await;
+        for (record, observations) in records.into_iter().zip(observed) {
+            let done = self.reconcile_one(record, observations, &members, reopen).await;
+            errors.extend(done.err());
+        }
+        Error::all(errors)
+    }
+
+    async fn reconcile_one(
+        &self,
+        before: Record,
+        mut observations: Observations,
+        members: &Members,
+        reopen: bool,
+    ) -> Result<(), Error> {
+        let mut record = before.clone();
+        if reopen {
+            (record, observations) = self.reopen(record, observations, members).await?;
+        }
+        let reconciled = self.run(record, observations, members).await.map_err(uninterrupted)?;
+        self.notify(Event::Done(&reconciled.done, DryRun::None));
+        let Some(record) = reconciled.record else {
+            self.notify(Event::Deleted(before.name(), DryRun::None));
+            return Ok(());
+        };
+        let changed = record != before || !reconciled.done.is_empty();
+        let status = Status::of(&record, &reconciled.observations);
+        self.notify(Event::Reconciled { record: &record, status: &status, changed });
+        self.notify(Event::Stands(&record, &status));
+        self.report(&record, &status)
+    }
+
+    /// The record with what was deleted open again, if there is anything: what was deleted since
+    /// the last reconcile, too.
+    async fn reopen(
+        &self,
+        record: Record,
+        observations: Observations,
+        members: &Members,
+    ) -> Result<(Record, Observations), Error> {
+        let mut observations = Some(observations);
+        let mut first = true;
+        let reopened = self
+            .store
+            .update(record, async |record| {
+                let mut known = observations.take().unwrap_or_default();
+                if !std::mem::take(&mut first) {
+                    known.forget_confirmed();
+                }
+                let (mut seen, known) = preview(&record, known, members, self.now()).await;
+                observations = Some(known);
+                Ok::<_, Error>(if seen.reopen() {
+                    Change::Replace(seen)
+                } else {
+                    Change::Keep(record)
+                })
+            })
+            .await?;
+        let (Change::Replace(record) | Change::Keep(record) | Change::Remove(record)) = reopened;
+        Ok((record, observations.unwrap_or_default()))
+    }
+
+    /// Reconciles repeatedly, until of every Job in scope the outcome is latched and all shards
+    /// have ended. What is done is told as it is done, and how a Job stands when that changes.
+    ///
+    /// # Errors
+    /// What kept Jobs from being finished; [`Error::Idle`] for each that goes no further unless a
+    /// user says so.
+    pub async fn reconcile_until_done(&mut self, scope: Scope<'_>) -> Result<(), Error> {
+        let rounds = Rounds::begin(self, scope.names, scope.namespace)?;
+        let mut watching = Watching { rounds, told: BTreeMap::new() };
+        loop {
+            match watching.round().await? {
+                Some(Round { finished: true, errors }) => {
+                    if watching.told.is_empty() && errors.is_empty() {
+                        watching.rounds.federation.notify(Event::NoneFound(scope.namespace));
+                    }
+                    return Error::all(errors);
+                }
+                _ => watching.rounds.pause(Duration::MAX).await,
+            }
+        }
+    }
+}
+
+/// A reconcile that is interrupted is finished by the next one: nothing else was to be done.
+fn uninterrupted(error: Error) -> Error {
+    match error {
+        Error::Interrupted { error, .. } => *error,
+        error => error,
+    }
+}
+
+/// The error of waiting for a Job that goes no further unless a user says so.
+pub(super) fn idle(record: &Record, status: &Status, idle: Idle) -> Error {
+    Error::Idle {
+        namespace: record.namespace().to_owned(),
+        name: record.name().to_owned(),
+        idle,
+        unplaced: status.unplaced,
+        asked: record.manifest.size().completions,
+        reopens: record.holds_back(),
+    }
+}
+
+/// One watch, between rounds.
+struct Watching<'f, 'a> {
+    rounds: Rounds<'f, 'a>,
+    /// The status of each Job that was told last. None for a Job that was deleted.
+    told: BTreeMap<Key, Option<String>>,
+}
+
+/// The result of one round.
+struct Round {
+    /// Whether nothing is left to wait for.
+    finished: bool,
+    /// The errors that a reconcile in one go would end with.
+    errors: Vec<Error>,
+}
+
+/// What happened to one Job in a round.
+enum Turn {
+    /// The host stopped answering.
+    Away,
+    /// It was deleted, as was asked for.
+    Removed,
+    /// It exists. `quiet` if nothing was done for it in this round.
+    Kept { record: Box<Record>, status: Box<Status>, quiet: bool },
+}
+
+impl Watching<'_, '_> {
+    /// Reconciles all Jobs in scope once. None if the host does not answer.
+    async fn round(&mut self) -> Result<Option<Round>, Error> {
+        let Some(View { records, absent, errors }) = self.rounds.read().await? else {
+            return Ok(None);
+        };
+        let mut round = Round { finished: true, errors };
+        for key in absent {
+            match self.told.insert(key.clone(), None) {
+                None => {
+                    self.told.remove(&key);
+                    round.errors.push(Error::NotFound { name: key.1 });
+                }
+                // Another process has deleted it.
+                Some(Some(_)) => {
+                    self.rounds.federation.notify(Event::Deleted(&key.1, DryRun::None));
+                }
+                Some(None) => {}
+            }
+        }
+        let all: Vec<_> = records.iter().collect();
+        let observed = self.rounds.observe(&all).await;
+        let (mut looked, mut idling) = (Vec::new(), Vec::new());
+        for (record, observations) in records.into_iter().zip(observed) {
+            match self.turn(record, observations).await {
+                Ok(Turn::Away) => round.finished = false,
+                Ok(Turn::Removed) => {}
+                Ok(Turn::Kept { record, status, quiet }) => {
+                    let ended = record.shards.values().all(|shard| !shard.phase.live());
+                    let rest = Idle::of(&record, &status).filter(|_| quiet);
+                    round.finished &= rest.is_some() || (ended && record.state.outcome.is_some());
+                    idling.extend(rest.map(|rest| idle(&record, &status, rest)));
+                    looked.push((record, status));
+                }
+                Err(error) => round.errors.push(error),
+            }
+        }
+        self.rounds.tell_failures(looked.iter().map(|(record, status)| (&**record, &**status)));
+        if round.finished {
+            let federation = &*self.rounds.federation;
+            let left = looked.iter().map(|(record, status)| federation.report(record, status));
+            round.errors.extend(left.filter_map(Result::err));
+            round.errors.extend(idling);
+        }
+        Ok(Some(round))
+    }
+
+    async fn turn(&mut self, record: Record, observations: Observations) -> Result<Turn, Error> {
+        let (key, before) = (key(&record), record.clone());
+        let rounds = &self.rounds;
+        let run = rounds.federation.run(record, observations, &rounds.members).await;
+        let reconciled = match run.map_err(uninterrupted) {
+            Ok(reconciled) => reconciled,
+            Err(error) => return self.rounds.lost(error).map(|()| Turn::Away),
+        };
+        if !reconciled.done.is_empty() {
+            self.rounds.soon();
+        }
+        let federation = &*self.rounds.federation;
+        let Some(record) = reconciled.record else {
+            federation.notify(Event::Deleted(&key.1, DryRun::None));
+            self.told.insert(key, None);
+            return Ok(Turn::Removed);
+        };
+        let status = Status::of(&record, &reconciled.observations);
+        let stands = format!("{} {}", status.word(), status.completions());
+        if self.told.get(&key).and_then(Option::as_ref) != Some(&stands) {
+            let changed = record != before || !reconciled.done.is_empty();
+            federation.notify(Event::Reconciled { record: &record, status: &status, changed });
+            self.told.insert(key, Some(stands));
+            if Idle::of(&record, &status).is_none() {
+                federation.notify(Event::Stands(&record, &status));
+            }
+        }
+        let quiet = reconciled.done.is_empty();
+        Ok(Turn::Kept { record: Box::new(record), status: Box::new(status), quiet })
+    }
+}

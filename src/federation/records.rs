@@ -1,0 +1,85 @@
+//! The federated Jobs of a federation, by name or all of a namespace.
+
+use std::collections::BTreeSet;
+
+use super::{error::Error, open::Federation};
+use crate::{
+    cluster::fan_out,
+    state::{self, Record},
+};
+
+/// A federated Job by its namespace and its name.
+pub type Key = (String, String);
+
+/// The key of a record.
+pub fn key(record: &Record) -> Key {
+    (record.namespace().to_owned(), record.name().to_owned())
+}
+
+/// The records that a request is about, and an error for each that cannot be read.
+#[derive(Debug, Default)]
+pub struct Records {
+    /// Those that were read.
+    pub records: Vec<Record>,
+    /// Why others were not.
+    pub errors: Vec<Error>,
+}
+
+impl Federation<'_> {
+    /// Reads the record of one federated Job of this federation.
+    ///
+    /// # Errors
+    /// There is none, or it is of another federation.
+    pub async fn record(&self, namespace: &str, name: &str) -> Result<Record, Error> {
+        match self.store.record(namespace, name).await {
+            Ok(record) => self.own(record),
+            Err(error) if error.is_not_found() => Err(Error::NotFound { name: name.to_owned() }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The record, if it is of this federation.
+    ///
+    /// # Errors
+    /// It is of another one.
+    pub(super) fn own(&self, record: Record) -> Result<Record, Error> {
+        if record.federation == self.registry.uid {
+            return Ok(record);
+        }
+        let name = Record::config_map_name(record.name());
+        let object = format!("configmap {}/{name}", record.namespace());
+        Err(state::Error::OtherFederation { object, federation: record.federation }.into())
+    }
+
+    /// The records with these names in a namespace; or, without names, all of the namespace, or of
+    /// all namespaces; sorted by namespace and name where no names say the order.
+    ///
+    /// # Errors
+    /// The host cannot be asked, or names are given without a namespace.
+    pub async fn records(
+        &self,
+        names: &[String],
+        namespace: Option<&str>,
+    ) -> Result<Records, Error> {
+        let found: Vec<Result<Record, Error>> = match (names, namespace) {
+            ([_, ..], Some(namespace)) => {
+                let names: BTreeSet<_> = names.iter().collect();
+                fan_out(names, async |name| self.record(namespace, name).await).await
+            }
+            ([_, ..], None) => return Err(Error::NamesAcrossNamespaces),
+            ([], namespace) => {
+                let records = self.store.records(&self.registry.uid, namespace).await?;
+                let own = |record: Result<Record, state::Error>| self.own(record?);
+                records.into_iter().map(own).collect()
+            }
+        };
+        let mut all = Records::default();
+        for record in found {
+            match record {
+                Ok(record) => all.records.push(record),
+                Err(error) => all.errors.push(error),
+            }
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,215 @@
+//! Polling, as waiting, watching and reconciling until all is done need it.
+//!
+//! Each round reads the records and asks the members, because nothing runs in a cluster that could
+//! notify us. The first pause is one second, so that the end of a short Job is seen quickly. Each
+//! pause is one second longer than the one before, up to five seconds, so that a long wait costs
+//! each API server one list every five seconds. After a round that wrote something the pauses start
+//! at one second again, because further steps usually follow.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use super::{
+    error::Error,
+    event::Event,
+    open::{Federation, concerned},
+    records::{Key, key},
+};
+use crate::{
+    cluster::fan_out,
+    reconcile::{Members, Observations, Status, observe},
+    state::{self, Member, Record},
+};
+
+/// The pause after the first round. Each pause is this much longer than the one before.
+const STEP: Duration = Duration::from_secs(1);
+
+/// The longest pause.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// What the host answered in one round.
+#[derive(Default)]
+pub struct View {
+    /// The records that exist.
+    pub records: Vec<Record>,
+    /// Jobs that do not exist now, and were named or existed in an earlier round.
+    pub absent: Vec<Key>,
+    /// An error for each record that cannot be read.
+    pub errors: Vec<Error>,
+}
+
+/// The rounds of one command.
+pub struct Rounds<'f, 'a> {
+    /// The federation; its registry is read in each round.
+    pub federation: &'f mut Federation<'a>,
+    names: Vec<String>,
+    namespace: Option<String>,
+    /// The members that were asked last.
+    pub members: Members,
+    known: BTreeSet<Key>,
+    /// Whether the host did not answer in the last round.
+    lost: bool,
+    /// The members that did not answer in the last round.
+    unknown: BTreeSet<String>,
+    pause: Duration,
+}
+
+impl<'f, 'a> Rounds<'f, 'a> {
+    /// Rounds about the Jobs with these names, or all that there are at each round where there is
+    /// none; in one namespace, or in all.
+    ///
+    /// # Errors
+    /// Names are given without a namespace.
+    pub fn begin(
+        federation: &'f mut Federation<'a>,
+        names: &[String],
+        namespace: Option<&str>,
+    ) -> Result<Self, Error> {
+        let known = match namespace {
+            None if !names.is_empty() => return Err(Error::NamesAcrossNamespaces),
+            None => BTreeSet::new(),
+            Some(namespace) => {
+                names.iter().map(|name| (namespace.to_owned(), name.clone())).collect()
+            }
+        };
+        Ok(Self {
+            federation,
+            names: names.to_vec(),
+            namespace: namespace.map(str::to_owned),
+            members: Members::default(),
+            known,
+            lost: false,
+            unknown: BTreeSet::new(),
+            pause: STEP,
+        })
+    }
+
+    /// Reads the records. None if the host does not answer; an event says so the first time.
+    ///
+    /// # Errors
+    /// The host is another cluster than it was, or refuses.
+    pub async fn read(&mut self) -> Result<Option<View>, Error> {
+        match self.ask().await {
+            Ok(view) => {
+                self.lost = false;
+                Ok(Some(view))
+            }
+            Err(error) => self.lost(error).map(|()| None),
+        }
+    }
+
+    /// Accepts an error that says that the host does not answer: it may answer in the next round.
+    ///
+    /// # Errors
+    /// Any other error, as it is.
+    pub(super) fn lost(&mut self, error: Error) -> Result<(), Error> {
+        let error = match error {
+            Error::Interrupted { error, .. } if error.unreachable().is_some() => *error,
+            error => error,
+        };
+        let Some(why) = error.unreachable() else { return Err(error) };
+        if !std::mem::replace(&mut self.lost, true) {
+            let host = self.federation.store.host().name();
+            self.federation.notify(Event::HostSilent { host, why: &why });
+        }
+        Ok(())
+    }
+
+    async fn ask(&mut self) -> Result<View, Error> {
+        let registry = self.federation.store.registry().await?;
+        self.federation.store.host().verify_again(&registry.host).await?;
+        self.federation.registry = registry;
+        let mut view = View::default();
+        let mut unseen = self.known.clone();
+        if self.names.is_empty() {
+            let all = self.federation.records(&[], self.namespace.as_deref()).await?;
+            for record in &all.records {
+                unseen.remove(&key(record));
+                self.known.insert(key(record));
+            }
+            (view.records, view.errors) = (all.records, all.errors);
+        }
+        // A record that the list lacks is read by name: it may be damaged rather than gone.
+        let ask = async |key: Key| {
+            let found = self.federation.record(&key.0, &key.1).await;
+            (key, found)
+        };
+        for (key, found) in fan_out(unseen, ask).await {
+            match found {
+                Ok(record) => view.records.push(record),
+                Err(Error::NotFound { .. }) => view.absent.push(key),
+                Err(error) if error.unreachable().is_some() => return Err(error),
+                // The list has reported this error already.
+                Err(_) if self.names.is_empty() => {}
+                Err(error) => view.errors.push(error),
+            }
+        }
+        if self.names.is_empty() {
+            for key in &view.absent {
+                self.known.remove(key);
+            }
+        }
+        Ok(view)
+    }
+
+    /// Asks the members of these records: one list each.
+    pub async fn observe(&mut self, records: &[&Record]) -> Vec<Observations> {
+        let Federation { registry, access, .. } = &*self.federation;
+        let names = concerned(registry, records);
+        let members = std::mem::take(&mut self.members);
+        let dial = |name: &str, member: &Member| access.dial(name, member);
+        self.members = members.reconnect(registry, names, dial).await;
+        observe(records, &self.members).await
+    }
+
+    /// Warns of members that stopped answering, once each time that this happens, and of what
+    /// members refused.
+    pub fn tell_failures<'r>(
+        &mut self,
+        looked: impl IntoIterator<Item = (&'r Record, &'r Status)>,
+    ) {
+        let mut unknown = BTreeMap::new();
+        for (record, status) in looked {
+            for shard in &status.shards {
+                if let Some(why) = &shard.unknown {
+                    unknown.insert(shard.cluster.clone(), why.clone());
+                } else if let Some(why) = &shard.refused {
+                    self.federation.notify(Event::ShardFailed { record, shard, why });
+                }
+            }
+        }
+        for (cluster, why) in &unknown {
+            if !self.unknown.contains(cluster) {
+                self.federation.notify(Event::MemberSilent { cluster, why });
+            }
+        }
+        self.unknown = unknown.into_keys().collect();
+    }
+
+    /// Makes the next pause the shortest one.
+    pub(super) fn soon(&mut self) {
+        self.pause = STEP;
+    }
+
+    /// Waits for the next round, at most for this long.
+    pub async fn pause(&mut self, most: Duration) {
+        tokio::time::sleep(self.pause.min(most)).await;
+        self.pause = (self.pause + STEP).min(LONGEST);
+    }
+}
+
+impl Error {
+    /// Why the host cannot be reached, if that is what the error says.
+    fn unreachable(&self) -> Option<String> {
+        match self {
+            Self::State(state::Error::Cluster(error)) | Self::Cluster(error)
+                if error.is_unreachable() =>
+            {
+                Some(error.to_string())
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! How a manifest becomes a federated Job: read, divided, asked about, and only then written.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{
+    dry_run::DryRun,
+    error::{Error, Existing},
+    event::{Event, Work},
+    finish::give_up_on_silent,
+    open::Federation,
+    refusals::{Refusals, report_during},
+};
+use crate::{
+    job::Manifest,
+    reconcile::{Members, Observation, Observations, Status, new_record},
+    state::{self, Phase, Record},
+};
+
+/// A manifest, and where it was read.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The file, and the place in it.
+    pub source: String,
+    /// What it says.
+    pub manifest: Manifest,
+}
+
+impl Source {
+    /// What begins a sentence about it.
+    pub(super) fn subject(&self) -> String {
+        format!("{}: job {:?}", self.source, self.manifest.name())
+    }
+}
+
+/// The rules for taking objects as manifests.
+#[derive(Debug, Clone, Copy)]
+pub struct Manifests<'a> {
+    /// The namespace of Jobs that name none.
+    pub default_namespace: &'a str,
+    /// The namespace that all Jobs must be in, if one was asked for.
+    pub asked_namespace: Option<&'a str>,
+}
+
+impl Manifests<'_> {
+    /// Takes objects, each with the place where it was read, as manifests: each is a Job, in the
+    /// namespace that was asked for, and none is there twice.
+    ///
+    /// # Errors
+    /// One is not; the error names its place.
+    pub fn read(
+        &self,
+        objects: impl IntoIterator<Item = (String, Value)>,
+    ) -> Result<Vec<Source>, Error> {
+        let mut seen: BTreeMap<(String, String), String> = BTreeMap::new();
+        let mut manifests = Vec::new();
+        for (source, object) in objects {
+            let invalid = |why: String| Error::Manifest { source_file: source.clone(), why };
+            let manifest = Manifest::new(object, self.default_namespace, &random_suffix())
+                .map_err(|error| invalid(error.to_string()))?;
+            self.check_namespace(manifest.namespace())?;
+            let key = (manifest.namespace().to_owned(), manifest.name().to_owned());
+            if let Some(first) = seen.insert(key, source.clone()) {
+                return Err(invalid(format!("job {:?} is in {first} too", manifest.name())));
+            }
+            manifests.push(Source { source, manifest });
+        }
+        Ok(manifests)
+    }
+
+    /// The same for manifests that are to be applied: each has a name, by which its Job is found.
+    ///
+    /// # Errors
+    /// As [`Manifests::read`]; or one has only a `generateName`.
+    pub fn read_named(&self, objects: Vec<(String, Value)>) -> Result<Vec<Source>, Error> {
+        for (_, object) in &objects {
+            let metadata = &object["metadata"];
+            if let (Some(prefix), None) =
+                (metadata["generateName"].as_str(), metadata["name"].as_str())
+            {
+                return Err(Error::GenerateName { prefix: prefix.to_owned() });
+            }
+        }
+        self.read(objects)
+    }
+
+    /// The namespace and the name of the Job in an object; what else is in it does not matter.
+    ///
+    /// # Errors
+    /// It is no Job, has no name, or is in another namespace than the one that was asked for.
+    pub fn name(&self, source: &str, object: &Value) -> Result<(String, String), Error> {
+        let invalid =
+            |why: &str| Error::Manifest { source_file: source.to_owned(), why: why.to_owned() };
+        if object["apiVersion"] != "batch/v1" || object["kind"] != "Job" {
+            return Err(invalid("kind: must be a batch/v1 Job"));
+        }
+        let text = |field: &str| object["metadata"][field].as_str().filter(|text| !text.is_empty());
+        let name = text("name").ok_or_else(|| invalid("resource name may not be empty"))?;
+        let namespace = text("namespace").unwrap_or(self.default_namespace);
+        self.check_namespace(namespace)?;
+        Ok((namespace.to_owned(), name.to_owned()))
+    }
+
+    fn check_namespace(&self, object: &str) -> Result<(), Error> {
+        match self.asked_namespace {
+            Some(asked) if asked != object => {
+                Err(Error::OtherNamespace { object: object.to_owned(), asked: asked.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A new federated Job that is ready to be written, and where it was read.
+#[derive(Debug)]
+pub struct Proposal {
+    /// What will be written.
+    pub record: Record,
+    /// The file, and the place in it.
+    pub(super) source: String,
+}
+
+impl Federation<'_> {
+    /// Divides new Jobs over the members, asks whether they would take them, and only then writes;
+    /// `create_namespace` makes their namespaces wherever they are missing.
+    ///
+    /// # Errors
+    /// Nothing was written; or, for each Job that was, that members did not all do their part.
+    pub async fn submit(
+        &self,
+        sources: Vec<Source>,
+        create_namespace: bool,
+        dry_run: DryRun,
+    ) -> Result<(), Error> {
+        let mut proposals = Vec::new();
+        for source in sources {
+            proposals.push(self.propose(source, create_namespace)?);
+        }
+        let mut members = Members::default();
+        if dry_run == DryRun::Client {
+            for proposal in &proposals {
+                self.check_name(proposal).await?;
+            }
+        } else {
+            let records: Vec<_> = proposals.iter().map(|proposal| &proposal.record).collect();
+            members = self.members_of(&records).await;
+            let mut refusals = Refusals::new("created", true);
+            for Proposal { record, source } in &proposals {
+                self.check_creation(record, source, &mut members, &mut refusals).await?;
+            }
+            refusals.end()?;
+        }
+        let mut errors = Vec::new();
+        for proposal in proposals {
+            self.name_plan(&proposal.record);
+            if dry_run == DryRun::Server {
+                self.name_the_unasked(&proposal.record, &members);
+            }
+            let record = proposal.record.clone();
+            let mut created = Ok(());
+            if dry_run == DryRun::None {
+                created = self.create(proposal, &mut members).await;
+                if let Err(error) = &created
+                    && !matches!(error, Error::Unfinished(_))
+                {
+                    return created;
+                }
+            }
+            self.notify(Event::Created(&record, dry_run));
+            errors.extend(created.err());
+        }
+        Error::all(errors)
+    }
+
+    /// Divides a Job over the members.
+    ///
+    /// # Errors
+    /// It cannot be divided.
+    pub(super) fn propose(
+        &self,
+        Source { source, manifest }: Source,
+        create_namespace: bool,
+    ) -> Result<Proposal, Error> {
+        let name = manifest.name().to_owned();
+        match new_record(&self.registry, manifest, self.now()) {
+            Ok(mut record) => {
+                record.state.create_namespace = create_namespace;
+                Ok(Proposal { record, source })
+            }
+            Err(error) => Err(Error::NotDivisible { source_file: source, name, error }),
+        }
+    }
+
+    /// Says what each member is to get, and what is to be thought of.
+    pub(super) fn name_plan(&self, record: &Record) {
+        self.notify(Event::Planned(record));
+        self.name_own_indexes(record);
+    }
+
+    /// Makes sure that the host has no federated Job of this name, as far as it says so.
+    async fn check_name(&self, Proposal { record, source }: &Proposal) -> Result<(), Error> {
+        match self.store.record(record.namespace(), record.name()).await {
+            Ok(there) => Err(self.already_exists(record, source, Some(&there))),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Writes the record, and has reconcile do the rest. A member that did not answer is not asked
+    /// for the Jobs that follow: the reconcile that it needs anyway does these too.
+    ///
+    /// # Errors
+    /// The host would not take the record; or [`Error::Unfinished`], where a member did not do its
+    /// part.
+    pub(super) async fn create(
+        &self,
+        Proposal { record, source }: Proposal,
+        members: &mut Members,
+    ) -> Result<(), Error> {
+        if record.state.create_namespace {
+            self.store.ensure_namespace(record.namespace()).await?;
+        }
+        let record = match self.store.create(&record).await {
+            Ok(record) => record,
+            Err(error) => return Err(self.host_refusal(&record, &source, error).await),
+        };
+        let observations = unmade(&record, members);
+        self.notify(Event::Began(Work::Creating, 2 * record.shards.len()));
+        let reconciled = self.run(record, observations, members).await;
+        self.notify(Event::Ended);
+        let reconciled = reconciled?;
+        give_up_on_silent(members, &reconciled.observations);
+        self.notify(Event::Done(&reconciled.done, DryRun::None));
+        let Some(record) = reconciled.record else { return Ok(()) };
+        self.report(&record, &Status::of(&record, &reconciled.observations))
+    }
+
+    /// Why the host would not take the record; that it has one of this name already is said of the
+    /// Job.
+    pub(super) async fn host_refusal(
+        &self,
+        record: &Record,
+        source: &str,
+        error: state::Error,
+    ) -> Error {
+        if error.is_already_exists() {
+            let there = self.store.record(record.namespace(), record.name()).await;
+            // Where it went meanwhile, or cannot be read, only a look at it by itself says more.
+            return self.already_exists(record, source, there.ok().as_ref());
+        }
+        match error {
+            state::Error::Cluster(error) => {
+                Error::HostRefused { source_file: source.to_owned(), error }
+            }
+            error => error.into(),
+        }
+    }
+
+    fn already_exists(&self, record: &Record, source: &str, there: Option<&Record>) -> Error {
+        Error::AlreadyExists {
+            source_file: source.to_owned(),
+            namespace: record.namespace().to_owned(),
+            name: record.name().to_owned(),
+            there: there.map(|there| self.existing(there)),
+        }
+    }
+
+    fn existing(&self, there: &Record) -> Existing {
+        let begun = |phase| matches!(phase, Phase::Planned | Phase::Created);
+        if there.federation != self.registry.uid {
+            Existing::OfAnotherFederation
+        } else if there.state.deleting.is_some() {
+            Existing::Deleting
+        } else if there.state.outcome.is_some() {
+            Existing::Ended
+        } else if there.shards.values().any(|shard| begun(shard.phase)) {
+            Existing::Unfinished
+        } else {
+            Existing::Running
+        }
+    }
+}
+
+impl Error {
+    /// A host's refusal as kubectl prints it; none for any other error.
+    pub fn host_report(&self) -> Option<String> {
+        match self {
+            Self::HostRefused { source_file, error } => {
+                Some(report_during("creating", source_file, error))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What is known of members right after they were asked whether they would take new shards: that
+/// they have no such Job.
+pub(super) fn unmade(record: &Record, members: &Members) -> Observations {
+    let observation = |cluster: &str| match members.get(cluster) {
+        Ok(_) => Observation::known(BTreeMap::new()),
+        Err(why) => Observation::Unknown { why: why.to_owned() },
+    };
+    let clusters = record.shards.values().map(|shard| shard.cluster.clone());
+    Observations {
+        members: clusters.map(|cluster| (cluster.clone(), observation(&cluster))).collect(),
+        places: members.places().clone(),
+        ..Observations::default()
+    }
+}
+
+/// Five characters as an API server takes them for `generateName`: no vowels, so no words.
+fn random_suffix() -> String {
+    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    let random = uuid::Uuid::new_v4();
+    let letter = |byte: &u8| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]);
+    random.as_bytes()[..5].iter().map(letter).collect()
+}

@@ -1,0 +1,355 @@
+//! How a condition of federated Jobs is waited for.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::{
+    error::Error,
+    event::Event,
+    open::Federation,
+    reconcile::{Scope, idle},
+    records::{Key, key},
+    rounds::{Rounds, View},
+};
+use crate::{
+    reconcile::{Idle, Observations, Status, preview},
+    state::{Record, Verdict},
+};
+
+/// How much longer than the timeout the last round may take.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The conditions of a Job that has ended or is about to, in lower case.
+const ENDS: [&str; 4] = ["complete", "failed", "failuretarget", "successcriteriamet"];
+
+/// What is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Goal {
+    /// A condition of the Job's status has this status; both in lower case.
+    Condition {
+        /// The condition's type.
+        name: String,
+        /// Its status: `true`, `false` or `unknown`.
+        value: String,
+    },
+    /// The federated Job is gone.
+    Delete,
+    /// The federated Job is there.
+    Create,
+}
+
+/// How long is waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timeout {
+    /// Look once.
+    Once,
+    /// Look repeatedly for this long.
+    After(Duration),
+}
+
+/// What is waited for, how long, and how.
+#[derive(Debug, Clone)]
+pub struct WaitTerms {
+    /// The first of these that a Job meets ends the wait for it.
+    pub goals: Vec<Goal>,
+    /// How long.
+    pub timeout: Timeout,
+    /// Whether the Jobs are reconciled meanwhile; else nothing is written.
+    pub reconcile: bool,
+}
+
+impl WaitTerms {
+    fn waits_for(&self, goal: &Goal) -> bool {
+        self.goals.contains(goal)
+    }
+
+    /// Whether all goals are about the end of the Job, apart from its creation.
+    fn waits_for_the_end(&self) -> bool {
+        self.goals.iter().all(|goal| match goal {
+            Goal::Create => true,
+            Goal::Delete => false,
+            Goal::Condition { name, value } => ENDS.contains(&name.as_str()) && value == "true",
+        })
+    }
+
+    /// Whether a Job that exists meets one of the goals.
+    fn is_met(&self, job: &Value) -> bool {
+        let only_create = self.goals.iter().all(|goal| *goal == Goal::Create);
+        only_create || self.goals.iter().any(|goal| goal.is_met(job))
+    }
+}
+
+impl Goal {
+    /// Whether the Job's conditions meet this goal. The first condition of a name counts, as in
+    /// kubectl.
+    fn is_met(&self, job: &Value) -> bool {
+        let Self::Condition { name, value } = self else { return false };
+        let says = |condition: &Value, field: &str| {
+            condition[field].as_str().unwrap_or_default().to_lowercase()
+        };
+        let mut conditions = job["status"]["conditions"].as_array().into_iter().flatten();
+        conditions
+            .find(|condition| says(condition, "type") == *name)
+            .is_some_and(|condition| says(condition, "status") == *value)
+    }
+}
+
+impl Federation<'_> {
+    /// Looks repeatedly, at all Jobs in each round, until each has met a condition.
+    ///
+    /// # Errors
+    /// Jobs did not meet it in time, or can no longer.
+    pub async fn wait(&mut self, scope: Scope<'_>, terms: &WaitTerms) -> Result<(), Error> {
+        let deadline = match terms.timeout {
+            Timeout::Once => None,
+            Timeout::After(time) => Some(later(self.now(), time)),
+        };
+        let named = scope.namespace.iter().flat_map(|namespace| {
+            scope.names.iter().map(|name| (((*namespace).to_owned(), name.clone()), None))
+        });
+        let jobs = named.collect();
+        let rounds = Rounds::begin(self, scope.names, scope.namespace)?;
+        let mut waiting = Waiting { terms, jobs, begun: false, rounds };
+        loop {
+            let Some(deadline) = deadline else {
+                waiting.round().await?;
+                return waiting.end(|name| Error::NotMet { name });
+            };
+            let timed_out = |name| Error::TimedOut { name };
+            let most = left(deadline, waiting.now()) + GRACE;
+            // A round may be cut short: that is the same as a kill (G4).
+            let Ok(ended) = tokio::time::timeout(most, waiting.round()).await else {
+                return waiting.end(timed_out);
+            };
+            ended?;
+            let left = left(deadline, waiting.now());
+            if left.is_zero() || waiting.is_over() {
+                return waiting.end(timed_out);
+            }
+            waiting.rounds.pause(left).await;
+        }
+    }
+}
+
+/// One wait, between rounds.
+struct Waiting<'w, 'f, 'a> {
+    terms: &'w WaitTerms,
+    rounds: Rounds<'f, 'a>,
+    /// The Jobs that have not met a condition yet, with the uid of those that were seen.
+    jobs: BTreeMap<Key, Option<String>>,
+    /// Whether the host has answered once.
+    begun: bool,
+}
+
+/// What one round finds out about a Job.
+enum Found {
+    Met,
+    NotYet(Box<(Record, Status)>),
+    /// The Job cannot meet the condition any more, and why.
+    Never(Error),
+}
+
+impl Waiting<'_, '_, '_> {
+    fn now(&self) -> Timestamp {
+        self.rounds.federation.now()
+    }
+
+    fn is_over(&self) -> bool {
+        self.begun && self.jobs.is_empty()
+    }
+
+    /// The result: an error for each Job that has not met the condition.
+    fn end(&self, error: impl Fn(Option<String>) -> Error) -> Result<(), Error> {
+        if !self.begun && self.jobs.is_empty() {
+            return Err(error(None));
+        }
+        Error::all(self.jobs.keys().map(|(_, name)| error(Some(name.clone()))).collect())
+    }
+
+    /// Looks once at all Jobs that have not met a condition yet.
+    ///
+    /// # Errors
+    /// An error that ends the wait before its timeout.
+    async fn round(&mut self) -> Result<(), Error> {
+        let Some(View { records, absent, errors }) = self.rounds.read().await? else {
+            return Ok(());
+        };
+        Error::all(errors)?;
+        if !self.begun {
+            self.jobs.extend(records.iter().map(|record| (key(record), None)));
+            if self.jobs.is_empty() && !self.terms.waits_for(&Goal::Delete) {
+                return Err(Error::NothingToWaitFor);
+            }
+        }
+        let mut never = self.miss(absent);
+        self.begun = true;
+        let records: Vec<_> =
+            records.into_iter().filter(|record| self.jobs.contains_key(&key(record))).collect();
+        let all: Vec<_> = records.iter().collect();
+        let observed = self.rounds.observe(&all).await;
+        let mut looked = Vec::new();
+        for (record, observations) in records.into_iter().zip(observed) {
+            let key = key(&record);
+            let before = self.jobs.insert(key.clone(), Some(record.state.uid.clone())).flatten();
+            let replaced = before.is_some_and(|uid| uid != record.state.uid);
+            let found = if replaced && self.terms.waits_for(&Goal::Delete) {
+                Some(Found::Met)
+            } else {
+                self.judge(record, observations).await?
+            };
+            match found {
+                None => {}
+                Some(Found::Met) => self.met(&key),
+                Some(Found::NotYet(seen)) => looked.push(*seen),
+                Some(Found::Never(why)) => never.push(why),
+            }
+        }
+        self.rounds.tell_failures(looked.iter().map(|(record, status)| (record, status)));
+        self.rounds.federation.notify(Event::Waiting(&looked));
+        Error::all(never)
+    }
+
+    /// Handles Jobs that do not exist: that meets a goal, or may still change, or is an error.
+    fn miss(&mut self, absent: Vec<Key>) -> Vec<Error> {
+        let mut never = Vec::new();
+        for key in absent {
+            let Some(uid) = self.jobs.get(&key) else { continue };
+            if uid.is_none() && self.terms.waits_for(&Goal::Create) {
+                continue;
+            }
+            match (self.terms.waits_for(&Goal::Delete), self.begun) {
+                (false, _) => never.push(Error::NotFound { name: key.1 }),
+                (true, true) => self.met(&key),
+                // kubectl prints nothing for an object that did not exist at the start.
+                (true, false) => drop(self.jobs.remove(&key)),
+            }
+        }
+        never
+    }
+
+    fn met(&mut self, key: &Key) {
+        self.jobs.remove(key);
+        self.rounds.federation.notify(Event::ConditionMet(&key.1));
+    }
+
+    /// Reconciles a Job, or only looks at it. None if the host stopped answering.
+    async fn judge(
+        &mut self,
+        record: Record,
+        observations: Observations,
+    ) -> Result<Option<Found>, Error> {
+        let name = record.name().to_owned();
+        let Some((record, observations)) = self.advance(record, observations).await? else {
+            return Ok(None);
+        };
+        let Some(record) = record else {
+            let deleted = self.terms.waits_for(&Goal::Delete);
+            return Ok(Some(if deleted {
+                Found::Met
+            } else {
+                Found::Never(Error::NotFound { name })
+            }));
+        };
+        let status = Status::of(&record, &observations);
+        if self.terms.is_met(&status.to_job(&record)) {
+            return Ok(Some(Found::Met));
+        }
+        if let (Some(outcome), false) = (&record.state.outcome, self.terms.waits_for(&Goal::Delete))
+        {
+            return Ok(Some(Found::Never(match outcome.verdict {
+                Verdict::Failed => Error::Failed {
+                    namespace: record.namespace().to_owned(),
+                    name,
+                    outcome: Box::new(outcome.clone()),
+                },
+                Verdict::Complete => Error::Complete { name },
+            })));
+        }
+        // After a reconcile only a user can change this. Without one that is not known.
+        let stopped = Idle::of(&record, &status).filter(|rest| *rest == Idle::Stopped);
+        if let (Some(rest), true, true) =
+            (stopped, self.terms.reconcile, self.terms.waits_for_the_end())
+        {
+            return Ok(Some(Found::Never(idle(&record, &status, rest))));
+        }
+        Ok(Some(Found::NotYet(Box::new((record, status)))))
+    }
+
+    /// The record after this round: `Some(None)` if it was removed, `None` if the host stopped
+    /// answering.
+    async fn advance(
+        &mut self,
+        record: Record,
+        observations: Observations,
+    ) -> Result<Option<(Option<Record>, Observations)>, Error> {
+        let rounds = &self.rounds;
+        if !self.terms.reconcile {
+            let (record, observations) =
+                preview(&record, observations, &rounds.members, self.now()).await;
+            return Ok(Some((Some(record), observations)));
+        }
+        match rounds.federation.run(record, observations, &rounds.members).await {
+            Ok(reconciled) => {
+                if !reconciled.done.is_empty() {
+                    self.rounds.soon();
+                }
+                Ok(Some((reconciled.record, reconciled.observations)))
+            }
+            Err(error) => self.rounds.lost(error).map(|()| None),
+        }
+    }
+}
+
+fn later(now: Timestamp, time: Duration) -> Timestamp {
+    SignedDuration::try_from(time)
+        .ok()
+        .and_then(|time| now.checked_add(time).ok())
+        .unwrap_or(Timestamp::MAX)
+}
+
+fn left(deadline: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(deadline.duration_since(now)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn condition(name: &str, value: &str) -> Goal {
+        Goal::Condition { name: name.to_owned(), value: value.to_owned() }
+    }
+
+    #[test]
+    fn a_condition_is_met_by_its_first_of_that_name_regardless_of_case() {
+        let job = json!({"status": {"conditions": [
+            {"type": "Suspended", "status": "False"},
+            {"type": "Failed", "status": "True"},
+            {"type": "Failed", "status": "False"},
+        ]}});
+        for (goal, met) in [
+            (condition("suspended", "false"), true),
+            (condition("suspended", "true"), false),
+            (condition("failed", "true"), true),
+            (condition("failed", "false"), false),
+            (condition("complete", "true"), false),
+            (condition("complete", "false"), false),
+            (Goal::Delete, false),
+        ] {
+            assert_eq!(goal.is_met(&job), met, "{goal:?}");
+        }
+        assert!(!condition("failed", "true").is_met(&json!({})));
+    }
+
+    #[test]
+    fn a_deadline_that_is_no_time_is_never() {
+        let week = Duration::from_hours(7 * 24);
+        let now = Timestamp::UNIX_EPOCH;
+        assert_eq!(later(now, Duration::MAX), Timestamp::MAX);
+        assert_eq!(left(now, later(now, week)), Duration::ZERO, "it is over");
+        assert_eq!(left(later(now, week), now), week);
+    }
+}

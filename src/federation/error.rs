@@ -211,7 +211,7 @@ pub enum Error {
         name: String,
     },
     /// A cluster cannot be unregistered while it carries shards.
-    #[error("cluster {name:?} carries shards of {}", listed(jobs))]
+    #[error("cluster {name:?} carries a shard of {}", listed(jobs))]
     CarriesShards {
         /// Its name.
         name: String,

@@ -32,6 +32,43 @@ pub fn decode(bytes: &[u8]) -> Result<String, String> {
     Ok(text)
 }
 
+/// The text of the first document of a file, without byte-order marks at the start of lines.
+///
+/// The encoding is the one that the file starts with, as in [`decode`]. What follows the document
+/// may be anything, as in a kubeconfig, of which client-go reads one document.
+///
+/// # Errors
+/// As of [`decode`], for the first document.
+pub fn decode_first(bytes: &[u8]) -> Result<String, String> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    // A file in UTF-16 has no marker in ASCII, and is cut when it is text.
+    let text = decode_document(first_document(bytes))?;
+    let lines = text.split_inclusive('\n').map(|line| line.trim_start_matches(MARK));
+    let text: String = lines.collect();
+    Ok(String::from_utf8_lossy(first_document(text.as_bytes())).into_owned())
+}
+
+/// Cuts the text before the second document. `---` and `...` at the start of a line are markers
+/// wherever they stand, also inside a scalar.
+fn first_document(text: &[u8]) -> &[u8] {
+    let mut end = 0;
+    let mut started = false;
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        let ends = line.starts_with(b"...");
+        let marks = ends || line.starts_with(b"---");
+        if marks && line.get(3).is_none_or(u8::is_ascii_whitespace) {
+            if started || ends {
+                return &text[..end];
+            }
+            started = true;
+        }
+        let comment = line.trim_ascii_start().first().is_none_or(|first| b"#%".contains(first));
+        started |= !comment;
+        end += line.len();
+    }
+    text
+}
+
 fn decode_document(bytes: &[u8]) -> Result<String, String> {
     match bytes {
         [0xff, 0xfe, rest @ ..] => decode_utf16(rest, u16::from_le_bytes),
@@ -126,6 +163,21 @@ mod tests {
     }
 
     #[test]
+    fn the_first_document_is_read_whatever_follows() {
+        for start in ["", "---\n", "# one\n---\n", "%YAML 1.1\n---\n"] {
+            let document = format!("{start}a: é\n");
+            for (end, broken) in [("---\n", "b: ["), ("...\n", "\u{0}"), ("--- b\n", "c")] {
+                for bytes in encodings(&format!("{document}{end}{broken}")) {
+                    assert_eq!(decode_first(&bytes).as_ref(), Ok(&document), "{bytes:?}");
+                }
+            }
+        }
+        let other_bytes = [b"a: 1\n---\n".as_slice(), &[0xff; 9]].concat();
+        assert_eq!(decode_first(&other_bytes).as_deref(), Ok("a: 1\n"));
+        assert_eq!(decode_first("a: 1\n\u{feff}b: 2".as_bytes()).as_deref(), Ok("a: 1\nb: 2"));
+    }
+
+    #[test]
     fn bytes_that_are_no_text_are_refused() {
         let no_utf16 = "it starts with a byte-order mark of UTF-16 and is not text in UTF-16";
         for (bytes, want) in [
@@ -135,6 +187,8 @@ mod tests {
             (b"\xfe\xff\0a\0", no_utf16),
         ] {
             assert_eq!(decode(bytes), Err(want.to_owned()), "{bytes:?}");
+            let first = bytes.strip_prefix(b"a: 1\n---\n").unwrap_or(bytes);
+            assert_eq!(decode_first(first), Err(want.to_owned()), "{bytes:?}");
         }
     }
 }

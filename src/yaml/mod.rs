@@ -22,7 +22,7 @@ use serde_saphyr::{DoubleQuoted, ser_options};
 
 use crate::hidden::is_hidden;
 
-pub use encoding::decode;
+pub use encoding::{decode, decode_first};
 
 #[cfg(test)]
 mod tests;

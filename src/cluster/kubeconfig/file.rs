@@ -33,7 +33,7 @@ impl File {
     /// `kind` other than `Config`, and a field of the wrong type outside the entries.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Self, Error> {
         let fault = |cause: String| Error::Kubeconfig { file: path.to_path_buf(), cause };
-        let text = text(bytes).map_err(fault)?;
+        let text = yaml::decode_first(bytes).map_err(fault)?;
         // The parser's message may quote the file, and there may be a token in the quotes.
         let documents = yaml::read(&text)
             .map_err(|error| fault(redact::printable(&redact::unquoted(&error))))?;
@@ -53,37 +53,6 @@ impl File {
             users: entries(&mut fields, "users", "user", path)?,
         })
     }
-}
-
-/// The first document of a file, as text without byte-order marks at the start of lines.
-fn text(bytes: &[u8]) -> Result<String, String> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = yaml::decode(first_document(bytes))?;
-    let lines = text.split_inclusive('\n').map(|line| line.trim_start_matches('\u{feff}'));
-    let text: String = lines.collect();
-    // A file in UTF-16 is cut only here.
-    Ok(String::from_utf8_lossy(first_document(text.as_bytes())).into_owned())
-}
-
-/// Cuts the text before the second document. `---` and `...` at the start of a line are markers
-/// wherever they stand, also inside a scalar.
-fn first_document(text: &[u8]) -> &[u8] {
-    let mut end = 0;
-    let mut started = false;
-    for line in text.split_inclusive(|byte| *byte == b'\n') {
-        let ends = line.starts_with(b"...");
-        let marks = ends || line.starts_with(b"---");
-        if marks && line.get(3).is_none_or(u8::is_ascii_whitespace) {
-            if started || ends {
-                return &text[..end];
-            }
-            started = true;
-        }
-        let comment = line.trim_ascii_start().first().is_none_or(|first| b"#%".contains(first));
-        started |= !comment;
-        end += line.len();
-    }
-    text
 }
 
 /// A field that is text, and empty where it is missing or `null`.

@@ -131,6 +131,7 @@ fn trusted_itself() {
         (AUTHORITY.certify(false, plain), true),
         (AUTHORITY.certify(false, purpose(ExtendedKeyUsagePurpose::Any)), true),
         (AUTHORITY.certify(false, purpose(ExtendedKeyUsagePurpose::Any)), false),
+        (AUTHORITY.certify(false, authority), false),
     ] {
         let scene = Scene::in_manner(&Manner { own: Some(&own), ..Manner::default() });
         let mut cluster = scene.cluster("east");

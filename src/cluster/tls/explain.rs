@@ -77,8 +77,8 @@ fn is_algorithm(cause: &CertificateError) -> bool {
 fn structure(error: &webpki::Error) -> &'static str {
     match error {
         webpki::Error::CaUsedAsEndEntity => {
-            "the server's certificate is marked as an authority, and it is not itself among the \
-             trusted certificates: put the server's own certificate into the cluster's \
+            "the server's certificate is marked as an authority, and no trusted certificate has \
+             signed it that may do so now: put the server's own certificate into the cluster's \
              certificate-authority, or have it reissued without `CA:TRUE`"
         }
         webpki::Error::EndEntityUsedAsCa => {

@@ -3,9 +3,11 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `verify` | which servers are trusted |
+//! | `issued` | a server's certificate that is marked as an authority |
 //! | `explain` | why a server is not trusted, in words for a user |
 
 mod explain;
+mod issued;
 mod verify;
 
 use std::path::PathBuf;

@@ -1,8 +1,9 @@
 //! Verifies servers, by the same rules as Go where certificates are common that rustls refuses.
 //!
-//! webpki 0.103, on which rustls builds, refuses what Go takes: a trusted certificate that is the
-//! server's own and marked as an authority (as `openssl req -x509` makes it), and the purpose
-//! `anyExtendedKeyUsage`. Its errors say nothing to a user: see [`explain`].
+//! webpki 0.103, on which rustls builds, refuses what Go takes: a server's certificate that is
+//! marked as an authority (as `openssl req -x509` makes it), if it is trusted itself or signed by a
+//! trusted one, and the purpose `anyExtendedKeyUsage`. Its errors say nothing to a user: see
+//! [`explain`].
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeI
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::explain::explain;
+use super::issued::is_signed_by_trusted;
 
 /// The purpose of a server's certificate, 1.3.6.1.5.5.7.3.1 in DER.
 const SERVER_AUTH: KeyPurposeId<'static> = KeyPurposeId::new(&[43, 6, 1, 5, 5, 7, 3, 1]);
@@ -115,9 +117,9 @@ impl ExtendedKeyUsageValidator for ServerOrAny {
     }
 }
 
-/// Verifies a server whose own certificate is trusted: time, purpose and name, as in Go. Whether it
-/// is marked as an authority does not matter.
-fn verify_trusted(
+/// Verifies what a certificate says itself, whoever signed it: time, purpose and name, as in Go.
+/// Whether it is marked as an authority does not matter.
+fn verify_content(
     certificate: &CertificateDer<'_>,
     server_name: &ServerName<'_>,
     now: UnixTime,
@@ -140,6 +142,14 @@ fn verify_trusted(
     verify_server_name(&parsed, server_name)
 }
 
+/// Whether the fault that was found is that the server's certificate is marked as an authority.
+fn is_marked_as_authority(error: &Error) -> bool {
+    let Error::InvalidCertificate(CertificateError::Other(OtherError(cause))) = error else {
+        return false;
+    };
+    matches!(cause.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
+}
+
 impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
@@ -150,7 +160,7 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let verified = if self.trusted.contains(end_entity) {
-            verify_trusted(end_entity, server_name, now)
+            verify_content(end_entity, server_name, now)
         } else {
             self.inner
                 .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
@@ -160,6 +170,14 @@ impl ServerCertVerifier for Verifier {
                         CertificateError::InvalidPurpose
                         | CertificateError::InvalidPurposeContext { .. },
                     ) => self.verify_any_purpose(end_entity, intermediates, server_name, now),
+                    error if is_marked_as_authority(&error) => {
+                        let algorithms = self.provider.signature_verification_algorithms.all;
+                        if is_signed_by_trusted(end_entity, &self.trusted, algorithms, now) {
+                            verify_content(end_entity, server_name, now)
+                        } else {
+                            Err(error)
+                        }
+                    }
                     error => Err(error),
                 })
         };

@@ -188,8 +188,9 @@ fn annotation<'a>(metadata: &'a Value, key: &str) -> Option<&'a str> {
     metadata["annotations"].get(key)?.as_str()
 }
 
+/// A number of pods or completions, which is at least 0.
 fn number(value: &Value) -> Option<i32> {
-    value.as_i64().and_then(|n| i32::try_from(n).ok())
+    value.as_i64().and_then(|n| i32::try_from(n).ok()).filter(|n| *n >= 0)
 }
 
 fn indexes(value: &Value) -> Indexes {

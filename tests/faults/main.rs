@@ -1,6 +1,6 @@
 //! What processes, networks and members do to the verbs, on simulated clusters in this process:
-//! kills at every request, processes side by side and frozen ones, answers of every kind, a
-//! thousand members.
+//! kills at every request, processes side by side and frozen ones, answers of every kind, a hostile
+//! member, a thousand members.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -12,6 +12,7 @@
 
 mod evidence;
 mod freezes;
+mod hostile;
 mod kills;
 mod limits;
 mod net;

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header::AUTHORIZATION};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use kube::client::Body;
 use kubectl_federate::cluster::{
@@ -66,7 +67,7 @@ impl std::fmt::Display for Sent {
 }
 
 /// What becomes of a request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Fate {
     Pass,
     /// Nobody listens.
@@ -83,8 +84,12 @@ pub enum Fate {
     Hold(Arc<Notify>),
     /// It arrives after this time.
     Delay(Duration),
-    /// It is answered so, whatever the server would say.
-    Answer(When, u16, Vec<(&'static str, &'static str)>, String),
+    /// It is answered so, whatever the server would say. It is JSON, unless a header says otherwise.
+    Answer(When, u16, Vec<(&'static str, &'static str)>, Bytes),
+    /// The answer has no end.
+    Endless,
+    /// The answer is the server's, changed so.
+    Twisted(Arc<dyn Fn(&mut Value) + Send + Sync>),
     /// Half of the answer comes.
     Cut,
     /// A list is the one of the moment before the last write to this cluster.
@@ -288,13 +293,20 @@ impl Net {
             }
             Fate::Answer(when, code, headers, text) => {
                 effect(when).await;
-                let mut answer =
-                    Response::builder().status(code).header("content-type", "application/json");
+                let json = HeaderValue::from_static("application/json");
+                let mut answer = Response::builder().status(code).body(text)?;
+                answer.headers_mut().insert(CONTENT_TYPE, json);
                 for (name, value) in headers {
-                    answer = answer.header(name, value);
+                    answer.headers_mut().insert(name, HeaderValue::from_static(value));
                 }
-                Ok(boxed(answer.body(Bytes::from(text))?))
+                Ok(boxed(answer))
             }
+            Fate::Endless => Ok(endless()),
+            Fate::Twisted(change) => Ok(boxed(serve().await.map(|bytes| {
+                let Ok(mut value) = serde_json::from_slice(&bytes) else { return bytes };
+                change(&mut value);
+                value.to_string().into()
+            }))),
             Fate::Cut => Ok(cut(serve().await)),
             Fate::Stale => {
                 let before = self.state().before.get(name).cloned();
@@ -337,6 +349,12 @@ fn user_of(head: &http::request::Parts) -> String {
 
 fn boxed(answer: Response<Bytes>) -> Response<AnswerBody> {
     answer.map(|bytes| Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
+}
+
+fn endless() -> Response<AnswerBody> {
+    let chunk = Bytes::from(vec![b' '; 1 << 20]);
+    let frames = std::iter::repeat_with(move || Ok(hyper::body::Frame::data(chunk.clone())));
+    Response::new(http_body_util::StreamBody::new(futures::stream::iter(frames)).boxed_unsync())
 }
 
 fn cut(answer: Response<Bytes>) -> Response<AnswerBody> {

@@ -26,8 +26,9 @@ fn status(code: u16, reason: &str) -> String {
 
 /// Everything that a server may do to one request, by name.
 fn troubles() -> Vec<(&'static str, Fate)> {
-    let answer = |when, code, reason: &str| Fate::Answer(when, code, vec![], status(code, reason));
-    let text = |code, text: &str| Fate::Answer(When::Before, code, vec![], text.to_owned());
+    let answer =
+        |when, code, reason: &str| Fate::Answer(when, code, vec![], status(code, reason).into());
+    let text = |code, text: &'static str| Fate::Answer(When::Before, code, vec![], text.into());
     vec![
         ("refused", Fate::Refused),
         ("hang before", Fate::Hang(When::Before)),
@@ -46,7 +47,7 @@ fn troubles() -> Vec<(&'static str, Fate)> {
                 When::Before,
                 429,
                 vec![("retry-after", "2")],
-                status(429, "TooManyRequests"),
+                status(429, "TooManyRequests").into(),
             ),
         ),
         ("500 before", answer(When::Before, 500, "InternalError")),
@@ -56,7 +57,7 @@ fn troubles() -> Vec<(&'static str, Fate)> {
         ("stale", Fate::Stale),
         ("not JSON", text(200, "<html>hello</html>")),
         ("JSON of something else", text(200, "{}")),
-        ("JSON of nothing", Fate::Answer(When::After, 200, vec![], "null".to_owned())),
+        ("JSON of nothing", Fate::Answer(When::After, 200, vec![], "null".into())),
     ]
 }
 

@@ -46,8 +46,9 @@ fn hostilities() -> Vec<(&'static str, Fate)> {
 /// 256 MiB of white space.
 fn bomb() -> Bytes {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    let spaces = vec![b' '; 1 << 20];
     for _ in 0..256 {
-        gzip.write_all(&[b' '; 1 << 20]).expect("memory takes it");
+        gzip.write_all(&spaces).expect("memory takes it");
     }
     gzip.finish().expect("memory takes it").into()
 }

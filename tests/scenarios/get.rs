@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kubectl_federate::state;
 use serde_json::json;
 
 use crate::scenarios::{Outcome, Scenarios};
@@ -175,15 +176,17 @@ async fn damaged(stage: &Stage) -> Outcome {
 
 async fn newer(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
-    let change = json!({"metadata": {"annotations": {"kubectl-federate.dev/state": "{\"version\": \
-        2, \"new\": true}"}}});
+    let newer = state::VERSION + 1;
+    let document = json!({"version": newer, "new": true}).to_string();
+    let change = json!({"metadata": {"annotations": {"kubectl-federate.dev/state": document}}});
     stage.host().patch("configmaps", "pi.federated-job", &change).await?;
     let before = stage.mark().await?;
+    let explained = format!(
+        "has version {newer}, this kubectl-federate knows versions up to {}",
+        state::VERSION
+    );
     for verb in ["job get", "job get pi", "reconcile pi", "job delete pi", "job describe pi"] {
-        stage
-            .federate(verb)
-            .await
-            .fails("has version 2, this kubectl-federate knows versions up to 1");
+        stage.federate(verb).await.fails(&explained);
     }
     assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
     Ok(())

@@ -7,6 +7,7 @@
 //! nobody else uses, and the product, run in process. What can be done on one kind of cluster only
 //! is listed for that kind.
 
+mod admission;
 mod create;
 mod delete;
 mod describe;
@@ -28,6 +29,8 @@ mod registry;
 mod scenarios;
 mod site;
 mod stage;
+mod staying;
+mod stopping;
 mod wait;
 
 use std::process::ExitCode;
@@ -42,6 +45,9 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     for topic in [
         plan::scenarios,
+        admission::scenarios,
+        staying::scenarios,
+        stopping::scenarios,
         create::scenarios,
         get::scenarios,
         describe::scenarios,

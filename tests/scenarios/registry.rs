@@ -1,5 +1,6 @@
 //! The federation itself: its host and its members.
 
+use kubectl_federate::state;
 use serde_json::{Value, json};
 
 use crate::scenarios::{Outcome, Scenarios};
@@ -162,6 +163,9 @@ async fn damaged(stage: &Stage) -> Outcome {
     };
     let whole = api.get(REGISTRY).await?["metadata"]["annotations"].take();
     let object = "configmap kubectl-federate/federation";
+    let newer = state::VERSION + 1;
+    let (settings, has_version) =
+        (json!({"version": newer}).to_string(), format!("has version {newer}"));
     for (key, value, explained) in [
         (
             "member.kubectl-federate.dev/east",
@@ -173,7 +177,7 @@ async fn damaged(stage: &Stage) -> Outcome {
             "[]",
             "is damaged: annotation \"kubectl-federate.dev/settings\"",
         ),
-        ("kubectl-federate.dev/settings", "{\"version\": 2}", "has version 2"),
+        ("kubectl-federate.dev/settings", &settings, &has_version),
     ] {
         set(key, value).await?;
         stage.write("pi.yaml", &job("pi", Some(3), Some(6)))?;

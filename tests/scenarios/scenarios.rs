@@ -47,6 +47,16 @@ impl Scenarios {
         self.sim(name, test).real(name, Setting::Federation, test)
     }
 
+    /// As [`Scenarios::both`], but for real clusters of which `east` is of the oldest version: for
+    /// what no server did then.
+    pub fn both_new_east<T>(self, name: &str, test: T) -> Self
+    where
+        T: AsyncFnOnce(&Stage) -> Outcome + Copy + Send + 'static,
+    {
+        let new = [Versions::Newest, Versions::Mixed];
+        self.sim(name, test).real_of(&new, name, Setting::Federation, test)
+    }
+
     /// On both kinds, with a host that is no member and nothing registered: for what concerns a
     /// whole federation.
     pub fn both_from_nothing<T>(self, name: &str, test: T) -> Self
@@ -101,11 +111,18 @@ impl Scenarios {
         self
     }
 
-    fn real<T>(mut self, name: &str, setting: Setting, test: T) -> Self
+    fn real<T>(self, name: &str, setting: Setting, test: T) -> Self
     where
         T: AsyncFnOnce(&Stage) -> Outcome + Copy + Send + 'static,
     {
-        for versions in Versions::ALL {
+        self.real_of(&Versions::ALL, name, setting, test)
+    }
+
+    fn real_of<T>(mut self, all: &[Versions], name: &str, setting: Setting, test: T) -> Self
+    where
+        T: AsyncFnOnce(&Stage) -> Outcome + Copy + Send + 'static,
+    {
+        for versions in all.iter().copied() {
             let name = format!("real::{versions}::{}::{name}", self.topic);
             self.trials.push((
                 Phase::Together,

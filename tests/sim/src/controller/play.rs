@@ -114,7 +114,9 @@ impl Cluster {
         self.write(|state| state.report(&Key::new(namespace, name), phase))
     }
 
-    fn exit_pods(&self, namespace: &str, job: &str, count: usize, code: u8) -> usize {
+    /// Reports that the containers of up to so many of a Job's active pods have exited with a code,
+    /// in the order of their names, and says how many.
+    pub fn exit_pods(&self, namespace: &str, job: &str, count: usize, code: u8) -> usize {
         let active = self.pods_of(namespace, job).into_iter().filter(pods::active).take(count);
         active.filter(|pod| self.exit_pod(namespace, object::name(pod), code)).count()
     }

@@ -1,5 +1,7 @@
 //! One cluster of a stage, as its administrator sees it.
 
+mod policies;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libtest_mimic::Failed;
@@ -8,6 +10,8 @@ use serde_json::{Value, json};
 
 use crate::link::Link;
 use crate::stage::SOON;
+
+pub use policies::On;
 
 /// The user without rights but for those that [`Site::grant`] gives.
 pub const LIMITED: &str = "alice";
@@ -197,18 +201,23 @@ impl Site {
         Ok(())
     }
 
-    /// Lets so many pods of a Job fail, as they come.
+    /// Lets so many pods of a Job fail with exit code 1, as they come.
     pub async fn fail(&self, job: &str, count: usize) -> Result<(), Failed> {
+        self.exit(job, count, 1).await
+    }
+
+    /// Lets so many pods of a Job end with this exit code, as they come.
+    pub async fn exit(&self, job: &str, count: usize, code: u8) -> Result<(), Failed> {
         match &self.kind {
             Kind::Simulated { server, .. } => {
-                self.play(job, count, |n| server.cluster().fail_pods(&self.namespace, job, n))
-                    .await;
+                let exit = |n| server.cluster().exit_pods(&self.namespace, job, n, code);
+                self.play(job, count, exit).await;
             }
             Kind::Real(cluster) => {
                 let kubelet = cluster.kubelet();
                 for pod in kubelet.live_pods(&self.namespace, job, count).await?.iter().take(count)
                 {
-                    kubelet.fail(pod, 1).await?;
+                    kubelet.fail(pod, code).await?;
                 }
             }
         }

@@ -1,0 +1,126 @@
+//! Shards that are to be stopped and do not stop at once.
+
+use serde_json::{Value, json};
+
+use crate::edit_members::work_until;
+use crate::scenarios::{Outcome, Scenarios};
+use crate::site::{LIMITED, Site};
+use crate::stage::{MEMBERS, SOON, Stage, job};
+
+pub fn scenarios() -> Scenarios {
+    Scenarios::of("stopping")
+        .both("a new template is not held up by an index that would be tried again", recreated)
+        .both("fewer completions are not held up by an index that would be tried again", lowered)
+        .both("a failed job ends though an index of another shard would be tried again", failed)
+        .both("a job that fails is ended where it can be, and a missing right is said", no_right)
+}
+
+/// An Indexed Job whose indexes are tried again.
+fn tried_again(completions: i32) -> Value {
+    let mut job = job("pi", Some(3), Some(completions));
+    job["spec"]["completionMode"] = "Indexed".into();
+    job["spec"]["backoffLimitPerIndex"] = 3.into();
+    job
+}
+
+/// Lets a pod in a cluster fail, and waits until its Job has seen that and made no successor yet.
+async fn failed_pod(site: &Site) -> Outcome {
+    site.run("pi", 1).await?;
+    site.until_job("pi", "it runs", |job| job["status"]["ready"] == 1).await;
+    site.fail("pi", 1).await?;
+    site.until_job("pi", "its pod has failed", |job| job["status"]["ready"] == 0).await;
+    Ok(())
+}
+
+async fn recreated(stage: &Stage) -> Outcome {
+    let mut indexed = tried_again(6);
+    stage.create(&indexed).await?.ok();
+    failed_pod(stage.site("west")).await?;
+    indexed["spec"]["template"]["spec"]["containers"][0]["image"] = "perl:5".into();
+    stage.write("pi.yaml", &indexed)?;
+    stage.federate("job apply -f pi.yaml --recreate").await;
+    work_until(stage, "pi", "Complete 6/6").await?;
+    let west = stage.site("west").pods("pi").await?;
+    let tracked = |pod: &&Value| pod["metadata"]["finalizers"].to_string().contains("tracking");
+    assert_eq!(west.iter().filter(tracked).count(), 0, "nothing holds the failed pod");
+    Ok(())
+}
+
+async fn lowered(stage: &Stage) -> Outcome {
+    stage.create(&tried_again(6)).await?.ok();
+    for name in ["east", "north"] {
+        let site = stage.site(name);
+        site.succeed("pi", 2).await?;
+        site.until_job("pi", "it is complete", |job| job["status"]["completionTime"].is_string())
+            .await;
+    }
+    failed_pod(stage.site("west")).await?;
+    stage.federate("job scale pi --completions=4").await;
+    work_until(stage, "pi", "Complete 4/4").await
+}
+
+async fn failed(stage: &Stage) -> Outcome {
+    let mut indexed = tried_again(6);
+    let rule = json!({"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}});
+    indexed["spec"]["podFailurePolicy"] = json!({"rules": [rule]});
+    stage.create(&indexed).await?.ok();
+    failed_pod(stage.site("west")).await?;
+    stage.site("east").exit("pi", 1, 42).await?;
+    real::until("pi to have failed", SOON, || async {
+        stage.federate("reconcile pi").await;
+        let row = stage.row("pi").await;
+        if row == "Failed 0/6" { Ok(()) } else { Err(row) }
+    })
+    .await;
+    let west = stage.site("west").job("pi").await?;
+    assert!(west["status"]["conditions"].to_string().contains("PodFailurePolicy"), "{west:#}");
+    Ok(())
+}
+
+async fn no_right(stage: &Stage) -> Outcome {
+    let mut fragile = job("pi", Some(3), Some(6));
+    fragile["spec"]["backoffLimit"] = 0.into();
+    stage.create(&fragile).await?.ok();
+    let all = ["get", "list", "create", "patch", "delete"];
+    let config_maps = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": all}]);
+    stage.host().grant(Some("kubectl-federate"), config_maps.clone()).await?;
+    stage.host().grant(Some(&stage.namespace), config_maps).await?;
+    for site in stage.members() {
+        let identity = json!([{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]}]);
+        site.grant(None, identity).await?;
+        let (jobs, pods) = (
+            ["jobs", "jobs/status"],
+            json!([{"apiGroups": [""], "resources": ["pods"], "verbs": all}]),
+        );
+        if site.name != "north" {
+            site.grant(Some(&stage.namespace), pods).await?;
+        }
+        let rules = json!([{"apiGroups": ["batch"], "resources": jobs, "verbs": all}]);
+        site.grant(Some(&stage.namespace), rules).await?;
+    }
+    stage.contexts(&MEMBERS.map(|name| (name, name)), LIMITED)?;
+    let [east, west, north] = MEMBERS.map(|name| stage.site(name));
+    for site in stage.members() {
+        site.until_pods("pi", 1).await;
+    }
+    west.fail("pi", 1).await?;
+    let has_failed = |job: &Value| job["status"]["conditions"].to_string().contains("\"Failed\"");
+    west.until_job("pi", "it has failed", has_failed).await;
+    // North is ended without the right where its server says that all pods have ended; else the
+    // missing right is named, and it runs on. It is never left suspended.
+    real::until("all to be ended, or the right to be named", SOON, || async {
+        let told = stage.federate("reconcile pi").await;
+        let [east, north] = [&east, &north].map(|site| site.job("pi"));
+        let (east, north) = (east.await, north.await);
+        let (Ok(east), Ok(north)) = (east, north) else { return Err("no answer".to_owned()) };
+        let named = told.stderr.contains("pods") && told.stderr.contains("north");
+        let runs_on = named && north["spec"]["suspend"] == false;
+        if has_failed(&east) && (has_failed(&north) || runs_on) {
+            Ok(())
+        } else {
+            Err(format!("{told:#?} {}", north["spec"]["suspend"]))
+        }
+    })
+    .await;
+    Ok(())
+}

@@ -2,18 +2,21 @@
 //!
 //! | module | what it holds | may use |
 //! |---|---|---|
-//! | [`cli`] | a file per verb: arguments, the call, the printing | all below |
-//! | [`reconcile`] | what brings the ledger and the members together: decide (pure) and act | plan, job, state, cluster |
-//! | [`plan`] | preferences and spreading; pure | nothing |
-//! | [`job`] | what a Job's spec allows, and how a shard's Job is made from it; pure | nothing |
-//! | [`state`] | the registry, the record and the ledger as annotations; compare-and-swap | cluster |
-//! | [`cluster`] | kubeconfig, identity, clients, fan-out, retries | yaml, os_error |
-//! | [`print`](mod@print) | tables, ages, formats, progress, prompts | nothing |
-//! | [`yaml`] | YAML by kubectl's rules, read and written; pure | nothing |
+//! | [`cli`] | a file per verb: arguments, one call into the federation, the printing | federation, reconcile, state, plan, job, cluster, error, print, yaml, dns, hidden, os_error |
+//! | [`error`] | the one error that reaches the user: message, hint, exit code | federation, reconcile, state, plan, job, cluster, print |
+//! | [`federation`] | what can be asked of a federation, without a terminal | reconcile, state, plan, job, cluster |
+//! | [`reconcile`] | what brings the ledger and the members together: decide (pure) and act | state, plan, job, cluster |
+//! | [`state`] | the registry, the record and the ledger in ConfigMaps; compare-and-swap | job, cluster, dns |
+//! | [`plan`] | preferences, and how work is divided by them; pure | nothing |
+//! | [`job`] | what a Job's spec allows, and how a shard's Job is made from it; pure | dns |
+//! | [`cluster`] | kubeconfig, identity, clients, fan-out, retries | yaml, hidden, os_error |
+//! | [`print`](mod@print) | tables, ages, formats, progress, prompts; knows no clusters | yaml, hidden, os_error |
+//! | [`yaml`] | YAML by kubectl's rules, read and written; pure | hidden |
 //! | [`dns`] | names by the rules of DNS; pure | nothing |
 //! | [`hidden`] | characters that must not reach a terminal as they are; pure | nothing |
 //! | [`os_error`] | the operating system's reasons in words; pure | nothing |
-//! | [`error`] | the one error that reaches the user: message, hint, exit code | the errors of all |
+//!
+//! `tests/layout` holds the code to this table, and to having no circles among files.
 
 pub mod cli;
 pub mod cluster;

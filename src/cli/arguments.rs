@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{ConnectionFlags, cluster, init, job, reconcile, usage, version};
+use super::{ConnectionFlags, cluster, init, job, options, reconcile, version};
 use crate::print::Colour;
 
 /// The examples in its help.
@@ -48,6 +48,6 @@ pub(super) enum Verb {
     #[command(subcommand, alias = "jobs")]
     Job(job::Job),
     Reconcile(reconcile::Reconcile),
-    Options(usage::Options),
+    Options(options::Options),
     Version(version::Version),
 }

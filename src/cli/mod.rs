@@ -10,6 +10,7 @@ mod flags;
 mod init;
 mod job;
 mod logging;
+mod options;
 mod reconcile;
 mod report;
 mod selector;
@@ -110,7 +111,7 @@ async fn dispatch(world: &World, cli: Cli) -> Result<()> {
         }
         Verb::Reconcile(verb) => verb.run(&session()?).await,
         Verb::Options(_) => {
-            usage::Options::run(world);
+            usage::print_options(world);
             Ok(())
         }
         Verb::Version(verb) => verb.run(world, &cli.connection).await,

@@ -4,7 +4,7 @@
 use std::{error::Error as _, ffi::OsString, num::ParseIntError};
 
 use clap::{
-    Arg, ArgAction, Args, Command, CommandFactory,
+    Arg, ArgAction, Command, CommandFactory,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
@@ -23,26 +23,13 @@ const SEE_OPTIONS: &str = "Use \"kubectl federate options\" for a list of global
 /// The most columns of a help text.
 const WIDTH: usize = 100;
 
-/// The examples in its help.
-const EXAMPLES: &str = "\
-Examples:
-  # Print the flags that every command takes
-  kubectl federate options";
-
-/// Print the list of flags inherited by all commands
-#[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLES)]
-pub struct Options {}
-
-impl Options {
-    /// Prints the flags that the help of a verb leaves out.
-    pub fn run(world: &World) {
-        let all = wrapped(Cli::command(), &world.output)
-            .disable_help_flag(true)
-            .mut_args(switch)
-            .help_template("The following options can be passed to any command:\n\n{options}\n");
-        world.output.block(&{ all }.render_long_help().to_string());
-    }
+/// Prints the flags that the help of a verb leaves out.
+pub(super) fn print_options(world: &World) {
+    let all = wrapped(Cli::command(), &world.output)
+        .disable_help_flag(true)
+        .mut_args(switch)
+        .help_template("The following options can be passed to any command:\n\n{options}\n");
+    world.output.block(&{ all }.render_long_help().to_string());
 }
 
 /// The whole command line with its help, which is as wide as the terminal, and at most 100 columns.

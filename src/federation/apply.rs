@@ -219,7 +219,7 @@ impl Federation<'_> {
                 Step::Keep(_) => {}
             }
         }
-        refusals.end()
+        Error::of_refusals(refusals)
     }
 
     async fn take(

@@ -189,7 +189,7 @@ impl Federation<'_> {
             let (both, source) = ((before, after), request.source);
             let check = self.check_change(both, observations, source, members, &mut refusals);
             Box::pin(check).await;
-            refusals.end()?;
+            Error::of_refusals(refusals)?;
         }
         Ok(prepared)
     }

@@ -1,6 +1,6 @@
 //! Why a request was not carried out, or not wholly.
 
-use super::refusals::Refusals;
+use super::refusals::{Refusals, some_clusters};
 use crate::{
     cluster,
     job::Unpatchable,
@@ -294,6 +294,15 @@ impl Error {
         }
     }
 
+    /// Ends a request if members said anything against it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`].
+    pub(super) fn of_refusals(refusals: Refusals) -> Result<(), Self> {
+        let refused = refusals.sentences().next().is_some();
+        if refused { Err(Self::Refused(Box::new(refusals))) } else { Ok(()) }
+    }
+
     /// Whether what was asked for is wrong, so that the user may ask for something else: nothing
     /// was written.
     pub fn is_refusal(&self) -> bool {
@@ -310,11 +319,6 @@ impl Error {
     pub(super) fn is_not_found(&self) -> bool {
         matches!(self, Self::State(error) if error.is_not_found())
     }
-}
-
-/// `1 of 3 clusters`; where there is one at all, `1 cluster`.
-pub fn some_clusters(some: usize, all: usize) -> String {
-    if all == 1 { format!("{some} cluster") } else { format!("{some} of {all} clusters") }
 }
 
 fn named(before: &str, name: Option<&str>) -> String {

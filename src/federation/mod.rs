@@ -15,7 +15,7 @@
 //! | `wait` | how a condition is waited for |
 //! | `rounds` | looking at Jobs repeatedly |
 //! | `finish` | what every request does after it wrote a record |
-//! | `preflight`, `refusals` | asking the members by dry run, before anything is written |
+//! | `check`, `preflight`, `refusals` | asking the members by dry run, before anything is written |
 //! | `simulate` | what a reconcile would do |
 //! | `members` | registering, listing and unregistering clusters |
 //!
@@ -24,6 +24,7 @@
 //! written as a compare-and-swap, and a reconcile brings the members to it.
 
 mod apply;
+mod check;
 mod delete;
 mod dry_run;
 mod edit;
@@ -46,7 +47,7 @@ pub use apply::{ApplyTerms, Step};
 pub use delete::Deletion;
 pub use dry_run::DryRun;
 pub use edit::{Edited, Request};
-pub use error::{Error, Existing, Unfinished, some_clusters};
+pub use error::{Error, Existing, Unfinished};
 pub use event::{Event, Observer, Work};
 pub use look::{Described, Look};
 pub use members::{Answered, Registered, Registration};
@@ -54,7 +55,7 @@ pub use open::{Access, Federation};
 pub use preflight::{Preflight, Refusal, preflight, preflight_deletion};
 pub use reconcile::Scope;
 pub use records::{Key, Records, key};
-pub use refusals::{InTheWay, Owner, Place, Refusals};
+pub use refusals::{InTheWay, Owner, Place, Refusals, some_clusters};
 pub use rounds::{Rounds, View};
 pub use simulate::simulate;
 pub use submit::{Manifests, Proposal, Source};

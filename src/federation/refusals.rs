@@ -2,19 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    error::{Error, some_clusters},
-    event::Event,
-    open::Federation,
-    preflight::{Refusal, preflight},
-};
-use crate::{
-    cluster,
-    job::Observed,
-    reconcile::{Members, Observations, Reconciled, job_path},
-    state::{self, Record},
-};
-
 /// A place where a command can be typed: a member, and the context that leads there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -65,7 +52,7 @@ pub struct Refusals {
     pub without_namespace: BTreeSet<Place>,
     /// The Jobs that have a name that is needed.
     pub in_the_way: BTreeSet<InTheWay>,
-    asked: BTreeSet<String>,
+    pub(super) asked: BTreeSet<String>,
     refused: BTreeSet<String>,
     answers: BTreeMap<String, BTreeSet<String>>,
 }
@@ -85,179 +72,10 @@ impl Refusals {
         some_clusters(self.refused.len(), self.asked.len())
     }
 
-    /// Ends the request, if anything was said against it.
-    ///
-    /// # Errors
-    /// [`Error::Refused`].
-    pub(super) fn end(self) -> Result<(), Error> {
-        if self.answers.is_empty() { Ok(()) } else { Err(Error::Refused(Box::new(self))) }
-    }
-
-    fn add(&mut self, answer: String, cluster: String) {
+    /// Adds an answer of one member.
+    pub(super) fn add(&mut self, answer: String, cluster: String) {
         self.answers.entry(answer).or_default().insert(cluster.clone());
         self.refused.insert(cluster);
-    }
-}
-
-impl Federation<'_> {
-    /// Asks the host and every member whether they would take a new federated Job.
-    ///
-    /// # Errors
-    /// The host would not. What the members say is added to the refusals.
-    pub(super) async fn check_creation(
-        &self,
-        record: &Record,
-        source: &str,
-        members: &mut Members,
-        refusals: &mut Refusals,
-    ) -> Result<(), Error> {
-        match self.store.try_create(record).await {
-            Err(error) if error.is_not_found() && record.state.create_namespace => {}
-            Err(error) => return Err(self.host_refusal(record, source, error).await),
-            Ok(()) => {}
-        }
-        let say = |error: &cluster::Error| Some(report_during("creating", source, error));
-        self.ask(record, members, refusals, say).await;
-        Ok(())
-    }
-
-    /// Asks every member whether it would take its share of a changed Job, also of what the change
-    /// would open there. Of what it has already, it is asked whether it is valid: that there is a
-    /// Job of that name is no refusal then, nor is a quota that counts Jobs.
-    ///
-    /// `source` is the file that the change was read from, if it was. What the members say is
-    /// added to the refusals.
-    pub(super) async fn check_change(
-        &self,
-        (before, after): (&Record, &Record),
-        observations: &Observations,
-        source: Option<&str>,
-        members: &mut Members,
-        refusals: &mut Refusals,
-    ) {
-        let has = |cluster: &str| before.shards.values().any(|shard| shard.cluster == cluster);
-        let foreseen = super::simulate(after, observations.clone(), members, self.now()).await;
-        let foreseen = foreseen.and_then(|Reconciled { record, .. }| record);
-        let mut after = after.clone();
-        for (id, shard) in foreseen.into_iter().flat_map(|record| record.shards) {
-            after.shards.entry(id).or_insert(shard);
-        }
-        // What has passed would hide what is wrong with the limits of the Job.
-        for shard in after.shards.values_mut() {
-            (shard.seen, shard.active_deadline_seconds) = (None, None);
-        }
-        let say = |error: &cluster::Error| {
-            let about_the_job = error.is_invalid() || error.reason() == "BadRequest";
-            let new = error.cluster().is_some_and(|cluster| !has(cluster));
-            (about_the_job || new).then(|| match source {
-                Some(source) => report_during("applying", source, error),
-                None => error.report(),
-            })
-        };
-        self.ask(&after, members, refusals, say).await;
-    }
-
-    /// Asks every member whether it knows all fields of a Job; what else it has against it is not
-    /// looked at.
-    ///
-    /// `source` is the file that the Job was read from, if it was.
-    ///
-    /// # Errors
-    /// One does not know a field.
-    pub(super) async fn check_fields(
-        &self,
-        record: &Record,
-        source: Option<&str>,
-        members: &mut Members,
-    ) -> Result<(), Error> {
-        let mut refusals = Refusals::new("changed", source.is_some());
-        refusals.asked.extend(record.shards.values().map(|shard| shard.cluster.clone()));
-        for Refusal { cluster, error } in preflight(record, members).await.refusals {
-            if error.reason() == "BadRequest" {
-                let report = source.map_or_else(
-                    || error.report(),
-                    |source| report_during("applying", source, &error),
-                );
-                refusals.add(report, cluster);
-            }
-        }
-        refusals.end()
-    }
-
-    async fn ask(
-        &self,
-        record: &Record,
-        members: &mut Members,
-        refusals: &mut Refusals,
-        say: impl Fn(&cluster::Error) -> Option<String>,
-    ) {
-        refusals.asked.extend(record.shards.values().map(|shard| shard.cluster.clone()));
-        let answers = preflight(record, members).await;
-        for (path, clusters) in &answers.dropped {
-            self.notify(Event::Dropped { record, path, clusters });
-        }
-        for Refusal { cluster, error } in answers.refusals {
-            let Some(report) = say(&error) else { continue };
-            if error.is_not_found() {
-                let place = self.place(&cluster, record, record.name());
-                refusals.without_namespace.insert(place);
-            } else if error.is_already_exists() {
-                let name = new_name(record, &cluster);
-                let place = self.place(&cluster, record, name);
-                let owner = self.owner(members, &place).await;
-                refusals.in_the_way.insert(InTheWay { place, owner });
-            }
-            refusals.add(report, cluster);
-        }
-    }
-
-    /// Where a Job of a record is, or would be.
-    pub(super) fn place(&self, cluster: &str, record: &Record, job: &str) -> Place {
-        Place {
-            cluster: cluster.to_owned(),
-            context: self.context(cluster),
-            namespace: record.namespace().to_owned(),
-            job: job.to_owned(),
-        }
-    }
-
-    /// Whose Job it is that is there.
-    async fn owner(&self, members: &Members, place: &Place) -> Owner {
-        let Ok(connection) = members.get(&place.cluster) else { return Owner::Unknown };
-        let Ok(job) = connection.get(&job_path(&place.namespace, &place.job)).await else {
-            return Owner::Unknown;
-        };
-        let Some(owner) = Observed::of(&job).owner else { return Owner::Nobody };
-        if owner.federation != self.registry.uid {
-            return Owner::AnotherFederation;
-        }
-        match self.store.records(&self.registry.uid, Some(&place.namespace)).await {
-            Err(_) => Owner::Unknown,
-            Ok(records) => {
-                // A record that cannot be read may be the one.
-                let may_own = |record: Result<Record, state::Error>| {
-                    record.map_or(true, |record| record.state.uid == owner.job)
-                };
-                let recorded = records.into_iter().any(may_own);
-                if recorded { Owner::Recorded } else { Owner::Forgotten }
-            }
-        }
-    }
-}
-
-/// The name of the newest shard in a member.
-fn new_name<'r>(record: &'r Record, cluster: &str) -> &'r str {
-    let mut shards = record.shards.iter().rev();
-    let shard = shards.find(|(_, shard)| shard.cluster == cluster);
-    shard.map_or(record.name(), |(id, _)| record.job_name(*id))
-}
-
-/// A server's refusal as kubectl prints it: with the file in it, unless the sentence is about an
-/// invalid object.
-pub(super) fn report_during(doing: &str, source: &str, error: &cluster::Error) -> String {
-    match error.reason() {
-        "" | "Invalid" | "Unauthorized" => error.report(),
-        reason => format!("Error from server ({reason}): error when {doing} {source:?}: {error}"),
     }
 }
 
@@ -270,4 +88,9 @@ fn in_clusters(text: &str, clusters: &BTreeSet<String>) -> String {
         Some((first, rest)) => format!("{first}{who}:\n{rest}"),
         None => format!("{text}{who}"),
     }
+}
+
+/// `1 of 3 clusters`; where there is one at all, `1 cluster`.
+pub fn some_clusters(some: usize, all: usize) -> String {
+    if all == 1 { format!("{some} cluster") } else { format!("{some} of {all} clusters") }
 }

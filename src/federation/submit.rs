@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
+    check::report_during,
     dry_run::DryRun,
     error::{Error, Existing},
     event::{Event, Work},
     finish::give_up_on_silent,
     open::Federation,
-    refusals::{Refusals, report_during},
+    refusals::Refusals,
 };
 use crate::{
     job::Manifest,
@@ -149,7 +150,7 @@ impl Federation<'_> {
             for Proposal { record, source } in &proposals {
                 self.check_creation(record, source, &mut members, &mut refusals).await?;
             }
-            refusals.end()?;
+            Error::of_refusals(refusals)?;
         }
         let mut errors = Vec::new();
         for proposal in proposals {

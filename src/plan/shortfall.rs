@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::exact::Line;
-use super::terms::Terms;
+use super::{Reason, terms::Terms};
 
 /// The most members that the message names.
 const NAMED: usize = 8;
@@ -28,19 +28,6 @@ pub struct Limit {
     pub takes: i32,
     /// The reason why it takes no more.
     pub reason: Reason,
-}
-
-/// Why a member takes no more pods.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// Its `maxReplicas`.
-    MaxReplicas,
-    /// It has no room for more.
-    Capacity,
-    /// Its weight is 0: it takes its `minReplicas` or its present share, and nothing beyond.
-    NoWeight,
-    /// The preferences neither name it nor have a `*` entry.
-    NotNamed,
 }
 
 impl Shortfall {

@@ -1,21 +1,22 @@
 //! An API server and a user: what a context and the flags lead to, by kubectl's rules.
 
 mod user;
+mod values;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use base64::Engine as _;
 use http::header::HeaderMap;
 use http::{Uri, uri};
 
 use self::user::{auth, identity, impersonation, override_user};
+use self::values::{filled, material, some_path};
 use super::auth::Auth;
 use super::error::Error;
 use super::flags::{Overrides, request_timeout};
 use super::kubeconfig::{Cluster, Context, Kubeconfig, User};
 use super::proxy::{self, Proxy};
-use super::tls::{Identity, Material, Trust};
+use super::tls::{Identity, Trust};
 
 /// How long a whole request may take without `--request-timeout`.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -234,14 +235,6 @@ impl Kubeconfig {
     }
 }
 
-fn filled(text: Option<&str>) -> Option<&str> {
-    text.filter(|text| !text.is_empty())
-}
-
-fn some_path(path: Option<&PathBuf>) -> Option<&PathBuf> {
-    path.filter(|path| !path.as_os_str().is_empty())
-}
-
 /// Puts the flags in place of the file's values. A flag about verification replaces all that the
 /// file says about it.
 fn override_cluster(cluster: &mut Cluster, flags: &Overrides) {
@@ -319,20 +312,4 @@ fn trust(name: &str, cluster: &Cluster) -> Result<Trust, Error> {
         insecure,
         server_name: filled(cluster.tls_server_name.as_deref()).map(str::to_owned),
     })
-}
-
-/// Inline data, or a file.
-fn material(
-    data: Option<&str>,
-    file: Option<&PathBuf>,
-    what: &str,
-) -> Result<Option<Material>, Error> {
-    if let Some(data) = filled(data) {
-        let compact: String = data.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-        let bytes = base64::engine::general_purpose::STANDARD
-            .decode(compact)
-            .map_err(|_| Error::configuration(format!("{what} is not base64")))?;
-        return Ok(Some(Material::Inline(bytes.into())));
-    }
-    Ok(some_path(file).map(|path| Material::File(path.clone())))
 }

@@ -7,7 +7,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{filled, material, some_path};
+use super::values::{filled, material, some_path};
 use crate::cluster::auth::Auth;
 use crate::cluster::error::Error;
 use crate::cluster::exec::Plugin;

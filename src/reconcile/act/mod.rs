@@ -14,10 +14,12 @@
 //! | whether a Job and its pods stay unchanged | [`change_watch`] |
 //! | stop a Job: retire, fail, wind down | [`stop`] |
 //! | delete a Job | [`remove`] |
+//! | what is told of an action | [`done`] |
 
 pub(crate) mod change;
 mod change_watch;
 pub(crate) mod credit;
+mod done;
 mod make;
 mod perform;
 mod remove;
@@ -26,7 +28,7 @@ mod target;
 
 #[cfg(feature = "test-seams")]
 pub use credit::{Credited, Measure, Wanted, credit};
-pub use perform::Done;
+pub use done::Done;
 pub(super) use perform::act;
 pub(crate) use perform::confirm;
 pub(super) use remove::retract;

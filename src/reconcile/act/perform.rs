@@ -1,9 +1,9 @@
 //! The actions of a decision are performed, all members at once.
 
-use std::fmt;
-
 use super::{
-    change, credit, make, remove, stop,
+    change, credit,
+    done::Done,
+    make, remove, stop,
     target::{Performed, Target, read},
 };
 use crate::{
@@ -15,23 +15,6 @@ use crate::{
     },
     state::Record,
 };
-
-/// Something that was done in a member, as users are told of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Done {
-    /// The member.
-    pub cluster: String,
-    /// The name of the Job there.
-    pub name: String,
-    /// What was done to it: a past participle such as `created`.
-    pub what: String,
-}
-
-impl fmt::Display for Done {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "job.batch/{} {} in cluster {}", self.name, self.what, self.cluster)
-    }
-}
 
 /// Asks by name for the Jobs of shards that a list did not have, and adds the answers to the
 /// observations.

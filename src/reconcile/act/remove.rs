@@ -2,7 +2,7 @@
 //! would ever start them.
 
 use super::{
-    perform::Done,
+    done::Done,
     target::{Performed, Target, answer_of, answer_of_error, read},
 };
 use crate::{

@@ -58,17 +58,22 @@ pub fn main() -> ExitCode {
 /// The exit code of a process that Ctrl-C ended: 128 and the number of SIGINT.
 const INTERRUPTED: i32 = 130;
 
-/// Waits for Ctrl-C. Before the first call, Ctrl-C ends the process as usual. After Ctrl-C came, a
-/// second one ends the process at once.
+/// Waits for Ctrl-C. Before the first call, Ctrl-C ends the process as usual. After it, a task of
+/// its own listens, because the thread that waits may be blocked by a pager that does not read. A
+/// Ctrl-C for which nobody waits any longer, and each after the first, ends the process at once.
 async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        return std::future::pending().await;
-    }
-    tokio::spawn(async {
-        if tokio::signal::ctrl_c().await.is_ok() {
+    let (pressed, waits) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_err() {
+            return std::future::pending().await;
+        }
+        if pressed.send(()).is_err() || tokio::signal::ctrl_c().await.is_ok() {
             std::process::exit(INTERRUPTED);
         }
     });
+    if waits.await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Only what a command does needs threads: help and mistakes are told without them.

@@ -86,6 +86,10 @@ fn main() -> ExitCode {
             "progress shows completions and clusters, and Ctrl-C ends a wait",
             terminal::waiting,
         ),
+        Trial::test(
+            "Ctrl-C, pressed again, ends a command whose output nobody reads",
+            terminal::second_interrupt,
+        ),
         Trial::test("manifests in any encoding are taken", yaml::files_in_any_encoding),
         real::blocking_trial("YAML means what kubectl takes it for", yaml::as_kubectl_reads_it),
         real::trial("kubectl finds the plugin, and the main job is typed", plugin::main_job),

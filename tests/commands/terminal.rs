@@ -1,5 +1,9 @@
 //! The binary on a terminal: questions and progress.
 
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
 use libtest_mimic::Failed;
 use rexpect::{process::WaitStatus, session::PtySession};
 
@@ -11,7 +15,7 @@ const PATIENCE: u64 = 30_000;
 fn types(machine: &Machine, line: &str) -> Result<PtySession, rexpect::error::Error> {
     let mut command = machine.command(line);
     // The terminal takes the place of the streams that are not set.
-    command.stdin(std::process::Stdio::inherit());
+    command.stdin(Stdio::inherit());
     rexpect::session::spawn_command(command, Some(PATIENCE))
 }
 
@@ -134,6 +138,38 @@ pub fn waiting() -> Result<(), Failed> {
         Screen::after(&seen).lines.into_iter().filter(|line| !line.is_empty()).collect();
     assert!(left.is_empty() || left == ["^C"], "{seen:?}");
     machine.succeeds("job get pi")?;
+    Ok(())
+}
+
+/// Ctrl-C, pressed again, ends a command that cannot print because nobody reads what it prints.
+pub fn second_interrupt() -> Result<(), Failed> {
+    let machine = Machine::federation()?;
+    // More than a pipe holds.
+    let name = format!("  name: pi\n  annotations:\n    note: {}\n", "x".repeat(150_000));
+    let large = std::fs::read_to_string("pi.yaml")?.replacen("  name: pi\n", &name, 1);
+    let file = machine.path("large.yaml");
+    std::fs::write(&file, large)?;
+    machine.succeeds(&format!("job create -f {}", file.display()))?;
+    let mut watch = machine.command("job get pi -o yaml --watch").stdout(Stdio::piped()).spawn()?;
+    let mut stdout = watch.stdout.take().expect("it is piped");
+    stdout.read_exact(&mut [0])?;
+    let start = Instant::now();
+    let mut presses = 0;
+    let status = loop {
+        if let Some(status) = watch.try_wait()? {
+            break status;
+        }
+        if start.elapsed() > Duration::from_millis(PATIENCE) {
+            watch.kill()?;
+            return Err(format!("it goes on after Ctrl-C was pressed {presses} times").into());
+        }
+        let kill = Command::new("kill").args(["-INT", &watch.id().to_string()]).status()?;
+        assert!(kill.success());
+        presses += 1;
+        // Signals that come together count as one.
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    assert_eq!((status.code(), presses > 1), (Some(130), true), "{presses}");
     Ok(())
 }
 

@@ -54,7 +54,7 @@ impl Federation<'_> {
     /// Says which members a dry run could not ask.
     pub(super) fn name_the_unasked(&self, record: &Record, members: &Members) {
         for shard in record.shards.values() {
-            if let Err(why) = members.get(&shard.cluster) {
+            if let Err(why) = members.of_shard(shard) {
                 self.notify(Event::Unasked { record, cluster: &shard.cluster, why });
             }
         }

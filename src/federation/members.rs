@@ -82,29 +82,59 @@ impl Federation<'_> {
         Ok((what, missing))
     }
 
-    /// Takes a member out of the registry. Nothing is changed in the cluster itself.
+    /// Takes a member out of the registry, unless a federated Job needs it ([`Record::needs`](crate::state::Record::needs)).
+    /// Nothing is changed in the cluster itself.
+    ///
+    /// One compare-and-swap cannot cover the registry and the records. So the member is marked as
+    /// leaving, then the records are read, then it is removed. Whoever gives a member a shard
+    /// writes the record, then reads the registry, and creates the Job only if there is no mark. So
+    /// either the shard is found here, or the mark is seen there.
     ///
     /// # Errors
     /// There is no such member, or it carries shards: their work would be forgotten.
     pub async fn unregister(&self, name: &str) -> Result<(), Error> {
-        let change = async |registry: &Registry| {
-            if !registry.members.contains_key(name) {
-                return Err(Error::NotRegistered { name: name.to_owned() });
-            }
+        let mut registry = self.registry.clone();
+        loop {
             let mut jobs = Vec::new();
-            for record in self.store.records(&registry.uid, None).await? {
-                let record = record?;
-                if record.shards.values().any(|shard| shard.cluster == name) {
-                    jobs.push((record.namespace().to_owned(), record.name().to_owned()));
-                }
+            let change = async |registry: &Registry| {
+                let Some(member) = registry.members.get(name) else {
+                    return Err(Error::NotRegistered { name: name.to_owned() });
+                };
+                jobs = self.jobs_that_need(name, member).await?;
+                let with = |state| MemberChange::Set(Member { state, ..member.clone() });
+                Ok(match (member.state, jobs.is_empty()) {
+                    (MemberState::Ready, true) => with(MemberState::Leaving),
+                    (MemberState::Leaving, true) => MemberChange::Remove,
+                    (MemberState::Leaving, false) => with(MemberState::Ready),
+                    (MemberState::Ready, false) => MemberChange::Keep,
+                })
+            };
+            let changed = self.store.update_member(registry, name, change).await?;
+            if !jobs.is_empty() {
+                return Err(Error::CarriesShards { name: name.to_owned(), jobs });
             }
-            if jobs.is_empty() {
-                Ok(MemberChange::Remove)
-            } else {
-                Err(Error::CarriesShards { name: name.to_owned(), jobs })
+            if changed == MemberChange::Remove {
+                return Ok(());
             }
-        };
-        self.store.update_member(self.registry.clone(), name, change).await.map(drop)
+            // It was marked. Only somebody who registers it again meanwhile has it marked anew.
+            registry = self.store.registry().await?;
+        }
+    }
+
+    /// The namespaces and names of the federated Jobs that need a member.
+    async fn jobs_that_need(
+        &self,
+        name: &str,
+        member: &Member,
+    ) -> Result<Vec<(String, String)>, Error> {
+        let mut jobs = Vec::new();
+        for record in self.store.records(&self.registry.uid, None).await? {
+            let record = record?;
+            if record.needs(name, member) {
+                jobs.push((record.namespace().to_owned(), record.name().to_owned()));
+            }
+        }
+        Ok(jobs)
     }
 
     /// Asks every member who it is and which version its server has.
@@ -149,6 +179,8 @@ impl Registration {
             state: MemberState::Ready,
             registered: now,
         });
+        // An interrupted `cluster unregister` may have left its mark.
+        member.state = MemberState::Ready;
         if self.context_given {
             member.context.clone_from(&self.context);
         }

@@ -43,7 +43,8 @@ pub struct Preflight {
 /// or certificate is wrong refuses: nothing would come of waiting.
 pub async fn preflight(record: &Record, members: &mut Members) -> Preflight {
     let ask = async |(id, cluster): (u32, String)| {
-        let answer = match (members.lasting_error(&cluster), members.get(&cluster)) {
+        let answer = match (members.lasting_error(&cluster), members.of_shard(&record.shards[&id]))
+        {
             (Some(error), _) => Err(error.clone()),
             (None, Ok(connection)) => match try_create(record, id, connection).await {
                 Ok(dropped) => may_assign(record, connection).await.map(|()| dropped),
@@ -78,7 +79,7 @@ pub async fn preflight(record: &Record, members: &mut Members) -> Preflight {
 pub async fn preflight_deletion(record: &Record, members: &Members) -> Vec<Refusal> {
     let ask = async |(id, cluster, uid): (u32, String, String)| {
         let path = job_path(record.namespace(), record.job_name(id));
-        let error = match (members.lasting_error(&cluster), members.get(&cluster)) {
+        let error = match (members.lasting_error(&cluster), members.of_shard(&record.shards[&id])) {
             (Some(error), _) => Some(error.clone()),
             (None, Ok(connection)) => {
                 let options =

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{
     act::{self, Done},
     decide::{Action, Decision, decide},
-    observe::{Members, Observations, server_time},
+    observe::{Members, Observations, Place, Places, server_time},
 };
 use crate::state::{Error, MAX_CONFLICTS, Record, Store};
 
@@ -41,6 +41,13 @@ pub trait Backend {
     /// # Errors
     /// Not found where there is none.
     fn read(&self, record: &Record) -> impl Future<Output = Result<Record, Error>>;
+
+    /// The members of the record's federation as they are registered now; none if the registry is
+    /// another federation's by now.
+    ///
+    /// # Errors
+    /// The host cannot be read.
+    fn places(&self, record: &Record) -> impl Future<Output = Result<Places, Error>>;
 
     /// Asks by name for the Jobs of shards, and adds the answers to the observations.
     fn confirm(
@@ -86,6 +93,12 @@ impl Backend for Clusters<'_> {
 
     async fn read(&self, record: &Record) -> Result<Record, Error> {
         self.store.record(record.namespace(), record.name()).await
+    }
+
+    async fn places(&self, record: &Record) -> Result<Places, Error> {
+        let registry = self.store.registry().await?;
+        let ours = registry.uid == record.federation;
+        Ok(if ours { Place::all(&registry) } else { Places::new() })
     }
 
     async fn confirm(&self, record: &Record, shards: &[u32], observations: &mut Observations) {
@@ -195,6 +208,16 @@ pub async fn run_on(
                 return Ok(Reconciled { record: None, observations, done });
             }
             Err(error) => return Err(error),
+        }
+        let creates = |action: &Action| matches!(action, Action::Create { .. });
+        if decision.actions.iter().any(creates) {
+            // `cluster unregister` marks the member first and reads the records then. So either it
+            // finds the shard in this record, or the mark is seen here.
+            let places = backend.places(&record).await?;
+            if places != observations.places {
+                observations.update_places(places);
+                continue;
+            }
         }
         last_step = Some((record.clone(), decision.actions.clone()));
         done.extend(backend.act(&record, decision.actions, &mut observations).await);

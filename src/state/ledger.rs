@@ -13,6 +13,11 @@ use crate::job::{Indexes, Observed, Size};
 pub struct Shard {
     /// The member's name in the registry.
     pub cluster: String,
+    /// The uid of the cluster that the member's name stood for when the shard was planned. A shard
+    /// is only in a member that still has this uid. None in a record of version 1, until the uid is
+    /// filled from the registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_uid: Option<String>,
     /// The name of its Job. None if that is the federated Job's own name, which the first shard in
     /// a member has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,10 +159,12 @@ fn is_zero(n: &i32) -> bool {
 }
 
 impl Shard {
-    /// A new entry for work that is to be given to a member.
+    /// A new entry for work that is to be given to a member. The uid of its cluster is set by
+    /// [`Record::name_clusters`](super::Record::name_clusters) before the entry is written.
     pub fn planned(cluster: &str, share: Size) -> Self {
         Self {
             cluster: cluster.to_owned(),
+            cluster_uid: None,
             name: None,
             parallelism: share.parallelism,
             completions: share.completions,
@@ -342,6 +349,7 @@ impl Shard {
         let time = 9_999_999_999;
         Self {
             generation: 99,
+            cluster_uid: Some("00000000-0000-0000-0000-000000000000".to_owned()),
             phase: Phase::Complete,
             indexes: self.indexes.as_ref().map(|_| Indexes::default()),
             refusal: None,

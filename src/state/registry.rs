@@ -55,8 +55,10 @@ pub struct Member {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum MemberState {
-    /// It does.
+    /// It gets new work.
     Ready,
+    /// It is being unregistered. It gets no new work, and no Job of a planned shard is created in it.
+    Leaving,
 }
 
 #[derive(Serialize, Deserialize)]

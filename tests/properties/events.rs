@@ -21,6 +21,8 @@ pub enum Event {
     },
     /// Somebody runs a verb, and nothing comes between its requests.
     RunAtOnce(Verb),
+    /// Somebody unregisters a member, and registers another cluster under its name.
+    Unregister(usize),
     /// `job delete --cascade=orphan`, at once.
     Forget,
     /// A process gets on by so many requests.
@@ -75,9 +77,9 @@ pub enum Kind {
 
 impl Case {
     pub fn registry(&self) -> Registry {
-        let member = |n: usize| json!({"context": "c", "uid": n.to_string(), "weight": 1, "state": "ready", "registered": 1});
+        let member = |n: usize| json!({"context": "c", "uid": format!("m{n}"), "weight": 1, "state": "ready", "registered": 1});
         let mut annotations = Map::new();
-        let settings = json!({"version": 1, "uid": "f", "host": "h"});
+        let settings = json!({"version": 2, "uid": "f", "host": "h"});
         annotations.insert("kubectl-federate.dev/settings".into(), settings.to_string().into());
         for n in 0..self.members {
             annotations
@@ -190,6 +192,7 @@ fn event(kind: Kind) -> impl Strategy<Value = Event> {
     prop_oneof![
         14 => (prop::bool::weighted(0.3), verb(kind)).prop_map(|(stale, verb)| Event::Run { stale, verb }),
         10 => verb(kind).prop_map(Event::RunAtOnce),
+        6 => (0..4_usize).prop_map(Event::Unregister),
         1 => Just(Event::Forget),
         50 => (0..8_usize, 1..40_u8).prop_map(|(n, steps)| Event::Step(n, steps)),
         4 => (0..8_usize).prop_map(Event::Kill),

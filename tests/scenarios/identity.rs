@@ -25,6 +25,11 @@ pub fn scenarios() -> Scenarios {
             distrusted,
         )
         .both_from_nothing(
+            "a shard stays with its cluster when another one is registered under its name",
+            registered_anew,
+        )
+        .sim("a member that leaves while a job is created gets no shard", leaves_during_create)
+        .both_from_nothing(
             "one's own context for a member is used in place of the registered one",
             own_context,
         )
@@ -163,6 +168,63 @@ async fn copied_registry(stage: &Stage) -> Outcome {
     }
     assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
     north.api.delete(&format!("{place}/federation"), &json!({})).await?;
+    Ok(())
+}
+
+const REGISTRY: &str = "/api/v1/namespaces/kubectl-federate/configmaps/federation";
+const WEST: &str = "member.kubectl-federate.dev/west";
+const ANEW: &str = "cluster \"west\" was registered anew as another cluster";
+
+/// A patch of the registry after which the name `west` stands for the cluster of `north`.
+async fn west_becomes_north(stage: &Stage) -> Result<Value, libtest_mimic::Failed> {
+    let system = stage.site("north").api.get("/api/v1/namespaces/kube-system").await?;
+    let member = json!({
+        "context": "north", "uid": system["metadata"]["uid"], "weight": 1, "state": "ready",
+        "registered": 1,
+    });
+    Ok(json!({"metadata": {"annotations": {
+        WEST: member.to_string(), "member.kubectl-federate.dev/north": null,
+    }}}))
+}
+
+async fn registered_anew(stage: &Stage) -> Outcome {
+    federation_of_two(stage).await;
+    stage.create(&job("pi", Some(2), Some(4))).await?.ok();
+    stage.host().api.patch(REGISTRY, &west_becomes_north(stage).await?).await?;
+    let north = stage.site("north");
+    let mark = north.mark().await?;
+    stage.federate("job get pi").await.says("Running,Unknown").warns(ANEW);
+    for command in ["reconcile pi", "reconcile pi --reopen", "job describe pi"] {
+        stage.federate(command).await.fails("1 of 2 clusters").warns(ANEW);
+    }
+    assert_eq!(stage.shares("pi").await?, ["east 1/2", "west 1/2"]);
+    stage.site("east").succeed("pi", 2).await?;
+    stage.until_row("pi", "Running,Unknown 2/4").await;
+    stage.federate("job delete pi --cascade=background").await.fails(ANEW);
+    assert_eq!(stage.shares("pi").await?, ["west 1/2"], "what is elsewhere is not deleted");
+    assert_eq!(north.mutations(mark).await?, Vec::<String>::new());
+    Ok(())
+}
+
+async fn leaves_during_create(stage: &Stage) -> Outcome {
+    let change = west_becomes_north(stage).await?;
+    let host = stage.host().cluster().clone();
+    let once = std::sync::Once::new();
+    stage.host().cluster().on_request(move |request| {
+        if request.resource == "configmaps" && request.verb == "create" && request.mutating {
+            once.call_once(|| {
+                host.patch(&sim::CONFIG_MAPS, "kubectl-federate", "federation", change.clone())
+                    .expect("there is a registry");
+            });
+        }
+        sim::Verdict::Pass
+    });
+    stage.create(&job("pi", Some(3), Some(6))).await?.fails("2 of 3 clusters").warns(ANEW);
+    assert_eq!(stage.shares("pi").await?, ["east 1/2"], "no other is made");
+    stage.site("east").succeed("pi", 2).await?;
+    stage.until_row("pi", "Pending,Unknown 2/6").await;
+    stage.federate("reconcile pi --reopen").await.fails("2 of 3 clusters").warns(ANEW);
+    assert_eq!(stage.shares("pi").await?, ["east 1/2"], "nothing runs anywhere else");
     Ok(())
 }
 

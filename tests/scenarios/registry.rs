@@ -21,6 +21,11 @@ pub fn scenarios() -> Scenarios {
             "a cluster that carries a shard of a job cannot be unregistered",
             unregister,
         )
+        .both_from_nothing(
+            "a cluster can be unregistered once all its jobs have ended and are recorded",
+            unregister_after_the_end,
+        )
+        .both_from_nothing("a member that is being unregistered gets no work", leaving)
         .both_from_nothing("a damaged or newer registry is refused, by its name", damaged)
         .both_from_nothing("registering says which rights are missing", missing_rights)
         .both("clusters are listed, and one that does not answer is Unknown", listed)
@@ -151,6 +156,52 @@ async fn unregister(stage: &Stage) -> Outcome {
         .fails("error: cluster \"west\" is not registered");
     stage.create(&job("pi", Some(2), Some(4))).await?.ok();
     assert_eq!(stage.shares("pi").await?, ["east 1/2", "north 1/2"]);
+    Ok(())
+}
+
+async fn unregister_after_the_end(stage: &Stage) -> Outcome {
+    init(stage).await;
+    for member in MEMBERS {
+        stage.federate(&format!("cluster register {member}")).await.ok();
+    }
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    for site in stage.members() {
+        site.succeed("pi", 2).await?;
+    }
+    stage.until_row("pi", "Complete 6/6").await;
+    let refused = stage.federate("cluster unregister west").await;
+    refused.fails("carries a shard of");
+    stage.federate("reconcile pi").await.ok().says("Complete 6/6");
+    stage.federate("cluster unregister west").await.ok();
+    assert_eq!(stage.row("pi").await, "Complete 6/6");
+    stage.federate("job delete pi --cascade=background").await.ok();
+    assert_eq!(stage.record("pi").await?, None);
+    assert_eq!(stage.shares("pi").await?, ["west 1/2"], "what is in a cluster that left stays");
+    Ok(())
+}
+
+async fn leaving(stage: &Stage) -> Outcome {
+    init(stage).await;
+    for member in ["east", "west"] {
+        stage.federate(&format!("cluster register {member}")).await.ok();
+    }
+    let host = &stage.site("host").api;
+    let key = "member.kubectl-federate.dev/west";
+    let registry = host.get(REGISTRY).await?;
+    let member = registry["metadata"]["annotations"][key].as_str().unwrap_or_default();
+    let marked = member.replace("\"ready\"", "\"leaving\"");
+    host.patch(REGISTRY, &json!({"metadata": {"annotations": {key: marked}}})).await?;
+    stage.federate("cluster list").await.ok().says("Leaving");
+    stage.create(&job("pi", Some(2), Some(4))).await?.ok();
+    assert_eq!(stage.shares("pi").await?, ["east 2/4"]);
+    let taken_back = stage.federate("cluster register west").await.ok();
+    assert_eq!(taken_back.stdout, "cluster/west configured\n");
+    stage.create(&job("tau", Some(2), Some(4))).await?.ok();
+    assert_eq!(stage.shares("tau").await?, ["east 1/2", "west 1/2"]);
+    stage.federate("cluster unregister west").await.fails("carries a shard of");
+    stage.federate("cluster list").await.ok().says("Ready");
+    let list = stage.federate("cluster list").await.ok();
+    assert!(!list.stdout.contains("Leaving"), "a refusal takes the mark back: {list:#?}");
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result},
     federation::{Answered, some_clusters},
     print::{Format, Table, format::list},
-    state::Member,
+    state::{Member, MemberState},
 };
 
 /// The examples in its help.
@@ -82,7 +82,11 @@ impl List {
 }
 
 fn status(answer: &Answered) -> &'static str {
-    if answer.version.is_ok() { "Ready" } else { "Unknown" }
+    match (&answer.version, answer.member.state) {
+        (Err(_), _) => "Unknown",
+        (Ok(_), MemberState::Leaving) => "Leaving",
+        (Ok(_), MemberState::Ready) => "Ready",
+    }
 }
 
 fn labels(member: &Member) -> String {

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{
     job::{End, EndKind, Indexes, Observed, Pod, change as change_patch, credit::Credit, shard},
     reconcile::{
-        Action, Answer, Backend, Done, Members, Observations, Reconciled, act,
+        Action, Answer, Backend, Done, Members, Observations, Places, Reconciled, act,
         act::credit::Measure, decide::FAILED_INDEXES, run_on,
     },
     state::{Error, Record},
@@ -25,13 +25,15 @@ pub async fn simulate(
     members: &Members,
     now: Timestamp,
 ) -> Option<Reconciled> {
-    run_on(&Simulated { members, now }, record.clone(), observations, || now).await.ok()
+    let simulated = Simulated { members, places: observations.places.clone(), now };
+    run_on(&simulated, record.clone(), observations, || now).await.ok()
 }
 
 /// A host that accepts every write, and members that do what is asked. Their Jobs and pods are
 /// read, and nothing is written.
 struct Simulated<'a> {
     members: &'a Members,
+    places: Places,
     now: Timestamp,
 }
 
@@ -46,6 +48,10 @@ impl Backend for Simulated<'_> {
 
     async fn read(&self, record: &Record) -> Result<Record, Error> {
         Ok(record.clone())
+    }
+
+    async fn places(&self, _: &Record) -> Result<Places, Error> {
+        Ok(self.places.clone())
     }
 
     async fn confirm(&self, record: &Record, shards: &[u32], observations: &mut Observations) {
@@ -180,9 +186,8 @@ impl Simulated<'_> {
         if job.uid == TO_BE_CREATED {
             return Some(Vec::new());
         }
-        let clusters = record.shards.values().filter(|shard| shard.uid.as_ref() == Some(&job.uid));
-        let cluster = clusters.map(|shard| shard.cluster.as_str()).next()?;
-        let connection = self.members.get(cluster).ok()?;
+        let shard = record.shards.values().find(|shard| shard.uid.as_ref() == Some(&job.uid))?;
+        let connection = self.members.of_shard(shard).ok()?;
         act::credit::pods(connection, record.namespace(), &job.uid).await.ok()
     }
 }

@@ -27,7 +27,7 @@ pub(crate) async fn confirm(
     let ask = async |id: u32| {
         let path = job_path(record.namespace(), record.job_name(id));
         let cluster = record.shards[&id].cluster.clone();
-        let answer = match members.get(&cluster) {
+        let answer = match members.of_shard(&record.shards[&id]) {
             Ok(connection) => read(record, id, connection, &path).await,
             Err(why) => Answer::Unknown(why.to_owned()),
         };
@@ -50,7 +50,12 @@ pub(in crate::reconcile) async fn act(
 ) -> Vec<Done> {
     let perform_one = async |action: Action| {
         let (id, cluster) = (action.shard(), action.cluster(record).to_owned());
-        let ((answer, what), altered) = match members.get(&cluster) {
+        // Only a deletion can concern a shard that is not in the ledger.
+        let connection = match record.shards.get(&id).filter(|shard| shard.cluster == cluster) {
+            Some(shard) => members.of_shard(shard),
+            None => members.get(&cluster),
+        };
+        let ((answer, what), altered) = match connection {
             Ok(connection) => perform(record, &action, connection).await,
             Err(why) => ((Answer::Unknown(why.to_owned()), None), None),
         };

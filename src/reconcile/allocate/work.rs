@@ -98,7 +98,7 @@ fn new_queue_shards(record: &Record, places: &Places, pods: i32) -> Vec<Shard> {
         |name: &str| given.get(name).map(|pods| Share { parallelism: *pods, completions: None });
     let members = places
         .iter()
-        .filter(|(name, place)| may_take(name, **place) || given.contains_key(*name))
+        .filter(|(name, place)| may_take(name, place) || given.contains_key(*name))
         .map(|(name, place)| plan::Member {
             weight: place.weight,
             existing: existing(name),
@@ -111,7 +111,7 @@ fn new_queue_shards(record: &Record, places: &Places, pods: i32) -> Vec<Shard> {
     let lacking = plan
         .shares
         .iter()
-        .filter(|(name, _)| places.get(*name).is_some_and(|place| may_take(name, *place)))
+        .filter(|(name, _)| places.get(*name).is_some_and(|place| may_take(name, place)))
         .map(|(name, share)| (name, (share.parallelism - sum_of(&given, name)).max(0)));
     let (names, lacking): (Vec<_>, Vec<_>) = lacking.unzip();
     names
@@ -137,13 +137,13 @@ pub(in crate::reconcile) fn waiting_for_pods(record: &Record) -> i32 {
 
 /// Whether a member may be given a shard. A Job that selects its pods itself can have only one
 /// shard in a member.
-fn may_take(record: &Record, name: &str, place: Place) -> bool {
+fn may_take(record: &Record, name: &str, place: &Place) -> bool {
     let has_one = || record.shards.values().any(|shard| shard.cluster == name);
     place.takes_work && !(record.manifest.manual_selector() && has_one())
 }
 
 /// Says which members may be given a shard now: not those from which all work is being taken.
-fn takers(record: &Record) -> impl Fn(&str, Place) -> bool {
+fn takers(record: &Record) -> impl Fn(&str, &Place) -> bool {
     let drained = drained_members(record);
     move |name, place| may_take(record, name, place) && !drained.contains(name)
 }
@@ -151,7 +151,7 @@ fn takers(record: &Record) -> impl Fn(&str, Place) -> bool {
 /// Whether there is work, now or once some `moves`, that no member may take.
 pub(in crate::reconcile) fn lacks_place(record: &Record, places: &Places, moves: bool) -> bool {
     (moves || Placeable::in_record(record).len() > 0)
-        && !places.iter().any(|(name, place)| may_take(record, name, *place))
+        && !places.iter().any(|(name, place)| may_take(record, name, place))
 }
 
 /// Whether a shard may have to be opened in a member that has none, now or once work was taken from
@@ -199,7 +199,7 @@ pub(in crate::reconcile) fn rebalance(record: &mut Record, places: &Places) {
     if !asks_to_rebalance(record, places) {
         return;
     }
-    let takes_work = |_: &str, place: Place| place.takes_work;
+    let takes_work = |_: &str, place: &Place| place.takes_work;
     if let Some(plan) = plan_whole(record, places, takes_work, Existing::Ignored) {
         take_surplus(record, &plan, i32::MAX);
     }
@@ -263,7 +263,7 @@ enum Existing {
 fn plan_whole(
     record: &Record,
     places: &Places,
-    included: impl Fn(&str, Place) -> bool,
+    included: impl Fn(&str, &Place) -> bool,
     existing: Existing,
 ) -> Option<Plan> {
     let Size { parallelism, completions } = record.manifest.size();
@@ -277,7 +277,7 @@ fn plan_whole(
         (existing == Existing::Carried && completions > 0).then_some(share)
     };
     let members =
-        places.iter().filter(|(name, place)| included(name, **place)).map(|(name, place)| {
+        places.iter().filter(|(name, place)| included(name, place)).map(|(name, place)| {
             plan::Member { weight: place.weight, existing: share(name), ..plan::Member::new(name) }
         });
     plan_for(record, places, &members.collect::<Vec<_>>(), parallelism, completions)

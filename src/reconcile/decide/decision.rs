@@ -38,6 +38,8 @@ pub fn decide(record: &Record, observations: &Observations, now: Timestamp) -> D
         actions: Vec::new(),
         remove: false,
     };
+    let uid = |name: &str| observations.places.get(name).map(|place| place.uid.as_str());
+    decision.record.name_clusters(uid);
     match record.state.deleting {
         Some(cascade) => {
             let deletion = delete(&mut decision.record, observations, cascade);
@@ -61,6 +63,7 @@ fn advance(decision: &mut Decision, observations: &Observations, now: Timestamp)
     if record.state.outcome.is_none() {
         work::take_excess(record, &observations.places);
         work::open(record, &observations.places, now.as_second());
+        record.name_clusters(|name| observations.places.get(name).map(|place| place.uid.as_str()));
         limits::share_deadline(record, &observations.clocks);
     } else if was_latched {
         expire(record, now);

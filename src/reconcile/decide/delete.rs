@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{action::Action, limits, lookup::is_ours};
+use super::{action::Action, limits, lookup::our_jobs};
 use crate::{
-    job::Observed,
     reconcile::observe::{Observation, Observations},
     state::{Cascade, Record, Shard},
 };
@@ -19,19 +18,22 @@ pub(super) struct Deletion {
 
 /// Deletes every Job that carries our labels under a shard's name, whatever its uid: a process that
 /// was frozen may have created it. A shard is removed from the ledger once its member, asked by
-/// name, has no Job of it.
+/// name, has no Job of it. A shard that had ended when its member was unregistered is removed, too:
+/// its Job stays in the cluster that left.
 pub(super) fn delete(
     record: &mut Record,
     observations: &Observations,
     cascade: Cascade,
 ) -> Deletion {
-    let ours = |(_, id, job): &(&str, u32, &Observed)| is_ours(record, *id, job);
-    let jobs: Vec<_> = observations.jobs().filter(ours).collect();
+    let jobs: Vec<_> = our_jobs(record, observations).collect();
     let mut gone = Vec::new();
     let mut confirm = Vec::new();
     for (&id, shard) in &record.shards {
-        let Some(Observation::Known { confirmed, .. }) = observations.members.get(&shard.cluster)
-        else {
+        if shard.phase.ended() && record.state.outcome.is_some() && has_left(shard, observations) {
+            gone.push(id);
+            continue;
+        }
+        let Some(Observation::Known { confirmed, .. }) = observations.answer(shard) else {
             continue;
         };
         let is_left = jobs
@@ -59,6 +61,13 @@ pub(super) fn delete(
         .collect();
     record.shards.retain(|id, _| !gone.contains(id));
     Deletion { confirm, actions }
+}
+
+/// Whether the cluster of a shard is no member any more. Where nothing is known of the registry it
+/// is one.
+fn has_left(shard: &Shard, observations: &Observations) -> bool {
+    let registered = observations.places.get(&shard.cluster);
+    !observations.places.is_empty() && registered.is_none_or(|place| place.moved(shard))
 }
 
 /// Lets a Job with an outcome expire: once the outcome is recorded its shards get their

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{
     checks::{is_assigned, winding_down},
     limits,
-    lookup::{Lookup, is_ours, lookup},
+    lookup::{Lookup, lookup, our_jobs},
     outcome,
 };
 use crate::{
@@ -62,7 +62,7 @@ pub(super) fn follow(record: &mut Record, observations: &Observations, now: Time
 
 /// When the first shard started since the last resume, as far as that was observed.
 fn first_start(record: &Record, observations: &Observations, now: Timestamp) -> Option<i64> {
-    let ours = observations.jobs().filter(|(_, id, job)| is_ours(record, *id, job));
+    let ours = our_jobs(record, observations);
     let (clocks, now) = (&observations.clocks, now.as_second());
     ours.filter_map(|(_, id, job)| {
         limits::start_since_resume(record.shards.get(&id)?, job, clocks, now)

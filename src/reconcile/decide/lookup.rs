@@ -22,14 +22,25 @@ pub(super) enum Lookup<'a> {
 /// Looks up the Job of a shard. Where the ledger knows a uid, the Job must have it: another Job
 /// under the same name was created by somebody who deleted ours.
 pub(super) fn lookup<'a>(id: u32, shard: &Shard, observations: &'a Observations) -> Lookup<'a> {
-    let Some(Observation::Known { jobs, confirmed, .. }) = observations.members.get(&shard.cluster)
-    else {
+    let Some(Observation::Known { jobs, confirmed, .. }) = observations.answer(shard) else {
         return Lookup::Unknown;
     };
     match jobs.get(&id).filter(|job| shard.uid.as_ref().is_none_or(|uid| *uid == job.uid)) {
         Some(job) => Lookup::Found(job),
         None => Lookup::Missing { confirmed: confirmed.contains(&id) },
     }
+}
+
+/// The observed Jobs that carry the labels of their shards, with their members and shards. A Job in
+/// a member whose name stood for another cluster when its shard was planned is not one of them.
+pub(super) fn our_jobs<'a>(
+    record: &Record,
+    observations: &'a Observations,
+) -> impl Iterator<Item = (&'a str, u32, &'a Observed)> {
+    observations.jobs().filter(|(cluster, id, job)| {
+        let there = record.shards.get(id).filter(|shard| shard.cluster == *cluster);
+        is_ours(record, *id, job) && there.is_none_or(|shard| observations.answer(shard).is_some())
+    })
 }
 
 /// Whether a Job carries the labels of this shard. A Job without them is read and never changed

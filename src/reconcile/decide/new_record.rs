@@ -62,5 +62,7 @@ pub fn new_record(
         Shard::planned_indexes(cluster, parallelism, own)
     });
     let shards = shards.collect();
-    Ok(Record::new(&registry.uid, manifest, shards, now))
+    let mut record = Record::new(&registry.uid, manifest, shards, now);
+    record.name_clusters(|name| registry.members.get(name).map(|member| member.uid.as_str()));
+    Ok(record)
 }

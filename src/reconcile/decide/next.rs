@@ -29,7 +29,10 @@ fn next_action(
     }
     let job = match lookup(id, shard, observations) {
         Lookup::Missing { .. } if shard.phase == Phase::Planned => {
-            let wanted = record.state.outcome.is_none() && !shard.retired && !winding_down(record);
+            let wanted = record.state.outcome.is_none()
+                && !shard.retired
+                && !winding_down(record)
+                && observations.withheld(shard).is_none();
             return wanted.then_some(Action::Create { shard: id });
         }
         Lookup::Found(job) if !job.deleting && is_ours(record, id, job) => job,

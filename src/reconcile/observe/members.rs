@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     cluster::{Connection, Error, fan_out},
-    state::{Member, Registry},
+    state::{Member, Registry, Shard},
 };
 
 /// The members that a command talks to. Each has a connection to the registered cluster, or the
@@ -110,6 +110,15 @@ impl Members {
         match self.connections.get(name) {
             Some(connection) => connection.as_ref().map_err(|absent| absent.why.as_str()),
             None => Err("it was not asked"),
+        }
+    }
+
+    /// The connection to the cluster of a shard, or why there is none. The member that the shard
+    /// names must still be that cluster.
+    pub fn of_shard(&self, shard: &Shard) -> Result<&Connection, &str> {
+        match self.places.get(&shard.cluster) {
+            Some(place) if place.moved(shard) => Err("it was registered anew as another cluster"),
+            _ => self.get(&shard.cluster),
         }
     }
 

@@ -19,5 +19,4 @@ pub use list::observe;
 pub use members::Members;
 pub(in crate::reconcile) use observations::shard_id;
 pub use observations::{Answer, Observation, Observations};
-pub use place::Place;
-pub(in crate::reconcile) use place::Places;
+pub use place::{Place, Places};

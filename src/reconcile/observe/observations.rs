@@ -3,7 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{clocks::Clocks, place::Places};
-use crate::{job::Observed, state::Record};
+use crate::{
+    job::Observed,
+    state::{Phase, Record, Shard},
+};
+
+/// What has become of a member's name that does not stand for a shard's cluster any more.
+const MOVED: &str = "was registered anew as another cluster";
 
 /// How many names of Jobs a run tries in one member.
 const NAMES: usize = 16;
@@ -175,13 +181,54 @@ impl Observations {
         }
     }
 
-    /// Why nothing is known of a member, if that is so.
-    pub fn unknown(&self, cluster: &str) -> Option<&str> {
-        match self.members.get(cluster) {
-            Some(Observation::Unknown { why }) => Some(why),
-            Some(Observation::Known { .. }) => None,
-            None => Some("it was not asked"),
+    /// Why nothing is known of a shard, if that is so: its member does not answer, or the member's
+    /// name stands for another cluster than the shard's by now.
+    pub fn unknown(&self, shard: &Shard) -> Option<String> {
+        if let Some(why) = self.moved(shard) {
+            return Some(why);
         }
+        match self.members.get(&shard.cluster) {
+            Some(Observation::Unknown { why }) => Some(why.clone()),
+            Some(Observation::Known { .. }) => None,
+            None => Some("it was not asked".to_owned()),
+        }
+    }
+
+    /// What the cluster of a shard answered. None where nothing is known of the shard.
+    pub(in crate::reconcile) fn answer(&self, shard: &Shard) -> Option<&Observation> {
+        match self.members.get(&shard.cluster)? {
+            known @ Observation::Known { .. } if self.moved(shard).is_none() => Some(known),
+            _ => None,
+        }
+    }
+
+    /// Why a shard is not in the member that it names, if that is so.
+    fn moved(&self, shard: &Shard) -> Option<String> {
+        let place = self.places.get(&shard.cluster)?;
+        place.moved(shard).then(|| format!("cluster {:?} {MOVED}", shard.cluster))
+    }
+
+    /// Why no Job is created for a planned shard, if that is so.
+    pub fn withheld(&self, shard: &Shard) -> Option<&'static str> {
+        let leaving = self.places.get(&shard.cluster).is_some_and(|place| place.leaving);
+        (shard.phase == Phase::Planned && leaving).then_some("the cluster is being unregistered")
+    }
+
+    /// Takes over the registry as it is now. A member that left since, or whose name stands for
+    /// another cluster, is not asked any more in this run: its connection leads to the old one.
+    pub fn update_places(&mut self, places: Places) {
+        for (name, observation) in &mut self.members {
+            let before = self.places.get(name).map(|place| &place.uid);
+            let why = match places.get(name) {
+                None => "it is not registered in this federation".to_owned(),
+                Some(place) if before.is_some_and(|uid| *uid != place.uid) => {
+                    format!("cluster {name:?} {MOVED}")
+                }
+                Some(_) => continue,
+            };
+            *observation = Observation::Unknown { why };
+        }
+        self.places = places;
     }
 }
 

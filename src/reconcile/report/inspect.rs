@@ -46,7 +46,12 @@ pub async fn inspect(record: &Record, members: &Members, now: Timestamp) -> Insp
         record.shards.values().map(|shard| shard.cluster.as_str()).collect();
     let inspect_member = async |cluster: &str| match members.get(cluster) {
         Ok(connection) => {
-            Some((cluster.to_owned(), member(record, cluster, connection, now).await))
+            // Of a shard whose cluster is no member any more nothing is known.
+            let there = |(_, shard): &(&u32, &Shard)| {
+                shard.cluster == cluster && members.of_shard(shard).is_ok()
+            };
+            let own: Vec<_> = record.shards.iter().filter(there).collect();
+            Some((cluster.to_owned(), member(record, &own, connection, now).await))
         }
         Err(_) => None,
     };
@@ -62,18 +67,18 @@ pub async fn inspect(record: &Record, members: &Members, now: Timestamp) -> Insp
 
 async fn member(
     record: &Record,
-    cluster: &str,
+    own: &[(&u32, &Shard)],
     connection: &Connection,
     now: Timestamp,
 ) -> (BTreeMap<u32, Finding>, Option<Error>) {
-    let own = || record.shards.iter().filter(|(_, shard)| shard.cluster == cluster);
-    let mut found: BTreeMap<u32, Finding> = own()
+    let mut found: BTreeMap<u32, Finding> = own
+        .iter()
         .map(|(id, shard)| {
-            (*id, Finding { drift: deletion(shard).into_iter().collect(), ..Finding::default() })
+            (**id, Finding { drift: deletion(shard).into_iter().collect(), ..Finding::default() })
         })
         .collect();
-    let live: Vec<(u32, &Shard)> =
-        own().filter(|(_, shard)| shard.phase.live()).map(|(id, shard)| (*id, shard)).collect();
+    let live = own.iter().filter(|(_, shard)| shard.phase.live());
+    let live: Vec<(u32, &Shard)> = live.map(|(id, shard)| (**id, *shard)).collect();
     let jobs = match jobs(record, &live, connection).await {
         Ok(jobs) => jobs,
         Err(error) => return (found, Some(error)),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Phase, Seen, Shard, VERSION, documents::Documents};
+use super::{Member, Phase, Seen, Shard, VERSION, documents::Documents};
 use crate::job::{Indexes, Manifest, Ownership, Removed, Spec};
 
 /// The most characters of a Job's name, which becomes the value of a label.
@@ -227,6 +227,24 @@ impl Record {
     fn spent(&self, but: u32, count: fn(&Seen) -> i32) -> i32 {
         let others = self.shards.iter().filter(|(id, _)| **id != but);
         others.filter_map(|(_, shard)| shard.seen.as_ref()).map(count).fold(0, i32::saturating_add)
+    }
+
+    /// Sets the cluster's uid of each shard that has none: `uid` gives that of a member by its name,
+    /// if it is registered.
+    pub fn name_clusters<'a>(&mut self, uid: impl Fn(&str) -> Option<&'a str>) {
+        for shard in self.shards.values_mut().filter(|shard| shard.cluster_uid.is_none()) {
+            shard.cluster_uid = uid(&shard.cluster).map(str::to_owned);
+        }
+    }
+
+    /// Whether this member must stay registered, because it has a shard of this Job: any shard until
+    /// there is an outcome, then one that has not ended. What an ended shard achieved is recorded.
+    pub fn needs(&self, name: &str, member: &Member) -> bool {
+        let is_there = |shard: &&Shard| {
+            shard.cluster == name && shard.cluster_uid.as_ref().is_none_or(|uid| *uid == member.uid)
+        };
+        let needed = |shard: &Shard| self.state.outcome.is_none() || !shard.phase.ended();
+        self.shards.values().filter(is_there).any(needed)
     }
 
     /// Whether work is held back: somebody deleted a shard's Job, and the user has not asked to run

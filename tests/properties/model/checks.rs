@@ -52,7 +52,10 @@ impl World {
             "shard {id} has failed less: {job:?}"
         );
         if shard.phase == Phase::Deleted {
-            let there = self.members[&shard.cluster].jobs.values().any(|job| job.seen.uid == *uid);
+            let there = self.members[World::cluster_of(shard)]
+                .jobs
+                .values()
+                .any(|job| job.seen.uid == *uid);
             assert!(!there, "shard {id} is not deleted: {job:?}");
         }
     }

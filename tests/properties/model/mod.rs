@@ -14,7 +14,7 @@ use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 use jiff::Timestamp;
 use kubectl_federate::{
     job::{Indexes, Ownership},
-    state::{Outcome, Record, Registry},
+    state::{MemberState, Outcome, Record, Registry, Shard},
 };
 
 pub use member::{Job, Member};
@@ -35,6 +35,9 @@ pub struct World {
     pub record: Option<Record>,
     version: u64,
     pub registry: Registry,
+    /// Counts the changes of the registry.
+    registry_version: u64,
+    /// All clusters that are or were members, by their uids.
     pub members: BTreeMap<String, Member>,
     /// Jobs that are not there any more.
     pub gone: Vec<Job>,
@@ -55,11 +58,13 @@ pub type Shared = Rc<RefCell<World>>;
 
 impl World {
     pub fn new(registry: &Registry, record: &Record) -> Shared {
-        let members = registry.members.keys().map(|name| (name.clone(), Member::default()));
+        let uids = registry.members.values().map(|member| member.uid.clone());
+        let members = uids.map(|uid| (uid, Member::default()));
         let world = Self {
             record: None,
             version: 0,
             registry: registry.clone(),
+            registry_version: 0,
             members: members.collect(),
             gone: Vec::new(),
             host_loss: None,
@@ -85,7 +90,41 @@ impl World {
         format!("u{}", self.uids)
     }
 
-    /// All Jobs that there are, with their members' names.
+    /// The uid of the cluster that a shard was given to.
+    pub fn cluster_of(shard: &Shard) -> &str {
+        shard.cluster_uid.as_deref().expect("every shard that is written names its cluster")
+    }
+
+    /// Whether the cluster of a shard is no member any more.
+    pub fn has_left(&self, shard: &Shard) -> bool {
+        let registered = self.registry.members.get(&shard.cluster);
+        registered.is_none_or(|member| member.uid != Self::cluster_of(shard))
+    }
+
+    /// No Job of a shard that is recorded is made in a cluster that is no member any more.
+    fn check_registered(&self, id: u32, cluster: &str) {
+        let shard = self.record.as_ref().and_then(|record| record.shards.get(&id));
+        if let Some(shard) = shard.filter(|shard| Self::cluster_of(shard) == cluster) {
+            assert!(!self.has_left(shard), "shard {id} is made in a cluster that has left");
+        }
+    }
+
+    /// Marks a member, or takes the mark back.
+    fn mark_member(&mut self, name: &str, state: MemberState) {
+        self.registry.members.get_mut(name).expect("a member").state = state;
+        self.registry_version += 1;
+    }
+
+    /// Another cluster takes the name of a member.
+    fn replace_member(&mut self, name: &str) {
+        let uid = self.uid();
+        let member = self.registry.members.get_mut(name).expect("a member");
+        (member.uid, member.state) = (uid.clone(), MemberState::Ready);
+        self.members.insert(uid, Member::default());
+        self.registry_version += 1;
+    }
+
+    /// All Jobs that there are, with the uids of their clusters.
     pub fn jobs(&self) -> impl Iterator<Item = (&str, &Job)> {
         self.members.iter().flat_map(|(cluster, member)| {
             member.jobs.values().map(move |job| (cluster.as_str(), job))

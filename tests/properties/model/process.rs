@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     future::poll_fn,
     pin::Pin,
     task::{Context, Poll},
@@ -12,10 +12,10 @@ use kubectl_federate::{
     cluster,
     job::Manifest,
     reconcile::{
-        Action, Answer, Backend, Done, Observation, Observations, Place, decide, edit_record,
-        run_on,
+        Action, Answer, Backend, Done, Observation, Observations, Place, Places, decide,
+        edit_record, run_on,
     },
-    state::{Cascade, Error, Record},
+    state::{Cascade, Error, MemberState, Record},
 };
 use serde_json::Value;
 
@@ -25,6 +25,8 @@ use super::{Loss, Shared, World};
 pub struct Process {
     pub(super) world: Shared,
     read: Cell<u64>,
+    /// The uids of the clusters that it is connected to, by the members' names.
+    connected: BTreeMap<String, String>,
 }
 
 /// A running process; dropping it is killing it.
@@ -97,9 +99,50 @@ impl Verb {
 }
 
 impl Process {
+    /// A process that has read the registry and connected to the members.
+    fn new(world: &Shared) -> Self {
+        let members = world.borrow().registry.members.clone();
+        let connected = members.into_iter().map(|(name, member)| (name, member.uid)).collect();
+        Self { world: world.clone(), read: Cell::new(0), connected }
+    }
+
+    /// The uid of the cluster that it is connected to under a member's name.
+    pub(super) fn connected(&self, name: &str) -> String {
+        self.connected[name].clone()
+    }
+
+    /// `cluster unregister`, and a registration of another cluster under the same name: the mark,
+    /// then a look at the record, then the removal, unless somebody changed the registry since.
+    pub fn unregister(world: &Shared, n: usize) -> Running {
+        let process = Self::new(world);
+        Box::pin(async move {
+            let names: Vec<_> = process.connected.keys().cloned().collect();
+            let name = &names[n % names.len()];
+            let mark = |world: &mut World| {
+                world.mark_member(name, MemberState::Leaving);
+                Ok(world.registry_version)
+            };
+            let Ok(version) = process.ask_host(mark).await else { return };
+            let needs = |world: &mut World| {
+                let member = &world.registry.members[name];
+                Ok(world.record.as_ref().is_some_and(|record| record.needs(name, member)))
+            };
+            let Ok(needed) = process.ask_host(needs).await else { return };
+            let end = |world: &mut World| {
+                match needed {
+                    _ if world.registry_version != version => {}
+                    true => world.mark_member(name, MemberState::Ready),
+                    false => world.replace_member(name),
+                }
+                Ok(())
+            };
+            drop(process.ask_host(end).await);
+        })
+    }
+
     /// Runs a verb; `stale` lists have what was remembered.
     pub fn run(world: &Shared, stale: bool, verb: Verb) -> Running {
-        let process = Self { world: world.clone(), read: Cell::new(0) };
+        let process = Self::new(world);
         Box::pin(async move {
             let Ok(mut record) = process.current().await else { return };
             loop {
@@ -196,13 +239,17 @@ impl Process {
 
     /// As [`kubectl_federate::reconcile::observe`]: one list per member that the ledger names.
     async fn list(&self, record: &Record, stale: bool) -> Observations {
-        let places = Place::all(&self.world.borrow().registry);
+        let mut places = Place::all(&self.world.borrow().registry);
+        for (name, place) in &mut places {
+            place.uid = self.connected(name);
+        }
         let mut observations = Observations { places, ..Observations::default() };
         let clusters: BTreeSet<_> = record.shards.values().map(|shard| &shard.cluster).collect();
         for cluster in clusters {
             let mut listed = Vec::new();
-            let answer = self.ask_member(cluster, |world| {
-                let member = &world.members[cluster];
+            let connected = self.connected(cluster);
+            let answer = self.ask_member(&connected, |world| {
+                let member = &world.members[&connected];
                 listed = if stale {
                     member.old.clone()
                 } else {
@@ -233,7 +280,7 @@ impl Process {
 pub fn look(world: &World, record: &Record, id: u32) -> Answer {
     let Some(shard) = record.shards.get(&id) else { return Answer::Gone };
     let name = record.job_name(id);
-    match world.members[&shard.cluster].jobs.get(name).map(|job| &job.seen) {
+    match world.members[World::cluster_of(shard)].jobs.get(name).map(|job| &job.seen) {
         Some(job)
             if shard.uid.as_ref() == Some(&job.uid)
                 || World::is_shard(record, id, name, job.owner.as_ref()) =>
@@ -272,10 +319,16 @@ impl Backend for Process {
         self.current().await
     }
 
+    async fn places(&self, _: &Record) -> Result<Places, Error> {
+        self.ask_host(|world| Ok(Place::all(&world.registry))).await
+    }
+
     async fn confirm(&self, record: &Record, shards: &[u32], observations: &mut Observations) {
         for id in shards {
-            let cluster = &record.shards[id].cluster;
-            let answer = self.ask_member(cluster, |world| look(world, record, *id)).await;
+            let (shard, cluster) = (&record.shards[id], &record.shards[id].cluster);
+            assert_eq!(World::cluster_of(shard), self.connected(cluster), "another cluster");
+            let connected = self.connected(cluster);
+            let answer = self.ask_member(&connected, |world| look(world, record, *id)).await;
             observations.add(cluster, *id, answer);
         }
     }
@@ -304,18 +357,19 @@ impl Backend for Process {
             if record.shards.get(&id).is_none_or(|shard| shard.uid.is_some()) {
                 continue;
             }
+            let connected = self.connected(cluster);
             let take_back = |world: &mut World| {
                 let name = record.job_name(id);
-                let job = world.members[cluster].jobs.get(name).map(|job| &job.seen);
+                let job = world.members[&connected].jobs.get(name).map(|job| &job.seen);
                 let unstarted = job.is_some_and(|job| {
                     World::is_shard(record, id, name, job.owner.as_ref()) && job.has_run_nothing()
                 });
                 if unstarted {
-                    world.remove(cluster, name);
+                    world.remove(&connected, name);
                 }
                 Answer::Gone
             };
-            self.ask_member(cluster, take_back).await;
+            self.ask_member(&connected, take_back).await;
         }
         Vec::new()
     }

@@ -36,7 +36,12 @@ impl Process {
             Action::Delete { cluster, .. } => cluster.clone(),
             _ => record.shards[&id].cluster.clone(),
         };
-        let target = Target { record, id, uid: action.uid(), cluster: &cluster };
+        let connected = self.connected(&cluster);
+        let own = record.shards.get(&id).filter(|shard| shard.cluster == cluster);
+        if own.is_some_and(|shard| World::cluster_of(shard) != connected) {
+            return (cluster, id, Answer::Unknown("registered anew".into()));
+        }
+        let target = Target { record, id, uid: action.uid(), cluster: &connected };
         let answer = match action {
             Action::Create { .. } => self.create(target).await,
             Action::Assign { .. } => {
@@ -56,6 +61,7 @@ impl Process {
     async fn create(&self, target: Target<'_>) -> Answer {
         let Target { record, id, cluster, .. } = target;
         self.ask_member(cluster, |world| {
+            world.check_registered(id, cluster);
             let name = record.job_name(id);
             if world.members[cluster].jobs.contains_key(name) {
                 return match look(world, record, id) {

@@ -64,7 +64,7 @@ fn a_supplement_gets_what_is_left_of_the_deadline() {
     record.state.started = Some(1000);
     record.shards.get_mut(&1).expect("one").reopened = true;
     let mut observations = listed(&record, []);
-    observations.places.insert("c1".into(), Place { weight: 1, takes_work: true });
+    observations.places.insert("c1".into(), ready());
     let now = Timestamp::from_second(1400).expect("a time");
     let decided = decide(&record, &observations, now).record;
     assert_eq!(decided.shards[&2].active_deadline_seconds, Some(200));
@@ -82,7 +82,7 @@ fn a_resume_that_no_job_controller_noticed_starts_the_deadline() {
     // The Job has the change that resumes it, and its startTime is the old one for good.
     let resumed = Observed { start, ..job(&record, 1) };
     let mut observations = listed(&record, [(1, resumed)]);
-    observations.places.insert("c1".into(), Place { weight: 1, takes_work: true });
+    observations.places.insert("c1".into(), ready());
     let decided = decide(&record, &observations, Timestamp::from_second(510).expect("a time"));
     assert_eq!(decided.record.state.started, Some(510));
     let seconds = |id: u32| decided.record.shards[&id].active_deadline_seconds;

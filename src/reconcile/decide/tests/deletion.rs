@@ -44,7 +44,7 @@ fn a_shard_that_was_never_made_is_forgotten_and_its_id_and_name_are_not_given_ag
     let mut record = one(Phase::Planned);
     record.shards.get_mut(&1).expect("one").retired = true;
     let mut observations = answered(&record, [], Answer::Gone);
-    observations.places.insert("c1".into(), Place { weight: 1, takes_work: true });
+    observations.places.insert("c1".into(), ready());
     let decided = decide(&record, &observations, NOW).record;
     let shards: Vec<_> =
         decided.shards.iter().map(|(id, shard)| (*id, shard.name.as_deref())).collect();

@@ -26,7 +26,10 @@ fn record(spec: Value, shards: &[(Phase, Option<i32>)]) -> Record {
     let job =
         json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
     let manifest = Manifest::new(job, "work", "").expect("valid");
-    let planned = |completions| Shard::planned("", Size { parallelism: 1, completions });
+    let planned = |completions| Shard {
+        cluster_uid: Some(String::new()),
+        ..Shard::planned("", Size { parallelism: 1, completions })
+    };
     let shards = (1..).zip(shards).map(|(n, (phase, completions)): (u32, _)| Shard {
         cluster: format!("c{n}"),
         phase: *phase,
@@ -57,6 +60,11 @@ type Observe<'a> = &'a dyn Fn(&Record) -> Observations;
 fn end(kind: EndKind, at: i64) -> End {
     let at = Timestamp::from_second(at).ok();
     End { kind, reason: "BackoffLimitExceeded".into(), message: "too many".into(), at }
+}
+
+/// A member that takes work.
+fn ready() -> Place {
+    Place { weight: 1, takes_work: true, ..Place::default() }
 }
 
 /// What lists say: these Jobs, and nothing else.

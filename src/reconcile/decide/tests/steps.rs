@@ -188,7 +188,7 @@ fn a_refusal_is_remembered_until_the_job_exists() {
 fn a_supplement_whose_name_is_taken_gets_the_next_one() {
     let mut record = record(json!({"completions": 6}), &[(Phase::Deleted, Some(3))]);
     record.add(Shard::planned("c1", Size { parallelism: 1, completions: Some(3) }));
-    let place = Place { weight: 1, takes_work: true };
+    let place = ready();
     let mut names = Vec::new();
     let mut observations = listed(&record, []);
     observations.places.insert("c1".into(), place);

@@ -32,7 +32,7 @@ fn a_work_queue_whose_shards_were_stopped_or_are_opened_again_gets_new_ones() {
         let shard = record.shards.get_mut(&1).expect("one");
         (shard.parallelism, shard.retired, shard.reopened) = (2, retired, reopened);
         let mut observations = listed(&record, [(1, job(&record, 1))]);
-        observations.places.insert("c1".into(), Place { weight: 1, takes_work: true });
+        observations.places.insert("c1".into(), ready());
         let decided = decide(&record, &observations, NOW).record;
         let new: i32 = decided.shards.range(2..).map(|(_, shard)| shard.parallelism).sum();
         assert_eq!(new, opened, "{phase:?}");
@@ -48,7 +48,7 @@ fn what_failed_for_good_is_not_opened_again() {
     (shard.indexes, shard.reopened) = (Some(Indexes::all(3)), true);
     shard.seen = Some(Seen { failed_indexes: Indexes::all(1), ..Seen::default() });
     let mut observations = listed(&record, []);
-    observations.places.insert("c1".into(), Place { weight: 1, takes_work: true });
+    observations.places.insert("c1".into(), ready());
     let decided = decide(&record, &observations, NOW).record;
     assert_eq!(decided.shards[&2].indexes, "1-2".parse().ok());
 }
@@ -62,7 +62,10 @@ fn fewer_pods_are_divided_also_where_the_preferences_give_none_to_who_still_has_
     let preferences = json!({"clusters": {"c2": {"weight": 1}}}).to_string();
     object["metadata"]["annotations"][crate::plan::PREFERENCES] = preferences.into();
     record.manifest = Manifest::new(object, "work", "").expect("valid");
-    let place = Place { weight: 1, takes_work: true };
-    pods::divide_after_edit(&mut record, &[("c1".into(), place), ("c2".into(), place)].into());
+    let place = ready();
+    pods::divide_after_edit(
+        &mut record,
+        &[("c1".into(), place.clone()), ("c2".into(), place)].into(),
+    );
     assert_eq!(record.shards[&1].parallelism, 1);
 }

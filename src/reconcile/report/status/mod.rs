@@ -208,7 +208,7 @@ impl ShardStatus {
         let seen = shard.seen.clone().unwrap_or_default();
         // A shard that has ended needs no answer, unless it is to be deleted.
         let needs_answer = !shard.phase.ended() || record.state.deleting.is_some();
-        let unknown = observations.unknown(&shard.cluster).filter(|_| needs_answer);
+        let unknown = observations.unknown(shard).filter(|_| needs_answer);
         // What an earlier run was refused keeps the shard Pending still.
         let refused = observations.refused(&shard.cluster, id).or(shard.refusal.as_deref());
         Self {
@@ -220,9 +220,12 @@ impl ShardStatus {
             achieved: shard.achieved(),
             credited: shard.credited,
             indexes: shard.indexes.clone(),
-            waiting: observations.waiting(&shard.cluster, id).map(str::to_owned),
+            waiting: observations
+                .waiting(&shard.cluster, id)
+                .or_else(|| observations.withheld(shard))
+                .map(str::to_owned),
             seen,
-            unknown: unknown.map(str::to_owned),
+            unknown,
             refused: refused.map(str::to_owned),
             altered: observations.altered(&shard.cluster, id).to_vec(),
         }

@@ -259,8 +259,8 @@ impl Shard {
         (self.retained() - self.active()).max(0)
     }
 
-    /// Whether its Job is gone and may have ended before: it had a `ttlSecondsAfterFinished` that is
-    /// not ours, and expired Jobs are deleted. What it did last is not known then.
+    /// Whether its Job is gone and may have ended before: it had a `ttlSecondsAfterFinished` that
+    /// is not ours, and expired Jobs are deleted. What it did last is not known then.
     pub fn may_have_ended(&self) -> bool {
         self.phase == Phase::Deleted
             && self.seen.as_ref().is_some_and(|seen| seen.foreign_ttl.is_some())

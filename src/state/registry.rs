@@ -57,7 +57,8 @@ pub struct Member {
 pub enum MemberState {
     /// It gets new work.
     Ready,
-    /// It is being unregistered. It gets no new work, and no Job of a planned shard is created in it.
+    /// It is being unregistered. It gets no new work, and no Job of a planned shard is created in
+    /// it.
     Leaving,
 }
 

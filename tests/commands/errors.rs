@@ -184,7 +184,7 @@ pub async fn state(snapshot: String) {
     for (key, value) in [
         ("kubectl-federate.dev/settings", Value::Null),
         ("kubectl-federate.dev/settings", "{}".into()),
-        ("kubectl-federate.dev/settings", r#"{"version":2,"keys":{}}"#.into()),
+        ("kubectl-federate.dev/settings", r#"{"version":3,"keys":{}}"#.into()),
         ("member.kubectl-federate.dev/west", "{".into()),
         ("member.kubectl-federate.dev/west", r#"{"context":"west","uid":"u"}"#.into()),
     ] {
@@ -195,7 +195,7 @@ pub async fn state(snapshot: String) {
     for (key, value) in [
         ("kubectl-federate.dev/state", Value::Null),
         ("kubectl-federate.dev/state", "null".into()),
-        ("kubectl-federate.dev/state", r#"{"version":2}"#.into()),
+        ("kubectl-federate.dev/state", r#"{"version":3}"#.into()),
         ("kubectl-federate.dev/manifest", r#"{"kind":"Job"}"#.into()),
         ("kubectl-federate.dev/manifest", "[".into()),
         (

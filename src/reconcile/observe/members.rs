@@ -95,8 +95,8 @@ impl Members {
         self.connections.keys().map(String::as_str)
     }
 
-    /// How far the clocks of the members differ from the host's. A cluster that has not answered yet,
-    /// or sends no `Date`, counts as having the host's clock.
+    /// How far the clocks of the members differ from the host's. A cluster that has not answered
+    /// yet, or sends no `Date`, counts as having the host's clock.
     pub fn clocks(&self, host: &Connection) -> Clocks {
         let Some(host) = skew_of(host) else { return Clocks::default() };
         let connected = self.connections.iter().filter_map(|(name, connection)| {

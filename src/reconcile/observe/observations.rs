@@ -126,8 +126,8 @@ impl Observations {
         }
     }
 
-    /// Notes what a member changed of a shard's Job when it answered a write. This replaces what was
-    /// noted at an earlier write.
+    /// Notes what a member changed of a shard's Job when it answered a write. This replaces what
+    /// was noted at an earlier write.
     pub fn note_altered(&mut self, cluster: &str, id: u32, differences: Vec<String>) {
         if let Some(Observation::Known { altered, .. }) = self.members.get_mut(cluster) {
             altered.insert(id, differences);

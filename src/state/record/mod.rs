@@ -229,16 +229,17 @@ impl Record {
         others.filter_map(|(_, shard)| shard.seen.as_ref()).map(count).fold(0, i32::saturating_add)
     }
 
-    /// Sets the cluster's uid of each shard that has none: `uid` gives that of a member by its name,
-    /// if it is registered.
+    /// Sets the cluster's uid of each shard that has none: `uid` gives that of a member by its
+    /// name, if it is registered.
     pub fn name_clusters<'a>(&mut self, uid: impl Fn(&str) -> Option<&'a str>) {
         for shard in self.shards.values_mut().filter(|shard| shard.cluster_uid.is_none()) {
             shard.cluster_uid = uid(&shard.cluster).map(str::to_owned);
         }
     }
 
-    /// Whether this member must stay registered, because it has a shard of this Job: any shard until
-    /// there is an outcome, then one that has not ended. What an ended shard achieved is recorded.
+    /// Whether this member must stay registered, because it has a shard of this Job: any shard
+    /// until there is an outcome, then one that has not ended. What an ended shard achieved is
+    /// recorded.
     pub fn needs(&self, name: &str, member: &Member) -> bool {
         let is_there = |shard: &&Shard| {
             shard.cluster == name && shard.cluster_uid.as_ref().is_none_or(|uid| *uid == member.uid)

@@ -74,8 +74,8 @@ pub struct ShardStatus {
     pub refused: Option<String>,
     /// What it waits for before the rest of an action can be done.
     pub waiting: Option<String>,
-    /// What its cluster changed of its Job when it answered the last write of this run: one sentence
-    /// for each difference from what was sent.
+    /// What its cluster changed of its Job when it answered the last write of this run: one
+    /// sentence for each difference from what was sent.
     pub altered: Vec<String>,
 }
 
@@ -119,8 +119,8 @@ impl Status {
         }
     }
 
-    /// The word in the STATUS column: kubectl's word for a Job. `Unknown`, `Refused` and `Unplaced` are
-    /// appended where they apply to a shard or to completions.
+    /// The word in the STATUS column: kubectl's word for a Job. `Unknown`, `Refused` and `Unplaced`
+    /// are appended where they apply to a shard or to completions.
     pub fn word(&self) -> &str {
         &self.word
     }

@@ -157,6 +157,17 @@ impl Error {
         self.reason() == "Invalid"
     }
 
+    /// The fields that the server found wrong, as paths such as `spec.completions`
+    /// (`Status.details.causes`). A policy that refuses an object names none.
+    pub fn invalid_fields(&self) -> impl Iterator<Item = &str> {
+        let details = match self {
+            Self::Status { status, .. } => status.details.as_ref(),
+            _ => None,
+        };
+        let causes = details.into_iter().flat_map(|details| &details.causes);
+        causes.map(|cause| cause.field.as_str()).filter(|field| !field.is_empty())
+    }
+
     /// Whether nothing is known: the server was not reached, or could not serve the request (429,
     /// 5xx).
     ///

@@ -130,6 +130,13 @@ impl Connection {
         .await
     }
 
+    /// Sends the same patch as a dry run: the server checks it and stores nothing. Gives the object as
+    /// it would be stored.
+    pub async fn try_patch(&self, path: &str, body: &Value) -> Result<Value, Error> {
+        let options = WriteOptions { dry_run: true, ..WriteOptions::default() };
+        self.write(Method::PATCH, path, "application/merge-patch+json", body, options).await
+    }
+
     /// Deletes the object at a path, under the given preconditions. Returns a Status, or the object
     /// while it has finalizers.
     pub async fn delete(&self, path: &str, options: DeleteOptions<'_>) -> Result<Value, Error> {

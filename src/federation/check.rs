@@ -4,13 +4,14 @@ use super::{
     error::Error,
     event::Event,
     open::Federation,
-    preflight::{Refusal, preflight},
+    preflight::{Preflight, preflight, preflight_change},
+    refusal::Refusal,
     refusals::{InTheWay, Owner, Place, Refusals},
 };
 use crate::{
     cluster,
     job::Observed,
-    reconcile::{Members, Observations, Reconciled, job_path},
+    reconcile::{Members, Observations, job_path},
     state::{self, Record},
 };
 
@@ -31,14 +32,14 @@ impl Federation<'_> {
             Err(error) => return Err(self.host_refusal(record, source, error).await),
             Ok(()) => {}
         }
-        let say = |error: &cluster::Error| Some(report_during("creating", source, error));
-        self.ask(record, members, refusals, say).await;
+        let answers = preflight(record, members).await;
+        let say = |error: &cluster::Error| report_during("creating", source, error);
+        self.add_refusals(record, answers, members, refusals, say).await;
         Ok(())
     }
 
-    /// Asks every member whether it would take its share of a changed Job, also of what the change
-    /// would open there. Of what it has already, it is asked whether it is valid: that there is a
-    /// Job of that name is no refusal then, nor is a quota that counts Jobs.
+    /// Asks every member whether it would accept each write that a changed Job needs there, and the
+    /// values of all fields.
     ///
     /// `source` is the file that the change was read from, if it was. What the members say is
     /// added to the refusals.
@@ -50,26 +51,13 @@ impl Federation<'_> {
         members: &mut Members,
         refusals: &mut Refusals,
     ) {
-        let has = |cluster: &str| before.shards.values().any(|shard| shard.cluster == cluster);
-        let foreseen = super::simulate(after, observations.clone(), members, self.now()).await;
-        let foreseen = foreseen.and_then(|Reconciled { record, .. }| record);
-        let mut after = after.clone();
-        for (id, shard) in foreseen.into_iter().flat_map(|record| record.shards) {
-            after.shards.entry(id).or_insert(shard);
-        }
-        // What has passed would hide what is wrong with the limits of the Job.
-        for shard in after.shards.values_mut() {
-            (shard.seen, shard.active_deadline_seconds) = (None, None);
-        }
-        let say = |error: &cluster::Error| {
-            let about_the_job = error.is_invalid() || error.reason() == "BadRequest";
-            let new = error.cluster().is_some_and(|cluster| !has(cluster));
-            (about_the_job || new).then(|| match source {
-                Some(source) => report_during("applying", source, error),
-                None => error.report(),
-            })
+        let answers =
+            Box::pin(preflight_change(before, after, observations, members, self.now())).await;
+        let say = |error: &cluster::Error| match source {
+            Some(source) => report_during("applying", source, error),
+            None => error.report(),
         };
-        self.ask(&after, members, refusals, say).await;
+        self.add_refusals(after, answers, members, refusals, say).await;
     }
 
     /// Asks every member whether it knows all fields of a Job; what else it has against it is not
@@ -99,20 +87,21 @@ impl Federation<'_> {
         Error::of_refusals(refusals)
     }
 
-    async fn ask(
+    /// Adds the answers of the members to a preflight.
+    async fn add_refusals(
         &self,
         record: &Record,
-        members: &mut Members,
+        answers: Preflight,
+        members: &Members,
         refusals: &mut Refusals,
-        say: impl Fn(&cluster::Error) -> Option<String>,
+        say: impl Fn(&cluster::Error) -> String,
     ) {
-        refusals.asked.extend(record.shards.values().map(|shard| shard.cluster.clone()));
-        let answers = preflight(record, members).await;
+        refusals.asked.extend(answers.asked);
         for (path, clusters) in &answers.dropped {
             self.notify(Event::Dropped { record, path, clusters });
         }
         for Refusal { cluster, error } in answers.refusals {
-            let Some(report) = say(&error) else { continue };
+            let report = say(&error);
             if error.is_not_found() {
                 let place = self.place(&cluster, record, record.name());
                 refusals.without_namespace.insert(place);

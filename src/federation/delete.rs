@@ -8,7 +8,8 @@ use super::{
     error::Error,
     event::{Event, Work},
     open::Federation,
-    preflight::{Refusal, preflight_deletion},
+    preflight::preflight_deletion,
+    refusal::Refusal,
     refusals::Place,
 };
 use crate::{

@@ -15,7 +15,7 @@
 //! | `wait` | how a condition is waited for |
 //! | `rounds` | looking at Jobs repeatedly |
 //! | `finish` | what every request does after it wrote a record |
-//! | `check`, `preflight`, `refusals` | asking the members by dry run, before anything is written |
+//! | `check`, `preflight`, `refusal`, `refusals` | asking the members by dry run, before anything is written |
 //! | `simulate` | what a reconcile would do |
 //! | `members` | registering, listing and unregistering clusters |
 //!
@@ -37,6 +37,7 @@ mod open;
 mod preflight;
 mod reconcile;
 mod records;
+mod refusal;
 mod refusals;
 mod rounds;
 mod simulate;
@@ -52,9 +53,10 @@ pub use event::{Event, Observer, Work};
 pub use look::{Described, Look};
 pub use members::{Answered, Registered, Registration};
 pub use open::{Access, Federation};
-pub use preflight::{Preflight, Refusal, preflight, preflight_deletion};
+pub use preflight::{Preflight, preflight, preflight_change, preflight_deletion};
 pub use reconcile::Scope;
 pub use records::{Key, Records, key};
+pub use refusal::Refusal;
 pub use refusals::{InTheWay, Owner, Place, Refusals, some_clusters};
 pub use rounds::{Rounds, View};
 pub use simulate::simulate;

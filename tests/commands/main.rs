@@ -12,6 +12,7 @@ mod errors;
 mod examples;
 mod machine;
 mod plugin;
+mod preflight;
 mod process;
 mod rights;
 mod stage;
@@ -65,6 +66,9 @@ fn main() -> ExitCode {
             Ok(())
         }),
         played("the rights of docs/operations.md suffice", rights::suffice),
+        played("a preflight sends what the write sends", preflight::same_requests),
+        played("a preflight finds rights that are missing", preflight::missing_rights),
+        played("a preflight finds a field that a member demands", preflight::demanded_field),
         played("the examples of every help do what they say", examples::examples),
         Trial::test("errors of connections", connections::connections),
         Trial::test("files that may not be read", process::forbidden_files),

@@ -1,14 +1,21 @@
 //! What a reconcile would do, with nothing written anywhere. The product's own loop runs on a
 //! backend that answers each action as a member would.
 
+mod writes;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
+
+pub(super) use writes::{Creation, Write, Writes};
 
 use crate::{
-    job::{End, EndKind, Indexes, Observed, Pod, change as change_patch, credit::Credit, shard},
+    cluster,
+    job::{End, EndKind, Observed, Pod, credit::Credit},
     reconcile::{
-        Action, Answer, Backend, Done, Members, Observations, Places, Reconciled, act,
-        act::credit::Measure, decide::FAILED_INDEXES, run_on,
+        Action, Answer, Backend, Done, Members, Observations, Places, Reconciled, act, act::bodies,
+        act::credit::Measure, decide::FAILED_INDEXES, job_path, run_on,
     },
     state::{Error, Record},
 };
@@ -16,8 +23,8 @@ use crate::{
 /// Simulates a reconcile: the record as it would be afterwards, and what would be done in the
 /// members, in order. Nothing is written.
 ///
-/// The simulation does not know what a member would refuse, and knows nothing of a member that does
-/// not answer. Pods that start or end meanwhile change how much can be credited. None if the
+/// The simulation does not know which writes a member would refuse, and knows nothing of a member
+/// that does not answer. Pods that start or end meanwhile change how much can be credited. None if the
 /// simulation fails.
 pub async fn simulate(
     record: &Record,
@@ -25,8 +32,22 @@ pub async fn simulate(
     members: &Members,
     now: Timestamp,
 ) -> Option<Reconciled> {
-    let simulated = Simulated { members, places: observations.places.clone(), now };
-    run_on(&simulated, record.clone(), observations, || now).await.ok()
+    simulate_writes(record, observations, members, now).await.0
+}
+
+/// The same, with the writes that the reconcile would send to members.
+pub(super) async fn simulate_writes(
+    record: &Record,
+    observations: Observations,
+    members: &Members,
+    now: Timestamp,
+) -> (Option<Reconciled>, Writes) {
+    let places = observations.places.clone();
+    let simulated = Simulated { members, places, now, writes: Mutex::default() };
+    // The future holds the state of every action. Boxing it keeps the callers' futures small.
+    let reconciled = Box::pin(run_on(&simulated, record.clone(), observations, || now)).await.ok();
+    let writes = simulated.writes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    (reconciled, writes)
 }
 
 /// A host that accepts every write, and members that do what is asked. Their Jobs and pods are
@@ -35,6 +56,7 @@ struct Simulated<'a> {
     members: &'a Members,
     places: Places,
     now: Timestamp,
+    writes: Mutex<Writes>,
 }
 
 impl Backend for Simulated<'_> {
@@ -98,9 +120,7 @@ impl Simulated<'_> {
     ) -> (Answer, Option<String>) {
         let id = action.shard();
         let mut job = match (action, job) {
-            (Action::Create { .. }, _) => {
-                return (Answer::Job(Box::new(created(record, id))), Some("created".to_owned()));
-            }
+            (Action::Create { .. }, _) => return self.create(record, id).await,
             (Action::Delete { .. }, _) => return (Answer::Gone, Some("deleted".to_owned())),
             (_, None) => return (Answer::Gone, None),
             (_, Some(job)) => job,
@@ -108,6 +128,7 @@ impl Simulated<'_> {
         let what = match action {
             Action::Create { .. } | Action::Delete { .. } => None,
             Action::Change { .. } => {
+                self.note(record, id, &job, "", bodies::change(record, id));
                 change(record, id, &mut job);
                 Some(act::change::description(record, id).to_owned())
             }
@@ -115,16 +136,18 @@ impl Simulated<'_> {
                 return (Answer::Waiting(Box::new(job), "it is about to end".to_owned()), None);
             }
             Action::Assign { .. } => {
-                let own = record.shards[&id].indexes.clone().unwrap_or_default();
-                let others = Indexes::all(job.completions.unwrap_or(0)).without(&own);
-                job = Credit::Indexes(others).given(&job, self.now);
+                self.note(record, id, &job, "/status", bodies::assignment(record, id, &job));
+                job = bodies::others(record, id, &job).given(&job, self.now);
                 Some("assigned its indexes".to_owned())
             }
             Action::Credit { .. } => return self.credit(record, id, job).await,
-            Action::WindDown { .. } => return self.wind_down(record, job).await,
-            Action::Retire { .. } => Some(self.stop(&mut job).to_owned()),
+            Action::WindDown { .. } => return self.wind_down(record, id, job).await,
+            Action::Retire { .. } => Some(self.stop(record, id, &mut job).to_owned()),
             Action::Fail { .. } => {
                 let outcome = record.state.outcome.as_ref();
+                if let Some(outcome) = outcome {
+                    self.note_stop(record, id, &job, bodies::failure(outcome, &job));
+                }
                 let said = outcome.map(|outcome| (outcome.reason.clone(), outcome.message.clone()));
                 job.end = Some(self.end(EndKind::Failed, said.unwrap_or_default()));
                 Some("stopped".to_owned())
@@ -135,9 +158,15 @@ impl Simulated<'_> {
 
     async fn credit(&self, record: &Record, id: u32, job: Observed) -> (Answer, Option<String>) {
         let wanted = act::credit::wanted(record, id, &job);
-        let pods = self.pods(record, &job).await.unwrap_or_default();
+        let pods = match self.pods(record, id, &job).await {
+            Ok(pods) => pods.unwrap_or_default(),
+            Err(error) => return (Answer::Refused(error.to_string()), None),
+        };
         let credit = act::credit::creditable(&job, &pods, &wanted, &Measure::default(), true);
         let count = credit.count();
+        if count > 0 {
+            self.note(record, id, &job, "/status", bodies::credit(&job, &credit));
+        }
         let job = Box::new(credit.given(&job, self.now));
         let what = (count > 0).then(|| act::credit::description(count));
         match what {
@@ -146,27 +175,41 @@ impl Simulated<'_> {
         }
     }
 
-    async fn wind_down(&self, record: &Record, mut job: Observed) -> (Answer, Option<String>) {
+    async fn wind_down(
+        &self,
+        record: &Record,
+        id: u32,
+        mut job: Observed,
+    ) -> (Answer, Option<String>) {
         let running = |pods: Vec<Pod>| {
             i32::try_from(pods.iter().filter(|pod| pod.runs()).count()).unwrap_or(i32::MAX)
         };
-        let running = self.pods(record, &job).await.map_or(job.active, running);
+        let running = match self.pods(record, id, &job).await {
+            Ok(pods) => pods.map_or(job.active, running),
+            Err(error) => return (Answer::Refused(error.to_string()), None),
+        };
         if running == 0 {
-            let what = self.stop(&mut job).to_owned();
+            let what = self.stop(record, id, &mut job).to_owned();
             return (Answer::Job(Box::new(job)), Some(what));
         }
         if job.succeeded > 0 {
             return (Answer::Waiting(Box::new(job), "waiting for pods to end".to_owned()), None);
         }
+        if job.parallelism > running {
+            self.note(record, id, &job, "", bodies::parallelism(running));
+        }
+        let credit = Credit::Count(1);
+        self.note(record, id, &job, "/status", bodies::credit(&job, &credit));
         job.parallelism = job.parallelism.min(running);
         (job.active, job.ready) = (running, running);
-        let job = Credit::Count(1).given(&job, self.now);
+        let job = credit.given(&job, self.now);
         (Answer::Job(Box::new(job)), Some("wound down".to_owned()))
     }
 
     /// Credits all that a Job has left, so that it ends: Complete, unless an index of it has
     /// failed.
-    fn stop(&self, job: &mut Observed) -> &'static str {
+    fn stop(&self, record: &Record, id: u32, job: &mut Observed) -> &'static str {
+        self.note_stop(record, id, job, bodies::completion(job));
         *job = Credit::rest(job).given(job, self.now);
         (job.suspended, job.active, job.ready) = (true, 0, 0);
         job.end = Some(if job.failed_indexes.is_empty() {
@@ -181,21 +224,81 @@ impl Simulated<'_> {
         End { kind, reason, message, at: Some(self.now) }
     }
 
-    /// The pods of a Job; none where its member cannot be asked.
-    async fn pods(&self, record: &Record, job: &Observed) -> Option<Vec<Pod>> {
-        if job.uid == TO_BE_CREATED {
-            return Some(Vec::new());
+    /// A Job that would be created. Where a supplement's name is taken by another Job, the reconcile
+    /// takes the next one.
+    async fn create(&self, record: &Record, id: u32) -> (Answer, Option<String>) {
+        let name = record.job_name(id);
+        if let (true, Ok(connection)) =
+            (name != record.name(), self.members.of_shard(&record.shards[&id]))
+            && let Ok(job) = connection.get(&job_path(record.namespace(), name)).await
+        {
+            let job = Observed::of(&job);
+            let answer = if job.owner == Some(record.ownership(id)) {
+                Answer::Job(Box::new(job))
+            } else {
+                Answer::NameTaken(format!("jobs.batch {name:?} exists already"))
+            };
+            return (answer, None);
         }
-        let shard = record.shards.values().find(|shard| shard.uid.as_ref() == Some(&job.uid))?;
-        let connection = self.members.of_shard(shard).ok()?;
-        act::credit::pods(connection, record.namespace(), &job.uid).await.ok()
+        self.writes().creations.push(Creation { record: record.clone(), id });
+        (Answer::Job(Box::new(created(record, id))), Some("created".to_owned()))
+    }
+
+    /// The pods of a Job; none where its member cannot be asked.
+    ///
+    /// # Errors
+    /// The member refuses. That is noted too.
+    async fn pods(
+        &self,
+        record: &Record,
+        id: u32,
+        job: &Observed,
+    ) -> Result<Option<Vec<Pod>>, cluster::Error> {
+        if job.uid == TO_BE_CREATED {
+            return Ok(Some(Vec::new()));
+        }
+        let shard = &record.shards[&id];
+        let Ok(connection) = self.members.of_shard(shard) else { return Ok(None) };
+        match act::credit::pods(connection, record.namespace(), &job.uid).await {
+            Ok(pods) => Ok(Some(pods)),
+            Err(error) if error.is_unreachable() => Ok(None),
+            Err(error) => {
+                self.writes().refuse(&shard.cluster, error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// Notes the patch of a Job, or of a subresource of it, unless the Job is yet to be created.
+    fn note(&self, record: &Record, id: u32, job: &Observed, subresource: &str, body: Value) {
+        let shard = &record.shards[&id];
+        if job.uid == TO_BE_CREATED || self.members.of_shard(shard).is_err() {
+            return;
+        }
+        let path = job_path(record.namespace(), record.job_name(id));
+        self.writes().patch(Write {
+            cluster: shard.cluster.clone(),
+            path: format!("{path}{subresource}"),
+            body: bodies::conditional(body, job),
+        });
+    }
+
+    /// Notes the two patches that stop a Job: it is suspended, then its status says how it ended.
+    fn note_stop(&self, record: &Record, id: u32, job: &Observed, status: Value) {
+        if !job.suspended {
+            self.note(record, id, job, "", bodies::suspension());
+        }
+        self.note(record, id, job, "/status", status);
+    }
+
+    fn writes(&self) -> MutexGuard<'_, Writes> {
+        self.writes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A shard's Job as its member would create it.
 fn created(record: &Record, id: u32) -> Observed {
-    let mut job =
-        shard(&record.manifest, record.job_name(id), &record.spec(id), &record.ownership(id));
+    let mut job = bodies::creation(record, id);
     job["metadata"]["uid"] = TO_BE_CREATED.into();
     Observed::of(&job)
 }
@@ -206,7 +309,7 @@ fn change(record: &Record, id: u32, job: &mut Observed) {
     if record.shards[&id].phase.ended() {
         return;
     }
-    let spec = change_patch(&record.manifest, &own, &record.state.removed)["spec"].take();
+    let spec = bodies::change(record, id)["spec"].take();
     let changed = Observed::of(&json!({ "spec": spec }));
     job.suspended = changed.suspended;
     job.parallelism = changed.parallelism;

@@ -4,10 +4,13 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::target::{Performed, Target, answer_of};
+use super::{
+    bodies,
+    target::{Performed, Target, answer_of},
+};
 use crate::{
     cluster::Error,
-    job::{Observed, change as change_patch, differences, expire, shard},
+    job::{Observed, differences},
     reconcile::{
         decide::{is_assigned, is_outdated},
         observe::Answer,
@@ -21,11 +24,10 @@ use crate::{
 /// The second value names what the server changed of the Job, in either direction.
 pub(super) async fn change(target: &Target<'_>) -> (Performed, Option<Vec<String>>) {
     let (record, shard) = (target.record, &target.record.shards[&target.id]);
-    let spec = record.spec(target.id);
     if shard.phase.ended() {
         let expired = target.update(description(record, target.id), |job| {
-            let patch = || ("", expire(&record.manifest, &spec));
-            (job.generation < spec.generation).then(patch)
+            let patch = || ("", bodies::change(record, target.id));
+            (job.generation < record.spec(target.id).generation).then(patch)
         });
         return (expired.await, None);
     }
@@ -39,9 +41,9 @@ pub(super) async fn change(target: &Target<'_>) -> (Performed, Option<Vec<String
             if let Some(refusal) = unstartable(record, target.id, job) {
                 return Ok(Some((Answer::Refused(refusal), None)));
             }
-            let patch = change_patch(&record.manifest, &spec, &record.state.removed);
+            let patch = bodies::change(record, target.id);
             let stored = send(target, patch, job).await?;
-            let found = differences(&intended(record, target.id), &stored);
+            let found = differences(&bodies::creation(record, target.id), &stored);
             *altered.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
             Ok(Some((answer_of(&stored), Some(description(record, target.id).to_owned()))))
         })
@@ -91,11 +93,6 @@ fn unstartable(record: &Record, id: u32, job: &Observed) -> Option<String> {
         text(expected),
         text(job.completions)
     ))
-}
-
-/// The Job of a shard as it is to be now.
-fn intended(record: &Record, id: u32) -> Value {
-    shard(&record.manifest, record.job_name(id), &record.spec(id), &record.ownership(id))
 }
 
 /// What a change of a shard's Job is called.

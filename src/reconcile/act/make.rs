@@ -1,12 +1,12 @@
 //! The Job of a shard is created, and one of an Indexed Job is told which indexes belong to others.
 
 use super::{
-    credit::patch,
+    bodies,
     target::{Performed, Target, answer_of, answer_of_error},
 };
 use crate::{
     cluster::{Error, WriteOptions},
-    job::{Indexes, Observed, credit::Credit, differences, shard},
+    job::{Observed, differences},
     reconcile::{observe::Answer, paths::jobs_path},
 };
 
@@ -16,8 +16,8 @@ use crate::{
 /// The second value names what the server changed of the Job, in either direction.
 pub(super) async fn create(target: &Target<'_>) -> (Performed, Option<Vec<String>>) {
     let Target { record, id, connection, .. } = target;
-    let (name, namespace) = (record.job_name(*id), record.namespace());
-    let job = shard(&record.manifest, name, &record.spec(*id), &record.ownership(*id));
+    let namespace = record.namespace();
+    let job = bodies::creation(record, *id);
     let jobs = jobs_path(namespace);
     let post = || connection.create(&jobs, &job, WriteOptions::default());
     let mut created = post().await;
@@ -67,14 +67,12 @@ async fn name_taken(target: &Target<'_>) -> Answer {
 /// Credits every index that is not the shard's own. The Job is suspended and has run nothing, so no
 /// pod has to be considered.
 pub(super) async fn assign(target: &Target<'_>) -> Performed {
-    let own = target.record.shards[&target.id].indexes.clone().unwrap_or_default();
     target
         .update("assigned its indexes", |job: &Observed| {
             if job.credited.is_some() || !job.has_run_nothing() {
                 return None;
             }
-            let others = Indexes::all(job.completions.unwrap_or(0)).without(&own);
-            Some(("/status", patch(job, &Credit::Indexes(others))))
+            Some(("/status", bodies::assignment(target.record, target.id, job)))
         })
         .await
 }

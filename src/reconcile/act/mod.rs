@@ -7,6 +7,7 @@
 //! | action | file |
 //! |---|---|
 //! | all of a decision, all members at once; questions by name | [`perform`] |
+//! | the bodies of all writes, and of the dry runs before them | [`bodies`] |
 //! | how each action reads and writes a Job | [`target`] |
 //! | create a Job, and assign indexes | [`make`] |
 //! | change a spec, and start a Job | [`mod@change`] |
@@ -16,6 +17,7 @@
 //! | delete a Job | [`remove`] |
 //! | what is told of an action | [`done`] |
 
+pub(crate) mod bodies;
 pub(crate) mod change;
 mod change_watch;
 pub(crate) mod credit;

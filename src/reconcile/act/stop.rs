@@ -7,13 +7,13 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
+    bodies,
     change_watch::ChangeWatch,
-    credit::{patch, pods, written_time},
+    credit::pods,
     target::{CHANGING, Performed, Target, answer_of, answer_of_error},
 };
 use crate::{
@@ -38,7 +38,7 @@ pub(super) async fn retire(target: &Target<'_>) -> Performed {
         if shard.is_some_and(|shard| has_lost_credit(shard, job)) {
             return None;
         }
-        Some(patch(job, &Credit::rest(job)))
+        Some(bodies::completion(job))
     })
     .await
 }
@@ -46,25 +46,7 @@ pub(super) async fn retire(target: &Target<'_>) -> Performed {
 /// Makes a Job Failed, with the reason of the federated Job's outcome.
 pub(super) async fn fail(target: &Target<'_>) -> Performed {
     let Some(outcome) = &target.record.state.outcome else { return (target.read().await, None) };
-    stop(target, "stopped", |job| {
-        let now = written_time(Timestamp::now());
-        let condition = json!({
-            "type": "FailureTarget",
-            "status": "True",
-            "reason": outcome.reason,
-            "message": outcome.message,
-            "lastProbeTime": now,
-            "lastTransitionTime": now,
-        });
-        let mut conditions = job.conditions.clone();
-        conditions.push(condition);
-        let mut status = json!({ "conditions": conditions });
-        if job.start.is_none() {
-            status["startTime"] = now.into();
-        }
-        Some(json!({ "status": status }))
-    })
-    .await
+    stop(target, "stopped", |job| Some(bodies::failure(outcome, job))).await
 }
 
 /// Makes a work queue start no further pods. Running pods go on and complete the Job. Pods that do
@@ -84,7 +66,7 @@ pub(super) async fn wind_down(target: &Target<'_>) -> Performed {
     let shrunk = target
         .update("wound down", |job| {
             let shrinks = job.takes_credit() && job.succeeded == 0 && job.parallelism > running;
-            shrinks.then(|| ("", json!({ "spec": { "parallelism": running } })))
+            shrinks.then(|| ("", bodies::parallelism(running)))
         })
         .await;
     match shrunk.0 {
@@ -106,7 +88,7 @@ pub(super) async fn wind_down(target: &Target<'_>) -> Performed {
     let performed = target
         .update("wound down", |job| {
             let needs_credit = job.takes_credit() && job.succeeded == 0;
-            needs_credit.then(|| ("/status", patch(job, &Credit::Count(1))))
+            needs_credit.then(|| ("/status", bodies::credit(job, &Credit::Count(1))))
         })
         .await;
     match performed {
@@ -126,7 +108,7 @@ async fn stop(
     let suspended = target
         .update("suspended", |job| {
             let suspends = job.takes_credit() && !job.suspended;
-            suspends.then(|| ("", json!({ "spec": { "suspend": true } })))
+            suspends.then(|| ("", bodies::suspension()))
         })
         .await;
     let (Answer::Job(_), done) = suspended else { return suspended };

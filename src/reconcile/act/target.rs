@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::bodies;
 use crate::{
     cluster::{Connection, Error},
     job::Observed,
@@ -42,11 +43,10 @@ impl Target<'_> {
     pub(super) async fn patch(
         &self,
         subresource: &str,
-        mut patch: Value,
+        patch: Value,
         read: &Observed,
     ) -> Result<Value, Error> {
-        patch["metadata"]["uid"] = read.uid.as_str().into();
-        patch["metadata"]["resourceVersion"] = read.resource_version.as_str().into();
+        let patch = bodies::conditional(patch, read);
         self.connection.patch(&format!("{}{subresource}", self.path), &patch).await
     }
 

@@ -19,6 +19,5 @@ pub use measure::{Measure, Wanted};
 pub(crate) use send::pods;
 #[cfg(feature = "test-seams")]
 pub use send::{Credited, credit};
-pub(super) use send::{patch, written_time};
 pub(super) use shard::credit_shard;
 pub(crate) use shard::{description, wanted};

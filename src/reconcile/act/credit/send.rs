@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::measure::{Measure, Wanted, creditable};
@@ -12,10 +10,9 @@ use crate::{
     job::{
         Indexes, Observed, Pod,
         credit::{Credit, STILL},
-        labels,
     },
     reconcile::{
-        act::{change_watch::ChangeWatch, target::ATTEMPTS},
+        act::{bodies, change_watch::ChangeWatch, target::ATTEMPTS},
         paths::job_path,
     },
 };
@@ -93,7 +90,8 @@ pub async fn credit(
         if count == 0 || !is_fresh {
             return Ok(Some(credited(job, 0, Indexes::default())));
         }
-        match connection.patch(&format!("{path}/status"), &patch(&job, &credit)).await {
+        let patch = bodies::conditional(bodies::credit(&job, &credit), &job);
+        match connection.patch(&format!("{path}/status"), &patch).await {
             Ok(job) => {
                 let doubled = doubled(connection, namespace, uid, &credit).await?;
                 return Ok(Some(credited(Observed::of(&job), count, doubled)));
@@ -127,30 +125,4 @@ pub(crate) async fn pods(
     let pods =
         connection.list(&path::collection(path::CORE, Some(namespace), "pods"), &selector).await?;
     Ok(pods.iter().map(Pod::of).collect())
-}
-
-/// The patch that writes a credit to the status of a Job as it was read, and all that it was
-/// credited to its annotation.
-pub(in crate::reconcile::act) fn patch(job: &Observed, credit: &Credit) -> Value {
-    let after = credit.given(job, Timestamp::now());
-    let mut status = json!({ "succeeded": after.succeeded });
-    if let Credit::Indexes(_) = credit {
-        status["completedIndexes"] = after.completed_indexes.to_string().into();
-    }
-    if let Some(start) = after.start.filter(|_| job.start.is_none()) {
-        status["startTime"] = written_time(start).into();
-    }
-    json!({
-        "metadata": {
-            "uid": job.uid,
-            "resourceVersion": job.resource_version,
-            "annotations": { labels::CREDITED: after.credited },
-        },
-        "status": status,
-    })
-}
-
-/// A time as the API writes it: to the second.
-pub(in crate::reconcile::act) fn written_time(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

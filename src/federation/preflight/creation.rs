@@ -1,0 +1,116 @@
+//! A member is asked about the Job of a shard by a dry run of its creation.
+
+use serde_json::{Value, json};
+
+use super::rights::{check_rights, refusal};
+use crate::{
+    cluster::{Connection, Error, WriteOptions},
+    job::dropped,
+    reconcile::{act::bodies, jobs_path},
+    state::Record,
+};
+
+/// A namespace that every cluster has.
+const EVERYWHERE: &str = "default";
+
+/// The fields that shards are not created with: `ttlSecondsAfterFinished` is patched in once the
+/// result is recorded, and `successPolicy` is judged over all clusters.
+const HELD_BACK: [&str; 2] = ["ttlSecondsAfterFinished", "successPolicy"];
+
+/// Asks whether a member would create a shard and grants the rights that the shard needs. Returns
+/// the paths of the fields that its server would drop.
+///
+/// Where the namespace is missing and is to be created, a server refuses to look at the Job. Then
+/// the creation of the namespace is tried, and the Job in another namespace.
+pub(super) async fn check(
+    record: &Record,
+    id: u32,
+    connection: &Connection,
+) -> Result<Vec<String>, Error> {
+    let dropped = match check_in(record.namespace(), record, id, connection).await {
+        Err(error) if error.is_not_found() && record.state.create_namespace => {
+            connection.try_namespace(record.namespace()).await?;
+            match check_in(EVERYWHERE, record, id, connection).await {
+                Err(error) if error.is_forbidden() || error.is_already_exists() => Vec::new(),
+                other => other?,
+            }
+        }
+        other => other?,
+    };
+    check_rights(record, connection).await?;
+    Ok(dropped)
+}
+
+/// Asks whether the values of all fields are valid for a shard that exists already. What else a
+/// server has against creating it again is not looked at, such as a quota or an admission policy.
+pub(super) async fn check_fields(
+    record: &Record,
+    id: u32,
+    connection: &Connection,
+) -> Result<(), Error> {
+    let job = with_held_back(record, bodies::creation(record, id));
+    match try_create(connection, record.namespace(), &job).await {
+        Err(error) if is_about_fields(&error, |_| true) => Err(error),
+        Err(error) if error.is_unreachable() => Err(error),
+        _ => Ok(()),
+    }
+}
+
+async fn check_in(
+    namespace: &str,
+    record: &Record,
+    id: u32,
+    connection: &Connection,
+) -> Result<Vec<String>, Error> {
+    let mut sent = bodies::creation(record, id);
+    sent["metadata"]["namespace"] = namespace.into();
+    let stored = try_create(connection, namespace, &sent).await?;
+    // A server that does not know these fields would run the Job at once, or each index everywhere.
+    let lacks = ["suspend", "completionMode"].into_iter().find(|field| {
+        let asked = &sent["spec"][field];
+        !asked.is_null() && stored["spec"][field] != *asked
+    });
+    if let Some(field) = lacks {
+        let message = format!(
+            "jobs.batch {:?} is invalid: spec.{field}: this server does not keep it",
+            record.name()
+        );
+        return Err(refusal(connection, 422, "Invalid", message));
+    }
+    let complete = with_held_back(record, sent.clone());
+    if complete != sent
+        && let Err(error) = try_create(connection, namespace, &complete).await
+        && is_about_fields(&error, is_held_back)
+    {
+        return Err(error);
+    }
+    Ok(dropped(&sent, &stored))
+}
+
+async fn try_create(connection: &Connection, namespace: &str, job: &Value) -> Result<Value, Error> {
+    let options = WriteOptions { dry_run: true, strict: true };
+    connection.create(&jobs_path(namespace), job, options).await
+}
+
+/// The Job with the fields that shards are not created with.
+fn with_held_back(record: &Record, mut job: Value) -> Value {
+    let asked = &record.manifest.object()["spec"];
+    for field in HELD_BACK {
+        if let Some(value) = asked.get(field) {
+            job["spec"][field] = json!(value);
+        }
+    }
+    job
+}
+
+fn is_held_back(path: &str) -> bool {
+    HELD_BACK.iter().any(|field| {
+        let rest = path.strip_prefix("spec.").and_then(|path| path.strip_prefix(field));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    })
+}
+
+/// Whether a server refuses fields: one that it does not know, or the value of one that counts.
+fn is_about_fields(error: &Error, counts: impl Fn(&str) -> bool) -> bool {
+    error.reason() == "BadRequest" || (error.is_invalid() && error.invalid_fields().any(counts))
+}

@@ -1,0 +1,80 @@
+//! The rights that the Job of a new shard needs after its creation. A missing one would show only
+//! when the shard exists.
+
+use kube::core::{Status, response::StatusSummary};
+
+use crate::{
+    cluster::{Connection, Error},
+    state::Record,
+};
+
+/// A right in the namespace of the Job.
+struct Right {
+    verb: &'static str,
+    group: &'static str,
+    resource: &'static str,
+    subresource: &'static str,
+    /// What needs it.
+    who: &'static str,
+}
+
+/// Asks a member for each right that a new shard needs there (`SelfSubjectAccessReview`).
+///
+/// # Errors
+/// One is missing: a refusal in the words of an API server.
+pub(super) async fn check_rights(record: &Record, connection: &Connection) -> Result<(), Error> {
+    let namespace = record.namespace();
+    for Right { verb, group, resource, subresource, who } in needed(record) {
+        if connection.allowed(verb, group, resource, subresource, namespace).await? {
+            continue;
+        }
+        let name = match subresource {
+            "" => resource.to_owned(),
+            subresource => format!("{resource}/{subresource}"),
+        };
+        let message = format!(
+            "jobs.batch {:?} is forbidden: {who} needs the right to {verb} resource {name:?} in \
+             API group {group:?} in the namespace {namespace:?}",
+            record.name()
+        );
+        return Err(refusal(connection, 403, "Forbidden", message));
+    }
+    Ok(())
+}
+
+/// A Job is created suspended, so starting it is a patch. In an Indexed Job over several clusters,
+/// each is told by the status which indexes are not its own. A work queue over several clusters ends
+/// by the status too, once its pods are listed.
+fn needed(record: &Record) -> Vec<Right> {
+    let jobs = |subresource, who| Right {
+        verb: "patch",
+        group: "batch",
+        resource: "jobs",
+        subresource,
+        who,
+    };
+    let mut needed = vec![jobs("", "starting it")];
+    if record.shards.len() < 2 {
+        return needed;
+    }
+    if record.manifest.indexed() {
+        needed.push(jobs("status", "an Indexed job over several clusters"));
+    } else if record.manifest.size().completions.is_none() {
+        let who = "a work queue over several clusters";
+        needed.push(jobs("status", who));
+        needed.push(Right { verb: "list", group: "", resource: "pods", subresource: "", who });
+    }
+    needed
+}
+
+/// A refusal of our own, for what a server would learn too late.
+pub(super) fn refusal(connection: &Connection, code: u16, reason: &str, message: String) -> Error {
+    let status = Status {
+        status: Some(StatusSummary::Failure),
+        code,
+        message,
+        reason: reason.to_owned(),
+        ..Status::default()
+    };
+    Error::Status { cluster: connection.name().to_owned(), status: Box::new(status) }
+}

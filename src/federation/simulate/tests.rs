@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    job::Manifest,
+    job::{Indexes, Manifest},
     reconcile::{Observation, Place, decide, edit_record, new_record},
     state::{Phase, Registry},
 };

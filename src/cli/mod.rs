@@ -9,6 +9,7 @@ mod files;
 mod flags;
 mod init;
 mod job;
+mod job_name;
 mod logging;
 mod options;
 mod reconcile;

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::{
     Session,
+    job_name::job_name,
     report::{Live, Reporter, Wording},
 };
 use crate::{error::Result, federation::Scope};
@@ -32,7 +33,7 @@ Examples:
 #[command(after_long_help = EXAMPLES)]
 pub struct Reconcile {
     /// The names of the jobs; all of the namespace if left out
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = job_name)]
     names: Vec<String>,
     /// The jobs of all namespaces
     #[arg(short = 'A', long)]

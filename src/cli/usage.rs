@@ -139,7 +139,9 @@ fn explain(
     let (sentence, meant) = match error.kind() {
         ErrorKind::InvalidSubcommand => {
             let typed = first(ContextKind::InvalidSubcommand);
-            (format!("unknown command {typed:?} for {path:?}"), suggest::commands(command, &typed))
+            let meant = suggest::commands(command, &typed).into_iter();
+            let meant = meant.map(|verb| format!("\"{path} {verb}\"")).collect();
+            (format!("unknown command {typed:?} for {path:?}"), meant)
         }
         ErrorKind::UnknownArgument if flag.starts_with("--") => {
             let like =

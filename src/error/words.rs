@@ -36,13 +36,7 @@ impl From<federation::Error> for Error {
 
 impl From<print::Error> for Error {
     fn from(error: print::Error) -> Self {
-        let hint = match &error {
-            print::Error::Unanswered { flag, .. } => {
-                Some(format!("{flag} goes on without a question."))
-            }
-            print::Error::Write(_) => None,
-        };
-        Self::new(&error).hinted(hint).with_source(error)
+        Self::new(&error).with_source(error)
     }
 }
 

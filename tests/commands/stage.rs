@@ -351,7 +351,8 @@ impl Stage {
         let _ = writeln!(text, "{}", format!("$ kubectl federate {command}").trim_end());
         for (stream, said) in [("stdout", stdout), ("stderr", stderr)] {
             // A terminal shows what is typed after a question.
-            let said = said.replace("[y/N] ", &format!("[y/N] {}", answer.unwrap_or_default()));
+            let prompt = "[delete/keep/CANCEL] ";
+            let said = said.replace(prompt, &format!("{prompt}{}", answer.unwrap_or_default()));
             for line in said.lines() {
                 let _ = writeln!(text, "{}", format!("{stream} | {line}").trim_end());
             }

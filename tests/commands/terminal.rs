@@ -31,25 +31,25 @@ fn asked() -> Result<(Machine, PtySession), Failed> {
     let machine = Machine::federation()?;
     machine.succeeds("job create -f pi.yaml")?;
     let mut terminal = types(&machine, "job delete pi")?;
-    terminal.exp_string("Delete the jobs \"pi\" in east, north, west too? [y/N] ")?;
+    terminal.exp_string("Delete the jobs \"pi\" in east, north, west too, or keep them running? [delete/keep/CANCEL] ")?;
     assert_eq!(machine.jobs("pi"), 3);
     Ok((machine, terminal))
 }
 
-/// `y` and Enter delete the shards too.
+/// `delete` and Enter delete the shards too.
 pub fn yes() -> Result<(), Failed> {
     let (machine, mut terminal) = asked()?;
-    terminal.send_line("y")?;
+    terminal.send_line("delete")?;
     terminal.exp_string("job.batch \"pi\" deleted")?;
     terminal.exp_eof()?;
     assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (0, 0));
     Ok(())
 }
 
-/// `n` and Enter keep them, and how they are deleted is said.
+/// `k` and Enter keep them, and how they are deleted is said.
 pub fn no() -> Result<(), Failed> {
     let (machine, mut terminal) = asked()?;
-    terminal.send_line("n")?;
+    terminal.send_line("k")?;
     terminal.exp_string("kubectl --context=west --namespace=default delete job pi")?;
     terminal.exp_eof()?;
     assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (0, 3));
@@ -57,14 +57,16 @@ pub fn no() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A `y` does nothing before Enter: it can be taken back.
+/// A `d` does nothing before Enter: it can be taken back, and Enter alone cancels.
 pub fn second_thoughts() -> Result<(), Failed> {
     let (machine, mut terminal) = asked()?;
-    terminal.send("y")?;
+    terminal.send("d")?;
     terminal.send_control('u')?;
-    terminal.send_line("n")?;
+    terminal.send_line("")?;
+    terminal.exp_string("cancelled: job.batch/pi was not deleted")?;
     terminal.exp_eof()?;
-    assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (0, 3));
+    assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (1, 3));
+    machine.succeeds("job get pi")?;
     Ok(())
 }
 
@@ -72,7 +74,7 @@ pub fn second_thoughts() -> Result<(), Failed> {
 pub fn end_of_input() -> Result<(), Failed> {
     let (machine, mut terminal) = asked()?;
     terminal.send_control('d')?;
-    terminal.exp_string("there was no answer; nothing was changed")?;
+    terminal.exp_string("cancelled: job.batch/pi was not deleted")?;
     terminal.exp_eof()?;
     assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (1, 3));
     machine.succeeds("job get pi")?;
@@ -100,7 +102,7 @@ pub fn nobody_to_ask() -> Result<(), Failed> {
     let machine = Machine::federation()?;
     machine.succeeds("job create -f pi.yaml")?;
     let output = machine.succeeds("job delete pi")?;
-    assert!(!String::from_utf8_lossy(&output.stderr).contains("[y/N]"));
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("CANCEL"));
     assert_eq!(machine.jobs("pi"), 3);
     Ok(())
 }

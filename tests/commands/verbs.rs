@@ -372,11 +372,11 @@ pub async fn delete(snapshot: String) {
         stage.types(command).await;
     }
     stage.quietly("job create -f fragile.yaml").await;
-    stage.about("on a terminal: no").answers("job delete fragile", "n\n").await;
+    stage.about("on a terminal: keep").answers("job delete fragile", "keep\n").await;
     let mut stage = stage.anew().await;
     stage.quietly("job create -f fragile.yaml").await;
     stage.about("on a terminal: nobody answers").answers("job delete fragile", "").await;
-    stage.about("on a terminal: yes").answers("job delete fragile", "y\n").await;
+    stage.about("on a terminal: delete").answers("job delete fragile", "delete\n").await;
     stage.quietly("job create -f pi.yaml").await;
     stage.set_down("north", true);
     stage.about("a cluster is away").types("job delete pi nothing --cascade=background").await;

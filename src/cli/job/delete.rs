@@ -1,10 +1,13 @@
 //! `kubectl federate job delete`.
 
+use std::collections::BTreeSet;
+
 use clap::{Args, ValueEnum};
 
 use crate::{
     cli::{
         Filenames, Session,
+        job_name::job_name,
         report::{Reporter, Wording},
     },
     error::{Error, Result},
@@ -32,7 +35,7 @@ Examples:
 #[command(after_long_help = EXAMPLES)]
 pub struct Delete {
     /// The names of the jobs
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = job_name)]
     names: Vec<String>,
     #[command(flatten)]
     filenames: Filenames,
@@ -113,6 +116,9 @@ impl Delete {
 
     /// As the flag says; without it, as the user says when asked; without a terminal, the Jobs
     /// stay.
+    ///
+    /// # Errors
+    /// The user cancels, which is what Enter alone does.
     fn deletion(&self, session: &Session<'_>, record: &Record) -> Result<Deletion> {
         match self.cascade {
             Some(Cascade::Orphan) => return Ok(Deletion::Abandon),
@@ -127,10 +133,16 @@ impl Delete {
         if !session.output().can_ask() || record.shards.is_empty() || self.dry_run != DryRun::None {
             return Ok(Deletion::Orphan);
         }
-        let clusters: Vec<_> = record.shards.values().map(|shard| shard.cluster.as_str()).collect();
-        let question =
-            format!("Delete the jobs {:?} in {} too?", record.name(), clusters.join(", "));
-        let too = session.output().confirm(&question, "--cascade=background")?;
-        Ok(if too { Deletion::Cascade(state::Cascade::Background) } else { Deletion::Orphan })
+        let clusters: BTreeSet<_> =
+            record.shards.values().map(|shard| shard.cluster.as_str()).collect();
+        let clusters = clusters.into_iter().collect::<Vec<_>>().join(", ");
+        let name = record.name();
+        let question = format!("Delete the jobs {name:?} in {clusters} too, or keep them running?");
+        match session.output().choose(&question, &["delete", "keep"]) {
+            Some(0) => Ok(Deletion::Cascade(state::Cascade::Background)),
+            Some(_) => Ok(Deletion::Orphan),
+            None => Err(Error::new(format!("cancelled: job.batch/{name} was not deleted"))
+                .hint("--cascade=background or --cascade=orphan goes on without a question.")),
+        }
     }
 }

@@ -15,6 +15,7 @@ use crate::{
         Document, Session,
         editor::Editor,
         files,
+        job_name::job_name,
         report::{Reporter, Wording},
     },
     error::{Error, Result},
@@ -52,6 +53,7 @@ Examples:
 #[command(after_long_help = EXAMPLES)]
 pub struct Edit {
     /// The name of the job
+    #[arg(value_parser = job_name)]
     name: String,
     /// How the job is written: yaml or json
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "yaml")]

@@ -8,6 +8,7 @@ use crate::{
     cli::{
         DryRunFlag, Session,
         files::read_text,
+        job_name::job_name,
         report::{Reporter, Wording},
     },
     error::{Error, Result},
@@ -31,6 +32,7 @@ const EXAMPLES: &str = r#"Examples:
 #[command(after_long_help = EXAMPLES)]
 pub struct Patch {
     /// The name of the job
+    #[arg(value_parser = job_name)]
     name: String,
     /// The patch, as JSON or YAML
     #[arg(short, long, value_name = "PATCH", allow_hyphen_values = true)]

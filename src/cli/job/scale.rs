@@ -5,6 +5,7 @@ use clap::Args;
 use crate::{
     cli::{
         DryRunFlag, Session,
+        job_name::job_name,
         report::{Reporter, Wording},
     },
     error::{Error, Result},
@@ -31,6 +32,7 @@ Examples:
 #[command(after_long_help = EXAMPLES)]
 pub struct Scale {
     /// The name of the job
+    #[arg(value_parser = job_name)]
     name: String,
     /// The most pods at any one time, over all clusters; 0 pauses the job
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]

@@ -5,6 +5,7 @@ use clap::Args;
 use crate::{
     cli::{
         DryRunFlag, Session,
+        job_name::job_name,
         report::{Reporter, Wording},
     },
     error::Result,
@@ -49,7 +50,7 @@ pub struct Resume {
 #[derive(Debug, Args)]
 struct Jobs {
     /// The names of the jobs
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(required = true, value_name = "NAME", value_parser = job_name)]
     names: Vec<String>,
     #[command(flatten)]
     dry_run: DryRunFlag,

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::{
     cli::{
         Session,
+        job_name::job_name,
         report::{Live, Reporter, Wording},
     },
     cluster::flags::go_duration,
@@ -38,6 +39,7 @@ Examples:
 #[command(after_long_help = EXAMPLES)]
 pub struct Wait {
     /// The names of the jobs
+    #[arg(value_parser = job_name)]
     names: Vec<String>,
     /// What to wait for: condition=NAME[=VALUE] (complete, failed, suspended, …; VALUE is true if
     /// left out), delete, or create, after which the others are waited for; can be repeated

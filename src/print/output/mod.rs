@@ -8,7 +8,6 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use console::{Style, Term};
-use dialoguer::theme::{SimpleTheme, Theme as _};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
 use super::{Error, Progress, Table, escape};
@@ -152,7 +151,7 @@ impl Output {
         (Self::over(captured.stdout.clone(), captured.stderr.clone()), captured)
     }
 
-    /// The same output with the lines that answer [`Output::confirm`], as if typed on a terminal.
+    /// The same output with the lines that answer [`Output::choose`], as if typed on a terminal.
     #[must_use]
     pub fn answering(mut self, lines: &str) -> Self {
         self.answers = Some(reader(io::Cursor::new(lines.to_owned())));
@@ -269,33 +268,29 @@ impl Output {
         self.answers.is_some()
     }
 
-    /// Asks a question that `y` or `yes` and Enter answer with yes, and any other line with no.
+    /// Asks a question that one of these words answers, or its first letter, and Enter. Gives the
+    /// index of the word.
     ///
-    /// Fails where nobody answers: there is no terminal, or input ends. The error names the flag
-    /// that answers yes.
-    pub fn confirm(&self, question: &str, flag: &str) -> Result<bool, Error> {
-        let unanswered = |why: &'static str| Error::Unanswered { why, flag: flag.to_owned() };
-        let Some(answers) = &self.answers else {
-            return Err(unanswered("there is no terminal to confirm this on"));
-        };
-        let mut prompt = String::new();
-        let _ =
-            SimpleTheme.format_confirm_prompt(&mut prompt, &escape::line(question), Some(false));
-        // A line is read, not a key as dialoguer's own prompt does: a bare `y` is no answer before
-        // Enter, and the end of input is one.
+    /// None without a terminal, at the end of input, and for any other line, also one with an Esc
+    /// in it: so Enter alone chooses nothing.
+    pub fn choose(&self, question: &str, words: &[&str]) -> Option<usize> {
+        let answers = self.answers.as_ref()?;
+        let prompt = format!("{} [{}/CANCEL] ", escape::line(question), words.join("/"));
+        // A line is read, not a key: a bare letter is no answer before Enter.
         let answer = self.suspended(|| {
             lock(&self.streams).stderr(&prompt);
             let mut answer = String::new();
             let _ = lock(answers).read_line(&mut answer);
             if !answer.ends_with('\n') {
                 lock(&self.streams).stderr("\n");
+                // What was typed before the end of input was not entered.
+                answer.clear();
             }
             answer
         });
-        if answer.is_empty() {
-            return Err(unanswered("there was no answer"));
-        }
-        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+        let answer = answer.trim().to_ascii_lowercase();
+        let is_meant = |word: &&str| *word == answer || word.get(..1) == Some(answer.as_str());
+        words.iter().position(is_meant)
     }
 
     /// Flushes the streams, and fails if a write to stdout failed.

@@ -105,30 +105,29 @@ fn a_full_disk_is_reported_at_the_end() {
 }
 
 #[test]
-fn only_y_and_yes_confirm() {
-    for (typed, want) in
-        [("y\n", true), (" YES \n", true), ("n\n", false), ("\n", false), ("yep\n", false)]
-    {
+fn only_a_word_or_its_first_letter_chooses() {
+    let words = ["delete", "keep"];
+    for (line, expected) in [
+        ("delete\n", Some(0)),
+        ("D\n", Some(0)),
+        (" k \n", Some(1)),
+        ("KEEP\n", Some(1)),
+        ("\n", None),
+        ("y\n", None),
+        ("\x1b\n", None),
+        ("d\x1b\n", None),
+        ("", None),
+        ("d", None),
+    ] {
         let (output, captured) = Output::captured();
-        let output = output.answering(typed);
         assert_eq!(
-            output.confirm("Delete the shards too?", "--yes").expect("asked"),
-            want,
-            "{typed:?}"
+            output.answering(line).choose("Delete the shards?", &words),
+            expected,
+            "{line:?}"
         );
-        assert!(captured.stderr().starts_with("Delete the shards too? [y/N] "));
-        let error = output.confirm("Again?", "--yes").expect_err("the end of input is no answer");
-        assert_eq!(error.to_string(), "there was no answer; nothing was changed");
+        assert!(captured.stderr().starts_with("Delete the shards? [delete/keep/CANCEL] "));
     }
-}
-
-#[test]
-fn without_a_terminal_the_flag_is_named() {
-    let (output, captured) = Output::captured();
-    let error = output.confirm("Delete?", "--yes").expect_err("nobody to ask");
-    assert_eq!(error.to_string(), "there is no terminal to confirm this on; nothing was changed");
-    assert!(matches!(error, Error::Unanswered { flag, .. } if flag == "--yes"));
-    assert_eq!(captured.stderr(), "");
+    assert_eq!(Output::captured().0.choose("Delete?", &words), None, "nobody to ask");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use clap::Args;
 use crate::{
     cli::{
         Session,
+        job_name::job_name,
         report::{name_the_unknown, none_found},
     },
     error::Result,
@@ -32,7 +33,7 @@ Examples:
 #[command(after_long_help = EXAMPLES)]
 pub struct Describe {
     /// The names of the jobs; all of the namespace if left out
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = job_name)]
     names: Vec<String>,
 }
 

@@ -10,6 +10,7 @@ use self::columns::Columns;
 use crate::{
     cli::{
         Selector, Session,
+        job_name::job_name,
         report::{Reporter, Wording, name_the_unknown, none_found},
     },
     error::{Error, Result},
@@ -39,7 +40,7 @@ Examples:
 #[command(after_long_help = EXAMPLES)]
 pub struct Get {
     /// The names of the jobs; all of the namespace if left out
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = job_name)]
     names: Vec<String>,
     /// The jobs of all namespaces
     #[arg(short = 'A', long)]

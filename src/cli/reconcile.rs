@@ -7,7 +7,10 @@ use super::{
     job_name::job_name,
     report::{Live, Reporter, Wording},
 };
-use crate::{error::Result, federation::Scope};
+use crate::{
+    error::{Error, Result},
+    federation::{Federation, Reopen, Scope, Uncertain},
+};
 
 /// The examples in its help.
 const EXAMPLES: &str = "\
@@ -31,6 +34,7 @@ Examples:
 /// if there is nothing to do. It can be interrupted at any time and run again.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Reconcile {
     /// The names of the jobs; all of the namespace if left out
     #[arg(value_name = "NAME", value_parser = job_name)]
@@ -41,6 +45,10 @@ pub struct Reconcile {
     /// Run again, in any cluster, what was left of the shards that somebody deleted
     #[arg(long, conflicts_with = "watch")]
     reopen: bool,
+    /// Do not ask before the work of a shard is run again that may have finished: its cluster had
+    /// given it a ttlSecondsAfterFinished, and it is gone
+    #[arg(short = 'y', long, requires = "reopen")]
+    yes: bool,
     /// Go on until all jobs have finished. It is an error if a job cannot go on by itself, because
     /// it is suspended, paused or stopped
     #[arg(long)]
@@ -54,6 +62,41 @@ impl Reconcile {
         if self.watch { session.world().interruptible(reconcile).await } else { reconcile.await }
     }
 
+    /// What is to be opened again. Work that may be done is asked for.
+    async fn which(
+        &self,
+        session: &Session<'_>,
+        federation: &Federation<'_>,
+        scope: Scope<'_>,
+    ) -> Result<Reopen> {
+        if !self.reopen {
+            return Ok(Reopen::None);
+        }
+        let uncertain = federation.uncertain(scope).await?;
+        for Uncertain { job, cluster, ttl_seconds } in &uncertain {
+            session.output().note(format!(
+                "job.batch/{job}: its shard in cluster {cluster} is gone, and may have finished: the \
+                 cluster had set its ttlSecondsAfterFinished to {ttl_seconds}."
+            ));
+        }
+        if uncertain.is_empty() {
+            return Ok(Reopen::Undone);
+        }
+        if self.yes {
+            return Ok(Reopen::All);
+        }
+        if !session.output().can_ask() {
+            return Err(Error::new("there is no terminal to confirm this on")
+                .hint("--yes runs it again; without --reopen it stays as it is."));
+        }
+        match session.output().choose("Run again what may have been done already?", &["yes", "no"])
+        {
+            Some(0) => Ok(Reopen::All),
+            Some(_) => Ok(Reopen::Undone),
+            None => Err(Error::new("cancelled: nothing was run again")),
+        }
+    }
+
     async fn reconcile(&self, session: &Session<'_>) -> Result<()> {
         let live = if self.watch { Live::Stdout } else { Live::No };
         let reporter = Reporter::new(session, Wording { live, ..Wording::of("reconciled") });
@@ -63,7 +106,8 @@ impl Reconcile {
         if self.watch {
             federation.reconcile_until_done(scope).await?;
         } else {
-            federation.reconcile(scope, self.reopen).await?;
+            let reopen = self.which(session, &federation, scope).await?;
+            federation.reconcile(scope, reopen).await?;
         }
         Ok(())
     }

@@ -227,14 +227,37 @@ impl Observer for Reporter<'_> {
             Event::Unfinished(record) => {
                 self.note(words::finish_begun(record.namespace(), record.name()));
             }
-            Event::Surplus { record, succeeded, asked } => self.note(format!(
-                "job.batch/{}: {succeeded} have succeeded already, and {asked} were asked for: it is complete",
-                record.name()
-            )),
+            Event::Surplus { record, succeeded, asked, stopped } => {
+                let pods = match stopped {
+                    0 => String::new(),
+                    1 => ". 1 running pod is stopped".to_owned(),
+                    pods => format!(". {pods} running pods are stopped"),
+                };
+                self.note(format!(
+                    "job.batch/{}: {succeeded} have succeeded already, and {asked} were asked for: \
+                     it is complete{pods}",
+                    record.name()
+                ));
+            }
             Event::Stands(record, status) => self.stands(record, status),
             Event::ShardFailed { record, shard, why } => {
                 let text = format!("job.batch/{}: {}: {why}", record.name(), shard.state);
                 self.warn(Some(&shard.cluster), &text);
+            }
+            Event::ShardWaits { record, shard, why } => {
+                self.note(format!("job.batch/{} in cluster {}: {why}", record.name(), shard.cluster));
+            }
+            Event::ShardAltered { record, shard, difference } => {
+                let text =
+                    format!("job.batch/{}: the cluster changed it: {difference}", record.name());
+                self.warn(Some(&shard.cluster), &text);
+            }
+            Event::HostClockDiffers { host, ahead } => {
+                let than = "the clock of this computer; the host's is used";
+                self.warn(Some(host), &clock_difference(ahead, than));
+            }
+            Event::MemberClockDiffers { cluster, ahead } => {
+                self.warn(Some(cluster), &clock_difference(ahead, "the host's"));
             }
             Event::Reconciled { record, status, changed } => {
                 self.reconciled(record, status, changed);
@@ -261,6 +284,12 @@ impl Observer for Reporter<'_> {
             Event::NoneFound(namespace) => self.note(none_found(namespace)),
         }
     }
+}
+
+/// `its clock is 300s ahead of the host's`.
+fn clock_difference(ahead: i64, than: &str) -> String {
+    let side = if ahead > 0 { "ahead of" } else { "behind" };
+    format!("its clock is {}s {side} {than}", ahead.abs())
 }
 
 /// What kubectl says where there is nothing to show.

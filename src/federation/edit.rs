@@ -5,7 +5,7 @@ use super::{
     dry_run::DryRun,
     error::Error,
     event::Event,
-    finish::give_up_on_silent,
+    finish::{give_up_on_silent, running_pods},
     open::{Federation, carrying, concerned},
     refusals::Refusals,
     simulate::simulate,
@@ -315,12 +315,13 @@ impl Federation<'_> {
         members: &mut Members,
     ) -> Result<(), Error> {
         let written = after.clone();
+        let running = running_pods(&after);
         let reconciled = self.run(after, observations, members).await?;
         give_up_on_silent(members, &reconciled.observations);
         self.notify(Event::Done(&reconciled.done, DryRun::None));
         self.notify(Event::Changed { before, after: &written, dry_run: DryRun::None });
         let Some(record) = reconciled.record else { return Ok(()) };
-        self.name_the_surplus(&record);
+        self.name_the_surplus(&record, running);
         let status = Status::of(&record, &reconciled.observations);
         self.notify(Event::Stands(&record, &status));
         self.report(&record, &status)

@@ -89,6 +89,8 @@ pub enum Event<'a> {
         succeeded: i32,
         /// How many are asked for.
         asked: i32,
+        /// How many running pods are stopped because of it.
+        stopped: i32,
     },
     /// How a Job stands after a request; some of its work may be unplaced.
     Stands(&'a Record, &'a Status),
@@ -100,6 +102,38 @@ pub enum Event<'a> {
         shard: &'a ShardStatus,
         /// Why.
         why: &'a str,
+    },
+    /// A shard waits for something before the rest of what is to be done there can be done.
+    ShardWaits {
+        /// The Job.
+        record: &'a Record,
+        /// The shard.
+        shard: &'a ShardStatus,
+        /// What it waits for.
+        why: &'a str,
+    },
+    /// A member changed a shard's Job when it answered a write.
+    ShardAltered {
+        /// The Job.
+        record: &'a Record,
+        /// The shard.
+        shard: &'a ShardStatus,
+        /// What is different from what was sent, a sentence.
+        difference: &'a str,
+    },
+    /// The host's clock differs from the local one by more than is tolerated.
+    HostClockDiffers {
+        /// Its name.
+        host: &'a str,
+        /// By how many seconds the host's clock is ahead; negative where it is behind.
+        ahead: i64,
+    },
+    /// A member's clock differs from the host's by more than is tolerated.
+    MemberClockDiffers {
+        /// Its name.
+        cluster: &'a str,
+        /// By how many seconds the member's clock is ahead; negative where it is behind.
+        ahead: i64,
     },
     /// A Job was reconciled; `changed` says whether there was anything to do.
     Reconciled {

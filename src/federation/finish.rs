@@ -28,6 +28,7 @@ impl Federation<'_> {
     ) -> Result<Reconciled, Error> {
         let (namespace, name) = (record.namespace().to_owned(), record.name().to_owned());
         let acted = |done: &_| self.notify(Event::Acted(done));
+        self.name_the_clocks(members);
         run(&self.store, record, observations, members, || self.now(), &acted)
             .await
             .map_err(|error| Error::Interrupted { error: Box::new(error.into()), namespace, name })
@@ -41,12 +42,13 @@ impl Federation<'_> {
         members: &Members,
         dry_run: DryRun,
     ) {
+        let running = running_pods(record);
         let foreseen = simulate(record, observations, members, self.now()).await;
         self.name_the_unasked(record, members);
         if let Some(Reconciled { record, done, .. }) = foreseen {
             self.notify(Event::Done(&done, dry_run));
             if let Some(record) = record {
-                self.name_the_surplus(&record);
+                self.name_the_surplus(&record, running);
             }
         }
     }
@@ -67,13 +69,14 @@ impl Federation<'_> {
         }
     }
 
-    /// Says where as much has succeeded as is asked for by now, or more.
-    pub(super) fn name_the_surplus(&self, record: &Record) {
+    /// Says where as much has succeeded as is asked for by now, or more, and that it stops the pods
+    /// that were running.
+    pub(super) fn name_the_surplus(&self, record: &Record, running: i32) {
         let complete = |outcome: &Outcome| outcome.verdict == Verdict::Complete;
         let Some(asked) = record.manifest.size().completions else { return };
         let succeeded = record.shards.values().map(Shard::achieved).fold(0, i32::saturating_add);
         if succeeded >= asked && record.state.outcome.as_ref().is_some_and(complete) {
-            self.notify(Event::Surplus { record, succeeded, asked });
+            self.notify(Event::Surplus { record, succeeded, asked, stopped: running });
         }
     }
 
@@ -85,6 +88,11 @@ impl Federation<'_> {
         for shard in &status.shards {
             if let Some(why) = shard.unknown.as_ref().or(shard.refused.as_ref()) {
                 self.notify(Event::ShardFailed { record, shard, why });
+            } else if let Some(why) = &shard.waiting {
+                self.notify(Event::ShardWaits { record, shard, why });
+            }
+            for difference in &shard.altered {
+                self.notify(Event::ShardAltered { record, shard, difference });
             }
         }
         let count = |counts: fn(&ShardStatus) -> bool| {
@@ -103,6 +111,11 @@ impl Federation<'_> {
             _ => Err(Error::Unfinished(unfinished)),
         }
     }
+}
+
+/// How many pods run in the shards of a record, as they were last seen.
+pub(super) fn running_pods(record: &Record) -> i32 {
+    record.shards.values().map(Shard::active).fold(0, i32::saturating_add)
 }
 
 /// Asks members no more in this command that did not answer: they would have to be waited for

@@ -54,7 +54,7 @@ pub use look::{Described, Look};
 pub use members::{Answered, Registered, Registration};
 pub use open::{Access, Federation};
 pub use preflight::{Preflight, preflight, preflight_change, preflight_deletion};
-pub use reconcile::Scope;
+pub use reconcile::{Reopen, Scope, Uncertain};
 pub use records::{Key, Records, key};
 pub use refusal::Refusal;
 pub use refusals::{InTheWay, Owner, Place, Refusals, some_clusters};

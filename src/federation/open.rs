@@ -1,8 +1,11 @@
 //! A federation that is open: its host is known to be the right one, and its registry was read.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     error::Error,
@@ -10,7 +13,7 @@ use super::{
 };
 use crate::{
     cluster::{self, Connection},
-    reconcile::{Members, may_open},
+    reconcile::{Members, TOLERATED_SKEW, may_open, plausible_skew, server_time},
     state::{Member, MemberState, Record, Registry, Store},
 };
 
@@ -37,6 +40,8 @@ pub struct Federation<'a> {
     pub registry: Registry,
     pub(super) access: &'a dyn Access,
     observer: &'a dyn Observer,
+    /// The members whose clocks were said to differ; none stands for the host.
+    clocks_told: Mutex<BTreeSet<Option<String>>>,
 }
 
 impl<'a> Federation<'a> {
@@ -58,15 +63,32 @@ impl<'a> Federation<'a> {
         let registry = store.registry().await?;
         let verified = store.host().verify(&registry.host).await;
         verified.map_err(|error| Error::host(error, false))?;
-        Ok(Self { store, registry, access, observer })
+        Ok(Self { store, registry, access, observer, clocks_told: Mutex::default() })
     }
 
     pub(super) fn notify(&self, event: Event<'_>) {
         self.observer.notify(event);
     }
 
+    /// The time by the host's clock: what is recorded and compared must not depend on the clock of
+    /// whoever runs a command.
     pub(super) fn now(&self) -> Timestamp {
-        self.access.now()
+        server_time(self.store.host(), self.access.now())
+    }
+
+    /// Says which clocks differ by more than is tolerated, each once.
+    pub(super) fn name_the_clocks(&self, members: &Members) {
+        let mut told = self.clocks_told.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = self.store.host();
+        let ahead = plausible_skew(host).unwrap_or(SignedDuration::ZERO);
+        if ahead.abs() > TOLERATED_SKEW && told.insert(None) {
+            self.notify(Event::HostClockDiffers { host: host.name(), ahead: ahead.as_secs() });
+        }
+        for (cluster, ahead) in members.clocks(host).skewed() {
+            if told.insert(Some(cluster.to_owned())) {
+                self.notify(Event::MemberClockDiffers { cluster, ahead });
+            }
+        }
     }
 
     /// The kubeconfig context by which this user reaches a member; none for a cluster that is not

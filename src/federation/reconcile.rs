@@ -24,23 +24,68 @@ pub struct Scope<'a> {
     pub namespace: Option<&'a str>,
 }
 
+/// Which shards that are gone may be done again by others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reopen {
+    /// None.
+    None,
+    /// Those that somebody deleted before they ended.
+    Undone,
+    /// Also those that may have ended before they were gone: their work may run twice.
+    All,
+}
+
+/// A shard whose Job is gone and may have ended before: its cluster had given it a
+/// `ttlSecondsAfterFinished`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uncertain {
+    /// The name of the federated Job.
+    pub job: String,
+    /// The member.
+    pub cluster: String,
+    /// The seconds of the `ttlSecondsAfterFinished`.
+    pub ttl_seconds: i64,
+}
+
 impl Federation<'_> {
-    /// Looks at each member once, then reconciles the Jobs one after another. With `reopen`, what
-    /// was left of shards that somebody deleted may be done by others.
+    /// The shards in scope that are gone, may have ended before, and are not done again by others.
+    ///
+    /// # Errors
+    /// The host cannot be read.
+    pub async fn uncertain(&self, scope: Scope<'_>) -> Result<Vec<Uncertain>, Error> {
+        let Records { records, .. } = self.records(scope.names, scope.namespace).await?;
+        let all: Vec<_> = records.iter().collect();
+        let members = self.members_to_reconcile(&all).await;
+        let mut uncertain = Vec::new();
+        for (record, observations) in all.iter().zip(observe(&all, &members).await) {
+            let (seen, _) = preview(record, observations, &members, self.now()).await;
+            let shards = seen.shards.values();
+            for shard in shards.filter(|shard| shard.may_have_ended() && !shard.reopened) {
+                uncertain.push(Uncertain {
+                    job: record.name().to_owned(),
+                    cluster: shard.cluster.clone(),
+                    ttl_seconds: shard.foreign_ttl().unwrap_or(0),
+                });
+            }
+        }
+        Ok(uncertain)
+    }
+
+    /// Looks at each member once, then reconciles the Jobs one after another. `reopen`
+    /// says what is left of shards that are gone may be done by others.
     ///
     /// # Errors
     /// For each Job, what kept it from being reconciled wholly.
-    pub async fn reconcile(&self, scope: Scope<'_>, reopen: bool) -> Result<(), Error> {
+    pub async fn reconcile(&self, scope: Scope<'_>, reopen: Reopen) -> Result<(), Error> {
         let Records { records, mut errors } = self.records(scope.names, scope.namespace).await?;
         if records.is_empty() && errors.is_empty() {
             self.notify(Event::NoneFound(scope.namespace));
         }
         let all: Vec<_> = records.iter().collect();
-        let members = if reopen {
+        let members = match reopen {
+            Reopen::None => self.members_to_reconcile(&all).await,
             // What is opened again may go anywhere.
-            self.all_members().await
-        } else {
-            self.members_to_reconcile(&all).await
+            Reopen::Undone | Reopen::All => self.all_members().await,
         };
         let observed = observe(&all, &members).await;
         for (record, observations) in records.into_iter().zip(observed) {
@@ -55,11 +100,11 @@ impl Federation<'_> {
         before: Record,
         mut observations: Observations,
         members: &Members,
-        reopen: bool,
+        reopen: Reopen,
     ) -> Result<(), Error> {
         let mut record = before.clone();
-        if reopen {
-            (record, observations) = self.reopen(record, observations, members).await?;
+        if reopen != Reopen::None {
+            (record, observations) = self.reopen(record, observations, members, reopen).await?;
         }
         let reconciled = self.run(record, observations, members).await.map_err(uninterrupted)?;
         self.notify(Event::Done(&reconciled.done, DryRun::None));
@@ -81,6 +126,7 @@ impl Federation<'_> {
         record: Record,
         observations: Observations,
         members: &Members,
+        reopen: Reopen,
     ) -> Result<(Record, Observations), Error> {
         let mut observations = Some(observations);
         let mut first = true;
@@ -93,7 +139,9 @@ impl Federation<'_> {
                 }
                 let (mut seen, known) = preview(&record, known, members, self.now()).await;
                 observations = Some(known);
-                Ok::<_, Error>(if seen.reopen() {
+                let undone = seen.reopen();
+                let uncertain = reopen == Reopen::All && seen.reopen_uncertain();
+                Ok::<_, Error>(if undone || uncertain {
                     Change::Replace(seen)
                 } else {
                     Change::Keep(record)

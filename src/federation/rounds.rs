@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     cluster::fan_out,
-    reconcile::{Members, Observations, Status, observe},
+    reconcile::{Members, Observations, ShardStatus, Status, observe},
     state::{self, Member, Record},
 };
 
@@ -53,6 +53,8 @@ pub struct Rounds<'f, 'a> {
     lost: bool,
     /// The members that did not answer in the last round.
     unknown: BTreeSet<String>,
+    /// What was said of shards that wait or that members changed.
+    told: BTreeSet<String>,
     pause: Duration,
 }
 
@@ -82,6 +84,7 @@ impl<'f, 'a> Rounds<'f, 'a> {
             known,
             lost: false,
             unknown: BTreeSet::new(),
+            told: BTreeSet::new(),
             pause: STEP,
         })
     }
@@ -165,7 +168,7 @@ impl<'f, 'a> Rounds<'f, 'a> {
     }
 
     /// Warns of members that stopped answering, once each time that this happens, and of what
-    /// members refused.
+    /// members refused. What shards wait for, and what members changed, is said once.
     pub fn tell_failures<'r>(
         &mut self,
         looked: impl IntoIterator<Item = (&'r Record, &'r Status)>,
@@ -177,6 +180,15 @@ impl<'f, 'a> Rounds<'f, 'a> {
                     unknown.insert(shard.cluster.clone(), why.clone());
                 } else if let Some(why) = &shard.refused {
                     self.federation.notify(Event::ShardFailed { record, shard, why });
+                } else if let Some(why) = &shard.waiting
+                    && self.told.insert(told(record, shard, why))
+                {
+                    self.federation.notify(Event::ShardWaits { record, shard, why });
+                }
+                for difference in &shard.altered {
+                    if self.told.insert(told(record, shard, difference)) {
+                        self.federation.notify(Event::ShardAltered { record, shard, difference });
+                    }
                 }
             }
         }
@@ -198,6 +210,12 @@ impl<'f, 'a> Rounds<'f, 'a> {
         tokio::time::sleep(self.pause.min(most)).await;
         self.pause = (self.pause + STEP).min(LONGEST);
     }
+}
+
+/// What is said of a shard, so that it is said once.
+fn told(record: &Record, shard: &ShardStatus, text: &str) -> String {
+    let (namespace, job) = (record.namespace(), record.name());
+    format!("{namespace}/{job} {}/{}: {text}", shard.cluster, shard.name)
 }
 
 impl Error {

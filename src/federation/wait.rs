@@ -74,6 +74,15 @@ impl WaitTerms {
         })
     }
 
+    /// Whether the outcome, which is latched, meets what is waited for once the last shard has
+    /// ended.
+    fn will_be_met(&self, status: &Status) -> bool {
+        self.goals.iter().any(|goal| match goal {
+            Goal::Condition { name, value } => value == "true" && status.will_have_condition(name),
+            Goal::Delete | Goal::Create => false,
+        })
+    }
+
     /// Whether a Job that exists meets one of the goals.
     fn is_met(&self, job: &Value) -> bool {
         let only_create = self.goals.iter().all(|goal| *goal == Goal::Create);
@@ -255,6 +264,10 @@ impl Waiting<'_, '_, '_> {
         let status = Status::of(&record, &observations);
         if self.terms.is_met(&status.to_job(&record)) {
             return Ok(Some(Found::Met));
+        }
+        // The outcome is latched before the last shard has ended. The condition comes then.
+        if self.terms.will_be_met(&status) {
+            return Ok(Some(Found::NotYet(Box::new((record, status)))));
         }
         if let (Some(outcome), false) = (&record.state.outcome, self.terms.waits_for(&Goal::Delete))
         {

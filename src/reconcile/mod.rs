@@ -51,7 +51,7 @@ pub use allocate::may_open;
 pub use decide::{Action, Decision, EditError, NewRecordError, decide, edit_record, new_record};
 pub use observe::{
     Answer, Clocks, Members, Observation, Observations, Place, Places, TOLERATED_SKEW, observe,
-    server_time,
+    plausible_skew, server_time,
 };
 pub(crate) use paths::{job_path, jobs_path};
 pub use report::{Finding, Idle, Inspection, ShardStatus, Stall, Status, inspect};

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{
     act::{self, Done},
     decide::{Action, Decision, decide},
-    observe::{Members, Observations, Place, Places, server_time},
+    observe::{Members, Observations, Place, Places},
 };
 use crate::state::{Error, MAX_CONFLICTS, Record, Store};
 
@@ -136,8 +136,8 @@ pub async fn preview(
 }
 
 /// Brings one federated Job's ledger and its members together: finishes what was begun, and records
-/// what happened. `now` gives the local time of each decision, which is made by the host's clock.
-/// `on_done` is told of each action as it is done.
+/// what happened. `now` gives the time of each decision, by the host's clock. `on_done` is told of
+/// each action as it is done.
 ///
 /// # Errors
 /// The host cannot be read or written. A member that cannot be reached or refuses is no error: it
@@ -150,7 +150,6 @@ pub async fn run(
     now: impl Fn() -> Timestamp,
     on_done: &(dyn Fn(&Done) + Sync),
 ) -> Result<Reconciled, Error> {
-    let now = || server_time(store.host(), now());
     observations.clocks = members.clocks(store.host());
     // The future holds the state of every action. Boxing it keeps the callers' futures small.
     Box::pin(run_on(&Clusters { store, members, on_done }, record, observations, now)).await

@@ -266,6 +266,11 @@ impl Shard {
             && self.seen.as_ref().is_some_and(|seen| seen.foreign_ttl.is_some())
     }
 
+    /// `spec.ttlSecondsAfterFinished` of its Job, if somebody else has set one.
+    pub fn foreign_ttl(&self) -> Option<i64> {
+        self.seen.as_ref()?.foreign_ttl
+    }
+
     /// Records why its member refused to create its Job.
     pub fn refuse(&mut self, why: &str) {
         self.refusal = Some(why[..why.floor_char_boundary(REFUSAL_ROOM)].to_owned());

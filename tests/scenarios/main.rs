@@ -8,6 +8,7 @@
 //! is listed for that kind.
 
 mod admission;
+mod answers;
 mod create;
 mod delete;
 mod describe;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         identity::scenarios,
         networks::scenarios,
         wait::scenarios,
+        answers::scenarios,
         outages::scenarios,
     ] {
         trials.extend(topic().trials());

@@ -59,8 +59,8 @@ pub(super) async fn change(target: &Target<'_>) -> (Performed, Option<Vec<String
     }
 }
 
-/// Sends a change. Before a Job first runs, this also takes away a `ttlSecondsAfterFinished` that is
-/// not ours, once: a Job that expires takes its result with it. Where the server does not allow
+/// Sends a change. Before a Job first runs, this also takes away a `ttlSecondsAfterFinished` that
+/// is not ours, once: a Job that expires takes its result with it. Where the server does not allow
 /// that, the Job keeps it.
 async fn send(target: &Target<'_>, patch: Value, job: &Observed) -> Result<Value, Error> {
     let is_unstarted = target.record.shards[&target.id].phase == Phase::Created;

@@ -33,8 +33,8 @@ pub enum EditError {
     },
     /// It needs a second shard in a cluster, whose pods the first one would select.
     #[error(
-        "spec.manualSelector: every cluster that takes work has a job with this selector already, and a second one would take \
-         its pods"
+        "spec.manualSelector: every cluster that takes work has a job with this selector already, \
+         and a second one would take its pods"
     )]
     ManualSelector,
     /// The preferences are invalid, or the members have no room for what is asked.

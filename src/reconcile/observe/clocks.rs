@@ -1,5 +1,5 @@
-//! The clocks of the clusters. A start time is its member's, and what it is compared with must not be
-//! the clock of whoever runs the command.
+//! The clocks of the clusters. A start time is its member's, and what it is compared with must not
+//! be the clock of whoever runs the command.
 
 use std::collections::BTreeMap;
 
@@ -51,13 +51,13 @@ impl Clocks {
 /// The time by the clock of a server, from the local time. It is the local time before the server's
 /// first answer.
 pub fn server_time(server: &Connection, local: Timestamp) -> Timestamp {
-    let skew = skew_of(server).unwrap_or(SignedDuration::ZERO);
+    let skew = plausible_skew(server).unwrap_or(SignedDuration::ZERO);
     local.checked_add(skew).unwrap_or(local)
 }
 
 /// How far a server's clock is ahead of the local one. None before its first answer, and where the
 /// difference is larger than [`PLAUSIBLE_SKEW`].
-pub(super) fn skew_of(server: &Connection) -> Option<SignedDuration> {
+pub fn plausible_skew(server: &Connection) -> Option<SignedDuration> {
     server.clock_skew().filter(|skew| skew.abs() <= PLAUSIBLE_SKEW)
 }
 

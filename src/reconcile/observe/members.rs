@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    clocks::{Clocks, skew_of},
+    clocks::{Clocks, plausible_skew},
     place::Place,
 };
 use crate::{
@@ -98,9 +98,9 @@ impl Members {
     /// How far the clocks of the members differ from the host's. A cluster that has not answered
     /// yet, or sends no `Date`, counts as having the host's clock.
     pub fn clocks(&self, host: &Connection) -> Clocks {
-        let Some(host) = skew_of(host) else { return Clocks::default() };
+        let Some(host) = plausible_skew(host) else { return Clocks::default() };
         let connected = self.connections.iter().filter_map(|(name, connection)| {
-            Some((name.as_str(), skew_of(connection.as_ref().ok()?)?))
+            Some((name.as_str(), plausible_skew(connection.as_ref().ok()?)?))
         });
         Clocks::measured(host, connected)
     }

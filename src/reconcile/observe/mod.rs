@@ -14,7 +14,7 @@ mod members;
 mod observations;
 mod place;
 
-pub use clocks::{Clocks, TOLERATED_SKEW, server_time};
+pub use clocks::{Clocks, TOLERATED_SKEW, plausible_skew, server_time};
 pub use list::observe;
 pub use members::Members;
 pub(in crate::reconcile) use observations::shard_id;

@@ -97,8 +97,11 @@ fn counts_and_limits(
     }
 }
 
-/// The sentence for a shard whose Job is gone.
-pub(in crate::reconcile) fn deletion(shard: &Shard) -> Option<String> {
+/// The sentence for a shard whose Job is gone, or could not be created.
+pub(in crate::reconcile) fn absence(shard: &Shard) -> Option<String> {
+    if let Some(refusal) = &shard.refusal {
+        return Some(format!("it could not be created: {refusal}"));
+    }
     if shard.may_have_ended() && !shard.reopened {
         let ttl = shard.seen.as_ref().and_then(|seen| seen.foreign_ttl).unwrap_or(0);
         return Some(format!(
@@ -125,7 +128,9 @@ mod tests {
 
     fn record(mut spec: Value) -> Record {
         spec["template"]["spec"]["containers"] = json!([{"name": "pi", "image": "pi"}]);
-        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
+        let metadata = json!({"name": "pi"});
+        let job =
+            json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec});
         let manifest = Manifest::new(job, "work", "").expect("valid");
         let shard = |cluster: &str| Shard {
             phase: Phase::Started,
@@ -154,7 +159,8 @@ mod tests {
         for spec in [
             json!({"completions": 6, "parallelism": 4}),
             json!({"completions": 6, "parallelism": 4, "suspend": true}),
-            json!({"completions": 6, "parallelism": 4, "activeDeadlineSeconds": 9, "backoffLimit": 0}),
+            json!({"completions": 6, "parallelism": 4, "activeDeadlineSeconds": 9,
+                "backoffLimit": 0}),
         ] {
             let record = record(spec);
             assert_eq!(drift(&record, 1, &job(&record)), Vec::<String>::new());

@@ -54,7 +54,9 @@ mod tests {
 
     /// A Job with one shard in a member that answers.
     fn record(spec: Value, phase: Phase, seen: Seen) -> Record {
-        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
+        let metadata = json!({"name": "pi"});
+        let job =
+            json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec});
         let manifest = Manifest::new(job, "work", "").expect("valid");
         let uid = (phase != Phase::Planned).then(|| "u".to_owned());
         let share = Size { parallelism: 1, completions: Some(3) };

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    drift::{deletion, drift},
+    drift::{absence, drift},
     stall::{Stall, stalls, wanted},
 };
 use crate::{
@@ -74,7 +74,7 @@ async fn member(
     let mut found: BTreeMap<u32, Finding> = own
         .iter()
         .map(|(id, shard)| {
-            (**id, Finding { drift: deletion(shard).into_iter().collect(), ..Finding::default() })
+            (**id, Finding { drift: absence(shard).into_iter().collect(), ..Finding::default() })
         })
         .collect();
     let live = own.iter().filter(|(_, shard)| shard.phase.live());

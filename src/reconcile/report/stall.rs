@@ -134,13 +134,18 @@ mod tests {
 
     fn pod(name: &str, status: Value) -> Value {
         json!({
-            "metadata": {"name": name, "uid": format!("{name}-uid"), "ownerReferences": [{"uid": "job"}]},
+            "metadata": {
+                "name": name, "uid": format!("{name}-uid"), "ownerReferences": [{"uid": "job"}],
+            },
             "status": status,
         })
     }
 
     fn event(uid: &str, reason: &str, message: &str, at: &str) -> Value {
-        json!({"involvedObject": {"uid": uid}, "reason": reason, "message": message, "lastTimestamp": at})
+        json!({
+            "involvedObject": {"uid": uid}, "reason": reason, "message": message,
+            "lastTimestamp": at,
+        })
     }
 
     fn now() -> Timestamp {
@@ -195,12 +200,16 @@ mod tests {
     #[test]
     fn pods_with_one_reason_are_counted_together() {
         let unschedulable = json!({"phase": "Pending", "conditions": [
-            {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"},
+            {"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                "message": "0/1 nodes"},
         ]});
         let waiting = |reason: &str| {
-            json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "True"}], "containerStatuses": [
-                {"state": {"running": {}}}, {"state": {"waiting": {"reason": reason, "message": "why"}}},
-            ]})
+            let waiting = json!({"waiting": {"reason": reason, "message": "why"}});
+            json!({
+                "phase": "Pending",
+                "conditions": [{"type": "PodScheduled", "status": "True"}],
+                "containerStatuses": [{"state": {"running": {}}}, {"state": waiting}],
+            })
         };
         let mut theirs = pod("t", unschedulable.clone());
         theirs["metadata"]["ownerReferences"][0]["uid"] = "another".into();

@@ -63,11 +63,8 @@ pub async fn credit(
             return Ok(None);
         }
         let wanted = wanted(&job);
-        let pods = if wanted.count > 0 && job.takes_credit() {
-            pods(connection, namespace, uid).await?
-        } else {
-            Vec::new()
-        };
+        let needs_pods = wanted.count > 0 && job.takes_credit();
+        let pods = if needs_pods { pods(connection, namespace, uid).await? } else { Vec::new() };
         let still = change_watch.is_still(&job, &pods, read_at);
         let credit = creditable(&job, &pods, &wanted, measure, still);
         let count = credit.count();

@@ -89,7 +89,9 @@ mod tests {
     #[test]
     fn an_index_beyond_an_edit_ends_by_itself_and_no_other_is_credited_in_its_place() {
         let spec = json!({"parallelism": 2, "completions": 4, "completionMode": "Indexed"});
-        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
+        let metadata = json!({"name": "pi"});
+        let job =
+            json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec});
         let manifest = Manifest::new(job, "work", "").expect("valid");
         let mut shard = Shard::planned_indexes("east", 2, Indexes::all(6));
         (shard.uid, shard.credit_target) = (Some("u1".into()), 2);

@@ -28,7 +28,9 @@ impl Scene {
         let mut observations = Observations::default();
         let mut shards = Vec::new();
         for (n, name) in (1..).zip(["c1", "c2", "c3"]) {
-            let member = json!({"context": name, "uid": name, "weight": 1, "state": "ready", "registered": 0});
+            let member = json!({
+                "context": name, "uid": name, "weight": 1, "state": "ready", "registered": 0,
+            });
             registry
                 .members
                 .insert(name.to_owned(), serde_json::from_value(member).expect("a member"));
@@ -133,7 +135,7 @@ fn work_that_moves_waits_until_a_pod_is_free() {
     assert_eq!(
         (scene.pods().len(), status.unplaced, status.waiting),
         (1, 18, 18),
-        "another part would be a second pod"
+        "another shard would run a second pod"
     );
     scene.ends(stays[0]);
     assert_eq!((scene.pods().len(), scene.record.unplaced()), (1, 0), "{:?}", scene.record.shards);
@@ -241,7 +243,10 @@ fn a_move_at_the_same_parallelism_stops_no_pod_that_runs() {
 fn work_does_not_move_where_no_cluster_may_take_it() {
     let spec = |parallelism| {
         let selector = json!({"matchLabels": {"app": "pi"}});
-        json!({"parallelism": parallelism, "completions": 30, "manualSelector": true, "selector": selector})
+        json!({
+            "parallelism": parallelism, "completions": 30, "manualSelector": true,
+            "selector": selector,
+        })
     };
     let scene = Scene::new(spec(3), &[(1, Some(10)); 3]);
     let refused = edit_record(&scene.record, &scene.registry, manifest(&spec(1)), false, NOW);

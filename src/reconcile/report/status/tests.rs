@@ -96,7 +96,7 @@ fn no_shard_counts_for_more_than_it_was_given_and_counts_add_up() {
     assert_eq!(
         (status.clusters(), status.start.map(Timestamp::as_second)),
         ((2, 2), Some(120)),
-        "a deleted part counts no more"
+        "a deleted shard does not count any more"
     );
 }
 
@@ -168,16 +168,19 @@ fn it_prints_as_one_job_over_all_clusters() {
             "apiVersion": "batch/v1",
             "kind": "Job",
             "metadata": {
-                "name": "pi", "namespace": "work", "uid": "job-uid", "creationTimestamp": "1970-01-01T00:01:00Z",
+                "name": "pi", "namespace": "work", "uid": "job-uid",
+                "creationTimestamp": "1970-01-01T00:01:00Z",
             },
             "spec": {"parallelism": 4, "completions": 6},
             "status": {
                 "succeeded": 3,
                 "startTime": "1970-01-01T00:02:00Z",
                 "shards": [
-                    {"cluster": "a", "name": "pi", "uid": "a-uid", "state": "Complete", "parallelism": 2,
+                    {"cluster": "a", "name": "pi", "uid": "a-uid", "state": "Complete",
+                        "parallelism": 2,
                         "completions": 3, "succeeded": 3},
-                    {"cluster": "b", "name": "pi", "state": "Pending", "parallelism": 2, "completions": 3,
+                    {"cluster": "b", "name": "pi", "state": "Pending", "parallelism": 2,
+                        "completions": 3,
                         "message": "exists already"},
                 ],
             },
@@ -199,7 +202,8 @@ fn conditions_are_those_of_one_job() {
         let condition = |kind: &str| {
             json!({
                 "type": kind, "status": "True", "reason": "Reason", "message": "message",
-                "lastProbeTime": "1970-01-01T00:05:00Z", "lastTransitionTime": "1970-01-01T00:05:00Z",
+                "lastProbeTime": "1970-01-01T00:05:00Z",
+                "lastTransitionTime": "1970-01-01T00:05:00Z",
             })
         };
         let outcome = || Some(Outcome::new(verdict, "Reason", "message", 300));

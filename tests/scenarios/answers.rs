@@ -1,0 +1,105 @@
+//! What a cluster answers is compared with what was sent; work that may be done is run again only
+//! where the user says so; and a wait does not give up while an outcome is about to show.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use serde_json::{Value, json};
+
+use crate::scenarios::{Outcome, Scenarios};
+use crate::site::Site;
+use crate::stage::{SOON, Stage, job};
+
+pub fn scenarios() -> Scenarios {
+    Scenarios::of("answers")
+        .sim("a shard that may have expired is run again only where the user says so", expired)
+        .sim(
+            "a wait for an outcome that is latched goes on until the last shard has ended",
+            latched,
+        )
+        .sim("a shard whose completions a cluster changed is not started", changed_completions)
+}
+
+/// Has a simulated cluster set a field of each Job that is created.
+fn set_on_creation(stage: &Stage, site: &Site, path: &str, value: Value) {
+    set(stage, site, &[sim::Operation::Create], path, value);
+}
+
+/// Has a simulated cluster set a field of each Job that is written so.
+fn set(stage: &Stage, site: &Site, operations: &[sim::Operation], path: &str, value: Value) {
+    site.cluster().add_policy(sim::Policy {
+        name: "set".to_owned(),
+        namespace: stage.namespace.clone(),
+        operations: operations.to_vec(),
+        rule: sim::Rule::Set { path: path.to_owned(), value },
+    });
+}
+
+async fn expired(stage: &Stage) -> Outcome {
+    let east = stage.site("east");
+    let writes = [sim::Operation::Create, sim::Operation::Update];
+    set(stage, east, &writes, "/spec/ttlSecondsAfterFinished", json!(60));
+    let created = stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let said = "ttlSecondsAfterFinished is 60, not unset";
+    created.warns(&format!("[east] job.batch/pi: the cluster changed it: {said}"));
+    stage.federate("job describe pi").await.ok().says(said);
+    east.delete("pi").await?;
+    stage.federate("reconcile pi").await.ok().says("Running,Unplaced 0/6");
+    stage.federate("job describe pi").await.ok().says("may have finished before");
+    let asked = stage.federate("reconcile pi --reopen").await;
+    asked.fails("--yes").warns("its ttlSecondsAfterFinished to 60");
+    assert_eq!(shards(stage).await?, 3, "nothing is run again");
+    stage.federate("reconcile pi --reopen --yes").await.ok();
+    assert_eq!(shards(stage).await?, 4, "its work is run again");
+    Ok(())
+}
+
+/// How many shards the Job has had.
+async fn shards(stage: &Stage) -> Result<usize, libtest_mimic::Failed> {
+    let job = stage.get("pi").await?;
+    Ok(job["status"]["shards"].as_array().map_or(0, Vec::len))
+}
+
+async fn latched(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let [east, west] = ["east", "west"].map(|name| stage.site(name));
+    east.succeed("pi", 1).await?;
+    west.run("pi", 1).await?;
+    let scaled = stage.federate("job scale pi --completions=1").await.ok();
+    scaled.warns("running pods are stopped");
+    let wait = stage.federate("job wait pi --for=condition=complete --timeout=60s");
+    let looks = Arc::new(AtomicUsize::new(0));
+    let counted = looks.clone();
+    west.cluster().on_request(move |request| {
+        let is_look = (request.verb, request.resource.as_str()) == ("list", "jobs");
+        counted.fetch_add(usize::from(is_look), Ordering::Relaxed);
+        sim::Verdict::Pass
+    });
+    let release = async {
+        // The wait has seen the latched outcome in its first look.
+        real::until("a second look", SOON, || async {
+            let looks = looks.load(Ordering::Relaxed);
+            if looks >= 2 { Ok(()) } else { Err(format!("{looks} looks")) }
+        })
+        .await;
+        west.release("pi").await
+    };
+    let (waited, released) = tokio::join!(wait, release);
+    released?;
+    waited.ok().says("condition met");
+    Ok(())
+}
+
+async fn changed_completions(stage: &Stage) -> Outcome {
+    let east = stage.site("east");
+    set_on_creation(stage, east, "/spec/completions", json!(9));
+    stage
+        .create(&job("pi", Some(3), Some(6)))
+        .await?
+        .warns("its cluster changed the completions of job pi from 2 to 9: it is not started");
+    assert_eq!(east.job("pi").await?["spec"]["suspend"], true);
+    assert_eq!(stage.site("west").job("pi").await?["spec"]["suspend"], false);
+    Ok(())
+}

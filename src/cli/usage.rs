@@ -120,12 +120,7 @@ fn explain(
     if let Some(refused) = error.source().and_then(refused) {
         return refused;
     }
-    let said = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => vec![text.clone()],
-        Some(ContextValue::Strings(texts)) => texts.clone(),
-        _ => Vec::new(),
-    };
-    let first = |kind| said(kind).into_iter().next().unwrap_or_default();
+    let first = |kind| said(error, kind).into_iter().next().unwrap_or_default();
     let argument = first(ContextKind::InvalidArg);
     let flag = argument.split([' ', '[', '=']).next().unwrap_or_default();
     let value = first(ContextKind::InvalidValue);
@@ -153,15 +148,9 @@ fn explain(
         }
         ErrorKind::UnknownArgument => (format!("unexpected argument {argument:?}"), Vec::new()),
         ErrorKind::MissingRequiredArgument => {
-            let missing = said(ContextKind::InvalidArg);
-            (
-                missing
-                    .iter()
-                    .map(|argument| required(argument, short_of))
-                    .collect::<Vec<_>>()
-                    .join("; "),
-                Vec::new(),
-            )
+            let missing = said(error, ContextKind::InvalidArg);
+            let required = missing.iter().map(|argument| required(argument, short_of));
+            (required.collect::<Vec<_>>().join("; "), Vec::new())
         }
         ErrorKind::ArgumentConflict => {
             let other = first(ContextKind::PriorArg);
@@ -169,30 +158,14 @@ fn explain(
             (format!("cannot specify {flag} and {other} together"), Vec::new())
         }
         ErrorKind::InvalidValue if value.is_empty() => {
-            let last = args.last().and_then(|arg| arg.to_str()).unwrap_or_default();
-            (
-                match short_of(flag) {
-                    Some(short) if !last.starts_with("--") => {
-                        format!("flag needs an argument: '{short}' in -{short}")
-                    }
-                    _ => format!("flag needs an argument: {flag}"),
-                },
-                Vec::new(),
-            )
+            (needs_argument(args, flag, short_of(flag)), Vec::new())
         }
         ErrorKind::InvalidValue => {
-            let valid = said(ContextKind::ValidValue).join(", ");
-            (
-                format!("invalid argument {value:?} for {both:?} flag: must be one of {valid}"),
-                Vec::new(),
-            )
+            let valid = said(error, ContextKind::ValidValue).join(", ");
+            (refused_value(&value, &both, &format!("must be one of {valid}")), Vec::new())
         }
         ErrorKind::ValueValidation => {
-            let why = match error.source() {
-                Some(source) if source.is::<ParseIntError>() => "must be a whole number".to_owned(),
-                source => source.map(ToString::to_string).unwrap_or_default(),
-            };
-            (format!("invalid argument {value:?} for {both:?} flag: {why}"), Vec::new())
+            (refused_value(&value, &both, &invalid_because(error)), Vec::new())
         }
         _ => return Error::verbatim(error.render().to_string()),
     };
@@ -201,6 +174,39 @@ fn explain(
         mistake
     } else {
         mistake.hint(format!("Did you mean {}?", meant.join(" or ")))
+    }
+}
+
+/// What clap says of one aspect of a mistake.
+fn said(error: &clap::Error, kind: ContextKind) -> Vec<String> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => vec![text.clone()],
+        Some(ContextValue::Strings(texts)) => texts.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// A flag at the end of the command line that has no value.
+fn needs_argument(args: &[OsString], flag: &str, short: Option<char>) -> String {
+    let last = args.last().and_then(|arg| arg.to_str()).unwrap_or_default();
+    match short {
+        Some(short) if !last.starts_with("--") => {
+            format!("flag needs an argument: '{short}' in -{short}")
+        }
+        _ => format!("flag needs an argument: {flag}"),
+    }
+}
+
+/// A flag whose value is not one that it takes.
+fn refused_value(value: &str, flag: &str, why: &str) -> String {
+    format!("invalid argument {value:?} for {flag:?} flag: {why}")
+}
+
+/// Why a value is refused.
+fn invalid_because(error: &clap::Error) -> String {
+    match error.source() {
+        Some(source) if source.is::<ParseIntError>() => "must be a whole number".to_owned(),
+        source => source.map(ToString::to_string).unwrap_or_default(),
     }
 }
 

@@ -103,14 +103,7 @@ fn of_federation(error: &federation::Error) -> Error {
             Error::verbatim(text).hinted(refusal.is_not_found().then_some(NAMESPACE_HINT))
         }
         E::NotEditable { error: why, may_recreate, .. } => {
-            let hint = match why {
-                _ if *may_recreate => Some(RECREATE_HINT),
-                EditError::Finished(_) => {
-                    Some("Delete it first, or give the new one another name.")
-                }
-                _ => None,
-            };
-            Error::new(error).hinted(hint)
+            Error::new(error).hinted(about_edit(why, *may_recreate))
         }
         E::Refused(refusals) => of_refusals(error, refusals),
         E::Unfinished(unfinished) => {
@@ -142,11 +135,7 @@ fn of_federation(error: &federation::Error) -> Error {
             federate("cluster unregister", [name])
         )),
         E::CarriesShards { jobs, .. } => {
-            let deletions = jobs.iter().map(|(namespace, name)| {
-                federate("job delete", [name, "-n", namespace, "--cascade=background"])
-            });
-            let hint = deletions.collect::<Vec<_>>().join(", ");
-            Error::new(error).hint(format!("Delete these jobs first: {hint}"))
+            Error::new(error).hint(format!("Delete these jobs first: {}", deletions(jobs)))
         }
         E::Several(errors) => errors
             .iter()
@@ -165,6 +154,23 @@ fn of_federation(error: &federation::Error) -> Error {
         | E::TimedOut { .. }
         | E::RegisteredAs { .. } => Error::new(error),
     }
+}
+
+/// What to do about a Job that cannot be edited as asked.
+fn about_edit(error: &EditError, may_recreate: bool) -> Option<&'static str> {
+    match error {
+        _ if may_recreate => Some(RECREATE_HINT),
+        EditError::Finished(_) => Some("Delete it first, or give the new one another name."),
+        _ => None,
+    }
+}
+
+/// The commands that delete these Jobs, by namespace and name, and their shards.
+fn deletions(jobs: &[(String, String)]) -> String {
+    let deletions = jobs.iter().map(|(namespace, name)| {
+        federate("job delete", [name, "-n", namespace, "--cascade=background"])
+    });
+    deletions.collect::<Vec<_>>().join(", ")
 }
 
 /// What to do about the federated Job that has the name already.

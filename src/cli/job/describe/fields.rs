@@ -40,24 +40,7 @@ fn fields(look: &Look, now: Timestamp) -> Vec<Field> {
         ),
         ("Suspend", vec![manifest.suspended().to_string()]),
     ];
-    if let Some(limit) = manifest.backoff_limit() {
-        fields.push(("Backoff Limit", vec![budget(limit, status.failed)]));
-    }
-    if let Some(limit) = object["spec"]["backoffLimitPerIndex"].as_i64() {
-        fields.push(("Backoff Limit Per Index", vec![limit.to_string()]));
-    }
-    if let Some(limit) = manifest.max_failed_indexes() {
-        let failed = status.failed_indexes.as_ref().map_or(0, crate::job::Indexes::len);
-        fields.push(("Max Failed Indexes", vec![budget(limit, failed)]));
-    }
-    if let Some(seconds) = manifest.active_deadline_seconds() {
-        let ends =
-            status.start.and_then(|start| Timestamp::from_second(start.as_second() + seconds).ok());
-        let ends = ends
-            .filter(|_| status.end.is_none())
-            .map_or(String::new(), |at| format!(" (until {})", time(at)));
-        fields.push(("Active Deadline Seconds", vec![format!("{seconds}s{ends}")]));
-    }
+    fields.extend(limits(look));
     if let Some(start) = status.start {
         fields.push(("Start Time", vec![time(start)]));
         if let Some(end) = status.end {
@@ -76,18 +59,50 @@ fn fields(look: &Look, now: Timestamp) -> Vec<Field> {
             fields.push((label, vec![text]));
         }
     }
-    let unplaced = match (status.unplaced - status.waiting, status.waiting) {
+    let unplaced = unplaced(look);
+    if !unplaced.is_empty() {
+        fields.push(("Unplaced", unplaced));
+    }
+    fields
+}
+
+/// The limits that the Job has, with what is used of each.
+fn limits(look: &Look) -> Vec<Field> {
+    let Look { record, status, .. } = look;
+    let (manifest, spec) = (&record.manifest, &record.manifest.object()["spec"]);
+    let mut fields: Vec<Field> = Vec::new();
+    if let Some(limit) = manifest.backoff_limit() {
+        fields.push(("Backoff Limit", vec![budget(limit, status.failed)]));
+    }
+    if let Some(limit) = spec["backoffLimitPerIndex"].as_i64() {
+        fields.push(("Backoff Limit Per Index", vec![limit.to_string()]));
+    }
+    if let Some(limit) = manifest.max_failed_indexes() {
+        let failed = status.failed_indexes.as_ref().map_or(0, crate::job::Indexes::len);
+        fields.push(("Max Failed Indexes", vec![budget(limit, failed)]));
+    }
+    if let Some(seconds) = manifest.active_deadline_seconds() {
+        let ends =
+            status.start.and_then(|start| Timestamp::from_second(start.as_second() + seconds).ok());
+        let ends = ends
+            .filter(|_| status.end.is_none())
+            .map_or(String::new(), |at| format!(" (until {})", time(at)));
+        fields.push(("Active Deadline Seconds", vec![format!("{seconds}s{ends}")]));
+    }
+    fields
+}
+
+/// The work that no cluster carries, a line for each reason.
+fn unplaced(look: &Look) -> Vec<String> {
+    let status = &look.status;
+    match (status.unplaced - status.waiting, status.waiting) {
         (0, 0) => vec![],
         (unplaced, 0) => vec![format!("{unplaced} completions that no cluster carries")],
         (0, waiting) => vec![waits(waiting)],
         (unplaced, waiting) => {
             vec![format!("{unplaced} completions that no cluster carries"), waits(waiting)]
         }
-    };
-    if !unplaced.is_empty() {
-        fields.push(("Unplaced", unplaced));
     }
-    fields
 }
 
 fn waits(completions: i32) -> String {

@@ -63,7 +63,8 @@ impl Init {
 fn moved(before: &Host, host: &Host, path: &Path) -> String {
     let (before, after) = (&before.context, &host.context);
     format!(
-        "the host was {before:?} until now, {} names {after:?} from now on: a federation with clusters and jobs of its own. \
+        "the host was {before:?} until now, {} names {after:?} from now on: a federation with \
+        clusters and jobs of its own. \
          {} goes back.",
         path.display(),
         federate("init", [format!("--context={before}")])

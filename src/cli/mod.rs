@@ -19,6 +19,7 @@ mod session;
 mod suggest;
 mod usage;
 mod version;
+mod warnings;
 mod world;
 
 use std::{ffi::OsString, process::ExitCode};

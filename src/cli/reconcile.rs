@@ -75,7 +75,8 @@ impl Reconcile {
         let uncertain = federation.uncertain(scope).await?;
         for Uncertain { job, cluster, ttl_seconds } in &uncertain {
             session.output().note(format!(
-                "job.batch/{job}: its shard in cluster {cluster} is gone, and may have finished: the \
+                "job.batch/{job}: its shard in cluster {cluster} is gone, and may have finished: \
+                the \
                  cluster had set its ttlSecondsAfterFinished to {ttl_seconds}."
             ));
         }

@@ -5,7 +5,11 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Session, dry_run::suffix};
+use super::{
+    Session,
+    dry_run::suffix,
+    warnings::{surplus, warning},
+};
 use crate::{
     error::words,
     federation::{DryRun, Event, Observer, Place, Work},
@@ -160,7 +164,8 @@ impl<'a> Reporter<'a> {
                     job,
                 ]),
                 None => format!(
-                    "job.batch/{job} in namespace {namespace} of cluster {cluster}, which no known context leads to"
+                    "job.batch/{job} in namespace {namespace} of cluster {cluster}, which no known \
+                    context leads to"
                 ),
             };
             self.note(format!("  {text}"));
@@ -191,26 +196,19 @@ impl<'a> Reporter<'a> {
 
 impl Observer for Reporter<'_> {
     fn notify(&self, event: Event<'_>) {
+        if let Some((cluster, text)) = warning(&event) {
+            return self.warn(cluster, &text);
+        }
         match event {
+            Event::OwnIndex { .. }
+            | Event::Dropped { .. }
+            | Event::Unasked { .. }
+            | Event::ShardFailed { .. }
+            | Event::ShardAltered { .. }
+            | Event::HostClockDiffers { .. }
+            | Event::MemberClockDiffers { .. }
+            | Event::LeftBehind { .. } => {}
             Event::Planned(record) => self.planned(record),
-            Event::OwnIndex { record, path } => self.warn(
-                None,
-                &format!(
-                    "job.batch/{}: {path} sets JOB_COMPLETION_INDEX: the container sees that, and not the index of its pod",
-                    record.name()
-                ),
-            ),
-            Event::Dropped { record, path, clusters } => {
-                let names: Vec<_> = clusters.iter().map(String::as_str).collect();
-                let what = if names.len() == 1 { "cluster" } else { "clusters" };
-                let (job, names) = (record.name(), names.join(", "));
-                let text = format!("job.batch/{job}: {path} is not kept by the server of {what} {names}");
-                self.warn(None, &text);
-            }
-            Event::Unasked { record, cluster, why } => {
-                let text = format!("job.batch/{}: could not be asked: {why}", record.name());
-                self.warn(Some(cluster), &text);
-            }
             Event::Began(work, steps) => self.began(work, steps),
             Event::Acted(done) => self.acted(done),
             Event::Ended => *self.progress() = None,
@@ -228,36 +226,16 @@ impl Observer for Reporter<'_> {
                 self.note(words::finish_begun(record.namespace(), record.name()));
             }
             Event::Surplus { record, succeeded, asked, stopped } => {
-                let pods = match stopped {
-                    0 => String::new(),
-                    1 => ". 1 running pod is stopped".to_owned(),
-                    pods => format!(". {pods} running pods are stopped"),
-                };
-                self.note(format!(
-                    "job.batch/{}: {succeeded} have succeeded already, and {asked} were asked for: \
-                     it is complete{pods}",
-                    record.name()
-                ));
+                self.note(surplus(record, succeeded, asked, stopped));
             }
             Event::Stands(record, status) => self.stands(record, status),
-            Event::ShardFailed { record, shard, why } => {
-                let text = format!("job.batch/{}: {}: {why}", record.name(), shard.state);
-                self.warn(Some(&shard.cluster), &text);
-            }
             Event::ShardWaits { record, shard, why } => {
-                self.note(format!("job.batch/{} in cluster {}: {why}", record.name(), shard.cluster));
-            }
-            Event::ShardAltered { record, shard, difference } => {
-                let text =
-                    format!("job.batch/{}: the cluster changed it: {difference}", record.name());
-                self.warn(Some(&shard.cluster), &text);
-            }
-            Event::HostClockDiffers { host, ahead } => {
-                let than = "the clock of this computer; the host's is used";
-                self.warn(Some(host), &clock_difference(ahead, than));
-            }
-            Event::MemberClockDiffers { cluster, ahead } => {
-                self.warn(Some(cluster), &clock_difference(ahead, "the host's"));
+                self.note(format!(
+                    "job.batch/{} in cluster {}: \
+                {why}",
+                    record.name(),
+                    shard.cluster
+                ));
             }
             Event::Reconciled { record, status, changed } => {
                 self.reconciled(record, status, changed);
@@ -268,13 +246,6 @@ impl Observer for Reporter<'_> {
             Event::Deleting(name) => self.line(format!("job.batch {name:?} is being deleted")),
             Event::PodsEnding => self.note("waiting for pods to end".to_owned()),
             Event::Kept(record, places) => self.kept(record, places),
-            Event::LeftBehind { shard, why } => self.warn(
-                Some(&shard.cluster),
-                &format!(
-                    "job.batch/{} is left behind, and may run there with up to {} pods: {why}",
-                    shard.name, shard.share.parallelism
-                ),
-            ),
             Event::HostSilent { host, why } => self.silent(host, "the host does not answer", why),
             Event::MemberSilent { cluster, why } => {
                 self.silent(cluster, "nothing is known of its jobs", why);
@@ -284,12 +255,6 @@ impl Observer for Reporter<'_> {
             Event::NoneFound(namespace) => self.note(none_found(namespace)),
         }
     }
-}
-
-/// `its clock is 300s ahead of the host's`.
-fn clock_difference(ahead: i64, than: &str) -> String {
-    let side = if ahead > 0 { "ahead of" } else { "behind" };
-    format!("its clock is {}s {side} {than}", ahead.abs())
 }
 
 /// What kubectl says where there is nothing to show.

@@ -51,8 +51,15 @@ impl FromStr for Selector {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let unreadable = |part: &str| {
-            Error::new(format!("unable to parse the selector {text:?}: {:?} is no requirement", part.trim()))
-                .hint("Such as key=value, key!=value, key in (a,b), key notin (a,b), key, !key; joined by commas.")
+            Error::new(format!(
+                "unable to parse the selector {text:?}: {:?} is no \
+            requirement",
+                part.trim()
+            ))
+            .hint(
+                "Such as key=value, key!=value, key in (a,b), key notin (a,b), key, !key; \
+                joined by commas.",
+            )
         };
         let mut requirements = Vec::new();
         for part in parts(text) {

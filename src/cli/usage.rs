@@ -18,7 +18,8 @@ use crate::{
 const NAME: &str = "kubectl federate";
 
 /// The line at the end of each help text, as kubectl's.
-const SEE_OPTIONS: &str = "Use \"kubectl federate options\" for a list of global command-line options (applies to all commands).";
+const SEE_OPTIONS: &str = "Use \"kubectl federate options\" for a list of global command-line \
+options (applies to all commands).";
 
 /// The most columns of a help text.
 const WIDTH: usize = 100;
@@ -45,7 +46,8 @@ fn wrapped(command: Command, output: &Output) -> Command {
 fn dressed(command: Command, path: &str) -> Command {
     let end = if command.has_subcommands() {
         format!(
-            "Use \"{path} <command> --help\" for more information about a given command.\n{SEE_OPTIONS}"
+            "Use \"{path} <command> --help\" for more information about a given \
+            command.\n{SEE_OPTIONS}"
         )
     } else {
         SEE_OPTIONS.to_owned()
@@ -122,15 +124,12 @@ fn explain(
     }
     let first = |kind| said(error, kind).into_iter().next().unwrap_or_default();
     let argument = first(ContextKind::InvalidArg);
-    let flag = argument.split([' ', '[', '=']).next().unwrap_or_default();
+    let flag = flag_name(&argument);
     let value = first(ContextKind::InvalidValue);
     let known = || command.get_arguments().chain(root.get_arguments());
     let short_of =
         |long: &str| known().find(|arg| arg.get_long() == long.strip_prefix("--"))?.get_short();
-    let both = match short_of(flag) {
-        Some(short) => format!("-{short}, {flag}"),
-        None => flag.to_owned(),
-    };
+    let both = short_of(flag).map_or(flag.to_owned(), |short| format!("-{short}, {flag}"));
     let (sentence, meant) = match error.kind() {
         ErrorKind::InvalidSubcommand => {
             let typed = first(ContextKind::InvalidSubcommand);
@@ -153,8 +152,7 @@ fn explain(
             (required.collect::<Vec<_>>().join("; "), Vec::new())
         }
         ErrorKind::ArgumentConflict => {
-            let other = first(ContextKind::PriorArg);
-            let other = other.split([' ', '[', '=']).next().unwrap_or_default();
+            let other = flag_name(&first(ContextKind::PriorArg)).to_owned();
             (format!("cannot specify {flag} and {other} together"), Vec::new())
         }
         ErrorKind::InvalidValue if value.is_empty() => {
@@ -184,6 +182,11 @@ fn said(error: &clap::Error, kind: ContextKind) -> Vec<String> {
         Some(ContextValue::Strings(texts)) => texts.clone(),
         _ => Vec::new(),
     }
+}
+
+/// A flag without its value and the like, as in `--weight=<N>`.
+fn flag_name(argument: &str) -> &str {
+    argument.split([' ', '[', '=']).next().unwrap_or_default()
 }
 
 /// A flag at the end of the command line that has no value.
@@ -235,7 +238,7 @@ fn shorthand(args: &[OsString], argument: &str) -> String {
 
 /// What is said where this argument is missing, such as `<NAMES>...` or `--filename <FILE>`.
 fn required(argument: &str, short_of: impl Fn(&str) -> Option<char>) -> String {
-    let flag = argument.split([' ', '[', '=']).next().unwrap_or_default();
+    let flag = flag_name(argument);
     if let Some(name) = flag.strip_prefix("--") {
         return match short_of(flag) {
             Some(short) => format!("must specify -{short}"),

@@ -204,7 +204,8 @@ mod tests {
     fn a_connection_that_ends_early_has_a_message_without_library_text() {
         for text in [
             "tls handshake eof",
-            "peer closed connection without sending TLS close_notify: https://docs.rs/rustls/latest/rustls/manual",
+            "peer closed connection without sending TLS close_notify: \
+            https://docs.rs/rustls/latest/rustls/manual",
         ] {
             let error = io::Error::new(io::ErrorKind::UnexpectedEof, text);
             let words = cause(&io::Error::other(error)).to_string();

@@ -44,7 +44,8 @@ pub enum Error {
     },
     /// The context leads to a cluster that is not the registered one (G7).
     #[error(
-        "cluster {cluster:?} is not the one that was registered: the uid of its kube-system namespace \
+        "cluster {cluster:?} is not the one that was registered: the uid of its kube-system \
+        namespace \
          is {found}, not {expected}"
     )]
     WrongCluster {
@@ -302,9 +303,8 @@ mod tests {
 
     #[test]
     fn a_status_reads_as_in_kubectl() {
-        let error = status(
-            serde_json::json!({"reason": "NotFound", "code": 404, "message": "jobs.batch \"x\" not found"}),
-        );
+        let error = status(serde_json::json!({"reason": "NotFound", "code": 404,
+                "message": "jobs.batch \"x\" not found"}));
         assert_eq!(error.report(), "Error from server (NotFound): jobs.batch \"x\" not found");
         assert!(error.is_not_found() && !error.is_unreachable());
 
@@ -318,7 +318,8 @@ mod tests {
     fn the_error_of_an_invalid_object_has_every_cause() {
         let mut json = serde_json::json!({"reason": "Invalid", "code": 422, "message": "long",
             "details": {"kind": "Job", "name": "bad", "causes": [
-                {"field": "spec.completions", "message": "Invalid value: -1", "reason": "FieldValueInvalid"}]}});
+                {"field": "spec.completions", "message": "Invalid value: -1",
+                "reason": "FieldValueInvalid"}]}});
         assert_eq!(
             status(json.clone()).report(),
             "The Job \"bad\" is invalid: spec.completions: Invalid value: -1"
@@ -336,9 +337,8 @@ mod tests {
 
     #[test]
     fn an_unavailable_server_is_unreachable_and_its_control_characters_are_escaped() {
-        let error = status(
-            serde_json::json!({"reason": "ServiceUnavailable", "code": 503, "message": "\u{1b}]0;x\u{7}"}),
-        );
+        let error = status(serde_json::json!({"reason": "ServiceUnavailable", "code": 503,
+                "message": "\u{1b}]0;x\u{7}"}));
         assert!(error.is_unreachable());
         assert!(!error.report().contains('\u{1b}'));
     }

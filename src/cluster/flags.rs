@@ -66,13 +66,17 @@ impl Overrides {
 /// # Errors
 /// [`Error::Configuration`] with kubectl's sentence for any other text.
 pub fn request_timeout(text: &str) -> Result<Option<Duration>, Error> {
-    let duration = text.parse::<u64>().ok().map(Duration::from_secs).or_else(|| go_duration(text)).ok_or_else(|| {
-        Error::Configuration {
-            cause: "Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by \
+    let duration = text
+        .parse::<u64>()
+        .ok()
+        .map(Duration::from_secs)
+        .or_else(|| go_duration(text))
+        .ok_or_else(|| Error::Configuration {
+            cause: "Invalid timeout value. Timeout must be a single integer in seconds, or an \
+            integer followed by \
                     a corresponding time unit (e.g. 1s | 2m | 3h)"
                 .into(),
-        }
-    })?;
+        })?;
     Ok(Some(duration).filter(|d| !d.is_zero()))
 }
 

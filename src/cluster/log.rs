@@ -30,14 +30,16 @@ const MASKED: &str = "<masked>";
 /// Logs the headers of a request.
 pub(super) fn request_headers(cluster: &str, headers: &HeaderMap) {
     for (name, value) in headers {
-        tracing::debug!(target: REQUESTS, "[{cluster}] request header {name}: {}", shown(name, value));
+        tracing::debug!(target: REQUESTS, "[{cluster}] request header {name}: \
+        {}", shown(name, value));
     }
 }
 
 /// Logs the headers of an answer.
 pub(super) fn answer_headers(cluster: &str, headers: &HeaderMap) {
     for (name, value) in headers {
-        tracing::trace!(target: REQUESTS, "[{cluster}] answer header {name}: {}", shown(name, value));
+        tracing::trace!(target: REQUESTS, "[{cluster}] answer header {name}: \
+        {}", shown(name, value));
     }
 }
 

@@ -13,6 +13,8 @@ use crate::{
 
 const NAMESPACE_HINT: &str = "--create-namespace makes the namespace wherever it is missing.";
 
+const LIST_HINT: &str = "`kubectl federate cluster list` shows those that are.";
+
 const RECREATE_HINT: &str =
     "--recreate stops the jobs in the clusters, keeps what has succeeded, and runs the rest anew.";
 
@@ -73,7 +75,8 @@ fn of_state(error: &state::Error) -> Error {
             "Put back what was there."
         }
         state::Error::Damaged { .. } => {
-            "Put back what was there, or delete the configmap to have the job forgotten; its jobs in the clusters stay."
+            "Put back what was there, or delete the configmap to have the job forgotten; its jobs \
+            in the clusters stay."
         }
         state::Error::TooLarge { .. } => {
             "Make its manifest smaller, divide it over fewer clusters, or make several jobs of it."
@@ -89,7 +92,8 @@ fn of_federation(error: &federation::Error) -> Error {
         E::State(error) => of_state(error),
         E::Cluster(error) => of_cluster(error),
         E::WrongHost { error, remembered } => of_cluster(error).hint(if *remembered {
-            "`kubectl federate init` remembered another cluster under this context: name the host with --context."
+            "`kubectl federate init` remembered another cluster under this context: name the host \
+            with --context."
         } else {
             "The registry was made in another cluster: name the host with --context."
         }),
@@ -114,7 +118,8 @@ fn of_federation(error: &federation::Error) -> Error {
             of_federation(error).hint(finish_begun(namespace, name))
         }
         E::DeletedAlready { namespace, name } => Error::new(error).hint(format!(
-            "{} goes on with that; `job delete --cascade=orphan` leaves behind what is in clusters that do not answer.",
+            "{} goes on with that; `job delete --cascade=orphan` leaves behind what is in clusters \
+            that do not answer.",
             reconcile(namespace, name, &[])
         )),
         E::DeletionRefused { cluster, error } => {
@@ -127,9 +132,7 @@ fn of_federation(error: &federation::Error) -> Error {
             let describe = federate("job describe", [name, "-n", namespace]);
             Error::new(error).hint(format!("{describe} shows what failed."))
         }
-        E::NotRegistered { .. } => {
-            Error::new(error).hint("`kubectl federate cluster list` shows those that are.")
-        }
+        E::NotRegistered { .. } => Error::new(error).hint(LIST_HINT),
         E::NameTaken { name, .. } => Error::new(error).hint(format!(
             "Take another name, or {} first.",
             federate("cluster unregister", [name])
@@ -137,22 +140,11 @@ fn of_federation(error: &federation::Error) -> Error {
         E::CarriesShards { jobs, .. } => {
             Error::new(error).hint(format!("Delete these jobs first: {}", deletions(jobs)))
         }
-        E::Several(errors) => errors
-            .iter()
-            .map(of_federation)
-            .reduce(Error::and)
-            .unwrap_or_else(|| Error::new(error)),
-        E::NamesAcrossNamespaces
-        | E::Manifest { .. }
-        | E::OtherNamespace { .. }
-        | E::GenerateName { .. }
-        | E::NotDivisible { .. }
-        | E::NotApplicable { .. }
-        | E::Complete { .. }
-        | E::NothingToWaitFor
-        | E::NotMet { .. }
-        | E::TimedOut { .. }
-        | E::RegisteredAs { .. } => Error::new(error),
+        E::Several(errors) => {
+            errors.iter().map(of_federation).reduce(Error::and).unwrap_or_else(|| Error::new(error))
+        }
+        // The sentence says it all.
+        _ => Error::new(error),
     }
 }
 
@@ -223,7 +215,8 @@ fn about_what_is_in_the_way(all: &BTreeSet<InTheWay>) -> Option<String> {
     }
     if owned(Owner::Recorded).next().is_some() {
         hints.push(format!(
-            "The job in {} is a shard of another federated job, or somebody else edits this one: take another name, or \
+            "The job in {} is a shard of another federated job, or somebody else edits this one: \
+            take another name, or \
              run the command again.",
             listed(Owner::Recorded)
         ));

@@ -48,7 +48,8 @@ pub enum Error {
     },
     /// A manifest is in another namespace than the one that was asked for.
     #[error(
-        "the namespace from the provided object {object:?} does not match the namespace {asked:?}. You must pass \
+        "the namespace from the provided object {object:?} does not match the namespace {asked:?}. \
+        You must pass \
          '--namespace={object}' to perform this operation."
     )]
     OtherNamespace {

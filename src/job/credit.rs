@@ -167,9 +167,8 @@ mod tests {
     use super::*;
 
     fn job(spec: Value, status: Value) -> Observed {
-        Observed::of(
-            &json!({"kind": "Job", "metadata": {"name": "pi", "uid": "u"}, "spec": spec, "status": status}),
-        )
+        Observed::of(&json!({"kind": "Job", "metadata": {"name": "pi", "uid": "u"}, "spec": spec,
+                "status": status}))
     }
 
     fn pod(phase: &str, index: Option<i32>) -> Pod {

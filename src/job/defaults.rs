@@ -174,25 +174,32 @@ mod tests {
             "restartPolicy": "Never",
             "containers": [{
                 "name": "pi", "image": "registry.example.com:5000/perl",
-                "env": [{"name": "NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+                "env": [{"name": "NAME",
+                "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
                 "ports": [{"containerPort": 80}], "livenessProbe": {"httpGet": {"port": 80}},
             }],
-            "volumes": [{"name": "a", "secret": {"secretName": "a"}}, {"name": "b", "hostPath": {"path": "/b"}}],
+            "volumes": [{"name": "a", "secret": {"secretName": "a"}}, {"name": "b",
+            "hostPath": {"path": "/b"}}],
         }}});
         let filled = json!({
-            "parallelism": 1, "completions": 1, "completionMode": "NonIndexed", "suspend": false, "backoffLimit": 6,
+            "parallelism": 1, "completions": 1, "completionMode": "NonIndexed", "suspend": false,
+            "backoffLimit": 6,
             "manualSelector": false, "podReplacementPolicy": "TerminatingOrFailed", "ttlSecondsAfterFinished": null,
             "template": {"metadata": {"labels": {}}, "spec": {
                 "restartPolicy": "Never", "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler",
                 "terminationGracePeriodSeconds": 30, "securityContext": {}, "tolerations": [],
                 "containers": [{
-                    "name": "pi", "image": "registry.example.com:5000/perl", "imagePullPolicy": "Always",
-                    "resources": {}, "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
-                    "env": [{"name": "NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}],
+                    "name": "pi", "image": "registry.example.com:5000/perl",
+                    "imagePullPolicy": "Always",
+                    "resources": {}, "terminationMessagePath": "/dev/termination-log",
+                    "terminationMessagePolicy": "File",
+                    "env": [{"name": "NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1",
+                    "fieldPath": "metadata.name"}}}],
                     "ports": [{"containerPort": 80, "protocol": "TCP"}],
                     "livenessProbe": {
                         "httpGet": {"port": 80, "path": "/", "scheme": "HTTP"},
-                        "timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3,
+                        "timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1,
+                        "failureThreshold": 3,
                     },
                 }],
                 "volumes": [

@@ -101,7 +101,8 @@ mod tests {
     }
 
     fn sent() -> Value {
-        let env = json!([{"name": "A", "value": "1"}, {"name": "E", "value": ""}, {"name": "B", "valueFrom": {"fieldRef": {
+        let env = json!([{"name": "A", "value": "1"}, {"name": "E", "value": ""}, {"name": "B",
+            "valueFrom": {"fieldRef": {
             "fieldPath": "metadata.name"}}}]);
         job(json!({"name": "a", "image": "i", "args": ["x"], "env": env}))
     }

@@ -91,10 +91,13 @@ mod tests {
     #[test]
     fn what_is_missing_is_named_by_its_path_and_as_a_whole() {
         let sent = json!({
-            "completions": 3, "podFailurePolicy": {"rules": [{"action": "Ignore"}]}, "maxFailedIndexes": 0,
-            "template": {"spec": {"hostUsers": false, "containers": [{"name": "a", "resizePolicy": [{"x": "y"}]}]}},
+            "completions": 3, "podFailurePolicy": {"rules": [{"action": "Ignore"}]},
+            "maxFailedIndexes": 0,
+            "template": {"spec": {"hostUsers": false, "containers": [{"name": "a",
+            "resizePolicy": [{"x": "y"}]}]}},
         });
-        let stored = json!({"completions": 3, "template": {"spec": {"containers": [{"name": "a", "image": "i"}]}}});
+        let stored = json!({"completions": 3, "template": {"spec": {"containers": [{"name": "a",
+            "image": "i"}]}}});
         assert_eq!(
             of(sent, stored),
             [
@@ -110,24 +113,30 @@ mod tests {
     fn what_means_nothing_may_be_left_out() {
         let sent = json!({
             "selector": null, "template": {"metadata": {"creationTimestamp": null, "labels": {}}, "spec": {
-                "hostNetwork": false, "hostname": "", "volumes": [], "affinity": {"nodeAffinity": {}},
-                "containers": [{"name": "a", "tty": false, "ports": [{"containerPort": 80, "hostPort": 0}]}],
+                "hostNetwork": false, "hostname": "", "volumes": [],
+                "affinity": {"nodeAffinity": {}},
+                "containers": [{"name": "a", "tty": false, "ports": [{"containerPort": 80,
+                "hostPort": 0}]}],
             }},
         });
-        let stored = json!({"template": {"spec": {"containers": [{"name": "a", "ports": [{"containerPort": 80}]}]}}});
+        let stored = json!({"template": {"spec": {"containers": [{"name": "a",
+            "ports": [{"containerPort": 80}]}]}}});
         assert_eq!(of(sent, stored), Vec::<String>::new());
     }
 
     #[test]
     fn another_value_or_form_is_not_a_loss() {
-        let sent = json!({"suspend": true, "template": {"spec": {"containers": [{"limits": {"cpu": 1}}]}}});
-        let stored = json!({"suspend": false, "template": {"spec": {"containers": [{"limits": {"cpu": "1"}}]}}});
+        let sent = json!({"suspend": true,
+            "template": {"spec": {"containers": [{"limits": {"cpu": 1}}]}}});
+        let stored = json!({"suspend": false,
+            "template": {"spec": {"containers": [{"limits": {"cpu": "1"}}]}}});
         assert_eq!(of(sent, stored), Vec::<String>::new());
     }
 
     #[test]
     fn what_somebody_put_into_a_list_does_not_hide_what_is_missing() {
-        let sent = json!({"containers": [{"name": "a", "lost": 1}, {"name": "b", "kept": 1}], "plain": ["x", "y"]});
+        let sent = json!({"containers": [{"name": "a", "lost": 1}, {"name": "b", "kept": 1}],
+            "plain": ["x", "y"]});
         let stored = json!({
             "containers": [{"name": "sidecar"}, {"name": "a"}, {"name": "b", "kept": 1}], "plain": ["w", "x", "y"],
         });

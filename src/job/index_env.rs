@@ -48,7 +48,8 @@ mod tests {
             "initContainers": [{"name": "a", "env": [{"name": VARIABLE, "value": "0"}]}],
             "containers": [{"name": "b"}, {"name": "c", "env": env}],
         }}});
-        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
+        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"},
+            "spec": spec});
         own_index_variables(&Manifest::new(job, "work", "").expect("valid"))
     }
 

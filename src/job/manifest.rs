@@ -172,7 +172,8 @@ impl Manifest {
             return Err(Invalid::unsupported(
                 "metadata.name",
                 &format!(
-                    "will not allow pods of an Indexed Job: {longest:?} has more than {LABEL_LENGTH} characters"
+                    "will not allow pods of an Indexed Job: {longest:?} has more than \
+                    {LABEL_LENGTH} characters"
                 ),
             ));
         }
@@ -245,7 +246,8 @@ fn resolve_name(metadata: &mut Map<String, Value>, suffix: &str) -> Result<Strin
         return Err(Invalid::value(
             "metadata.name",
             &Value::from(name),
-            "must be lower-case letters, digits, '-' or '.', begin and end with a letter or digit, and have at most \
+            "must be lower-case letters, digits, '-' or '.', begin and end with a letter or digit, \
+            and have at most \
              63 characters",
         ));
     }
@@ -266,18 +268,23 @@ mod tests {
         let fetched = json!({
             "apiVersion": "batch/v1", "kind": "Job",
             "metadata": {
-                "name": "pi", "namespace": "work", "uid": "u", "resourceVersion": "7", "generation": 1,
-                "creationTimestamp": "2026-01-01T00:00:00Z", "managedFields": [], "finalizers": ["x"],
+                "name": "pi", "namespace": "work", "uid": "u", "resourceVersion": "7",
+                "generation": 1,
+                "creationTimestamp": "2026-01-01T00:00:00Z", "managedFields": [],
+                "finalizers": ["x"],
                 "ownerReferences": [{"name": "cron"}],
                 "labels": {
-                    "controller-uid": "u", "batch.kubernetes.io/job-name": "pi", "team": "math", labels::SHARD: "1",
+                    "controller-uid": "u", "batch.kubernetes.io/job-name": "pi", "team": "math",
+                    labels::SHARD: "1",
                 },
-                "annotations": {LAST_APPLIED: "{}", labels::CREDITED: "0-3", labels::GENERATION: "2", labels::REOPEN: "true"},
+                "annotations": {LAST_APPLIED: "{}", labels::CREDITED: "0-3", labels::GENERATION: "2",
+                labels::REOPEN: "true"},
             },
             "spec": {
                 "selector": {"matchLabels": {"batch.kubernetes.io/controller-uid": "u"}},
                 "template": {
-                    "metadata": {"creationTimestamp": null, "labels": {"controller-uid": "u", labels::JOB: "j"}},
+                    "metadata": {"creationTimestamp": null, "labels": {"controller-uid": "u",
+                    labels::JOB: "j"}},
                     "spec": {"containers": [{"name": "pi", "resources": {"limits": {"cpu": 1}}}]},
                 },
                 "fieldOfTomorrow": {"kept": [1, 2.50]},
@@ -290,12 +297,14 @@ mod tests {
             json!({
                 "apiVersion": "batch/v1", "kind": "Job",
                 "metadata": {
-                    "name": "pi", "namespace": "work", "labels": {"team": "math"}, "annotations": {labels::REOPEN: "true"},
+                    "name": "pi", "namespace": "work", "labels": {"team": "math"},
+                    "annotations": {labels::REOPEN: "true"},
                 },
                 "spec": {
                     "template": {
                         "metadata": {},
-                        "spec": {"containers": [{"name": "pi", "resources": {"limits": {"cpu": 1}}}]},
+                        "spec": {"containers": [{"name": "pi",
+                        "resources": {"limits": {"cpu": 1}}}]},
                     },
                     "fieldOfTomorrow": {"kept": [1, 2.50]},
                 },

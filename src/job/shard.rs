@@ -145,7 +145,8 @@ mod tests {
                 "apiVersion": "batch/v1", "kind": "Job",
                 "metadata": {"name": "pi", "labels": {"team": "math"}},
                 "spec": {
-                    "parallelism": 9, "completions": 18, "ttlSecondsAfterFinished": 5, "managedBy": "example.com/x",
+                    "parallelism": 9, "completions": 18, "ttlSecondsAfterFinished": 5,
+                    "managedBy": "example.com/x",
                     "backoffLimit": 2,
                     "template": {"spec": {"restartPolicy": "Never", "containers": []}},
                 },
@@ -156,7 +157,8 @@ mod tests {
         .expect("valid");
         let owner = Ownership { federation: "f".into(), job: "j".into(), shard: "1".into() };
         let labels = json!({
-            "kubectl-federate.dev/federation": "f", "kubectl-federate.dev/job": "j", "kubectl-federate.dev/shard": "1",
+            "kubectl-federate.dev/federation": "f", "kubectl-federate.dev/job": "j",
+            "kubectl-federate.dev/shard": "1",
         });
         let mut own = labels.clone();
         own["team"] = "math".into();

@@ -208,7 +208,8 @@ mod tests {
             ),
         ] {
             let mut job = json!({"metadata": {"labels": {}, "annotations": {}}, "spec": {
-                "backoffLimit": -1, "activeDeadlineSeconds": 1_i64 << 40, "suspend": true, "completionMode": "",
+                "backoffLimit": -1, "activeDeadlineSeconds": 1_i64 << 40, "suspend": true,
+                "completionMode": "",
                 "successPolicy": {}, "template": {"spec": {"containers": [{}]}}}});
             assert_eq!(check(&job), Ok(()));
             let (parent, field) = path.rsplit_once('/').expect("a path");

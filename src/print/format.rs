@@ -51,7 +51,8 @@ impl FromStr for Format {
 /// A value of `-o` that there is not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unable to match a printer suitable for the output format {0:?}, allowed formats are: {allowed}",
+    "unable to match a printer suitable for the output format {0:?}, allowed formats are: \
+    {allowed}",
     allowed = Format::NAMES.map(|(name, _)| name).join(",")
 )]
 pub struct UnknownFormat(String);

@@ -31,7 +31,8 @@ pub enum Error {
     Cluster(#[from] cluster::Error),
     /// The host holds no registry.
     #[error(
-        "cluster {host:?} holds no federation: there is no configmap \"federation\" in namespace \"kubectl-federate\""
+        "cluster {host:?} holds no federation: there is no configmap \"federation\" in namespace \
+        \"kubectl-federate\""
     )]
     NoRegistry {
         /// The host that was asked.

@@ -202,7 +202,8 @@ fn output_is_plain_where_it_can_be_and_quoted_where_it_must_be() {
     let value = json!({
         "list": [[1, [2]], { "k": [3], "a": "x" }, {}, []],
         "number": 1.5, "none": null, "on": 1, "012": 1, "<<": 1,
-        "quoted": ["yes", "n", "012", "1_000", "~", "", "1:30", "2001-01-01", "1e3", "0x1F", "- a", "a: b", "a "],
+        "quoted": ["yes", "n", "012", "1_000", "~", "", "1:30", "2001-01-01", "1e3", "0x1F", "- a",
+        "a: b", "a "],
         "plain": ["a#b", "-a", "http://x:80/y", "é"],
         "escaped": ["a\tb", "\u{1b}[31m", "\ta\nb"],
         "script": "set -e\n\necho hi\n", "strip": "a\nb", "keep": "a\n\n", "space": " a\nb\n",
@@ -340,7 +341,8 @@ proptest! {
     fn what_is_written_reads_back_the_same(value in values()) {
         let text = write(&value);
         let expected = if value.is_null() { Vec::new() } else { vec![value] };
-        prop_assert_eq!(read(&text).map_err(|error| TestCaseError::fail(format!("{error} in\n{text}")))?, expected);
+        prop_assert_eq!(read(&text).map_err(|error| TestCaseError::fail(format!("{error} \
+        in\n{text}")))?, expected);
     }
 
     #[test]

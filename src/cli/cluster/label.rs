@@ -12,18 +12,22 @@ pub(super) fn parse(text: &str) -> Result<(String, String), String> {
         key.rsplit_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
     if prefix.is_some_and(|prefix| !dns::is_subdomain(prefix)) {
         return Err(
-            "prefix part of the key must be a lowercase RFC 1123 subdomain, of at most 253 characters".into(),
+            "prefix part of the key must be a lowercase RFC 1123 subdomain, of at most 253 \
+            characters"
+                .into(),
         );
     }
     if name.len() > LENGTH || !is_qualified(name) {
         return Err(format!(
-            "name part of the key must consist of at most {LENGTH} alphanumeric characters, '-', '_' or '.', and must \
+            "name part of the key must consist of at most {LENGTH} alphanumeric characters, '-', \
+            '_' or '.', and must \
              start and end with an alphanumeric character"
         ));
     }
     if value.len() > LENGTH || !(value.is_empty() || is_qualified(value)) {
         return Err(format!(
-            "a valid label must be an empty string or consist of at most {LENGTH} alphanumeric characters, '-', '_' or \
+            "a valid label must be an empty string or consist of at most {LENGTH} alphanumeric \
+            characters, '-', '_' or \
              '.', and must start and end with an alphanumeric character"
         ));
     }

@@ -99,7 +99,8 @@ impl Register {
             let context = self.cluster_context.as_ref();
             let given = self.name.as_ref().or(context).map_or("", String::as_str);
             let error = Error::new(format!(
-                "{given:?} cannot be a cluster's name: at most 40 lower-case letters, digits and hyphens, with no \
+                "{given:?} cannot be a cluster's name: at most 40 lower-case letters, digits and \
+                hyphens, with no \
                  hyphen at either end"
             ));
             let name = member_name(given).unwrap_or_else(|| "NAME".to_owned());
@@ -113,17 +114,28 @@ impl Register {
 /// Nothing says which cluster is meant.
 fn nothing_named(session: &Session<'_>) -> Error {
     let error = Error::new(
-        "must specify a NAME or --cluster-context\nSee 'kubectl federate cluster register --help' for usage.",
+        "must specify a NAME or --cluster-context\nSee 'kubectl federate cluster register --help' \
+        for usage.",
     );
     let mut contexts: Vec<_> = session.contexts().collect();
     contexts.sort_unstable();
     let more = contexts.len().saturating_sub(SHOWN);
     contexts.truncate(SHOWN);
     match (contexts.is_empty(), more) {
-        (true, _) => error.hint("Your kubeconfig has no contexts: see KUBECONFIG and --kubeconfig."),
-        (false, 0) => error.hint(format!("The contexts of your kubeconfig: {}", contexts.join(", "))),
+        (true, _) => error.hint(
+            "Your kubeconfig has no contexts: see KUBECONFIG and \
+        --kubeconfig.",
+        ),
+        (false, 0) => error.hint(format!(
+            "The contexts of your kubeconfig: {}",
+            contexts.join(
+                ", \
+        "
+            )
+        )),
         (false, more) => error.hint(format!(
-            "The contexts of your kubeconfig: {} and {more} more, see `kubectl config get-contexts -o name`",
+            "The contexts of your kubeconfig: {} and {more} more, see `kubectl config get-contexts \
+            -o name`",
             contexts.join(", ")
         )),
     }

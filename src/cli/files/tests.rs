@@ -90,7 +90,8 @@ fn commas_and_repeats_are_the_same() {
 
 #[test]
 fn documents_of_a_stream_are_numbered() {
-    let text = "\u{feff}# first\nkind: Job\r\nmetadata: {name: a}\r\n---\n---\n# empty\n---\nkind: Job\nmetadata:\n  name: b\n---\n";
+    let text = "\u{feff}# first\nkind: Job\r\nmetadata: {name: a}\r\n---\n---\n# empty\n---\nkind: \
+    Job\nmetadata:\n  name: b\n---\n";
     assert_eq!(
         stdin(text).expect("two"),
         pairs(&[("STDIN: document 1", "a"), ("STDIN: document 2", "b")])

@@ -109,7 +109,8 @@ impl Delete {
                 })
             }
             _ => Err(Error::new(
-                "when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well",
+                "when paths, URLs, or stdin is provided as input, you may not specify resource \
+                arguments as well",
             )),
         }
     }

@@ -174,7 +174,8 @@ impl Kubeconfig {
             folder.join("token").is_file(),
         ) else {
             return Err(Error::configuration(
-                "no configuration has been provided: no kubeconfig file has a current context; name a context with \
+                "no configuration has been provided: no kubeconfig file has a current context; \
+                name a context with \
                  --context, or a file with --kubeconfig or KUBECONFIG",
             ));
         };

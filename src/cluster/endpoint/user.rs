@@ -48,14 +48,16 @@ pub(super) fn identity(name: &str, user: &User) -> Result<Option<Identity>, Erro
         && some_path(user.client_certificate.as_ref()).is_some()
     {
         return Err(Error::configuration(format!(
-            "client-cert-data and client-cert are both specified for {name}. client-cert-data will override."
+            "client-cert-data and client-cert are both specified for {name}. client-cert-data will \
+            override."
         )));
     }
     let inline_key =
         user.client_key_data.as_ref().is_some_and(|data| !data.expose_secret().is_empty());
     if inline_key && some_path(user.client_key.as_ref()).is_some() {
         return Err(Error::configuration(format!(
-            "client-key-data and client-key are both specified for {name}; client-key-data will override"
+            "client-key-data and client-key are both specified for {name}; client-key-data will \
+            override"
         )));
     }
     let certificate = material(
@@ -74,7 +76,8 @@ pub(super) fn identity(name: &str, user: &User) -> Result<Option<Identity>, Erro
             Ok(Some(Identity { user: name.to_owned(), certificate, key }))
         }
         (Some(_), None) => Err(Error::configuration(format!(
-            "client-key-data or client-key must be specified for {name} to use the clientCert authentication method."
+            "client-key-data or client-key must be specified for {name} to use the clientCert \
+            authentication method."
         ))),
     }
 }
@@ -94,7 +97,8 @@ pub(super) fn auth(
         || user.password.as_ref().is_some_and(|password| !password.expose_secret().is_empty());
     if basic && (token.is_some() || file.is_some()) {
         return Err(Error::configuration(format!(
-            "more than one authentication method found for {name}; found [token basicAuth], only one is allowed"
+            "more than one authentication method found for {name}; found [token basicAuth], only \
+            one is allowed"
         )));
     }
     if user.exec.is_some() && user.auth_provider.is_some() {

@@ -70,7 +70,8 @@ impl Plugin {
             "client.authentication.k8s.io/v1beta1" => false,
             other => {
                 return Err(Error::configuration(format!(
-                    "exec plugin of {user}: invalid apiVersion {other:?}, client.authentication.k8s.io/v1 \
+                    "exec plugin of {user}: invalid apiVersion {other:?}, \
+                    client.authentication.k8s.io/v1 \
                      and v1beta1 are known"
                 )));
             }

@@ -98,7 +98,8 @@ fn the_first_file_wins_per_name_and_whole() {
             ("empty", "\n"),
             (
                 "nocurrent",
-                "current-context: ''\nclusters:\ncontexts: null\nusers: []\npreferences: {}\nkind: Config\n",
+                "current-context: ''\nclusters:\ncontexts: null\nusers: []\npreferences: {}\nkind: \
+                Config\n",
             ),
         ])
         .with("KUBECONFIG", list);

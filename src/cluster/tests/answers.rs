@@ -43,7 +43,8 @@ async fn other_ways_to_say_it() {
     let connection = server.connection_as(&json!({"tokenFile": file}), &none);
     let error = connection.get(POD).await.unwrap_err();
     assert!(
-        matches!(&error, Error::Credentials { cause, .. } if cause.ends_with("no such file or directory"))
+        matches!(&error, Error::Credentials { cause, .. } if cause.ends_with("no such file or \
+        directory"))
     );
     for token in ["one\n", "two"] {
         std::fs::write(&file, token).unwrap();
@@ -231,7 +232,8 @@ async fn nobody_listening_is_told_as_in_kubectl_after_a_few_attempts() {
         server.connection().create(PODS, &json!({}), WriteOptions::default()).await.unwrap_err();
     assert_eq!(
         error.report(),
-        "The connection to the server east:6443 was refused - did you specify the right host or port?"
+        "The connection to the server east:6443 was refused - did you specify the right host or \
+        port?"
     );
     assert_eq!(server.asked().len(), 4);
 }
@@ -354,7 +356,8 @@ async fn rights_and_version_are_asked_of_the_server() {
     assert_eq!(connection.server_version().await.unwrap(), "v1.36.3");
     assert_eq!(
         server.asked()[0].body["spec"]["resourceAttributes"],
-        json!({"verb": "patch", "group": "batch", "resource": "jobs", "subresource": "status", "namespace": "ns"})
+        json!({"verb": "patch", "group": "batch", "resource": "jobs", "subresource": "status",
+            "namespace": "ns"})
     );
 }
 

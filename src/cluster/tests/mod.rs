@@ -112,6 +112,7 @@ fn text(code: u16, headers: &[(&str, &str)], body: &'static str) -> Answer {
 fn status(code: u16, reason: &str, message: &str) -> Answer {
     answer(
         code,
-        &json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message}),
+        &json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason,
+            "message": message}),
     )
 }

@@ -12,7 +12,8 @@ fn script(folder: &Path, then: &str) -> PathBuf {
     let path = folder.join("plugin");
     let dir = folder.display();
     let text = format!(
-        "#!/bin/sh\necho run >> {dir}/runs\nprintf %s \"$KUBERNETES_EXEC_INFO\" > {dir}/info\n{then}\n"
+        "#!/bin/sh\necho run >> {dir}/runs\nprintf %s \"$KUBERNETES_EXEC_INFO\" > \
+        {dir}/info\n{then}\n"
     );
     std::fs::write(&path, text).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
@@ -81,10 +82,12 @@ async fn it_is_told_of_the_cluster_where_it_asks_and_gets_its_arguments() {
     let out = folder.path().join("arguments");
     let then = format!("echo \"$1 $GREETING\" > {}; {}", out.display(), token(folder.path(), ""));
     let command = script(folder.path(), &then);
-    let more = json!({"args": ["hello"], "env": [{"name": "GREETING", "value": "world"}], "provideClusterInfo": true});
+    let more = json!({"args": ["hello"], "env": [{"name": "GREETING", "value": "world"}],
+        "provideClusterInfo": true});
     let server = Server::new(|_, _| answer(200, &json!({"gitVersion": "v1"})));
     let cluster = json!({"server": "https://east:6443", "certificate-authority-data": "Q0E=",
-        "extensions": [{"name": "client.authentication.k8s.io/exec", "extension": {"audience": "a"}}]});
+        "extensions": [{"name": "client.authentication.k8s.io/exec",
+        "extension": {"audience": "a"}}]});
     let endpoint = endpoint(&cluster, &user(&command, &more), &Overrides::default());
     server
         .dialer(DialerOptions::default())
@@ -243,7 +246,8 @@ async fn a_missing_plugin_says_how_to_install_it() {
     let error = connection.server_version().await.unwrap_err();
     assert_eq!(
         error.report(),
-        "Unable to connect to the server: getting credentials: exec: executable no-such-plugin not found"
+        "Unable to connect to the server: getting credentials: exec: executable no-such-plugin not \
+        found"
     );
     assert_eq!(error.hint(), Some("brew install \\u{1b}[1mit"));
 }

@@ -53,7 +53,8 @@ impl Authority {
     /// A user's certificate and key as a kubeconfig has them inline.
     fn user(&self) -> Value {
         let (_, key, pem) = self.issue(&["jane"], 2999);
-        json!({"client-certificate-data": base64(&pem), "client-key-data": base64(&key.serialize_pem())})
+        json!({"client-certificate-data": base64(&pem),
+            "client-key-data": base64(&key.serialize_pem())})
     }
 }
 
@@ -141,9 +142,12 @@ async fn the_protocol_is_the_best_that_both_speak() {
 async fn a_certificate_must_be_by_the_authority_for_the_name_and_in_time() {
     let authority = Authority::new();
     let (data, other) = (authority.data(), Authority::new().data());
-    let unknown = "Unable to connect to the server: tls: failed to verify certificate: x509: certificate signed by unknown authority";
-    let wrong_name = "Unable to connect to the server: tls: failed to verify certificate: x509: certificate is valid for api.example, not 127.0.0.1";
-    let expired = "Unable to connect to the server: tls: failed to verify certificate: x509: certificate has expired";
+    let unknown = "Unable to connect to the server: tls: failed to verify certificate: x509: \
+    certificate signed by unknown authority";
+    let wrong_name = "Unable to connect to the server: tls: failed to verify certificate: x509: \
+    certificate is valid for api.example, not 127.0.0.1";
+    let expired = "Unable to connect to the server: tls: failed to verify certificate: x509: \
+    certificate has expired";
     let here: &[&str] = &["127.0.0.1"];
     let elsewhere: &[&str] = &["api.example"];
     for (names, end, trust, expected) in [
@@ -298,7 +302,8 @@ async fn a_client_certificate_is_shown_from_the_kubeconfig_or_a_plugin() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("answer");
     std::fs::write(&file, answer.to_string()).unwrap();
-    let user = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "cat", "args": [file],
+    let user = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "cat",
+        "args": [file],
         "interactiveMode": "Never"}});
     assert_eq!(version(&cluster, &user).await.unwrap(), "HTTP/2.0 1");
 }
@@ -343,7 +348,8 @@ async fn nobody_at_a_port_and_no_such_name() {
         assert_eq!(
             error.unwrap_err().report(),
             format!(
-                "The connection to the server {port} was refused - did you specify the right host or port?"
+                "The connection to the server {port} was refused - did you specify the right host \
+                or port?"
             )
         );
     }

@@ -120,7 +120,8 @@ proptest! {
         pods in prop::collection::vec((0..4, prop::bool::weighted(0.1)), 1..6),
     ) {
         let spec = |(parallelism, completions, suspend): (i32, i32, bool)| {
-            let mut spec = json!({"parallelism": parallelism, "suspend": suspend, "template": {"spec": {}}});
+            let mut spec = json!({"parallelism": parallelism, "suspend": suspend,
+                "template": {"spec": {}}});
             if kind > 0 {
                 spec["completions"] = completions.into();
             }

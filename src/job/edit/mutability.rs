@@ -114,7 +114,8 @@ mod tests {
     use super::*;
 
     fn manifest(spec: Value) -> Manifest {
-        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": spec});
+        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"},
+            "spec": spec});
         Manifest::new(job, "work", "").expect("valid")
     }
 

@@ -101,8 +101,10 @@ fn name_and_namespace_are_immutable() {
 #[test]
 fn defaults_are_no_change() {
     let spelt = json!({
-        "parallelism": 1, "completions": 1, "completionMode": "NonIndexed", "suspend": false, "backoffLimit": 6,
-        "template": {"metadata": {"creationTimestamp": null}, "spec": {"dnsPolicy": "ClusterFirst"}},
+        "parallelism": 1, "completions": 1, "completionMode": "NonIndexed", "suspend": false,
+        "backoffLimit": 6,
+        "template": {"metadata": {"creationTimestamp": null},
+        "spec": {"dnsPolicy": "ClusterFirst"}},
     });
     let short = json!({"template": {"spec": {}}});
     assert!(same(&manifest(spelt.clone()), &manifest(short.clone())));
@@ -176,13 +178,15 @@ fn another_spelling_of_the_same_value_is_no_difference() {
     };
     let old = json!({
         "parallelism": 1, "completions": 3, "suspend": false, "backoffLimit": 6,
-        "template": container(json!({"imagePullPolicy": "IfNotPresent", "tty": true, "resources": {}})),
+        "template": container(json!({"imagePullPolicy": "IfNotPresent", "tty": true,
+            "resources": {}})),
     });
     let new =
         json!({"completions": 4, "completionMode": "NonIndexed", "template": container(json!({}))});
     assert_eq!(
         spelt_as(&manifest(old.clone()), &manifest(new))["spec"],
-        json!({"completions": 3, "completionMode": "NonIndexed", "template": container(json!({"tty": true}))})
+        json!({"completions": 3, "completionMode": "NonIndexed",
+            "template": container(json!({"tty": true}))})
     );
     let same = json!({"completions": 3, "template": container(json!({"tty": true}))});
     assert_eq!(spelt_as(&manifest(old), &manifest(same.clone()))["spec"], same);

@@ -78,7 +78,8 @@ fn errors_name_their_place() {
         ),
         (
             r#"{"clusters": {"*": {"minreplicas": 1}}}"#,
-            "clusters.*.minreplicas: unknown field `minreplicas`, expected one of `minReplicas`, `maxReplicas`, `weight`",
+            "clusters.*.minreplicas: unknown field `minreplicas`, expected one of `minReplicas`, \
+            `maxReplicas`, `weight`",
         ),
         (
             r#"{"clusters": {"*": {"weight": 1, "weight": 2}}}"#,

@@ -4,8 +4,8 @@ use clap::Args;
 
 use super::{
     Session,
+    events::{Live, Reporter, Wording},
     job_name::job_name,
-    report::{Live, Reporter, Wording},
 };
 use crate::{
     error::{Error, Result},

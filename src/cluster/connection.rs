@@ -15,13 +15,13 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::auth::Credentials;
-use super::cause;
 use super::channel::Channel;
 use super::clock::Clock;
 use super::error::{Cause, Error};
 use super::exec::CredentialError;
 use super::log;
 use super::retry::{self, Ended};
+use super::words;
 
 /// The most that the body of one answer may hold, in bytes, after decompression.
 const MAX_BODY: usize = 64 << 20;
@@ -304,9 +304,9 @@ async fn read(body: Body) -> Result<Bytes, Lost> {
 impl Lost {
     fn new(error: &(dyn std::error::Error + 'static)) -> Self {
         Self {
-            cause: cause::cause(error),
-            unsent: cause::unsent(error),
-            passing: cause::passing(error),
+            cause: words::cause(error),
+            unsent: words::unsent(error),
+            passing: words::passing(error),
         }
     }
 }

@@ -14,13 +14,13 @@ use tower_http::decompression::DecompressionLayer;
 use tower_http::follow_redirect::FollowRedirectLayer;
 
 use super::auth::Auth;
-use super::cause::cause;
 use super::channel::USER_AGENT_TEXT;
 use super::dialer::Dialer;
 use super::endpoint::Endpoint;
 use super::kubeconfig::Environment;
 use super::proxy;
 use super::tls::Trust;
+use super::words::cause;
 
 /// How often a file is asked for at most: kubectl's number.
 const ATTEMPTS: u32 = 3;

@@ -18,7 +18,7 @@
 //! | [`verbs`] | get, list, create, patch, delete; identity, version, rights |
 //! | [`fanout`] | many clusters side by side |
 //! | `download` | a file of a web server, over the same transport |
-//! | [`error`], `cause` | what went wrong, in kubectl's words |
+//! | [`error`], `words` | what went wrong, in kubectl's words |
 //!
 //! A request goes `verbs` → `connection` (credentials, time, retries) → [`kube::Client`] → headers,
 //! gzip → `round_trip` → the wire. Only [`kube::Client`] is taken from kube-client. Its own stack
@@ -27,7 +27,6 @@
 //! and `--request-timeout` limits the whole request.
 
 mod auth;
-mod cause;
 mod channel;
 mod clock;
 mod connection;
@@ -49,6 +48,7 @@ pub mod round_trip;
 mod tls;
 pub mod transport;
 pub mod verbs;
+mod words;
 
 #[cfg(test)]
 mod tests;

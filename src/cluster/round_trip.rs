@@ -61,7 +61,7 @@ impl Service<Request<Body>> for RoundTrip {
                 Err(error) => {
                     tracing::info!(target: log::REQUESTS,
                         "[{cluster}] {method} {url} failed in {milliseconds} milliseconds: {}",
-                        super::cause::cause(&**error));
+                        super::words::cause(&**error));
                 }
             }
             answer

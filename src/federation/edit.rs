@@ -2,10 +2,10 @@
 //! written as a compare-and-swap, and reconciled.
 
 use super::{
+    after_write::{give_up_on_silent, running_pods},
     dry_run::DryRun,
     error::Error,
     event::Event,
-    finish::{give_up_on_silent, running_pods},
     open::{Federation, carrying, concerned},
     refusals::Refusals,
     simulate::simulate,

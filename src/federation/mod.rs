@@ -14,7 +14,7 @@
 //! | `reconcile` | how ledgers and members are brought together, once or until all is done |
 //! | `wait` | how a condition is waited for |
 //! | `rounds` | looking at Jobs repeatedly |
-//! | `finish` | what every request does after it wrote a record |
+//! | `after_write` | what every request does after it wrote a record |
 //! | `check`, `preflight`, `refusal`, `refusals` | asking the members by dry run, before anything is written |
 //! | `simulate` | what a reconcile would do |
 //! | `members` | registering, listing and unregistering clusters |
@@ -23,6 +23,7 @@
 //! not being deleted, the Job has not ended, its members would take the change; then the record is
 //! written as a compare-and-swap, and a reconcile brings the members to it.
 
+mod after_write;
 mod apply;
 mod check;
 mod delete;
@@ -30,7 +31,6 @@ mod dry_run;
 mod edit;
 mod error;
 mod event;
-mod finish;
 mod look;
 mod members;
 mod open;

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
+    after_write::give_up_on_silent,
     check::report_during,
     dry_run::DryRun,
     error::{Error, Existing},
     event::{Event, Work},
-    finish::give_up_on_silent,
     open::Federation,
     refusals::Refusals,
 };

@@ -50,7 +50,7 @@
 //! a maximum. Where minima and floors sum to more than *R*, they are served in v1's order (larger
 //! weight first, then smaller hash), all minima before any floor.
 //!
-//! Shares are fractions of integers, never floats (`exact`). They become whole numbers by largest
+//! Shares are fractions of integers, never floats (`shares`). They become whole numbers by largest
 //! remainder: all are rounded down, and what is missing goes to those that lost most, of equals to
 //! the first in v1's order.
 //!
@@ -92,17 +92,17 @@
 //! clusters was 2, 2, 1, 0; here it is 2, 1, 1, 1. It divided completions apart from parallelism,
 //! within the same limits, and lost some.
 
-mod exact;
 mod order;
 mod preferences;
 mod reason;
 mod request;
+mod shares;
 mod shortfall;
 mod terms;
 
 use std::collections::BTreeMap;
 
-use exact::{Exact, Line};
+use shares::{Exact, Line};
 use terms::Terms;
 
 pub use preferences::{ClusterPreference, InvalidPreferences, PREFERENCES, Preferences};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::exact::Line;
+use super::shares::Line;
 use super::{Reason, terms::Terms};
 
 /// The most members that the message names.

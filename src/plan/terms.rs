@@ -1,6 +1,6 @@
 //! What each member may get, by the registry, the preferences and its present share.
 
-use super::exact::Line;
+use super::shares::Line;
 use super::{ClusterPreference, Member, Preferences, Reason, Request, order};
 
 /// The terms on which one member takes part in a division.

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::{
     cli::{
         DryRunFlag, Filenames, Session,
-        report::{Reporter, Wording},
+        events::{Reporter, Wording},
     },
     error::Result,
     federation::ApplyTerms,

@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use crate::{
     cli::{
         Filenames, Session,
+        events::{Reporter, Wording},
         job_name::job_name,
-        report::{Reporter, Wording},
     },
     error::{Error, Result},
     federation::{self, Deletion, DryRun, Federation},

@@ -11,7 +11,7 @@ use super::apply::Terms;
 use crate::{
     cli::{
         Filenames, Session,
-        report::{Reporter, Wording},
+        events::{Reporter, Wording},
     },
     error::{Error, Result},
     federation::Step,

@@ -14,9 +14,9 @@ use crate::{
     cli::{
         Document, Session,
         editor::Editor,
+        events::{Reporter, Wording},
         files,
         job_name::job_name,
-        report::{Reporter, Wording},
     },
     error::{Error, Result},
     federation::{self, DryRun, Federation, Request},

@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 use crate::{
     cli::{
         DryRunFlag, Session,
+        events::{Reporter, Wording},
         files::read_text,
         job_name::job_name,
-        report::{Reporter, Wording},
     },
     error::{Error, Result},
     federation::Request,

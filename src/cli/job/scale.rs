@@ -5,8 +5,8 @@ use clap::Args;
 use crate::{
     cli::{
         DryRunFlag, Session,
+        events::{Reporter, Wording},
         job_name::job_name,
-        report::{Reporter, Wording},
     },
     error::{Error, Result},
     federation::Request,

@@ -7,8 +7,8 @@ use clap::Args;
 use crate::{
     cli::{
         Session,
+        events::{Live, Reporter, Wording},
         job_name::job_name,
-        report::{Live, Reporter, Wording},
     },
     cluster::flags::go_duration,
     error::{Error, Result},

@@ -11,19 +11,6 @@ use super::{Invalid, Manifest, defaults::defaulted};
 
 pub use mutability::{Mutability, changes};
 
-/// The fields of a Job's spec that can always be edited in Kubernetes (`ValidateJobSpecUpdate`), and
-/// `completions`, which can be edited there in Indexed Jobs only.
-const EDITABLE: [&str; 8] = [
-    "activeDeadlineSeconds",
-    "backoffLimit",
-    "completions",
-    "maxFailedIndexes",
-    "parallelism",
-    "podReplacementPolicy",
-    "suspend",
-    "ttlSecondsAfterFinished",
-];
-
 /// Fields that cannot change even if the shards are made anew: they decide what is counted.
 const FIXED: [&str; 4] =
     ["metadata.name", "metadata.namespace", "spec.completionMode", "spec.completions"];

@@ -4,11 +4,23 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::EDITABLE;
 use crate::job::{
     Manifest,
     defaults::{defaulted, fields},
 };
+
+/// The fields of a Job's spec that can always be edited in Kubernetes (`ValidateJobSpecUpdate`), and
+/// `completions`, which can be edited there in Indexed Jobs only.
+const EDITABLE: [&str; 8] = [
+    "activeDeadlineSeconds",
+    "backoffLimit",
+    "completions",
+    "maxFailedIndexes",
+    "parallelism",
+    "podReplacementPolicy",
+    "suspend",
+    "ttlSecondsAfterFinished",
+];
 
 /// When an API server accepts a change of a field in an existing Job.
 ///

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use super::{
-    checks::{is_assigned, winding_down},
     limits,
     lookup::{Lookup, lookup, our_jobs},
     outcome,
+    predicates::{is_assigned, winding_down},
 };
 use crate::{
     job::{Observed, labels::REOPEN},

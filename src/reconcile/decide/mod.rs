@@ -9,11 +9,10 @@
 //! | how the federated Job as a whole has ended | [`outcome`] |
 //! | one backoff limit and one deadline for all shards | [`limits`] |
 //! | a deletion, and an expiry | [`delete`] |
-//! | what decisions, actions and reports ask about a shard | [`checks`] |
+//! | what decisions, actions and reports ask about a shard | [`predicates`] |
 //! | the record of a new Job, and of an edited one | [`new_record`], [`edit_record`] |
 
 mod action;
-mod checks;
 mod decision;
 mod delete;
 mod edit_record;
@@ -23,13 +22,14 @@ mod lookup;
 mod new_record;
 mod next;
 mod outcome;
+mod predicates;
 
 pub use action::Action;
-pub(in crate::reconcile) use checks::{has_lost_credit, is_assigned, is_outdated};
 pub use decision::{Decision, decide};
 pub use edit_record::{EditError, edit_record};
 pub use new_record::{NewRecordError, new_record};
 pub(crate) use outcome::FAILED_INDEXES;
+pub(in crate::reconcile) use predicates::{has_lost_credit, is_assigned, is_outdated};
 
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,8 @@
 
 use super::{
     action::Action,
-    checks::{has_lost_credit, is_assigned, is_outdated, winding_down},
     lookup::{Lookup, is_ours, lookup},
+    predicates::{has_lost_credit, is_assigned, is_outdated, winding_down},
 };
 use crate::{
     job::Observed,

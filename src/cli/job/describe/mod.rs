@@ -10,8 +10,8 @@ use clap::Args;
 use crate::{
     cli::{
         Session,
+        events::{name_the_unknown, none_found},
         job_name::job_name,
-        report::{name_the_unknown, none_found},
     },
     error::Result,
     federation::{self, Described, Records},

@@ -10,8 +10,8 @@ use self::columns::Columns;
 use crate::{
     cli::{
         Selector, Session,
+        events::{Reporter, Wording, name_the_unknown, none_found},
         job_name::job_name,
-        report::{Reporter, Wording, name_the_unknown, none_found},
     },
     error::{Error, Result},
     federation::{self, Look, Records},

@@ -16,7 +16,7 @@
 //! | [`hidden`] | characters that must not reach a terminal as they are; pure | nothing |
 //! | [`os_error`] | the operating system's reasons in words; pure | nothing |
 //!
-//! `tests/layout` holds the code to this table, and to having no circles among files.
+//! `tests/layout` checks the code against this table, and that no files use each other in a circle.
 
 pub mod cli;
 pub mod cluster;

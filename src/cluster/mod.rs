@@ -8,6 +8,7 @@
 //! | [`endpoint`] | a context and the flags, resolved to a server and a user |
 //! | [`dialer`] | makes a [`Connection`] to an [`Endpoint`] |
 //! | `channel` | the HTTP client of one server, and what all clients share |
+//! | [`redact`] | what may be shown of a text from outside |
 //! | `auth`, `exec`, `tls`, `proxy` | credentials, credential plugins, certificates, proxies |
 //! | [`transport`] | bytes: TCP, TLS, HTTP/2; in tests, a service in this process |
 //! | [`log`] | what is logged of requests at which level |
@@ -17,14 +18,15 @@
 //! | [`path`](mod@path) | paths of the API, with encoded names |
 //! | [`verbs`] | get, list, create, patch, delete; identity, version, rights |
 //! | [`fanout`] | many clusters side by side |
+//! | `namespace` | creates namespaces that are missing |
 //! | `download` | a file of a web server, over the same transport |
 //! | [`error`], `words` | what went wrong, in kubectl's words |
 //!
 //! A request goes `verbs` → `connection` (credentials, time, retries) → [`kube::Client`] → headers,
-//! gzip → `round_trip` → the wire. Only [`kube::Client`] is taken from kube-client. Its own stack
-//! (5.0) runs a plugin three times per client, retries writes, loads the authorities of the system
-//! for each client, and speaks HTTP/1.1 only. Its `read_timeout` limits the pause between bytes,
-//! and `--request-timeout` limits the whole request.
+//! gzip → `round_trip` → the wire. Only [`kube::Client`] is taken from kube-client. The HTTP stack
+//! of kube-client 5.0 is not used. It runs a plugin three times per client, retries writes, loads
+//! the authorities of the system for each client, and speaks HTTP/1.1 only. Its `read_timeout`
+//! limits the pause between bytes, but `--request-timeout` must limit the whole request.
 
 mod auth;
 mod channel;

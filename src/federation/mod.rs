@@ -15,13 +15,18 @@
 //! | `wait` | how a condition is waited for |
 //! | `rounds` | looking at Jobs repeatedly |
 //! | `after_write` | what every request does after it wrote a record |
+//! | `dry_run` | how far a request is carried out |
 //! | `check`, `preflight`, `refusal`, `refusals` | asking the members by dry run, before anything is written |
 //! | `simulate` | what a reconcile would do |
 //! | `members` | registering, listing and unregistering clusters |
 //!
-//! Every request that changes a Job takes the same steps: the record is of this federation, it is
-//! not being deleted, the Job has not ended, its members would take the change; then the record is
-//! written as a compare-and-swap, and a reconcile brings the members to it.
+//! Every request that changes a Job takes the same steps:
+//!
+//! 1. It checks that the record is of this federation, that it is not being deleted, and that the
+//!    Job has not ended.
+//! 2. It asks the members by dry run whether they would take the change.
+//! 3. It writes the record, as a compare-and-swap.
+//! 4. It reconciles, which brings the members to the record.
 
 mod after_write;
 mod apply;

@@ -13,7 +13,8 @@
 //!     completions: Some(18),
 //! })?;
 //!
-//! // Each has an exact share of 3⅓ pods at once and of 6 completions. One of the three is rounded up, by hash.
+//! // Each has an exact share of 3⅓ pods at once and of 6 completions. One of the three is rounded
+//! // up, by hash.
 //! let mut parallelism: Vec<i32> = plan.shares.values().map(|share| share.parallelism).collect();
 //! parallelism.sort_unstable();
 //! assert_eq!(parallelism, [3, 3, 4]);
@@ -32,27 +33,27 @@
 //! * Each number is less than one away from its exact share, and parallelism is within the member's
 //!   limits.
 //! * The same request gives the same plan, in whatever order the members come.
-//! * If a member is added, no other member's exact share grows, so no parallelism grows by more
-//!   than the one of rounding; and by none at all where all weights are equal and there are no
-//!   limits. (As long as parallelism is at most completions.)
+//! * If a member is added, no other member's exact share grows. So no other parallelism grows by
+//!   more than 1, which is rounding. It does not grow at all if all weights are equal and there are
+//!   no limits. (This holds as long as parallelism is at most completions.)
 //! * Without rebalancing, the plan of an unchanged Job stays the same. More parallelism or more
 //!   completions take nothing from a member, unless a minimum or a maximum requires it.
 //!
 //! # The exact share
 //!
-//! Only *R* = min(parallelism, completions) pods can run at once. Of these, a member that is to
-//! have at least *min*, at most *max*, and of the rest a part by *weight*, gets
+//! Only *R* = min(parallelism, completions) pods can run at once. A member has a minimum, a maximum
+//! and a weight. Its share of *R* is
 //!
 //! > *s* = min + λ · weight, but at least what it has and at most *max*,
 //!
-//! with the one λ ≥ 0 at which the shares sum to *R*. What a member *has* is a floor that nothing
-//! is added to, and counts only where the preferences do not ask to rebalance. A known capacity is
-//! a maximum. Where minima and floors sum to more than *R*, they are served in v1's order (larger
-//! weight first, then smaller hash), all minima before any floor.
+//! with the one λ ≥ 0 at which the shares sum to *R*. What a member *has* already is a floor:
+//! nothing is added to it. It counts only if the preferences do not ask to rebalance. A known
+//! capacity is a maximum. Where minima and floors sum to more than *R*, they are served in v1's
+//! order (larger weight first, then smaller hash), all minima before any floor.
 //!
 //! Shares are fractions of integers, never floats (`shares`). They become whole numbers by largest
-//! remainder: all are rounded down, and what is missing goes to those that lost most, of equals to
-//! the first in v1's order.
+//! remainder. All are rounded down, and what is missing goes to those that lost most. Among equals,
+//! it goes to the first in v1's order.
 //!
 //! # From shares to a plan
 //!
@@ -71,8 +72,8 @@
 //! where it is, or in every member if it is nowhere yet.
 //!
 //! Without rebalancing, completions have a floor too: a member keeps what it has as long as the
-//! Job's completions suffice, and no member gains if they do not. A member without a shard then gets
-//! one only from completions that no member has.
+//! Job's completions suffice, and no member gains if they do not. A member without a shard then
+//! gets one only from completions that no member has.
 //!
 //! # What differs from Kubernetes Federation v1
 //!

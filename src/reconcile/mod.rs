@@ -7,9 +7,8 @@
 //! act       the actions, all members at once; their answers are further observations
 //! ```
 //!
-//! The last three repeat until [`decide()`] asks for nothing more. No other code knows the order of
-//! the steps. Every verb that changes something changes the record and then runs this loop: it is
-//! the one path that writes to members.
+//! The last three repeat until [`decide()`] asks for nothing more. Every verb that changes a Job
+//! changes the record and then runs this loop. Nothing else writes to members.
 //!
 //! # Map
 //!
@@ -26,15 +25,16 @@
 //! # How the Job of a shard is created once
 //!
 //! 1. The ledger says `planned`. The Job may or may not exist.
-//! 2. The Job is POSTed under its deterministic name, **suspended**. If it exists already, its
-//!    labels tell whether it is this shard: an earlier process may have been killed after the POST.
+//! 2. The Job is POSTed **suspended**, under the name that the ledger gives it. If a Job of that
+//!    name exists already, its labels tell whether it is this shard: an earlier process may have
+//!    been killed after the POST.
 //! 3. The ledger records its uid: `created`.
 //! 4. The Job is resumed, on the condition that it has that uid: `started`.
 //!
-//! A Job has run pods only if the ledger knows its uid. So a Job whose uid the ledger knows and
-//! that is gone was deleted by somebody, and is not created again. A Job whose uid the ledger does
-//! not know has run nothing, and creating it again runs nothing twice. This holds even if a process
-//! is killed, or frozen for an hour, between any two steps.
+//! A Job has run pods only if the ledger knows its uid. If such a Job is gone, somebody deleted it
+//! or it expired, and it is not created again. A Job whose uid the ledger does not know has run
+//! nothing, and creating it again runs nothing twice. This holds even if a process is killed, or
+//! frozen for an hour, between any two steps.
 
 pub(crate) mod act;
 mod allocate;

@@ -2,9 +2,9 @@
 //! All are ConfigMaps in the host cluster.
 //!
 //! Every write is a compare-and-swap on `resourceVersion`, so that two processes never overwrite
-//! each other's changes. The registry and each record have a version. An older version is read, and
-//! written as the current one. A newer one is refused. A damaged document is an error that names
-//! the ConfigMap and the annotation.
+//! each other's changes. The registry and each record have the version of their format. An older
+//! version is read, and written as the current one. A newer one is refused. A damaged document is
+//! an error that names the ConfigMap and the document's key.
 
 mod documents;
 mod ledger;

@@ -1,7 +1,7 @@
 //! What requests say while they are carried out, in words, on the terminal.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     error::words,
     federation::{DryRun, Event, Observer, Place, Work},
+    job::labels,
     print::{Progress, Table, command, federate},
     reconcile::{Done, Status},
     state::Record,
@@ -151,7 +152,11 @@ impl<'a> Reporter<'a> {
         }
     }
 
+    /// Where the Jobs of a record that is gone stay, and the commands that delete them. They select
+    /// by label, so that no Job of the same name that somebody else made is deleted.
     fn kept(&self, record: &Record, places: &[Place]) {
+        let selector = format!("--selector={}={}", labels::JOB, record.state.uid);
+        let mut told = BTreeSet::new();
         self.note("The jobs in the clusters stay. To delete them:".to_owned());
         for Place { cluster, context, namespace, job } in places {
             let text = match context {
@@ -160,17 +165,18 @@ impl<'a> Reporter<'a> {
                     &format!("--context={context}"),
                     &format!("--namespace={namespace}"),
                     "delete",
-                    "job",
-                    job,
+                    "jobs",
+                    &selector,
                 ]),
                 None => format!(
                     "job.batch/{job} in namespace {namespace} of cluster {cluster}, which no known \
                     context leads to"
                 ),
             };
-            self.note(format!("  {text}"));
+            if told.insert(text.clone()) {
+                self.note(format!("  {text}"));
+            }
         }
-        debug_assert!(!record.shards.is_empty(), "a Job without shards leaves nothing behind");
     }
 
     fn silent(&self, cluster: &str, what: &str, why: &str) {

@@ -202,6 +202,9 @@ fn needs_argument(args: &[OsString], flag: &str, short: Option<char>) -> String 
 
 /// A flag whose value is not one that it takes.
 fn refused_value(value: &str, flag: &str, why: &str) -> String {
+    if flag.is_empty() {
+        return format!("invalid argument {value:?}: {why}");
+    }
     format!("invalid argument {value:?} for {flag:?} flag: {why}")
 }
 

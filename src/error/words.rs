@@ -137,9 +137,11 @@ fn of_federation(error: &federation::Error) -> Error {
             "Take another name, or {} first.",
             federate("cluster unregister", [name])
         )),
-        E::CarriesShards { jobs, .. } => {
-            Error::new(error).hint(format!("Delete these jobs first: {}", deletions(jobs)))
-        }
+        E::CarriesShards { jobs, .. } => Error::new(error).hint(format!(
+            "Wait until these jobs have ended, and `kubectl federate reconcile -A` has recorded \
+                 that. Or delete them, with all that they have done: {}",
+            deletions(jobs)
+        )),
         E::Several(errors) => {
             errors.iter().map(of_federation).reduce(Error::and).unwrap_or_else(|| Error::new(error))
         }

@@ -9,11 +9,7 @@ use super::{
     refusals::Refusals,
     submit::{Proposal, Source, unmade},
 };
-use crate::{
-    cluster::fan_out,
-    reconcile::{Members, observe},
-    state::Record,
-};
+use crate::{cluster::fan_out, reconcile::Members, state::Record};
 
 /// What applying a manifest may do beside changing what the manifest says.
 #[derive(Debug, Clone, Copy, Default)]
@@ -165,7 +161,7 @@ impl Federation<'_> {
         let changing: Vec<_> =
             found.iter().filter(differs).filter_map(|(_, record)| record.as_ref()).collect();
         let mut members = self.members_of(&changing).await;
-        let mut observed = observe(&changing, &members).await.into_iter();
+        let mut observed = self.observe(&changing, &members).await.into_iter();
         let (mut steps, mut errors) = (Vec::new(), Vec::new());
         for (source, record) in &found {
             let step = match record {

@@ -13,8 +13,8 @@ use super::{
     refusals::Place,
 };
 use crate::{
-    reconcile::{Members, Reconciled, Status, observe},
-    state::{Cascade, Change, Record},
+    reconcile::{Members, Reconciled, Status},
+    state::{Cascade, Change, Member, Phase, Record, Shard},
 };
 
 /// How long to wait before looking again whether pods have gone.
@@ -87,13 +87,35 @@ impl Federation<'_> {
         Ok(())
     }
 
-    /// Where the Jobs of a record are.
+    /// Where the Jobs of a record are, one place for each shard that may have one. A cluster whose
+    /// name stands for another one by now is reached by no context that is known.
     fn places(&self, record: &Record) -> Vec<Place> {
-        let shards = record.shards.iter();
-        let place = |(id, shard): (&u32, &crate::state::Shard)| {
-            self.place(&shard.cluster, record, record.job_name(*id))
+        let shards = record.shards.iter().filter(|(_, shard)| shard.phase != Phase::Deleted);
+        let place = |(id, shard): (&u32, &Shard)| {
+            let mut place = self.place(&shard.cluster, record, record.job_name(*id));
+            if self.has_left(shard) {
+                place.context = None;
+            }
+            place
         };
         shards.map(place).collect()
+    }
+
+    /// Whether the cluster of a shard is no member any more, or its name stands for another one.
+    fn has_left(&self, shard: &Shard) -> bool {
+        let member = self.registry.members.get(&shard.cluster);
+        let is_it =
+            |member: &Member| shard.cluster_uid.as_ref().is_none_or(|uid| *uid == member.uid);
+        !member.is_some_and(is_it)
+    }
+
+    /// Says which Jobs a deletion leaves behind, because their clusters are no members any more.
+    fn name_those_left_behind(&self, record: &Record) {
+        let gone = record.shards.iter().filter(|(_, shard)| shard.phase != Phase::Deleted);
+        for (_, shard) in gone.filter(|(_, shard)| self.has_left(shard)) {
+            let why = "its cluster is not registered any more: its job there is not deleted";
+            self.notify(Event::Unasked { record, cluster: &shard.cluster, why });
+        }
     }
 
     /// Ends a deletion that waits for clusters that do not answer: what can be reached is deleted,
@@ -139,6 +161,7 @@ impl Federation<'_> {
         let (Change::Replace(mut record) | Change::Keep(mut record) | Change::Remove(mut record)) =
             known(marked.await, &name)?;
         let members = self.members_of(&[&record]).await;
+        self.name_those_left_behind(&record);
         self.notify(Event::Began(Work::Deleting, record.shards.len()));
         let mut told = false;
         loop {
@@ -162,7 +185,7 @@ impl Federation<'_> {
     }
 
     async fn look_and_run(&self, record: Record, members: &Members) -> Result<Reconciled, Error> {
-        let observations = observe(&[&record], members).await.remove(0);
+        let observations = self.observe(&[&record], members).await.remove(0);
         self.run(record, observations, members).await
     }
 }

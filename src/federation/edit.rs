@@ -13,8 +13,7 @@ use super::{
 use crate::{
     job::{Manifest, Unpatchable, can_recreate, same},
     reconcile::{
-        EditError, Members, Observation, Observations, Status, edit_record, new_record, observe,
-        preview,
+        EditError, Members, Observation, Observations, Status, edit_record, new_record, preview,
     },
     state::{Change, Record},
 };
@@ -123,7 +122,7 @@ impl Federation<'_> {
         let request = Request::new(name, DryRun::None);
         check_open(&record, &request)?;
         let members = self.members_of(&[&record]).await;
-        let observations = observe(&[&record], &members).await.remove(0);
+        let observations = self.observe(&[&record], &members).await.remove(0);
         let seen = self.check_unended(&record, observations, &members, &request).await?;
         Ok(seen.0)
     }
@@ -211,7 +210,7 @@ impl Federation<'_> {
         }
         check_open(record, request)?;
         self.join(members, carrying(&[record])).await;
-        let observations = observe(&[record], members).await.remove(0);
+        let observations = self.observe(&[record], members).await.remove(0);
         self.prepare_seen(record, observations, manifest, request, members).await
     }
 
@@ -233,7 +232,14 @@ impl Federation<'_> {
             return Ok(None);
         }
         let recreate = request.recreate.unwrap_or(false);
-        let edited = edit_record(&seen, &self.registry, manifest.clone(), recreate, self.now());
+        let edited = edit_record(
+            &seen,
+            &self.registry,
+            manifest.clone(),
+            recreate,
+            &observations.clocks,
+            self.now(),
+        );
         let mut after = match edited {
             Ok(after) => after,
             Err(error) => {
@@ -333,7 +339,7 @@ impl Federation<'_> {
         self.notify(Event::Unchanged(record, dry_run));
         if record.state.outcome.is_none() {
             let members = self.members_to_reconcile(&[record]).await;
-            let observations = observe(&[record], &members).await.remove(0);
+            let observations = self.observe(&[record], &members).await.remove(0);
             let left = simulate(record, observations, &members, self.now()).await;
             if left.is_some_and(|left| !left.done.is_empty()) {
                 self.notify(Event::Unfinished(record));

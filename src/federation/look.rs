@@ -3,7 +3,7 @@
 use super::open::Federation;
 use crate::{
     cluster::fan_out,
-    reconcile::{Inspection, Members, Observations, Status, inspect, observe, preview},
+    reconcile::{Inspection, Members, Observations, Status, inspect, preview},
     state::Record,
 };
 
@@ -51,7 +51,7 @@ impl Federation<'_> {
     ) -> Vec<T> {
         let all: Vec<_> = records.iter().collect();
         let members = self.members_of(&all).await;
-        let observed = observe(&all, &members).await;
+        let observed = self.observe(&all, &members).await;
         let seen = records.into_iter().zip(observed);
         fan_out(seen, async |(stored, observations)| {
             let (record, observations) = preview(&stored, observations, &members, self.now()).await;

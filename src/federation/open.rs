@@ -13,7 +13,9 @@ use super::{
 };
 use crate::{
     cluster::{self, Connection},
-    reconcile::{Members, TOLERATED_SKEW, may_open, plausible_skew, server_time},
+    reconcile::{
+        Members, Observations, TOLERATED_SKEW, may_open, observe, plausible_skew, server_time,
+    },
     state::{Member, MemberState, Record, Registry, Store},
 };
 
@@ -89,6 +91,21 @@ impl<'a> Federation<'a> {
                 self.notify(Event::MemberClockDiffers { cluster, ahead });
             }
         }
+    }
+
+    /// What the members say of these records, one answer for each record, with how far the members'
+    /// clocks differ from the host's.
+    pub(super) async fn observe(
+        &self,
+        records: &[&Record],
+        members: &Members,
+    ) -> Vec<Observations> {
+        let mut observed = observe(records, members).await;
+        let clocks = members.clocks(self.store.host());
+        for observations in &mut observed {
+            observations.clocks.clone_from(&clocks);
+        }
+        observed
     }
 
     /// The kubeconfig context by which this user reaches a member; none for a cluster that is not

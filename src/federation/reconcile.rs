@@ -11,7 +11,7 @@ use super::{
     rounds::{Rounds, View},
 };
 use crate::{
-    reconcile::{Idle, Members, Observations, Status, observe, preview},
+    reconcile::{Idle, Members, Observations, Status, preview},
     state::{Change, Record},
 };
 
@@ -57,7 +57,7 @@ impl Federation<'_> {
         let all: Vec<_> = records.iter().collect();
         let members = self.members_to_reconcile(&all).await;
         let mut uncertain = Vec::new();
-        for (record, observations) in all.iter().zip(observe(&all, &members).await) {
+        for (record, observations) in all.iter().zip(self.observe(&all, &members).await) {
             let (seen, _) = preview(record, observations, &members, self.now()).await;
             let shards = seen.shards.values();
             for shard in shards.filter(|shard| shard.may_have_ended() && !shard.reopened) {
@@ -87,7 +87,7 @@ impl Federation<'_> {
             // What is opened again may go anywhere.
             Reopen::Undone | Reopen::All => self.all_members().await,
         };
-        let observed = observe(&all, &members).await;
+        let observed = self.observe(&all, &members).await;
         for (record, observations) in records.into_iter().zip(observed) {
             let done = self.reconcile_one(record, observations, &members, reopen).await;
             errors.extend(done.err());

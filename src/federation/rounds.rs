@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     cluster::fan_out,
-    reconcile::{Members, Observations, ShardStatus, Status, observe},
+    reconcile::{Members, Observations, ShardStatus, Status},
     state::{self, Member, Record},
 };
 
@@ -164,7 +164,7 @@ impl<'f, 'a> Rounds<'f, 'a> {
         let members = std::mem::take(&mut self.members);
         let dial = |name: &str, member: &Member| access.dial(name, member);
         self.members = members.reconnect(registry, names, dial).await;
-        observe(records, &self.members).await
+        self.federation.observe(records, &self.members).await
     }
 
     /// Warns of members that stopped answering, once each time that this happens, and of what

@@ -9,6 +9,9 @@ use serde_json::Value;
 /// The fields of a container that decide what it does. No server gives them a default.
 const CONTAINER_FIELDS: [&str; 4] = ["image", "command", "args", "envFrom"];
 
+/// Those whose values are not shown, because they may hold a password or a token.
+const SECRETIVE: [&str; 3] = ["command", "args", "envFrom"];
+
 /// What is different, one sentence for each field: of the Job's `ttlSecondsAfterFinished`,
 /// `podReplacementPolicy`, `backoffLimitPerIndex` and `podFailurePolicy`, and of the containers of
 /// its template.
@@ -59,6 +62,9 @@ fn compare_containers(sent: &Value, stored: &Value, found: &mut Vec<String>) {
         for field in CONTAINER_FIELDS {
             let field_found = &mut Vec::new();
             compare(field, &own[field], &container[field], field_found);
+            if SECRETIVE.contains(&field) && !field_found.is_empty() {
+                *field_found = vec![format!("{field} is another")];
+            }
             found.extend(field_found.iter().map(|text| format!("container {name:?}: {text}")));
         }
         for variable in list(&container["env"]) {
@@ -151,8 +157,8 @@ mod tests {
             ),
             (
                 "/spec/template/spec/containers/0",
-                json!({"command": ["y"]}),
-                "container \"a\": command is [\"y\"], not unset",
+                json!({"command": ["--password=y"]}),
+                "container \"a\": command is another",
             ),
             (
                 "/spec/template/spec/containers/0/env/0",

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     job::{Indexes, Manifest},
-    reconcile::{Observation, Place, decide, edit_record, new_record},
+    reconcile::{Clocks, Observation, Place, decide, edit_record, new_record},
     state::{Phase, Registry},
 };
 
@@ -136,7 +136,7 @@ proptest! {
         let known = registry.members.keys().map(|name| (name.clone(), Observation::known([].into())));
         let mut observations = observations_of(known.collect(), &registry);
         for size in &sizes {
-            record = edit_record(&record, &registry, spec(*size), recreate, NOW).unwrap_or(record);
+            record = edit_record(&record, &registry, spec(*size), recreate, &Clocks::default(), NOW).unwrap_or(record);
             let settled = runtime.block_on(simulate(&record, observations, &members, NOW)).expect("it stays");
             (record, observations) = (settled.record.expect("it stays"), settled.observations);
             let left = decide(&record, &observations, NOW);

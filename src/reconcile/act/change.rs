@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     cluster::Error,
-    job::{Observed, differences},
+    job::{Indexes, Observed, differences},
     reconcile::{
         decide::{is_assigned, is_outdated},
         observe::Answer,
@@ -81,9 +81,14 @@ async fn send(target: &Target<'_>, patch: Value, job: &Observed) -> Result<Value
 /// nobody can change them.
 fn unstartable(record: &Record, id: u32, job: &Observed) -> Option<String> {
     let expected = record.spec(id).completions;
-    let is_unstarted = record.shards[&id].phase == Phase::Created;
+    let shard = &record.shards[&id];
     // The ledger may ask for other completions of an Indexed Job by now than when it was created.
-    if !is_unstarted || record.manifest.indexed() || job.completions == expected {
+    // What matters is that its own indexes are among them.
+    let is_as_sent = match &shard.indexes {
+        Some(own) => lacks_indexes(own, job).is_none(),
+        None => job.completions == expected,
+    };
+    if shard.phase != Phase::Created || is_as_sent {
         return None;
     }
     let text = |count: Option<i32>| count.map_or("unset".to_owned(), |count| count.to_string());
@@ -93,6 +98,19 @@ fn unstartable(record: &Record, id: u32, job: &Observed) -> Option<String> {
         text(expected),
         text(job.completions)
     ))
+}
+
+/// Why a Job cannot run the indexes of its shard: its cluster lowered its completions. None where it
+/// can. Such a Job would be Complete without them.
+pub(super) fn lacks_indexes(own: &Indexes, job: &Observed) -> Option<String> {
+    let completions = job.completions.unwrap_or(0);
+    (completions < own.end()).then(|| {
+        format!(
+            "its cluster changed the completions of job {} to {completions}, and its shard has the \
+             indexes {own}: it is not started",
+            job.name
+        )
+    })
 }
 
 /// What a change of a shard's Job is called.

@@ -2,6 +2,7 @@
 
 use super::{
     bodies,
+    change::lacks_indexes,
     target::{Performed, Target, answer_of, answer_of_error},
 };
 use crate::{
@@ -67,12 +68,18 @@ async fn name_taken(target: &Target<'_>) -> Answer {
 /// Credits every index that is not the shard's own. The Job is suspended and has run nothing, so no
 /// pod has to be considered.
 pub(super) async fn assign(target: &Target<'_>) -> Performed {
+    let shard = &target.record.shards[&target.id];
     target
-        .update("assigned its indexes", |job: &Observed| {
+        .act_on_current(async |job| {
             if job.credited.is_some() || !job.has_run_nothing() {
-                return None;
+                return Ok(None);
             }
-            Some(("/status", bodies::assignment(target.record, target.id, job)))
+            if let Some(why) = shard.indexes.as_ref().and_then(|own| lacks_indexes(own, job)) {
+                return Ok(Some((Answer::Refused(why), None)));
+            }
+            let assignment = bodies::assignment(target.record, target.id, job);
+            let stored = target.patch("/status", assignment, job).await?;
+            Ok(Some((answer_of(&stored), Some("assigned its indexes".to_owned()))))
         })
         .await
 }

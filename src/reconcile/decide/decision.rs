@@ -58,7 +58,7 @@ fn advance(decision: &mut Decision, observations: &Observations, now: Timestamp)
     decision.confirm = follow(record, observations, now);
     if record.state.outcome.is_none() {
         decision.confirm.extend(forget_uncreated(record, observations));
-        record.state.outcome = outcome::outcome(record, now);
+        record.state.outcome = outcome::outcome(record, &observations.clocks, now);
     }
     if record.state.outcome.is_none() {
         work::take_excess(record, &observations.places);

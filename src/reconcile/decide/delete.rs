@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{action::Action, limits, lookup::our_jobs};
+use super::{action::Action, limits, lookup::our_jobs, predicates::has_left};
 use crate::{
     reconcile::observe::{Observation, Observations},
-    state::{Cascade, Record, Shard},
+    state::{Cascade, Phase, Record, Shard},
 };
 
 /// What is to be done for a deletion.
@@ -29,7 +29,9 @@ pub(super) fn delete(
     let mut gone = Vec::new();
     let mut confirm = Vec::new();
     for (&id, shard) in &record.shards {
-        if shard.phase.ended() && record.state.outcome.is_some() && has_left(shard, observations) {
+        let has_run_nothing = shard.phase == Phase::Planned;
+        let is_recorded = shard.phase.ended() && record.state.outcome.is_some();
+        if (is_recorded || has_run_nothing) && has_left(shard, observations) {
             gone.push(id);
             continue;
         }
@@ -61,13 +63,6 @@ pub(super) fn delete(
         .collect();
     record.shards.retain(|id, _| !gone.contains(id));
     Deletion { confirm, actions }
-}
-
-/// Whether the cluster of a shard is no member any more. Where nothing is known of the registry it
-/// is one.
-fn has_left(shard: &Shard, observations: &Observations) -> bool {
-    let registered = observations.places.get(&shard.cluster);
-    !observations.places.is_empty() && registered.is_none_or(|place| place.moved(shard))
 }
 
 /// Lets a Job with an outcome expire: once the outcome is recorded its shards get their

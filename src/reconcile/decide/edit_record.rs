@@ -11,7 +11,7 @@ use crate::{
     plan::PREFERENCES,
     reconcile::{
         allocate::{pods, work},
-        observe::Place,
+        observe::{Clocks, Place},
     },
     state::{Phase, Record, Registry, Shard},
 };
@@ -62,6 +62,7 @@ pub fn edit_record(
     registry: &Registry,
     manifest: Manifest,
     recreate: bool,
+    clocks: &Clocks,
     now: Timestamp,
 ) -> Result<Record, EditError> {
     if let Some(outcome) = &record.state.outcome {
@@ -93,7 +94,7 @@ pub fn edit_record(
         shard.retired |= recreate;
     }
     if before.suspended() && !edited.manifest.suspended() {
-        limits::restart_deadline(&mut edited, now.as_second());
+        limits::restart_deadline(&mut edited, clocks, now.as_second());
     }
     let is_divided_again = before.size() != edited.manifest.size()
         || before.annotation(PREFERENCES) != edited.manifest.annotation(PREFERENCES);

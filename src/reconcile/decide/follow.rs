@@ -6,13 +6,13 @@ use super::{
     limits,
     lookup::{Lookup, lookup, our_jobs},
     outcome,
-    predicates::{is_assigned, winding_down},
+    predicates::{has_left, is_assigned, winding_down},
 };
 use crate::{
     job::{Observed, labels::REOPEN},
     reconcile::{
         allocate::pods,
-        observe::{Observations, Places},
+        observe::{Clocks, Observations, Places},
     },
     state::{Outcome, Phase, Record, Shard},
 };
@@ -29,7 +29,7 @@ pub(super) fn follow(record: &mut Record, observations: &Observations, now: Time
         let phase_before = shard.phase;
         match lookup(id, shard, observations) {
             Lookup::Found(job) => {
-                failure = failure.or(follow_job(shard, job, now));
+                failure = failure.or(follow_job(shard, job, &observations.clocks, now));
                 shard.reopened |= !is_assigned(shard, job) && !job.has_run_nothing();
             }
             Lookup::Missing { confirmed } if shard.uid.is_some() && !shard.phase.ended() => {
@@ -73,7 +73,12 @@ fn first_start(record: &Record, observations: &Observations, now: Timestamp) -> 
 /// Takes over what a shard's Job says. Returns the outcome of the federated Job if this Job has
 /// just failed and that decides it. A shard that ended stays as it is: a finished Job does not
 /// change, and the answer may be an old one.
-fn follow_job(shard: &mut Shard, job: &Observed, now: Timestamp) -> Option<Outcome> {
+fn follow_job(
+    shard: &mut Shard,
+    job: &Observed,
+    clocks: &Clocks,
+    now: Timestamp,
+) -> Option<Outcome> {
     if shard.phase.ended() {
         return None;
     }
@@ -85,7 +90,7 @@ fn follow_job(shard: &mut Shard, job: &Observed, now: Timestamp) -> Option<Outco
         return None;
     };
     shard.phase = outcome::phase_at_end(shard, job, end);
-    if shard.phase == Phase::Failed { outcome::failure(shard, job, end, now) } else { None }
+    if shard.phase == Phase::Failed { outcome::failure(shard, job, end, clocks, now) } else { None }
 }
 
 /// Hands on the pods of a shard that ended, as far as they were not given away before: to the other
@@ -113,13 +118,15 @@ fn hand_on_parallelism(record: &mut Record, id: u32, places: &Places) {
 }
 
 /// Removes shards whose Jobs were never created and will not be: they have nothing to do any more,
-/// or a supplement's name is taken by somebody's Job. The work of the latter is opened again under
-/// the next number. Returns the shards that must be asked for by name before that can be told.
+/// a supplement's name is taken by somebody's Job, or their cluster is no member any more. The work
+/// of the last two is opened again. A Job whose uid was never recorded has run nothing (G3). Returns the shards that must be asked for by name before that can be told.
 pub(super) fn forget_uncreated(record: &mut Record, observations: &Observations) -> Vec<u32> {
     let mut confirm = Vec::new();
     let mut uncreated = Vec::new();
     for (&id, shard) in record.shards.iter().filter(|(_, shard)| shard.phase == Phase::Planned) {
-        if shard.name.is_some() && observations.needs_other_name(&shard.cluster, id) {
+        let needs_other_name =
+            shard.name.is_some() && observations.needs_other_name(&shard.cluster, id);
+        if needs_other_name || has_left(shard, observations) {
             uncreated.push(id);
             continue;
         }

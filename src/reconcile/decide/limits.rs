@@ -57,10 +57,12 @@ pub(super) fn share_deadline(record: &mut Record, clocks: &Clocks) {
 /// once. So the time since that start is added, until the new start is seen. The start times before
 /// this resume are remembered: a cluster that was unreachable during the suspension keeps its old
 /// `startTime`.
-pub(super) fn restart_deadline(record: &mut Record, now: i64) {
+pub(super) fn restart_deadline(record: &mut Record, clocks: &Clocks, now: i64) {
     record.state.started = None;
     let seconds = record.manifest.active_deadline_seconds();
     for shard in record.shards.values_mut().filter(|shard| !shard.phase.ended()) {
+        // Start times are by the member's clock, and so is what they are compared with.
+        let now = clocks.member_time(&shard.cluster, now);
         shard.start_before_resume = match &shard.seen {
             Some(seen) if seen.suspended || seen.start.is_some() => seen.start,
             // It may have started since it was seen.

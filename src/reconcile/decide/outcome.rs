@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::{
     job::{End, EndKind, Indexes, Observed},
+    reconcile::observe::Clocks,
     state::{Outcome, Phase, Record, Shard, Verdict},
 };
 
@@ -24,16 +25,29 @@ pub(super) fn phase_at_end(shard: &Shard, job: &Observed, end: &End) -> Phase {
 }
 
 /// The outcome of the federated Job, if the failure of one shard decides it.
-pub(super) fn failure(shard: &Shard, job: &Observed, end: &End, now: Timestamp) -> Option<Outcome> {
+pub(super) fn failure(
+    shard: &Shard,
+    job: &Observed,
+    end: &End,
+    clocks: &Clocks,
+    now: Timestamp,
+) -> Option<Outcome> {
     if end.reason == FAILED_INDEXES {
         return None;
     }
     let message = format!("job {} in cluster {}: {}", job.name, shard.cluster, end.message);
-    Some(Outcome::new(Verdict::Failed, &end.reason, &message, end.at.unwrap_or(now).as_second()))
+    let at = end.at.map(|at| host_end(shard, at.as_second(), clocks));
+    Some(Outcome::new(Verdict::Failed, &end.reason, &message, at.unwrap_or(now.as_second())))
+}
+
+/// When a shard ended, by the host's clock. The Job expires by this time, so a member's clock that is
+/// behind must not make that earlier.
+fn host_end(shard: &Shard, end: i64, clocks: &Clocks) -> i64 {
+    clocks.host_time(&shard.cluster, end)
 }
 
 /// The outcome of the federated Job by the sums over all shards, if they decide it.
-pub(super) fn outcome(record: &Record, now: Timestamp) -> Option<Outcome> {
+pub(super) fn outcome(record: &Record, clocks: &Clocks, now: Timestamp) -> Option<Outcome> {
     let failed = |reason: &str, message: &str| {
         Some(Outcome::new(Verdict::Failed, reason, message, now.as_second()))
     };
@@ -54,7 +68,7 @@ pub(super) fn outcome(record: &Record, now: Timestamp) -> Option<Outcome> {
     if all_ended && !failed_indexes.is_empty() && rest.is_empty() {
         return failed(FAILED_INDEXES, &format!("Job has failed indexes: {failed_indexes}"));
     }
-    completed(record, all_ended, now)
+    completed(record, all_ended, clocks, now)
 }
 
 /// The message of the outcome, if more pods of all shards have failed than `backoffLimit` allows.
@@ -83,7 +97,7 @@ fn failed_indexes_exceeded(record: &Record) -> Option<String> {
 
 /// The outcome, if all the work is done. If an edit asks for less than has succeeded, the work is
 /// done although shards have some left.
-fn completed(record: &Record, all_ended: bool, now: Timestamp) -> Option<Outcome> {
+fn completed(record: &Record, all_ended: bool, clocks: &Clocks, now: Timestamp) -> Option<Outcome> {
     let done = match record.manifest.size().completions {
         Some(asked) => achieved(record) >= asked,
         None => {
@@ -95,7 +109,10 @@ fn completed(record: &Record, all_ended: bool, now: Timestamp) -> Option<Outcome
     if !done || !(all_ended || work_left) {
         return None;
     }
-    let ends = record.shards.values().filter_map(|shard| shard.seen.as_ref()?.end);
+    let ends = record.shards.values().filter_map(|shard| {
+        let end = shard.seen.as_ref()?.end?;
+        Some(host_end(shard, end, clocks))
+    });
     let at = ends.max().filter(|_| all_ended).unwrap_or(now.as_second());
     Some(Outcome::new(
         Verdict::Complete,

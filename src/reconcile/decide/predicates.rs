@@ -3,6 +3,7 @@
 use super::limits;
 use crate::{
     job::{Indexes, Observed},
+    reconcile::observe::Observations,
     state::{Phase, Record, Shard},
 };
 
@@ -36,4 +37,11 @@ pub(in crate::reconcile) fn is_outdated(record: &Record, id: u32, job: &Observed
     }
     let waits = shard.phase == Phase::Created && job.suspended && !record.manifest.suspended();
     job.generation < shard.generation || limits::exceeds_budget(&record.spec(id), job) || waits
+}
+
+/// Whether the cluster of a shard is no member any more. Where nothing is known of the registry it
+/// is one.
+pub(super) fn has_left(shard: &Shard, observations: &Observations) -> bool {
+    let registered = observations.places.get(&shard.cluster);
+    !observations.places.is_empty() && registered.is_none_or(|place| place.moved(shard))
 }

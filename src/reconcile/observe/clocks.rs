@@ -21,6 +21,12 @@ const PLAUSIBLE_SKEW: SignedDuration = SignedDuration::from_hours(7 * 24);
 pub struct Clocks(BTreeMap<String, i64>);
 
 impl Clocks {
+    /// One member whose clock is ahead by so many seconds.
+    #[cfg(test)]
+    pub(in crate::reconcile) fn of_one(cluster: &str, ahead: i64) -> Self {
+        Self([(cluster.to_owned(), ahead)].into())
+    }
+
     /// The clocks by what was measured: how far the host's clock is ahead of the local one, and how
     /// far each member's is.
     pub(super) fn measured<'a>(
@@ -35,6 +41,11 @@ impl Clocks {
     /// A time of a member's clock, in seconds since 1970, as the host's clock has it.
     pub fn host_time(&self, cluster: &str, at: i64) -> i64 {
         at.saturating_sub(self.0.get(cluster).copied().unwrap_or(0))
+    }
+
+    /// A time of the host's clock, in seconds since 1970, as a member's clock has it.
+    pub fn member_time(&self, cluster: &str, at: i64) -> i64 {
+        at.saturating_add(self.0.get(cluster).copied().unwrap_or(0))
     }
 
     /// Whether a member's clock differs from the host's.
@@ -73,5 +84,7 @@ mod tests {
         assert_eq!(clocks.skewed().collect::<Vec<_>>(), [("c", -3600)]);
         let host_times = ["a", "b", "c"].map(|name| clocks.host_time(name, 1000));
         assert_eq!(host_times, [1000, 1000, 4600]);
+        let member_times = ["a", "b", "c"].map(|name| clocks.member_time(name, 4600));
+        assert_eq!(member_times, [4600, 4600, 1000]);
     }
 }

@@ -12,7 +12,7 @@ use kubectl_federate::{
     cluster,
     job::Manifest,
     reconcile::{
-        Action, Answer, Backend, Done, Observation, Observations, Place, Places, decide,
+        Action, Answer, Backend, Clocks, Done, Observation, Observations, Place, Places, decide,
         edit_record, run_on,
     },
     state::{Cascade, Error, MemberState, Record},
@@ -91,7 +91,15 @@ impl Verb {
                 }
                 let manifest = Manifest::new(object, "work", "").expect("valid");
                 let now = world.now();
-                changed = edit_record(record, &world.registry, manifest, *recreate, now).ok()?;
+                changed = edit_record(
+                    record,
+                    &world.registry,
+                    manifest,
+                    *recreate,
+                    &Clocks::default(),
+                    now,
+                )
+                .ok()?;
             }
         }
         (changed != *record).then_some(changed)

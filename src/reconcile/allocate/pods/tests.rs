@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     job::{End, EndKind, Manifest, Observed, Size},
-    reconcile::{EditError, Observation, Observations, Place, Status, decide, edit_record},
+    reconcile::{Clocks, EditError, Observation, Observations, Place, Status, decide, edit_record},
     state::{MemberState, Phase, Registry},
 };
 
@@ -88,8 +88,15 @@ impl Scene {
     }
 
     fn scale(&mut self, spec: Value) {
-        self.record =
-            edit_record(&self.record, &self.registry, manifest(&spec), false, NOW).expect("valid");
+        self.record = edit_record(
+            &self.record,
+            &self.registry,
+            manifest(&spec),
+            false,
+            &Clocks::default(),
+            NOW,
+        )
+        .expect("valid");
         self.record = decide(&self.record, &self.observations, NOW).record;
     }
 
@@ -163,7 +170,8 @@ fn preferences_stop_no_running_pod_and_move_work_only_where_they_ask_to_rebalanc
         let mut scene = Scene::new(spec.clone(), &[(3, completions); 3]);
         let edited = without_c3(spec, rebalance);
         scene.record =
-            edit_record(&scene.record, &scene.registry, edited, false, NOW).expect("valid");
+            edit_record(&scene.record, &scene.registry, edited, false, &Clocks::default(), NOW)
+                .expect("valid");
         let is_leaving = |shard: &Shard| shard.retired || runs_out(shard);
         let case = format!("{spec} rebalance {rebalance}");
         assert_eq!(ids_where(&scene.record, is_leaving), leaving, "{case}");
@@ -184,7 +192,8 @@ fn work_that_moves_to_further_pods_is_not_started_where_it_was() {
     let both = json!({"c1": {"weight": 1}, "c2": {"weight": 1}});
     let preferences = edited(json!({"rebalance": true, "clusters": both}));
     scene.record =
-        edit_record(&scene.record, &scene.registry, preferences, false, NOW).expect("valid");
+        edit_record(&scene.record, &scene.registry, preferences, false, &Clocks::default(), NOW)
+            .expect("valid");
     assert_eq!(scene.pods(), [("c1", 2)], "two more pods would start what is to move");
     assert_eq!(scene.record.shards[&1].credit_target, 2);
     scene.runs(1, |job| (job.succeeded, job.credited) = (2, Some("2".into())));
@@ -231,7 +240,9 @@ fn a_move_at_the_same_parallelism_stops_no_pod_that_runs() {
     };
     let mut scene = Scene::new(json!({"parallelism": 2, "completions": 8}), &[(2, Some(8))]);
     let moved = job(Some(json!({"rebalance": true, "clusters": {"c2": {"weight": 1}}})));
-    scene.record = edit_record(&scene.record, &scene.registry, moved, false, NOW).expect("valid");
+    scene.record =
+        edit_record(&scene.record, &scene.registry, moved, false, &Clocks::default(), NOW)
+            .expect("valid");
     scene.runs(1, |job| (job.succeeded, job.credited) = (6, Some("6".into())));
     assert_eq!(scene.pods(), [("c1", 2)]);
     assert_eq!(Status::of(&scene.record, &scene.observations).waiting, 6);
@@ -249,9 +260,16 @@ fn work_does_not_move_where_no_cluster_may_take_it() {
         })
     };
     let scene = Scene::new(spec(3), &[(1, Some(10)); 3]);
-    let refused = edit_record(&scene.record, &scene.registry, manifest(&spec(1)), false, NOW);
+    let refused = edit_record(
+        &scene.record,
+        &scene.registry,
+        manifest(&spec(1)),
+        false,
+        &Clocks::default(),
+        NOW,
+    );
     assert!(matches!(refused, Err(EditError::ManualSelector)), "{refused:?}");
-    edit_record(&scene.record, &scene.registry, manifest(&spec(4)), false, NOW)
+    edit_record(&scene.record, &scene.registry, manifest(&spec(4)), false, &Clocks::default(), NOW)
         .expect("nothing moves");
 }
 

@@ -4,7 +4,7 @@ use super::*;
 
 /// A resume at this time, of which no Job has been told yet.
 fn resume(record: &mut Record, at: i64) {
-    limits::restart_deadline(record, at);
+    limits::restart_deadline(record, &Clocks::default(), at);
     record.shards.values_mut().for_each(Shard::change);
 }
 
@@ -91,4 +91,33 @@ fn a_resume_that_no_job_controller_noticed_starts_the_deadline() {
     let later =
         decide(&decided.record, &observations, Timestamp::from_second(700).expect("a time"));
     assert_eq!(later.record.state.started, Some(510), "one deadline for all");
+}
+
+#[test]
+fn a_resume_adds_what_has_passed_by_the_members_clock() {
+    let spec = json!({"completions": 3, "activeDeadlineSeconds": 600});
+    for (ahead, deadline) in [(0, 600 + 1800), (3600, 600 + 1800), (-3600, 600 + 1800)] {
+        let mut record = record(spec.clone(), &[(Phase::Started, Some(3))]);
+        let seen = Seen { start: Some(10_000 + ahead), suspended: true, ..Seen::default() };
+        record.shards.get_mut(&1).expect("one").seen = Some(seen);
+        limits::restart_deadline(&mut record, &Clocks::of_one("c1", ahead), 10_000 + 1800);
+        let shard = &record.shards[&1];
+        assert_eq!(shard.active_deadline_seconds, Some(deadline), "ahead by {ahead} seconds");
+        assert_eq!(shard.start_before_resume, Some(10_000 + ahead));
+    }
+}
+
+#[test]
+fn the_end_that_a_job_expires_by_is_by_the_hosts_clock() {
+    let spec = json!({"completions": 3, "ttlSecondsAfterFinished": 600});
+    let now = Timestamp::from_second(10_000).expect("a time");
+    for (ahead, at) in [(0, 9_000), (3600, 9_000), (-3600, 9_000)] {
+        let record = record(spec.clone(), &[(Phase::Started, Some(3))]);
+        let end = Some(end(EndKind::Complete, 9_000 + ahead));
+        let ended = Observed { succeeded: 3, end, ..job(&record, 1) };
+        let mut observations = listed(&record, [(1, ended)]);
+        observations.clocks = Clocks::of_one("c1", ahead);
+        let decided = decide(&record, &observations, now).record;
+        assert_eq!(decided.state.outcome.expect("it is complete").at, at, "ahead by {ahead}");
+    }
 }

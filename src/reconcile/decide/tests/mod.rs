@@ -14,7 +14,7 @@ use crate::{
     job::{End, EndKind, Indexes, Manifest, Observed, Size},
     reconcile::{
         allocate::pods,
-        observe::{Answer, Observation, Observations, Place},
+        observe::{Answer, Clocks, Observation, Observations, Place},
     },
     state::{Cascade, Phase, Record, Seen, Shard, Verdict},
 };

@@ -69,3 +69,26 @@ fn fewer_pods_are_divided_also_where_the_preferences_give_none_to_who_still_has_
     );
     assert_eq!(record.shards[&1].parallelism, 1);
 }
+
+#[test]
+fn work_that_was_planned_for_a_cluster_that_left_is_opened_elsewhere() {
+    let spec = json!({"parallelism": 2, "completions": 6});
+    let record = record(spec, &[(Phase::Started, Some(3)), (Phase::Planned, Some(3))]);
+    let mut observations = listed(&record, [(1, job(&record, 1))]);
+    observations.members.insert("c2".into(), Observation::Unknown { why: "left".into() });
+    observations.places.insert("c1".into(), ready());
+    for moved in [false, true] {
+        let mut observations = observations.clone();
+        if moved {
+            observations.places.insert("c2".into(), Place { uid: "another".into(), ..ready() });
+        }
+        let decided = decide(&record, &observations, NOW).record;
+        assert!(!decided.shards.contains_key(&2), "it has run nothing");
+        let elsewhere: i32 = decided.shards.range(3..).filter_map(|(_, s)| s.completions).sum();
+        assert_eq!(elsewhere, 3, "moved: {moved}");
+    }
+    let mut deleting = record.clone();
+    deleting.state.deleting = Some(Cascade::Background);
+    let decided = decide(&deleting, &observations, NOW).record;
+    assert!(!decided.shards.contains_key(&2), "a deletion does not wait for it");
+}

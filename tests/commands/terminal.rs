@@ -50,7 +50,9 @@ pub fn yes() -> Result<(), Failed> {
 pub fn no() -> Result<(), Failed> {
     let (machine, mut terminal) = asked()?;
     terminal.send_line("k")?;
-    terminal.exp_string("kubectl --context=west --namespace=default delete job pi")?;
+    terminal.exp_string(
+        "kubectl --context=west --namespace=default delete jobs --selector=kubectl-federate.dev/job=",
+    )?;
     terminal.exp_eof()?;
     assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (0, 3));
     assert!(!machine.run("job get pi")?.status.success(), "it is forgotten");

@@ -28,15 +28,24 @@ pub fn scenarios() -> Scenarios {
         .both("a deletion that waits is shown, and cannot be turned into an orphaning", waiting)
 }
 
+/// What selects the Jobs of `pi`, and no other Job of that name.
+async fn selector(stage: &Stage, member: &str) -> Result<String, libtest_mimic::Failed> {
+    let job = stage.site(member).job("pi").await?;
+    let uid = job["metadata"]["labels"]["kubectl-federate.dev/job"].as_str().unwrap_or_default();
+    Ok(format!("--selector=kubectl-federate.dev/job={uid}"))
+}
+
 async fn orphan(stage: &Stage) -> Outcome {
     let namespace = &stage.namespace;
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let selector = selector(stage, "east").await?;
     let before = stage.mark().await?;
     let deleted = stage.federate("job delete pi").await.ok();
     assert_eq!(deleted.stdout, "job.batch \"pi\" deleted\n");
     for member in ["east", "north", "west"] {
-        let command =
-            format!("  kubectl --context={member} --namespace={namespace} delete job pi\n");
+        let command = format!(
+            "  kubectl --context={member} --namespace={namespace} delete jobs {selector}\n"
+        );
         assert!(deleted.stderr.contains(&command), "{deleted:#?}");
     }
     assert_eq!(stage.mutations(&before).await?, ["east: delete configmaps/pi.federated-job"]);
@@ -155,6 +164,7 @@ async fn left_behind(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
     let [west, north] = ["west", "north"].map(|name| stage.site(name));
     north.run("pi", 1).await?;
+    let selector = selector(stage, "west").await?;
     west.link.cut().await?;
     stage.federate("job delete pi --cascade=foreground").await.fails("could not be asked");
     // What answers is not left behind.
@@ -169,8 +179,9 @@ async fn left_behind(stage: &Stage) -> Outcome {
     stage.federate("job delete pi").await.fails("is being deleted together with its jobs already");
     let left = stage.federate("job delete pi --cascade=orphan").await.ok();
     assert_eq!(left.stdout, "job.batch \"pi\" deleted\n");
+    let namespace = &stage.namespace;
     let command =
-        format!("  kubectl --context=west --namespace={} delete job pi\n", stage.namespace);
+        format!("  kubectl --context=west --namespace={namespace} delete jobs {selector}\n");
     let left = left.warns(
         "Warning: [west] job.batch/pi is left behind, and may run there with up to 1 pods: ",
     );

@@ -121,3 +121,22 @@ pub(crate) fn description(record: &Record, id: u32) -> &'static str {
         _ => "changed",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_job_that_lacks_indexes_of_its_shard_is_not_started() {
+        let own = Indexes::all(9).without(&Indexes::all(6));
+        for (completions, is_started) in [(9, true), (12, true), (8, false), (1, false)] {
+            let job = Observed::of(&json!({
+                "metadata": {"name": "pi", "uid": "u"},
+                "spec": {"completions": completions, "completionMode": "Indexed"},
+            }));
+            assert_eq!(lacks_indexes(&own, &job).is_none(), is_started, "{completions}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    dry_run::DryRun,
+    dry_run_strategy::DryRun,
     error::{Error, Unfinished},
     event::Event,
     open::Federation,

@@ -1,7 +1,7 @@
 //! Manifests that create a federated Job, or make it what they say.
 
 use super::{
-    dry_run::DryRun,
+    dry_run_strategy::DryRun,
     edit::{Prepared, Request, check_open, is_same},
     error::Error,
     event::Event,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    dry_run::DryRun,
+    dry_run_strategy::DryRun,
     edit::known,
     error::Error,
     event::{Event, Work},

@@ -3,7 +3,7 @@
 
 use super::{
     after_write::{give_up_on_silent, running_pods},
-    dry_run::DryRun,
+    dry_run_strategy::DryRun,
     error::Error,
     event::Event,
     open::{Federation, carrying, concerned},

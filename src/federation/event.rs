@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{dry_run::DryRun, refusals::Place};
+use super::{dry_run_strategy::DryRun, refusals::Place};
 use crate::{
     reconcile::{Done, ShardStatus, Status},
     state::Record,

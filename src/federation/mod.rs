@@ -15,7 +15,7 @@
 //! | `wait` | how a condition is waited for |
 //! | `rounds` | looking at Jobs repeatedly |
 //! | `after_write` | what every request does after it wrote a record |
-//! | `dry_run` | how far a request is carried out |
+//! | `dry_run_strategy` | how far a request is carried out |
 //! | `check`, `preflight`, `refusal`, `refusals` | asking the members by dry run, before anything is written |
 //! | `simulate` | what a reconcile would do |
 //! | `members` | registering, listing and unregistering clusters |
@@ -32,7 +32,7 @@ mod after_write;
 mod apply;
 mod check;
 mod delete;
-mod dry_run;
+mod dry_run_strategy;
 mod edit;
 mod error;
 mod event;
@@ -51,7 +51,7 @@ mod wait;
 
 pub use apply::{ApplyTerms, Step};
 pub use delete::Deletion;
-pub use dry_run::DryRun;
+pub use dry_run_strategy::DryRun;
 pub use edit::{Edited, Request};
 pub use error::{Error, Existing, Unfinished};
 pub use event::{Event, Observer, Work};

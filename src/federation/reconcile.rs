@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    dry_run::DryRun,
+    dry_run_strategy::DryRun,
     error::Error,
     event::Event,
     open::Federation,

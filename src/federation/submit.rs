@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     after_write::give_up_on_silent,
     check::report_during,
-    dry_run::DryRun,
+    dry_run_strategy::DryRun,
     error::{Error, Existing},
     event::{Event, Work},
     open::Federation,

@@ -21,7 +21,7 @@ pub struct Editor {
 impl Editor {
     /// `KUBE_EDITOR`, `EDITOR`, or vi. Words are split at blanks; what has quotes goes to the
     /// user's shell.
-    pub fn of(world: &World) -> Self {
+    pub fn from_environment(world: &World) -> Self {
         let set = |name: &str| world.var(name).filter(|text| !text.is_empty());
         let text = set("KUBE_EDITOR").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".to_owned());
         let shell = text.contains(' ') && text.contains(['"', '\'', '\\']);

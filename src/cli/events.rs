@@ -49,7 +49,7 @@ pub enum Live {
 
 impl Wording {
     /// The wording of a verb that changes Jobs, such as `scaled`.
-    pub fn of(changed: &'static str) -> Self {
+    pub fn new(changed: &'static str) -> Self {
         Self { changed, unchanged: None, done: true, live: Live::No }
     }
 }

@@ -100,7 +100,7 @@ impl Reconcile {
 
     async fn reconcile(&self, session: &Session<'_>) -> Result<()> {
         let live = if self.watch { Live::Stdout } else { Live::No };
-        let reporter = Reporter::new(session, Wording { live, ..Wording::of("reconciled") });
+        let reporter = Reporter::new(session, Wording { live, ..Wording::new("reconciled") });
         let mut federation = session.federation(&reporter).await?;
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
         let scope = Scope { names: &self.names, namespace: namespace.as_deref() };

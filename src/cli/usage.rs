@@ -106,7 +106,7 @@ pub(super) fn without_help_verb(args: &[OsString]) -> Vec<OsString> {
 /// What clap says against a command line, in kubectl's words.
 pub(super) fn mistake(args: &[OsString], error: &clap::Error) -> Error {
     let root = Cli::command();
-    let typed = Typed::of(args, &root);
+    let typed = Typed::new(args, &root);
     // 1 would mean that there are differences.
     let code = if typed.path == format!("{NAME} job diff") { DIFF_FAILED } else { 1 };
     explain(args, &root, &typed, error).exit(code)
@@ -264,7 +264,7 @@ struct Typed<'a> {
 }
 
 impl<'a> Typed<'a> {
-    fn of(args: &[OsString], root: &'a Command) -> Self {
+    fn new(args: &[OsString], root: &'a Command) -> Self {
         let (mut path, mut command) = (NAME.to_owned(), root);
         for arg in args.iter().skip(1).filter_map(|arg| arg.to_str()) {
             if let Some(below) = command.find_subcommand(arg) {

@@ -131,7 +131,7 @@ impl Federation<'_> {
         let Ok(job) = connection.get(&job_path(&place.namespace, &place.job)).await else {
             return Owner::Unknown;
         };
-        let Some(owner) = Observed::of(&job).owner else { return Owner::Nobody };
+        let Some(owner) = Observed::from_object(&job).owner else { return Owner::Nobody };
         if owner.federation != self.registry.uid {
             return Owner::AnotherFederation;
         }

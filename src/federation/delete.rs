@@ -126,7 +126,7 @@ impl Federation<'_> {
         let members = self.members_of(&[&record]).await;
         let reconciled = self.look_and_run(record, &members).await?;
         if let Some(rest) = reconciled.record {
-            let status = Status::of(&rest, &reconciled.observations);
+            let status = Status::new(&rest, &reconciled.observations);
             if status.shards.iter().any(|shard| shard.unknown.is_none()) {
                 self.report(&rest, &status)?;
                 return Err(deleted_already(&rest));
@@ -167,7 +167,7 @@ impl Federation<'_> {
         loop {
             let reconciled = self.look_and_run(record, &members).await?;
             let Some(rest) = reconciled.record else { break };
-            let status = Status::of(&rest, &reconciled.observations);
+            let status = Status::new(&rest, &reconciled.observations);
             if status.shards.iter().any(|shard| shard.unknown.is_some() || shard.refused.is_some())
             {
                 self.notify(Event::Deleting(&name));

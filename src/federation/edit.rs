@@ -328,7 +328,7 @@ impl Federation<'_> {
         self.notify(Event::Changed { before, after: &written, dry_run: DryRun::None });
         let Some(record) = reconciled.record else { return Ok(()) };
         self.name_the_surplus(&record, running);
-        let status = Status::of(&record, &reconciled.observations);
+        let status = Status::new(&record, &reconciled.observations);
         self.notify(Event::Stands(&record, &status));
         self.report(&record, &status)
     }

@@ -55,7 +55,7 @@ impl Federation<'_> {
         let seen = records.into_iter().zip(observed);
         fan_out(seen, async |(stored, observations)| {
             let (record, observations) = preview(&stored, observations, &members, self.now()).await;
-            let status = Status::of(&record, &observations);
+            let status = Status::new(&record, &observations);
             closer(Look { stored, record, observations, status }, &members).await
         })
         .await

@@ -113,7 +113,7 @@ impl Federation<'_> {
             return Ok(());
         };
         let changed = record != before || !reconciled.done.is_empty();
-        let status = Status::of(&record, &reconciled.observations);
+        let status = Status::new(&record, &reconciled.observations);
         self.notify(Event::Reconciled { record: &record, status: &status, changed });
         self.notify(Event::Stands(&record, &status));
         self.report(&record, &status)
@@ -249,7 +249,7 @@ impl Watching<'_, '_> {
                 Ok(Turn::Removed) => {}
                 Ok(Turn::Kept { record, status, quiet }) => {
                     let ended = record.shards.values().all(|shard| !shard.phase.live());
-                    let rest = Idle::of(&record, &status).filter(|_| quiet);
+                    let rest = Idle::from_status(&record, &status).filter(|_| quiet);
                     round.finished &= rest.is_some() || (ended && record.state.outcome.is_some());
                     idling.extend(rest.map(|rest| idle(&record, &status, rest)));
                     looked.push((record, status));
@@ -284,13 +284,13 @@ impl Watching<'_, '_> {
             self.told.insert(key, None);
             return Ok(Turn::Removed);
         };
-        let status = Status::of(&record, &reconciled.observations);
+        let status = Status::new(&record, &reconciled.observations);
         let stands = format!("{} {}", status.word(), status.completions());
         if self.told.get(&key).and_then(Option::as_ref) != Some(&stands) {
             let changed = record != before || !reconciled.done.is_empty();
             federation.notify(Event::Reconciled { record: &record, status: &status, changed });
             self.told.insert(key, Some(stands));
-            if Idle::of(&record, &status).is_none() {
+            if Idle::from_status(&record, &status).is_none() {
                 federation.notify(Event::Stands(&record, &status));
             }
         }

@@ -233,7 +233,7 @@ impl Federation<'_> {
         give_up_on_silent(members, &reconciled.observations);
         self.notify(Event::Done(&reconciled.done, DryRun::None));
         let Some(record) = reconciled.record else { return Ok(()) };
-        self.report(&record, &Status::of(&record, &reconciled.observations))
+        self.report(&record, &Status::new(&record, &reconciled.observations))
     }
 
     /// Why the host would not take the record; that it has one of this name already is said of the

@@ -261,7 +261,7 @@ impl Waiting<'_, '_, '_> {
                 Found::Never(Error::NotFound { name })
             }));
         };
-        let status = Status::of(&record, &observations);
+        let status = Status::new(&record, &observations);
         if self.terms.is_met(&status.to_job(&record)) {
             return Ok(Some(Found::Met));
         }
@@ -281,7 +281,7 @@ impl Waiting<'_, '_, '_> {
             })));
         }
         // After a reconcile only a user can change this. Without one that is not known.
-        let stopped = Idle::of(&record, &status).filter(|rest| *rest == Idle::Stopped);
+        let stopped = Idle::from_status(&record, &status).filter(|rest| *rest == Idle::Stopped);
         if let (Some(rest), true, true) =
             (stopped, self.terms.reconcile, self.terms.waits_for_the_end())
         {

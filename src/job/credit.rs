@@ -167,12 +167,14 @@ mod tests {
     use super::*;
 
     fn job(spec: Value, status: Value) -> Observed {
-        Observed::of(&json!({"kind": "Job", "metadata": {"name": "pi", "uid": "u"}, "spec": spec,
-                "status": status}))
+        Observed::from_object(
+            &json!({"kind": "Job", "metadata": {"name": "pi", "uid": "u"}, "spec": spec,
+                "status": status}),
+        )
     }
 
     fn pod(phase: &str, index: Option<i32>) -> Pod {
-        Pod::of(&json!({
+        Pod::from_object(&json!({
             "metadata": {
                 "finalizers": ["batch.kubernetes.io/job-tracking"],
                 "annotations": index.map(|index| json!({"batch.kubernetes.io/job-completion-index": index.to_string()})),

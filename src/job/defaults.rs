@@ -164,7 +164,7 @@ mod tests {
     use serde_json::json;
 
     fn of(spec: &Value) -> Value {
-        let size = Size::of(spec).expect("valid");
+        let size = Size::from_spec(spec).expect("valid");
         defaulted(&json!({"metadata": {"name": "pi"}, "spec": spec}), size)
     }
 

@@ -75,7 +75,7 @@ impl Manifest {
             fields.remove("status");
         }
         clean_spec(&mut object["spec"]);
-        let size = Size::of(&object["spec"])?;
+        let size = Size::from_spec(&object["spec"])?;
         let manifest = Self { object, name, namespace, size };
         if manifest.indexed() && size.completions.is_none() {
             let why = "Required value: when completion mode is Indexed";

@@ -96,7 +96,7 @@ pub enum EndKind {
 
 impl Observed {
     /// Reads a Job from an API server's object. An absent field is zero or `None`, as in the Job API.
-    pub fn of(job: &Value) -> Self {
+    pub fn from_object(job: &Value) -> Self {
         let metadata = &job["metadata"];
         let status = &job["status"];
         let count = |field: &str| number(&status[field]).unwrap_or(0);

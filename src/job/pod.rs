@@ -43,7 +43,7 @@ pub enum Phase {
 
 impl Pod {
     /// Reads a pod from an API server's object.
-    pub fn of(pod: &Value) -> Self {
+    pub fn from_object(pod: &Value) -> Self {
         let metadata = &pod["metadata"];
         let finalizers = metadata["finalizers"].as_array();
         let index = [&metadata["annotations"], &metadata["labels"]]

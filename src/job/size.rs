@@ -21,7 +21,7 @@ impl Size {
     ///
     /// # Errors
     /// A value is not an integer from 0 to 2147483647.
-    pub fn of(spec: &Value) -> Result<Self, Invalid> {
+    pub fn from_spec(spec: &Value) -> Result<Self, Invalid> {
         let parallelism = count(spec, "parallelism")?;
         let completions = count(spec, "completions")?;
         Ok(match (parallelism, completions) {
@@ -67,7 +67,7 @@ mod tests {
             (json!({"parallelism": null, "completions": null}), 1, Some(1)),
         ] {
             assert_eq!(
-                Size::of(&spec).expect("valid"),
+                Size::from_spec(&spec).expect("valid"),
                 Size { parallelism, completions },
                 "{spec}"
             );
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn a_value_that_is_no_count_is_refused_with_its_field() {
         for bad in [json!(-1), json!("3"), json!(1.5), json!(2_147_483_648_i64), json!([])] {
-            let error = Size::of(&json!({ "completions": bad })).expect_err("invalid");
+            let error = Size::from_spec(&json!({ "completions": bad })).expect_err("invalid");
             assert!(error.to_string().contains("spec.completions"), "{error}");
         }
     }

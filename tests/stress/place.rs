@@ -60,12 +60,12 @@ impl Place {
             job["spec"][field] = value.clone();
         }
         let path = format!("/apis/batch/v1/namespaces/{}/jobs", self.namespace);
-        Ok(Observed::of(&self.api.create(&path, &job).await?))
+        Ok(Observed::from_object(&self.api.create(&path, &job).await?))
     }
 
     /// Changes a Job by a merge patch.
     pub async fn patch(&self, name: &str, change: Value) -> Result<Observed, Failed> {
-        Ok(Observed::of(&self.api.patch(&self.path(name), &change).await?))
+        Ok(Observed::from_object(&self.api.patch(&self.path(name), &change).await?))
     }
 
     /// Has the API server refuse the controller's writes of a Job's status from now on.
@@ -81,7 +81,7 @@ impl Place {
 
     /// A Job as it is now.
     pub async fn job(&self, name: &str) -> Result<Observed, real::Error> {
-        Ok(Observed::of(&self.api.get(&self.path(name)).await?))
+        Ok(Observed::from_object(&self.api.get(&self.path(name)).await?))
     }
 
     /// Waits until a Job is so, and gives it.
@@ -102,8 +102,13 @@ impl Place {
     pub async fn live(&self, name: &str) -> Result<Vec<Pod>, real::Error> {
         // Those that ended are most of them.
         let live = "&fieldSelector=status.phase!%3DSucceeded,status.phase!%3DFailed";
-        let mut pods: Vec<Pod> =
-            self.api.list(&self.pods_path(name, live)).await?.iter().map(Pod::of).collect();
+        let mut pods: Vec<Pod> = self
+            .api
+            .list(&self.pods_path(name, live))
+            .await?
+            .iter()
+            .map(Pod::from_object)
+            .collect();
         pods.retain(|pod| !pod.deleting);
         Ok(pods)
     }
@@ -129,7 +134,7 @@ impl Place {
                 .list(&self.pods_path(name, ""))
                 .await
                 .map_err(|error| error.to_string())?;
-            let tracked = pods.iter().filter(|pod| Pod::of(pod).tracked).count() as i32;
+            let tracked = pods.iter().filter(|pod| Pod::from_object(pod).tracked).count() as i32;
             if [job.active, job.ready, tracked] == [count; 3] && job.uncounted_succeeded == 0 {
                 Ok(job)
             } else {

@@ -54,7 +54,7 @@ impl Apply {
     /// Creates the Jobs of all documents, or makes them what the documents say.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let documents = self.filenames.read("apply", session.world()).await?;
-        let reporter = Reporter::new(session, Wording::of("configured"));
+        let reporter = Reporter::new(session, Wording::new("configured"));
         let federation = session.federation(&reporter).await?;
         let sources = session.manifests(documents, |rules, objects| rules.read_named(objects))?;
         let terms = self.terms.into();

@@ -45,7 +45,7 @@ impl Create {
     /// Creates the Jobs of all documents, or none.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let documents = self.filenames.read("create", session.world()).await?;
-        let reporter = Reporter::new(session, Wording { done: false, ..Wording::of("created") });
+        let reporter = Reporter::new(session, Wording { done: false, ..Wording::new("created") });
         let federation = session.federation(&reporter).await?;
         let sources = session.manifests(documents, |rules, objects| rules.read(objects))?;
         Ok(federation.submit(sources, self.create_namespace, self.dry_run.strategy).await?)

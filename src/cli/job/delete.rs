@@ -64,7 +64,7 @@ impl Delete {
     /// Deletes one after another; what fails does not stop the rest.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let targets = self.targets(session).await?;
-        let reporter = Reporter::new(session, Wording::of("deleted"));
+        let reporter = Reporter::new(session, Wording::new("deleted"));
         let federation = session.federation(&reporter).await?;
         let mut errors = Vec::new();
         for (namespace, name) in &targets {

@@ -70,11 +70,11 @@ impl Diff {
 
     async fn show(self, session: &Session<'_>) -> Result<bool> {
         let documents = self.filenames.read("diff", session.world()).await?;
-        let reporter = Reporter::new(session, Wording::of("configured"));
+        let reporter = Reporter::new(session, Wording::new("configured"));
         let federation = session.federation(&reporter).await?;
         let sources = session.manifests(documents, |rules, objects| rules.read_named(objects))?;
         let show = async |steps: &[Step]| {
-            let pairs: Vec<_> = steps.iter().filter_map(Pair::of).collect();
+            let pairs: Vec<_> = steps.iter().filter_map(Pair::new).collect();
             let external = session.world().var(EXTERNAL).filter(|program| !program.is_empty());
             match external {
                 Some(program) if !pairs.is_empty() => compare_with(&program, &pairs).await,
@@ -91,7 +91,7 @@ impl Diff {
 }
 
 impl<'a> Pair<'a> {
-    fn of(step: &'a Step) -> Option<Self> {
+    fn new(step: &'a Step) -> Option<Self> {
         let (live, merged) = step.difference()?;
         let file = format!("batch.v1.Job.{}.{}", merged.namespace(), merged.name());
         // What is only written in another way is no difference.

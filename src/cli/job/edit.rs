@@ -85,11 +85,11 @@ enum Edited {
 impl Edit {
     /// Has the Job edited until it is valid, or the user gives up, and then changed.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        let wording = Wording { unchanged: Some(NO_CHANGES), ..Wording::of("edited") };
+        let wording = Wording { unchanged: Some(NO_CHANGES), ..Wording::new("edited") };
         let reporter = Reporter::new(session, wording);
         let federation = session.federation(&reporter).await?;
         let before = federation.editable(&session.namespace()?, &self.name).await?;
-        let editor = Editor::of(session.world());
+        let editor = Editor::from_environment(session.world());
         let original = before.manifest.sized();
         let mut body = self.output.write(&original);
         let mut reasons: Vec<String> = Vec::new();

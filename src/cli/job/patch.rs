@@ -64,7 +64,7 @@ impl Patch {
     /// Patches the Job's manifest.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let patch = self.read()?;
-        let reporter = Reporter::new(session, Wording::of("patched"));
+        let reporter = Reporter::new(session, Wording::new("patched"));
         let federation = session.federation(&reporter).await?;
         let dry_run = self.dry_run.strategy;
         let request =

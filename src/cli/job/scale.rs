@@ -55,7 +55,7 @@ impl Scale {
         if parallelism.is_none() && self.completions.is_none() {
             return Err(Error::new("must specify --parallelism, --replicas or --completions"));
         }
-        let reporter = Reporter::new(session, Wording::of("scaled"));
+        let reporter = Reporter::new(session, Wording::new("scaled"));
         let federation = session.federation(&reporter).await?;
         let request =
             Request { open_only: true, ..Request::new(&self.name, self.dry_run.strategy) };

@@ -73,7 +73,7 @@ impl Resume {
 impl Jobs {
     async fn set(self, session: &Session<'_>, suspend: bool) -> Result<()> {
         let what = if suspend { "suspended" } else { "resumed" };
-        let reporter = Reporter::new(session, Wording::of(what));
+        let reporter = Reporter::new(session, Wording::new(what));
         let federation = session.federation(&reporter).await?;
         let namespace = session.namespace()?;
         let mut errors = Vec::new();

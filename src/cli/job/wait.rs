@@ -109,7 +109,7 @@ impl Wait {
 
     async fn wait(&self, session: &Session<'_>) -> Result<()> {
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
-        let wording = Wording { live: Live::Stderr, ..Wording::of("reconciled") };
+        let wording = Wording { live: Live::Stderr, ..Wording::new("reconciled") };
         let reporter = Reporter::new(session, wording);
         let mut federation = session.federation(&reporter).await?;
         let scope = Scope { names: &self.names, namespace: namespace.as_deref() };

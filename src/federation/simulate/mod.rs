@@ -232,7 +232,7 @@ impl Simulated<'_> {
             (name != record.name(), self.members.of_shard(&record.shards[&id]))
             && let Ok(job) = connection.get(&job_path(record.namespace(), name)).await
         {
-            let job = Observed::of(&job);
+            let job = Observed::from_object(&job);
             let answer = if job.owner == Some(record.ownership(id)) {
                 Answer::Job(Box::new(job))
             } else {
@@ -300,7 +300,7 @@ impl Simulated<'_> {
 fn created(record: &Record, id: u32) -> Observed {
     let mut job = bodies::creation(record, id);
     job["metadata"]["uid"] = TO_BE_CREATED.into();
-    Observed::of(&job)
+    Observed::from_object(&job)
 }
 
 fn change(record: &Record, id: u32, job: &mut Observed) {
@@ -310,7 +310,7 @@ fn change(record: &Record, id: u32, job: &mut Observed) {
         return;
     }
     let spec = bodies::change(record, id)["spec"].take();
-    let changed = Observed::of(&json!({ "spec": spec }));
+    let changed = Observed::from_object(&json!({ "spec": spec }));
     job.suspended = changed.suspended;
     job.parallelism = changed.parallelism;
     job.backoff_limit = changed.backoff_limit;

@@ -84,7 +84,7 @@ fn a_forecast_of_a_queue_that_winds_down_ends() {
         jobs.push((*id, shard.cluster.clone(), uid));
     }
     let known = jobs.into_iter().map(|(id, cluster, uid)| {
-        let mut job = Observed::of(
+        let mut job = Observed::from_object(
             &json!({"metadata": {"name": "pi", "uid": uid}, "spec": {"parallelism": 1}}),
         );
         job.owner = Some(record.ownership(id));

@@ -132,7 +132,7 @@ mod tests {
     fn a_job_that_lacks_indexes_of_its_shard_is_not_started() {
         let own = Indexes::all(9).without(&Indexes::all(6));
         for (completions, is_started) in [(9, true), (12, true), (8, false), (1, false)] {
-            let job = Observed::of(&json!({
+            let job = Observed::from_object(&json!({
                 "metadata": {"name": "pi", "uid": "u"},
                 "spec": {"completions": completions, "completionMode": "Indexed"},
             }));

@@ -46,7 +46,7 @@ pub(super) async fn create(target: &Target<'_>) -> (Performed, Option<Vec<String
 async fn name_taken(target: &Target<'_>) -> Answer {
     let Target { record, connection, path, .. } = target;
     let owner = match connection.get(path).await {
-        Ok(job) => Observed::of(&job).owner,
+        Ok(job) => Observed::from_object(&job).owner,
         Err(error) => return answer_of_error(&error),
     };
     let whose = match owner {

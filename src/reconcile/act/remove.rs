@@ -104,7 +104,7 @@ pub(in crate::reconcile) async fn retract(
 async fn delete_unstarted(record: &Record, id: u32, connection: &Connection, path: &str) -> bool {
     for _ in 0..RETRACTIONS {
         let Ok(job) = connection.get(path).await else { return false };
-        let observed = Observed::of(&job);
+        let observed = Observed::from_object(&job);
         if shard_id(record, &observed) != Some(id) || !observed.has_run_nothing() {
             return false;
         }

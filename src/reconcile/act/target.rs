@@ -118,7 +118,7 @@ pub(super) async fn read(record: &Record, id: u32, connection: &Connection, path
 
 /// The answer that an object is, if it is a Job. A proxy may answer with anything.
 pub(super) fn answer_of(object: &Value) -> Answer {
-    match Observed::of(object) {
+    match Observed::from_object(object) {
         observed if object["kind"] == "Job" && !observed.uid.is_empty() => {
             Answer::Job(Box::new(observed))
         }

@@ -54,7 +54,7 @@ async fn list(connection: &Connection, path: &str, selector: &str) -> Listed {
     let jobs = connection.list(path, selector).await.map_err(|error| error.to_string())?;
     let mut by_federated_job: BTreeMap<String, Vec<(String, Observed)>> = BTreeMap::new();
     for job in &jobs {
-        let observed = Observed::of(job);
+        let observed = Observed::from_object(job);
         let Some(owner) = &observed.owner else { continue };
         let namespace = job["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
         by_federated_job.entry(owner.job.clone()).or_default().push((namespace, observed));

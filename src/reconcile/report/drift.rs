@@ -18,7 +18,7 @@ use crate::{
 /// Nothing is said of a Job that is to end: stopping it changes its spec.
 pub fn drift(record: &Record, id: u32, job: &Value) -> Vec<String> {
     let shard = &record.shards[&id];
-    let live = Observed::of(job);
+    let live = Observed::from_object(job);
     if shard.phase.ended() || record.state.deleting.is_some() {
         return Vec::new();
     }

@@ -17,7 +17,7 @@ pub enum Idle {
 impl Idle {
     /// Why a Job is idle after a reconcile, if it is. A Job is not idle if it has ended, is being
     /// deleted, or waits for a member's answer or for pods to end.
-    pub fn of(record: &Record, status: &Status) -> Option<Self> {
+    pub fn from_status(record: &Record, status: &Status) -> Option<Self> {
         if record.state.deleting.is_some() || record.state.outcome.is_some() {
             return None;
         }
@@ -69,7 +69,7 @@ mod tests {
             members: [("a".to_owned(), observation)].into(),
             ..Observations::default()
         };
-        Idle::of(record, &Status::of(record, &observations))
+        Idle::from_status(record, &Status::new(record, &observations))
     }
 
     #[test]

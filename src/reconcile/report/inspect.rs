@@ -87,7 +87,7 @@ async fn member(
     for (id, job) in &jobs {
         let finding = found.entry(*id).or_default();
         finding.drift.extend(drift(record, *id, job));
-        let observed = Observed::of(job);
+        let observed = Observed::from_object(job);
         if observed.generation >= record.shards[id].generation && !record.shards[id].retired {
             let sent = shard(
                 &record.manifest,

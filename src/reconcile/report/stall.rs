@@ -127,7 +127,7 @@ mod tests {
     use serde_json::json;
 
     fn job(spec: Value, status: Value) -> Observed {
-        Observed::of(
+        Observed::from_object(
             &json!({"metadata": {"name": "pi", "uid": "job"}, "spec": spec, "status": status}),
         )
     }

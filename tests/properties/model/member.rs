@@ -55,7 +55,7 @@ impl Job {
         manifest: &Manifest,
         own: &Spec,
     ) -> Self {
-        let mut seen = Observed::of(&json!({"metadata": {"name": name, "uid": uid}}));
+        let mut seen = Observed::from_object(&json!({"metadata": {"name": name, "uid": uid}}));
         seen.owner = owner;
         seen.generation = if manifest.suspended() { own.generation } else { 0 };
         seen.suspended = true;

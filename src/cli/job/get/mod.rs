@@ -77,7 +77,7 @@ impl Get {
             headers: !self.no_headers,
         };
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
-        let reporter = Reporter::new(session, Wording::of("reconciled"));
+        let reporter = Reporter::new(session, Wording::new("reconciled"));
         let federation = session.federation(&reporter).await?;
         if self.watch {
             let scope = federation::Scope { names: &self.names, namespace: namespace.as_deref() };

@@ -85,7 +85,7 @@ impl Watching<'_, '_, '_> {
             let now = self.session.now();
             let (record, observations) =
                 preview(&record, observations, &self.rounds.members, now).await;
-            let status = Status::of(&record, &observations);
+            let status = Status::new(&record, &observations);
             looked.push((record, status));
         }
         let changed: Vec<_> = looked

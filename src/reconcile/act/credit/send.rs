@@ -55,7 +55,7 @@ pub async fn credit(
         attempt += 1;
         let read_at = Instant::now();
         let job = match connection.get(&path).await {
-            Ok(job) => Observed::of(&job),
+            Ok(job) => Observed::from_object(&job),
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -91,7 +91,7 @@ pub async fn credit(
         match connection.patch(&format!("{path}/status"), &patch).await {
             Ok(job) => {
                 let doubled = doubled(connection, namespace, uid, &credit).await?;
-                return Ok(Some(credited(Observed::of(&job), count, doubled)));
+                return Ok(Some(credited(Observed::from_object(&job), count, doubled)));
             }
             Err(error) if error.is_conflict() && attempt < ATTEMPTS => {}
             Err(error) => return Err(error),
@@ -121,5 +121,5 @@ pub(crate) async fn pods(
     let selector = format!("batch.kubernetes.io/controller-uid={uid}");
     let pods =
         connection.list(&path::collection(path::CORE, Some(namespace), "pods"), &selector).await?;
-    Ok(pods.iter().map(Pod::of).collect())
+    Ok(pods.iter().map(Pod::from_object).collect())
 }

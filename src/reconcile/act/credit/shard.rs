@@ -96,7 +96,7 @@ mod tests {
         let mut shard = Shard::planned_indexes("east", 2, Indexes::all(6));
         (shard.uid, shard.credit_target) = (Some("u1".into()), 2);
         let record = Record::new("f", manifest, vec![shard], jiff::Timestamp::UNIX_EPOCH);
-        let mut job = Observed::of(&json!({
+        let mut job = Observed::from_object(&json!({
             "metadata": {"name": "pi", "uid": "u1", "annotations": {CREDITED: ""}},
             "spec": {"parallelism": 2, "completions": 6, "completionMode": "Indexed"},
             "status": {"active": 2, "succeeded": 2, "completedIndexes": "1,4"},
@@ -104,7 +104,9 @@ mod tests {
         job.owner = Some(record.ownership(1));
         let pods = [2, 5].map(|index| {
             let index = json!({"batch.kubernetes.io/job-completion-index": index.to_string()});
-            Pod::of(&json!({"metadata": {"annotations": index}, "status": {"phase": "Running"}}))
+            Pod::from_object(
+                &json!({"metadata": {"annotations": index}, "status": {"phase": "Running"}}),
+            )
         });
         let wanted = wanted(&record, 1, &job);
         let credit = creditable(&job, &pods, &wanted, &Measure::default(), true);

@@ -54,7 +54,8 @@ impl Scene {
     /// Says what the Job of a shard is like, and decides again.
     fn runs(&mut self, id: u32, change: impl Fn(&mut Observed)) {
         let shard = &self.record.shards[&id];
-        let mut job = Observed::of(&json!({"metadata": {"name": "pi", "uid": format!("u{id}")}}));
+        let mut job =
+            Observed::from_object(&json!({"metadata": {"name": "pi", "uid": format!("u{id}")}}));
         job.owner = Some(self.record.ownership(id));
         job.completions = shard.completions;
         job.generation = shard.generation;
@@ -138,7 +139,7 @@ fn work_that_moves_waits_until_a_pod_is_free() {
     for id in ids_where(&scene.record, runs_out) {
         scene.ends(id);
     }
-    let status = Status::of(&scene.record, &scene.observations);
+    let status = Status::new(&scene.record, &scene.observations);
     assert_eq!(
         (scene.pods().len(), status.unplaced, status.waiting),
         (1, 18, 18),
@@ -206,7 +207,7 @@ fn more_work_stops_no_pod_that_runs() {
     let mut scene = Scene::new(size(6), &[(2, Some(2)); 3]);
     scene.scale(size(12));
     assert_eq!(scene.pods(), [("c1", 2), ("c2", 2), ("c3", 2)]);
-    assert_eq!(Status::of(&scene.record, &scene.observations).waiting, 6);
+    assert_eq!(Status::new(&scene.record, &scene.observations).waiting, 6);
     scene.runs(1, |job| (job.succeeded, job.active) = (1, 1));
     assert_eq!(
         scene.pods(),
@@ -245,7 +246,7 @@ fn a_move_at_the_same_parallelism_stops_no_pod_that_runs() {
             .expect("valid");
     scene.runs(1, |job| (job.succeeded, job.credited) = (6, Some("6".into())));
     assert_eq!(scene.pods(), [("c1", 2)]);
-    assert_eq!(Status::of(&scene.record, &scene.observations).waiting, 6);
+    assert_eq!(Status::new(&scene.record, &scene.observations).waiting, 6);
     scene.runs(1, |job| (job.succeeded, job.active) = (7, 1));
     assert_eq!(scene.pods(), [("c1", 2), ("c2", 1)], "the first has one pod left to run");
 }

@@ -46,7 +46,8 @@ fn one(phase: Phase) -> Record {
 
 /// The Job of shard `id`, as its ledger knows it.
 fn job(record: &Record, id: u32) -> Observed {
-    let mut job = Observed::of(&json!({"metadata": {"name": "pi", "uid": format!("u{id}")}}));
+    let mut job =
+        Observed::from_object(&json!({"metadata": {"name": "pi", "uid": format!("u{id}")}}));
     job.owner = Some(record.ownership(id));
     if record.shards[&id].phase == Phase::Started {
         job.generation = record.shards[&id].generation;

@@ -81,9 +81,9 @@ pub struct ShardStatus {
 
 impl Status {
     /// The status by the record and the observations.
-    pub fn of(record: &Record, observations: &Observations) -> Self {
+    pub fn new(record: &Record, observations: &Observations) -> Self {
         let shards: Vec<_> =
-            record.shards.keys().map(|id| ShardStatus::of(record, *id, observations)).collect();
+            record.shards.keys().map(|id| ShardStatus::new(record, *id, observations)).collect();
         let sum =
             |count: fn(&ShardStatus) -> i32| shards.iter().map(count).fold(0, i32::saturating_add);
         let live = |count: fn(&Observed) -> i32| {
@@ -203,7 +203,7 @@ impl Status {
 
 impl ShardStatus {
     /// The status of one shard by the record and the observations.
-    fn of(record: &Record, id: u32, observations: &Observations) -> Self {
+    fn new(record: &Record, id: u32, observations: &Observations) -> Self {
         let shard = &record.shards[&id];
         let seen = shard.seen.clone().unwrap_or_default();
         // A shard that has ended needs no answer, unless it is to be deleted.

@@ -62,7 +62,7 @@ fn the_word_says_what_is_so() {
         (ended(Verdict::Failed, Phase::Started), true, "FailureTarget"),
     ] {
         let observations = if unknown { Observations::default() } else { answering(&record) };
-        assert_eq!(Status::of(&record, &observations).word(), word, "{:?}", record.shards);
+        assert_eq!(Status::new(&record, &observations).word(), word, "{:?}", record.shards);
     }
 }
 
@@ -75,7 +75,7 @@ fn completions_read_as_in_kubectl() {
         (json!({"parallelism": 5}), None, "1/1 of 5"),
     ] {
         let record = record(spec.clone(), vec![("a", Phase::Started, completions, seen(1, 1))]);
-        assert_eq!(Status::of(&record, &answering(&record)).completions(), column, "{spec}");
+        assert_eq!(Status::new(&record, &answering(&record)).completions(), column, "{spec}");
     }
 }
 
@@ -91,7 +91,7 @@ fn no_shard_counts_for_more_than_it_was_given_and_counts_add_up() {
     );
     let mut record = record;
     record.state.started = Some(120);
-    let status = Status::of(&record, &answering(&record));
+    let status = Status::new(&record, &answering(&record));
     assert_eq!((status.succeeded, status.active, status.failed, status.unplaced), (5, 2, 3, 2));
     assert_eq!(
         (status.clusters(), status.start.map(Timestamp::as_second)),
@@ -112,7 +112,7 @@ fn what_has_ended_needs_no_answer_and_what_lives_does() {
     );
     let mut observations = Observations::default();
     observations.add("b", 2, Answer::Unknown("no route".into()));
-    let status = Status::of(&record, &observations);
+    let status = Status::new(&record, &observations);
     let states: Vec<_> =
         status.shards.iter().map(|shard| (shard.state, shard.unknown.as_deref())).collect();
     assert_eq!(states, [("Complete", None), ("Unknown", Some("no route"))]);
@@ -135,17 +135,17 @@ fn a_cluster_with_several_parts_is_one() {
             ("c", Phase::Deleted, Some(3), seen(0, 0)),
         ],
     );
-    assert_eq!(Status::of(&record, &answering(&record)).clusters(), (2, 2));
+    assert_eq!(Status::new(&record, &answering(&record)).clusters(), (2, 2));
     let mut observations = answering(&record);
     observations.add("a", 2, Answer::Unknown("no route".into()));
-    assert_eq!(Status::of(&record, &observations).clusters(), (1, 2));
+    assert_eq!(Status::new(&record, &observations).clusters(), (1, 2));
 }
 
 #[test]
 fn more_than_is_asked_for_by_now_is_shown_as_kubectl_does() {
     let spec = json!({"parallelism": 2, "completions": 2});
     let record = record(spec, vec![("a", Phase::Complete, Some(3), seen(0, 3))]);
-    assert_eq!(Status::of(&record, &answering(&record)).completions(), "3/2");
+    assert_eq!(Status::new(&record, &answering(&record)).completions(), "3/2");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn it_prints_as_one_job_over_all_clusters() {
     record.state.started = Some(120);
     let mut observations = answering(&record);
     observations.add("b", 2, Answer::Refused("exists already".into()));
-    let job = Status::of(&record, &observations).to_job(&record);
+    let job = Status::new(&record, &observations).to_job(&record);
     assert_eq!(
         job,
         json!({
@@ -191,7 +191,7 @@ fn it_prints_as_one_job_over_all_clusters() {
 #[test]
 fn conditions_are_those_of_one_job() {
     let of =
-        |record: &Record| Status::of(record, &answering(record)).to_job(record)["status"].clone();
+        |record: &Record| Status::new(record, &answering(record)).to_job(record)["status"].clone();
     let spec = || json!({"completions": 3});
     let shards = |phase| vec![("a", phase, Some(3), seen(0, 3))];
     assert_eq!(of(&record(spec(), shards(Phase::Started))).get("conditions"), None);
@@ -237,12 +237,12 @@ fn a_deletion_waits_for_members_that_do_not_answer_and_leaves_nothing_unplaced()
         record(json!({"completions": 6}), vec![("a", Phase::Complete, Some(3), seen(0, 3))]);
     let silent = Observations::default();
     assert_eq!(
-        Status::of(&deleted, &silent).shards[0].unknown,
+        Status::new(&deleted, &silent).shards[0].unknown,
         None,
         "what has ended needs no answer"
     );
     deleted.state.deleting = Some(Cascade::Background);
-    let status = Status::of(&deleted, &silent);
+    let status = Status::new(&deleted, &silent);
     assert!(status.shards[0].unknown.is_some(), "whether its Job is gone is not known");
     assert_eq!(status.unplaced, 0);
 }

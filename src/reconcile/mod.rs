@@ -14,13 +14,13 @@
 //!
 //! | step | module |
 //! |---|---|
-//! | the loop | [`mod@run`] |
-//! | what the members say, and the connections to them | [`mod@observe`] |
-//! | the next action of each shard, the outcome, limits, new and edited records | [`mod@decide`] |
-//! | which shard gets which work, and how many pods | [`allocate`] |
-//! | the actions | [`act`] |
-//! | what users are told: status, drift, stalls | [`report`] |
-//! | the API paths of Jobs | [`paths`] |
+//! | the loop | `run` |
+//! | what the members say, and the connections to them | `observe` |
+//! | the next action of each shard, the outcome, limits, new and edited records | `decide` |
+//! | which shard gets which work, and how many pods | `allocate` |
+//! | the actions | `act` |
+//! | what users are told: status, drift, stalls | `report` |
+//! | the API paths of Jobs | `paths` |
 //!
 //! # How the Job of a shard is created once
 //!

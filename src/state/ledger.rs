@@ -60,7 +60,7 @@ pub struct Shard {
     /// How far it got.
     pub phase: Phase,
     /// Why its member refused to create its Job when that was last tried, at most
-    /// [`REFUSAL_ROOM`] bytes. None once the Job exists.
+    /// `REFUSAL_ROOM` bytes. None once the Job exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
     /// The uid of its Job, once it is known.

@@ -3,7 +3,7 @@
 //! A manifest must mean here what it means in kubectl, which uses go-yaml v2. That is YAML 1.1
 //! with rules of its own: `yes` and `on` are booleans, `0755` is octal, `1_000` is a thousand,
 //! `12e4567` is text, the last of equal keys wins, and a merge key (`<<`) is an entry like the
-//! others, so that it overrides what stands above it. [`scalar`] and [`compose`] follow these
+//! others, so that it overrides what stands above it. `scalar` and `compose` follow these
 //! rules over the events of granit-parser; serde-saphyr writes, with quotes around strings that
 //! either version of YAML would take for something else.
 //!

@@ -67,7 +67,7 @@ pub fn server_time(server: &Connection, local: Timestamp) -> Timestamp {
 }
 
 /// How far a server's clock is ahead of the local one. None before its first answer, and where the
-/// difference is larger than [`PLAUSIBLE_SKEW`].
+/// difference is larger than `PLAUSIBLE_SKEW`.
 pub fn plausible_skew(server: &Connection) -> Option<SignedDuration> {
     server.clock_skew().filter(|skew| skew.abs() <= PLAUSIBLE_SKEW)
 }

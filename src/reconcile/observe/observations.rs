@@ -145,7 +145,7 @@ impl Observations {
     }
 
     /// Whether the name of a shard's Job is taken, and another may be tried in this run: after
-    /// [`NAMES`] taken names of one member the next run goes on.
+    /// `NAMES` taken names of one member the next run goes on.
     pub fn needs_other_name(&self, cluster: &str, id: u32) -> bool {
         match self.members.get(cluster) {
             Some(Observation::Known { name_taken, .. }) => {

@@ -4,17 +4,18 @@
 //! |---|---|---|
 //! | [`cli`] | a file per verb: arguments, one call into the federation, the printing | federation, reconcile, state, plan, job, cluster, error, print, yaml, dns, hidden, os_error |
 //! | [`error`] | the one error that reaches the user: message, hint, exit code | federation, reconcile, state, plan, job, cluster, print |
-//! | [`federation`] | what can be asked of a federation, without a terminal | reconcile, state, plan, job, cluster |
-//! | [`reconcile`] | what brings the ledger and the members together: decide (pure) and act | state, plan, job, cluster |
-//! | [`state`] | the registry, the record and the ledger in ConfigMaps; compare-and-swap | job, cluster, dns |
+//! | [`federation`] | what can be asked of a federation, without a terminal | reconcile, state, plan, job, cluster, seams |
+//! | [`reconcile`] | what brings the ledger and the members together: decide (pure) and act | state, plan, job, cluster, seams |
+//! | [`state`] | the registry, the record and the ledger in ConfigMaps; compare-and-swap | job, cluster, dns, seams |
 //! | [`plan`] | preferences, and how work is divided by them; pure | nothing |
 //! | [`job`] | what a Job's spec allows, and how a shard's Job is made from it; pure | dns |
-//! | [`cluster`] | kubeconfig, identity, clients, fan-out, retries | yaml, hidden, os_error |
+//! | [`cluster`] | kubeconfig, identity, clients, fan-out, retries | yaml, hidden, os_error, seams |
 //! | [`print`](mod@print) | tables, ages, formats, progress, prompts; knows no clusters | yaml, hidden, os_error |
 //! | [`yaml`] | YAML by kubectl's rules, read and written; pure | hidden |
 //! | [`dns`] | names by the rules of DNS; pure | nothing |
 //! | [`hidden`] | characters that must not reach a terminal as they are; pure | nothing |
 //! | [`os_error`] | the operating system's reasons in words; pure | nothing |
+//! | [`seams`] | time and chance, which a simulation replaces | nothing |
 //!
 //! `tests/layout` checks the code against this table, and that no files use each other in a circle.
 
@@ -29,6 +30,7 @@ pub mod os_error;
 pub mod plan;
 pub mod print;
 pub mod reconcile;
+pub mod seams;
 pub mod state;
 pub mod yaml;
 

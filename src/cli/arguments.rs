@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{ConnectionFlags, cluster, init, job, options, reconcile, version};
+use super::{ConnectionFlags, backup, cluster, init, job, options, orphans, reconcile, version};
 use crate::print::Colour;
 
 /// The examples in its help.
@@ -48,6 +48,10 @@ pub(super) enum Verb {
     #[command(subcommand, alias = "jobs")]
     Job(job::Job),
     Reconcile(reconcile::Reconcile),
+    #[command(subcommand, alias = "orphan")]
+    Orphans(orphans::Orphans),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     Options(options::Options),
     Version(version::Version),
 }

@@ -2,13 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
+use super::private_file;
 use crate::{
     error::{Error, Result},
     os_error,
@@ -68,25 +68,18 @@ impl Config {
         serde_yaml::from_str(&text).map_err(|error| unusable(path, "read", &error))
     }
 
-    /// Writes the file, readable by its owner alone. It is replaced as a whole, so that a full disk
-    /// or a kill leaves the old one.
+    /// Writes the file, and makes its folder, readable by its owner alone. It is replaced as a
+    /// whole, so that a full disk or a kill leaves the old one.
     ///
     /// # Errors
     /// It cannot be written; the error names it.
     pub fn save(&self, path: &Path) -> Result<()> {
         let text = serde_yaml::to_string(self).expect("a configuration is plain text");
-        replace(path, text.as_bytes()).map_err(|error| unusable(path, "write", &error))
+        let folder = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)
+            .and_then(|()| private_file::replace(path, text.as_bytes()))
+            .map_err(|error| unusable(path, "write", &error))
     }
-}
-
-fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(directory)?;
-    let mut file = tempfile::Builder::new().prefix(".federate-").tempfile_in(directory)?;
-    file.write_all(text)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }
 
 fn unusable(path: &Path, what: &str, cause: &dyn std::fmt::Display) -> Error {

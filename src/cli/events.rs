@@ -8,15 +8,17 @@ use std::{
 use super::{
     Session,
     dry_run::suffix,
-    warnings::{surplus, warning},
+    orphans::clean_all,
+    recording::Recording,
+    warnings::{held, job_of, ran_twice, surplus, unlisted, untaken, warning},
 };
 use crate::{
-    error::words,
+    error::{Result, words},
     federation::{DryRun, Event, Observer, Place, Work},
-    job::labels,
-    print::{Progress, Table, command, federate},
+    job::{labels, summary},
+    print::{Progress, Table, counted, kubectl_line},
     reconcile::{Done, Status},
-    state::Record,
+    state::{Phase, Record},
 };
 
 /// Columns that the clusters may take beside a progress bar, on a terminal of the usual 80, before
@@ -30,6 +32,8 @@ pub struct Wording {
     pub changed: &'static str,
     /// What is said where nothing changes, in place of `job.batch/pi unchanged`.
     pub unchanged: Option<&'static str>,
+    /// Whether the fields that change are told.
+    pub fields: bool,
     /// Whether what was done in each cluster is told.
     pub done: bool,
     /// Where an action is told as it is taken.
@@ -50,7 +54,7 @@ pub enum Live {
 impl Wording {
     /// The wording of a verb that changes Jobs, such as `scaled`.
     pub fn new(changed: &'static str) -> Self {
-        Self { changed, unchanged: None, done: true, live: Live::No }
+        Self { changed, unchanged: None, fields: true, done: true, live: Live::No }
     }
 }
 
@@ -59,12 +63,29 @@ pub struct Reporter<'a> {
     session: &'a Session<'a>,
     wording: Wording,
     progress: Mutex<Option<Progress>>,
+    recording: Mutex<Recording>,
 }
 
 impl<'a> Reporter<'a> {
     /// A reporter for one verb.
     pub fn new(session: &'a Session<'a>, wording: Wording) -> Self {
-        Self { session, wording, progress: Mutex::new(None) }
+        Self { session, wording, progress: Mutex::default(), recording: Mutex::default() }
+    }
+
+    /// Runs a change until it ends or the user presses Ctrl-C. The change may be cut off between
+    /// any two requests (G4).
+    ///
+    /// # Errors
+    /// The user ended it: the error says whether the change is recorded.
+    pub async fn interruptible<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = (self.session.world().interrupt)() => Err(self.recording().interrupted()),
+        }
+    }
+
+    fn recording(&self) -> MutexGuard<'_, Recording> {
+        self.recording.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn line(&self, text: String) {
@@ -117,11 +138,25 @@ impl<'a> Reporter<'a> {
         self.line(format!("job.batch/{} {what}{}", record.name(), suffix(dry_run)));
     }
 
+    fn changed(&self, before: &Record, after: &Record, dry_run: DryRun) {
+        *self.recording() = Recording::None;
+        let fields = summary(&before.manifest, &after.manifest);
+        if self.wording.fields && !fields.is_empty() {
+            let (name, suffix) = (after.name(), suffix(dry_run));
+            self.line(format!("job.batch/{name}: {}{suffix}", fields.join(", ")));
+        }
+        self.job(after, self.wording.changed, dry_run);
+    }
+
     fn unchanged(&self, record: &Record, dry_run: DryRun) {
         match self.wording.unchanged {
             Some(text) => self.note(text.to_owned()),
             None => self.job(record, "unchanged", dry_run),
         }
+    }
+
+    fn unfinished(&self, record: &Record) {
+        self.note(words::finish_begun(record.namespace(), record.name()));
     }
 
     fn reconciled(&self, record: &Record, status: &Status, changed: bool) {
@@ -130,59 +165,96 @@ impl<'a> Reporter<'a> {
         self.line(format!("job.batch/{} {what}: {stands}", record.name()));
     }
 
-    /// Prints how many completions are unplaced, and the command that has them run. They are
-    /// unplaced because somebody deleted their shard, or because all pods that may run are in use.
+    /// Prints how many completions are unplaced and why, and the command that places them.
     fn stands(&self, record: &Record, status: &Status) {
         let (name, namespace) = (record.name(), record.namespace());
-        let say = |count: i32, [one, more]: [&str; 2], hint: &str| {
-            let what = if count == 1 { one } else { more };
-            self.note(format!("job.batch/{name}: {count} {what}. {hint}"));
+        let say = |count: i32, why: &str, hint: &str| {
+            let are = if count == 1 { "is" } else { "are" };
+            let what = counted(count, "completion");
+            self.note(format!("job.batch/{name}: {what} {are} unplaced {why}. {hint}"));
         };
-        let held = status.unplaced - status.waiting;
-        if held > 0 && record.holds_back() {
-            let reopen = words::reopen(namespace, name);
-            say(held, ["completion is unplaced", "completions are unplaced"], &reopen);
+        if status.held_back() > 0 && record.holds_back() {
+            let why = format!("because {}", held(record));
+            say(status.held_back(), &why, &words::reopen(namespace, name));
+        }
+        let no_place = record.state.outcome.is_none() && !record.holds_back();
+        if status.held_back() > 0 && no_place {
+            let why = format!("because {}", untaken(&status.idle_members));
+            say(status.held_back(), &why, &words::about_untaken(status.all_members_closed()));
         }
         if status.waiting > 0 {
-            let waits = ["completion is not assigned yet", "completions are not assigned yet"];
-            let watch = federate("reconcile", [name, "-n", namespace, "--watch"]);
-            let them = if status.waiting == 1 { "it" } else { "them" };
-            let hint = format!("{watch} starts {them} as running pods finish.");
-            say(status.waiting, waits, &hint);
+            let (why, hint) = words::about_waiting(&record.manifest, namespace, name);
+            say(status.waiting, why, &hint);
         }
     }
 
-    /// Where the Jobs of a record that is gone stay, and the commands that delete them. They select
-    /// by label, so that no Job of the same name that somebody else made is deleted.
-    fn kept(&self, record: &Record, places: &[Place]) {
-        let selector = format!("--selector={}={}", labels::JOB, record.state.uid);
-        let mut told = BTreeSet::new();
-        self.note("The jobs in the clusters stay. To delete them:".to_owned());
-        for Place { cluster, context, namespace, job } in places {
-            let text = match context {
-                Some(context) => command([
-                    "kubectl",
-                    &format!("--context={context}"),
-                    &format!("--namespace={namespace}"),
-                    "delete",
-                    "jobs",
-                    &selector,
-                ]),
-                None => format!(
-                    "job.batch/{job} in namespace {namespace} of cluster {cluster}, which no known \
-                    context leads to"
-                ),
-            };
-            if told.insert(text.clone()) {
-                self.note(format!("  {text}"));
+    /// Prints how many completions would be unplaced, and why.
+    fn foreseen(&self, record: &Record, status: &Status, dry_run: DryRun) {
+        let (waits, _) = words::about_waiting(&record.manifest, "", "");
+        let untaken = format!("because {}", untaken(&status.idle_members));
+        let held = format!("because {}", held(record));
+        let held: &str = if record.holds_back() { &held } else { &untaken };
+        for (count, why) in [(status.held_back(), held), (status.waiting, waits)] {
+            if count > 0 && record.state.outcome.is_none() {
+                let (name, what) = (record.name(), counted(count, "completion"));
+                let suffix = suffix(dry_run);
+                self.note(format!("job.batch/{name}: {what} would be unplaced {why}{suffix}"));
             }
         }
+    }
+
+    /// Prints that more pods may run than were asked for, and why.
+    fn crowded(&self, record: &Record, pods: i32, asked: i32, dry_run: DryRun) {
+        let (name, suffix) = (record.name(), suffix(dry_run));
+        let (may, keeps) =
+            if dry_run == DryRun::None { ("may", "keeps") } else { ("might", "would keep") };
+        let (pods, were) = (counted(pods, "pod"), if asked == 1 { "was" } else { "were" });
+        self.note(format!(
+            "job.batch/{name}: {pods} {may} run at a time, and {asked} {were} asked for: each \
+             shard {keeps} one until it ends{suffix}"
+        ));
+    }
+
+    /// In which clusters the Jobs of a record that is gone stay, and the command that deletes them,
+    /// on one line. It selects by label, so that no Job of the same name that somebody else made is
+    /// deleted.
+    fn kept(&self, record: &Record, places: &[Place]) {
+        let clusters = |places: &mut dyn Iterator<Item = &Place>| {
+            let names: BTreeSet<_> = places.map(|place| place.cluster.as_str()).collect();
+            names.into_iter().collect::<Vec<_>>().join(", ")
+        };
+        let selector = format!("--selector={}={}", labels::JOB, record.state.uid);
+        let namespace = format!("--namespace={}", record.namespace());
+        let clean = clean_all(self.session.output(), [&*namespace, &selector]);
+        let run_on = record.shards.values().any(|shard| shard.phase == Phase::Started);
+        let stay = if run_on { "stay and run on" } else { "stay" };
+        let (name, all) = (record.name(), clusters(&mut places.iter()));
+        let unknown = clusters(&mut places.iter().filter(|place| place.context.is_none()));
+        let elsewhere = if unknown.is_empty() {
+            String::new()
+        } else {
+            let delete = kubectl_line(Some("CONTEXT"), &[&*namespace, "delete", "jobs", &selector]);
+            format!(", and those in {unknown} by `{delete}`")
+        };
+        let text =
+            format!("The jobs of {name} in {all} {stay}. Delete them by {clean}{elsewhere}.");
+        self.note(text);
     }
 
     fn silent(&self, cluster: &str, what: &str, why: &str) {
         // With the time in it the next one of the same words is another.
         let since = self.session.now().strftime("%FT%TZ");
         self.warn(Some(cluster), &format!("{what} since {since}: {why}"));
+    }
+
+    /// How many of the shards that a drain began with have ended.
+    fn draining(&self, cluster: &str, shards: usize, pods: i32) {
+        let mut progress = self.progress();
+        let bar = progress
+            .get_or_insert_with(|| self.session.output().progress("draining", shards as u64));
+        let (shards_left, pods) = (counted(shards, "shard"), counted(pods, "pod"));
+        let message = format!("{cluster}: {shards_left} with {pods} left");
+        bar.left(shards as u64, &message);
     }
 
     /// Completions done of those asked for, and how each cluster stands.
@@ -202,18 +274,45 @@ impl<'a> Reporter<'a> {
 
 impl Observer for Reporter<'_> {
     fn notify(&self, event: Event<'_>) {
+        if let Event::ContextAstray { cluster, .. } = event {
+            self.session.note_astray(cluster);
+        }
         if let Some((cluster, text)) = warning(&event) {
             return self.warn(cluster, &text);
         }
         match event {
             Event::OwnIndex { .. }
+            | Event::NoLease { .. }
             | Event::Dropped { .. }
             | Event::Unasked { .. }
             | Event::ShardFailed { .. }
+            | Event::Unlisted { .. }
+            | Event::ManifestTaken { .. }
+            | Event::Disputed { .. }
             | Event::ShardAltered { .. }
+            | Event::ContextAstray { .. }
+            | Event::UntestedServer { .. }
             | Event::HostClockDiffers { .. }
             | Event::MemberClockDiffers { .. }
+            | Event::GivenUp { .. }
+            | Event::LeaseOver { .. }
+            | Event::Expired { .. }
+            | Event::Returned { .. }
+            | Event::LostAnswers { .. }
+            | Event::ShardLeftAlone { .. }
             | Event::LeftBehind { .. } => {}
+            Event::RanTwice { record } => self.note(ran_twice(record)),
+            Event::Crowded { record, pods, asked, dry_run } => {
+                self.crowded(record, pods, asked, dry_run);
+            }
+            Event::Foreseen(record, status, dry_run) => self.foreseen(record, status, dry_run),
+            Event::Recording(record) => *self.recording() = Recording::begun(record),
+            Event::Recorded(record) => *self.recording() = Recording::done(record),
+            Event::Draining { cluster, shards, pods } => self.draining(cluster, shards, pods),
+            Event::MemberChanged { cluster, what, changed } => {
+                let already = if changed { "" } else { "already " };
+                self.line(format!("cluster/{cluster} {already}{what}"));
+            }
             Event::Planned(record) => self.planned(record),
             Event::Began(work, steps) => self.began(work, steps),
             Event::Acted(done) => self.acted(done),
@@ -224,24 +323,18 @@ impl Observer for Reporter<'_> {
                 }
             }
             Event::Created(record, dry_run) => self.job(record, "created", dry_run),
-            Event::Changed { after, dry_run, .. } => {
-                self.job(after, self.wording.changed, dry_run);
-            }
+            Event::Adopted(record, dry_run) => self.job(record, "adopted", dry_run),
+            Event::Changed { before, after, dry_run } => self.changed(before, after, dry_run),
+            Event::Restored(record) => self.job(record, "restored", DryRun::None),
+            Event::Recovered(record) => self.job(record, "recovered", DryRun::None),
             Event::Unchanged(record, dry_run) => self.unchanged(record, dry_run),
-            Event::Unfinished(record) => {
-                self.note(words::finish_begun(record.namespace(), record.name()));
-            }
+            Event::Unfinished(record) => self.unfinished(record),
             Event::Surplus { record, succeeded, asked, stopped } => {
                 self.note(surplus(record, succeeded, asked, stopped));
             }
             Event::Stands(record, status) => self.stands(record, status),
-            Event::ShardWaits { record, shard, why } => {
-                self.note(format!(
-                    "job.batch/{} in cluster {}: \
-                {why}",
-                    record.name(),
-                    shard.cluster
-                ));
+            Event::ShardWaits { shard, why, .. } => {
+                self.note(format!("{} in cluster {}: {why}", job_of(shard), shard.cluster));
             }
             Event::Reconciled { record, status, changed } => {
                 self.reconciled(record, status, changed);
@@ -257,6 +350,7 @@ impl Observer for Reporter<'_> {
                 self.silent(cluster, "nothing is known of its jobs", why);
             }
             Event::ConditionMet(name) => self.line(format!("job.batch/{name} condition met")),
+            Event::Rests(error) => self.note(words::in_one_line(error)),
             Event::Waiting(looked) => self.waiting(looked),
             Event::NoneFound(namespace) => self.note(none_found(namespace)),
         }
@@ -273,6 +367,9 @@ pub fn none_found(namespace: Option<&str>) -> String {
 
 /// Names each shard of which nothing is known, with what was known last.
 pub fn name_the_unknown(session: &Session<'_>, record: &Record, status: &Status) {
+    for (cluster, why) in &status.unlisted {
+        session.output().warning(Some(cluster), &unlisted(record, why));
+    }
     for shard in &status.shards {
         let Some(why) = &shard.unknown else { continue };
         let known = match shard.seen.at {
@@ -293,19 +390,82 @@ pub fn name_the_unknown(session: &Session<'_>, record: &Record, status: &Status)
     }
 }
 
-/// `east: Running, west: Complete`; or, where that is long, `clusters: 3 Running, 1 Complete`.
+/// The states of shards, from what matters most to somebody who waits to what matters least.
+const BY_INTEREST: [&str; 11] = [
+    "Unknown",
+    "Forbidden",
+    "Unauthorized",
+    "Failed",
+    "Running",
+    "Pending",
+    "Suspended",
+    "Lost",
+    "Deleted",
+    "Stopped",
+    "Complete",
+];
+
+/// `east: Running, west: Complete`; or, where that is long, `clusters: 3 Running, 1 Complete`. A
+/// cluster with several shards counts once, with the state that matters most.
 fn states(looked: &[(Record, Status)]) -> String {
-    let shards: Vec<_> = looked.iter().flat_map(|(_, status)| &status.shards).collect();
-    let each: Vec<_> =
-        shards.iter().map(|shard| format!("{}: {}", shard.cluster, shard.state)).collect();
-    let named = each.join(", ");
+    let mut clusters: BTreeMap<&str, usize> = BTreeMap::new();
+    for shard in looked.iter().flat_map(|(_, status)| &status.shards) {
+        let rank = BY_INTEREST.iter().position(|state| *state == shard.state).unwrap_or(0);
+        let entry = clusters.entry(&shard.cluster).or_insert(rank);
+        *entry = rank.min(*entry);
+    }
+    let each = clusters.iter().map(|(cluster, rank)| format!("{cluster}: {}", BY_INTEREST[*rank]));
+    let named = each.collect::<Vec<_>>().join(", ");
     if looked.len() == 1 && named.len() <= ROOM {
         return named;
     }
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for shard in shards {
-        *counts.entry(shard.state).or_default() += 1;
-    }
-    let counts: Vec<_> = counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let count = |rank: usize| clusters.values().filter(|each| **each == rank).count();
+    let counts = BY_INTEREST.iter().enumerate().map(|(rank, state)| (count(rank), state));
+    let counts = counts.filter(|(count, _)| *count > 0);
+    let counts: Vec<_> = counts.map(|(count, state)| format!("{count} {state}")).collect();
     format!("clusters: {}", counts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        job::{Manifest, Size},
+        reconcile::{Observation, Observations},
+        state::Shard,
+    };
+
+    fn looked(shards: &[(&str, Phase)]) -> (Record, Status) {
+        let spec = json!({"completions": 9, "template": {"spec": {"containers": []}}});
+        let metadata = json!({"name": "pi"});
+        let job =
+            json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec});
+        let manifest = Manifest::new(job, "work", "").expect("valid");
+        let size = Size { parallelism: 1, completions: Some(3) };
+        let shard = |(cluster, phase): &(&str, Phase)| Shard {
+            phase: *phase,
+            ..Shard::planned(cluster, size)
+        };
+        let shards = shards.iter().map(shard).collect();
+        let record = Record::new("f", manifest, shards, Timestamp::UNIX_EPOCH);
+        let known = |shard: &Shard| (shard.cluster.clone(), Observation::known([].into()));
+        let members = record.shards.values().map(known).collect();
+        let status = Status::new(&record, &Observations { members, ..Observations::default() });
+        (record, status)
+    }
+
+    #[test]
+    fn a_cluster_with_several_shards_is_counted_once_with_what_matters_most() {
+        let one = looked(&[
+            ("east", Phase::Complete),
+            ("west", Phase::Complete),
+            ("east", Phase::Started),
+        ]);
+        let two = looked(&[("north", Phase::Failed), ("west", Phase::Planned)]);
+        assert_eq!(states(std::slice::from_ref(&one)), "east: Running, west: Complete");
+        assert_eq!(states(&[one, two]), "clusters: 1 Failed, 1 Running, 1 Pending");
+    }
 }

@@ -1,10 +1,10 @@
 //! The flags that every verb has: kubectl's, for reaching a cluster.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cluster::Overrides;
+use crate::{cluster::Overrides, print::Repeated};
 
 /// Which cluster is the host, and as whom it is asked.
 ///
@@ -86,6 +86,117 @@ impl ConnectionFlags {
             request_timeout: self.request_timeout.clone(),
             namespace: self.namespace.clone(),
             disable_compression: self.disable_compression,
+        }
+    }
+
+    /// Those that say which clusters the command is about, for the command lines that it offers. A
+    /// secret stays out of them: an upper-case word stands for it.
+    pub fn repeated(&self) -> Repeated {
+        let mut everywhere = Flags::default();
+        everywhere.path("kubeconfig", self.kubeconfig.as_deref());
+        everywhere.text("as", self.as_user.as_deref());
+        everywhere.text("as-uid", self.as_uid.as_deref());
+        for group in &self.as_groups {
+            everywhere.text("as-group", Some(group));
+        }
+        let mut host = Flags::default();
+        host.text("context", self.context.as_deref());
+        host.text("cluster", self.cluster.as_deref());
+        host.text("user", self.user.as_deref());
+        host.text("server", self.server.as_deref().map(without_login).as_deref());
+        host.text("tls-server-name", self.tls_server_name.as_deref());
+        host.path("certificate-authority", self.certificate_authority.as_deref());
+        if self.insecure_skip_tls_verify {
+            host.0.push("--insecure-skip-tls-verify".to_owned());
+        }
+        host.path("client-certificate", self.client_certificate.as_deref());
+        host.path("client-key", self.client_key.as_deref());
+        host.text("token", self.token.as_ref().map(|_| TOKEN));
+        let namespace = self.namespace.clone().filter(|name| !name.is_empty());
+        Repeated { everywhere: everywhere.0, host: host.0, namespace }
+    }
+}
+
+/// What stands for a token where a flag with it is printed.
+pub(super) const TOKEN: &str = "TOKEN";
+
+/// Flags as words of a command line, those with an empty value left out.
+#[derive(Default)]
+struct Flags(Vec<String>);
+
+impl Flags {
+    fn text(&mut self, name: &str, value: Option<&str>) {
+        let given = value.filter(|value| !value.is_empty());
+        self.0.extend(given.map(|value| format!("--{name}={value}")));
+    }
+
+    fn path(&mut self, name: &str, value: Option<&Path>) {
+        self.text(name, value.map(Path::to_string_lossy).as_deref());
+    }
+}
+
+/// A URL with upper-case words in place of who logs in by it. A name without a password may be a
+/// token.
+pub(super) fn without_login(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find('/').map_or(url.len(), |at| start + at);
+    let Some(at) = url[start..end].rfind('@').map(|at| start + at) else { return url.to_owned() };
+    let login = if url[start..at].contains(':') { "USER:PASSWORD" } else { "USER" };
+    // The sign between a short flag and its value stays.
+    let flag = if start == 0 && url.starts_with('=') { 1 } else { start };
+    format!("{}{login}{}", &url[..flag], &url[at..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leads_to_the_clusters_is_repeated_and_no_secret_is() {
+        let flags = ConnectionFlags {
+            kubeconfig: Some("f.kc".into()),
+            context: Some("b c".into()),
+            user: Some(String::new()),
+            namespace: Some("math".into()),
+            server: Some("https://jane:s3cret@host:6443/path".into()),
+            token: Some("s3cret".into()),
+            client_key: Some("key.pem".into()),
+            insecure_skip_tls_verify: true,
+            as_user: Some("jane".into()),
+            as_groups: vec!["a".into(), "b".into()],
+            request_timeout: Some("3s".into()),
+            ..ConnectionFlags::default()
+        };
+        let Repeated { everywhere, host, namespace } = flags.repeated();
+        assert_eq!(everywhere, ["--kubeconfig=f.kc", "--as=jane", "--as-group=a", "--as-group=b"]);
+        let expected = [
+            "--context=b c",
+            "--server=https://USER:PASSWORD@host:6443/path",
+            "--insecure-skip-tls-verify",
+            "--client-key=key.pem",
+            "--token=TOKEN",
+        ];
+        assert_eq!(
+            (host, namespace.as_deref()),
+            (expected.map(str::to_owned).into(), Some("math"))
+        );
+        assert_eq!(ConnectionFlags::default().repeated(), Repeated::default());
+    }
+
+    #[test]
+    fn a_login_in_a_url_is_not_shown() {
+        for (url, shown) in [
+            ("https://u:p@h:6443", "https://USER:PASSWORD@h:6443"),
+            ("https://u:p@q@h", "https://USER:PASSWORD@h"),
+            ("u:p@h:6443/a", "USER:PASSWORD@h:6443/a"),
+            ("https://t0ken@h", "https://USER@h"),
+            ("https://t0ken:@h", "https://USER:PASSWORD@h"),
+            ("t0ken@h", "USER@h"),
+            ("=t0ken@h", "=USER@h"),
+            ("https://h:6443/a@b:c", "https://h:6443/a@b:c"),
+            ("https://[::1]:6443", "https://[::1]:6443"),
+        ] {
+            assert_eq!(without_login(url), shown);
         }
     }
 }

@@ -4,8 +4,16 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::{Config, Host, Session};
-use crate::{error::Result, print::federate, state::Store};
+use super::{
+    Host, Session,
+    cluster::{pick, registrations},
+};
+use crate::{
+    error::Result,
+    federation::{Federation, Registration, relocate},
+    print::{federate, federate_line},
+    state::{self, Error::NoRegistry, Store},
+};
 
 /// The examples in its help.
 const EXAMPLES: &str = "\
@@ -14,7 +22,10 @@ Examples:
   kubectl federate init --context=east
 
   # Make the cluster of the current context the host
-  kubectl federate init";
+  kubectl federate init
+
+  # Move the federation with all its jobs from the host \"east\" to the cluster of \"west\"
+  kubectl federate init --from=east --context=west";
 
 /// Make a cluster the host of a federation, and remember it
 ///
@@ -22,40 +33,95 @@ Examples:
 /// namespaces of the jobs. Nothing runs there. It is the cluster of --context, or of the current
 /// context, and is remembered in ~/.kube/federate.yaml. A cluster that is a host already is not
 /// changed.
+///
+/// On a terminal, without --context, it shows your contexts and asks which of their clusters to
+/// register.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
-pub struct Init {}
+pub struct Init {
+    /// The context of the host that the federation has: move the federation and its jobs from there
+    /// to the host of --context. Nothing can use the old host afterwards. If it is interrupted, run
+    /// it again
+    #[arg(long, value_name = "CONTEXT")]
+    from: Option<String>,
+}
 
 impl Init {
-    /// Makes the registry, then remembers the host.
+    /// Moves a federation from another host to this one. Gives whether anything was left to do.
+    async fn relocate(&self, session: &Session<'_>, from: &str, to: &Store) -> Result<bool> {
+        let old = Store::new(session.dial_context(from, from)?);
+        let context = session.named_context().unwrap_or_else(|| to.host().name());
+        Ok(relocate(&old, to, context).await?)
+    }
+
+    /// Asks on a terminal which clusters to register, where there is no federation yet and nothing
+    /// says which cluster is to be its host.
+    async fn pick(&self, session: &Session<'_>, store: &Store) -> Result<Vec<Registration>> {
+        let asks = session.output().can_ask() && !session.names_host() && self.from.is_none();
+        if !asks || !matches!(store.registry().await, Err(NoRegistry { .. })) {
+            return Ok(Vec::new());
+        }
+        let host = store.host().name();
+        session.output().note(format!(
+            "The cluster of the context {host:?} becomes the host of a federation. Choose its \
+             members now, or later by `kubectl federate cluster register`."
+        ));
+        pick::ask(session, None, pick::Given { weight: None, lease: None, labels: &[] }).await
+    }
+
+    /// Makes the registry, then remembers the host. On a terminal, where nothing says which cluster
+    /// is meant, it asks first which clusters to register.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let host = session.dial_named()?;
-        let uid = host.identity().await?;
+        let uid = host.identity().await.map_err(state::Error::Cluster)?;
         let store = Store::new(host);
+        let picked = self.pick(session, &store).await?;
+        let relocated = match &self.from {
+            Some(from) => Some(self.relocate(session, from, &store).await?),
+            None => None,
+        };
         let (registry, made) = store.init().await?;
         store.host().verify(&registry.host).await?;
-        let mut config = session.config().clone();
-        if let Some(context) = session.named_context() {
-            let path = session.config_path()?;
-            let before = config.host.replace(Host { context: context.to_owned(), uid });
-            Config::save(&config, &path)?;
-            if let (Some(before), Some(host)) = (before, config.host)
-                && before.uid != host.uid
-            {
-                session.output().warning(None, &moved(&before, &host, &path));
-            }
+        remember(session, uid, |_| self.from.is_some())?;
+        let what = match relocated {
+            Some(true) => "moved to",
+            None if made => "initialized in",
+            _ => "unchanged in",
+        };
+        session.output().line(format!("federation {what} host cluster {:?}", store.host().name()));
+        if !picked.is_empty() {
+            let host = store.host().clone();
+            let federation = Federation::open(host, None, session, &()).await?;
+            return registrations::register_each(session, &federation, picked).await;
         }
-        let what = if made { "initialized" } else { "unchanged" };
-        session
-            .output()
-            .line(format!("federation {what} in host cluster {:?}", store.host().name()));
-        if registry.members.is_empty() {
-            session
-                .output()
-                .note("Next: kubectl federate cluster register NAME --cluster-context=CONTEXT");
+        if relocated == Some(true) {
+            let next = federate_line("reconcile", ["--all-namespaces"]);
+            session.output().note(format!("Next: {next}"));
+        } else if registry.members.is_empty() {
+            let flags = ["NAME", "--cluster-context=CONTEXT"];
+            session.output().note(format!("Next: {}", federate_line("cluster register", flags)));
         }
         Ok(())
     }
+}
+
+/// Remembers the cluster of the named context as the host, if a context is named. Where another
+/// host was remembered that was not left for this one, it says so.
+pub(super) fn remember(
+    session: &Session<'_>,
+    uid: String,
+    was_left: impl FnOnce(&Host) -> bool,
+) -> Result<()> {
+    let Some(context) = session.named_context() else { return Ok(()) };
+    let path = session.config_path()?;
+    let host = Host { context: context.to_owned(), uid };
+    let mut config = session.config().clone();
+    let before = config.host.replace(host.clone());
+    config.save(&path)?;
+    if let Some(before) = before.filter(|before| before.uid != host.uid && !was_left(before)) {
+        session.output().warning(None, &moved(&before, &host, &path));
+    }
+    Ok(())
 }
 
 /// A user who meant to do something in the federation there was would otherwise not know where it

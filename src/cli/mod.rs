@@ -1,9 +1,12 @@
 //! A file per verb: arguments, the call, the printing.
 
 mod arguments;
+mod backup;
 mod cluster;
 mod config;
+mod confirm;
 mod dry_run;
+mod duration;
 mod editor;
 mod events;
 mod files;
@@ -12,8 +15,13 @@ mod init;
 mod job;
 mod job_name;
 mod logging;
+mod number;
 mod options;
+mod orphans;
+mod private_file;
 mod reconcile;
+mod recording;
+mod selection;
 mod selector;
 mod session;
 mod suggest;
@@ -22,16 +30,24 @@ mod version;
 mod warnings;
 mod world;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io,
+    process::ExitCode,
+    sync::{Mutex, PoisonError},
+};
 
 use clap::{FromArgMatches, error::ErrorKind};
+use tokio::sync::oneshot;
 
 use self::arguments::{Cli, Verb};
 
 pub use config::{Config, Host};
+pub use confirm::Confirmation;
 pub use dry_run::DryRunFlag;
 pub use files::{Document, Filenames};
 pub use flags::ConnectionFlags;
+pub use selection::Selection;
 pub use selector::Selector;
 pub use session::Session;
 pub use usage::command;
@@ -40,7 +56,7 @@ pub use world::World;
 use crate::{
     error::{Error, Result},
     os_error,
-    print::{Colour, Output},
+    print::{self, Colour, Output},
 };
 
 /// Runs the command line of this process and gives its exit code.
@@ -60,21 +76,44 @@ pub fn main() -> ExitCode {
 /// The exit code of a process that Ctrl-C ended: 128 and the number of SIGINT.
 const INTERRUPTED: i32 = 130;
 
+/// Who waits for Ctrl-C, from the first call of [`interrupted`] on.
+static WAITING: Mutex<Option<Vec<oneshot::Sender<()>>>> = Mutex::new(None);
+
 /// Waits for Ctrl-C. Before the first call, Ctrl-C ends the process as usual. After it, a task of
 /// its own listens, because the thread that waits may be blocked by a pager that does not read. A
 /// Ctrl-C for which nobody waits any longer, and each after the first, ends the process at once.
 async fn interrupted() {
-    let (pressed, waits) = tokio::sync::oneshot::channel();
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_err() {
-            return std::future::pending().await;
+    let (pressed, waits) = oneshot::channel();
+    let listens = {
+        let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+        let listens = waiting.is_some();
+        waiting.get_or_insert_default().push(pressed);
+        listens
+    };
+    if !listens {
+        // The signal is taken from now on, and not only once the task runs.
+        let mut first = Box::pin(tokio::signal::ctrl_c());
+        if futures::poll!(&mut first).is_pending() {
+            tokio::spawn(listen(first));
         }
-        if pressed.send(()).is_err() || tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(INTERRUPTED);
-        }
-    });
+    }
     if waits.await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+/// Hears each Ctrl-C, `first` the first.
+async fn listen(first: impl Future<Output = io::Result<()>>) {
+    let mut is_first = true;
+    let mut heard = first.await;
+    while heard.is_ok() {
+        let waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner).replace(Vec::new());
+        let told = waiting.into_iter().flatten().filter_map(|waits| waits.send(()).ok()).count();
+        if told == 0 || !is_first {
+            std::process::exit(INTERRUPTED);
+        }
+        is_first = false;
+        heard = tokio::signal::ctrl_c().await;
     }
 }
 
@@ -108,21 +147,61 @@ fn parse(args: &[OsString], output: &Output) -> Result<Cli, clap::Error> {
 }
 
 async fn dispatch(world: &World, cli: Cli) -> Result<()> {
+    let flags = cli.connection.repeated();
+    print::repeating(flags, Box::pin(run_verb(world, cli))).await
+}
+
+async fn run_verb(world: &World, cli: Cli) -> Result<()> {
     let session = || Session::new(world, &cli.connection);
     match cli.verb {
         Verb::Init(verb) => verb.run(&session()?).await,
         Verb::Cluster(verb) => verb.run(&session()?).await,
         Verb::Job(verb) => {
             let failed = verb.failure();
-            Box::pin(verb.run(&session().map_err(|error| error.exit(failed))?)).await
+            let session = &session().map_err(|error| error.exit(failed))?;
+            let done = Box::pin(verb.run(session)).await;
+            let offered = Box::pin(offer_match(session)).await;
+            done.and(offered)
         }
-        Verb::Reconcile(verb) => verb.run(&session()?).await,
+        Verb::Reconcile(verb) => {
+            let session = &session()?;
+            let done = Box::pin(verb.run(session)).await;
+            let offered = Box::pin(offer_match(session)).await;
+            done.and(offered)
+        }
+        Verb::Orphans(verb) => Box::pin(verb.run(&session()?)).await,
+        Verb::Backup(verb) => verb.run(&session()?).await,
+        Verb::Restore(verb) => Box::pin(verb.run(&session()?)).await,
         Verb::Options(_) => {
             usage::print_options(world);
             Ok(())
         }
         Verb::Version(verb) => verb.run(world, &cli.connection).await,
     }
+}
+
+/// On a terminal, where the user's contexts did not lead to members, offers to look for others that
+/// do.
+///
+/// # Errors
+/// The user presses Ctrl-C.
+async fn offer_match(session: &Session<'_>) -> Result<()> {
+    let (output, astray) = (session.output(), session.astray());
+    if astray.is_empty() || !output.can_ask() {
+        return Ok(());
+    }
+    let question = format!("Look for contexts of yours that lead to {}?", astray.join(", "));
+    let unchanged = "nothing was looked for";
+    if confirm::choose_on_terminal(session.world(), &question, &["yes"], unchanged).await?.is_none()
+    {
+        output.note(format!("cancelled: {unchanged}"));
+        return Ok(());
+    }
+    match cluster::match_contexts::match_contexts(session, &astray).await {
+        Ok(()) => output.note("Run the command again."),
+        Err(error) => output.error(&error.to_string(), error.hints()),
+    }
+    Ok(())
 }
 
 async fn finish(world: &World, command: impl Future<Output = Result<()>>) -> u8 {

@@ -4,12 +4,13 @@ use clap::Args;
 
 use super::{
     Session,
+    confirm::choose,
     events::{Live, Reporter, Wording},
     job_name::job_name,
 };
 use crate::{
     error::{Error, Result},
-    federation::{Federation, Reopen, Scope, Uncertain},
+    federation::{Federation, Reopen, Scope, Uncertain, UncertainWork},
 };
 
 /// The examples in its help.
@@ -23,6 +24,9 @@ Examples:
 
   # Reconcile the jobs of all namespaces, for example from cron
   kubectl federate reconcile --all-namespaces
+
+  # Move work that has not started to a cluster that was registered or uncordoned
+  kubectl federate reconcile pi --rebalance
 
   # Run the rest of a shard again that somebody deleted in its cluster
   kubectl federate reconcile pi --reopen";
@@ -49,6 +53,10 @@ pub struct Reconcile {
     /// given it a ttlSecondsAfterFinished, and it is gone
     #[arg(short = 'y', long, requires = "reopen")]
     yes: bool,
+    /// Move work that has not started to clusters that carry less than their share, such as a new
+    /// one
+    #[arg(long, conflicts_with = "watch")]
+    rebalance: bool,
     /// Go on until all jobs have finished. It is an error if a job cannot go on by itself, because
     /// it is suspended, paused or stopped
     #[arg(long)]
@@ -58,7 +66,7 @@ pub struct Reconcile {
 impl Reconcile {
     /// Reconciles the Jobs, once or until all is done.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        let reconcile = self.reconcile(session);
+        let reconcile = Box::pin(self.reconcile(session));
         if self.watch { session.world().interruptible(reconcile).await } else { reconcile.await }
     }
 
@@ -73,12 +81,8 @@ impl Reconcile {
             return Ok(Reopen::None);
         }
         let uncertain = federation.uncertain(scope).await?;
-        for Uncertain { job, cluster, ttl_seconds } in &uncertain {
-            session.output().note(format!(
-                "job.batch/{job}: its shard in cluster {cluster} is gone, and may have finished: \
-                the \
-                 cluster had set its ttlSecondsAfterFinished to {ttl_seconds}."
-            ));
+        for Uncertain { job, work } in &uncertain {
+            session.output().note(format!("job.batch/{job}: {}", about(work)));
         }
         if uncertain.is_empty() {
             return Ok(Reopen::Undone);
@@ -86,15 +90,12 @@ impl Reconcile {
         if self.yes {
             return Ok(Reopen::All);
         }
-        if !session.output().can_ask() {
-            return Err(Error::new("there is no terminal to confirm this on")
-                .hint("--yes runs it again; without --reopen it stays as it is."));
-        }
-        match session.output().choose("Run again what may have been done already?", &["yes", "no"])
-        {
+        let question = "Run again what may have been done already?";
+        let unchanged = "nothing was run again";
+        match choose(session.world(), question, &["yes", "no"], "--yes", unchanged).await? {
             Some(0) => Ok(Reopen::All),
             Some(_) => Ok(Reopen::Undone),
-            None => Err(Error::new("cancelled: nothing was run again")),
+            None => Err(Error::new(format!("cancelled: {unchanged}"))),
         }
     }
 
@@ -108,8 +109,29 @@ impl Reconcile {
             federation.reconcile_until_done(scope).await?;
         } else {
             let reopen = self.which(session, &federation, scope).await?;
+            if self.rebalance {
+                federation.rebalance(scope).await?;
+            }
             federation.reconcile(scope, reopen).await?;
         }
         Ok(())
+    }
+}
+
+/// What is not known of some work, a sentence.
+fn about(work: &UncertainWork) -> String {
+    match work {
+        UncertainWork::Shard { cluster, ttl_seconds: Some(seconds) } => format!(
+            "its shard in cluster {cluster} is gone, and may have finished: the cluster had set \
+             its ttlSecondsAfterFinished to {seconds}."
+        ),
+        UncertainWork::Shard { cluster, ttl_seconds: None } => format!(
+            "its shard in cluster {cluster} is gone, and may have finished: it was gone when the \
+             record was restored from a backup."
+        ),
+        UncertainWork::Withheld(work) => format!(
+            "{work} may have been done since the backup was made from which its record was \
+             restored."
+        ),
     }
 }

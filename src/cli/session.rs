@@ -1,6 +1,10 @@
 //! What one command works with: the kubeconfig, the host, the members, the terminal, the clock.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -9,8 +13,9 @@ use super::{Config, ConnectionFlags, Document, World};
 use crate::{
     cluster::{self, Connection, Dialer, Endpoint, Kubeconfig, Overrides},
     error::Result,
-    federation::{self, Access, Federation, Manifests, Observer},
+    federation::{self, Access, AskedContext, Federation, Manifests, Observer, ask_contexts},
     print::{Output, age},
+    reconcile::server_time,
     state::Member,
 };
 
@@ -22,6 +27,10 @@ pub struct Session<'a> {
     kubeconfig: Kubeconfig,
     config: Config,
     dialer: Dialer,
+    /// The members to which no context of this user was found to lead.
+    astray: Mutex<BTreeSet<String>>,
+    /// The connection to the host, once there is one.
+    host: OnceLock<Connection>,
 }
 
 impl<'a> Session<'a> {
@@ -30,8 +39,18 @@ impl<'a> Session<'a> {
         let overrides = flags.overrides();
         let kubeconfig = Kubeconfig::load(flags.kubeconfig.as_deref(), |name| world.var(name))?;
         let config = Config::load(&Config::path(|name| world.var(name))?)?;
-        let dialer = world.dialer();
-        Ok(Self { world, flags, overrides, kubeconfig, config, dialer })
+        let dialer = world.dialer(true);
+        let host = OnceLock::new();
+        Ok(Self {
+            world,
+            flags,
+            overrides,
+            kubeconfig,
+            config,
+            dialer,
+            astray: Mutex::default(),
+            host,
+        })
     }
 
     /// Where everything is printed.
@@ -44,12 +63,15 @@ impl<'a> Session<'a> {
         self.world
     }
 
-    /// The time.
+    /// The time by the host's clock, because what is shown as an age was written by it; the local
+    /// time before the host's first answer.
     pub fn now(&self) -> Timestamp {
-        (self.world.now)()
+        let local = (self.world.now)();
+        self.host.get().map_or(local, |host| server_time(host, local))
     }
 
-    /// How long ago something was, as kubectl writes it; `second` counts from 1970.
+    /// How long ago something was, as kubectl writes it; `second` counts from 1970, by the host's
+    /// clock.
     pub fn age(&self, second: i64) -> String {
         age::age(self.now(), Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH))
     }
@@ -70,7 +92,7 @@ impl<'a> Session<'a> {
     }
 
     /// Whether the flags say which cluster is meant.
-    fn names_host(&self) -> bool {
+    pub fn names_host(&self) -> bool {
         self.flags.context.is_some() || self.flags.cluster.is_some() || self.flags.server.is_some()
     }
 
@@ -124,18 +146,76 @@ impl<'a> Session<'a> {
         Ok(self.dialer.dial(name, &endpoint)?)
     }
 
+    /// Asks the clusters of all contexts which they are, side by side. No credential plugin may ask
+    /// for something meanwhile: nobody could tell for which of the clusters.
+    pub async fn ask_contexts(&self, rights_in: Option<&str>) -> Vec<AskedContext> {
+        let dialer = self.world.dialer(false);
+        let mut contexts: Vec<_> = self.contexts().map(str::to_owned).collect();
+        contexts.sort_unstable();
+        let dial = |context: String| {
+            let endpoint = self.kubeconfig.endpoint(Some(&context), &self.overrides.everywhere());
+            let connection = endpoint.and_then(|endpoint| dialer.dial(&context, &endpoint));
+            (context, connection)
+        };
+        ask_contexts(contexts.into_iter().map(dial), rights_in).await
+    }
+
+    /// Notes that the user's context does not lead to a member.
+    pub fn note_astray(&self, member: &str) {
+        self.astray.lock().unwrap_or_else(PoisonError::into_inner).insert(member.to_owned());
+    }
+
+    /// The members to which the user's contexts were found not to lead.
+    pub fn astray(&self) -> Vec<String> {
+        self.astray.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Remembers by which contexts this user reaches members; by the registered one where there is
+    /// none.
+    ///
+    /// # Errors
+    /// The configuration cannot be written.
+    pub fn remember(
+        &self,
+        contexts: impl IntoIterator<Item = (String, Option<String>)>,
+    ) -> Result<()> {
+        let path = self.config_path()?;
+        let before = Config::load(&path)?;
+        let mut config = before.clone();
+        for (member, context) in contexts {
+            match context {
+                Some(context) => config.contexts.insert(member, context),
+                None => config.contexts.remove(&member),
+            };
+        }
+        if config == before { Ok(()) } else { config.save(&path) }
+    }
+
+    /// A connection to the host; nothing is sent.
+    ///
+    /// # Errors
+    /// The kubeconfig does not lead there.
+    pub fn host(&self) -> Result<&Connection> {
+        let context =
+            self.host_context().or_else(|| self.kubeconfig.current_context()).unwrap_or("host");
+        let host = self.dialer.dial(context, &self.host_endpoint()?)?;
+        Ok(self.host.get_or_init(|| host))
+    }
+
+    /// The uid that the host has by the user's own configuration, if that is how it is found.
+    pub fn remembered_host(&self) -> Option<&str> {
+        let remembered = self.config.host.as_ref().filter(|_| !self.names_host());
+        remembered.map(|host| host.uid.as_str())
+    }
+
     /// The federation of the host, the host's identity having been compared with what is known of
     /// it (G7). `observer` hears what requests say.
     ///
     /// # Errors
     /// There is no registry: the hint names `init`.
     pub async fn federation<'s>(&'s self, observer: &'s dyn Observer) -> Result<Federation<'s>> {
-        let context =
-            self.host_context().or_else(|| self.kubeconfig.current_context()).unwrap_or("host");
-        let host = self.dialer.dial(context, &self.host_endpoint()?)?;
-        let remembered = self.config.host.as_ref().filter(|_| !self.names_host());
-        let remembered = remembered.map(|host| host.uid.as_str());
-        Ok(Federation::open(host, remembered, self, observer).await?)
+        let host = self.host()?.clone();
+        Ok(Federation::open(host, self.remembered_host(), self, observer).await?)
     }
 
     /// The context by which this user reaches a member.
@@ -171,6 +251,6 @@ impl Access for Session<'_> {
     }
 
     fn now(&self) -> Timestamp {
-        Session::now(self)
+        (self.world.now)()
     }
 }

@@ -69,8 +69,12 @@ fn dressed(command: Command, path: &str) -> Command {
         })
 }
 
-/// A flag without a value also takes one, as all of kubectl's do: `--no-headers=false`.
+/// A flag without a value also takes one, as all of kubectl's do: `--no-headers=false`. A negative
+/// number after a flag that takes a value is its value, and no flag.
 fn switch(arg: Arg) -> Arg {
+    if matches!(arg.get_action(), ArgAction::Set | ArgAction::Append) && !arg.is_positional() {
+        return arg.allow_negative_numbers(true);
+    }
     if !matches!(arg.get_action(), ArgAction::SetTrue) {
         return arg;
     }
@@ -106,7 +110,12 @@ pub(super) fn without_help_verb(args: &[OsString]) -> Vec<OsString> {
 /// What clap says against a command line, in kubectl's words.
 pub(super) fn mistake(args: &[OsString], error: &clap::Error) -> Error {
     let root = Cli::command();
-    let typed = Typed::new(args, &root);
+    // What follows an unknown command is no command below the one before it: `get jobs`.
+    let unknown = said(error, ContextKind::InvalidSubcommand).into_iter().next();
+    let is_unknown =
+        |arg: &OsString| unknown.as_ref().is_some_and(|unknown| arg == unknown.as_str());
+    let known = args.iter().position(is_unknown).unwrap_or(args.len());
+    let typed = Typed::new(&args[..known], &root);
     // 1 would mean that there are differences.
     let code = if typed.path == format!("{NAME} job diff") { DIFF_FAILED } else { 1 };
     explain(args, &root, &typed, error).exit(code)
@@ -129,12 +138,15 @@ fn explain(
     let known = || command.get_arguments().chain(root.get_arguments());
     let short_of =
         |long: &str| known().find(|arg| arg.get_long() == long.strip_prefix("--"))?.get_short();
-    let both = short_of(flag).map_or(flag.to_owned(), |short| format!("-{short}, {flag}"));
+    let both = match short_of(flag) {
+        Some(short) => format!("-{short}, {flag}"),
+        None => name(&argument).to_owned(),
+    };
     let (sentence, meant) = match error.kind() {
         ErrorKind::InvalidSubcommand => {
             let typed = first(ContextKind::InvalidSubcommand);
-            let meant = suggest::commands(command, &typed).into_iter();
-            let meant = meant.map(|verb| format!("\"{path} {verb}\"")).collect();
+            let meant = suggest::lines(command, path, args, &typed).into_iter();
+            let meant = meant.map(|line| format!("\"{line}\"")).collect();
             (format!("unknown command {typed:?} for {path:?}"), meant)
         }
         ErrorKind::UnknownArgument if flag.starts_with("--") => {
@@ -152,8 +164,8 @@ fn explain(
             (required.collect::<Vec<_>>().join("; "), Vec::new())
         }
         ErrorKind::ArgumentConflict => {
-            let other = flag_name(&first(ContextKind::PriorArg)).to_owned();
-            (format!("cannot specify {flag} and {other} together"), Vec::new())
+            let (one, other) = (name(&argument), first(ContextKind::PriorArg));
+            (format!("cannot specify {one} and {} together", name(&other)), Vec::new())
         }
         ErrorKind::InvalidValue if value.is_empty() => {
             (needs_argument(args, flag, short_of(flag)), Vec::new())
@@ -168,6 +180,9 @@ fn explain(
         _ => return Error::verbatim(error.render().to_string()),
     };
     let mistake = Error::new(format!("{sentence}\nSee '{path} --help' for usage."));
+    if let Some(hint) = suggest::instead(path, flag.trim_start_matches('-')) {
+        return mistake.hint(hint);
+    }
     if meant.is_empty() {
         mistake
     } else {
@@ -184,9 +199,21 @@ fn said(error: &clap::Error, kind: ContextKind) -> Vec<String> {
     }
 }
 
-/// A flag without its value and the like, as in `--weight=<N>`.
+/// A flag without its value and the like, as in `--weight=<N>`. Nothing of what is no flag.
 fn flag_name(argument: &str) -> &str {
-    argument.split([' ', '[', '=']).next().unwrap_or_default()
+    let name = argument.split([' ', '[', '=']).next().unwrap_or_default();
+    if name.starts_with('-') { name } else { "" }
+}
+
+/// What is no flag without its marks, as in `<NAMES>...`.
+fn argument_name(argument: &str) -> &str {
+    argument.trim_matches(['<', '>', '[', ']', '.'])
+}
+
+/// A flag or an argument without its value and its marks.
+fn name(argument: &str) -> &str {
+    let flag = flag_name(argument);
+    if flag.is_empty() { argument_name(argument) } else { flag }
 }
 
 /// A flag at the end of the command line that has no value.
@@ -200,12 +227,10 @@ fn needs_argument(args: &[OsString], flag: &str, short: Option<char>) -> String 
     }
 }
 
-/// A flag whose value is not one that it takes.
-fn refused_value(value: &str, flag: &str, why: &str) -> String {
-    if flag.is_empty() {
-        return format!("invalid argument {value:?}: {why}");
-    }
-    format!("invalid argument {value:?} for {flag:?} flag: {why}")
+/// A value that the flag or the argument of this name does not take.
+fn refused_value(value: &str, name: &str, why: &str) -> String {
+    let flag = if name.starts_with('-') { " flag" } else { "" };
+    format!("invalid argument {value:?} for {name:?}{flag}: {why}")
 }
 
 /// Why a value is refused.
@@ -248,7 +273,7 @@ fn required(argument: &str, short_of: impl Fn(&str) -> Option<char>) -> String {
             None => format!("required flag(s) {name:?} not set"),
         };
     }
-    let name = argument.trim_matches(['<', '>', '[', ']', '.']);
+    let name = argument_name(argument);
     if argument.ends_with("...") {
         format!("at least one {name} is required, got 0")
     } else {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{ConnectionFlags, Session, World};
 use crate::{
+    cluster::TESTED,
     error::{Error, Result},
     print::Format,
 };
@@ -22,6 +23,9 @@ Examples:
   kubectl federate version --client";
 
 /// Print the version of this plugin and of the host cluster
+///
+/// It also says with which versions of Kubernetes the plugin is tested. If a cluster has another
+/// one, a warning says so where it matters: where work is taken off a job that runs there.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Version {
@@ -29,17 +33,23 @@ pub struct Version {
     #[arg(long)]
     client: bool,
     /// How to print: json or yaml
-    #[arg(short, long, value_name = "FORMAT")]
+    #[arg(short, long, value_name = "FORMAT", value_parser = format)]
     output: Option<Format>,
+}
+
+/// Reads the formats that kubectl prints versions in.
+fn format(text: &str) -> Result<Format> {
+    match text.parse() {
+        Ok(format @ (Format::Json | Format::Yaml)) => Ok(format),
+        _ => Err(Error::new("--output must be 'yaml' or 'json'")),
+    }
 }
 
 impl Version {
     /// Prints this binary's version, and the host's unless told not to. Where the host cannot be
     /// asked, that is said after this binary's version.
     pub async fn run(self, world: &World, flags: &ConnectionFlags) -> Result<()> {
-        if matches!(self.output, Some(Format::Name | Format::Wide)) {
-            return Err(Error::new("--output must be 'yaml' or 'json'"));
-        }
+        let [oldest, newest] = TESTED.map(|minor| minor.to_string());
         let mut versions = vec![("Client", VERSION.to_owned())];
         let asked = if self.client {
             Ok(())
@@ -49,13 +59,15 @@ impl Version {
         let fields = versions.iter().map(|(what, version)| {
             (format!("{}Version", what.to_lowercase()), json!({ "gitVersion": version }))
         });
-        let object = Value::Object(fields.collect());
+        let mut object = Value::Object(fields.collect());
+        object["testedServers"] = json!({ "oldest": oldest, "newest": newest });
         match self.output.and_then(|format| format.text(&object, "version")) {
             Some(text) => world.output.block(&text),
             None => {
                 for (what, version) in versions {
                     world.output.line(format!("{what} Version: {version}"));
                 }
+                world.output.line(format!("Tested Servers: {oldest} to {newest}"));
             }
         }
         asked

@@ -1,6 +1,19 @@
 //! The words of the events that are warnings; pure.
 
-use crate::{federation::Event, state::Record};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    cluster::TESTED,
+    error::kubectl,
+    federation::Event,
+    job::summary,
+    print::{counted, federate},
+    reconcile::{LEFT_ALONE, ShardStatus},
+    state::{Phase, Record, Shard},
+};
+
+/// How many clusters are named of those in the same state.
+const NAMED: usize = 5;
 
 /// The warning that an event is, with the cluster that it is about if it is about one; none for an
 /// event that is no warning.
@@ -11,21 +24,39 @@ pub fn warning<'a>(event: &Event<'a>) -> Option<(Option<&'a str>, String)> {
             let sees = "the container sees that, and not the index of its pod";
             (None, format!("{}: {path} sets JOB_COMPLETION_INDEX: {sees}", job(record)))
         }
+        Event::NoLease { record, clusters } => {
+            let (job, clusters) = (job(record), named(clusters));
+            let why = "a queue decides when it runs, so it gets no lease there";
+            (None, format!("{job}: {clusters}: {why}. Its work waits for a cluster that is silent"))
+        }
         Event::Dropped { record, path, clusters } => {
-            let names: Vec<_> = clusters.iter().map(String::as_str).collect();
-            let what = if names.len() == 1 { "cluster" } else { "clusters" };
-            let (job, names) = (job(record), names.join(", "));
-            (None, format!("{job}: {path} is not kept by the server of {what} {names}"))
+            let (job, clusters) = (job(record), named(clusters));
+            (None, format!("{job}: {path} is not kept by the server of {clusters}"))
         }
         Event::Unasked { record, cluster, why } => {
             (Some(cluster), format!("{}: could not be asked: {why}", job(record)))
         }
-        Event::ShardFailed { record, shard, why } => {
-            (Some(&shard.cluster), format!("{}: {}: {why}", job(record), shard.state))
+        Event::Unlisted { record, cluster, why } => (Some(cluster), unlisted(record, why)),
+        Event::ManifestTaken { before, after, cluster } => (Some(cluster), taken(before, after)),
+        Event::Disputed { record, edit, clusters } => (None, disputed(record, *edit, clusters)),
+        Event::ShardFailed { shard, why, .. } => {
+            (Some(&shard.cluster), format!("{}: {}: {why}", job_of(shard), shard.state))
         }
-        Event::ShardAltered { record, shard, difference } => {
-            let text = format!("{}: the cluster changed it: {difference}", job(record));
+        Event::ShardAltered { shard, difference, .. } => {
+            let text = format!("{}: the cluster changed it: {difference}", job_of(shard));
             (Some(&shard.cluster), text)
+        }
+        Event::ContextAstray { cluster, context, leads_elsewhere } => {
+            (Some(cluster), astray(cluster, context, *leads_elsewhere))
+        }
+        Event::UntestedServer { cluster, version } => {
+            let [oldest, newest] = TESTED;
+            let text = format!(
+                "its server is Kubernetes {version}, and kubectl federate is tested with {oldest} \
+                 to {newest}: work was credited to a job there, which other versions may count \
+                 differently"
+            );
+            (Some(cluster), text)
         }
         Event::HostClockDiffers { host, ahead } => {
             let than = "the clock of this computer; the host's is used";
@@ -35,20 +66,129 @@ pub fn warning<'a>(event: &Event<'a>) -> Option<(Option<&'a str>, String)> {
             (Some(cluster), clock_difference(*ahead, "the host's"))
         }
         Event::LeftBehind { shard, why } => {
-            let (name, pods) = (&shard.name, shard.share.parallelism);
-            let text = "is left behind, and may run there with up to";
-            (Some(&shard.cluster), format!("job.batch/{name} {text} {pods} pods: {why}"))
+            let pods = shard.share.parallelism;
+            let text = match shard.uid {
+                // Only what has a uid on the host is ever started.
+                None => "was not created, or has run nothing".to_owned(),
+                Some(_) => format!("is left behind, and may run there with up to {pods} pods"),
+            };
+            let text = format!("{} {text}: {why}", job_of(shard));
+            let lists = format!("Once the cluster answers, {}", stray_jobs(&shard.cluster));
+            let text = if shard.uid.is_some() { format!("{text}. {lists}") } else { text };
+            (Some(&shard.cluster), text)
+        }
+        Event::ShardLeftAlone { record, shard, place } => {
+            let label = kubectl::label_again(place, &record.ownership(shard.id));
+            let label = label.map_or(String::new(), |line| format!(". `{line}` puts them back"));
+            (Some(&shard.cluster), format!("{}: {LEFT_ALONE}{label}", job_of(shard)))
+        }
+        Event::GivenUp { record, cluster, work } => {
+            let given = "are given to others, and may run twice";
+            (Some(cluster), format!("{}: {work} {given}", job(record)))
+        }
+        Event::LeaseOver { record, work } => {
+            let given = "are given to others. What of it ended unseen runs twice";
+            (None, format!("{}: the lease is over: {work} {given}", job(record)))
+        }
+        Event::Expired { record, id, cluster } => {
+            let why = "no command reached it before its lease ended, so it has stopped";
+            let name = record.job_name(*id);
+            (Some(cluster), format!("job.batch/{name}: {why}. What is left of it goes on anew"))
+        }
+        Event::Returned { record, shard } => (Some(&shard.cluster), returned(record, shard)),
+        Event::RanTwice { record } if record.ran_twice().count > 0 => (None, ran_twice(record)),
+        Event::LostAnswers { cluster } => {
+            let uncordon = federate("cluster uncordon", [cluster]);
+            let answers = "it was declared lost, and answers again";
+            let lists = stray_jobs(cluster);
+            (Some(cluster), format!("{answers}. {uncordon} gives it new work. {lists}"))
         }
         _ => return None,
     })
+}
+
+/// How the Jobs are found that go on in a cluster although no record has them: the records of Jobs
+/// that were deleted while it was silent are gone.
+pub fn stray_jobs(cluster: &str) -> String {
+    let list = federate("orphans list", ["-A", &format!("--clusters={cluster}")]);
+    format!("{list} shows jobs of this federation that it may still run, and that no record has.")
+}
+
+/// Clusters by name: `cluster west`, `clusters north, west`.
+fn named(clusters: &BTreeSet<String>) -> String {
+    let what = if clusters.len() == 1 { "cluster" } else { "clusters" };
+    let names: Vec<_> = clusters.iter().map(String::as_str).collect();
+    format!("{what} {}", names.join(", "))
+}
+
+/// A context does not lead to its member. What leads to another cluster may lead to the member's
+/// successor.
+fn astray(cluster: &str, context: &str, leads_elsewhere: bool) -> String {
+    let finds = federate("cluster match", [cluster]);
+    let register =
+        |context| federate("cluster register", [cluster, &format!("--cluster-context={context}")]);
+    let changes = register("CONTEXT");
+    let text = format!(
+        "your context {context:?} does not lead to it: {finds} looks for one that does, and \
+         {changes} changes the context for everybody"
+    );
+    if !leads_elsewhere {
+        return text;
+    }
+    let lost = federate("cluster lost", [cluster]);
+    let registers = register(context);
+    format!(
+        "{text}. If the cluster was built anew, {lost} gives its work to others, and {registers} \
+         then registers the new one"
+    )
+}
+
+/// A member has not been listed since the record was recovered, restored or moved.
+pub fn unlisted(record: &Record, why: &str) -> String {
+    let waits = "it may have shards of this job, and no work is opened before that is known";
+    format!("job.batch/{}: {waits}: {why}", record.name())
+}
+
+/// What became of a shard whose cluster was declared lost and answers again.
+fn returned(record: &Record, shard: &Shard) -> String {
+    let (name, state) =
+        (record.name(), if shard.phase == Phase::Deleted { "gone" } else { "over" });
+    let all = shard.achieved();
+    let unseen = all - shard.given_up.unwrap_or(all);
+    let completions = counted(all, "completion");
+    format!(
+        "job.batch/{name}: its shard, which was given up, is {state} with {completions}, {unseen} \
+         of them unseen until now"
+    )
+}
+
+/// What has succeeded twice because a cluster was declared lost, and whether that is all.
+pub fn ran_twice(record: &Record) -> String {
+    let twice = record.ran_twice();
+    let which = match (twice.count, twice.indexes.is_empty()) {
+        (0, _) => "nothing has run twice".to_owned(),
+        (1, true) => "1 completion has run twice".to_owned(),
+        (count, true) => format!("{count} completions have run twice"),
+        (1, false) => format!("the index {} has run twice", twice.indexes),
+        (_, false) => format!("the indexes {} have run twice", twice.indexes),
+    };
+    let so_far = if record.knows_what_ran_twice() { "" } else { ", as far as is known" };
+    format!("job.batch/{}: {which}{so_far}", record.name())
+}
+
+/// The Job of a shard in its member.
+pub fn job_of(shard: &ShardStatus) -> String {
+    format!("job.batch/{}", shard.name)
 }
 
 /// More succeeded than an edit asks for: the Job is complete, and pods of it are stopped.
 pub fn surplus(record: &Record, succeeded: i32, asked: i32, stopped: i32) -> String {
     let pods = match stopped {
         0 => String::new(),
-        1 => ". 1 running pod is stopped".to_owned(),
-        pods => format!(". {pods} running pods are stopped"),
+        pods => {
+            let are = if pods == 1 { "is" } else { "are" };
+            format!(". {} {are} stopped", counted(pods, "running pod"))
+        }
     };
     let job = record.name();
     let numbers = format!("{succeeded} have succeeded already, and {asked} were asked for");
@@ -56,7 +196,47 @@ pub fn surplus(record: &Record, succeeded: i32, asked: i32, stopped: i32) -> Str
 }
 
 /// `its clock is 300s ahead of the host's`.
-fn clock_difference(ahead: i64, than: &str) -> String {
+pub fn clock_difference(ahead: i64, than: &str) -> String {
     let side = if ahead > 0 { "ahead of" } else { "behind" };
     format!("its clock is {}s {side} {than}", ahead.abs())
+}
+
+/// The warning that a record has the newer manifest that Jobs in a cluster keep.
+fn taken(before: &Record, after: &Record) -> String {
+    let changes = summary(&before.manifest, &after.manifest).join(", ");
+    let job = after.name();
+    format!("job.batch/{job}: its manifest was replaced by the newer one of its jobs: {changes}")
+}
+
+/// The warning that clusters keep different manifests of one edit.
+fn disputed(record: &Record, edit: u32, clusters: &BTreeSet<String>) -> String {
+    let names: Vec<_> = clusters.iter().map(String::as_str).collect();
+    let (job, names) = (record.name(), names.join(", "));
+    format!(
+        "job.batch/{job}: the jobs in {names} keep different manifests of edit {edit}, and none of \
+         these was taken"
+    )
+}
+
+/// Why completions are unplaced that are held back.
+pub fn held(record: &Record) -> &'static str {
+    if record.state.withheld.is_empty() {
+        "shards were deleted"
+    } else {
+        "they may have been done since the backup"
+    }
+}
+
+/// Why completions are unplaced that no member takes, with the members by their states.
+pub fn untaken(members: &BTreeMap<&'static str, Vec<String>>) -> String {
+    let some = |(state, names): (&&str, &Vec<String>)| {
+        let shown = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = names.len().saturating_sub(NAMED);
+        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{state}: {shown}{rest}")
+    };
+    match members.iter().map(some).collect::<Vec<_>>() {
+        states if states.is_empty() => "no cluster takes them".to_owned(),
+        states => format!("no cluster takes them ({})", states.join("; ")),
+    }
 }

@@ -9,14 +9,12 @@ use std::{
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
+use super::recording::INTERRUPTED;
 use crate::{
     cluster::{Dialer, DialerOptions, WireFactory},
     error::{Error, Result},
     print::Output,
 };
-
-/// The exit code that shells give to a process that SIGINT ended.
-const INTERRUPTED: u8 = 130;
 
 /// What a command finds around it.
 pub struct World {
@@ -71,14 +69,60 @@ impl World {
         }
     }
 
+    /// Runs something that only reads. Once the terminal shows who is waited for, Ctrl-C ends it as
+    /// of [`World::interruptible`], so that the line is taken away. Before, it ends the process.
+    pub async fn reading<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let interrupted = async {
+            self.output.shows_waiting().await;
+            (self.interrupt)().await;
+        };
+        tokio::select! {
+            done = work => done,
+            () = interrupted => Err(Error::silent(INTERRUPTED)),
+        }
+    }
+
+    /// Asks something on the terminal, on a thread of its own: Ctrl-C is heard meanwhile.
+    /// `unchanged` is what is said after Ctrl-C, behind `cancelled: `. Afterwards the terminal is
+    /// as it was.
+    ///
+    /// # Errors
+    /// The user presses Ctrl-C: the exit code is 130.
+    pub async fn asking<T: Send + 'static>(
+        &self,
+        unchanged: &str,
+        ask: impl FnOnce(&Output) -> Option<T> + Send + 'static,
+    ) -> Result<Option<T>> {
+        if !self.output.can_ask() {
+            return Ok(None);
+        }
+        let _asking = self.output.asking();
+        let output = self.output.clone();
+        let answer = async { tokio::task::spawn_blocking(move || ask(&output)).await };
+        tokio::select! {
+            // Ctrl-C is waited for before the question is seen.
+            biased;
+            () = (self.interrupt)() => {
+                // The first ends the line of the question.
+                self.output.note("");
+                self.output.note(format!("cancelled: {unchanged}"));
+                Err(Error::silent(INTERRUPTED))
+            }
+            answer = answer => Ok(answer.ok().flatten()),
+        }
+    }
+
     /// What makes the connections of one command; servers' warnings are printed with the cluster's
     /// name.
-    pub(super) fn dialer(&self) -> Dialer {
-        let output = self.output.clone();
+    ///
+    /// `stdin` says whether credential plugins may ask the user for something.
+    pub(super) fn dialer(&self, stdin: bool) -> Dialer {
+        let (output, waits) = (self.output.clone(), self.output.clone());
         let options = DialerOptions {
             warnings: Arc::new(move |cluster, text| output.warning(Some(cluster), text)),
+            silence: Arc::new(move |cluster| Box::new(waits.wait_for(cluster))),
             // A manifest that is read from there has been read before anybody is asked.
-            stdin: true,
+            stdin,
         };
         match &self.wires {
             Some(wires) => Dialer::in_process(options, wires.clone()),

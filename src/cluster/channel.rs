@@ -19,11 +19,16 @@ pub(super) const USER_AGENT_TEXT: &str = concat!("kubectl-federate/", env!("CARG
 /// Gives the wire to an endpoint, in place of the network.
 pub type WireFactory = Arc<dyn Fn(&Endpoint) -> Wire + Send + Sync>;
 
+/// Is told the name of a cluster that has not answered a request for a second. What it gives is
+/// dropped when the answer is there, or is waited for no longer.
+pub type SilenceSink = Arc<dyn Fn(&str) -> Box<dyn Send> + Send + Sync>;
+
 /// What all clients of a process share.
 pub(super) struct Shared {
     pub tls: Arc<Tls>,
     pub plugins: Plugins,
     pub warnings: WarningSink,
+    pub silence: SilenceSink,
     /// Whether connections stay open between requests.
     pub keep: bool,
     pub factory: Option<WireFactory>,

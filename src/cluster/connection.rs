@@ -2,17 +2,18 @@
 //! where that is safe.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use kube::client::{Body, Client};
 use kube::core::Status;
 use serde_json::Value;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use super::auth::Credentials;
 use super::channel::Channel;
@@ -22,9 +23,13 @@ use super::exec::CredentialError;
 use super::log;
 use super::retry::{self, Ended};
 use super::words;
+use crate::seams;
 
 /// The most that the body of one answer may hold, in bytes, after decompression.
 const MAX_BODY: usize = 64 << 20;
+
+/// After this time without an answer a user wants to know who is waited for.
+const NOTICED: Duration = Duration::from_secs(1);
 
 /// One API server, as one user. Clones share everything.
 #[derive(Clone)]
@@ -35,6 +40,7 @@ pub struct Connection {
 pub(super) struct Inner {
     channel: Channel,
     pub(super) identity: OnceCell<String>,
+    pub(super) version: OnceCell<String>,
     clock: Clock,
 }
 
@@ -68,7 +74,12 @@ struct Lost {
 impl Connection {
     pub(super) fn new(channel: Channel) -> Self {
         Self {
-            inner: Arc::new(Inner { channel, identity: OnceCell::new(), clock: Clock::default() }),
+            inner: Arc::new(Inner {
+                channel,
+                identity: OnceCell::new(),
+                version: OnceCell::new(),
+                clock: Clock::default(),
+            }),
         }
     }
 
@@ -125,7 +136,7 @@ impl Connection {
 
     async fn within_time(&self, call: &Call, credentials: &Credentials) -> Result<Answer, Error> {
         let client = self.inner.channel.client(credentials.certificate.as_ref())?;
-        let attempts = self.attempts(&client, call, credentials);
+        let attempts = self.noticed(self.attempts(&client, call, credentials));
         let ended = match self.inner.channel.endpoint.timeout {
             Some(limit) => match tokio::time::timeout(limit, attempts).await {
                 Ok(ended) => ended,
@@ -134,6 +145,16 @@ impl Connection {
             None => attempts.await,
         };
         ended.map_err(|lost| self.unreachable(lost.cause))
+    }
+
+    /// Waits for an answer. Tells that it does if that takes longer than [`NOTICED`].
+    async fn noticed<T>(&self, answer: impl Future<Output = T>) -> T {
+        let mut answer = std::pin::pin!(answer);
+        if let Ok(answered) = tokio::time::timeout(NOTICED, &mut answer).await {
+            return answered;
+        }
+        let _shown = (self.inner.channel.shared.silence)(self.name());
+        answer.await
     }
 
     async fn attempts(
@@ -181,7 +202,7 @@ impl Connection {
             unsent: true,
             passing: false,
         })?;
-        let (sent, start) = (Timestamp::now(), Instant::now());
+        let (sent, start) = (seams::now(), Instant::now());
         let response = client.send(request).await.map_err(|error| Lost::new(&error))?;
         let headers = response.headers();
         if let Some(date) = headers.get(DATE).and_then(|date| date.to_str().ok()) {
@@ -207,6 +228,10 @@ impl Connection {
             Some(mut status) => {
                 if status.code == 0 {
                     status.code = answer.code.as_u16();
+                }
+                if status.message.trim().is_empty() {
+                    status.message =
+                        format!("the server answered {} without a reason", answer.code);
                 }
                 status
             }

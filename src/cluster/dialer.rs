@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::channel::{Channel, Shared, WireFactory};
+use super::channel::{Channel, Shared, SilenceSink, WireFactory};
 use super::connection::Connection;
 use super::endpoint::Endpoint;
 use super::error::Error;
@@ -19,13 +19,15 @@ const FILES_TO_KEEP: u64 = 4096;
 pub struct DialerOptions {
     /// Gets each warning of a server, with the name of the cluster. A warning may come repeatedly.
     pub warnings: WarningSink,
+    /// Is told of each request that has had no answer for a second.
+    pub silence: SilenceSink,
     /// Whether credential plugins may read standard input. A manifest may come from there instead.
     pub stdin: bool,
 }
 
 impl Default for DialerOptions {
     fn default() -> Self {
-        Self { warnings: Arc::new(|_, _| {}), stdin: false }
+        Self { warnings: Arc::new(|_, _| {}), silence: Arc::new(|_| Box::new(())), stdin: false }
     }
 }
 
@@ -57,8 +59,8 @@ impl Dialer {
     fn with(options: DialerOptions, keep: bool, factory: Option<WireFactory>) -> Self {
         let tls = Arc::new(Tls::new());
         let plugins = Plugins::new(options.stdin, tls.clone());
-        let warnings = options.warnings;
-        Self { shared: Arc::new(Shared { tls, plugins, warnings, keep, factory }) }
+        let DialerOptions { warnings, silence, .. } = options;
+        Self { shared: Arc::new(Shared { tls, plugins, warnings, silence, keep, factory }) }
     }
 
     /// A connection to an endpoint. `cluster` is its name in messages. Reads the certificates that

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kube::core::Status;
+use kube::core::{Status, response::StatusSummary};
 
 use super::redact::printable;
 
@@ -64,6 +64,12 @@ pub enum Error {
         /// What is wrong, with the place in the file: line and column, or the entry and its field.
         cause: String,
     },
+    /// The kubeconfig has no context of this name.
+    #[error("context {context:?} does not exist")]
+    NoContext {
+        /// The name.
+        context: String,
+    },
     /// The files and the flags together do not lead to a server.
     #[error("{cause}")]
     Configuration {
@@ -85,6 +91,11 @@ pub enum Cause {
     Certificate(String),
     /// The server sent more than this, such as `64 MiB`.
     TooLarge(&'static str),
+    /// A write was answered with something else than the object that was written.
+    OtherKind {
+        /// The kind of the object.
+        expected: &'static str,
+    },
     /// Anything else, in words.
     Other(String),
 }
@@ -99,7 +110,27 @@ impl fmt::Display for Cause {
             }
             Self::Timeout(limit) => write!(f, "no answer within {}", seconds(*limit)),
             Self::TooLarge(limit) => write!(f, "the answer is larger than {limit}"),
+            Self::OtherKind { expected } => write!(f, "the answer is not a {expected}"),
             Self::Certificate(text) | Self::Other(text) => f.write_str(&printable(text)),
+        }
+    }
+}
+
+/// How a server that answers keeps a user out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Denial {
+    /// The user lacks the right: 403.
+    Forbidden,
+    /// The server does not know the user: 401.
+    Unauthorized,
+}
+
+impl Denial {
+    /// The server's word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Forbidden => "Forbidden",
+            Self::Unauthorized => "Unauthorized",
         }
     }
 }
@@ -107,6 +138,19 @@ impl fmt::Display for Cause {
 impl Error {
     pub(super) fn configuration(cause: impl Into<String>) -> Self {
         Self::Configuration { cause: cause.into() }
+    }
+
+    /// A refusal of our own in the form of an API server's answer, for what a server would learn
+    /// too late. `code` is an HTTP status code of failure, `reason` its word, such as `Invalid`.
+    pub fn refusal(cluster: &str, code: u16, reason: &str, message: String) -> Self {
+        let status = Status {
+            status: Some(StatusSummary::Failure),
+            code,
+            message,
+            reason: reason.to_owned(),
+            ..Status::default()
+        };
+        Self::Status { cluster: cluster.to_owned(), status: Box::new(status) }
     }
 
     /// What the server gave as the reason, such as `NotFound`; empty where no server answered.
@@ -124,7 +168,7 @@ impl Error {
             | Self::Unreachable { cluster, .. }
             | Self::Credentials { cluster, .. }
             | Self::WrongCluster { cluster, .. } => Some(cluster),
-            Self::Kubeconfig { .. } | Self::Configuration { .. } => None,
+            Self::Kubeconfig { .. } | Self::NoContext { .. } | Self::Configuration { .. } => None,
         }
     }
 
@@ -153,6 +197,24 @@ impl Error {
         self.reason() == "Unauthorized"
     }
 
+    /// Whether the error stays until the user corrects something: a context that does not exist or
+    /// leads to another cluster, a refused credential, a missing right, a server certificate that
+    /// is not trusted. Otherwise the cluster may answer later.
+    pub fn is_lasting(&self) -> bool {
+        !self.is_unreachable() || self.is_distrusted()
+    }
+
+    /// How the server keeps the user out, if it answered that.
+    pub fn denial(&self) -> Option<Denial> {
+        if self.is_forbidden() {
+            Some(Denial::Forbidden)
+        } else if self.is_unauthorized() {
+            Some(Denial::Unauthorized)
+        } else {
+            None
+        }
+    }
+
     /// Whether the server refuses the object as invalid.
     pub fn is_invalid(&self) -> bool {
         self.reason() == "Invalid"
@@ -169,6 +231,20 @@ impl Error {
         causes.map(|cause| cause.field.as_str()).filter(|field| !field.is_empty())
     }
 
+    /// Whether the server refuses only that fields change, and no value of the object as such
+    /// (`ValidateImmutableField`, and `Forbidden` of a field).
+    pub fn refuses_only_changes(&self) -> bool {
+        let Self::Status { status, .. } = self else { return false };
+        let causes = status.details.as_ref().map(|details| &details.causes);
+        let is_change = |message: &str| {
+            message.ends_with("field is immutable") || message.starts_with("Forbidden: ")
+        };
+        self.is_invalid()
+            && causes.is_some_and(|all| {
+                !all.is_empty() && all.iter().all(|cause| is_change(&cause.message))
+            })
+    }
+
     /// Whether nothing is known: the server was not reached, or could not serve the request (429,
     /// 5xx).
     ///
@@ -181,9 +257,30 @@ impl Error {
         }
     }
 
+    /// Whether the context by which a cluster was to be reached does not lead to it: there is no
+    /// such context, or it leads to another cluster.
+    pub fn is_astray(&self) -> bool {
+        matches!(self, Self::NoContext { .. } | Self::WrongCluster { .. })
+    }
+
+    /// Whether the user may not read the namespace `kube-system`, whose uid is the cluster's
+    /// identity.
+    pub fn hides_identity(&self) -> bool {
+        let Self::Status { status, .. } = self else { return false };
+        let details = status.details.as_ref();
+        self.is_forbidden()
+            && details.is_some_and(|it| it.kind == "namespaces" && it.name == "kube-system")
+    }
+
     /// Whether the certificate of the server is not trusted. Waiting does not help.
     pub fn is_distrusted(&self) -> bool {
         matches!(self, Self::Unreachable { cause: Cause::Certificate(_), .. })
+    }
+
+    /// Whether the server answered a write with something else than what was written. Waiting does
+    /// not help.
+    pub fn is_of_other_kind(&self) -> bool {
+        matches!(self, Self::Unreachable { cause: Cause::OtherKind { .. }, .. })
     }
 
     /// Whether all the time was used up: there was no answer in time, or each attempt was answered
@@ -216,12 +313,16 @@ impl Error {
             },
             Self::Unreachable { .. } => self.to_string(),
             Self::Credentials { .. } => format!("Unable to connect to the server: {self}"),
-            Self::WrongCluster { .. } | Self::Kubeconfig { .. } | Self::Configuration { .. } => {
-                format!("error: {self}")
-            }
+            Self::WrongCluster { .. }
+            | Self::Kubeconfig { .. }
+            | Self::NoContext { .. }
+            | Self::Configuration { .. } => format!("error: {self}"),
         }
     }
 }
+
+/// From how many characters a cause is shown without the value that it is about.
+const LARGE_VALUE: usize = 300;
 
 /// kubectl's sentence for a Status: the message of the server, or the object and the causes if the
 /// object is invalid.
@@ -239,10 +340,11 @@ fn sentence(status: &Status) -> String {
     let what = format!("The {} {:?} is invalid", details.kind, details.name);
     let mut causes = Vec::new();
     for cause in &details.causes {
+        let message = without_large_value(&cause.message);
         let text = if cause.field.is_empty() {
-            cause.message.clone()
+            message.to_owned()
         } else {
-            format!("{}: {}", cause.field, cause.message)
+            format!("{}: {message}", cause.field)
         };
         if !causes.contains(&text) {
             causes.push(text);
@@ -253,6 +355,14 @@ fn sentence(status: &Status) -> String {
         [cause] => format!("{what}: {cause}"),
         causes => format!("{what}: \n* {}", causes.join("\n* ")),
     })
+}
+
+/// The message of a cause without the value that it is about, if that is large: of an immutable
+/// template a server writes the whole template.
+fn without_large_value(message: &str) -> &str {
+    let is_large = message.starts_with("Invalid value: ") && message.len() > LARGE_VALUE;
+    let why = message.rsplit_once("}: ").map(|(_, why)| why);
+    why.filter(|_| is_large).unwrap_or(message)
 }
 
 fn unreachable(server: &str, cause: &Cause) -> String {
@@ -278,6 +388,12 @@ fn unreachable(server: &str, cause: &Cause) -> String {
         }
         Cause::TooLarge(limit) => {
             format!("The answer of the server {server} is larger than {limit}, which is the limit")
+        }
+        Cause::OtherKind { expected } => {
+            format!(
+                "{server} answered a write of a {expected} with something else: is it an API \
+                server?"
+            )
         }
         Cause::Certificate(text) | Cause::Other(text) => {
             format!("Unable to connect to the server: {}", printable(text))
@@ -333,6 +449,23 @@ mod tests {
             text,
             "The Job \"bad\" is invalid: \n* spec.completions: Invalid value: -1\n* spec.b: no"
         );
+    }
+
+    #[test]
+    fn a_large_value_is_left_out() {
+        let of = |value: &str| {
+            let message = format!("Invalid value: {value}: field is immutable");
+            let causes = serde_json::json!([{"field": "spec.template", "message": message}]);
+            status(serde_json::json!({"reason": "Invalid", "code": 422, "message": "long",
+                "details": {"kind": "Job", "name": "pi", "causes": causes}}))
+            .report()
+        };
+        let head = "The Job \"pi\" is invalid: spec.template: ";
+        let large = format!("core.PodTemplateSpec{{Labels:{{{}}}}}", "a:b, ".repeat(200));
+        assert_eq!(of(&large), format!("{head}field is immutable"));
+        assert_eq!(of("{a: 1}"), format!("{head}Invalid value: {{a: 1}}: field is immutable"));
+        let text = "x".repeat(500);
+        assert_eq!(of(&text), format!("{head}Invalid value: {text}: field is immutable"));
     }
 
     #[test]

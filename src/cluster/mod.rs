@@ -17,10 +17,11 @@
 //! | `clock` | the difference between a server's clock and ours |
 //! | [`path`](mod@path) | paths of the API, with encoded names |
 //! | [`verbs`] | get, list, create, patch, delete; identity, version, rights |
+//! | [`version`] | versions of Kubernetes, and those that are tested |
 //! | [`fanout`] | many clusters side by side |
 //! | `namespace` | creates namespaces that are missing |
 //! | `download` | a file of a web server, over the same transport |
-//! | [`error`], `words` | what went wrong, in kubectl's words |
+//! | [`error`], `words`, `tls_words` | what went wrong, in kubectl's words |
 //!
 //! A request goes `verbs` → `connection` (credentials, time, retries) → [`kube::Client`] → headers,
 //! gzip → `round_trip` → the wire. Only [`kube::Client`] is taken from kube-client. The HTTP stack
@@ -48,20 +49,23 @@ pub mod redact;
 mod retry;
 pub mod round_trip;
 mod tls;
+mod tls_words;
 pub mod transport;
 pub mod verbs;
+pub mod version;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
-pub use channel::WireFactory;
+pub use channel::{SilenceSink, WireFactory};
 pub use connection::Connection;
 pub use dialer::{Dialer, DialerOptions};
 pub use endpoint::Endpoint;
-pub use error::{Cause, Error};
+pub use error::{Cause, Denial, Error};
 pub use fanout::{FAN_OUT, fan_out};
 pub use flags::Overrides;
 pub use kubeconfig::Kubeconfig;
 pub use retry::jitter;
-pub use verbs::{DeleteOptions, Propagation, WriteOptions};
+pub use verbs::{Attributes, DeleteOptions, Propagation, WriteOptions};
+pub use version::{Minor, TESTED};

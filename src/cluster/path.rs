@@ -28,6 +28,21 @@ pub fn object(api: &str, namespace: &str, resource: &str, name: &str) -> String 
     format!("{}/{}", collection(api, Some(namespace), resource), segment(name))
 }
 
+/// The `apiVersion` and the `kind` of the objects at a path that this program writes; none for the
+/// path of another resource.
+pub(super) fn kind(path: &str) -> Option<(&'static str, &'static str)> {
+    let path = path.split('?').next().unwrap_or_default();
+    let (api, rest) =
+        [CORE, BATCH].into_iter().find_map(|api| Some((api, path.strip_prefix(api)?)))?;
+    let mut segments = rest.split('/').skip(1);
+    match (api, segments.next()?, segments.next(), segments.next()) {
+        (CORE, "namespaces", _, None) => Some(("v1", "Namespace")),
+        (CORE, "namespaces", Some(_), Some("configmaps")) => Some(("v1", "ConfigMap")),
+        (BATCH, "namespaces", Some(_), Some("jobs")) => Some(("batch/v1", "Job")),
+        _ => None,
+    }
+}
+
 /// One namespace.
 pub(super) fn namespace(name: &str) -> String {
     format!("{CORE}/namespaces/{}", segment(name))

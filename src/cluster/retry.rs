@@ -1,7 +1,8 @@
 //! When a request is sent again. A write is never repeated where it might happen twice.
 
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::Duration;
+
+use crate::seams::{self, Defect};
 
 /// How often a request is sent at most, with the first time.
 pub(super) const ATTEMPTS: u32 = 4;
@@ -32,6 +33,7 @@ pub(super) fn wait(reads: bool, done: u32, ended: Ended, jitter: f64) -> Option<
     if done >= ATTEMPTS {
         return None;
     }
+    let reads = reads || seams::has(Defect::RepeatedPost);
     let backoff = Duration::from_millis(100 << done.saturating_sub(1).min(8))
         .mul_f64(0.5 + jitter.clamp(0.0, 1.0));
     match ended {
@@ -55,7 +57,7 @@ pub(super) fn wait(reads: bool, done: u32, ended: Ended, jitter: f64) -> Option<
 
 /// A random number between 0 and 1, so that many clients do not repeat at the same moment.
 pub fn jitter() -> f64 {
-    let bits = std::hash::RandomState::new().build_hasher().finish() >> 11;
+    let bits = seams::number() >> 11;
     bits as f64 / (1u64 << 53) as f64
 }
 

@@ -56,6 +56,23 @@ pub struct DeleteOptions<'a> {
     pub dry_run: bool,
 }
 
+/// What a user may be allowed to do (`ResourceAttributes` of `authorization.k8s.io/v1`).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Attributes<'a> {
+    /// The verb, such as `patch`.
+    pub verb: &'a str,
+    /// The API group; empty for the core group.
+    pub group: &'a str,
+    /// The plural name of the resource.
+    pub resource: &'a str,
+    /// Empty for the resource itself.
+    pub subresource: &'a str,
+    /// Empty for all namespaces, and for resources without a namespace.
+    pub namespace: &'a str,
+    /// The name of an object; empty for all objects.
+    pub name: &'a str,
+}
+
 impl Connection {
     /// The object at a path such as `/apis/batch/v1/namespaces/ns/jobs/pi`.
     pub async fn get(&self, path: &str) -> Result<Value, Error> {
@@ -130,8 +147,8 @@ impl Connection {
         .await
     }
 
-    /// Sends the same patch as a dry run: the server checks it and stores nothing. Gives the object as
-    /// it would be stored.
+    /// Sends the same patch as a dry run: the server checks it and stores nothing. Gives the object
+    /// as it would be stored.
     pub async fn try_patch(&self, path: &str, body: &Value) -> Result<Value, Error> {
         let options = WriteOptions { dry_run: true, ..WriteOptions::default() };
         self.write(Method::PATCH, path, "application/merge-patch+json", body, options).await
@@ -182,9 +199,16 @@ impl Connection {
         if options.dry_run {
             query.append_pair("dryRun", "All");
         }
+        let kind = path::kind(path);
         let path = with_query(path, &query.finish());
-        self.call(&Call { method, path, content_type, body: body.to_string().into(), reads: false })
-            .await
+        let call = Call { method, path, content_type, body: body.to_string().into(), reads: false };
+        let answer = self.call(&call).await?;
+        match kind {
+            Some((version, kind)) if answer["kind"] != kind || answer["apiVersion"] != version => {
+                Err(self.unreachable(Cause::OtherKind { expected: kind }))
+            }
+            _ => Ok(answer),
+        }
     }
 
     /// The identity of the cluster: the uid of its namespace `kube-system`. It is asked for once.
@@ -227,8 +251,12 @@ impl Connection {
         })
     }
 
-    /// The server's version, such as `v1.36.3`.
+    /// The server's version, such as `v1.36.3`. It is asked for once.
     pub async fn server_version(&self) -> Result<String, Error> {
+        self.inner.version.get_or_try_init(|| self.ask_version()).await.cloned()
+    }
+
+    async fn ask_version(&self) -> Result<String, Error> {
         let version = self.get("/version").await?;
         match version["gitVersion"].as_str() {
             Some(version) => Ok(super::redact::printable(version)),
@@ -238,37 +266,47 @@ impl Connection {
         }
     }
 
-    /// Asks the server (`SelfSubjectAccessReview`) whether this user may use a verb on a resource.
-    /// `subresource` is empty for the resource itself. `namespace` is empty for all namespaces, and
-    /// for resources without a namespace.
-    pub async fn allowed(
-        &self,
-        verb: &str,
-        group: &str,
-        resource: &str,
-        subresource: &str,
-        namespace: &str,
-    ) -> Result<bool, Error> {
+    /// Asks the server (`SelfSubjectAccessReview`) whether this user may do something.
+    pub async fn allowed(&self, asked: &Attributes<'_>) -> Result<bool, Error> {
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": {
-                "verb": verb,
-                "group": group,
-                "resource": resource,
-                "subresource": subresource,
-                "namespace": namespace,
+                "verb": asked.verb,
+                "group": asked.group,
+                "resource": asked.resource,
+                "subresource": asked.subresource,
+                "namespace": asked.namespace,
+                "name": asked.name,
             }},
         });
+        let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+        Ok(self.review(path, &review).await?["status"]["allowed"].as_bool().unwrap_or(false))
+    }
+
+    /// Asks the server (`SelfSubjectReview`, since Kubernetes 1.28) which user this is. None if the
+    /// answer has no name.
+    pub async fn user_name(&self) -> Result<Option<String>, Error> {
+        let review = json!({
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "SelfSubjectReview",
+        });
+        let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+        let answer = self.review(path, &review).await?;
+        let name = answer["status"]["userInfo"]["username"].as_str();
+        Ok(name.filter(|name| !name.is_empty()).map(super::redact::printable))
+    }
+
+    /// Sends a review, which is answered and not stored.
+    async fn review(&self, path: &str, review: &Value) -> Result<Value, Error> {
         let call = Call {
             method: Method::POST,
-            path: "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews".to_owned(),
+            path: path.to_owned(),
             content_type: "application/json",
             body: review.to_string().into(),
-            // The review is not stored.
             reads: true,
         };
-        Ok(self.call(&call).await?["status"]["allowed"].as_bool().unwrap_or(false))
+        self.call(&call).await
     }
 }
 

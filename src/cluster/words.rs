@@ -3,10 +3,8 @@
 use std::error::Error as StdError;
 use std::io;
 
-use rustls::{CertificateError, OtherError};
-
 use super::error::Cause;
-use super::tls::Distrusted;
+use super::tls_words;
 use super::transport::{CONNECT_TIMEOUT, ConnectTimeout};
 use crate::os_error;
 
@@ -20,7 +18,7 @@ pub(super) fn cause(error: &(dyn StdError + 'static)) -> Cause {
             return Cause::Refused;
         }
         if let Some(tls) = link.downcast_ref::<rustls::Error>() {
-            let words = tls_words(tls);
+            let words = tls_words::of(tls);
             let distrusted = matches!(tls, rustls::Error::InvalidCertificate(_));
             return if distrusted { Cause::Certificate(words) } else { Cause::Other(words) };
         }
@@ -131,69 +129,7 @@ fn plain(text: &str) -> String {
     if text == "Name or service not known" {
         return "no such host".into();
     }
-    match text.strip_prefix(ALERT) {
-        Some(alert) => alert_words(alert),
-        None => os_error::words(&text),
-    }
-}
-
-fn tls_words(error: &rustls::Error) -> String {
-    let certificate = "tls: failed to verify certificate: x509:";
-    match error {
-        rustls::Error::InvalidCertificate(cause) => match cause {
-            // Another authority of the same name gives a bad signature. The authorities of clusters
-            // often have the same name.
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                format!("{certificate} certificate signed by unknown authority")
-            }
-            CertificateError::NotValidForNameContext { expected, presented } => {
-                let names: Vec<&str> = presented.iter().map(|name| bare_name(name)).collect();
-                let names = if names.is_empty() { "no name".to_owned() } else { names.join(", ") };
-                format!("{certificate} certificate is valid for {names}, not {}", expected.to_str())
-            }
-            CertificateError::NotValidForName => {
-                format!("{certificate} certificate is not valid for this name")
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                format!("{certificate} certificate has expired")
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                format!("{certificate} certificate is not valid yet")
-            }
-            CertificateError::Revoked => format!("{certificate} certificate has been revoked"),
-            CertificateError::Other(OtherError(cause)) if cause.is::<Distrusted>() => {
-                format!("tls: failed to verify certificate: {cause}")
-            }
-            _ => format!("{certificate} certificate is not valid"),
-        },
-        rustls::Error::AlertReceived(alert) => alert_words(&format!("{alert:?}")),
-        rustls::Error::InvalidMessage(_) => {
-            "the server does not speak TLS, or not on this port".into()
-        }
-        other => format!("tls: {other}"),
-    }
-}
-
-/// `api.example` from `DnsName("api.example")`, the form in which rustls lists names.
-fn bare_name(listed: &str) -> &str {
-    let inside =
-        listed.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(listed);
-    inside.trim_matches('"')
-}
-
-/// The start of the text of rustls for an alert. Below HTTP/2, only this text is left of it.
-const ALERT: &str = "received fatal alert: ";
-
-/// `remote error: tls: certificate required` from `CertificateRequired`.
-fn alert_words(name: &str) -> String {
-    let mut words = String::from("remote error: tls:");
-    for c in name.chars() {
-        if c.is_ascii_uppercase() {
-            words.push(' ');
-        }
-        words.push(c.to_ascii_lowercase());
-    }
-    words
+    tls_words::of_text(text).unwrap_or_else(|| os_error::words(&text))
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! The one error that reaches the user: a message, perhaps hints, and an exit code.
 //!
 //! Each layer has an error type of its own. They become this one here and nowhere else: [`words`]
-//! says what is printed for each, and what the user can do about it.
+//! says what is printed for each, and what the user can do about it. Where that is a command of
+//! kubectl, [`kubectl`] has it.
 
+pub mod kubectl;
 pub mod words;
 
 use std::{fmt, sync::Arc};
@@ -68,6 +70,13 @@ impl Error {
         self
     }
 
+    /// The same error with one more such sentence.
+    #[must_use]
+    pub fn and_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
     /// The same error with another exit code.
     #[must_use]
     pub fn exit(mut self, code: u8) -> Self {
@@ -101,7 +110,8 @@ impl Error {
     }
 
     /// This error and another: their lines one after another, and then their hints, each once.
-    fn and(mut self, next: Self) -> Self {
+    #[must_use]
+    pub fn and(mut self, next: Self) -> Self {
         (self.kind, self.message) = (Kind::Complete, format!("{self}\n{next}"));
         for hint in next.hints {
             if !self.hints.contains(&hint) {

@@ -10,7 +10,7 @@ use super::{
     simulate::simulate,
 };
 use crate::{
-    job::own_index_variables,
+    job::{Size, own_index_variables},
     reconcile::{Members, Observation, Observations, Reconciled, ShardStatus, Status, run},
     state::{Outcome, Record, Shard, Verdict},
 };
@@ -29,9 +29,24 @@ impl Federation<'_> {
         let (namespace, name) = (record.namespace().to_owned(), record.name().to_owned());
         let acted = |done: &_| self.notify(Event::Acted(done));
         self.name_the_clocks(members);
-        run(&self.store, record, observations, members, || self.now(), &acted)
-            .await
-            .map_err(|error| Error::Interrupted { error: Box::new(error.into()), namespace, name })
+        let before = record.clone();
+        let newest = observations.newest_manifest(&record).map(str::to_owned);
+        for (edit, clusters) in observations.disputed(&record) {
+            self.notify(Event::Disputed { record: &record, edit, clusters: &clusters });
+        }
+        let reconciled =
+            run(&self.store, record, observations, members, || self.now(), &acted).await.map_err(
+                |error| Error::Interrupted { error: Box::new(error.into()), namespace, name },
+            )?;
+        self.name_the_untested(&reconciled.observations);
+        if let Some(after) = &reconciled.record {
+            self.name_the_lost(&before, after);
+            if let Some(cluster) = newest.filter(|_| after.manifest != before.manifest) {
+                let cluster = cluster.as_str();
+                self.notify(Event::ManifestTaken { before: &before, after, cluster });
+            }
+        }
+        Ok(reconciled)
     }
 
     /// Says what would be done in the members for a record that is not written.
@@ -45,17 +60,35 @@ impl Federation<'_> {
         let running = running_pods(record);
         let foreseen = simulate(record, observations, members, self.now()).await;
         self.name_the_unasked(record, members);
-        if let Some(Reconciled { record, done, .. }) = foreseen {
+        if let Some(Reconciled { record, done, observations, .. }) = foreseen {
             self.notify(Event::Done(&done, dry_run));
             if let Some(record) = record {
                 self.name_the_surplus(&record, running);
+                self.name_the_crowd(&record, dry_run);
+                let status = Status::new(&record, &observations);
+                self.notify(Event::Foreseen(&record, &status, dry_run));
             }
+        }
+    }
+
+    /// Says where more pods may run than are asked for: a shard with something to do keeps one
+    /// (G2).
+    pub(super) fn name_the_crowd(&self, record: &Record, dry_run: DryRun) {
+        let Size { parallelism: asked, completions: Some(_) } = record.manifest.size() else {
+            return;
+        };
+        let is_live = |shard: &&Shard| shard.phase.live() && !shard.is_lost() && !shard.retired;
+        let live = record.shards.values().filter(is_live).map(|shard| shard.parallelism);
+        let pods = live.fold(0, i32::saturating_add);
+        let runs = record.state.outcome.is_none() && !record.manifest.suspended();
+        if pods > asked && runs {
+            self.notify(Event::Crowded { record, pods, asked, dry_run });
         }
     }
 
     /// Says which members a dry run could not ask.
     pub(super) fn name_the_unasked(&self, record: &Record, members: &Members) {
-        for shard in record.shards.values() {
+        for shard in record.shards.values().filter(|shard| !shard.is_lost()) {
             if let Err(why) = members.of_shard(shard) {
                 self.notify(Event::Unasked { record, cluster: &shard.cluster, why });
             }
@@ -69,14 +102,37 @@ impl Federation<'_> {
         }
     }
 
+    /// Says which clusters give the shards of a queued Job no lease, although others get one there.
+    pub(super) fn name_who_gives_no_lease(&self, record: &Record) {
+        if !record.manifest.is_queued() || record.manifest.lease().is_some() {
+            return;
+        }
+        let members = &self.registry.members;
+        let gives_leases =
+            |name: &&str| members.get(*name).is_some_and(|member| member.lease.is_some());
+        let clusters = record.shards.values().map(|shard| shard.cluster.as_str());
+        let clusters: BTreeSet<_> = clusters.filter(gives_leases).map(str::to_owned).collect();
+        if !clusters.is_empty() {
+            self.notify(Event::NoLease { record, clusters: &clusters });
+        }
+    }
+
     /// Says where as much has succeeded as is asked for by now, or more, and that it stops the pods
     /// that were running.
     pub(super) fn name_the_surplus(&self, record: &Record, running: i32) {
         let complete = |outcome: &Outcome| outcome.verdict == Verdict::Complete;
         let Some(asked) = record.manifest.size().completions else { return };
-        let succeeded = record.shards.values().map(Shard::achieved).fold(0, i32::saturating_add);
+        let succeeded = record.achieved();
         if succeeded >= asked && record.state.outcome.as_ref().is_some_and(complete) {
             self.notify(Event::Surplus { record, succeeded, asked, stopped: running });
+        }
+    }
+
+    /// Says which shards nothing is done to, because somebody removed our labels from their Jobs.
+    pub(super) fn name_the_left_alone(&self, record: &Record, status: &Status) {
+        for shard in status.shards.iter().filter(|shard| shard.left_alone) {
+            let place = &self.place(&shard.cluster, record, &shard.name);
+            self.notify(Event::ShardLeftAlone { record, shard, place });
         }
     }
 
@@ -95,16 +151,25 @@ impl Federation<'_> {
                 self.notify(Event::ShardAltered { record, shard, difference });
             }
         }
-        let count = |counts: fn(&ShardStatus) -> bool| {
+        for (cluster, why) in &status.unlisted {
+            self.notify(Event::Unlisted { record, cluster, why });
+        }
+        self.name_the_left_alone(record, status);
+        let count = |counts: fn(&ShardStatus) -> bool, others: &BTreeSet<&String>| {
             let shards = status.shards.iter().filter(|shard| counts(shard));
-            shards.map(|shard| &shard.cluster).collect::<BTreeSet<_>>().len()
+            let clusters: BTreeSet<_> = shards.map(|shard| &shard.cluster).collect();
+            clusters.union(others).count()
         };
+        // What is deleted, or has ended, is not given to others.
+        let is_open = record.state.deleting.is_none() && record.state.outcome.is_none();
+        let (unlisted, none) = (status.unlisted.keys().collect(), BTreeSet::new());
         let unfinished = Unfinished {
             namespace: record.namespace().to_owned(),
             name: record.name().to_owned(),
-            clusters: count(|_| true),
-            unknown: count(|shard| shard.unknown.is_some()),
-            refused: count(|shard| shard.unknown.is_none() && shard.refused.is_some()),
+            clusters: count(|_| true, &unlisted),
+            unknown: count(|shard| shard.unknown.is_some(), &unlisted),
+            refused: count(|shard| shard.unknown.is_none() && shard.refused.is_some(), &none),
+            silent: if is_open { status.silent_clusters() } else { Vec::new() },
         };
         match (unfinished.unknown, unfinished.refused) {
             (0, 0) => Ok(()),

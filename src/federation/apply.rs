@@ -2,7 +2,7 @@
 
 use super::{
     dry_run_strategy::DryRun,
-    edit::{Prepared, Request, check_open, is_same},
+    edit::{Prepared, Request, check_open, check_stops, is_same},
     error::Error,
     event::Event,
     open::{Federation, carrying},
@@ -16,6 +16,8 @@ use crate::{cluster::fan_out, reconcile::Members, state::Record};
 pub struct ApplyTerms {
     /// Fields may change that only new shards can carry.
     pub recreate: bool,
+    /// Pods that run may be stopped for that: the user was asked.
+    pub may_stop: bool,
     /// Missing namespaces are made.
     pub create_namespace: bool,
 }
@@ -28,6 +30,7 @@ impl ApplyTerms {
             dry_run,
             preflight: true,
             recreate: Some(self.recreate),
+            may_stop: self.may_stop,
             open_only: false,
             create_namespace: self.create_namespace,
         }
@@ -53,6 +56,13 @@ pub struct Changing {
 }
 
 impl Step {
+    fn change(&self) -> Option<&Prepared> {
+        match self {
+            Self::Change(step) => Some(&step.change),
+            Self::Create(_) | Self::Keep(_) => None,
+        }
+    }
+
     /// The record as it is, if there is one, and as it is to be; none where nothing changes.
     pub fn difference(&self) -> Option<(Option<&Record>, &Record)> {
         match self {
@@ -74,7 +84,8 @@ impl Federation<'_> {
     /// done and all members that answer would take it.
     ///
     /// # Errors
-    /// Nothing was written; or, of each Job, what kept it from being done.
+    /// Nothing was written, as with [`Error::StopsWork`]; or, of each Job, what kept it from being
+    /// done.
     pub async fn apply(
         &self,
         sources: Vec<Source>,
@@ -85,14 +96,18 @@ impl Federation<'_> {
         if dry_run != DryRun::Client {
             Box::pin(self.check_all(&steps, &mut members)).await?;
         }
+        if dry_run == DryRun::None && !terms.may_stop {
+            check_stops(steps.iter().filter_map(Step::change))?;
+        }
         let mut errors = Vec::new();
         for step in steps {
-            errors.extend(self.take(step, terms, dry_run, &mut members).await.err());
+            errors.extend(Box::pin(self.take(step, terms, dry_run, &mut members)).await.err());
         }
         Error::all(errors)
     }
 
-    /// Finds out what [`Federation::apply`] would do. `show` is given the steps and says what its
+    /// Finds out what [`Federation::apply`] would do, and asks the host and the members by dry run
+    /// whether they would take it. `show` is given the steps and says what its
     /// caller makes of them, before what would be done in the members is told.
     ///
     /// # Errors
@@ -103,7 +118,8 @@ impl Federation<'_> {
         terms: ApplyTerms,
         show: impl AsyncFnOnce(&[Step]) -> Result<T, E>,
     ) -> Result<T, E> {
-        let Plan { steps, members } = self.plan(sources, terms, DryRun::Client).await?;
+        let Plan { steps, mut members } = self.plan(sources, terms, DryRun::Server).await?;
+        Box::pin(self.check_all(&steps, &mut members)).await?;
         let shown = show(&steps).await?;
         for step in steps {
             match step {
@@ -237,7 +253,7 @@ impl Federation<'_> {
                 }
                 let make = |_: &Record| Ok(source.manifest.clone());
                 let record = change.before.clone();
-                self.write(record, Some(change), &request, make, members).await.map(drop)
+                Box::pin(self.write(record, Some(change), &request, make, members)).await.map(drop)
             }
             Step::Create(proposal) => {
                 let record = proposal.record.clone();

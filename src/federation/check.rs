@@ -4,7 +4,7 @@ use super::{
     error::Error,
     event::Event,
     open::Federation,
-    preflight::{Preflight, preflight, preflight_change},
+    preflight::{Preflight, preflight, preflight_adoption, preflight_change},
     refusal::Refusal,
     refusals::{InTheWay, Owner, Place, Refusals},
 };
@@ -27,15 +27,39 @@ impl Federation<'_> {
         members: &mut Members,
         refusals: &mut Refusals,
     ) -> Result<(), Error> {
-        match self.store.try_create(record).await {
-            Err(error) if error.is_not_found() && record.state.create_namespace => {}
-            Err(error) => return Err(self.host_refusal(record, source, error).await),
-            Ok(()) => {}
-        }
+        self.check_record(record, source).await?;
         let answers = preflight(record, members).await;
         let say = |error: &cluster::Error| report_during("creating", source, error);
         self.add_refusals(record, answers, members, refusals, say).await;
         Ok(())
+    }
+
+    /// Asks the host whether it would take the record of an adoption, and every member whether it
+    /// would accept each write that follows, and grants the rights that a shard needs.
+    ///
+    /// # Errors
+    /// The host would not. What the members say is added to the refusals.
+    pub(super) async fn check_adoption(
+        &self,
+        record: &Record,
+        source: &str,
+        observations: &Observations,
+        members: &mut Members,
+        refusals: &mut Refusals,
+    ) -> Result<(), Error> {
+        self.check_record(record, source).await?;
+        let answers = preflight_adoption(record, observations, members, self.now()).await;
+        self.add_refusals(record, answers, members, refusals, cluster::Error::report).await;
+        Ok(())
+    }
+
+    /// Asks the host whether it would take a new record.
+    async fn check_record(&self, record: &Record, source: &str) -> Result<(), Error> {
+        match self.store.try_create(record).await {
+            Err(error) if error.is_not_found() && record.state.create_namespace => Ok(()),
+            Err(error) => Err(self.host_refusal(record, source, error).await),
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Asks every member whether it would accept each write that a changed Job needs there, and the
@@ -76,7 +100,7 @@ impl Federation<'_> {
         let mut refusals = Refusals::new("changed", source.is_some());
         refusals.asked.extend(record.shards.values().map(|shard| shard.cluster.clone()));
         for Refusal { cluster, error } in preflight(record, members).await.refusals {
-            if error.reason() == "BadRequest" {
+            if error.reason() == "BadRequest" || error.is_invalid() {
                 let report = source.map_or_else(
                     || error.report(),
                     |source| report_during("applying", source, &error),
@@ -97,6 +121,7 @@ impl Federation<'_> {
         say: impl Fn(&cluster::Error) -> String,
     ) {
         refusals.asked.extend(answers.asked);
+        refusals.is_template_refused |= answers.is_template_refused;
         for (path, clusters) in &answers.dropped {
             self.notify(Event::Dropped { record, path, clusters });
         }
@@ -126,7 +151,7 @@ impl Federation<'_> {
     }
 
     /// Whose Job it is that is there.
-    async fn owner(&self, members: &Members, place: &Place) -> Owner {
+    pub(super) async fn owner(&self, members: &Members, place: &Place) -> Owner {
         let Ok(connection) = members.get(&place.cluster) else { return Owner::Unknown };
         let Ok(job) = connection.get(&job_path(&place.namespace, &place.job)).await else {
             return Owner::Unknown;

@@ -13,8 +13,8 @@ use super::{
     refusals::Place,
 };
 use crate::{
-    reconcile::{Members, Reconciled, Status},
-    state::{Cascade, Change, Member, Phase, Record, Shard},
+    reconcile::{Members, Observations, Reconciled, ShardStatus, Status},
+    state::{Cascade, Change, MemberState, Phase, Record, Shard},
 };
 
 /// How long to wait before looking again whether pods have gone.
@@ -104,9 +104,7 @@ impl Federation<'_> {
     /// Whether the cluster of a shard is no member any more, or its name stands for another one.
     fn has_left(&self, shard: &Shard) -> bool {
         let member = self.registry.members.get(&shard.cluster);
-        let is_it =
-            |member: &Member| shard.cluster_uid.as_ref().is_none_or(|uid| *uid == member.uid);
-        !member.is_some_and(is_it)
+        !member.is_some_and(|member| shard.is_in(&member.uid))
     }
 
     /// Says which Jobs a deletion leaves behind, because their clusters are no members any more.
@@ -114,6 +112,28 @@ impl Federation<'_> {
         let gone = record.shards.iter().filter(|(_, shard)| shard.phase != Phase::Deleted);
         for (_, shard) in gone.filter(|(_, shard)| self.has_left(shard)) {
             let why = "its cluster is not registered any more: its job there is not deleted";
+            self.notify(Event::Unasked { record, cluster: &shard.cluster, why });
+        }
+    }
+
+    /// Says which Jobs a deletion leaves behind in clusters that were declared lost and do not
+    /// answer.
+    fn name_those_lost(&self, record: &Record, observations: &Observations) {
+        for shard in record.shards.values().filter(|shard| shard.phase != Phase::Deleted) {
+            let member = self.registry.members.get(&shard.cluster);
+            let lost = member.is_some_and(|member| member.state == MemberState::Lost);
+            if lost && observations.unknown(shard).is_some() && !self.has_left(shard) {
+                let why = "its cluster was declared lost: its job there is not deleted";
+                self.notify(Event::Unasked { record, cluster: &shard.cluster, why });
+            }
+        }
+    }
+
+    /// Says which Jobs a deletion leaves behind because they had yet to be adopted.
+    fn name_those_not_adopted(&self, record: &Record, observations: &Observations) {
+        let not_adopted = |id: &u32| observations.is_not_adopted(record, *id);
+        for (_, shard) in record.shards.iter().filter(|(id, _)| not_adopted(id)) {
+            let why = "its job there was not adopted yet: it is not deleted";
             self.notify(Event::Unasked { record, cluster: &shard.cluster, why });
         }
     }
@@ -163,13 +183,20 @@ impl Federation<'_> {
         let members = self.members_of(&[&record]).await;
         self.name_those_left_behind(&record);
         self.notify(Event::Began(Work::Deleting, record.shards.len()));
-        let mut told = false;
+        let (mut named, mut told) = (false, false);
         loop {
+            let before = record.clone();
             let reconciled = self.look_and_run(record, &members).await?;
+            let seen = Status::new(&before, &reconciled.observations);
+            self.name_the_left_alone(&before, &seen);
+            if !std::mem::replace(&mut named, true) {
+                self.name_those_lost(&before, &reconciled.observations);
+                self.name_those_not_adopted(&before, &reconciled.observations);
+            }
             let Some(rest) = reconciled.record else { break };
             let status = Status::new(&rest, &reconciled.observations);
-            if status.shards.iter().any(|shard| shard.unknown.is_some() || shard.refused.is_some())
-            {
+            let is_open = |shard: &ShardStatus| shard.unknown.is_some() || shard.refused.is_some();
+            if status.shards.iter().any(is_open) || !status.unlisted.is_empty() {
                 self.notify(Event::Deleting(&name));
                 return self.report(&rest, &status);
             }

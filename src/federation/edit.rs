@@ -1,5 +1,5 @@
-//! How a federated Job gets a new manifest: one is made of the old one, the members are asked, it is
-//! written as a compare-and-swap, and reconciled.
+//! How a federated Job gets a new manifest: one is made of the old one, the members are asked, it
+//! is written as a compare-and-swap, and reconciled.
 
 use super::{
     after_write::{give_up_on_silent, running_pods},
@@ -7,6 +7,7 @@ use super::{
     error::Error,
     event::Event,
     open::{Federation, carrying, concerned},
+    recreate::stopped,
     refusals::Refusals,
     simulate::simulate,
 };
@@ -20,6 +21,7 @@ use crate::{
 
 /// How a Job is to be changed.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub struct Request<'a> {
     /// What begins the sentences about it: `job.batch/pi`, or the file.
     pub subject: String,
@@ -32,6 +34,9 @@ pub struct Request<'a> {
     /// Whether fields may change that only new shards can carry; none where the verb does not offer
     /// it.
     pub recreate: Option<bool>,
+    /// Whether pods that run may be stopped so that new shards take their place: the user was
+    /// asked.
+    pub may_stop: bool,
     /// Whether a Job that has ended is refused even where nothing would change: it neither stops
     /// nor goes on.
     pub open_only: bool,
@@ -48,15 +53,20 @@ impl Request<'_> {
             dry_run,
             preflight: true,
             recreate: None,
+            may_stop: true,
             open_only: false,
             create_namespace: false,
         }
     }
 
-    fn refusal(&self, error: EditError) -> Error {
-        let may_recreate = self.recreate == Some(false)
-            && matches!(&error, EditError::Immutable { path } if can_recreate(path));
-        Error::NotEditable { subject: self.subject.clone(), error, may_recreate }
+    fn refusal(&self, record: &Record, error: EditError) -> Error {
+        Error::NotEditable {
+            subject: self.subject.clone(),
+            may_recreate: self.recreate == Some(false) && may_recreate(&error),
+            error,
+            namespace: record.namespace().to_owned(),
+            name: record.name().to_owned(),
+        }
     }
 }
 
@@ -85,8 +95,8 @@ impl Federation<'_> {
     /// changes it meanwhile, the function is asked again of what is there then.
     ///
     /// # Errors
-    /// The Job cannot be changed so, and nothing was; or [`Error::Unfinished`], where a member did
-    /// not do its part.
+    /// The Job cannot be changed so, or [`Error::StopsWork`], and nothing was; or
+    /// [`Error::Unfinished`], where a member did not do its part.
     pub async fn edit(
         &self,
         namespace: &str,
@@ -103,9 +113,9 @@ impl Federation<'_> {
         if request.dry_run == DryRun::None {
             return Box::pin(self.write(record, None, request, make, &mut members)).await;
         }
-        match self.attempt(&record, make(&record)?, request, &mut members).await? {
+        match Box::pin(self.attempt(&record, make(&record)?, request, &mut members)).await? {
             Some(change) => {
-                self.foresee_change(change, request, &members).await;
+                Box::pin(self.foresee_change(change, request, &members)).await;
                 Ok(Edited::Changed)
             }
             None => self.keep(&record, request.dry_run).await,
@@ -151,13 +161,25 @@ impl Federation<'_> {
                     None => self.attempt(&record, make(&record)?, request, members).await?,
                 };
                 Ok(match &prepared {
-                    Some(change) => Change::Replace(change.after.clone()),
+                    Some(change) => {
+                        self.notify(Event::Recording(&change.after));
+                        Change::Replace(change.after.clone())
+                    }
                     None => Change::Keep(record),
                 })
             })
             .await;
+        let written = written.map_err(|error: Error| match &prepared {
+            Some(change) if error.is_host_unreachable() => {
+                let record = &change.after;
+                let (namespace, name) = (record.namespace().to_owned(), record.name().to_owned());
+                Error::MaybeRecorded { error: Box::new(error), namespace, name }
+            }
+            _ => error,
+        });
         match (known(written, &name)?, prepared) {
             (Change::Replace(after), Some(Prepared { before, observations, .. })) => {
+                self.notify(Event::Recorded(&after));
                 self.finish(&before, after, observations, members).await?;
                 Ok(Edited::Changed)
             }
@@ -189,6 +211,9 @@ impl Federation<'_> {
             let check = self.check_change(both, observations, source, members, &mut refusals);
             Box::pin(check).await;
             Error::of_refusals(refusals)?;
+        }
+        if request.dry_run == DryRun::None && !request.may_stop {
+            check_stops(&prepared)?;
         }
         Ok(prepared)
     }
@@ -243,14 +268,17 @@ impl Federation<'_> {
         let mut after = match edited {
             Ok(after) => after,
             Err(error) => {
-                if matches!(&error, EditError::Immutable { path } if can_recreate(path)) {
+                if may_recreate(&error) {
                     self.check_known(manifest, request, members).await?;
                 }
-                return Err(request.refusal(error));
+                return Err(request.refusal(&seen, error));
             }
         };
         after.state.create_namespace |= request.create_namespace;
-        self.join(members, concerned(&self.registry, &[&after])).await;
+        if after.manifest.lease() != seen.manifest.lease() {
+            after.state.leased = self.lease_consent(&after.manifest).await;
+        }
+        self.join(members, concerned(&self.registry, &[&after], self.now())).await;
         add_others(&mut observations, members);
         Ok(Some(Prepared { before: record.clone(), after, observations }))
     }
@@ -288,14 +316,14 @@ impl Federation<'_> {
         let Some(outcome) = &seen.state.outcome else { return Ok((seen, observations)) };
         let finished = EditError::Finished(outcome.verdict.as_str());
         if request.dry_run != DryRun::None || record.state.outcome.is_some() {
-            return Err(request.refusal(finished));
+            return Err(request.refusal(record, finished));
         }
         let reconciled = self.run(record.clone(), observations, members).await?;
         self.notify(Event::Done(&reconciled.done, DryRun::None));
         match reconciled.record {
             // Somebody has changed it meanwhile, so that it goes on.
             Some(record) if record.state.outcome.is_none() => Ok((record, reconciled.observations)),
-            _ => Err(request.refusal(finished)),
+            _ => Err(request.refusal(&seen, finished)),
         }
     }
 
@@ -328,6 +356,7 @@ impl Federation<'_> {
         self.notify(Event::Changed { before, after: &written, dry_run: DryRun::None });
         let Some(record) = reconciled.record else { return Ok(()) };
         self.name_the_surplus(&record, running);
+        self.name_the_crowd(&record, DryRun::None);
         let status = Status::new(&record, &reconciled.observations);
         self.notify(Event::Stands(&record, &status));
         self.report(&record, &status)
@@ -349,16 +378,37 @@ impl Federation<'_> {
     }
 }
 
+/// Refuses to stop shards with pods that may run.
+///
+/// # Errors
+/// [`Error::StopsWork`].
+pub(super) fn check_stops<'c>(
+    changes: impl IntoIterator<Item = &'c Prepared>,
+) -> Result<(), Error> {
+    let of_one =
+        |Prepared { before, after, observations }: &Prepared| stopped(before, after, observations);
+    match changes.into_iter().flat_map(of_one).collect::<Vec<_>>() {
+        all if all.is_empty() => Ok(()),
+        all => Err(Error::StopsWork(all)),
+    }
+}
+
 /// A Job that cannot be changed is one that no member is asked about any more.
 ///
 /// # Errors
 /// Its end is recorded, or it is being deleted.
 pub(super) fn check_open(record: &Record, request: &Request<'_>) -> Result<(), Error> {
-    match (&record.state.outcome, record.state.deleting) {
-        (Some(outcome), _) => Err(request.refusal(EditError::Finished(outcome.verdict.as_str()))),
-        (None, Some(_)) => Err(request.refusal(EditError::Deleting)),
-        (None, None) => Ok(()),
-    }
+    let error = match (&record.state.outcome, record.state.deleting) {
+        (Some(outcome), _) => EditError::Finished(outcome.verdict.as_str()),
+        (None, Some(_)) => EditError::Deleting,
+        (None, None) => return Ok(()),
+    };
+    Err(request.refusal(record, error))
+}
+
+/// Whether new shards could carry a change that the present ones cannot.
+fn may_recreate(error: &EditError) -> bool {
+    matches!(error, EditError::Immutable { path, .. } if can_recreate(path))
 }
 
 /// It is the Job that the user knows, not its record.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{dry_run_strategy::DryRun, refusals::Place};
+use super::{dry_run_strategy::DryRun, error::Error, refusals::Place};
 use crate::{
     reconcile::{Done, ShardStatus, Status},
-    state::Record,
+    state::{Record, Shard},
 };
 
 /// Hears what a request says while it is carried out, in the order in which it happens.
@@ -40,6 +40,13 @@ pub enum Event<'a> {
         /// The path of the environment entry.
         path: &'a str,
     },
+    /// A queue decides when the Job runs, so it gets no lease in these members, which give leases.
+    NoLease {
+        /// The Job.
+        record: &'a Record,
+        /// The members.
+        clusters: &'a BTreeSet<String>,
+    },
     /// The servers of these members would drop a field without a word.
     Dropped {
         /// The Job.
@@ -68,6 +75,12 @@ pub enum Event<'a> {
     Done(&'a [Done], DryRun),
     /// A Job was created.
     Created(&'a Record, DryRun),
+    /// Jobs were adopted: their federated Job.
+    Adopted(&'a Record, DryRun),
+    /// The record of a change is about to be written.
+    Recording(&'a Record),
+    /// The record of a change is written. Whatever happens now, a reconcile finishes the change.
+    Recorded(&'a Record),
     /// A Job was changed: as it was, and as it is to be.
     Changed {
         /// The record before.
@@ -77,6 +90,10 @@ pub enum Event<'a> {
         /// Whether it was.
         dry_run: DryRun,
     },
+    /// The record of a Job was rebuilt.
+    Recovered(&'a Record),
+    /// The record of a Job was restored from a backup.
+    Restored(&'a Record),
     /// What was asked for is so already.
     Unchanged(&'a Record, DryRun),
     /// An earlier request was interrupted, and a reconcile finishes it.
@@ -103,6 +120,34 @@ pub enum Event<'a> {
         /// Why.
         why: &'a str,
     },
+    /// A member has not been listed since the record was recovered, restored or moved: it may have
+    /// shards of the Job, and none is opened elsewhere.
+    Unlisted {
+        /// The Job.
+        record: &'a Record,
+        /// The member.
+        cluster: &'a str,
+        /// Why it was not listed.
+        why: &'a str,
+    },
+    /// A record that was recovered or restored took a newer manifest from the Jobs in a member.
+    ManifestTaken {
+        /// The record before.
+        before: &'a Record,
+        /// The record after.
+        after: &'a Record,
+        /// The member.
+        cluster: &'a str,
+    },
+    /// Members keep different manifests of one edit, and none of them is taken.
+    Disputed {
+        /// The Job.
+        record: &'a Record,
+        /// The number of the edit.
+        edit: u32,
+        /// The members.
+        clusters: &'a BTreeSet<String>,
+    },
     /// A shard waits for something before the rest of what is to be done there can be done.
     ShardWaits {
         /// The Job.
@@ -112,6 +157,15 @@ pub enum Event<'a> {
         /// What it waits for.
         why: &'a str,
     },
+    /// Somebody removed our labels from a shard's Job: nothing is done to it.
+    ShardLeftAlone {
+        /// The federated Job.
+        record: &'a Record,
+        /// The shard.
+        shard: &'a ShardStatus,
+        /// Where its Job is.
+        place: &'a Place,
+    },
     /// A member changed a shard's Job when it answered a write.
     ShardAltered {
         /// The Job.
@@ -120,6 +174,22 @@ pub enum Event<'a> {
         shard: &'a ShardStatus,
         /// What is different from what was sent, a sentence.
         difference: &'a str,
+    },
+    /// The context by which this user reaches a member does not lead to it.
+    ContextAstray {
+        /// The member's name.
+        cluster: &'a str,
+        /// The context.
+        context: &'a str,
+        /// Whether it leads to another cluster; otherwise it does not exist.
+        leads_elsewhere: bool,
+    },
+    /// Work was credited to a Job on a server whose version of Kubernetes is not tested.
+    UntestedServer {
+        /// The member's name.
+        cluster: &'a str,
+        /// The server's version, such as `v1.29.4`.
+        version: &'a str,
     },
     /// The host's clock differs from the local one by more than is tolerated.
     HostClockDiffers {
@@ -143,6 +213,81 @@ pub enum Event<'a> {
         status: &'a Status,
         /// Whether anything was written or done.
         changed: bool,
+    },
+    /// A member was changed in the registry.
+    MemberChanged {
+        /// The member.
+        cluster: &'a str,
+        /// What it is now, a past participle such as `cordoned`.
+        what: &'a str,
+        /// Whether it was not so already.
+        changed: bool,
+    },
+    /// How far a drain is.
+    Draining {
+        /// The member.
+        cluster: &'a str,
+        /// How many shards there have not ended.
+        shards: usize,
+        /// How many pods of them are pending or running.
+        pods: i32,
+    },
+    /// What a cluster that was declared lost was not seen to have done is done by others.
+    GivenUp {
+        /// The Job.
+        record: &'a Record,
+        /// The member.
+        cluster: &'a str,
+        /// How much, a phrase such as `6 completions of cluster west`.
+        work: &'a str,
+    },
+    /// The lease of a shard is over, and nobody reaches its cluster: others do its work.
+    LeaseOver {
+        /// The Job.
+        record: &'a Record,
+        /// How much, where, and since when, a phrase such as
+        /// `6 completions of cluster west since 2026-11-28T12:00:00Z`.
+        work: &'a str,
+    },
+    /// The lease of a shard has ended its Job, because no command reached its cluster in time.
+    Expired {
+        /// The federated Job.
+        record: &'a Record,
+        /// The shard's id.
+        id: u32,
+        /// The member.
+        cluster: &'a str,
+    },
+    /// A shard that was given up has ended: its cluster answers again.
+    Returned {
+        /// The Job.
+        record: &'a Record,
+        /// The shard, which says what it had achieved when it was given up.
+        shard: &'a Shard,
+    },
+    /// More has succeeded twice because a cluster was declared lost, or it is known now that
+    /// nothing more has ([`Record::knows_what_ran_twice`]).
+    RanTwice {
+        /// The Job.
+        record: &'a Record,
+    },
+    /// More pods may run than were asked for: each shard that has something to do keeps one.
+    Crowded {
+        /// The Job.
+        record: &'a Record,
+        /// How many pods may run.
+        pods: i32,
+        /// How many were asked for.
+        asked: i32,
+        /// Whether that is so, or would be.
+        dry_run: DryRun,
+    },
+    /// How a Job would stand after a request.
+    Foreseen(&'a Record, &'a Status, DryRun),
+    /// A cluster that was declared lost answers again, and still gets no new work.
+    LostAnswers {
+        /// The member.
+        cluster: &'a str,
     },
     /// A Job was deleted, with its shards or without.
     Deleted(&'a str, DryRun),
@@ -175,6 +320,8 @@ pub enum Event<'a> {
     },
     /// A Job meets the condition that is waited for.
     ConditionMet(&'a str),
+    /// A Job that is waited for goes no further unless a user says so: [`Error::Idle`].
+    Rests(&'a Error),
     /// How the Jobs stand that are waited for.
     Waiting(&'a [(Record, Status)]),
     /// There is no Job that the request could be about: in this namespace, or in none at all.

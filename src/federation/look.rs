@@ -1,9 +1,11 @@
 //! How federated Jobs stand, with nothing written anywhere.
 
-use super::open::Federation;
+use std::collections::BTreeMap;
+
+use super::{open::Federation, refusals::Place, simulate::simulate};
 use crate::{
     cluster::fan_out,
-    reconcile::{Inspection, Members, Observations, Status, inspect, preview},
+    reconcile::{Inspection, Members, Observations, ShardStatus, Status, inspect, preview},
     state::Record,
 };
 
@@ -27,6 +29,10 @@ pub struct Described {
     pub look: Look,
     /// What the members' Jobs, pods and events say.
     pub inspection: Inspection,
+    /// Where the Job of each shard is, by the shard's id.
+    pub places: BTreeMap<u32, Place>,
+    /// Whether a reconcile would change something in a member now.
+    pub reconcile_acts: bool,
 }
 
 impl Federation<'_> {
@@ -39,7 +45,14 @@ impl Federation<'_> {
     pub async fn describe(&self, records: Vec<Record>) -> Vec<Described> {
         let describe = async |look: Look, members: &Members| {
             let inspection = inspect(&look.record, members, self.now()).await;
-            Described { look, inspection }
+            let place = |shard: &ShardStatus| {
+                (shard.id, self.place(&shard.cluster, &look.record, &shard.name))
+            };
+            let places = look.status.shards.iter().map(place).collect();
+            let observations = look.observations.clone();
+            let foreseen = simulate(&look.record, observations, members, self.now()).await;
+            let reconcile_acts = foreseen.is_some_and(|foreseen| !foreseen.done.is_empty());
+            Described { look, inspection, places, reconcile_acts }
         };
         self.look_closer(records, describe).await
     }
@@ -52,6 +65,7 @@ impl Federation<'_> {
         let all: Vec<_> = records.iter().collect();
         let members = self.members_of(&all).await;
         let observed = self.observe(&all, &members).await;
+        self.name_the_clocks(&members);
         let seen = records.into_iter().zip(observed);
         fan_out(seen, async |(stored, observations)| {
             let (record, observations) = preview(&stored, observations, &members, self.now()).await;

@@ -2,22 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::{error::Error, open::Federation};
-use crate::{
-    cluster::{self, Connection, fan_out},
-    state::{Member, MemberChange, MemberState, Registry},
+use super::{
+    error::Error,
+    labelled::{Asked, Labelled},
+    lost::Contact,
+    member_changes::checked,
+    open::Federation,
+    rights::{AskedRight, IN_MEMBER, ask_rights},
 };
-
-/// What a member must let us do, as verb, resource and subresource, and what cannot be done without
-/// it.
-const RIGHTS: [(&str, &str, &str, &str); 6] = [
-    ("list", "jobs", "", "nothing can be known of its jobs"),
-    ("get", "jobs", "", "nothing can be known of its jobs"),
-    ("create", "jobs", "", "it cannot be given work"),
-    ("patch", "jobs", "", "its jobs cannot be started"),
-    ("delete", "jobs", "", "its jobs cannot be deleted"),
-    ("patch", "jobs", "status", "work cannot be taken off it once it runs"),
-];
+use crate::{
+    cluster::{self, Connection, Denial, fan_out},
+    reconcile::Members,
+    state::{Consent, Member, MemberChange, MemberState, Record, Registry},
+};
 
 /// A cluster that is to be registered, or registered anew with something changed.
 #[derive(Debug, Clone)]
@@ -30,17 +27,24 @@ pub struct Registration {
     pub context_given: bool,
     /// Its weight, if it is to change.
     pub weight: Option<i32>,
+    /// Its lease in seconds, if it is to change; none inside for no lease.
+    pub lease: Option<Option<i64>>,
     /// Labels that it gets beside those that it has.
     pub labels: Vec<(String, String)>,
 }
 
 /// What came of a registration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Registered {
     /// The cluster is a member from now on.
     New,
     /// The member was changed.
-    Changed,
+    Changed {
+        /// As it was.
+        before: Box<Member>,
+        /// As it is for everybody who uses this federation.
+        after: Box<Member>,
+    },
     /// It was so already.
     Unchanged,
 }
@@ -52,38 +56,85 @@ pub struct Answered {
     pub name: String,
     /// What the registry says of it.
     pub member: Member,
+    /// The kubeconfig context by which this user reaches it.
+    pub context: String,
     /// Its server's version; or why it cannot be used.
     pub version: Result<String, String>,
+    /// How it keeps this user out, if it answered that.
+    pub denial: Option<Denial>,
+    /// What it carries; none where this user may not read the records of all namespaces.
+    pub carried: Option<Carried>,
+}
+
+/// The unended work of a member, as it was recorded last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// Federated Jobs with a shard there that has not ended.
+    pub jobs: usize,
+    /// Those shards.
+    pub shards: usize,
+    /// Their pods that are pending or running.
+    pub pods: i32,
+}
+
+impl Carried {
+    /// What a member carries of these records.
+    fn of_records(records: &[Record], name: &str, member: &Member) -> Self {
+        let mut carried = Self::default();
+        for record in records {
+            let shards = record.live_in(name, &member.uid).map(|(_, shard)| shard);
+            let (count, pods) = shards.fold((0, 0_i32), |(count, pods), shard| {
+                (count + 1, pods.saturating_add(shard.active()))
+            });
+            carried.jobs += usize::from(count > 0);
+            carried.shards += count;
+            carried.pods = carried.pods.saturating_add(pods);
+        }
+        carried
+    }
 }
 
 impl Federation<'_> {
     /// Asks a cluster who it is, then adds it to the registry, or changes what is given anew. Gives
-    /// the rights that the user lacks there, in words, each with what cannot be done without it.
+    /// the rights that the user lacks there in a namespace.
     ///
     /// # Errors
-    /// The cluster cannot be asked, is registered under another name, or its name is taken.
+    /// The cluster cannot be asked, is registered under another name, or its name is taken: also by
+    /// a lost member whose shards are not all given up, because its uid identifies them.
     pub async fn register(
         &self,
         connection: &Connection,
         registration: &Registration,
-    ) -> Result<(Registered, Vec<(String, &'static str)>), Error> {
+        namespace: &str,
+    ) -> Result<(Registered, Vec<AskedRight>), Error> {
         let uid = connection.identity().await?;
-        let missing = missing_rights(connection).await?;
+        let mut missing = ask_rights(connection, IN_MEMBER, Some(namespace)).await?;
+        missing.retain(|asked| !asked.is_granted);
         let mut what = Registered::Unchanged;
+        let consent = match registration.lease.flatten() {
+            Some(_) => Some(self.consent().await),
+            None => None,
+        };
         let change = async |registry: &Registry| {
+            if let Some(lost) = registration.replaced(registry, &uid) {
+                self.must_be_given_up(&registration.name, lost).await?;
+            }
             let member;
-            (member, what) = registration.member(registry, &uid, self.now().as_second())?;
+            let now = self.now().as_second();
+            (member, what) = registration.member(registry, &uid, consent.as_ref(), now)?;
             Ok::<_, Error>(match what {
                 Registered::Unchanged => MemberChange::Keep,
-                Registered::New | Registered::Changed => MemberChange::Set(member),
+                Registered::New | Registered::Changed { .. } => MemberChange::Set(member),
             })
         };
         self.store.update_member(self.registry.clone(), &registration.name, change).await?;
         Ok((what, missing))
     }
 
-    /// Takes a member out of the registry, unless a federated Job needs it ([`Record::needs`](crate::state::Record::needs)).
-    /// Nothing is changed in the cluster itself.
+    /// Takes a member out of the registry, unless a federated Job needs it
+    /// ([`Record::needs`](crate::state::Record::needs)). Nothing is changed in the cluster itself.
+    /// Gives how many Jobs of this federation stay there; none if it could not be asked. Unless
+    /// there are none, the cluster stays known as a former one.
     ///
     /// One compare-and-swap cannot cover the registry and the records. So the member is marked as
     /// leaving, then the records are read, then it is removed. Whoever gives a member a shard
@@ -92,33 +143,59 @@ impl Federation<'_> {
     ///
     /// # Errors
     /// There is no such member, or it carries shards: their work would be forgotten.
-    pub async fn unregister(&self, name: &str) -> Result<(), Error> {
+    pub async fn unregister(&self, name: &str) -> Result<Option<usize>, Error> {
         let mut registry = self.registry.clone();
         loop {
             let mut jobs = Vec::new();
+            let mut left = None;
             let change = async |registry: &Registry| {
                 let Some(member) = registry.members.get(name) else {
                     return Err(Error::NotRegistered { name: name.to_owned() });
                 };
                 jobs = self.jobs_that_need(name, member).await?;
-                let with = |state| MemberChange::Set(Member { state, ..member.clone() });
                 Ok(match (member.state, jobs.is_empty()) {
-                    (MemberState::Ready, true) => with(MemberState::Leaving),
-                    (MemberState::Leaving, true) => MemberChange::Remove,
-                    (MemberState::Leaving, false) => with(MemberState::Ready),
-                    (MemberState::Ready, false) => MemberChange::Keep,
+                    // A lost member gets no shard: no mark is needed.
+                    (MemberState::Leaving | MemberState::Lost, true) => {
+                        left = self.jobs_left(name, member).await;
+                        if left == Some(0) { MemberChange::Forget } else { MemberChange::Remove }
+                    }
+                    (MemberState::Leaving, false) => MemberChange::Set(member.staying()),
+                    (_, true) => MemberChange::Set(member.leaving()),
+                    (_, false) => MemberChange::Keep,
                 })
             };
             let changed = self.store.update_member(registry, name, change).await?;
             if !jobs.is_empty() {
-                return Err(Error::CarriesShards { name: name.to_owned(), jobs });
+                let silent = self.contact(name).await == Contact::Silent;
+                return Err(Error::CarriesShards { name: name.to_owned(), jobs, silent });
             }
-            if changed == MemberChange::Remove {
-                return Ok(());
+            if matches!(changed, MemberChange::Remove | MemberChange::Forget) {
+                return Ok(left);
             }
             // It was marked. Only somebody who registers it again meanwhile has it marked anew.
             registry = self.store.registry().await?;
         }
+    }
+
+    /// How many Jobs of this federation a cluster has; none if it could not be asked.
+    async fn jobs_left(&self, name: &str, member: &Member) -> Option<usize> {
+        let (name, member) = (name.to_owned(), member.clone());
+        let asked = vec![Asked { name, member, is_former: false }];
+        let (_, jobs) = self.labelled(asked, None).await.pop()?.answer.ok()?;
+        let ours = |job: &&Labelled| job.owner.federation == self.registry.uid;
+        Some(jobs.iter().filter(ours).count())
+    }
+
+    /// Makes sure that no Job needs a lost member, so that its name may stand for another cluster.
+    ///
+    /// # Errors
+    /// A Job does, or a record cannot be read.
+    async fn must_be_given_up(&self, name: &str, lost: &Member) -> Result<(), Error> {
+        let jobs = self.jobs_that_need(name, lost).await?;
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        Err(Error::NotGivenUp { name: name.to_owned(), jobs })
     }
 
     /// The namespaces and names of the federated Jobs that need a member.
@@ -137,34 +214,61 @@ impl Federation<'_> {
         Ok(jobs)
     }
 
-    /// Asks every member who it is and which version its server has.
-    pub async fn members(&self) -> Vec<Answered> {
-        let members = self.all_members().await;
+    /// Asks the members that `selected` chooses who they are and which versions their servers have,
+    /// side by side. Says what each carries, by the records on the host. One that does not answer
+    /// is waited for as long as requests are.
+    pub async fn members(&self, selected: impl Fn(&Member) -> bool) -> Vec<Answered> {
+        let chosen: Vec<_> =
+            self.registry.members.iter().filter(|(_, member)| selected(member)).collect();
+        let mut members = Members::default();
+        let names = chosen.iter().map(|(name, _)| (*name).clone()).collect();
+        let (records, ()) = tokio::join!(self.all_records(), self.join(&mut members, names));
+        let records = records.ok();
         let ask = async |(name, member): (&String, &Member)| {
-            let version = match members.get(name) {
+            let (version, denial) = match members.get(name) {
                 Ok(connection) => {
-                    connection.server_version().await.map_err(|error| error.to_string())
+                    let version = connection.server_version().await;
+                    let denial = version.as_ref().err().and_then(cluster::Error::denial);
+                    (version.map_err(|error| error.to_string()), denial)
                 }
-                Err(why) => Err(why.to_owned()),
+                Err(why) => {
+                    let denial = members.lasting_error(name).and_then(cluster::Error::denial);
+                    (Err(why.to_owned()), denial)
+                }
             };
-            Answered { name: name.clone(), member: member.clone(), version }
+            let carried =
+                records.as_ref().map(|records| Carried::of_records(records, name, member));
+            let context = self.access.context(name, member).to_owned();
+            let (name, member) = (name.clone(), member.clone());
+            Answered { name, member, context, version, denial, carried }
         };
-        let mut answers = fan_out(self.registry.members.iter(), ask).await;
+        let mut answers = fan_out(chosen, ask).await;
         answers.sort_by(|one, other| one.name.cmp(&other.name));
         answers
     }
 }
 
 impl Registration {
-    /// The member as it is to be, and what that makes of it.
+    /// The member whose name the cluster with this uid takes: a lost cluster makes room for one
+    /// that was built anew.
+    fn replaced<'r>(&self, registry: &'r Registry, uid: &str) -> Option<&'r Member> {
+        let before = registry.members.get(&self.name)?;
+        (before.uid != uid && before.state == MemberState::Lost).then_some(before)
+    }
+
+    /// The member as it is to be, and what that makes of it. `consent` says who asks for a lease.
     fn member(
         &self,
         registry: &Registry,
         uid: &str,
+        consent: Option<&Consent>,
         now: i64,
     ) -> Result<(Member, Registered), Error> {
         let name = &self.name;
-        let before = registry.members.get(name);
+        let before = match self.replaced(registry, uid) {
+            Some(_) => None,
+            None => registry.members.get(name),
+        };
         if let Some(other) = before.filter(|member| member.uid != uid) {
             return Err(Error::NameTaken { name: name.clone(), context: other.context.clone() });
         }
@@ -178,36 +282,30 @@ impl Registration {
             labels: BTreeMap::new(),
             state: MemberState::Ready,
             registered: now,
+            lost: None,
+            stops_pods: false,
+            lease: None,
+            state_before: None,
         });
         // An interrupted `cluster unregister` may have left its mark.
-        member.state = MemberState::Ready;
+        member = member.staying();
         if self.context_given {
             member.context.clone_from(&self.context);
         }
         member.weight = self.weight.unwrap_or(member.weight);
+        if let Some(seconds) = self.lease {
+            member = member.leased(seconds, consent);
+        }
         member.labels.extend(self.labels.iter().cloned());
+        checked(name, &member)?;
         let what = match before {
             None => Registered::New,
             Some(before) if *before == member => Registered::Unchanged,
-            Some(_) => Registered::Changed,
+            Some(before) => Registered::Changed {
+                before: Box::new(before.clone()),
+                after: Box::new(member.clone()),
+            },
         };
         Ok((member, what))
     }
-}
-
-/// The rights that we lack there, as words, and what that means.
-async fn missing_rights(
-    connection: &Connection,
-) -> Result<Vec<(String, &'static str)>, cluster::Error> {
-    let ask = async |(verb, resource, subresource, without)| {
-        let allowed = connection.allowed(verb, "batch", resource, subresource, "").await?;
-        let words = if subresource.is_empty() {
-            format!("{verb} {resource}.batch")
-        } else {
-            format!("{verb} {resource}.batch/{subresource}")
-        };
-        Ok((!allowed).then_some((words, without)))
-    };
-    let answers: Result<Vec<_>, cluster::Error> = fan_out(RIGHTS, ask).await.into_iter().collect();
-    Ok(answers?.into_iter().flatten().collect())
 }

@@ -10,15 +10,30 @@
 //! | `submit` | manifests, and how one becomes a federated Job |
 //! | `apply` | manifests that create a Job or change one |
 //! | `edit` | how a federated Job gets a new manifest |
+//! | `recreate` | what a change stops, so that new shards take its place |
 //! | `delete` | how one is deleted, or forgotten |
 //! | `reconcile` | how ledgers and members are brought together, once or until all is done |
+//! | `backup`, `relocate` | the registry and all records are saved, restored, or moved to another host |
+//! | `leaving` | a host is marked as left for another one |
+//! | `recover` | records are rebuilt from what the members' Jobs keep |
+//! | `rebalance` | moving work that has not started |
 //! | `wait` | how a condition is waited for |
 //! | `rounds` | looking at Jobs repeatedly |
 //! | `after_write` | what every request does after it wrote a record |
+//! | `acceptance` | who asks for what may run work twice |
 //! | `dry_run_strategy` | how far a request is carried out |
 //! | `check`, `preflight`, `refusal`, `refusals` | asking the members by dry run, before anything is written |
 //! | `simulate` | what a reconcile would do |
+//! | `labelled` | the Jobs in a cluster that carry the labels of shards |
+//! | `orphans` | those that no ledger knows, and how they are deleted |
+//! | `retry` | what did not succeed of a Failed Job, as a new one |
+//! | `contexts` | which of a user's contexts lead to which members |
+//! | `rights` | the rights that a user needs, and the roles that grant them |
+//! | `cluster_check` | whether the host and the members can be used |
 //! | `members` | registering, listing and unregistering clusters |
+//! | `member_changes` | cordoning, labelling and weighing them |
+//! | `lost` | declaring one lost |
+//! | `drain` | giving the work of one to others |
 //!
 //! Every request that changes a Job takes the same steps:
 //!
@@ -28,41 +43,70 @@
 //! 3. It writes the record, as a compare-and-swap.
 //! 4. It reconciles, which brings the members to the record.
 
+mod acceptance;
+mod adopt;
 mod after_write;
 mod apply;
+mod backup;
 mod check;
+mod cluster_check;
+mod contexts;
 mod delete;
+mod drain;
 mod dry_run_strategy;
 mod edit;
 mod error;
 mod event;
+mod labelled;
+mod leaving;
 mod look;
+mod lost;
+mod member_changes;
 mod members;
 mod open;
+mod orphans;
 mod preflight;
+mod rebalance;
 mod reconcile;
 mod records;
+mod recover;
+mod recreate;
 mod refusal;
 mod refusals;
+mod relocate;
+mod retry;
+mod rights;
 mod rounds;
 mod simulate;
 mod submit;
 mod wait;
 
+pub use adopt::{Proposed, ToAdopt};
 pub use apply::{ApplyTerms, Step};
+pub use backup::{Comparison, Difference, OtherHost, RecordChange, RegistryChange, Restore};
+pub use cluster_check::{Answer, Checked, Identity, ToCheck, check_host};
+pub use contexts::{AskedContext, Identified, Standing, Way, ask_contexts, standings, ways};
 pub use delete::Deletion;
+pub use drain::DrainTerms;
 pub use dry_run_strategy::DryRun;
 pub use edit::{Edited, Request};
-pub use error::{Error, Existing, Unfinished};
+pub use error::{Error, Existing, InUse, NotRetriable, Stopped, Unfinished};
 pub use event::{Event, Observer, Work};
 pub use look::{Described, Look};
-pub use members::{Answered, Registered, Registration};
+pub use lost::{AtRisk, Contact};
+pub use member_changes::LabelChange;
+pub use members::{Answered, Carried, Registered, Registration};
 pub use open::{Access, Federation};
+pub use orphans::{Cleaning, Orphan, Orphans, Progress, Reason, Unanswered, Unasked};
 pub use preflight::{Preflight, preflight, preflight_change, preflight_deletion};
-pub use reconcile::{Reopen, Scope, Uncertain};
+pub use reconcile::{Reopen, Scope, Uncertain, UncertainWork};
 pub use records::{Key, Records, key};
+pub use recover::{Newest, Recoverable, Survey, Unusable};
 pub use refusal::Refusal;
 pub use refusals::{InTheWay, Owner, Place, Refusals, some_clusters};
+pub use relocate::relocate;
+pub use retry::{Retry, UnknownWork};
+pub use rights::{AskedRight, Right, manifests};
 pub use rounds::{Rounds, View};
 pub use simulate::simulate;
 pub use submit::{Manifests, Proposal, Source};

@@ -44,6 +44,8 @@ pub struct Federation<'a> {
     observer: &'a dyn Observer,
     /// The members whose clocks were said to differ; none stands for the host.
     clocks_told: Mutex<BTreeSet<Option<String>>>,
+    /// The members whose servers were said to be of a version that is not tested.
+    untested_told: Mutex<BTreeSet<String>>,
 }
 
 impl<'a> Federation<'a> {
@@ -65,7 +67,8 @@ impl<'a> Federation<'a> {
         let registry = store.registry().await?;
         let verified = store.host().verify(&registry.host).await;
         verified.map_err(|error| Error::host(error, false))?;
-        Ok(Self { store, registry, access, observer, clocks_told: Mutex::default() })
+        let (clocks_told, untested_told) = Default::default();
+        Ok(Self { store, registry, access, observer, clocks_told, untested_told })
     }
 
     pub(super) fn notify(&self, event: Event<'_>) {
@@ -89,6 +92,28 @@ impl<'a> Federation<'a> {
         for (cluster, ahead) in members.clocks(host).skewed() {
             if told.insert(Some(cluster.to_owned())) {
                 self.notify(Event::MemberClockDiffers { cluster, ahead });
+            }
+        }
+    }
+
+    /// Says which servers were given credits although their version is not tested, each once.
+    pub(super) fn name_the_untested(&self, observations: &Observations) {
+        let mut told = self.untested_told.lock().unwrap_or_else(PoisonError::into_inner);
+        for (cluster, version) in &observations.untested {
+            if told.insert(cluster.clone()) {
+                self.notify(Event::UntestedServer { cluster, version });
+            }
+        }
+    }
+
+    /// Says to which members the user's contexts do not lead.
+    pub(super) fn name_the_astray(&self, members: &Members) {
+        for (cluster, member) in &self.registry.members {
+            let error = members.lasting_error(cluster).filter(|error| error.is_astray());
+            if let Some(error) = error {
+                let context = self.access.context(cluster, member);
+                let leads_elsewhere = matches!(error, cluster::Error::WrongCluster { .. });
+                self.notify(Event::ContextAstray { cluster, context, leads_elsewhere });
             }
         }
     }
@@ -119,6 +144,7 @@ impl<'a> Federation<'a> {
     pub(super) async fn join(&self, members: &mut Members, names: BTreeSet<String>) {
         let dial = |name: &str, member: &Member| self.access.dial(name, member);
         members.join(&self.registry, names, dial).await;
+        self.name_the_astray(members);
     }
 
     /// Connects to the members that carry shards of these records.
@@ -131,7 +157,7 @@ impl<'a> Federation<'a> {
     /// Connects to the members that reconciling these records may concern.
     pub(super) async fn members_to_reconcile(&self, records: &[&Record]) -> Members {
         let mut members = Members::default();
-        self.join(&mut members, concerned(&self.registry, records)).await;
+        self.join(&mut members, concerned(&self.registry, records, self.now())).await;
         members
     }
 
@@ -143,17 +169,29 @@ impl<'a> Federation<'a> {
     }
 }
 
-/// The members that carry shards of these records.
+/// The members that carry shards of these records, or may carry some.
 pub(super) fn carrying(records: &[&Record]) -> BTreeSet<String> {
-    let shards = records.iter().flat_map(|record| record.shards.values());
-    shards.map(|shard| shard.cluster.clone()).collect()
+    records.iter().flat_map(|record| record.clusters()).map(str::to_owned).collect()
 }
 
 /// The members that reconciling these records may concern: those that carry shards, and where work
 /// is to be opened all that take it.
-pub(super) fn concerned(registry: &Registry, records: &[&Record]) -> BTreeSet<String> {
-    let opens = records.iter().any(|record| may_open(record));
-    let taking =
-        registry.members.iter().filter(|(_, member)| opens && member.state == MemberState::Ready);
+pub(super) fn concerned(
+    registry: &Registry,
+    records: &[&Record],
+    now: Timestamp,
+) -> BTreeSet<String> {
+    // The work of these is opened elsewhere once that is decided.
+    let is_left =
+        |member: &Member| matches!(member.state, MemberState::Lost | MemberState::Draining);
+    let left = || registry.members.iter().filter(|(_, member)| is_left(member));
+    let moves = |record: &Record| {
+        record.may_expire(now.as_second())
+            || left().any(|(name, member)| record.live_in(name, &member.uid).next().is_some())
+    };
+    let opens = records
+        .iter()
+        .any(|record| may_open(record) || moves(record) || !record.state.unlisted.is_empty());
+    let taking = registry.members.iter().filter(|(_, member)| opens && member.state.takes_work());
     carrying(records).into_iter().chain(taking.map(|(name, _)| name.clone())).collect()
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     reconcile::{Idle, Members, Observations, Status, preview},
-    state::{Change, Record},
+    state::{Acceptance, Accepted, Change, Record, Shard},
 };
 
 /// Which federated Jobs a request is about.
@@ -35,20 +35,33 @@ pub enum Reopen {
     All,
 }
 
-/// A shard whose Job is gone and may have ended before: its cluster had given it a
-/// `ttlSecondsAfterFinished`.
+/// Work that may have been done, and is not done again unasked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uncertain {
     /// The name of the federated Job.
     pub job: String,
-    /// The member.
-    pub cluster: String,
-    /// The seconds of the `ttlSecondsAfterFinished`.
-    pub ttl_seconds: i64,
+    /// Which work of it.
+    pub work: UncertainWork,
+}
+
+/// Work of which it is not known whether it was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UncertainWork {
+    /// A shard whose Job is gone and may have ended before.
+    Shard {
+        /// The member.
+        cluster: String,
+        /// The `ttlSecondsAfterFinished` that its cluster had given it; none if it was gone when
+        /// the record was restored from a backup.
+        ttl_seconds: Option<i64>,
+    },
+    /// What no shard carried when the record was restored, a phrase such as `4 completions`.
+    Withheld(String),
 }
 
 impl Federation<'_> {
-    /// The shards in scope that are gone, may have ended before, and are not done again by others.
+    /// The work in scope that may have been done, and is not done again by others: of shards that
+    /// are gone and may have ended before, and of records that were restored.
     ///
     /// # Errors
     /// The host cannot be read.
@@ -61,12 +74,15 @@ impl Federation<'_> {
             let (seen, _) = preview(record, observations, &members, self.now()).await;
             let shards = seen.shards.values();
             for shard in shards.filter(|shard| shard.may_have_ended() && !shard.reopened) {
-                uncertain.push(Uncertain {
-                    job: record.name().to_owned(),
-                    cluster: shard.cluster.clone(),
-                    ttl_seconds: shard.foreign_ttl().unwrap_or(0),
-                });
+                let (cluster, ttl_seconds) = (shard.cluster.clone(), shard.foreign_ttl());
+                let work = UncertainWork::Shard { cluster, ttl_seconds };
+                uncertain.push(Uncertain { job: record.name().to_owned(), work });
             }
+            let withheld = seen.withheld_work().filter(|_| seen.state.outcome.is_none());
+            uncertain.extend(withheld.map(|work| Uncertain {
+                job: record.name().to_owned(),
+                work: UncertainWork::Withheld(work),
+            }));
         }
         Ok(uncertain)
     }
@@ -95,7 +111,7 @@ impl Federation<'_> {
         Error::all(errors)
     }
 
-    async fn reconcile_one(
+    pub(super) async fn reconcile_one(
         &self,
         before: Record,
         mut observations: Observations,
@@ -130,6 +146,10 @@ impl Federation<'_> {
     ) -> Result<(Record, Observations), Error> {
         let mut observations = Some(observations);
         let mut first = true;
+        let accepted = match reopen {
+            Reopen::All => Some(self.acceptance(Accepted::Reopened, "").await),
+            Reopen::None | Reopen::Undone => None,
+        };
         let reopened = self
             .store
             .update(record, async |record| {
@@ -140,7 +160,12 @@ impl Federation<'_> {
                 let (mut seen, known) = preview(&record, known, members, self.now()).await;
                 observations = Some(known);
                 let undone = seen.reopen();
+                let work = seen.uncertain_work();
                 let uncertain = reopen == Reopen::All && seen.reopen_uncertain();
+                if let Some(acceptance) = accepted.as_ref().filter(|_| uncertain) {
+                    let Acceptance { what, who, when, .. } = acceptance;
+                    seen.accept(Acceptance::new(*what, &work, who, *when));
+                }
                 Ok::<_, Error>(if undone || uncertain {
                     Change::Replace(seen)
                 } else {
@@ -248,7 +273,9 @@ impl Watching<'_, '_> {
                 Ok(Turn::Away) => round.finished = false,
                 Ok(Turn::Removed) => {}
                 Ok(Turn::Kept { record, status, quiet }) => {
-                    let ended = record.shards.values().all(|shard| !shard.phase.live());
+                    // Nobody waits for a shard of a cluster that was declared lost.
+                    let over = |shard: &Shard| !shard.phase.live() || shard.is_lost();
+                    let ended = record.shards.values().all(over);
                     let rest = Idle::from_status(&record, &status).filter(|_| quiet);
                     round.finished &= rest.is_some() || (ended && record.state.outcome.is_some());
                     idling.extend(rest.map(|rest| idle(&record, &status, rest)));
@@ -257,7 +284,9 @@ impl Watching<'_, '_> {
                 Err(error) => round.errors.push(error),
             }
         }
-        self.rounds.tell_failures(looked.iter().map(|(record, status)| (&**record, &**status)));
+        let pairs = || looked.iter().map(|(record, status)| (&**record, &**status));
+        self.rounds.tell_failures(pairs());
+        self.rounds.tell_queues(pairs()).await;
         if round.finished {
             let federation = &*self.rounds.federation;
             let left = looked.iter().map(|(record, status)| federation.report(record, status));

@@ -1,6 +1,6 @@
 //! The federated Jobs of a federation, by name or all of a namespace.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{error::Error, open::Federation};
 use crate::{
@@ -51,8 +51,31 @@ impl Federation<'_> {
         Err(state::Error::OtherFederation { object, federation: record.federation }.into())
     }
 
+    /// The records without those that were moved to another host, and one error for all that were
+    /// moved to the same.
+    fn without_moved(
+        &self,
+        mut records: Vec<Result<Record, state::Error>>,
+    ) -> (Vec<Result<Record, state::Error>>, impl Iterator<Item = Error>) {
+        let mut left: BTreeMap<String, Vec<Key>> = BTreeMap::new();
+        records.retain(|record| match record {
+            Ok(record) => match &record.state.moved {
+                Some(moved) => {
+                    left.entry(moved.context.clone()).or_default().push(key(record));
+                    false
+                }
+                None => true,
+            },
+            Err(_) => true,
+        });
+        let host = self.store.host().name().to_owned();
+        let error = move |(context, jobs)| Error::LeftRecords { host: host.clone(), context, jobs };
+        (records, left.into_iter().map(error))
+    }
+
     /// The records with these names in a namespace; or, without names, all of the namespace, or of
-    /// all namespaces; sorted by namespace and name where no names say the order.
+    /// all namespaces. The order is that of the names, or, without names, that in which a server
+    /// lists Jobs: by `NAMESPACE/NAME`.
     ///
     /// # Errors
     /// The host cannot be asked, or names are given without a namespace.
@@ -63,14 +86,16 @@ impl Federation<'_> {
     ) -> Result<Records, Error> {
         let found: Vec<Result<Record, Error>> = match (names, namespace) {
             ([_, ..], Some(namespace)) => {
-                let names: BTreeSet<_> = names.iter().collect();
+                let mut seen = BTreeSet::new();
+                let names: Vec<_> = names.iter().filter(|name| seen.insert(*name)).collect();
                 fan_out(names, async |name| self.record(namespace, name).await).await
             }
             ([_, ..], None) => return Err(Error::NamesAcrossNamespaces),
             ([], namespace) => {
-                let records = self.store.records(&self.registry.uid, namespace).await?;
+                let records = self.store.any_records(&self.registry.uid, namespace).await?;
+                let (records, left) = self.without_moved(records);
                 let own = |record: Result<Record, state::Error>| self.own(record?);
-                records.into_iter().map(own).collect()
+                records.into_iter().map(own).chain(left.map(Err)).collect()
             }
         };
         let mut all = Records::default();
@@ -79,6 +104,10 @@ impl Federation<'_> {
                 Ok(record) => all.records.push(record),
                 Err(error) => all.errors.push(error),
             }
+        }
+        if names.is_empty() {
+            let key = |record: &Record| format!("{}/{}", record.namespace(), record.name());
+            all.records.sort_by_cached_key(key);
         }
         Ok(all)
     }

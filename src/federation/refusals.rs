@@ -52,6 +52,9 @@ pub struct Refusals {
     pub without_namespace: BTreeSet<Place>,
     /// The Jobs that have a name that is needed.
     pub in_the_way: BTreeSet<InTheWay>,
+    /// Whether a cluster refuses to change a template in place. The request can have new shards
+    /// made.
+    pub is_template_refused: bool,
     pub(super) asked: BTreeSet<String>,
     refused: BTreeSet<String>,
     answers: BTreeMap<String, BTreeSet<String>>,

@@ -19,9 +19,12 @@ use super::{
 };
 use crate::{
     cluster::fan_out,
-    reconcile::{Members, Observations, ShardStatus, Status},
+    reconcile::{Members, Observations, ShardStatus, Status, inspect},
     state::{self, Member, Record},
 };
+
+/// By which it is remembered that somebody was told of a shard that it waits in a queue.
+const QUEUED: &str = "queued";
 
 /// The pause after the first round. Each pause is this much longer than the one before.
 const STEP: Duration = Duration::from_secs(1);
@@ -160,11 +163,14 @@ impl<'f, 'a> Rounds<'f, 'a> {
     /// Asks the members of these records: one list each.
     pub async fn observe(&mut self, records: &[&Record]) -> Vec<Observations> {
         let Federation { registry, access, .. } = &*self.federation;
-        let names = concerned(registry, records);
+        let names = concerned(registry, records, self.federation.now());
         let members = std::mem::take(&mut self.members);
         let dial = |name: &str, member: &Member| access.dial(name, member);
         self.members = members.reconnect(registry, names, dial).await;
-        self.federation.observe(records, &self.members).await
+        let observed = self.federation.observe(records, &self.members).await;
+        self.federation.name_the_clocks(&self.members);
+        self.federation.name_the_astray(&self.members);
+        observed
     }
 
     /// Warns of members that stopped answering, once each time that this happens, and of what
@@ -175,6 +181,7 @@ impl<'f, 'a> Rounds<'f, 'a> {
     ) {
         let mut unknown = BTreeMap::new();
         for (record, status) in looked {
+            unknown.extend(status.unlisted.clone());
             for shard in &status.shards {
                 if let Some(why) = &shard.unknown {
                     unknown.insert(shard.cluster.clone(), why.clone());
@@ -198,6 +205,36 @@ impl<'f, 'a> Rounds<'f, 'a> {
             }
         }
         self.unknown = unknown.into_keys().collect();
+    }
+
+    /// Says of each shard that begins to wait in a queue what its cluster says about that. A shard
+    /// that was admitted and is evicted begins anew.
+    pub async fn tell_queues<'r>(
+        &mut self,
+        looked: impl IntoIterator<Item = (&'r Record, &'r Status)>,
+    ) {
+        for (record, status) in looked {
+            let (waiting, others): (Vec<_>, Vec<_>) =
+                status.shards.iter().partition(|shard| shard.waits_in_queue());
+            for shard in others {
+                self.told.remove(&told(record, shard, QUEUED));
+            }
+            let new: Vec<_> = waiting
+                .into_iter()
+                .filter(|shard| self.told.insert(told(record, shard, QUEUED)))
+                .collect();
+            if new.is_empty() {
+                continue;
+            }
+            let inspection = inspect(record, &self.members, self.federation.now()).await;
+            for shard in new {
+                let finding = inspection.shards.get(&shard.id);
+                if let Some(queueing) = finding.and_then(|finding| finding.queueing.as_ref()) {
+                    let why = &queueing.to_string();
+                    self.federation.notify(Event::ShardWaits { record, shard, why });
+                }
+            }
+        }
     }
 
     /// Makes the next pause the shortest one.

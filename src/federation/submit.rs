@@ -16,6 +16,7 @@ use super::{
 use crate::{
     job::Manifest,
     reconcile::{Members, Observation, Observations, Status, new_record},
+    seams,
     state::{self, Phase, Record},
 };
 
@@ -138,6 +139,18 @@ impl Federation<'_> {
         for source in sources {
             proposals.push(self.propose(source, create_namespace)?);
         }
+        self.submit_all(proposals, dry_run).await
+    }
+
+    /// Asks the members whether they would take new Jobs, and only then writes.
+    ///
+    /// # Errors
+    /// As [`Federation::submit`].
+    pub(super) async fn submit_all(
+        &self,
+        proposals: Vec<Proposal>,
+        dry_run: DryRun,
+    ) -> Result<(), Error> {
         let mut members = Members::default();
         if dry_run == DryRun::Client {
             for proposal in &proposals {
@@ -197,6 +210,7 @@ impl Federation<'_> {
     pub(super) fn name_plan(&self, record: &Record) {
         self.notify(Event::Planned(record));
         self.name_own_indexes(record);
+        self.name_who_gives_no_lease(record);
     }
 
     /// Makes sure that the host has no federated Job of this name, as far as it says so.
@@ -215,9 +229,10 @@ impl Federation<'_> {
     /// part.
     pub(super) async fn create(
         &self,
-        Proposal { record, source }: Proposal,
+        Proposal { mut record, source }: Proposal,
         members: &mut Members,
     ) -> Result<(), Error> {
+        record.state.leased = self.lease_consent(&record.manifest).await;
         if record.state.create_namespace {
             self.store.ensure_namespace(record.namespace()).await?;
         }
@@ -257,7 +272,13 @@ impl Federation<'_> {
         }
     }
 
-    fn already_exists(&self, record: &Record, source: &str, there: Option<&Record>) -> Error {
+    /// The error that the host has a federated Job of this name already.
+    pub(super) fn already_exists(
+        &self,
+        record: &Record,
+        source: &str,
+        there: Option<&Record>,
+    ) -> Error {
         Error::AlreadyExists {
             source_file: source.to_owned(),
             namespace: record.namespace().to_owned(),
@@ -312,7 +333,7 @@ pub(super) fn unmade(record: &Record, members: &Members) -> Observations {
 /// Five characters as an API server takes them for `generateName`: no vowels, so no words.
 fn random_suffix() -> String {
     const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    let random = uuid::Uuid::new_v4();
+    let random = seams::uuid();
     let letter = |byte: &u8| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]);
     random.as_bytes()[..5].iter().map(letter).collect()
 }

@@ -1,6 +1,9 @@
 //! How a condition of federated Jobs is waited for.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -120,7 +123,8 @@ impl Federation<'_> {
         });
         let jobs = named.collect();
         let rounds = Rounds::begin(self, scope.names, scope.namespace)?;
-        let mut waiting = Waiting { terms, jobs, begun: false, rounds };
+        let told_idle = BTreeSet::new();
+        let mut waiting = Waiting { terms, jobs, told_idle, begun: false, rounds };
         loop {
             let Some(deadline) = deadline else {
                 waiting.round().await?;
@@ -148,6 +152,8 @@ struct Waiting<'w, 'f, 'a> {
     rounds: Rounds<'f, 'a>,
     /// The Jobs that have not met a condition yet, with the uid of those that were seen.
     jobs: BTreeMap<Key, Option<String>>,
+    /// The Jobs of which it was said that they are suspended or paused.
+    told_idle: BTreeSet<Key>,
     /// Whether the host has answered once.
     begun: bool,
 }
@@ -215,9 +221,26 @@ impl Waiting<'_, '_, '_> {
                 Some(Found::Never(why)) => never.push(why),
             }
         }
-        self.rounds.tell_failures(looked.iter().map(|(record, status)| (record, status)));
+        let pairs = || looked.iter().map(|(record, status)| (record, status));
+        self.rounds.tell_failures(pairs());
+        self.rounds.tell_queues(pairs()).await;
+        self.tell_idle(&looked);
         self.rounds.federation.notify(Event::Waiting(&looked));
         Error::all(never)
+    }
+
+    /// Says, once of each Job, that it is suspended or paused, and so will not end by itself.
+    fn tell_idle(&mut self, looked: &[(Record, Status)]) {
+        if !self.terms.waits_for_the_end() {
+            return;
+        }
+        for (record, status) in looked {
+            let Some(rest) = Idle::from_status(record, status) else { continue };
+            if self.told_idle.insert(key(record)) {
+                let event = &idle(record, status, rest);
+                self.rounds.federation.notify(Event::Rests(event));
+            }
+        }
     }
 
     /// Handles Jobs that do not exist: that meets a goal, or may still change, or is an error.

@@ -4,7 +4,7 @@
 //! believes it, so that the Job has that much less to do. A change of the spec cannot do that,
 //! because completions are immutable. The controller acts on the state that it saw last: a credit
 //! that is too large makes it delete running pods, or counts a completion twice. These rules hold
-//! on Kubernetes 1.30 to 1.36; `tests/stress` tries to break them.
+//! on Kubernetes 1.30 to 1.37; `tests/stress` tries to break them.
 //!
 //! 1. **How much.** Read the Job first and its pods after it. The controller creates pods *before*
 //!    the status counts them, so do not trust `active`. Every pod that the controller tracks and
@@ -18,8 +18,8 @@
 //! 2. **Indexed.** The same by index. Credit indexes from the end that have not ended and have no
 //!    pod. Leave out the first `parallelism` of them, because the controller starts these next. A
 //!    pod that is found on a credited index later ran this index twice, and is reported.
-//! 3. **All at once.** Suspend the Job, wait until it is quiet, and credit everything. The pods that
-//!    this stops are not counted as failures. A suspended Job on 1.36 cannot finish without
+//! 3. **All at once.** Suspend the Job, wait until it is quiet, and credit everything. The pods
+//!    that this stops are not counted as failures. A suspended Job on 1.36 cannot finish without
 //!    `startTime`: the credit that leaves nothing to do writes one if there is none.
 //! 4. Never credit a running index, a Job that has ended or is about to end, or more than is left.
 //!    Never take a credit back: work that returns goes to a new shard.
@@ -50,8 +50,8 @@ pub enum Credit {
 }
 
 impl Credit {
-    /// All that is left to do in a Job. A failed index is not among it: no server accepts it as both
-    /// failed and completed.
+    /// All that is left to do in a Job. A failed index is not among it: no server accepts it as
+    /// both failed and completed.
     pub fn rest(job: &Observed) -> Self {
         match job.completions {
             Some(completions) if job.indexed => {
@@ -129,10 +129,11 @@ pub fn moving(job: &Observed, pods: &[Pod]) -> usize {
 }
 
 /// Whether the Job controller keeps a failed pod, uncounted, until it has created the next pod of
-/// its index (KEP-3850). A suspended Job creates none, so nobody may wait for such a pod.
+/// its index (KEP-3850). A suspended Job creates none, so nobody may wait for such a pod, and a
+/// deletion of the pod waits for it as well.
 pub fn awaits_successor(job: &Observed, pod: &Pod) -> bool {
     let may_retry = job.backoff_limit_per_index.is_some_and(|limit| pod.index_failures < limit);
-    may_retry && pod.phase == pod::Phase::Failed && pod.tracked && !pod.deleting
+    may_retry && pod.phase == pod::Phase::Failed && pod.tracked
 }
 
 /// Pods that can still be counted as successes: those that the controller tracks and that have not
@@ -177,7 +178,9 @@ mod tests {
         Pod::from_object(&json!({
             "metadata": {
                 "finalizers": ["batch.kubernetes.io/job-tracking"],
-                "annotations": index.map(|index| json!({"batch.kubernetes.io/job-completion-index": index.to_string()})),
+                "annotations": index.map(|index| {
+                    json!({"batch.kubernetes.io/job-completion-index": index.to_string()})
+                }),
             },
             "status": {"phase": phase},
         }))
@@ -202,7 +205,7 @@ mod tests {
             (Some(1), failed(1), 1),
             (Some(0), failed(0), 1),
             (None, failed(0), 1),
-            (Some(1), deleted, 1),
+            (Some(1), deleted, 0),
             (Some(1), counted, 0),
             (Some(1), self::pod("Running", Some(0)), 1),
             (Some(1), self::pod("Succeeded", Some(0)), 1),

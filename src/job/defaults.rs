@@ -22,7 +22,16 @@ const EMPTY: [&str; 8] = [
 /// The Job with the defaults of the API filled in, and without null and empty fields. Only for
 /// comparing.
 pub(super) fn defaulted(object: &Value, size: Size) -> Value {
+    let mut job = filled(object, size);
+    prune(&mut job);
+    job
+}
+
+/// The Job with the defaults of the API filled in, as `kubectl get` shows one: the objects that
+/// every Job in a cluster has are there, if need be without fields.
+pub(super) fn filled(object: &Value, size: Size) -> Value {
     let mut job = object.clone();
+    fill(&mut job["metadata"], "labels", Map::new());
     let spec = &mut job["spec"];
     let per_index = !spec["backoffLimitPerIndex"].is_null();
     let failure_policy = !spec["podFailurePolicy"].is_null();
@@ -44,14 +53,19 @@ pub(super) fn defaulted(object: &Value, size: Size) -> Value {
             fill(pattern, "status", "True");
         }
     }
+    for field in ["metadata", "spec"] {
+        fill(&mut spec["template"], field, Map::new());
+    }
+    fill(&mut spec["template"]["metadata"], "labels", Map::new());
     fill_pod(&mut spec["template"]["spec"]);
-    prune(&mut job);
+    remove_nulls(&mut job);
     job
 }
 
 fn fill_pod(pod: &mut Value) {
     fill(pod, "dnsPolicy", "ClusterFirst");
     fill(pod, "schedulerName", "default-scheduler");
+    fill(pod, "securityContext", Map::new());
     fill(pod, "terminationGracePeriodSeconds", 30);
     if let Some(account) = pod.get("serviceAccount").cloned() {
         // The field's old name, which servers still write beside the new one.
@@ -71,6 +85,7 @@ fn fill_container(container: &mut Value) {
     fill(container, "imagePullPolicy", if latest { "Always" } else { "IfNotPresent" });
     fill(container, "terminationMessagePath", "/dev/termination-log");
     fill(container, "terminationMessagePolicy", "File");
+    fill(container, "resources", Map::new());
     for port in items(container, "ports") {
         fill(port, "protocol", "TCP");
     }
@@ -136,6 +151,18 @@ fn items<'v>(object: &'v mut Value, list: &str) -> impl Iterator<Item = &'v mut 
     object.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
+/// Removes nulls.
+fn remove_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(remove_nulls);
+            fields.retain(|_, value| !value.is_null());
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_nulls),
+        _ => {}
+    }
+}
+
 /// Removes nulls, empty lists, and empty objects that mean the same as absent.
 fn prune(value: &mut Value) {
     match value {
@@ -184,9 +211,11 @@ mod tests {
         let filled = json!({
             "parallelism": 1, "completions": 1, "completionMode": "NonIndexed", "suspend": false,
             "backoffLimit": 6,
-            "manualSelector": false, "podReplacementPolicy": "TerminatingOrFailed", "ttlSecondsAfterFinished": null,
+            "manualSelector": false, "podReplacementPolicy": "TerminatingOrFailed",
+            "ttlSecondsAfterFinished": null,
             "template": {"metadata": {"labels": {}}, "spec": {
-                "restartPolicy": "Never", "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler",
+                "restartPolicy": "Never", "dnsPolicy": "ClusterFirst",
+                "schedulerName": "default-scheduler",
                 "terminationGracePeriodSeconds": 30, "securityContext": {}, "tolerations": [],
                 "containers": [{
                     "name": "pi", "image": "registry.example.com:5000/perl",
@@ -214,7 +243,8 @@ mod tests {
     #[test]
     fn other_fields_change_what_is_filled_in() {
         assert_eq!(of(&json!({"backoffLimitPerIndex": 1}))["spec"]["backoffLimit"], i32::MAX);
-        let policy = json!({"podFailurePolicy": {"rules": [{"onPodConditions": [{"type": "DisruptionTarget"}]}]}});
+        let rules = json!([{"onPodConditions": [{"type": "DisruptionTarget"}]}]);
+        let policy = json!({"podFailurePolicy": {"rules": rules}});
         assert_eq!(of(&policy)["spec"]["podReplacementPolicy"], "Failed");
         assert_eq!(
             of(&policy)["spec"]["podFailurePolicy"]["rules"][0]["onPodConditions"][0]["status"],

@@ -1,8 +1,8 @@
 //! Where a Job as a server has it runs or ends in another way than the Job that was sent; pure.
 //!
 //! Admission policies and webhooks change what is written. A server that adds a field is as
-//! dangerous as one that drops it: a shard with a `ttlSecondsAfterFinished` that is not ours expires
-//! with its result. What a server drops is found by [`super::dropped()`].
+//! dangerous as one that drops it: a shard with a `ttlSecondsAfterFinished` that is not ours
+//! expires with its result. What a server drops is found by [`super::dropped()`].
 
 use serde_json::Value;
 
@@ -43,11 +43,16 @@ fn default_replacement(spec: &Value) -> &'static str {
 }
 
 /// Adds a sentence where a server has another value than was sent. A value that it dropped is not
-/// another one.
+/// another one. The values of [`SECRETIVE`] fields are not shown.
 fn compare(field: &str, sent: &Value, stored: &Value, found: &mut Vec<String>) {
-    if !stored.is_null() && stored != sent {
-        found.push(format!("{field} is {}, not {}", text(stored), text(sent)));
+    if stored.is_null() || stored == sent {
+        return;
     }
+    found.push(if SECRETIVE.contains(&field) {
+        format!("{field} is another")
+    } else {
+        format!("{field} is {}, not {}", text(stored), text(sent))
+    });
 }
 
 fn compare_containers(sent: &Value, stored: &Value, found: &mut Vec<String>) {
@@ -62,9 +67,6 @@ fn compare_containers(sent: &Value, stored: &Value, found: &mut Vec<String>) {
         for field in CONTAINER_FIELDS {
             let field_found = &mut Vec::new();
             compare(field, &own[field], &container[field], field_found);
-            if SECRETIVE.contains(&field) && !field_found.is_empty() {
-                *field_found = vec![format!("{field} is another")];
-            }
             found.extend(field_found.iter().map(|text| format!("container {name:?}: {text}")));
         }
         for variable in list(&container["env"]) {
@@ -128,6 +130,15 @@ mod tests {
         stored["spec"]["podFailurePolicy"] = json!({"rules": []});
         stored["spec"]["podReplacementPolicy"] = "Failed".into();
         assert_eq!(differences(&sent, &stored), Vec::<String>::new());
+    }
+
+    #[test]
+    fn no_difference_shows_the_value_of_a_secretive_field() {
+        for field in SECRETIVE {
+            let found = &mut Vec::new();
+            compare(field, &json!(["--password=x"]), &json!(["--password=y"]), found);
+            assert_eq!(*found, [format!("{field} is another")]);
+        }
     }
 
     #[test]

@@ -112,7 +112,8 @@ mod tests {
     #[test]
     fn what_means_nothing_may_be_left_out() {
         let sent = json!({
-            "selector": null, "template": {"metadata": {"creationTimestamp": null, "labels": {}}, "spec": {
+            "selector": null,
+            "template": {"metadata": {"creationTimestamp": null, "labels": {}}, "spec": {
                 "hostNetwork": false, "hostname": "", "volumes": [],
                 "affinity": {"nodeAffinity": {}},
                 "containers": [{"name": "a", "tty": false, "ports": [{"containerPort": 80,
@@ -138,7 +139,8 @@ mod tests {
         let sent = json!({"containers": [{"name": "a", "lost": 1}, {"name": "b", "kept": 1}],
             "plain": ["x", "y"]});
         let stored = json!({
-            "containers": [{"name": "sidecar"}, {"name": "a"}, {"name": "b", "kept": 1}], "plain": ["w", "x", "y"],
+            "containers": [{"name": "sidecar"}, {"name": "a"}, {"name": "b", "kept": 1}],
+            "plain": ["w", "x", "y"],
         });
         assert_eq!(of(sent, stored), ["spec.containers[0].lost"]);
         assert_eq!(of(json!({"plain": ["x", "y"]}), json!({"plain": ["x"]})), ["spec.plain[1]"]);

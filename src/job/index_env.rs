@@ -11,8 +11,8 @@ const VARIABLE: &str = "JOB_COMPLETION_INDEX";
 /// right.
 const INDEX: &str = "['batch.kubernetes.io/job-completion-index']";
 
-/// The paths of the `env` entries in which an Indexed Job's containers set the variable to something
-/// other than the index. The Job controller does not overwrite such an entry
+/// The paths of the `env` entries in which an Indexed Job's containers set the variable to
+/// something other than the index. The Job controller does not overwrite such an entry
 /// (`addCompletionIndexEnvVariable`), so that the container does not learn its index.
 pub fn own_index_variables(manifest: &Manifest) -> Vec<String> {
     let mut paths = Vec::new();

@@ -202,8 +202,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_operations_are_those_of_sets(a in prop::collection::btree_set(0..40, 0..20), b in prop::collection::btree_set(0..40, 0..20)) {
-            let (left, right): (Indexes, Indexes) = (a.iter().copied().collect(), b.iter().copied().collect());
+        fn the_operations_are_those_of_sets(
+            a in prop::collection::btree_set(0..40, 0..20),
+            b in prop::collection::btree_set(0..40, 0..20),
+        ) {
+            let left: Indexes = a.iter().copied().collect();
+            let right: Indexes = b.iter().copied().collect();
             prop_assert_eq!(left.with(&right), a.union(&b).copied().collect());
             prop_assert_eq!(left.without(&right), a.difference(&b).copied().collect());
             prop_assert_eq!(left.both(&right), a.intersection(&b).copied().collect());

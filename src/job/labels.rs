@@ -1,10 +1,17 @@
 //! The labels and annotations of shards.
 
+use serde::{Deserialize, Serialize};
+
 /// The prefix of our labels and annotations.
 const PREFIX: &str = "kubectl-federate.dev/";
 /// Annotation on a federated Job. With `true`, another shard does what is left of a shard that
 /// somebody deleted.
 pub const REOPEN: &str = "kubectl-federate.dev/reopen";
+/// Annotation on a federated Job: how long its shards may run without contact, such as `30m`, or
+/// `none`. It wins over the leases of the members.
+pub const LEASE: &str = "kubectl-federate.dev/lease";
+/// Label on a Job: the queue that it waits in (Kueue's `LocalQueue`).
+pub const QUEUE_NAME: &str = "kueue.x-k8s.io/queue-name";
 /// Label on a shard and on its pods: the uid of the federation.
 pub const FEDERATION: &str = "kubectl-federate.dev/federation";
 /// Label on a shard and on its pods: the uid of the federated Job.
@@ -17,6 +24,15 @@ pub const SHARD: &str = "kubectl-federate.dev/shard";
 pub const CREDITED: &str = "kubectl-federate.dev/credited";
 /// Annotation on a shard: the number of the last change of its spec, counted by the ledger.
 pub const GENERATION: &str = "kubectl-federate.dev/generation";
+/// Annotation on a shard: what is needed to rebuild the record of its federated Job, compressed. It
+/// is written with each change of the spec.
+pub const RECOVERY: &str = "kubectl-federate.dev/recovery";
+/// Annotation on a shard whose cluster decides when it runs: the queue that its Job is to wait in,
+/// empty for none. The Job has it from its creation on, so that every process knows how to hold it.
+pub const QUEUE: &str = "kubectl-federate.dev/queue";
+/// Annotation on a shard: the generation of the last edit of the template that the Job has. A Job
+/// without it has the template that it was created with.
+pub const TEMPLATE_GENERATION: &str = "kubectl-federate.dev/template-generation";
 
 /// Labels that the Job controller generates. A server refuses a new Job that has another Job's
 /// `controller-uid` with 422.
@@ -30,7 +46,12 @@ const GENERATED: [&str; 4] = [
 /// Whether the Job controller or this program sets the label or annotation on single shards. A
 /// submitted Job must not have it.
 pub(super) fn is_generated(key: &str) -> bool {
-    GENERATED.contains(&key) || (key.starts_with(PREFIX) && key != REOPEN)
+    GENERATED.contains(&key) || is_reserved_for_shards(key)
+}
+
+/// Whether the label or annotation is one that only this program writes, and only on shards.
+pub(super) fn is_reserved_for_shards(key: &str) -> bool {
+    key.starts_with(PREFIX) && ![REOPEN, LEASE].contains(&key)
 }
 
 /// The owner of a shard: the values of the three labels.
@@ -44,7 +65,22 @@ pub struct Ownership {
     pub shard: String,
 }
 
+/// A federated Job, maybe of another federation, by what the labels of its shards say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
+pub struct Owner {
+    /// The federation's uid.
+    pub federation: String,
+    /// The federated Job's uid.
+    pub job: String,
+}
+
 impl Ownership {
+    /// Whose shard it is.
+    pub fn owner(&self) -> Owner {
+        Owner { federation: self.federation.clone(), job: self.job.clone() }
+    }
+
     /// The labels, as written to a Job and its pods.
     pub fn labels(&self) -> [(&'static str, &str); 3] {
         [(FEDERATION, &self.federation), (JOB, &self.job), (SHARD, &self.shard)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Invalid, Size, labels, types};
+use super::{Invalid, Size, gang, labels, lease_length::parse_lease, types};
 use crate::dns::{self, LABEL_LENGTH};
 
 /// Fields of `metadata` that a server sets, or that mean nothing in another cluster. The garbage
@@ -25,12 +25,13 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 ///
 /// Only the fields that this program reads or writes are checked. The API servers check the rest
 /// by a dry run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
     pub(super) object: Value,
     name: String,
     namespace: String,
     pub(super) size: Size,
+    gang: Option<i32>,
 }
 
 impl Manifest {
@@ -55,10 +56,6 @@ impl Manifest {
             return Err(Invalid::required("spec"));
         }
         types::check(&object)?;
-        if object["spec"].get("scheduling").is_some_and(|gangs| !gangs.is_null()) {
-            let why = "pods of several clusters cannot be scheduled together";
-            return Err(Invalid::unsupported("spec.scheduling", why));
-        }
         let metadata = object
             .get_mut("metadata")
             .and_then(Value::as_object_mut)
@@ -76,12 +73,14 @@ impl Manifest {
         }
         clean_spec(&mut object["spec"]);
         let size = Size::from_spec(&object["spec"])?;
-        let manifest = Self { object, name, namespace, size };
+        let gang = gang::of(&object["spec"], size.parallelism)?;
+        let manifest = Self { object, name, namespace, size, gang };
         if manifest.indexed() && size.completions.is_none() {
             let why = "Required value: when completion mode is Indexed";
             return Err(Invalid::unsupported("spec.completions", why));
         }
         manifest.check_index_names()?;
+        manifest.check_lease()?;
         Ok(manifest)
     }
 
@@ -111,6 +110,12 @@ impl Manifest {
     /// The parallelism and completions that are divided over the clusters.
     pub fn size(&self) -> Size {
         self.size
+    }
+
+    /// How many pods are scheduled together, 1 or more: the smallest useful share of the Job. None
+    /// if its pods are scheduled one by one.
+    pub fn gang(&self) -> Option<i32> {
+        self.gang
     }
 
     /// Whether `spec.completionMode` is `Indexed`.
@@ -147,6 +152,22 @@ impl Manifest {
         self.number("activeDeadlineSeconds")
     }
 
+    /// The lease that the Job's annotation asks for, in seconds: some none where it asks for no
+    /// lease, whatever the members have. None without the annotation.
+    pub fn lease(&self) -> Option<Option<i64>> {
+        parse_lease(self.annotation(labels::LEASE)?).ok()
+    }
+
+    /// Whether a queue of each member decides when its shard runs.
+    pub fn is_queued(&self) -> bool {
+        self.label(labels::QUEUE_NAME).is_some()
+    }
+
+    /// `spec.template.spec.activeDeadlineSeconds`: how long each pod may run.
+    pub fn pod_deadline_seconds(&self) -> Option<i64> {
+        self.object["spec"]["template"]["spec"]["activeDeadlineSeconds"].as_i64()
+    }
+
     /// `spec.ttlSecondsAfterFinished`.
     pub fn ttl_seconds_after_finished(&self) -> Option<i64> {
         self.number("ttlSecondsAfterFinished")
@@ -159,6 +180,32 @@ impl Manifest {
     /// The value of an annotation of the federated Job, such as its preferences.
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.object["metadata"]["annotations"].get(key).and_then(Value::as_str)
+    }
+
+    /// The value of a label of the Job, if it has it.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.object["metadata"]["labels"].get(key).and_then(Value::as_str)
+    }
+
+    /// Checks the annotation that asks for a lease, and that no pod is to run longer.
+    fn check_lease(&self) -> Result<(), Invalid> {
+        let Some(text) = self.annotation(labels::LEASE) else { return Ok(()) };
+        let field = format!("metadata.annotations[{}]", labels::LEASE);
+        let invalid = |why: &str| Invalid::value(&field, &Value::from(text), why);
+        let Some(seconds) = parse_lease(text).map_err(|why| invalid(&why))? else {
+            return Ok(());
+        };
+        if self.is_queued() {
+            return Err(invalid("a queue decides when this job runs, and cannot keep a lease"));
+        }
+        match self.pod_deadline_seconds().filter(|own| *own > seconds) {
+            Some(own) => Err(Invalid::value(
+                "spec.template.spec.activeDeadlineSeconds",
+                &own.into(),
+                &format!("must be at most {seconds}, the lease of the job"),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Checks the hostnames `NAME-INDEX` of an Indexed Job's pods, which must be DNS labels. A
@@ -277,8 +324,10 @@ mod tests {
                     "controller-uid": "u", "batch.kubernetes.io/job-name": "pi", "team": "math",
                     labels::SHARD: "1",
                 },
-                "annotations": {LAST_APPLIED: "{}", labels::CREDITED: "0-3", labels::GENERATION: "2",
-                labels::REOPEN: "true"},
+                "annotations": {
+                    LAST_APPLIED: "{}", labels::CREDITED: "0-3", labels::GENERATION: "2",
+                    labels::REOPEN: "true",
+                },
             },
             "spec": {
                 "selector": {"matchLabels": {"batch.kubernetes.io/controller-uid": "u"}},
@@ -361,7 +410,14 @@ mod tests {
                 job(json!({"name": "pi"}), json!({"parallelism": 2, "completionMode": "Indexed"})),
                 "spec.completions",
             ),
-            (job(json!({"name": "pi"}), json!({"scheduling": {"minCount": 2}})), "spec.scheduling"),
+            (job(json!({"name": "pi"}), json!({"scheduling": []})), "spec.scheduling"),
+            (
+                job(
+                    json!({"name": "pi"}),
+                    json!({"scheduling": {"schedulingPolicy": {"gang": 2}}}),
+                ),
+                "spec.scheduling.schedulingPolicy.gang",
+            ),
             (job(json!({"name": "pi", "labels": "a"}), json!({})), "metadata.labels"),
             (job(json!({"name": "pi"}), json!({"template": "a"})), "spec.template"),
             (

@@ -8,28 +8,39 @@ mod defaults;
 mod differences;
 mod dropped;
 mod edit;
+pub mod gang;
 mod index_env;
 mod indexes;
 pub mod labels;
+mod lease;
+mod lease_length;
 mod manifest;
+mod misfit;
 mod observed;
 mod patch;
 pub mod pod;
+pub mod queue;
 mod shard;
 mod size;
 mod types;
 
 pub use differences::differences;
 pub use dropped::dropped;
-pub use edit::{Leeway, Mutability, Removed, can_recreate, changes, immutable, same, spelt_as};
+pub use edit::{
+    Leeway, Mutability, Removed, TemplateEdits, can_recreate, changes, immutable, same, spelt_as,
+    summary,
+};
 pub use index_env::own_index_variables;
 pub use indexes::{Indexes, InvalidIndexes};
-pub use labels::Ownership;
+pub use labels::{Owner, Ownership};
+pub use lease::{Lease, MARGIN as LEASE_MARGIN, pod_deadline};
+pub use lease_length::{lease_text, parse_lease};
 pub use manifest::Manifest;
+pub use misfit::{Misfit, adoptable, differing};
 pub use observed::{End, EndKind, Observed};
 pub use patch::{Patch, Unpatchable};
 pub use pod::Pod;
-pub use shard::{Spec, change, expire, shard};
+pub use shard::{Spec, change, change_template, expire, renew, shard};
 pub use size::Size;
 
 use serde_json::Value;

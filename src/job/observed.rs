@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Indexes, Ownership, labels};
+use super::{Indexes, Ownership, gang, labels, queue};
 
 /// The fields of a Job in a member that decisions need.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +24,33 @@ pub struct Observed {
     pub resource_version: String,
     /// The last change of the spec that the Job has: [`labels::GENERATION`]; 0 without one.
     pub generation: i32,
+    /// The last edit of the template that the Job has: [`labels::TEMPLATE_GENERATION`]; 0 without
+    /// one.
+    pub template_generation: i32,
+    /// `spec.template` of a suspended Job; null for any other, whose template cannot change.
+    pub template: Value,
     /// What was credited, as the annotation says: [`labels::CREDITED`].
     pub credited: Option<String>,
     /// `spec.suspend`.
     pub suspended: bool,
+    /// Whether Kueue is stopping it ([`queue::STOPPING`]): its queue cannot change meanwhile.
+    pub stopping: bool,
+    /// The queue that it waits in, if its cluster decides when it runs ([`labels::QUEUE`]); empty
+    /// for none. Of a Job that was admitted before it had the annotation, the queue that it is in.
+    pub queue: Option<String>,
+    /// Whether it is in the queue of Jobs that are held: [`queue::HOLD_QUEUE`].
+    pub in_hold_queue: bool,
+    /// Whether its template has what Kueue sets at an admission, or did not put back.
+    pub was_admitted: bool,
+    /// Whether its template says that its cluster has admitted it to that queue, which no cluster
+    /// should have.
+    pub admitted_to_hold_queue: bool,
     /// `spec.parallelism`.
     pub parallelism: i32,
+    /// The `minCount` of `spec.scheduling.schedulingPolicy.gang`.
+    pub min_count: Option<i32>,
+    /// `spec.activeDeadlineSeconds`.
+    pub active_deadline_seconds: Option<i64>,
     /// `spec.backoffLimit`.
     pub backoff_limit: Option<i32>,
     /// `spec.ttlSecondsAfterFinished`.
@@ -95,23 +116,39 @@ pub enum EndKind {
 }
 
 impl Observed {
-    /// Reads a Job from an API server's object. An absent field is zero or `None`, as in the Job API.
+    /// Reads a Job from an API server's object. An absent field is zero or `None`, as in the Job
+    /// API.
     pub fn from_object(job: &Value) -> Self {
         let metadata = &job["metadata"];
         let status = &job["status"];
         let count = |field: &str| number(&status[field]).unwrap_or(0);
+        let generation = |key| annotation(metadata, key).and_then(|n| n.parse().ok()).unwrap_or(0);
+        let suspended = job["spec"]["suspend"] == true;
+        let in_queue = metadata["labels"].get(queue::QUEUE_NAME).map(text);
+        let template = &job["spec"]["template"];
+        let was_admitted = queue::was_admitted(template);
+        let in_hold_queue = in_queue.as_ref().is_some_and(|queue| queue == queue::HOLD_QUEUE);
         Self {
             name: text(&metadata["name"]),
             uid: text(&metadata["uid"]),
             owner: owner(&metadata["labels"]),
             deleting: metadata["deletionTimestamp"].is_string(),
             resource_version: text(&metadata["resourceVersion"]),
-            generation: annotation(metadata, labels::GENERATION)
-                .and_then(|n| n.parse().ok())
-                .unwrap_or(0),
+            generation: generation(labels::GENERATION),
+            template_generation: generation(labels::TEMPLATE_GENERATION),
+            template: if suspended { template.clone() } else { Value::Null },
             credited: annotation(metadata, labels::CREDITED).map(str::to_owned),
-            suspended: job["spec"]["suspend"] == true,
+            suspended,
+            stopping: annotation(metadata, queue::STOPPING) == Some("true"),
+            queue: annotation(metadata, labels::QUEUE)
+                .map(str::to_owned)
+                .or_else(|| was_admitted.then(|| in_queue.clone().unwrap_or_default())),
+            in_hold_queue,
+            was_admitted,
+            admitted_to_hold_queue: !suspended && queue::is_of_hold_queue(template),
             parallelism: number(&job["spec"]["parallelism"]).unwrap_or(1),
+            min_count: gang::written(&job["spec"]),
+            active_deadline_seconds: job["spec"]["activeDeadlineSeconds"].as_i64(),
             backoff_limit: number(&job["spec"]["backoffLimit"]),
             ttl_seconds: job["spec"]["ttlSecondsAfterFinished"].as_i64(),
             backoff_limit_per_index: number(&job["spec"]["backoffLimitPerIndex"]),
@@ -137,12 +174,33 @@ impl Observed {
 }
 
 impl Observed {
-    /// Whether the Job is suspended and no pod of it has run: no counter has moved.
+    /// Whether the Job runs no pods and none of it has run: no counter has moved. It is suspended,
+    /// or it is held and was resumed by somebody.
     pub fn has_run_nothing(&self) -> bool {
-        self.suspended
-            && self.start.is_none()
+        let is_held_without_pods = self.in_hold_queue && self.parallelism == 0;
+        (is_held_without_pods || (self.suspended && self.start.is_none()))
             && [self.active, self.terminating, self.failed] == [0; 3]
             && self.succeeded == self.credited_count()
+    }
+
+    /// Whether the Job controller has looked at the Job. It makes what a gang needs at its first
+    /// look, and only if nothing has succeeded by then, not even by a credit.
+    pub fn was_looked_at(&self) -> bool {
+        let is_suspended = |condition: &Value| condition["type"] == "Suspended";
+        self.start.is_some()
+            || self.end.is_some()
+            || self.conditions.iter().any(is_suspended)
+            || [self.active, self.terminating, self.succeeded, self.failed] != [0; 4]
+    }
+
+    /// Whether the Job stays suspended until this program lets it run.
+    pub fn is_held(&self) -> bool {
+        self.suspended && (self.queue.is_none() || self.in_hold_queue)
+    }
+
+    /// Whether the Job was let run: it is not suspended, or its cluster may resume it.
+    pub fn was_released(&self) -> bool {
+        if self.queue.is_some() { !self.in_hold_queue } else { !self.suspended }
     }
 
     /// Whether the Job was never resumed: the ledger has not changed it yet.
@@ -158,10 +216,27 @@ impl Observed {
         self.suspended && self.suspension_seen && moving == [0; 4]
     }
 
+    /// Whether a server may let the template change: the Job is suspended, has no pods, and its Job
+    /// controller has seen the suspension if it ever started
+    /// (`shouldAllowMutablePodTemplate` in `pkg/registry/batch/job/strategy.go`).
+    pub fn template_may_change(&self) -> bool {
+        self.suspended && (self.start.is_none() || self.suspension_seen) && self.active == 0
+    }
+
     /// Whether the Job can be credited: it has not ended, is not about to end, and is not being
     /// deleted.
     pub fn takes_credit(&self) -> bool {
         self.end.is_none() && !self.ending && !self.deleting
+    }
+
+    /// Whether the Job is about to end and cannot: it is suspended and has no `startTime`.
+    ///
+    /// Since 1.36 a suspension clears `startTime`, and no server accepts a finished Job without one
+    /// (`ValidateJobStatusUpdate` in `pkg/apis/batch/validation`). The Job controller sets none
+    /// while the Job is suspended. This happens if the last pods are counted after the suspension.
+    pub fn ends_only_with_start(&self) -> bool {
+        let about_to_end = self.ending && self.end.is_none() && !self.deleting;
+        about_to_end && self.suspended && self.start.is_none()
     }
 
     /// The indexes that have succeeded or failed.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Invalid, Manifest};
+use super::{Invalid, Manifest, defaults::filled};
 
 /// A change that can be applied to any object.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +49,24 @@ impl Patch {
 
     /// The merge patch that turns one object into the other. Lists are replaced as a whole.
     pub fn between(old: &Value, new: &Value) -> Self {
-        Self::Merge(difference(old, new))
+        Self::Merge(Self::difference(old, new))
+    }
+
+    /// The same as the patch that a server takes.
+    pub(super) fn difference(old: &Value, new: &Value) -> Value {
+        let (Value::Object(before), Value::Object(after)) = (old, new) else { return new.clone() };
+        let mut patch = Map::new();
+        for key in before.keys().filter(|key| !after.contains_key(*key)) {
+            patch.insert(key.clone(), Value::Null);
+        }
+        for (key, value) in after {
+            match before.get(key) {
+                Some(old) if old == value => {}
+                Some(old) => _ = patch.insert(key.clone(), Self::difference(old, value)),
+                None => _ = patch.insert(key.clone(), value.clone()),
+            }
+        }
+        Value::Object(patch)
     }
 
     /// The manifest with the patch applied. Its parallelism and completions are written out first,
@@ -62,34 +79,31 @@ impl Patch {
         match self {
             Self::Merge(patch) => json_patch::merge(&mut object, patch),
             Self::Json(operations) => {
-                json_patch::patch(&mut object, operations).map_err(|error| {
-                    let n = error.operation + 1;
-                    Unpatchable(format!(
-                        "operation {n} of the patch, at {:?}: {}",
-                        error.path.as_str(),
-                        error.kind
-                    ))
-                })?;
+                // It leaves the object as it is if an operation cannot be applied.
+                if json_patch::patch(&mut object, operations).is_err() {
+                    // In a cluster it would apply to a Job with defaults.
+                    let change = change_of_filled(manifest, operations)?;
+                    json_patch::merge(&mut object, &change);
+                }
             }
         }
         Ok(Manifest::new(object, manifest.namespace(), "")?)
     }
 }
 
-fn difference(old: &Value, new: &Value) -> Value {
-    let (Value::Object(before), Value::Object(after)) = (old, new) else { return new.clone() };
-    let mut patch = Map::new();
-    for key in before.keys().filter(|key| !after.contains_key(*key)) {
-        patch.insert(key.clone(), Value::Null);
-    }
-    for (key, value) in after {
-        match before.get(key) {
-            Some(old) if old == value => {}
-            Some(old) => _ = patch.insert(key.clone(), difference(old, value)),
-            None => _ = patch.insert(key.clone(), value.clone()),
-        }
-    }
-    Value::Object(patch)
+/// What a JSON patch changes of the Job with its defaults filled in, as a merge patch.
+fn change_of_filled(
+    manifest: &Manifest,
+    operations: &json_patch::Patch,
+) -> Result<Value, Unpatchable> {
+    let filled = filled(manifest.object(), manifest.size());
+    let mut patched = filled.clone();
+    json_patch::patch(&mut patched, operations).map_err(|error| {
+        let n = error.operation + 1;
+        let path = error.path.as_str();
+        Unpatchable(format!("operation {n} of the patch, at {path:?}: {}", error.kind))
+    })?;
+    Ok(Patch::difference(&filled, &patched))
 }
 
 #[cfg(test)]
@@ -143,6 +157,56 @@ mod tests {
     }
 
     #[test]
+    fn a_json_patch_applies_to_fields_that_have_only_a_default() {
+        let pod = json!({"containers": [{"name": "pi", "image": "perl:5"}]});
+        let before = manifest(json!({"completions": 3, "template": {"spec": pod}}));
+        let container = "/spec/template/spec/containers/0";
+        for (operation, pointer, value) in [
+            (json!({"op": "replace", "path": "/spec/backoffLimit", "value": 2}), "", json!(null)),
+            (json!({"op": "replace", "path": "/spec/suspend", "value": true}), "", json!(null)),
+            (
+                json!({"op": "add", "path": "/metadata/labels/team", "value": "math"}),
+                "",
+                json!(null),
+            ),
+            (
+                json!({"op": "add", "path": "/spec/template/metadata/labels/a", "value": "b"}),
+                "",
+                json!(null),
+            ),
+            (
+                json!({"op": "add", "path": format!("{container}/resources/limits"),
+                    "value": {"cpu": 1}}),
+                "",
+                json!(null),
+            ),
+            (
+                json!({"op": "replace", "path": format!("{container}/imagePullPolicy"),
+                    "value": "Always"}),
+                container,
+                json!("perl:5"),
+            ),
+        ] {
+            let path = operation["path"].as_str().expect("a path").to_owned();
+            let test = json!({"op": "test", "path": "/spec/podReplacementPolicy",
+                "value": "TerminatingOrFailed"});
+            let patch = Patch::json(json!([test, operation])).expect("operations");
+            let after = patch.apply(&before).expect("applies");
+            assert_eq!(after.object().pointer(&path), Some(&operation["value"]), "{path}");
+            if !pointer.is_empty() {
+                let image = after.object().pointer(&format!("{pointer}/image"));
+                assert_eq!(image, Some(&value), "{path}");
+            }
+            assert_eq!(after.object()["spec"].get("manualSelector"), None, "{path}");
+        }
+        let remove = Patch::json(json!([{"op": "remove", "path": "/spec/backoffLimit"}]));
+        let same = remove.expect("operations").apply(&before).expect("applies");
+        assert_eq!(same.object(), &before.sized(), "the default comes back");
+        let nothing = Patch::json(json!([{"op": "remove", "path": "/spec/podFailurePolicy"}]));
+        assert!(nothing.expect("operations").apply(&before).is_err());
+    }
+
+    #[test]
     fn what_is_no_patch_is_refused() {
         for patch in [json!(1), json!([]), json!(null), json!("spec")] {
             assert!(Patch::merge(patch).is_err());
@@ -170,7 +234,7 @@ mod tests {
         #[test]
         fn the_difference_of_two_objects_makes_one_of_the_other(old in tree(), new in tree()) {
             let mut object = old.clone();
-            json_patch::merge(&mut object, &difference(&old, &new));
+            json_patch::merge(&mut object, &Patch::difference(&old, &new));
             prop_assert_eq!(object, new);
         }
     }

@@ -7,6 +7,18 @@ const TRACKING: &str = "batch.kubernetes.io/job-tracking";
 const INDEX: &str = "batch.kubernetes.io/job-completion-index";
 const INDEX_FAILURES: &str = "batch.kubernetes.io/job-index-failure-count";
 
+/// The label of a pod that has the uid of its Job (since Kubernetes 1.27).
+pub(super) const UID_LABEL: &str = "batch.kubernetes.io/controller-uid";
+
+/// The label selector of the pods of the Jobs with these uids. Our own labels would not do: the
+/// pods of an adopted Job do not carry them.
+pub fn selector(uids: &[&str]) -> String {
+    match uids {
+        [uid] => format!("{UID_LABEL}={uid}"),
+        uids => format!("{UID_LABEL} in ({})", uids.join(",")),
+    }
+}
+
 /// The fields of a pod that a credit needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pod {

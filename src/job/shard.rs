@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Manifest, Ownership, Removed, labels};
+use super::{Manifest, Ownership, Removed, TemplateEdits, gang, labels, lease::pod_deadline};
 
 /// The fields in which a shard's Job differs from the federated Job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,14 +12,23 @@ pub struct Spec {
     /// `spec.completions`; `None` for a work queue. An Indexed shard has the completions of the
     /// federated Job, because indexes are global.
     pub completions: Option<i32>,
+    /// The `minCount` of its gang, if its pods are scheduled together.
+    pub gang: Option<i32>,
     /// `spec.backoffLimit`, if it differs from the federated Job's.
     pub backoff_limit: Option<i32>,
     /// `spec.maxFailedIndexes`, if it differs.
     pub max_failed_indexes: Option<i32>,
     /// `spec.activeDeadlineSeconds`, if it differs.
     pub active_deadline_seconds: Option<i64>,
+    /// The lease in seconds, if it has one: no pod may run longer.
+    pub lease_seconds: Option<i64>,
     /// The number of the spec's change: [`labels::GENERATION`].
     pub generation: i32,
+    /// The number of the template's last edit: [`labels::TEMPLATE_GENERATION`]; 0 if there is none.
+    pub template_generation: i32,
+    /// Whether its pods carry the labels of the shard. Those of an adopted Job do not: no template
+    /// can get labels while its Job runs.
+    pub labels_pods: bool,
 }
 
 /// The Job that is sent to a member: the federated Job as written, with the shard's own spec.
@@ -29,12 +38,15 @@ pub struct Spec {
 /// - `ttlSecondsAfterFinished` is left out until the result is recorded: an expired Job takes its
 ///   result with it. `successPolicy` is left out because it is about the indexes of all shards.
 /// - `managedBy` is left out: the member's own Job controller runs the shard.
-/// - The labels of `owner` are put on the Job and on its pods.
+/// - The labels of `owner` are put on the Job and on its pods, but not on those of an adopted Job.
+/// - With a lease, no pod may run longer than that: a kubelet ends it, whoever else has stopped.
 pub fn shard(manifest: &Manifest, name: &str, own: &Spec, owner: &Ownership) -> Value {
     let mut job = manifest.object().clone();
     job["metadata"]["name"] = name.into();
     label(&mut job["metadata"], owner);
-    label(&mut job["spec"]["template"]["metadata"], owner);
+    if own.labels_pods {
+        label(&mut job["spec"]["template"]["metadata"], owner);
+    }
     if manifest.suspended() {
         put(
             &mut job["metadata"],
@@ -42,8 +54,23 @@ pub fn shard(manifest: &Manifest, name: &str, own: &Spec, owner: &Ownership) -> 
             [(labels::GENERATION, own.generation.to_string().as_str())],
         );
     }
+    if own.template_generation > 0 {
+        let generation = own.template_generation.to_string();
+        put(
+            &mut job["metadata"],
+            "annotations",
+            [(labels::TEMPLATE_GENERATION, generation.as_str())],
+        );
+    }
+    if let Some(seconds) = own.lease_seconds {
+        let deadline = pod_deadline(manifest.pod_deadline_seconds(), seconds);
+        job["spec"]["template"]["spec"]["activeDeadlineSeconds"] = deadline.into();
+    }
     let spec = &mut job["spec"];
     merge(spec, own.fields());
+    if own.gang.is_some() {
+        gang::write(spec, own.gang);
+    }
     spec["suspend"] = true.into();
     if let Some(spec) = spec.as_object_mut() {
         for held_back in ["ttlSecondsAfterFinished", "managedBy", "successPolicy"] {
@@ -67,6 +94,9 @@ pub fn change(manifest: &Manifest, own: &Spec, removed: &Removed) -> Value {
         spec[field] = manifest.object()["spec"][field].clone();
     }
     merge(&mut spec, own.fields());
+    if own.gang.is_some() {
+        gang::write(&mut spec, own.gang);
+    }
     let mut patch = json!({ "metadata": removed.patch(), "spec": spec });
     for map in ["labels", "annotations"] {
         let entries = metadata[map].as_object().into_iter().flatten();
@@ -75,6 +105,36 @@ pub fn change(manifest: &Manifest, own: &Spec, removed: &Removed) -> Value {
     let generation = own.generation.to_string();
     put(&mut patch["metadata"], "annotations", [(labels::GENERATION, generation.as_str())]);
     patch
+}
+
+/// The merge patch that renews the lease of a shard's Job, and changes nothing else: whoever has
+/// suspended the Job in its cluster keeps it so.
+pub fn renew(own: &Spec) -> Value {
+    json!({
+        "metadata": { "annotations": { labels::GENERATION: own.generation.to_string() } },
+        "spec": { "activeDeadlineSeconds": own.active_deadline_seconds },
+    })
+}
+
+/// Adds the last edits of the template to the patch of [`change`], for a Job whose template is as
+/// given.
+pub fn change_template(
+    patch: &mut Value,
+    manifest: &Manifest,
+    own: &Spec,
+    edits: &TemplateEdits,
+    template: &Value,
+) {
+    let generation = own.template_generation.to_string();
+    put(
+        &mut patch["metadata"],
+        "annotations",
+        [(labels::TEMPLATE_GENERATION, generation.as_str())],
+    );
+    let edited = edits.patch(manifest, template);
+    if edited.as_object().is_some_and(|fields| !fields.is_empty()) {
+        patch["spec"]["template"] = edited;
+    }
 }
 
 /// The merge patch that lets an ended Job expire. It sets the `ttlSecondsAfterFinished` that was
@@ -131,10 +191,14 @@ mod tests {
         Spec {
             parallelism,
             completions,
+            gang: None,
             backoff_limit: None,
             max_failed_indexes: None,
             active_deadline_seconds: None,
+            lease_seconds: None,
             generation: 1,
+            template_generation: 0,
+            labels_pods: true,
         }
     }
 

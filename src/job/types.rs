@@ -18,9 +18,9 @@ enum Kind {
     List,
 }
 
-/// The fields and their types, outer fields first. `[]` stands for each item of a list, `{}` for each
-/// entry of an object. `Size` checks parallelism and completions.
-const FIELDS: [(&str, Kind); 34] = [
+/// The fields and their types, outer fields first. `[]` stands for each item of a list, `{}` for
+/// each entry of an object. `Size` checks parallelism and completions.
+const FIELDS: [(&str, Kind); 38] = [
     ("metadata", Kind::Object),
     ("metadata.name", Kind::Text),
     ("metadata.generateName", Kind::Text),
@@ -40,6 +40,10 @@ const FIELDS: [(&str, Kind); 34] = [
     ("spec.managedBy", Kind::Text),
     ("spec.podReplacementPolicy", Kind::Text),
     ("spec.podFailurePolicy", Kind::Object),
+    ("spec.scheduling", Kind::Object),
+    ("spec.scheduling.schedulingPolicy", Kind::Object),
+    ("spec.scheduling.schedulingPolicy.gang", Kind::Object),
+    ("spec.scheduling.schedulingPolicy.gang.minCount", Kind::Int32),
     ("spec.selector", Kind::Object),
     ("spec.successPolicy", Kind::Object),
     ("spec.template", Kind::Object),
@@ -199,7 +203,8 @@ mod tests {
             (
                 "/spec/template/spec/initContainers",
                 json!([{"command": "sleep 5"}]),
-                r#"spec.template.spec.initContainers[0].command: Invalid value: "sleep 5": must be a list"#,
+                "spec.template.spec.initContainers[0].command: Invalid value: \"sleep 5\": must \
+                be a list",
             ),
             (
                 "/spec/template/spec/containers",

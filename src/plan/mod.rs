@@ -11,6 +11,7 @@
 //!     preferences: None,
 //!     parallelism: 10,
 //!     completions: Some(18),
+//!     least: 1,
 //! })?;
 //!
 //! // Each has an exact share of 3⅓ pods at once and of 6 completions. One of the three is rounded
@@ -32,6 +33,7 @@
 //!   shares.
 //! * Each number is less than one away from its exact share, and parallelism is within the member's
 //!   limits.
+//! * No share runs fewer pods than [`Request::least`], nor has it fewer completions.
 //! * The same request gives the same plan, in whatever order the members come.
 //! * If a member is added, no other member's exact share grows. So no other parallelism grows by
 //!   more than 1, which is rounding. It does not grow at all if all weights are equal and there are
@@ -57,8 +59,9 @@
 //!
 //! # From shares to a plan
 //!
-//! 1. **Which members get a shard.** The shares are rounded. A member whose share is rounded to 0
-//!    gets no shard.
+//! 1. **Which members get a shard.** Where shares are below [`Request::least`], the smallest of
+//!    them is left out, until none is (`least`). The shares are rounded. A member whose share is
+//!    rounded to 0 gets no shard.
 //! 2. **Their exact shares.** *R* is divided again over the members that get a shard, each between
 //!    the integers below and above its first share, and at least 1.
 //! 3. **Both numbers** are divided in proportion to these shares and rounded. So members finish
@@ -93,6 +96,7 @@
 //! clusters was 2, 2, 1, 0; here it is 2, 1, 1, 1. It divided completions apart from parallelism,
 //! within the same limits, and lost some.
 
+mod least;
 mod order;
 mod preferences;
 mod reason;
@@ -140,6 +144,7 @@ pub fn plan(request: &Request<'_>) -> Result<Plan, Error> {
     let completions = request.completions.map(|completions| i128::from(completions.max(0)));
     let paused = parallelism == 0;
     let surplus = completions.is_some_and(|completions| parallelism > completions);
+    let least = if paused { 1 } else { i128::from(request.least.max(1)) };
     let terms = Terms::of_all(request);
 
     // What the exact shares sum to, whom they are for, and between which limits.
@@ -149,22 +154,24 @@ pub fn plan(request: &Request<'_>) -> Result<Plan, Error> {
         Some(completions) if paused => (completions, terms, |terms| terms.paused_line()),
         Some(completions) if surplus => (completions, terms, |terms| terms.surplus_line()),
         Some(completions) => {
-            (parallelism, terms::fit_to_carry(terms, parallelism, completions), |terms| {
+            (parallelism, terms::fit_to_carry(terms, parallelism, completions, least), |terms| {
                 terms.running_line()
             })
         }
         None => (parallelism, terms, |terms| terms.running_line()),
     };
+    let least = least.min(whole);
     let lines: Vec<Line> = terms.iter().map(line).collect();
     let placed: i128 = lines.iter().map(Line::most).sum();
-    if placed < whole {
-        return Err(Shortfall::new(whole, terms.iter().zip(&lines)).into());
+    if placed < whole || !least::divides(whole, least, &lines) {
+        return Err(Shortfall::new(whole, least, terms.iter().zip(&lines)).into());
     }
+    let (terms, lines) = least::fit(whole, least, terms, lines);
     let (carriers, exact) = carriers(whole, &terms, &lines);
 
     let rescale = |whole, kept: fn(&&Terms<'_>) -> i128| {
         let kept: Vec<i128> = carriers.iter().map(kept).collect();
-        exact.rescale(whole, &kept).round()
+        exact.rescale(whole, &kept, least).round()
     };
     let parallelisms = match surplus {
         _ if paused => vec![0; carriers.len()],

@@ -16,6 +16,9 @@ pub struct Request<'a> {
     /// The Job's `spec.completions`, 0 or more; `None` is a work queue. (Where parallelism was left
     /// out too, it is 1.)
     pub completions: Option<i32>,
+    /// The fewest pods that a share may run at once, such as a gang's `minCount`; 1 for any number.
+    /// Where fewer run in all, one member gets them. It does not count for a paused Job.
+    pub least: i32,
 }
 
 /// A member that can get a share.

@@ -1,9 +1,9 @@
 //! Exact shares of a whole, each between two limits, and their rounding.
 //!
 //! All numbers are integers. A share is a numerator over a denominator that all shares have in
-//! common, so that nothing is lost before the one rounding at the end. With totals and limits below 2³¹,
-//! weights below 2³² and at most 2²⁰ lines, a first division has a denominator below 2⁵², and a
-//! division by its shares has products below 2¹¹⁵: `i128` holds them.
+//! common, so that nothing is lost before the one rounding at the end. With totals and limits below
+//! 2³¹, weights below 2³² and at most 2²⁰ lines, a first division has a denominator below 2⁵², and
+//! a division by its shares has products below 2¹¹⁵: `i128` holds them.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -135,14 +135,14 @@ impl Exact {
 
     /// Divides another whole in the proportion of these shares. `kept` has what each member keeps:
     /// no member gets less if the whole suffices, and none gets more if it does not. Each gets at
-    /// least 1.
+    /// least `least`, which is 1 or more.
     ///
-    /// Every share must be above 0, and the whole at least their number.
-    pub fn rescale(&self, whole: i128, kept: &[i128]) -> Self {
-        let kept = || kept.iter().map(|&kept| kept.max(1));
+    /// Every share must be above 0, and the whole at least their number times `least`.
+    pub fn rescale(&self, whole: i128, kept: &[i128], least: i128) -> Self {
+        let kept = || kept.iter().map(|&kept| kept.max(least));
         let suffices = kept().sum::<i128>() <= whole;
         let line = |(share, kept): (&Share, i128)| {
-            let (floor, ceiling) = if suffices { (kept, whole) } else { (1, kept) };
+            let (floor, ceiling) = if suffices { (kept, whole) } else { (least, kept) };
             Line { base: 0, weight: share.numerator, floor, ceiling }
         };
         let lines: Vec<Line> = self.shares.iter().zip(kept()).map(line).collect();
@@ -165,6 +165,11 @@ impl Exact {
             rounded[i] += 1;
         }
         rounded
+    }
+
+    /// Numbers that compare as the shares do.
+    pub fn compared(&self) -> Vec<i128> {
+        self.shares.iter().map(|share| share.numerator).collect()
     }
 
     /// The integers below and above each share; both are the share if it is an integer.

@@ -15,6 +15,9 @@ pub struct Shortfall {
     pub asked: i32,
     /// How many of these pods have a place.
     pub placed: i32,
+    /// The fewest pods that a share may have. If these are more than 1, the pods may have a place
+    /// and be impossible to divide.
+    pub least: i32,
     /// What each member takes, sorted by name.
     pub limits: Vec<Limit>,
 }
@@ -33,6 +36,7 @@ pub struct Limit {
 impl Shortfall {
     pub(super) fn new<'a>(
         asked: i128,
+        least: i128,
         members: impl Iterator<Item = (&'a Terms<'a>, &'a Line)>,
     ) -> Self {
         let limit = |(terms, line): (&Terms<'_>, &Line)| {
@@ -45,8 +49,8 @@ impl Shortfall {
         };
         let mut limits: Vec<Limit> = members.map(limit).collect();
         limits.sort_by(|a, b| a.cluster.cmp(&b.cluster));
-        let placed: i32 = limits.iter().map(|limit| limit.takes).sum();
-        Self { asked: asked as i32, placed, limits }
+        let placed: i32 = limits.iter().map(|limit| limit.takes).fold(0, i32::saturating_add);
+        Self { asked: asked as i32, placed, least: least as i32, limits }
     }
 }
 
@@ -54,12 +58,19 @@ impl std::error::Error for Shortfall {}
 
 impl fmt::Display for Shortfall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { asked, placed, limits } = self;
-        let missing = asked - placed;
+        let Self { asked, placed, least, limits } = self;
         if limits.is_empty() {
             return write!(f, "there is no cluster that could run the {asked} pods asked for");
         }
-        write!(f, "{missing} of {asked} pods have no place: ")?;
+        if placed < asked {
+            write!(f, "{} of {asked} pods have no place: ", asked - placed)?;
+        } else {
+            write!(
+                f,
+                "{asked} pods cannot be divided so that no cluster gets fewer than {least}, the \
+                 minCount of the gang: "
+            )?;
+        }
         for (i, limit) in limits.iter().take(NAMED).enumerate() {
             write!(f, "{}{limit}", if i == 0 { "" } else { ", " })?;
         }
@@ -74,7 +85,7 @@ impl fmt::Display for Shortfall {
 
 /// The pods that the members take together that are not named.
 fn rest(limits: &[Limit]) -> i32 {
-    limits.iter().map(|limit| limit.takes).sum()
+    limits.iter().map(|limit| limit.takes).fold(0, i32::saturating_add)
 }
 
 impl fmt::Display for Limit {

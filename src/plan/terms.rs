@@ -109,21 +109,24 @@ impl<'a> Terms<'a> {
 /// its own.
 ///
 /// Such a member would get parallelism, and would then need completions that others have. A minimum
-/// asks for that, a weight does not. If the parallelism cannot be placed without them, all stay.
+/// asks for that, a weight does not. If the parallelism cannot be placed without them, all stay. No
+/// member gets fewer completions than `least`.
 pub(super) fn fit_to_carry(
     terms: Vec<Terms<'_>>,
     parallelism: i128,
     completions: i128,
+    least: i128,
 ) -> Vec<Terms<'_>> {
     if terms.iter().all(|terms| terms.kept_completions == 0) {
         return terms;
     }
+    let needed = |is_needed: bool| if is_needed { least } else { 0 };
     let kept: i128 =
-        terms.iter().map(|terms| terms.kept_completions.max(i128::from(terms.min > 0))).sum();
+        terms.iter().map(|terms| terms.kept_completions.max(needed(terms.min > 0))).sum();
     let mut spare = completions - kept;
     let mut fits = |terms: &Terms<'_>| {
         let new_by_weight = terms.kept_completions == 0 && terms.min == 0 && terms.takes_new();
-        spare -= i128::from(new_by_weight);
+        spare -= needed(new_by_weight);
         !new_by_weight || spare >= 0
     };
     let fitting: Vec<bool> = terms.iter().map(&mut fits).collect();

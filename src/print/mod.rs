@@ -1,11 +1,12 @@
 //! Tables, ages, formats, progress and prompts, by kubectl's conventions.
 //!
-//! [`Output`] owns the streams, and everything is printed through it. So text from servers and files
-//! cannot control the terminal, a progress bar never mixes with lines, and a test can run a command
-//! and read its output.
+//! [`Output`] owns the streams, and everything is printed through it. So text from servers and
+//! files cannot control the terminal, a progress bar never mixes with lines, and a test can run a
+//! command and read its output.
 
 pub mod age;
 mod command;
+mod counted;
 mod error;
 mod escape;
 pub mod format;
@@ -13,11 +14,16 @@ mod output;
 mod progress;
 
 pub mod table;
+mod waiting;
 
-pub use command::{command, federate, federate_line};
+pub use command::{
+    Repeated, command, federate, federate_line, federate_on_host, kubectl_line, repeating,
+};
+pub use counted::counted;
 pub use error::Error;
 pub use format::{Format, UnknownFormat};
-pub use output::{Captured, Colour, Output, UnknownColour};
+pub use output::{ATTEMPTS, Captured, Colour, Output, UnknownColour, choice, selection};
 pub use progress::Progress;
 
 pub use table::Table;
+pub use waiting::Waiting;

@@ -47,12 +47,18 @@ mod run;
 pub use act::Done;
 #[cfg(feature = "test-seams")]
 pub use act::{Credited, Measure, Wanted, credit};
-pub use allocate::may_open;
-pub use decide::{Action, Decision, EditError, NewRecordError, decide, edit_record, new_record};
+pub(crate) use act::{DeleteIf, delete_if};
+pub use allocate::{may_open, rebalance_now};
+pub use decide::{
+    Action, Candidate, Decision, EditError, NewRecordError, adopted_record, decide, edit_record,
+    new_record, retry_record,
+};
 pub use observe::{
-    Answer, Clocks, Members, Observation, Observations, Place, Places, TOLERATED_SKEW, observe,
-    plausible_skew, server_time,
+    Answer, Clocks, Found, Members, Observation, Observations, Place, Places, QueueAnswer,
+    TOLERATED_SKEW, host_time, observe, plausible_skew, server_time,
 };
 pub(crate) use paths::{job_path, jobs_path};
-pub use report::{Finding, Idle, Inspection, ShardStatus, Stall, Status, inspect};
+pub use report::{
+    Finding, Idle, Inspection, LEFT_ALONE, Queueing, ShardStatus, Stall, Status, inspect,
+};
 pub use run::{Backend, Reconciled, preview, run, run_on};

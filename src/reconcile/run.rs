@@ -7,7 +7,10 @@ use super::{
     decide::{Action, Decision, decide},
     observe::{Members, Observations, Place, Places},
 };
-use crate::state::{Error, MAX_CONFLICTS, Record, Store};
+use crate::{
+    seams::{self, Defect},
+    state::{Error, MAX_CONFLICTS, Record, Store},
+};
 
 /// The result of reconciling one federated Job.
 #[derive(Debug)]
@@ -127,10 +130,16 @@ pub async fn preview(
     members: &Members,
     now: Timestamp,
 ) -> (Record, Observations) {
-    let mut decision = decide(record, &observations, now);
+    let mut record = record.clone();
+    let mut decision = decide(&record, &observations, now);
+    let awaited = |record: &Record| (record.state.unlisted.clone(), record.state.missed.clone());
+    if awaited(&decision.record) != awaited(&record) {
+        record = decision.record;
+        decision = decide(&record, &observations, now);
+    }
     if !decision.confirm.is_empty() {
-        act::confirm(record, &decision.confirm, members, &mut observations).await;
-        decision = decide(record, &observations, now);
+        act::confirm(&record, &decision.confirm, members, &mut observations).await;
+        decision = decide(&record, &observations, now);
     }
     (decision.record, observations)
 }
@@ -208,8 +217,8 @@ pub async fn run_on(
             }
             Err(error) => return Err(error),
         }
-        let creates = |action: &Action| matches!(action, Action::Create { .. });
-        if decision.actions.iter().any(creates) {
+        let adds = |action: &Action| matches!(action, Action::Create { .. } | Action::Adopt { .. });
+        if decision.actions.iter().any(adds) {
             // `cluster unregister` marks the member first and reads the records then. So either it
             // finds the shard in this record, or the mark is seen here.
             let places = backend.places(&record).await?;
@@ -243,8 +252,9 @@ async fn write(
         backend.remove(record).await?;
         return Ok(None);
     }
-    if decision.record == *record {
-        return Ok(Some(record.clone()));
+    let is_late = seams::has(Defect::NoWriteAhead) && !decision.actions.is_empty();
+    if decision.record == *record || is_late {
+        return Ok(Some(decision.record.clone()));
     }
     backend.replace(&decision.record).await.map(Some)
 }

@@ -8,7 +8,8 @@
 //! The name of a document in `binaryData` is its annotation's key with `_` for `/`. To read one:
 //!
 //! ```sh
-//! kubectl get configmap pi.federated-job -o jsonpath='{.binaryData.kubectl-federate\.dev_manifest}' | base64 -d | gunzip
+//! kubectl get configmap pi.federated-job \
+//!   -o jsonpath='{.binaryData.kubectl-federate\.dev_manifest}' | base64 -d | gunzip
 //! ```
 
 use std::{
@@ -26,7 +27,7 @@ use super::Error;
 
 /// What all annotations of an object together can have, keys included, in bytes
 /// (`TotalAnnotationSizeLimitB` of the API server's validation).
-const ANNOTATIONS: usize = 256 * 1024;
+pub(super) const ANNOTATIONS: usize = 256 * 1024;
 
 /// What all annotations of an object together may have before documents are compressed, in bytes.
 /// The rest up to [`ANNOTATIONS`] is left to the annotations of others.
@@ -126,6 +127,15 @@ impl Documents {
             .collect()
     }
 
+    /// The same of those documents alone that can be read.
+    pub fn readable<T: DeserializeOwned>(&self, prefix: &str) -> BTreeMap<String, T> {
+        let with_prefix =
+            self.texts.iter().filter_map(|(key, text)| Some((key.strip_prefix(prefix)?, text)));
+        with_prefix
+            .filter_map(|(rest, text)| Some((rest.to_owned(), serde_json::from_str(text).ok()?)))
+            .collect()
+    }
+
     /// The version that the document under a key says it has.
     ///
     /// # Errors
@@ -160,7 +170,7 @@ impl Documents {
 
     /// The size of the document under a key once it is compressed, in bytes; 0 if there is none.
     pub fn compressed_size(&self, key: &str) -> usize {
-        self.texts.get(key).map_or(0, |text| compress(text).len())
+        self.texts.get(key).map_or(0, |text| gzip(text).len())
     }
 
     /// The error that says that documents need more room than there is.
@@ -217,7 +227,7 @@ impl Documents {
             }
             plain -= size((key, text));
             encoded.annotations.remove(key);
-            let data = compress(text);
+            let data = gzip(text);
             compressed += data.len();
             encoded.binary.insert(name_of(key), STANDARD.encode(data));
         }
@@ -257,15 +267,20 @@ fn key_of(name: &str) -> Option<String> {
 }
 
 /// A text as gzip: no time and no name in it, so that the same text gives the same bytes.
-fn compress(text: &str) -> Vec<u8> {
+fn gzip(text: &str) -> Vec<u8> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
     gzip.write_all(text.as_bytes())
         .and_then(|()| gzip.finish())
         .expect("a vector takes everything that is written to it")
 }
 
+/// A text as gzip, then encoded as base64.
+pub(super) fn compress(text: &str) -> String {
+    STANDARD.encode(gzip(text))
+}
+
 /// The text that was compressed and then encoded as base64.
-fn decompress(data: &str) -> Result<String, String> {
+pub(super) fn decompress(data: &str) -> Result<String, String> {
     let gzip = STANDARD.decode(data).map_err(|error| error.to_string())?;
     let most = u64::try_from(DOCUMENT).unwrap_or(u64::MAX);
     let mut text = String::new();
@@ -329,7 +344,7 @@ mod tests {
         ] {
             assert!(error.starts_with("configmap a/b is damaged: annotation \"a/1\": "), "{error}");
         }
-        for damaged in ["?", "AAAA", &STANDARD.encode(&compress("x")[..12])] {
+        for damaged in ["?", "AAAA", &STANDARD.encode(&gzip("x")[..12])] {
             let config_map = json!({"binaryData": {"a.kubectl-federate.dev_1": damaged}});
             let error = Documents::read("configmap a/b".into(), &config_map).expect_err("damaged");
             let error = error.to_string();

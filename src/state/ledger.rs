@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{Indexes, Observed, Size};
+use super::{Adoption, Seen, seen::is_zero};
+use crate::job::{Indexes, Lease, Observed, Owner, Size};
 
 /// One entry of the ledger: one Job in one member.
 ///
@@ -10,6 +11,7 @@ use crate::job::{Indexes, Observed, Size};
 /// define the quantities of the ledger; docs/concepts.md has them in one table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
+#[expect(clippy::struct_excessive_bools, reason = "each says another thing, and any may be true")]
 pub struct Shard {
     /// The member's name in the registry.
     pub cluster: String,
@@ -45,22 +47,49 @@ pub struct Shard {
     /// Whether other shards may do what is left of it, although somebody deleted its Job.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reopened: bool,
+    /// Set once its cluster was declared lost: what it was seen to have achieved by then, 0 or
+    /// more. Others do the rest, which may run twice. If its cluster answers again, the shard is
+    /// stopped and keeps what it has achieved. It never changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<i32>,
     /// The number of the current version of its Job's spec, from 1. The Job has the number of the
     /// version that it was last given in an annotation.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub generation: i32,
+    /// The generation in which an edit last changed its Job's template; 0 if none has. The Job has
+    /// the number of the edit that its template has in an annotation of its own.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub template_generation: i32,
     /// `spec.activeDeadlineSeconds` of its Job. None if it is the federated Job's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_deadline_seconds: Option<i64>,
+    /// The lease that it was planned with, whatever becomes of the member's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
     /// Until this second, `status.startTime` of its Job is from before the last resume. The
     /// deadline of the whole Job does not count from such a start. A Job keeps its old `startTime`
     /// if its member was unreachable during the suspension.
     #[serde(default, alias = "oldStart", skip_serializing_if = "Option::is_none")]
     pub start_before_resume: Option<i64>,
+    /// Whether its cluster decides when its Job runs: a queueing system owns `spec.suspend`. It
+    /// never changes once the Job is there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub queued: bool,
+    /// How far its adoption has come, if its Job was there before the federated Job was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adoption: Option<Adoption>,
+    /// Whether nothing was seen of it since its record was restored from a backup. If its Job is
+    /// gone by now, it may have ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restored: bool,
+    /// Which other federated Job has taken its Job over, if one has. A record in which that was
+    /// noted by an early version lacks it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_by: Option<Owner>,
     /// How far it got.
     pub phase: Phase,
-    /// Why its member refused to create its Job when that was last tried, at most
-    /// `REFUSAL_ROOM` bytes. None once the Job exists.
+    /// Why its member refused to create its Job, or to change the Job's template, when that was
+    /// last tried, at most `REFUSAL_ROOM` bytes. None once that is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
     /// The uid of its Job, once it is known.
@@ -71,8 +100,8 @@ pub struct Shard {
     pub seen: Option<Seen>,
 }
 
-/// Room in the ledger for the refusal of a member, in bytes. A shard whose Job exists has none, and
-/// needs as much room for the Job's uid and status.
+/// Room in the ledger for the refusal of a member, in bytes. A shard that has ended has none, and
+/// needs as much room for its Job's uid and end.
 const REFUSAL_ROOM: usize = 120;
 
 /// How far a shard got. It only moves down this list.
@@ -106,44 +135,6 @@ impl Phase {
     }
 }
 
-/// The status of a shard's Job as it was last recorded. Counts are 0 or more, times are seconds
-/// since 1970.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "an object")]
-pub struct Seen {
-    /// `status.active`.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub active: i32,
-    /// `status.succeeded`.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub succeeded: i32,
-    /// `status.failed`.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub failed: i32,
-    /// The shard's own indexes that `status.completedIndexes` has.
-    #[serde(skip_serializing_if = "Indexes::is_empty")]
-    pub completed: Indexes,
-    /// The shard's own indexes that `status.failedIndexes` has.
-    #[serde(skip_serializing_if = "Indexes::is_empty")]
-    pub failed_indexes: Indexes,
-    /// Whether `spec.suspend` is set or the condition `Suspended` is true. The condition stays
-    /// until the Job controller has seen a resume.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub suspended: bool,
-    /// `status.startTime`; none once it has ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub start: Option<i64>,
-    /// When it ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub end: Option<i64>,
-    /// `spec.ttlSecondsAfterFinished` while it has not ended. A shard is given none before its
-    /// result is recorded, so somebody else has set it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub foreign_ttl: Option<i64>,
-    /// When this status was first seen.
-    pub at: i64,
-}
-
 fn one() -> i32 {
     1
 }
@@ -151,11 +142,6 @@ fn one() -> i32 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
 fn is_one(n: &i32) -> bool {
     *n == 1
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
-fn is_zero(n: &i32) -> bool {
-    *n == 0
 }
 
 impl Shard {
@@ -173,9 +159,16 @@ impl Shard {
             credit_target: 0,
             retired: false,
             reopened: false,
+            given_up: None,
             generation: 1,
+            template_generation: 0,
             active_deadline_seconds: None,
+            lease: None,
             start_before_resume: None,
+            queued: false,
+            adoption: None,
+            restored: false,
+            taken_by: None,
             phase: Phase::Planned,
             refusal: None,
             uid: None,
@@ -189,11 +182,24 @@ impl Shard {
         Self { indexes: Some(indexes), ..Self::planned(cluster, share) }
     }
 
+    /// Whether it was given to the cluster with this uid. A shard of version 1, whose uid is not
+    /// known, counts as given to it.
+    pub fn is_in(&self, uid: &str) -> bool {
+        self.cluster_uid.as_deref().is_none_or(|own| own == uid)
+    }
+
     /// What it has to do itself, in all. Its completions are `completions − credited`, at least 0;
     /// a work queue has none.
     pub fn share(&self) -> Size {
         let completions = self.completions.map(|completions| (completions - self.credited).max(0));
         Size { parallelism: self.parallelism, completions }
+    }
+
+    /// Whether its Job is Complete because work was taken off it: it was to be stopped, or has done
+    /// nothing.
+    pub fn stopped(&self) -> bool {
+        let taken = self.phase == Phase::Complete && self.credited > 0;
+        taken && (self.retired || self.achieved() == 0)
     }
 
     /// What it has done itself, as far as is known: `min(succeeded, completions) − credited`, at
@@ -209,24 +215,57 @@ impl Shard {
         }
     }
 
-    /// What no other shard has to do: `share`, or `min(achieved, share)` if it is Failed or
-    /// Deleted. 0 for a work queue.
+    /// Whether its cluster was declared lost, and it has not been seen to end since.
+    pub fn is_lost(&self) -> bool {
+        self.given_up.is_some() && !self.phase.ended()
+    }
+
+    /// Whether the federated Job waits for it no more: it has ended, or is lost.
+    pub fn is_over(&self) -> bool {
+        self.given_up.is_some() || self.phase.ended()
+    }
+
+    /// Whether others do what is left of it, so that its failure is none of the federated Job.
+    pub fn is_replaced(&self) -> bool {
+        self.given_up.is_some() || self.has_expired()
+    }
+
+    /// How many of its pods have failed, without those that its lease has ended.
+    pub fn failed_pods(&self) -> i32 {
+        let ended = self.lease.as_ref().and_then(|lease| lease.ended_pods).unwrap_or(0);
+        self.seen.as_ref().map_or(0, |seen| seen.failed - ended)
+    }
+
+    /// Lets others do what it was not seen to have done, because its cluster was declared lost. It
+    /// is stopped once its cluster answers. Its pods are not known to run any more.
+    pub(super) fn give_up(&mut self) {
+        self.given_up = Some(self.achieved());
+        (self.retired, self.reopened) = (true, true);
+        if let Some(seen) = &mut self.seen {
+            seen.active = 0;
+        }
+    }
+
+    /// What no other shard has to do: `share`, or `min(achieved, share)` if it is Failed, Deleted
+    /// or lost. 0 for a work queue.
     pub fn carried(&self) -> i32 {
         let share = self.share().completions.unwrap_or(0);
         match self.phase {
+            _ if self.is_lost() => self.achieved().min(share),
             Phase::Failed | Phase::Deleted => self.achieved().min(share),
             Phase::Planned | Phase::Created | Phase::Started | Phase::Complete => share,
         }
     }
 
     /// Of an Indexed Job, the indexes that no other shard has to do: its own, or the completed ones
-    /// among them if it is Failed or Deleted. Their number is [`Shard::carried`].
+    /// among them if it is Failed, Deleted or lost. Their number is [`Shard::carried`].
     pub fn carried_indexes(&self) -> Indexes {
         let own = self.indexes.clone().unwrap_or_default();
-        match (&self.seen, self.phase) {
-            (Some(seen), Phase::Failed | Phase::Deleted) => seen.completed.both(&own),
-            (None, Phase::Failed | Phase::Deleted) => Indexes::default(),
-            _ => own,
+        let keeps_all = !self.is_lost() && !matches!(self.phase, Phase::Failed | Phase::Deleted);
+        match &self.seen {
+            _ if keeps_all => own,
+            Some(seen) => seen.completed.both(&own),
+            None => Indexes::default(),
         }
     }
 
@@ -235,9 +274,10 @@ impl Shard {
         self.seen.as_ref().map_or(0, |seen| seen.active)
     }
 
-    /// What it still has to do: `share − achieved`. 0 if it has ended, and for a work queue.
+    /// What it still has to do: `share − achieved`. 0 if it has ended or is lost, and for a work
+    /// queue.
     pub fn remaining(&self) -> i32 {
-        if self.phase.ended() {
+        if self.is_over() {
             0
         } else {
             self.share().completions.map_or(0, |share| share - self.achieved())
@@ -259,16 +299,23 @@ impl Shard {
         (self.retained() - self.active()).max(0)
     }
 
-    /// Whether its Job is gone and may have ended before: it had a `ttlSecondsAfterFinished` that
-    /// is not ours, and expired Jobs are deleted. What it did last is not known then.
-    pub fn may_have_ended(&self) -> bool {
-        self.phase == Phase::Deleted
-            && self.seen.as_ref().is_some_and(|seen| seen.foreign_ttl.is_some())
+    /// Whether somebody else took work off it, which is held back until users say that it is to run
+    /// again: its Job was deleted, or ended without some of the shard's indexes although none of
+    /// these failed.
+    pub fn is_cut_short(&self) -> bool {
+        match self.phase {
+            Phase::Deleted => true,
+            Phase::Failed => !self.missing_indexes().is_empty(),
+            _ => false,
+        }
     }
 
-    /// `spec.ttlSecondsAfterFinished` of its Job, if somebody else has set one.
-    pub fn foreign_ttl(&self) -> Option<i64> {
-        self.seen.as_ref()?.foreign_ttl
+    /// Of an Indexed Job, the indexes of an ended shard that neither succeeded nor failed for good.
+    pub fn missing_indexes(&self) -> Indexes {
+        let (Some(own), Some(seen)) = (&self.indexes, &self.seen) else {
+            return Indexes::default();
+        };
+        own.without(&seen.completed).without(&seen.failed_indexes)
     }
 
     /// Records why its member refused to create its Job.
@@ -281,9 +328,21 @@ impl Shard {
         self.generation = self.generation.saturating_add(1);
     }
 
+    /// Marks its Job's spec as changed, and its template too.
+    pub fn change_template(&mut self) {
+        self.change();
+        self.template_generation = self.generation;
+    }
+
+    /// Whether a Job of this shard lacks the last edit of the template.
+    pub fn awaits_template(&self, job: &Observed) -> bool {
+        !self.phase.ended() && job.template_generation < self.template_generation
+    }
+
     /// Marks its Job as deleted by somebody else. What it achieved stays; none of its pods run.
     pub fn delete(&mut self) {
         self.phase = Phase::Deleted;
+        self.refusal = None;
         if let Some(seen) = &mut self.seen {
             seen.active = 0;
         }
@@ -300,6 +359,9 @@ impl Shard {
         }
         if self.indexes.as_ref().is_some_and(|own| self.share().completions != Some(own.len())) {
             return Err("its indexes are not as many as its completions");
+        }
+        if self.lease.as_ref().is_some_and(|lease| !lease.is_valid()) {
+            return Err("its lease is none");
         }
         match (self.phase, &self.uid) {
             (Phase::Planned, Some(_)) => Err("it is planned, and has a uid already"),
@@ -323,27 +385,17 @@ impl Shard {
             None => self.credited = self.credited.max(job.credited_count()),
         }
         self.credit_target = self.credit_target.max(self.credited);
-        self.refusal = None;
+        self.queued |= job.queue.is_some();
+        if !self.awaits_template(job) || job.end.is_some() {
+            self.refusal = None;
+        }
         let own = self.indexes.clone().unwrap_or_default();
-        let mut seen = Seen {
-            active: job.active,
-            succeeded: job.succeeded,
-            failed: job.failed,
-            completed: job.completed_indexes.both(&own),
-            failed_indexes: job.failed_indexes.both(&own),
-            suspended: job.suspended || job.suspension_seen,
-            start: job.start.filter(|_| job.end.is_none()).map(jiff::Timestamp::as_second),
-            end: job.end.as_ref().and_then(|end| end.at).map(jiff::Timestamp::as_second),
-            foreign_ttl: job.ttl_seconds.filter(|_| job.end.is_none()),
-            at: now,
-        };
-        if let Some(before) = &self.seen {
-            seen.succeeded = seen.succeeded.max(before.succeeded);
-            seen.failed = seen.failed.max(before.failed);
-            seen.completed = seen.completed.with(&before.completed.both(&own));
-            seen.failed_indexes = seen.failed_indexes.with(&before.failed_indexes);
-            let unchanged = Seen { at: seen.at, ..before.clone() } == seen;
-            seen.at = if unchanged { before.at } else { now };
+        let seen = Seen::of(job, &own, self.seen.as_ref(), now);
+        let before = self.seen.as_ref().and_then(|before| before.start);
+        // Since 1.36 a suspension clears the start. What was read before must not be taken for a
+        // start after the resume.
+        if let (Some(start), None, None) = (before, seen.start, &job.end) {
+            self.start_before_resume = self.start_before_resume.max(Some(start));
         }
         self.seen = Some(seen);
     }
@@ -354,7 +406,11 @@ impl Shard {
         let time = 9_999_999_999;
         Self {
             generation: 99,
+            template_generation: 99,
+            given_up: Some(most),
+            lease: self.lease.as_ref().map(Lease::grown),
             cluster_uid: Some("00000000-0000-0000-0000-000000000000".to_owned()),
+            queued: true,
             phase: Phase::Complete,
             indexes: self.indexes.as_ref().map(|_| Indexes::default()),
             refusal: None,
@@ -369,6 +425,7 @@ impl Shard {
                 start: None,
                 end: Some(time),
                 foreign_ttl: None,
+                admitted: None,
                 at: time,
             }),
             ..self.clone()

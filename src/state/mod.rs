@@ -6,22 +6,42 @@
 //! version is read, and written as the current one. A newer one is refused. A damaged document is
 //! an error that names the ConfigMap and the document's key.
 
+mod acceptance;
+mod adoption;
+mod backup;
 mod documents;
+mod ids;
 mod ledger;
+mod member;
 mod record;
+mod recovery;
 mod registry;
+mod seen;
 mod store;
 
-pub use ledger::{Phase, Seen, Shard};
-pub use record::{Cascade, Outcome, Record, State, Verdict};
-pub use registry::{Member, MemberState, Registry, member_name};
-pub use store::{Change, MAX_CONFLICTS, MemberChange, Store};
+pub use acceptance::{Acceptance, Accepted, Consent};
+pub use adoption::Adoption;
+pub use backup::Backup;
+pub use ids::LAST_TAKEN_IN;
+pub use ledger::{Phase, Shard};
+pub use member::{
+    Member, MemberLease, MemberState, NAME_RULE, check_label, is_member_name, member_name,
+};
+pub use record::{
+    Cascade, Folded, Origin, Outcome, RanTwice, Record, State, Totals, Verdict, Withheld,
+};
+pub use recovery::{Recovery, annotate};
+pub use registry::NAMESPACE as REGISTRY_NAMESPACE;
+pub use registry::{Former, Gap, MemberChange, Moved, Registry, SavedRegistry};
+pub use seen::Seen;
+pub use store::{Change, MAX_CONFLICTS, Store};
 
-use crate::cluster;
+use crate::{cluster, job::labels};
 
 /// The version of the state that this program writes, and the newest that it reads. Since version 2
-/// a shard names its cluster by uid, and large documents are compressed.
-pub const VERSION: u32 = 2;
+/// a shard names its cluster by uid, and large documents are compressed. Since version 3 members
+/// can be cordoned, drained and lost, and records remember what users accepted.
+pub const VERSION: u32 = 3;
 
 /// Why the state cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +57,16 @@ pub enum Error {
     NoRegistry {
         /// The host that was asked.
         host: String,
+    },
+    /// The federation of the host has another host by now.
+    #[error("the federation of host {host:?} was moved to another host, context {context:?}")]
+    Moved {
+        /// The host that was asked.
+        host: String,
+        /// The uid of the new one.
+        uid: String,
+        /// The kubeconfig context by which whoever moved it reached the new one.
+        context: String,
     },
     /// A document is not one that this program can have written.
     #[error("{object} is damaged: annotation {key:?}: {cause}")]
@@ -55,6 +85,12 @@ pub enum Error {
         object: String,
         /// The version it says.
         found: u32,
+    },
+    /// The object has the name of a record, and is none.
+    #[error("{object} is no record of a federated job: it has no label {:?}", labels::FEDERATION)]
+    NoRecord {
+        /// The ConfigMap, as `configmap NAMESPACE/NAME`.
+        object: String,
     },
     /// The object belongs to another federation.
     #[error("{object} belongs to another federation, {federation}")]
@@ -85,6 +121,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// The namespace of the ConfigMap that it is about, if it is about one.
+    pub fn namespace(&self) -> Option<&str> {
+        let (Self::Damaged { object, .. }
+        | Self::Newer { object, .. }
+        | Self::NoRecord { object }
+        | Self::OtherFederation { object, .. }
+        | Self::TooLarge { object, .. }) = self
+        else {
+            return None;
+        };
+        Some(object.strip_prefix("configmap ")?.split_once('/')?.0)
+    }
+
     /// Whether somebody else changed the object since it was read: read it again.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Cluster(error) if error.is_conflict())

@@ -1,24 +1,22 @@
-//! The registry: the members of a federation, an annotation each.
+//! The registry: the members of a federation. Each member is one annotation of a ConfigMap.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Error, VERSION, documents::Documents};
+use super::{Error, Member, VERSION, documents::Documents};
 
 /// The namespace on the host that holds the registry.
-pub(super) const NAMESPACE: &str = "kubectl-federate";
+pub const NAMESPACE: &str = "kubectl-federate";
 /// The name of the registry's ConfigMap.
 pub(super) const NAME: &str = "federation";
 
 const SETTINGS: &str = "kubectl-federate.dev/settings";
 const MEMBER_PREFIX: &str = "member.kubectl-federate.dev/";
+const FORMER_PREFIX: &str = "former.kubectl-federate.dev/";
 
-/// The most characters that a member's name has: it is part of an annotation's key.
-const NAME_LENGTH: usize = 40;
-
-/// A federation: who belongs to it.
+/// A federation and its members.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Registry {
     /// The federation's own uid, which the labels of its shards carry.
@@ -27,39 +25,113 @@ pub struct Registry {
     pub host: String,
     /// The members by name.
     pub members: BTreeMap<String, Member>,
+    /// The clusters that were unregistered and may still have Jobs of the federation, by their
+    /// uids.
+    pub former: BTreeMap<String, Former>,
+    /// Since when the host has all records of the federation, in seconds since 1970: the ConfigMap
+    /// was created then, or that of the host from which the federation was moved or restored. None
+    /// where the host does not say.
+    pub created: Option<i64>,
+    /// The host to which the federation was moved. Nothing is done from this registry then.
+    pub moved: Option<Moved>,
+    /// Between which times records were written that a restore did not bring back.
+    pub gap: Option<Gap>,
+    /// What [`Registry::created`] was on the host before this one.
+    created_before: Option<i64>,
     pub(super) resource_version: String,
     pub(super) documents: Documents,
 }
 
-/// A registered cluster.
+/// The host to which a federation was moved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
-pub struct Member {
-    /// The kubeconfig context that reached it when it was registered: a hint, since a context's
-    /// name is one person's own.
-    pub context: String,
-    /// Its identity: the uid of its `kube-system` namespace.
+pub struct Moved {
+    /// The uid of its `kube-system` namespace.
     pub uid: String,
-    /// Its share beside those of the other members where a Job says nothing else; 0 or more.
-    pub weight: i32,
-    /// The user's labels.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
-    /// Whether it gets new work.
-    pub state: MemberState,
-    /// When it was registered, in seconds since 1970.
-    pub registered: i64,
+    /// The kubeconfig context of whoever moved the federation: a hint.
+    pub context: String,
+    /// Which move between the two hosts it was, from 1. If both say that the federation was moved
+    /// to the other one, the larger number is right: that move was interrupted. 0 where an older
+    /// program wrote it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub number: u32,
 }
 
-/// Whether a member gets new work.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+/// What a backup has of a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
+pub struct SavedRegistry {
+    /// The federation's uid.
+    pub uid: String,
+    /// The uid of the host that the backup was made of.
+    pub host: String,
+    /// The members by name.
+    pub members: BTreeMap<String, Member>,
+    /// The clusters that were unregistered and may still have Jobs of the federation, by their
+    /// uids.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub former: BTreeMap<String, Former>,
+    /// Since when its host had all records, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<i64>,
+    /// Between which times records were written that a restore did not bring back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<Gap>,
+}
+
+/// A time of which records may be missing: a backup was made at its start, and restored at its end
+/// on a host that had no registry of the federation. In seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum MemberState {
-    /// It gets new work.
-    Ready,
-    /// It is being unregistered. It gets no new work, and no Job of a planned shard is created in
-    /// it.
-    Leaving,
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
+pub struct Gap {
+    /// When the backup was made; [`Gap::BEGINNING`] until all of its records are written.
+    pub from: i64,
+    /// When it was restored.
+    pub until: i64,
+}
+
+impl Gap {
+    /// The start of a gap that may lack any record.
+    pub const BEGINNING: i64 = 0;
+
+    /// The gap while not all records of the backup are written.
+    #[must_use]
+    pub fn opened(self) -> Self {
+        Self { from: Self::BEGINNING, ..self }
+    }
+
+    /// Whether any record that was written before its end may be missing.
+    pub fn is_open(self) -> bool {
+        self.from == Self::BEGINNING
+    }
+}
+
+/// A cluster that was unregistered. It stays known until it has no Jobs of the federation any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
+pub struct Former {
+    /// The name that it had as a member. Another member may have the name by now.
+    pub name: String,
+    /// The kubeconfig context that reached it: a hint.
+    pub context: String,
+}
+
+/// A change of one member in the registry: what a caller asks for, and what was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemberChange {
+    /// The registry has this member under the name.
+    Set(Member),
+    /// The member is removed. Its cluster stays known as a [former](super::Former) one.
+    Remove,
+    /// The member is removed, and so is all that is known of its cluster.
+    Forget,
+    /// Nothing changes.
+    Keep,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -68,43 +140,91 @@ struct Settings {
     version: u32,
     uid: String,
     host: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moved: Option<Moved>,
+    /// [`Registry::created`] on the host before this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    created: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gap: Option<Gap>,
+}
+
+impl SavedRegistry {
+    /// A registry without members, on no host yet.
+    pub(super) fn new(uid: &str) -> Self {
+        let (members, former) = (BTreeMap::new(), BTreeMap::new());
+        Self { uid: uid.to_owned(), host: String::new(), members, former, created: None, gap: None }
+    }
+
+    /// The name of the member with this uid, if the cluster is registered.
+    pub fn member_by_uid(&self, uid: &str) -> Option<&str> {
+        let member = self.members.iter().find(|(_, member)| member.uid == uid);
+        member.map(|(name, _)| name.as_str())
+    }
 }
 
 impl Registry {
-    /// The ConfigMap of a new registry without members.
-    pub(super) fn new_config_map(uid: &str, host: &str) -> Value {
+    /// What a backup has of it.
+    pub fn saved(&self) -> SavedRegistry {
+        SavedRegistry {
+            uid: self.uid.clone(),
+            host: self.host.clone(),
+            members: self.members.clone(),
+            former: self.former.clone(),
+            created: self.created,
+            gap: self.gap,
+        }
+    }
+
+    /// Whether the host may never have had, or may have lost, a record that was written at this
+    /// time, in seconds since 1970.
+    pub fn may_lack(&self, written: i64) -> bool {
+        self.created.is_some_and(|since| written < since)
+            || self.gap.is_some_and(|gap| (gap.from..gap.until).contains(&written))
+    }
+}
+
+impl Registry {
+    /// The ConfigMap of a registry on a host.
+    pub(super) fn new_config_map(saved: &SavedRegistry, host: &str) -> Result<Value, Error> {
         let mut documents = Documents::none(object());
-        documents.put(
-            SETTINGS,
-            &Settings { version: VERSION, uid: uid.to_owned(), host: host.to_owned() },
-        );
+        put_all(&mut documents, saved, host);
         let mut config_map = json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": { "name": NAME, "namespace": NAMESPACE },
         });
-        documents.write_to(&mut config_map).expect("settings are small");
-        config_map
+        documents.write_to(&mut config_map)?;
+        Ok(config_map)
     }
 
     /// Reads the registry from its ConfigMap.
     ///
     /// # Errors
-    /// It is damaged or newer; the error names the annotation.
+    /// The registry is damaged, or a newer version wrote it. The error names the annotation.
     pub fn from_config_map(config_map: &Value) -> Result<Self, Error> {
         let documents = Documents::read(object(), config_map)?;
         documents.version(SETTINGS)?;
         let settings: Settings = documents.get(SETTINGS)?;
         let members: BTreeMap<String, Member> = documents.with_prefix(MEMBER_PREFIX)?;
-        if let Some((name, _)) = members.iter().find(|(_, member)| member.weight < 0) {
-            return Err(
-                documents.damaged(&format!("{MEMBER_PREFIX}{name}"), &"its weight is negative")
-            );
+        for (name, member) in &members {
+            let damaged = |why| documents.damaged(&format!("{MEMBER_PREFIX}{name}"), &why);
+            member.check(name).map_err(damaged)?;
         }
+        let former = documents.with_prefix(FORMER_PREFIX)?;
+        let created = config_map["metadata"]["creationTimestamp"].as_str();
         Ok(Self {
             uid: settings.uid,
             host: settings.host,
             members,
+            former,
+            created: settings.created.or_else(|| {
+                let at = created.and_then(|at| at.parse::<jiff::Timestamp>().ok());
+                at.map(jiff::Timestamp::as_second)
+            }),
+            created_before: settings.created,
+            moved: settings.moved,
+            gap: settings.gap,
             resource_version: config_map["metadata"]["resourceVersion"]
                 .as_str()
                 .unwrap_or_default()
@@ -113,22 +233,116 @@ impl Registry {
         })
     }
 
-    /// The merge patch that makes `name` this member, or no member. It also writes the version, so
-    /// that an older program does not take what it does not know for damage.
-    pub(super) fn patch(&self, name: &str, member: Option<&Member>) -> Result<Value, Error> {
+    /// The members and the former clusters that can be read of a damaged registry, whatever else is
+    /// damaged.
+    pub(super) fn salvage(
+        config_map: &Value,
+    ) -> (BTreeMap<String, Member>, BTreeMap<String, Former>) {
+        let plain = json!({ "metadata": config_map["metadata"] });
+        let documents = Documents::read(object(), config_map)
+            .or_else(|_| Documents::read(object(), &plain))
+            .unwrap_or_else(|_| Documents::none(object()));
+        let mut members: BTreeMap<String, Member> = documents.readable(MEMBER_PREFIX);
+        members.retain(|name, member| member.check(name).is_ok());
+        (members, documents.readable(FORMER_PREFIX))
+    }
+
+    /// The merge patch that makes this change of one member. It also writes the version. So a
+    /// program that is older refuses a newer registry, instead of calling it damaged.
+    pub(super) fn patch(&self, name: &str, change: &MemberChange) -> Result<Value, Error> {
         let key = format!("{MEMBER_PREFIX}{name}");
-        let mut after = self.documents.clone();
-        let settings =
-            Settings { version: VERSION, uid: self.uid.clone(), host: self.host.clone() };
-        after.put(SETTINGS, &settings);
-        match member {
-            Some(member) => after.put(&key, member),
-            None => after.remove(&key),
+        let former = |uid: &str| format!("{FORMER_PREFIX}{uid}");
+        let mut after = self.current();
+        match change {
+            MemberChange::Set(member) => {
+                after.put(&key, member);
+                after.remove(&former(&member.uid));
+            }
+            MemberChange::Remove | MemberChange::Forget => after.remove(&key),
+            MemberChange::Keep => {}
+        }
+        let leaves = |before: &&Member| match change {
+            MemberChange::Remove => true,
+            MemberChange::Set(member) => member.uid != before.uid,
+            MemberChange::Forget | MemberChange::Keep => false,
+        };
+        if let Some(Member { uid, context, .. }) = self.members.get(name).filter(leaves) {
+            let left = Former { name: name.to_owned(), context: context.clone() };
+            after.put(&former(uid), &left);
         }
         after.patch(&self.resource_version)
     }
 
-    /// The member with this identity, if the cluster is registered.
+    /// The merge patch that makes this what was saved of a registry, on this host. It is not marked
+    /// as moved then.
+    pub(super) fn patch_whole(&self, saved: &SavedRegistry, host: &str) -> Result<Value, Error> {
+        let mut after = self.documents.clone();
+        after.clear_prefix(MEMBER_PREFIX);
+        after.clear_prefix(FORMER_PREFIX);
+        put_all(&mut after, saved, host);
+        after.patch(&self.resource_version)
+    }
+
+    /// The merge patch that makes a ConfigMap that cannot be read what was saved of a registry, on
+    /// this host.
+    pub(super) fn patch_damaged(
+        config_map: &Value,
+        saved: &SavedRegistry,
+        host: &str,
+    ) -> Result<Value, Error> {
+        let mut patch = Self::new_config_map(saved, host)?;
+        let is_ours = |key: &str| key.contains("kubectl-federate.dev");
+        for place in ["/metadata/annotations", "/binaryData"] {
+            let there = config_map.pointer(place).and_then(Value::as_object);
+            for key in there.into_iter().flatten().map(|(key, _)| key).filter(|key| is_ours(key)) {
+                let after = match place {
+                    "/binaryData" => &mut patch["binaryData"],
+                    _ => &mut patch["metadata"]["annotations"],
+                };
+                if after.get(key).is_none() {
+                    after[key] = Value::Null;
+                }
+            }
+        }
+        patch["metadata"]["resourceVersion"] = config_map["metadata"]["resourceVersion"].clone();
+        Ok(patch)
+    }
+
+    /// The merge patch that removes clusters from the former ones, by their uids.
+    pub(super) fn patch_former(&self, uids: &[String]) -> Result<Value, Error> {
+        let mut after = self.current();
+        for uid in uids {
+            after.remove(&format!("{FORMER_PREFIX}{uid}"));
+        }
+        after.patch(&self.resource_version)
+    }
+
+    /// The documents as they are, with the current version.
+    fn current(&self) -> Documents {
+        let mut documents = self.documents.clone();
+        documents.put(SETTINGS, &self.settings());
+        documents
+    }
+
+    /// The merge patch that marks the federation as moved to another host.
+    pub(super) fn patch_moved(&self, moved: &Moved) -> Result<Value, Error> {
+        let mut after = self.documents.clone();
+        after.put(SETTINGS, &Settings { moved: Some(moved.clone()), ..self.settings() });
+        after.patch(&self.resource_version)
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            version: VERSION,
+            uid: self.uid.clone(),
+            host: self.host.clone(),
+            moved: self.moved.clone(),
+            created: self.created_before,
+            gap: self.gap,
+        }
+    }
+
+    /// The member with this uid, if the cluster is registered.
     pub fn member_by_uid(&self, uid: &str) -> Option<(&str, &Member)> {
         self.members
             .iter()
@@ -137,72 +351,142 @@ impl Registry {
     }
 }
 
-fn object() -> String {
-    format!("configmap {NAMESPACE}/{NAME}")
+/// Puts all of a registry.
+fn put_all(documents: &mut Documents, saved: &SavedRegistry, host: &str) {
+    let settings = Settings {
+        version: VERSION,
+        uid: saved.uid.clone(),
+        host: host.to_owned(),
+        moved: None,
+        created: saved.created,
+        gap: saved.gap,
+    };
+    documents.put(SETTINGS, &settings);
+    for (name, member) in &saved.members {
+        documents.put(&format!("{MEMBER_PREFIX}{name}"), member);
+    }
+    for (uid, former) in &saved.former {
+        documents.put(&format!("{FORMER_PREFIX}{uid}"), former);
+    }
 }
 
-/// A member's name made from the name of a context: a DNS label of at most 40 characters.
-///
-/// What a DNS label cannot have becomes a hyphen; of a long name the end is kept, because that is
-/// where `arn:…:cluster/NAME` and the like differ. `None` where nothing is left.
-pub fn member_name(context: &str) -> Option<String> {
-    let mapped: String = context
-        .chars()
-        .map(|c| c.to_ascii_lowercase())
-        .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' })
-        .collect();
-    let start = mapped.len().saturating_sub(NAME_LENGTH);
-    let name = mapped[start..].trim_matches('-');
-    (!name.is_empty()).then(|| name.to_owned())
+fn object() -> String {
+    format!("configmap {NAMESPACE}/{NAME}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn member(uid: &str) -> Member {
-        Member {
-            context: "gke_p_eu_a".into(),
-            uid: uid.into(),
-            weight: 2,
-            labels: [("zone".to_owned(), "eu".to_owned())].into(),
-            state: MemberState::Ready,
-            registered: 7,
-        }
-    }
-
     #[test]
     fn members_are_read_as_written_and_removed_alone() {
-        let mut config_map = Registry::new_config_map("f", "h");
+        let mut config_map = Registry::new_config_map(&SavedRegistry::new("f"), "h").expect("fits");
         let empty = Registry::from_config_map(&config_map).expect("whole");
         assert_eq!((empty.uid.as_str(), empty.host.as_str(), empty.members.len()), ("f", "h", 0));
-        let patch = empty.patch("east", Some(&member("e"))).expect("fits");
+        let patch = empty.patch("east", &MemberChange::Set(Member::ready("e"))).expect("fits");
         for (key, value) in patch["metadata"]["annotations"].as_object().expect("annotations") {
             config_map["metadata"]["annotations"][key] = value.clone();
         }
         let registry = Registry::from_config_map(&config_map).expect("whole");
-        assert_eq!(registry.members["east"], member("e"));
+        assert_eq!(registry.members["east"], Member::ready("e"));
         assert_eq!(registry.member_by_uid("e").map(|(name, _)| name), Some("east"));
-        let patch = registry.patch("east", None).expect("fits");
+        let changes = |change: &MemberChange| {
+            let patch = registry.patch("east", change).expect("fits");
+            patch["metadata"]["annotations"].clone()
+        };
+        let member_key = "member.kubectl-federate.dev/east";
+        assert_eq!(changes(&MemberChange::Forget), json!({ member_key: null }));
+        let left = "{\"name\":\"east\",\"context\":\"gke_p_eu_a\"}";
         assert_eq!(
-            patch["metadata"]["annotations"],
-            json!({"member.kubectl-federate.dev/east": null})
+            changes(&MemberChange::Remove),
+            json!({ member_key: null, "former.kubectl-federate.dev/e": left })
         );
+        let replaced = changes(&MemberChange::Set(Member::ready("anew")));
+        assert_eq!(replaced["former.kubectl-federate.dev/e"], left, "the old cluster stays known");
     }
 
     #[test]
-    fn names_come_from_contexts() {
-        for (context, name) in [
-            ("east", Some("east")),
-            ("kind-East", Some("kind-east")),
-            ("admin@k8s.example.com:6443", Some("admin-k8s-example-com-6443")),
-            (
-                "arn:aws:eks:eu-west-1:123456789012:cluster/prod",
-                Some("eks-eu-west-1-123456789012-cluster-prod"),
-            ),
-            ("@@", None),
-        ] {
-            assert_eq!(member_name(context).as_deref(), name, "{context}");
+    fn a_cluster_that_was_unregistered_is_known_until_it_is_registered_or_clean() {
+        let mut config_map = Registry::new_config_map(&SavedRegistry::new("f"), "h").expect("fits");
+        config_map["metadata"]["annotations"]["former.kubectl-federate.dev/e"] =
+            json!("{\"name\":\"east\",\"context\":\"c\"}");
+        let registry = Registry::from_config_map(&config_map).expect("whole");
+        let east = Former { name: "east".into(), context: "c".into() };
+        assert_eq!(registry.former, [("e".to_owned(), east)].into());
+        let registered =
+            registry.patch("back", &MemberChange::Set(Member::ready("e"))).expect("fits");
+        let clean = registry.patch_former(&["e".to_owned()]).expect("fits");
+        for patch in [registered, clean] {
+            let key = "former.kubectl-federate.dev/e";
+            assert_eq!(patch["metadata"]["annotations"].get(key), Some(&Value::Null));
         }
+    }
+
+    #[test]
+    fn of_a_damaged_registry_all_that_can_be_read_is_known() {
+        let mut config_map = Registry::new_config_map(&SavedRegistry::new("f"), "h").expect("fits");
+        let member = serde_json::to_string(&Member::ready("e")).expect("JSON");
+        let annotations = [
+            (SETTINGS, "{"),
+            ("member.kubectl-federate.dev/east", &member),
+            ("member.kubectl-federate.dev/west", "{"),
+            ("former.kubectl-federate.dev/n", "{\"name\":\"north\",\"context\":\"c\"}"),
+        ];
+        for (key, text) in annotations {
+            config_map["metadata"]["annotations"][key] = json!(text);
+        }
+        config_map["binaryData"] = json!({ "member.kubectl-federate.dev_south": "?" });
+        assert!(Registry::from_config_map(&config_map).is_err());
+        let (members, former) = Registry::salvage(&config_map);
+        assert_eq!(members, [("east".to_owned(), Member::ready("e"))].into());
+        assert_eq!(former.keys().collect::<Vec<_>>(), ["n"]);
+        let patch =
+            Registry::patch_damaged(&config_map, &SavedRegistry::new("g"), "h").expect("fits");
+        assert_eq!(patch["binaryData"]["member.kubectl-federate.dev_south"], Value::Null);
+        for (key, _) in annotations {
+            let after = &patch["metadata"]["annotations"][key];
+            assert_eq!(after.is_null(), key != SETTINGS, "{key}: {after}");
+        }
+        assert!(Registry::from_config_map(&patch).is_ok_and(|registry| registry.uid == "g"));
+    }
+
+    #[test]
+    fn a_registry_that_was_moved_or_restored_is_as_old_as_it_was_on_the_host_before() {
+        let read = |mut config_map: Value| {
+            config_map["metadata"]["creationTimestamp"] = json!("1970-01-01T00:01:40Z");
+            Registry::from_config_map(&config_map).expect("whole")
+        };
+        let saved = |created| SavedRegistry { created, ..SavedRegistry::new("f") };
+        let made = |created| read(Registry::new_config_map(&saved(created), "h").expect("fits"));
+        let (here, moved) = (made(None), made(Some(7)));
+        assert_eq!((here.created, moved.created), (Some(100), Some(7)));
+        assert_eq!((here.saved().created, moved.saved().created), (Some(100), Some(7)));
+        let settings = |patch: Value| -> Value {
+            let text = patch["metadata"]["annotations"][SETTINGS].as_str().unwrap_or("null");
+            serde_json::from_str(text).expect("JSON")
+        };
+        let to = Moved { uid: "n".into(), context: "new".into(), number: 1 };
+        let marked = moved.patch_moved(&to).expect("fits");
+        assert_eq!(settings(marked)["created"], 7, "a change of something else keeps it");
+        // It is moved to where an empty federation is, or restored there from a backup.
+        let other = SavedRegistry { created: Some(7), ..SavedRegistry::new("g") };
+        let replaced = here.patch_whole(&other, "h").expect("fits");
+        assert_eq!(settings(replaced)["created"], 7);
+    }
+
+    #[test]
+    fn records_may_be_lacking_that_are_older_than_the_registry_or_newer_than_its_backup() {
+        let gap = Some(Gap { from: 50, until: 60 });
+        let saved = SavedRegistry { created: Some(7), gap, ..SavedRegistry::new("f") };
+        let config_map = Registry::new_config_map(&saved, "h").expect("fits");
+        let registry = Registry::from_config_map(&config_map).expect("whole");
+        assert_eq!(registry.saved().gap, gap);
+        for (written, may_lack) in
+            [(6, true), (7, false), (49, false), (50, true), (59, true), (60, false)]
+        {
+            assert_eq!(registry.may_lack(written), may_lack, "{written}");
+        }
+        let opened = Registry { gap: gap.map(Gap::opened), ..registry };
+        assert!(opened.may_lack(7) && opened.may_lack(59) && !opened.may_lack(60));
     }
 }

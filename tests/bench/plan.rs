@@ -25,6 +25,7 @@ fn equal(bencher: Bencher, members: usize) {
         preferences: None,
         parallelism: 1_000_003,
         completions: Some(10_000_019),
+        least: 1,
     };
     bencher.bench_local(|| plan(black_box(&request)));
 }
@@ -58,6 +59,7 @@ fn all_different(bencher: Bencher, members: usize) {
         preferences: Some(&preferences),
         parallelism: 60 * members.len() as i32,
         completions: Some(600 * members.len() as i32),
+        least: 1,
     };
     plan(&request).expect("the limits leave room, or the bench measures a refusal");
     bencher.bench_local(|| plan(black_box(&request)));

@@ -13,7 +13,7 @@ use std::{
 const RUNS: usize = 40;
 
 fn main() {
-    let kubectl = match real::available(real::Version::V1_36) {
+    let kubectl = match real::available(real::Version::NEWEST) {
         Ok(binaries) => binaries.kubectl(),
         Err(none) => {
             eprintln!("kubectl is the one on the PATH: {none}");

@@ -59,11 +59,11 @@ pub async fn apply_refused(snapshot: String) {
     );
     stage.about("another way of counting").types("job apply -f ~/indexed.yaml").await;
     stage.write("queue.yaml", &pi("  completions: 18\n", ""));
-    stage.about("a work queue").types("job apply -f ~/queue.yaml --recreate").await;
+    stage.about("a work queue").types("job apply -f ~/queue.yaml --recreate --yes").await;
     stage.write("limit.yaml", &pi("  completions: 18", "  completions: 18\n  backoffLimit: -1"));
     stage.about("an invalid number").types("job apply -f ~/limit.yaml").await;
     stage.write("unknown.yaml", &pi("  completions: 18", "  completions: 18\n  backofLimit: 1"));
-    stage.about("an unknown field").types("job apply -f ~/unknown.yaml --recreate").await;
+    stage.about("an unknown field").types("job apply -f ~/unknown.yaml --recreate --yes").await;
     stage.about("a name to be made").types("job apply -f generated.yaml").await;
     stage
         .about("nothing is written if one is refused")
@@ -250,6 +250,7 @@ pub async fn patch(snapshot: String) {
     stage.about("what is refused");
     for command in [
         r#"job patch pi -p '{"metadata":{"name":"tau"}}'"#,
+        r#"job patch pi -p '{"spec":{"template":{"spec":{"nodeSelector":{"disk":"ssd"}}}}}'"#,
         r#"job patch pi -p '{"spec":{"template":{"spec":{"restartPolicy":"OnFailure"}}}}'"#,
         r#"job patch pi -p '{"spec":{"backoffLimit":-1}}'"#,
         r#"job patch pi -p '{"spec":{"parallelism":"many"}}'"#,
@@ -272,5 +273,34 @@ pub async fn patch(snapshot: String) {
     ] {
         stage.types(command).await;
     }
+    stage.end(&snapshot);
+}
+
+/// `--recreate` stops pods that run, and is asked about.
+pub async fn recreate(snapshot: String) {
+    let mut stage = Stage::federation().await;
+    stage.quietly("job create -f pi.yaml").await;
+    for name in ["east", "west", "north"] {
+        stage.cluster(name).settle();
+    }
+    let pi = std::fs::read_to_string("pi.yaml").expect("it is there");
+    stage.write("image.yaml", &pi.replace("perl:5.34.0", "perl:5.36.0"));
+    let apply = "job apply -f ~/image.yaml --recreate";
+    stage.about("nobody to ask").types(apply).await;
+    stage.types("job get pi").await;
+    stage.about("what would be done").types(&format!("{apply} --dry-run=client")).await;
+    stage.about("Enter alone").answers(apply, "\n").await;
+    stage.set_down("west", true);
+    stage.about("a cluster does not answer").answers(apply, "no\n").await;
+    stage.set_down("west", false);
+    let labels = "'spec: {template: {metadata: {labels: {a: b}}}}'";
+    stage.about("a patch").types(&format!("job patch pi --recreate -p {labels}")).await;
+    stage.about("yes").answers(apply, "yes\n").await;
+    stage.about("again, and nothing changes").types(apply).await;
+    stage.about("without a question").types("job apply -f pi.yaml --recreate --yes").await;
+    stage.about("its shards are stopped already").types("job suspend pi").await;
+    stage.types(apply).await;
+    stage.about("a new job").types("job apply -f several/euler.yaml --recreate").await;
+    stage.about("without --recreate").types("job apply -f pi.yaml --yes").await;
     stage.end(&snapshot);
 }

@@ -28,7 +28,7 @@ Flags are kubectl's where kubectl has them. Those that every command takes are l
 ";
 
 /// The pages that users and contributors read.
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
@@ -37,6 +37,7 @@ const PAGES: [&str; 10] = [
     "docs/concepts.md",
     "docs/guarantees.md",
     "docs/jobs.md",
+    "docs/losses.md",
     "docs/operations.md",
     "krew/README.md",
 ];
@@ -91,6 +92,8 @@ pub async fn commands_page() {
 enum Step {
     /// Somebody types a command.
     Type(&'static str),
+    /// Somebody types a command that the page does not show.
+    Quietly(&'static str),
     /// So many pods of a Job succeed in a cluster.
     Succeed(&'static str, &'static str, usize),
     /// So many seconds go by.
@@ -136,6 +139,49 @@ const EXAMPLE: [Step; 14] = [
     Step::Type("job get pi -o wide"),
 ];
 
+/// The sessions of docs/operations.md: what is lost is rebuilt.
+const LOSSES: [Step; 19] = [
+    Step::Succeed("east", "pi", 2),
+    Step::Succeed("north", "pi", 2),
+    Step::Succeed("west", "pi", 2),
+    Step::Quietly("job delete pi --cascade=orphan"),
+    Step::Type("job recover pi --yes"),
+    Step::Type("init --context=new"),
+    Step::Type("cluster register east"),
+    Step::Type("cluster register west"),
+    Step::Type("cluster register north"),
+    Step::Type("job recover --all --yes"),
+    Step::Succeed("east", "pi", 1),
+    Step::Type("job get pi"),
+    Step::Type("backup ~/federation.yaml"),
+    Step::Type("restore ~/federation.yaml --context=spare --yes"),
+    Step::Type("reconcile pi"),
+    Step::Type("init --from=spare --context=west"),
+    Step::Succeed("east", "pi", 3),
+    Step::Type("reconcile pi"),
+    Step::Quietly("job get pi"),
+];
+
+/// docs/operations.md shows what the commands print. A uid stands there as one that is cut.
+pub async fn operations_page() {
+    let page = read("docs/operations.md");
+    let mut stage = Stage::of(&["east", "west", "north", "new", "spare"], &[]);
+    stage.federate(["east", "west", "north"]).await;
+    stage.quietly("job create -f pi.yaml").await;
+    let played = play(&mut stage, &LOSSES, &page).await;
+    update("docs/operations.md", &page, &without_uids(&played));
+}
+
+/// The text with the first characters of each uid.
+fn without_uids(text: &str) -> String {
+    let is_uid = |word: &str| word.len() == 36 && word.matches('-').count() == 4;
+    let cut = |word: &str| {
+        let bare = word.trim_end_matches('.');
+        if is_uid(bare) { "1b2c…".to_owned() + &word[bare.len()..] } else { word.to_owned() }
+    };
+    text.split(' ').map(cut).collect::<Vec<_>>().join(" ")
+}
+
 /// The quick start of the README shows what the commands print.
 pub async fn quick_start() {
     let page = read("README.md");
@@ -165,6 +211,7 @@ async fn play(stage: &mut Stage, steps: &[Step], page: &str) -> String {
     for step in steps {
         match *step {
             Step::Succeed(cluster, job, pods) => stage.succeed(cluster, job, pods),
+            Step::Quietly(command) => stage.quietly(command).await,
             Step::Pass(seconds) => stage.pass(Duration::from_secs(seconds)),
             Step::Type(command) => {
                 let (code, stdout, stderr) = stage.run(command, None).await;
@@ -221,7 +268,7 @@ pub fn quantities() {
     let rows = table.lines().take_while(|line| line.starts_with('|')).skip(2);
     let names: Vec<_> = rows.filter_map(|row| Some(row.split('|').nth(1)?.trim())).collect();
     assert!(names.len() > 5, "{names:?}");
-    let ledger = read("src/state/ledger.rs");
+    let ledger = ["src/state/ledger.rs", "src/state/seen.rs"].map(read).concat();
     for name in names {
         let there = [format!("pub fn {name}("), format!("pub {name}:")];
         assert!(there.iter().any(|item| ledger.contains(item)), "the ledger has no {name}");

@@ -6,13 +6,13 @@ use sim::Cluster;
 use crate::stage::Stage;
 
 /// The registry's ConfigMap, by namespace and name.
-const REGISTRY: (&str, &str) = ("kubectl-federate", "federation");
+pub const REGISTRY: (&str, &str) = ("kubectl-federate", "federation");
 
 /// The ConfigMap of the Job `pi`.
-const PI: (&str, &str) = ("default", "pi.federated-job");
+pub const PI: (&str, &str) = ("default", "pi.federated-job");
 
 /// A text of so many characters that gzip makes a third smaller at most.
-fn incompressible(length: usize) -> String {
+pub fn incompressible(length: usize) -> String {
     let mut state = 7_u64;
     let letter = |_| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -160,6 +160,16 @@ pub async fn clusters(snapshot: String) {
         &remembered(stage.cluster("east"), "{north: stranger@north}"),
     );
     stage.types("job create -f generated.yaml").await;
+    stage.about("the same of a job that is there");
+    stage.types("job get pi").await;
+    stage.types("job describe pi").await;
+    stage.types("cluster list").await;
+    stage.types("cluster check north").await;
+    stage.about("a user who may nothing in one cluster");
+    stage.write(".kube/federate.yaml", &remembered(stage.cluster("east"), "{north: nobody@north}"));
+    stage.types("job get pi").await;
+    stage.types("cluster list").await;
+    stage.types("reconcile pi").await;
     stage.about("the host's context leads to another cluster");
     stage.write(".kube/federate.yaml", &remembered(stage.cluster("west"), "{}"));
     stage.types("job get").await;
@@ -184,7 +194,7 @@ pub async fn state(snapshot: String) {
     for (key, value) in [
         ("kubectl-federate.dev/settings", Value::Null),
         ("kubectl-federate.dev/settings", "{}".into()),
-        ("kubectl-federate.dev/settings", r#"{"version":3,"keys":{}}"#.into()),
+        ("kubectl-federate.dev/settings", r#"{"version":4,"keys":{}}"#.into()),
         ("member.kubectl-federate.dev/west", "{".into()),
         ("member.kubectl-federate.dev/west", r#"{"context":"west","uid":"u"}"#.into()),
     ] {
@@ -195,7 +205,7 @@ pub async fn state(snapshot: String) {
     for (key, value) in [
         ("kubectl-federate.dev/state", Value::Null),
         ("kubectl-federate.dev/state", "null".into()),
-        ("kubectl-federate.dev/state", r#"{"version":3}"#.into()),
+        ("kubectl-federate.dev/state", r#"{"version":4}"#.into()),
         ("kubectl-federate.dev/manifest", r#"{"kind":"Job"}"#.into()),
         ("kubectl-federate.dev/manifest", "[".into()),
         (
@@ -279,6 +289,11 @@ pub async fn command_line(snapshot: String) {
         "init here",
         "version --client extra",
         "cluster register spare --weight=heavy",
+        "cluster weight spare -1",
+        "cluster label spare <KEY",
+        "job scale pi --parallelism -1",
+        "job get --clusters=west",
+        "backup ~/nowhere/federation.yaml",
     ] {
         stage.types(command).await;
     }

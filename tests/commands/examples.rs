@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use kubectl_federate::{cli, print::Output};
 
+use crate::adopt;
 use crate::stage::{Event, Stage};
 
 /// How many examples the help of a command has at most: they are to be read at a glance.
@@ -96,19 +97,43 @@ fn all() -> Vec<Example> {
 /// Clusters in the state that an example is meant for.
 async fn stage_for(example: &Example) -> Stage {
     if example.is("init") {
-        return Stage::new();
+        let mut stage = Stage::new();
+        if example.has("--from") {
+            stage.quietly("init").await;
+        }
+        return stage;
     }
     let mut stage = Stage::federation().await;
+    if example.is("cluster lost") {
+        // It asks in any case about one that answers.
+        stage.set_down("west", true);
+    }
     if example.is("cluster") || example.is("job create") {
         return stage;
     }
+    if example.is("job adopt") {
+        adopt::run(&stage, &[("east", 1, 2), ("west", 1, 2)]).await;
+        return stage;
+    }
     stage.quietly("job create -f pi.yaml -f several/").await;
+    if example.is("restore") {
+        stage.quietly("backup ~/federation.yaml").await;
+    }
+    if example.is("job recover") {
+        stage.quietly("job delete pi --cascade=orphan").await;
+    }
     if example.is("job resume") {
         stage.quietly("job suspend pi euler").await;
     }
     if example.has("--reopen") {
         stage.delete("west", "pi").await;
         stage.quietly("reconcile pi").await;
+    }
+    if example.is("orphans") && (example.has("list") || example.has("--yes")) {
+        stage.quietly("job delete pi").await;
+    }
+    if example.is("job retry") {
+        stage.fail().await;
     }
     if example.has("--for=delete") {
         stage.quietly("job delete pi --cascade=background").await;
@@ -149,6 +174,10 @@ pub async fn examples() {
             run.await.unwrap_or_else(|_| panic!("it does not end: {}", example.line));
         let fine = match code {
             0 => true,
+            1 if example.has("--all-contexts") => {
+                // Of those contexts whose users no cluster knows.
+                stderr.lines().all(|line| line.starts_with("error: context \"stranger@"))
+            }
             1 => example.is("job diff") && stderr.is_empty(),
             INTERRUPTED => example.has("--watch"),
             _ => false,

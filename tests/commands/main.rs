@@ -5,16 +5,26 @@
 //! are in `manifests`. What shows only in a process of its own is in [`process`], on a terminal in
 //! [`terminal`], under kubectl in [`plugin`].
 
+mod adopt;
+mod by_flags;
 mod changes;
+mod clusters;
+mod confirmations;
 mod connections;
 mod docs;
 mod errors;
 mod examples;
+mod hints;
 mod machine;
+mod orphans;
 mod plugin;
+mod plugins;
 mod preflight;
 mod process;
+mod recovery;
+mod retry;
 mod rights;
+mod shell;
 mod stage;
 mod terminal;
 mod verbs;
@@ -29,12 +39,18 @@ fn main() -> ExitCode {
     // File names are typed as in a directory of manifests.
     let manifests = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/commands/manifests");
     std::env::set_current_dir(manifests).expect("the manifests are there");
-    let trials = vec![
+    let mut trials = vec![
         transcript("help", verbs::help),
         transcript("init", verbs::init),
         transcript("register", verbs::register),
         transcript("list", verbs::list),
         transcript("unregister", verbs::unregister),
+        transcript("label", clusters::label),
+        transcript("cordon", clusters::cordon),
+        transcript("lease", clusters::lease),
+        transcript("drain", clusters::drain),
+        transcript("check", clusters::check),
+        transcript("lost", clusters::lost),
         transcript("create", verbs::create),
         transcript("apply", changes::apply),
         transcript("apply that is refused", changes::apply_refused),
@@ -42,12 +58,20 @@ fn main() -> ExitCode {
         transcript("scale", changes::scale),
         transcript("suspend", changes::suspend),
         transcript("edit", changes::edit),
+        transcript("recreate", changes::recreate),
         transcript("patch", changes::patch),
         transcript("get", verbs::get),
         transcript("describe", verbs::describe),
         transcript("delete", verbs::delete),
         transcript("reconcile", verbs::reconcile),
+        transcript("orphans", orphans::orphans),
+        transcript("retry", retry::retry),
+        transcript("adopt", adopt::adopt),
         transcript("version", verbs::version),
+        transcript("recover", recovery::recover),
+        transcript("backup and restore", recovery::backup),
+        transcript("another host", recovery::relocate),
+        played("docs/operations.md shows what the commands print", docs::operations_page),
         transcript("wait", waiting::wait),
         transcript("wait for what does not come", waiting::in_vain),
         transcript("watch", waiting::watch),
@@ -66,10 +90,13 @@ fn main() -> ExitCode {
             Ok(())
         }),
         played("the rights of docs/operations.md suffice", rights::suffice),
+        played("the rights of docs/operations.md are those that are checked", rights::checked),
         played("a preflight sends what the write sends", preflight::same_requests),
         played("a preflight finds rights that are missing", preflight::missing_rights),
         played("a preflight finds a field that a member demands", preflight::demanded_field),
         played("the examples of every help do what they say", examples::examples),
+        played("what hints offer is run, and does what they say", hints::all),
+        played("hints repeat the flags that lead to the clusters", hints::by_flags),
         Trial::test("errors of connections", connections::connections),
         Trial::test("files that may not be read", process::forbidden_files),
         Trial::test("a full disk leaves the configuration as it was", process::full_disk),
@@ -80,25 +107,48 @@ fn main() -> ExitCode {
         Trial::test("a reader that had enough is no failure", process::broken_pipe),
         Trial::test("exit codes are 0 and 1", process::exit_codes),
         Trial::test("another program shows differences", process::external_diff),
+        Trial::test("manifests in any encoding are taken", yaml::files_in_any_encoding),
+        real::blocking_trial("YAML means what kubectl takes it for", yaml::as_kubectl_reads_it),
+        real::trial("kubectl finds the plugin, and the main job is typed", plugin::main_job),
+    ];
+    trials.extend(on_a_terminal());
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// The binary on a terminal.
+fn on_a_terminal() -> Vec<Trial> {
+    vec![
         Trial::test("delete and Enter delete the jobs in the clusters", terminal::yes),
         Trial::test("k and Enter keep them", terminal::no),
         Trial::test("a y before Enter can be taken back", terminal::second_thoughts),
         Trial::test("the end of input changes nothing", terminal::end_of_input),
+        Trial::test("Esc changes nothing", terminal::escape),
         Trial::test("without a terminal nobody is asked", terminal::nobody_to_ask),
+        Trial::test("several orphans are chosen on a terminal", terminal::several),
+        Trial::test("Ctrl-C and the end of input at that question change nothing", terminal::none),
         Trial::test("a progress bar leaves nothing in the lines", terminal::progress),
         Trial::test(
             "progress shows completions and clusters, and Ctrl-C ends a wait",
             terminal::waiting,
         ),
+        Trial::test("who is waited for is shown after a second", terminal::silent_member),
+        Trial::test(
+            "Ctrl-C ends a reader that waits, and leaves no line",
+            terminal::reader_interrupted,
+        ),
+        Trial::test("who does not confirm changes nothing", confirmations::not_confirmed),
+        Trial::test(
+            "a plugin that reads a line is not heard among questions",
+            plugins::reads_a_line,
+        ),
+        Trial::test("clusters to register are chosen on a terminal", terminal::chosen),
+        Trial::test("who chooses no cluster changes nothing", terminal::not_chosen),
+        Trial::test("init asks which clusters to register", terminal::init),
         Trial::test(
             "Ctrl-C, pressed again, ends a command whose output nobody reads",
             terminal::second_interrupt,
         ),
-        Trial::test("manifests in any encoding are taken", yaml::files_in_any_encoding),
-        real::blocking_trial("YAML means what kubectl takes it for", yaml::as_kubectl_reads_it),
-        real::trial("kubectl finds the plugin, and the main job is typed", plugin::main_job),
-    ];
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    ]
 }
 
 /// A test that types commands and compares what was answered with a snapshot.

@@ -17,7 +17,14 @@ pub async fn main_job(fleet: &'static Fleet) -> Result<(), Failed> {
     let home = tempfile::tempdir()?;
     let kubectl = async |line: &str| kubectl(fleet, home.path(), line).await;
     let version = kubectl("federate version --client").await?;
-    assert_eq!(version.1, concat!("Client Version: v", env!("CARGO_PKG_VERSION"), "\n"));
+    assert_eq!(
+        version.1,
+        concat!(
+            "Client Version: v",
+            env!("CARGO_PKG_VERSION"),
+            "\nTested Servers: v1.30 to v1.37\n"
+        )
+    );
     let plugins = kubectl("plugin list").await?;
     assert!(plugins.1.lines().any(|line| line == BINARY), "{plugins:?}");
 

@@ -16,6 +16,9 @@ const SOON: Duration = Duration::from_secs(5);
 /// Fields that shards are not created with. The dry run of a creation is repeated with them.
 const HELD_BACK: [&str; 2] = ["ttlSecondsAfterFinished", "successPolicy"];
 
+/// Where a request has what the shard keeps for a recovery.
+const RECOVERY: &str = "/metadata/annotations/kubectl-federate.dev~1recovery";
+
 /// The specs of all kinds of Jobs, by what they are.
 fn kinds() -> Vec<(&'static str, Value)> {
     let indexed = json!({"parallelism": 3, "completions": 9, "completionMode": "Indexed"});
@@ -63,7 +66,7 @@ pub async fn same_requests() {
         }
         let image =
             r#"{"spec":{"template":{"spec":{"containers":[{"name":"c","image":"pi:2"}]}}}}"#;
-        commands.push(format!("job patch pi --recreate -p '{image}'"));
+        commands.push(format!("job patch pi --recreate --yes -p '{image}'"));
         for command in commands {
             let compared = compare(&mut stage, &command, kind).await;
             assert!(compared.contains("patch"), "{kind}, {command}: a patch is compared");
@@ -114,9 +117,14 @@ async fn compare(stage: &mut Stage, command: &str, kind: &str) -> BTreeSet<Strin
     verbs
 }
 
-/// What is compared of a request: all but the version of the Job that it is for, and times.
+/// What is compared of a request: all but the version of the Job that it is for, times, and which
+/// shards had ended when it was sent.
 fn essence(request: &RequestInfo) -> String {
     let mut body = request.json();
+    if let Some(kept) = body.pointer_mut(RECOVERY) {
+        *kept = recovery(kept);
+        kept.as_object_mut().expect("an object").remove("ended");
+    }
     if let Some(metadata) = body["metadata"].as_object_mut() {
         metadata.remove("resourceVersion");
     }
@@ -124,6 +132,14 @@ fn essence(request: &RequestInfo) -> String {
         status.remove("startTime");
     }
     format!("{} {}/{} {body}", request.verb, request.name, request.subresource)
+}
+
+/// What a shard keeps for a recovery, decoded.
+fn recovery(annotation: &Value) -> Value {
+    use base64::Engine as _;
+    let text = annotation.as_str().expect("a text");
+    let gzip = base64::engine::general_purpose::STANDARD.decode(text).expect("base64");
+    serde_json::from_reader(flate2::read::GzDecoder::new(gzip.as_slice())).expect("JSON")
 }
 
 /// Somebody who may do everything but list pods.

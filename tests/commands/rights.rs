@@ -86,6 +86,10 @@ pub async fn suffice() {
         "job diff -f pi.yaml",
         "job apply -f pi.yaml",
         "job delete pi --cascade=background",
+        "job create -f pi.yaml",
+        "job delete pi",
+        "orphans list",
+        "orphans clean --yes --running",
     ] {
         let typed = format!("{command} --namespace={NAMESPACE} --context=host@east");
         let (code, stdout, stderr) = stage.run(&typed, None).await;
@@ -94,4 +98,37 @@ pub async fn suffice() {
         let refused = ["forbidden", "cannot", "may not"].iter().any(|word| stderr.contains(word));
         assert!(!refused, "{typed}\n{stderr}");
     }
+}
+
+/// `cluster check --print-rbac` prints the page's roles, and binds each to the user.
+pub async fn checked() {
+    let mut stage = Stage::with_users(&[("nobody", |_| false)]);
+    stage.federate(["east", "north"]).await;
+    let east = stage.cluster("east").kube_system_uid();
+    let config =
+        format!("host: {{context: east, uid: {east}}}\ncontexts: {{north: nobody@north}}\n");
+    stage.write(".kube/federate.yaml", &config);
+    let mut printed = Vec::new();
+    for which in ["--host --context=nobody@east", "north"] {
+        let command = format!("cluster check {which} --print-rbac --namespace={NAMESPACE}");
+        let (code, stdout, stderr) = stage.run(&command, None).await;
+        assert_eq!((code, stderr.as_str()), (0, ""), "{stdout}");
+        printed.extend(yaml::read(&stdout).expect("it is YAML"));
+    }
+    let (roles, bindings): (Vec<Value>, Vec<Value>) =
+        printed.into_iter().partition(|document| document.get("rules").is_some());
+    for (role, binding) in roles.iter().zip(&bindings) {
+        assert_eq!(binding["kind"], format!("{}Binding", role["kind"].as_str().expect("a kind")));
+        assert_eq!(binding["roleRef"]["kind"], role["kind"]);
+        assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
+        assert_eq!(binding["metadata"]["namespace"], role["metadata"]["namespace"]);
+        assert_eq!(binding["subjects"][0]["name"], "nobody");
+    }
+    assert_eq!(roles.len(), bindings.len());
+    // The page has the role that all clusters need once.
+    let is_identity = |role: &Value| role["metadata"]["name"] == IDENTITY;
+    let identity = roles.iter().position(is_identity).expect("it is printed");
+    let again = |place: usize, role: &Value| place != identity && is_identity(role);
+    let once = roles.iter().enumerate().filter(|(place, role)| !again(*place, role));
+    assert_eq!(once.map(|(_, role)| role.clone()).collect::<Vec<_>>(), *ROLES);
 }

@@ -7,17 +7,14 @@ use std::{
     fmt::Write as _,
     fs, io,
     path::PathBuf,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures::FutureExt as _;
 use http::{Request, Response};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use jiff::Timestamp;
 use kubectl_federate::{
     cli::{World, run},
@@ -28,6 +25,8 @@ use serde_json::{Value, json};
 use sim::{Access, CONFIG_MAPS, Cluster, User};
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
+
+use crate::by_flags;
 
 /// The user who may do everything; also the token.
 const ADMINISTRATOR: &str = "admin";
@@ -45,11 +44,10 @@ const FILTERS: [(&str, &str); 5] = [
     (r"\b(pi-)[bcdfghjklmnpqrstvwxz2456789]{5}\b", "$1[suffix]"),
 ];
 
-/// A cluster, and whether its server is there.
+/// A cluster, as what happens in it is played.
 #[derive(Clone)]
 struct Site {
     cluster: Cluster,
-    down: Arc<AtomicBool>,
 }
 
 impl Site {
@@ -67,6 +65,8 @@ impl Site {
 
 /// Clusters `east`, `west`, `north` and `spare` with a context each, and a user who types commands.
 pub struct Stage {
+    /// The flags that each typed command gets, where nothing else leads to the clusters.
+    flags: &'static [&'static str],
     home: tempfile::TempDir,
     sites: BTreeMap<String, Site>,
     vars: BTreeMap<String, String>,
@@ -114,14 +114,12 @@ impl Stage {
             for (user, may) in users {
                 cluster = cluster.user(User::new(*user, *user, *may));
             }
-            sites.insert(
-                (*name).to_owned(),
-                Site { cluster: cluster.build(), down: Arc::default() },
-            );
+            sites.insert((*name).to_owned(), Site { cluster: cluster.build() });
         }
         let home = tempfile::tempdir().expect("a directory for files");
         let vars = [("HOME".to_owned(), home.path().display().to_string())].into();
         let stage = Self {
+            flags: by_flags::now(),
             home,
             sites,
             vars,
@@ -156,7 +154,7 @@ impl Stage {
         Self { transcript: self.transcript, ..Self::federation().await }
     }
 
-    fn kubeconfig(&self, current: &str, users: &[&str]) -> Value {
+    pub fn kubeconfig(&self, current: &str, users: &[&str]) -> Value {
         let mut config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": current,
             "clusters": [], "users": [{ "name": "stranger", "user": { "token": "s3cret" } }],
@@ -194,7 +192,8 @@ impl Stage {
 
     /// Takes a cluster's server away, or brings it back.
     pub fn set_down(&self, name: &str, down: bool) {
-        self.sites[name].down.store(down, Ordering::SeqCst);
+        let cluster = self.cluster(name);
+        if down { cluster.go_away() } else { cluster.come_back() }
     }
 
     /// Lets time go by, in which controllers work.
@@ -244,11 +243,24 @@ impl Stage {
                 Event::Fail(job) => {
                     assert_eq!(site.cluster.fail_pods("default", job, 1), 1, "a pod fails");
                 }
-                Event::Down => site.down.store(true, Ordering::SeqCst),
-                Event::Up => site.down.store(false, Ordering::SeqCst),
+                Event::Down => site.cluster.go_away(),
+                Event::Up => site.cluster.come_back(),
             }
         });
         self.events.lock().expect("a list").push(event);
+    }
+
+    /// Has the Job `pi` fail: more of its pods fail than its backoffLimit allows.
+    pub async fn fail(&mut self) {
+        for site in self.sites.values() {
+            site.cluster.settle();
+            site.cluster.fail_pods("default", "pi", 3);
+            site.cluster.settle();
+        }
+        self.work_beside();
+        for _ in 0..2 {
+            self.quietly("reconcile pi").await;
+        }
     }
 
     /// Has the user end each command that takes longer.
@@ -261,26 +273,43 @@ impl Stage {
     pub async fn annotate(&self, config_map: (&str, &str), key: &str, value: &Value) -> Value {
         let (namespace, name) = config_map;
         let before = self.cluster("east").get(&CONFIG_MAPS, namespace, name).expect("it is there");
-        let change = json!({ "metadata": { "annotations": { key: value } } }).to_string();
-        let request = Request::patch(format!("/api/v1/namespaces/{namespace}/configmaps/{name}"))
-            .header("Authorization", format!("Bearer {ADMINISTRATOR}"))
-            .header("Content-Type", "application/merge-patch+json")
-            .body(Full::new(Bytes::from(change)))
-            .expect("a request");
-        let Ok(response) = self.cluster("east").service().oneshot(request).await;
-        assert_eq!(response.status(), 200, "{key}");
+        let change = json!({ "metadata": { "annotations": { key: value } } });
+        let path = format!("/api/v1/namespaces/{namespace}/configmaps/{name}");
+        self.request("east", "PATCH", &path, Some(&change)).await;
         before["metadata"]["annotations"][key].clone()
     }
 
     /// Deletes a Job in a cluster as somebody would who knows of no federation.
     pub async fn delete(&self, cluster: &str, job: &str) {
-        let request = Request::delete(format!("/apis/batch/v1/namespaces/default/jobs/{job}"))
-            .header("Authorization", format!("Bearer {ADMINISTRATOR}"))
-            .body(Full::new(Bytes::new()))
-            .expect("a request");
-        let Ok(response) = self.cluster(cluster).service().oneshot(request).await;
-        assert_eq!(response.status(), 200, "{job}");
+        let path = format!("/apis/batch/v1/namespaces/default/jobs/{job}");
+        self.request(cluster, "DELETE", &path, None).await;
         self.cluster(cluster).settle();
+    }
+
+    /// Sends a request to a cluster as its administrator. It must succeed; gives the answer. A
+    /// PATCH is a merge patch.
+    pub async fn request(
+        &self,
+        cluster: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Value {
+        let kind =
+            if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("Authorization", format!("Bearer {ADMINISTRATOR}"))
+            .header("Content-Type", kind)
+            .body(Full::new(Bytes::from(body)))
+            .expect("a request");
+        let response = self.cluster(cluster).service().oneshot(request).await.expect("it is there");
+        let status = response.status();
+        let answer = response.into_body().collect().await.expect("a body").to_bytes();
+        assert!(status.is_success(), "{method} {path}: {status}: {answer:?}");
+        serde_json::from_slice(&answer).expect("JSON")
     }
 
     /// Has so many pods of a Job in a cluster succeed.
@@ -295,7 +324,7 @@ impl Stage {
 
     /// Writes a file in the home directory.
     pub fn write(&self, file: &str, text: &str) {
-        let path = self.path(file);
+        let path = self.path(by_flags::place(file, self.flags));
         fs::create_dir_all(path.parent().expect("it is in the home directory"))
             .expect("a directory");
         fs::write(path, text).expect("a file that can be written");
@@ -351,8 +380,7 @@ impl Stage {
         let _ = writeln!(text, "{}", format!("$ kubectl federate {command}").trim_end());
         for (stream, said) in [("stdout", stdout), ("stderr", stderr)] {
             // A terminal shows what is typed after a question.
-            let prompt = "[delete/keep/CANCEL] ";
-            let said = said.replace(prompt, &format!("{prompt}{}", answer.unwrap_or_default()));
+            let said = with_answers(&said, answer.unwrap_or_default());
             for line in said.lines() {
                 let _ = writeln!(text, "{}", format!("{stream} | {line}").trim_end());
             }
@@ -364,8 +392,19 @@ impl Stage {
         let _ = writeln!(text, "exit {code}\n");
     }
 
-    /// Runs a command line; gives its exit code, stdout and stderr.
+    /// Runs a command line, with the flags that lead to the clusters where nothing else does; gives
+    /// its exit code, stdout and stderr.
     pub async fn run(&mut self, command: &str, answer: Option<&str>) -> (u8, String, String) {
+        let line = by_flags::completed(command, self.flags);
+        self.run_exactly(&line, answer).await
+    }
+
+    /// Runs a command line as it is; gives its exit code, stdout and stderr.
+    pub async fn run_exactly(
+        &mut self,
+        command: &str,
+        answer: Option<&str>,
+    ) -> (u8, String, String) {
         let (output, captured) = Output::captured();
         let output = if let Some(answer) = answer { output.answering(answer) } else { output };
         let mut world = World::process(output);
@@ -382,20 +421,13 @@ impl Stage {
                 endpoint.host().strip_suffix(".example.com").and_then(|name| sites.get(name));
             // A connection may last longer than its server is there.
             match site.cloned() {
-                Some(site) => wire(tower::service_fn(move |request| {
-                    let site = site.clone();
-                    async move {
-                        if site.down.load(Ordering::SeqCst) {
-                            return Err(io::Error::from(io::ErrorKind::ConnectionRefused));
-                        }
-                        let Ok(response) = site.cluster.service().oneshot(request).await;
-                        Ok(response)
-                    }
-                })),
+                Some(site) => wire(site.cluster.service()),
                 None => wire(tower::service_fn(refuse)),
             }
         }));
         let home = self.home.path().display().to_string();
+        // What was shown of the home directory is pasted.
+        let command = command.replace("/home/jane/", &format!("{home}/"));
         let args = words(&command.replace('~', &home)).into_iter().map(OsString::from);
         let args: Vec<_> = std::iter::once("kubectl-federate".into()).chain(args).collect();
         let code = Box::pin(run(&world, &args)).await;
@@ -420,6 +452,22 @@ impl Stage {
         }
         settings.bind(|| insta::assert_snapshot!(name, self.transcript));
     }
+}
+
+/// What was said, with the lines of the answer after the questions.
+fn with_answers(said: &str, answer: &str) -> String {
+    let mut lines = answer.lines();
+    let mut shown = String::new();
+    for piece in said.split_inclusive("CANCEL] ") {
+        shown.push_str(piece);
+        if piece.ends_with("CANCEL] ")
+            && let Some(line) = lines.next()
+        {
+            shown.push_str(line);
+            shown.push('\n');
+        }
+    }
+    shown
 }
 
 async fn refuse<B>(_: Request<B>) -> Result<Response<Full<Bytes>>, io::Error> {

@@ -19,7 +19,7 @@ fn types(machine: &Machine, line: &str) -> Result<PtySession, rexpect::error::Er
     rexpect::session::spawn_command(command, Some(PATIENCE))
 }
 
-fn exit_code(terminal: &mut PtySession) -> Result<i32, Failed> {
+pub fn exit_code(terminal: &mut PtySession) -> Result<i32, Failed> {
     match terminal.process_mut().wait()? {
         WaitStatus::Exited(_, code) => Ok(code),
         other => Err(format!("it did not exit: {other:?}").into()),
@@ -51,7 +51,7 @@ pub fn no() -> Result<(), Failed> {
     let (machine, mut terminal) = asked()?;
     terminal.send_line("k")?;
     terminal.exp_string(
-        "kubectl --context=west --namespace=default delete jobs --selector=kubectl-federate.dev/job=",
+        "kubectl federate orphans clean --namespace=default --selector=kubectl-federate.dev/job=",
     )?;
     terminal.exp_eof()?;
     assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (0, 3));
@@ -83,6 +83,20 @@ pub fn end_of_input() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Esc cancels at once, also behind an answer that was not entered: nothing changes.
+pub fn escape() -> Result<(), Failed> {
+    for typed in ["\u{1b}", "delete\u{1b}"] {
+        let (machine, mut terminal) = asked()?;
+        terminal.send(typed)?;
+        terminal.flush()?;
+        terminal.exp_string("cancelled: job.batch/pi was not deleted")?;
+        terminal.exp_eof()?;
+        assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (1, 3));
+        machine.succeeds("job get pi")?;
+    }
+    Ok(())
+}
+
 /// A terminal that is closed is no answer: nothing changes, and everything can be done from another
 /// one.
 pub fn closed() -> Result<(), Failed> {
@@ -96,6 +110,53 @@ pub fn closed() -> Result<(), Failed> {
     );
     machine.succeeds("job delete pi --cascade=background")?;
     assert_eq!(machine.jobs("pi"), 0);
+    Ok(())
+}
+
+/// Three orphans, and the question which of them are to be deleted.
+fn asked_for_several() -> Result<(Machine, PtySession), Failed> {
+    let machine = Machine::federation()?;
+    machine.succeeds("job create -f pi.yaml")?;
+    machine.succeeds("job delete pi")?;
+    let mut terminal = types(&machine, "orphans clean")?;
+    terminal.exp_string("Which of them are to be deleted? [numbers such as 1,3-5/all/CANCEL] ")?;
+    Ok((machine, terminal))
+}
+
+/// Two of three orphans are chosen, confirmed and deleted.
+pub fn several() -> Result<(), Failed> {
+    let (machine, mut terminal) = asked_for_several()?;
+    terminal.send_line("1,3")?;
+    terminal.exp_string("2 jobs have not ended, and would lose work.")?;
+    terminal.exp_string("Delete 2 jobs? [yes/CANCEL] ")?;
+    terminal.send_line("yes")?;
+    terminal.exp_string("job.batch/pi deleted in cluster west")?;
+    terminal.exp_eof()?;
+    assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (0, 1));
+    Ok(())
+}
+
+/// Ctrl-C, the end of input and Enter alone delete nothing.
+pub fn none() -> Result<(), Failed> {
+    let (machine, mut terminal) = asked_for_several()?;
+    terminal.send_control('d')?;
+    terminal.exp_string("cancelled: nothing was deleted")?;
+    terminal.exp_eof()?;
+    assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (1, 3));
+    let mut terminal = types(&machine, "orphans clean")?;
+    terminal.exp_string("CANCEL] ")?;
+    terminal.send_line("all")?;
+    terminal.exp_string("CANCEL] ")?;
+    terminal.send_line("")?;
+    terminal.exp_string("cancelled: nothing was deleted")?;
+    terminal.exp_eof()?;
+    assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (1, 3));
+    let mut terminal = types(&machine, "orphans clean")?;
+    terminal.exp_string("CANCEL] ")?;
+    terminal.send_control('c')?;
+    terminal.exp_string("cancelled: nothing was deleted")?;
+    terminal.exp_eof()?;
+    assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (130, 3));
     Ok(())
 }
 
@@ -174,6 +235,187 @@ pub fn second_interrupt() -> Result<(), Failed> {
         std::thread::sleep(Duration::from_millis(100));
     };
     assert_eq!((status.code(), presses > 1), (Some(130), true), "{presses}");
+    Ok(())
+}
+
+/// What is shown of a member that does not answer: who is waited for, after a second, and nothing
+/// of that afterwards.
+pub fn silent_member() -> Result<(), Failed> {
+    let machine = Machine::federation()?;
+    machine.succeeds("job create -f pi.yaml")?;
+    let west = machine.servers()[1].cluster();
+    west.on_request(|_| sim::Verdict::Hang(sim::When::Before));
+    let mut terminal = types(&machine, "job get pi --request-timeout=3s")?;
+    let mut seen = terminal.exp_string("waiting for west")?;
+    seen.push_str(&terminal.exp_eof()?);
+    assert_eq!(exit_code(&mut terminal)?, 0, "{seen:?}");
+    let lines = Screen::after(&seen).lines.join("\n");
+    assert!(lines.contains("Running,Unknown") && !lines.contains("waiting for"), "{lines}");
+    // Without a terminal nothing is said of it.
+    let output = machine.succeeds("job get pi --request-timeout=3s")?;
+    assert!(!crate::machine::text(&output.stderr).contains("waiting for"));
+    Ok(())
+}
+
+/// Ctrl-C ends a command that only reads while it waits for a member, and leaves nothing of the
+/// line that says so; the cursor is seen.
+pub fn reader_interrupted() -> Result<(), Failed> {
+    let machine = Machine::federation()?;
+    machine.succeeds("job create -f pi.yaml")?;
+    machine.servers()[1].cluster().on_request(|_| sim::Verdict::Hang(sim::When::Before));
+    for line in ["job get pi", "job describe pi", "cluster list", "cluster check", "orphans list"] {
+        let mut terminal = types(&machine, line)?;
+        let mut seen = terminal.exp_string("waiting for west")?;
+        terminal.send_control('c')?;
+        seen.push_str("waiting for west");
+        seen.push_str(&terminal.exp_eof()?);
+        assert_eq!(exit_code(&mut terminal)?, 130, "{line}: {seen:?}");
+        let left: Vec<_> =
+            Screen::after(&seen).lines.into_iter().filter(|line| !line.is_empty()).collect();
+        assert!(left.is_empty() || left == ["^C"], "{line}: {seen:?}");
+        let hidden = seen.matches("\u{1b}[?25l").count();
+        assert_eq!(hidden, seen.matches("\u{1b}[?25h").count(), "{line}: {seen:?}");
+    }
+    Ok(())
+}
+
+/// What the user is asked by `cluster register`, in a window of so many columns.
+fn picking(columns: u16) -> Result<(Machine, PtySession), Failed> {
+    let machine = Machine::new()?;
+    machine.succeeds("init --context=east")?;
+    machine.succeeds("cluster register east")?;
+    let mut terminal = types_in(&machine, "cluster register", columns)?;
+    terminal.exp_string("member east")?;
+    terminal.exp_string("Which clusters? [numbers such as 1,3-5/all/CANCEL] ")?;
+    Ok((machine, terminal))
+}
+
+/// The same in a window of so many columns.
+pub fn types_in(machine: &Machine, line: &str, columns: u16) -> Result<PtySession, Failed> {
+    in_shell(machine, &format!("stty cols {columns} rows 40; exec \"$0\" {line}"))
+}
+
+/// The same; after the command it is said whether the terminal is as it was before. Ctrl-C goes to
+/// the shell, too, which goes on.
+pub fn types_and_compares(
+    machine: &Machine,
+    line: &str,
+    columns: u16,
+) -> Result<PtySession, Failed> {
+    let shell = format!(
+        "stty cols {columns} rows 40; trap : INT; before=$(stty -g); \"$0\" {line}; code=$?; \
+         test \"$before\" = \"$(stty -g)\" && echo the terminal is as it was; exit $code"
+    );
+    in_shell(machine, &shell)
+}
+
+fn in_shell(machine: &Machine, script: &str) -> Result<PtySession, Failed> {
+    let mut command = Command::new("sh");
+    command.args(["-c", script, crate::machine::BINARY]).env_clear();
+    command.env("PATH", "/usr/bin:/bin").env("HOME", machine.path("")).env("TERM", "xterm");
+    Ok(rexpect::session::spawn_command(command, Some(PATIENCE))?)
+}
+
+/// The names of the members, as `cluster list` has them.
+fn members(machine: &Machine) -> Result<Vec<String>, Failed> {
+    let listed = machine.succeeds("cluster list -o name")?;
+    Ok(crate::machine::text(&listed.stdout).lines().map(str::to_owned).collect())
+}
+
+/// A user chooses clusters, and how they are registered.
+pub fn chosen() -> Result<(), Failed> {
+    for columns in [40, 200] {
+        let (machine, mut terminal) = picking(columns)?;
+        terminal.send_line("9")?;
+        terminal.exp_string("Choose numbers from 1 to 3")?;
+        terminal.send_line("2,3")?;
+        terminal.exp_string("Name of north [north]: ")?;
+        terminal.send_line("")?;
+        terminal.exp_string("Weight of north [1]: ")?;
+        terminal.send_line("heavy")?;
+        terminal.exp_string("A weight must be a whole number from 0 to 2147483647.")?;
+        terminal.exp_string("Weight of north [1]: ")?;
+        terminal.send_line("3")?;
+        terminal.exp_string("Lease of north, such as 30m [none]: ")?;
+        terminal.send_line("1s")?;
+        terminal.exp_string("A lease must be at least 1m")?;
+        terminal.exp_string("Lease of north, such as 30m [none]: ")?;
+        terminal.send_line("90m")?;
+        terminal.exp_string("Labels of north, such as region=eu,tier=a [none]: ")?;
+        terminal.send_line("region=eu")?;
+        terminal.exp_string("Name of west [west]: ")?;
+        terminal.send_line("north")?;
+        terminal.exp_string("\"north\" is taken.")?;
+        terminal.exp_string("Name of west [west]: ")?;
+        terminal.send_line("london")?;
+        terminal.exp_string("Weight of london [1]: ")?;
+        terminal.send_line("")?;
+        terminal.exp_string("Lease of london, such as 30m [none]: ")?;
+        terminal.send_line("")?;
+        terminal.exp_string(" [none]: ")?;
+        terminal.send_line("")?;
+        terminal.exp_string("north: context \"north\", weight 3, lease 1h30m, labels region=eu")?;
+        terminal.exp_string("Write this to the registry? [yes/CANCEL] ")?;
+        assert_eq!(members(&machine)?, ["cluster/east"], "nothing is written before");
+        terminal.send_line("yes")?;
+        terminal.exp_string("cluster/london registered")?;
+        terminal.exp_eof()?;
+        assert_eq!(exit_code(&mut terminal)?, 0);
+        assert_eq!(members(&machine)?, ["cluster/east", "cluster/london", "cluster/north"]);
+    }
+    Ok(())
+}
+
+/// Whoever does not go on changes nothing, at whatever question, and is told so.
+pub fn not_chosen() -> Result<(), Failed> {
+    for columns in [40, 200] {
+        for (questions, key, code) in
+            [(0, "\u{1b}", 1), (0, "\u{4}", 1), (0, "\u{3}", 130), (1, "\u{4}", 1), (9, "\n", 1)]
+        {
+            let (machine, mut terminal) = picking(columns)?;
+            let answers = ["all\n", "\n", "\n", "\n", "\n", "\n", "\n", "\n", "\n"];
+            // The last question comes after four about each of two clusters.
+            let mut seen = String::new();
+            for answer in &answers[..questions] {
+                terminal.send(answer)?;
+                let (before, prompt) = terminal.exp_regex(r"\]:? ")?;
+                seen.push_str(&(before + &prompt));
+            }
+            terminal.send(key)?;
+            terminal.flush()?;
+            seen.push_str(&terminal.exp_string("cancelled: nothing was changed")?);
+            seen.push_str(&terminal.exp_eof()?);
+            assert_eq!(exit_code(&mut terminal)?, code, "{key:?} {seen}");
+            assert_eq!(members(&machine)?, ["cluster/east"], "{key:?} {seen}");
+            assert!(!seen.contains("\u{1b}[?25l"), "the cursor is hidden: {seen:?}");
+        }
+    }
+    Ok(())
+}
+
+/// `init` asks for the members, and makes no federation where the user cancels.
+pub fn init() -> Result<(), Failed> {
+    let machine = Machine::new()?;
+    let question = "Which clusters? [numbers such as 1,3-5/all/NONE] ";
+    let mut terminal = types_in(&machine, "init", 80)?;
+    terminal.exp_string(question)?;
+    terminal.send_control('d')?;
+    terminal.exp_string("cancelled: nothing was changed")?;
+    terminal.exp_eof()?;
+    assert_eq!(exit_code(&mut terminal)?, 1);
+    assert!(!machine.path(".kube/federate.yaml").exists());
+    assert!(!machine.run("cluster list")?.status.success(), "there is no federation");
+    let mut terminal = types_in(&machine, "init", 80)?;
+    terminal.exp_string(question)?;
+    terminal.send_line("2")?;
+    for answer in ["", "", "", "", "yes"] {
+        terminal.exp_regex(r"\]:? ")?;
+        terminal.send_line(answer)?;
+    }
+    terminal.exp_string("cluster/north registered")?;
+    terminal.exp_eof()?;
+    assert_eq!(exit_code(&mut terminal)?, 0);
+    assert_eq!(members(&machine)?, ["cluster/north"]);
     Ok(())
 }
 

@@ -17,7 +17,15 @@ pub async fn help(snapshot: String) {
         "cluster",
         "cluster --help",
         "cluster register --help",
+        "cluster match --help",
         "cluster list -h",
+        "cluster label --help",
+        "cluster weight --help",
+        "cluster lease --help",
+        "cluster cordon --help",
+        "cluster uncordon --help",
+        "cluster drain --help",
+        "cluster lost --help",
         "cluster unregister --help",
         "job --help",
         "job create --help",
@@ -30,8 +38,15 @@ pub async fn help(snapshot: String) {
         "job resume --help",
         "job edit --help",
         "job patch --help",
+        "job retry --help",
         "job delete --help",
+        "job recover --help",
+        "backup --help",
+        "restore --help",
         "reconcile --help",
+        "orphans --help",
+        "orphans list --help",
+        "orphans clean --help",
         "version --help",
         "options",
         "help",
@@ -119,6 +134,8 @@ pub async fn register(snapshot: String) {
         "cluster register spare --label=zone=-eu",
         "cluster register spare --label=Example.com/zone=eu",
         "cluster register a b",
+        "cluster register a --all-contexts",
+        "cluster register a b --cluster-context=east",
     ] {
         stage.types(command).await;
     }
@@ -381,7 +398,10 @@ pub async fn delete(snapshot: String) {
     stage.set_down("north", true);
     stage.about("a cluster is away").types("job delete pi nothing --cascade=background").await;
     stage.types("job get pi").await;
+    stage.types("job describe pi").await;
     stage.about("it is too late to keep them").types("job delete pi").await;
+    stage.about("on a terminal: nobody answers").answers("job delete pi", "").await;
+    stage.about("on a terminal: continue").answers("job delete pi", "continue\n").await;
     stage.set_down("north", false);
     stage.about("the next reconcile finishes it").types("reconcile").await;
     stage.quietly("job create -f pi.yaml").await;
@@ -424,6 +444,7 @@ pub async fn version(snapshot: String) {
     stage.types("version").await;
     stage.types("version -o json").await;
     stage.types("version -o wide").await;
+    stage.types("version -o yml").await;
     stage.set_down("east", true);
     stage.about("the host is away").types("version").await;
     stage.types("--version").await;

@@ -137,7 +137,7 @@ fn numbers(value: &mut Value) {
 
 /// Scalars, merge keys and byte-order marks.
 pub fn as_kubectl_reads_it() -> Result<(), Failed> {
-    let kubectl = real::available(real::Version::V1_36)?.kubectl();
+    let kubectl = real::available(real::Version::NEWEST)?.kubectl();
     let mut together = Vec::new();
     let mut apart: Vec<String> = MAPPINGS.map(manifest).to_vec();
     for scalar in SCALARS.split_whitespace() {

@@ -2,9 +2,11 @@
 //!
 //! `cargo run --example demo` does it on simulated clusters, over HTTPS on loopback, with nothing
 //! installed. `--real` does it on real control planes; `--keep` leaves the clusters up, to try
-//! commands on; `--svg docs/session.svg` draws the README's picture of a session.
+//! commands on; `--svg docs/session.svg` draws the README's picture of a session, and `--losses
+//! docs/losses.md` writes the page about losses.
 
 mod clusters;
+mod losses;
 mod picture;
 
 use std::{
@@ -59,6 +61,9 @@ struct Demo {
     /// Draw a session as a picture instead
     #[arg(long, value_name = "FILE", conflicts_with = "keep")]
     svg: Option<PathBuf>,
+    /// Lose a cluster and the records on real control planes, and write the page about it instead
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["keep", "svg"])]
+    losses: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -75,6 +80,9 @@ async fn main() -> ExitCode {
 type Error = Box<dyn std::error::Error>;
 
 async fn show(demo: &Demo) -> Result<(), Error> {
+    if let Some(file) = &demo.losses {
+        return Ok(std::fs::write(file, losses::page().await?)?);
+    }
     let directory = tempfile::tempdir()?;
     let mut clusters = Clusters::start(demo.real, &NAMES, POD).await?;
     std::fs::write(directory.path().join("kubeconfig"), clusters.kubeconfig()?)?;
@@ -148,12 +156,16 @@ impl Stage<'_> {
 
     /// Runs a command and gives what it prints.
     async fn answer(&self, command: &str) -> Result<String, Error> {
+        let (code, answer) = self.ask(command).await;
+        if code == 0 { Ok(answer) } else { Err(answer.into()) }
+    }
+
+    /// Runs a command, and gives its exit code and what it prints.
+    async fn ask(&self, command: &str) -> (u8, String) {
         let (output, captured) = Output::captured();
         let code = run(&self.world(output), &self.args(command)).await;
-        let (stdout, stderr) = (captured.stdout(), captured.stderr());
         // The plan stands on stderr, before what was done.
-        let answer = format!("{stderr}{stdout}");
-        if code == 0 { Ok(answer) } else { Err(answer.into()) }
+        (code, format!("{}{}", captured.stderr(), captured.stdout()))
     }
 
     /// Shows `job get` whenever its answer is another, until the Job is complete.

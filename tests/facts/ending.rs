@@ -1,12 +1,17 @@
 //! Ending a Job by a condition, and what is judged before what.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::facts::{Facts, Outcome};
+use crate::hold::Held;
 use crate::place::{Place, condition, is_true, number, refused};
 
 pub fn facts() -> Facts {
     Facts::of("ending")
+        .fact(
+            "the_last_success_is_counted_after_a_suspension_and_completes_only_with_a_start_time",
+            counted_after_suspension,
+        )
         .fact("failure_target_fails_a_job_with_our_reason", failure_target)
         .fact("counters_move_until_failed", counters_move)
         .fact("a_pod_that_exits_0_while_it_is_stopped_is_not_counted", exits_while_stopped)
@@ -161,6 +166,30 @@ async fn suspended_credited(place: &Place) -> Outcome {
     }
     let job = place.until_true("j", "Complete").await;
     assert_eq!(number(&job, "succeeded"), 2);
+    Ok(())
+}
+
+/// The controller suspends the Job and cannot take the finalizer off its pod, which then succeeds.
+async fn counted_after_suspension(place: &Place) -> Outcome {
+    place.create_held("j", json!({"completions": 1}), Held::Finalizers).await?;
+    let pods = place.run("j", 1).await?;
+    place.until("j", "ready", |job| number(job, "ready") == 1).await;
+    place.patch("j", json!({"spec": {"suspend": true}})).await?;
+    let suspended = place.until_true("j", "Suspended").await;
+    assert_eq!(suspended["status"]["startTime"].is_null(), place.is_new());
+    place.kubelet.succeed(&pods[0]).await?;
+    place.release("j").await?;
+    if place.is_new() {
+        let counted = |job: &Value| is_true(job, "SuccessCriteriaMet");
+        place.until("j", "about to end", counted).await;
+        another_is_suspended(place).await?;
+        let job = place.job("j").await?;
+        assert!(!is_true(&job, "Complete") && job["status"]["startTime"].is_null());
+        let start = json!({"status": {"startTime": job["metadata"]["creationTimestamp"]}});
+        place.patch_status("j", start).await?;
+    }
+    let job = place.until_true("j", "Complete").await;
+    assert_eq!((number(&job, "succeeded"), number(&job, "failed")), (1, 0));
     Ok(())
 }
 

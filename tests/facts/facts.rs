@@ -16,14 +16,13 @@ pub type Outcome = Result<(), Failed>;
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Runtime::new().expect("a runtime needs only threads"));
 
-/// Held shared by facts that leave the controllers of the old cluster alone, whole by those that
-/// kill them.
-static OLD: RwLock<()> = RwLock::const_new(());
-
-/// The same for the new cluster whose controllers are killed.
-static NEW: RwLock<()> = RwLock::const_new(());
-
-const VERSIONS: [Version; 2] = [Version::V1_36, Version::V1_30];
+/// The versions, and the cluster of the mixed fleet that is of each. The lock is held shared by
+/// facts that leave the cluster's controllers alone, whole by those that kill them.
+static VERSIONS: [(Version, &str, RwLock<()>); 3] = [
+    (Version::V1_37, "east", RwLock::const_new(())),
+    (Version::V1_36, "north", RwLock::const_new(())),
+    (Version::V1_30, "west", RwLock::const_new(())),
+];
 
 /// The facts of one topic.
 pub struct Facts {
@@ -37,7 +36,7 @@ impl Facts {
         Self { topic, trials: Vec::new() }
     }
 
-    /// A fact about both versions, or about their difference.
+    /// A fact about all versions, or about their difference.
     pub fn fact<T>(self, name: &str, test: T) -> Self
     where
         T: AsyncFnOnce(&Place) -> Outcome + Copy + Send + 'static,
@@ -53,6 +52,23 @@ impl Facts {
         self.with(name, true, test)
     }
 
+    /// A fact about clusters with the gates open for pods that are scheduled together. Their
+    /// controllers may be killed.
+    pub fn gangs<T>(mut self, name: &str, test: T) -> Self
+    where
+        T: AsyncFnOnce(&Place) -> Outcome + Copy + Send + 'static,
+    {
+        let topic = self.topic;
+        self.trials.push(Trial::test(format!("sim::gangs::{topic}::{name}"), move || {
+            RUNTIME.block_on(async { test(&Place::with_gangs().await?).await })
+        }));
+        let name = format!("real::gangs::{topic}::{name}");
+        self.trials.push(real::Versions::Gangs.exclusive_trial(&name, async move |fleet| {
+            test(&Place::real(fleet, "east").await?).await
+        }));
+        self
+    }
+
     /// The tests.
     pub fn trials(self) -> Vec<Trial> {
         self.trials
@@ -62,19 +78,13 @@ impl Facts {
     where
         T: AsyncFnOnce(&Place) -> Outcome + Copy + Send + 'static,
     {
-        for version in VERSIONS {
-            let (number, topic) =
-                (if version == Version::V1_36 { "1.36" } else { "1.30" }, self.topic);
+        for (version, cluster, lock) in &VERSIONS {
+            let (version, number, topic) = (*version, version.minor(), self.topic);
             self.trials.push(Trial::test(format!("sim::{number}::{topic}::{name}"), move || {
                 RUNTIME.block_on(async { test(&Place::simulated(version).await?).await })
             }));
             let name = format!("real::{number}::{topic}::{name}");
             self.trials.push(real::Versions::Mixed.trial(&name, async move |fleet| {
-                let (cluster, lock) = match (version, alone) {
-                    (Version::V1_30, _) => ("west", &OLD),
-                    (Version::V1_36, false) => ("east", &NEW),
-                    (Version::V1_36, true) => ("north", &NEW),
-                };
                 let (_shared, _whole) = if alone {
                     (None, Some(lock.write().await))
                 } else {

@@ -1,5 +1,6 @@
 //! Credits of indexes.
 
+use real::Pod;
 use serde_json::{Value, json};
 
 use crate::facts::{Facts, Outcome};
@@ -278,7 +279,16 @@ async fn failed_while_suspended(place: &Place) -> Outcome {
     assert_eq!(job["status"]["uncountedTerminatedPods"], json!({}));
     let held: Vec<_> = place.pods("i").await?.into_iter().filter(|pod| !pod.terminating).collect();
     assert_eq!(indexes(&held), [0]);
-    assert!(held[0].object["metadata"]["finalizers"].to_string().contains("job-tracking"));
+    let is_tracked = |pod: &Pod| pod.object["metadata"]["finalizers"].to_string().contains("job-");
+    assert!(is_tracked(&held[0]));
+    // It keeps it also where somebody deletes the pod. The controllers have looked at that when they
+    // have counted another Job.
+    place.delete_pod(&pods[0]).await?;
+    place.create("other", json!({"completions": 0})).await?;
+    place.until_true("other", "Complete").await;
+    let deleted = place.pods("i").await?;
+    assert_eq!(indexes(&deleted), [0]);
+    assert!(deleted[0].terminating && is_tracked(&deleted[0]), "{deleted:#?}");
     // A credit of all the rest ends the Job, and lets the pod go.
     let start = &job["metadata"]["creationTimestamp"];
     let credit = json!({"succeeded": 3, "completedIndexes": "0-2", "startTime": start});

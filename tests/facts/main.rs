@@ -12,6 +12,7 @@ mod checks;
 mod credit;
 mod ending;
 mod facts;
+mod gangs;
 mod gap;
 mod hold;
 mod indexed;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         checks::facts,
         credit::facts,
         ending::facts,
+        gangs::facts,
         gap::facts,
         indexed::facts,
         queue::facts,

@@ -23,6 +23,7 @@ pub type ShardKey = (String, String);
 #[derive(Clone, Debug)]
 pub struct Ours {
     pub cluster: String,
+    pub name: String,
     pub shard: ShardKey,
     pub uid: String,
     pub suspended: bool,
@@ -36,6 +37,7 @@ impl Ours {
         let number = |field: &str| job["spec"][field].as_i64().unwrap_or_default();
         Some(Self {
             cluster: cluster.to_owned(),
+            name: text(&job["metadata"]["name"]),
             shard: shard_of(job)?,
             uid: text(&job["metadata"]["uid"]),
             suspended: job["spec"]["suspend"] == true,
@@ -106,7 +108,7 @@ pub fn all_runs(records: Vec<Recorded>, jobs: &[Ours]) -> Recorded {
         let shard = &record.shards[&job.shard.1];
         assert_eq!(job.shard.0, record.uid);
         assert_eq!(shard["cluster"], job.cluster.as_str(), "{record:#?}");
-        assert_eq!(shard["uid"], job.uid.as_str(), "{record:#?}");
+        assert_eq!(shard["uid"], job.uid.as_str(), "{} {record:#?}", job.name);
         assert!(!job.suspended, "{job:#?} is not started");
         assert!(job.parallelism > 0 && job.completions > 0, "{job:#?} is stuck");
     }

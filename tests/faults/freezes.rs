@@ -100,7 +100,8 @@ async fn a_frozen_create_runs_nothing_twice() {
 async fn a_frozen_reconcile_runs_nothing_twice() {
     let begun = async || {
         let stage = Stage::federated().await;
-        stage.kill(CREATE, 14, When::Before).await;
+        // The record is there, and not all Jobs are.
+        stage.kill(CREATE, 21, When::Before).await;
         stage
     };
     frozen("reconcile", begun).await;
@@ -131,4 +132,71 @@ async fn a_frozen_delete_deletes_what_it_was_to() {
         }
         assert!(cases > 0);
     }
+}
+
+/// Moves the federation from its second host back to the first.
+const BACK: &str = "init --from=west --context=east";
+
+/// What the members' Jobs have done and do, whatever records say: pods that have succeeded, and
+/// those that run.
+fn pods(stage: &Stage) -> (usize, usize) {
+    let pods = stage.clusters.iter().flat_map(|cluster| cluster.list(&sim::PODS, "default"));
+    let phases: Vec<_> = pods.map(|pod| pod["status"]["phase"].clone()).collect();
+    let count = |wanted: &[&str]| {
+        phases.iter().filter(|phase| wanted.iter().any(|name| **phase == *name)).count()
+    };
+    (count(&["Succeeded"]), count(&["Pending", "Running"]))
+}
+
+/// Freezes a command at each of its writes, while somebody moves the federation to another host,
+/// which goes on with the Job. What was asleep then starts nothing by what it read before.
+async fn frozen_at_a_move(command: &str, prepare: impl AsyncFn() -> Stage) {
+    let mut cases = 0;
+    for at in 0..60 {
+        let stage = prepare().await;
+        let others = async {
+            assert_eq!(stage.run_as("bob", BACK).await.expect("it ends").code, 0);
+            stage.run_as("bob", "reconcile").await.expect("it ends");
+        };
+        if !asleep_at(&stage, command, at, others).await {
+            continue;
+        }
+        cases += 1;
+        stage.unbroken();
+        // A record that was made on the old host meanwhile is carried over.
+        stage.run_as("bob", BACK).await.expect("it ends");
+        std::fs::copy(stage.remembered("bob"), stage.remembered("alice")).expect("a file");
+        stage.must("reconcile").await;
+        if stage.records().is_empty() {
+            assert_eq!(pods(&stage), (0, 0), "{command} at {at}");
+            continue;
+        }
+        for _ in 0..20 {
+            while stage.net.witness(|witness| witness.succeed(usize::MAX)) > 0 {}
+            stage.must("reconcile").await;
+        }
+        let completions = usize::try_from(super::evidence::COMPLETIONS).expect("a few");
+        assert_eq!(pods(&stage), (completions, 0), "{command} at {at}: {:#?}", stage.records());
+    }
+    println!("{command}: {cases} freezes");
+    assert!(cases > 3, "{cases}");
+}
+
+/// A federation that has moved to its second host.
+async fn moved() -> Stage {
+    let stage = Stage::federated().await;
+    stage.must("init --from=east --context=west").await;
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_sleeps_while_the_federation_moves_runs_nothing_twice() {
+    frozen_at_a_move(CREATE, moved).await;
+    let begun = async || {
+        let stage = moved().await;
+        // The record is there, and not all Jobs are.
+        stage.kill(CREATE, 21, When::Before).await;
+        stage
+    };
+    frozen_at_a_move("reconcile", begun).await;
 }

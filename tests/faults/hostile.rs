@@ -4,8 +4,9 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use serde_json::{Value, json};
 use sim::When;
 
@@ -147,6 +148,97 @@ async fn a_job_is_deleted_in_the_other_members() {
         stage.settle().await;
         stage.nothing_left();
     }
+}
+
+/// The annotation in which a Job keeps what a record can be rebuilt from.
+const RECOVERY: &str = "kubectl-federate.dev/recovery";
+
+/// Has the Job of a member keep something else of its federated Job.
+fn forge(stage: &Stage, member: &str, change: impl Fn(&mut Value)) {
+    let cluster = stage.clusters.iter().find(|it| it.name() == member).expect("a member");
+    let job = cluster.get(&sim::JOBS, "default", "pi").expect("it has a Job");
+    let kept = job["metadata"]["annotations"][RECOVERY].as_str().expect("it keeps something");
+    let kept = BASE64_STANDARD.decode(kept).expect("base64");
+    let mut kept: Value = serde_json::from_reader(GzDecoder::new(&kept[..])).expect("JSON");
+    change(&mut kept);
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(kept.to_string().as_bytes()).expect("memory takes it");
+    let kept = BASE64_STANDARD.encode(gzip.finish().expect("memory takes it"));
+    let annotations = json!({"metadata": {"annotations": {RECOVERY: kept}}});
+    cluster.patch(&sim::JOBS, "default", "pi", annotations).expect("it is there");
+}
+
+/// A newer manifest, and all shards of others as ended.
+fn forged(kept: &mut Value) {
+    kept["revision"] = 7.into();
+    kept["manifest"]["spec"]["backoffLimit"] = 99.into();
+    let mut ended = kept["shard"].clone();
+    (ended["phase"], ended["uid"]) = ("complete".into(), "none".into());
+    kept["ended"] = json!({});
+    for id in ["1", "2", "3"] {
+        kept["ended"][id] = ended.clone();
+    }
+}
+
+/// The limits of the Jobs of all members.
+fn limits(stage: &Stage) -> Vec<Value> {
+    let jobs = stage.clusters.iter().flat_map(|cluster| cluster.list(&sim::JOBS, "default"));
+    jobs.map(|job| job["spec"]["backoffLimit"].clone()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forged_manifest_is_nothing_to_a_federation_that_was_moved() {
+    let stage = Stage::running().await;
+    let before = (others(&stage), limits(&stage));
+    forge(&stage, HOSTILE, forged);
+    for relocate in ["init --from=east --context=west", "init --from=west --context=east"] {
+        stage.must(relocate).await;
+        for _ in 0..2 {
+            stage.must("reconcile").await;
+            assert_eq!((others(&stage), limits(&stage)), before);
+        }
+    }
+    stage.completes().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forged_manifest_is_named_where_a_record_is_rebuilt() {
+    let stage = Stage::running().await;
+    forge(&stage, HOSTILE, forged);
+    stage.must("job delete pi").await;
+    let asked = stage.run("job recover pi").await;
+    let named = "its manifest is the one of cluster north, which others do not have yet: \
+                 backoffLimit";
+    assert!(asked.code != 0 && asked.stderr.contains(named), "{asked:#?}");
+    let ran = stage.must("job recover pi --yes").await;
+    let row = stage.must("job get pi").await;
+    assert!(row.stdout.contains(" 0/7 "), "the others run: {ran:#?} {row:#?}");
+    stage.settle().await;
+    stage.completes().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_manifests_of_one_edit_none_is_taken() {
+    let stage = Stage::running().await;
+    stage.must("backup pi.yaml").await;
+    let before = limits(&stage);
+    for (member, limit) in [("north", 98), ("west", 99)] {
+        forge(&stage, member, |kept| {
+            kept["revision"] = 7.into();
+            kept["manifest"]["spec"]["backoffLimit"] = limit.into();
+        });
+    }
+    stage.must("job delete pi").await;
+    let refused = stage.run("job recover --all --yes").await;
+    let named = "clusters north and west keep different manifests of edit 7";
+    assert!(refused.stderr.contains(named), "{refused:#?}");
+    assert!(stage.records().is_empty(), "{refused:#?}");
+    stage.must("restore pi.yaml --yes").await;
+    let ran = stage.must("reconcile").await;
+    let named = "the jobs in north, west keep different manifests of edit 7";
+    assert!(ran.stderr.contains(named), "{ran:#?}");
+    assert_eq!(limits(&stage), before);
+    stage.completes().await;
 }
 
 /// Replaces every number.

@@ -1,16 +1,19 @@
 //! Killed at every single request, before and after it took effect.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use http::Method;
 use sim::When;
 use tokio::sync::Notify;
 
 use super::evidence::Recorded;
+use super::net::Sent;
 use super::stage::{CLUSTERS, CREATE, Stage};
+use super::witness::Witness;
 
 /// Kills a command at each of its requests, before and, where it has an effect, after that, on a
 /// stage of its own each time, and looks at what is left.
-async fn everywhere(
+pub async fn everywhere(
     command: &str,
     prepare: impl AsyncFn() -> Stage,
     check: impl AsyncFn(&Stage),
@@ -186,6 +189,63 @@ async fn an_orphaning_delete_leaves_the_jobs_as_they_are() {
     .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn orphans_clean_has_deleted_or_not_and_can_be_run_again() {
+    let prepare = async || {
+        let stage = Stage::running().await;
+        stage.must("job delete pi").await;
+        stage.must("job create -f pi.yaml -n kube-system").await;
+        stage.net.witness(Witness::allow_cleaning);
+        stage
+    };
+    everywhere("orphans clean --yes --running", prepare, async |stage| {
+        stage.must("orphans clean --yes --running").await;
+        assert!(stage.must("orphans list -A -o name").await.stdout.is_empty());
+        for cluster in &stage.clusters {
+            cluster.settle();
+            assert_eq!(cluster.pods_of("default", "pi").len(), 0);
+            assert!(!cluster.pods_of("kube-system", "pi").is_empty(), "what is known stays");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_is_finished_by_reconcile_or_has_not_begun() {
+    let prepare = async || {
+        let stage = Stage::running().await;
+        while stage.must("job get pi --no-headers").await.stdout.contains("Running") {
+            for cluster in &stage.clusters {
+                cluster.advance(Duration::from_mins(11));
+                cluster.fail_pods("default", "pi", 1);
+                cluster.settle();
+            }
+            stage.must("reconcile pi").await;
+        }
+        stage.settle().await;
+        stage
+    };
+    everywhere("job retry pi", prepare, async |stage| {
+        let names = stage.must("job get -o name").await.stdout;
+        if !names.contains("job.batch/pi-retry\n") {
+            stage.must("job retry pi").await;
+        }
+        for _ in 0..2 {
+            stage.must("reconcile").await;
+        }
+        let list = stage.must("job get --no-headers").await.stdout;
+        assert_eq!(list.lines().count(), 2, "{list}");
+        for cluster in &stage.clusters {
+            cluster.run_to_end("default", "pi-retry");
+        }
+        stage.must("reconcile").await;
+        let row = stage.must("job get pi-retry --no-headers").await.stdout;
+        assert!(row.contains("Complete"), "{row}");
+        assert!(stage.must("job get pi --no-headers").await.stdout.contains("Failed"));
+    })
+    .await;
+}
+
 /// Reconcile is killed at each request of it, after a create that was killed at each of its writes.
 #[tokio::test(start_paused = true)]
 async fn a_reconcile_of_what_a_killed_create_left_can_be_killed_too() {
@@ -232,6 +292,35 @@ async fn a_reconcile_of_a_running_job_can_be_killed() {
     }
 }
 
+/// A new template is recorded or not; where it is, the next reconcile brings it to all shards, and
+/// none runs with the old one.
+#[tokio::test(start_paused = true)]
+async fn an_edit_of_the_template_is_finished_by_reconcile_or_has_not_begun() {
+    let template = r#"{"spec":{"nodeSelector":{"disk":"ssd"}}}"#;
+    let edit = format!(r#"job patch pi -p {{"spec":{{"suspend":false,"template":{template}}}}}"#);
+    let prepare = async || {
+        let stage = Stage::federated().await;
+        stage.must(CREATE).await;
+        stage.must("job suspend pi").await;
+        stage
+    };
+    everywhere(&edit, prepare, async |stage| {
+        stage.settle().await;
+        let templates =
+            stage.clusters.iter().flat_map(|cluster| cluster.list(&sim::JOBS, "default"));
+        let disks: Vec<_> = templates
+            .map(|job| job["spec"]["template"]["spec"]["nodeSelector"]["disk"].clone())
+            .collect();
+        assert!(disks.windows(2).all(|pair| pair[0] == pair[1]), "{disks:?}");
+        if disks[0].is_null() {
+            stage.must(&edit).await;
+        }
+        stage.all_runs();
+        stage.completes().await;
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reconcile_of_a_deletion_can_be_killed() {
     let mut cases = 0;
@@ -259,11 +348,44 @@ async fn a_reconcile_of_a_deletion_can_be_killed() {
     assert!(cases > 10, "{cases}");
 }
 
+/// The preflight asks each member about the Job, and the creation does not ask again.
+#[tokio::test(start_paused = true)]
+async fn a_create_asks_each_member_about_its_job_once() {
+    let stage = Stage::federated().await;
+    stage.net.heal();
+    stage.must(CREATE).await;
+    let sent = stage.net.sent();
+    for cluster in CLUSTERS {
+        let posts = sent.iter().filter(|sent| sent.cluster == cluster && sent.of_jobs());
+        let posts: Vec<_> = posts.filter(|sent| sent.method == Method::POST).collect();
+        let real = posts.iter().filter(|sent| sent.mutating).count();
+        // Who decides when it runs, and whether the server takes it as it is sent then.
+        assert_eq!((posts.len() - real, real), (2, 1), "{cluster}: {posts:#?}");
+    }
+    stage.net.heal();
+    stage.clusters[1].delete(&sim::JOBS, "default", "pi").expect("it is there");
+    stage.must("reconcile --reopen --yes").await;
+    let sent = stage.net.sent();
+    let asks =
+        sent.iter().filter(|sent| sent.of_jobs() && sent.method == Method::POST && !sent.mutating);
+    assert_eq!(asks.count(), 1, "a reconcile asks about the one that it creates: {sent:#?}");
+}
+
+/// The number of the first request of a create that makes a Job.
+async fn first_job() -> usize {
+    let stage = Stage::federated().await;
+    stage.net.heal();
+    stage.must(CREATE).await;
+    let sent = stage.net.sent();
+    sent.iter().position(Sent::makes_job).expect("it makes Jobs")
+}
+
 /// The process dies, and its last request arrives only when somebody else has finished the work.
 #[tokio::test(start_paused = true)]
 async fn a_request_may_arrive_after_its_process_has_died() {
     let deletes =
         ["background", "foreground", "orphan"].map(|how| format!("job delete pi --cascade={how}"));
+    let first_job = first_job().await;
     for command in [CREATE, "reconcile"].into_iter().chain(deletes.iter().map(String::as_str)) {
         let mut late = 0;
         for at in 0.. {
@@ -271,7 +393,7 @@ async fn a_request_may_arrive_after_its_process_has_died() {
                 CREATE => Stage::federated().await,
                 "reconcile" => {
                     let stage = Stage::federated().await;
-                    stage.kill(CREATE, 14, When::Before).await;
+                    stage.kill(CREATE, first_job, When::Before).await;
                     stage
                 }
                 _ => Stage::running().await,
@@ -287,7 +409,7 @@ async fn a_request_may_arrive_after_its_process_has_died() {
             late += 1;
             stage.settle().await;
             signal.notify_one();
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
             stage.settle().await;
             if stage.records().is_empty() {
                 let orphaned = command.ends_with("orphan");

@@ -1,6 +1,6 @@
 //! What processes, networks and members do to the verbs, on simulated clusters in this process:
 //! kills at every request, processes side by side and frozen ones, answers of every kind, a hostile
-//! member, a thousand members.
+//! member, a thousand members, clusters that are declared lost.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -10,15 +10,19 @@
 //! | [`witness`] | what must hold at every moment |
 //! | [`promises`] | what must hold once a reconcile has run |
 
+mod adoption;
 mod evidence;
 mod freezes;
 mod hostile;
 mod kills;
 mod limits;
+mod losses;
 mod net;
 mod networks;
 mod promises;
 mod races;
 mod random;
+mod recovery;
+mod refusals;
 mod stage;
 mod witness;

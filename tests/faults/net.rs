@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use kube::client::Body;
 use kubectl_federate::cluster::{
@@ -16,7 +16,7 @@ use kubectl_federate::cluster::{
     transport::{AnswerBody, wire},
 };
 use serde_json::Value;
-use sim::{Cluster, When};
+use sim::{Cluster, Verdict, When};
 use tokio::sync::Notify;
 use tower::{BoxError, ServiceExt as _};
 
@@ -126,11 +126,18 @@ struct State {
     judge: Judge,
     sent: Vec<Sent>,
     witness: Witness,
-    /// Clusters, and users who may have made a Job there of which no read has told them since.
-    unread: BTreeSet<(String, String)>,
-    /// The objects of each cluster as they were before its last write.
-    before: BTreeMap<String, Vec<Value>>,
-    snapshots: bool,
+    /// Clusters, users, and the names of Jobs that they may have made there, of which no read has
+    /// told them since.
+    unread: BTreeSet<(String, String, String)>,
+    /// The revision of each cluster before its last write.
+    before: BTreeMap<String, u64>,
+}
+
+impl State {
+    /// A read has told a user which Jobs there are in a cluster.
+    fn read(&mut self, (cluster, user): &(String, String)) {
+        self.unread.retain(|(there, who, _)| (there, who) != (cluster, user));
+    }
 }
 
 impl Net {
@@ -141,7 +148,6 @@ impl Net {
             witness: Witness::new(clusters),
             unread: BTreeSet::new(),
             before: BTreeMap::new(),
-            snapshots: false,
         };
         let clusters =
             clusters.iter().map(|cluster| (cluster.name().to_owned(), cluster.clone())).collect();
@@ -162,11 +168,6 @@ impl Net {
     /// Lets every request pass from now on, and counts from 0 again.
     pub fn heal(&self) {
         self.watch(|_, _| Fate::Pass);
-    }
-
-    /// Remembers what was before each write, for stale lists.
-    pub fn remember(&self) {
-        self.state().snapshots = true;
     }
 
     /// The requests that were sent since [`Net::watch`].
@@ -208,7 +209,7 @@ impl Net {
         let dry = query.contains("dryRun") || !body["dryRun"].is_null();
         let path = head.uri.path().to_owned();
         let user = user_of(head);
-        let mutating = head.method != Method::GET && !dry && !path.ends_with("accessreviews");
+        let mutating = head.method != Method::GET && !dry && !path.ends_with("reviews");
         let sent = Sent {
             number: state.sent.len(),
             cluster: cluster.to_owned(),
@@ -229,6 +230,8 @@ impl Net {
         let place = (sent.cluster.clone(), sent.user.clone());
         let tells = sent.method == Method::GET && fate.tells() || sent.method == Method::DELETE;
         if sent.makes_job() {
+            let name = sent.body["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            let place = (place.0, place.1, name);
             if state.unread.contains(&place) {
                 state.witness.accuse(format!("a POST is repeated with no read between: {sent}"));
             }
@@ -236,7 +239,7 @@ impl Net {
                 state.unread.insert(place);
             }
         } else if sent.of_jobs() && tells {
-            state.unread.remove(&place);
+            state.read(&place);
         }
         fate
     }
@@ -260,7 +263,7 @@ impl Net {
                 let answer = serve().await;
                 if answer.status().is_client_error() {
                     // The server says itself that it did not happen.
-                    self.state().unread.remove(&(name.to_owned(), user_of(&head)));
+                    self.state().read(&(name.to_owned(), user_of(&head)));
                 }
                 Ok(boxed(answer))
             }
@@ -309,27 +312,32 @@ impl Net {
             }))),
             Fate::Cut => Ok(cut(serve().await)),
             Fate::Stale => {
-                let before = self.state().before.get(name).cloned();
-                let answer = serve().await;
-                Ok(boxed(match before {
-                    Some(objects) => stale(answer, &head, &objects),
-                    None => answer,
-                }))
+                let before = self.state().before.get(name).copied().unwrap_or_default();
+                let age = self.clusters[name].revision() - before;
+                Ok(boxed(self.serve_as(Verdict::Stale(age), name, &head, body).await))
             }
         }
     }
 
     /// Has the cluster serve a request, and its controllers do what follows from it at once.
     async fn serve(&self, name: &str, head: &http::request::Parts, body: Bytes) -> Response<Bytes> {
+        self.serve_as(Verdict::Pass, name, head, body).await
+    }
+
+    async fn serve_as(
+        &self,
+        verdict: Verdict,
+        name: &str,
+        head: &http::request::Parts,
+        body: Bytes,
+    ) -> Response<Bytes> {
         let cluster = &self.clusters[name];
-        if head.method != Method::GET && self.state().snapshots {
-            let objects =
-                [&sim::JOBS, &sim::CONFIG_MAPS].map(|resource| cluster.list(resource, ""));
-            self.state().before.insert(name.to_owned(), objects.concat());
+        if head.method != Method::GET {
+            self.state().before.insert(name.to_owned(), cluster.revision());
         }
-        let request = Request::from_parts(head.clone(), Full::new(body));
-        let answer =
-            cluster.service().oneshot(request).await.unwrap_or_else(|never| match never {});
+        let mut request = Request::from_parts(head.clone(), Full::new(body));
+        request.extensions_mut().insert(verdict);
+        let answer = cluster.service().oneshot(request).await.expect("it is there");
         let (parts, body) = answer.into_parts();
         let bytes = body.collect().await.expect("a simulated cluster answers in full").to_bytes();
         if head.method != Method::GET {
@@ -363,35 +371,4 @@ fn cut(answer: Response<Bytes>) -> Response<AnswerBody> {
         let frames = [Ok(half), Err(BoxError::from(io::Error::from(io::ErrorKind::UnexpectedEof)))];
         http_body_util::StreamBody::new(futures::stream::iter(frames)).boxed_unsync()
     })
-}
-
-/// A list with these objects, as far as its labels select them, in place of those that there are.
-/// What is no list stays as it is.
-fn stale(
-    answer: Response<Bytes>,
-    head: &http::request::Parts,
-    objects: &[Value],
-) -> Response<Bytes> {
-    let mut list: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-    let Some(kind) =
-        list["kind"].as_str().and_then(|kind| kind.strip_suffix("List")).map(str::to_owned)
-    else {
-        return answer;
-    };
-    if answer.status() != StatusCode::OK {
-        return answer;
-    }
-    let query: BTreeMap<_, _> =
-        form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes())
-            .into_owned()
-            .collect();
-    let selector = query.get("labelSelector").map_or("", String::as_str);
-    let selects = |object: &Value| {
-        selector.split(',').all(|pair| match pair.split_once('=') {
-            Some((key, value)) => object["metadata"]["labels"][key] == value,
-            None => true,
-        })
-    };
-    list["items"] = objects.iter().filter(|o| o["kind"] == kind && selects(o)).cloned().collect();
-    answer.map(|_| list.to_string().into())
 }

@@ -75,7 +75,6 @@ async fn troubled(command: &str, prepare: impl AsyncFn() -> Stage, check: impl A
         for lasting in [Lasting::Once, Lasting::On] {
             for at in 0.. {
                 let stage = prepare().await;
-                stage.net.remember();
                 let (fate, mut struck) = (fate.clone(), None::<String>);
                 let hit = std::sync::Arc::new(std::sync::Mutex::new(None::<Sent>));
                 let tell = hit.clone();
@@ -145,7 +144,7 @@ async fn get_writes_nothing_whatever_it_is_told() {
 async fn reconcile_goes_on_when_the_network_is_back() {
     let begun = async || {
         let stage = Stage::federated().await;
-        stage.kill(CREATE, 14, When::Before).await;
+        stage.kill(CREATE, 21, When::Before).await;
         stage
     };
     troubled("reconcile", begun, async |stage| {

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use kubectl_federate::cli::{World, run};
 use kubectl_federate::print::Output;
 use serde_json::json;
@@ -37,7 +38,9 @@ pub struct Stage {
 impl Stage {
     /// Clusters of these names, with no federation.
     pub fn bare(names: &[&str]) -> Self {
-        let start = "2026-01-01T00:00:00Z".parse().expect("a time");
+        // They stand still, and do not say what time it is. What a process writes is not to be later
+        // than what their controllers write afterwards.
+        let start = Timestamp::now() + SignedDuration::from_hours(1);
         let build = |name: &&str| {
             let user = |user: &str| User::admin(user, format!("{SECRET}-{name}-{user}"));
             Cluster::builder(*name).starting_at(start).user(user("alice")).user(user("bob")).build()

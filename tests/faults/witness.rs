@@ -16,6 +16,8 @@ pub struct Witness {
     named: BTreeSet<(ShardKey, String)>,
     /// The uids that the host has ever said a shard's Job to have.
     known: BTreeSet<(ShardKey, String)>,
+    /// The uids of all Jobs that ever carried our labels.
+    labelled: BTreeSet<String>,
     /// The federated Jobs that the host has ever said to be about to be deleted.
     deleting: BTreeSet<String>,
     /// The Jobs that made pods, by shard.
@@ -23,6 +25,8 @@ pub struct Witness {
     /// How many pods have succeeded, by federated Job.
     succeeded: BTreeMap<String, usize>,
     broken: Vec<String>,
+    /// Whether Jobs that no record knows may be deleted.
+    cleaning: bool,
     /// Whether it looks at nothing, because that would take as long again for each of thousands of
     /// requests.
     absent: bool,
@@ -34,10 +38,12 @@ impl Witness {
             clusters: clusters.to_vec(),
             named: BTreeSet::new(),
             known: BTreeSet::new(),
+            labelled: BTreeSet::new(),
             deleting: BTreeSet::new(),
             ran: BTreeMap::new(),
             succeeded: BTreeMap::new(),
             broken: Vec::new(),
+            cleaning: false,
             absent: clusters.len() > 100,
         }
     }
@@ -45,6 +51,11 @@ impl Witness {
     /// Looks at nothing from now on.
     pub fn leave(&mut self) {
         self.absent = true;
+    }
+
+    /// Lets Jobs be deleted from now on that no record knows.
+    pub fn allow_cleaning(&mut self) {
+        self.cleaning = true;
     }
 
     /// Says that something was broken.
@@ -59,7 +70,11 @@ impl Witness {
 
     /// The records that the host has now. It is the first of the clusters.
     pub fn records(&self) -> Vec<Recorded> {
-        let maps = self.clusters[0].list(&sim::CONFIG_MAPS, "");
+        Self::records_in(&self.clusters[0])
+    }
+
+    fn records_in(cluster: &Cluster) -> Vec<Recorded> {
+        let maps = cluster.list(&sim::CONFIG_MAPS, "");
         maps.iter().filter_map(Recorded::read).collect()
     }
 
@@ -72,12 +87,13 @@ impl Witness {
         self.clusters.iter().flat_map(of).collect()
     }
 
-    /// Looks at what the host says, and at which Jobs have made pods: never two Jobs of one shard.
+    /// Looks at what the hosts say, as a federation may have moved to any cluster, and at which Jobs have made pods: never two Jobs of one shard.
     pub fn look(&mut self) {
         if self.absent {
             return;
         }
-        for record in self.records() {
+        let records: Vec<_> = self.clusters.iter().flat_map(Self::records_in).collect();
+        for record in records {
             for (id, shard) in &record.shards {
                 let key = (record.uid.clone(), id.clone());
                 self.named.insert((key.clone(), text(&shard["cluster"])));
@@ -89,6 +105,7 @@ impl Witness {
                 self.deleting.insert(record.uid);
             }
         }
+        self.labelled.extend(self.jobs().into_iter().map(|job| job.uid));
         for cluster in &self.clusters {
             for pod in cluster.list(&sim::PODS, "") {
                 let (Some(shard), owner) =
@@ -130,11 +147,21 @@ impl Witness {
         if uid.is_empty() {
             self.broken.push(format!("a Job is written without its uid: {sent}"));
         }
-        let Some(job) = self.jobs().into_iter().find(|job| job.uid == uid) else { return };
+        let Some(job) = self.jobs().into_iter().find(|job| job.uid == uid) else {
+            // A Job that is adopted has no labels yet, and somebody else may have deleted ours.
+            let is_known = self.known.iter().any(|(_, known)| *known == uid);
+            if !is_known && !self.labelled.contains(&uid) {
+                self.broken.push(format!("a Job is written that is none of ours: {sent}"));
+            }
+            return;
+        };
         let fine = if sent.method == Method::PATCH {
             self.known.contains(&(job.shard.clone(), uid))
         } else {
-            self.deleting.contains(&job.shard.0) || (job.suspended && !self.has_run(&job))
+            let is_orphan = || self.records().iter().all(|record| record.uid != job.shard.0);
+            self.deleting.contains(&job.shard.0)
+                || (job.suspended && !self.has_run(&job))
+                || (self.cleaning && is_orphan())
         };
         if !fine {
             self.broken.push(format!("a Job is written that no record had said would be: {sent}"));
@@ -149,7 +176,7 @@ impl Witness {
             else {
                 continue;
             };
-            if done < most && cluster.succeed_pods("default", "pi", 1) == 1 {
+            if done < most && cluster.succeed_pods("default", &job.name, 1) == 1 {
                 *self.succeeded.entry(job.shard.0).or_default() += 1;
                 done += 1;
                 cluster.settle();

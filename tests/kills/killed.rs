@@ -1,5 +1,5 @@
-//! Killed at any moment, a hundred times: after the next reconcile everything is there, or nothing
-//! is.
+//! Jobs are created, reconciled and deleted, and the process is killed at any moment: after the next
+//! reconcile everything is there, or nothing is.
 
 use std::time::Duration;
 
@@ -7,34 +7,21 @@ use libtest_mimic::Failed;
 use real::Fleet;
 
 use crate::evidence::Recorded;
-use crate::moments::Moments;
+use crate::moments::{Moments, times};
 use crate::scene::{CREATE, DELETE, SOON, Scene};
 
 /// How many of each are killed before they have ended.
-const CREATES: usize = 36;
+const CREATES: usize = 20;
 const RECONCILES: [(Found, usize); 3] =
-    [(Found::Created, 18), (Found::Deleted, 9), (Found::Worked, 7)];
-const DELETES: [(&str, usize); 2] = [(DELETE, 18), ("job delete pi --cascade=foreground", 12)];
-
-/// Repeats a round until so many processes were killed; it says how long one lived that ended
-/// before.
-async fn times(
-    kills: usize,
-    mut round: impl AsyncFnMut(bool) -> Result<Option<Duration>, Failed>,
-) -> Result<(), Failed> {
-    let mut killed = 0;
-    while killed < kills {
-        killed += usize::from(round(killed + 1 == kills).await?.is_none());
-    }
-    Ok(())
-}
+    [(Found::Created, 10), (Found::Deleted, 6), (Found::Worked, 5)];
+const DELETES: [(&str, usize); 2] = [(DELETE, 10), ("job delete pi --cascade=foreground", 7)];
 
 /// It is finished, or nothing of it is there and it can be repeated.
 pub async fn create(fleet: &'static Fleet) -> Result<(), Failed> {
     let scene = Scene::new(fleet).await?;
     let mut moments = Moments::of(1, scene.time(CREATE).await?);
-    gone(&scene).await?;
-    times(CREATES, async |last| {
+    scene.gone().await?;
+    times(CREATES, async |_, last| {
         let since = scene.mark().await?;
         let life = scene.kill_after(CREATE, moments.draw()).await?;
         scene.reconcile().await?;
@@ -54,7 +41,7 @@ pub async fn create(fleet: &'static Fleet) -> Result<(), Failed> {
             scene.succeed().await?;
             scene.until_complete().await?;
         }
-        gone(&scene).await?;
+        scene.gone().await?;
         Ok(life)
     })
     .await?;
@@ -101,8 +88,8 @@ pub async fn reconcile(fleet: &'static Fleet) -> Result<(), Failed> {
     for (seed, (found, kills)) in (2..).zip(RECONCILES) {
         prepare(&scene, found, Duration::ZERO).await?;
         let mut moments = Moments::of(seed, scene.time("reconcile").await?);
-        gone(&scene).await?;
-        times(kills, async |_| {
+        scene.gone().await?;
+        times(kills, async |_, _| {
             let since = scene.mark().await?;
             // A create has most of its life behind it when its record is there.
             prepare(&scene, found, moments.draw() / 4).await?;
@@ -118,7 +105,7 @@ pub async fn reconcile(fleet: &'static Fleet) -> Result<(), Failed> {
                 }
             }
             scene.quiet().await?;
-            gone(&scene).await?;
+            scene.gone().await?;
             Ok(life)
         })
         .await?;
@@ -132,7 +119,7 @@ pub async fn delete(fleet: &'static Fleet) -> Result<(), Failed> {
     for (seed, (line, kills)) in (5..).zip(DELETES) {
         scene.must(CREATE).await?;
         let mut moments = Moments::of(seed, scene.time(line).await?);
-        times(kills, async |_| {
+        times(kills, async |_, _| {
             scene.must(CREATE).await?;
             let uids = async || {
                 Ok::<_, Failed>(
@@ -161,18 +148,10 @@ pub async fn delete(fleet: &'static Fleet) -> Result<(), Failed> {
                 assert_eq!(uids().await?, before);
             }
             scene.quiet().await?;
-            gone(&scene).await?;
+            scene.gone().await?;
             Ok(life)
         })
         .await?;
     }
     scene.bystanders_untouched().await
-}
-
-/// Deletes what is there; nothing is left of it.
-async fn gone(scene: &Scene) -> Result<(), Failed> {
-    if !scene.records().await?.is_empty() {
-        scene.must(DELETE).await?;
-    }
-    scene.nothing_left().await
 }

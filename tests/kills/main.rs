@@ -7,21 +7,25 @@
 //! |---|---|
 //! | [`evidence`] | what a federated Job shows, and what it has to be; shared with `tests/faults` |
 //! | [`scene`] | clusters, processes, and what must hold once a reconcile has run |
-//! | [`moments`] | when a process is killed |
-//! | [`killed`], [`pairs`] | the tests |
+//! | [`moments`] | when a process is killed, and how often |
+//! | [`killed`], [`edited`], [`clusters`], [`pairs`] | the tests |
+//! | [`queued`] | those in clusters with Kueue |
 
+mod clusters;
+mod edited;
 #[path = "../faults/evidence.rs"]
 mod evidence;
 mod killed;
 mod moments;
 mod pairs;
+mod queued;
 #[path = "../faults/random.rs"]
 mod random;
 mod scene;
 
 use std::process::ExitCode;
 
-use real::Versions::Mixed;
+use real::Versions::{Kueue, Mixed};
 
 /// Tests at a time where the command line does not say: they wait for processes and servers more
 /// than they compute.
@@ -34,11 +38,24 @@ fn main() -> ExitCode {
         Mixed.trial("a create is finished by the next reconcile", killed::create),
         Mixed.trial("a reconcile is finished by the next", killed::reconcile),
         Mixed.trial("a delete is finished by the next reconcile, or has not begun", killed::delete),
+        Mixed.trial("an apply is finished by the next reconcile, or has not begun", edited::apply),
+        Mixed.trial("a recovery is finished by the next reconcile, or repeated", edited::recover),
+        Mixed.trial("a drain goes on with the next reconcile, or is repeated", clusters::drain),
+        Mixed.trial("a loss and a return run nothing twice that is not told", clusters::lost),
         Mixed.trial("of two creates of one name side by side one wins", pairs::two_creates),
         Mixed.trial("two reconciles side by side do no harm", pairs::two_reconciles),
+        Mixed.trial("reconciles side by side for a minute do no harm", pairs::a_minute),
         Mixed.trial(
             "after a create and a delete side by side all is there or nothing",
             pairs::create_and_delete,
+        ),
+        Kueue.trial(
+            "an indexed job in queues runs once, killed between two writes",
+            queued::indexed,
+        ),
+        Kueue.trial(
+            "a job in queues runs once, killed before its uid is recorded, and deleted by others",
+            queued::deleted,
         ),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use libtest_mimic::Failed;
+
 use crate::random::Random;
 
 /// Moments are drawn up to this many percent of an undisturbed life.
@@ -43,4 +45,18 @@ impl Moments {
             None => self.whole.mul_f64(1.05),
         };
     }
+}
+
+/// Repeats a round until so many processes were killed; it says how long one lived that ended
+/// before. It is told its number, and whether it is the last one if its process is killed.
+pub async fn times(
+    kills: usize,
+    mut round: impl AsyncFnMut(usize, bool) -> Result<Option<Duration>, Failed>,
+) -> Result<(), Failed> {
+    let (mut rounds, mut killed) = (0, 0);
+    while killed < kills {
+        killed += usize::from(round(rounds, killed + 1 == kills).await?.is_none());
+        rounds += 1;
+    }
+    Ok(())
 }

@@ -1,15 +1,18 @@
 //! Two processes side by side, the second of which begins at any moment of the first one's life.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use real::Fleet;
 
 use crate::moments::Moments;
-use crate::scene::{ALICE, BOB, CREATE, DELETE, Ran, Scene};
+use crate::scene::{ALICE, BOB, CREATE, DELETE, MEMBERS, Ran, Scene};
 
 /// How many of each pair.
 const PAIRS: usize = 10;
+
+/// How long two go on side by side.
+const A_MINUTE: Duration = Duration::from_mins(1);
 
 /// Runs the second a while after the first has begun.
 async fn pair(
@@ -89,5 +92,38 @@ pub async fn create_and_delete(fleet: &'static Fleet) -> Result<(), Failed> {
         scene.quiet().await?;
         scene.nothing_left().await?;
     }
+    scene.bystanders_untouched().await
+}
+
+/// Two reconcile again and again, while a third one creates Jobs, edits them and deletes them.
+pub async fn a_minute(fleet: &'static Fleet) -> Result<(), Failed> {
+    let scene = Scene::new(fleet).await?;
+    let start = Instant::now();
+    let again = async |user: &str| {
+        let mut count = 0;
+        while start.elapsed() < A_MINUTE {
+            let ran = scene.end(scene.start(user, "reconcile")?).await?;
+            assert_eq!(ran.code, Some(0), "{user}: {ran:?}");
+            count += 1;
+        }
+        Ok::<_, Failed>(count)
+    };
+    let lives = async {
+        let mut lives = 0;
+        while start.elapsed() < A_MINUTE {
+            scene.must(CREATE).await?;
+            let mut succeeded = scene.succeed_in(&MEMBERS).await?.len();
+            scene.must("job scale pi --completions=12").await?;
+            succeeded += scene.work(&MEMBERS).await?.len();
+            assert_eq!(succeeded, 12, "each completion is made once");
+            scene.must(DELETE).await?;
+            lives += 1;
+        }
+        Ok::<_, Failed>(lives)
+    };
+    let (alice, bob, lives) = tokio::join!(again(ALICE), again(BOB), lives);
+    println!("{} and {} reconciles, {} lives", alice?, bob?, lives?);
+    scene.reconcile().await?;
+    scene.nothing_left().await?;
     scene.bystanders_untouched().await
 }

@@ -10,7 +10,7 @@ use real::{AuditEntry, Cluster, Fleet, Mark};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::evidence::{self, COMPLETIONS, Ours, PARALLELISM, Recorded};
 
@@ -21,6 +21,9 @@ pub const SOON: Duration = Duration::from_mins(1);
 pub const CREATE: &str = "job create -f pi.yaml";
 /// What deletes it together with its Jobs.
 pub const DELETE: &str = "job delete pi --cascade=background";
+
+/// All members.
+pub const MEMBERS: [&str; 3] = ["east", "west", "north"];
 
 /// Who types what is not killed.
 pub const ALICE: &str = "alice";
@@ -33,16 +36,30 @@ const SIGKILL: i32 = 9;
 /// A Job that is nobody's business.
 const BYSTANDER: &str = "bystander";
 
-/// What `init` writes, for all scenes.
-static FEDERATION: OnceCell<String> = OnceCell::const_new();
+/// What `init` writes, for all scenes on one fleet.
+type Federation = OnceCell<String>;
 
-/// A namespace of the fleet's clusters, and a user's files.
+/// That of the fleet without queues.
+static FEDERATION: Federation = OnceCell::const_new();
+
+/// That of the fleet with queues.
+static QUEUED: Federation = OnceCell::const_new();
+
+/// A port that refuses connections.
+const NOWHERE: &str = "https://127.0.0.1:1";
+
+/// A namespace of the fleet's clusters, and the users' files.
 pub struct Scene {
     fleet: &'static Fleet,
+    /// It is one of the fleet's, or the scene's own.
+    host: Cluster,
     namespace: String,
     home: TempDir,
     bystanders: Vec<Value>,
 }
+
+/// A pod that has succeeded: its cluster, and its index if its Job has indexes.
+pub type Succeeded = (String, Option<u32>);
 
 /// What a command came to.
 #[derive(Debug)]
@@ -54,13 +71,41 @@ pub struct Ran {
 
 impl Scene {
     pub async fn new(fleet: &'static Fleet) -> Result<Self, Failed> {
+        Self::of(fleet, fleet.cluster("east").clone(), &FEDERATION).await
+    }
+
+    /// With a host and a federation of its own: its members can be drained and declared lost, and
+    /// nobody else loses them.
+    pub async fn apart(fleet: &'static Fleet) -> Result<Self, Failed> {
+        Self::of(fleet, fleet.start_host("kills").await?, &Federation::new()).await
+    }
+
+    /// On the fleet with Kueue, whose queue `team` in each cluster that has Kueue has room for so
+    /// many pods.
+    pub async fn queued(fleet: &'static Fleet, pods: usize) -> Result<Self, Failed> {
+        let scene = Self::of(fleet, fleet.cluster("east").clone(), &QUEUED).await?;
+        for cluster in ["west", "north"] {
+            fleet.cluster(cluster).set_queue(&scene.namespace, "team", pods).await?;
+        }
+        Ok(scene)
+    }
+
+    async fn of(
+        fleet: &'static Fleet,
+        host: Cluster,
+        federation: &Federation,
+    ) -> Result<Self, Failed> {
         let namespace = fleet.namespace("kills").await?;
-        let mut scene =
-            Self { fleet, namespace, home: tempfile::tempdir()?, bystanders: Vec::new() };
-        let config = FEDERATION.get_or_try_init(|| scene.federate()).await?;
+        let (home, bystanders) = (tempfile::tempdir()?, Vec::new());
+        let mut scene = Self { fleet, host, namespace, home, bystanders };
+        if scene.clusters().len() > fleet.clusters().len() {
+            let namespace = json!({"metadata": {"name": scene.namespace}});
+            scene.host.create("/api/v1/namespaces", &namespace).await?;
+        }
+        scene.reach_all()?;
+        let config = federation.get_or_try_init(|| scene.federate()).await?;
         std::fs::write(scene.home.path().join("federate.yaml"), config)?;
-        let manifest = evidence::manifest("pi", PARALLELISM, COMPLETIONS).to_string();
-        std::fs::write(scene.home.path().join("pi.yaml"), manifest)?;
+        scene.write("pi.yaml", &evidence::manifest("pi", PARALLELISM, COMPLETIONS))?;
         for cluster in fleet.clusters() {
             let mut job = evidence::manifest("pi", 0, 1);
             job["metadata"]["name"] = BYSTANDER.into();
@@ -73,16 +118,103 @@ impl Scene {
     /// Gives the users all rights, and makes the federation.
     async fn federate(&self) -> Result<String, Failed> {
         let everything = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]);
-        for cluster in self.fleet.clusters() {
+        for cluster in self.clusters() {
             for user in [ALICE, BOB] {
                 cluster.grant(user, None, &everything).await?;
             }
         }
-        self.must("init --context=east").await?;
+        self.must("init --context=host").await?;
         for cluster in self.fleet.clusters() {
             self.must(&format!("cluster register {}", cluster.name())).await?;
         }
         Ok(std::fs::read_to_string(self.home.path().join("federate.yaml"))?)
+    }
+
+    /// All clusters: those of the fleet, and a host that is not one of them.
+    fn clusters(&self) -> Vec<&Cluster> {
+        let members = self.fleet.clusters();
+        let is_member = members.iter().any(|member| member.name() == self.host.name());
+        members.iter().chain((!is_member).then_some(&self.host)).collect()
+    }
+
+    /// The users reach all clusters.
+    pub fn reach_all(&self) -> Result<(), Failed> {
+        self.write_kubeconfigs(None)
+    }
+
+    /// The users reach this cluster no more, which goes on.
+    pub fn cut_off(&self, name: &str) -> Result<(), Failed> {
+        self.write_kubeconfigs(Some(name))
+    }
+
+    fn write_kubeconfigs(&self, silent: Option<&str>) -> Result<(), Failed> {
+        for user in [ALICE, BOB] {
+            let members = self.fleet.clusters().iter();
+            let mut contexts = vec![("host", &self.host, user)];
+            contexts.extend(members.map(|member| (member.name(), member, user)));
+            let mut config = real::kubeconfig(&contexts);
+            if let Some(name) = silent {
+                config = config.replace(&self.cluster(name).server(), NOWHERE);
+            }
+            std::fs::write(self.home.path().join(user), config)?;
+        }
+        Ok(())
+    }
+
+    /// A cluster of the fleet.
+    pub fn cluster(&self, name: &str) -> &Cluster {
+        self.fleet.cluster(name)
+    }
+
+    /// The host.
+    pub fn host(&self) -> &Cluster {
+        &self.host
+    }
+
+    /// Writes a manifest to a file of the user's.
+    pub fn write(&self, file: &str, manifest: &Value) -> Result<(), Failed> {
+        Ok(std::fs::write(self.home.path().join(file), manifest.to_string())?)
+    }
+
+    /// Lets all pods of our Jobs succeed that are there in these clusters. Says of each in which
+    /// cluster it was, and its index, if its Job has indexes.
+    pub async fn succeed_in(&self, clusters: &[&str]) -> Result<Vec<Succeeded>, Failed> {
+        let mut succeeded = Vec::new();
+        for cluster in clusters.iter().map(|name| self.cluster(name)) {
+            let kubelet = cluster.kubelet();
+            for job in cluster.list(&self.path("jobs")).await? {
+                let name = job["metadata"]["name"].as_str().unwrap_or_default();
+                if name == BYSTANDER {
+                    continue;
+                }
+                let pods = kubelet.pods(&self.namespace, name).await?;
+                for pod in pods.iter().filter(|pod| pod.is_live() && !pod.terminating) {
+                    match kubelet.succeed(pod).await {
+                        Ok(()) => succeeded.push((cluster.name().to_owned(), pod.index)),
+                        // It was deleted meanwhile.
+                        Err(real::Error::Status { code: 404, .. }) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+            }
+        }
+        Ok(succeeded)
+    }
+
+    /// Lets pods in these clusters succeed, and reconciles, until the whole Job is complete. Gives
+    /// what has succeeded.
+    pub async fn work(&self, clusters: &[&str]) -> Result<Vec<Succeeded>, Failed> {
+        let succeeded = Mutex::new(Vec::new());
+        real::until("pi to be complete", SOON, || async {
+            let text = |error: Failed| format!("{error:?}");
+            succeeded.lock().await.extend(self.succeed_in(clusters).await.map_err(text)?);
+            let ran = self.run("reconcile").await.map_err(text)?;
+            let records = self.records().await.map_err(text)?;
+            let is_complete = records.first().is_some_and(Recorded::complete);
+            if is_complete { Ok(()) } else { Err(format!("{ran:?} {records:?}")) }
+        })
+        .await;
+        Ok(succeeded.into_inner())
     }
 
     /// A process that begins now.
@@ -93,7 +225,7 @@ impl Scene {
             .args(["-n", &self.namespace])
             .env_clear()
             .env("HOME", home)
-            .env("KUBECONFIG", self.fleet.kubeconfig_of(user))
+            .env("KUBECONFIG", home.join(user))
             .env("KUBECTL_FEDERATE_CONFIG", home.join("federate.yaml"))
             .current_dir(home)
             .stdin(Stdio::null())
@@ -206,7 +338,7 @@ impl Scene {
 
     /// The records on the host.
     pub async fn records(&self) -> Result<Vec<Recorded>, Failed> {
-        let maps = self.host().list(&self.path("configmaps")).await?;
+        let maps = self.host.list(&self.path("configmaps")).await?;
         Ok(maps.iter().filter_map(Recorded::read).collect())
     }
 
@@ -223,6 +355,14 @@ impl Scene {
     /// One federated Job runs, divided as it was to be.
     pub async fn all_runs(&self) -> Result<Recorded, Failed> {
         Ok(evidence::all_runs(self.records().await?, &self.jobs().await?))
+    }
+
+    /// Deletes what is there; nothing is left of it.
+    pub async fn gone(&self) -> Result<(), Failed> {
+        if !self.records().await?.is_empty() {
+            self.must(DELETE).await?;
+        }
+        self.nothing_left().await
     }
 
     /// There is no record, and no Job of ours.
@@ -294,7 +434,7 @@ impl Scene {
     /// The present moment in all clusters.
     pub async fn mark(&self) -> Result<Vec<Mark>, Failed> {
         let mut marks = Vec::new();
-        for cluster in self.fleet.clusters() {
+        for cluster in self.clusters() {
             marks.push(cluster.mark().await?);
         }
         Ok(marks)
@@ -303,7 +443,7 @@ impl Scene {
     /// What a user's processes have asked to change since then, and in which cluster.
     async fn mutations(&self, since: &[Mark], user: &str) -> Result<Vec<String>, Failed> {
         let mut all = Vec::new();
-        for (cluster, mark) in self.fleet.clusters().iter().zip(since) {
+        for (cluster, mark) in self.clusters().into_iter().zip(since) {
             let writes =
                 self.writes(cluster, *mark).await?.into_iter().filter(|entry| entry.user == user);
             all.extend(
@@ -325,11 +465,7 @@ impl Scene {
         Ok(json!([job["metadata"]["uid"], job["metadata"]["labels"], job["spec"]]))
     }
 
-    fn host(&self) -> &Cluster {
-        &self.fleet.clusters()[0]
-    }
-
-    fn path(&self, resource: &str) -> String {
+    pub fn path(&self, resource: &str) -> String {
         let group = if resource == "jobs" { "/apis/batch/v1" } else { "/api/v1" };
         format!("{group}/namespaces/{}/{resource}", self.namespace)
     }

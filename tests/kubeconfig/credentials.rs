@@ -9,6 +9,7 @@ use super::scene::Scene;
 pub fn trials() -> Vec<Trial> {
     super::trials(&[
         ("credentials: client certificates, in files and inline", certificates),
+        ("credentials: client keys on P-521, and RSA keys of 8192 bits", large_keys),
         ("credentials: client certificates that cannot be used", bad_certificates),
         ("credentials: tokens, and token files that are renewed", tokens),
         ("credentials: a name and a password", passwords),
@@ -55,6 +56,18 @@ fn certificates() {
     all["client-key"] = key.into();
     scene.user(&all);
     scene.both(&[]).fail_alike("client-key-data and client-key are both specified for east;");
+}
+
+fn large_keys() {
+    let scene = Scene::new();
+    for (name, key) in [("p521", super::front::p521()), ("rsa8192", super::front::rsa8192())] {
+        let user = AUTHORITY.user_with(name, key);
+        scene.user(&json!({
+            "client-certificate-data": base64(&user.certificate),
+            "client-key-data": base64(&user.key),
+        }));
+        assert_eq!(scene.both(&[]).agree_on_one().certificate.as_deref(), Some(name));
+    }
 }
 
 fn bad_certificates() {

@@ -75,6 +75,10 @@ impl Authority {
 
     /// A certificate for these names that ends with the year before `end`.
     fn issue(&self, names: &[&str], end: i32) -> (rcgen::Certificate, KeyPair) {
+        self.issue_for(names, end, KeyPair::generate().expect("a key"))
+    }
+
+    fn issue_for(&self, names: &[&str], end: i32, key: KeyPair) -> (rcgen::Certificate, KeyPair) {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(names.clone()).expect("names");
         params.distinguished_name.push(DnType::CommonName, names[0].clone());
@@ -83,14 +87,18 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         (certificate, key)
     }
 
     /// A user's certificate; servers that know this authority call the user by name.
     pub fn user(&self, name: &str) -> Pair {
-        let (certificate, key) = self.issue(&[name], 2999);
+        self.user_with(name, KeyPair::generate().expect("a key"))
+    }
+
+    /// A user's certificate for this key.
+    pub fn user_with(&self, name: &str, key: KeyPair) -> Pair {
+        let (certificate, key) = self.issue_for(&[name], 2999, key);
         lock(&self.users).push((certificate.der().clone(), name.to_owned()));
         Pair { certificate: certificate.pem(), key: key.serialize_pem() }
     }
@@ -102,9 +110,18 @@ impl Authority {
         self_signed: bool,
         change: impl FnOnce(&mut CertificateParams),
     ) -> (rcgen::Certificate, KeyPair) {
+        self.certify_for(self_signed, change, KeyPair::generate().expect("a key"))
+    }
+
+    /// The same for this key.
+    pub fn certify_for(
+        &self,
+        self_signed: bool,
+        change: impl FnOnce(&mut CertificateParams),
+        key: KeyPair,
+    ) -> (rcgen::Certificate, KeyPair) {
         let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("names");
         change(&mut params);
-        let key = KeyPair::generate().expect("a key");
         let certificate = if self_signed {
             params.self_signed(&key)
         } else {
@@ -119,6 +136,16 @@ impl Authority {
             .find(|(known, _)| known == certificate)
             .map(|(_, name)| name.clone())
     }
+}
+
+/// A key on P-521.
+pub fn p521() -> KeyPair {
+    KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).expect("a key")
+}
+
+/// An RSA key of 8192 bits; to generate one takes minutes.
+pub fn rsa8192() -> KeyPair {
+    KeyPair::from_pem(include_str!("keys/rsa8192.key")).expect("a key")
 }
 
 /// Who came, and where to: what must be the same for kubectl and for us.
@@ -179,7 +206,7 @@ impl Front {
     pub fn serve(cluster: &sim::Cluster, manner: &Manner<'_>) -> Self {
         let issued = manner.authority.issue(manner.names, manner.end);
         let (certificate, key) = manner.own.unwrap_or(&issued);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(AUTHORITY.issuer.der().clone()).expect("an authority");
         let clients =

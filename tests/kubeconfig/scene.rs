@@ -15,7 +15,7 @@ use super::front::{AUTHORITY, Arrived, Caller, Front, Manner};
 pub const OURS: &str = env!("CARGO_BIN_EXE_kubectl-federate");
 
 static KUBECTL: LazyLock<PathBuf> = LazyLock::new(|| {
-    real::available(real::Version::V1_36).expect("asked before the first test").kubectl()
+    real::available(real::Version::NEWEST).expect("asked before the first test").kubectl()
 });
 
 /// Two clusters with a registry each; `west` is a member of `east`, by the context `west`.
@@ -67,9 +67,13 @@ impl Run {
         format!("{}{}", self.stdout, self.stderr)
     }
 
-    /// The last line of stderr: the error, without the log lines that kubectl writes before it.
+    /// The last line of stderr that is no hint: the error, without the log lines that kubectl
+    /// writes before it, and without the advice that we write after it.
     pub fn error(&self) -> &str {
-        self.stderr.lines().rfind(|line| !line.is_empty()).unwrap_or_default()
+        self.stderr
+            .lines()
+            .rfind(|line| !line.is_empty() && !line.starts_with("hint: "))
+            .unwrap_or_default()
     }
 
     /// The error's sentence: what kubectl introduces as an error in the configuration is an error

@@ -259,6 +259,59 @@ fn a_module_with_children_is_a_folder_and_unit_tests_are_in_files_named_tests() 
     }
 }
 
+/// The most lines of a file.
+const LINES: usize = 500;
+
+/// The most characters of a line.
+const COLUMNS: usize = 100;
+
+/// All files of Rust below `src` and `tests`, with their text.
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = Vec::new();
+    let mut folders = vec![root.join("src"), root.join("tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let below = path.strip_prefix(root).expect("it is below").display().to_string();
+                sources.push((below, fs::read_to_string(&path).expect("a file")));
+            }
+        }
+    }
+    sources
+}
+
+/// What is too long in a file. The row of a table in a doc comment cannot be wrapped; tests quote
+/// long output.
+fn too_long((path, text): &(String, String)) -> Vec<String> {
+    let lines = text.lines().zip(1..).filter(|_| path.starts_with("src"));
+    let is_long = |line: &str| line.chars().count() > COLUMNS && !line.starts_with("//! |");
+    let long = lines.filter(|(line, _)| is_long(line)).map(|(_, n)| format!("{path}:{n}"));
+    let count = text.lines().count();
+    let whole = (count > LINES).then(|| format!("{path} has {count} lines"));
+    long.chain(whole).collect()
+}
+
+#[test]
+fn files_and_lines_are_short() {
+    let sources = sources();
+    assert!(sources.len() > 100, "{} files", sources.len());
+    let long: Vec<_> = sources.iter().flat_map(too_long).collect();
+    assert!(long.is_empty(), "{long:#?}");
+}
+
+#[test]
+fn the_length_of_a_line_is_in_characters() {
+    let file = |text: String| too_long(&("src/a.rs".to_owned(), text));
+    let line = "→".repeat(COLUMNS);
+    assert!(file(format!("{line}\n//! | {line} |\n")).is_empty());
+    assert_eq!(file(format!("\n{line}.\n")), ["src/a.rs:2"]);
+    assert_eq!(file("\n".repeat(LINES + 1)), ["src/a.rs has 501 lines"]);
+}
+
 #[test]
 fn what_the_table_and_the_circles_are_read_by_reads_paths() {
     let mut paths = Vec::new();

@@ -1,5 +1,5 @@
-//! The properties of a reconcile, whatever users, networks, pods and other processes do between any
-//! two of its requests.
+//! Properties of a reconcile that hold whatever users, networks, pods and other processes do
+//! between two of its requests.
 
 use kubectl_federate::{
     job::pod::Phase::Succeeded,
@@ -13,13 +13,16 @@ use super::{
     model::{Job, Process, Running, Shared, Verb, World, step},
 };
 
-/// Requests after which a process is said to go on for ever.
+/// The number of requests after which a process counts as endless.
 const FOR_EVER: usize = 3000;
 
-/// Reconciles after which there must be nothing left to do, where nothing else happens.
+/// The number of reconciles after which nothing may be left to do, if nothing else happens.
 const BOUND: usize = 10;
 
-/// Makes an event happen.
+/// How many ended shards whose Jobs are gone stay in the ledger, so that users see what they did.
+const KEPT: usize = 8;
+
+/// Plays one event.
 fn happen(world: &Shared, processes: &mut Vec<Running>, event: &Event) {
     match event {
         Event::Run { stale, verb } => processes.push(Process::run(world, *stale, verb.clone())),
@@ -93,7 +96,7 @@ fn to_job(job: &mut Job, happening: Happening) {
     }
 }
 
-/// Somebody makes a Job under the name of a shard, or a copy of one.
+/// Somebody creates a Job under the name of a shard, or a copy of a shard's Job.
 fn make(world: &mut World, cluster: &str, copy: bool) {
     let Some(record) = world.record.clone() else { return };
     let Some((id, _)) = record.shards.iter().find(|(_, shard)| World::cluster_of(shard) == cluster)
@@ -108,7 +111,7 @@ fn make(world: &mut World, cluster: &str, copy: bool) {
     jobs.entry(name.to_owned()).or_insert(job);
 }
 
-/// Somebody makes a Job under the name that the next shard would have.
+/// Somebody creates a Job under the name that the next shard would get.
 fn take_next_name(world: &mut World, cluster: &str) {
     let Some(record) = world.record.clone() else { return };
     let Some((last, _)) = record.shards.last_key_value() else { return };
@@ -118,7 +121,8 @@ fn take_next_name(world: &mut World, cluster: &str) {
     world.members.get_mut(cluster).expect("a member").jobs.entry(name).or_insert(job);
 }
 
-/// One verb that nothing disturbs; how many writes and changes it made.
+/// Runs one verb without any disturbance. Returns the number of its writes to the host and of its
+/// changes in members.
 fn run(world: &Shared, verb: Verb) -> u32 {
     let before = { world.borrow().writes + world.borrow().changes };
     let mut process = Process::run(world, false, verb);
@@ -128,7 +132,7 @@ fn run(world: &Shared, verb: Verb) -> u32 {
     world.writes + world.changes - before
 }
 
-/// Everything answers again.
+/// Makes the host and all members answer again.
 fn heal(world: &Shared) {
     let mut world = world.borrow_mut();
     world.host_loss = None;
@@ -156,8 +160,8 @@ fn remove_where(world: &mut World, which: impl Fn(&Job) -> bool) {
     }
 }
 
-/// Plays a case: all that happens, and then those processes go on that still run; they are frozen
-/// until then.
+/// Plays a case: first all its events, then the rest of the processes that still run. They do not
+/// run between these events.
 fn play(case: &Case) -> Shared {
     let registry = case.registry();
     let world = World::new(&registry, &case.record(&registry));
@@ -173,8 +177,7 @@ fn play(case: &Case) -> Shared {
     world
 }
 
-/// Reconciles until there is nothing left to do, while the Job controllers work and no pod gets
-/// anywhere.
+/// Reconciles until nothing is left to do. Meanwhile the Job controllers work, and no pod ends.
 fn settle(world: &Shared) {
     heal(world);
     for _ in 0..BOUND {
@@ -187,8 +190,8 @@ fn settle(world: &Shared) {
     panic!("there is no end to it: {:?}", world.borrow());
 }
 
-/// The users take back what only they can: strangers' Jobs go, and a Job that they took over or
-/// suspended is ours again.
+/// Undoes what only users can undo: Jobs of strangers are deleted, labels that were removed are put
+/// back, and Jobs that users suspended are resumed.
 fn tidy(world: &Shared) {
     let mut world = world.borrow_mut();
     remove_where(&mut world, |job| job.foreign || (job.seen.owner.is_none()));
@@ -200,7 +203,7 @@ fn verdict(record: &Record) -> Option<Verdict> {
     record.state.outcome.as_ref().map(|outcome| outcome.verdict)
 }
 
-/// What the record says of Jobs that are there is what is true of them.
+/// Asserts that the record says the truth about each Job that exists.
 fn truthful(world: &World, record: &Record) {
     for (id, shard) in record.shards.iter().filter(|(_, shard)| !world.has_left(shard)) {
         if record.state.outcome.is_none() {
@@ -240,8 +243,8 @@ fn config() -> ProptestConfig {
 proptest! {
     #![proptest_config(config())]
 
-    /// After anything at all, a few reconciles do what is left to do, and from then on there is
-    /// nothing (G4, G5); what is recorded then is true.
+    /// After any events, a few reconciles do what is left to do. Then nothing is left (G4, G5), and
+    /// the record is true.
     #[test]
     fn a_few_undisturbed_reconciles_reach_a_fixed_point(case in case(80)) {
         let world = play(&case);
@@ -253,9 +256,8 @@ proptest! {
         truthful(&world, record);
     }
 
-    /// Whatever was disturbed: where pods then succeed, and users have taken back what only they
-    /// can, the whole is Complete, unless it failed before. Each completion has then succeeded
-    /// once.
+    /// After any events, if the pods succeed and users undo what only they can undo, the Job is
+    /// Complete, unless it failed before. Then each completion has succeeded once.
     #[test]
     fn work_that_does_not_fail_is_done_once(case in case(60)) {
         let world = play(&case);
@@ -290,5 +292,64 @@ proptest! {
             }
             None => prop_assert!(false, "it is not Complete: {world:?}"),
         }
+    }
+}
+
+proptest! {
+    // Each case has dozens of reconciles.
+    #![proptest_config(ProptestConfig { cases: 256, ..config() })]
+
+    /// However often Jobs are deleted and their work is opened again, the ledger stays small, and
+    /// each completion is made once.
+    #[test]
+    fn a_ledger_stays_small(
+        indexed: bool,
+        rounds in prop::collection::vec((0..3_usize, 0..3_usize, 0..3_usize), 20..32),
+    ) {
+        let (kind, mode) =
+            if indexed { (Kind::Indexed, "Indexed") } else { (Kind::FixedCount, "NonIndexed") };
+        let spec = json!({
+            "parallelism": 3, "completions": 50, "completionMode": mode, "template": {},
+        });
+        let spec = spec.as_object().expect("a map").clone();
+        let preferences = serde_json::Value::Null;
+        let world = play(&Case { members: 3, kind, spec, preferences, events: Vec::new() });
+        let happen = |n, job, it| happen_in(&mut world.borrow_mut(), n, job, it);
+        let is_over = || world.borrow().record.as_ref().is_some_and(|it| verdict(it).is_some());
+        for (n, job, pod) in rounds {
+            // Nothing is folded once there is an outcome.
+            if is_over() {
+                break;
+            }
+            world.borrow_mut().sync(None);
+            happen(n, job, Happening::Pod(pod, Succeeded));
+            world.borrow_mut().sync(None);
+            // It opens the work of what was deleted two rounds ago, and finds what was deleted in
+            // the last one.
+            run(&world, Verb::Reopen);
+            happen(n, job, Happening::UserDeletes);
+        }
+        run(&world, Verb::Reopen);
+        run(&world, Verb::Reopen);
+        for _ in 0..60 {
+            if is_over() {
+                break;
+            }
+            world.borrow_mut().sync(None);
+            world.borrow_mut().jobs_mut().for_each(|job| job.all_pods_become(Succeeded));
+            world.borrow_mut().sync(None);
+            run(&world, Verb::Reconcile);
+        }
+        settle(&world);
+        let world = world.borrow();
+        let record = world.record.as_ref().expect("it is not deleted");
+        prop_assert_eq!((verdict(record), record.achieved()), (Some(Verdict::Complete), 50));
+        let is_there = |uid: &String| world.jobs().any(|(_, job)| job.seen.uid == *uid);
+        let gone = record.shards.values().filter(|shard| {
+            shard.is_settled() && !shard.uid.as_ref().is_some_and(is_there)
+        });
+        let (gone, folded) = (gone.count(), record.state.folded.sum(|it| it.shards));
+        let folded = usize::try_from(folded).expect("a count");
+        prop_assert_eq!(gone, (gone + folded).min(KEPT), "{} are folded: {:?}", folded, record);
     }
 }

@@ -1,4 +1,4 @@
-//! What happens around a federated Job: the Job, and the events, at random.
+//! Random cases: a federated Job, and the events that happen around it.
 
 use kubectl_federate::{
     job::{Manifest, labels::REOPEN, pod},
@@ -11,30 +11,30 @@ use serde_json::{Map, Value, json};
 
 use super::model::{Loss, Verb};
 
-/// Something that happens. Numbers choose among what there is.
+/// An event. Its numbers select one of the processes, members or Jobs that exist.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// Somebody runs a verb; its requests are the steps that follow.
+    /// Somebody starts a verb. Later events let it send its requests.
     Run {
         stale: bool,
         verb: Verb,
     },
-    /// Somebody runs a verb, and nothing comes between its requests.
+    /// Somebody runs a verb to its end, with nothing between its requests.
     RunAtOnce(Verb),
     /// Somebody unregisters a member, and registers another cluster under its name.
     Unregister(usize),
-    /// `job delete --cascade=orphan`, at once.
+    /// `job delete --cascade=orphan`, with nothing between its requests.
     Forget,
-    /// A process gets on by so many requests.
+    /// A process sends this number of requests.
     Step(usize, u8),
     Kill(usize),
     /// The host loses its next request or the answer to it.
     HostLoses(Loss),
-    /// In a member, and there to or with one of its Jobs.
+    /// An event in one member, which concerns one of its Jobs.
     In(usize, usize, Happening),
 }
 
-/// Something that happens in one member.
+/// An event in one member.
 #[derive(Debug, Clone, Copy)]
 pub enum Happening {
     Unreachable(bool),
@@ -44,7 +44,7 @@ pub enum Happening {
     /// The Job controller does nothing until further notice.
     Stalled(bool),
     Syncs,
-    /// It starts pods, and has not said so yet.
+    /// The Job controller starts pods, and has not written the status yet.
     MakesPods,
     Pod(usize, pod::Phase),
     AllPods(pod::Phase),
@@ -58,7 +58,7 @@ pub enum Happening {
     StrangerTakesNextName,
 }
 
-/// A Job, as much of it as matters, and what happens to it.
+/// A Job, reduced to the fields that matter here, and its events.
 #[derive(Debug, Clone)]
 pub struct Case {
     pub members: usize,
@@ -89,7 +89,7 @@ impl Case {
             .expect("whole")
     }
 
-    /// The record as submitted; where the preferences have no room for it, without them.
+    /// The record as submitted. If the preferences leave no room for it, they are left out.
     pub fn record(&self, registry: &Registry) -> Record {
         let mut job = json!({
             "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": self.spec,
@@ -201,7 +201,7 @@ fn event(kind: Kind) -> impl Strategy<Value = Event> {
     ]
 }
 
-/// A case of any kind, with about so many events.
+/// A case of any kind of Job, with about this number of events.
 pub fn case(events: usize) -> impl Strategy<Value = Case> {
     let kind = prop_oneof![
         3 => Just(Kind::FixedCount),

@@ -1,7 +1,10 @@
-//! What holds of every input: properties of the pure modules, searched for counterexamples.
+//! Properties of the pure modules. Each is tested on random inputs.
 
+mod adoption;
 mod decide;
+mod documents;
 mod events;
 mod model;
 mod plan;
 mod plan_vectors;
+mod texts;

@@ -1,5 +1,5 @@
-//! The planner's properties, over requests of any shape: members, limits, weights, what they have,
-//! both numbers.
+//! Properties of the planner, on random requests: any members, limits, weights and existing shares,
+//! any parallelism and completions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use kubectl_federate::plan::{
 };
 use proptest::prelude::*;
 
-/// A member with all that the planner knows of it.
+/// A member, with everything that the planner knows of it.
 #[derive(Debug, Clone)]
 struct Cluster {
     name: String,
@@ -25,6 +25,8 @@ struct Case {
     preferences: Option<bool>,
     parallelism: i32,
     completions: Option<i32>,
+    /// The fewest pods of a share.
+    least: i32,
 }
 
 impl Case {
@@ -49,6 +51,7 @@ impl Case {
             preferences: preferences.as_ref(),
             parallelism: self.parallelism,
             completions: self.completions,
+            least: self.least,
         })
     }
 
@@ -70,17 +73,17 @@ impl Case {
         (min.min(max), max, weight)
     }
 
-    /// Whether there is parallelism beyond the completions.
+    /// Whether the parallelism exceeds the completions.
     fn has_surplus(&self) -> bool {
         self.runs() < self.parallelism
     }
 
-    /// Whether what members have stays with them.
+    /// Whether members keep what they have.
     fn keeps(&self) -> bool {
         self.preferences != Some(true)
     }
 
-    /// The same members, having what a plan gave them.
+    /// The same members, after they got what a plan gives them.
     fn having(&self, plan: &Plan) -> Self {
         let mut next = self.clone();
         for cluster in &mut next.clusters {
@@ -90,7 +93,8 @@ impl Case {
     }
 }
 
-/// Mostly small numbers, where rounding bites, and some large ones, where products do.
+/// Mostly small numbers, which rounding changes most, and some large ones, whose products may
+/// overflow.
 fn number(small: i32) -> impl Strategy<Value = i32> {
     prop_oneof![8 => 0..=small, 1 => 0..=100_000, 1 => Just(i32::MAX)]
 }
@@ -136,7 +140,7 @@ prop_compose! {
         parallelism in number(30),
         completions in prop::option::of(number(60)),
     ) -> Case {
-        Case { clusters, preferences, parallelism, completions }
+        Case { clusters, preferences, parallelism, completions, least: 1 }
     }
 }
 
@@ -148,7 +152,24 @@ fn fresh() -> impl Strategy<Value = Case> {
     })
 }
 
-/// Shares of `whole` by bisection of λ in floating point: a second opinion, by another way.
+/// A case whose shares have a least number of pods, and which is not paused.
+fn gang() -> impl Strategy<Value = Case> {
+    (case(), prop_oneof![8 => 2..9, 1 => number(9)]).prop_map(|(mut case, least)| {
+        case.parallelism = case.parallelism.max(1);
+        Case { least, ..case }
+    })
+}
+
+/// Such a case whose members have nothing yet.
+fn fresh_gang() -> impl Strategy<Value = Case> {
+    gang().prop_map(|mut case| {
+        case.clusters.iter_mut().for_each(|cluster| cluster.existing = None);
+        case
+    })
+}
+
+/// Shares of `whole`, computed in another way than the planner's: by bisection of λ in floating
+/// point.
 fn by_bisection(whole: i32, lines: &[(i32, i32, i32)]) -> Vec<f64> {
     let shares = |lambda: f64| -> Vec<f64> {
         let share = |&(min, max, weight): &(i32, i32, i32)| {
@@ -195,7 +216,7 @@ proptest! {
             prop_assert_eq!(share.parallelism == 0, case.parallelism == 0);
             prop_assert!(share.parallelism >= 0);
         }
-        // Where all weigh the same, no member goes without that could have a share.
+        // If all weights are equal, each member that could have a share gets one.
         let alike = case.clusters.iter().all(|cluster| case.terms(cluster) == (0, i32::MAX, 1) && cluster.existing.is_none());
         if alike && case.parallelism > 0 {
             prop_assert_eq!(plan.shares.len(), case.clusters.len().min(case.runs() as usize));
@@ -240,6 +261,85 @@ proptest! {
                 prop_assert_eq!((shortfall.asked, i64::from(shortfall.placed)), (case.runs(), most));
             }
             Err(other) => prop_assert!(false, "{other}"),
+        }
+    }
+
+    #[test]
+    fn no_share_is_smaller_than_a_gang(case in gang()) {
+        let Ok(plan) = case.plan() else { return Ok(()) };
+        let least = case.least.min(case.runs());
+        let sum = |count: fn(&Share) -> i32| plan.shares.values().map(|share| i64::from(count(share))).sum::<i64>();
+        if case.completions != Some(0) {
+            prop_assert_eq!(sum(|share| share.parallelism), i64::from(case.parallelism));
+        }
+        if let Some(completions) = case.completions {
+            prop_assert_eq!(sum(|share| share.completions.unwrap_or(0)), i64::from(completions));
+        }
+        for (name, share) in &plan.shares {
+            prop_assert!(share.parallelism >= least, "{name} has {share:?}, a gang has {least}");
+            prop_assert!(share.completions.is_none_or(|completions| completions >= least), "{name} has {share:?}, a gang has {least}");
+        }
+        for cluster in &case.clusters {
+            let (_, max, weight) = case.terms(cluster);
+            let share = plan.shares.get(&cluster.name);
+            let running = share.map_or(0, |share| share.completions.unwrap_or(i32::MAX).min(share.parallelism));
+            prop_assert!(running <= max, "{} runs {running} of at most {max}", cluster.name);
+            if weight == 0 && case.terms(cluster).0 == 0 && cluster.existing.is_none() {
+                prop_assert!(share.is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn a_gang_is_refused_only_if_no_division_is_possible(case in fresh_gang()) {
+        if case.completions == Some(0) {
+            return Ok(());
+        }
+        let (runs, least) = (i64::from(case.runs()), i64::from(case.least.clamp(1, case.runs())));
+        // Every subset of the members: each of its members gets at least `least`, or its minimum
+        // if it has no weight.
+        let limits: Vec<(i64, i64)> = (case.clusters.iter().map(|cluster| case.terms(cluster)))
+            .filter_map(|(min, max, weight)| {
+                let takes = if weight > 0 { max } else if min > 0 { max.min(min.max(case.least.clamp(1, case.runs()))) } else { 0 };
+                (i64::from(takes) >= least).then_some((least, i64::from(takes)))
+            })
+            .collect();
+        let divides = (0..1u32 << limits.len()).any(|subset| {
+            let chosen = limits.iter().enumerate().filter(|(i, _)| subset & 1 << i != 0).map(|(_, limits)| limits);
+            let (fewest, most) = chosen.fold((0, 0), |sum, limits| (sum.0 + limits.0, sum.1 + limits.1));
+            fewest <= runs && runs <= most
+        });
+        // What has no place without a gang has none with it.
+        let fits = Case { least: 1, ..case.clone() }.plan().is_ok();
+        prop_assert_eq!(case.plan().is_ok(), divides && fits);
+    }
+
+    #[test]
+    fn a_gang_goes_to_as_many_members_as_it_can(case in fresh_gang()) {
+        let alike = case.clusters.iter().all(|cluster| case.terms(cluster) == (0, i32::MAX, 1));
+        let Ok(plan) = case.plan() else { return Ok(()) };
+        if alike && case.completions != Some(0) {
+            let most = (case.runs() / case.least).max(1) as usize;
+            prop_assert_eq!(plan.shares.len(), most.min(case.clusters.len()));
+        }
+        // Where no share would be too small, a gang changes nothing.
+        let without = Case { least: 1, ..case.clone() }.plan().expect("the same limits");
+        let fits = |share: &Share| share.parallelism.min(share.completions.unwrap_or(i32::MAX)) > case.least;
+        if without.shares.len() == case.clusters.len() && without.shares.values().all(fits) {
+            prop_assert_eq!(&plan, &without);
+        }
+    }
+
+    #[test]
+    fn a_plan_of_a_gang_does_not_depend_on_order_and_is_planned_again(case in fresh_gang(), turn in 0..12usize) {
+        let plan = case.plan();
+        let mut turned = case.clone();
+        turned.clusters.reverse();
+        turned.clusters.rotate_left(turn.min(case.clusters.len()));
+        prop_assert_eq!(&turned.plan(), &plan);
+        let Ok(plan) = plan else { return Ok(()) };
+        if case.keeps() {
+            prop_assert_eq!(&case.having(&plan).plan(), &Ok(plan));
         }
     }
 
@@ -301,7 +401,7 @@ proptest! {
             let had = before.shares.get(name).map_or(0, |share| share.parallelism);
             prop_assert!(i64::from(share.parallelism) <= i64::from(had) + i64::from(!alike), "{name} had {had}, has {}", share.parallelism);
         }
-        // And where nothing is to be rebalanced, nothing moves, but for a minimum.
+        // Without `rebalance` nothing moves, except to meet a minimum.
         let (min, ..) = more.terms(&more.clusters[case.clusters.len()]);
         if case.keeps() && min == 0 && case.parallelism > 0 {
             prop_assert_eq!(&more.having(&before).plan(), &Ok(before));

@@ -1,8 +1,8 @@
-//! The test vectors of Kubernetes Federation v1: its planner's unit tests, its design document's
-//! scenarios, its Job tests.
+//! The test vectors of Kubernetes Federation v1, from the unit tests of its planner, the scenarios
+//! of its design document, and its Job tests.
 //!
-//! What comes out differently is in `DIFFERENCES`, each with its reason; the module `plan` lists
-//! the same.
+//! `DIFFERENCES` has the vectors with another result here, each with the reason. The module `plan`
+//! lists the same.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -50,12 +50,12 @@ S5/A-capacity-40              |      | A:1000000 B:1 C:1                        
 S7/A-has-20-C-capacity-6      |      | *:1                                       | 50   | A B C     | A=20      | C=6      | A=22 B=22 C=6
 ";
 
-/// The cases that come out differently: the clusters' numbers, or a refusal's sentence.
+/// The vectors with another result here: the numbers of the clusters, or the sentence of a refusal.
 const DIFFERENCES: [(&str, &str); 6] = [
-    // v1 placed what the minima said and forgot the rest.
+    // v1 placed the minima, and lost the rest.
     ("TestMin/1", REFUSED_MIN_2),
     ("S2/min2-weight0", REFUSED_MIN_2),
-    // v1 filled all to the maximum and forgot the rest.
+    // v1 filled all clusters to their maximum, and lost the rest.
     (
         "TestMin/4",
         "14 of 50 pods have no place: A takes 12 (its maxReplicas), B takes 12 (its maxReplicas), C takes 12 (its maxReplicas)",
@@ -73,7 +73,7 @@ const DIFFERENCES: [(&str, &str); 6] = [
 const REFUSED_MIN_2: &str = "44 of 50 pods have no place: A takes 2 (its weight is 0, so nothing beyond that), \
     B takes 2 (its weight is 0, so nothing beyond that), C takes 2 (its weight is 0, so nothing beyond that)";
 
-/// `A=1 B=2`, as numbers by name.
+/// Reads `A=1 B=2` as numbers by name.
 fn numbers(cell: &str) -> BTreeMap<&str, i32> {
     cell.split_whitespace()
         .map(|entry| entry.split_once('=').expect("name=number"))
@@ -81,7 +81,7 @@ fn numbers(cell: &str) -> BTreeMap<&str, i32> {
         .collect()
 }
 
-/// The annotation that `A:weight:min..max …` stands for.
+/// The annotation for which `A:weight:min..max …` stands.
 fn annotation(rebalance: bool, entries: &str) -> String {
     let mut clusters = String::new();
     for entry in entries.split_whitespace() {
@@ -101,7 +101,7 @@ fn annotation(rebalance: bool, entries: &str) -> String {
     format!(r#"{{"rebalance":{rebalance},"clusters":{{{clusters}}}}}"#)
 }
 
-/// What the planner makes of a row: the clusters' numbers, or the refusal's sentence.
+/// The planner's result for a row: the numbers of the clusters, or the sentence of the refusal.
 fn planned(cells: &[&str]) -> String {
     let [_, rebalance, entries, pods, clusters, existing, capacity, _] = cells[..] else {
         panic!("eight cells: {cells:?}")
@@ -126,6 +126,7 @@ fn planned(cells: &[&str]) -> String {
         preferences: Some(&preferences),
         parallelism,
         completions: None,
+        least: 1,
     }) {
         Ok(plan) => {
             let shares =
@@ -155,7 +156,7 @@ fn the_planners_vectors_come_out_as_in_v1_but_for_the_differences() {
     assert_eq!((same, different), (24 + 5, 3 + 3));
 }
 
-/// Divides a Job over members that are alike, without preferences.
+/// Divides a Job over equal members, without preferences.
 fn shares(
     key: &str,
     parallelism: i32,
@@ -163,9 +164,15 @@ fn shares(
     names: &[&str],
 ) -> Vec<(String, i32, Option<i32>)> {
     let members: Vec<Member> = names.iter().map(|name| Member::new(name)).collect();
-    let plan =
-        plan(&Request { key, members: &members, preferences: None, parallelism, completions })
-            .expect("no limits");
+    let plan = plan(&Request {
+        key,
+        members: &members,
+        preferences: None,
+        parallelism,
+        completions,
+        least: 1,
+    })
+    .expect("no limits");
     plan.shares
         .into_iter()
         .map(|(name, share)| (name, share.parallelism, share.completions))
@@ -227,6 +234,7 @@ fn a_maximum_bounds_pods_and_not_completions() {
         preferences: Some(&preferences),
         parallelism: 10,
         completions: Some(100),
+        least: 1,
     };
     let fifty = Share { parallelism: 5, completions: Some(50) };
     assert_eq!(plan(&request).expect("fits").shares.into_values().collect::<Vec<_>>(), [fifty; 2]);
@@ -253,6 +261,7 @@ fn a_refusal_says_why_of_a_few_and_how_much_of_the_rest() {
             preferences: Some(&preferences),
             parallelism: 50,
             completions: None,
+            least: 1,
         };
         plan(&request).expect_err("no room").to_string()
     };

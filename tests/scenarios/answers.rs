@@ -20,6 +20,9 @@ pub fn scenarios() -> Scenarios {
             latched,
         )
         .sim("a shard whose completions a cluster changed is not started", changed_completions)
+        .sim("a dry run that is answered with something else refuses the edit", other_kind)
+        .sim("an edit that is interrupted says whether it is recorded", interrupted)
+        .sim("an edit that the host did not answer says that it may be recorded", unanswered)
 }
 
 /// Has a simulated cluster set a field of each Job that is created.
@@ -53,6 +56,8 @@ async fn expired(stage: &Stage) -> Outcome {
     assert_eq!(shards(stage).await?, 3, "nothing is run again");
     stage.federate("reconcile pi --reopen --yes").await.ok();
     assert_eq!(shards(stage).await?, 4, "its work is run again");
+    let described = stage.federate("job describe pi").await.ok();
+    described.says("Accepted:").says("admin").says("what is left of job pi in cluster east");
     Ok(())
 }
 
@@ -101,5 +106,72 @@ async fn changed_completions(stage: &Stage) -> Outcome {
         .warns("its cluster changed the completions of job pi from 2 to 9: it is not started");
     assert_eq!(east.job("pi").await?["spec"]["suspend"], true);
     assert_eq!(stage.site("west").job("pi").await?["spec"]["suspend"], false);
+    Ok(())
+}
+
+async fn other_kind(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    stage.site("west").cluster().on_request(|request| {
+        if (request.verb, request.resource.as_str()) != ("patch", "jobs") {
+            return sim::Verdict::Pass;
+        }
+        let other = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pi"}});
+        let answer = http::Response::builder().header("content-type", "application/json");
+        let answer = answer.body(other.to_string().into()).expect("it is whole");
+        sim::Verdict::Answer(sim::When::Before, answer)
+    });
+    let before = stage.mark().await?;
+    let scaled = stage.federate("job scale pi --parallelism=6").await;
+    scaled
+        .fails("answered a write of a Job with something else: is it an API server? (cluster west)")
+        .warns("nothing was changed: 1 of 3 clusters refused");
+    assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
+    Ok(())
+}
+
+async fn interrupted(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let namespace = stage.namespace.as_str();
+    for (cluster, resource, said) in [
+        ("east", "configmaps", "it is not known whether the change is recorded"),
+        ("west", "jobs", "The change is recorded"),
+    ] {
+        let hangs = Arc::new(AtomicUsize::new(0));
+        let counted = hangs.clone();
+        let site = stage.site(cluster);
+        site.cluster().on_request(move |request| {
+            let is_write = (request.verb, request.resource.as_str()) == ("patch", resource);
+            if !is_write || request.dry_run {
+                return sim::Verdict::Pass;
+            }
+            counted.fetch_add(1, Ordering::Relaxed);
+            sim::Verdict::Hang(sim::When::Before)
+        });
+        let enough = |_: &str| hangs.load(Ordering::Relaxed) > 0;
+        let ran = stage.federate_until("job scale pi --parallelism=6", enough).await;
+        assert_eq!(ran.code, 130, "{ran:#?}");
+        let finish =
+            format!("`kubectl federate reconcile pi -n {namespace}` finishes what was begun");
+        ran.warns(said).warns(&finish);
+        site.cluster().on_request(|_| sim::Verdict::Pass);
+    }
+    stage.federate("reconcile pi").await.ok();
+    assert_eq!(stage.shares("pi").await?, ["east 2/2", "north 2/2", "west 2/2"]);
+    Ok(())
+}
+
+async fn unanswered(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    stage.host().cluster().on_request(|request| match (request.verb, request.resource.as_str()) {
+        ("patch", "configmaps") => sim::Verdict::Reset(sim::When::After),
+        _ => sim::Verdict::Pass,
+    });
+    let namespace = stage.namespace.as_str();
+    let finish = format!("`kubectl federate reconcile pi -n {namespace}` finishes what was begun");
+    let scaled = stage.federate("job scale pi --parallelism=6").await;
+    scaled.fails("It may be recorded, as `kubectl federate job get pi").warns(&finish);
+    stage.host().cluster().on_request(|_| sim::Verdict::Pass);
+    stage.federate("reconcile pi").await.ok();
+    assert_eq!(stage.shares("pi").await?, ["east 2/2", "north 2/2", "west 2/2"]);
     Ok(())
 }

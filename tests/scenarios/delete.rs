@@ -1,7 +1,7 @@
 //! What `job delete` leaves, and what it removes.
 
 use libtest_mimic::Failed;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::scenarios::{Outcome, Scenarios};
 use crate::site::Site;
@@ -21,6 +21,7 @@ pub fn scenarios() -> Scenarios {
         )
         .both("what was not created yet is not created any more", unfinished)
         .both("a job of that name that somebody made since is left alone", foreign)
+        .both("a shard whose labels were removed is named by each verb", left_alone)
         .both(
             "a deletion that waits for a cluster that is gone for good can leave it behind",
             left_behind,
@@ -42,12 +43,11 @@ async fn orphan(stage: &Stage) -> Outcome {
     let before = stage.mark().await?;
     let deleted = stage.federate("job delete pi").await.ok();
     assert_eq!(deleted.stdout, "job.batch \"pi\" deleted\n");
-    for member in ["east", "north", "west"] {
-        let command = format!(
-            "  kubectl --context={member} --namespace={namespace} delete jobs {selector}\n"
-        );
-        assert!(deleted.stderr.contains(&command), "{deleted:#?}");
-    }
+    let said = format!(
+        "The jobs of pi in east, north, west stay and run on. Delete them by `kubectl federate \
+         orphans clean --namespace={namespace} {selector} --yes --running`.\n"
+    );
+    assert_eq!(deleted.stderr, said);
     assert_eq!(stage.mutations(&before).await?, ["east: delete configmaps/pi.federated-job"]);
     assert_eq!(stage.record("pi").await?, None);
     for site in stage.members() {
@@ -145,6 +145,23 @@ async fn replace(site: &Site) -> Result<Value, Failed> {
     Ok(site.create("jobs", &job("pi", Some(1), Some(1))).await?["metadata"]["uid"].take())
 }
 
+async fn left_alone(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let west = stage.site("west");
+    let label = json!({"metadata": {"labels": {"kubectl-federate.dev/shard": null}}});
+    west.patch("jobs", "pi", &label).await?;
+    let warning = "Warning: [west] job.batch/pi: its labels were removed: it is left alone, and may \
+                   run on. `kubectl --context=";
+    for verb in ["suspend", "resume", "scale --completions=7", "delete --cascade=background"] {
+        let verb = verb.replacen(' ', " pi ", 1);
+        let command = if verb.contains(" pi ") { verb } else { format!("{verb} pi") };
+        stage.federate(&format!("job {command}")).await.ok().warns(warning);
+        assert_eq!(west.job("pi").await?["spec"]["suspend"], false, "{command}");
+    }
+    assert_eq!(stage.record("pi").await?, None);
+    Ok(())
+}
+
 async fn foreign(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
     let west = stage.site("west");
@@ -180,8 +197,8 @@ async fn left_behind(stage: &Stage) -> Outcome {
     let left = stage.federate("job delete pi --cascade=orphan").await.ok();
     assert_eq!(left.stdout, "job.batch \"pi\" deleted\n");
     let namespace = &stage.namespace;
-    let command =
-        format!("  kubectl --context=west --namespace={namespace} delete jobs {selector}\n");
+    let clean = format!("orphans clean --namespace={namespace} {selector} --yes --running");
+    let command = format!("`kubectl federate {clean}`.\n");
     let left = left.warns(
         "Warning: [west] job.batch/pi is left behind, and may run there with up to 1 pods: ",
     );

@@ -87,10 +87,10 @@ async fn deletion(stage: &Stage) -> Outcome {
     let text = described(stage).await;
     let row = "west pi it was deleted: what was left of it is done by nobody";
     assert_eq!(section(&text, "Drift"), ["CLUSTER JOB DIFFERENCE", row]);
-    assert!(text.contains("2 completions that no cluster carries"), "{text}");
+    assert!(text.contains("2 completions: shards were deleted"), "{text}");
     let namespace = &stage.namespace;
     let next = format!(
-        "kubectl federate reconcile pi -n {namespace} --reopen runs the 2 unplaced completions in \
+        "kubectl federate reconcile pi -n {namespace} --reopen places the 2 unplaced completions in \
          other shards"
     );
     assert_eq!(section(&text, "Next"), [next]);
@@ -107,18 +107,15 @@ async fn unmade(stage: &Stage) -> Outcome {
     west.link.cut().await?;
     stage.create(&job("pi", Some(3), Some(6))).await?.fails("1 of 3 clusters");
     let next = |what: &str| format!("kubectl federate reconcile pi -n {} {what}", stage.namespace);
-    assert_eq!(
-        section(&described(stage).await, "Next"),
-        [next("creates the shard of cluster west once it answers")]
-    );
+    let waits = next("creates the shard of cluster west once it answers");
+    let gives_up = "kubectl federate cluster lost west has others do its work, only if it is gone \
+                    for good: some may run twice";
+    assert_eq!(section(&described(stage).await, "Next"), [waits.as_str(), gives_up]);
     for cluster in ["east", "north"] {
         stage.site(cluster).succeed("pi", 2).await?;
     }
     stage.until_row("pi", "Pending,Unknown 4/6").await;
-    assert_eq!(
-        section(&described(stage).await, "Next"),
-        [next("creates the shard of cluster west once it answers")]
-    );
+    assert_eq!(section(&described(stage).await, "Next"), [waits.as_str(), gives_up]);
     stage.federate("job get pi").await.ok().warns(
         "its share of 2 completions is Unknown (it is not created yet, or has run nothing): ",
     );
@@ -176,9 +173,7 @@ async fn image(stage: &Stage) -> Outcome {
 async fn dropped(stage: &Stage) -> Outcome {
     let mut old = Vec::new();
     for site in stage.members() {
-        let minor: u32 =
-            site.api.get("/version").await?["minor"].as_str().unwrap_or_default().parse()?;
-        old.extend((minor < 33).then(|| site.name.clone()));
+        old.extend((site.minor_version().await? < 33).then(|| site.name.clone()));
     }
     old.sort();
     let path = "spec.template.spec.hostUsers";

@@ -83,11 +83,18 @@ async fn immutable(stage: &Stage) -> Outcome {
         .await
         .fails("spec.template: field is immutable")
         .warns("--recreate");
-    let containers = r#"{"spec":{"template":{"spec":{"containers":[]}}}}"#;
+    let patch = |containers: &Value| {
+        let template = json!({"spec": {"containers": containers}});
+        format!("job patch pi -p {}", json!({"spec": {"template": template}}))
+    };
     stage
-        .federate(&format!("job patch pi -p {containers}"))
+        .federate(&patch(&other["spec"]["template"]["spec"]["containers"]))
         .await
-        .fails("spec.template: field is immutable");
+        .fails("spec.template: field is immutable")
+        .warns("--recreate");
+    let invalid = stage.federate(&patch(&json!([]))).await;
+    let invalid = invalid.fails("spec.template.spec.containers: Required value");
+    assert!(!invalid.stderr.contains("--recreate"), "{invalid:#?}");
     let indexed = r#"[{"op":"add","path":"/spec/completionMode","value":"Indexed"}]"#;
     let refused = stage.federate(&format!("job patch pi --type=json -p {indexed}")).await;
     let refused = refused.fails("spec.completionMode: field is immutable");
@@ -105,7 +112,7 @@ async fn invalid(stage: &Stage) -> Outcome {
         .fails("The Job \"pi\" is invalid: spec.activeDeadlineSeconds: Invalid value: -1")
         .warns("nothing was changed: 3 of 3 clusters refused");
     stage
-        .federate(r#"job patch pi --recreate -p {"spec":{"backofLimit":1}}"#)
+        .federate(r#"job patch pi --recreate --yes -p {"spec":{"backofLimit":1}}"#)
         .await
         .fails("unknown field \"spec.backofLimit\"");
     let unknown = stage.federate(r#"job patch pi -p {"spec":{"backofLimit":1}}"#).await;
@@ -149,7 +156,7 @@ async fn work_queue(stage: &Stage) -> Outcome {
         .fails("spec.completions: field is immutable");
     stage.write("pi.yaml", &job("pi", Some(3), Some(6)))?;
     stage
-        .federate("job apply -f pi.yaml --recreate")
+        .federate("job apply -f pi.yaml --recreate --yes")
         .await
         .fails("spec.completions: field is immutable");
     assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
@@ -283,7 +290,7 @@ async fn finished(stage: &Stage) -> Outcome {
     stage.write("pi.yaml", &job("pi", Some(3), Some(6)))?;
     for command in [
         "job apply -f pi.yaml",
-        "job apply -f pi.yaml --recreate",
+        "job apply -f pi.yaml --recreate --yes",
         "job scale pi --completions=6",
         "job suspend pi",
         "job patch pi -p {\"spec\":{\"backoffLimit\":1}}",

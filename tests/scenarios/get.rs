@@ -12,6 +12,7 @@ pub fn scenarios() -> Scenarios {
     Scenarios::of("get")
         .both("a job is shown as a table, as an object and by name", formats)
         .both("a job is described with the share of each cluster", described)
+        .both("jobs are listed in the order of a server", sorted)
         .both("a job that does not exist is not found, and the others are shown", not_found)
         .both(
             "a shard that failed makes the whole failed, with cluster and reason, for good",
@@ -72,6 +73,18 @@ async fn described(stage: &Stage) -> Outcome {
     ] {
         assert!(lines.iter().any(|each| each == line), "{line:?} is not in {text}");
     }
+    Ok(())
+}
+
+async fn sorted(stage: &Stage) -> Outcome {
+    for name in ["pi", "pi.5", "pi-2", "p", "pi5"] {
+        stage.create(&job(name, Some(3), Some(3))).await?.ok();
+    }
+    let listed = stage.site("east").names("jobs").await?;
+    assert_eq!(listed.len(), 5);
+    let shown = stage.federate("job get -o name").await.ok().stdout;
+    let shown: Vec<_> = shown.lines().filter_map(|line| line.strip_prefix("job.batch/")).collect();
+    assert_eq!(shown, listed);
     Ok(())
 }
 

@@ -34,6 +34,79 @@ pub fn scenarios() -> Scenarios {
             "one's own context for a member is used in place of the registered one",
             own_context,
         )
+        .both_from_nothing(
+            "cluster match finds the members among contexts of other names",
+            other_names,
+        )
+        .both_from_nothing("the clusters of all contexts are registered, each once", all_contexts)
+}
+
+async fn other_names(stage: &Stage) -> Outcome {
+    federation_of_two(stage).await;
+    stage.create(&job("pi", Some(2), Some(4))).await?.ok();
+    // Of another user: no context has the registered name, and "west" leads to another cluster.
+    let theirs = [("h", "host"), ("my-east", "east"), ("west", "north"), ("second", "east")];
+    stage.contexts(&theirs, "admin")?;
+    stage.federate("init --context=h").await.ok();
+    let got = stage.federate("job get pi").await.ok().says("Unknown");
+    for name in ["east", "west"] {
+        let advised = format!("`kubectl federate cluster match {name}`");
+        assert!(got.stderr.contains(&advised), "{got:#?}");
+    }
+    let matched = stage.federate("cluster match").await;
+    let matched = matched
+        .fails("1 of 2 clusters cannot be reached by your contexts")
+        .says("cluster/east matched by context \"my-east\"")
+        .warns("Warning: [west] none of your contexts leads to it");
+    assert!(matched.stderr.contains("context \"second\" leads to it, too"), "{matched:#?}");
+    stage.contexts(&[("h", "host"), ("my-east", "east"), ("w", "west")], "admin")?;
+    stage.federate("cluster match west").await.ok().says("cluster/west matched by context \"w\"");
+    stage.federate("cluster match").await.ok().says("cluster/west unchanged");
+    let got = stage.federate("job get pi").await.ok().says("Running   0/4");
+    assert_eq!(got.stderr, "");
+    stage.federate("job scale pi --completions=6").await.ok();
+    stage.federate("cluster match nobody").await.fails("cluster \"nobody\" is not registered");
+    // What others use stays as it was.
+    let shown = stage.federate("cluster list -o json").await.ok().stdout;
+    let shown: Value = serde_json::from_str(&shown)?;
+    assert!(shown.to_string().contains("west"), "{shown:#}");
+    std::fs::remove_file(stage.path("federate.yaml"))?;
+    stage.contexts(&RIGHT, "admin")?;
+    let got = stage.federate("job get pi --context=host").await.ok().says("Running   0/6");
+    assert_eq!(got.stderr, "");
+    Ok(())
+}
+
+async fn all_contexts(stage: &Stage) -> Outcome {
+    stage.federate("init --context=host").await.ok();
+    stage.federate("cluster register east --weight=2").await.ok();
+    let contexts = [
+        ("My_East", "east"),
+        ("east", "east"),
+        ("host", "host"),
+        ("north", "north"),
+        ("west", "west"),
+    ];
+    stage.contexts(&contexts, "admin")?;
+    stage.site("north").link.cut().await?;
+    let registered = stage.federate("cluster register --all-contexts").await;
+    let registered = registered
+        .fails("error: context \"north\": The connection to the server")
+        .says("cluster/east unchanged")
+        .says("cluster/host registered")
+        .says("cluster/west registered");
+    assert!(registered.stderr.contains("context \"east\" leads to the same"), "{registered:#?}");
+    let lines = registered.stdout.lines().count();
+    assert_eq!(lines, 3, "{registered:#?}");
+    stage.site("north").link.restore().await?;
+    // A name that cannot be registered does not keep the others from it.
+    let several = stage.federate("cluster register nowhere north host --label=a=b").await;
+    let several = several
+        .fails("cluster/nowhere was not registered: context \"nowhere\" does not exist")
+        .says("cluster/north registered")
+        .says("cluster/host configured");
+    assert!(several.stderr.contains("cluster/host: label a=b added"), "{several:#?}");
+    Ok(())
 }
 
 /// Fails if anything but who it is has been asked of a cluster.
@@ -138,7 +211,7 @@ async fn wrong_host(stage: &Stage) -> Outcome {
             .federate(command)
             .await
             .fails("cluster \"host\" is not the one that was registered")
-            .warns("`kubectl federate init` remembered another cluster under this context");
+            .warns("The host was another cluster when it was remembered");
     }
     assert_asked_only_who_it_is(north, mark).await?;
     assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
@@ -240,6 +313,7 @@ async fn own_context(stage: &Stage) -> Outcome {
     std::fs::write(stage.path("federate.yaml"), format!("{config}contexts:\n  west: mine\n"))?;
     stage.create(&job("pi", Some(2), Some(4))).await?.ok();
     assert_eq!(stage.shares("pi").await?, ["east 1/2", "west 1/2"]);
-    stage.federate("job delete pi").await.ok().warns("kubectl --context=mine ");
+    stage.site("west").patch("jobs", "pi", &json!({"spec": {"suspend": true}})).await?;
+    stage.federate("job describe pi").await.ok().says("kubectl --context=mine ");
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
+use crate::edit_members::work_until;
 use crate::reconcile;
 use crate::scenarios::{Outcome, Scenarios};
 use crate::site::Site;
@@ -18,6 +19,8 @@ pub fn scenarios() -> Scenarios {
             "an indexed job that somebody resumed too early is begun again",
             indexed_resumed_early,
         )
+        .both("indexes that a cluster takes off a running job are not counted as done", lowered)
+        .sim("an edit asks first whether a job that is begun again can be deleted", undeletable)
         .sim(
             "an indexed job that changes as it is to be begun again is looked at again",
             indexed_changing,
@@ -92,20 +95,33 @@ async fn indexed_suspended(stage: &Stage) -> Outcome {
     Ok(())
 }
 
+async fn lowered(stage: &Stage) -> Outcome {
+    stage.create(&indexed_job(6, 6)).await?.ok();
+    // The cluster of the last indexes, which all others are credited in.
+    let mut last = None;
+    for site in stage.members() {
+        site.until_pods("pi", 2).await;
+        let own = indexes(site, "pi").await?;
+        last = if own.contains(&5) { Some(site) } else { last };
+    }
+    let last = last.ok_or("no shard has the last index")?;
+    for site in stage.members().filter(|site| site.name != last.name) {
+        site.succeed("pi", 2).await?;
+    }
+    last.patch("jobs", "pi", &json!({"spec": {"completions": 2, "parallelism": 2}})).await?;
+    let complete = |job: &Value| job["status"]["conditions"].to_string().contains("\"Complete\"");
+    last.until_job("pi", "it is complete", complete).await;
+    stage.until_row("pi", "Stopped,Unplaced 4/6").await;
+    let told = stage.federate("reconcile pi").await;
+    told.warns("2 completions are unplaced").warns("--reopen");
+    stage.federate("job describe pi").await.ok().says("it ended without the indexes ");
+    stage.federate("reconcile pi --reopen").await.ok();
+    work_until(stage, "pi", "Complete 6/6").await
+}
+
 async fn indexed_resumed_early(stage: &Stage) -> Outcome {
-    let mut suspended = indexed_job(3, 6);
-    suspended["spec"]["suspend"] = true.into();
-    stage.create(&suspended).await?.ok();
+    resume_early(stage).await?;
     let west = stage.site("west");
-    // As a process that was killed right after it had made the job leaves it, but that somebody has
-    // resumed it.
-    let made = west.job("pi").await?;
-    west.delete("pi").await?;
-    reconcile::forget_uid(stage, "west").await?;
-    let mut early = indexed_job(1, 6);
-    early["metadata"]["labels"] = made["metadata"]["labels"].clone();
-    west.create("jobs", &early).await?;
-    west.run("pi", 1).await?;
     stage.federate("reconcile pi").await.ok().says("job.batch/pi deleted in cluster west");
     west.release("pi").await?;
     until_gone(west).await;
@@ -118,6 +134,42 @@ async fn indexed_resumed_early(stage: &Stage) -> Outcome {
         (&json!("0-3"), &json!(true)),
         "{job:#}"
     );
+    Ok(())
+}
+
+/// What is left of a process that was killed right after it had made the job in west, once somebody
+/// has resumed that.
+async fn resume_early(stage: &Stage) -> Outcome {
+    let mut suspended = indexed_job(3, 6);
+    suspended["spec"]["suspend"] = true.into();
+    stage.create(&suspended).await?.ok();
+    let west = stage.site("west");
+    let made = west.job("pi").await?;
+    west.delete("pi").await?;
+    reconcile::forget_uid(stage, "west").await?;
+    let mut early = indexed_job(1, 6);
+    early["metadata"]["labels"] = made["metadata"]["labels"].clone();
+    west.create("jobs", &early).await?;
+    west.run("pi", 1).await
+}
+
+async fn undeletable(stage: &Stage) -> Outcome {
+    resume_early(stage).await?;
+    stage.site("west").cluster().on_request(|request| {
+        if (request.verb, request.resource.as_str()) != ("delete", "jobs") {
+            return sim::Verdict::Pass;
+        }
+        let status = json!({"kind": "Status", "status": "Failure", "reason": "Forbidden",
+            "code": 403, "message": "no deletions here"});
+        let answer = http::Response::builder().status(403);
+        let answer = answer.header("content-type", "application/json");
+        let answer = answer.body(status.to_string().into()).expect("it is whole");
+        sim::Verdict::Answer(sim::When::Before, answer)
+    });
+    let before = stage.mark().await?;
+    let patched = stage.federate(r#"job patch pi -p {"spec":{"backoffLimit":2}}"#).await;
+    patched.fails("no deletions here (cluster west)").warns("nothing was changed: ");
+    assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
     Ok(())
 }
 
@@ -224,8 +276,12 @@ async fn success_policy(stage: &Stage) -> Outcome {
         let succeeded = |job: &Value| job["status"]["succeeded"] == 10;
         stage.site(name).until_job("pi", "two have succeeded", succeeded).await;
     }
-    let told = stage.federate("reconcile pi").await.ok();
-    told.says("job.batch/pi stopped in cluster north");
+    real::until("the shard in north to be stopped", SOON, || async {
+        let told = stage.federate("reconcile pi").await.ok();
+        let is_stopped = told.stdout.contains("job.batch/pi stopped in cluster north");
+        if is_stopped { Ok(()) } else { Err(format!("{told:?}")) }
+    })
+    .await;
     stage.until_row("pi", "Complete 4/12").await;
     stage.federate("reconcile pi").await.ok();
     let conditions = stage.get("pi").await?["status"]["conditions"].clone();

@@ -1,32 +1,47 @@
 //! Scenarios: what must hold on any clusters, written once and run on simulated ones (`sim::…`) and
-//! on real control planes (`real::…`), new ones (`real::1.36::…`), old ones (`real::1.30::…`) and
-//! both in one federation (`real::mixed::…`). That all come out the same is what shows that the
-//! simulation is true.
+//! on real control planes (`real::…`), new ones (`real::1.37::…`), old ones (`real::1.30::…`) and
+//! several versions in one federation (`real::mixed::…`). Those of [`queues`] run on clusters with
+//! Kueue (`real::kueue::…`), those of [`gangs`] on clusters with further gates
+//! (`real::gangs::…`). That all come out the same is what shows that the simulation is true.
 //!
 //! A scenario gets a [`stage::Stage`]: the members `east`, `west` and `north`, a namespace that
 //! nobody else uses, and the product, run in process. What can be done on one kind of cluster only
 //! is listed for that kind.
 
 mod admission;
+mod adopt;
 mod answers;
 mod create;
 mod delete;
 mod describe;
+mod drain;
 mod edit;
 mod edit_conflicts;
 mod edit_members;
+mod edit_templates;
+mod gangs;
 mod get;
+mod hosts;
 mod identity;
 mod kinds;
+mod leases;
 mod limits;
 mod link;
+mod lost;
+mod member_changes;
 mod moves;
 mod names;
 mod networks;
+mod orphans;
 mod outages;
 mod plan;
+mod queue_stops;
+mod queues;
 mod reconcile;
+mod recovery;
 mod registry;
+mod retry;
+mod rights;
 mod scenarios;
 mod site;
 mod stage;
@@ -50,23 +65,37 @@ fn main() -> ExitCode {
         staying::scenarios,
         stopping::scenarios,
         create::scenarios,
+        gangs::scenarios,
         get::scenarios,
+        hosts::scenarios,
         describe::scenarios,
         delete::scenarios,
+        orphans::scenarios,
+        retry::scenarios,
+        adopt::scenarios,
         edit::scenarios,
         edit_conflicts::scenarios,
         edit_members::scenarios,
+        edit_templates::scenarios,
         moves::scenarios,
         names::scenarios,
         reconcile::scenarios,
         kinds::scenarios,
         limits::scenarios,
+        recovery::scenarios,
         registry::scenarios,
+        rights::scenarios,
         identity::scenarios,
         networks::scenarios,
         wait::scenarios,
         answers::scenarios,
         outages::scenarios,
+        lost::scenarios,
+        leases::scenarios,
+        drain::scenarios,
+        member_changes::scenarios,
+        queue_stops::scenarios,
+        queues::scenarios,
     ] {
         trials.extend(topic().trials());
     }

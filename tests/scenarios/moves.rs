@@ -149,7 +149,7 @@ async fn done_stays(stage: &Stage) -> Outcome {
     west.until_job("pi", "one has succeeded", |job| job["status"]["succeeded"] == 5).await;
     indexed["spec"]["template"]["spec"]["containers"][0]["image"] = "perl:5".into();
     stage.write("pi.yaml", &indexed)?;
-    stage.federate("job apply -f pi.yaml --recreate").await;
+    stage.federate("job apply -f pi.yaml --recreate --yes").await;
     work_until(stage, "pi", "Complete 6/6").await?;
     let each_once: Vec<_> = (0..6).map(Some).collect();
     assert_eq!(succeeded(stage).await?, each_once);
@@ -173,7 +173,7 @@ async fn waits(stage: &Stage) -> Outcome {
     }
     slow["spec"]["template"]["spec"]["containers"][0]["image"] = "perl:5".into();
     stage.write("pi.yaml", &slow)?;
-    stage.federate("job apply -f pi.yaml --recreate").await;
+    stage.federate("job apply -f pi.yaml --recreate --yes").await;
     stage.federate("reconcile pi").await.ok();
     for site in stage.members() {
         assert_eq!(site.names("jobs").await?, ["pi"], "its pod has not ended in {}", site.name);

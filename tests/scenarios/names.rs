@@ -16,7 +16,6 @@ pub fn scenarios() -> Scenarios {
             indexed,
         )
         .both("a selector of one's own keeps a second shard out of a cluster", manual_selector)
-        .both("pods that are to be scheduled together are refused before any write", gang)
 }
 
 async fn longest(stage: &Stage) -> Outcome {
@@ -75,12 +74,4 @@ async fn manual_selector(stage: &Stage) -> Outcome {
     stage.federate("job scale pi --completions=12").await.fails("spec.manualSelector");
     assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
     Ok(())
-}
-
-async fn gang(stage: &Stage) -> Outcome {
-    let before = stage.mark().await?;
-    let mut gang = job("pi", Some(3), Some(6));
-    gang["spec"]["scheduling"] = json!({"minCount": 3});
-    stage.create(&gang).await?.fails("spec.scheduling");
-    stage.assert_nothing_of("pi", &before).await
 }

@@ -186,7 +186,7 @@ async fn frozen_host(stage: &Stage, fleet: &'static Fleet) -> Outcome {
 async fn lost_host(stage: &Stage) -> Outcome {
     let east = stage.site("east").cluster();
     let hint = format!(
-        "hint: `kubectl federate reconcile pi -n {}` finishes what was begun.",
+        "hint: It is recorded: `kubectl federate reconcile pi -n {}` finishes what was begun.",
         stage.namespace
     );
     east.on_request(|request| {

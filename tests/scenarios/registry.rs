@@ -73,10 +73,7 @@ async fn init_twice(stage: &Stage) -> Outcome {
 async fn no_members(stage: &Stage) -> Outcome {
     init(stage).await;
     let before = stage.mark().await?;
-    stage
-        .create(&job("pi", Some(3), Some(6)))
-        .await?
-        .fails("no cluster of the federation takes work");
+    stage.create(&job("pi", Some(3), Some(6))).await?.fails("no clusters are registered");
     stage.assert_nothing_of("pi", &before).await
 }
 
@@ -194,6 +191,7 @@ async fn leaving(stage: &Stage) -> Outcome {
     let registry = host.get(REGISTRY).await?;
     let member = registry["metadata"]["annotations"][key].as_str().unwrap_or_default();
     let marked = member.replace("\"ready\"", "\"leaving\"");
+    assert_ne!(marked, member);
     host.patch(REGISTRY, &json!({"metadata": {"annotations": {key: marked}}})).await?;
     stage.federate("cluster list").await.ok().says("Leaving");
     stage.create(&job("pi", Some(2), Some(4))).await?.ok();
@@ -206,6 +204,11 @@ async fn leaving(stage: &Stage) -> Outcome {
     stage.federate("cluster list").await.ok().says("Ready");
     let list = stage.federate("cluster list").await.ok();
     assert!(!list.stdout.contains("Leaving"), "a refusal takes the mark back: {list:#?}");
+    // One that was to get no work gets none after the refusal either.
+    let marked = member.replace("\"ready\"", "\"leaving\",\"stateBefore\":\"cordoned\"");
+    host.patch(REGISTRY, &json!({"metadata": {"annotations": {key: marked}}})).await?;
+    stage.federate("cluster unregister west").await.fails("carries a shard of");
+    stage.federate("cluster list").await.ok().says("Cordoned");
     Ok(())
 }
 
@@ -265,20 +268,34 @@ async fn missing_rights(stage: &Stage) -> Outcome {
     west.grant(None, rule(&["namespaces"], &["get"])).await?;
     stage.contexts(&[("host", "host"), ("west", "west")], LIMITED)?;
     let registered = stage.federate("cluster register west").await.ok();
-    registered.warns("Warning: [west] may not create jobs.batch: it cannot be given work\n").warns(
-        "Warning: [west] may not patch jobs.batch/status: work cannot be taken off it once \
-            it runs\n",
-    );
+    let here = format!("in namespace {}: ", stage.namespace);
+    registered
+        .warns(&format!(
+            "Warning: [west] may not create jobs.batch {here}it cannot be given work\n"
+        ))
+        .warns(&format!(
+            "Warning: [west] may not patch jobs.batch/status {here}work cannot be taken off it \
+             once it runs\n"
+        ));
+    // Rights in the namespace are enough.
+    let verbs = ["list", "get", "create", "patch", "delete"];
+    west.grant(Some(&stage.namespace), rule(&["jobs", "jobs/status", "pods", "events"], &verbs))
+        .await?;
+    let registered = stage.federate("cluster register west").await.ok();
+    assert_eq!(registered.stderr, "");
+    let elsewhere = stage.federate("cluster register west -n kubectl-federate").await.ok();
+    elsewhere.warns("may not list jobs.batch in namespace kubectl-federate: nothing can be known");
     Ok(())
 }
 
 async fn listed(stage: &Stage) -> Outcome {
     let all = stage.federate("cluster list").await.ok().stdout;
     let rows: Vec<Vec<_>> = all.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows[0], ["NAME", "STATUS", "CONTEXT", "WEIGHT", "VERSION", "AGE"]);
+    let columns = ["NAME", "STATE", "VERSION", "CONTEXT", "WEIGHT", "JOBS", "PODS", "AGE"];
+    assert_eq!(rows[0], columns);
     for (row, name) in rows[1..].iter().zip(["east", "north", "west"]) {
         let version = stage.site(name).api.get("/version").await?["gitVersion"].take();
-        assert_eq!(row[..5], [name, "Ready", name, "1", version.as_str().unwrap_or_default()]);
+        assert_eq!(row[..5], [name, "Ready", version.as_str().unwrap_or_default(), name, "1"]);
     }
     stage.site("west").link.cut().await?;
     let one_silent =

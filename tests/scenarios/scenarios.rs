@@ -6,7 +6,7 @@ use libtest_mimic::{Failed, Trial};
 use real::Versions;
 use tokio::runtime::Runtime;
 
-use crate::stage::{Setting, Stage};
+use crate::stage::{QUEUED, Setting, Stage};
 
 /// What a scenario ends with.
 pub type Outcome = Result<(), Failed>;
@@ -57,6 +57,80 @@ impl Scenarios {
         self.sim(name, test).real_of(&new, name, Setting::Federation, test)
     }
 
+    /// As [`Scenarios::both`], and on simulated clusters of which one member in turn is of the
+    /// oldest version, and of which all are: for what depends on the version of each member.
+    pub fn both_and_mixed<T>(mut self, name: &str, test: T) -> Self
+    where
+        T: AsyncFnOnce(&Stage) -> Outcome + Copy + Send + 'static,
+    {
+        const OLDEST: [(&str, &[&str]); 4] = [
+            ("old east", &["east"]),
+            ("old west", &["west"]),
+            ("old north", &["north"]),
+            ("all old", &["east", "west", "north"]),
+        ];
+        for (which, oldest) in OLDEST {
+            let name = format!("sim::{}::{name}, {which}", self.topic);
+            let trial = Trial::test(name, move || {
+                RUNTIME.block_on(async {
+                    test(&Stage::simulated_with(Setting::Federation, oldest).await?).await
+                })
+            });
+            self.trials.push((Phase::Simulated, trial));
+        }
+        self.both(name, test)
+    }
+
+    /// On both kinds, with a queueing system in `west` that takes Jobs which name a queue, and one in
+    /// `north` that takes all Jobs. The real one is Kueue.
+    pub fn queued<T>(self, name: &str, test: T) -> Self
+    where
+        T: AsyncFnOnce(&Stage) -> Outcome + Copy + Send + 'static,
+    {
+        self.queued_sim(name, test).real_of(&[Versions::Kueue], name, Setting::Federation, test)
+    }
+
+    /// As [`Scenarios::queued`], with no other test on the same clusters beside: for what takes the
+    /// queueing system out. Afterwards it is put back.
+    pub fn queued_alone<T>(mut self, name: &str, test: T) -> Self
+    where
+        T: AsyncFnOnce(&Stage) -> Outcome + Copy + Send + 'static,
+    {
+        let versions = Versions::Kueue;
+        let of_topic = format!("real::{versions}::{}::{name}", self.topic);
+        let trial = versions.exclusive_trial(&of_topic, async move |fleet| {
+            let outcome = test(&Stage::real(Setting::Federation, versions, fleet).await?).await;
+            for cluster in QUEUED {
+                fleet.cluster(cluster).restore_kueue().await?;
+            }
+            outcome
+        });
+        self.trials.push((Phase::Alone, trial));
+        self.queued_sim(name, test)
+    }
+
+    fn queued_sim<T>(self, name: &str, test: T) -> Self
+    where
+        T: AsyncFnOnce(&Stage) -> Outcome + Copy + Send + 'static,
+    {
+        self.sim(name, async move |stage: &Stage| {
+            stage.site("north").cluster().queue_all_jobs();
+            test(stage).await
+        })
+    }
+
+    /// On both kinds, in clusters that schedule pods together: the gates for that are open.
+    pub fn gangs<T>(self, name: &str, test: T) -> Self
+    where
+        T: AsyncFnOnce(&Stage) -> Outcome + Copy + Send + 'static,
+    {
+        let simulated = async move |stage: &Stage| {
+            stage.members().for_each(|site| site.cluster().open_gang_gates());
+            test(stage).await
+        };
+        self.sim(name, simulated).real_of(&[Versions::Gangs], name, Setting::Federation, test)
+    }
+
     /// On both kinds, with a host that is no member and nothing registered: for what concerns a
     /// whole federation.
     pub fn both_from_nothing<T>(self, name: &str, test: T) -> Self
@@ -72,6 +146,14 @@ impl Scenarios {
         T: AsyncFnOnce(&Stage) -> Outcome + Send + 'static,
     {
         self.simulated(name, Setting::Federation, test)
+    }
+
+    /// As [`Scenarios::sim`], with a host that is no member and nothing registered.
+    pub fn sim_from_nothing<T>(self, name: &str, test: T) -> Self
+    where
+        T: AsyncFnOnce(&Stage) -> Outcome + Send + 'static,
+    {
+        self.simulated(name, Setting::Nothing, test)
     }
 
     /// On real control planes only, with no other test on the same ones beside: for what is done to

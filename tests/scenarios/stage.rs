@@ -23,6 +23,9 @@ pub const SOON: Duration = Duration::from_mins(1);
 /// The members, of which the first is the host of a federation that a scenario finds made.
 pub const MEMBERS: [&str; 3] = ["east", "west", "north"];
 
+/// The members with a queueing system, in scenarios with queues.
+pub const QUEUED: [&str; 2] = ["west", "north"];
+
 /// The host of a federation that a scenario makes.
 pub const HOST: &str = "host";
 
@@ -46,9 +49,8 @@ struct Shared {
 
 impl Shared {
     fn of(versions: Versions) -> &'static Self {
-        static SHARED: LazyLock<[Shared; Versions::ALL.len()]> = LazyLock::new(Default::default);
-        let place = Versions::ALL.iter().position(|each| *each == versions);
-        &SHARED[place.expect("all there are are in ALL")]
+        static SHARED: LazyLock<[Shared; Versions::COUNT]> = LazyLock::new(Default::default);
+        &SHARED[versions as usize]
     }
 }
 
@@ -76,13 +78,20 @@ pub struct Ran {
 }
 
 impl Stage {
-    /// On simulated clusters of its own.
+    /// On simulated clusters of its own, of the newest version.
     pub async fn simulated(setting: Setting) -> Result<Self, Failed> {
+        Self::simulated_with(setting, &[]).await
+    }
+
+    /// On simulated clusters of its own, of which some are of the oldest version.
+    pub async fn simulated_with(setting: Setting, oldest: &[&str]) -> Result<Self, Failed> {
         let namespace = "work".to_owned();
         let mut sites = Vec::new();
         let own_host = (setting == Setting::Nothing).then_some(HOST);
         for name in MEMBERS.into_iter().chain(own_host) {
-            let site = Site::simulated(name, &namespace).await?;
+            let is_oldest = oldest.contains(&name);
+            let version = if is_oldest { sim::Version::V1_30 } else { sim::Version::default() };
+            let site = Site::simulated(name, &namespace, version).await?;
             site.api
                 .create("/api/v1/namespaces", &json!({"metadata": {"name": namespace}}))
                 .await?;
@@ -198,6 +207,14 @@ impl Stage {
     /// Writes a manifest, or several, to a file of the home.
     pub fn write(&self, file: &str, manifest: &Value) -> Result<(), Failed> {
         Ok(std::fs::write(self.path(file), manifest.to_string())?)
+    }
+
+    /// Makes a federation with these members.
+    pub async fn federation_of(&self, members: &[&str]) {
+        self.federate("init --context=host").await.ok();
+        for member in members {
+            self.federate(&format!("cluster register {member}")).await.ok();
+        }
     }
 
     /// Runs `kubectl federate` with these words, of which those that end in `.yaml` are files of
@@ -317,6 +334,21 @@ impl Stage {
     /// The ConfigMap of a federated Job on the host; none where it is forgotten.
     pub async fn record(&self, name: &str) -> Result<Option<Value>, Failed> {
         self.host().find("configmaps", &format!("{name}.federated-job")).await
+    }
+
+    /// Deletes the records of other scenarios, some of which are damaged. For a scenario that runs
+    /// alone and whose commands read all namespaces.
+    pub async fn delete_other_records(&self) -> Result<(), Failed> {
+        let api = &self.host().api;
+        for map in api.list("/api/v1/configmaps").await? {
+            let part = |field: &str| map["metadata"][field].as_str().unwrap_or_default();
+            let (namespace, name) = (part("namespace"), part("name"));
+            if name.ends_with(".federated-job") && namespace != self.namespace {
+                let path = format!("/api/v1/namespaces/{namespace}/configmaps/{name}");
+                api.delete(&path, &json!({})).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The host.

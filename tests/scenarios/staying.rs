@@ -2,10 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use sim::{RequestInfo, Verdict, When};
 
 use crate::edit_members::work_until;
 use crate::scenarios::{Outcome, Scenarios};
-use crate::stage::{Stage, job};
+use crate::stage::{Ran, Stage, job};
 
 pub fn scenarios() -> Scenarios {
     Scenarios::of("staying")
@@ -13,6 +14,7 @@ pub fn scenarios() -> Scenarios {
         .both("preferences that do not rebalance move no work", fixed_stays)
         .both("a suspend and resume that a cluster does not notice leave one deadline", unnoticed)
         .sim("a laptop whose clock is wrong changes no deadline", clocks)
+        .sim("a credit on a server of a version that is not tested warns once", untested)
         .both("a supplement takes the next name where somebody has its name", name_taken)
         .both("of two scales at once, each works, or fails with a true reason", two_scales)
         .both("an indexed job that was scaled shows no drift", scaled_without_drift)
@@ -122,7 +124,47 @@ async fn clocks(stage: &Stage) -> Outcome {
         assert!(deadlines.len() > 3, "{name}: supplements were created");
         assert!(deadlines.iter().all(|it| (500..=600).contains(it)), "{name}: {deadlines:?}");
         assert_eq!(stage.row(name).await, "Running 0/12");
+        for command in ["job get", "job describe"] {
+            let shown = stage.federate(&format!("{command} {name}")).await.ok();
+            let side = if ahead > 0 { "ahead of" } else { "behind" };
+            let side = format!("s {side} the clock of this computer");
+            assert!(shown.stderr.starts_with("Warning: [east] its clock is 3"), "{shown:#?}");
+            assert!(shown.stderr.contains(&side), "{shown:#?}");
+            // The host's clock wrote the start, so the laptop's does not say how old it is.
+            let age =
+                shown.stdout.split_whitespace().skip_while(|word| *word != "Duration:").nth(1);
+            let age = age.or(shown.stdout.split_whitespace().last()).unwrap_or_default();
+            let seconds = age.strip_suffix('s').and_then(|age| age.parse::<u32>().ok());
+            assert!(seconds.is_some_and(|seconds| seconds < 60), "{age} in {shown:#?}");
+        }
     }
+    Ok(())
+}
+
+async fn untested(stage: &Stage) -> Outcome {
+    let answer = |version: &'static str| {
+        move |info: &RequestInfo| {
+            if info.path != "/version" {
+                return Verdict::Pass;
+            }
+            let body = json!({ "major": "1", "gitVersion": version }).to_string();
+            Verdict::Answer(When::Before, http::Response::new(body.into()))
+        }
+    };
+    stage.site("west").cluster().on_request(answer("v1.29.4"));
+    stage.site("north").cluster().on_request(answer("v1.37.0-eks-1"));
+    let mut indexed = job("pi", Some(3), Some(6));
+    indexed["spec"]["completionMode"] = "Indexed".into();
+    let warning = "[west] its server is Kubernetes v1.29.4, and kubectl federate is tested with \
+                   v1.30 to v1.37: ";
+    let warned = |ran: &Ran| ran.stderr.matches("is tested with").count();
+    let created = stage.create(&indexed).await?.ok().warns(&format!("Warning: {warning}"));
+    assert_eq!(warned(&created), 1, "{created:#?}");
+    // Nothing is credited.
+    assert_eq!(warned(&stage.federate("reconcile pi").await.ok()), 0);
+    assert_eq!(warned(&stage.create(&job("tau", Some(3), Some(6))).await?.ok()), 0);
+    let scaled = stage.federate("job scale tau --completions=3").await.ok();
+    assert_eq!(warned(&scaled), 1, "{scaled:#?}");
     Ok(())
 }
 

@@ -13,6 +13,10 @@ pub fn scenarios() -> Scenarios {
         .both("fewer completions are not held up by an index that would be tried again", lowered)
         .both("a failed job ends though an index of another shard would be tried again", failed)
         .both("a job that fails is ended where it can be, and a missing right is said", no_right)
+        .both(
+            "the right to end a failed job's shards is named where it is missing",
+            no_right_to_status,
+        )
 }
 
 /// An Indexed Job whose indexes are tried again.
@@ -38,7 +42,7 @@ async fn recreated(stage: &Stage) -> Outcome {
     failed_pod(stage.site("west")).await?;
     indexed["spec"]["template"]["spec"]["containers"][0]["image"] = "perl:5".into();
     stage.write("pi.yaml", &indexed)?;
-    stage.federate("job apply -f pi.yaml --recreate").await;
+    stage.federate("job apply -f pi.yaml --recreate --yes").await;
     work_until(stage, "pi", "Complete 6/6").await?;
     let west = stage.site("west").pods("pi").await?;
     let tracked = |pod: &&Value| pod["metadata"]["finalizers"].to_string().contains("tracking");
@@ -78,34 +82,8 @@ async fn failed(stage: &Stage) -> Outcome {
 }
 
 async fn no_right(stage: &Stage) -> Outcome {
-    let mut fragile = job("pi", Some(3), Some(6));
-    fragile["spec"]["backoffLimit"] = 0.into();
-    stage.create(&fragile).await?.ok();
-    let all = ["get", "list", "create", "patch", "delete"];
-    let config_maps = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": all}]);
-    stage.host().grant(Some("kubectl-federate"), config_maps.clone()).await?;
-    stage.host().grant(Some(&stage.namespace), config_maps).await?;
-    for site in stage.members() {
-        let identity = json!([{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]}]);
-        site.grant(None, identity).await?;
-        let (jobs, pods) = (
-            ["jobs", "jobs/status"],
-            json!([{"apiGroups": [""], "resources": ["pods"], "verbs": all}]),
-        );
-        if site.name != "north" {
-            site.grant(Some(&stage.namespace), pods).await?;
-        }
-        let rules = json!([{"apiGroups": ["batch"], "resources": jobs, "verbs": all}]);
-        site.grant(Some(&stage.namespace), rules).await?;
-    }
-    stage.contexts(&MEMBERS.map(|name| (name, name)), LIMITED)?;
-    let [east, west, north] = MEMBERS.map(|name| stage.site(name));
-    for site in stage.members() {
-        site.until_pods("pi", 1).await;
-    }
-    west.fail("pi", 1).await?;
-    let has_failed = |job: &Value| job["status"]["conditions"].to_string().contains("\"Failed\"");
-    west.until_job("pi", "it has failed", has_failed).await;
+    fail_in_west(stage, &["jobs", "jobs/status"], &[]).await?;
+    let [east, north] = ["east", "north"].map(|name| stage.site(name));
     // North is ended without the right where its server says that all pods have ended; else the
     // missing right is named, and it runs on. It is never left suspended.
     real::until("all to be ended, or the right to be named", SOON, || async {
@@ -122,5 +100,61 @@ async fn no_right(stage: &Stage) -> Outcome {
         }
     })
     .await;
+    Ok(())
+}
+
+/// Its shard in north is suspended, and cannot be told that the Job has failed.
+async fn no_right_to_status(stage: &Stage) -> Outcome {
+    fail_in_west(stage, &["jobs"], &["pods"]).await?;
+    let [east, north] = ["east", "north"].map(|name| stage.site(name));
+    real::until("east to be ended, and the right to be named", SOON, || async {
+        let told = stage.federate("reconcile pi").await;
+        let named = told.stderr.contains("jobs/status") && told.stderr.contains("[north]");
+        let ended = east.job("pi").await.is_ok_and(|job| has_failed(&job));
+        if named && ended && told.code == 1 { Ok(()) } else { Err(format!("{told:#?}")) }
+    })
+    .await;
+    assert_eq!(stage.row("pi").await, "FailureTarget 0/6");
+    // Whoever has the right ends it.
+    stage.contexts(&MEMBERS.map(|name| (name, name)), "admin")?;
+    stage.federate("reconcile pi").await.ok();
+    north.until_job("pi", "it has failed", has_failed).await;
+    stage.until_row("pi", "Failed 0/6").await;
+    Ok(())
+}
+
+fn has_failed(job: &Value) -> bool {
+    job["status"]["conditions"].to_string().contains("\"Failed\"")
+}
+
+/// A Job that has failed in west, for a user who has all rights there and in east, and in north
+/// those to these resources.
+async fn fail_in_west(stage: &Stage, of_batch: &[&str], of_core: &[&str]) -> Outcome {
+    let mut fragile = job("pi", Some(3), Some(6));
+    fragile["spec"]["backoffLimit"] = 0.into();
+    stage.create(&fragile).await?.ok();
+    let all = ["get", "list", "create", "patch", "delete"];
+    let config_maps = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": all}]);
+    stage.host().grant(Some("kubectl-federate"), config_maps.clone()).await?;
+    stage.host().grant(Some(&stage.namespace), config_maps).await?;
+    for site in stage.members() {
+        let identity = json!([{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]}]);
+        site.grant(None, identity).await?;
+        let all_resources = (&["jobs", "jobs/status"][..], &["pods"][..]);
+        let (of_batch, of_core) =
+            if site.name == "north" { (of_batch, of_core) } else { all_resources };
+        let all_rules = [("batch", of_batch), ("", of_core)].into_iter();
+        for (group, resources) in all_rules.filter(|(_, resources)| !resources.is_empty()) {
+            let rules = json!([{"apiGroups": [group], "resources": resources, "verbs": all}]);
+            site.grant(Some(&stage.namespace), rules).await?;
+        }
+    }
+    stage.contexts(&MEMBERS.map(|name| (name, name)), LIMITED)?;
+    let west = stage.site("west");
+    for site in stage.members() {
+        site.until_pods("pi", 1).await;
+    }
+    west.fail("pi", 1).await?;
+    west.until_job("pi", "it has failed", has_failed).await;
     Ok(())
 }

@@ -1,49 +1,76 @@
-//! `--label KEY=VALUE`, by Kubernetes' rules for labels.
+//! `kubectl federate cluster label`, and labels by Kubernetes' rules.
 
-use crate::dns;
+use clap::Args;
 
-/// The most characters of a label's value, and of its key after the prefix.
-const LENGTH: usize = 63;
+use crate::{cli::Session, error::Result, federation::LabelChange, state::check_label};
+
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Set a label of a cluster
+  kubectl federate cluster label west region=eu
+
+  # Remove it
+  kubectl federate cluster label west region-";
+
+/// Set or remove labels of a cluster
+///
+/// Only the registry is changed: the cluster need not answer.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Label {
+    /// The member's name
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// KEY=VALUE sets a label, KEY- removes it
+    #[arg(value_name = "KEY=VALUE", required = true, value_parser = parse_change)]
+    changes: Vec<LabelChange>,
+}
+
+impl Label {
+    /// Writes the labels to the registry.
+    pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let changed = session.federation(&()).await?.label(&self.name, &self.changes).await?;
+        let what = if changed { "labeled" } else { "not labeled" };
+        session.output().line(format!("cluster/{} {what}", self.name));
+        Ok(())
+    }
+}
+
+/// Reads `KEY=VALUE` or `KEY-`.
+fn parse_change(text: &str) -> Result<LabelChange, String> {
+    match text.strip_suffix('-').filter(|key| !key.contains('=')) {
+        Some(key) => parse(&format!("{key}=")).map(|(key, _)| LabelChange::Remove(key)),
+        None => parse(text).map(|(key, value)| LabelChange::Set(key, value)),
+    }
+}
 
 /// Reads `KEY=VALUE`; the error says what a key or a value may be, in Kubernetes' words.
 pub(super) fn parse(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("a label is KEY=VALUE")?;
-    let (prefix, name) =
-        key.rsplit_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
-    if prefix.is_some_and(|prefix| !dns::is_subdomain(prefix)) {
-        return Err(
-            "prefix part of the key must be a lowercase RFC 1123 subdomain, of at most 253 \
-            characters"
-                .into(),
-        );
-    }
-    if name.len() > LENGTH || !is_qualified(name) {
-        return Err(format!(
-            "name part of the key must consist of at most {LENGTH} alphanumeric characters, '-', \
-            '_' or '.', and must \
-             start and end with an alphanumeric character"
-        ));
-    }
-    if value.len() > LENGTH || !(value.is_empty() || is_qualified(value)) {
-        return Err(format!(
-            "a valid label must be an empty string or consist of at most {LENGTH} alphanumeric \
-            characters, '-', '_' or \
-             '.', and must start and end with an alphanumeric character"
-        ));
-    }
+    check_label(key, value)?;
     Ok((key.to_owned(), value.to_owned()))
-}
-
-/// `(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])`.
-fn is_qualified(text: &str) -> bool {
-    let ends = [text.bytes().next(), text.bytes().last()];
-    ends.iter().all(|end| end.is_some_and(|byte| byte.is_ascii_alphanumeric()))
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hyphen_at_the_end_removes_a_label() {
+        let set = |key: &str, value: &str| LabelChange::Set(key.to_owned(), value.to_owned());
+        let remove = |key: &str| LabelChange::Remove(key.to_owned());
+        for (text, change) in [
+            ("region=eu", Some(set("region", "eu"))),
+            ("region-", Some(remove("region"))),
+            ("example.com/region-", Some(remove("example.com/region"))),
+            ("region=eu-", None),
+            ("-", None),
+            ("region", None),
+        ] {
+            assert_eq!(parse_change(text).ok(), change, "{text}");
+        }
+    }
 
     #[test]
     fn labels_are_as_kubernetes_has_them() {

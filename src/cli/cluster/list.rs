@@ -4,9 +4,15 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::Session,
+    cli::{
+        Selector, Session,
+        events::{Reporter, Wording},
+        warnings::stray_jobs,
+    },
+    cluster::Denial,
     error::{Error, Result},
-    federation::{Answered, some_clusters},
+    federation::{Answered, Carried, some_clusters},
+    job::lease_text,
     print::{Format, Table, format::list},
     state::{Member, MemberState},
 };
@@ -17,16 +23,29 @@ Examples:
   # List the members
   kubectl federate cluster list
 
-  # List them with their contexts and labels
-  kubectl federate cluster list -o wide";
+  # List them with their identities and labels
+  kubectl federate cluster list -o wide
 
-/// List the clusters of the federation, and whether each answers
+  # List those of a region
+  kubectl federate cluster list --selector=region=eu";
+
+/// What is printed where a count or a version is not known.
+const UNKNOWN: &str = "<unknown>";
+
+/// List the clusters of the federation, and what each carries
+///
+/// STATE is Ready, Cordoned, Draining, Lost or Leaving. Unknown is added if the cluster does not
+/// answer; Forbidden if you lack a right there; Unauthorized if it does not know you. CONTEXT is
+/// the one by which you reach it. JOBS and PODS count what has not ended, as it was recorded last.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct List {
     /// How to print: wide, json, yaml or name
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<Format>,
+    /// Only the clusters whose labels match, such as region=eu,tier!=test
+    #[arg(short = 'l', long, default_value = "", hide_default_value = true)]
+    selector: Selector,
     /// Print no column names
     #[arg(long)]
     no_headers: bool,
@@ -35,19 +54,29 @@ pub struct List {
 impl List {
     /// Asks every member who it is, and prints them.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        let answers = session.federation(&()).await?.members().await;
+        let selected = |member: &Member| self.selector.matches(&json!(member.labels));
+        let reporter = Reporter::new(session, Wording::new("listed"));
+        let answers = session.federation(&reporter).await?.members(selected).await;
         let output = session.output();
         let objects = || list(answers.iter().map(object).collect());
         match self.output.and_then(|format| format.text(&objects(), "cluster")) {
             Some(text) => output.block(&text),
-            None if answers.is_empty() => output.note("No clusters registered."),
+            None if answers.is_empty() && self.selector.is_empty() => {
+                output.note("No clusters registered.");
+            }
+            None if answers.is_empty() => output.note("No clusters found."),
             None => output.table(&self.table(session, &answers)),
         }
         let mut silent = 0;
-        for Answered { name, version, .. } in &answers {
-            if let Err(why) = version {
+        for Answered { name, member, version, .. } in &answers {
+            // That a lost one does not answer is known.
+            if let (Err(why), true) = (version, member.state != MemberState::Lost) {
                 output.warning(Some(name), why);
                 silent += 1;
+            }
+            if let (Ok(_), MemberState::Lost) = (version, member.state) {
+                let text = format!("it was declared lost, and answers. {}", stray_jobs(name));
+                output.warning(Some(name), &text);
             }
         }
         match silent {
@@ -60,33 +89,52 @@ impl List {
     }
 
     fn table(&self, session: &Session<'_>, answers: &[Answered]) -> Table {
-        let mut headers = vec!["NAME", "STATUS", "CONTEXT", "WEIGHT", "VERSION", "AGE"];
+        let mut headers =
+            vec!["NAME", "STATE", "VERSION", "CONTEXT", "WEIGHT", "JOBS", "PODS", "AGE"];
         let wide = self.output == Some(Format::Wide);
-        headers.extend(wide.then_some(["UID", "LABELS"]).into_iter().flatten());
+        headers.extend(wide.then_some(["LEASE", "UID", "LABELS"]).into_iter().flatten());
         let mut table = Table::new(headers).no_headers(self.no_headers);
         for answer in answers {
-            let Answered { name, member, version } = answer;
+            let Answered { name, member, context, version, carried, .. } = answer;
+            let count = |count: fn(&Carried) -> String| {
+                carried.as_ref().map_or_else(|| UNKNOWN.to_owned(), count)
+            };
             let mut row = vec![
                 name.clone(),
-                status(answer).to_owned(),
-                member.context.clone(),
+                state(answer),
+                version.as_ref().map_or(UNKNOWN, |version| version).to_owned(),
+                context.clone(),
                 member.weight.to_string(),
-                version.as_ref().map_or("<unknown>", |version| version).to_owned(),
+                count(|carried| carried.jobs.to_string()),
+                count(|carried| carried.pods.to_string()),
                 session.age(member.registered),
             ];
-            row.extend(wide.then(|| [member.uid.clone(), labels(member)]).into_iter().flatten());
+            if wide {
+                row.extend([lease(member), member.uid.clone(), labels(member)]);
+            }
             table.row(row);
         }
         table
     }
 }
 
-fn status(answer: &Answered) -> &'static str {
-    match (&answer.version, answer.member.state) {
-        (Err(_), _) => "Unknown",
-        (Ok(_), MemberState::Leaving) => "Leaving",
-        (Ok(_), MemberState::Ready) => "Ready",
+/// The state that the registry says, and whether the cluster can be used: `Unknown`, or the word of
+/// its server, alone for a ready one that cannot.
+fn state(answer: &Answered) -> String {
+    let state = answer.member.state;
+    let unusable = answer.denial.map_or("Unknown", Denial::as_str);
+    match (&answer.version, state) {
+        (Err(_), MemberState::Ready) => unusable.to_owned(),
+        (Err(_), MemberState::Cordoned | MemberState::Draining | MemberState::Leaving) => {
+            format!("{},{unusable}", state.as_str())
+        }
+        _ => state.as_str().to_owned(),
     }
+}
+
+/// How long its shards may run without contact.
+fn lease(member: &Member) -> String {
+    member.lease.as_ref().map_or("<none>".to_owned(), |lease| lease_text(lease.seconds))
 }
 
 fn labels(member: &Member) -> String {
@@ -98,20 +146,32 @@ fn labels(member: &Member) -> String {
 
 /// A member as an object.
 fn object(answer: &Answered) -> Value {
-    let Answered { name, member, version } = answer;
-    let mut status = json!({ "state": status(answer) });
+    let Answered { name, member, context, version, carried, .. } = answer;
+    let mut status = json!({ "state": state(answer) });
     match version {
         Ok(version) => status["version"] = version.as_str().into(),
         Err(why) => status["message"] = why.as_str().into(),
+    }
+    if let Some(Carried { jobs, shards, pods }) = carried {
+        status["jobs"] = json!(jobs);
+        status["shards"] = json!(shards);
+        status["pods"] = json!(pods);
+    }
+    if let Some(lost) = &member.lost {
+        let at = jiff::Timestamp::from_second(lost.when).map(|at| at.to_string()).ok();
+        status["lost"] = json!({ "by": lost.who, "at": at });
     }
     let created = jiff::Timestamp::from_second(member.registered).map(|at| at.to_string()).ok();
     let mut object = json!({
         "apiVersion": "kubectl-federate.dev/v1",
         "kind": "Cluster",
         "metadata": { "name": name, "creationTimestamp": created },
-        "spec": { "context": member.context, "uid": member.uid, "weight": member.weight },
+        "spec": { "context": context, "uid": member.uid, "weight": member.weight },
         "status": status,
     });
+    if let Some(lease) = &member.lease {
+        object["spec"]["leaseSeconds"] = lease.seconds.into();
+    }
     if !member.labels.is_empty() {
         object["metadata"]["labels"] = json!(member.labels);
     }

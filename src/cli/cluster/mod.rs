@@ -1,9 +1,18 @@
 //! `kubectl federate cluster …`: the members.
 
+mod check;
+mod cordon;
+mod drain;
 mod label;
+mod lease;
 mod list;
+mod lost;
+pub mod match_contexts;
+pub mod pick;
 mod register;
+pub mod registrations;
 mod unregister;
+mod weight;
 
 use clap::Subcommand;
 
@@ -20,12 +29,21 @@ Examples:
   # Show which members answer
   kubectl federate cluster list";
 
-/// Register, list and unregister the clusters of the federation
+/// Manage the clusters of the federation
 #[derive(Debug, Subcommand)]
 #[command(after_long_help = EXAMPLES)]
 pub enum Cluster {
     Register(register::Register),
     List(list::List),
+    Check(check::Check),
+    Label(label::Label),
+    Weight(weight::Weight),
+    Lease(lease::Lease),
+    Cordon(cordon::Cordon),
+    Uncordon(cordon::Uncordon),
+    Drain(drain::Drain),
+    Lost(lost::Lost),
+    Match(match_contexts::Match),
     Unregister(unregister::Unregister),
 }
 
@@ -34,7 +52,16 @@ impl Cluster {
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         match self {
             Self::Register(verb) => verb.run(session).await,
-            Self::List(verb) => verb.run(session).await,
+            Self::List(verb) => session.world().reading(Box::pin(verb.run(session))).await,
+            Self::Check(verb) => session.world().reading(Box::pin(verb.run(session))).await,
+            Self::Label(verb) => verb.run(session).await,
+            Self::Weight(verb) => verb.run(session).await,
+            Self::Lease(verb) => verb.run(session).await,
+            Self::Cordon(verb) => verb.run(session).await,
+            Self::Uncordon(verb) => verb.run(session).await,
+            Self::Drain(verb) => Box::pin(verb.run(session)).await,
+            Self::Lost(verb) => Box::pin(verb.run(session)).await,
+            Self::Match(verb) => session.world().reading(Box::pin(verb.run(session))).await,
             Self::Unregister(verb) => verb.run(session).await,
         }
     }

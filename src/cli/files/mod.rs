@@ -88,7 +88,7 @@ impl Filenames {
                 documents.extend(parse("STDIN", &text("STDIN", &mut *world.stdin())?)?);
             } else if name.starts_with("http://") || name.starts_with("https://") {
                 let limit = MAX_BYTES as usize;
-                let body = world.dialer().download(name, |name| world.var(name), limit).await;
+                let body = world.dialer(true).download(name, |name| world.var(name), limit).await;
                 documents.extend(parse(name, &decode(name, &body.map_err(Error::new)?)?)?);
             } else {
                 for path in paths(Path::new(name), self.recursive)? {

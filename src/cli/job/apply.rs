@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::recreate;
 use crate::{
     cli::{
         DryRunFlag, Filenames, Session,
@@ -21,7 +22,7 @@ Examples:
   kubectl federate job apply -f pi.yaml --dry-run=server
 
   # Apply a changed template: what has succeeded counts, the rest runs anew
-  kubectl federate job apply -f pi.yaml --recreate";
+  kubectl federate job apply -f pi.yaml --recreate --yes";
 
 /// Create a job, or change it to match the file
 ///
@@ -36,6 +37,9 @@ pub struct Apply {
     dry_run: DryRunFlag,
     #[command(flatten)]
     terms: Terms,
+    /// Do not ask before pods that run are stopped
+    #[arg(short = 'y', long, requires = "recreate")]
+    yes: bool,
 }
 
 /// What `apply` and `diff` have to know of what is not in the file.
@@ -57,13 +61,17 @@ impl Apply {
         let reporter = Reporter::new(session, Wording::new("configured"));
         let federation = session.federation(&reporter).await?;
         let sources = session.manifests(documents, |rules, objects| rules.read_named(objects))?;
-        let terms = self.terms.into();
-        Ok(federation.apply(sources, terms, self.dry_run.strategy).await?)
+        let apply = async |may_stop| {
+            let terms = ApplyTerms { may_stop, ..self.terms.into() };
+            let applied = federation.apply(sources.clone(), terms, self.dry_run.strategy);
+            reporter.interruptible(Box::pin(applied)).await
+        };
+        Ok(Box::pin(recreate::asking(session, self.yes, apply)).await??)
     }
 }
 
 impl From<Terms> for ApplyTerms {
     fn from(Terms { recreate, create_namespace }: Terms) -> Self {
-        Self { recreate, create_namespace }
+        Self { recreate, may_stop: false, create_namespace }
     }
 }

@@ -7,11 +7,13 @@ use clap::{Args, ValueEnum};
 use crate::{
     cli::{
         Filenames, Session,
+        confirm::choose_on_terminal,
         events::{Reporter, Wording},
         job_name::job_name,
     },
     error::{Error, Result},
     federation::{self, Deletion, DryRun, Federation},
+    print::federate,
     state::{self, Record},
 };
 
@@ -75,7 +77,7 @@ impl Delete {
                     continue;
                 }
             };
-            let deletion = self.deletion(session, &record)?;
+            let deletion = self.deletion(session, &record).await?;
             errors.extend(self.delete(&federation, record, deletion).await.err());
         }
         Ok(federation::Error::all(errors)?)
@@ -120,7 +122,7 @@ impl Delete {
     ///
     /// # Errors
     /// The user cancels, which is what Enter alone does.
-    fn deletion(&self, session: &Session<'_>, record: &Record) -> Result<Deletion> {
+    async fn deletion(&self, session: &Session<'_>, record: &Record) -> Result<Deletion> {
         match self.cascade {
             Some(Cascade::Orphan) => return Ok(Deletion::Abandon),
             Some(Cascade::Background) => {
@@ -134,16 +136,52 @@ impl Delete {
         if !session.output().can_ask() || record.shards.is_empty() || self.dry_run != DryRun::None {
             return Ok(Deletion::Orphan);
         }
+        if let Some(begun) = record.state.deleting {
+            return go_on(session, record, begun).await;
+        }
         let clusters: BTreeSet<_> =
             record.shards.values().map(|shard| shard.cluster.as_str()).collect();
         let clusters = clusters.into_iter().collect::<Vec<_>>().join(", ");
         let name = record.name();
         let question = format!("Delete the jobs {name:?} in {clusters} too, or keep them running?");
-        match session.output().choose(&question, &["delete", "keep"]) {
+        let unchanged = format!("job.batch/{name} was not deleted");
+        let words = &["delete", "keep"];
+        match choose_on_terminal(session.world(), &question, words, &unchanged).await? {
             Some(0) => Ok(Deletion::Cascade(state::Cascade::Background)),
             Some(_) => Ok(Deletion::Orphan),
-            None => Err(Error::new(format!("cancelled: job.batch/{name} was not deleted"))
-                .hint("--cascade=background or --cascade=orphan goes on without a question.")),
+            None => {
+                Err(Error::new(format!("cancelled: {unchanged}")).hint(without_question(record)))
+            }
         }
     }
+}
+
+/// As the user says of a deletion that was begun.
+///
+/// # Errors
+/// The user cancels: the deletion stays as it is.
+async fn go_on(session: &Session<'_>, record: &Record, begun: state::Cascade) -> Result<Deletion> {
+    let name = record.name();
+    let question = format!(
+        "job.batch/{name} is being deleted already. Continue, or abandon what is in clusters that \
+         do not answer?"
+    );
+    let unchanged = format!("job.batch/{name} is being deleted as before");
+    let words = &["continue", "abandon"];
+    match choose_on_terminal(session.world(), &question, words, &unchanged).await? {
+        Some(0) => Ok(Deletion::Cascade(begun)),
+        Some(_) => Ok(Deletion::Abandon),
+        None => Err(Error::new(format!("cancelled: {unchanged}"))),
+    }
+}
+
+/// The commands that delete a Job without a question.
+fn without_question(record: &Record) -> String {
+    let delete =
+        |cascade| federate("job delete", [record.name(), "-n", record.namespace(), cascade]);
+    format!(
+        "{} deletes the jobs too, {} keeps them running.",
+        delete("--cascade=background"),
+        delete("--cascade=orphan")
+    )
 }

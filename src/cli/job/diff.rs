@@ -40,8 +40,10 @@ Examples:
 /// Show what apply would change
 ///
 /// The change of the job is shown as a unified diff, or by the program that KUBECTL_EXTERNAL_DIFF
-/// names. What would be done in each cluster follows. The exit code is 0 if nothing would change,
-/// 1 if something would, and greater than 1 on an error.
+/// names. What would be done in each cluster follows. The clusters are asked by dry run, as
+/// --dry-run=server does: what they would refuse is an error. What somebody changed of a shard in
+/// its cluster is no difference; 'kubectl federate job describe' shows it. The exit code is 0 if
+/// nothing would change, 1 if something would, and greater than 1 on an error.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Diff {

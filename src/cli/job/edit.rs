@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
+use super::recreate;
 use crate::{
     cli::{
         Document, Session,
@@ -63,6 +64,9 @@ pub struct Edit {
     /// shards are stopped, what has succeeded counts, and the rest runs anew
     #[arg(long)]
     recreate: bool,
+    /// Do not ask before pods that run are stopped
+    #[arg(short = 'y', long, requires = "recreate")]
+    yes: bool,
 }
 
 /// The values of `-o`.
@@ -119,7 +123,15 @@ impl Edit {
                 Edited::Wrong(why) => why,
                 Edited::Changed(manifest) => {
                     let change = Patch::between(&original, manifest.object());
-                    match Box::pin(self.change(&federation, &before, &change)).await {
+                    let edit = async |may_stop| {
+                        let changed = self.change(&federation, &before, &change, may_stop);
+                        reporter.interruptible(Box::pin(changed)).await
+                    };
+                    let changed = match Box::pin(recreate::asking(session, self.yes, edit)).await {
+                        Ok(changed) => changed,
+                        Err(error) => return Err(preserved(session, file, error)),
+                    };
+                    match changed {
                         Ok(()) => return Ok(()),
                         Err(error) if error.is_refusal() => {
                             let invalid = format!("jobs.batch {:?} is invalid", self.name);
@@ -166,9 +178,10 @@ impl Edit {
         federation: &Federation<'_>,
         before: &Record,
         change: &Patch,
+        may_stop: bool,
     ) -> Result<(), federation::Error> {
-        let request =
-            Request { recreate: Some(self.recreate), ..Request::new(&self.name, DryRun::None) };
+        let recreate = Some(self.recreate);
+        let request = Request { recreate, may_stop, ..Request::new(&self.name, DryRun::None) };
         let (namespace, name) = (before.namespace(), before.name());
         let edited = federation.edit(namespace, name, &request, |manifest| change.apply(manifest));
         edited.await.map(drop)

@@ -1,5 +1,6 @@
 //! `kubectl federate job …`: federated Jobs.
 
+mod adopt;
 mod apply;
 mod create;
 mod delete;
@@ -8,6 +9,9 @@ mod diff;
 mod edit;
 mod get;
 mod patch;
+mod recover;
+mod recreate;
+mod retry;
 mod scale;
 mod suspend;
 mod wait;
@@ -43,7 +47,10 @@ pub enum Job {
     Resume(suspend::Resume),
     Edit(edit::Edit),
     Patch(patch::Patch),
+    Retry(retry::Retry),
     Delete(delete::Delete),
+    Adopt(adopt::Adopt),
+    Recover(recover::Recover),
 }
 
 impl Job {
@@ -54,19 +61,23 @@ impl Job {
 
     /// Runs the verb.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let world = session.world();
         match self {
             Self::Create(verb) => verb.run(session).await,
             Self::Apply(verb) => verb.run(session).await,
-            Self::Diff(verb) => verb.run(session).await,
+            Self::Diff(verb) => world.reading(Box::pin(verb.run(session))).await,
             Self::Scale(verb) => verb.run(session).await,
             Self::Suspend(verb) => verb.run(session).await,
             Self::Resume(verb) => verb.run(session).await,
             Self::Edit(verb) => verb.run(session).await,
             Self::Patch(verb) => verb.run(session).await,
-            Self::Get(verb) => verb.run(session).await,
-            Self::Describe(verb) => verb.run(session).await,
+            Self::Retry(verb) => Box::pin(verb.run(session)).await,
+            Self::Get(verb) => world.reading(Box::pin(verb.run(session))).await,
+            Self::Describe(verb) => world.reading(Box::pin(verb.run(session))).await,
             Self::Wait(verb) => verb.run(session).await,
             Self::Delete(verb) => verb.run(session).await,
+            Self::Adopt(verb) => Box::pin(verb.run(session)).await,
+            Self::Recover(verb) => verb.run(session).await,
         }
     }
 }

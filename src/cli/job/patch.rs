@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::recreate;
 use crate::{
     cli::{
         DryRunFlag, Session,
@@ -13,7 +14,8 @@ use crate::{
     },
     error::{Error, Result},
     federation::Request,
-    job, yaml,
+    job::{self, Manifest},
+    yaml,
 };
 
 /// The examples in its help.
@@ -48,6 +50,9 @@ pub struct Patch {
     /// shards are stopped, what has succeeded counts, and the rest runs anew
     #[arg(long)]
     recreate: bool,
+    /// Do not ask before pods that run are stopped
+    #[arg(short = 'y', long, requires = "recreate")]
+    yes: bool,
     #[command(flatten)]
     dry_run: DryRunFlag,
 }
@@ -67,10 +72,15 @@ impl Patch {
         let reporter = Reporter::new(session, Wording::new("patched"));
         let federation = session.federation(&reporter).await?;
         let dry_run = self.dry_run.strategy;
-        let request =
-            Request { recreate: Some(self.recreate), ..Request::new(&self.name, dry_run) };
         let namespace = session.namespace()?;
-        federation.edit(&namespace, &self.name, &request, |manifest| patch.apply(manifest)).await?;
+        let edit = async |may_stop| {
+            let recreate = Some(self.recreate);
+            let request = Request { recreate, may_stop, ..Request::new(&self.name, dry_run) };
+            let make = |manifest: &Manifest| patch.apply(manifest);
+            let patched = federation.edit(&namespace, &self.name, &request, make);
+            reporter.interruptible(Box::pin(patched)).await
+        };
+        Box::pin(recreate::asking(session, self.yes, edit)).await??;
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use crate::{
         DryRunFlag, Session,
         events::{Reporter, Wording},
         job_name::job_name,
+        number::natural,
     },
     error::{Error, Result},
     federation::Request,
@@ -35,14 +36,14 @@ pub struct Scale {
     #[arg(value_parser = job_name)]
     name: String,
     /// The most pods at any one time, over all clusters; 0 pauses the job
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    #[arg(long, value_name = "N", value_parser = natural)]
     parallelism: Option<i32>,
     /// The same as --parallelism
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    #[arg(long, value_name = "N", value_parser = natural)]
     #[arg(conflicts_with = "parallelism")]
     replicas: Option<i32>,
     /// The pods that must succeed, over all clusters
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    #[arg(long, value_name = "N", value_parser = natural)]
     completions: Option<i32>,
     #[command(flatten)]
     dry_run: DryRunFlag,
@@ -63,7 +64,7 @@ impl Scale {
         let scaled = federation.edit(&namespace, &self.name, &request, |manifest| {
             Ok(manifest.scaled(parallelism, self.completions)?)
         });
-        scaled.await?;
+        reporter.interruptible(scaled).await??;
         Ok(())
     }
 }

@@ -73,7 +73,9 @@ impl Resume {
 impl Jobs {
     async fn set(self, session: &Session<'_>, suspend: bool) -> Result<()> {
         let what = if suspend { "suspended" } else { "resumed" };
-        let reporter = Reporter::new(session, Wording::new(what));
+        // The verb says what changes.
+        let wording = Wording { fields: false, ..Wording::new(what) };
+        let reporter = Reporter::new(session, wording);
         let federation = session.federation(&reporter).await?;
         let namespace = session.namespace()?;
         let mut errors = Vec::new();
@@ -87,7 +89,7 @@ impl Jobs {
             };
             let set = federation
                 .edit(&namespace, name, &request, |manifest| Ok(manifest.suspending(suspend)));
-            errors.extend(set.await.err());
+            errors.extend(reporter.interruptible(set).await?.err());
         }
         Ok(federation::Error::all(errors)?)
     }

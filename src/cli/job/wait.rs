@@ -1,22 +1,17 @@
 //! `kubectl federate job wait`.
 
-use std::time::Duration;
-
 use clap::Args;
 
 use crate::{
     cli::{
         Session,
+        duration::timeout,
         events::{Live, Reporter, Wording},
         job_name::job_name,
     },
-    cluster::flags::go_duration,
     error::{Error, Result},
     federation::{Goal, Scope, Timeout, WaitTerms},
 };
-
-/// What a negative `--timeout` means.
-const WEEK: Duration = Duration::from_hours(7 * 24);
 
 /// The examples in its help.
 const EXAMPLES: &str = "\
@@ -69,29 +64,25 @@ fn goal(text: &str) -> Result<Goal> {
             let (name, value) = condition.split_once('=').unwrap_or((condition, "true"));
             Ok(Goal::Condition { name: name.to_lowercase(), value: value.to_lowercase() })
         }
-        _ => Err(Error::new(format!("unrecognized condition: {text:?}"))),
+        (word, None) => {
+            let error = Error::new(format!("unrecognized condition: {text:?}"));
+            let meant = MEANT.iter().find(|(words, _)| words.contains(&word));
+            Err(error.hint(match meant {
+                Some((_, goal)) => format!("Did you mean --for={goal}?"),
+                None => "--for takes condition=NAME[=VALUE], delete or create.".to_owned(),
+            }))
+        }
     }
 }
 
-/// Reads a Go duration as kubectl does.
-fn timeout(text: &str) -> Result<Timeout, String> {
-    let (negative, size) = match text.strip_prefix('-') {
-        Some(size) => (true, size),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if size == "0" {
-        return Ok(Timeout::Once);
-    }
-    match go_duration(size) {
-        Some(Duration::ZERO) => Ok(Timeout::Once),
-        Some(_) if negative => Ok(Timeout::After(WEEK)),
-        Some(duration) => Ok(Timeout::After(duration)),
-        None if size.parse::<f64>().is_ok() => {
-            Err(format!("time: missing unit in duration {text:?}"))
-        }
-        None => Err(format!("time: invalid duration {text:?}")),
-    }
-}
+/// What is meant by words that `--for` does not take.
+const MEANT: [(&[&str], &str); 5] = [
+    (&["complete", "completed", "completion", "done"], "condition=complete"),
+    (&["failed", "fail", "failure"], "condition=failed"),
+    (&["suspended", "suspend"], "condition=suspended"),
+    (&["deleted", "deletion", "gone"], "delete"),
+    (&["created", "creation"], "create"),
+];
 
 impl Wait {
     /// Looks again and again, at all Jobs in each round, until each has met a condition.
@@ -104,7 +95,7 @@ impl Wait {
         if !self.names.is_empty() && self.all {
             return Err(Error::new("name cannot be provided when --all is specified"));
         }
-        session.world().interruptible(self.wait(session)).await
+        session.world().interruptible(Box::pin(self.wait(session))).await
     }
 
     async fn wait(&self, session: &Session<'_>) -> Result<()> {
@@ -146,22 +137,5 @@ mod tests {
             let error = goal(text).expect_err(text).to_string();
             assert_eq!(error, format!("error: unrecognized condition: {text:?}"));
         }
-    }
-
-    #[test]
-    fn a_timeout_is_a_go_duration_of_any_sign() {
-        for (text, expected) in [
-            ("30s", Timeout::After(Duration::from_secs(30))),
-            ("+1m", Timeout::After(Duration::from_mins(1))),
-            ("0", Timeout::Once),
-            ("0s", Timeout::Once),
-            ("-0s", Timeout::Once),
-            ("-1s", Timeout::After(WEEK)),
-        ] {
-            assert_eq!(timeout(text), Ok(expected), "{text}");
-        }
-        assert_eq!(timeout("30"), Err("time: missing unit in duration \"30\"".to_owned()));
-        assert_eq!(timeout("soon"), Err("time: invalid duration \"soon\"".to_owned()));
-        assert_eq!(timeout(""), Err("time: invalid duration \"\"".to_owned()));
     }
 }

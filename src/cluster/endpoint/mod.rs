@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use http::header::HeaderMap;
 use http::{Uri, uri};
+use percent_encoding::percent_decode_str;
+use secrecy::SecretString;
 
 use self::user::{auth, identity, impersonation, override_user};
 use self::values::{filled, material, some_path};
@@ -65,6 +67,7 @@ impl Kubeconfig {
     /// If neither names a server and this process runs in a cluster, the server is that cluster's.
     ///
     /// # Errors
+    /// [`Error::NoContext`] for a context that does not exist, if it is named.
     /// [`Error::Configuration`], in kubectl's words where it has some: for a context, cluster or
     /// user that does not exist, a server that is not a URL, fields that exclude each other, and
     /// when nothing leads to a server. Unlike kubectl, a context whose cluster or user is missing
@@ -80,9 +83,9 @@ impl Kubeconfig {
         let current = self.current_context();
         let nothing = Context::default();
         let context = match (named, current) {
-            (Some(name), _) => self
-                .context(name)?
-                .ok_or_else(|| Error::configuration(format!("context {name:?} does not exist")))?,
+            (Some(name), _) => {
+                self.context(name)?.ok_or_else(|| Error::NoContext { context: name.to_owned() })?
+            }
             (None, Some(name)) => self.context(name)?.ok_or_else(|| {
                 Error::configuration(format!("context was not found for specified context: {name}"))
             })?,
@@ -210,9 +213,12 @@ impl Kubeconfig {
     ) -> Result<Endpoint, Error> {
         let trust = trust(cluster_name, cluster)?;
         let identity = identity(user_name, &user)?;
-        let server = server_url(cluster.server.as_deref().unwrap_or_default())?;
+        let (server, login) = server_url(cluster.server.as_deref().unwrap_or_default())?;
         let impersonation = impersonation(user_name, &user)?;
         let mut auth = auth(user_name, user, identity.is_some(), &server, cluster)?;
+        if let (Auth::None, Some((username, password))) = (&auth, login) {
+            auth = Auth::Basic { username, password };
+        }
         if server.scheme_str() != Some("https") {
             // As in kubectl, no secret goes over a connection that anyone can read.
             auth = Auth::None;
@@ -255,8 +261,9 @@ fn override_cluster(cluster: &mut Cluster, flags: &Overrides) {
 }
 
 /// Reads `https://host[:port][/path]`, or `host[:port]`, which is plain HTTP as in kubectl,
-/// whatever the other fields say.
-fn server_url(text: &str) -> Result<Uri, Error> {
+/// whatever the other fields say. Before the host there may be a user and a password, as Go takes
+/// them: they are given apart, and no URL with them is kept.
+fn server_url(text: &str) -> Result<(Uri, Option<(String, SecretString)>), Error> {
     // Before an `@` there may be a password.
     let shown =
         text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, place)| format!("…@{place}"));
@@ -270,22 +277,26 @@ fn server_url(text: &str) -> Result<Uri, Error> {
         )));
     }
     let authority = parsed.authority().ok_or_else(fault)?;
-    if authority.as_str().contains('@') {
-        return Err(Error::configuration(
-            "a server's URL may not hold a user: put credentials under users",
-        ));
-    }
+    let (user, place) = match authority.as_str().rsplit_once('@') {
+        Some((user, place)) => (Some(user), place),
+        None => (None, authority.as_str()),
+    };
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let login = user.map(|user| {
+        let (name, password) = user.split_once(':').unwrap_or((user, ""));
+        (decoded(name), decoded(password).into())
+    });
     if authority.host().is_empty() {
         return Err(fault());
     }
     let path = parsed.path().trim_end_matches('/');
     let path = if path.is_empty() { "/" } else { path };
-    Uri::builder()
+    let server = Uri::builder()
         .scheme(parsed.scheme_str().unwrap_or("https"))
-        .authority(authority.as_str())
+        .authority(place)
         .path_and_query(path)
-        .build()
-        .map_err(|_| fault())
+        .build();
+    Ok((server.map_err(|_| fault())?, login))
 }
 
 fn trust(name: &str, cluster: &Cluster) -> Result<Trust, Error> {

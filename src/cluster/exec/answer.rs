@@ -90,7 +90,47 @@ fn expiration(text: &str) -> Result<Option<Timestamp>, ()> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::cluster::exec::Interactive;
+
+    proptest! {
+        #[test]
+        fn an_answer_is_a_credential_or_an_error_that_does_not_quote_it(
+            at in any::<prop::sample::Index>(), many in 0_usize..40,
+            word in prop_oneof![any::<String>(), "[{}\\[\\]\":,0-9]{0,6}"],
+            end in any::<prop::sample::Index>(),
+        ) {
+            let text = r#"{"kind": "ExecCredential", "status": {"token": "sesame",
+                "expirationTimestamp": "2030-01-01T00:00:00Z", "clientKeyData": ""},
+                "apiVersion": "client.authentication.k8s.io/v1"}"#;
+            let mut answer: Vec<char> = text.chars().collect();
+            let at = at.index(answer.len());
+            answer.splice(at..(at + many).min(answer.len()), word.chars());
+            let mut answer = answer.into_iter().collect::<String>().into_bytes();
+            if at % 5 == 0 {
+                // Within a character, or before the end.
+                answer.truncate(end.index(answer.len()));
+            }
+            let plugin = Plugin {
+                api_version: format!("{GROUP}/v1"),
+                command: "get-token".to_owned(),
+                args: Vec::new(),
+                env: Vec::new(),
+                install_hint: None,
+                interactive: Interactive::Never,
+                cluster: None,
+            };
+            match Credential::read(&plugin, &answer, &Tls::new()) {
+                Ok(credential) => prop_assert!(credential.token.is_some()),
+                Err(error) => {
+                    prop_assert!(!error.cause.contains("sesame"), "{}", error.cause);
+                    prop_assert!(!error.cause.contains("Some("), "{}", error.cause);
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_time_that_is_too_late_to_be_held_is_never() {

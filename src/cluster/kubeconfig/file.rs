@@ -34,10 +34,15 @@ impl File {
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Self, Error> {
         let fault = |cause: String| Error::Kubeconfig { file: path.to_path_buf(), cause };
         let text = yaml::decode_first(bytes).map_err(fault)?;
-        // The parser's message may quote the file, and there may be a token in the quotes.
-        let documents = yaml::read(&text)
-            .map_err(|error| fault(redact::printable(&redact::unquoted(&error))))?;
-        let mut fields = match documents.into_iter().next() {
+        let first = match json(&text) {
+            Some(object) => Some(object),
+            // The parser's message may quote the file, and there may be a token in the quotes.
+            None => yaml::read(&text)
+                .map_err(|error| fault(redact::printable(&redact::unquoted(&error))))?
+                .into_iter()
+                .next(),
+        };
+        let mut fields = match first {
             Some(Value::Object(fields)) => fields,
             Some(_) => return Err(fault("it is not a mapping of fields".to_owned())),
             None => return Ok(Self::default()),
@@ -53,6 +58,12 @@ impl File {
             users: entries(&mut fields, "users", "user", path)?,
         })
     }
+}
+
+/// The object in JSON that a text begins with, whatever follows it: go-yaml reads no further.
+fn json(text: &str) -> Option<Value> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    values.next()?.ok().filter(Value::is_object)
 }
 
 /// A field that is text, and empty where it is missing or `null`.
@@ -110,4 +121,19 @@ fn entry<T: Entry>(content: Value, path: &Path) -> Result<T, String> {
         entry.resolve(folder);
     }
     Ok(entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_a_document_in_json_does_not_count() {
+        for next in ["", " {\"current-context\": \"b\"}", "\n---\ncurrent-context: b\n", "\nx"] {
+            let text = format!("{{\"current-context\": \"a\"}}{next}");
+            let file = File::parse(text.as_bytes(), Path::new("/f")).expect("the first is whole");
+            assert_eq!(file.current_context, "a", "{next:?}");
+        }
+        assert!(File::parse(b"{\"a\": ", Path::new("/f")).is_err());
+    }
 }

@@ -149,9 +149,10 @@ fn paths_are_relative_to_their_own_file() {
     let identity = endpoint.identity.unwrap();
     assert_eq!(file(&identity.certificate), Path::new("/abs/c.pem"));
     assert_eq!(file(&identity.key), given.path("a/k.pem"));
-    assert!(
-        matches!(&endpoint.auth, Auth::TokenFile { path, fallback: None } if *path == given.path("a/token"))
-    );
+    assert!(matches!(
+        &endpoint.auth,
+        Auth::TokenFile { path, fallback: None } if *path == given.path("a/token")
+    ));
     assert_eq!(endpoint.namespace, "crimson");
 }
 
@@ -439,9 +440,10 @@ fn the_flags_win() {
     let endpoint = endpoint(&given, None, &overrides).unwrap();
     assert_eq!(endpoint.server().to_string(), "https://other:1/");
     assert!(matches!(&endpoint.auth, Auth::Token(token) if token.expose_secret() == "fl4g"));
-    assert!(
-        matches!(&endpoint.trust.ca, Some(Material::File(path)) if path == Path::new("/flag/ca.pem"))
-    );
+    assert!(matches!(
+        &endpoint.trust.ca,
+        Some(Material::File(path)) if path == Path::new("/flag/ca.pem")
+    ));
     assert_eq!(endpoint.impersonation["impersonate-user"], "jane");
     assert_eq!(endpoint.impersonation.get_all("impersonate-group").iter().count(), 2);
     assert_eq!(endpoint.timeout, Some(Duration::from_secs(5)));
@@ -470,7 +472,7 @@ fn a_server_is_a_url_or_a_host_and_port() {
         server("https://exa mple:1", "").unwrap_err(),
         "host must be a URL or a host:port pair: \"https://exa mple:1\""
     );
-    assert!(server("https://jane:s3cret@h", "").is_err_and(|error| !error.contains("s3cret")));
+    assert_eq!(server("https://jane:s3cret@h", ""), server("https://h", ""));
     assert!(
         server("https://jane:s3cret@exa mple", "").is_err_and(|error| !error.contains("s3cret"))
     );

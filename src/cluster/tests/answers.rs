@@ -55,6 +55,24 @@ async fn other_ways_to_say_it() {
 }
 
 #[tokio::test]
+async fn a_user_in_the_url_of_a_server_is_sent_as_a_login_and_shown_nowhere() {
+    let server = Server::new(|_, _| answer(200, &json!({"gitVersion": "v1"})));
+    for (user, sent) in
+        [(json!({}), "Basic amFuZTpzQGNydA=="), (json!({"token": "s3cret"}), "Bearer s3cret")]
+    {
+        let cluster = json!({"server": "https://jane:s%40crt@east:6443"});
+        let endpoint = endpoint(&cluster, &user, &Overrides::default());
+        assert_eq!(
+            (endpoint.host(), endpoint.server().to_string().as_str()),
+            ("east:6443", "https://east:6443/")
+        );
+        let connection = server.dialer(DialerOptions::default()).dial("east", &endpoint).unwrap();
+        connection.server_version().await.unwrap();
+        assert_eq!(server.asked().last().unwrap().headers["authorization"], sent);
+    }
+}
+
+#[tokio::test]
 async fn a_list_is_read_in_pages_and_its_items_say_what_they_are() {
     let server = Server::new(|place, _| {
         let next = ["a/b=", "", ""][place];
@@ -188,7 +206,8 @@ async fn writes_say_how() {
     assert_eq!(
         asked[0].line,
         format!(
-            "POST https://east:6443{PODS}?fieldManager=kubectl-federate&fieldValidation=Strict&dryRun=All"
+            "POST https://east:6443{PODS}?fieldManager=kubectl-federate&fieldValidation=Strict\
+            &dryRun=All"
         )
     );
     assert_eq!(
@@ -202,6 +221,31 @@ async fn writes_say_how() {
         json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background",
             "preconditions": {"uid": "u", "resourceVersion": "7"}})
     );
+}
+
+#[tokio::test]
+async fn a_write_that_is_answered_with_another_kind_is_an_error() {
+    let job = "/apis/batch/v1/namespaces/ns/jobs/pi";
+    let map = "/api/v1/namespaces/configmaps/configmaps/jobs";
+    for (path, version, kind, taken) in [
+        (job, "batch/v1", "Job", true),
+        (job, "batch/v1", "Pod", false),
+        (job, "v1", "Job", false),
+        ("/apis/batch/v1/namespaces/ns/jobs/pi/status", "v1", "Status", false),
+        (map, "v1", "ConfigMap", true),
+        (map, "v1", "Namespace", false),
+        ("/api/v1/namespaces", "v1", "Namespace", true),
+        ("/api/v1/namespaces/ns", "v1", "ConfigMap", false),
+        (POD, "v1", "Binding", true),
+    ] {
+        let object = json!({"apiVersion": version, "kind": kind});
+        let server = Server::new(move |_, _| answer(200, &object));
+        let answered = server.connection().try_patch(path, &json!({})).await;
+        assert_eq!(answered.is_ok(), taken, "{path} {version} {kind}");
+        let Err(error) = answered else { continue };
+        assert!(error.is_of_other_kind() && error.is_unreachable(), "{error}");
+        assert!(error.report().contains("answered a write of a"), "{}", error.report());
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -351,13 +395,22 @@ async fn rights_and_version_are_asked_of_the_server() {
         _ => answer(200, &json!({"gitVersion": "v1.36.3"})),
     });
     let connection = server.connection();
-    assert!(connection.allowed("patch", "batch", "jobs", "status", "ns").await.unwrap());
-    assert!(!connection.allowed("create", "", "namespaces", "", "").await.unwrap());
+    let patch = Attributes {
+        verb: "patch",
+        group: "batch",
+        resource: "jobs",
+        subresource: "status",
+        namespace: "ns",
+        ..Attributes::default()
+    };
+    assert!(connection.allowed(&patch).await.unwrap());
+    let create = Attributes { verb: "create", resource: "namespaces", ..Attributes::default() };
+    assert!(!connection.allowed(&create).await.unwrap());
     assert_eq!(connection.server_version().await.unwrap(), "v1.36.3");
     assert_eq!(
         server.asked()[0].body["spec"]["resourceAttributes"],
         json!({"verb": "patch", "group": "batch", "resource": "jobs", "subresource": "status",
-            "namespace": "ns"})
+            "namespace": "ns", "name": ""})
     );
 }
 

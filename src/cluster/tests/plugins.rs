@@ -28,7 +28,8 @@ fn runs(folder: &Path) -> usize {
 fn token(folder: &Path, status: &str) -> String {
     let runs = folder.join("runs");
     format!(
-        r#"n=$(($(wc -l < {}))); echo '{{"kind":"ExecCredential","apiVersion":"{V1}","status":{{"token":"t'$n'"{status}}}}}'"#,
+        r#"n=$(($(wc -l < {})))
+    echo '{{"kind":"ExecCredential","apiVersion":"{V1}","status":{{"token":"t'$n'"{status}}}}}'"#,
         runs.display()
     )
 }
@@ -102,8 +103,13 @@ async fn it_is_told_of_the_cluster_where_it_asks_and_gets_its_arguments() {
             .unwrap();
     assert_eq!(
         info,
-        json!({"kind": "ExecCredential", "apiVersion": V1, "spec": {"interactive": false, "cluster": {
-            "server": "https://east:6443", "certificate-authority-data": "Q0E=", "config": {"audience": "a"}}}})
+        json!({
+            "kind": "ExecCredential", "apiVersion": V1,
+            "spec": {"interactive": false, "cluster": {
+                "server": "https://east:6443", "certificate-authority-data": "Q0E=",
+                "config": {"audience": "a"},
+            }},
+        })
     );
 }
 
@@ -138,8 +144,8 @@ async fn an_expired_answer_is_used_once_and_a_lasting_one_again() {
         let server = Server::new(|_, _| answer(200, &json!({"gitVersion": "v1"})));
         let connection =
             connect(&server.dialer(DialerOptions::default()), "east", &user(&command, &json!({})));
-        connection.server_version().await.unwrap();
-        connection.server_version().await.unwrap();
+        connection.get("/version").await.unwrap();
+        connection.get("/version").await.unwrap();
         assert_eq!(runs(folder.path()), expected, "{expires}");
     }
 }
@@ -156,11 +162,14 @@ async fn what_went_wrong_is_told_without_what_it_printed() {
             "exec plugin is configured to use API version client.auth",
         ),
         (
-            "echo '{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\",\"status\":{\"x\":\"s3cret\"}}'",
+            "echo '{\"kind\":\"ExecCredential\",\
+            \"apiVersion\":\"client.authentication.k8s.io/v1\",\"status\":{\"x\":\"s3cret\"}}'",
             "there is neither a token nor a certificate in its answer",
         ),
         (
-            "printf %s '{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\",\"status\":{\"token\":\"s3\\ncret\"}}'",
+            "printf %s '{\"kind\":\"ExecCredential\",\
+            \"apiVersion\":\"client.authentication.k8s.io/v1\",\
+            \"status\":{\"token\":\"s3\\ncret\"}}'",
             "characters that a header may not have",
         ),
     ] {

@@ -85,7 +85,8 @@ async fn https_goes_through_a_tunnel_and_is_verified_at_its_end() {
     let authority = Authority::new();
     let server = serve(&authority, &["127.0.0.1"], 2999, &["h2"]).await;
     let (proxy, heard) = http_proxy().await;
-    let cluster = json!({"server": format!("https://{server}"), "certificate-authority-data": authority.data(),
+    let cluster = json!({
+        "server": format!("https://{server}"), "certificate-authority-data": authority.data(),
         "proxy-url": format!("http://jane:s3cret@{proxy}")});
     assert_eq!(version(&cluster).await.unwrap(), "HTTP/2.0 0");
     let heard = heard.lock().unwrap().clone();
@@ -112,7 +113,8 @@ async fn socks_carries_tls() {
     let authority = Authority::new();
     let server = serve(&authority, &["127.0.0.1"], 2999, &["h2"]).await;
     let (proxy, heard) = socks_proxy().await;
-    let cluster = json!({"server": format!("https://{server}"), "certificate-authority-data": authority.data(),
+    let cluster = json!({
+        "server": format!("https://{server}"), "certificate-authority-data": authority.data(),
         "proxy-url": format!("socks5://{proxy}")});
     assert_eq!(version(&cluster).await.unwrap(), "HTTP/2.0 0");
     assert_eq!(*heard.lock().unwrap(), [server.to_string()]);

@@ -10,6 +10,7 @@ use rcgen::{
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig};
 use tokio::net::TcpListener;
 
@@ -75,13 +76,14 @@ pub(super) async fn serve(
 }
 
 /// A server that shows these certificates, and takes client certificates of the authority.
-async fn serve_as(
+pub(super) async fn serve_as(
     authority: &Authority,
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     protocols: &[&str],
 ) -> SocketAddr {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let shown = CertifiedKey::new(chain, provider.key_provider.load_private_key(key).unwrap());
     let mut roots = RootCertStore::empty();
     roots.add(authority.0.der().clone()).unwrap();
     let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
@@ -92,8 +94,8 @@ async fn serve_as(
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_client_cert_verifier(clients)
-        .with_single_cert(chain, key)
-        .unwrap();
+        // It takes a certificate of any version of X.509.
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(shown)));
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -119,7 +121,7 @@ async fn serve_as(
     address
 }
 
-async fn version(cluster: &Value, user: &Value) -> Result<String, Error> {
+pub(super) async fn version(cluster: &Value, user: &Value) -> Result<String, Error> {
     let endpoint = endpoint(cluster, user, &Overrides::default());
     Dialer::new(DialerOptions::default()).dial("east", &endpoint)?.server_version().await
 }
@@ -133,7 +135,9 @@ async fn the_protocol_is_the_best_that_both_speak() {
         (&[], "HTTP/1.1 0"),
     ] {
         let address = serve(&authority, &["127.0.0.1"], 2999, protocols).await;
-        let cluster = json!({"server": format!("https://{address}"), "certificate-authority-data": authority.data()});
+        let cluster = json!({
+            "server": format!("https://{address}"), "certificate-authority-data": authority.data(),
+        });
         assert_eq!(version(&cluster, &json!({})).await.unwrap(), expected);
     }
 }
@@ -144,8 +148,12 @@ async fn a_certificate_must_be_by_the_authority_for_the_name_and_in_time() {
     let (data, other) = (authority.data(), Authority::new().data());
     let unknown = "Unable to connect to the server: tls: failed to verify certificate: x509: \
     certificate signed by unknown authority";
+    let no_address = "Unable to connect to the server: tls: failed to verify certificate: x509: \
+    cannot validate certificate for 127.0.0.1 because it doesn't contain any IP SANs";
+    let wrong_address = "Unable to connect to the server: tls: failed to verify certificate: x509: \
+    certificate is valid for 10.0.0.1, not 127.0.0.1";
     let wrong_name = "Unable to connect to the server: tls: failed to verify certificate: x509: \
-    certificate is valid for api.example, not 127.0.0.1";
+    certificate is valid for api.example, not b.example";
     let expired = "Unable to connect to the server: tls: failed to verify certificate: x509: \
     certificate has expired";
     let here: &[&str] = &["127.0.0.1"];
@@ -154,7 +162,19 @@ async fn a_certificate_must_be_by_the_authority_for_the_name_and_in_time() {
         (here, 2999, json!({"certificate-authority-data": data}), Ok("HTTP/2.0 0")),
         (here, 2999, json!({"certificate-authority-data": other}), Err(unknown)),
         (here, 2000, json!({"certificate-authority-data": data}), Err(expired)),
-        (elsewhere, 2999, json!({"certificate-authority-data": data}), Err(wrong_name)),
+        (elsewhere, 2999, json!({"certificate-authority-data": data}), Err(no_address)),
+        (
+            &["api.example", "10.0.0.1"],
+            2999,
+            json!({"certificate-authority-data": data}),
+            Err(wrong_address),
+        ),
+        (
+            elsewhere,
+            2999,
+            json!({"certificate-authority-data": data, "tls-server-name": "b.example"}),
+            Err(wrong_name),
+        ),
         (
             elsewhere,
             2999,
@@ -217,7 +237,7 @@ async fn a_certificate_that_is_trusted_itself_needs_no_authority() {
     let for_servers = format!("{UNVERIFIED}the server's certificate is not for servers: ");
     let expired = format!("{UNVERIFIED}x509: certificate has expired");
     let early = format!("{UNVERIFIED}x509: certificate is not valid yet");
-    let named = format!("{UNVERIFIED}x509: certificate is valid for a.example, not 127.0.0.1");
+    let named = format!("{UNVERIFIED}x509: cannot validate certificate for 127.0.0.1 because ");
     let cases: [(CertificateParams, &str); 8] = [
         (for_this_host(|_| {}), ok),
         (for_this_host(authority), ok),
@@ -265,10 +285,10 @@ async fn what_is_wrong_with_a_certificate_is_said_in_a_sentence() {
 async fn a_certificate_that_cannot_be_verified_is_named() {
     for (authority, leaf, sentence) in [
         (
-            include_str!("keys/p521-ca.crt"),
-            include_bytes!("keys/p521-leaf.crt").as_slice(),
-            "the certificate of the authority \"CN=p521\" has an ECDSA key on P-521, which is not \
-             supported: have it reissued with ",
+            include_str!("keys/secp256k1-ca.crt"),
+            include_bytes!("keys/secp256k1-leaf.crt").as_slice(),
+            "the certificate of the authority \"CN=secp256k1\" has an ECDSA key of 256 bits on an \
+             unusual curve, which is not supported: have it reissued with ",
         ),
         (
             include_str!("keys/rsa1024-ca.crt"),
@@ -282,18 +302,41 @@ async fn a_certificate_that_cannot_be_verified_is_named() {
             "the server's certificate is signed with SHA-1, which is not secure: have it reissued",
         ),
     ] {
-        let chain = vec![CertificateDer::from_pem_slice(leaf).unwrap()];
-        let key = PrivateKeyDer::from_pem_slice(include_bytes!("keys/leaf.key")).unwrap();
-        let found = greeting_of(chain, key, authority).await;
+        let found = greeting_of_leaf(leaf, authority).await;
         assert!(found.starts_with(&format!("{UNVERIFIED}{sentence}")), "{found}");
     }
+}
+
+#[tokio::test]
+async fn the_signature_of_a_trusted_authority_on_itself_is_not_blamed() {
+    // The authority was made anew: it has its old name, another key, and signed itself with SHA-1.
+    let authority = include_str!("keys/sha1-root.crt");
+    let found = greeting_of_leaf(include_bytes!("keys/p521-leaf.crt"), authority).await;
+    assert!(found.starts_with(UNVERIFIED) && !found.contains("SHA-1"), "{found}");
+}
+
+#[tokio::test]
+async fn an_authority_with_a_key_on_p_521_is_verified() {
+    let authority = include_str!("keys/p521-ca.crt");
+    let found = greeting_of_leaf(include_bytes!("keys/p521-leaf.crt"), authority).await;
+    assert_eq!(found, "HTTP/2.0 0");
+}
+
+/// What a client gets that trusts `authority`, from a server with this certificate in PEM for
+/// `keys/leaf.key`.
+async fn greeting_of_leaf(certificate: &[u8], authority: &str) -> String {
+    let chain = vec![CertificateDer::from_pem_slice(certificate).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("keys/leaf.key")).unwrap();
+    greeting_of(chain, key, authority).await
 }
 
 #[tokio::test]
 async fn a_client_certificate_is_shown_from_the_kubeconfig_or_a_plugin() {
     let authority = Authority::new();
     let address = serve(&authority, &["127.0.0.1"], 2999, &["h2"]).await;
-    let cluster = json!({"server": format!("https://{address}"), "certificate-authority-data": authority.data()});
+    let cluster = json!({
+        "server": format!("https://{address}"), "certificate-authority-data": authority.data(),
+    });
     assert_eq!(version(&cluster, &authority.user()).await.unwrap(), "HTTP/2.0 1");
 
     let (_, key, pem) = authority.issue(&["plugin"], 2999);
@@ -312,7 +355,9 @@ async fn a_client_certificate_is_shown_from_the_kubeconfig_or_a_plugin() {
 async fn a_certificate_of_another_authority_is_refused_by_the_server() {
     let authority = Authority::new();
     let address = serve(&authority, &["127.0.0.1"], 2999, &["h2"]).await;
-    let cluster = json!({"server": format!("https://{address}"), "certificate-authority-data": authority.data()});
+    let cluster = json!({
+        "server": format!("https://{address}"), "certificate-authority-data": authority.data(),
+    });
     let error = version(&cluster, &Authority::new().user()).await.unwrap_err();
     assert!(
         error.report().starts_with("Unable to connect to the server: remote error: tls: "),
@@ -366,11 +411,13 @@ fn keys_and_certificates_of_old_forms_are_taken() {
     let rsa = (include_bytes!("keys/rsa.crt"), include_bytes!("keys/rsa.key"));
     let p384 = (include_bytes!("keys/secp384r1.crt"), include_bytes!("keys/secp384r1.key"));
     let p521 = (include_bytes!("keys/secp521r1.crt"), include_bytes!("keys/secp521r1.key"));
-    // All three certificates are of X.509 version 1; the keys are PKCS#1 and, after their
+    // All certificates are of X.509 version 1; the keys are PKCS#1 and, after their
     // parameters, SEC1.
     assert!(tls.certified_pem(rsa.0, rsa.1).is_ok());
     assert!(tls.certified_pem(p384.0, p384.1).is_ok());
-    assert!(tls.certified_pem(p521.0, p521.1).unwrap_err().contains("P-256 or P-384"));
+    assert!(tls.certified_pem(p521.0, p521.1).is_ok());
+    let rsa1024 = include_bytes!("keys/rsa1024.key");
+    assert!(tls.certified_pem(rsa.0, rsa1024).unwrap_err().contains("2048 to 8192 bits"));
     let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
     let certificate = CertificateParams::default().self_signed(&ed25519).unwrap().pem();
     assert!(tls.certified_pem(certificate.as_bytes(), ed25519.serialize_pem().as_bytes()).is_ok());
@@ -381,10 +428,22 @@ fn keys_and_certificates_of_old_forms_are_taken() {
         tls.certified_pem(b"", b"").unwrap_err(),
         "the client certificate holds no certificate in PEM"
     );
-    assert_eq!(
-        tls.certified_pem(rsa.0, b"x").unwrap_err(),
-        "the client key holds no private key in PEM"
-    );
+    let der = PrivateKeyDer::from_pem_slice(rsa.1).unwrap();
+    let block = |label: &str, head: &str| {
+        format!("-----BEGIN {label}-----\n{head}AAAA\n-----END {label}-----\n").into_bytes()
+    };
+    let encrypted = "the client key is encrypted: use one that is not, as `openssl pkey` writes it";
+    let headers = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n";
+    for (key, why) in [
+        (b"x".to_vec(), "the client key holds no private key in PEM"),
+        (Vec::new(), "the client key is empty"),
+        (block("ENCRYPTED PRIVATE KEY", ""), encrypted),
+        (block("RSA PRIVATE KEY", headers), encrypted),
+        (der.secret_der().to_vec(), "the client key is in DER: it has to be in PEM"),
+        (rsa.0.to_vec(), "the client key holds a certificate in place of a private key"),
+    ] {
+        assert_eq!(tls.certified_pem(rsa.0, &key).unwrap_err(), why);
+    }
 }
 
 #[tokio::test]

@@ -7,14 +7,16 @@ use rustls::pki_types::CertificateDer;
 use rustls::{CertificateError, Error, OtherError};
 use x509_parser::asn1_rs::oid;
 use x509_parser::oid_registry::{
-    OID_EC_P256, OID_NIST_EC_P384, OID_PKCS1_MD5WITHRSAENC, OID_PKCS1_SHA1WITHRSA, Oid,
+    OID_EC_P256, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_PKCS1_MD5WITHRSAENC,
+    OID_PKCS1_SHA1WITHRSA, Oid,
 };
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-/// What a certificate needs, so that it can be verified by *ring* 0.17.
-const REISSUE: &str = "have it reissued with an RSA key of 2048 to 8192 bits, an ECDSA key on \
-                       P-256 or P-384, or an Ed25519 key, and signed with SHA-256 or better";
+/// The kinds of keys that aws-lc-rs 1.19 can sign with and verify. Go takes more, which are rare:
+/// RSA keys of 1024 to 2047 bits, and ECDSA keys on P-224.
+pub(super) const KEYS: &str = "an RSA key of 2048 to 8192 bits, an ECDSA key on P-256, P-384 or \
+                               P-521, or an Ed25519 key";
 
 /// `ecdsa-with-SHA1` of RFC 3279, which the registry lacks.
 const ECDSA_WITH_SHA1: Oid<'static> = oid!(1.2.840.10045.4.1);
@@ -34,15 +36,12 @@ pub(super) fn explain(
     let Error::InvalidCertificate(cause) = &error else { return error };
     let parse = |der: &&CertificateDer<'_>| X509Certificate::from_der(der).is_ok();
     let issuers: Vec<_> = intermediates.iter().chain(trusted).filter(parse).collect();
+    let unsupported = || unsupported(end_entity, &issuers, trusted);
     let sentence = match cause {
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            unsupported(end_entity, &issuers)
-        }
-        cause if is_algorithm(cause) => {
-            Some(unsupported(end_entity, &issuers).unwrap_or_else(|| {
-                format!("a certificate is signed in a way that is not supported: {REISSUE}")
-            }))
-        }
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => unsupported(),
+        cause if is_algorithm(cause) => Some(unsupported().unwrap_or_else(|| {
+            format!("a certificate is signed in a way that is not supported: {}", reissue())
+        })),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => Some(
             "the server's certificate is not for servers: have it reissued with the extended key \
              usage `serverAuth`"
@@ -57,10 +56,25 @@ pub(super) fn explain(
         }
         _ => None,
     };
-    match sentence {
-        Some(text) => CertificateError::Other(OtherError(Arc::new(Distrusted(text)))).into(),
-        None => error,
-    }
+    sentence.map_or(error, distrusted)
+}
+
+/// The error of a signature by which the server proves that it has the key of its certificate.
+pub(super) fn explain_handshake(error: Error, certificate: &X509Certificate<'_>) -> Error {
+    let Error::InvalidCertificate(cause) = &error else { return error };
+    distrusted(match unsupported_key(certificate) {
+        Some(key) => {
+            format!("the server's certificate has {key}, which is not supported: {}", reissue())
+        }
+        None if *cause == CertificateError::BadEncoding => {
+            format!("the key of the server's certificate cannot be read: {}", reissue())
+        }
+        None => "the server does not prove that it has the key of its certificate".to_owned(),
+    })
+}
+
+fn distrusted(sentence: String) -> Error {
+    CertificateError::Other(OtherError(Arc::new(Distrusted(sentence)))).into()
 }
 
 fn is_algorithm(cause: &CertificateError) -> bool {
@@ -71,6 +85,11 @@ fn is_algorithm(cause: &CertificateError) -> bool {
         CertificateError::UnsupportedSignatureAlgorithmContext { .. }
             | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
     )
+}
+
+/// What to do about a certificate with a key or a signature that cannot be verified.
+fn reissue() -> String {
+    format!("have it reissued with {KEYS}, and signed with SHA-256 or better")
 }
 
 /// What is wrong with the structure of a certificate.
@@ -110,30 +129,43 @@ fn structure(error: &webpki::Error) -> &'static str {
 }
 
 /// Looks for a certificate in the chain of the server's that cannot be verified: by its signature,
-/// or by the key of its issuer.
-fn unsupported(end_entity: &[u8], issuers: &[&CertificateDer<'_>]) -> Option<String> {
+/// or by the key of its issuer. Nobody verifies the signature of an authority that is trusted, or
+/// that has signed itself.
+fn unsupported(
+    end_entity: &[u8],
+    issuers: &[&CertificateDer<'_>],
+    trusted: &[CertificateDer<'_>],
+) -> Option<String> {
     let (_, mut certificate) = X509Certificate::from_der(end_entity).ok()?;
     let mut whose = "the server's certificate".to_owned();
+    let mut is_root = false;
     // A chain that leads in a circle ends, too.
     for _ in 0..8 {
         let algorithm = certificate.signature_algorithm.oid();
-        if let Some(name) = broken_signature(algorithm) {
-            return Some(format!("{whose} is signed with {name}, which is not secure: {REISSUE}"));
+        if let Some(name) = broken_signature(algorithm).filter(|_| !is_root) {
+            let fault = format!("{whose} is signed with {name}, which is not secure");
+            return Some(format!("{fault}: {}", reissue()));
         }
         if let Some(key) = unsupported_key(&certificate) {
-            return Some(format!("{whose} has {key}, which is not supported: {REISSUE}"));
+            return Some(format!("{whose} has {key}, which is not supported: {}", reissue()));
         }
-        if certificate.subject().as_raw() == certificate.issuer().as_raw() {
+        if is_root || has_signed_itself(&certificate) {
             return None;
         }
-        let issuer = issuers.iter().find_map(|der| {
+        let (der, issuer) = issuers.iter().find_map(|der| {
             let (_, issuer) = X509Certificate::from_der(der).ok()?;
-            (issuer.subject().as_raw() == certificate.issuer().as_raw()).then_some(issuer)
+            let is_it = issuer.subject().as_raw() == certificate.issuer().as_raw();
+            is_it.then_some((*der, issuer))
         })?;
         whose = format!("the certificate of the authority \"{}\"", issuer.subject());
+        is_root = trusted.contains(der) || has_signed_itself(&issuer);
         certificate = issuer;
     }
     None
+}
+
+fn has_signed_itself(certificate: &X509Certificate<'_>) -> bool {
+    certificate.subject().as_raw() == certificate.issuer().as_raw()
 }
 
 fn broken_signature(algorithm: &Oid<'_>) -> Option<&'static str> {
@@ -155,11 +187,9 @@ fn unsupported_key(certificate: &X509Certificate<'_>) -> Option<String> {
         }
         PublicKey::EC(point) => {
             let curve = key.algorithm.parameters.as_ref()?.as_oid().ok()?;
-            let supported = curve == OID_EC_P256 || curve == OID_NIST_EC_P384;
-            (!supported).then(|| match point.key_size() {
-                528 | 521 => "an ECDSA key on P-521".to_owned(),
-                bits => format!("an ECDSA key of {bits} bits on an unusual curve"),
-            })
+            let supported = [OID_EC_P256, OID_NIST_EC_P384, OID_NIST_EC_P521].contains(&curve);
+            let bits = point.key_size();
+            (!supported).then(|| format!("an ECDSA key of {bits} bits on an unusual curve"))
         }
         PublicKey::DSA(_) => Some("a DSA key".to_owned()),
         _ => None,

@@ -22,12 +22,9 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use secrecy::{ExposeSecret as _, SecretSlice};
 
 pub(super) use self::explain::Distrusted;
+use self::explain::KEYS;
 use self::verify::{Unverified, Verifier};
 use crate::os_error;
-
-/// The kinds of keys that *ring* 0.17 can sign with.
-const KEYS: &str = "an RSA key of 2048 to 4096 bits, an ECDSA key on P-256 or P-384, or an \
-                    Ed25519 key";
 
 /// PEM text, inline or in a file. The file is read when the text is needed.
 #[derive(Debug, Clone)]
@@ -67,7 +64,7 @@ pub(super) struct Tls {
 impl Tls {
     pub fn new() -> Self {
         Self {
-            provider: Arc::new(rustls::crypto::ring::default_provider()),
+            provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
             system: OnceLock::new(),
         }
     }
@@ -109,8 +106,10 @@ impl Tls {
         if chain.is_empty() {
             return Err("the client certificate holds no certificate in PEM".into());
         }
-        let key = PrivateKeyDer::from_pem_slice(key)
-            .map_err(|_| "the client key holds no private key in PEM".to_owned())?;
+        let key = match PrivateKeyDer::from_pem_slice(key) {
+            Ok(private) if !is_encrypted(key) => private,
+            _ => return Err(no_key(key).to_owned()),
+        };
         let key = self.provider.key_provider.load_private_key(key).map_err(|_| {
             format!("the client key is not of a supported kind: use a certificate for {KEYS}")
         })?;
@@ -124,7 +123,7 @@ impl Tls {
         Ok(certified)
     }
 
-    fn verifier(&self, trust: &Trust) -> Result<Arc<dyn ServerCertVerifier>, String> {
+    pub(super) fn verifier(&self, trust: &Trust) -> Result<Arc<dyn ServerCertVerifier>, String> {
         if trust.insecure {
             return Ok(Arc::new(Unverified(self.provider.clone())));
         }
@@ -141,6 +140,29 @@ impl Tls {
         }
         let verifier = Arc::new(Verifier::of_system(self.provider.clone())?);
         Ok(self.system.get_or_init(|| verifier).clone())
+    }
+}
+
+/// Whether a text in PEM has an encrypted private key, in the form of PKCS#8 or of OpenSSL.
+fn is_encrypted(text: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(text);
+    text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED")
+}
+
+/// What is there in place of a private key.
+fn no_key(text: &[u8]) -> &'static str {
+    // A sequence, as every key and certificate is in DER.
+    const SEQUENCE: u8 = 0x30;
+    if text.trim_ascii().is_empty() {
+        "the client key is empty"
+    } else if is_encrypted(text) {
+        "the client key is encrypted: use one that is not, as `openssl pkey` writes it"
+    } else if text.first() == Some(&SEQUENCE) {
+        "the client key is in DER: it has to be in PEM"
+    } else if CertificateDer::from_pem_slice(text).is_ok() {
+        "the client key holds a certificate in place of a private key"
+    } else {
+        "the client key holds no private key in PEM"
     }
 }
 

@@ -2,11 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::rights::{check_rights, refusal};
+use super::rights::check_rights;
 use crate::{
     cluster::{Connection, Error, WriteOptions},
     job::dropped,
-    reconcile::{act::bodies, jobs_path},
+    reconcile::{
+        QueueAnswer,
+        act::{
+            bodies,
+            make::{ask_queue, prepared},
+        },
+        jobs_path,
+    },
     state::Record,
 };
 
@@ -17,8 +24,16 @@ const EVERYWHERE: &str = "default";
 /// result is recorded, and `successPolicy` is judged over all clusters.
 const HELD_BACK: [&str; 2] = ["ttlSecondsAfterFinished", "successPolicy"];
 
-/// Asks whether a member would create a shard and grants the rights that the shard needs. Returns
-/// the paths of the fields that its server would drop.
+/// What a member has said to the creation of a shard.
+#[derive(Default)]
+pub(super) struct Checked {
+    /// The paths of the fields that its server would drop.
+    pub dropped: Vec<String>,
+    /// What it has answered about this very Job; none where another one stood for it.
+    pub queue: Option<QueueAnswer>,
+}
+
+/// Asks whether a member would create a shard and grants the rights that the shard needs.
 ///
 /// Where the namespace is missing and is to be created, a server refuses to look at the Job. Then
 /// the creation of the namespace is tried, and the Job in another namespace.
@@ -26,19 +41,21 @@ pub(super) async fn check(
     record: &Record,
     id: u32,
     connection: &Connection,
-) -> Result<Vec<String>, Error> {
-    let dropped = match check_in(record.namespace(), record, id, connection).await {
+) -> Result<Checked, Error> {
+    let checked = match check_in(record.namespace(), record, id, connection).await {
         Err(error) if error.is_not_found() && record.state.create_namespace => {
             connection.try_namespace(record.namespace()).await?;
             match check_in(EVERYWHERE, record, id, connection).await {
-                Err(error) if error.is_forbidden() || error.is_already_exists() => Vec::new(),
-                other => other?,
+                Err(error) if error.is_forbidden() || error.is_already_exists() => {
+                    Checked::default()
+                }
+                other => Checked { queue: None, ..other? },
             }
         }
         other => other?,
     };
     check_rights(record, connection).await?;
-    Ok(dropped)
+    Ok(checked)
 }
 
 /// Asks whether the values of all fields are valid for a shard that exists already. What else a
@@ -61,9 +78,11 @@ async fn check_in(
     record: &Record,
     id: u32,
     connection: &Connection,
-) -> Result<Vec<String>, Error> {
+) -> Result<Checked, Error> {
     let mut sent = bodies::creation(record, id);
     sent["metadata"]["namespace"] = namespace.into();
+    let answer = ask_queue(connection, namespace, &sent, true).await?;
+    let sent = prepared(sent, &answer);
     let stored = try_create(connection, namespace, &sent).await?;
     // A server that does not know these fields would run the Job at once, or each index everywhere.
     let lacks = ["suspend", "completionMode"].into_iter().find(|field| {
@@ -75,7 +94,7 @@ async fn check_in(
             "jobs.batch {:?} is invalid: spec.{field}: this server does not keep it",
             record.name()
         );
-        return Err(refusal(connection, 422, "Invalid", message));
+        return Err(Error::refusal(connection.name(), 422, "Invalid", message));
     }
     let complete = with_held_back(record, sent.clone());
     if complete != sent
@@ -84,7 +103,7 @@ async fn check_in(
     {
         return Err(error);
     }
-    Ok(dropped(&sent, &stored))
+    Ok(Checked { dropped: dropped(&sent, &stored), queue: Some(answer) })
 }
 
 async fn try_create(connection: &Connection, namespace: &str, job: &Value) -> Result<Value, Error> {

@@ -5,24 +5,28 @@
 //! |---|---|
 //! | [`creation`] | the Job of a new shard |
 //! | [`rights`] | the rights that a new shard needs later |
+//! | [`template`] | the template of a Job that exists |
 //!
 //! The bodies are those of the writes: both take them from `reconcile::act::bodies`.
 
 mod creation;
 mod rights;
+mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+
+use template::TemplateChange;
 
 use super::{
     refusal::Refusal,
     simulate::{Creation, Write, simulate_writes},
 };
 use crate::{
-    cluster::{DeleteOptions, Error, fan_out},
+    cluster::{Connection, DeleteOptions, Error, fan_out},
     reconcile::{Members, Observations, job_path},
-    state::Record,
+    state::{Record, Shard},
 };
 
 /// The answers of the members to a preflight.
@@ -35,6 +39,9 @@ pub struct Preflight {
     /// The fields of the Job that servers would drop without refusing it: the clusters by the
     /// fields' paths.
     pub dropped: BTreeMap<String, BTreeSet<String>>,
+    /// Whether a member refuses to change the template of a Job in place. New shards could have the
+    /// new template.
+    pub is_template_refused: bool,
 }
 
 /// Sends each reachable member its shard as a server dry run with strict field validation. An
@@ -51,12 +58,13 @@ pub async fn preflight(record: &Record, members: &mut Members) -> Preflight {
     preflight
 }
 
-/// Asks each reachable member about a changed Job. The reconcile that would follow is simulated, and
-/// each write that it would send is sent as a dry run: to Jobs that exist, and for new shards. Of
-/// the shards that exist, the values of all fields are checked too.
+/// Asks each reachable member about a changed Job. The reconcile that would follow is simulated,
+/// and each write that it would send is sent as a dry run: to Jobs that exist, and for new shards.
+/// Of the shards that exist, the values of all fields are checked too.
 ///
 /// A write to a Job that has changed since, or is gone, is not refused: the reconcile reads the Job
-/// again. Nor is a supplement whose name is taken meanwhile: it gets another name.
+/// again. Nor is a supplement whose name is taken meanwhile: it gets another name. Nor is the
+/// change of a template that an earlier edit made, which the member has refused already.
 pub async fn preflight_change(
     before: &Record,
     after: &Record,
@@ -78,7 +86,29 @@ pub async fn preflight_change(
         .refusals
         .retain(|Refusal { cluster, error }| !(error.is_already_exists() && has_shard(cluster)));
     preflight.ask_fields(after, members).await;
-    preflight.ask_patches(writes.patches, members).await;
+    let template = TemplateChange::between(&before.manifest, &after.manifest);
+    if template.is_some() {
+        for (cluster, job) in writes.unready {
+            let error = template::unready(&cluster, &job);
+            preflight.refusals.push(Refusal { cluster, error });
+        }
+    }
+    preflight.ask_patches(writes.patches, template.as_ref(), members).await;
+    preflight.ask_deletions(writes.deletions, members).await;
+    preflight
+}
+
+/// Asks each member about Jobs that are to be adopted: each write that the reconcile would send is
+/// sent as a dry run. The rights that shards need are asked for, too.
+pub(super) async fn preflight_adoption(
+    record: &Record,
+    observations: &Observations,
+    members: &mut Members,
+    now: Timestamp,
+) -> Preflight {
+    let mut preflight =
+        Box::pin(preflight_change(record, record, observations, members, now)).await;
+    preflight.ask_rights(record, members).await;
     preflight
 }
 
@@ -89,16 +119,10 @@ pub async fn preflight_deletion(record: &Record, members: &Members) -> Vec<Refus
         let path = job_path(record.namespace(), record.job_name(id));
         let error = match (members.lasting_error(&cluster), members.of_shard(&record.shards[&id])) {
             (Some(error), _) => Some(error.clone()),
-            (None, Ok(connection)) => {
-                let options =
-                    DeleteOptions { uid: Some(&uid), dry_run: true, ..DeleteOptions::default() };
-                connection.delete(&path, options).await.err()
-            }
+            (None, Ok(connection)) => try_delete(connection, &path, &uid).await,
             (None, Err(_)) => None,
         };
-        let error = error.filter(|error| {
-            !(error.is_not_found() || error.is_conflict() || error.is_unreachable())
-        })?;
+        let error = error.filter(|error| !error.is_unreachable())?;
         Some(Refusal { cluster, error })
     };
     let created = record
@@ -106,6 +130,14 @@ pub async fn preflight_deletion(record: &Record, members: &Members) -> Vec<Refus
         .iter()
         .filter_map(|(id, shard)| Some((*id, shard.cluster.clone(), shard.uid.clone()?)));
     fan_out(created, ask).await.into_iter().flatten().collect()
+}
+
+/// Sends the deletion of a Job as a dry run. Gives the answer if that is an error; a Job that is
+/// gone, or is another one by now, needs no deletion.
+async fn try_delete(connection: &Connection, path: &str, uid: &str) -> Option<Error> {
+    let options = DeleteOptions { uid: Some(uid), dry_run: true, ..DeleteOptions::default() };
+    let error = connection.delete(path, options).await.err()?;
+    (!(error.is_not_found() || error.is_conflict())).then_some(error)
 }
 
 impl Preflight {
@@ -120,18 +152,37 @@ impl Preflight {
                 match (members.lasting_error(cluster), members.of_shard(&record.shards[id])) {
                     (Some(error), _) => Err(error.clone()),
                     (None, Ok(connection)) => creation::check(record, *id, connection).await,
-                    (None, Err(_)) => Ok(Vec::new()),
+                    (None, Err(_)) => Ok(creation::Checked::default()),
                 };
-            (cluster.clone(), answer)
+            (cluster.clone(), job_path(record.namespace(), record.job_name(*id)), answer)
         };
-        for (cluster, answer) in fan_out(creations, ask).await {
+        for (cluster, path, answer) in fan_out(creations, ask).await {
             match answer {
-                Ok(dropped) => {
+                Ok(creation::Checked { dropped, queue }) => {
+                    if let Some(answer) = queue {
+                        members.hand_on_queue_answer(&cluster, path, answer);
+                    }
                     for path in dropped {
                         self.dropped.entry(path).or_default().insert(cluster.clone());
                     }
                 }
                 Err(error) => self.add(cluster, error, members),
+            }
+        }
+    }
+
+    /// Asks each member of a Job whether it grants the rights that a shard needs.
+    async fn ask_rights(&mut self, record: &Record, members: &mut Members) {
+        let ask = async |shard: &Shard| {
+            let answer = match members.of_shard(shard) {
+                Ok(connection) => rights::check_rights(record, connection).await,
+                Err(_) => Ok(()),
+            };
+            (shard.cluster.clone(), answer)
+        };
+        for (cluster, answer) in fan_out(record.shards.values(), ask).await {
+            if let Err(error) = answer {
+                self.add(cluster, error, members);
             }
         }
     }
@@ -160,27 +211,57 @@ impl Preflight {
     }
 
     /// Sends patches of existing Jobs as dry runs.
-    async fn ask_patches(&mut self, patches: Vec<Write>, members: &mut Members) {
-        let ask = async |Write { cluster, path, body }: Write| {
+    async fn ask_patches(
+        &mut self,
+        patches: Vec<Write>,
+        template: Option<&TemplateChange>,
+        members: &mut Members,
+    ) {
+        let ask = async |write: Write| {
+            let answer = match members.get(&write.cluster) {
+                Ok(connection) => connection.try_patch(&write.path, &write.body).await.err(),
+                Err(_) => None,
+            };
+            (write, answer)
+        };
+        for (write, error) in fan_out(patches, ask).await {
+            let Some(error) = error.filter(|e| !(e.is_conflict() || e.is_not_found())) else {
+                continue;
+            };
+            match template {
+                None if write.has_template() && error.is_invalid() => {}
+                Some(template) if write.has_template() && error.is_invalid() => {
+                    self.is_template_refused |= error.refuses_only_changes();
+                    self.add(write.cluster, template.named(error), members);
+                }
+                _ => self.add(write.cluster, error, members),
+            }
+        }
+    }
+
+    /// Sends deletions of Jobs, each with its member, its path and its uid, as dry runs.
+    async fn ask_deletions(
+        &mut self,
+        deletions: Vec<(String, String, String)>,
+        members: &mut Members,
+    ) {
+        let ask = async |(cluster, path, uid): (String, String, String)| {
             let answer = match members.get(&cluster) {
-                Ok(connection) => connection.try_patch(&path, &body).await.err(),
+                Ok(connection) => try_delete(connection, &path, &uid).await,
                 Err(_) => None,
             };
             (cluster, answer)
         };
-        for (cluster, error) in fan_out(patches, ask).await {
-            match error {
-                Some(error) if !(error.is_conflict() || error.is_not_found()) => {
-                    self.add(cluster, error, members);
-                }
-                _ => {}
+        for (cluster, error) in fan_out(deletions, ask).await {
+            if let Some(error) = error {
+                self.add(cluster, error, members);
             }
         }
     }
 
     /// Adds an answer that is an error. A member that cannot be reached refuses nothing.
     fn add(&mut self, cluster: String, error: Error, members: &mut Members) {
-        if !error.is_unreachable() || error.is_distrusted() {
+        if !error.is_unreachable() || error.is_distrusted() || error.is_of_other_kind() {
             self.refusals.push(Refusal { cluster, error });
         } else if error.is_timeout() {
             members.give_up(&cluster, error.to_string());

@@ -1,10 +1,8 @@
 //! The rights that the Job of a new shard needs after its creation. A missing one would show only
 //! when the shard exists.
 
-use kube::core::{Status, response::StatusSummary};
-
 use crate::{
-    cluster::{Connection, Error},
+    cluster::{Attributes, Connection, Error},
     state::Record,
 };
 
@@ -25,7 +23,8 @@ struct Right {
 pub(super) async fn check_rights(record: &Record, connection: &Connection) -> Result<(), Error> {
     let namespace = record.namespace();
     for Right { verb, group, resource, subresource, who } in needed(record) {
-        if connection.allowed(verb, group, resource, subresource, namespace).await? {
+        let asked = Attributes { verb, group, resource, subresource, namespace, name: "" };
+        if connection.allowed(&asked).await? {
             continue;
         }
         let name = match subresource {
@@ -37,14 +36,14 @@ pub(super) async fn check_rights(record: &Record, connection: &Connection) -> Re
              API group {group:?} in the namespace {namespace:?}",
             record.name()
         );
-        return Err(refusal(connection, 403, "Forbidden", message));
+        return Err(Error::refusal(connection.name(), 403, "Forbidden", message));
     }
     Ok(())
 }
 
 /// A Job is created suspended, so starting it is a patch. In an Indexed Job over several clusters,
-/// each is told by the status which indexes are not its own. A work queue over several clusters ends
-/// by the status too, once its pods are listed.
+/// each is told by the status which indexes are not its own. A work queue over several clusters
+/// ends by the status too, once its pods are listed.
 fn needed(record: &Record) -> Vec<Right> {
     let jobs = |subresource, who| Right {
         verb: "patch",
@@ -65,16 +64,4 @@ fn needed(record: &Record) -> Vec<Right> {
         needed.push(Right { verb: "list", group: "", resource: "pods", subresource: "", who });
     }
     needed
-}
-
-/// A refusal of our own, for what a server would learn too late.
-pub(super) fn refusal(connection: &Connection, code: u16, reason: &str, message: String) -> Error {
-    let status = Status {
-        status: Some(StatusSummary::Failure),
-        code,
-        message,
-        reason: reason.to_owned(),
-        ..Status::default()
-    };
-    Error::Status { cluster: connection.name().to_owned(), status: Box::new(status) }
 }

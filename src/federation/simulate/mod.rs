@@ -24,8 +24,8 @@ use crate::{
 /// members, in order. Nothing is written.
 ///
 /// The simulation does not know which writes a member would refuse, and knows nothing of a member
-/// that does not answer. Pods that start or end meanwhile change how much can be credited. None if the
-/// simulation fails.
+/// that does not answer. Pods that start or end meanwhile change how much can be credited. None if
+/// the simulation fails.
 pub async fn simulate(
     record: &Record,
     observations: Observations,
@@ -121,22 +121,56 @@ impl Simulated<'_> {
         let id = action.shard();
         let mut job = match (action, job) {
             (Action::Create { .. }, _) => return self.create(record, id).await,
-            (Action::Delete { .. }, _) => return (Answer::Gone, Some("deleted".to_owned())),
+            (Action::Delete { cluster, uid, .. }, _) => {
+                let path = job_path(record.namespace(), record.job_name(id));
+                self.writes().deletions.push((cluster.clone(), path, uid.clone()));
+                return (Answer::Gone, Some("deleted".to_owned()));
+            }
             (_, None) => return (Answer::Gone, None),
             (_, Some(job)) => job,
         };
         let what = match action {
             Action::Create { .. } | Action::Delete { .. } => None,
+            Action::Change { .. } if act::change::is_unready(record, id, &job) => {
+                if !job.is_held() {
+                    self.note(record, id, &job, "", bodies::suspension(&job));
+                    job.suspended = true;
+                }
+                let cluster = record.shards[&id].cluster.clone();
+                self.writes().unready.push((cluster, job.clone()));
+                return (
+                    Answer::Waiting(Box::new(job), "waiting for pods to end".to_owned()),
+                    None,
+                );
+            }
             Action::Change { .. } => {
-                self.note(record, id, &job, "", bodies::change(record, id));
+                self.note(record, id, &job, "", bodies::change(record, id, &job));
+                let what = act::change::description(record, id, &job).to_owned();
                 change(record, id, &mut job);
-                Some(act::change::description(record, id).to_owned())
+                Some(what)
+            }
+            Action::Renew { .. } => {
+                self.note(record, id, &job, "", bodies::renewal(record, id));
+                job.active_deadline_seconds = record.spec(id).active_deadline_seconds;
+                Some("given a new lease".to_owned())
+            }
+            Action::Adopt { .. } => {
+                self.note(record, id, &job, "", bodies::adoption(record, id, &job));
+                (job.owner, job.generation) = (Some(record.ownership(id)), 1);
+                job.ttl_seconds = None;
+                Some("adopted".to_owned())
+            }
+            Action::SetStart { .. } => {
+                self.note(record, id, &job, "/status", bodies::start(self.now));
+                job.start = Some(self.now);
+                Some("given a start time".to_owned())
             }
             _ if !job.takes_credit() => {
                 return (Answer::Waiting(Box::new(job), "it is about to end".to_owned()), None);
             }
             Action::Assign { .. } => {
-                self.note(record, id, &job, "/status", bodies::assignment(record, id, &job));
+                let assignment = bodies::assignment(record, id, &job, self.now);
+                self.note(record, id, &job, "/status", assignment);
                 job = bodies::others(record, id, &job).given(&job, self.now);
                 Some("assigned its indexes".to_owned())
             }
@@ -146,7 +180,7 @@ impl Simulated<'_> {
             Action::Fail { .. } => {
                 let outcome = record.state.outcome.as_ref();
                 if let Some(outcome) = outcome {
-                    self.note_stop(record, id, &job, bodies::failure(outcome, &job));
+                    self.note_stop(record, id, &job, bodies::failure(outcome, &job, self.now));
                 }
                 let said = outcome.map(|outcome| (outcome.reason.clone(), outcome.message.clone()));
                 job.end = Some(self.end(EndKind::Failed, said.unwrap_or_default()));
@@ -165,7 +199,7 @@ impl Simulated<'_> {
         let credit = act::credit::creditable(&job, &pods, &wanted, &Measure::default(), true);
         let count = credit.count();
         if count > 0 {
-            self.note(record, id, &job, "/status", bodies::credit(&job, &credit));
+            self.note(record, id, &job, "/status", bodies::credit(&job, &credit, self.now));
         }
         let job = Box::new(credit.given(&job, self.now));
         let what = (count > 0).then(|| act::credit::description(count));
@@ -195,11 +229,11 @@ impl Simulated<'_> {
         if job.succeeded > 0 {
             return (Answer::Waiting(Box::new(job), "waiting for pods to end".to_owned()), None);
         }
-        if job.parallelism > running {
-            self.note(record, id, &job, "", bodies::parallelism(running));
+        if job.parallelism > running && job.queue.is_none() {
+            self.note(record, id, &job, "", bodies::parallelism(running, &job));
         }
         let credit = Credit::Count(1);
-        self.note(record, id, &job, "/status", bodies::credit(&job, &credit));
+        self.note(record, id, &job, "/status", bodies::credit(&job, &credit, self.now));
         job.parallelism = job.parallelism.min(running);
         (job.active, job.ready) = (running, running);
         let job = credit.given(&job, self.now);
@@ -209,7 +243,7 @@ impl Simulated<'_> {
     /// Credits all that a Job has left, so that it ends: Complete, unless an index of it has
     /// failed.
     fn stop(&self, record: &Record, id: u32, job: &mut Observed) -> &'static str {
-        self.note_stop(record, id, job, bodies::completion(job));
+        self.note_stop(record, id, job, bodies::completion(job, self.now));
         *job = Credit::rest(job).given(job, self.now);
         (job.suspended, job.active, job.ready) = (true, 0, 0);
         job.end = Some(if job.failed_indexes.is_empty() {
@@ -224,8 +258,8 @@ impl Simulated<'_> {
         End { kind, reason, message, at: Some(self.now) }
     }
 
-    /// A Job that would be created. Where a supplement's name is taken by another Job, the reconcile
-    /// takes the next one.
+    /// A Job that would be created. Where a supplement's name is taken by another Job, the
+    /// reconcile takes the next one.
     async fn create(&self, record: &Record, id: u32) -> (Answer, Option<String>) {
         let name = record.job_name(id);
         if let (true, Ok(connection)) =
@@ -285,8 +319,8 @@ impl Simulated<'_> {
 
     /// Notes the two patches that stop a Job: it is suspended, then its status says how it ended.
     fn note_stop(&self, record: &Record, id: u32, job: &Observed, status: Value) {
-        if !job.suspended {
-            self.note(record, id, job, "", bodies::suspension());
+        if !job.is_held() {
+            self.note(record, id, job, "", bodies::suspension(job));
         }
         self.note(record, id, job, "/status", status);
     }
@@ -305,14 +339,26 @@ fn created(record: &Record, id: u32) -> Observed {
 
 fn change(record: &Record, id: u32, job: &mut Observed) {
     let own = record.spec(id);
+    let mut patch = bodies::change(record, id, job);
     job.generation = own.generation;
     if record.shards[&id].phase.ended() {
         return;
     }
-    let spec = bodies::change(record, id)["spec"].take();
-    let changed = Observed::from_object(&json!({ "spec": spec }));
+    job.template_generation = own.template_generation;
+    let labels = json!({ "labels": patch["metadata"]["labels"] });
+    let mut spec = patch["spec"].take();
+    // What a patch leaves out stays.
+    if spec["suspend"].is_null() {
+        spec["suspend"] = job.suspended.into();
+    }
+    if spec["parallelism"].is_null() {
+        spec["parallelism"] = job.parallelism.into();
+    }
+    let changed = Observed::from_object(&json!({ "metadata": labels, "spec": spec }));
     job.suspended = changed.suspended;
+    job.in_hold_queue = changed.in_hold_queue;
     job.parallelism = changed.parallelism;
+    job.min_count = changed.min_count.or(job.min_count);
     job.backoff_limit = changed.backoff_limit;
     job.max_failed_indexes = changed.max_failed_indexes;
 }

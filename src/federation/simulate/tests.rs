@@ -120,8 +120,11 @@ proptest! {
         pods in prop::collection::vec((0..4, prop::bool::weighted(0.1)), 1..6),
     ) {
         let spec = |(parallelism, completions, suspend): (i32, i32, bool)| {
-            let mut spec = json!({"parallelism": parallelism, "suspend": suspend,
-                "template": {"spec": {}}});
+            // Templates change while the Job is suspended.
+            let disk = if suspend { completions } else { 0 };
+            let template = json!({"spec": {"nodeSelector": {"disk": disk.to_string()}}});
+            let mut spec =
+                json!({"parallelism": parallelism, "suspend": suspend, "template": template});
             if kind > 0 {
                 spec["completions"] = completions.into();
             }
@@ -133,11 +136,15 @@ proptest! {
         let (registry, members) = (registry(), Members::default());
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let mut record = new_record(&registry, spec(sizes[0]), NOW).expect("there is place");
-        let known = registry.members.keys().map(|name| (name.clone(), Observation::known([].into())));
+        let names = registry.members.keys();
+        let known = names.map(|name| (name.clone(), Observation::known([].into())));
         let mut observations = observations_of(known.collect(), &registry);
         for size in &sizes {
-            record = edit_record(&record, &registry, spec(*size), recreate, &Clocks::default(), NOW).unwrap_or(record);
-            let settled = runtime.block_on(simulate(&record, observations, &members, NOW)).expect("it stays");
+            let clocks = Clocks::default();
+            record = edit_record(&record, &registry, spec(*size), recreate, &clocks, NOW)
+                .unwrap_or(record);
+            let settled = simulate(&record, observations, &members, NOW);
+            let settled = runtime.block_on(settled).expect("it stays");
             (record, observations) = (settled.record.expect("it stays"), settled.observations);
             let left = decide(&record, &observations, NOW);
             prop_assert_eq!(&left.record, &record);

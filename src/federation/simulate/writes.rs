@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{cluster::Error, federation::refusal::Refusal, state::Record};
+use crate::{cluster::Error, federation::refusal::Refusal, job::Observed, state::Record};
 
 /// One PATCH of a Job that exists, or of its status.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,8 +31,19 @@ pub(in crate::federation) struct Writes {
     pub creations: Vec<Creation>,
     /// The patches of Jobs that exist, in order, each once.
     pub patches: Vec<Write>,
+    /// The Jobs that are deleted: the members, the API paths and the uids.
+    pub deletions: Vec<(String, String, String)>,
+    /// The Jobs whose templates are to be changed once their pods have ended, by their members.
+    pub unready: Vec<(String, Observed)>,
     /// The members that refused to list the pods which a write depends on.
     pub refusals: Vec<Refusal>,
+}
+
+impl Write {
+    /// Whether it changes the template of the Job.
+    pub fn has_template(&self) -> bool {
+        self.body["spec"].get("template").is_some()
+    }
 }
 
 impl Writes {

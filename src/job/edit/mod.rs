@@ -1,6 +1,8 @@
 //! What may change in a submitted Job, and how one manifest is made from another.
 
 mod mutability;
+mod summary;
+mod template;
 
 use std::collections::BTreeSet;
 
@@ -10,6 +12,8 @@ use serde_json::{Value, json};
 use super::{Invalid, Manifest, defaults::defaulted};
 
 pub use mutability::{Mutability, changes};
+pub use summary::summary;
+pub use template::TemplateEdits;
 
 /// Fields that cannot change even if the shards are made anew: they decide what is counted.
 const FIXED: [&str; 4] =
@@ -20,10 +24,10 @@ const FIXED: [&str; 4] =
 pub enum Leeway {
     /// Nothing.
     None,
-    /// Changes of where the template's pods may run: its labels and annotations, node selector, node
-    /// affinity, tolerations and scheduling gates. Every supported Kubernetes version allows them
-    /// in a suspended Job that has never started.
-    Scheduling,
+    /// Changes of a suspended Job's template: where its pods may run ([`Mutability::Scheduling`])
+    /// and what they may use ([`Mutability::Resources`]). Which of them a server allows depends on
+    /// its version, and on whether the Job has run.
+    Suspended,
     /// Changes of the template and the policies too, because the shards are made anew.
     Recreated,
 }
@@ -119,8 +123,8 @@ fn spell((old, old_meaning): (&Value, &Value), (new, new_meaning): (&Value, &Val
     }
 }
 
-/// The path of the first field that differs and must not, such as `spec.template`; `None` if the new
-/// manifest can replace the old one.
+/// The path of the first field that differs and must not, such as `spec.template`; `None` if the
+/// new manifest can replace the old one.
 ///
 /// A work queue cannot become a Job with completions, nor the other way round.
 pub fn immutable(old: &Manifest, new: &Manifest, leeway: Leeway) -> Option<String> {
@@ -134,7 +138,8 @@ pub fn immutable(old: &Manifest, new: &Manifest, leeway: Leeway) -> Option<Strin
         return Some("spec.completions".to_owned());
     }
     let allowed = |path: &str, mutability| match (mutability, leeway) {
-        (Mutability::Always, _) | (Mutability::Scheduling, Leeway::Scheduling) => true,
+        (Mutability::Always, _)
+        | (Mutability::Scheduling | Mutability::Resources, Leeway::Suspended) => true,
         (_, Leeway::Recreated) => can_recreate(path),
         _ => false,
     };

@@ -7,10 +7,11 @@ use serde_json::Value;
 use crate::job::{
     Manifest,
     defaults::{defaulted, fields},
+    gang,
 };
 
-/// The fields of a Job's spec that can always be edited in Kubernetes (`ValidateJobSpecUpdate`), and
-/// `completions`, which can be edited there in Indexed Jobs only.
+/// The fields of a Job's spec that can always be edited in Kubernetes (`ValidateJobSpecUpdate`),
+/// and `completions`, which can be edited there in Indexed Jobs only.
 const EDITABLE: [&str; 8] = [
     "activeDeadlineSeconds",
     "backoffLimit",
@@ -53,6 +54,8 @@ pub fn changes(old: &Manifest, new: &Manifest) -> Vec<(String, Mutability)> {
         let path = format!("spec.{field}");
         if field == "template" {
             compare(path, old, new, &mut changes);
+        } else if field == "scheduling" && old != new && gang::fixed(old) == gang::fixed(new) {
+            changes.push((gang::MIN_COUNT.to_owned(), Mutability::Always));
         } else if old != new {
             let editable = EDITABLE.contains(&field.as_str());
             let mutability = if editable { Mutability::Always } else { Mutability::Never };
@@ -155,6 +158,7 @@ mod tests {
             ("/parallelism", json!(4), "spec.parallelism", Always),
             ("/suspend", json!(true), "spec.suspend", Always),
             ("/completions", json!(4), "spec.completions", Always),
+            ("/scheduling", json!({"schedulingPolicy": {"basic": {}}}), "spec.scheduling", Never),
             ("/manualSelector", json!(true), "spec.manualSelector", Never),
             (
                 "/template/metadata/labels",
@@ -207,6 +211,25 @@ mod tests {
                 all.iter().all(|(_, found)| *found == mutability),
                 "{pointer}: only that: {all:?}"
             );
+        }
+    }
+
+    #[test]
+    fn of_a_gang_only_its_min_count_may_change() {
+        let job = |scheduling: Value| manifest(json!({"parallelism": 4, "scheduling": scheduling}));
+        let gang =
+            |min_count: Value| job(json!({"schedulingPolicy": {"gang": {"minCount": min_count}}}));
+        let (two, three) = (gang(json!(2)), gang(json!(3)));
+        let min_count = [(gang::MIN_COUNT.to_owned(), Mutability::Always)];
+        assert_eq!(changes(&two, &three), min_count);
+        assert_eq!(changes(&two, &gang(Value::Null)), min_count);
+        let never = [("spec.scheduling".to_owned(), Mutability::Never)];
+        let basic = job(json!({"schedulingPolicy": {"basic": {}}}));
+        let other_mode = job(json!({"schedulingPolicy": {"gang": {"minCount": 2}},
+            "disruptionMode": {"all": {}}}));
+        for other in [job(Value::Null), basic, other_mode] {
+            assert_eq!(changes(&two, &other), never);
+            assert_eq!(changes(&other, &two), never);
         }
     }
 

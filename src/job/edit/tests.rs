@@ -71,7 +71,7 @@ fn a_manual_selector_is_immutable() {
 
 #[test]
 fn a_work_queue_stays_a_work_queue() {
-    for leeway in [Leeway::None, Leeway::Scheduling, Leeway::Recreated] {
+    for leeway in [Leeway::None, Leeway::Suspended, Leeway::Recreated] {
         for (old, new) in [
             (json!({"parallelism": 3}), json!({"parallelism": 3, "completions": 3})),
             (json!({"parallelism": 3, "completions": 3}), json!({"parallelism": 3})),
@@ -123,7 +123,7 @@ fn labels_and_annotations_of_the_job_may_change() {
 }
 
 #[test]
-fn scheduling_may_change_before_the_first_pod_ran() {
+fn where_pods_run_and_what_they_use_may_change_in_a_suspended_job() {
     let before =
         templated(json!({"spec": {"containers": [], "affinity": {"podAffinity": {"a": 1}}}}));
     let placed = templated(json!({
@@ -136,13 +136,18 @@ fn scheduling_may_change_before_the_first_pod_ran() {
     }));
     for (old, new) in [(before.clone(), placed.clone()), (placed, before)] {
         assert_eq!(of(old.clone(), new.clone(), Leeway::None).as_deref(), Some("spec.template"));
-        assert_eq!(of(old, new, Leeway::Scheduling), None);
+        assert_eq!(of(old, new, Leeway::Suspended), None);
     }
+    let using =
+        |cpu: Value| templated(json!({"spec": {"containers": [{"name": "pi", "resources": cpu}]}}));
+    let (little, much) = (using(json!({})), using(json!({"limits": {"cpu": 4}})));
+    assert_eq!(of(little.clone(), much.clone(), Leeway::None).as_deref(), Some("spec.template"));
+    assert_eq!(of(little, much, Leeway::Suspended), None);
     for template in [
         json!({"spec": {"containers": [{"image": "perl"}]}}),
         json!({"spec": {"priorityClassName": "a"}}),
     ] {
-        let refused = of(templated(json!({"spec": {}})), templated(template), Leeway::Scheduling);
+        let refused = of(templated(json!({"spec": {}})), templated(template), Leeway::Suspended);
         assert_eq!(refused.as_deref(), Some("spec.template"));
     }
 }

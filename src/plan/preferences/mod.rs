@@ -80,8 +80,8 @@ impl Preferences {
     /// cannot take work now.
     ///
     /// # Errors
-    /// Text that is not JSON, a key that occurs twice, an unknown field, a wrong type, a number that
-    /// is not an integer from 0 to 2³¹ - 1, a minimum above its maximum, a cluster that is not
+    /// Text that is not JSON, a key that occurs twice, an unknown field, a wrong type, a number
+    /// that is not an integer from 0 to 2³¹ - 1, a minimum above its maximum, a cluster that is not
     /// registered, and preferences by which no registered cluster gets a pod.
     pub fn parse(annotation: &str, registered: &[&str]) -> Result<Self, InvalidPreferences> {
         let preferences: Self = strict::parse(annotation)?;

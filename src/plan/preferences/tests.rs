@@ -11,7 +11,8 @@ fn refused(annotation: &str) -> String {
 #[test]
 fn all_fields_are_read_with_the_defaults_of_v1() {
     let all = r#"{"rebalance": true, "clusters": {
-        "east": {"minReplicas": 1, "maxReplicas": 2147483647, "weight": 3}, "west": {}, "*": {"weight": 1}}}"#;
+        "east": {"minReplicas": 1, "maxReplicas": 2147483647, "weight": 3}, "west": {},
+        "*": {"weight": 1}}}"#;
     let preferences = Preferences::parse(all, &REGISTERED).expect("valid");
     assert!(preferences.rebalance);
     let east = ClusterPreference { min_replicas: 1, max_replicas: Some(i32::MAX), weight: 3 };

@@ -1,5 +1,10 @@
 //! The one owner of stdout, stderr, the terminal and colour.
 
+mod answer;
+mod questions;
+
+pub use questions::{ATTEMPTS, choice, selection};
+
 use std::collections::HashSet;
 use std::env;
 use std::fmt::Display;
@@ -10,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use console::{Style, Term};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
-use super::{Error, Progress, Table, escape};
+use super::{Error, Progress, Table, Waiting, escape, waiting::WaitingLine};
 use crate::os_error;
 
 /// The value of `--color`.
@@ -57,13 +62,14 @@ impl FromStr for Colour {
 
 /// Where everything is printed.
 ///
-/// Lines, blocks and tables go to stdout; notes, warnings and errors go to stderr. Hidden characters
-/// are escaped, so that text from servers and files can be passed as it is. A failed write does not
-/// stop the command: [`Output::finish`] reports it at the end. Threads share an `Output` by
-/// reference.
+/// Lines, blocks and tables go to stdout; notes, warnings and errors go to stderr. Hidden
+/// characters are escaped, so that text from servers and files can be passed as it is. A failed
+/// write does not stop the command: [`Output::finish`] reports it at the end. Threads share an
+/// `Output` by reference.
 pub struct Output {
     streams: Mutex<Streams>,
     bars: MultiProgress,
+    waiting: Arc<WaitingLine>,
     answers: Answers,
     stdout_terminal: bool,
     colour: bool,
@@ -168,6 +174,7 @@ impl Output {
         Self {
             streams: Mutex::new(streams),
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
+            waiting: Arc::default(),
             answers: None,
             stdout_terminal: false,
             colour: false,
@@ -257,40 +264,22 @@ impl Output {
         Progress::bar(&self.bars, what, total)
     }
 
+    /// Shows on stderr that somebody is waited for until the result is dropped, if that is a
+    /// terminal.
+    pub fn wait_for(&self, name: &str) -> Waiting {
+        Waiting::begin(&self.waiting, &self.bars, name)
+    }
+
+    /// Waits until the terminal shows, or has shown, that somebody is waited for. This never ends
+    /// without a terminal.
+    pub async fn shows_waiting(&self) {
+        self.waiting.shown().await;
+    }
+
     /// Runs something that writes to the terminal by itself, such as a credential plugin, with no
     /// bar on it.
     pub fn suspended<T>(&self, run: impl FnOnce() -> T) -> T {
         self.bars.suspend(run)
-    }
-
-    /// Whether there is somebody to ask.
-    pub fn can_ask(&self) -> bool {
-        self.answers.is_some()
-    }
-
-    /// Asks a question that one of these words answers, or its first letter, and Enter. Gives the
-    /// index of the word.
-    ///
-    /// None without a terminal, at the end of input, and for any other line, also one with an Esc
-    /// in it: so Enter alone chooses nothing.
-    pub fn choose(&self, question: &str, words: &[&str]) -> Option<usize> {
-        let answers = self.answers.as_ref()?;
-        let prompt = format!("{} [{}/CANCEL] ", escape::line(question), words.join("/"));
-        // A line is read, not a key: a bare letter is no answer before Enter.
-        let answer = self.suspended(|| {
-            lock(&self.streams).stderr(&prompt);
-            let mut answer = String::new();
-            let _ = lock(answers).read_line(&mut answer);
-            if !answer.ends_with('\n') {
-                lock(&self.streams).stderr("\n");
-                // What was typed before the end of input was not entered.
-                answer.clear();
-            }
-            answer
-        });
-        let answer = answer.trim().to_ascii_lowercase();
-        let is_meant = |word: &&str| *word == answer || word.get(..1) == Some(answer.as_str());
-        words.iter().position(is_meant)
     }
 
     /// Flushes the streams, and fails if a write to stdout failed.

@@ -9,13 +9,14 @@ use super::{
     target::{Performed, Target, answer_of},
 };
 use crate::{
-    cluster::Error,
-    job::{Indexes, Observed, differences},
+    cluster::{Error, WriteOptions},
+    job::{Indexes, Observed, differences, queue},
     reconcile::{
-        decide::{is_assigned, is_outdated},
+        decide::{is_assigned, is_outdated, is_renewed_alone},
         observe::Answer,
+        paths::jobs_path,
     },
-    state::{Phase, Record},
+    state::{Phase, Record, Shard},
 };
 
 /// Patches the spec, unless the Job says that it has this change or a later one. The first change
@@ -25,11 +26,14 @@ use crate::{
 pub(super) async fn change(target: &Target<'_>) -> (Performed, Option<Vec<String>>) {
     let (record, shard) = (target.record, &target.record.shards[&target.id]);
     if shard.phase.ended() {
-        let expired = target.update(description(record, target.id), |job| {
-            let patch = || ("", bodies::change(record, target.id));
+        let expired = target.update(EXPIRES, |job| {
+            let patch = || ("", bodies::change(record, target.id, job));
             (job.generation < record.spec(target.id).generation).then(patch)
         });
         return (expired.await, None);
+    }
+    if let Some(performed) = make_ready(target).await {
+        return (performed, None);
     }
     let altered = Mutex::new(None);
     let (answer, what) = target
@@ -41,22 +45,136 @@ pub(super) async fn change(target: &Target<'_>) -> (Performed, Option<Vec<String
             if let Some(refusal) = unstartable(record, target.id, job) {
                 return Ok(Some((Answer::Refused(refusal), None)));
             }
-            let patch = bodies::change(record, target.id);
+            let mut patch = bodies::change(record, target.id, job);
+            if is_resumed(target, job).await? {
+                queue::resume(&mut patch);
+            }
             let stored = send(target, patch, job).await?;
             let found = differences(&bodies::creation(record, target.id), &stored);
             *altered.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
-            Ok(Some((answer_of(&stored), Some(description(record, target.id).to_owned()))))
+            Ok(Some((answer_of(&stored), Some(description(record, target.id, job).to_owned()))))
         })
         .await;
     let altered = altered.into_inner().unwrap_or_else(PoisonError::into_inner);
     let starts = !record.manifest.suspended();
     match (answer, what) {
-        (Answer::Job(job), Some(_)) if starts && job.suspended => {
+        (Answer::Job(job), Some(what))
+            if starts && job.suspended && job.queue.is_none() && what != RENEWED =>
+        {
             let why = "the job was resumed, and its cluster keeps it suspended".to_owned();
             ((Answer::Refused(why), None), altered)
         }
+        (Answer::Job(job), Some(what))
+            if starts && shard.lease.is_some() && job.start.is_none() =>
+        {
+            ((started(target, job).await, Some(what)), altered)
+        }
         performed => (performed, altered),
     }
+}
+
+/// Makes the deadline of a Job longer that its cluster lets have no other change.
+pub(super) async fn renew(target: &Target<'_>) -> Performed {
+    let Target { record, id, .. } = target;
+    let due = |job: &Observed| is_renewed_alone(record, *id, job);
+    target.update(RENEWED, |job| due(job).then(|| ("", bodies::renewal(record, *id)))).await
+}
+
+/// A Job that was resumed, once it has started, if that is soon: nobody knows when its lease ends
+/// before that.
+async fn started(target: &Target<'_>, job: Box<Observed>) -> Answer {
+    match target.wait_until(|job| job.start.is_some() || job.end.is_some()).await {
+        Answer::Waiting(..) => Answer::Job(job),
+        started => started,
+    }
+}
+
+/// Makes sure that a template can be changed where one has to be: suspends a Job that runs, and
+/// waits until its pods have ended. What has to happen first is returned; none if nothing has.
+///
+/// A server does not suspend a Job and change its template in one write. A shard whose cluster was
+/// away while the Job was suspended and edited may still run.
+async fn make_ready(target: &Target<'_>) -> Option<Performed> {
+    let shard = &target.record.shards[&target.id];
+    if shard.template_generation == 0 && !shard.queued {
+        return None;
+    }
+    let unready = |job: &Observed| is_unready(target.record, target.id, job);
+    let suspended = target
+        .update("suspended", |job| {
+            let is_to_wait = (unready(job) && !job.is_held()) || was_resumed_while_held(shard, job);
+            is_to_wait.then(|| ("", bodies::suspension(job)))
+        })
+        .await;
+    let (Answer::Job(job), done) = suspended else { return Some(suspended) };
+    if unready(&job) {
+        let ready = target.wait_until(|job| !unready(job)).await;
+        if !matches!(ready, Answer::Job(_)) {
+            return Some((ready, done));
+        }
+    }
+    forget_start(target).await
+}
+
+/// Whether somebody resumed a Job that is held. Nobody undoes that where the queueing system was
+/// taken out. It is suspended again, so that its template can be put back before it runs.
+fn was_resumed_while_held(shard: &Shard, job: &Observed) -> bool {
+    let is_resumed = job.in_hold_queue && !job.suspended && !is_in_hold_queue(shard, job);
+    is_resumed && job.takes_credit()
+}
+
+/// Whether the cluster has the queue of held Jobs, and has admitted a Job to it.
+///
+/// Kueue names the queue in the template only if its feature gate `AssignQueueLabelsForPods` is on.
+/// But a Job that was never released was in no other queue.
+fn is_in_hold_queue(shard: &Shard, job: &Observed) -> bool {
+    let was_never_released = shard.phase == Phase::Created;
+    let is_admitted = job.admitted_to_hold_queue || (was_never_released && job.was_admitted);
+    job.in_hold_queue && !job.suspended && is_admitted
+}
+
+/// Takes away the `startTime` of a Job whose template is put back. Servers before 1.36 keep it
+/// during a suspension, and let the template of a Job change only if it has none. What has to
+/// happen first is returned; none if nothing has.
+async fn forget_start(target: &Target<'_>) -> Option<Performed> {
+    let forgotten = target
+        .update("suspended", |job| {
+            let is_kept = puts_template_back(target.record, job) && job.start.is_some();
+            (is_kept && job.takes_credit()).then(|| ("/status", bodies::no_start()))
+        })
+        .await;
+    (!matches!(forgotten.0, Answer::Job(_))).then_some(forgotten)
+}
+
+/// Whether a Job lacks the last edit of its template, and no server would let it have it yet.
+pub(crate) fn is_unready(record: &Record, id: u32, job: &Observed) -> bool {
+    let changes = record.shards[&id].awaits_template(job) || puts_template_back(record, job);
+    changes && job.takes_credit() && !job.template_may_change()
+}
+
+/// Whether a change resumes a queued Job: its cluster had a queueing system and has none any more.
+/// So nobody else would resume it.
+async fn is_resumed(target: &Target<'_>, job: &Observed) -> Result<bool, Error> {
+    let Target { record, id, connection, .. } = target;
+    let was_asked_before = job.queue.is_some() && job.generation > 0;
+    if !was_asked_before || record.manifest.suspended() {
+        return Ok(false);
+    }
+    let mut question = queue::question_again(bodies::creation(record, *id));
+    // It keeps its queue where the manifest names none any more.
+    if let Some(own) = job.queue.as_ref().filter(|own| !own.is_empty()) {
+        let asked = record.manifest.label(queue::QUEUE_NAME).unwrap_or(own);
+        question["metadata"]["labels"][queue::QUEUE_NAME] = asked.into();
+    }
+    let options = WriteOptions { dry_run: true, ..WriteOptions::default() };
+    let answer = connection.create(&jobs_path(record.namespace()), &question, options).await?;
+    Ok(queue::queue_in_answer(&answer).is_none())
+}
+
+/// Whether a change of a Job puts its template back to what it was before its cluster admitted it.
+fn puts_template_back(record: &Record, job: &Observed) -> bool {
+    let is_released = job.in_hold_queue && !record.manifest.suspended();
+    is_released && queue::was_admitted(&job.template)
 }
 
 /// Sends a change. Before a Job first runs, this also takes away a `ttlSecondsAfterFinished` that
@@ -82,6 +200,14 @@ async fn send(target: &Target<'_>, patch: Value, job: &Observed) -> Result<Value
 fn unstartable(record: &Record, id: u32, job: &Observed) -> Option<String> {
     let expected = record.spec(id).completions;
     let shard = &record.shards[&id];
+    if is_in_hold_queue(shard, job) {
+        return Some(format!(
+            "its cluster has a queue named {0:?}, and has admitted job {1} to it without pods: no \
+             cluster may have a queue of that name. Delete the LocalQueue {0} and the job",
+            queue::HOLD_QUEUE,
+            job.name
+        ));
+    }
     // The ledger may ask for other completions of an Indexed Job by now than when it was created.
     // What matters is that its own indexes are among them.
     let is_as_sent = match &shard.indexes {
@@ -100,8 +226,8 @@ fn unstartable(record: &Record, id: u32, job: &Observed) -> Option<String> {
     ))
 }
 
-/// Why a Job cannot run the indexes of its shard: its cluster lowered its completions. None where it
-/// can. Such a Job would be Complete without them.
+/// Why a Job cannot run the indexes of its shard: its cluster lowered its completions. None where
+/// it can. Such a Job would be Complete without them.
 pub(super) fn lacks_indexes(own: &Indexes, job: &Observed) -> Option<String> {
     let completions = job.completions.unwrap_or(0);
     (completions < own.end()).then(|| {
@@ -113,11 +239,22 @@ pub(super) fn lacks_indexes(own: &Indexes, job: &Observed) -> Option<String> {
     })
 }
 
-/// What a change of a shard's Job is called.
-pub(crate) fn description(record: &Record, id: u32) -> &'static str {
+/// What the change is called that lets an ended Job expire.
+const EXPIRES: &str = "given its ttlSecondsAfterFinished";
+
+/// What the change is called that does nothing but renew a lease.
+const RENEWED: &str = "given a new lease";
+
+/// What a change of a shard's Job is called, given the Job before it.
+pub(crate) fn description(record: &Record, id: u32, job: &Observed) -> &'static str {
+    let is_admitted = job.queue.is_some() && !job.suspended && !record.manifest.suspended();
     match record.shards[&id].phase {
         Phase::Created if !record.manifest.suspended() => "started",
-        phase if phase.ended() => "given its ttlSecondsAfterFinished",
+        phase if phase.ended() => EXPIRES,
+        _ if is_admitted && job.parallelism != record.shards[&id].parallelism => {
+            "stopped until its queue admits its new parallelism"
+        }
+        _ if record.shards[&id].lacks_renewal_alone(job) => RENEWED,
         _ => "changed",
     }
 }
@@ -127,6 +264,29 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::job::Size;
+
+    #[test]
+    fn who_admitted_a_held_job_is_told_by_its_template_and_by_the_ledger() {
+        let is_found = |phase: Phase, in_template: Value| {
+            let share = Size { parallelism: 2, completions: Some(4) };
+            let shard = Shard { phase, ..Shard::planned("west", share) };
+            let job = Observed::from_object(&json!({
+                "metadata": {"labels": {queue::QUEUE_NAME: queue::HOLD_QUEUE}},
+                "spec": {"template": {"metadata": {
+                    "annotations": {"kueue.x-k8s.io/workload": "job-pi-1"},
+                    "labels": {"kueue.x-k8s.io/local-queue-name": in_template},
+                }}},
+            }));
+            is_in_hold_queue(&shard, &job)
+        };
+        for phase in [Phase::Created, Phase::Started] {
+            assert!(is_found(phase, queue::HOLD_QUEUE.into()), "{phase:?}");
+        }
+        assert!(!is_found(Phase::Started, "team".into()), "that is of an earlier admission");
+        assert!(!is_found(Phase::Started, Value::Null), "that may be of an earlier admission");
+        assert!(is_found(Phase::Created, Value::Null), "it was in no other queue");
+    }
 
     #[test]
     fn a_job_that_lacks_indexes_of_its_shard_is_not_started() {

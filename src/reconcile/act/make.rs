@@ -1,26 +1,83 @@
 //! The Job of a shard is created, and one of an Indexed Job is told which indexes belong to others.
 
+use serde_json::Value;
+
 use super::{
     bodies,
     change::lacks_indexes,
     target::{Performed, Target, answer_of, answer_of_error},
+    wait::wait_for_first_look,
 };
 use crate::{
-    cluster::{Error, WriteOptions},
-    job::{Observed, differences},
-    reconcile::{observe::Answer, paths::jobs_path},
+    cluster::{Connection, Error, WriteOptions},
+    job::{Observed, differences, gang, queue},
+    reconcile::{
+        observe::{Answer, QueueAnswer},
+        paths::jobs_path,
+    },
 };
 
-/// POSTs a shard's Job. Where the name is taken, the Job there is read: it may be this very shard,
+/// Asks a cluster, by a dry run, whether it decides when the Job of a new shard runs. `strict` has
+/// the server check all fields.
+///
+/// # Errors
+/// The cluster refuses the Job, or would run it in a way that a shard must not be run.
+pub(crate) async fn ask_queue(
+    connection: &Connection,
+    namespace: &str,
+    job: &Value,
+    strict: bool,
+) -> Result<QueueAnswer, Error> {
+    let options = WriteOptions { dry_run: true, strict };
+    let question = queue::question(job.clone());
+    let answer = connection.create(&jobs_path(namespace), &question, options).await?;
+    let invalid = |why: &str| {
+        let name = job["metadata"]["name"].as_str().unwrap_or_default();
+        let message = format!("jobs.batch {name:?} is invalid: {why}");
+        Error::refusal(connection.name(), 422, "Invalid", message)
+    };
+    if let Some(why) = queue::unfit(&answer) {
+        return Err(invalid(&why));
+    }
+    let queue = queue::queue_in_answer(&answer);
+    if let Some(why) = gang::unfit(job, &answer, queue.is_some()) {
+        return Err(invalid(why));
+    }
+    Ok(QueueAnswer { queue })
+}
+
+/// The Job of a new shard as it is to be POSTed to a cluster that has given this answer: held, if
+/// the cluster decides when it runs.
+pub(crate) fn prepared(job: Value, answer: &QueueAnswer) -> Value {
+    match &answer.queue {
+        Some(queue) => bodies::held(job, queue),
+        None => job,
+    }
+}
+
+/// POSTs a shard's Job. `answer` is what its cluster has answered about it in this command; none
+/// where it was not asked.
+///
+/// Where the name is taken, the Job there is read: it may be this very shard,
 /// created by a process that was killed before it could record that.
 ///
 /// The second value names what the server changed of the Job, in either direction.
-pub(super) async fn create(target: &Target<'_>) -> (Performed, Option<Vec<String>>) {
+pub(super) async fn create(
+    target: &Target<'_>,
+    answer: Option<QueueAnswer>,
+) -> (Performed, Option<Vec<String>>) {
     let Target { record, id, connection, .. } = target;
     let namespace = record.namespace();
     let job = bodies::creation(record, *id);
     let jobs = jobs_path(namespace);
-    let post = || connection.create(&jobs, &job, WriteOptions::default());
+    let post = async || {
+        let answer = match &answer {
+            Some(answer) => answer.clone(),
+            None => ask_queue(connection, namespace, &job, false).await?,
+        };
+        let job = prepared(job.clone(), &answer);
+        connection.create(&jobs, &job, WriteOptions::default()).await
+    };
     let mut created = post().await;
     if record.state.create_namespace && created.as_ref().is_err_and(Error::is_not_found) {
         created = match connection.ensure_namespace(namespace).await {
@@ -69,6 +126,9 @@ async fn name_taken(target: &Target<'_>) -> Answer {
 /// pod has to be considered.
 pub(super) async fn assign(target: &Target<'_>) -> Performed {
     let shard = &target.record.shards[&target.id];
+    if let Some(unseen) = wait_for_first_look(target).await {
+        return unseen;
+    }
     target
         .act_on_current(async |job| {
             if job.credited.is_some() || !job.has_run_nothing() {
@@ -77,7 +137,7 @@ pub(super) async fn assign(target: &Target<'_>) -> Performed {
             if let Some(why) = shard.indexes.as_ref().and_then(|own| lacks_indexes(own, job)) {
                 return Ok(Some((Answer::Refused(why), None)));
             }
-            let assignment = bodies::assignment(target.record, target.id, job);
+            let assignment = bodies::assignment(target.record, target.id, job, target.now());
             let stored = target.patch("/status", assignment, job).await?;
             Ok(Some((answer_of(&stored), Some("assigned its indexes".to_owned()))))
         })

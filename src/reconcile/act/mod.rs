@@ -10,23 +10,27 @@
 //! | the bodies of all writes, and of the dry runs before them | [`bodies`] |
 //! | how each action reads and writes a Job | [`target`] |
 //! | create a Job, and assign indexes | [`make`] |
+//! | label a Job that was there before | [`adopt`] |
 //! | change a spec, and start a Job | [`mod@change`] |
 //! | credit completions | [`mod@credit`] |
 //! | whether a Job and its pods stay unchanged | [`change_watch`] |
 //! | stop a Job: retire, fail, wind down | [`stop`] |
+//! | wait a moment for the Job controller | [`wait`] |
 //! | delete a Job | [`remove`] |
 //! | what is told of an action | [`done`] |
 
+mod adopt;
 pub(crate) mod bodies;
 pub(crate) mod change;
 mod change_watch;
 pub(crate) mod credit;
 mod done;
-mod make;
+pub(crate) mod make;
 mod perform;
 mod remove;
 mod stop;
 mod target;
+mod wait;
 
 #[cfg(feature = "test-seams")]
 pub use credit::{Credited, Measure, Wanted, credit};
@@ -34,3 +38,4 @@ pub use done::Done;
 pub(super) use perform::act;
 pub(crate) use perform::confirm;
 pub(super) use remove::retract;
+pub use remove::{DeleteIf, delete_if};

@@ -1,16 +1,16 @@
 //! The actions of a decision are performed, all members at once.
 
 use super::{
-    change, credit,
+    adopt, change, credit,
     done::Done,
     make, remove, stop,
     target::{Performed, Target, read},
 };
 use crate::{
-    cluster::{Connection, fan_out},
+    cluster::{Connection, Minor, fan_out},
     reconcile::{
         decide::Action,
-        observe::{Answer, Members, Observations},
+        observe::{Answer, Members, Observations, QueueAnswer},
         paths::job_path,
     },
     state::Record,
@@ -56,19 +56,32 @@ pub(in crate::reconcile) async fn act(
             None => members.get(&cluster),
         };
         let ((answer, what), altered) = match connection {
-            Ok(connection) => perform(record, &action, connection).await,
+            Ok(connection) => {
+                let answer = members.take_queue_answer(
+                    &cluster,
+                    &job_path(record.namespace(), record.job_name(id)),
+                );
+                perform(record, &action, connection, answer).await
+            }
             Err(why) => ((Answer::Unknown(why.to_owned()), None), None),
+        };
+        let untested = match connection {
+            Ok(connection) if action.credits() && what.is_some() => untested(connection).await,
+            _ => None,
         };
         let name = record.job_name(id);
         let done = what.map(|what| Done { cluster: cluster.clone(), name: name.to_owned(), what });
         if let Some(done) = &done {
             on_done(done);
         }
-        (cluster, id, answer, altered, done)
+        (cluster, id, answer, altered, untested, done)
     };
     let mut all_done = Vec::new();
-    for (cluster, id, answer, altered, done) in fan_out(actions, perform_one).await {
+    for (cluster, id, answer, altered, untested, done) in fan_out(actions, perform_one).await {
         all_done.extend(done);
+        if let Some(version) = untested {
+            observations.untested.insert(cluster.clone(), version);
+        }
         observations.add(&cluster, id, answer);
         if let Some(differences) = altered {
             observations.note_altered(&cluster, id, differences);
@@ -77,24 +90,36 @@ pub(in crate::reconcile) async fn act(
     all_done
 }
 
-/// Performs one action. The second value is given for writes of the spec: the differences between
+/// The version of a server, where it is known and the tests run on no server of it.
+async fn untested(connection: &Connection) -> Option<String> {
+    let version = connection.server_version().await.ok()?;
+    let is_tested = Minor::of(&version).is_some_and(Minor::is_tested);
+    (!is_tested).then_some(version)
+}
+
+/// Performs one action. `answer` is what the cluster has answered about a new Job in this command.
+/// The second value is given for writes of the spec: the differences between
 /// what was sent and what the member answered.
 async fn perform(
     record: &Record,
     action: &Action,
     connection: &Connection,
+    answer: Option<QueueAnswer>,
 ) -> (Performed, Option<Vec<String>>) {
     let id = action.shard();
     let path = job_path(record.namespace(), record.job_name(id));
     let target = Target { record, id, uid: action.uid(), connection, path };
     let performed = match action {
-        Action::Create { .. } => return make::create(&target).await,
+        Action::Create { .. } => return make::create(&target, answer).await,
         Action::Change { .. } => return change::change(&target).await,
+        Action::Renew { .. } => change::renew(&target).await,
+        Action::Adopt { .. } => adopt::adopt(&target).await,
         Action::Assign { .. } => make::assign(&target).await,
         Action::Credit { .. } => credit::credit_shard(&target).await,
         Action::WindDown { .. } => stop::wind_down(&target).await,
         Action::Retire { .. } => stop::retire(&target).await,
         Action::Fail { .. } => stop::fail(&target).await,
+        Action::SetStart { .. } => stop::set_start(&target).await,
         Action::Delete { cascade, .. } => remove::delete(&target, *cascade).await,
     };
     (performed, None)

@@ -3,7 +3,7 @@
 
 use super::{
     done::Done,
-    target::{Performed, Target, answer_of, answer_of_error, read},
+    target::{ATTEMPTS, Performed, Target, answer_of, answer_of_error, read},
 };
 use crate::{
     cluster::{Connection, DeleteOptions, Error, Propagation, fan_out},
@@ -119,4 +119,53 @@ async fn delete_unstarted(record: &Record, id: u32, connection: &Connection, pat
         }
     }
     false
+}
+
+/// The deletion of a Job that no ledger knows.
+pub struct DeleteIf<'a> {
+    /// The Job's namespace.
+    pub namespace: &'a str,
+    /// The Job as it was read.
+    pub job: &'a Observed,
+    /// Whether the Job as it is now may be deleted, if it has changed since.
+    pub may_go: &'a (dyn Fn(&Observed) -> bool + Sync),
+    /// Whether this is a dry run.
+    pub dry_run: bool,
+}
+
+/// Deletes a Job in the background, on the condition that it is the one that was read and may be
+/// deleted as it is now. Returns false if it may not; that it is gone already is success.
+///
+/// # Errors
+/// The cluster cannot be asked, or refuses.
+pub async fn delete_if(connection: &Connection, deletion: DeleteIf<'_>) -> Result<bool, Error> {
+    let DeleteIf { namespace, job, may_go, dry_run } = deletion;
+    let path = job_path(namespace, &job.name);
+    let mut current = job.clone();
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        if current.uid != job.uid {
+            return Ok(true);
+        }
+        if !may_go(&current) {
+            return Ok(false);
+        }
+        let options = DeleteOptions {
+            uid: Some(&current.uid),
+            resource_version: Some(&current.resource_version),
+            dry_run,
+            ..DeleteOptions::default()
+        };
+        match connection.delete(&path, options).await {
+            Err(error) if error.is_conflict() && attempt < ATTEMPTS => {}
+            Err(error) if error.is_not_found() => return Ok(true),
+            deleted => return deleted.map(|_| true),
+        }
+        current = match connection.get(&path).await {
+            Ok(object) => Observed::from_object(&object),
+            Err(error) if error.is_not_found() => return Ok(true),
+            Err(error) => return Err(error),
+        };
+    }
 }

@@ -15,6 +15,7 @@ use super::{
     change_watch::ChangeWatch,
     credit::pods,
     target::{CHANGING, Performed, Target, answer_of, answer_of_error},
+    wait::{PATIENCE, waiting_for_pods},
 };
 use crate::{
     cluster::Error,
@@ -28,9 +29,6 @@ use crate::{
     },
 };
 
-/// How long an action waits for one change of a Job.
-const PATIENCE: Duration = Duration::from_secs(3);
-
 /// Stops a Job and credits all that it has left, so that it is Complete with what it achieved.
 pub(super) async fn retire(target: &Target<'_>) -> Performed {
     let shard = target.record.shards.get(&target.id);
@@ -38,7 +36,7 @@ pub(super) async fn retire(target: &Target<'_>) -> Performed {
         if shard.is_some_and(|shard| has_lost_credit(shard, job)) {
             return None;
         }
-        Some(bodies::completion(job))
+        Some(bodies::completion(job, target.now()))
     })
     .await
 }
@@ -46,7 +44,32 @@ pub(super) async fn retire(target: &Target<'_>) -> Performed {
 /// Makes a Job Failed, with the reason of the federated Job's outcome.
 pub(super) async fn fail(target: &Target<'_>) -> Performed {
     let Some(outcome) = &target.record.state.outcome else { return (target.read().await, None) };
-    stop(target, "stopped", |job| Some(bodies::failure(outcome, job))).await
+    stop(target, "stopped", |job| Some(bodies::failure(outcome, job, target.now()))).await
+}
+
+/// Gives a suspended Job that is about to end a `startTime`, without which no server lets it end.
+///
+/// Kueue takes the `startTime` of a Job away as long as it has evicted it. So such a Job leaves its
+/// queue first: it is suspended, and holds no quota.
+pub(super) async fn set_start(target: &Target<'_>) -> Performed {
+    let unqueued = target
+        .update("taken out of its queue", |job| {
+            let leaves = job.ends_only_with_start() && job.in_hold_queue;
+            leaves.then(|| ("", bodies::unqueue()))
+        })
+        .await;
+    if !matches!(unqueued.0, Answer::Job(_)) {
+        return unqueued;
+    }
+    let written = target
+        .update("given a start time", |job| {
+            job.ends_only_with_start().then(|| ("/status", bodies::start(target.now())))
+        })
+        .await;
+    match written {
+        (Answer::Job(job), Some(done)) => (wait_for_end(target, job).await, Some(done)),
+        other => other,
+    }
 }
 
 /// Makes a work queue start no further pods. Running pods go on and complete the Job. Pods that do
@@ -62,39 +85,47 @@ pub(super) async fn wind_down(target: &Target<'_>) -> Performed {
     if running == 0 {
         return retire(target).await;
     }
-    // When a Job may run fewer pods, its controller first removes those that do not run yet.
-    let shrunk = target
-        .update("wound down", |job| {
-            let shrinks = job.takes_credit() && job.succeeded == 0 && job.parallelism > running;
-            shrinks.then(|| ("", bodies::parallelism(running)))
-        })
-        .await;
-    match shrunk.0 {
-        // The Job has succeeded itself. Its controller starts no more pods, and waiting is all that
-        // is left to do.
-        Answer::Job(job) if job.takes_credit() && job.succeeded > 0 => {
-            return (
-                Answer::Waiting(job, waiting_for_pods(usize::try_from(running).unwrap_or(0))),
-                None,
-            );
-        }
-        Answer::Job(_) => {}
-        _ => return shrunk,
-    }
-    let counted = wait_until(target, |job| job.end.is_some() || job.active <= running).await;
-    if !matches!(counted, Answer::Job(_)) {
-        return (counted, None);
+    // A queueing system stops a Job whose parallelism changes. In such a cluster a pod that does
+    // not run yet may start, which costs less than those that run.
+    if !target.record.shards[&target.id].queued
+        && let Some(performed) = shrink(target, running).await
+    {
+        return performed;
     }
     let performed = target
         .update("wound down", |job| {
             let needs_credit = job.takes_credit() && job.succeeded == 0;
-            needs_credit.then(|| ("/status", bodies::credit(job, &Credit::Count(1))))
+            needs_credit.then(|| ("/status", bodies::credit(job, &Credit::Count(1), target.now())))
         })
         .await;
     match performed {
         (Answer::Job(job), None) if !job.takes_credit() => (wait_for_end(target, job).await, None),
         performed => performed,
     }
+}
+
+/// Lets the Job of a work queue run no more pods than run now. What has to happen before it can be
+/// credited is returned; none if nothing has.
+async fn shrink(target: &Target<'_>, running: i32) -> Option<Performed> {
+    // When a Job may run fewer pods, its controller first removes those that do not run yet.
+    let shrunk = target
+        .update("wound down", |job| {
+            let shrinks = job.takes_credit() && job.succeeded == 0 && job.parallelism > running;
+            shrinks.then(|| ("", bodies::parallelism(running, job)))
+        })
+        .await;
+    match shrunk.0 {
+        // The Job has succeeded itself. Its controller starts no more pods, and waiting is all that
+        // is left to do.
+        Answer::Job(job) if job.takes_credit() && job.succeeded > 0 => {
+            let why = waiting_for_pods(usize::try_from(running).unwrap_or(0));
+            return Some((Answer::Waiting(job, why), None));
+        }
+        Answer::Job(_) => {}
+        _ => return Some(shrunk),
+    }
+    let counted = target.wait_until(|job| job.end.is_some() || job.active <= running).await;
+    (!matches!(counted, Answer::Job(_))).then_some((counted, None))
 }
 
 /// Suspends the Job, waits until no pod of it is active or ending, and writes to its status how it
@@ -107,8 +138,8 @@ async fn stop(
 ) -> Performed {
     let suspended = target
         .update("suspended", |job| {
-            let suspends = job.takes_credit() && !job.suspended;
-            suspends.then(|| ("", bodies::suspension()))
+            let suspends = job.takes_credit() && !job.is_held();
+            suspends.then(|| ("", bodies::suspension(job)))
         })
         .await;
     let (Answer::Job(_), done) = suspended else { return suspended };
@@ -117,7 +148,7 @@ async fn stop(
     loop {
         let read_at = Instant::now();
         let is_still = |job: &Observed| !job.takes_credit() || job.quiet() || job.untouched();
-        let job = match wait_until(target, is_still).await {
+        let job = match target.wait_until(is_still).await {
             Answer::Job(job) => job,
             other => return (other, done),
         };
@@ -177,10 +208,6 @@ async fn hindrance(
     Ok(None)
 }
 
-fn waiting_for_pods(count: usize) -> String {
-    format!("waiting for {count} {} to end", if count == 1 { "pod" } else { "pods" })
-}
-
 /// The answer of the write that says how a Job ends: the Job at its end, if that comes soon.
 async fn answer_at_end(target: &Target<'_>, written: &Value) -> Answer {
     match answer_of(written) {
@@ -194,30 +221,5 @@ async fn wait_for_end(target: &Target<'_>, job: Box<Observed>) -> Answer {
     if job.end.is_some() {
         return Answer::Job(job);
     }
-    wait_until(target, |job| job.end.is_some()).await
-}
-
-/// Reads a Job again and again until a condition is met. If that takes too long, the answer says
-/// what is waited for.
-async fn wait_until(target: &Target<'_>, is_met: impl Fn(&Observed) -> bool) -> Answer {
-    let begun = Instant::now();
-    let mut pause = Duration::from_millis(25);
-    loop {
-        let job = match target.read().await {
-            Answer::Job(job) => job,
-            other => return other,
-        };
-        if is_met(&job) {
-            return Answer::Job(job);
-        }
-        if begun.elapsed() + pause > PATIENCE {
-            let why = match job.active + job.terminating {
-                0 => "its Job controller has not answered yet".to_owned(),
-                pods => waiting_for_pods(usize::try_from(pods).unwrap_or(0)),
-            };
-            return Answer::Waiting(job, why);
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_millis(400));
-    }
+    target.wait_until(|job| job.end.is_some()).await
 }

@@ -1,12 +1,14 @@
 //! A shard's Job in its member, and how actions read and write it.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::bodies;
 use crate::{
     cluster::{Connection, Error},
     job::Observed,
-    reconcile::observe::{Answer, shard_id},
+    reconcile::observe::{Answer, server_time, shard_id},
+    seams,
     state::Record,
 };
 
@@ -31,6 +33,11 @@ pub(super) struct Target<'a> {
 }
 
 impl Target<'_> {
+    /// The time by the server's clock.
+    pub(super) fn now(&self) -> Timestamp {
+        server_time(self.connection, seams::now())
+    }
+
     /// Reads the Job, if it is this shard and has the uid that it must have.
     pub(super) async fn read(&self) -> Answer {
         match read(self.record, self.id, self.connection, &self.path).await {
@@ -74,6 +81,19 @@ impl Target<'_> {
         &self,
         act: impl AsyncFn(&Observed) -> Result<Option<Performed>, Error>,
     ) -> Performed {
+        // Somebody who removed our labels since has taken the Job over (G6).
+        let is_ours = |job: &Observed| shard_id(self.record, job) == Some(self.id);
+        self.act_on_any(async |job| if is_ours(job) { act(job).await } else { Ok(None) }).await
+    }
+
+    /// The same for a Job that may carry no labels of the shard.
+    ///
+    /// While Kueue stops a Job, its webhook refuses to let the Job have another queue. Then the
+    /// action waits until that is over, and starts over.
+    pub(super) async fn act_on_any(
+        &self,
+        act: impl AsyncFn(&Observed) -> Result<Option<Performed>, Error>,
+    ) -> Performed {
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -81,10 +101,6 @@ impl Target<'_> {
                 Answer::Job(job) => job,
                 other => return (other, None),
             };
-            // Somebody who removed our labels since has taken the Job over (G6).
-            if shard_id(self.record, &job) != Some(self.id) {
-                return (Answer::Job(job), None);
-            }
             match act(&job).await {
                 Ok(Some(performed)) => return performed,
                 Ok(None) => return (Answer::Job(job), None),
@@ -92,11 +108,22 @@ impl Target<'_> {
                 Err(error) if error.is_conflict() => {
                     return (Answer::Waiting(job, CHANGING.to_owned()), None);
                 }
+                Err(error) if is_denied(&error) && job.stopping && attempt < ATTEMPTS => {
+                    match self.wait_until(|job| !job.stopping).await {
+                        Answer::Job(_) => {}
+                        other => return (other, None),
+                    }
+                }
                 Err(error) if error.is_not_found() => return (Answer::Gone, None),
                 Err(error) => return (answer_of_error(&error), None),
             }
         }
     }
+}
+
+/// Whether a webhook may have refused a request. It chooses one of two codes.
+fn is_denied(error: &Error) -> bool {
+    error.is_forbidden() || error.is_invalid()
 }
 
 /// Reads the Job under a shard's name, if it is that shard: it has the uid that the ledger knows,

@@ -22,8 +22,14 @@ pub(super) fn plan_for(
         return None;
     }
     let key = format!("{}/{}", record.namespace(), record.name());
-    let request =
-        Request { key: &key, members, preferences: preferences.as_ref(), parallelism, completions };
+    let request = Request {
+        key: &key,
+        members,
+        preferences: preferences.as_ref(),
+        parallelism,
+        completions,
+        least: record.manifest.gang().unwrap_or(1),
+    };
     plan::plan(&request).ok()
 }
 

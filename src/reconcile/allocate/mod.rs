@@ -9,7 +9,7 @@
 
 mod apportion;
 pub(in crate::reconcile) mod pods;
-mod unplaced;
+pub(in crate::reconcile) mod unplaced;
 pub(in crate::reconcile) mod work;
 
-pub use work::may_open;
+pub use work::{may_open, rebalance_now};

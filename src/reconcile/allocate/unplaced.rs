@@ -2,11 +2,12 @@
 
 use crate::{
     job::{Indexes, Size},
-    state::Record,
+    state::{Record, Withheld},
 };
 
 /// Work that no shard carries and that new shards may take. Work that a user took away by deleting
-/// a shard's Job is not part of it until that is reopened, nor is an index that failed.
+/// a shard's Job is not part of it until that is reopened, nor is what is withheld or an index that
+/// failed.
 pub(super) enum Placeable {
     /// Completions of a Job with a fixed count.
     Completions(i32),
@@ -20,8 +21,10 @@ impl Placeable {
     /// The placeable work of a record.
     pub(super) fn in_record(record: &Record) -> Self {
         let Size { parallelism, completions } = record.manifest.size();
+        let withheld = &record.state.withheld;
         let Some(asked) = completions else {
-            return Self::Pods(placeable_pods(record, parallelism));
+            let pods = placeable_pods(record, parallelism);
+            return Self::Pods(pods.saturating_sub(withheld.count).max(0));
         };
         let held_back =
             record.shards.values().filter(|shard| shard.phase.ended() && !shard.reopened);
@@ -29,11 +32,12 @@ impl Placeable {
             let own = held_back.filter_map(|shard| shard.indexes.as_ref());
             let taken = own.fold(record.carried_indexes(), |all, own| all.with(own));
             let placeable = Indexes::all(asked).without(&taken).without(&record.failed_indexes());
-            return Self::Indexes(placeable);
+            return Self::Indexes(placeable.without(&withheld.indexes));
         }
         let held_back: i32 =
             held_back.map(|shard| shard.share().completions.unwrap_or(0) - shard.carried()).sum();
-        Self::Completions((record.unplaced() - held_back).max(0))
+        let withheld = held_back.saturating_add(withheld.count);
+        Self::Completions(record.unplaced().saturating_sub(withheld).max(0))
     }
 
     /// How many completions, indexes or pods it is.
@@ -45,6 +49,21 @@ impl Placeable {
     }
 }
 
+/// Withholds all placeable work of a record that was restored: it may have been done since the
+/// backup was made. Where clusters were given up unlisted, a user has accepted that.
+pub(in crate::reconcile) fn withhold(record: &mut Record) {
+    if !record.state.missed.is_empty() {
+        return;
+    }
+    let Withheld { count, indexes } = record.state.withheld.clone();
+    record.state.withheld = match Placeable::in_record(record) {
+        Placeable::Indexes(more) => Withheld { count, indexes: indexes.with(&more) },
+        Placeable::Completions(more) | Placeable::Pods(more) => {
+            Withheld { count: count.saturating_add(more), indexes }
+        }
+    };
+}
+
 fn placeable_pods(record: &Record, parallelism: i32) -> i32 {
     if record.achieved() > 0 {
         return 0;
@@ -52,7 +71,7 @@ fn placeable_pods(record: &Record, parallelism: i32) -> i32 {
     let given = record
         .shards
         .values()
-        .filter(|shard| !(shard.phase.ended() && (shard.retired || shard.reopened)))
+        .filter(|shard| !(shard.is_over() && (shard.retired || shard.reopened)))
         .map(|shard| shard.parallelism)
         .fold(0, i32::saturating_add);
     parallelism.saturating_sub(given).max(0)

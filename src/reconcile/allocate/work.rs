@@ -1,7 +1,7 @@
 //! Which shards are opened for work that no shard carries, and from which shards work is taken;
 //! pure.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::{
     apportion::{apportion, asks_to_rebalance, per_member, plan_for, sum_of},
@@ -9,7 +9,7 @@ use super::{
     unplaced::Placeable,
 };
 use crate::{
-    job::{Indexes, Size},
+    job::{Indexes, Lease, Size},
     plan::{self, Plan, Share},
     reconcile::observe::{Place, Places},
     state::{Record, Shard},
@@ -26,7 +26,8 @@ pub(in crate::reconcile) fn open(record: &mut Record, places: &Places, now: i64)
         return;
     }
     let deadline = record.manifest.active_deadline_seconds().zip(record.state.started);
-    let seconds = deadline.map(|(seconds, started)| (started + seconds - now).max(1));
+    let left = |(seconds, started): (i64, i64)| seconds.saturating_add(started.saturating_sub(now));
+    let seconds = deadline.map(|it| left(it).max(1));
     let opened = match placeable {
         Placeable::Pods(pods) => new_queue_shards(record, places, pods),
         placeable => new_shards(record, places, placeable),
@@ -35,7 +36,9 @@ pub(in crate::reconcile) fn open(record: &mut Record, places: &Places, now: i64)
         return;
     }
     for shard in opened {
-        record.add(Shard { active_deadline_seconds: seconds, ..shard });
+        let lease = places.get(&shard.cluster).and_then(Place::lease_seconds);
+        let lease = Lease::planned(&record.manifest, lease, now);
+        record.add(Shard { active_deadline_seconds: seconds, lease, ..shard });
     }
     if record.manifest.size().completions.is_some() {
         divide(record, places);
@@ -67,7 +70,7 @@ fn portions(record: &Record, places: &Places, amount: i32) -> Vec<(String, i32)>
     let Some(plan) = plan_whole(record, places, takers(record), Existing::Carried) else {
         return Vec::new();
     };
-    let carried = per_member(record, Shard::carried);
+    let carried = carried_per_member(record, Shard::carried);
     let planned: Vec<i32> =
         plan.shares.values().map(|share| share.completions.unwrap_or(0)).collect();
     let lacking = plan
@@ -84,6 +87,7 @@ fn portions(record: &Record, places: &Places, amount: i32) -> Vec<(String, i32)>
     let running_shards = per_member(record, |shard| i32::from(may_run(shard)));
     portions
         .sort_by_key(|(cluster, portion)| (sum_of(&running_shards, cluster), Reverse(*portion)));
+    join_parts_of_gangs(record, &mut portions);
     portions.truncate(most_new_shards(record));
     portions.sort();
     portions
@@ -114,20 +118,35 @@ fn new_queue_shards(record: &Record, places: &Places, pods: i32) -> Vec<Shard> {
         .filter(|(name, _)| places.get(*name).is_some_and(|place| may_take(name, place)))
         .map(|(name, share)| (name, (share.parallelism - sum_of(&given, name)).max(0)));
     let (names, lacking): (Vec<_>, Vec<_>) = lacking.unzip();
-    names
-        .into_iter()
-        .zip(apportion(pods, &lacking))
-        .filter(|(_, parallelism)| *parallelism > 0)
-        .map(|(name, parallelism)| Shard::planned(name, Size { parallelism, completions: None }))
-        .collect()
+    let portions = names.into_iter().cloned().zip(apportion(pods, &lacking));
+    let mut portions: Vec<_> = portions.filter(|(_, parallelism)| *parallelism > 0).collect();
+    join_parts_of_gangs(record, &mut portions);
+    let planned = |(name, parallelism): (String, i32)| {
+        Shard::planned(&name, Size { parallelism, completions: None })
+    };
+    portions.into_iter().map(planned).collect()
 }
 
-/// How many more shards may be opened, if each runs a pod.
+/// Adds portions that are less than a gang to the first one, from the last on.
+fn join_parts_of_gangs(record: &Record, portions: &mut Vec<(String, i32)>) {
+    let gang = record.manifest.gang().unwrap_or(1);
+    let is_part = |(_, portion): &(String, i32)| *portion < gang;
+    while portions.len() > 1
+        && let Some(last) = portions.iter().rposition(is_part)
+    {
+        let (_, part) = portions.remove(last);
+        portions[0].1 += part;
+    }
+}
+
+/// How many more shards may be opened, if each runs a pod, or a gang.
 fn most_new_shards(record: &Record) -> usize {
     if record.manifest.size().parallelism == 0 {
         return usize::MAX;
     }
-    usize::try_from(free_pods(record)).unwrap_or(0)
+    let placeable = Placeable::in_record(record).len();
+    let each = record.manifest.gang().map_or(1, |gang| gang.min(placeable).max(1));
+    usize::try_from(free_pods(record) / each).unwrap_or(0)
 }
 
 /// How much placeable work waits only for running pods to end.
@@ -136,10 +155,19 @@ pub(in crate::reconcile) fn waiting_for_pods(record: &Record) -> i32 {
 }
 
 /// Whether a member may be given a shard. A Job that selects its pods itself can have only one
-/// shard in a member.
+/// shard in a member. A cluster that was declared lost and is back has to end first what it has
+/// (G8).
 fn may_take(record: &Record, name: &str, place: &Place) -> bool {
-    let has_one = || record.shards.values().any(|shard| shard.cluster == name);
-    place.takes_work && !(record.manifest.manual_selector() && has_one())
+    let here = || record.shards.values().filter(|shard| shard.cluster == name);
+    let has_lost = here().any(|shard| shard.is_lost() && shard.is_in(&place.uid));
+    let has_one = record.manifest.manual_selector() && here().next().is_some();
+    takes_work(record, place) && !has_lost && !has_one
+}
+
+/// Whether a member takes work of this Job: its lease would not end pods that the user lets run
+/// longer.
+fn takes_work(record: &Record, place: &Place) -> bool {
+    place.takes_work && !place.ends_pods_of(&record.manifest)
 }
 
 /// Says which members may be given a shard now: not those from which all work is being taken.
@@ -154,12 +182,30 @@ pub(in crate::reconcile) fn lacks_place(record: &Record, places: &Places, moves:
         && !places.iter().any(|(name, place)| may_take(record, name, place))
 }
 
+/// What the members do together: the size of the Job, less what was done before it. A retry of an
+/// Indexed Job begins with indexes that no member has done.
+fn size_in_members(record: &Record) -> Size {
+    let folded = &record.state.folded;
+    let before = (folded.carried_indexes.len() - folded.sum(|totals| totals.carried)).max(0);
+    let Size { parallelism, completions } = record.manifest.size();
+    Size { parallelism, completions: completions.map(|asked| (asked - before).max(0)) }
+}
+
+/// Whether members that take work have room for all of the Job.
+pub(in crate::reconcile) fn others_may_take(record: &Record, places: &Places) -> bool {
+    let Size { parallelism, completions } = size_in_members(record);
+    let takers = places.iter().filter(|(name, place)| may_take(record, name, place));
+    let members = takers
+        .map(|(name, place)| plan::Member { weight: place.weight, ..plan::Member::new(name) });
+    let members: Vec<_> = members.collect();
+    !members.is_empty() && plan_for(record, places, &members, parallelism, completions).is_some()
+}
+
 /// Whether a shard may have to be opened in a member that has none, now or once work was taken from
 /// another shard.
 pub fn may_open(record: &Record) -> bool {
-    let moves = |shard: &Shard| {
-        !shard.phase.ended() && (shard.retired || shard.credit_target > shard.credited)
-    };
+    let moves =
+        |shard: &Shard| !shard.is_over() && (shard.retired || shard.credit_target > shard.credited);
     Placeable::in_record(record).len() > 0 || record.shards.values().any(moves)
 }
 
@@ -170,7 +216,7 @@ pub(in crate::reconcile) fn take_excess(record: &mut Record, places: &Places) {
     if record.manifest.indexed() {
         return take_indexes_beyond(record, asked);
     }
-    let planned: i32 = record.shards.values().map(carried_after_credit).sum();
+    let planned: i32 = carried_per_member(record, carried_after_credit).values().sum();
     let mut excess = planned - asked;
     if excess <= 0 {
         return;
@@ -179,14 +225,15 @@ pub(in crate::reconcile) fn take_excess(record: &mut Record, places: &Places) {
         excess -= take_surplus(record, &plan, excess);
     }
     for available in [Shard::unstarted, Shard::retained] {
-        excess -= take(record, excess, |_| true, available);
+        excess -= take(record, excess, |_| true, available, 1);
     }
 }
 
-/// Takes the indexes from `asked` on from each shard, less those that it has completed.
+/// Takes the indexes from `asked` on from each shard, and those that have succeeded in a shard
+/// that was given up, less those that it has completed.
 fn take_indexes_beyond(record: &mut Record, asked: i32) {
-    let all = Indexes::all(asked);
-    for shard in record.shards.values_mut().filter(|shard| !shard.phase.ended()) {
+    let all = Indexes::all(asked).without(&record.done_in_given_up());
+    for shard in record.shards.values_mut().filter(|shard| !shard.is_over()) {
         let completed = shard.seen.as_ref().map(|seen| seen.completed.clone()).unwrap_or_default();
         let beyond =
             shard.indexes.as_ref().map_or(0, |own| own.without(&all).without(&completed).len());
@@ -196,11 +243,16 @@ fn take_indexes_beyond(record: &mut Record, asked: i32) {
 
 /// Takes from each member what it carries beyond the plan, if the preferences ask to rebalance.
 pub(in crate::reconcile) fn rebalance(record: &mut Record, places: &Places) {
-    if !asks_to_rebalance(record, places) {
-        return;
+    if asks_to_rebalance(record, places) {
+        rebalance_now(record, places);
     }
-    let takes_work = |_: &str, place: &Place| place.takes_work;
-    if let Some(plan) = plan_whole(record, places, takes_work, Existing::Ignored) {
+}
+
+/// Takes from each member what it carries beyond the plan and has not started, whatever the
+/// preferences ask. Members that carry less get it, as pods become free.
+pub fn rebalance_now(record: &mut Record, places: &Places) {
+    let included = |_: &str, place: &Place| takes_work(record, place);
+    if let Some(plan) = plan_whole(record, places, included, Existing::Ignored) {
         take_surplus(record, &plan, i32::MAX);
     }
 }
@@ -210,27 +262,29 @@ pub(in crate::reconcile) fn rebalance(record: &mut Record, places: &Places) {
 fn take_surplus(record: &mut Record, plan: &Plan, limit: i32) -> i32 {
     let planned =
         |name: &str| plan.shares.get(name).and_then(|share| share.completions).unwrap_or(0);
-    let carried = per_member(record, carried_after_credit);
+    let carried = carried_per_member(record, carried_after_credit);
     let unstarted_sums = per_member(record, Shard::unstarted);
     let surplus: Vec<_> = carried
         .iter()
         .map(|(name, carried)| (carried - planned(name)).clamp(0, sum_of(&unstarted_sums, name)))
         .collect();
     let portions = apportion(limit, &surplus);
+    let gang = record.manifest.gang().unwrap_or(1);
     let mut taken = 0;
     for (name, portion) in carried.keys().zip(portions) {
-        taken += take(record, portion, |shard| shard.cluster == *name, Shard::unstarted);
+        taken += take(record, portion, |shard| shard.cluster == *name, Shard::unstarted, gang);
     }
     taken
 }
 
-/// Takes `amount` from some shards, in proportion to what is available in each. Returns how much
-/// was taken.
+/// Takes `amount` from some shards, in proportion to what is available in each. What a shard is
+/// left with, besides what runs, is no part of a gang of so many pods. Returns how much was taken.
 fn take(
     record: &mut Record,
     amount: i32,
     from: impl Fn(&Shard) -> bool,
     available: fn(&Shard) -> i32,
+    gang: i32,
 ) -> i32 {
     let caps: Vec<i32> = record
         .shards
@@ -238,10 +292,27 @@ fn take(
         .map(|shard| if from(shard) { available(shard) } else { 0 })
         .collect();
     let portions = apportion(amount.max(0), &caps);
-    for (shard, portion) in record.shards.values_mut().zip(&portions) {
+    let mut taken = 0;
+    for (shard, mut portion) in record.shards.values_mut().zip(portions) {
+        let retained = shard.retained();
+        let left = retained - portion;
+        if portion > 0 && left < gang && left > shard.active() {
+            portion = (retained - gang).max(0);
+        }
         shard.credit_target += portion;
+        taken += portion;
     }
-    portions.iter().sum()
+    taken
+}
+
+/// What each member carries, with what shards did there that are not in the ledger any more.
+fn carried_per_member(record: &Record, count: fn(&Shard) -> i32) -> BTreeMap<String, i32> {
+    let mut sums = per_member(record, count);
+    for (name, totals) in &record.state.folded.clusters {
+        let sum = sums.entry(name.clone()).or_default();
+        *sum = sum.saturating_add(totals.carried);
+    }
+    sums
 }
 
 /// What a shard carries once everything is credited that is to be credited.
@@ -266,8 +337,8 @@ fn plan_whole(
     included: impl Fn(&str, &Place) -> bool,
     existing: Existing,
 ) -> Option<Plan> {
-    let Size { parallelism, completions } = record.manifest.size();
-    let carried = per_member(record, Shard::carried);
+    let Size { parallelism, completions } = size_in_members(record);
+    let carried = carried_per_member(record, Shard::carried);
     // The pods that run count here, and not the pods that are allowed: those were divided a moment
     // ago over the shards that have work.
     let pods = per_member(record, Shard::active);

@@ -11,6 +11,13 @@ pub enum Action {
         /// The shard.
         shard: u32,
     },
+    /// Put the labels of its shard on a Job that was there before.
+    Adopt {
+        /// The shard.
+        shard: u32,
+        /// The uid that its Job must have.
+        uid: String,
+    },
     /// Credit every index that is not the shard's own, before its Job first runs.
     Assign {
         /// The shard.
@@ -20,6 +27,14 @@ pub enum Action {
     },
     /// Change the spec of a Job to what the ledger says. The first change lets the Job run.
     Change {
+        /// The shard.
+        shard: u32,
+        /// The uid that its Job must have.
+        uid: String,
+    },
+    /// Make the deadline of a Job longer, and change nothing else: its lease is renewed, and its
+    /// cluster refuses another change.
+    Renew {
         /// The shard.
         shard: u32,
         /// The uid that its Job must have.
@@ -53,6 +68,13 @@ pub enum Action {
         /// The uid that its Job must have.
         uid: String,
     },
+    /// Give a suspended Job that is about to end the `startTime` that it cannot end without.
+    SetStart {
+        /// The shard.
+        shard: u32,
+        /// The uid that its Job must have.
+        uid: String,
+    },
     /// Delete a Job.
     Delete {
         /// The shard.
@@ -71,12 +93,15 @@ impl Action {
     pub fn shard(&self) -> u32 {
         match self {
             Self::Create { shard }
+            | Self::Adopt { shard, .. }
             | Self::Assign { shard, .. }
             | Self::Change { shard, .. }
+            | Self::Renew { shard, .. }
             | Self::Credit { shard, .. }
             | Self::WindDown { shard, .. }
             | Self::Retire { shard, .. }
             | Self::Fail { shard, .. }
+            | Self::SetStart { shard, .. }
             | Self::Delete { shard, .. } => *shard,
         }
     }
@@ -85,13 +110,34 @@ impl Action {
     pub fn uid(&self) -> Option<&str> {
         match self {
             Self::Create { .. } => None,
-            Self::Assign { uid, .. }
+            Self::Adopt { uid, .. }
+            | Self::Assign { uid, .. }
             | Self::Change { uid, .. }
+            | Self::Renew { uid, .. }
             | Self::Credit { uid, .. }
             | Self::WindDown { uid, .. }
             | Self::Retire { uid, .. }
             | Self::Fail { uid, .. }
+            | Self::SetStart { uid, .. }
             | Self::Delete { uid, .. } => Some(uid),
+        }
+    }
+
+    /// Whether it credits work to a Job. That rests on how a server and its Job controller treat a
+    /// Job's status, which is no part of Kubernetes' API.
+    pub(in crate::reconcile) fn credits(&self) -> bool {
+        match self {
+            Self::Assign { .. }
+            | Self::Credit { .. }
+            | Self::WindDown { .. }
+            | Self::Retire { .. } => true,
+            Self::Create { .. }
+            | Self::Adopt { .. }
+            | Self::Change { .. }
+            | Self::Renew { .. }
+            | Self::Fail { .. }
+            | Self::SetStart { .. }
+            | Self::Delete { .. } => false,
         }
     }
 

@@ -19,7 +19,8 @@ pub(super) struct Deletion {
 /// Deletes every Job that carries our labels under a shard's name, whatever its uid: a process that
 /// was frozen may have created it. A shard is removed from the ledger once its member, asked by
 /// name, has no Job of it. A shard that had ended when its member was unregistered is removed, too:
-/// its Job stays in the cluster that left.
+/// its Job stays in the cluster that left. So is a shard in a cluster that was declared lost and
+/// does not answer.
 pub(super) fn delete(
     record: &mut Record,
     observations: &Observations,
@@ -30,12 +31,13 @@ pub(super) fn delete(
     let mut confirm = Vec::new();
     for (&id, shard) in &record.shards {
         let has_run_nothing = shard.phase == Phase::Planned;
-        let is_recorded = shard.phase.ended() && record.state.outcome.is_some();
-        if (is_recorded || has_run_nothing) && has_left(shard, observations) {
+        if (shard.phase.ended() || has_run_nothing) && has_left(shard, observations) {
             gone.push(id);
             continue;
         }
         let Some(Observation::Known { confirmed, .. }) = observations.answer(shard) else {
+            // Nobody waits for a cluster that was declared lost.
+            gone.extend(is_lost(shard, observations).then_some(id));
             continue;
         };
         let is_left = jobs
@@ -65,10 +67,16 @@ pub(super) fn delete(
     Deletion { confirm, actions }
 }
 
+/// Whether the cluster of a shard was declared lost, whether or not the ledger knows it yet.
+fn is_lost(shard: &Shard, observations: &Observations) -> bool {
+    let place = observations.places.get(&shard.cluster);
+    shard.is_lost() || place.is_some_and(|place| place.lost.is_some() && !place.moved(shard))
+}
+
 /// Lets a Job with an outcome expire: once the outcome is recorded its shards get their
 /// `ttlSecondsAfterFinished`, and after that time the record is deleted.
 pub(super) fn expire(record: &mut Record, now: Timestamp) {
-    let live = record.shards.values().any(|shard| shard.phase.live());
+    let live = record.shards.values().any(|shard| shard.phase.live() && !shard.is_lost());
     if live || record.manifest.ttl_seconds_after_finished().is_none() {
         return;
     }

@@ -13,7 +13,7 @@ use crate::{
         allocate::{pods, work},
         observe::{Clocks, Place},
     },
-    state::{Phase, Record, Registry, Shard},
+    state::{Record, Registry, Shard},
 };
 
 /// Why a federated Job cannot be edited as asked.
@@ -30,7 +30,12 @@ pub enum EditError {
     Immutable {
         /// The path of the field, such as `spec.template`.
         path: String,
+        /// Whether the edit would be possible if the Job were suspended.
+        while_suspended: bool,
     },
+    /// Members may have shards that the ledger lacks.
+    #[error("the record was rebuilt, and {0} not been listed since")]
+    Unlisted(String),
     /// It needs a second shard in a cluster, whose pods the first one would select.
     #[error(
         "spec.manualSelector: every cluster that takes work has a job with this selector already, \
@@ -51,9 +56,8 @@ pub enum EditError {
 ///   the new number.
 /// - Running pods go on, unless fewer pods may run than do.
 /// - With `recreate`, shards are stopped and keep what they achieved, and new shards do the rest.
-///   Only so can a template be changed.
-/// - Where pods may run can be changed without `recreate` while the Job is suspended and has never
-///   started, as in Kubernetes. Its shards are created again, and have run nothing.
+/// - Without `recreate`, a template can be changed while the Job is suspended, in where its pods
+///   run and what they may use. The shards are changed in place, if their servers allow that.
 ///
 /// # Errors
 /// [`EditError`]; nothing is changed then.
@@ -71,32 +75,46 @@ pub fn edit_record(
     if record.state.deleting.is_some() {
         return Err(EditError::Deleting);
     }
+    if !record.state.unlisted.is_empty() {
+        let names: Vec<_> = record.state.unlisted.iter().map(String::as_str).collect();
+        let what = if names.len() == 1 { "has" } else { "have" };
+        return Err(EditError::Unlisted(format!("{} {what}", names.join(", "))));
+    }
     if manifest == record.manifest && !recreate {
         return Ok(record.clone());
     }
     let leeway = match recreate {
         true => Leeway::Recreated,
-        false if record.manifest.suspended() && never_started(record) => Leeway::Scheduling,
+        false if record.manifest.suspended() => Leeway::Suspended,
         false => Leeway::None,
     };
     if let Some(path) = immutable(&record.manifest, &manifest, leeway) {
-        return Err(EditError::Immutable { path });
+        let suspended = immutable(&record.manifest, &manifest, Leeway::Suspended);
+        return Err(EditError::Immutable { path, while_suspended: suspended.is_none() });
     }
-    // A change that only new shards can carry was allowed because the present ones have run
-    // nothing.
-    let recreate = recreate || immutable(&record.manifest, &manifest, Leeway::None).is_some();
+    let changes_template =
+        !recreate && immutable(&record.manifest, &manifest, Leeway::None).is_some();
     new_record(registry, manifest.clone(), now)?;
     let mut edited = record.clone();
     let before = std::mem::replace(&mut edited.manifest, manifest);
     edited.state.removed.add(&before, &edited.manifest);
+    edited.state.revision = edited.state.revision.saturating_add(1);
+    if changes_template {
+        edited.state.template_edits.add(&before, &edited.manifest);
+    }
     for shard in edited.shards.values_mut().filter(|shard| !shard.phase.ended()) {
-        shard.change();
+        if changes_template {
+            shard.change_template();
+        } else {
+            shard.change();
+        }
         shard.retired |= recreate;
     }
     if before.suspended() && !edited.manifest.suspended() {
         limits::restart_deadline(&mut edited, clocks, now.as_second());
     }
     let is_divided_again = before.size() != edited.manifest.size()
+        || before.gang() != edited.manifest.gang()
         || before.annotation(PREFERENCES) != edited.manifest.annotation(PREFERENCES);
     if is_divided_again && !recreate {
         divide_again(&mut edited, registry)?;
@@ -122,10 +140,4 @@ fn divide_again(edited: &mut Record, registry: &Registry) -> Result<(), EditErro
 /// How many completions are to be credited in all shards and have not been.
 fn outstanding(record: &Record) -> i32 {
     record.shards.values().map(Shard::outstanding).fold(0, i32::saturating_add)
-}
-
-fn never_started(record: &Record) -> bool {
-    record.shards.values().all(|shard| {
-        shard.phase < Phase::Started && shard.seen.as_ref().is_none_or(|seen| seen.start.is_none())
-    })
 }

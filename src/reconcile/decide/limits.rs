@@ -39,7 +39,8 @@ pub(super) fn share_deadline(record: &mut Record, clocks: &Clocks) {
     for shard in record.shards.values_mut() {
         let Some(since) = running_since(shard) else { continue };
         let since = clocks.host_time(&shard.cluster, since);
-        let left = Some((started + seconds - since).max(1)).filter(|left| *left != seconds);
+        let left = seconds.saturating_add(started.saturating_sub(since)).max(1);
+        let left = Some(left).filter(|left| *left != seconds);
         let set = shard.active_deadline_seconds.unwrap_or(seconds);
         let changes = (left.unwrap_or(seconds) - set).abs();
         // The measurement of a clock varies by a second or so.
@@ -64,7 +65,9 @@ pub(super) fn restart_deadline(record: &mut Record, clocks: &Clocks, now: i64) {
         // Start times are by the member's clock, and so is what they are compared with.
         let now = clocks.member_time(&shard.cluster, now);
         shard.start_before_resume = match &shard.seen {
-            Some(seen) if seen.suspended || seen.start.is_some() => seen.start,
+            Some(seen) if seen.suspended || seen.start.is_some() => {
+                seen.start.or(shard.start_before_resume)
+            }
             // It may have started since it was seen.
             _ => Some(now).filter(|_| shard.phase == Phase::Started),
         };
@@ -72,6 +75,9 @@ pub(super) fn restart_deadline(record: &mut Record, clocks: &Clocks, now: i64) {
             shard.seen.as_ref().and_then(|seen| seen.start).map(|start| (now - start).max(0));
         shard.active_deadline_seconds =
             seconds.zip(passed).map(|(seconds, passed)| seconds.saturating_add(passed));
+        if let Some(lease) = &mut shard.lease {
+            lease.restart(passed.unwrap_or(0));
+        }
     }
 }
 

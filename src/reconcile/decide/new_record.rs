@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use crate::{
-    job::{Indexes, Manifest, Size},
+    job::{Indexes, Lease, Manifest, Size},
     plan::{self, PREFERENCES, Preferences, Request, Share},
-    state::{MemberState, Record, Registry, Shard},
+    state::{Member, Record, Registry, Shard},
 };
 
 /// Why a Job cannot be divided over the members of a federation.
@@ -14,9 +14,25 @@ pub enum NewRecordError {
     /// The preferences are invalid, or the members have no room for all of the Job.
     #[error(transparent)]
     Plan(#[from] plan::Error),
-    /// No member takes work.
-    #[error("no cluster of the federation takes work")]
+    /// There is no member.
+    #[error("no clusters are registered")]
     NoMembers,
+    /// The pods of the Job may run longer than the lease of a member that takes work.
+    #[error(
+        "spec.template.spec.activeDeadlineSeconds: Invalid value: {own}: must be at most {lease}, \
+         the lease of cluster {cluster:?}"
+    )]
+    PodDeadline {
+        /// The seconds that a pod may run.
+        own: i64,
+        /// The seconds of the lease.
+        lease: i64,
+        /// The member.
+        cluster: String,
+    },
+    /// No member takes work: each with its state, such as `west (Leaving)`.
+    #[error("no cluster takes work: {}", .0.join(", "))]
+    NoneReady(Vec<String>),
 }
 
 /// Divides a Job over the members of a federation that take work. The record that it returns is not
@@ -29,14 +45,50 @@ pub fn new_record(
     manifest: Manifest,
     now: Timestamp,
 ) -> Result<Record, NewRecordError> {
-    let takes_work =
-        registry.members.iter().filter(|(_, member)| member.state == MemberState::Ready);
+    let indexes = Indexes::all(manifest.size().completions.unwrap_or(0));
+    divided(registry, manifest, indexes, now)
+}
+
+/// Divides what did not succeed of a federated Job, as a new one with this manifest. That of an
+/// Indexed Job asks for the same indexes; those that were completed count as done from the start.
+///
+/// # Errors
+/// As [`new_record`].
+pub fn retry_record(
+    registry: &Registry,
+    failed: &Record,
+    manifest: Manifest,
+    now: Timestamp,
+) -> Result<Record, NewRecordError> {
+    let all = Indexes::all(manifest.size().completions.unwrap_or(0));
+    let done =
+        if manifest.indexed() { failed.completed_indexes().both(&all) } else { Indexes::default() };
+    let mut record = divided(registry, manifest, all.without(&done), now)?;
+    record.state.folded.completed = done.clone();
+    record.state.folded.carried_indexes = done;
+    Ok(record)
+}
+
+/// Divides a Job, of an Indexed one only these indexes.
+fn divided(
+    registry: &Registry,
+    manifest: Manifest,
+    mut indexes: Indexes,
+    now: Timestamp,
+) -> Result<Record, NewRecordError> {
+    let takes_work = registry.members.iter().filter(|(_, member)| member.state.takes_work());
     let members: Vec<_> = takes_work
         .map(|(name, member)| plan::Member { weight: member.weight, ..plan::Member::new(name) })
         .collect();
     let Size { parallelism, completions } = manifest.size();
+    let completions = if manifest.indexed() { Some(indexes.len()) } else { completions };
     if members.is_empty() && completions != Some(0) {
-        return Err(NewRecordError::NoMembers);
+        let stands =
+            |(name, member): (&String, &Member)| format!("{name} ({})", member.state.as_str());
+        if registry.members.is_empty() {
+            return Err(NewRecordError::NoMembers);
+        }
+        return Err(NewRecordError::NoneReady(registry.members.iter().map(stands).collect()));
     }
     let names: Vec<_> = registry.members.keys().map(String::as_str).collect();
     let preferences =
@@ -49,20 +101,52 @@ pub fn new_record(
         preferences: preferences.as_ref(),
         parallelism,
         completions,
+        least: manifest.gang().unwrap_or(1),
     };
     let shares = plan::plan(&request)?.shares;
-    let mut indexes = Indexes::all(completions.unwrap_or(0));
+    check_leases(registry, &manifest, now)?;
     let shards = shares.iter().map(|(cluster, share)| {
         let Share { parallelism, completions } = *share;
+        let lease = leased(registry, &manifest, cluster, now);
         if !manifest.indexed() {
-            return Shard::planned(cluster, Size { parallelism, completions });
+            let share = Size { parallelism, completions };
+            return Shard { lease, ..Shard::planned(cluster, share) };
         }
         let (own, rest) = indexes.split(completions.unwrap_or(0));
         indexes = rest;
-        Shard::planned_indexes(cluster, parallelism, own)
+        Shard { lease, ..Shard::planned_indexes(cluster, parallelism, own) }
     });
     let shards = shards.collect();
     let mut record = Record::new(&registry.uid, manifest, shards, now);
     record.name_clusters(|name| registry.members.get(name).map(|member| member.uid.as_str()));
     Ok(record)
+}
+
+/// The lease of a new shard in a member.
+fn leased(
+    registry: &Registry,
+    manifest: &Manifest,
+    cluster: &str,
+    now: Timestamp,
+) -> Option<Lease> {
+    let lease = registry.members.get(cluster).and_then(|member| member.lease.as_ref());
+    Lease::planned(manifest, lease.map(|lease| lease.seconds), now.as_second())
+}
+
+/// Makes sure that no pod is to run longer than the lease of a member that takes work: the lease
+/// would end it.
+fn check_leases(
+    registry: &Registry,
+    manifest: &Manifest,
+    now: Timestamp,
+) -> Result<(), NewRecordError> {
+    let Some(own) = manifest.pod_deadline_seconds() else { return Ok(()) };
+    let taking = registry.members.iter().filter(|(_, member)| member.state.takes_work());
+    for (cluster, _) in taking {
+        let lease = leased(registry, manifest, cluster, now).map(|lease| lease.seconds);
+        if let Some(lease) = lease.filter(|lease| *lease < own) {
+            return Err(NewRecordError::PodDeadline { own, lease, cluster: cluster.clone() });
+        }
+    }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::{
     action::Action,
+    lease::is_renewed_alone,
     lookup::{Lookup, is_ours, lookup},
     predicates::{has_lost_credit, is_assigned, is_outdated, winding_down},
 };
@@ -25,15 +26,25 @@ fn next_action(
     observations: &Observations,
 ) -> Option<Action> {
     if observations.refused(&shard.cluster, id).is_some() {
-        return None;
+        return match lookup(id, shard, observations) {
+            Lookup::Found(job) if is_renewed_alone(record, id, job) => {
+                Some(Action::Renew { shard: id, uid: job.uid.clone() })
+            }
+            _ => None,
+        };
     }
     let job = match lookup(id, shard, observations) {
         Lookup::Missing { .. } if shard.phase == Phase::Planned => {
             let wanted = record.state.outcome.is_none()
+                && record.state.unlisted.is_empty()
                 && !shard.retired
                 && !winding_down(record)
                 && observations.withheld(shard).is_none();
             return wanted.then_some(Action::Create { shard: id });
+        }
+        Lookup::Found(job) if shard.awaits_labels() && !job.deleting => {
+            let stays = observations.withheld(shard).is_none();
+            return stays.then(|| Action::Adopt { shard: id, uid: job.uid.clone() });
         }
         Lookup::Found(job) if !job.deleting && is_ours(record, id, job) => job,
         _ => return None,
@@ -44,7 +55,7 @@ fn next_action(
         return (outdated && record.state.expiring).then_some(Action::Change { shard: id, uid });
     }
     if job.ending {
-        return None;
+        return job.ends_only_with_start().then_some(Action::SetStart { shard: id, uid });
     }
     let waits = observations.waiting(&shard.cluster, id).is_some() || has_lost_credit(shard, job);
     match record.state.outcome.as_ref().map(|outcome| outcome.verdict) {
@@ -62,6 +73,10 @@ fn next_of_live_job(record: &Record, id: u32, job: &Observed, waits: bool) -> Op
     let shard = &record.shards[&id];
     let uid = job.uid.clone();
     if !is_assigned(shard, job) {
+        // The Job was there before, and its owner has changed it: what it does besides is theirs.
+        if shard.adoption.is_some() {
+            return None;
+        }
         let cluster = shard.cluster.clone();
         return Some(if job.has_run_nothing() {
             Action::Assign { shard: id, uid }
@@ -73,7 +88,8 @@ fn next_of_live_job(record: &Record, id: u32, job: &Observed, waits: bool) -> Op
     if shard.retired || (winding_down(record) && unstarted) {
         return (!waits).then_some(Action::Retire { shard: id, uid });
     }
-    let outdated = is_outdated(record, id, job);
+    // The pods of the Job have to end before its template can change.
+    let outdated = is_outdated(record, id, job) && !(waits && shard.awaits_template(job));
     let credits = !waits && shard.credit_target > shard.credited && shard.remaining() > 0;
     match shard.completions {
         // More can be credited to a Job that has not started than to one that has.
@@ -95,7 +111,7 @@ fn next_of_live_job(record: &Record, id: u32, job: &Observed, waits: bool) -> Op
 /// Whether a shard of a Complete Job has anything left that it must be kept from doing.
 fn has_work_left(record: &Record, shard: &Shard) -> bool {
     match record.manifest.size().completions {
-        Some(_) => shard.remaining() > 0,
+        Some(_) => shard.remaining() > 0 || shard.is_lost(),
         None => !shard.phase.ended(),
     }
 }

@@ -13,18 +13,25 @@ use crate::{
 /// (`backoffLimitPerIndex`). Such a failure does not stop the other shards.
 pub(crate) const FAILED_INDEXES: &str = "FailedIndexes";
 
+/// The reason of a Job that failed by a rule of its `podFailurePolicy` (KEP-3329).
+const POD_FAILURE_POLICY: &str = "PodFailurePolicy";
+
 /// The phase of a shard whose Job ended. A Job that is Failed with all its work done counts as
-/// Complete: the Job controller checks the deadline and the backoff limit first.
+/// Complete: the Job controller checks the deadline and the backoff limit first. A Job that is
+/// Complete without all indexes of the shard, because its cluster lowered its completions, counts
+/// as Failed: it did not do the rest.
 pub(super) fn phase_at_end(shard: &Shard, job: &Observed, end: &End) -> Phase {
     let is_done = match (&shard.indexes, shard.completions) {
         (Some(own), _) => job.completed_indexes.contains_all(own),
         (None, Some(completions)) => job.succeeded >= completions,
         (None, None) => false,
     };
-    if end.kind == EndKind::Complete || is_done { Phase::Complete } else { Phase::Failed }
+    let is_complete = end.kind == EndKind::Complete && shard.indexes.is_none();
+    if is_complete || is_done { Phase::Complete } else { Phase::Failed }
 }
 
-/// The outcome of the federated Job, if the failure of one shard decides it.
+/// The outcome of the federated Job, if the failure of one shard decides it. A Job that is Complete
+/// has not failed, whatever its shard lacks.
 pub(super) fn failure(
     shard: &Shard,
     job: &Observed,
@@ -32,18 +39,16 @@ pub(super) fn failure(
     clocks: &Clocks,
     now: Timestamp,
 ) -> Option<Outcome> {
-    if end.reason == FAILED_INDEXES {
+    // Others do the work of a shard that was given up. Only a rule of the user's decides then, and
+    // the pods that failed in all shards together: those of this one count.
+    let is_replaced = shard.is_replaced() && end.reason != POD_FAILURE_POLICY;
+    if end.reason == FAILED_INDEXES || end.kind == EndKind::Complete || is_replaced {
         return None;
     }
     let message = format!("job {} in cluster {}: {}", job.name, shard.cluster, end.message);
-    let at = end.at.map(|at| host_end(shard, at.as_second(), clocks));
+    // The Job expires by this time, so a member's clock that is behind must not make it earlier.
+    let at = end.at.map(|at| clocks.host_time(&shard.cluster, at.as_second()));
     Some(Outcome::new(Verdict::Failed, &end.reason, &message, at.unwrap_or(now.as_second())))
-}
-
-/// When a shard ended, by the host's clock. The Job expires by this time, so a member's clock that is
-/// behind must not make that earlier.
-fn host_end(shard: &Shard, end: i64, clocks: &Clocks) -> i64 {
-    clocks.host_time(&shard.cluster, end)
 }
 
 /// The outcome of the federated Job by the sums over all shards, if they decide it.
@@ -61,7 +66,7 @@ pub(super) fn outcome(record: &Record, clocks: &Clocks, now: Timestamp) -> Optio
         let message = format!("Matched rules at index {rule}");
         return Some(Outcome::new(Verdict::Complete, "SuccessPolicy", &message, now.as_second()));
     }
-    let all_ended = record.shards.values().all(|shard| shard.phase.ended());
+    let all_ended = record.shards.values().all(Shard::is_over);
     let failed_indexes = record.failed_indexes();
     let asked = Indexes::all(record.manifest.size().completions.unwrap_or(0));
     let rest = asked.without(&record.carried_indexes()).without(&failed_indexes);
@@ -73,12 +78,13 @@ pub(super) fn outcome(record: &Record, clocks: &Clocks, now: Timestamp) -> Optio
 
 /// The message of the outcome, if more pods of all shards have failed than `backoffLimit` allows.
 fn backoff_limit_exceeded(record: &Record) -> Option<String> {
-    let failures = |shard: &Shard| shard.seen.as_ref().map_or(0, |seen| seen.failed);
-    let total: i64 = record.shards.values().map(|shard| i64::from(failures(shard))).sum();
-    record.manifest.backoff_limit().filter(|limit| total > i64::from(*limit))?;
-    let places = record.shards.values().filter(|shard| failures(shard) > 0);
+    let total = record.failed_pods();
+    record.manifest.backoff_limit().filter(|limit| total > *limit)?;
+    let folded = record.state.folded.clusters.iter().map(|(name, totals)| (name, totals.failed));
+    let places = record.shards.values().map(|shard| (&shard.cluster, shard.failed_pods()));
+    let places = folded.chain(places).filter(|(_, failed)| *failed > 0);
     let places: Vec<_> =
-        places.map(|shard| format!("{} in cluster {}", failures(shard), shard.cluster)).collect();
+        places.map(|(cluster, failed)| format!("{failed} in cluster {cluster}")).collect();
     let places = places.join(", ");
     Some(format!("Job has reached the specified backoff limit: pods failed: {places}"))
 }
@@ -91,7 +97,9 @@ fn failed_indexes_exceeded(record: &Record) -> Option<String> {
         let failed = &shard.seen.as_ref()?.failed_indexes;
         (!failed.is_empty()).then(|| format!("{failed} in cluster {}", shard.cluster))
     });
-    let places = places.collect::<Vec<_>>().join(", ");
+    let folded = &record.state.folded.failed_indexes;
+    let folded = (!folded.is_empty()).then(|| format!("{folded} in jobs that are gone"));
+    let places = folded.into_iter().chain(places).collect::<Vec<_>>().join(", ");
     Some(format!("Job has exceeded the specified maximal number of failed indexes: {places}"))
 }
 
@@ -101,8 +109,8 @@ fn completed(record: &Record, all_ended: bool, clocks: &Clocks, now: Timestamp) 
     let done = match record.manifest.size().completions {
         Some(asked) => achieved(record) >= asked,
         None => {
-            let phases = || record.shards.values().map(|shard| shard.phase);
-            record.achieved() > 0 && phases().all(|phase| phase != Phase::Failed)
+            let failed = |shard: &Shard| shard.phase == Phase::Failed && !shard.is_replaced();
+            record.achieved() > 0 && !record.shards.values().any(failed)
         }
     };
     let work_left = record.shards.values().any(|shard| shard.remaining() > 0);
@@ -111,9 +119,10 @@ fn completed(record: &Record, all_ended: bool, clocks: &Clocks, now: Timestamp) 
     }
     let ends = record.shards.values().filter_map(|shard| {
         let end = shard.seen.as_ref()?.end?;
-        Some(host_end(shard, end, clocks))
+        Some(clocks.host_time(&shard.cluster, end))
     });
-    let at = ends.max().filter(|_| all_ended).unwrap_or(now.as_second());
+    let at =
+        ends.chain(record.state.folded.end).max().filter(|_| all_ended).unwrap_or(now.as_second());
     Some(Outcome::new(
         Verdict::Complete,
         "CompletionsReached",
@@ -128,12 +137,13 @@ fn achieved(record: &Record) -> i32 {
     let Some(asked) = record.manifest.size().completions else { return 0 };
     let ended = record.shards.values().filter(|shard| shard.phase.ended());
     if record.manifest.indexed() {
-        let ended =
-            ended.fold(record.completed_indexes(), |all, shard| all.with(&shard.carried_indexes()));
+        let done = record.completed_indexes().with(&record.state.folded.carried_indexes);
+        let ended = ended.fold(done, |all, shard| all.with(&shard.carried_indexes()));
         return ended.both(&Indexes::all(asked)).len();
     }
     let running = record.shards.values().filter(|shard| !shard.phase.ended()).map(Shard::achieved);
-    ended.map(Shard::carried).chain(running).fold(0, i32::saturating_add)
+    let folded = record.state.folded.sum(|totals| totals.carried);
+    ended.map(Shard::carried).chain(running).fold(folded, i32::saturating_add)
 }
 
 /// The first rule of the success policy that the completed indexes of all shards together meet

@@ -2,8 +2,9 @@
 
 use super::limits;
 use crate::{
-    job::{Indexes, Observed},
+    job::{Indexes, Observed, Spec},
     reconcile::observe::Observations,
+    seams::{self, Defect},
     state::{Phase, Record, Shard},
 };
 
@@ -13,11 +14,16 @@ pub(super) fn winding_down(record: &Record) -> bool {
 }
 
 /// Whether the Job of an Indexed shard was told which indexes belong to others. True for every
-/// other shard, and where there are no such indexes.
+/// other shard, and where there are no such indexes. A Job that was there before its federated Job
+/// was never told: what was credited to it were indexes of its own.
 pub(in crate::reconcile) fn is_assigned(shard: &Shard, job: &Observed) -> bool {
     let Some(own) = &shard.indexes else { return true };
+    if seams::has(Defect::StartUnassigned) {
+        return true;
+    }
     let all = Indexes::all(job.completions.unwrap_or(0));
-    job.credited.is_some() || own.with(&job.completed_indexes).contains_all(&all)
+    let was_told = job.credited.is_some() && shard.adoption.is_none();
+    was_told || own.with(&job.completed_indexes).contains_all(&all)
 }
 
 /// Whether a Job says that it was credited less than the ledger knows it was. That happens where
@@ -28,15 +34,27 @@ pub(in crate::reconcile) fn has_lost_credit(shard: &Shard, job: &Observed) -> bo
 }
 
 /// Whether the spec of a shard's Job is to be written: the Job lacks the last change, has larger
-/// limits than the other shards leave it, or waits for its start.
+/// limits than the other shards leave it or a larger gang than it can fill, waits for its start, or
+/// has to be held: its cluster got a queueing system after it was suspended, and would resume it.
 pub(in crate::reconcile) fn is_outdated(record: &Record, id: u32, job: &Observed) -> bool {
     let shard = &record.shards[&id];
     if job.generation > shard.generation {
         // The ledger was changed since this record was read.
         return false;
     }
-    let waits = shard.phase == Phase::Created && job.suspended && !record.manifest.suspended();
-    job.generation < shard.generation || limits::exceeds_budget(&record.spec(id), job) || waits
+    let waits = shard.phase == Phase::Created && job.is_held() && !record.manifest.suspended();
+    let escapes = record.manifest.suspended() && job.queue.is_some() && !job.in_hold_queue;
+    let lacks_change = job.generation < shard.generation;
+    let own = record.spec(id);
+    let is_stuck = awaits_others(shard, &own, job);
+    lacks_change || limits::exceeds_budget(&own, job) || is_stuck || waits || escapes
+}
+
+/// Whether pods of a gang may wait for more pods than are left to do.
+fn awaits_others(shard: &Shard, own: &Spec, job: &Observed) -> bool {
+    let is_larger = own.gang.zip(job.min_count).is_some_and(|(left, gang)| gang > left);
+    let may_wait = job.active == 0 || job.active > job.ready;
+    is_larger && may_wait && shard.completions.is_some() && shard.remaining() > 0
 }
 
 /// Whether the cluster of a shard is no member any more. Where nothing is known of the registry it

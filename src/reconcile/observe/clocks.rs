@@ -18,13 +18,27 @@ const PLAUSIBLE_SKEW: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How many seconds the clocks of members are ahead of the host's, negative where they are behind.
 /// Members whose clocks differ by [`TOLERATED_SKEW`] or less are not in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Clocks(BTreeMap<String, i64>);
+pub struct Clocks {
+    ahead: BTreeMap<String, i64>,
+    is_host_unknown: bool,
+}
 
 impl Clocks {
     /// One member whose clock is ahead by so many seconds.
     #[cfg(test)]
     pub(in crate::reconcile) fn of_one(cluster: &str, ahead: i64) -> Self {
-        Self([(cluster.to_owned(), ahead)].into())
+        let ahead = [(cluster.to_owned(), ahead)].into();
+        Self { ahead, is_host_unknown: false }
+    }
+
+    /// Nothing is known: the host has not said what its time is, or nobody believes it.
+    pub fn unknown() -> Self {
+        Self { ahead: BTreeMap::new(), is_host_unknown: true }
+    }
+
+    /// Whether the present time by the host's clock is not known.
+    pub fn is_host_unknown(&self) -> bool {
+        self.is_host_unknown
     }
 
     /// The clocks by what was measured: how far the host's clock is ahead of the local one, and how
@@ -35,28 +49,38 @@ impl Clocks {
     ) -> Self {
         let ahead = members.map(|(name, skew)| (name.to_owned(), skew - host));
         let skewed = ahead.filter(|(_, ahead)| ahead.abs() > TOLERATED_SKEW);
-        Self(skewed.map(|(name, ahead)| (name, ahead.as_secs())).collect())
+        let ahead = skewed.map(|(name, ahead)| (name, ahead.as_secs())).collect();
+        Self { ahead, is_host_unknown: false }
     }
 
     /// A time of a member's clock, in seconds since 1970, as the host's clock has it.
     pub fn host_time(&self, cluster: &str, at: i64) -> i64 {
-        at.saturating_sub(self.0.get(cluster).copied().unwrap_or(0))
+        at.saturating_sub(self.ahead.get(cluster).copied().unwrap_or(0))
     }
 
     /// A time of the host's clock, in seconds since 1970, as a member's clock has it.
     pub fn member_time(&self, cluster: &str, at: i64) -> i64 {
-        at.saturating_add(self.0.get(cluster).copied().unwrap_or(0))
+        at.saturating_add(self.ahead.get(cluster).copied().unwrap_or(0))
     }
 
     /// Whether a member's clock differs from the host's.
     pub fn is_skewed(&self, cluster: &str) -> bool {
-        self.0.contains_key(cluster)
+        self.ahead.contains_key(cluster)
     }
 
     /// The members whose clocks differ from the host's, and by how many seconds they are ahead.
     pub fn skewed(&self) -> impl Iterator<Item = (&str, i64)> {
-        self.0.iter().map(|(name, ahead)| (name.as_str(), *ahead))
+        self.ahead.iter().map(|(name, ahead)| (name.as_str(), *ahead))
     }
+}
+
+/// A time of a member's clock, in seconds since 1970, as the host's clock has it. It is the same
+/// where the two differ by no more than [`TOLERATED_SKEW`], or it is not known how far they differ.
+pub fn host_time(host: &Connection, member: &Connection, at: i64) -> i64 {
+    let (Some(host), Some(member)) = (plausible_skew(host), plausible_skew(member)) else {
+        return at;
+    };
+    Clocks::measured(host, std::iter::once(("", member))).host_time("", at)
 }
 
 /// The time by the clock of a server, from the local time. It is the local time before the server's

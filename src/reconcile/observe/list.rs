@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     clocks::Clocks,
     members::Members,
-    observations::{Observation, Observations, shard_id},
+    observations::{Bar, Found, Observation, Observations, shard_id},
 };
 use crate::{
-    cluster::{Connection, fan_out, path},
+    cluster::{Connection, Error, fan_out, path},
     job::{Observed, labels},
     reconcile::paths::jobs_path,
     state::Record,
@@ -17,7 +17,29 @@ use crate::{
 /// The Jobs of one member, with their namespaces, by the uid of the federated Job in their labels;
 /// or why there are none. Each record looks up its own, so that the time for all records grows
 /// with the number of Jobs and not with its square.
-type Listed = Result<BTreeMap<String, Vec<(String, Observed)>>, String>;
+type Listed = Result<BTreeMap<String, Vec<Job>>, Absence>;
+
+/// Why a member was not listed.
+struct Absence {
+    why: String,
+    /// What keeps the user from it, if something does.
+    bar: Option<Bar>,
+}
+
+impl From<&Error> for Absence {
+    fn from(error: &Error) -> Self {
+        let bar = error.is_lasting().then(|| Bar { denial: error.denial() });
+        Self { why: error.to_string(), bar }
+    }
+}
+
+/// A Job as it was listed.
+struct Job {
+    namespace: String,
+    observed: Observed,
+    /// What it keeps of its federated Job, where the record asks for that.
+    found: Option<Found>,
+}
 
 /// Asks the members of all these federated Jobs for their shards. Each member gets one LIST,
 /// however many federated Jobs there are. The result has one entry per record, in their order.
@@ -25,39 +47,67 @@ type Listed = Result<BTreeMap<String, Vec<(String, Observed)>>, String>;
 /// Where all records are in one namespace, only that namespace is listed. A user with rights in one
 /// namespace needs no more.
 pub async fn observe(records: &[&Record], members: &Members) -> Vec<Observations> {
-    let clusters: BTreeSet<&str> = records
+    let clusters: BTreeSet<&str> = records.iter().flat_map(|record| record.clusters()).collect();
+    let rebuilt: BTreeSet<&str> = records
         .iter()
-        .flat_map(|record| record.shards.values())
-        .map(|shard| shard.cluster.as_str())
+        .filter(|record| record.awaits_lists())
+        .map(|record| record.state.uid.as_str())
         .collect();
     let path = path(records);
     let selector = selector(records);
     let ask = async |cluster: &str| {
         let listed = match members.get(cluster) {
-            Ok(connection) => list(connection, &path, &selector).await,
-            Err(why) => Err(why.to_owned()),
+            Ok(connection) => list(connection, &path, &selector, &rebuilt).await,
+            Err(why) => Err(members
+                .lasting_error(cluster)
+                .map_or_else(|| Absence { why: why.to_owned(), bar: None }, Absence::from)),
         };
         (cluster.to_owned(), listed)
     };
     let listed: BTreeMap<_, _> = fan_out(clusters, ask).await.into_iter().collect();
+    let bar = |listed: &Listed| listed.as_ref().err()?.bar;
+    let bars = listed.iter().filter_map(|(name, listed)| Some((name.clone(), bar(listed)?)));
+    let bars: BTreeMap<_, _> = bars.collect();
     records
         .iter()
         .map(|record| Observations {
             members: with_asked_members(observations_of(record, &listed), members),
             places: members.places().clone(),
             clocks: Clocks::default(),
+            found: found_of(record, &listed),
+            untested: BTreeMap::new(),
+            bars: bars.clone(),
         })
         .collect()
 }
 
-async fn list(connection: &Connection, path: &str, selector: &str) -> Listed {
-    let jobs = connection.list(path, selector).await.map_err(|error| error.to_string())?;
-    let mut by_federated_job: BTreeMap<String, Vec<(String, Observed)>> = BTreeMap::new();
+/// What unlisted and missed members have of a record.
+fn found_of(record: &Record, listed: &BTreeMap<String, Listed>) -> BTreeMap<String, Vec<Found>> {
+    let asked = record.state.unlisted.iter().chain(record.state.missed.values());
+    let answered = asked.filter_map(|name| Some((name, listed.get(name)?.as_ref().ok()?)));
+    let found = |jobs: &BTreeMap<String, Vec<Job>>| {
+        let jobs = jobs.get(&record.state.uid).into_iter().flatten();
+        let here = jobs.filter(|job| job.namespace == record.namespace());
+        here.filter_map(|job| job.found.clone()).collect()
+    };
+    answered.map(|(name, jobs)| (name.clone(), found(jobs))).collect()
+}
+
+async fn list(
+    connection: &Connection,
+    path: &str,
+    selector: &str,
+    rebuilt: &BTreeSet<&str>,
+) -> Listed {
+    let jobs = connection.list(path, selector).await.map_err(|error| Absence::from(&error))?;
+    let mut by_federated_job: BTreeMap<String, Vec<Job>> = BTreeMap::new();
     for job in &jobs {
         let observed = Observed::from_object(job);
         let Some(owner) = &observed.owner else { continue };
         let namespace = job["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
-        by_federated_job.entry(owner.job.clone()).or_default().push((namespace, observed));
+        let uid = owner.job.clone();
+        let found = rebuilt.contains(uid.as_str()).then(|| Found::from_object(job));
+        by_federated_job.entry(uid).or_default().push(Job { namespace, observed, found });
     }
     Ok(by_federated_job)
 }
@@ -86,20 +136,20 @@ fn observations_of(
     record: &Record,
     listed: &BTreeMap<String, Listed>,
 ) -> BTreeMap<String, Observation> {
-    let clusters: BTreeSet<_> = record.shards.values().map(|shard| &shard.cluster).collect();
-    let members = clusters.into_iter().filter_map(|cluster| {
+    let members = record.clusters().into_iter().filter_map(|cluster| {
         let observation = match listed.get(cluster)? {
-            Err(why) => Observation::Unknown { why: why.clone() },
+            Err(Absence { why, .. }) => Observation::Unknown { why: why.clone() },
             Ok(jobs) => Observation::known(
                 jobs.get(&record.state.uid)
                     .into_iter()
                     .flatten()
-                    .filter(|(namespace, _)| namespace == record.namespace())
-                    .filter_map(|(_, job)| Some((shard_id(record, job)?, job.clone())))
+                    .filter(|job| job.namespace == record.namespace())
+                    .map(|job| &job.observed)
+                    .filter_map(|job| Some((shard_id(record, job)?, job.clone())))
                     .collect(),
             ),
         };
-        Some((cluster.clone(), observation))
+        Some((cluster.to_owned(), observation))
     });
     members.collect()
 }

@@ -1,6 +1,10 @@
 //! Connections to the members. A member's identity is checked before anything else is sent there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use super::{
     clocks::{Clocks, plausible_skew},
@@ -8,8 +12,11 @@ use super::{
 };
 use crate::{
     cluster::{Connection, Error, fan_out},
-    state::{Member, Registry, Shard},
+    state::{Member, MemberState, Registry, Shard},
 };
+
+/// How long a member that was declared lost may take to say who it is.
+const PROBE: Duration = Duration::from_secs(3);
 
 /// The members that a command talks to. Each has a connection to the registered cluster, or the
 /// reason why there is none. The default has no members.
@@ -17,6 +24,15 @@ use crate::{
 pub struct Members {
     places: BTreeMap<String, Place>,
     connections: BTreeMap<String, Result<Connection, Absent>>,
+    /// What was answered about new Jobs, by member and API path.
+    queue_answers: Mutex<BTreeMap<(String, String), QueueAnswer>>,
+}
+
+/// What a cluster has answered about the Job of a new shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueAnswer {
+    /// The queue that decides when the Job runs; none if nobody decides that there.
+    pub queue: Option<String>,
 }
 
 /// Why there is no connection.
@@ -69,9 +85,7 @@ impl Members {
             .collect();
         let connect = async |(name, kept): (String, Option<Connection>)| {
             let connection = match registry.members.get(&name) {
-                Some(member) => verified(&name, member, kept, &dial)
-                    .await
-                    .map_err(|error| Absent { why: error.to_string(), error: Some(error) }),
+                Some(member) => connected(&name, member, kept, &dial).await,
                 None => Err(Absent {
                     why: "it is not registered in this federation".to_owned(),
                     error: None,
@@ -82,6 +96,7 @@ impl Members {
         Self {
             places: Place::all(registry),
             connections: fan_out(names, connect).await.into_iter().collect(),
+            ..Self::default()
         }
     }
 
@@ -98,7 +113,7 @@ impl Members {
     /// How far the clocks of the members differ from the host's. A cluster that has not answered
     /// yet, or sends no `Date`, counts as having the host's clock.
     pub fn clocks(&self, host: &Connection) -> Clocks {
-        let Some(host) = plausible_skew(host) else { return Clocks::default() };
+        let Some(host) = plausible_skew(host) else { return Clocks::unknown() };
         let connected = self.connections.iter().filter_map(|(name, connection)| {
             Some((name.as_str(), plausible_skew(connection.as_ref().ok()?)?))
         });
@@ -122,19 +137,54 @@ impl Members {
         }
     }
 
+    /// Hands on what a member has answered about a new Job, by its API path, to whoever creates the
+    /// Job in this command: the member is not asked again.
+    pub fn hand_on_queue_answer(&self, name: &str, path: String, answer: QueueAnswer) {
+        self.queue_answers().insert((name.to_owned(), path), answer);
+    }
+
+    /// What was handed on of a new Job, once; none where the member is to be asked.
+    pub fn take_queue_answer(&self, name: &str, path: &str) -> Option<QueueAnswer> {
+        self.queue_answers().remove(&(name.to_owned(), path.to_owned()))
+    }
+
+    fn queue_answers(&self) -> MutexGuard<'_, BTreeMap<(String, String), QueueAnswer>> {
+        self.queue_answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Records a member as absent for the rest of this command. Use it for one that did not answer:
     /// every further request would have to wait for it again.
     pub fn give_up(&mut self, name: &str, why: String) {
         self.connections.insert(name.to_owned(), Err(Absent { why, error: None }));
     }
 
-    /// The error that keeps this command from a member until the user corrects it: a context that
-    /// does not exist or leads to another cluster, a refused credential, a server certificate that
-    /// is not trusted. None where there is a connection, and where the member may answer later.
+    /// The error that keeps this command from a member until the user corrects it
+    /// ([`Error::is_lasting`]). None where there is a connection, and where the member may answer
+    /// later.
     pub fn lasting_error(&self, name: &str) -> Option<&Error> {
         let absent = self.connections.get(name)?.as_ref().err()?;
-        absent.error.as_ref().filter(|error| !error.is_unreachable() || error.is_distrusted())
+        absent.error.as_ref().filter(|error| error.is_lasting())
     }
+}
+
+/// A connection to a member. One that was declared lost is not waited for long, as it costs each
+/// command that time.
+async fn connected(
+    name: &str,
+    member: &Member,
+    kept: Option<Connection>,
+    dial: &impl Fn(&str, &Member) -> Result<Connection, Error>,
+) -> Result<Connection, Absent> {
+    let verified = verified(name, member, kept, dial);
+    let verified = if member.state == MemberState::Lost {
+        tokio::time::timeout(PROBE, verified).await.map_err(|_| Absent {
+            why: "it was declared lost, and does not answer".to_owned(),
+            error: None,
+        })?
+    } else {
+        verified.await
+    };
+    verified.map_err(|error| Absent { why: error.to_string(), error: Some(error) })
 }
 
 async fn verified(

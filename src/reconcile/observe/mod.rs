@@ -14,9 +14,11 @@ mod members;
 mod observations;
 mod place;
 
-pub use clocks::{Clocks, TOLERATED_SKEW, plausible_skew, server_time};
+pub use clocks::{Clocks, TOLERATED_SKEW, host_time, plausible_skew, server_time};
 pub use list::observe;
-pub use members::Members;
+pub use members::{Members, QueueAnswer};
+#[cfg(test)]
+pub use observations::Bar;
 pub(in crate::reconcile) use observations::shard_id;
-pub use observations::{Answer, Observation, Observations};
+pub use observations::{Answer, Found, Observation, Observations};
 pub use place::{Place, Places};

@@ -1,11 +1,17 @@
 //! What is known of one federated Job in each member; pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{clocks::Clocks, place::Places};
+use serde_json::Value;
+
 use crate::{
-    job::Observed,
-    state::{Phase, Record, Shard},
+    cluster::Denial,
+    job::{Manifest, Observed},
+    state::{LAST_TAKEN_IN, Origin, Phase, Record, Recovery, Shard},
 };
 
 /// What has become of a member's name that does not stand for a shard's cluster any more.
@@ -23,6 +29,44 @@ pub struct Observations {
     pub places: Places,
     /// How far the members' clocks differ from the host's.
     pub clocks: Clocks,
+    /// The versions of the servers that were given credits in this run and are of a version that
+    /// is not tested, by the member's name.
+    pub untested: BTreeMap<String, String>,
+    /// All Jobs that carry this federated Job's labels in the unlisted and missed members that
+    /// answered, by the member's name.
+    pub found: BTreeMap<String, Vec<Found>>,
+    /// The members that this user is kept from until they correct something, by their names.
+    pub bars: BTreeMap<String, Bar>,
+}
+
+/// What keeps a user from a member until they correct it, such as a context that leads elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bar {
+    /// The answer of the server, if it is that which keeps the user out.
+    pub denial: Option<Denial>,
+}
+
+/// A Job with a federated Job's labels in a member whose shards the ledger may lack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The Job.
+    pub job: Observed,
+    /// What it keeps of the federated Job; or why that is of no use.
+    pub recovery: Result<Recovery, String>,
+}
+
+impl Found {
+    /// Reads a Job.
+    pub fn from_object(job: &Value) -> Self {
+        Self { job: Observed::from_object(job), recovery: Recovery::from_job(job) }
+    }
+
+    /// The id of the shard of a record that it is by its labels, from 1.
+    pub fn shard_of(&self, record: &Record) -> Option<u32> {
+        let owner = self.job.owner.as_ref()?;
+        let id = owner.shard.parse().ok().filter(|id| (1..=LAST_TAKEN_IN).contains(id))?;
+        (*owner == record.ownership(id)).then_some(id)
+    }
 }
 
 /// What one member says of one federated Job.
@@ -95,6 +139,14 @@ impl Observations {
         known.flat_map(|(cluster, jobs)| jobs.iter().map(move |(id, job)| (cluster, *id, job)))
     }
 
+    /// The queue of a shard whose cluster decides when it runs, as its Job says; empty for none.
+    pub fn queue(&self, shard: &Shard, id: u32) -> Option<String> {
+        match self.answer(shard)? {
+            Observation::Known { jobs, .. } => jobs.get(&id)?.queue.clone(),
+            Observation::Unknown { .. } => None,
+        }
+    }
+
     /// Adds what a member answered about one shard. A member whose state is unknown stays so for
     /// the rest of the run.
     pub fn add(&mut self, cluster: &str, id: u32, answer: Answer) {
@@ -155,14 +207,56 @@ impl Observations {
         }
     }
 
-    /// Forgets which shards were asked for by name. Call this when the record was read again:
-    /// whoever changed it may have created a Job since.
+    /// Forgets which shards were asked for by name, and what unlisted members have. Call this when
+    /// the record was read again: whoever changed it may have created a Job since.
     pub fn forget_confirmed(&mut self) {
+        self.found.clear();
         for observation in self.members.values_mut() {
             if let Observation::Known { confirmed, .. } = observation {
                 confirmed.clear();
             }
         }
+    }
+
+    /// The edits that a record lacks, by their numbers, of which Jobs in members that were found
+    /// keep different manifests, and which members these are. One of them is not true.
+    pub fn disputed(&self, record: &Record) -> BTreeMap<u32, BTreeSet<String>> {
+        let mut kept = BTreeMap::<u32, (&Manifest, BTreeSet<String>, bool)>::new();
+        let is_lacking = |it: &Recovery| it.is_verbatim && it.revision > record.state.revision;
+        for (name, recovery) in self.recoveries(record).filter(|(_, it)| is_lacking(it)) {
+            let none = || (&recovery.manifest, BTreeSet::new(), false);
+            let (first, members, differ) = kept.entry(recovery.revision).or_insert_with(none);
+            *differ |= **first != recovery.manifest;
+            members.insert(name.to_owned());
+        }
+        let disputed = kept.into_iter().filter(|(_, (_, _, differ))| *differ);
+        disputed.map(|(revision, (_, members, _))| (revision, members)).collect()
+    }
+
+    /// The member whose Jobs keep the newest manifest of a record, if it is newer than that of the
+    /// record and undisputed; the first of several.
+    pub fn newest_manifest(&self, record: &Record) -> Option<&str> {
+        let disputed = self.disputed(record);
+        let is_newer = |revision: u32| revision > record.state.revision;
+        let newer = self.recoveries(record).filter(|(_, recovery)| {
+            is_newer(recovery.revision) && !disputed.contains_key(&recovery.revision)
+        });
+        let newest = newer.min_by_key(|(_, it)| (Reverse(it.revision), !it.is_verbatim));
+        newest.map(|(name, _)| name)
+    }
+
+    /// What the Jobs that were found in unlisted members keep of a record, with the names of the
+    /// members. It is nothing to a record that was moved: that has all.
+    fn recoveries(&self, record: &Record) -> impl Iterator<Item = (&str, &Recovery)> {
+        let is_exact = record.state.origin == Some(Origin::Move);
+        let asks = move |name: &String| !is_exact && record.state.unlisted.contains(name);
+        let found = self.found.iter().filter(move |(name, _)| asks(name));
+        found.flat_map(move |(name, found)| {
+            found.iter().filter_map(move |found| {
+                found.shard_of(record)?;
+                Some((name.as_str(), found.recovery.as_ref().ok()?))
+            })
+        })
     }
 
     /// What a shard waits for, if this run can do no more for it.
@@ -171,6 +265,26 @@ impl Observations {
             Observation::Known { waiting, .. } => waiting.get(&id).map(String::as_str),
             Observation::Unknown { .. } => None,
         }
+    }
+
+    /// Whether the Job of a shard is there, and somebody removed the labels of the shard from it
+    /// (G6).
+    pub fn is_left_alone(&self, record: &Record, id: u32) -> bool {
+        let shard = &record.shards[&id];
+        let Some(Observation::Known { jobs, .. }) = self.answer(shard) else { return false };
+        jobs.get(&id).is_some_and(|job| {
+            !(shard.awaits_labels() || shard.is_taken_over())
+                && shard.uid.as_ref() == Some(&job.uid)
+                && job.owner.as_ref() != Some(&record.ownership(id))
+        })
+    }
+
+    /// Whether the Job that a shard was to adopt is there, and has no labels of the shard.
+    pub fn is_not_adopted(&self, record: &Record, id: u32) -> bool {
+        let shard = &record.shards[&id];
+        let Some(Observation::Known { jobs, .. }) = self.answer(shard) else { return false };
+        shard.awaits_labels()
+            && jobs.get(&id).is_some_and(|job| job.owner.as_ref() != Some(&record.ownership(id)))
     }
 
     /// Why a member refused what was asked for a shard in this run, if it did.
@@ -194,6 +308,20 @@ impl Observations {
         }
     }
 
+    /// How the cluster of a shard keeps this user out, if it answered that.
+    pub fn denial(&self, shard: &Shard) -> Option<Denial> {
+        self.bars.get(&shard.cluster)?.denial
+    }
+
+    /// Whether the cluster of a shard is a member that was asked and gave no answer: it may be gone
+    /// for good. Where something keeps the user from it, it is not known to be away.
+    pub fn is_silent(&self, shard: &Shard) -> bool {
+        let Some(place) = self.places.get(&shard.cluster) else { return false };
+        let is_unknown =
+            matches!(self.members.get(&shard.cluster), Some(Observation::Unknown { .. }));
+        is_unknown && !place.moved(shard) && !self.bars.contains_key(&shard.cluster)
+    }
+
     /// What the cluster of a shard answered. None where nothing is known of the shard.
     pub(in crate::reconcile) fn answer(&self, shard: &Shard) -> Option<&Observation> {
         match self.members.get(&shard.cluster)? {
@@ -208,10 +336,11 @@ impl Observations {
         place.moved(shard).then(|| format!("cluster {:?} {MOVED}", shard.cluster))
     }
 
-    /// Why no Job is created for a planned shard, if that is so.
+    /// Why no Job is created or adopted for a shard, if that is so.
     pub fn withheld(&self, shard: &Shard) -> Option<&'static str> {
         let leaving = self.places.get(&shard.cluster).is_some_and(|place| place.leaving);
-        (shard.phase == Phase::Planned && leaving).then_some("the cluster is being unregistered")
+        let is_planned = shard.phase == Phase::Planned || shard.awaits_labels();
+        (is_planned && leaving).then_some("the cluster is being unregistered")
     }
 
     /// Takes over the registry as it is now. A member that left since, or whose name stands for

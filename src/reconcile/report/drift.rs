@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use crate::{
-    job::{self, Observed, differences, labels},
+    job::{self, Misfit, Observed, differences, labels},
     reconcile::decide::{has_lost_credit, is_assigned},
     state::{Phase, Record, Shard},
 };
@@ -26,6 +26,10 @@ pub fn drift(record: &Record, id: u32, job: &Value) -> Vec<String> {
     if live.deleting {
         found.push("it is being deleted".to_owned());
     }
+    if shard.awaits_labels() {
+        found.push("it has yet to get the labels of its shard".to_owned());
+        return found;
+    }
     if live.owner.as_ref() != Some(&record.ownership(id)) {
         found.push(
             "its labels were changed: it is left alone until they are as they were".to_owned(),
@@ -38,6 +42,15 @@ pub fn drift(record: &Record, id: u32, job: &Value) -> Vec<String> {
         || live.end.is_some()
         || live.ending
     {
+        return found;
+    }
+    if shard.adoption.is_some()
+        && !is_assigned(shard, &live)
+        && live.completions != shard.completions
+    {
+        let (is, own) = (live.completions.map(i64::from), shard.completions.map(i64::from));
+        let change = format!("completions is {}, not {}", count(is), count(own));
+        found.push(format!("{change}: it is left alone until they are as they were"));
         return found;
     }
     if !is_assigned(shard, &live) || has_lost_credit(shard, &live) {
@@ -64,8 +77,9 @@ fn counts_and_limits(
             found.push(format!("{field} is {}, not {}", count(is), count(wanted)));
         }
     };
-    // Winding down lowers the parallelism of a work queue.
-    if asked.size().completions.is_some() || record.achieved() == 0 {
+    // Winding down lowers the parallelism of a work queue. A hold sets it to 0.
+    let has_own_pods = asked.size().completions.is_some() || record.achieved() == 0;
+    if has_own_pods && !live.in_hold_queue {
         compare("parallelism", Some(live.parallelism.into()), Some(own.parallelism.into()));
     }
     // An Indexed Job was created with all indexes that there were then. It needs those of its own.
@@ -92,26 +106,39 @@ fn counts_and_limits(
             compare(field, Some(is.into()), Some(left.unwrap_or(all).into()));
         }
     }
-    if live.suspended != asked.suspended() {
+    // A queueing system decides when a Job runs that is not to be suspended.
+    let is_waiting = record.shards[&id].queued && !asked.suspended();
+    if live.suspended != asked.suspended() && !is_waiting {
         found.push(format!("suspend is {}, not {}", live.suspended, asked.suspended()));
     }
 }
 
-/// The sentence for a shard whose Job is gone, or could not be created.
-pub(in crate::reconcile) fn absence(shard: &Shard) -> Option<String> {
+/// The sentence for a shard whose Job is gone, was ended by somebody, or could not be created or
+/// changed. A shard that failed as the whole Job has was ended by nobody.
+pub(in crate::reconcile) fn absence(record: &Record, shard: &Shard) -> Option<String> {
     if let Some(refusal) = &shard.refusal {
-        return Some(format!("it could not be created: {refusal}"));
+        let what = if shard.phase == Phase::Planned { "created" } else { "changed" };
+        return Some(format!("it could not be {what}: {refusal}"));
     }
     if shard.may_have_ended() && !shard.reopened {
-        let ttl = shard.seen.as_ref().and_then(|seen| seen.foreign_ttl).unwrap_or(0);
+        let why = match shard.foreign_ttl() {
+            Some(ttl) => format!("its cluster had set its ttlSecondsAfterFinished to {ttl}"),
+            None => "it was gone when the record was restored from a backup".to_owned(),
+        };
         return Some(format!(
-            "it is gone, and may have finished before: its cluster had set its \
-             ttlSecondsAfterFinished to {ttl}. Its work is not known to be undone"
+            "it is gone, and may have finished before: {why}. Its work is not known to be undone"
         ));
     }
     let what = if shard.reopened { "for others" } else { "done by nobody" };
-    (shard.phase == Phase::Deleted)
-        .then(|| format!("it was deleted: what was left of it is {what}"))
+    let is_plain_failure = shard.phase == Phase::Failed && record.state.outcome.is_some();
+    (shard.is_cut_short() && !is_plain_failure).then(|| match shard.phase {
+        _ if shard.is_taken_over() => {
+            let taken = Misfit::TakenOver(shard.taken_by.clone());
+            format!("{taken}: what it was to do for this one is {what}")
+        }
+        Phase::Deleted => format!("it was deleted: what was left of it is {what}"),
+        _ => format!("it ended without the indexes {}: these are {what}", shard.missing_indexes()),
+    })
 }
 
 fn count(count: Option<i64>) -> String {
@@ -259,6 +286,19 @@ mod tests {
         let mut retired = whole.clone();
         retired.shards.get_mut(&1).expect("there").retired = true;
         assert_eq!(drift(&retired, 1, &suspended), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_shard_that_failed_with_the_whole_job_was_ended_by_nobody() {
+        let mut record = record(json!({"completions": 6, "completionMode": "Indexed"}));
+        let failed = Shard { phase: Phase::Failed, ..record.shards[&1].clone() };
+        let failed = Shard { indexes: Some(crate::job::Indexes::all(3)), ..failed };
+        let said = absence(&record, &failed).expect("somebody ended it");
+        assert!(said.contains("without the indexes 0-2"), "{said}");
+        record.state.outcome = Some(Outcome::new(Verdict::Failed, "BackoffLimitExceeded", "m", 7));
+        assert_eq!(absence(&record, &failed), None);
+        let deleted = Shard { phase: Phase::Deleted, ..failed };
+        assert!(absence(&record, &deleted).is_some(), "somebody deleted it");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Whether a federated Job goes on without a user; pure.
 
 use super::status::{ShardStatus, Status};
-use crate::state::{Phase, Record};
+use crate::state::{Phase, Record, Shard};
 
 /// Why a federated Job that has not ended makes no progress until a user acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,16 +18,19 @@ impl Idle {
     /// Why a Job is idle after a reconcile, if it is. A Job is not idle if it has ended, is being
     /// deleted, or waits for a member's answer or for pods to end.
     pub fn from_status(record: &Record, status: &Status) -> Option<Self> {
-        if record.state.deleting.is_some() || record.state.outcome.is_some() {
+        let is_known = record.state.outcome.is_none() && record.state.unlisted.is_empty();
+        if record.state.deleting.is_some() || !is_known {
             return None;
         }
-        if record.shards.values().all(|shard| shard.phase.ended()) && !record.shards.is_empty() {
+        let has_any = !record.shards.is_empty() || record.holds_back();
+        if record.shards.values().all(Shard::is_over) && has_any {
             return Some(Self::Stopped);
         }
         let waits = status.shards.iter().any(|shard| {
             shard.unknown.is_some() || shard.refused.is_some() || shard.waiting.is_some()
         });
-        let planned = record.shards.values().any(|shard| shard.phase == Phase::Planned);
+        let planned = |shard: &Shard| shard.phase == Phase::Planned && !shard.is_over();
+        let planned = record.shards.values().any(planned);
         if waits || planned || status.active > 0 || status.terminating > 0 {
             return None;
         }
@@ -49,7 +52,7 @@ mod tests {
     use crate::{
         job::{Manifest, Size},
         reconcile::{Observation, Observations},
-        state::{Cascade, Outcome, Seen, Shard, Verdict},
+        state::{Cascade, Outcome, Seen, Verdict},
     };
 
     /// A Job with one shard in a member that answers.

@@ -7,11 +7,12 @@ use serde_json::Value;
 
 use super::{
     drift::{absence, drift},
+    queue::Queueing,
     stall::{Stall, stalls, wanted},
 };
 use crate::{
     cluster::{Connection, Error, fan_out, path},
-    job::{Observed, dropped, labels, shard},
+    job::{Observed, dropped, labels, pod, shard},
     reconcile::{
         observe::Members,
         paths::{job_path, jobs_path},
@@ -37,6 +38,8 @@ pub struct Finding {
     pub dropped: Vec<String>,
     /// What keeps its pods from running.
     pub stalls: Vec<Stall>,
+    /// What its queueing system says, if its cluster decides when it runs.
+    pub queueing: Option<Queueing>,
 }
 
 /// Reads the Jobs of a record in its members. Where fewer pods are ready than should be, it also
@@ -74,7 +77,8 @@ async fn member(
     let mut found: BTreeMap<u32, Finding> = own
         .iter()
         .map(|(id, shard)| {
-            (**id, Finding { drift: absence(shard).into_iter().collect(), ..Finding::default() })
+            let drift = absence(record, shard).into_iter().collect();
+            (**id, Finding { drift, ..Finding::default() })
         })
         .collect();
     let live = own.iter().filter(|(_, shard)| shard.phase.live());
@@ -103,16 +107,60 @@ async fn member(
             stalled.push((*id, observed));
         }
     }
+    for (id, queueing) in queueing(record, &jobs, connection).await {
+        found.entry(id).or_default().queueing = Some(queueing);
+    }
     if stalled.is_empty() {
         return (found, None);
     }
-    let (pods, warnings) = tokio::join!(pods(record, connection), warnings(record, connection));
+    let uids: Vec<_> = stalled.iter().map(|(_, job)| job.uid.as_str()).collect();
+    let (pods, warnings) =
+        tokio::join!(pods(record, &uids, connection), warnings(record, connection));
     let (pods, no_pods) = split_error(pods);
     let (warnings, no_warnings) = split_error(warnings);
     for (id, job) in stalled {
         found.entry(id).or_default().stalls = stalls(&job, &pods, &warnings, now);
     }
     (found, no_pods.or(no_warnings))
+}
+
+/// What the queueing system of a member says of its queued shards. The `Workload`s and events of
+/// those that wait are read. A user may lack the rights for both, and needs neither.
+async fn queueing(
+    record: &Record,
+    jobs: &[(u32, Value)],
+    connection: &Connection,
+) -> Vec<(u32, Queueing)> {
+    let queued = jobs.iter().filter(|(id, _)| record.shards[id].queued);
+    let ask = async |(id, job): &(u32, Value)| {
+        let observed = Observed::from_object(job);
+        let (mut workloads, mut events) = (Vec::new(), Vec::new());
+        if observed.suspended && !observed.in_hold_queue {
+            workloads = read_workloads(record, &observed.uid, connection).await;
+        }
+        if workloads.is_empty() && observed.suspended && !observed.in_hold_queue {
+            let path = path::collection(path::CORE, Some(record.namespace()), "events");
+            let about = format!("{path}?fieldSelector=involvedObject.uid%3D{}", observed.uid);
+            events = connection.list(&about, "").await.unwrap_or_default();
+        }
+        (*id, Queueing::new(job, workloads.first(), &events))
+    };
+    fan_out(queued, ask).await
+}
+
+/// The `Workload` of a Job in the newest version that the member has; empty where it has none, or
+/// the user may not read it.
+async fn read_workloads(record: &Record, uid: &str, connection: &Connection) -> Vec<Value> {
+    for version in ["v1beta2", "v1beta1"] {
+        let api = format!("/apis/kueue.x-k8s.io/{version}");
+        let path = path::collection(&api, Some(record.namespace()), "workloads");
+        match connection.list(&path, &format!("kueue.x-k8s.io/job-uid={uid}")).await {
+            Ok(workloads) => return workloads,
+            Err(error) if error.is_not_found() => {}
+            Err(_) => return Vec::new(),
+        }
+    }
+    Vec::new()
 }
 
 /// The Jobs of these shards. A Job without our labels is not in the list, and is asked for by name.
@@ -149,10 +197,14 @@ async fn jobs(
     Ok(jobs)
 }
 
-/// The pods of all shards in a member.
-async fn pods(record: &Record, connection: &Connection) -> Result<Vec<Value>, Error> {
+/// The pods of the Jobs with these uids. Those of adopted Jobs do not carry our labels.
+async fn pods(
+    record: &Record,
+    uids: &[&str],
+    connection: &Connection,
+) -> Result<Vec<Value>, Error> {
     let path = path::collection(path::CORE, Some(record.namespace()), "pods");
-    connection.list(&path, &format!("{}={}", labels::JOB, record.state.uid)).await
+    connection.list(&path, &pod::selector(uids)).await
 }
 
 /// The warning events of the namespace. Those about Jobs say why pods could not be created. Those

@@ -7,14 +7,17 @@
 //! | [`inspect`](mod@inspect) | a closer look at the members, for the two below |
 //! | [`drift`] | what somebody changed of a shard's Job |
 //! | [`stall`] | what keeps pods from running |
+//! | [`queue`] | why a queued shard does not run |
 
 mod drift;
 mod idle;
 mod inspect;
+mod queue;
 mod stall;
 mod status;
 
 pub use idle::Idle;
 pub use inspect::{Finding, Inspection, inspect};
+pub use queue::Queueing;
 pub use stall::Stall;
-pub use status::{ShardStatus, Status};
+pub use status::{LEFT_ALONE, ShardStatus, Status};

@@ -8,8 +8,9 @@ use super::{OUTCOME_ROOM, Record, State, Stored};
 use crate::{
     job::{Manifest, labels},
     state::{
-        Error, Shard, VERSION,
+        Error, Shard, VERSION, acceptance,
         documents::{COMPRESSED, Documents, PLAIN},
+        ids::check_id,
     },
 };
 
@@ -26,7 +27,7 @@ pub const MANIFEST_LIMIT: usize = 256 * 1024;
 const LEDGER_LIMIT: usize = COMPRESSED - MANIFEST_LIMIT + PLAIN - OTHERS_ROOM;
 
 /// Room for the state, without its outcome, and for small manifests among the plain documents.
-const OTHERS_ROOM: usize = 8 * 1024;
+const OTHERS_ROOM: usize = 8 * 1024 + acceptance::ROOM;
 
 /// The most indexes for which a record has room, in whatever way they are divided over its shards.
 ///
@@ -45,6 +46,34 @@ impl Record {
         format!("{job}{NAME_SUFFIX}")
     }
 
+    /// The namespace and the name of the federated Job whose record a ConfigMap is. The argument
+    /// names the ConfigMap as an [`Error`] does: `configmap NAMESPACE/NAME`. None if it holds no
+    /// record.
+    pub fn job_of(object: &str) -> Option<(&str, &str)> {
+        let (namespace, name) = object.strip_prefix("configmap ")?.split_once('/')?;
+        Some((namespace, name.strip_suffix(NAME_SUFFIX)?))
+    }
+
+    /// Reads a record of a federation from its ConfigMap. The label is compared first.
+    ///
+    /// # Errors
+    /// [`Error::OtherFederation`], [`Error::NoRecord`], and those of [`Record::from_config_map`].
+    pub(in crate::state) fn of_federation(
+        federation: &str,
+        config_map: &Value,
+    ) -> Result<Self, Error> {
+        let metadata = &config_map["metadata"];
+        let text = |field: &str| metadata[field].as_str().unwrap_or_default();
+        let object = || format!("configmap {}/{}", text("namespace"), text("name"));
+        match metadata["labels"][labels::FEDERATION].as_str() {
+            Some(label) if label == federation => Self::from_config_map(config_map),
+            Some(label) => {
+                Err(Error::OtherFederation { object: object(), federation: label.to_owned() })
+            }
+            None => Err(Error::NoRecord { object: object() }),
+        }
+    }
+
     /// Reads a record from its ConfigMap. A record of an older version is read as one of this
     /// version, and is written as one.
     ///
@@ -58,6 +87,7 @@ impl Record {
         let damaged = |key: &str, cause: &dyn std::fmt::Display| documents.damaged(key, cause);
         documents.version(STATE)?;
         let state = State { version: VERSION, ..documents.get(STATE)? };
+        state.check().map_err(|cause| damaged(STATE, &cause))?;
         let manifest =
             Manifest::recorded(documents.get(MANIFEST)?).map_err(|e| damaged(MANIFEST, &e))?;
         let place = (text("namespace").to_owned(), text("name").to_owned());
@@ -72,7 +102,8 @@ impl Record {
             let number = id
                 .parse()
                 .map_err(|_| damaged(&format!("{SHARD_PREFIX}{id}"), &"its id is not a number"))?;
-            shard.check().map_err(|cause| damaged(&format!("{SHARD_PREFIX}{id}"), &cause))?;
+            let checked = check_id(number).and_then(|()| shard.check());
+            checked.map_err(|cause| damaged(&format!("{SHARD_PREFIX}{id}"), &cause))?;
             shards.insert(number, shard);
         }
         let stored = Stored {

@@ -1,14 +1,29 @@
 //! The record of a federated Job: its manifest, its state and its ledger, in one ConfigMap.
 
+mod accepted;
+mod adopted;
 mod config_map;
+mod folded;
+mod lost;
+mod names;
+mod reopen;
 
-use std::collections::BTreeMap;
+pub use folded::{Folded, Totals};
+pub use lost::RanTwice;
+pub use reopen::{Origin, Withheld};
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Member, Phase, Seen, Shard, VERSION, documents::Documents};
-use crate::job::{Indexes, Manifest, Ownership, Removed, Spec};
+use super::{
+    Acceptance, Consent, Member, Moved, Shard, VERSION, documents::Documents, ids::check_id,
+};
+use crate::{
+    job::{Indexes, Manifest, Ownership, Removed, Spec, TemplateEdits},
+    seams,
+};
 
 /// The most characters of a Job's name, which becomes the value of a label.
 const NAME_ROOM: usize = 63;
@@ -70,19 +85,71 @@ pub struct State {
     /// recorded.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub expiring: bool,
-    /// The largest id of the shards that were removed from the ledger because their Jobs were never
-    /// created; 0 if there are none. No other shard gets such an id or name, because a process that
-    /// was frozen may still create the Job.
+    /// The largest id of the shards that were removed from the ledger: their Jobs were never
+    /// created, or they were folded. 0 if there are none. No other shard gets such an id or name,
+    /// because a process that was frozen may still create the Job.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub forgotten: u32,
+    /// The totals of ended shards that are not in the ledger any more.
+    #[serde(default, skip_serializing_if = "Folded::is_empty")]
+    pub folded: Box<Folded>,
     /// Labels and annotations that are to be removed from its shards' Jobs.
     #[serde(default, skip_serializing_if = "Removed::is_empty")]
     pub removed: Removed,
+    /// What users accepted although it may run work twice, the oldest first. [`Record::accept`]
+    /// adds to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<Acceptance>,
+    /// Who asked for the lease in the manifest's annotation, and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leased: Option<Consent>,
+    /// How often the manifest was edited. Of two shards' Jobs, the one with the larger number has
+    /// the newer manifest.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub revision: u32,
+    /// The members that have not been listed since the record was recovered, restored or moved.
+    /// They may have shards that the ledger lacks, so no shard is opened while there are any.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unlisted: BTreeSet<String>,
+    /// The clusters that were given up before they were listed: their names as members, by their
+    /// uids. Jobs that they have are taken in once they answer, as shards that were given up.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub missed: BTreeMap<String, String>,
+    /// Where the record comes from while members are unlisted; none if it was rebuilt from the Jobs
+    /// in the members, and for all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// Work that no shard carries, and that may have been done since the record was backed up.
+    #[serde(default, skip_serializing_if = "Withheld::is_empty")]
+    pub withheld: Withheld,
+    /// The uid of the Failed federated Job whose rest this one runs, if it is a retry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<String>,
+    /// What edits have changed of the template. Shards that existed then are changed in that.
+    #[serde(default, skip_serializing_if = "TemplateEdits::is_empty")]
+    pub template_edits: TemplateEdits,
+    /// The host to which it was moved. This one is not used any more: whoever changes it, or starts
+    /// something by it, is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<Moved>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
 fn is_zero(n: &u32) -> bool {
     *n == 0
+}
+
+impl State {
+    /// Checks that it is one that this program can have written.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.forgotten > 0 {
+            check_id(self.forgotten).map_err(|why| format!("forgotten: {why}"))?;
+        }
+        Ok(())
+    }
 }
 
 /// How the Jobs in the members are deleted, as in kubectl's `--cascade`.
@@ -125,7 +192,7 @@ impl Record {
     pub fn new(federation: &str, manifest: Manifest, shards: Vec<Shard>, now: Timestamp) -> Self {
         let state = State {
             version: VERSION,
-            uid: uuid::Uuid::new_v4().to_string(),
+            uid: seams::uuid().to_string(),
             created: now.as_second(),
             create_namespace: false,
             deleting: None,
@@ -133,7 +200,18 @@ impl Record {
             outcome: None,
             expiring: false,
             forgotten: 0,
+            folded: Box::default(),
             removed: Removed::default(),
+            accepted: Vec::new(),
+            leased: None,
+            revision: 0,
+            unlisted: BTreeSet::new(),
+            missed: BTreeMap::new(),
+            origin: None,
+            withheld: Withheld::default(),
+            retries: None,
+            template_edits: TemplateEdits::default(),
+            moved: None,
         };
         let shards = (1..).zip(shards).collect();
         Self { federation: federation.to_owned(), manifest, state, shards, stored: None }
@@ -163,15 +241,20 @@ impl Record {
                 .without(&self.failed_indexes())
                 .len();
         }
-        self.shards.values().map(Shard::carried).fold(asked, i32::saturating_sub).max(0)
+        asked.saturating_sub(self.carried()).max(0)
+    }
+
+    /// Completions that no further shard has to do: the sum of [`Shard::carried`].
+    pub fn carried(&self) -> i32 {
+        let folded = self.state.folded.sum(|totals| totals.carried);
+        self.shards.values().map(Shard::carried).fold(folded, i32::saturating_add)
     }
 
     /// Of an Indexed Job, the indexes that no further shard has to do: the union of
     /// [`Shard::carried_indexes`].
     pub fn carried_indexes(&self) -> Indexes {
-        self.shards
-            .values()
-            .fold(Indexes::default(), |all, shard| all.with(&shard.carried_indexes()))
+        let folded = self.state.folded.carried_indexes.clone();
+        self.shards.values().fold(folded, |all, shard| all.with(&shard.carried_indexes()))
     }
 
     /// What has succeeded in all shards: the sum of [`Shard::achieved`]. Of an Indexed Job, the
@@ -181,20 +264,39 @@ impl Record {
             Some(asked) if self.manifest.indexed() => {
                 self.completed_indexes().both(&Indexes::all(asked)).len()
             }
-            _ => self.shards.values().map(Shard::achieved).fold(0, i32::saturating_add),
+            _ => {
+                let folded = self.state.folded.sum(|totals| totals.achieved);
+                self.shards.values().map(Shard::achieved).fold(folded, i32::saturating_add)
+            }
         }
     }
 
     /// Of an Indexed Job, the indexes that have succeeded in any shard.
     pub fn completed_indexes(&self) -> Indexes {
         let seen = self.shards.values().filter_map(|shard| shard.seen.as_ref());
-        seen.fold(Indexes::default(), |all, seen| all.with(&seen.completed))
+        seen.fold(self.state.folded.completed.clone(), |all, seen| all.with(&seen.completed))
     }
 
-    /// Of an Indexed Job, the indexes that have failed for good in any shard.
+    /// Of an Indexed Job, the indexes that have failed for good in a shard and have succeeded in
+    /// none. An index that was given up in one shard may succeed in another.
     pub fn failed_indexes(&self) -> Indexes {
         let seen = self.shards.values().filter_map(|shard| shard.seen.as_ref());
-        seen.fold(Indexes::default(), |all, seen| all.with(&seen.failed_indexes))
+        let folded = self.state.folded.failed_indexes.clone();
+        let failed = seen.fold(folded, |all, seen| all.with(&seen.failed_indexes));
+        failed.without(&self.completed_indexes())
+    }
+
+    /// How many pods have failed in all shards.
+    pub fn failed_pods(&self) -> i32 {
+        let folded = self.state.folded.sum(|totals| totals.failed);
+        self.shards.values().map(Shard::failed_pods).fold(folded, i32::saturating_add)
+    }
+
+    /// The members that have shards of it, or may have some.
+    pub fn clusters(&self) -> BTreeSet<&str> {
+        let unlisted = self.state.unlisted.iter().chain(self.state.missed.values());
+        let unlisted = unlisted.map(String::as_str);
+        self.shards.values().map(|shard| shard.cluster.as_str()).chain(unlisted).collect()
     }
 
     /// The name of a shard's Job.
@@ -210,23 +312,55 @@ impl Record {
         // for them again, and completions of a Job are immutable.
         let asked = self.manifest.size().completions.unwrap_or(0);
         let completions = shard.indexes.as_ref().map(|own| own.end().max(asked));
+        let completions = completions.or(shard.completions);
         Spec {
             parallelism: shard.parallelism,
-            completions: completions.or(shard.completions),
-            backoff_limit: left(self.manifest.backoff_limit(), self.spent(id, |seen| seen.failed)),
-            max_failed_indexes: left(
-                self.manifest.max_failed_indexes(),
-                self.spent(id, |seen| seen.failed_indexes.len()),
+            completions,
+            gang: self.gang(shard),
+            backoff_limit: left(
+                self.manifest.backoff_limit(),
+                self.spent(id, self.state.folded.sum(|totals| totals.failed), Shard::failed_pods),
             ),
-            active_deadline_seconds: shard.active_deadline_seconds,
+            max_failed_indexes: self.max_failed_indexes(id, completions),
+            active_deadline_seconds: match &shard.lease {
+                Some(lease) => Some(lease.deadline(self.own_deadline(id))),
+                None => shard.active_deadline_seconds,
+            },
+            lease_seconds: shard.lease.as_ref().map(|lease| lease.seconds),
             generation: shard.generation,
+            template_generation: shard.template_generation,
+            labels_pods: shard.adoption.is_none(),
         }
     }
 
-    /// What all shards but one have spent of a limit of the whole Job.
-    fn spent(&self, but: u32, count: fn(&Seen) -> i32) -> i32 {
+    /// The `maxFailedIndexes` of a shard's Job of so many completions, if it differs. The federated
+    /// Job may have been made smaller since, and servers refuse a limit above the completions.
+    fn max_failed_indexes(&self, id: u32, completions: Option<i32>) -> Option<i32> {
+        let asked = self.manifest.max_failed_indexes();
+        let failed = |shard: &Shard| shard.seen.as_ref().map_or(0, |it| it.failed_indexes.len());
+        let left = left(asked, self.spent(id, self.state.folded.failed_indexes.len(), failed));
+        let limit = left.or(asked).map(|limit| completions.map_or(limit, |all| limit.min(all)));
+        limit.filter(|_| limit != asked)
+    }
+
+    /// The `minCount` of a shard's Job, if the pods are scheduled together: that of the federated
+    /// Job, but no more pods than the shard may run or has left to do. They would wait for ever.
+    fn gang(&self, shard: &Shard) -> Option<i32> {
+        let left = shard.completions.map_or(i32::MAX, |_| shard.remaining());
+        self.manifest.gang().map(|gang| gang.min(shard.parallelism).min(left).max(1))
+    }
+
+    /// The `activeDeadlineSeconds` of a shard's Job by the deadline of the federated Job, if that
+    /// has one. The shard must be in the ledger.
+    pub fn own_deadline(&self, id: u32) -> Option<i64> {
+        self.shards[&id].active_deadline_seconds.or(self.manifest.active_deadline_seconds())
+    }
+
+    /// What all shards but one have spent of a limit of the whole Job; `folded` is what those spent
+    /// that are not in the ledger any more.
+    fn spent(&self, but: u32, folded: i32, count: fn(&Shard) -> i32) -> i32 {
         let others = self.shards.iter().filter(|(id, _)| **id != but);
-        others.filter_map(|(_, shard)| shard.seen.as_ref()).map(count).fold(0, i32::saturating_add)
+        others.map(|(_, shard)| count(shard)).fold(folded, i32::saturating_add)
     }
 
     /// Sets the cluster's uid of each shard that has none: `uid` gives that of a member by its
@@ -237,43 +371,16 @@ impl Record {
         }
     }
 
-    /// Whether this member must stay registered, because it has a shard of this Job: any shard
-    /// until there is an outcome, then one that has not ended. What an ended shard achieved is
-    /// recorded.
+    /// Whether there are clusters whose Jobs are to be taken in once they answer.
+    pub fn awaits_lists(&self) -> bool {
+        !self.state.unlisted.is_empty() || !self.state.missed.is_empty()
+    }
+
+    /// Whether this member must stay registered, because it has a shard of this Job that has not
+    /// ended and is not lost, or may have one because it has yet to be listed. What an ended shard
+    /// achieved is recorded.
     pub fn needs(&self, name: &str, member: &Member) -> bool {
-        let is_there = |shard: &&Shard| {
-            shard.cluster == name && shard.cluster_uid.as_ref().is_none_or(|uid| *uid == member.uid)
-        };
-        let needed = |shard: &Shard| self.state.outcome.is_none() || !shard.phase.ended();
-        self.shards.values().filter(is_there).any(needed)
-    }
-
-    /// Whether work is held back: somebody deleted a shard's Job, and the user has not asked to run
-    /// again what was left of it.
-    pub fn holds_back(&self) -> bool {
-        self.shards.values().any(|shard| shard.phase == Phase::Deleted && !shard.reopened)
-    }
-
-    /// Lets other shards do what is left of the deleted ones. Gives whether that changes anything.
-    /// It leaves out shards that [may have ended](Shard::may_have_ended).
-    pub fn reopen(&mut self) -> bool {
-        self.reopen_where(|shard| !shard.may_have_ended())
-    }
-
-    /// The same for the shards that may have ended before their Jobs were gone. Their work may be
-    /// done, and would run twice: only the user can say so.
-    pub fn reopen_uncertain(&mut self) -> bool {
-        self.reopen_where(Shard::may_have_ended)
-    }
-
-    fn reopen_where(&mut self, condition: impl Fn(&Shard) -> bool) -> bool {
-        let is_held = |shard: &Shard| shard.phase == Phase::Deleted && !shard.reopened;
-        let mut any = false;
-        for shard in self.shards.values_mut().filter(|shard| is_held(shard) && condition(shard)) {
-            shard.reopened = true;
-            any = true;
-        }
-        any
+        self.state.unlisted.contains(name) || self.live_in(name, &member.uid).next().is_some()
     }
 
     /// Adds a shard to the ledger, under a new id. If its member has had a shard before, its Job
@@ -287,7 +394,7 @@ impl Record {
         self.shards.insert(id, Shard { name, ..shard });
     }
 
-    /// Removes a shard from the ledger. Its Job must never have been created.
+    /// Removes a shard from the ledger: its Job was never created, or it was folded.
     pub fn forget(&mut self, id: u32) {
         if self.shards.remove(&id).is_some() {
             self.state.forgotten = self.state.forgotten.max(id);

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     job::Size,
-    state::{Error, documents::PLAIN},
+    state::{Error, Phase, Seen, documents::PLAIN},
 };
 
 fn record(shards: usize, cluster: &str) -> Record {
@@ -95,7 +95,7 @@ fn a_large_manifest_is_compressed_and_one_that_stays_too_large_is_refused() {
 }
 
 #[test]
-fn a_record_of_version_1_is_read_and_written_as_version_2() {
+fn a_record_of_version_1_is_read_and_written_as_the_current_one() {
     let mut config_map = record(1, "east").to_config_map().expect("fits");
     let annotations = &mut config_map["metadata"]["annotations"];
     annotations[STATE] = r#"{"version":1,"uid":"u","created":0}"#.into();
@@ -110,7 +110,19 @@ fn a_record_of_version_1_is_read_and_written_as_version_2() {
     assert_eq!((shard.credit_target, shard.start_before_resume), (2, Some(7)));
     let patch = read.patch(read.stored.as_ref().expect("it was read")).expect("fits");
     let state = patch["metadata"]["annotations"][STATE].as_str().expect("it is rewritten");
-    assert!(state.contains(r#""version":2"#), "{state}");
+    assert!(state.contains(&format!(r#""version":{VERSION}"#)), "{state}");
+}
+
+#[test]
+fn a_record_that_names_no_owner_of_a_job_that_was_taken_over_is_read() {
+    let mut config_map = record(1, "east").to_config_map().expect("fits");
+    let shard = json!({
+        "cluster": "east", "parallelism": 1, "completions": 3, "phase": "deleted",
+        "adoption": "takenOver", "uid": "x",
+    });
+    config_map["metadata"]["annotations"][format!("{SHARD_PREFIX}1")] = shard.to_string().into();
+    let shard = &Record::from_config_map(&config_map).expect("whole").shards[&1];
+    assert!(shard.is_taken_over() && shard.taken_by.is_none());
 }
 
 /// How indexes are spread over shards and states.
@@ -201,7 +213,8 @@ proptest! {
         pattern in pattern(),
     ) {
         let size = Size { parallelism: 1, completions: Some(1) };
-        let submitted = (0..shards).map(|n| Shard::planned(&format!("cluster-{n}"), size)).collect();
+        let planned = |n| Shard::planned(&format!("cluster-{n}"), size);
+        let submitted = (0..shards).map(planned).collect();
         let submitted = indexed(completions, submitted);
         let largest = submitted.largest_ledger();
         let stored = read_back(&submitted).expect("it is accepted").stored;
@@ -266,8 +279,10 @@ fn every_damage_is_an_error_that_names_its_key() {
 #[test]
 fn a_newer_version_is_refused_even_where_it_cannot_be_read() {
     let mut config_map = record(1, "east").to_config_map().expect("fits");
-    config_map["metadata"]["annotations"][STATE] = r#"{"version":3,"fieldOfTomorrow":1}"#.into();
-    assert!(matches!(Record::from_config_map(&config_map), Err(Error::Newer { found: 3, .. })));
+    let newer = json!({"version": VERSION + 1, "fieldOfTomorrow": 1});
+    config_map["metadata"]["annotations"][STATE] = newer.to_string().into();
+    let error = Record::from_config_map(&config_map).expect_err("it is newer");
+    assert!(matches!(error, Error::Newer { found, .. } if found == VERSION + 1), "{error}");
 }
 
 #[test]

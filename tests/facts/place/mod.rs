@@ -38,14 +38,26 @@ enum Kind {
 impl Place {
     /// A simulated cluster of its own, running by itself, with nobody who plays its nodes.
     pub async fn simulated(version: Version) -> Result<Self, Failed> {
-        let behaviour =
-            if version == Version::V1_36 { sim::Version::V1_36 } else { sim::Version::V1_30 };
+        let behaviour = match version {
+            Version::V1_30 => sim::Version::V1_30,
+            Version::V1_36 => sim::Version::V1_36,
+            _ => sim::Version::V1_37,
+        };
         let administrator = sim::User::admin("admin", "secret");
         let cluster = sim::Cluster::builder("sim").version(behaviour).user(administrator).build();
         cluster.run_by_itself(sim::Kubelet::none());
         let server = cluster.serve().await?;
         let api = Api::new(&server.url(), server.ca_pem(), "secret")?;
         Ok(Self::with("sim", api, version, "default".to_owned(), Kind::Simulated(server)))
+    }
+
+    /// The same, where pods can be scheduled together.
+    pub async fn with_gangs() -> Result<Self, Failed> {
+        let place = Self::simulated(Version::NEWEST).await?;
+        if let Kind::Simulated(server) = &place.kind {
+            server.cluster().open_gang_gates();
+        }
+        Ok(place)
     }
 
     /// A cluster of the fleet of all facts.
@@ -60,9 +72,9 @@ impl Place {
         Self { api, kubelet, version, namespace, kind, stopped: AtomicBool::new(false) }
     }
 
-    /// Whether it is of the newest version, else of the oldest.
+    /// Whether it is of 1.36 or newer, else of the oldest version.
     pub fn is_new(&self) -> bool {
-        self.version == Version::V1_36
+        self.version >= Version::V1_36
     }
 
     /// The path of a Job, or of all of them where the name is empty.

@@ -1,14 +1,14 @@
-//! What must hold of every version of the record that is written.
+//! Checks of every version of the record that is written.
 
 use kubectl_federate::{
     job::Indexes,
     state::{Phase, Record, Shard, Verdict},
 };
 
-use super::World;
+use super::{Job, World};
 
 impl World {
-    /// Checks a write to the host against what was there, and takes it.
+    /// Compares a write to the host with the record that was there, and stores it.
     pub fn store(&mut self, new: &Record) {
         if let Some(old) = self.record.take() {
             moves_forward(&old, new);
@@ -34,7 +34,7 @@ impl World {
         self.writes += 1;
     }
 
-    /// One shard has one Job, and is not said to have done or lost what it has not.
+    /// Each shard has one Job, and the record claims nothing that is untrue of it.
     fn true_of(&mut self, id: u32, shard: &Shard) {
         let Some(uid) = &shard.uid else { return };
         let known = self.known.entry(id).or_insert_with(|| uid.clone());
@@ -60,9 +60,15 @@ impl World {
         }
     }
 
+    /// The Jobs of all shards of a record, those included that were folded.
+    fn jobs_of(&self, record: &Record) -> Vec<&Job> {
+        let recorded = record.shards.values().filter_map(|shard| shard.uid.as_ref());
+        let folded = self.known.iter().filter(|(id, _)| record.state.folded.has(**id));
+        recorded.chain(folded.map(|(_, uid)| uid)).filter_map(|uid| self.job(uid)).collect()
+    }
+
     fn really_complete(&self, record: &Record) {
-        let jobs: Vec<_> =
-            record.shards.values().filter_map(|shard| self.job(shard.uid.as_ref()?)).collect();
+        let jobs = self.jobs_of(record);
         let done: i32 = jobs.iter().map(|job| job.done).sum();
         let enough = match record.manifest.size().completions {
             None => done > 0,
@@ -77,9 +83,8 @@ impl World {
     }
 
     fn really_failed(&self, record: &Record) {
-        let jobs = record.shards.values().filter_map(|shard| self.job(shard.uid.as_ref()?));
         let (mut failed, mut gave_up) = (0, false);
-        for job in jobs {
+        for job in self.jobs_of(record) {
             failed += job.seen.failed;
             gave_up |= job.gave_up;
         }
@@ -89,7 +94,7 @@ impl World {
     }
 }
 
-/// What is known is never unknown again.
+/// Asserts that no knowledge is lost from one version of the record to the next.
 fn moves_forward(old: &Record, new: &Record) {
     assert!(
         old.state.deleting.is_none() || new.state.deleting.is_some(),
@@ -98,9 +103,14 @@ fn moves_forward(old: &Record, new: &Record) {
     for (id, before) in &old.shards {
         let Some(after) = new.shards.get(id) else {
             let unmade = before.phase == Phase::Planned && before.uid.is_none();
-            assert!(new.state.deleting.is_some() || unmade, "shard {id} is forgotten: {before:?}");
+            let folded = before.is_settled() && new.state.folded.has(*id);
+            assert!(
+                new.state.deleting.is_some() || unmade || folded,
+                "shard {id} is forgotten: {before:?}"
+            );
             continue;
         };
+        assert!(!new.state.folded.has(*id), "shard {id} counts twice: {after:?}");
         assert!(before.phase <= after.phase, "shard {id} goes from {before:?} to {after:?}");
         assert!(
             before.achieved() <= after.achieved(),
@@ -123,17 +133,19 @@ fn moves_forward(old: &Record, new: &Record) {
     }
 }
 
-/// What live shards are to do, what ended ones achieved, and what is unplaced is what was asked
-/// for, or what has succeeded where that is more (G1). What is on its way off a shard counts no
-/// longer.
+/// Asserts G1: the work of live shards, what ended shards achieved and what is unplaced add up to
+/// the completions asked for, or to what has succeeded if that is more. Work that is to be credited
+/// to a shard is not its work any more.
 fn conserved(record: &Record) {
     let Some(asked) = record.manifest.size().completions else { return };
     let shards = || record.shards.values();
     let outstanding =
         |shard: &Shard| (shard.credit_target - shard.credited).clamp(0, shard.remaining());
-    let carried: i32 = shards().map(Shard::carried).sum();
+    let folded = &record.state.folded;
+    let carried = shards().map(Shard::carried).sum::<i32>() + folded.sum(|it| it.carried);
     if record.manifest.indexed() {
-        let mut all = Indexes::default();
+        let mut all = folded.carried_indexes.clone();
+        assert_eq!(all.len(), folded.sum(|it| it.carried), "{folded:?}");
         for shard in shards() {
             let own = shard.carried_indexes();
             assert!(
@@ -158,7 +170,7 @@ fn conserved(record: &Record) {
     }
     assert_eq!(record.unplaced(), (asked - carried).max(0), "{:?}", record.shards);
     let carried_after_credit = carried - shards().map(outstanding).sum::<i32>();
-    let achieved: i32 = shards().map(Shard::achieved).sum();
+    let achieved = shards().map(Shard::achieved).sum::<i32>() + folded.sum(|it| it.achieved);
     assert!(
         carried_after_credit <= asked.max(achieved),
         "{carried_after_credit} of {asked}: {:?}",
@@ -166,8 +178,9 @@ fn conserved(record: &Record) {
     );
 }
 
-/// No shard has work and no pods, unless the Job is paused (G2); what is on its way off a shard is
-/// no work of it. No more pods run than may, but for one in each shard.
+/// Asserts G2: each shard that has work has pods, unless the Job is paused. Work that is to be
+/// credited to a shard is not its work any more. At most one pod for each shard runs beyond the
+/// parallelism.
 fn unstuck(record: &Record) {
     let asked = record.manifest.size();
     let live: Vec<&Shard> =

@@ -1,5 +1,5 @@
-//! One cluster of the model: Jobs with their pods, and a Job controller that treats them as
-//! Kubernetes' does.
+//! One cluster of the model: Jobs with their pods, and a Job controller that does what Kubernetes'
+//! controller does.
 
 use std::collections::BTreeMap;
 
@@ -15,39 +15,39 @@ use super::Loss;
 /// A cluster.
 #[derive(Debug, Default)]
 pub struct Member {
-    /// By their names.
+    /// The Jobs by name.
     pub jobs: BTreeMap<String, Job>,
-    /// What a stale list says.
+    /// What a stale list contains.
     pub old: Vec<Observed>,
     pub unreachable: bool,
     pub loss: Option<Loss>,
-    /// Its Job controller does nothing.
+    /// Whether its Job controller is stopped.
     pub stalled: bool,
 }
 
-/// A Job as its API server has it, its pods, and what is true of it.
+/// A Job as its API server has it, its pods, and facts that no server knows.
 #[derive(Debug, Clone)]
 pub struct Job {
     pub seen: Observed,
     pub pods: Vec<Pod>,
-    /// How it is about to end.
+    /// The end that it is about to reach.
     pub target: Option<End>,
-    /// Pods of it that succeeded and were counted, whatever was credited.
+    /// The number of its pods that succeeded and were counted, without credits.
     pub done: i32,
-    /// The same, of an Indexed Job.
+    /// The same of an Indexed Job, as indexes.
     pub done_indexes: Indexes,
     /// How often the pods of an index may fail and be replaced, where that is counted per index.
     per_index: Option<i32>,
     /// Somebody else made it.
     pub foreign: bool,
-    /// Its Job controller gave it up of itself.
+    /// Whether its Job controller made it fail.
     pub gave_up: bool,
     /// Users suspended or resumed it.
     pub touched: bool,
 }
 
 impl Job {
-    /// A Job as a shard's is when it was just made.
+    /// The Job of a shard that was just created.
     pub fn new(
         name: &str,
         uid: String,
@@ -84,7 +84,7 @@ impl Job {
         count(self.pods.iter().filter(|pod| pod.active()))
     }
 
-    /// Whether it can be told how it ended: it is suspended, and neither it nor its pods move.
+    /// Whether it is quiet: it is suspended, and neither it nor its pods change.
     pub fn is_still(&self) -> bool {
         let quiet = self.seen.quiet() || self.seen.untouched();
         self.seen.takes_credit() && quiet && credit::moving(&self.seen, &self.pods) == 0
@@ -95,8 +95,7 @@ impl Job {
         self.pods.iter().filter(|pod| pod.active()).filter_map(|pod| pod.index).collect()
     }
 
-    /// One of its pods that run, or that are about to, gets somewhere; the Job controller has not
-    /// seen it yet.
+    /// One of its pods ends. The Job controller has not seen that yet.
     pub fn pod_becomes(&mut self, n: usize, phase: Phase) {
         let mut pods: Vec<&mut Pod> = self.pods.iter_mut().filter(|pod| pod.active()).collect();
         let many = pods.len().max(1);
@@ -109,7 +108,7 @@ impl Job {
         self.pods.iter_mut().filter(|pod| pod.active()).for_each(|pod| pod.phase = phase);
     }
 
-    /// The Job controller looks at it.
+    /// The Job controller syncs it.
     pub fn sync(&mut self, now: Timestamp) {
         if self.seen.end.is_some() || self.seen.deleting {
             return;
@@ -132,7 +131,7 @@ impl Job {
         self.seen.terminating = count(self.pods.iter().filter(|pod| pod.deleting));
     }
 
-    /// Counts pods that ended. Those that were stopped are gone, and count for nothing.
+    /// Counts pods that ended. Pods that were stopped are not counted.
     fn count(&mut self) {
         for pod in std::mem::take(&mut self.pods) {
             match (pod.deleting, pod.phase) {
@@ -167,7 +166,8 @@ impl Job {
         assert!(self.seen.succeeded <= most, "more is credited than there was: {self:?}");
     }
 
-    /// Ends it, if it has failed or all is done. Without a `startTime` no server lets it end.
+    /// Ends it if it has failed or all its work is done. A server does not let a Job end that has
+    /// no `startTime`.
     fn judge(&mut self, now: Timestamp) {
         let failed = |reason: &str| Some(end(EndKind::Failed, reason, now));
         let Observed { succeeded, completions, backoff_limit, max_failed_indexes, .. } = self.seen;
@@ -275,7 +275,7 @@ impl Job {
         Indexes::all(asked).without(&gone)
     }
 
-    /// Stops some of the pods, first those that do not run yet.
+    /// Stops some of the pods, those first that do not run yet.
     fn stop(&mut self, many: usize) {
         let mut pods: Vec<&mut Pod> = self.pods.iter_mut().filter(|pod| pod.active()).collect();
         pods.sort_by_key(|pod| pod.phase == Running);

@@ -1,8 +1,8 @@
-//! A model of one federated Job's surroundings: a host with its record, members with their Jobs and
-//! pods, and processes that can be stopped between any two requests. The loop that is driven is the
-//! product's own.
+//! A model of everything around one federated Job: the host with its record, the members with their
+//! Jobs and pods, and processes that can be stopped between two requests. It drives the product's
+//! own loop.
 //!
-//! What must hold at every step is asserted where the step is made.
+//! Each step asserts what must hold after it.
 
 mod checks;
 mod member;
@@ -20,16 +20,16 @@ use kubectl_federate::{
 pub use member::{Job, Member};
 pub use process::{Process, Running, Verb, step};
 
-/// What one request meets.
+/// The fate of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
-    /// It never arrives.
+    /// It does not arrive.
     Request,
-    /// It takes effect, and the answer never arrives.
+    /// It takes effect, and its answer is lost.
     Answer,
 }
 
-/// The world around the processes.
+/// Everything around the processes.
 #[derive(Debug)]
 pub struct World {
     pub record: Option<Record>,
@@ -39,21 +39,21 @@ pub struct World {
     registry_version: u64,
     /// All clusters that are or were members, by their uids.
     pub members: BTreeMap<String, Member>,
-    /// Jobs that are not there any more.
+    /// The Jobs that were deleted.
     pub gone: Vec<Job>,
     pub host_loss: Option<Loss>,
     /// How many writes the host took.
     pub writes: u32,
     /// How many actions changed a member.
     pub changes: u32,
-    /// The uid of each shard that any version of the ledger ever knew.
+    /// The uid of each shard that some version of the ledger has had.
     known: BTreeMap<u32, String>,
     latched: Option<Outcome>,
     uids: u32,
     seconds: i64,
 }
 
-/// The world as processes share it.
+/// The world, shared by the processes.
 pub type Shared = Rc<RefCell<World>>;
 
 impl World {
@@ -101,7 +101,7 @@ impl World {
         registered.is_none_or(|member| member.uid != Self::cluster_of(shard))
     }
 
-    /// No Job of a shard that is recorded is made in a cluster that is no member any more.
+    /// Asserts that no Job of a recorded shard is created in a cluster that is no member any more.
     fn check_registered(&self, id: u32, cluster: &str) {
         let shard = self.record.as_ref().and_then(|record| record.shards.get(&id));
         if let Some(shard) = shard.filter(|shard| Self::cluster_of(shard) == cluster) {
@@ -135,7 +135,7 @@ impl World {
         self.members.values_mut().flat_map(|member| member.jobs.values_mut())
     }
 
-    /// A Job by its uid, were it gone.
+    /// A Job by its uid, also if it was deleted.
     pub fn job(&self, uid: &str) -> Option<&Job> {
         self.jobs().map(|(_, job)| job).chain(&self.gone).find(|job| job.seen.uid == uid)
     }
@@ -149,7 +149,7 @@ impl World {
         }
     }
 
-    /// The Job controllers of all members, or of one, look at their Jobs.
+    /// The Job controllers of all members, or of one member, sync their Jobs.
     pub fn sync(&mut self, only: Option<&str>) {
         let now = self.now();
         let members =
@@ -160,7 +160,7 @@ impl World {
         self.check_pods();
     }
 
-    /// A Job controller starts and stops pods, and has not said so yet.
+    /// A Job controller starts and stops pods, and has not written the status yet.
     pub fn make_pods(&mut self, cluster: &str) {
         let now = self.now();
         for job in self.members.get_mut(cluster).expect("a member").jobs.values_mut() {
@@ -172,8 +172,8 @@ impl World {
         self.check_pods();
     }
 
-    /// No index runs twice at once, nor again once it succeeded, but for what somebody deleted or
-    /// made himself.
+    /// Asserts that no index runs twice at once, or again after it succeeded. Jobs that users
+    /// created or deleted do not count.
     fn check_pods(&self) {
         let mut running = Indexes::default();
         let ours =

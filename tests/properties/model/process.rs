@@ -1,4 +1,4 @@
-//! One process: a verb that somebody runs, request by request.
+//! One process: a verb that sends its requests one by one.
 
 use std::{
     cell::Cell,
@@ -29,10 +29,10 @@ pub struct Process {
     connected: BTreeMap<String, String>,
 }
 
-/// A running process; dropping it is killing it.
+/// A running process. It is killed when it is dropped.
 pub type Running = Pin<Box<dyn Future<Output = ()>>>;
 
-/// What a process is to do. All reconcile after it.
+/// The verb of a process. Every verb ends with a reconcile.
 #[derive(Debug, Clone)]
 pub enum Verb {
     Reconcile,
@@ -40,7 +40,7 @@ pub enum Verb {
     Delete(Cascade),
     /// `reconcile --reopen`.
     Reopen,
-    /// An edit; `apply` of the manifest with these fields of its spec and this annotation changed.
+    /// An edit: `apply` of the manifest with these changes of its spec and of one annotation.
     Edit {
         spec: Vec<(&'static str, Value)>,
         annotation: Option<(&'static str, Value)>,
@@ -48,15 +48,14 @@ pub enum Verb {
     },
 }
 
-/// Gives way once, so that everything else can happen between two requests, or the process ends
-/// here.
+/// Yields once. Then other events can happen between two requests, or the process can be killed.
 async fn pause() {
     let mut paused = false;
     poll_fn(|_| if std::mem::replace(&mut paused, true) { Poll::Ready(()) } else { Poll::Pending })
         .await;
 }
 
-/// Lets a process make its next request; says whether it has ended.
+/// Lets a process send its next request. Returns whether the process has ended.
 pub fn step(process: &mut Running) -> bool {
     process.as_mut().poll(&mut Context::from_waker(futures::task::noop_waker_ref())).is_ready()
 }
@@ -69,7 +68,7 @@ fn status(code: u16, reason: &str) -> Error {
 }
 
 impl Verb {
-    /// The record as it is to be; none where it is so already, or may not be.
+    /// The record after the change. None if it would not change, or must not.
     fn apply(&self, record: &Record, world: &mut World) -> Option<Record> {
         let mut changed = record.clone();
         match self {
@@ -148,7 +147,7 @@ impl Process {
         })
     }
 
-    /// Runs a verb; `stale` lists have what was remembered.
+    /// Runs a verb. With `stale` its lists are old ones.
     pub fn run(world: &Shared, stale: bool, verb: Verb) -> Running {
         let process = Self::new(world);
         Box::pin(async move {
@@ -183,7 +182,7 @@ impl Process {
         })
     }
 
-    /// A request to the host, with what may be lost of it.
+    /// Sends a request to the host. The request or its answer may be lost.
     async fn ask_host<T>(
         &self,
         request: impl FnOnce(&mut World) -> Result<T, Error>,
@@ -221,7 +220,7 @@ impl Process {
         }
     }
 
-    /// A request to a member, with what may be lost of it.
+    /// Sends a request to a member. The request or its answer may be lost.
     pub(super) async fn ask_member(
         &self,
         cluster: &str,
@@ -284,7 +283,7 @@ impl Process {
     }
 }
 
-/// What a GET by name says of a shard.
+/// What a GET by name answers about a shard.
 pub fn look(world: &World, record: &Record, id: u32) -> Answer {
     let Some(shard) = record.shards.get(&id) else { return Answer::Gone };
     let name = record.job_name(id);
@@ -384,8 +383,8 @@ impl Backend for Process {
 }
 
 impl Process {
-    /// Checks that an action is allowed by what is written: nothing is started once the outcome is
-    /// latched, and what is not ours is left alone (G6).
+    /// Asserts that the record allows an action: nothing is started once the outcome is latched,
+    /// and Jobs that are not ours are left alone (G6).
     fn may(record: &Record, action: &Action, observations: &Observations) {
         let id = action.shard();
         if let Some(uid) = action.uid() {
@@ -406,7 +405,7 @@ impl Process {
     }
 }
 
-/// The uid that the ledger ever knew of a shard.
+/// The uid that some version of the ledger has had for a shard.
 pub fn known_uid(world: &World, id: u32) -> Option<String> {
     world.known.get(&id).cloned()
 }

@@ -1,5 +1,5 @@
-//! What each action is, as requests to one member: each reads a Job and writes it, if nobody did
-//! meanwhile, so that here it is one step.
+//! Each action as requests to one member. An action reads a Job and writes it on the condition that
+//! it is unchanged. So it is one step here.
 
 use jiff::Timestamp;
 use kubectl_federate::{
@@ -17,7 +17,7 @@ use super::{
     process::{known_uid, look},
 };
 
-/// How often a process looks at a Job that it waits for.
+/// How often a process reads a Job that it waits for.
 const PATIENCE: usize = 3;
 
 /// A shard's Job, as the requests of an action address it.
@@ -44,15 +44,34 @@ impl Process {
         let target = Target { record, id, uid: action.uid(), cluster: &connected };
         let answer = match action {
             Action::Create { .. } => self.create(target).await,
+            Action::Adopt { .. } => {
+                let labelled = |job: &mut Job| {
+                    job.seen.owner = Some(record.ownership(id));
+                    job.seen.generation = job.seen.generation.max(1);
+                    true
+                };
+                self.update(target, labelled).await
+            }
             Action::Assign { .. } => {
                 let now = self.world.borrow_mut().now();
                 self.update(target, |job| assign(record, id, job, now)).await
             }
             Action::Change { .. } => self.change(target).await,
+            Action::Renew { .. } => {
+                let renewed = |job: &mut Job| {
+                    job.seen.active_deadline_seconds = record.spec(id).active_deadline_seconds;
+                    true
+                };
+                self.update(target, renewed).await
+            }
             Action::Credit { .. } => self.credit(target).await,
             Action::WindDown { .. } => self.wind_down(target).await,
             Action::Retire { .. } => self.retire(target).await,
             Action::Fail { .. } => self.fail(target).await,
+            Action::SetStart { .. } => {
+                let now = self.world.borrow_mut().now();
+                self.update(target, |job| set_start(job, now)).await
+            }
             Action::Delete { .. } => self.delete(target).await,
         };
         (cluster, id, answer)
@@ -95,7 +114,7 @@ impl Process {
         .await
     }
 
-    /// Changes the Job, if it is there; `change` says whether it changed anything.
+    /// Changes the Job if it exists. `change` returns whether it changed anything.
     async fn update(&self, target: Target<'_>, change: impl FnOnce(&mut Job) -> bool) -> Answer {
         let Target { record, id, uid, cluster } = target;
         let answer = self.ask_member(cluster, |world| match look(world, record, id) {
@@ -287,7 +306,7 @@ impl Process {
         }
     }
 
-    /// Looks at a Job until something is so; its Job controller works meanwhile.
+    /// Reads a Job until a condition holds. Its Job controller works meanwhile.
     async fn until(&self, target: Target<'_>, met: impl Fn(&Job) -> bool) -> Answer {
         for _ in 0..PATIENCE {
             let mut is_met = false;
@@ -326,7 +345,15 @@ fn assign(record: &Record, id: u32, job: &mut Job, now: Timestamp) -> bool {
     true
 }
 
-/// A credit is written to a Job: as the product writes it, to servers that know better.
+fn set_start(job: &mut Job, now: Timestamp) -> bool {
+    let sets = job.seen.ends_only_with_start();
+    if sets {
+        job.seen.start = Some(now);
+    }
+    sets
+}
+
+/// Writes a credit to a Job as the product does. The server validates it.
 fn give(job: &mut Job, credit: &Credit, now: Timestamp) {
     if let Credit::Indexes(indexes) = credit {
         let failed = job.seen.failed_indexes.both(indexes);

@@ -2,7 +2,9 @@
 
 use crate::error::{Error, during};
 use jiff::Timestamp;
+use rustls::crypto::aws_lc_rs;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
 use ureq::Agent;
 use ureq::http::{Method, Request, Response};
@@ -30,12 +32,16 @@ impl Api {
     pub fn new(base: &str, authority: &str, token: &str) -> Result<Self, Error> {
         let root = Certificate::from_pem(authority.as_bytes())
             .map_err(during("read the authority's certificate"))?;
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::new_with_certs(&[root]))
+            .unversioned_rustls_crypto_provider(Arc::new(aws_lc_rs::default_provider()))
+            .build();
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(TIMEOUT))
             .proxy(None)
             .user_agent("real")
-            .tls_config(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[root])).build())
+            .tls_config(tls)
             .build()
             .new_agent();
         Ok(Self { agent, base: base.to_owned(), authorization: format!("Bearer {token}") })

@@ -7,7 +7,7 @@ use crate::kubelet::{Kubelet, NODE};
 use crate::process::{Process, free_port, lost_its_port};
 use crate::secrets::{ADMINISTRATOR, CONTROLLERS, Secrets};
 use crate::until::poll;
-use crate::{Binaries, Version, audit};
+use crate::{Binaries, Managed, Version, audit, kueue};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -37,6 +37,7 @@ struct Inner {
     api: Api,
     server: Mutex<Option<Process>>,
     controllers: Mutex<Option<Process>>,
+    kueue: Mutex<Option<Process>>,
 }
 
 /// What a cluster is started from.
@@ -49,6 +50,10 @@ pub(crate) struct Settings {
     pub(crate) directory: PathBuf,
     /// The URL of etcd.
     pub(crate) etcd: String,
+    /// Feature gates of all components.
+    pub(crate) gates: Option<String>,
+    /// APIs that are served besides.
+    pub(crate) apis: Option<String>,
     /// The process group that the components join.
     pub(crate) group: i32,
     pub(crate) with_controllers: bool,
@@ -73,8 +78,9 @@ impl Cluster {
         };
         let with_controllers = settings.with_controllers;
         let (server, controllers) = (Mutex::new(Some(server)), Mutex::new(None));
-        let cluster =
-            Self { inner: Arc::new(Inner { settings, port, secrets, api, server, controllers }) };
+        let kueue = Mutex::new(None);
+        let inner = Inner { settings, port, secrets, api, server, controllers, kueue };
+        let cluster = Self { inner: Arc::new(inner) };
         cluster.write_kubeconfigs()?;
         if with_controllers {
             cluster.revive_controllers()?;
@@ -288,7 +294,7 @@ impl Cluster {
     /// Starts a killed controller manager again.
     pub fn revive_controllers(&self) -> Result<(), Error> {
         let settings = &self.inner.settings;
-        let arguments = [
+        let mut arguments = vec![
             format!("--kubeconfig={}", self.kubeconfig_of(CONTROLLERS).display()),
             format!("--controllers={}", settings.binaries.version().controllers()),
             "--leader-elect=false".to_owned(),
@@ -296,10 +302,34 @@ impl Cluster {
             "--kube-api-qps=1000".to_owned(),
             "--kube-api-burst=1000".to_owned(),
         ];
+        arguments.extend(settings.gates.iter().map(|gates| format!("--feature-gates={gates}")));
         let program = settings.binaries.server("kube-controller-manager");
         let log = settings.directory.join("kube-controller-manager.log");
         let controllers = Process::start(&program, &arguments, &log, settings.group)?;
         *lock(&self.inner.controllers) = Some(controllers);
+        Ok(())
+    }
+
+    /// Installs Kueue, and returns when it decides about the cluster's Jobs.
+    pub(crate) async fn start_kueue(&self, managed: Managed) -> Result<(), Error> {
+        let manager = kueue::start(self, managed, self.inner.settings.group).await?;
+        *lock(&self.inner.kueue) = Some(manager);
+        Ok(())
+    }
+
+    /// Takes Kueue out: its manager and its webhooks. What it suspended stays so.
+    pub async fn remove_kueue(&self) -> Result<(), Error> {
+        drop(lock(&self.inner.kueue).take());
+        kueue::delete_webhooks(self).await
+    }
+
+    /// Puts Kueue back where it was taken out, and returns when it decides about the cluster's
+    /// Jobs.
+    pub async fn restore_kueue(&self) -> Result<(), Error> {
+        if lock(&self.inner.kueue).is_none() {
+            let manager = kueue::restart(self, self.inner.settings.group).await?;
+            *lock(&self.inner.kueue) = Some(manager);
+        }
         Ok(())
     }
 
@@ -309,7 +339,7 @@ impl Cluster {
         &self.inner.settings.directory
     }
 
-    fn kubeconfig_of(&self, user: &str) -> PathBuf {
+    pub(crate) fn kubeconfig_of(&self, user: &str) -> PathBuf {
         self.directory().join(format!("kubeconfig-{}.yaml", user.replace(':', "-")))
     }
 
@@ -356,6 +386,8 @@ async fn start_server(settings: &Settings, port: u16, api: &Api) -> Result<Proce
         "--endpoint-reconciler-type=none".to_owned(),
     ];
     arguments.extend(audit::arguments(&settings.directory));
+    arguments.extend(settings.gates.iter().map(|gates| format!("--feature-gates={gates}")));
+    arguments.extend(settings.apis.iter().map(|apis| format!("--runtime-config={apis}")));
     let program = settings.binaries.server("kube-apiserver");
     let log = settings.directory.join("kube-apiserver.log");
     let mut server = Process::start(&program, &arguments, &log, settings.group)?;

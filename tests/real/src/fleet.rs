@@ -4,6 +4,7 @@ use crate::binaries::{Binaries, Unavailable, Version, available};
 use crate::cluster::{Cluster, Settings};
 use crate::error::{Error, during};
 use crate::kubeconfig::kubeconfig;
+use crate::kueue::Managed;
 use crate::process::{Process, free_port, lost_its_port, random};
 use crate::secrets::ADMINISTRATOR;
 use crate::watchdog::Watchdog;
@@ -38,6 +39,9 @@ struct FleetSettings {
     users: Vec<String>,
     binaries: Binaries,
     etcd: String,
+    /// Feature gates and APIs, as the flags of the components have them.
+    gates: Option<String>,
+    apis: Option<String>,
 }
 
 /// What a fleet shall be made of.
@@ -45,7 +49,10 @@ struct FleetSettings {
 pub struct FleetBuilder {
     version: Version,
     clusters: Vec<(String, Version)>,
+    kueue: Vec<(String, Managed)>,
     users: Vec<String>,
+    gates: Option<String>,
+    apis: Option<String>,
 }
 
 impl FleetBuilder {
@@ -61,6 +68,27 @@ impl FleetBuilder {
     #[must_use]
     pub fn cluster_at(mut self, name: &str, version: Version) -> Self {
         self.clusters.push((name.to_owned(), version));
+        self
+    }
+
+    /// Installs Kueue in a cluster that was added before.
+    #[must_use]
+    pub fn kueue(mut self, name: &str, managed: Managed) -> Self {
+        self.kueue.push((name.to_owned(), managed));
+        self
+    }
+
+    /// Sets feature gates of all clusters, as `--feature-gates` has them.
+    #[must_use]
+    pub fn gates(mut self, gates: &str) -> Self {
+        self.gates = Some(gates.to_owned());
+        self
+    }
+
+    /// Serves further APIs in all clusters, as `--runtime-config` has them.
+    #[must_use]
+    pub fn apis(mut self, apis: &str) -> Self {
+        self.apis = Some(apis.to_owned());
         self
     }
 
@@ -88,6 +116,8 @@ impl FleetBuilder {
             users: self.users,
             binaries: binaries[&self.version].clone(),
             etcd: url,
+            gates: self.gates,
+            apis: self.apis,
         };
         let mut starting = JoinSet::new();
         for (place, (name, version)) in self.clusters.into_iter().enumerate() {
@@ -102,6 +132,12 @@ impl FleetBuilder {
         let clusters = clusters.into_iter().map(|(_, cluster)| cluster).collect();
         let fleet = Fleet { clusters, _etcd: etcd, settings, turn: RwLock::new(()), watchdog };
         fleet.write_kubeconfigs()?;
+        let mut starting = JoinSet::new();
+        for (name, managed) in self.kueue {
+            let cluster = fleet.cluster(&name).clone();
+            starting.spawn(async move { cluster.start_kueue(managed).await });
+        }
+        starting.join_all().await.into_iter().collect::<Result<(), Error>>()?;
         Ok(fleet)
     }
 }
@@ -119,7 +155,14 @@ impl Fleet {
     /// A fleet of nothing yet. The version is that of clusters for which no other is named, and of
     /// hosts ([`Fleet::start_host`]).
     pub fn builder(version: Version) -> FleetBuilder {
-        FleetBuilder { version, clusters: Vec::new(), users: Vec::new() }
+        FleetBuilder {
+            version,
+            clusters: Vec::new(),
+            kueue: Vec::new(),
+            users: Vec::new(),
+            gates: None,
+            apis: None,
+        }
     }
 
     /// All clusters, in the order in which they were named.
@@ -215,6 +258,8 @@ fn cluster_settings(
         binaries: binaries.clone(),
         directory: watchdog.directory().join(name),
         etcd: fleet.etcd.clone(),
+        gates: fleet.gates.clone(),
+        apis: fleet.apis.clone(),
         group: watchdog.group(),
         with_controllers,
     }

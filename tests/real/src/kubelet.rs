@@ -183,19 +183,25 @@ impl Kubelet {
     /// as it is there, and succeeds when it has run for `lifetime`; a bound one that is deleted
     /// ends. Clusters that do not answer are tried again.
     pub fn run_all(fleet: &Fleet, lifetime: Duration) -> Player {
-        let play = |cluster: &Cluster| {
-            let kubelet = cluster.kubelet();
-            tokio::spawn(async move {
-                let mut beat = tokio::time::interval(Duration::from_millis(100));
-                loop {
-                    beat.tick().await;
-                    // A cluster may be frozen or dead, a pod gone: the next beat sees what there is
-                    // then.
-                    let _ = kubelet.play_once(lifetime).await;
-                }
-            })
-        };
-        Player { tasks: fleet.clusters().iter().map(play).collect() }
+        let run = |cluster: &Cluster| cluster.kubelet().run_pods(lifetime);
+        Player { tasks: fleet.clusters().iter().map(run).collect() }
+    }
+
+    /// Plays the nodes of this cluster, as [`Kubelet::run_all`] plays those of a fleet.
+    pub fn play(self, lifetime: Duration) -> Player {
+        Player { tasks: vec![self.run_pods(lifetime)] }
+    }
+
+    fn run_pods(self, lifetime: Duration) -> JoinHandle<()> {
+        tokio::spawn(async move {
+            let mut beat = tokio::time::interval(Duration::from_millis(100));
+            loop {
+                beat.tick().await;
+                // A cluster may be frozen or dead, a pod gone: the next beat sees what there is
+                // then.
+                let _ = self.play_once(lifetime).await;
+            }
+        })
     }
 
     async fn play_once(&self, lifetime: Duration) -> Result<(), Error> {

@@ -1,7 +1,8 @@
 //! Tests on control planes, for a test binary with libtest-mimic as its harness.
 
-use crate::binaries::{Binaries, Version, available};
+use crate::binaries::{self, Binaries, Unavailable, Version, available};
 use crate::fleet::{Fleet, FleetBuilder};
+use crate::kueue::Managed;
 use libtest_mimic::{Completion, Failed, Trial};
 use std::fmt;
 use std::sync::LazyLock;
@@ -23,7 +24,11 @@ pub enum Decision {
 /// Decides whether tests on a version run here. Finds or builds the binaries, so it may take
 /// minutes the first time.
 pub fn decide(version: Version) -> Decision {
-    match available(version) {
+    decided(available(version))
+}
+
+fn decided(found: Result<Binaries, Unavailable>) -> Decision {
+    match found {
         Ok(binaries) => Decision::Run(binaries),
         Err(unavailable) if std::env::var("CI").is_ok_and(|ci| ci == "true") => {
             Decision::Fail(unavailable.reason)
@@ -36,23 +41,44 @@ pub fn decide(version: Version) -> Decision {
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Runtime::new().expect("a runtime needs only threads"));
 
+/// Names a minor version, such as `1.33`, that [`Versions::Newest`] and [`Versions::Kueue`] stand
+/// for in place of the newest one.
+const CHOSEN: &str = "KUBECTL_FEDERATE_TEST_KUBERNETES";
+
+/// The version of [`Versions::Newest`].
+static NEWEST: LazyLock<Version> = LazyLock::new(|| match std::env::var(CHOSEN) {
+    Err(_) => Version::NEWEST,
+    Ok(minor) => Version::ALL
+        .into_iter()
+        .find(|version| version.minor() == minor)
+        .unwrap_or_else(|| panic!("{CHOSEN} names no minor version that is pinned: {minor:?}")),
+});
+
 /// Which versions the clusters of a shared fleet have. Each is another fleet, started by the first
 /// test that runs on it.
 ///
 /// Each has the clusters `east`, `west` and `north` and the users `alice` and `bob`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Versions {
-    /// All of [`Version::NEWEST`].
+    /// All of [`Version::NEWEST`], or of the version that `KUBECTL_FEDERATE_TEST_KUBERNETES` names.
     Newest,
-    /// All of [`Version::V1_30`], the oldest.
+    /// All of [`Version::OLDEST`].
     Oldest,
-    /// `west`, and the hosts of [`Fleet::start_host`], of the oldest version; `east` and `north` of
-    /// the newest.
+    /// `west`, and the hosts of [`Fleet::start_host`], of the oldest version; `east` of the newest,
+    /// and `north` of the one before it.
     Mixed,
+    /// All of the version of [`Versions::Newest`]. Kueue is in `west`, where it manages Jobs that name a queue, and
+    /// in `north`, where it manages all Jobs.
+    Kueue,
+    /// All of [`Version::NEWEST`], with the gates for pods that are scheduled together open.
+    Gangs,
 }
 
 impl Versions {
-    /// All of them.
+    /// How many there are.
+    pub const COUNT: usize = 5;
+
+    /// All that are as a user without further settings has them.
     pub const ALL: [Self; 3] = [Self::Newest, Self::Oldest, Self::Mixed];
 
     /// A test on the fleet of these versions, together with others. Ignored, or failed, as
@@ -87,47 +113,62 @@ impl Versions {
                 test(self.shared().get_or_try_init(|| self.fleet().start()).await?).await
             })
         };
-        on_control_planes(self.oldest(), name, run)
+        on_control_planes(move || decided(self.binaries()), name, run)
     }
 
     fn fleet(self) -> FleetBuilder {
         let fleet = Fleet::builder(self.oldest()).user("alice").user("bob");
         match self {
             Self::Newest | Self::Oldest => fleet.cluster("east").cluster("west").cluster("north"),
+            Self::Gangs => {
+                let fleet = fleet.gates("GenericWorkload=true,WorkloadWithJob=true");
+                let fleet = fleet.apis("scheduling.k8s.io/v1beta1=true");
+                fleet.cluster("east").cluster("west").cluster("north")
+            }
+            Self::Kueue => {
+                let fleet = fleet.cluster("east").cluster("west").cluster("north");
+                fleet.kueue("west", Managed::Labelled).kueue("north", Managed::All)
+            }
             Self::Mixed => {
-                let newest = Version::NEWEST;
-                fleet.cluster_at("east", newest).cluster("west").cluster_at("north", newest)
+                let [.., before, newest] = Version::ALL;
+                fleet.cluster_at("east", newest).cluster("west").cluster_at("north", before)
             }
         }
+    }
+
+    /// What the fleet is started from.
+    fn binaries(self) -> Result<Binaries, Unavailable> {
+        if self == Self::Kueue {
+            binaries::kueue()?;
+        }
+        available(self.oldest())
     }
 
     /// The oldest of them. Its binaries are never there without those of the newest.
     fn oldest(self) -> Version {
         match self {
-            Self::Newest => Version::NEWEST,
-            Self::Oldest | Self::Mixed => Version::V1_30,
+            Self::Newest | Self::Kueue => *NEWEST,
+            Self::Gangs => Version::NEWEST,
+            Self::Oldest | Self::Mixed => Version::OLDEST,
         }
     }
 
     fn shared(self) -> &'static OnceCell<Fleet> {
-        static NEWEST: OnceCell<Fleet> = OnceCell::const_new();
-        static OLDEST: OnceCell<Fleet> = OnceCell::const_new();
-        static MIXED: OnceCell<Fleet> = OnceCell::const_new();
-        match self {
-            Self::Newest => &NEWEST,
-            Self::Oldest => &OLDEST,
-            Self::Mixed => &MIXED,
-        }
+        static SHARED: [OnceCell<Fleet>; Versions::COUNT] =
+            [const { OnceCell::const_new() }; Versions::COUNT];
+        &SHARED[self as usize]
     }
 }
 
-/// As the versions are called in the names of tests: `1.36`, `1.30`, `mixed`.
+/// As the versions are called in the names of tests: `1.37`, `1.30`, `mixed`, `kueue`, `gangs`.
 impl fmt::Display for Versions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Newest => "1.36",
-            Self::Oldest => "1.30",
+            Self::Newest => NEWEST.minor(),
+            Self::Oldest => Version::OLDEST.minor(),
             Self::Mixed => "mixed",
+            Self::Kueue => "kueue",
+            Self::Gangs => "gangs",
         })
     }
 }
@@ -154,14 +195,18 @@ pub fn blocking_trial<T>(name: &str, test: T) -> Trial
 where
     T: FnOnce() -> Result<(), Failed> + Send + 'static,
 {
-    on_control_planes(Version::NEWEST, name, test)
+    on_control_planes(|| decide(Version::NEWEST), name, test)
 }
 
-fn on_control_planes<T>(version: Version, name: &str, test: T) -> Trial
+fn on_control_planes<T>(
+    decide: impl FnOnce() -> Decision + Send + 'static,
+    name: &str,
+    test: T,
+) -> Trial
 where
     T: FnOnce() -> Result<(), Failed> + Send + 'static,
 {
-    Trial::ignorable_test(name, move || match decide(version) {
+    Trial::ignorable_test(name, move || match decide() {
         Decision::Ignore(reason) => Ok(Completion::ignored_with(reason)),
         Decision::Fail(reason) => Err(reason.into()),
         Decision::Run(_) => test().map(|()| Completion::Completed),

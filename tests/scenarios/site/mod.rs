@@ -1,6 +1,9 @@
 //! One cluster of a stage, as its administrator sees it.
 
+mod gangs;
 mod policies;
+mod queues;
+mod roles;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,7 +33,8 @@ pub struct Site {
     /// The certificate of the authority of its API server, as PEM.
     pub authority: String,
     kind: Kind,
-    namespace: String,
+    /// The namespace of the stage.
+    pub namespace: String,
 }
 
 enum Kind {
@@ -58,8 +62,12 @@ pub struct Request {
 }
 
 impl Site {
-    /// A simulated cluster, running by itself, with nobody who plays its nodes.
-    pub async fn simulated(name: &str, namespace: &str) -> Result<Self, Failed> {
+    /// A simulated cluster of a version, running by itself, with nobody who plays its nodes.
+    pub async fn simulated(
+        name: &str,
+        namespace: &str,
+        version: sim::Version,
+    ) -> Result<Self, Failed> {
         let grants = Grants::default();
         let granted = grants.clone();
         let administrator = sim::User::admin("admin", format!("admin-{name}"));
@@ -70,7 +78,8 @@ impl Site {
                     && allows(rules, access)
             })
         });
-        let cluster = sim::Cluster::builder(name).user(administrator).user(limited).build();
+        let builder = sim::Cluster::builder(name).version(version);
+        let cluster = builder.user(administrator).user(limited).build();
         cluster.run_by_itself(sim::Kubelet::none());
         let server = cluster.serve().await?;
         let authority = server.ca_pem().to_owned();
@@ -108,6 +117,12 @@ impl Site {
             Kind::Simulated { server, .. } => server.cluster(),
             Kind::Real(_) => panic!("{} has no hooks", self.name),
         }
+    }
+
+    /// The minor version of its Kubernetes, such as 36.
+    pub async fn minor_version(&self) -> Result<u32, Failed> {
+        let version = self.api.get("/version").await?;
+        Ok(version["minor"].as_str().unwrap_or_default().parse()?)
     }
 
     /// The bearer token of a user.
@@ -339,7 +354,8 @@ impl Site {
 
     /// What the product has asked since then of the stage's namespace, of the registry, and of
     /// namespaces that are the stage's or `kube-system`; on a real cluster, other scenarios'
-    /// questions about the last two are among them.
+    /// questions about the last two are among them. What is asked of a registry in `west` and
+    /// `north` is other scenarios', which move their federation there.
     pub async fn requests(&self, since: Mark) -> Result<Vec<Request>, Failed> {
         let requests: Vec<_> = match (&self.kind, since) {
             (Kind::Simulated { server, .. }, Mark::Simulated(mark)) => {
@@ -365,10 +381,13 @@ impl Site {
             }
             _ => return Err("the mark is of another cluster".into()),
         };
+        let keeps_registry = matches!(self.kind, Kind::Simulated { .. })
+            || !["west", "north"].contains(&self.name.as_str());
         let ours = |agent: &str, resource: &str, namespace: &str, name: &str| {
             let here = match resource {
                 "namespaces" => name == "kube-system" || name.starts_with(&self.namespace),
-                _ => [REGISTRY, &self.namespace].contains(&namespace),
+                _ if namespace == REGISTRY => keeps_registry,
+                _ => namespace == self.namespace,
             };
             here && agent.starts_with("kubectl-federate/")
         };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::api::{Patch, Policy, State, WriteOptions, Written};
+use crate::api::{DeleteOptions, Patch, Policy, Propagation, State, WriteOptions, Written};
 use crate::clock::{Clock, later};
 use crate::controller::{Controllers, Held, Kubelet};
 use crate::http::{Hook, RequestInfo, Service, Verdict};
@@ -33,6 +34,7 @@ pub(crate) struct Inner {
     name: String,
     users: Vec<User>,
     pub(crate) state: Mutex<State>,
+    gone: AtomicBool,
     changed: watch::Sender<u64>,
     hook: Mutex<Option<Hook>>,
     log: Mutex<Vec<RequestInfo>>,
@@ -88,30 +90,39 @@ impl Builder {
         let now = self.now.unwrap_or_else(Timestamp::now);
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
         let seed = self.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
-        let mut state = State {
-            kubernetes: self.version,
-            store: Store::new(),
-            clock: Clock::Driven(now),
-            random: Random::new(seed),
-            controllers: Controllers::default(),
-            pod_quotas: BTreeMap::new(),
-            policies: Vec::new(),
-        };
-        for name in FIRST_NAMESPACES {
-            let namespace = json!({"metadata": {"name": name}});
-            let made = state.create(&NAMESPACES, "", namespace, WriteOptions::default());
-            debug_assert!(made.is_ok(), "a new cluster has none of these namespaces yet");
-        }
+        let state = fresh(self.version, Clock::driven(now), Random::new(seed));
         let (changed, _) = watch::channel(state.store.version());
         Cluster(Arc::new(Inner {
             name: self.name,
             users: self.users,
             state: Mutex::new(state),
+            gone: AtomicBool::new(false),
             changed,
             hook: Mutex::new(None),
             log: Mutex::new(Vec::new()),
         }))
     }
+}
+
+/// The state of a cluster that was just made.
+fn fresh(kubernetes: Version, clock: Clock, random: Random) -> State {
+    let mut state = State {
+        kubernetes,
+        store: Store::new(),
+        clock,
+        random,
+        controllers: Controllers::default(),
+        pod_quotas: BTreeMap::new(),
+        policies: Vec::new(),
+        queues: None,
+        gangs: None,
+    };
+    for name in FIRST_NAMESPACES {
+        let namespace = json!({"metadata": {"name": name}});
+        let made = state.create(&NAMESPACES, "", namespace, WriteOptions::default());
+        debug_assert!(made.is_ok(), "a new cluster has none of these namespaces yet");
+    }
+    state
 }
 
 /// A test that panicked while it held a lock must not hide why behind another panic.
@@ -224,10 +235,11 @@ impl Cluster {
             let target = later(state.now(), time);
             state.settle();
             while let Some(due) = state.controllers.next_due().filter(|due| *due <= target) {
-                state.clock = Clock::Driven(due.max(state.now()));
+                let due = due.max(state.now());
+                state.clock.advance_to(due);
                 state.settle();
             }
-            state.clock = Clock::Driven(target);
+            state.clock.advance_to(target);
             state.settle();
         });
     }
@@ -252,7 +264,7 @@ impl Cluster {
     /// If there is no tokio runtime.
     pub fn run_by_itself(&self, kubelet: Kubelet) {
         self.write(|state| {
-            state.clock = Clock::System { ahead: SignedDuration::ZERO };
+            state.clock = Clock::system();
             state.controllers.kubelet = kubelet;
         });
         let (inner, mut changed) = (Arc::downgrade(&self.0), self.subscribe());
@@ -317,16 +329,62 @@ impl Cluster {
         self.write(|state| state.policies.push(policy));
     }
 
-    /// Puts the clock of a cluster that runs by itself ahead of the system's clock; a negative
-    /// time puts it behind. Times in objects and the header `Date` follow.
+    /// Takes all admission policies away.
+    pub fn clear_policies(&self) {
+        self.write(|state| state.policies.clear());
+    }
+
+    /// Puts the clock ahead of where the test drives it, or of the system's clock in a cluster that
+    /// runs by itself; a negative time puts it behind. Times in objects and the header `Date`
+    /// follow.
     ///
     /// # Panics
     /// If the controllers never come to rest.
     pub fn set_clock_ahead(&self, time: SignedDuration) {
         self.write(|state| {
-            state.clock = Clock::System { ahead: time };
+            state.clock.set_ahead(time);
             state.settle();
         });
+    }
+
+    /// Has the API server go away: it refuses connections until it is back. What runs in the
+    /// cluster goes on.
+    pub fn go_away(&self) {
+        self.0.gone.store(true, Ordering::Relaxed);
+    }
+
+    /// Has the API server come back.
+    pub fn come_back(&self) {
+        self.0.gone.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the API server is away.
+    pub fn is_away(&self) -> bool {
+        self.0.gone.load(Ordering::Relaxed)
+    }
+
+    /// Replaces the cluster by a new, empty one at the same address: another uid of `kube-system`,
+    /// and nothing that was stored.
+    pub fn rebuild(&self) {
+        self.write(|state| {
+            let (kubernetes, clock) = (state.kubernetes, state.clock);
+            let random = Random::new(state.random.number());
+            *state = fresh(kubernetes, clock, random);
+        });
+    }
+
+    /// Deletes an object as a client with all rights would, what it owns after it.
+    pub fn delete(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<(), Status> {
+        let options = DeleteOptions {
+            propagation: Some(Propagation::Background),
+            ..DeleteOptions::default()
+        };
+        self.write(|state| state.delete(resource, &Key::new(namespace, name), &options)).map(drop)
     }
 
     /// Creates an object as a client with all rights would.
@@ -388,6 +446,17 @@ impl Cluster {
         self.with(|state| {
             state.store.list(resource, namespace).iter().map(|o| (**o).clone()).collect()
         })
+    }
+
+    /// The same as they are stored, without copies: for tests that look at all of them again and
+    /// again.
+    pub fn stored(&self, resource: &'static Resource, namespace: &str) -> Vec<Arc<Value>> {
+        self.with(|state| state.store.list(resource, namespace))
+    }
+
+    /// The version of the last change of anything that is stored.
+    pub fn revision(&self) -> u64 {
+        self.with(|state| state.store.version())
     }
 
     pub(crate) fn with<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {

@@ -13,8 +13,12 @@
 //!   controller's next write refused ([`Cluster::hold`]).
 //! - What nobody here does by itself, such as events about pods and conditions of pods, a test
 //!   writes ([`Cluster::create`], [`Cluster::patch_status`]).
-//! - A hook sees each request ([`Cluster::on_request`]) and can delay it, answer it, or kill the
-//!   client at it.
+//! - A hook sees each request ([`Cluster::on_request`]) and says what becomes of it ([`Verdict`]): it
+//!   is refused, delayed, answered otherwise, cut short, answered from the past, or its client is
+//!   killed at it.
+//! - Between requests, a test has an API server go away ([`Cluster::go_away`]) or the cluster
+//!   replaced ([`Cluster::rebuild`]), its clock set ([`Cluster::set_clock_ahead`]), policies added
+//!   and taken away ([`Cluster::add_policy`]), and objects changed and deleted as their users would.
 
 mod api;
 mod certificates;

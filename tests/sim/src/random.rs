@@ -13,7 +13,8 @@ impl Random {
         Self(seed)
     }
 
-    fn next(&mut self) -> u64 {
+    /// A number, such as the seed of another generator.
+    pub(crate) fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -23,13 +24,13 @@ impl Random {
 
     /// A uid.
     pub(crate) fn uid(&mut self) -> String {
-        let bits = (u128::from(self.next()) << 64) | u128::from(self.next());
+        let bits = (u128::from(self.number()) << 64) | u128::from(self.number());
         uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid().to_string()
     }
 
     /// The five characters that a generated name ends with.
     pub(crate) fn suffix(&mut self) -> String {
         let count = ALPHABET.len() as u64;
-        (0..5).map(|_| char::from(ALPHABET[(self.next() % count) as usize])).collect()
+        (0..5).map(|_| char::from(ALPHABET[(self.number() % count) as usize])).collect()
     }
 }

@@ -44,13 +44,14 @@ impl Resource {
         match self.group {
             "batch" => "batch/v1",
             "authorization.k8s.io" => "authorization.k8s.io/v1",
+            "authentication.k8s.io" => "authentication.k8s.io/v1",
             _ => "v1",
         }
     }
 
     /// Whether its objects are stored; a review is answered and forgotten.
     pub(crate) fn stored(&self) -> bool {
-        self.group != "authorization.k8s.io"
+        !self.group.starts_with("auth")
     }
 
     fn discovery(&self) -> Vec<Value> {
@@ -136,10 +137,16 @@ pub static REVIEWS: Resource = Resource {
     namespaced: false,
     ..core("selfsubjectaccessreviews", "selfsubjectaccessreview", "SelfSubjectAccessReview", &[])
 };
+/// Reviews of who a user is.
+pub static IDENTITY_REVIEWS: Resource = Resource {
+    group: "authentication.k8s.io",
+    namespaced: false,
+    ..core("selfsubjectreviews", "selfsubjectreview", "SelfSubjectReview", &[])
+};
 
 /// All resources, in the order of discovery.
-pub(crate) static ALL: [&Resource; 7] =
-    [&CONFIG_MAPS, &EVENTS, &NAMESPACES, &PODS, &SECRETS, &JOBS, &REVIEWS];
+pub(crate) static ALL: [&Resource; 8] =
+    [&CONFIG_MAPS, &EVENTS, &NAMESPACES, &PODS, &SECRETS, &JOBS, &IDENTITY_REVIEWS, &REVIEWS];
 
 /// The resource of a group with a plural name.
 pub(crate) fn find(group: &str, plural: &str) -> Option<&'static Resource> {
@@ -160,7 +167,7 @@ pub(crate) fn discovery(group: &str) -> Option<Value> {
 }
 
 /// The groups besides the core group.
-pub(crate) const GROUPS: [&str; 2] = ["authorization.k8s.io", "batch"];
+pub(crate) const GROUPS: [&str; 3] = ["authentication.k8s.io", "authorization.k8s.io", "batch"];
 
 /// The `APIGroup` of a group.
 pub(crate) fn group(group: &str) -> Value {

@@ -1,6 +1,6 @@
 //! The fields of the kinds that are served: what a strict server refuses, what a lenient one drops,
 //! and by which key lists are merged. The table is taken from the `OpenAPI` document of Kubernetes
-//! 1.36.3.
+//! 1.36.3, and `scheduling` of Jobs from 1.37.2.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;

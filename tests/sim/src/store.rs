@@ -79,6 +79,11 @@ impl Store {
         self.version
     }
 
+    /// The version of so many changes ago, as far back as versions can be read.
+    pub(crate) fn readable(&self, changes: u64) -> u64 {
+        self.version.saturating_sub(changes).max(self.floor)
+    }
+
     /// Forgets the history: versions before the present one can neither be watched from nor be
     /// listed.
     pub(crate) fn compact(&mut self) {

@@ -110,6 +110,14 @@ pub(crate) fn authorize(users: &[User], info: &RequestInfo) -> Result<(), Status
     Err(Status::forbidden(resource, &access.name, &why))
 }
 
+/// Answers a `SelfSubjectReview`.
+pub(crate) fn identity(name: &str) -> Value {
+    json!({
+        "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview", "metadata": {},
+        "status": {"userInfo": {"username": name, "groups": ["system:authenticated"]}},
+    })
+}
+
 /// Answers a `SelfSubjectAccessReview`.
 pub(crate) fn review(users: &[User], name: &str, mut review: Value) -> Value {
     let asked = &review["spec"]["resourceAttributes"];

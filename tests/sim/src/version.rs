@@ -7,8 +7,10 @@ pub enum Version {
     /// an end.
     V1_30,
     /// 1.36.3
-    #[default]
     V1_36,
+    /// 1.37.2: what it does with Jobs is what 1.36 does.
+    #[default]
+    V1_37,
 }
 
 impl Version {
@@ -17,6 +19,7 @@ impl Version {
         match self {
             Self::V1_30 => "v1.30.14",
             Self::V1_36 => "v1.36.3",
+            Self::V1_37 => "v1.37.2",
         }
     }
 
@@ -25,6 +28,7 @@ impl Version {
         match self {
             Self::V1_30 => "30",
             Self::V1_36 => "36",
+            Self::V1_37 => "37",
         }
     }
 

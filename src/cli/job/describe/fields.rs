@@ -3,7 +3,15 @@
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
 
-use crate::{cli::Session, federation::Look, print::age};
+use crate::{
+    cli::{Session, warnings},
+    federation::Look,
+    print::{age, counted},
+};
+
+/// What is said of a deadline where clusters decide when shards run.
+const QUEUED_TIME: &str =
+    "it runs from the first start on, and the time that shards wait in queues counts";
 
 /// Prints a label and its value on each line, the values below each other.
 pub(super) fn print(session: &Session<'_>, look: &Look) {
@@ -40,6 +48,9 @@ fn fields(look: &Look, now: Timestamp) -> Vec<Field> {
         ),
         ("Suspend", vec![manifest.suspended().to_string()]),
     ];
+    if let Some(pods) = manifest.gang() {
+        fields.push(("Gang", vec![format!("{} scheduled together", counted(pods, "pod"))]));
+    }
     fields.extend(limits(look));
     if let Some(start) = status.start {
         fields.push(("Start Time", vec![time(start)]));
@@ -58,6 +69,15 @@ fn fields(look: &Look, now: Timestamp) -> Vec<Field> {
             let text = if indexes.is_empty() { "<none>".to_owned() } else { indexes.to_string() };
             fields.push((label, vec![text]));
         }
+    }
+    let twice = &status.ran_twice;
+    if twice.count > 0 {
+        let text = if twice.indexes.is_empty() {
+            format!("{} completions", twice.count)
+        } else {
+            format!("the indexes {}", twice.indexes)
+        };
+        fields.push(("Ran Twice", vec![text]));
     }
     let unplaced = unplaced(look);
     if !unplaced.is_empty() {
@@ -82,31 +102,32 @@ fn limits(look: &Look) -> Vec<Field> {
         fields.push(("Max Failed Indexes", vec![budget(limit, failed)]));
     }
     if let Some(seconds) = manifest.active_deadline_seconds() {
-        let ends =
-            status.start.and_then(|start| Timestamp::from_second(start.as_second() + seconds).ok());
+        let ends = status.start.map(|start| start.as_second().saturating_add(seconds));
+        let ends = ends.and_then(|at| Timestamp::from_second(at).ok());
         let ends = ends
             .filter(|_| status.end.is_none())
             .map_or(String::new(), |at| format!(" (until {})", time(at)));
-        fields.push(("Active Deadline Seconds", vec![format!("{seconds}s{ends}")]));
+        let mut lines = vec![format!("{seconds}s{ends}")];
+        if record.shards.values().any(|shard| shard.queued && !shard.is_over()) {
+            lines.push(QUEUED_TIME.to_owned());
+        }
+        fields.push(("Active Deadline Seconds", lines));
     }
     fields
 }
 
-/// The work that no cluster carries, a line for each reason.
-fn unplaced(look: &Look) -> Vec<String> {
-    let status = &look.status;
-    match (status.unplaced - status.waiting, status.waiting) {
-        (0, 0) => vec![],
-        (unplaced, 0) => vec![format!("{unplaced} completions that no cluster carries")],
-        (0, waiting) => vec![waits(waiting)],
-        (unplaced, waiting) => {
-            vec![format!("{unplaced} completions that no cluster carries"), waits(waiting)]
-        }
-    }
-}
-
-fn waits(completions: i32) -> String {
-    format!("{completions} completions that start as pods finish, at the next reconcile")
+/// The unplaced completions, a line for each reason.
+fn unplaced(Look { record, status, .. }: &Look) -> Vec<String> {
+    let untaken = warnings::untaken(&status.idle_members);
+    let held = if record.holds_back() { warnings::held(record) } else { &untaken };
+    let waits = if record.manifest.suspended() {
+        "the job is suspended"
+    } else {
+        "running pods come first"
+    };
+    let reasons = [(status.held_back(), held), (status.waiting, waits)].into_iter();
+    let lines = reasons.filter(|(count, _)| *count > 0);
+    lines.map(|(count, why)| format!("{}: {why}", counted(count, "completion"))).collect()
 }
 
 fn pods(look: &Look) -> String {

@@ -5,12 +5,14 @@ mod next;
 mod section;
 mod tables;
 
+pub(super) use tables::shards;
+
 use clap::Args;
 
 use crate::{
     cli::{
         Session,
-        events::{name_the_unknown, none_found},
+        events::{Reporter, Wording, name_the_unknown, none_found},
         job_name::job_name,
     },
     error::Result,
@@ -40,7 +42,8 @@ pub struct Describe {
 impl Describe {
     /// Reads the records, asks the members, and prints a section for each.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        let federation = session.federation(&()).await?;
+        let reporter = Reporter::new(session, Wording::new("described"));
+        let federation = session.federation(&reporter).await?;
         let namespace = session.namespace()?;
         let Records { records, errors } = federation.records(&self.names, Some(&namespace)).await?;
         if records.is_empty() && errors.is_empty() {
@@ -57,10 +60,10 @@ impl Describe {
 }
 
 fn print(session: &Session<'_>, described: &Described) {
-    let Described { look, inspection } = described;
+    let Described { look, inspection, .. } = described;
     fields::print(session, look);
     tables::print(session, described);
-    section::print(session, "Next", next::table(look, session.now()));
+    section::print(session, "Next", next::table(described));
     name_the_unknown(session, &look.record, &look.status);
     for (cluster, error) in &inspection.unread {
         let text = format!("job.batch/{}: not all could be read: {error}", look.record.name());

@@ -2,57 +2,139 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
-
 use crate::{
-    federation::Look,
+    error::kubectl,
+    federation::{Described, Look},
     print::{Table, federate_line},
-    reconcile::decide,
-    state::Phase,
+    reconcile::ShardStatus,
+    state::{Phase, Record, Verdict},
 };
 
 /// Commands, each with what it does. Empty if nothing can be done but to wait.
-pub(super) fn table(look: &Look, now: Timestamp) -> Table {
-    let record = &look.record;
-    let mut table = Table::new(["Command", "What It Does"]).no_headers(true);
-    for (verb, flag, what) in steps(look, now) {
+pub(super) fn table(described: &Described) -> Table {
+    let record = &described.look.record;
+    let mut table = Table::new(["Command", "Effect"]).no_headers(true);
+    for (verb, flag, what) in steps(described) {
         let job = [record.name(), "-n", record.namespace()].into_iter();
         table.row([federate_line(verb, job.chain(flag)), what]);
+    }
+    let status = &described.look.status;
+    if status.all_members_closed() {
+        let what = format!("lets a cluster take the {} unplaced completions", status.held_back());
+        table.row([federate_line("cluster uncordon", ["NAME"]), what]);
+    }
+    for (line, what) in in_clusters(described) {
+        table.row([line, what]);
+    }
+    let is_open = record.state.outcome.is_none() && record.state.deleting.is_none();
+    for cluster in status.silent_clusters().into_iter().filter(|_| is_open) {
+        let what = "has others do its work, only if it is gone for good: some may run twice";
+        table.row([federate_line("cluster lost", [&cluster]), what.to_owned()]);
     }
     table
 }
 
 type Step = (&'static str, Option<&'static str>, String);
 
-fn steps(look: &Look, now: Timestamp) -> Vec<Step> {
-    let Look { stored, record, observations, status } = look;
+fn steps(described: &Described) -> Vec<Step> {
+    let look = &described.look;
+    let Look { stored, record, status, .. } = look;
     let reconcile = |what: &str| ("reconcile", None, what.to_owned());
     if record.state.deleting.is_some() {
-        return vec![reconcile("finishes the deletion")];
+        let abandon = "leaves behind what is in clusters that do not answer".to_owned();
+        let abandon = ("job delete", Some("--cascade=orphan"), abandon);
+        let is_silent = status.shards.iter().any(|shard| shard.silent);
+        let finish = reconcile("finishes the deletion");
+        return [finish].into_iter().chain(is_silent.then_some(abandon)).collect();
     }
     let mut steps = Vec::new();
-    if !decide(record, observations, now).actions.is_empty() {
-        steps.push(reconcile("does what is left to do"));
+    if described.reconcile_acts {
+        let refused = status.shards.iter().any(|shard| shard.refused.is_some());
+        let what = if refused { "tries again what was refused" } else { "does what is left to do" };
+        steps.push(reconcile(what));
     } else if let Some(what) = unmade(look) {
         steps.push(reconcile(&what));
     } else if stored.state.outcome.is_none() && record.state.outcome.is_some() {
         steps.push(reconcile("records the outcome for good"));
     }
-    let held = status.unplaced - status.waiting;
-    if record.state.outcome.is_none() && held > 0 && record.holds_back() {
-        let what = format!("runs the {held} unplaced completions in other shards");
-        steps.push(("reconcile", Some("--reopen"), what));
-    }
-    if record.state.outcome.is_none() && status.waiting > 0 {
-        let what = format!("starts the {} waiting completions as pods finish", status.waiting);
-        steps.push(("reconcile", Some("--watch"), what));
+    if record.state.outcome.is_none() {
+        steps.extend(go_on(look));
     }
     if stored.state.outcome.is_some() && status.end.is_some() {
+        if is_retriable(record) {
+            steps.push(("job retry", None, "runs what did not succeed as a new job".to_owned()));
+        }
         steps.push((
             "job delete",
             Some("--cascade=background"),
             "deletes it and its shards".to_owned(),
         ));
+    }
+    steps
+}
+
+/// Whether a Job failed, and `job retry` has something to do.
+fn is_retriable(record: &Record) -> bool {
+    let failed =
+        record.state.outcome.as_ref().is_some_and(|outcome| outcome.verdict == Verdict::Failed);
+    failed && record.manifest.size().completions.is_none_or(|asked| record.achieved() < asked)
+}
+
+/// What undoes, in a cluster, what somebody did to a shard's Job there.
+fn in_clusters(described: &Described) -> Vec<(String, String)> {
+    let Described { look, places, .. } = described;
+    let Look { record, status, .. } = look;
+    let line = |shard: &ShardStatus| {
+        let place = places.get(&shard.id)?;
+        if shard.left_alone {
+            let line = kubectl::label_again(place, &record.ownership(shard.id))?;
+            return Some((line, format!("puts the labels back in cluster {}", shard.cluster)));
+        }
+        if let Some(workload) = deactivated(described, shard) {
+            let line = kubectl::activate(place, workload)?;
+            let what = format!("lets its queue admit the job in cluster {}", shard.cluster);
+            return Some((line, what));
+        }
+        let line = is_suspended_there(look, shard).then(|| kubectl::unsuspend(place))??;
+        Some((line, format!("resumes the job in cluster {}", shard.cluster)))
+    };
+    status.shards.iter().filter_map(line).collect()
+}
+
+/// The `Workload` of a shard that its queue does not admit before somebody says so.
+fn deactivated<'d>(described: &'d Described, shard: &ShardStatus) -> Option<&'d str> {
+    let finding = described.inspection.shards.get(&shard.id)?;
+    finding.queueing.as_ref()?.deactivated.as_deref()
+}
+
+/// Whether somebody suspended a shard's Job that is to run. In a queue that is normal, and so it is
+/// while this plugin stops a shard or takes work off it.
+fn is_suspended_there(Look { record, .. }: &Look, shard: &ShardStatus) -> bool {
+    let entry = &record.shards[&shard.id];
+    if entry.is_lost() || entry.retired || entry.outstanding() > 0 {
+        return false;
+    }
+    let is_started = entry.phase == Phase::Started;
+    let is_to_run = record.state.outcome.is_none() && !record.manifest.suspended() && !entry.queued;
+    is_to_run && is_started && shard.unknown.is_none() && shard.seen.suspended
+}
+
+/// What places unplaced completions, and what lets a Job go on that a user has stopped.
+fn go_on(Look { record, status, .. }: &Look) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let held = status.held_back();
+    if held > 0 && record.holds_back() {
+        let what = format!("places the {held} unplaced completions in other shards");
+        steps.push(("reconcile", Some("--reopen"), what));
+    }
+    if record.manifest.suspended() {
+        steps.push(("job resume", None, "lets it go on".to_owned()));
+    } else if record.manifest.size().parallelism == 0 {
+        let what = "lets it go on, with one pod at a time";
+        steps.push(("job scale", Some("--parallelism=1"), what.to_owned()));
+    } else if status.waiting > 0 {
+        let what = format!("places the {} unplaced completions as pods end", status.waiting);
+        steps.push(("reconcile", Some("--watch"), what));
     }
     steps
 }

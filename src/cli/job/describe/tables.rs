@@ -1,11 +1,15 @@
 //! The tables of a description: conditions, the ledger, and what is not as it should be.
 
+use jiff::Timestamp;
+
 use super::section;
 use crate::{
     cli::Session,
+    cluster::Denial,
     federation::{Described, Look},
-    print::Table,
-    reconcile::Finding,
+    print::{Table, federate},
+    reconcile::{Finding, Queueing},
+    state::Acceptance,
 };
 
 /// Prints each table that has something to say; the one of the shards always.
@@ -15,7 +19,20 @@ pub(super) fn print(session: &Session<'_>, described: &Described) {
         session.output().line("Shards:  <none>");
     }
     section::print(session, "Shards", shards(&described.look));
-    section::print(session, "Unreachable", unreachable(session, &described.look));
+    for (title, what, may_repeat) in
+        [("Accepted", "What May Run Twice", true), ("Asked For", "Work", false)]
+    {
+        section::print(session, title, accepted(session, &described.look, what, may_repeat));
+    }
+    section::print(session, "Ended Shards Whose Jobs Are Gone", folded(&described.look));
+    section::print(session, "Given Up Before They Were Listed", missed(&described.look));
+    for (title, denial) in [
+        ("Unreachable", None),
+        ("Forbidden", Some(Denial::Forbidden)),
+        ("Unauthorized", Some(Denial::Unauthorized)),
+    ] {
+        section::print(session, title, unknown(session, &described.look, denial));
+    }
     section::print(
         session,
         "Drift",
@@ -26,6 +43,7 @@ pub(super) fn print(session: &Session<'_>, described: &Described) {
         "Dropped Fields",
         findings(described, "Field", |finding| finding.dropped.clone()),
     );
+    section::print(session, "Queues", queues(described));
     section::print(session, "Stalls", stalls(session, described));
 }
 
@@ -40,12 +58,14 @@ fn conditions(look: &Look) -> Table {
 
 /// What each shard was given, what was taken off it, and what it did. Columns that would be empty
 /// are left out.
-fn shards(look: &Look) -> Table {
+pub(in crate::cli::job) fn shards(look: &Look) -> Table {
     let Look { record, status, .. } = look;
     let credits = record.shards.values().any(|shard| shard.credit_target > 0 || shard.credited > 0);
     let mut headers = vec!["Cluster", "Job", "State", "Parallelism", "Completions"];
     headers.extend(["Credited", "To Credit"].into_iter().filter(|_| credits));
     headers.extend(["Active", "Succeeded", "Failed"]);
+    let leases = status.shards.iter().any(|shard| shard.lease_until.is_some());
+    headers.extend(leases.then_some("Lease Until"));
     headers.extend(record.manifest.indexed().then_some("Indexes"));
     let mut table = Table::new(headers);
     for (seen, shard) in status.shards.iter().zip(record.shards.values()) {
@@ -64,15 +84,65 @@ fn shards(look: &Look) -> Table {
         row.extend(
             [seen.seen.active, seen.achieved, seen.seen.failed].map(|count| count.to_string()),
         );
+        if leases {
+            let until = seen.lease_until.and_then(|until| Timestamp::from_second(until).ok());
+            row.push(until.map_or(String::new(), |until| until.to_string()));
+        }
         row.extend(seen.indexes.as_ref().map(ToString::to_string));
         table.row(row);
     }
     table
 }
 
-fn unreachable(session: &Session<'_>, look: &Look) -> Table {
+/// What users accepted although it may run work twice; or what they asked for without that risk.
+fn accepted(session: &Session<'_>, look: &Look, title: &str, may_repeat: bool) -> Table {
+    let mut table = Table::new(["Command", "Age", "User", title]);
+    let accepted = look.record.state.accepted.iter();
+    for Acceptance { what, detail, who, when } in
+        accepted.filter(|acceptance| acceptance.what.may_repeat() == may_repeat)
+    {
+        table.row([what.command().to_owned(), session.age(*when), who.clone(), detail.clone()]);
+    }
+    table
+}
+
+/// What shards did that are not in the ledger any more, in each member.
+fn folded(look: &Look) -> Table {
+    let mut table = Table::new(["Cluster", "Shards", "Succeeded", "Failed"]);
+    for (cluster, totals) in &look.status.folded.clusters {
+        let counts = [totals.shards, totals.achieved, totals.failed].map(|n| n.to_string());
+        table.row([cluster.clone()].into_iter().chain(counts));
+    }
+    table
+}
+
+/// The clusters that may have shards which the ledger lacks, and how these are stopped.
+fn missed(look: &Look) -> Table {
+    let mut table = Table::new(["Cluster", "UID", "Message"]);
+    let places = &look.observations.places;
+    for (uid, name) in &look.record.state.missed {
+        let is_member = places.values().any(|place| place.uid == *uid);
+        let register = match places.get(name) {
+            Some(_) => federate("cluster register", ["NAME", "--cluster-context=CONTEXT"]),
+            None => federate("cluster register", [name]),
+        };
+        let once = if is_member {
+            "it answers".to_owned()
+        } else {
+            format!("it is registered again with {register}")
+        };
+        let may = "it may have shards that are not listed here, and these may run work twice";
+        let message = format!("{may}. Reconcile counts and stops them once {once}");
+        table.row([name.clone(), uid.clone(), message]);
+    }
+    table
+}
+
+/// The shards of which nothing is known because their clusters do not answer, or keep the user out
+/// so.
+fn unknown(session: &Session<'_>, look: &Look, denial: Option<Denial>) -> Table {
     let mut table = Table::new(["Cluster", "Job", "Known As Of", "Reason"]);
-    for shard in &look.status.shards {
+    for shard in look.status.shards.iter().filter(|shard| shard.denial == denial) {
         let Some(why) = &shard.unknown else { continue };
         let age = match shard.seen.at {
             0 => String::new(),
@@ -95,14 +165,28 @@ fn findings(described: &Described, what: &str, of: fn(&Finding) -> Vec<String>) 
     table
 }
 
+/// The shards whose clusters decide when they run, and what the clusters say about it.
+fn queues(described: &Described) -> Table {
+    let mut table = Table::new(["Cluster", "Job", "Queue", "State", "Message"]);
+    for (id, finding) in &described.inspection.shards {
+        let Some(queueing) = &finding.queueing else { continue };
+        let Queueing { queue, state, message, .. } = queueing;
+        let [cluster, job] = place(described, *id);
+        table.row([cluster, job, queue.clone(), state.clone(), message.clone()]);
+    }
+    table
+}
+
 fn stalls(session: &Session<'_>, described: &Described) -> Table {
     let mut table = Table::new(["Cluster", "Job", "Pods", "Reason", "Message"]);
     for (id, finding) in &described.inspection.shards {
         for stall in &finding.stalls {
             let [cluster, job] = place(described, *id);
+            let clocks = &described.look.observations.clocks;
+            let host_time = |at: Timestamp| clocks.host_time(&cluster, at.as_second());
             let ago = stall
                 .at
-                .map(|at| format!(" ({} ago)", session.age(at.as_second())))
+                .map(|at| format!(" ({} ago)", session.age(host_time(at))))
                 .unwrap_or_default();
             let message = format!("{}{ago}", stall.message);
             table.row([cluster, job, stall.pods.to_string(), stall.reason.clone(), message]);

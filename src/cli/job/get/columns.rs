@@ -65,14 +65,20 @@ fn duration(status: &Status, now: Timestamp) -> String {
 }
 
 /// What each cluster did of its share; of shards that neither run nor are Complete, what they are
-/// instead.
+/// instead. The share of a lost shard is that of others by now.
 fn shards(status: &Status) -> String {
     let mut shards: BTreeMap<(&str, &str), (i32, Option<i32>)> = BTreeMap::new();
     for shard in &status.shards {
         let state = if matches!(shard.state, "Running" | "Complete") { "" } else { shard.state };
         let (achieved, completions) = shards.entry((&shard.cluster, state)).or_default();
         *achieved += shard.achieved;
-        *completions = shard.share.completions.map(|own| completions.unwrap_or(0) + own);
+        let share = if shard.is_lost() { None } else { shard.share.completions };
+        *completions = share.map(|own| completions.unwrap_or(0) + own);
+    }
+    for (cluster, totals) in &status.folded.clusters {
+        let (achieved, completions) = shards.entry((cluster.as_str(), "")).or_default();
+        *achieved += totals.achieved;
+        *completions = Some(completions.unwrap_or(0) + totals.carried);
     }
     let each = shards.into_iter().map(|((cluster, state), (achieved, completions))| {
         let of = completions.map_or(String::new(), |completions| format!("/{completions}"));

@@ -9,11 +9,10 @@ use serde_json::Value;
 use self::columns::Columns;
 use crate::{
     cli::{
-        Selector, Session,
+        Selection, Session,
         events::{Reporter, Wording, name_the_unknown, none_found},
-        job_name::job_name,
     },
-    error::{Error, Result},
+    error::Result,
     federation::{self, Look, Records},
     print::{Format, format::list},
 };
@@ -39,21 +38,8 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Get {
-    /// The names of the jobs; all of the namespace if left out
-    #[arg(value_name = "NAME", value_parser = job_name)]
-    names: Vec<String>,
-    /// The jobs of all namespaces
-    #[arg(short = 'A', long)]
-    all_namespaces: bool,
-    /// Only jobs whose labels match, such as team=math,tier!=web
-    #[arg(
-        short = 'l',
-        long,
-        value_name = "SELECTOR",
-        default_value = "",
-        hide_default_value = true
-    )]
-    selector: Selector,
+    #[command(flatten)]
+    selection: Selection,
     /// How to print: wide, json, yaml or name
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<Format>,
@@ -68,28 +54,26 @@ pub struct Get {
 impl Get {
     /// Reads the records, asks the members, and prints what it amounts to.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        if !self.selector.is_empty() && !self.names.is_empty() {
-            return Err(Error::new("name cannot be provided when a selector is specified"));
-        }
         let columns = Columns {
-            namespace: self.all_namespaces,
+            namespace: self.selection.all_namespaces,
             shards: self.output == Some(Format::Wide),
             headers: !self.no_headers,
         };
-        let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
+        let namespace = self.selection.namespace(session)?;
         let reporter = Reporter::new(session, Wording::new("reconciled"));
         let federation = session.federation(&reporter).await?;
         if self.watch {
-            let scope = federation::Scope { names: &self.names, namespace: namespace.as_deref() };
+            let scope =
+                federation::Scope { names: &self.selection.names, namespace: namespace.as_deref() };
             let watch = watch::watch(session, federation, scope, self.output, columns);
             return session.world().interruptible(watch).await;
         }
         let Records { mut records, errors } =
-            federation.records(&self.names, namespace.as_deref()).await?;
+            federation.records(&self.selection.names, namespace.as_deref()).await?;
         records.retain(|record| {
-            self.selector.matches(&record.manifest.object()["metadata"]["labels"])
+            self.selection.matches(&record.manifest.object()["metadata"]["labels"])
         });
-        if let ([_], [_]) = (self.names.as_slice(), errors.as_slice()) {
+        if let ([_], [_]) = (self.selection.names.as_slice(), errors.as_slice()) {
             // As in kubectl, where of one that is not there nothing is printed, no list either.
             return Ok(federation::Error::all(errors)?);
         }
@@ -116,7 +100,7 @@ impl Get {
 
     /// As `kubectl get -o json` has it: the object that was asked for by name, or a list.
     fn objects(&self, looks: &[Look]) -> Value {
-        match (self.names.as_slice(), looks) {
+        match (self.selection.names.as_slice(), looks) {
             ([_], [look]) => look.status.to_job(&look.record),
             _ => list(looks.iter().map(|look| look.status.to_job(&look.record)).collect()),
         }

@@ -10,11 +10,14 @@ use crate::{
     job::{
         Indexes, Observed, Pod,
         credit::{Credit, STILL},
+        pod,
     },
     reconcile::{
         act::{bodies, change_watch::ChangeWatch, target::ATTEMPTS},
+        observe::server_time,
         paths::job_path,
     },
+    seams,
 };
 
 /// A Job and its pods must have been read within this time before a credit is sent.
@@ -87,7 +90,8 @@ pub async fn credit(
         if count == 0 || !is_fresh {
             return Ok(Some(credited(job, 0, Indexes::default())));
         }
-        let patch = bodies::conditional(bodies::credit(&job, &credit), &job);
+        let now = server_time(connection, seams::now());
+        let patch = bodies::conditional(bodies::credit(&job, &credit, now), &job);
         match connection.patch(&format!("{path}/status"), &patch).await {
             Ok(job) => {
                 let doubled = doubled(connection, namespace, uid, &credit).await?;
@@ -118,8 +122,7 @@ pub(crate) async fn pods(
     namespace: &str,
     uid: &str,
 ) -> Result<Vec<Pod>, Error> {
-    let selector = format!("batch.kubernetes.io/controller-uid={uid}");
-    let pods =
-        connection.list(&path::collection(path::CORE, Some(namespace), "pods"), &selector).await?;
+    let path = path::collection(path::CORE, Some(namespace), "pods");
+    let pods = connection.list(&path, &pod::selector(&[uid])).await?;
     Ok(pods.iter().map(Pod::from_object).collect())
 }

@@ -7,7 +7,10 @@ use super::{
 use crate::{
     job::{Indexes, Observed},
     reconcile::{
-        act::target::{CHANGING, Performed, Target, answer_of_error},
+        act::{
+            target::{CHANGING, Performed, Target, answer_of_error},
+            wait::wait_for_first_look,
+        },
         decide::has_lost_credit,
         observe::{Answer, shard_id},
     },
@@ -16,6 +19,9 @@ use crate::{
 
 /// Credits to a shard what the ledger says is to be credited.
 pub(in crate::reconcile::act) async fn credit_shard(target: &Target<'_>) -> Performed {
+    if let Some(unseen) = wait_for_first_look(target).await {
+        return unseen;
+    }
     let wanted = |job: &Observed| wanted(target.record, target.id, job);
     let (record, uid) = (target.record, target.uid.unwrap_or_default());
     let (namespace, name) = (record.namespace(), record.job_name(target.id));
@@ -57,6 +63,7 @@ pub(crate) fn wanted(record: &Record, id: u32, job: &Observed) -> Wanted {
             let own = own.without(&job.credited_indexes());
             let credited = shard.completions.unwrap_or(0) - own.len();
             let asked = Indexes::all(record.manifest.size().completions.unwrap_or(0));
+            let asked = asked.without(&record.done_in_given_up());
             let count = shard.credit_target - credited;
             let (beyond, within) = (own.without(&asked), own.both(&asked));
             // An index beyond what is asked for that runs ends by itself. No index that is asked

@@ -24,15 +24,44 @@ fn goes_on(shard: &Shard) -> bool {
     may_run(shard) && (shard.completions.is_none() || shard.retained() > running)
 }
 
+/// Whether a shard keeps the pods that it may run until a user asks for another number: its cluster
+/// would stop all its pods and admit it anew.
+pub(in crate::reconcile) fn is_fixed(shard: &Shard) -> bool {
+    let is_waiting = shard.seen.as_ref().is_some_and(|seen| seen.suspended);
+    shard.queued && shard.phase == Phase::Started && !is_waiting
+}
+
+/// Whether a shard keeps work to do, and may get another number of pods unasked.
+fn may_change(shard: &Shard) -> bool {
+    goes_on(shard) && !is_fixed(shard)
+}
+
 /// Whether a shard is to end with what runs in it: all its unstarted work is to be credited, if it
 /// has any.
-fn runs_out(shard: &Shard) -> bool {
+pub(in crate::reconcile) fn runs_out(shard: &Shard) -> bool {
     may_run(shard) && !goes_on(shard)
 }
 
 /// How many pods run in a shard that goes on; at least 1, because it may start one.
 fn running(shard: &Shard) -> i32 {
     shard.parallelism.min(shard.active()).max(1)
+}
+
+/// The fewest pods of a shard that goes on which can start: its gang, or 1.
+pub(super) fn needed(record: &Record, shard: &Shard) -> i32 {
+    let left = shard.completions.map_or(i32::MAX, |_| shard.retained());
+    record.manifest.gang().map_or(1, |gang| gang.min(left).max(1))
+}
+
+/// The fewest pods with which all shards that go on can start some.
+fn needed_pods(record: &Record) -> i32 {
+    let going = record.shards.values().filter(|shard| goes_on(shard));
+    going.map(|shard| needed(record, shard)).fold(0, i32::saturating_add)
+}
+
+/// The fewest pods of a shard that goes on if no running pod is stopped.
+fn least(record: &Record, shard: &Shard) -> i32 {
+    running(shard).max(needed(record, shard))
 }
 
 /// How many pods may still run in shards that run out or are being stopped.
@@ -46,8 +75,9 @@ fn pods_running_out(record: &Record) -> i32 {
 
 /// How many more pods may run if no running pod is stopped.
 pub(super) fn free_pods(record: &Record) -> i32 {
-    let running = record.shards.values().filter(|shard| goes_on(shard)).map(running);
-    let taken = running.fold(pods_running_out(record), i32::saturating_add);
+    let goes_on = record.shards.values().filter(|shard| goes_on(shard));
+    let least = goes_on.map(|shard| least(record, shard));
+    let taken = least.fold(pods_running_out(record), i32::saturating_add);
     record.manifest.size().parallelism.saturating_sub(taken).max(0)
 }
 
@@ -78,24 +108,30 @@ pub(in crate::reconcile) fn divide_after_edit(record: &mut Record, places: &Plac
             }
         }
         let rebalances = asks_to_rebalance(record, places);
-        let too_many = ids_where(record, goes_on).len() > usize::try_from(pods).unwrap_or(0);
-        for (cluster, sum) in plan_per_member(record, places, pods) {
+        let too_many = needed_pods(record) > pods;
+        for (cluster, sum) in plan_per_member(record, places, pods, goes_on) {
             let mut here = ids_where(record, |shard| goes_on(shard) && shard.cluster == cluster);
             here.sort_by_key(|id| Reverse(record.shards[id].remaining()));
             let is_limited = too_many || (sum == 0 && rebalances);
-            let kept = if is_limited { usize::try_from(sum).unwrap_or(0) } else { here.len() };
-            here.iter().skip(kept).for_each(|id| let_run_out(record, *id));
+            let mut left = if is_limited { sum } else { i32::MAX };
+            for id in here {
+                match needed(record, &record.shards[&id]) {
+                    needed if needed > left => let_run_out(record, id),
+                    needed => left -= needed,
+                }
+            }
         }
         keep_running_pods(record, pods);
     }
-    divide(record, places);
+    divide_over(record, places, goes_on);
 }
 
 /// Lets shards that run out keep the pods that run in them, as far as there are so many pods.
 fn keep_running_pods(record: &mut Record, pods: i32) {
     let ending = ids_where(record, runs_out);
-    let shards = ids_where(record, goes_on).len() + ending.len();
-    let rest = pods.saturating_sub(i32::try_from(shards).unwrap_or(i32::MAX)).max(0);
+    let needed =
+        needed_pods(record).saturating_add(i32::try_from(ending.len()).unwrap_or(i32::MAX));
+    let rest = pods.saturating_sub(needed).max(0);
     let beyond_one = ending.iter().map(|id| running(&record.shards[id]) - 1);
     let more = apportion(rest, &beyond_one.collect::<Vec<_>>());
     for (id, more) in ending.into_iter().zip(more) {
@@ -103,7 +139,8 @@ fn keep_running_pods(record: &mut Record, pods: i32) {
     }
 }
 
-fn let_run_out(record: &mut Record, id: u32) {
+/// Has a shard end with what runs in it. A work queue that has not succeeded is stopped.
+pub(in crate::reconcile) fn let_run_out(record: &mut Record, id: u32) {
     let succeeded = record.achieved() > 0;
     let shard = record.shards.get_mut(&id).expect("an id of this ledger");
     match shard.completions {
@@ -113,9 +150,14 @@ fn let_run_out(record: &mut Record, id: u32) {
     }
 }
 
-/// Sets how many pods each shard that goes on may run. The members' sums are those of the plan for
-/// what remains, less the pods of shards that run out.
+/// Sets how many pods each shard that goes on may run, where that may change unasked. The members'
+/// sums are those of the plan for what remains, less the pods of the other shards.
 pub(in crate::reconcile) fn divide(record: &mut Record, places: &Places) {
+    divide_over(record, places, may_change);
+}
+
+/// Divides the pods over these shards, all of which go on.
+fn divide_over(record: &mut Record, places: &Places, is_included: fn(&Shard) -> bool) {
     let pods = record.manifest.size().parallelism;
     if pods == 0 {
         return ids_where(record, may_run)
@@ -126,29 +168,39 @@ pub(in crate::reconcile) fn divide(record: &mut Record, places: &Places) {
         let at_least_one = record.shards[&id].parallelism.max(1);
         set_parallelism(record, id, at_least_one);
     }
-    let pods = pods.saturating_sub(pods_running_out(record)).max(1);
-    let sums = plan_per_member(record, places, pods);
-    let minima = |minimum: fn(&Shard) -> i32| {
-        let minima = per_member(record, |shard| if goes_on(shard) { minimum(shard) } else { 0 });
-        sums.iter().map(|(cluster, _)| sum_of(&minima, cluster)).collect::<Vec<_>>()
-    };
+    let others = record.shards.values().filter(|shard| goes_on(shard) && !is_included(shard));
+    let others = others.map(|shard| shard.parallelism).fold(0, i32::saturating_add);
+    let pods = pods.saturating_sub(pods_running_out(record)).saturating_sub(others).max(1);
+    let sums = plan_per_member(record, places, pods, is_included);
     // No running pod is stopped, unless fewer pods may run than do.
-    let minima = Some(minima(running))
-        .filter(|minima| minima.iter().sum::<i32>() <= pods)
-        .unwrap_or(minima(|_| 1));
+    let minima = [least, needed].map(|minimum: fn(&Record, &Shard) -> i32| {
+        let minimum = |shard: &Shard| if is_included(shard) { minimum(record, shard) } else { 0 };
+        let minima = per_member(record, minimum);
+        sums.iter().map(|(cluster, _)| sum_of(&minima, cluster)).collect::<Vec<_>>()
+    });
+    let fits = |minima: &Vec<i32>| minima.iter().copied().fold(0, i32::saturating_add) <= pods;
+    let ones = per_member(record, |shard| i32::from(is_included(shard)));
+    let ones = || sums.iter().map(|(cluster, _)| sum_of(&ones, cluster)).collect();
+    let minima = minima.into_iter().find(fits).unwrap_or_else(ones);
     let divided = with_minima(&sums.iter().map(|(_, sum)| *sum).collect::<Vec<_>>(), &minima);
     for ((cluster, _), sum) in sums.into_iter().zip(divided) {
-        let here = ids_where(record, |shard| goes_on(shard) && shard.cluster == cluster);
+        let here = ids_where(record, |shard| is_included(shard) && shard.cluster == cluster);
         split(record, &here, sum);
     }
 }
 
-/// How many of so many pods each member with shards that go on gets by the plan for what remains.
-/// That can be 0.
-fn plan_per_member(record: &Record, places: &Places, pods: i32) -> Vec<(String, i32)> {
-    let remaining = per_member(record, |shard| if goes_on(shard) { shard.retained() } else { 0 });
+/// How many of so many pods each member with these shards gets by the plan for what remains in
+/// them. That can be 0.
+fn plan_per_member(
+    record: &Record,
+    places: &Places,
+    pods: i32,
+    is_included: fn(&Shard) -> bool,
+) -> Vec<(String, i32)> {
+    let retained = |shard: &Shard| if is_included(shard) { shard.retained() } else { 0 };
+    let remaining = per_member(record, retained);
     let completions = record.manifest.size().completions.map(|_| remaining.values().sum());
-    let given = given(record);
+    let given = given_to(record, is_included);
     // Where fewer pods may run than are given, they are taken from all members in proportion: if
     // each kept what it has, the last would be left with none.
     let fits = given.values().map(|pods| i64::from(*pods)).sum::<i64>() <= i64::from(pods);
@@ -184,8 +236,14 @@ fn plan_per_member(record: &Record, places: &Places, pods: i32) -> Vec<(String, 
 
 /// How many pods are given to each member with shards that go on.
 pub(super) fn given(record: &Record) -> BTreeMap<String, i32> {
-    let mut given = per_member(record, |shard| if goes_on(shard) { shard.parallelism } else { 0 });
-    let shards = per_member(record, |shard| i32::from(goes_on(shard)));
+    given_to(record, goes_on)
+}
+
+/// How many pods are given to each member with these shards.
+fn given_to(record: &Record, is_included: fn(&Shard) -> bool) -> BTreeMap<String, i32> {
+    let parallelism = |shard: &Shard| if is_included(shard) { shard.parallelism } else { 0 };
+    let mut given = per_member(record, parallelism);
+    let shards = per_member(record, |shard| i32::from(is_included(shard)));
     given.retain(|name, _| sum_of(&shards, name) > 0);
     given
 }
@@ -209,10 +267,11 @@ fn with_minima(amounts: &[i32], minima: &[i32]) -> Vec<i32> {
 /// running pods if the sum allows that, and gets at least one otherwise.
 pub(in crate::reconcile) fn split(record: &mut Record, shards: &[u32], sum: i32) {
     let shard = |id: &u32| &record.shards[id];
-    let mut minima: Vec<i32> = shards.iter().map(|id| running(shard(id))).collect();
-    if minima.iter().sum::<i32>() > sum {
-        minima = vec![1; shards.len()];
-    }
+    let minima = [least, needed].map(|minimum: fn(&Record, &Shard) -> i32| {
+        shards.iter().map(|id| minimum(record, shard(id))).collect::<Vec<_>>()
+    });
+    let fits = |minima: &Vec<i32>| minima.iter().copied().fold(0, i32::saturating_add) <= sum;
+    let minima = minima.into_iter().find(fits).unwrap_or_else(|| vec![1; shards.len()]);
     let mut rest = (sum - minima.iter().sum::<i32>()).max(0);
     // Pods beyond a shard's completions would start nothing. They go to whoever has room.
     let room =

@@ -5,7 +5,7 @@ use super::*;
 use crate::{
     job::{End, EndKind, Manifest, Observed, Size},
     reconcile::{Clocks, EditError, Observation, Observations, Place, Status, decide, edit_record},
-    state::{MemberState, Phase, Registry},
+    state::{MemberState, Phase, Registry, Seen},
 };
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -297,4 +297,62 @@ fn a_work_queue_leaves_clusters_and_comes_back_to_them() {
     assert_eq!(scene.pods().iter().map(|(_, pods)| *pods).collect::<Vec<_>>(), [2, 2, 2]);
     let clusters: BTreeSet<&str> = scene.pods().into_iter().map(|(cluster, _)| cluster).collect();
     assert_eq!(clusters.len(), 3, "{:?}", scene.pods());
+}
+
+#[test]
+fn only_a_shard_that_its_queue_has_admitted_is_fixed() {
+    let shard = |queued, phase, suspended| Shard {
+        queued,
+        phase,
+        seen: Some(Seen { suspended, ..Seen::default() }),
+        ..Shard::planned("c1", Size { parallelism: 3, completions: Some(10) })
+    };
+    for (case, shard, fixed) in [
+        ("admitted", shard(true, Phase::Started, false), true),
+        ("waits", shard(true, Phase::Started, true), false),
+        ("held", shard(true, Phase::Created, true), false),
+        ("no queue", shard(false, Phase::Started, false), false),
+    ] {
+        assert_eq!(is_fixed(&shard), fixed, "{case}");
+    }
+}
+
+#[test]
+fn a_shard_that_its_queue_has_admitted_gets_other_pods_only_if_a_user_says_so() {
+    let size = |parallelism| json!({"parallelism": parallelism, "completions": 30});
+    for (queue, unasked) in [
+        (None, [("c1", 3), ("c2", 3), ("c3", 3)]),
+        (Some("team"), [("c1", 1), ("c2", 4), ("c3", 4)]),
+    ] {
+        let mut scene = Scene::new(size(3), &[(1, Some(10)); 3]);
+        scene.runs(1, |job| job.queue = queue.map(str::to_owned));
+        let mut freed = scene.record.clone();
+        freed.manifest = manifest(&size(9));
+        divide(&mut freed, &scene.observations.places);
+        let pods: Vec<_> =
+            freed.shards.values().map(|s| (s.cluster.as_str(), s.parallelism)).collect();
+        assert_eq!(pods, unasked, "{queue:?}");
+        scene.scale(size(9));
+        assert_eq!(scene.pods(), [("c1", 3), ("c2", 3), ("c3", 3)], "{queue:?}");
+    }
+}
+
+#[test]
+fn fewer_pods_leave_whole_gangs_or_none() {
+    let spec = |parallelism: i32| {
+        json!({"parallelism": parallelism, "completions": 36,
+            "scheduling": {"schedulingPolicy": {"gang": {"minCount": 4}}}})
+    };
+    for (parallelism, gangs) in [(11, 2), (9, 2), (7, 1), (6, 1)] {
+        let mut scene = Scene::new(spec(12), &[(4, Some(12)); 3]);
+        scene.scale(spec(parallelism));
+        let going = scene.record.shards.values().filter(|shard| goes_on(shard));
+        let pods: Vec<i32> = going.map(|shard| shard.parallelism).collect();
+        assert_eq!(pods.len(), gangs, "{parallelism}: {:?}", scene.pods());
+        // There is a pod for each shard that ends, too.
+        assert!(pods.iter().all(|pods| *pods >= 4), "{parallelism}: {:?}", scene.pods());
+        scene.scale(spec(12));
+        let all: i32 = scene.pods().iter().map(|(_, pods)| pods).sum();
+        assert_eq!(all, 12, "{parallelism}: {:?}", scene.pods());
+    }
 }

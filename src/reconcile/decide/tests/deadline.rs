@@ -121,3 +121,19 @@ fn the_end_that_a_job_expires_by_is_by_the_hosts_clock() {
         assert_eq!(decided.state.outcome.expect("it is complete").at, at, "ahead by {ahead}");
     }
 }
+
+#[test]
+fn a_deadline_beyond_all_time_is_never() {
+    let spec = json!({"completions": 6, "parallelism": 2, "activeDeadlineSeconds": i64::MAX});
+    let record = record(spec, &[(Phase::Started, Some(3))]);
+    let start = Timestamp::from_second(100).ok();
+    let mut observations = listed(&record, [(1, Observed { start, ..job(&record, 1) })]);
+    observations.places.insert("c1".into(), ready());
+    for now in [100, 700] {
+        let now = Timestamp::from_second(now).expect("a time");
+        let decided = decide(&record, &observations, now).record;
+        assert!(decided.shards.len() > 1, "the rest is placed");
+        let seconds = |shard: &Shard| shard.active_deadline_seconds.unwrap_or(i64::MAX);
+        assert!(decided.shards.values().all(|it| seconds(it) > i64::MAX / 2), "{decided:?}");
+    }
+}

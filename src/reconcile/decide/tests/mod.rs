@@ -1,9 +1,15 @@
 //! What is decided, by what was recorded and observed.
 
+mod adoption;
 mod deadline;
 mod deletion;
+mod fold;
+mod lease;
+mod leave;
 mod outcome;
+mod restored;
 mod steps;
+mod take_in;
 mod work;
 
 use jiff::Timestamp;
@@ -11,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::{Action, Decision, decide, limits};
 use crate::{
-    job::{End, EndKind, Indexes, Manifest, Observed, Size},
+    job::{End, EndKind, Indexes, Manifest, Observed, Ownership, Size},
     reconcile::{
         allocate::pods,
         observe::{Answer, Clocks, Observation, Observations, Place},

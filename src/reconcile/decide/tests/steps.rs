@@ -1,6 +1,11 @@
 //! The steps of one shard, from planned to its end.
 
 use super::*;
+use crate::state::Outcome;
+
+fn outcome(verdict: Verdict) -> Outcome {
+    Outcome { verdict, reason: String::new(), message: String::new(), at: 0 }
+}
 
 #[test]
 fn a_shard_goes_from_planned_to_its_end_a_step_at_a_time() {
@@ -185,6 +190,42 @@ fn a_refusal_is_remembered_until_the_job_exists() {
 }
 
 #[test]
+fn a_refusal_is_forgotten_once_the_job_has_an_outcome() {
+    for verdict in [Verdict::Complete, Verdict::Failed] {
+        let mut record = one(Phase::Planned);
+        record.shards.get_mut(&1).expect("planned").refuse("the name is taken");
+        record.state.outcome = Some(outcome(verdict));
+        let decision = decide(&record, &listed(&record, []), NOW);
+        assert_eq!((&decision.record.shards[&1].refusal, decision.actions), (&None, vec![]));
+    }
+}
+
+#[test]
+fn a_suspended_job_that_cannot_end_for_want_of_a_start_time_gets_one() {
+    let verdicts = [None, Some(Verdict::Complete), Some(Verdict::Failed)];
+    for (verdict, retired) in verdicts.into_iter().flat_map(|v| [(v, false), (v, true)]) {
+        let mut record = one(Phase::Started);
+        record.state.outcome = verdict.map(outcome);
+        record.shards.get_mut(&1).expect("one").retired = retired;
+        let stuck = Observed { ending: true, suspended: true, ..job(&record, 1) };
+        let actions =
+            |job: &Observed| decide(&record, &listed(&record, [(1, job.clone())]), NOW).actions;
+        let wanted = vec![Action::SetStart { shard: 1, uid: "u1".into() }];
+        assert_eq!(actions(&stuck), wanted, "{verdict:?}, retired: {retired}");
+        let others = [
+            Observed { start: Some(NOW), ..stuck.clone() },
+            Observed { suspended: false, ..stuck.clone() },
+            Observed { end: Some(end(EndKind::Complete, 7)), ..stuck.clone() },
+            Observed { deleting: true, ..stuck.clone() },
+            Observed { owner: None, ..stuck.clone() },
+        ];
+        for other in &others {
+            assert!(!actions(other).contains(&wanted[0]), "{other:?}");
+        }
+    }
+}
+
+#[test]
 fn a_supplement_whose_name_is_taken_gets_the_next_one() {
     let mut record = record(json!({"completions": 6}), &[(Phase::Deleted, Some(3))]);
     record.add(Shard::planned("c1", Size { parallelism: 1, completions: Some(3) }));
@@ -223,5 +264,34 @@ fn a_job_that_may_have_expired_is_reopened_only_where_the_user_says_so() {
         assert_eq!(gone.shards[&1].reopened, reopened, "the annotation, ttl {ttl_seconds:?}");
         assert!(!gone.reopen(), "--reopen, ttl {ttl_seconds:?}");
         assert_eq!(gone.reopen_uncertain(), !reopened);
+    }
+}
+
+#[test]
+fn a_gang_that_cannot_be_filled_any_more_is_made_smaller() {
+    let gang = json!({"schedulingPolicy": {"gang": {"minCount": 4}}});
+    let spec = json!({"parallelism": 4, "completions": 6, "scheduling": gang});
+    let mut record = record(spec, &[(Phase::Started, Some(6))]);
+    record.shards.get_mut(&1).expect("one").parallelism = 4;
+    // Of two pods that are left, so many run; the Job's gang has so many.
+    for (succeeded, ready, min_count, expected) in [
+        (4, 0, 4, start(1)),
+        (4, 1, 4, start(1)),
+        (4, 2, 4, vec![]),
+        (4, 0, 2, vec![]),
+        (2, 0, 4, vec![]),
+        (5, 0, 2, start(1)),
+    ] {
+        let job = Observed {
+            succeeded,
+            ready,
+            active: 6 - succeeded,
+            min_count: Some(min_count),
+            ..job(&record, 1)
+        };
+        let decision = decide(&record, &listed(&record, [(1, job)]), NOW);
+        assert_eq!(decision.actions, expected, "{succeeded} {ready} {min_count}");
+        let left = decision.record.spec(1).gang;
+        assert_eq!(left, Some(4.min(6 - succeeded)));
     }
 }

@@ -1,6 +1,7 @@
 //! Work that is opened or credited, and the pods for it.
 
 use super::*;
+use crate::reconcile::allocate::work;
 
 #[test]
 fn a_shard_that_ends_leaves_no_more_pods_than_there_are() {
@@ -73,7 +74,8 @@ fn fewer_pods_are_divided_also_where_the_preferences_give_none_to_who_still_has_
 #[test]
 fn work_that_was_planned_for_a_cluster_that_left_is_opened_elsewhere() {
     let spec = json!({"parallelism": 2, "completions": 6});
-    let record = record(spec, &[(Phase::Started, Some(3)), (Phase::Planned, Some(3))]);
+    let mut record = record(spec, &[(Phase::Started, Some(3)), (Phase::Planned, Some(3))]);
+    record.shards.get_mut(&2).expect("planned").cluster_uid = Some("gone".into());
     let mut observations = listed(&record, [(1, job(&record, 1))]);
     observations.members.insert("c2".into(), Observation::Unknown { why: "left".into() });
     observations.places.insert("c1".into(), ready());
@@ -91,4 +93,53 @@ fn work_that_was_planned_for_a_cluster_that_left_is_opened_elsewhere() {
     deleting.state.deleting = Some(Cascade::Background);
     let decided = decide(&deleting, &observations, NOW).record;
     assert!(!decided.shards.contains_key(&2), "a deletion does not wait for it");
+}
+
+#[test]
+fn a_retry_of_an_indexed_job_is_planned_by_what_it_has_to_do_itself() {
+    let spec = json!({"parallelism": 2, "completions": 100, "completionMode": "Indexed"});
+    let mut record = record(spec, &[(Phase::Started, Some(10))]);
+    let before = Indexes::all(90);
+    record.shards.get_mut(&1).expect("one").indexes = Some(Indexes::all(100).without(&before));
+    record.state.folded.completed = before.clone();
+    record.state.folded.carried_indexes = before;
+    let places = [("c1".into(), ready()), ("c2".into(), ready())].into();
+    work::rebalance_now(&mut record, &places);
+    assert_eq!(record.shards[&1].credit_target, 5, "each of two clusters gets a half");
+}
+
+/// The spec of a Job with a gang of 4.
+fn gang(parallelism: i32, completions: i32) -> Value {
+    let gang = json!({"schedulingPolicy": {"gang": {"minCount": 4}}});
+    json!({"parallelism": parallelism, "completions": completions, "scheduling": gang})
+}
+
+#[test]
+fn a_move_leaves_whole_gangs() {
+    let mut record = record(gang(8, 12), &[(Phase::Started, Some(6)); 2]);
+    for shard in record.shards.values_mut() {
+        (shard.cluster, shard.parallelism) = ("c1".into(), 4);
+    }
+    // Half of the 12 completions belong to the other cluster by the plan.
+    work::rebalance_now(&mut record, &[("c1".into(), ready()), ("c2".into(), ready())].into());
+    let retained: Vec<i32> = record.shards.values().map(Shard::retained).collect();
+    assert_eq!(retained, [4, 4]);
+}
+
+#[test]
+fn work_that_is_opened_goes_to_whole_gangs() {
+    for (left, opened) in [(3, vec![3]), (5, vec![5]), (8, vec![4, 4])] {
+        let mut record = record(gang(8, left), &[(Phase::Deleted, Some(left))]);
+        record.shards.get_mut(&1).expect("one").reopened = true;
+        let mut observations = listed(&record, []);
+        for name in ["c1", "c2", "c3"] {
+            observations.places.insert(name.into(), ready());
+        }
+        let decided = decide(&record, &observations, NOW).record;
+        let new: Vec<i32> =
+            decided.shards.range(2..).filter_map(|(_, shard)| shard.completions).collect();
+        assert_eq!(new, opened, "{:?}", decided.shards);
+        let gangs = decided.shards.range(2..).map(|(id, _)| decided.spec(*id).gang);
+        assert!(gangs.into_iter().all(|gang| gang == Some(left.min(4))), "{left}");
+    }
 }

@@ -1,15 +1,29 @@
 //! The status of a federated Job over all its members; pure.
 
-use std::collections::BTreeSet;
+mod fields;
+mod predicates;
+mod shard;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use self::{
+    fields::{counts, time},
+    predicates::{is_ending, is_suspended, no_place, waits_in_queue},
+    shard::DELETED,
+};
 use crate::{
     job::{Indexes, Observed, Size},
-    reconcile::{allocate::work, observe::Observations},
-    state::{Phase, Record, Seen, Shard, Verdict},
+    reconcile::{
+        allocate::work,
+        observe::{Observation, Observations, Place},
+    },
+    state::{Folded, MemberState, Phase, RanTwice, Record, Shard, Totals, Verdict},
 };
+
+pub use shard::{LEFT_ALONE, ShardStatus};
 
 /// The status of a federated Job over all its members (G9).
 #[derive(Debug, Clone, PartialEq)]
@@ -32,51 +46,32 @@ pub struct Status {
     pub end: Option<Timestamp>,
     /// Completions that no live shard carries and that did not succeed.
     pub unplaced: i32,
+    /// The names of all members by their states, where no member takes what is unplaced; otherwise
+    /// empty.
+    pub idle_members: BTreeMap<&'static str, Vec<String>>,
     /// How many of the unplaced completions wait only for running pods to end.
     pub waiting: i32,
     /// Of an Indexed Job, the indexes that succeeded in any shard.
     pub completed_indexes: Option<Indexes>,
     /// Of an Indexed Job, the indexes that failed for good.
     pub failed_indexes: Option<Indexes>,
+    /// What has succeeded twice, because a cluster was declared lost.
+    pub ran_twice: RanTwice,
     /// The shards by id.
     pub shards: Vec<ShardStatus>,
+    /// The totals of the shards that are not in the ledger any more.
+    pub folded: Box<Folded>,
+    /// The members that have not been listed since the record was recovered, restored or moved, and
+    /// why not. Work may be in them that is not known, so none is opened.
+    pub unlisted: BTreeMap<String, String>,
+    /// The clusters that were given up before they were listed, and may have shards that the ledger
+    /// lacks: their names by their uids.
+    pub missed: BTreeMap<String, String>,
     word: String,
     conditions: Vec<Value>,
     /// The condition that the Job gets once its last shard has ended, where the outcome is latched.
     condition_to_come: Option<&'static str>,
     asked: Size,
-}
-
-/// The status of one shard.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ShardStatus {
-    /// The member that has it.
-    pub cluster: String,
-    /// The name of its Job there.
-    pub name: String,
-    /// The uid of its Job, once it is known.
-    pub uid: Option<String>,
-    /// Pending, Suspended, Running, Complete, Failed, Deleted, or Unknown.
-    pub state: &'static str,
-    /// Its parallelism, and its completions less what was credited.
-    pub share: Size,
-    /// What its Job said when it was last seen.
-    pub seen: Seen,
-    /// What it achieved.
-    pub achieved: i32,
-    /// Completions that were credited to it.
-    pub credited: i32,
-    /// Its own indexes, of an Indexed Job.
-    pub indexes: Option<Indexes>,
-    /// Why nothing is known of it now, where its member does not answer.
-    pub unknown: Option<String>,
-    /// Why its member refused an action of this run, or to create its Job in an earlier one.
-    pub refused: Option<String>,
-    /// What it waits for before the rest of an action can be done.
-    pub waiting: Option<String>,
-    /// What its cluster changed of its Job when it answered the last write of this run: one
-    /// sentence for each difference from what was sent.
-    pub altered: Vec<String>,
 }
 
 impl Status {
@@ -94,33 +89,45 @@ impl Status {
         let complete = outcome.is_some_and(|outcome| outcome.verdict == Verdict::Complete);
         let started = record.state.started.filter(|_| !record.manifest.suspended());
         // A deletion removes shards from the ledger. Their work is not unplaced.
-        let unplaced = if record.state.deleting.is_some() { 0 } else { record.unplaced() };
+        // Nor is it known what is unplaced before all members have been listed.
+        let is_known = record.state.deleting.is_none() && record.state.unlisted.is_empty();
+        let unplaced = if is_known { record.unplaced() } else { 0 };
         let waiting = if unplaced > 0 { work::waiting_for_pods(record) } else { 0 };
         Self {
             active: sum(|shard| shard.seen.active),
             ready: live(|job| job.ready),
             terminating: live(|job| job.terminating),
             succeeded: record.achieved(),
-            failed: sum(|shard| shard.seen.failed),
+            failed: record.failed_pods(),
             start: started.and_then(|start| Timestamp::from_second(start).ok()),
             completion: end.filter(|_| complete && !is_ending(record)),
             end: end.filter(|_| !is_ending(record)),
             completed_indexes: record.manifest.indexed().then(|| record.completed_indexes()),
             failed_indexes: record.manifest.indexed().then(|| record.failed_indexes()),
             unplaced,
+            idle_members: if unplaced > waiting && no_place(record) {
+                Place::by_state(&observations.places, &record.manifest)
+            } else {
+                BTreeMap::new()
+            },
             waiting,
+            ran_twice: record.ran_twice(),
             word: word(record, unplaced - waiting, &shards),
             conditions: conditions(record, &shards),
             condition_to_come: outcome
                 .filter(|_| is_ending(record))
                 .map(|outcome| outcome.verdict.as_str()),
             asked: record.manifest.size(),
+            unlisted: unlisted(record, observations),
+            missed: record.state.missed.clone(),
+            folded: record.state.folded.clone(),
             shards,
         }
     }
 
-    /// The word in the STATUS column: kubectl's word for a Job. `Unknown`, `Refused` and `Unplaced`
-    /// are appended where they apply to a shard or to completions.
+    /// The word in the STATUS column: kubectl's word for a Job. `Unknown`, `Forbidden`,
+    /// `Unauthorized`, `Refused` and `Unplaced` are appended where they apply to a shard or to
+    /// completions.
     pub fn word(&self) -> &str {
         &self.word
     }
@@ -149,17 +156,34 @@ impl Status {
         }
     }
 
+    /// The unplaced completions that do not only wait for running pods to end: shards were deleted,
+    /// or no member takes them.
+    pub fn held_back(&self) -> i32 {
+        self.unplaced - self.waiting
+    }
+
+    /// Whether no member takes work of any Job, whatever the preferences say.
+    pub fn all_members_closed(&self) -> bool {
+        !self.idle_members.is_empty()
+            && self.idle_members.keys().all(|state| !state.starts_with(MemberState::Ready.as_str()))
+    }
+
     /// The members that have a shard: how many of them answered, and how many there are. Shards
-    /// that somebody deleted do not count.
+    /// that somebody deleted, and lost ones, do not count.
     pub fn clusters(&self) -> (usize, usize) {
-        let is_there =
-            |shard: &&ShardStatus| shard.state != word_of_shard(Phase::Deleted, false, false);
+        let is_there = |shard: &&ShardStatus| shard.state != DELETED && !shard.is_lost();
         let all: BTreeSet<_> =
             self.shards.iter().filter(is_there).map(|shard| &shard.cluster).collect();
         let unknown =
             self.shards.iter().filter(|shard| shard.unknown.is_some()).map(|shard| &shard.cluster);
         let unknown: BTreeSet<_> = unknown.collect();
         (all.difference(&unknown).count(), all.len())
+    }
+
+    /// The names of the members with shards that are waited for and that give no answer at all.
+    pub fn silent_clusters(&self) -> Vec<String> {
+        let silent = self.shards.iter().filter(|shard| shard.silent).map(|shard| &shard.cluster);
+        silent.collect::<BTreeSet<_>>().into_iter().cloned().collect()
     }
 
     /// The federated Job as one batch/v1 Job: the spec as submitted, and one status over all
@@ -180,7 +204,9 @@ impl Status {
             ("succeeded", self.succeeded),
             ("failed", self.failed),
             ("unplaced", self.unplaced),
+            ("ranTwice", self.ran_twice.count),
         ]);
+        status.insert("phase".into(), self.word.as_str().into());
         if !self.conditions.is_empty() {
             status.insert("conditions".into(), self.conditions.clone().into());
         }
@@ -189,99 +215,43 @@ impl Status {
                 status.insert(field.into(), time(at.as_second()));
             }
         }
-        for (field, indexes) in
-            [("completedIndexes", &self.completed_indexes), ("failedIndexes", &self.failed_indexes)]
-        {
-            if let Some(indexes) = indexes.as_ref().filter(|indexes| !indexes.is_empty()) {
+        for (field, indexes) in [
+            ("completedIndexes", self.completed_indexes.as_ref()),
+            ("failedIndexes", self.failed_indexes.as_ref()),
+            ("ranTwiceIndexes", Some(&self.ran_twice.indexes)),
+        ] {
+            if let Some(indexes) = indexes.filter(|indexes| !indexes.is_empty()) {
                 status.insert(field.into(), indexes.to_string().into());
             }
         }
+        if !self.unlisted.is_empty() {
+            let names = self.unlisted.keys().map(String::as_str);
+            status.insert("unlisted".into(), names.collect::<Vec<_>>().into());
+        }
+        if !self.missed.is_empty() {
+            status.insert("missed".into(), json!(self.missed));
+        }
         status.insert("shards".into(), self.shards.iter().map(ShardStatus::to_value).collect());
+        if !self.folded.clusters.is_empty() {
+            status.insert("folded".into(), self.folded.clusters.iter().map(totals).collect());
+        }
         Value::Object(status)
     }
 }
 
-impl ShardStatus {
-    /// The status of one shard by the record and the observations.
-    fn new(record: &Record, id: u32, observations: &Observations) -> Self {
-        let shard = &record.shards[&id];
-        let seen = shard.seen.clone().unwrap_or_default();
-        // A shard that has ended needs no answer, unless it is to be deleted.
-        let needs_answer = !shard.phase.ended() || record.state.deleting.is_some();
-        let unknown = observations.unknown(shard).filter(|_| needs_answer);
-        // What an earlier run was refused keeps the shard Pending still.
-        let refused = observations.refused(&shard.cluster, id).or(shard.refusal.as_deref());
-        Self {
-            cluster: shard.cluster.clone(),
-            name: record.job_name(id).to_owned(),
-            uid: shard.uid.clone(),
-            state: word_of_shard(shard.phase, seen.suspended, unknown.is_some()),
-            share: shard.share(),
-            achieved: shard.achieved(),
-            credited: shard.credited,
-            indexes: shard.indexes.clone(),
-            waiting: observations
-                .waiting(&shard.cluster, id)
-                .or_else(|| observations.withheld(shard))
-                .map(str::to_owned),
-            seen,
-            unknown,
-            refused: refused.map(str::to_owned),
-            altered: observations.altered(&shard.cluster, id).to_vec(),
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut value = counts(&[
-            ("active", self.seen.active),
-            ("succeeded", self.achieved),
-            ("failed", self.seen.failed),
-            ("credited", self.credited),
-        ]);
-        let mut put = |field: &str, of_shard: Value| value.insert(field.to_owned(), of_shard);
-        put("cluster", self.cluster.as_str().into());
-        put("name", self.name.as_str().into());
-        put("state", self.state.into());
-        put("parallelism", self.share.parallelism.into());
-        if let Some(completions) = self.share.completions {
-            put("completions", completions.into());
-        }
-        if let Some(uid) = &self.uid {
-            put("uid", uid.as_str().into());
-        }
-        if let Some(indexes) = &self.indexes {
-            put("indexes", indexes.to_string().into());
-        }
-        if let Some(why) = self.unknown.as_ref().or(self.refused.as_ref()).or(self.waiting.as_ref())
-        {
-            put("message", why.as_str().into());
-        }
-        Value::Object(value)
-    }
+/// The members that have yet to be listed, and why they have not been.
+fn unlisted(record: &Record, observations: &Observations) -> BTreeMap<String, String> {
+    let why = |name: &String| match observations.members.get(name) {
+        Some(Observation::Unknown { why }) => why.clone(),
+        _ => "it was not asked".to_owned(),
+    };
+    record.state.unlisted.iter().map(|name| (name.clone(), why(name))).collect()
 }
 
-fn counts(counts: &[(&str, i32)]) -> Map<String, Value> {
-    counts
-        .iter()
-        .filter(|(_, n)| *n != 0)
-        .map(|(field, n)| ((*field).to_owned(), Value::from(*n)))
-        .collect()
-}
-
-fn time(second: i64) -> Value {
-    Timestamp::from_second(second).map_or(Value::Null, |at| at.to_string().into())
-}
-
-fn word_of_shard(phase: Phase, suspended: bool, unknown: bool) -> &'static str {
-    match phase {
-        Phase::Complete => "Complete",
-        Phase::Failed => "Failed",
-        Phase::Deleted => "Deleted",
-        _ if unknown => "Unknown",
-        Phase::Planned => "Pending",
-        Phase::Created | Phase::Started if suspended => "Suspended",
-        Phase::Created | Phase::Started => "Running",
-    }
+/// What shards of one member did that are not in the ledger any more.
+fn totals((cluster, totals): (&String, &Totals)) -> Value {
+    let Totals { shards, achieved, failed, .. } = totals;
+    json!({ "cluster": cluster, "shards": shards, "succeeded": achieved, "failed": failed })
 }
 
 fn word(record: &Record, unplaced: i32, shards: &[ShardStatus]) -> String {
@@ -293,22 +263,28 @@ fn word(record: &Record, unplaced: i32, shards: &[ShardStatus]) -> String {
             if is_ending(record) { outcome.verdict.target() } else { outcome.verdict.as_str() };
         return word.to_owned();
     }
-    let is = |phase| record.shards.values().any(|shard| shard.phase == phase);
+    let is = |phase| record.shards.values().any(|shard| shard.phase == phase && !shard.is_lost());
+    let runs = |shard: &Shard| {
+        shard.phase == Phase::Started && !shard.is_lost() && !waits_in_queue(record, shard)
+    };
     let mut word = if is_suspended(record) {
         "Suspended"
     } else if record.manifest.size().parallelism == 0 {
         "Paused"
-    } else if is(Phase::Started) {
+    } else if record.shards.values().any(runs) {
         "Running"
-    } else if is(Phase::Planned) || is(Phase::Created) {
+    } else if [Phase::Planned, Phase::Created, Phase::Started].into_iter().any(is) {
         "Pending"
     } else {
         "Stopped"
     }
     .to_owned();
-    if shards.iter().any(|shard| shard.unknown.is_some()) {
+    let is_unknown = |shard: &ShardStatus| shard.unknown.is_some() && shard.denial.is_none();
+    if shards.iter().any(is_unknown) || !record.state.unlisted.is_empty() {
         word.push_str(",Unknown");
     }
+    let denials: BTreeSet<_> = shards.iter().filter_map(|shard| shard.denial).collect();
+    word.extend(denials.iter().flat_map(|denial| [",", denial.as_str()]));
     if record.shards.values().any(|shard| shard.refusal.is_some()) {
         word.push_str(",Refused");
     }
@@ -316,19 +292,6 @@ fn word(record: &Record, unplaced: i32, shards: &[ShardStatus]) -> String {
         word.push_str(",Unplaced");
     }
     word
-}
-
-/// Whether the Job is suspended and no shard is known to run.
-fn is_suspended(record: &Record) -> bool {
-    let is_stopped = |shard: &Shard| {
-        shard.phase != Phase::Started || shard.seen.as_ref().is_some_and(|seen| seen.suspended)
-    };
-    record.manifest.suspended() && record.shards.values().all(is_stopped)
-}
-
-/// Whether the outcome is latched and a shard has yet to end.
-fn is_ending(record: &Record) -> bool {
-    record.state.outcome.is_some() && record.shards.values().any(|shard| shard.phase.live())
 }
 
 fn conditions(record: &Record, shards: &[ShardStatus]) -> Vec<Value> {

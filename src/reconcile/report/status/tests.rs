@@ -1,8 +1,9 @@
 use super::*;
 use crate::{
+    cluster::Denial,
     job::Manifest,
-    reconcile::{Answer, Observation},
-    state::{Cascade, Outcome, Shard},
+    reconcile::{Answer, Observation, observe::Bar},
+    state::{Cascade, Outcome, Seen, Shard},
 };
 
 /// A record of a Job with these shards: cluster, phase, completions, and what was seen of it.
@@ -124,6 +125,38 @@ fn what_has_ended_needs_no_answer_and_what_lives_does() {
 }
 
 #[test]
+fn a_cluster_that_keeps_the_user_out_is_named_so_and_is_not_away() {
+    let spec = json!({"parallelism": 4, "completions": 6});
+    let shards = ["a", "b", "c"].map(|name| (name, Phase::Started, Some(2), seen(1, 0)));
+    let record = record(spec, shards.to_vec());
+    let mut observations = answering(&record);
+    for (id, cluster) in (1..).zip(["a", "b", "c"]) {
+        observations.add(cluster, id, Answer::Unknown("no".into()));
+    }
+    let denial = Some(Denial::Forbidden);
+    observations.bars = [("a".into(), Bar { denial }), ("b".into(), Bar { denial: None })].into();
+    let status = Status::new(&record, &observations);
+    let states: Vec<_> = status.shards.iter().map(|shard| shard.state).collect();
+    assert_eq!(states, ["Forbidden", "Unknown", "Unknown"]);
+    assert_eq!(status.word(), "Running,Unknown,Forbidden");
+    assert_eq!(status.clusters(), (0, 3), "nothing is known of any");
+}
+
+#[test]
+fn a_shard_that_is_never_made_because_the_job_has_ended_is_not_pending() {
+    let spec = json!({"parallelism": 4, "completions": 6});
+    let shards = vec![
+        ("a", Phase::Complete, Some(3), seen(0, 3)),
+        ("b", Phase::Planned, Some(3), Seen::default()),
+    ];
+    let mut record = record(spec, shards);
+    let state = |record: &Record| Status::new(record, &answering(record)).shards[1].state;
+    assert_eq!(state(&record), "Pending");
+    record.state.outcome = Some(Outcome::new(Verdict::Complete, "R", "m", 7));
+    assert_eq!(state(&record), "Stopped");
+}
+
+#[test]
 fn a_cluster_with_several_parts_is_one() {
     let record = record(
         json!({"parallelism": 4, "completions": 9}),
@@ -146,6 +179,24 @@ fn more_than_is_asked_for_by_now_is_shown_as_kubectl_does() {
     let spec = json!({"parallelism": 2, "completions": 2});
     let record = record(spec, vec![("a", Phase::Complete, Some(3), seen(0, 3))]);
     assert_eq!(Status::new(&record, &answering(&record)).completions(), "3/2");
+}
+
+#[test]
+fn a_shard_that_is_complete_because_work_was_taken_off_it_is_stopped() {
+    for (credited, retired, state) in [
+        (0, false, "Complete"),
+        (1, false, "Complete"),
+        (1, true, "Stopped"),
+        (3, false, "Stopped"),
+        (3, true, "Stopped"),
+    ] {
+        let spec = json!({"parallelism": 2, "completions": 6});
+        let mut record = record(spec, vec![("a", Phase::Complete, Some(3), seen(0, 3))]);
+        let shard = record.shards.get_mut(&1).expect("it has one");
+        (shard.credited, shard.retired) = (credited, retired);
+        let status = Status::new(&record, &answering(&record));
+        assert_eq!(status.shards[0].state, state, "{credited} {retired}");
+    }
 }
 
 #[test]
@@ -173,6 +224,7 @@ fn it_prints_as_one_job_over_all_clusters() {
             },
             "spec": {"parallelism": 4, "completions": 6},
             "status": {
+                "phase": "Pending",
                 "succeeded": 3,
                 "startTime": "1970-01-01T00:02:00Z",
                 "shards": [

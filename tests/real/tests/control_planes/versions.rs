@@ -46,9 +46,9 @@ async fn jobs_complete(versions: Versions, fleet: &'static Fleet) -> Result<(), 
         tags.push(tag);
     }
     let expected = match versions {
-        Versions::Newest => ["v1.36.3"; 3],
+        Versions::Newest | Versions::Kueue | Versions::Gangs => ["v1.37.2"; 3],
         Versions::Oldest => ["v1.30.14"; 3],
-        Versions::Mixed => ["v1.36.3", "v1.30.14", "v1.36.3"],
+        Versions::Mixed => ["v1.37.2", "v1.30.14", "v1.36.3"],
     };
     assert_eq!(tags, expected);
     Ok(())

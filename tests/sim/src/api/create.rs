@@ -30,7 +30,9 @@ impl State {
             ));
         }
         self.mutate(resource, Operation::Create, &mut body)?;
+        self.queue_new(resource, &mut body);
         self.identify(resource, &mut body);
+        self.drop_scheduling(resource, &mut body, &Value::Null);
         kinds::prepare_create(self.kubernetes, resource, &mut body);
         let name = object::name(&body).to_owned();
         let mut errors = meta::validate(resource, &body);

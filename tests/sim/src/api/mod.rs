@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::clock::Clock;
-use crate::controller::Controllers;
+use crate::controller::{Controllers, Gangs, Queues};
 use crate::random::Random;
 use crate::resource::Resource;
 use crate::status::Status;
@@ -36,6 +36,10 @@ pub(crate) struct State {
     pub(crate) pod_quotas: BTreeMap<String, usize>,
     /// The admission policies, in the order in which they apply.
     pub(crate) policies: Vec<Policy>,
+    /// The queueing system, where the cluster has one.
+    pub(crate) queues: Option<Queues>,
+    /// The groups of pods, where the gates for them are open.
+    pub(crate) gangs: Option<Gangs>,
 }
 
 impl State {

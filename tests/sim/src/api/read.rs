@@ -42,6 +42,8 @@ pub(crate) struct ListOptions {
     pub(crate) limit: usize,
     /// Where the page before ended, as that page said.
     pub(crate) token: String,
+    /// How many changes of the cluster are not seen yet.
+    pub(crate) age: u64,
 }
 
 const EXPIRED: &str = "The provided continue parameter is too old to display a consistent list \
@@ -95,7 +97,7 @@ impl State {
         };
         let version = match &page {
             Some(page) if page.version > 0 => page.version,
-            _ => self.store.version(),
+            _ => self.store.readable(options.age),
         };
         let Some(objects) = self.store.at(resource, version) else {
             let mut refusal = Status::expired(EXPIRED);

@@ -129,6 +129,7 @@ impl State {
         if !status {
             self.mutate(resource, Operation::Update, &mut body)?;
         }
+        self.drop_scheduling(resource, &mut body, old);
         kinds::prepare_update(self.kubernetes, resource, &mut body, old, status);
         let mut errors = meta::validate(resource, &body);
         // A real server applies these twice, for all kinds and for each kind, and lists them as
@@ -141,6 +142,7 @@ impl State {
         }
         if !status {
             self.check_policies(resource, Operation::Update, &body)?;
+            self.check_queue(resource, &body, old)?;
         }
         kinds::finish(resource, &mut body);
         if object::deleting(&body)

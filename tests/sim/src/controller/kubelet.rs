@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::pods;
 use crate::api::{DeleteOptions, Patch, State, WriteOptions};
 use crate::clock::later;
-use crate::object::{self, items, text};
+use crate::object::{self, items, moment, number, text};
 use crate::resource::PODS;
 use crate::status::Status;
 use crate::store::Key;
@@ -18,7 +18,14 @@ use crate::store::Key;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kubelet {
     succeed_after: Option<Duration>,
+    obeys_deadlines: bool,
 }
+
+/// How long a pod that does not say may take to end.
+const GRACE: i64 = 30;
+
+/// The exit code of a container that was told to end.
+const TERMINATED: u8 = 143;
 
 /// When each pod was started, by uid: more exact than the times in its status.
 pub(super) type Memory = HashMap<String, Timestamp>;
@@ -31,13 +38,30 @@ impl Kubelet {
 
     /// Starts each pod at once, and has it succeed after it has run for a time.
     pub fn succeed_after(time: Duration) -> Self {
-        Self { succeed_after: Some(time) }
+        Self { succeed_after: Some(time), ..Self::default() }
     }
+
+    /// Nobody but for deadlines: a pod on a node ends by its own `activeDeadlineSeconds`, or
+    /// because it is deleted, and takes all of its grace period for it.
+    pub fn obeys_deadlines() -> Self {
+        Self { obeys_deadlines: true, ..Self::default() }
+    }
+}
+
+/// When a pod has ended at the latest by its own deadline; none without one, or before it started.
+fn pod_deadline(pod: &Value) -> Option<Timestamp> {
+    let seconds = number(pod, "/spec/activeDeadlineSeconds")?;
+    let grace = number(pod, "/spec/terminationGracePeriodSeconds").unwrap_or(GRACE);
+    let started = moment(pod, "/status/startTime")?;
+    Some(later(started, Duration::from_secs((seconds + grace).max(0) as u64)))
 }
 
 impl State {
     /// Does what the kubelet would do at this moment.
     pub(super) fn play_kubelet(&mut self) {
+        if self.controllers.kubelet.obeys_deadlines {
+            self.end_overdue_pods();
+        }
         let Some(time) = self.controllers.kubelet.succeed_after else { return };
         let now = self.now();
         for pod in self.store.list(&PODS, "") {
@@ -65,6 +89,32 @@ impl State {
             } else {
                 self.controllers.look_again(end);
             }
+        }
+    }
+
+    /// Ends the pods on nodes that may not run any longer.
+    fn end_overdue_pods(&mut self) {
+        for pod in self.store.list(&PODS, "") {
+            if pods::ended(&pod) || text(&pod, "/spec/nodeName").is_empty() {
+                continue;
+            }
+            let deleted = moment(&pod, "/metadata/deletionTimestamp");
+            let Some(end) = [deleted, pod_deadline(&pod)].into_iter().flatten().min() else {
+                continue;
+            };
+            if end > self.now() {
+                self.controllers.look_again(end);
+                continue;
+            }
+            let key = Key::of(&pod);
+            if deleted.is_some() {
+                let options = DeleteOptions { grace: Some(0), ..DeleteOptions::default() };
+                let _ = self.delete(&PODS, &key, &options);
+            }
+            self.exit(&key, TERMINATED);
+            let status = json!({"status": {"reason": "DeadlineExceeded"}});
+            let patch = Patch::Strategic(status);
+            let _ = self.patch(&PODS, &key, true, &patch, WriteOptions::default());
         }
     }
 

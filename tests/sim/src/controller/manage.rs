@@ -316,7 +316,10 @@ impl Sync {
         }
         for index in indexes {
             let replaced = index.and_then(|index| self.kept.get(&index));
-            let pod = pods::make(&self.job, index, replaced.map(|p| &**p));
+            let mut pod = pods::make(&self.job, index, replaced.map(|p| &**p));
+            if let Some(group) = &self.group {
+                put(&mut pod, &["spec", "schedulingGroup", "podGroupName"], group.as_str());
+            }
             match state.create(&PODS, &self.key.namespace, pod, WriteOptions::default()) {
                 Ok(written) => {
                     self.active += 1;

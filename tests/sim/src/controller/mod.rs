@@ -1,14 +1,17 @@
-//! The controllers: Jobs, garbage collection, TTLs, namespaces, and a kubelet for all nodes.
+//! The controllers: Jobs, garbage collection, TTLs, namespaces, a queueing system where there is
+//! one, and a kubelet for all nodes.
 
 mod backoff;
 mod collector;
 mod events;
+mod gangs;
 pub(crate) mod indexes;
 mod kubelet;
 mod manage;
 mod play;
 mod pods;
 mod policy;
+mod queues;
 mod sync;
 
 use std::collections::{BTreeSet, HashMap};
@@ -20,8 +23,10 @@ use crate::object;
 use crate::resource::JOBS;
 use crate::store::Key;
 
+pub(crate) use gangs::{Gangs, validate as validate_gang, validate_update as validate_gang_update};
 pub use kubelet::Kubelet;
 pub use play::JobSync;
+pub(crate) use queues::Queues;
 pub use sync::Step;
 
 /// More rounds than any work takes; beyond it, two controllers undo each other.
@@ -81,13 +86,15 @@ impl Controllers {
 impl State {
     /// Runs all controllers until none of them changes anything.
     pub(crate) fn settle(&mut self) {
+        // A look that was refused is not repeated at once: it would tell of what it does each time.
+        let mut refused = BTreeSet::new();
         for _ in 0..MOST_ROUNDS {
             let before = self.store.version();
             let now = self.now();
             self.controllers.due.retain(|due| *due > now);
             self.play_kubelet();
             if !self.controllers.stopped {
-                self.run_controllers();
+                self.run_controllers(&mut refused);
             }
             if self.store.version() == before {
                 return;
@@ -97,30 +104,33 @@ impl State {
     }
 
     /// One round of all controllers.
-    fn run_controllers(&mut self) {
+    fn run_controllers(&mut self, refused: &mut BTreeSet<Key>) {
+        self.keep_evicted();
         for job in self.store.list(&JOBS, "") {
-            if !object::finished(&job) {
-                self.sync_job(&Key::of(&job));
+            let key = Key::of(&job);
+            if !object::finished(&job) && !refused.contains(&key) && !self.sync_job(&key) {
+                refused.insert(key);
             }
         }
+        self.run_queues();
         self.release_orphans();
         self.collect_garbage();
         self.expire_jobs();
         self.end_namespaces();
     }
 
-    /// One whole look at a Job. A refused write is tried again at the next look, and in ten seconds
-    /// at the latest.
-    fn sync_job(&mut self, key: &Key) {
-        let Some(mut sync) = sync::Sync::begin(self, key) else { return };
+    /// One whole look at a Job; whether no write of it was refused. A refused write is tried again
+    /// at the next look, and in ten seconds at the latest.
+    fn sync_job(&mut self, key: &Key) -> bool {
+        let Some(mut sync) = sync::Sync::begin(self, key) else { return true };
         loop {
             match sync.step(self) {
-                Ok(Step::Done) => return,
+                Ok(Step::Done) => return true,
                 Ok(_) => {}
                 Err(_) => {
                     let again = crate::clock::later(self.now(), std::time::Duration::from_secs(10));
                     self.controllers.look_again(again);
-                    return;
+                    return false;
                 }
             }
         }

@@ -95,6 +95,8 @@ pub(super) struct Sync {
     pub(super) backoff: Record,
     pub(super) ending: Option<Condition>,
     pub(super) changed: bool,
+    /// The name of the `PodGroup` of the Job's pods.
+    pub(super) group: Option<String>,
     release: Vec<Pod>,
     tracked: HashSet<String>,
 }
@@ -129,6 +131,7 @@ impl Sync {
             backoff: Record::default(),
             ending: None,
             changed: false,
+            group: None,
             release: Vec::new(),
             tracked: pods
                 .iter()
@@ -145,6 +148,7 @@ impl Sync {
     pub(super) fn step(&mut self, state: &mut State) -> Result<Step, Status> {
         match self.stage {
             Stage::Pods => {
+                self.group(state);
                 self.judge(state);
                 self.manage(state);
                 self.stage = Stage::Status;

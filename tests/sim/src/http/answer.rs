@@ -1,5 +1,7 @@
 //! From a request to its answer.
 
+use std::io;
+
 use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
@@ -16,22 +18,33 @@ use crate::status::{FieldError, Status};
 use crate::store::Key;
 use crate::users;
 
-/// Answers a request, as the test's hook has it.
-pub(super) async fn answer(cluster: &Cluster, head: Parts, body: Bytes) -> Response<SimBody> {
+/// What a client gets to know where nobody listens.
+pub(super) fn refused() -> io::Error {
+    io::Error::from(io::ErrorKind::ConnectionRefused)
+}
+
+/// Answers a request, as the test's hook has it. It fails where nobody listens.
+pub(super) async fn answer(
+    cluster: &Cluster,
+    head: Parts,
+    body: Bytes,
+) -> io::Result<Response<SimBody>> {
     let connection = head.extensions.get::<Connection>().cloned();
     let mut info = RequestInfo::read(&head, body);
     match users::authenticate(&cluster.users(), info.bearer.as_deref()) {
         Some(user) => info.user = user,
-        None => return respond::refusal(&Status::new(401, "Unauthorized", "Unauthorized")),
+        None => return Ok(respond::refusal(&Status::new(401, "Unauthorized", "Unauthorized"))),
     }
     cluster.log(&info);
     if let Err(refusal) = users::authorize(&cluster.users(), &info) {
-        return respond::refusal(&refusal);
+        return Ok(respond::refusal(&refusal));
     }
-    let verdict = cluster.ask(&info);
-    let serve = || serve(cluster, &info);
-    match verdict {
+    let verdict = head.extensions.get().cloned().unwrap_or_else(|| cluster.ask(&info));
+    let serve = || serve(cluster, &info, 0);
+    Ok(match verdict {
         Verdict::Pass => serve(),
+        Verdict::Refuse => return Err(refused()),
+        Verdict::Stale(changes) => self::serve(cluster, &info, changes),
         Verdict::Warn(warnings) => {
             let mut response = serve();
             respond::warn(&mut response, &warnings);
@@ -65,7 +78,7 @@ pub(super) async fn answer(cluster: &Cluster, head: Parts, body: Bytes) -> Respo
                 None => respond::text(200, "").map(|body| body.cut(0)),
             }
         }
-    }
+    })
 }
 
 fn take_effect(when: When, serve: impl FnOnce() -> Response<SimBody>) {
@@ -74,8 +87,9 @@ fn take_effect(when: When, serve: impl FnOnce() -> Response<SimBody>) {
     }
 }
 
-/// Serves a request. What it changes is there when this returns.
-fn serve(cluster: &Cluster, info: &RequestInfo) -> Response<SimBody> {
+/// Serves a request. What it changes is there when this returns. A list is as old as `changes`
+/// says.
+fn serve(cluster: &Cluster, info: &RequestInfo, changes: u64) -> Response<SimBody> {
     if info.resource.is_empty() {
         return plain(cluster, info);
     }
@@ -91,7 +105,7 @@ fn serve(cluster: &Cluster, info: &RequestInfo) -> Response<SimBody> {
     let Ok(status) = subresource else { return nowhere(info) };
     let result = match info.verb {
         "watch" => return watch::watch(cluster, info, resource),
-        "list" => list(cluster, info, resource),
+        "list" => list(cluster, info, resource, changes),
         _ => single(cluster, info, resource, status),
     };
     result.unwrap_or_else(|refusal| respond::refusal(&refusal))
@@ -181,6 +195,7 @@ fn list(
     cluster: &Cluster,
     info: &RequestInfo,
     resource: &'static Resource,
+    age: u64,
 ) -> Result<Response<SimBody>, Status> {
     if !resource.stored() {
         return Err(Status::method_not_allowed());
@@ -189,6 +204,7 @@ fn list(
         selection: selection(info, resource)?,
         limit: info.parameter("limit").and_then(|l| l.parse().ok()).unwrap_or_default(),
         token: info.parameter("continue").unwrap_or_default().to_owned(),
+        age,
     };
     let list = cluster.with(|state| {
         let now = state.now();
@@ -225,7 +241,10 @@ fn single(
             Ok(respond::object(200, &object))
         }
         "create" if !resource.stored() => {
-            let review = users::review(&cluster.users(), &info.user, info.json());
+            let review = match resource.kind {
+                "SelfSubjectReview" => users::identity(&info.user),
+                _ => users::review(&cluster.users(), &info.user, info.json()),
+            };
             Ok(respond::object(201, &review))
         }
         "create" if info.name.is_empty() => {

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use tokio::sync::Notify;
 
 use super::request::RequestInfo;
+use crate::status::Status;
 
 /// On which side of a request's effect something happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,11 +20,14 @@ pub enum When {
     After,
 }
 
-/// What becomes of a request.
+/// What becomes of a request. A client in the same process may put one among the extensions of
+/// its request: it takes the place of the hook's.
 #[derive(Clone, Debug)]
 pub enum Verdict {
     /// It is served.
     Pass,
+    /// Nobody listens at the address: nothing of the request is received.
+    Refuse,
     /// It is served, and these warnings are added to the answer.
     Warn(Vec<String>),
     /// It is served after a while on tokio's clock, which a test may have paused.
@@ -40,6 +45,31 @@ pub enum Verdict {
     Answer(When, Response<Bytes>),
     /// It is served, and the answer's body breaks off after so many bytes.
     Cut(usize),
+    /// A list is answered as it was so many changes of the cluster ago, as far back as the cluster
+    /// remembers. Any other request is served.
+    Stale(u64),
+}
+
+impl Verdict {
+    /// A refusal in the form of a `Status`, in place of what the server would have said.
+    pub fn refusal(when: When, code: u16, reason: &str, message: &str) -> Self {
+        let body = Status::new(code, reason, message).body().to_string();
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() =
+            http::StatusCode::from_u16(code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(CONTENT_TYPE, json);
+        Self::Answer(when, response)
+    }
+
+    /// The same verdict with a header in its answer, if it has one.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: &'static str) -> Self {
+        if let Self::Answer(_, response) = &mut self {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        self
+    }
 }
 
 /// A hook: asked about each request that is allowed, before it takes effect.

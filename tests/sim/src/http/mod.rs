@@ -10,8 +10,8 @@ mod respond;
 mod table;
 mod watch;
 
-use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -45,16 +45,19 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     type Response = Response<SimBody>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let cluster = self.0.clone();
         Box::pin(async move {
+            if cluster.is_away() {
+                return Err(answer::refused());
+            }
             let (head, body) = request.into_parts();
             let Ok(body) = Limited::new(body, BODY_LIMIT)
                 .collect()
@@ -69,7 +72,7 @@ where
                 );
                 return Ok(respond::refusal(&refusal));
             };
-            let mut answer = answer::answer(&cluster, head, body).await;
+            let mut answer = answer::answer(&cluster, head, body).await?;
             respond::date(&mut answer, cluster.now());
             Ok(answer)
         })

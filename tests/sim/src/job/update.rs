@@ -26,6 +26,7 @@ pub(crate) fn validate_update(
 ) {
     validation::validate(job, errors);
     validation::spec(job, errors);
+    crate::controller::validate_gang_update(job, old, errors);
     completions(job, old, errors);
     immutable(job, old, "selector", errors);
     template(version, job, old, errors);
@@ -82,7 +83,9 @@ fn template(version: Version, job: &Value, old: &Value, errors: &mut Vec<FieldEr
         }
         if !new["spec"]["affinity"].is_null() || !was["spec"]["affinity"].is_null() {
             object::copy(&mut allowed, new, &["spec", "affinity", "nodeAffinity"]);
-            if allowed["spec"]["affinity"].as_object().is_some_and(serde_json::Map::is_empty) {
+            let left = allowed["spec"]["affinity"].as_object();
+            let is_gone = new["spec"]["affinity"].is_null();
+            if is_gone && left.is_some_and(serde_json::Map::is_empty) {
                 object::take(&mut allowed, &["spec", "affinity"]);
             }
         }

@@ -104,6 +104,7 @@ pub(super) fn spec(job: &Value, errors: &mut Vec<FieldError>) {
             "when maxFailedIndexes is specified",
         ));
     }
+    crate::controller::validate_gang(job, errors);
     completion_mode(job, errors);
     success_policy(job, errors);
     replacement_policy(job, errors);

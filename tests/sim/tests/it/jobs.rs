@@ -248,6 +248,41 @@ async fn a_deadline_ends_a_job_and_a_ttl_removes_it() {
 }
 
 #[tokio::test]
+async fn kubelets_obey_the_deadlines_of_pods_while_controllers_stand_still() {
+    let cluster = Cluster::new("a");
+    cluster.set_kubelet(sim::Kubelet::obeys_deadlines());
+    let containers = json!([{"name": "c", "image": "busybox"}]);
+    let template = json!({"spec": {
+        "restartPolicy": "Never", "containers": containers, "activeDeadlineSeconds": 60,
+        "terminationGracePeriodSeconds": 5,
+    }});
+    made(&cluster, "j", json!({"parallelism": 2, "completions": 2, "template": template})).await;
+    let pods = cluster.pods_of("default", "j");
+    let [one, other] = [0, 1].map(|n| pods[n]["metadata"]["name"].as_str().expect("a name"));
+    cluster.stop_controllers();
+    cluster.bind_pod("default", one);
+    cluster.run_pod("default", one);
+    let phase = |name: &str| {
+        cluster.get(&sim::PODS, "default", name).expect("it is there")["status"].clone()
+    };
+    cluster.advance(Duration::from_secs(64));
+    assert_eq!(phase(one)["phase"], "Running");
+    cluster.advance(Duration::from_secs(1));
+    assert_eq!(
+        (&phase(one)["phase"], &phase(one)["reason"]),
+        (&json!("Failed"), &json!("DeadlineExceeded"))
+    );
+    assert_eq!(phase(other)["phase"], "Pending", "no node has it");
+    cluster.bind_pod("default", other);
+    cluster.run_pod("default", other);
+    cluster.delete(&sim::PODS, "default", other).expect("deleted");
+    cluster.advance(Duration::from_secs(4));
+    assert_eq!(phase(other)["phase"], "Running");
+    cluster.advance(Duration::from_secs(1));
+    assert_eq!(phase(other)["phase"], "Failed", "its finalizer keeps it");
+}
+
+#[tokio::test]
 async fn a_condition_of_ours_ends_a_job_and_slow_pods_delay_it() {
     let cluster = Cluster::new("a");
     made(&cluster, "j", json!({"completions": 4})).await;
@@ -416,4 +451,21 @@ async fn an_old_cluster_says_so_and_drops_what_it_does_not_offer() {
         (kinds, &condition(&job, "Complete")["reason"]),
         (vec![&json!("Complete")], &Value::Null)
     );
+}
+
+#[test]
+fn controllers_come_to_rest_whatever_write_is_held() {
+    for held in [sim::Held::Status, sim::Held::Finalizers] {
+        let cluster = Cluster::new("a");
+        cluster.create(&sim::JOBS, "default", job("j", json!({}))).expect("a job");
+        cluster.hold(Some(held));
+        cluster.succeed_pods("default", "j", 1);
+        cluster
+            .patch(&sim::JOBS, "default", "j", json!({"spec": {"suspend": true}}))
+            .expect("a job");
+        cluster.settle();
+        cluster.hold(None);
+        cluster.settle();
+        assert!(cluster.list(&sim::EVENTS, "default").len() < 20, "{held:?}");
+    }
 }

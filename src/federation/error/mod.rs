@@ -1,9 +1,14 @@
 //! Why a request was not carried out, or not wholly.
 
-use super::refusals::{Refusals, some_clusters};
+mod causes;
+
+use causes::idle_sentence;
+pub use causes::{Existing, InUse, NotRetriable, Stopped, Unfinished};
+
+use super::refusals::{Owner, Refusals};
 use crate::{
     cluster,
-    job::Unpatchable,
+    job::{Misfit, Unpatchable},
     reconcile::{EditError, Idle, NewRecordError},
     state::{self, Outcome},
 };
@@ -111,13 +116,30 @@ pub enum Error {
         error: EditError,
         /// Whether the request could have been made with `recreate`, and was not.
         may_recreate: bool,
+        /// The Job's namespace.
+        namespace: String,
+        /// The Job's name.
+        name: String,
     },
+    /// Pods that run would be stopped, and the user was not asked. Nothing was written.
+    #[error("pods that run would be stopped")]
+    StopsWork(Vec<Stopped>),
     /// Members would not take what was to be written, and nothing was.
     #[error("nothing was {}: {} refused", .0.what, .0.count())]
     Refused(Box<Refusals>),
     /// What is to be done is written down, and members did not all do their part.
     #[error("job.batch/{}: {}", .0.name, .0.sentence())]
     Unfinished(Unfinished),
+    /// The host did not answer when the request was to be written down.
+    #[error("{error}")]
+    MaybeRecorded {
+        /// What it was.
+        error: Box<Error>,
+        /// The Job's namespace.
+        namespace: String,
+        /// The Job's name.
+        name: String,
+    },
     /// The request is written down, and something kept it from being finished.
     #[error("{error}")]
     Interrupted {
@@ -197,6 +219,14 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A member that is to be written is none that could be read again.
+    #[error("cluster {name:?}: {why}")]
+    InvalidMember {
+        /// Its name.
+        name: String,
+        /// What is wrong with it, a sentence that begins with the field.
+        why: String,
+    },
     /// Another cluster has the name.
     #[error("another cluster is registered as {name:?} already, with context {context:?}")]
     NameTaken {
@@ -218,57 +248,183 @@ pub enum Error {
         name: String,
         /// The Jobs, by namespace and name.
         jobs: Vec<(String, String)>,
+        /// Whether it gives no answer, so that it cannot be drained.
+        silent: bool,
+    },
+    /// Nothing keeps what is needed to rebuild the record of a Job.
+    #[error("no cluster has a shard from which the record of job {name:?} can be rebuilt")]
+    NothingToRecover {
+        /// The Job's name.
+        name: String,
+    },
+    /// A record could not be rebuilt.
+    #[error("job.batch/{name} was not recovered: {error}")]
+    NotRecovered {
+        /// The Job's name.
+        name: String,
+        /// Why.
+        error: Box<Error>,
+    },
+    /// Another federated Job on the host has the name of one that is to be written.
+    #[error("the host has another federated job {name:?}")]
+    OtherJob {
+        /// The Job's name.
+        name: String,
+    },
+    /// A federation is to be moved to the host that it has.
+    #[error("{name:?} is the host of the federation already")]
+    SameHost {
+        /// The host's name.
+        name: String,
+    },
+    /// A federation is to be moved to a host that has it already, and that host does not have all
+    /// its Jobs.
+    #[error("host {host:?} has the federation already, and lacks {}", listed(jobs))]
+    LacksJobs {
+        /// The host's name.
+        host: String,
+        /// The name of the old host.
+        from: String,
+        /// The kubeconfig context of the new one.
+        context: String,
+        /// The Jobs, by namespace and name.
+        jobs: Vec<(String, String)>,
+    },
+    /// A record on a new host is in the way of what is to be written there.
+    #[error("{error}")]
+    InTheWay {
+        /// What is wrong with it.
+        error: String,
+        /// The context of the new host, if the move was finished before: its records are the newer
+        /// ones, and only its registry is gone.
+        moved: Option<String>,
+    },
+    /// Shards of several federations were found, and it was not said which is meant.
+    #[error("the clusters have jobs of several federations: {}", found.join(", "))]
+    SeveralFederations {
+        /// Their uids.
+        found: Vec<String>,
+    },
+    /// The registry is in use, so it cannot become another federation.
+    #[error("the registry is that of federation {own}, which {by}")]
+    FederationInUse {
+        /// The uid of the registry.
+        own: String,
+        /// By what.
+        by: InUse,
+    },
+    /// Clusters that were unregistered had the same name.
+    #[error(
+        "{} clusters had the name {name:?} when they were unregistered: name one of them by its \
+        uid: {}",
+        uids.len(),
+        uids.join(", ")
+    )]
+    SeveralFormer {
+        /// The name.
+        name: String,
+        /// Their uids.
+        uids: Vec<String>,
+    },
+    /// No cluster has a shard of the federation that was named.
+    #[error("no cluster has a job of federation {federation}")]
+    NoShardsOf {
+        /// The uid that was named.
+        federation: String,
+        /// The uids that were found.
+        found: Vec<String>,
+    },
+    /// A Job cannot be retried.
+    #[error("job.batch/{name} cannot be retried: {why}")]
+    NotRetriable {
+        /// The Job's namespace.
+        namespace: String,
+        /// The Job's name.
+        name: String,
+        /// Why.
+        why: NotRetriable,
+    },
+    /// A Job in a cluster cannot be adopted.
+    #[error("job.batch/{name} in cluster {cluster} cannot be adopted: {why}")]
+    NotAdoptable {
+        /// The Job's namespace.
+        namespace: String,
+        /// The Job's name.
+        name: String,
+        /// Its cluster.
+        cluster: String,
+        /// Why.
+        why: Box<Misfit>,
+        /// Whose shard it is, if it is one.
+        owner: Owner,
+    },
+    /// No cluster of this name was unregistered and may still have Jobs of the federation.
+    #[error("no cluster {name:?} is known that was unregistered and is not clean yet")]
+    NotFormer {
+        /// The name.
+        name: String,
+    },
+    /// An orphan was not deleted.
+    #[error("job.batch/{name} in cluster {cluster} was not deleted: {why}")]
+    OrphanKept {
+        /// Its cluster.
+        cluster: String,
+        /// Its name.
+        name: String,
+        /// Why, a sentence.
+        why: String,
+    },
+    /// The shards of a drained member have not ended in time.
+    #[error("timed out waiting for the shards in cluster {name:?} to end")]
+    DrainTimedOut {
+        /// The member.
+        name: String,
+    },
+    /// A member cannot be drained because it was declared lost.
+    #[error("cluster {name:?} was declared lost: its work is given to others already")]
+    DeclaredLost {
+        /// The member.
+        name: String,
+    },
+    /// The name of a lost member cannot stand for another cluster yet.
+    #[error(
+        "cluster {name:?} was declared lost, and has yet to give up the work of {}",
+        listed(jobs)
+    )]
+    NotGivenUp {
+        /// The member.
+        name: String,
+        /// The Jobs, by namespace and name.
+        jobs: Vec<(String, String)>,
+    },
+    /// Nobody else may take the work of a drained member: it stays there.
+    #[error(
+        "no other cluster may take the work of cluster {name:?}, which stays: {}",
+        listed(jobs)
+    )]
+    NobodyTakes {
+        /// The member.
+        name: String,
+        /// The Jobs, by namespace and name.
+        jobs: Vec<(String, String)>,
+    },
+    /// Records were moved to another host, and are left on this one, whose registry is used again.
+    #[error(
+        "the records of {} were moved to another host, context {context:?}: they have no effect on \
+        host {host:?}",
+        listed(jobs)
+    )]
+    LeftRecords {
+        /// The host.
+        host: String,
+        /// The kubeconfig context by which whoever moved them reached the other host.
+        context: String,
+        /// The Jobs, by namespace and name.
+        jobs: Vec<(String, String)>,
     },
     /// Several requests, or parts of one, were not carried out.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Several(Vec<Error>),
-}
-
-/// A federated Job that has the name that a new one should get.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Existing {
-    /// It belongs to another federation.
-    OfAnotherFederation,
-    /// It is being deleted.
-    Deleting,
-    /// It has ended.
-    Ended,
-    /// It was created, and not all of its shards were.
-    Unfinished,
-    /// It runs.
-    Running,
-}
-
-/// How many members did not do their part.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unfinished {
-    /// The Job's namespace.
-    pub namespace: String,
-    /// The Job's name.
-    pub name: String,
-    /// How many members carry shards of it.
-    pub clusters: usize,
-    /// How many of them could not be asked.
-    pub unknown: usize,
-    /// How many of them refused.
-    pub refused: usize,
-}
-
-impl Unfinished {
-    fn sentence(&self) -> String {
-        let Self { clusters, unknown, refused, .. } = self;
-        match (unknown, refused) {
-            (unknown, 0) => {
-                format!("{} could not be asked", some_clusters(*unknown, *clusters))
-            }
-            (0, refused) => format!("{} refused", some_clusters(*refused, *clusters)),
-            _ => {
-                format!(
-                    "of {clusters} clusters, {unknown} could not be asked and {refused} refused"
-                )
-            }
-        }
-    }
 }
 
 impl Error {
@@ -276,7 +432,7 @@ impl Error {
     pub(super) fn host(error: cluster::Error, remembered: bool) -> Self {
         match error {
             error @ cluster::Error::WrongCluster { .. } => Self::WrongHost { error, remembered },
-            error => Self::Cluster(error),
+            error => Self::State(state::Error::Cluster(error)),
         }
     }
 
@@ -316,6 +472,17 @@ impl Error {
         }
     }
 
+    /// Whether the host gave no answer, so that it is not known whether it did what was asked.
+    pub(super) fn is_host_unreachable(&self) -> bool {
+        matches!(self, Self::State(state::Error::Cluster(error)) if error.is_unreachable())
+    }
+
+    /// Whether the user lacks a right on the host that is needed to read the registry.
+    pub fn hides_registry(&self) -> bool {
+        matches!(self, Self::State(state::Error::Cluster(error)) | Self::Cluster(error)
+            if error.is_forbidden())
+    }
+
     /// Whether the host has no such object.
     pub(super) fn is_not_found(&self) -> bool {
         matches!(self, Self::State(error) if error.is_not_found())
@@ -329,15 +496,4 @@ fn named(before: &str, name: Option<&str>) -> String {
 fn listed(jobs: &[(String, String)]) -> String {
     let names = jobs.iter().map(|(namespace, name)| format!("{namespace}/{name}"));
     names.collect::<Vec<_>>().join(", ")
-}
-
-fn idle_sentence(idle: Idle, unplaced: i32, asked: Option<i32>) -> String {
-    match (idle, asked) {
-        (Idle::Suspended, _) => "is suspended".to_owned(),
-        (Idle::Paused, _) => "is paused: its parallelism is 0".to_owned(),
-        (Idle::Stopped, Some(asked)) if unplaced > 0 => format!(
-            "is stopped: {unplaced} of {asked} completions are unplaced, and no shard is running"
-        ),
-        (Idle::Stopped, _) => "is stopped: no shard is running".to_owned(),
-    }
 }

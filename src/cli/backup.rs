@@ -1,0 +1,356 @@
+//! `kubectl federate backup` and `restore`.
+
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::{
+    Host, Session,
+    confirm::Confirmation,
+    events::{Reporter, Wording},
+    init::remember,
+    private_file,
+};
+use crate::{
+    error::{Error, Result},
+    federation::{
+        Comparison, Difference, OtherHost, RecordChange, RegistryChange, Restore as Plan,
+    },
+    os_error,
+    print::{counted, federate, federate_line, federate_on_host},
+    state::{self, Backup as Saved, Record, Store},
+    yaml,
+};
+
+/// The file name that stands for standard input or output.
+const STANDARD: &str = "-";
+
+/// The examples in its help.
+const BACKUP_EXAMPLES: &str = "\
+Examples:
+  # Save the registry and all records to a file that only you can read
+  kubectl federate backup ~/federation.yaml
+
+  # Print them
+  kubectl federate backup";
+
+/// Save the registry and the records of all jobs to one file
+///
+/// The file is YAML, or JSON if its name ends in .json. It has no credentials, but it has the
+/// manifests of the jobs, with the literal values of env. Only you can read it. An existing file is
+/// replaced as a whole.
+#[derive(Debug, Args)]
+#[command(after_long_help = BACKUP_EXAMPLES)]
+pub struct Backup {
+    /// The file; standard output if left out, or -
+    #[arg(value_name = "FILE", default_value = STANDARD, hide_default_value = true)]
+    file: PathBuf,
+}
+
+/// The examples in its help.
+const RESTORE_EXAMPLES: &str = "\
+Examples:
+  # Restore a federation on the host it had
+  kubectl federate restore ~/federation.yaml --context=east
+
+  # Restore it on a new host
+  kubectl federate restore ~/federation.yaml --context=spare --yes";
+
+/// Restore the registry and the records of a backup
+///
+/// The host is the cluster of --context, or of the current context, and is remembered in
+/// ~/.kube/federate.yaml. Nothing that is there is overwritten without a confirmation. A backup may
+/// be older than the jobs in the clusters. So a restored job opens no work until all clusters have
+/// been listed, and the shards that they have are taken in. It can be interrupted at any time and
+/// run again.
+#[derive(Debug, Args)]
+#[command(after_long_help = RESTORE_EXAMPLES)]
+pub struct Restore {
+    /// The file; - for standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Do not ask before something that the host has is overwritten, or a job comes back
+    #[arg(short = 'y', long)]
+    yes: bool,
+}
+
+impl Backup {
+    /// Reads everything, then writes the file.
+    pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        self.check_folder()?;
+        let reporter = Reporter::new(session, Wording::new("saved"));
+        let federation = session.federation(&reporter).await?;
+        let backup = federation.backup().await?;
+        let document = backup.to_value();
+        let is_json = self.file.extension().is_some_and(|extension| extension == "json");
+        let text = if is_json {
+            format!("{document:#}\n")
+        } else {
+            let text = yaml::write(&document);
+            // A backup that cannot be read is none.
+            yaml::read(&text).map_err(|why| {
+                Error::new(format!("the backup cannot be written as YAML: {why}"))
+                    .hint("Name a file that ends in .json.")
+            })?;
+            text
+        };
+        if self.file == Path::new(STANDARD) {
+            session.output().block(&text);
+            return Ok(());
+        }
+        private_file::replace(&self.file, text.as_bytes())
+            .map_err(|error| unusable(&self.file, "write", &error))?;
+        let (members, jobs) = (backup.federation.members.len(), backup.jobs.len());
+        session.output().note(format!(
+            "{} has the registry with {}, and the records of {}.",
+            self.file.display(),
+            counted(members, "cluster"),
+            counted(jobs, "job")
+        ));
+        Ok(())
+    }
+}
+
+impl Backup {
+    /// Makes sure that the folder of the file is there, before any cluster is asked.
+    ///
+    /// # Errors
+    /// It is not.
+    fn check_folder(&self) -> Result<()> {
+        let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        match folder.filter(|folder| !folder.is_dir()) {
+            Some(folder) => Err(Error::new(format!(
+                "cannot write {}: there is no folder {}",
+                self.file.display(),
+                folder.display()
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Restore {
+    /// Compares the file with the host, asks where something is overwritten or the federation gets
+    /// another host, and writes.
+    pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let (backup, records) = self.read(session)?;
+        let host = session.dial_named()?;
+        let uid = host.identity().await?;
+        let store = Store::new(host);
+        let (created, saved_host) = (backup.created, backup.federation.host.clone());
+        let left = if saved_host == uid { None } else { other_host(session, &saved_host).await? };
+        let now = (session.world().now)();
+        let plan = Plan::plan(&store, backup, records, left.as_ref(), now).await?;
+        let name = store.host().name().to_owned();
+        let context = session.named_context().unwrap_or(&name).to_owned();
+        let consequences = consequences(&plan, &name, &context, created);
+        match question(&plan) {
+            Some(question) => {
+                let confirmation = Confirmation {
+                    consequences: &consequences,
+                    question,
+                    flag: "--yes",
+                    unchanged: "nothing was restored",
+                };
+                confirmation.ask(session.world(), self.yes).await?;
+            }
+            None => {
+                for consequence in &consequences {
+                    session.output().note(consequence);
+                }
+            }
+        }
+        let registry = plan.registry.clone();
+        let reporter = Reporter::new(session, Wording::new("restored"));
+        plan.apply(&store, left.as_ref(), &context, &reporter).await?;
+        let what = if registry == RegistryChange::Same { "unchanged" } else { "restored" };
+        session.output().line(format!("federation {what} on host cluster {name:?}"));
+        // The host of the backup is not to be used any more: nothing goes back to it.
+        let is_left = |before: &Host| before.uid == saved_host;
+        remember(session, uid, is_left)?;
+        let next = federate_line("reconcile", ["--all-namespaces"]);
+        session.output().note(format!("Next: {next}"));
+        Ok(())
+    }
+
+    fn read(&self, session: &Session<'_>) -> Result<(Saved, Vec<Record>)> {
+        let mut bytes = Vec::new();
+        let read = if self.file == Path::new(STANDARD) {
+            session.world().stdin().read_to_end(&mut bytes).map(drop)
+        } else {
+            fs::read(&self.file).map(|content| bytes = content)
+        };
+        read.map_err(|error| unusable(&self.file, "read", &error))?;
+        let invalid = |why: &dyn std::fmt::Display| {
+            Error::new(format!("{} is no backup: {why}", self.file.display()))
+        };
+        let text = String::from_utf8(bytes).map_err(|_| invalid(&"it is not UTF-8"))?;
+        // JSON has no limit but memory.
+        let mut documents = match serde_json::from_str(&text) {
+            Ok(document) => vec![document],
+            Err(_) => yaml::read(&text).map_err(|why| invalid(&why))?,
+        };
+        match (documents.pop(), documents.is_empty()) {
+            (Some(document), true) => match Saved::newer(&document) {
+                Some(found) => {
+                    let object = self.file.display().to_string();
+                    Err(state::Error::Newer { object, found }.into())
+                }
+                None => Saved::read(document).map_err(|why| invalid(&why)),
+            },
+            (None, _) => Err(invalid(&"it is empty")),
+            (Some(_), false) => Err(invalid(&"it has several documents")),
+        }
+    }
+}
+
+/// The host that a backup is of, by one of the user's contexts: the remembered one if it leads
+/// there, or the first that does.
+async fn other_host(session: &Session<'_>, uid: &str) -> Result<Option<Store>> {
+    let remembered = session.config().host.as_ref().filter(|host| host.uid == uid);
+    let context = match remembered.filter(|host| !session.lacks_context(&host.context)) {
+        Some(host) => Some(host.context.clone()),
+        None => {
+            let asked = session.ask_contexts(None).await;
+            asked.into_iter().find(|context| context.leads_to(uid)).map(|context| context.name)
+        }
+    };
+    context.map(|name| Ok(Store::new(session.dial_context(&name, &name)?))).transpose()
+}
+
+/// What is asked before a restore, if it overwrites something or makes another host.
+fn question(plan: &Plan) -> Option<&'static str> {
+    match &plan.other_host {
+        _ if plan.overwrites() => Some("Overwrite what the host has?"),
+        Some(OtherHost::Left { .. }) => Some("Leave the other host?"),
+        Some(_) => Some("Is the other host gone for good?"),
+        None if plan.revives() => Some("Bring back the jobs that the host does not have?"),
+        None => None,
+    }
+}
+
+/// What becomes of the host that the backup is of. `context` is that of the new host.
+fn about_other_host(other: &OtherHost, context: &str) -> String {
+    let finish = |old: &str| federate_on_host("init", [format!("--from={old}")], context);
+    match other {
+        OtherHost::Left { name, lacking, .. } => {
+            let all = format!(
+                "It is of host {name:?}, which answers: it is marked as moved, and nothing can use \
+                 it afterwards. {} moves the federation as it is now instead.",
+                finish(name)
+            );
+            if lacking.is_empty() {
+                return all;
+            }
+            let jobs = lacking.iter().map(|(namespace, name)| format!("{namespace}/{name}"));
+            let jobs = jobs.collect::<Vec<_>>().join(", ");
+            format!("{all} It lacks jobs that are there: {jobs}.")
+        }
+        OtherHost::NotInUse { name } => {
+            format!("It is of host {name:?}, which has the federation no more.")
+        }
+        OtherHost::Moved { name, to } => format!(
+            "It is of host {name:?}. The federation was moved from there to another host, context \
+             {to:?}. If that one is used too, both give out the same work."
+        ),
+        OtherHost::Silent { name, why } => format!(
+            "It is of host {name:?}, which cannot be marked as moved: {why}. If it is used again, \
+             both give out the same work. {} marks it then.",
+            finish(name)
+        ),
+        OtherHost::Unknown => format!(
+            "It is of another host, and no context leads there that answers. If that host is used \
+             again, both give out the same work. {} marks it then.",
+            finish("CONTEXT")
+        ),
+    }
+}
+
+/// What is overwritten, and what is to be thought of: a sentence each. `context` is that of the
+/// host.
+fn consequences(plan: &Plan, host: &str, context: &str, created: i64) -> Vec<String> {
+    let mut said = vec![format!("The backup was made at {}.", time(created))];
+    said.extend(plan.other_host.iter().map(|other| about_other_host(other, context)));
+    if let Some(OtherHost::Left { name, differences, .. }) = &plan.other_host {
+        let there = format!("host {name:?}");
+        said.extend(differences.iter().map(|(name, how)| difference(name, how, &there)));
+    }
+    if let RegistryChange::Damaged(why) = &plan.registry {
+        said.push(format!("The registry on host {host:?} is replaced: {why}."));
+    }
+    if let RegistryChange::TakenOver { from } = &plan.registry {
+        said.push(format!(
+            "The registry on host {host:?} is that of federation {from}, which has no jobs. It \
+             becomes the one of the backup."
+        ));
+    }
+    said.extend(plan.differences.iter().map(|(name, how)| difference(name, how, "the host")));
+    for (record, change) in &plan.records {
+        let job = format!("job.batch/{}", record.name());
+        match change {
+            RecordChange::Readable(Comparison::Replaced { on_host, in_backup }) => {
+                let which = match on_host.cmp(in_backup) {
+                    std::cmp::Ordering::Greater => "the one on the host is newer",
+                    std::cmp::Ordering::Less => "the one in the backup is newer",
+                    std::cmp::Ordering::Equal => "neither is known to be newer",
+                };
+                said.push(format!(
+                    "{job}: the record on the host is replaced: {which} (host: {}, backup: {}).",
+                    time(*on_host),
+                    time(*in_backup)
+                ));
+            }
+            RecordChange::Damaged(why) => {
+                said.push(format!("{job}: the record on the host is replaced: {why}."));
+            }
+            RecordChange::Readable(Comparison::New) if plan.revives() => said.push(format!(
+                "{job}: the host has no record of it. It was deleted or has expired since the \
+                 backup, or its record was lost. What no cluster has of it any more may have been \
+                 done. {} runs it again.",
+                federate("reconcile", [record.name(), "-n", record.namespace(), "--reopen"])
+            )),
+            RecordChange::Readable(Comparison::New | Comparison::Same) => {}
+        }
+    }
+    said
+}
+
+/// What becomes of a cluster that a host and the backup do not have alike. `host` names the host.
+fn difference(name: &str, difference: &Difference, host: &str) -> String {
+    match difference {
+        Difference::Changed => {
+            format!("cluster {name:?}: its registration is replaced by the one of the backup.")
+        }
+        Difference::Renamed { on_host } => format!(
+            "cluster {name:?}: it is {on_host:?} on {host}, and keeps that name. Its registration \
+             is the one of the backup."
+        ),
+        Difference::Displaced => format!(
+            "cluster {name:?}: another cluster has this name on {host}, and stays. The one of the \
+             backup is not registered: what it did since then is not known, and may run twice."
+        ),
+        Difference::Returns => {
+            format!("cluster {name:?}: it is no member on {host}, and becomes one again.")
+        }
+        Difference::Left => format!(
+            "cluster {name:?}: it was registered and unregistered since then. What it still runs \
+             is not known, and may run twice."
+        ),
+        Difference::Joined => {
+            format!("cluster {name:?}: it was registered on {host} since then, and is a member.")
+        }
+    }
+}
+
+fn time(second: i64) -> String {
+    Timestamp::from_second(second).map_or_else(|_| second.to_string(), |at| at.to_string())
+}
+
+fn unusable(path: &Path, what: &str, cause: &io::Error) -> Error {
+    Error::new(format!("cannot {what} {}: {}", path.display(), os_error::words(cause)))
+}

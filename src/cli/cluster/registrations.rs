@@ -1,0 +1,138 @@
+//! Clusters are registered, and what came of it is printed.
+
+use crate::{
+    cli::Session,
+    error::{Error, Result},
+    federation::{AskedRight, Federation, Registered, Registration},
+    job::lease_text,
+    print::{federate, kubectl_line},
+    state::{Member, NAME_RULE, is_member_name, member_name},
+};
+
+/// Registers a cluster, or changes what is given anew, and prints what came of it.
+///
+/// # Errors
+/// Its name is none, its context does not lead to a cluster, or the cluster cannot be registered.
+pub async fn register(
+    session: &Session<'_>,
+    federation: &Federation<'_>,
+    registration: &Registration,
+) -> Result<()> {
+    let Registration { name, context, .. } = registration;
+    let name = &valid_name(name, Some(context))?;
+    let connection = session.dial_context(name, context).map_err(|error| {
+        if registration.context_given || !session.lacks_context(context) {
+            return error;
+        }
+        error.hint(format!(
+            "{}, with one of `{}`",
+            federate("cluster register", [&**name, "--cluster-context=CONTEXT"]),
+            kubectl_line(None, &["config", "get-contexts", "-o", "name"])
+        ))
+    })?;
+    let namespace = session.namespace()?;
+    let (registered, missing) = federation.register(&connection, registration, &namespace).await?;
+    session.output().line(format!("cluster/{name} {}", past_participle(&registered)));
+    if let Registered::Changed { before, after } = &registered {
+        for change in changes(before, after) {
+            session.output().note(format!("cluster/{name}: {change}"));
+        }
+    }
+    if registered == Registered::New || registration.context_given {
+        // What the user called it before would hide the context that was registered.
+        session.remember([(name.clone(), None)])?;
+    }
+    for AskedRight { right, words, .. } in missing {
+        session.output().warning(Some(name), &format!("may not {words}: {}", right.without));
+    }
+    Ok(())
+}
+
+/// Registers one cluster after another. One that cannot be registered does not keep the others from
+/// it.
+///
+/// # Errors
+/// Each of them.
+pub async fn register_each(
+    session: &Session<'_>,
+    federation: &Federation<'_>,
+    registrations: impl IntoIterator<Item = Registration>,
+) -> Result<()> {
+    let mut all = Ok(());
+    for registration in registrations {
+        let registered = register(session, federation, &registration).await;
+        all = both(all, registered.map_err(|error| about(&registration.name, &error)));
+    }
+    all
+}
+
+/// The errors of both, if there are any.
+pub(super) fn both(one: Result<()>, other: Result<()>) -> Result<()> {
+    match (one, other) {
+        (Err(one), Err(other)) => Err(one.and(other)),
+        (one, other) => one.and(other),
+    }
+}
+
+/// An error of one of several clusters: it names the cluster.
+fn about(name: &str, error: &Error) -> Error {
+    let text = error.to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let named = Error::new(format!("cluster/{name} was not registered: {text}"));
+    error.hints().iter().cloned().fold(named, Error::hint)
+}
+
+/// A member's name that was given, or a hint how to give another one. `context` is the context that
+/// was given.
+///
+/// # Errors
+/// It is no member's name.
+pub(super) fn valid_name(name: &str, context: Option<&str>) -> Result<String> {
+    if is_member_name(name) {
+        return Ok(name.to_owned());
+    }
+    let error = Error::new(format!("{name:?} cannot be a cluster's name: {NAME_RULE}"));
+    let valid = member_name(name).unwrap_or_else(|| "NAME".to_owned());
+    let context = format!("--cluster-context={}", context.unwrap_or(name));
+    Err(error.hint(federate("cluster register", [valid, context])))
+}
+
+/// What happened to a cluster, as kubectl says it.
+fn past_participle(registered: &Registered) -> &'static str {
+    match registered {
+        Registered::New => "registered",
+        Registered::Changed { .. } => "configured",
+        Registered::Unchanged => "unchanged",
+    }
+}
+
+/// What is different for everybody who uses the federation.
+fn changes(before: &Member, after: &Member) -> Vec<String> {
+    let mut changes = Vec::new();
+    if before.context != after.context {
+        changes.push(format!(
+            "context {:?} → {:?}, for everybody who has none of their own",
+            before.context, after.context
+        ));
+    }
+    if before.weight != after.weight {
+        changes.push(format!("weight {} → {}", before.weight, after.weight));
+    }
+    let lease = |member: &Member| {
+        member.lease.as_ref().map_or("none".to_owned(), |lease| lease_text(lease.seconds))
+    };
+    if lease(before) != lease(after) {
+        changes.push(format!("lease {} → {}", lease(before), lease(after)));
+    }
+    for (key, value) in &after.labels {
+        match before.labels.get(key) {
+            Some(was) if was == value => {}
+            Some(was) => changes.push(format!("label {key}={was} → {key}={value}")),
+            None => changes.push(format!("label {key}={value} added")),
+        }
+    }
+    if before.state != after.state {
+        changes.push(format!("state {} → {}", before.state.as_str(), after.state.as_str()));
+    }
+    changes
+}

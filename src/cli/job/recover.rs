@@ -1,0 +1,184 @@
+//! `kubectl federate job recover`.
+
+use clap::Args;
+
+use crate::{
+    cli::{
+        Session,
+        confirm::Confirmation,
+        events::{Reporter, Wording, none_found},
+        job_name::job_name,
+    },
+    error::{Error, Result},
+    federation::{Newest, Recoverable, Survey, Unusable},
+    print::{Table, counted, federate_on_host},
+};
+
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Rebuild the record of one job from its shards, without a question
+  kubectl federate job recover pi --yes
+
+  # Rebuild all records on a new host, after init and after all clusters were registered
+  kubectl federate job recover --all --all-namespaces --yes";
+
+/// Rebuild the records of jobs from their shards
+///
+/// For when the ConfigMap of a job was deleted or damaged, or when the host was lost and init has
+/// made another. Register all clusters first: a cluster that is not registered is not asked, and
+/// what it runs may run twice. The shards keep their federation's uid, and a registry without jobs
+/// takes it over. No work is opened before every cluster was listed. It can be interrupted at any
+/// time and run again.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Recover {
+    /// The names of the jobs
+    #[arg(value_name = "NAME", value_parser = job_name)]
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    names: Vec<String>,
+    /// All jobs that have shards in the clusters
+    #[arg(long)]
+    all: bool,
+    /// The jobs of all namespaces
+    #[arg(short = 'A', long, requires = "all")]
+    all_namespaces: bool,
+    /// The uid of the federation whose jobs are meant, if the clusters have jobs of several
+    #[arg(long, value_name = "UID")]
+    federation: Option<String>,
+    /// Do not ask before the records are rebuilt: work in clusters that are not registered may run
+    /// twice
+    #[arg(short = 'y', long)]
+    yes: bool,
+}
+
+impl Recover {
+    /// Shows what was found, asks, and rebuilds the records.
+    pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let reporter = Reporter::new(session, Wording::new("recovered"));
+        let mut federation = session.federation(&reporter).await?;
+        let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
+        let chosen = self.federation.as_deref();
+        let survey = federation.survey(&self.names, namespace.as_deref(), chosen).await?;
+        let output = session.output();
+        for unusable in &survey.unusable {
+            let Unusable { cluster, namespace, name, why } = unusable;
+            let text = format!("job {name} in namespace {namespace} is left as it is: {why}");
+            output.warning(Some(cluster), &text);
+        }
+        for (cluster, why) in &survey.silent {
+            output.warning(Some(cluster), &format!("its jobs are not known: {why}"));
+        }
+        if survey.jobs.is_empty() && !survey.revives() {
+            match survey.whole.len() {
+                0 => output.note(none_found(namespace.as_deref())),
+                1 => output.note("The record of 1 job is there. Nothing is to be recovered."),
+                jobs => {
+                    output.note(format!(
+                        "The records of {jobs} jobs are there. Nothing is to be recovered."
+                    ));
+                }
+            }
+            return Ok(());
+        }
+        if !survey.jobs.is_empty() {
+            output.note_table(&table(&survey.jobs));
+        }
+        let consequences = consequences(&survey, federation.store.host().name());
+        let confirmation = Confirmation {
+            consequences: &consequences,
+            question: "Recover these jobs?",
+            flag: "--yes",
+            unchanged: "nothing was recovered",
+        };
+        let is_written = |job: &Recoverable| !job.is_stored || job.damage.is_some();
+        if survey.jobs.iter().any(is_written) || survey.takes_over {
+            confirmation.ask(session.world(), self.yes).await?;
+        }
+        federation.recover(survey).await.map_err(Error::from)
+    }
+}
+
+/// What was found of each Job.
+fn table(jobs: &[Recoverable]) -> Table {
+    let mut table = Table::new(["NAMESPACE", "NAME", "STATUS", "COMPLETIONS", "SHARDS"]);
+    for Recoverable { record, status, shards, .. } in jobs {
+        table.row([
+            record.namespace().to_owned(),
+            record.name().to_owned(),
+            status.word().to_owned(),
+            status.completions(),
+            shards.to_string(),
+        ]);
+    }
+    table
+}
+
+/// What is assumed, and what cannot be known: a sentence each.
+fn consequences(survey: &Survey, host: &str) -> Vec<String> {
+    let mut said = Vec::new();
+    if survey.takes_over {
+        said.push(format!(
+            "The jobs are of federation {}. The registry on host {host:?} has no jobs, and becomes \
+             that federation. If it has another host, do not use that one any more. Should that \
+             host answer again, {} marks it as moved, and nothing can use it then.",
+            survey.federation,
+            federate_on_host("init", ["--from=CONTEXT"], host)
+        ));
+    }
+    if !survey.others.is_empty() {
+        let uids: Vec<_> = survey.others.iter().map(String::as_str).collect();
+        said.push(format!("Jobs of other federations are left as they are: {}.", uids.join(", ")));
+    }
+    if survey.revives() {
+        let jobs: Vec<_> =
+            survey.whole.iter().map(|(_, name)| format!("job.batch/{name}")).collect();
+        said.push(format!(
+            "The host has records of that federation, which count again: {}.",
+            jobs.join(", ")
+        ));
+    }
+    said.extend(survey.jobs.iter().flat_map(about));
+    if !survey.silent.is_empty() {
+        let names: Vec<_> = survey.silent.keys().map(String::as_str).collect();
+        said.push(format!("No work is opened before {} was listed.", names.join(", ")));
+    }
+    said.push(
+        "What runs in a cluster that is not registered is not known, and may run twice.".to_owned(),
+    );
+    said
+}
+
+/// What is assumed of one Job: a sentence each.
+fn about(job: &Recoverable) -> Vec<String> {
+    let Recoverable { record, anew, missing, newest, damage, is_stored, .. } = job;
+    let job = format!("job.batch/{}", record.name());
+    let mut said = Vec::new();
+    if let Some(damage) = damage {
+        let becomes = if *is_stored { "gets its label again" } else { "is replaced" };
+        said.push(format!("{job}: the record {becomes}: {damage}."));
+    }
+    if let Some(Newest { cluster, changes }) = newest {
+        said.push(format!(
+            "{job}: its manifest is the one of cluster {cluster}, which others do not have yet: \
+             {}.",
+            changes.join(", ")
+        ));
+    }
+    match missing.len() {
+        0 => {}
+        1 => said.push(format!(
+            "{job}: shard {missing} was not found. Its job was deleted, or is in a cluster that \
+             is not registered or did not answer."
+        )),
+        _ => said.push(format!(
+            "{job}: shards {missing} were not found. Their jobs were deleted, or are in clusters \
+             that are not registered or did not answer."
+        )),
+    }
+    if *anew > 0 {
+        let completions = counted(*anew, "completion");
+        said.push(format!("{job}: {completions} will run in new shards."));
+    }
+    said
+}

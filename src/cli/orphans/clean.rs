@@ -1,0 +1,197 @@
+//! `kubectl federate orphans clean`.
+
+use clap::Args;
+
+use super::{Which, name_the_unanswered, recover, rows::Columns};
+use crate::{
+    cli::{
+        DryRunFlag, Session,
+        confirm::Confirmation,
+        events::{Reporter, Wording, none_found},
+    },
+    error::{Error, Result},
+    federation::{Cleaning, DryRun, Orphan, Progress, Reason, Unasked},
+    print::{counted, federate},
+};
+
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Choose orphans of the namespace, and delete them
+  kubectl federate orphans clean
+
+  # Delete those of all namespaces that have ended or never ran
+  kubectl federate orphans clean -A --yes
+
+  # Delete those in one cluster, also those that still run
+  kubectl federate orphans clean --clusters=west --yes --running
+
+  # Show what would be deleted
+  kubectl federate orphans clean -A --dry-run=client";
+
+/// What is said of a cancelled command.
+const UNCHANGED: &str = "nothing was deleted";
+
+/// Delete jobs in the clusters that no federated job knows
+///
+/// On a terminal you choose from a list. Elsewhere --yes deletes those that have ended or never
+/// ran. One that still runs is deleted if you name it, or with --running. Jobs of other federations
+/// are never deleted.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Clean {
+    #[command(flatten)]
+    which: Which,
+    /// Ask nothing
+    #[arg(short, long)]
+    yes: bool,
+    /// With --yes, delete those that still run, too
+    #[arg(long)]
+    running: bool,
+    /// Clusters that were unregistered and are gone for good, by name or uid; they are asked no
+    /// more
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    #[arg(conflicts_with_all = ["yes", "running", "strategy", "names", "selector", "clusters"])]
+    forget: Vec<String>,
+    #[command(flatten)]
+    dry_run: DryRunFlag,
+}
+
+impl Clean {
+    /// Finds the orphans, has some of them chosen, and deletes these.
+    pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let namespace = self.which.selection.namespace(session)?;
+        let reporter = Reporter::new(session, Wording::new("deleted"));
+        let federation = session.federation(&reporter).await?;
+        self.which.check_clusters(&federation.registry)?;
+        if !self.forget.is_empty() {
+            federation.forget_former(&self.forget).await?;
+            for name in &self.forget {
+                session.output().line(format!("cluster {name:?} forgotten"));
+            }
+            return Ok(());
+        }
+        let mut found = federation.orphans(namespace.as_deref()).await?;
+        let answered = name_the_unanswered(session, &found);
+        let mut orphans = std::mem::take(&mut found.orphans);
+        self.which.narrow(&mut orphans)?;
+        let uncertain = without_uncertain(session, &mut orphans);
+        orphans.retain(|orphan| orphan.progress() != Progress::Terminating);
+        if orphans.is_empty() {
+            session.output().note(none_found(namespace.as_deref()));
+            return answered.and(uncertain);
+        }
+        let asks = !self.yes && self.dry_run.strategy == DryRun::None;
+        let chosen =
+            if asks { self.ask(session, orphans).await? } else { self.allowed(session, orphans)? };
+        let cleaning = Cleaning { running: self.running, dry_run: self.dry_run.strategy };
+        federation.clean(chosen, cleaning).await?;
+        answered.and(uncertain)
+    }
+
+    /// The command that rebuilds lost records where orphans are looked for.
+    fn recover(&self, session: &Session<'_>) -> Result<String> {
+        Ok(recover(self.which.selection.namespace(session)?.as_deref(), None))
+    }
+
+    /// Those that the flags allow to be deleted; says of the others what would.
+    ///
+    /// # Errors
+    /// The namespace is not known.
+    fn allowed(&self, session: &Session<'_>, orphans: Vec<Orphan>) -> Result<Vec<Orphan>> {
+        let are_named = !self.which.selection.names.is_empty();
+        let Unasked { chosen, recoverable, unfinished } =
+            Unasked::choose(orphans, are_named, self.running);
+        let output = session.output();
+        if recoverable > 0 {
+            output.note(older(recoverable, &self.recover(session)?));
+            output.note("They stay, unless you name them.");
+        }
+        if unfinished > 0 {
+            let (jobs, them) = have(unfinished);
+            output.note(format!(
+                "{jobs} not ended, and would lose work: --running deletes {them}, too."
+            ));
+        }
+        Ok(chosen)
+    }
+
+    /// Those that the user chooses and confirms.
+    ///
+    /// # Errors
+    /// There is no terminal, or the user cancels.
+    async fn ask(&self, session: &Session<'_>, orphans: Vec<Orphan>) -> Result<Vec<Orphan>> {
+        let output = session.output();
+        if !output.can_ask() {
+            return Err(Error::new(format!(
+                "{} found, and there is no terminal to ask which of them to delete",
+                counted(orphans.len(), "orphan")
+            ))
+            .hint(
+                "--yes deletes those that have ended or never ran; with --running it deletes \
+                those that still run, too.",
+            ));
+        }
+        let columns =
+            Columns { numbers: true, namespace: self.which.selection.all_namespaces, wide: false };
+        output.note_table(&columns.table(session, &orphans));
+        match orphans.iter().filter(|orphan| orphan.outlived_registry).count() {
+            0 => {}
+            count => output.note(older(count, &self.recover(session)?)),
+        }
+        let (question, count) = ("Which of them are to be deleted?", orphans.len());
+        let chosen = session
+            .world()
+            .asking(UNCHANGED, move |output| output.choose_several(question, count))
+            .await?
+            .ok_or_else(|| Error::new(format!("cancelled: {UNCHANGED}")))?;
+        let chosen: Vec<_> = chosen.into_iter().map(|index| orphans[index].clone()).collect();
+        let unfinished = chosen.iter().filter(|orphan| orphan.progress().is_unfinished()).count();
+        let lost = [format!("{} not ended, and would lose work.", have(unfinished).0)];
+        Confirmation {
+            consequences: if unfinished > 0 { &lost } else { &[] },
+            question: &format!("Delete {}?", counted(chosen.len(), "job")),
+            flag: "--yes",
+            unchanged: UNCHANGED,
+        }
+        .ask(session.world(), false)
+        .await?;
+        Ok(chosen)
+    }
+}
+
+/// Takes out the Jobs that may belong to a record that cannot be read. They are never deleted.
+fn without_uncertain(session: &Session<'_>, orphans: &mut Vec<Orphan>) -> Result<()> {
+    let mut count = 0;
+    orphans.retain(|orphan| {
+        let is_uncertain = orphan.reason == Reason::Unreadable;
+        count += usize::from(is_uncertain);
+        if is_uncertain {
+            let text = "it stays: a record of its namespace cannot be read, and it may belong to \
+                that one";
+            let job = format!("job.batch/{}: {text}", orphan.job.name);
+            session.output().warning(Some(&orphan.cluster), &job);
+        }
+        !is_uncertain
+    });
+    if count == 0 {
+        return Ok(());
+    }
+    Err(Error::new("a record cannot be read")
+        .hint(format!("{} shows which.", federate("job get", ["-A"]))))
+}
+
+/// Says that orphans are older than the registry, and what to do first.
+fn older(count: usize, recover: &str) -> String {
+    let (jobs, are) = (counted(count, "job"), if count == 1 { "is" } else { "are" });
+    format!(
+        "{jobs} {are} older than the registry of this federation: their records may have been lost \
+        with the host. First try {recover}, which rebuilds them."
+    )
+}
+
+/// `1 job has`, `it`; `3 jobs have`, `them`.
+fn have(count: usize) -> (String, &'static str) {
+    let (have, them) = if count == 1 { ("has", "it") } else { ("have", "them") };
+    (format!("{} {have}", counted(count, "job")), them)
+}

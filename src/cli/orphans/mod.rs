@@ -1,0 +1,124 @@
+//! `kubectl federate orphans …`: Jobs in the clusters that no federated Job knows.
+
+mod clean;
+mod list;
+mod rows;
+
+use clap::{Args, Subcommand};
+
+use super::{Selection, Session};
+use crate::{
+    error::{Error, Result},
+    federation::{self, Orphan, Unanswered, some_clusters},
+    print::{Output, federate},
+    state::{MemberState, Registry},
+};
+
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Show the jobs in the clusters that no federated job knows
+  kubectl federate orphans list -A
+
+  # Choose some of them, and delete them
+  kubectl federate orphans clean -A";
+
+/// Find and delete jobs in the clusters that no federated job knows
+///
+/// Such jobs carry the labels of this federation, and no record has them: their federated job was
+/// deleted and they were kept, their cluster was unregistered, or a process was interrupted.
+#[derive(Debug, Subcommand)]
+#[command(after_long_help = EXAMPLES)]
+pub enum Orphans {
+    List(list::List),
+    Clean(clean::Clean),
+}
+
+impl Orphans {
+    /// Runs the verb.
+    pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        match self {
+            Self::List(verb) => session.world().reading(Box::pin(verb.run(session))).await,
+            Self::Clean(verb) => verb.run(session).await,
+        }
+    }
+}
+
+/// Which orphans are meant.
+#[derive(Debug, Args)]
+struct Which {
+    #[command(flatten)]
+    selection: Selection,
+    /// Only jobs in these clusters, separated by commas
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    clusters: Vec<String>,
+}
+
+impl Which {
+    /// Refuses a cluster that the registry knows neither as a member nor as a former one.
+    fn check_clusters(&self, registry: &Registry) -> Result<()> {
+        let is_known = |name: &&String| {
+            registry.members.contains_key(*name)
+                || registry.former.values().any(|former| former.name == **name)
+        };
+        match self.clusters.iter().find(|name| !is_known(name)) {
+            Some(name) => Err(federation::Error::NotRegistered { name: name.clone() }.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps the orphans that are meant. Gives an error for each name that none has.
+    fn narrow(&self, orphans: &mut Vec<Orphan>) -> Result<()> {
+        let names = &self.selection.names;
+        orphans.retain(|orphan| {
+            (names.is_empty() || names.contains(&orphan.job.name))
+                && (self.clusters.is_empty() || self.clusters.contains(&orphan.cluster))
+                && self.selection.matches(&orphan.labels)
+        });
+        let is_missing = |name: &&String| orphans.iter().all(|orphan| orphan.job.name != **name);
+        match names.iter().find(is_missing) {
+            Some(name) => Err(Error::server("NotFound", format!("orphans {name:?} not found"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The command that deletes all orphans that these words select. On a terminal it asks which of
+/// them; elsewhere flags say that those that run are meant, too.
+pub fn clean_all<'w>(output: &Output, words: impl IntoIterator<Item = &'w str>) -> String {
+    let flags: &[&str] = if output.can_ask() { &[] } else { &["--yes", "--running"] };
+    federate("orphans clean", words.into_iter().chain(flags.iter().copied()))
+}
+
+/// The command that rebuilds the records of Jobs in a namespace, or in all. `federation` is the uid
+/// of theirs, if it is another one than that of the registry.
+fn recover(namespace: Option<&str>, federation: Option<&str>) -> String {
+    let scope = namespace.map_or_else(|| "-A".to_owned(), |name| format!("--namespace={name}"));
+    let federation = federation.map(|uid| format!("--federation={uid}"));
+    federate("job recover", ["--all".to_owned(), scope].into_iter().chain(federation))
+}
+
+/// Names the clusters that did not answer. That a member did not is an error; a cluster that was
+/// unregistered or declared lost may be gone for good.
+fn name_the_unanswered(session: &Session<'_>, found: &federation::Orphans) -> Result<()> {
+    let mut members = 0;
+    for Unanswered { cluster, state, why } in &found.unanswered {
+        let standing = match state {
+            None => "it was unregistered, and ",
+            Some(MemberState::Lost) => "it was declared lost, and ",
+            Some(_) => {
+                members += 1;
+                ""
+            }
+        };
+        let text = format!("{standing}could not be asked: {why}");
+        session.output().warning(Some(cluster), &text);
+    }
+    match members {
+        0 => Ok(()),
+        n => {
+            let clusters = some_clusters(n, found.asked);
+            Err(Error::new(format!("{clusters} could not be asked")))
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Whether a change is recorded on the host: what is said where the user ends a command early.
+
+use crate::{
+    error::{Error, words},
+    state::Record,
+};
+
+/// The exit code that shells give to a process that SIGINT ended.
+pub(super) const INTERRUPTED: u8 = 130;
+
+/// How far the last change of a command has come.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Recording {
+    /// Nothing has been written for it, or it is finished.
+    #[default]
+    None,
+    /// Its record is being written: the namespace and the name of the Job.
+    Begun(String, String),
+    /// Its record is written, and the members are being brought to it.
+    Done(String, String),
+}
+
+impl Recording {
+    /// The record of a Job is about to be written.
+    pub fn begun(record: &Record) -> Self {
+        Self::Begun(record.namespace().to_owned(), record.name().to_owned())
+    }
+
+    /// The record of a Job is written.
+    pub fn done(record: &Record) -> Self {
+        Self::Done(record.namespace().to_owned(), record.name().to_owned())
+    }
+
+    /// What a command ends with if the user ends it now.
+    pub fn interrupted(&self) -> Error {
+        let error = match self {
+            Self::None => Error::silent(INTERRUPTED),
+            Self::Begun(namespace, name) => {
+                let text = "interrupted, and it is not known whether the change is recorded";
+                Error::new(format!("job.batch/{name}: {text}"))
+                    .hint(words::maybe_recorded(namespace, name))
+            }
+            Self::Done(namespace, name) => {
+                Error::new(format!("job.batch/{name}: interrupted. The change is recorded"))
+                    .hint(words::finish_begun(namespace, name))
+            }
+        };
+        error.exit(INTERRUPTED)
+    }
+}

@@ -1,0 +1,46 @@
+//! Which objects a verb is about: by name or by label, of one namespace or of all.
+
+use clap::Args;
+use serde_json::Value;
+
+use super::{Selector, Session, job_name::job_name};
+use crate::error::{Error, Result};
+
+/// Names or a selector, and `-A`, as `kubectl get` has them.
+#[derive(Debug, Args)]
+pub struct Selection {
+    /// The names of the jobs; all of the namespace if left out
+    #[arg(value_name = "NAME", value_parser = job_name)]
+    pub names: Vec<String>,
+    /// The jobs of all namespaces
+    #[arg(short = 'A', long)]
+    pub all_namespaces: bool,
+    /// Only jobs whose labels match, such as team=math,tier!=web
+    #[arg(
+        short = 'l',
+        long,
+        value_name = "SELECTOR",
+        default_value = "",
+        hide_default_value = true
+    )]
+    selector: Selector,
+}
+
+impl Selection {
+    /// The namespace that is meant; none for all.
+    ///
+    /// # Errors
+    /// There are names beside a selector, which kubectl refuses, too; or the namespace is not
+    /// known.
+    pub fn namespace(&self, session: &Session<'_>) -> Result<Option<String>> {
+        if !self.selector.is_empty() && !self.names.is_empty() {
+            return Err(Error::new("name cannot be provided when a selector is specified"));
+        }
+        Ok(if self.all_namespaces { None } else { Some(session.namespace()?) })
+    }
+
+    /// Whether the selector matches an object's `metadata.labels`.
+    pub fn matches(&self, labels: &Value) -> bool {
+        self.selector.matches(labels)
+    }
+}

@@ -1,0 +1,76 @@
+//! What to do about clusters whose work is to go to others, and about hosts that are left.
+
+use crate::{
+    error::Error,
+    federation,
+    print::{federate, federate_on_host},
+};
+
+/// What to do about silent clusters, if they are gone for good: empty, or after a space.
+pub(super) fn about_silent(silent: &[String]) -> String {
+    let (cluster, name) = match silent {
+        [] => return String::new(),
+        [one] => (format!("cluster {one}"), one.as_str()),
+        several => (format!("one of the clusters {}", several.join(", ")), "NAME"),
+    };
+    let lost = federate("cluster lost", [name]);
+    format!(
+        " Only if {cluster} is gone for good: {lost} has others do its work, and what it has done \
+         unseen runs twice."
+    )
+}
+
+/// What to do about a cluster that cannot be registered, or whose work has not all gone to others,
+/// or has long gone there; and about a federation that cannot be moved to another host yet.
+pub(super) fn about_leaving(error: &federation::Error) -> Error {
+    use federation::Error as E;
+    let said = Error::new(error);
+    match error {
+        E::NameTaken { name, .. } => said.hint(format!(
+            "Take another name, or {} first. If the cluster was built anew, {} gives its work to \
+             others and makes room for the new one.",
+            federate("cluster unregister", [name]),
+            federate("cluster lost", [name])
+        )),
+        E::DrainTimedOut { name } => said.hint(format!(
+            "The drain goes on with each reconcile; {} waits for it again.",
+            federate("cluster drain", [name])
+        )),
+        E::LacksJobs { from, context, .. } => said.hint(format!(
+            "Save a backup of the old host, and restore it on the new one first: {}, {}",
+            federate("backup", ["FILE", &format!("--context={from}")]),
+            federate_on_host("restore", ["FILE"], context)
+        )),
+        E::LeftRecords { context, .. } => said.hint(format!(
+            "That host has the jobs: --context={context}. Only if it is gone for good, delete the \
+             configmaps NAME.federated-job of these jobs, and rebuild their records: {}",
+            federate("job recover", ["--all", "--all-namespaces"])
+        )),
+        E::InTheWay { moved: Some(context), .. } => said.hint(format!(
+            "The federation has moved there already, and only the registry is gone. Make another \
+             one, register the clusters again, and rebuild the federation with it: {}, {}, {}",
+            federate_on_host("init", [] as [&str; 0], context),
+            federate_on_host("cluster register", ["NAME"], context),
+            federate_on_host("job recover", ["--all", "--all-namespaces"], context)
+        )),
+        E::InTheWay { moved: None, .. } => said.hint(
+            "It is on the new host. If no federation uses that host, delete its configmap there, \
+             and run it again.",
+        ),
+        E::NotGivenUp { .. } => said.hint(format!(
+            "{} gives it to others. Then register the new one.",
+            federate("reconcile", ["--all-namespaces"])
+        )),
+        E::DeclaredLost { name } => said.hint(format!(
+            "{} gives the cluster new work again. Then it can be drained.",
+            federate("cluster uncordon", [name])
+        )),
+        E::NobodyTakes { name, .. } => said.hint(format!(
+            "Register or uncordon another cluster, or change the preferences of the jobs, and \
+             repeat the drain. {} ends it.",
+            federate("cluster uncordon", [name])
+        )),
+        // The sentence says it all.
+        _ => said,
+    }
+}

@@ -1,0 +1,415 @@
+//! What is printed for the errors of each layer, and what the user can do about them.
+
+mod clusters;
+
+use std::sync::Arc;
+
+use self::clusters::{about_leaving, about_silent};
+use super::{
+    Error,
+    kubectl::{about_what_is_in_the_way, kubectl},
+};
+use crate::{
+    cluster,
+    federation::{self, Existing, NotRetriable, Owner, Place, Refusals},
+    job::Manifest,
+    print::{self, federate, federate_on_host},
+    reconcile::{EditError, Idle, NewRecordError},
+    state::{self, Record},
+};
+
+const NAMESPACE_HINT: &str = "--create-namespace makes the namespace wherever it is missing.";
+
+const IDENTITY_HINT: &str = "\
+    A cluster is known by the uid of this namespace. An administrator of the cluster grants the \
+    right to get it, by a context that leads there: `kubectl --context=CONTEXT create clusterrole \
+    kubectl-federate-identity --verb=get --resource=namespaces --resource-name=kube-system`, \
+    `kubectl --context=CONTEXT create clusterrolebinding kubectl-federate-identity \
+    --clusterrole=kubectl-federate-identity --user=USER`";
+
+/// Words that kubectl takes before the names of Jobs.
+const NOUNS: [&str; 4] = ["job", "jobs", "job.batch", "jobs.batch"];
+
+const RECREATE_HINT: &str =
+    "--recreate stops the jobs in the clusters, keeps what has succeeded, and runs the rest anew.";
+
+impl From<cluster::Error> for Error {
+    fn from(error: cluster::Error) -> Self {
+        Self { source: Some(Arc::new(error.clone())), ..of_cluster(&error) }
+    }
+}
+
+impl From<state::Error> for Error {
+    fn from(error: state::Error) -> Self {
+        Self { source: None, ..of_state(&error) }.with_source(error)
+    }
+}
+
+impl From<federation::Error> for Error {
+    fn from(error: federation::Error) -> Self {
+        of_federation(&error).with_source(error)
+    }
+}
+
+impl From<print::Error> for Error {
+    fn from(error: print::Error) -> Self {
+        Self::new(&error).with_source(error)
+    }
+}
+
+impl Error {
+    fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(source));
+        self
+    }
+
+    fn hinted(self, hint: Option<impl Into<String>>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
+    }
+}
+
+fn of_cluster(error: &cluster::Error) -> Error {
+    let identity = error.hides_identity().then_some(IDENTITY_HINT);
+    Error::verbatim(error.report()).hinted(error.hint()).hinted(identity)
+}
+
+/// An error of the host. Who names the host in no command may not know that it was asked.
+fn of_host(error: &cluster::Error) -> Error {
+    let hint = error.cluster().filter(|_| error.is_unreachable()).map(|context| {
+        format!("It is the host cluster, by the context {context:?}. --context names another one.")
+    });
+    of_cluster(error).hinted(hint)
+}
+
+fn of_state(error: &state::Error) -> Error {
+    let hint = match error {
+        state::Error::Cluster(error) => return of_host(error),
+        state::Error::Replaced { .. } => return Error::server("Conflict", error),
+        state::Error::NoRegistry { host } => {
+            return Error::new(error).hint(format!(
+                "{} makes one; --context names the host if there is one elsewhere. If this one \
+                 was lost, restore a backup there, or register the clusters again and recover its \
+                 jobs.",
+                federate_on_host("init", [] as [&str; 0], host)
+            ));
+        }
+        state::Error::Moved { host, context, .. } => {
+            let to = format!("--context={context}");
+            return Error::new(error).hint(format!(
+                "{} uses the new host. {} finishes a move that was interrupted. If the new host is \
+                lost, restore a backup on another cluster: {}",
+                federate("init", [to.as_str()]),
+                federate("init", [format!("--from={host}"), to.clone()]),
+                federate("restore", ["FILE", "--context=CONTEXT"])
+            ));
+        }
+        state::Error::Newer { .. } => "Install a newer kubectl-federate.",
+        state::Error::Damaged { key, .. }
+            if ["member.", "former."].iter().any(|prefix| key.starts_with(prefix)) =>
+        {
+            "Put back what was there, or remove the annotation: the cluster can be registered \
+            again then."
+        }
+        state::Error::Damaged { object, .. } => match Record::job_of(object) {
+            Some((namespace, name)) => return Error::new(error).hint(recover(namespace, name)),
+            None => {
+                return Error::new(error).hint(format!(
+                    "Put back what was there, or restore a backup: {}",
+                    federate("restore", ["FILE", "--context=CONTEXT"])
+                ));
+            }
+        },
+        state::Error::TooLarge { .. } => {
+            "Make its manifest smaller, divide it over fewer clusters, or make several jobs of it."
+        }
+        state::Error::NoRecord { .. } => {
+            "Somebody else made it. Delete or rename it if nobody needs it."
+        }
+        state::Error::OtherFederation { .. } => "Its own host or registry knows it; see --context.",
+    };
+    Error::new(error).hint(hint)
+}
+
+fn of_federation(error: &federation::Error) -> Error {
+    use federation::Error as E;
+    match error {
+        E::State(error) => of_state(error),
+        E::Cluster(error) => of_cluster(error),
+        E::WrongHost { error, remembered } => of_cluster(error).hint(if *remembered {
+            "The host was another cluster when it was remembered: name the host with --context."
+        } else {
+            "The registry was made in another cluster: name the host with --context."
+        }),
+        E::NotFound { name } => {
+            let noun = NOUNS.contains(&name.as_str()).then(about_nouns);
+            Error::server("NotFound", error).hinted(noun)
+        }
+        E::AlreadyExists { namespace, name, there, .. } => {
+            let hint = there.map(|there| about_existing(there, namespace, name));
+            Error::server("AlreadyExists", error).hinted(hint)
+        }
+        E::HostRefused { error: refusal, .. } => {
+            let text = error.host_report().unwrap_or_else(|| refusal.report());
+            Error::verbatim(text).hinted(refusal.is_not_found().then_some(NAMESPACE_HINT))
+        }
+        E::NotEditable { error: why, may_recreate, namespace, name, .. } => {
+            Error::new(error).hinted(about_edit(why, *may_recreate, namespace, name))
+        }
+        E::Refused(refusals) => of_refusals(error, refusals),
+        E::Unfinished(unfinished) => {
+            let finish = reconcile(&unfinished.namespace, &unfinished.name, &[]);
+            let silent = about_silent(&unfinished.silent);
+            Error::new(error).hint(format!("{finish} finishes what is left.{silent}"))
+        }
+        E::Interrupted { error, namespace, name } => {
+            of_federation(error).hint(format!("It is recorded: {}", finish_begun(namespace, name)))
+        }
+        E::MaybeRecorded { error, namespace, name } => {
+            of_federation(error).hint(maybe_recorded(namespace, name))
+        }
+        E::DeletedAlready { namespace, name } => {
+            Error::new(error).hint(about_deletion(namespace, name))
+        }
+        E::DeletionRefused { cluster, error } => {
+            Error::verbatim(format!("{} (cluster {cluster})", error.report()))
+        }
+        E::Idle { namespace, name, idle, reopens, .. } => {
+            Error::new(error).hint(about_idle(*idle, *reopens, namespace, name))
+        }
+        E::Failed { namespace, name, .. } => {
+            let describe = federate("job describe", [name, "-n", namespace]);
+            Error::new(error).hint(format!("{describe} shows what failed."))
+        }
+        E::NotRetriable { .. } | E::NotAdoptable { .. } => about_unfit(error),
+        E::NotDivisible { error: NewRecordError::NoMembers, .. } => {
+            Error::new(error).hint(format!(
+                "{} registers one.",
+                federate("cluster register", ["NAME", "--cluster-context=CONTEXT"])
+            ))
+        }
+        E::NotRegistered { .. } => {
+            let list = federate("cluster list", None::<&str>);
+            Error::new(error).hint(format!("{list} shows those that are."))
+        }
+        E::CarriesShards { name, silent: true, .. } => Error::new(error).hint(format!(
+            "It does not answer, and cannot be drained. Only if it is gone for good: {} has others \
+             do its work and takes it out. What it has done unseen runs twice.",
+            federate("cluster unregister", [name.as_str(), "--force"])
+        )),
+        E::CarriesShards { name, jobs, .. } => Error::new(error).hint(format!(
+            "{} gives its work to others first; --force gives it up, as `cluster lost` does. Or \
+             delete the jobs, with all that they have done: {}",
+            federate("cluster drain", [name]),
+            deletions(jobs)
+        )),
+        E::SeveralFederations { .. } => {
+            Error::new(error).hint("Choose one of them with --federation=UID.")
+        }
+        E::FederationInUse { .. } => Error::new(error)
+            .hint(format!("Make another host with {}.", federate("init", ["--context=CONTEXT"]))),
+        E::NoShardsOf { found, .. } if !found.is_empty() => {
+            Error::new(error).hint(format!("There are jobs of {}.", found.join(", ")))
+        }
+        E::NotRecovered { error: why, .. } => {
+            let hints = of_federation(why).hints().to_vec();
+            hints.into_iter().fold(Error::new(error), Error::hint)
+        }
+        E::LacksJobs { .. }
+        | E::InTheWay { .. }
+        | E::LeftRecords { .. }
+        | E::NameTaken { .. }
+        | E::DrainTimedOut { .. }
+        | E::NotGivenUp { .. }
+        | E::DeclaredLost { .. }
+        | E::NobodyTakes { .. } => about_leaving(error),
+        E::Several(errors) => {
+            errors.iter().map(of_federation).reduce(Error::and).unwrap_or_else(|| Error::new(error))
+        }
+        // The sentence says it all.
+        _ => Error::new(error),
+    }
+}
+
+/// How a deletion that was begun goes on.
+fn about_deletion(namespace: &str, name: &str) -> String {
+    let finish = reconcile(namespace, name, &[]);
+    let orphan = federate("job delete", [name, "-n", namespace, "--cascade=orphan"]);
+    format!(
+        "{finish} goes on with that. {orphan} leaves behind what is in clusters that do not answer."
+    )
+}
+
+/// What to do where a word of kubectl stands before the names.
+fn about_nouns() -> String {
+    let get = federate("job get", None::<&str>);
+    format!("Names follow the verb, without the word \"job\": {get} lists them.")
+}
+
+/// What to do about a Job that cannot be edited as asked.
+fn about_edit(
+    error: &EditError,
+    may_recreate: bool,
+    namespace: &str,
+    name: &str,
+) -> Option<String> {
+    let mut hints = Vec::new();
+    match error {
+        EditError::Immutable { while_suspended: true, .. } => hints.push(format!(
+            "{} suspends the job. Then the field can change, if the servers of all its clusters \
+             allow it.",
+            federate("job suspend", [name, "-n", namespace])
+        )),
+        EditError::Finished(_) => {
+            hints.push("Delete it first, or give the new one another name.".to_owned());
+        }
+        _ => {}
+    }
+    hints.extend(may_recreate.then(|| RECREATE_HINT.to_owned()));
+    (!hints.is_empty()).then(|| hints.join(" "))
+}
+
+/// The commands that delete these Jobs, by namespace and name, and their shards.
+fn deletions(jobs: &[(String, String)]) -> String {
+    let deletions = jobs.iter().map(|(namespace, name)| {
+        federate("job delete", [name, "-n", namespace, "--cascade=background"])
+    });
+    deletions.collect::<Vec<_>>().join(", ")
+}
+
+/// What to do about the federated Job that has the name already.
+fn about_existing(there: Existing, namespace: &str, name: &str) -> String {
+    let job = [name, "-n", namespace];
+    match there {
+        Existing::OfAnotherFederation => {
+            "It belongs to another federation: take another name.".to_owned()
+        }
+        Existing::Deleting => {
+            format!("It is being deleted: {} finishes that.", federate("reconcile", job))
+        }
+        Existing::Ended => {
+            let delete = federate("job delete", job.into_iter().chain(["--cascade=background"]));
+            format!("It has ended: {delete} makes room for a new one.")
+        }
+        Existing::Unfinished => finish_begun(namespace, name),
+        Existing::Running => format!("{} shows how far it is.", federate("job get", job)),
+    }
+}
+
+/// What members said, each with their names, and what to do about it.
+fn of_refusals(error: &federation::Error, refusals: &Refusals) -> Error {
+    let said = refusals.sentences().collect::<Vec<_>>().join("\n");
+    let hint = if refusals.is_template_refused {
+        Some(RECREATE_HINT.to_owned())
+    } else if refusals.without_namespace.is_empty() {
+        about_what_is_in_the_way(&refusals.in_the_way)
+    } else if refusals.makes_namespaces {
+        Some(NAMESPACE_HINT.to_owned())
+    } else {
+        let create = |place: &Place| kubectl(place, &["create", "namespace", &place.namespace]);
+        let commands: Vec<_> = refusals.without_namespace.iter().filter_map(create).collect();
+        Some(format!("The namespace is missing there: {}", commands.join(", ")))
+    };
+    Error::verbatim(format!("{said}\nerror: {error}")).hinted(hint)
+}
+
+/// An error in one line: what is wrong, and what to do about it.
+pub fn in_one_line(error: &federation::Error) -> String {
+    let error = of_federation(error);
+    format!("{}. {}", error.message(), error.hints().join(" "))
+}
+
+/// What lets a Job go on that goes no further by itself.
+fn about_idle(idle: Idle, reopens: bool, namespace: &str, name: &str) -> String {
+    let job = |more: &[&'static str]| {
+        [name, "-n", namespace].into_iter().chain(more.iter().copied()).collect::<Vec<_>>()
+    };
+    match idle {
+        Idle::Suspended => format!("{} lets it go on.", federate("job resume", job(&[]))),
+        Idle::Paused => {
+            format!("{} lets it go on.", federate("job scale", job(&["--parallelism=1"])))
+        }
+        Idle::Stopped if reopens => reopen(namespace, name),
+        Idle::Stopped => {
+            format!("{} shows what happened.", federate("job describe", job(&[])))
+        }
+    }
+}
+
+/// How what is left of deleted shards is done by others.
+pub fn reopen(namespace: &str, name: &str) -> String {
+    let command = reconcile(namespace, name, &["--reopen"]);
+    format!("{command} places what is left of deleted shards in other shards.")
+}
+
+/// Why completions are unplaced that only wait for pods to end, and what places them.
+pub fn about_waiting(manifest: &Manifest, namespace: &str, name: &str) -> (&'static str, String) {
+    if manifest.suspended() {
+        let resume = about_idle(Idle::Suspended, false, namespace, name);
+        return ("while the job is suspended", resume);
+    }
+    let watch = reconcile(namespace, name, &["--watch"]);
+    ("until running pods end", format!("{watch} places them then."))
+}
+
+/// What gives completions a place that no member takes. `are_closed` says that no member takes work
+/// of any Job.
+pub fn about_untaken(are_closed: bool) -> String {
+    if !are_closed {
+        return format!("{} shows their states.", federate("cluster list", None::<&str>));
+    }
+    let register = federate("cluster register", ["NAME", "--cluster-context=CONTEXT"]);
+    let uncordon = federate("cluster uncordon", ["NAME"]);
+    format!("{uncordon} lets a cluster take work again. {register} adds another one.")
+}
+
+/// What can be done with a Job that cannot be retried or adopted.
+fn about_unfit(error: &federation::Error) -> Error {
+    use federation::Error as E;
+    let hint = match error {
+        E::NotRetriable { namespace, name, why } => Some(match why {
+            NotRetriable::Deleting | NotRetriable::NotStopped => {
+                format!("{} finishes what is left.", reconcile(namespace, name, &[]))
+            }
+            NotRetriable::NotFailed | NotRetriable::Succeeded => {
+                let describe = federate("job describe", [name, "-n", namespace]);
+                format!("{describe} shows how it stands.")
+            }
+        }),
+        E::NotAdoptable { namespace, name, owner: Owner::Forgotten, .. } => {
+            let recover = federate("job recover", [name, "-n", namespace]);
+            Some(format!("{recover} rebuilds its record."))
+        }
+        E::NotAdoptable { namespace, owner: Owner::Recorded, .. } => {
+            let get = federate("job get", ["-n", namespace]);
+            Some(format!("{get} lists the job that it is a shard of."))
+        }
+        _ => None,
+    };
+    Error::new(error).hinted(hint)
+}
+
+/// The hint where it is not known whether a change is recorded.
+pub fn maybe_recorded(namespace: &str, name: &str) -> String {
+    let get = federate("job get", [name, "-n", namespace, "-o", "yaml"]);
+    let finish = finish_begun(namespace, name);
+    format!("It may be recorded, as {get} shows. If it is, {finish}")
+}
+
+/// The hint where the record says what is to be done, and it is not known how much of it was.
+pub fn finish_begun(namespace: &str, name: &str) -> String {
+    format!("{} finishes what was begun.", reconcile(namespace, name, &[]))
+}
+
+fn recover(namespace: &str, name: &str) -> String {
+    let command = federate("job recover", [name, "-n", namespace]);
+    format!(
+        "{command} rebuilds the record from the jobs in the clusters. Or put back what was there."
+    )
+}
+
+fn reconcile(namespace: &str, name: &str, flags: &[&str]) -> String {
+    federate("reconcile", [name, "-n", namespace].into_iter().chain(flags.iter().copied()))
+}

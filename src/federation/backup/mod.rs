@@ -1,0 +1,378 @@
+//! The registry and all records are saved to one document, and restored from it.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`mod@merge`] | the registries of the backup and of the host as one; pure |
+//! | [`mod@other_host`] | the host that the backup is of, if it is another one |
+//! | this one | what is compared, and what is written |
+//!
+//! A backup is old when it is restored: Jobs may have been edited, and shards opened, since. So
+//! each restored record lists its members before it opens work, and takes in the shards that it
+//! does not know.
+
+mod merge;
+mod other_host;
+
+pub use merge::Difference;
+pub use other_host::OtherHost;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use self::merge::{join, merge, new_gap};
+use super::{
+    acceptance::accepted,
+    dry_run_strategy::DryRun,
+    error::{Error, InUse},
+    event::{Event, Observer},
+    leaving::leave,
+    open::Federation,
+    records::key,
+};
+use crate::{
+    reconcile::server_time,
+    state::{
+        self, Acceptance, Accepted, Backup, Gap, Member, Moved, Record, Registry, SavedRegistry,
+        Store,
+    },
+};
+
+/// What a restore is going to do, with nothing written.
+#[derive(Debug)]
+pub struct Restore {
+    /// What becomes of the registry.
+    pub registry: RegistryChange,
+    /// The clusters that the host and the backup do not have alike, by their names.
+    pub differences: Vec<(String, Difference)>,
+    /// The records, each with what becomes of it.
+    pub records: Vec<(Record, RecordChange)>,
+    /// What becomes of the host that the backup is of, if this host is another one and has no
+    /// registry of the federation yet. If both are used, both give out the same work.
+    pub other_host: Option<OtherHost>,
+    existing: Option<Registry>,
+    whole: SavedRegistry,
+    /// Whether the registry is made anew, or was made so by a restore that was interrupted.
+    is_anew: bool,
+    /// The clusters that have work of the backup and are no members, by their uids.
+    left: BTreeMap<String, String>,
+    /// Who gives up what these have; none if there are none.
+    declared: Option<Acceptance>,
+}
+
+/// What becomes of the registry of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RegistryChange {
+    /// There is none, and one is made.
+    New,
+    /// It is of this federation, and has all that the backup has.
+    Same,
+    /// It is of this federation, and gets what the backup has.
+    Changed,
+    /// It is of a federation without Jobs, and becomes this one.
+    TakenOver {
+        /// The uid that it has.
+        from: String,
+    },
+    /// It cannot be read, for this reason, and is made anew.
+    Damaged(String),
+}
+
+/// What becomes of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordChange {
+    /// The host has none, or one that can be read.
+    Readable(Comparison),
+    /// The host has one that cannot be read, and it is replaced.
+    Damaged(String),
+}
+
+/// How a record compares with what the host has under its name, if that can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// The host has none, and gets this one.
+    New,
+    /// The host has the same.
+    Same,
+    /// The host has another one, which is replaced: when each of the two last changed, in seconds
+    /// since 1970 as far as they say.
+    Replaced {
+        /// The record of the host.
+        on_host: i64,
+        /// The record of the backup.
+        in_backup: i64,
+    },
+}
+
+impl Federation<'_> {
+    /// The registry and all records.
+    ///
+    /// # Errors
+    /// The host cannot be read; or records are damaged, which a backup must not leave out.
+    pub async fn backup(&self) -> Result<Backup, Error> {
+        let found = self.records(&[], None).await?;
+        Error::all(found.errors)?;
+        Ok(Backup::new(&self.registry, &found.records, self.now().as_second()))
+    }
+}
+
+impl Restore {
+    /// Compares a backup with what a host has. `left` is the host that the backup is of, if it is
+    /// another one and the user has a context for it. `now` is the local time.
+    ///
+    /// # Errors
+    /// The host cannot be read, or belongs to another federation that has Jobs; or a name of the
+    /// backup is that of another federated Job on the host.
+    pub async fn plan(
+        store: &Store,
+        backup: Backup,
+        saved: Vec<Record>,
+        left: Option<&Store>,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let host = store.host().identity().await?;
+        let now = server_time(store.host(), now).as_second();
+        let (existing, damage) = match store.registry().await {
+            Err(state::Error::NoRegistry { .. }) => (None, None),
+            Err(error @ state::Error::Damaged { .. }) => (None, Some(error.to_string())),
+            registry => (Some(registry?), None),
+        };
+        let (uid, gap) = (backup.federation.uid.clone(), backup.federation.gap);
+        let (former, of_host) = (backup.federation.former.clone(), backup.federation.host.clone());
+        let saved_jobs: BTreeSet<_> = saved.iter().map(key).collect();
+        let on_host = existing.as_ref().map(Registry::saved);
+        let makes_a_host = of_host != host && on_host.as_ref().is_none_or(|it| it.uid != uid);
+        let mut other_host = None;
+        if makes_a_host {
+            other_host = Some(OtherHost::find(left, &of_host, &uid, &host, &saved_jobs).await);
+        }
+        let mut known = backup.federation;
+        if let Some(OtherHost::Left { registry, differences, .. }) = &mut other_host {
+            (known, *differences) = join(known, &registry.saved());
+        }
+        let mut salvaged = Vec::new();
+        if damage.is_some() {
+            (known, salvaged) = salvage(store, known).await?;
+        }
+        let (mut whole, mut differences) = merge(known, on_host.as_ref());
+        differences.extend(salvaged);
+        let new_gap = new_gap(&uid, on_host.as_ref(), gap, backup.created, now);
+        if new_gap.is_some() {
+            whole.created = whole.created.or(Some(backup.created));
+            whole.gap = new_gap;
+        }
+        let registry = match (damage, &existing) {
+            (Some(why), _) => RegistryChange::Damaged(why),
+            (None, existing) => registry_change(store, existing.as_ref(), &whole).await?,
+        };
+        let records = compare_all(store, &whole, saved).await?;
+        let left = whole.former.iter().filter(|(uid, _)| !former.contains_key(*uid));
+        let left: BTreeMap<_, _> =
+            left.map(|(uid, former)| (uid.clone(), former.name.clone())).collect();
+        let is_anew = new_gap.is_some();
+        let accepts = !left.is_empty() || (!is_anew && has_new(&records));
+        let accepted = accepted(store.host(), Accepted::Restored, "", now);
+        let declared = if accepts { Some(accepted.await) } else { None };
+        Ok(Self {
+            registry,
+            differences,
+            records,
+            other_host,
+            existing,
+            whole,
+            is_anew,
+            left,
+            declared,
+        })
+    }
+
+    /// Whether something that the host has is replaced.
+    pub fn overwrites(&self) -> bool {
+        let replaces = |change: &RecordChange| {
+            matches!(
+                change,
+                RecordChange::Readable(Comparison::Replaced { .. }) | RecordChange::Damaged(_)
+            )
+        };
+        matches!(self.registry, RegistryChange::TakenOver { .. } | RegistryChange::Damaged(_))
+            || !self.differences.is_empty()
+            || self.records.iter().any(|(_, change)| replaces(change))
+    }
+
+    /// Whether Jobs come back that the host does not have any more, although it has their
+    /// federation: users have deleted them since the backup was made, or they have expired, or
+    /// their records were lost.
+    pub fn revives(&self) -> bool {
+        !self.is_anew && has_new(&self.records)
+    }
+
+    /// Marks the host that the backup is of as left, if it answers. Writes the registry, then the
+    /// records. If it is interrupted, the same restore finishes it. `left` is as for
+    /// [`Restore::plan`], `context` is the user's for this host.
+    ///
+    /// Until all records are written, a registry that is made anew says that it may lack any.
+    ///
+    /// # Errors
+    /// A host cannot be written, or somebody changed meanwhile what was compared. All records that
+    /// can be written are.
+    pub async fn apply(
+        self,
+        store: &Store,
+        left: Option<&Store>,
+        context: &str,
+        observer: &dyn Observer,
+    ) -> Result<(), Error> {
+        if let (Some(OtherHost::Left { registry, .. }), Some(left)) = (self.other_host, left) {
+            let uid = store.host().identity().await?;
+            leave(left, *registry, Moved { uid, context: context.to_owned(), number: 1 }).await?;
+        }
+        let is_same = |change: &RecordChange| *change == RecordChange::Readable(Comparison::Same);
+        let writes = self.records.iter().any(|(_, change)| !is_same(change));
+        let opened = self.whole.gap.filter(|_| self.is_anew && writes).map(Gap::opened);
+        let first = SavedRegistry { gap: opened.or(self.whole.gap), ..self.whole.clone() };
+        match self.registry {
+            RegistryChange::Damaged(_) => store.write_over_damaged_registry(&first).await?,
+            RegistryChange::Same => {}
+            _ => drop(store.write_registry(self.existing.as_ref(), &first).await?),
+        }
+        let mut errors = Vec::new();
+        let is_anew = self.is_anew;
+        for (mut record, change) in self.records {
+            if is_same(&change) {
+                observer.notify(Event::Unchanged(&record, DryRun::None));
+                continue;
+            }
+            if let Some(declared) = &self.declared {
+                record.give_up_left(&self.left, declared);
+                if !is_anew && change == RecordChange::Readable(Comparison::New) {
+                    let detail = "work that was done since the backup".to_owned();
+                    record.accept(Acceptance { detail, ..declared.clone() });
+                }
+            }
+            match write(store, &record, &change).await {
+                Ok(written) => observer.notify(Event::Restored(&written)),
+                Err(error) => errors.push(error.into()),
+            }
+        }
+        Error::all(errors)?;
+        if opened.is_some() && first != self.whole {
+            let current = store.registry().await?;
+            let whole = SavedRegistry { gap: self.whole.gap, ..current.saved() };
+            store.write_registry(Some(&current), &whole).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the host has no record of some of these Jobs.
+fn has_new(records: &[(Record, RecordChange)]) -> bool {
+    records.iter().any(|(_, change)| *change == RecordChange::Readable(Comparison::New))
+}
+
+/// Writes one record, which is to become this.
+async fn write(
+    store: &Store,
+    record: &Record,
+    change: &RecordChange,
+) -> Result<Record, state::Error> {
+    if let RecordChange::Readable(Comparison::Replaced { .. }) = change {
+        return store.replace(record).await;
+    }
+    store.discard_damaged(&record.federation, record.namespace(), record.name()).await?;
+    store.create_anywhere(record).await
+}
+
+/// The registry of a backup with the clusters that a damaged one still names, and how the two
+/// differ. What is not in the damaged one may be what is damaged.
+///
+/// # Errors
+/// The host cannot be read.
+async fn salvage(
+    store: &Store,
+    saved: SavedRegistry,
+) -> Result<(SavedRegistry, Vec<(String, Difference)>), Error> {
+    let (members, former) = store.salvage_registry().await?;
+    let since = SavedRegistry { members, former, ..saved.clone() };
+    let (whole, mut differences) = join(saved, &since);
+    differences.retain(|(_, difference)| *difference != Difference::Returns);
+    Ok((whole, differences))
+}
+
+/// What becomes of the records of a backup where the registry becomes this.
+///
+/// # Errors
+/// The errors of [`compare`], except that a record is damaged.
+async fn compare_all(
+    store: &Store,
+    whole: &SavedRegistry,
+    saved: Vec<Record>,
+) -> Result<Vec<(Record, RecordChange)>, Error> {
+    let mut records = Vec::new();
+    for mut record in saved {
+        record.state.unlisted = listable(&whole.members);
+        record.mark_restored();
+        record.rename_clusters(|uid| whole.member_by_uid(uid));
+        records.push(match compare(store, &record).await {
+            Err(Error::State(error @ state::Error::Damaged { .. })) => {
+                (record, RecordChange::Damaged(error.to_string()))
+            }
+            compared => {
+                let (record, comparison) = compared?;
+                (record, RecordChange::Readable(comparison))
+            }
+        });
+    }
+    Ok(records)
+}
+
+/// What becomes of a registry that can be read, if there is one.
+///
+/// # Errors
+/// It is of another federation that has Jobs, or the host cannot be read.
+async fn registry_change(
+    store: &Store,
+    existing: Option<&Registry>,
+    whole: &SavedRegistry,
+) -> Result<RegistryChange, Error> {
+    Ok(match existing {
+        None => RegistryChange::New,
+        Some(it) if SavedRegistry { host: it.host.clone(), ..whole.clone() } == it.saved() => {
+            RegistryChange::Same
+        }
+        Some(it) if it.uid == whole.uid => RegistryChange::Changed,
+        Some(it) if store.any_records(&it.uid, None).await?.is_empty() => {
+            RegistryChange::TakenOver { from: it.uid.clone() }
+        }
+        Some(it) => {
+            return Err(Error::FederationInUse { own: it.uid.clone(), by: InUse::Jobs });
+        }
+    })
+}
+
+/// Compares one record with what the host has. Gives it as it is to be written.
+///
+/// # Errors
+/// What is there under its name is no record of this Job, or cannot be read.
+pub(super) async fn compare(store: &Store, record: &Record) -> Result<(Record, Comparison), Error> {
+    match store.any_record(&record.federation, record.namespace(), record.name()).await {
+        Ok(there) if there.state.uid != record.state.uid => {
+            Err(Error::OtherJob { name: record.name().to_owned() })
+        }
+        Ok(there) if there.says_the_same(record) => Ok((there, Comparison::Same)),
+        Ok(there) => {
+            let replaced = Comparison::Replaced {
+                on_host: there.last_change(),
+                in_backup: record.last_change(),
+            };
+            Ok((record.clone().in_place_of(&there), replaced))
+        }
+        Err(error) if error.is_not_found() => Ok((record.clone(), Comparison::New)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The members that have to be listed before a record is trusted: all. One that was declared lost
+/// may answer by now; if it does not, a reconcile does not wait for it.
+pub(super) fn listable(members: &BTreeMap<String, Member>) -> BTreeSet<String> {
+    members.keys().cloned().collect()
+}

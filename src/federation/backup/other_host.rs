@@ -1,0 +1,86 @@
+//! The host that a backup is of, where the backup is restored on another one.
+
+use std::collections::BTreeSet;
+
+use super::merge::Difference;
+use crate::{
+    federation::{
+        error::Error,
+        leaving::all_records,
+        records::{Key, key},
+    },
+    state::{self, Registry, Store},
+};
+
+/// The host that a backup is of, where it is restored on another one.
+#[derive(Debug)]
+pub enum OtherHost {
+    /// It answers, and is marked as moved before anything is restored.
+    Left {
+        /// Its name.
+        name: String,
+        /// The Jobs that it has and the backup lacks, by namespace and name.
+        lacking: Vec<(String, String)>,
+        /// How it and the backup differ about clusters, by their names. What it knows of them is
+        /// restored with the backup.
+        differences: Vec<(String, Difference)>,
+        /// Its registry.
+        registry: Box<Registry>,
+    },
+    /// Its federation has another host by now, or none.
+    NotInUse {
+        /// Its name.
+        name: String,
+    },
+    /// Its federation was moved to a third host.
+    Moved {
+        /// Its name.
+        name: String,
+        /// The kubeconfig context by which whoever moved it reached the third one.
+        to: String,
+    },
+    /// It cannot be read.
+    Silent {
+        /// Its name.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// No context of the user is known to lead to it.
+    Unknown,
+}
+
+impl OtherHost {
+    /// What becomes of the host with this uid, which `store` may lead to. `federation` is the uid
+    /// of the federation that is restored on the host `new`, with these Jobs.
+    pub(super) async fn find(
+        store: Option<&Store>,
+        uid: &str,
+        federation: &str,
+        new: &str,
+        jobs: &BTreeSet<Key>,
+    ) -> Self {
+        let Some(store) = store else { return Self::Unknown };
+        let name = store.host().name().to_owned();
+        let read = async || {
+            store.host().verify(uid).await.map_err(state::Error::Cluster)?;
+            let registry = store.any_registry().await?;
+            let records = all_records(store, federation).await?;
+            Ok::<_, Error>((registry, records))
+        };
+        match read().await {
+            Err(Error::State(state::Error::NoRegistry { .. })) => Self::NotInUse { name },
+            Err(error) => Self::Silent { name, why: error.to_string() },
+            Ok((registry, _)) if registry.uid != federation => Self::NotInUse { name },
+            Ok((registry, records)) => match registry.moved.clone() {
+                Some(moved) if moved.uid != new => Self::Moved { name, to: moved.context },
+                _ => {
+                    let lacking = records.iter().map(key).filter(|job| !jobs.contains(job));
+                    let lacking = lacking.collect();
+                    let differences = Vec::new();
+                    Self::Left { name, lacking, differences, registry: Box::new(registry) }
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The work of a member is given to others, without loss.
+//!
+//! The registry says first that the member is drained. From then on every reconcile takes work off
+//! the shards there. So a drain that is interrupted goes on with the next `reconcile`, and a
+//! repeated one finishes it.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{dry_run_strategy::DryRun, error::Error, event::Event, open::Federation, records::key};
+use crate::{
+    reconcile::{Reconciled, ShardStatus, Status},
+    state::{Member, MemberState, Record, Shard},
+};
+
+/// How long to wait before looking again whether pods have ended.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How a member is drained.
+#[derive(Debug, Clone, Copy)]
+pub struct DrainTerms {
+    /// Whether running pods are stopped, rather than waited for.
+    pub now: bool,
+    /// How long to wait for the shards to end; none for as long as that takes.
+    pub timeout: Option<Duration>,
+}
+
+impl Federation<'_> {
+    /// Gives the work of a member to others: what has not started at once, and what runs as its
+    /// pods end. Ends when no shard is left there. The member gets no new work from the beginning,
+    /// and stays cordoned.
+    ///
+    /// # Errors
+    /// There is no such member, or it was declared lost; the time is over; the member does not
+    /// answer; or nobody else may take the work of a Job, which stays.
+    pub async fn drain(&mut self, name: &str, terms: DrainTerms) -> Result<(), Error> {
+        let drained = |member: &Member| match member.state {
+            MemberState::Lost | MemberState::Leaving => member.clone(),
+            MemberState::Ready | MemberState::Cordoned | MemberState::Draining => Member {
+                state: MemberState::Draining,
+                stops_pods: terms.now || member.stops_pods,
+                ..member.clone()
+            },
+        };
+        if self.change_member(name, drained).await? {
+            self.notify(Event::MemberChanged { cluster: name, what: "draining", changed: true });
+        }
+        let uid = self.not_lost(name)?.uid.clone();
+        let begun = Instant::now();
+        loop {
+            let mut records = self.all_records().await?;
+            records.retain(|record| record.live_in(name, &uid).next().is_some());
+            if records.is_empty() {
+                break;
+            }
+            self.drain_round(name, &uid, records).await?;
+            if terms.timeout.is_some_and(|limit| begun.elapsed() >= limit) {
+                return Err(Error::DrainTimedOut { name: name.to_owned() });
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        let cordoned = |member: &Member| match member.state {
+            MemberState::Draining => {
+                Member { state: MemberState::Cordoned, stops_pods: false, ..member.clone() }
+            }
+            _ => member.clone(),
+        };
+        self.change_member(name, cordoned).await?;
+        self.not_lost(name)?;
+        self.notify(Event::MemberChanged { cluster: name, what: "drained", changed: true });
+        Ok(())
+    }
+
+    /// A member that was not declared lost.
+    ///
+    /// # Errors
+    /// It was, or there is none of this name.
+    fn not_lost(&self, name: &str) -> Result<&Member, Error> {
+        let member = self.member(name)?;
+        match member.state {
+            MemberState::Lost => Err(Error::DeclaredLost { name: name.to_owned() }),
+            _ => Ok(member),
+        }
+    }
+
+    /// Reconciles the Jobs that have shards in a drained member, once.
+    ///
+    /// # Errors
+    /// The member does not answer or refuses, or nobody else may take the work of a Job.
+    async fn drain_round(&self, name: &str, uid: &str, records: Vec<Record>) -> Result<(), Error> {
+        let all: Vec<_> = records.iter().collect();
+        let members = self.members_to_reconcile(&all).await;
+        let observed = self.observe(&all, &members).await;
+        let (mut errors, mut kept, mut left, mut pods) = (Vec::new(), BTreeSet::new(), 0, 0_i32);
+        for (record, observations) in records.into_iter().zip(observed) {
+            let Reconciled { record: after, observations, done } =
+                self.run(record, observations, &members).await?;
+            self.notify(Event::Done(&done, DryRun::None));
+            let Some(after) = after else { continue };
+            let status = Status::new(&after, &observations);
+            // That its pods have yet to end is shown as progress, and others do not hold it up.
+            let fails = |shard: &ShardStatus| {
+                shard.cluster == name && (shard.unknown.is_some() || shard.refused.is_some())
+            };
+            // Nothing is taken off a shard while the ledger may lack others.
+            if status.shards.iter().any(fails) || !status.unlisted.is_empty() {
+                errors.extend(self.report(&after, &status).err());
+            }
+            for (_, shard) in after.live_in(name, uid) {
+                left += 1;
+                pods = pods.saturating_add(shard.active());
+                kept.extend((!is_leaving(&after, shard)).then(|| key(&after)));
+            }
+        }
+        self.notify(Event::Draining { cluster: name, shards: left, pods });
+        Error::all(errors)?;
+        if kept.is_empty() {
+            return Ok(());
+        }
+        Err(Error::NobodyTakes { name: name.to_owned(), jobs: kept.into_iter().collect() })
+    }
+}
+
+/// Whether a shard ends without doing anything that has not started, or nothing is known of that
+/// yet.
+fn is_leaving(record: &Record, shard: &Shard) -> bool {
+    let state = &record.state;
+    if state.outcome.is_some() || state.deleting.is_some() || !state.unlisted.is_empty() {
+        return true;
+    }
+    let is_credited = |completions| shard.credit_target >= completions;
+    // A work queue that has succeeded starts nothing more.
+    let winds_down = shard.completions.is_none() && record.achieved() > 0;
+    shard.retired || winds_down || shard.completions.is_some_and(is_credited)
+}

@@ -1,0 +1,115 @@
+//! What the errors of a federation say besides their sentences.
+
+use std::fmt;
+
+use crate::{federation::refusals::some_clusters, reconcile::Idle};
+
+/// What a registry is used by, so that it cannot become another federation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InUse {
+    /// By Jobs.
+    Jobs,
+    /// By clusters or Jobs.
+    ClustersOrJobs,
+    /// By another host, to which its federation was moved.
+    AnotherHost,
+}
+
+impl fmt::Display for InUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Jobs => "has jobs",
+            Self::ClustersOrJobs => "has clusters or jobs",
+            Self::AnotherHost => "was moved to another host",
+        })
+    }
+}
+
+/// A shard that a change stops with pods that may run: what these have not finished is done anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// The name of the federated Job.
+    pub job: String,
+    /// The member that has the shard.
+    pub cluster: String,
+    /// How many of its pods run. None if the member does not say.
+    pub active: Option<i32>,
+}
+
+/// A federated Job that has the name that a new one should get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It belongs to another federation.
+    OfAnotherFederation,
+    /// It is being deleted.
+    Deleting,
+    /// It has ended.
+    Ended,
+    /// It was created, and not all of its shards were.
+    Unfinished,
+    /// It runs.
+    Running,
+}
+
+/// How many members did not do their part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The Job's namespace.
+    pub namespace: String,
+    /// The Job's name.
+    pub name: String,
+    /// How many members carry shards of it.
+    pub clusters: usize,
+    /// How many of them could not be asked.
+    pub unknown: usize,
+    /// How many of them refused.
+    pub refused: usize,
+    /// The names of those that gave no answer at all, and so may be gone for good.
+    pub silent: Vec<String>,
+}
+
+impl Unfinished {
+    pub(super) fn sentence(&self) -> String {
+        let Self { clusters, unknown, refused, .. } = self;
+        match (unknown, refused) {
+            (unknown, 0) => {
+                format!("{} could not be asked", some_clusters(*unknown, *clusters))
+            }
+            (0, refused) => format!("{} refused", some_clusters(*refused, *clusters)),
+            _ => {
+                format!(
+                    "of {clusters} clusters, {unknown} could not be asked and {refused} refused"
+                )
+            }
+        }
+    }
+}
+
+/// Why a Job cannot be retried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotRetriable {
+    /// Its deletion is not finished.
+    #[error("it is being deleted")]
+    Deleting,
+    /// It runs, or is Complete.
+    #[error("it has not failed")]
+    NotFailed,
+    /// It has failed, and a shard of it may still run.
+    #[error("it has not stopped in all clusters yet")]
+    NotStopped,
+    /// There is nothing left to run.
+    #[error("all its completions have succeeded")]
+    Succeeded,
+}
+
+/// What keeps a Job from going on.
+pub(super) fn idle_sentence(idle: Idle, unplaced: i32, asked: Option<i32>) -> String {
+    match (idle, asked) {
+        (Idle::Suspended, _) => "is suspended".to_owned(),
+        (Idle::Paused, _) => "is paused: its parallelism is 0".to_owned(),
+        (Idle::Stopped, Some(asked)) if unplaced > 0 => format!(
+            "is stopped: {unplaced} of {asked} completions are unplaced, and no shard is running"
+        ),
+        (Idle::Stopped, _) => "is stopped: no shard is running".to_owned(),
+    }
+}

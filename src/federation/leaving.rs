@@ -1,0 +1,47 @@
+//! A host is left for another one.
+//!
+//! Nothing may use it afterwards, also not a process that has read it before. So the registry is
+//! marked as moved, and then each record, as compare-and-swaps. Whoever writes a record later has a
+//! conflict, reads it again, and is refused. Whoever makes a new record reads the registry before
+//! it creates a Job, and is refused by that.
+
+use super::error::Error;
+use crate::state::{Moved, Record, Registry, Store};
+
+/// Marks a host as left for another one: the registry first, then each record. Gives the registry
+/// and the records as they were when they were marked: nothing changes them afterwards.
+///
+/// # Errors
+/// The host cannot be read or written, or a record is damaged.
+pub(super) async fn leave(
+    from: &Store,
+    old: Registry,
+    moved: Moved,
+) -> Result<(Registry, Vec<Record>), Error> {
+    let old = from.mark_moved(old, moved.clone()).await?;
+    let moved = old.moved.clone().unwrap_or(moved);
+    loop {
+        let records = all_records(from, &old.uid).await?;
+        if records.iter().all(|record| record.state.moved.is_some()) {
+            return Ok((old, records));
+        }
+        // One that was made meanwhile is found when they are listed again.
+        for record in records.into_iter().filter(|record| record.state.moved.is_none()) {
+            from.mark_record(record, &moved).await?;
+        }
+    }
+}
+
+/// All records of a federation on a host, also those that are marked as moved.
+pub(super) async fn all_records(store: &Store, federation: &str) -> Result<Vec<Record>, Error> {
+    let mut records = Vec::new();
+    let mut errors = Vec::new();
+    for record in store.any_records(federation, None).await? {
+        match record {
+            Ok(record) => records.push(record),
+            Err(error) => errors.push(error.into()),
+        }
+    }
+    Error::all(errors)?;
+    Ok(records)
+}

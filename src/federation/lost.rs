@@ -1,0 +1,156 @@
+//! A cluster is declared lost: what it was not seen to have done is done by others (G8).
+//!
+//! The registry says so first, by compare-and-swap. From then on every reconcile gives up the
+//! shards there. So whatever is interrupted, the next `reconcile` finishes it.
+
+use std::time::Duration;
+
+use super::{
+    error::Error,
+    event::Event,
+    open::Federation,
+    reconcile::Reopen,
+    records::{Key, Records, key},
+};
+use crate::{
+    reconcile::Members,
+    state::{Accepted, Member, MemberState, Record, Shard},
+};
+
+/// Work that may run twice once its cluster is declared lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AtRisk {
+    /// The Job, by its namespace and its name.
+    pub job: Key,
+    /// How much, a phrase such as `6 completions of cluster west`.
+    pub work: String,
+}
+
+/// How long a member may take to say who it is before it counts as silent.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Whether a member can be asked now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contact {
+    /// It answers, and is the registered cluster.
+    Answers,
+    /// Something keeps this user from it until they correct it, such as a context that leads
+    /// elsewhere.
+    Barred,
+    /// It gives no answer.
+    Silent,
+}
+
+impl Federation<'_> {
+    /// Asks a member who it is. None that does not answer is waited for long.
+    pub async fn contact(&self, name: &str) -> Contact {
+        let dial = |name: &str, member: &Member| self.access.dial(name, member);
+        let names = [name.to_owned()].into();
+        let asked = Members::connect(&self.registry, names, dial);
+        match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(members) if members.get(name).is_ok() => Contact::Answers,
+            Ok(members) if members.lasting_error(name).is_some() => Contact::Barred,
+            Ok(_) | Err(_) => Contact::Silent,
+        }
+    }
+
+    /// The work that may run twice if a member is declared lost, by what was recorded last. No
+    /// member is asked.
+    ///
+    /// # Errors
+    /// There is no such member, or a record cannot be read.
+    pub async fn at_risk(&self, name: &str) -> Result<Vec<AtRisk>, Error> {
+        let member = self.member(name)?;
+        let at_risk = |record: &Record| {
+            Some(AtRisk { job: key(record), work: record.at_risk_in(name, &member.uid)? })
+        };
+        Ok(self.all_records().await?.iter().filter_map(at_risk).collect())
+    }
+
+    /// Declares a member lost, and gives what it was not seen to have done to others. No answer of
+    /// it is needed.
+    ///
+    /// # Errors
+    /// There is no such member; or for a Job, what kept its work from being given to others.
+    pub async fn declare_lost(&mut self, name: &str) -> Result<(), Error> {
+        let declared = self.acceptance(Accepted::Lost, &format!("cluster {name}")).await;
+        let lost = |member: &Member| Member {
+            state: MemberState::Lost,
+            lost: member.lost.clone().or_else(|| Some(declared.clone())),
+            stops_pods: false,
+            state_before: None,
+            ..member.clone()
+        };
+        let changed = self.change_member(name, lost).await?;
+        self.notify(Event::MemberChanged { cluster: name, what: "declared lost", changed });
+        let member = self.member(name)?.clone();
+        let mut records = self.all_records().await?;
+        records.retain(|record| record.needs(name, &member));
+        self.reconcile_records(records).await
+    }
+
+    /// Reconciles these records, one after another.
+    ///
+    /// # Errors
+    /// For each Job, what kept it from being reconciled wholly.
+    pub(super) async fn reconcile_records(&self, records: Vec<Record>) -> Result<(), Error> {
+        let all: Vec<_> = records.iter().collect();
+        let members = self.members_to_reconcile(&all).await;
+        let observed = self.observe(&all, &members).await;
+        let mut errors = Vec::new();
+        for (record, observations) in records.into_iter().zip(observed) {
+            let done = self.reconcile_one(record, observations, &members, Reopen::None).await;
+            errors.extend(done.err());
+        }
+        Error::all(errors)
+    }
+
+    /// The records of all namespaces.
+    ///
+    /// # Errors
+    /// One cannot be read: what it has in a member is not known.
+    pub(super) async fn all_records(&self) -> Result<Vec<Record>, Error> {
+        let Records { records, errors } = self.records(&[], None).await?;
+        Error::all(errors)?;
+        Ok(records)
+    }
+
+    /// Says what has succeeded twice, each time that more has; and that it is all, or that nothing
+    /// has, once nothing can be added.
+    fn name_what_ran_twice(&self, before: &Record, after: &Record) {
+        let has_grown = after.ran_twice().count > before.ran_twice().count;
+        let is_known_now = after.knows_what_ran_twice() && !before.knows_what_ran_twice();
+        if has_grown || is_known_now {
+            self.notify(Event::RanTwice { record: after });
+        }
+    }
+
+    /// Says which work was given up in a reconcile, and which lost shards have ended.
+    pub(super) fn name_the_lost(&self, before: &Record, after: &Record) {
+        let known = &before.state.accepted;
+        let given_up = after.state.accepted.iter().filter(|entry| entry.what == Accepted::Lost);
+        for entry in given_up.filter(|entry| !known.contains(entry)) {
+            let cluster = entry.detail.rsplit(' ').next().unwrap_or_default();
+            self.notify(Event::GivenUp { record: after, cluster, work: &entry.detail });
+        }
+        let leased = after.state.accepted.iter().filter(|entry| entry.what == Accepted::Leased);
+        for entry in leased.filter(|entry| !known.contains(entry)) {
+            self.notify(Event::LeaseOver { record: after, work: &entry.detail });
+        }
+        let ran = |id: &u32| before.shards.get(id).is_some_and(|shard| !shard.phase.ended());
+        let expired = after.shards.iter().filter(|(id, shard)| ran(id) && shard.has_expired());
+        for (id, shard) in expired {
+            self.notify(Event::Expired { record: after, id: *id, cluster: &shard.cluster });
+        }
+        let was_lost = |id: &u32| before.shards.get(id).is_some_and(Shard::is_lost);
+        let returned = after.shards.iter().filter(|(id, shard)| was_lost(id) && !shard.is_lost());
+        self.name_what_ran_twice(before, after);
+        for (_, shard) in returned {
+            self.notify(Event::Returned { record: after, shard });
+            let member = self.registry.members.get(&shard.cluster);
+            if member.is_some_and(|member| member.state == MemberState::Lost) {
+                self.notify(Event::LostAnswers { cluster: &shard.cluster });
+            }
+        }
+    }
+}

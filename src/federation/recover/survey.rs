@@ -1,0 +1,378 @@
+//! What can be rebuilt from the Jobs in the members; nothing is written.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use crate::{
+    federation::{
+        error::{Error, InUse},
+        labelled::{Asked, Labelled, Listing},
+        open::Federation,
+    },
+    job::{Indexes, summary},
+    reconcile::{Status, preview},
+    state::{self, LAST_TAKEN_IN, Record, Recovery, State},
+};
+
+/// What the members have, and what can be rebuilt from it.
+#[derive(Debug)]
+pub struct Survey {
+    /// The uid of the federation that the shards belong to.
+    pub federation: String,
+    /// Whether the registry of the host is to take over that uid.
+    pub takes_over: bool,
+    /// The Jobs whose records can be rebuilt, by namespace and name.
+    pub jobs: Vec<Recoverable>,
+    /// The Jobs that have a record that is whole, by namespace and name.
+    pub whole: BTreeSet<(String, String)>,
+    /// The Jobs in members from which nothing can be rebuilt. They are not touched.
+    pub unusable: Vec<Unusable>,
+    /// The members that did not answer, and why.
+    pub silent: BTreeMap<String, String>,
+    /// The uids of other federations that have Jobs in these members.
+    pub others: BTreeSet<String>,
+}
+
+/// A federated Job whose record can be rebuilt.
+#[derive(Debug)]
+pub struct Recoverable {
+    /// The record as it is written: without shards, until the members are listed.
+    pub record: Record,
+    /// How the Job stands, by what was found.
+    pub status: Status,
+    /// How many shards were found.
+    pub shards: usize,
+    /// How many completions no shard that was found carries: they will run in new shards.
+    pub anew: i32,
+    /// The ids of shards that were found nowhere, although there are some with larger ids.
+    pub missing: Indexes,
+    /// Where its manifest is from, if only one cluster has it and others have an older one.
+    pub newest: Option<Newest>,
+    /// What is wrong with the record that the host has; none if the host has none.
+    pub damage: Option<String>,
+    /// Whether the host has the record already: an earlier command wrote it, and its members have
+    /// not all been listed; or, if there is a damage, it only lacks its label.
+    pub is_stored: bool,
+}
+
+impl Survey {
+    /// Whether the host has records that no verb uses now, and the recovery makes them count again.
+    pub fn revives(&self) -> bool {
+        self.takes_over && !self.whole.is_empty()
+    }
+}
+
+/// A manifest that is newer than what other clusters have of it.
+#[derive(Debug)]
+pub struct Newest {
+    /// The cluster that has it.
+    pub cluster: String,
+    /// What the newest manifest of the others has changed to: a phrase for each field.
+    pub changes: Vec<String>,
+}
+
+/// A Job in a member that carries the labels of a shard, and is of no use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unusable {
+    /// The member.
+    pub cluster: String,
+    /// The Job's namespace.
+    pub namespace: String,
+    /// The Job's name.
+    pub name: String,
+    /// Why, a sentence about `it`.
+    pub why: String,
+}
+
+/// A usable Job, with what it keeps.
+struct Usable {
+    shard: u32,
+    name: String,
+    cluster: String,
+    recovery: Recovery,
+}
+
+impl Federation<'_> {
+    /// Lists all members, and says which records can be rebuilt: those with these names, or all
+    /// where none is given; in one namespace, or in all. `chosen` is the uid of the federation that
+    /// the shards must belong to.
+    ///
+    /// # Errors
+    /// The host cannot be read; a Job that was named is not found; or it is not clear which
+    /// federation is meant.
+    pub async fn survey(
+        &self,
+        names: &[String],
+        namespace: Option<&str>,
+        chosen: Option<&str>,
+    ) -> Result<Survey, Error> {
+        let mut silent = BTreeMap::new();
+        let mut found = Vec::new();
+        for Listing { asked, answer } in self.labelled(self.listable(), namespace).await {
+            match answer {
+                Ok((_, jobs)) => found.extend(jobs.into_iter().map(|job| (asked.clone(), job))),
+                Err(error) => drop(silent.insert(asked.name, error.to_string())),
+            }
+        }
+        let mut others: BTreeSet<_> =
+            found.iter().map(|(_, job)| job.owner.federation.clone()).collect();
+        let mut federation = self.choose(&others, chosen).await?;
+        if federation != self.registry.uid && namespace.is_some() && self.has_own(&silent).await? {
+            others.insert(self.registry.uid.clone());
+            federation = self.choose(&others, chosen).await?;
+        }
+        others.remove(&federation);
+        others.remove(&self.registry.uid);
+        found.retain(|(_, job)| job.owner.federation == federation);
+        let mut survey = Survey {
+            takes_over: federation != self.registry.uid,
+            federation,
+            jobs: Vec::new(),
+            whole: BTreeSet::new(),
+            unusable: Vec::new(),
+            silent,
+            others,
+        };
+        let mut by_job: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        for (asked, job) in found {
+            by_job.entry(job.owner.job.clone()).or_default().push((asked, job));
+        }
+        for (uid, jobs) in by_job {
+            self.add_job(&mut survey, &uid, jobs, names).await?;
+        }
+        let missing = names.iter().find(|name| {
+            survey.whole.iter().all(|(_, whole)| whole != *name)
+                && survey.jobs.iter().all(|job| job.record.name() != *name)
+        });
+        match missing {
+            Some(name) => Err(Error::NothingToRecover { name: name.clone() }),
+            None => self.look_at(survey).await,
+        }
+    }
+
+    /// Whether any member has shards of the registry's own federation, in whatever namespace. Those
+    /// that are `silent` are not asked again.
+    ///
+    /// # Errors
+    /// A member does not say what it has in all namespaces.
+    async fn has_own(&self, silent: &BTreeMap<String, String>) -> Result<bool, Error> {
+        let mut asked = self.listable();
+        asked.retain(|asked| !silent.contains_key(&asked.name));
+        let mut has_own = false;
+        for Listing { answer, .. } in self.labelled(asked, None).await {
+            let (_, jobs) = answer?;
+            has_own |= jobs.iter().any(|job| job.owner.federation == self.registry.uid);
+        }
+        Ok(has_own)
+    }
+
+    /// The members that have to be listed: all, also those that are lost and may answer by now.
+    fn listable(&self) -> Vec<Asked> {
+        Asked::all(&self.registry).into_iter().filter(|asked| !asked.is_former).collect()
+    }
+
+    /// The federation whose shards are meant: the registry's own, if it has any records or shards,
+    /// or the only one that was found.
+    async fn choose(
+        &self,
+        found: &BTreeSet<String>,
+        chosen: Option<&str>,
+    ) -> Result<String, Error> {
+        let own = &self.registry.uid;
+        if chosen == Some(own) {
+            return Ok(own.clone());
+        }
+        let is_used = found.contains(own) || !self.store.records(own, None).await?.is_empty();
+        let uids = || found.iter().cloned().collect::<Vec<_>>();
+        match (chosen, is_used) {
+            (Some(_), true) => Err(Error::FederationInUse { own: own.clone(), by: InUse::Jobs }),
+            (Some(uid), false) if found.contains(uid) => Ok(uid.to_owned()),
+            (Some(uid), false) => {
+                Err(Error::NoShardsOf { federation: uid.to_owned(), found: uids() })
+            }
+            (None, true) => Ok(own.clone()),
+            (None, false) if found.len() > 1 => Err(Error::SeveralFederations { found: uids() }),
+            (None, false) => Ok(found.first().unwrap_or(own).clone()),
+        }
+    }
+
+    /// Adds one federated Job to a survey, if it is one of those that are meant.
+    async fn add_job(
+        &self,
+        survey: &mut Survey,
+        uid: &str,
+        jobs: Vec<(Asked, Labelled)>,
+        names: &[String],
+    ) -> Result<(), Error> {
+        let usable = usable(jobs, &mut survey.unusable);
+        let Some(newest) = usable.first() else { return Ok(()) };
+        let manifest = newest.recovery.manifest.clone();
+        if !names.is_empty() && !names.iter().any(|name| name == manifest.name()) {
+            return Ok(());
+        }
+        let (namespace, name) = (manifest.namespace().to_owned(), manifest.name().to_owned());
+        let mut record = Record::new(&survey.federation, manifest, Vec::new(), self.now());
+        record.state.uid = uid.to_owned();
+        record.state.created = newest.recovery.created;
+        record.state.create_namespace = newest.recovery.create_namespace;
+        record.state.revision = newest.recovery.revision;
+        record.state.template_edits = newest.recovery.template_edits.clone();
+        record.state.unlisted = self.listable().into_iter().map(|asked| asked.name).collect();
+        let mut damage = None;
+        let mut is_stored = false;
+        let there = self.store.any_record(&survey.federation, &namespace, &name).await;
+        let mut unusable = |why: &str| {
+            survey.unusable.extend(usable.iter().map(|it| it.unusable(&namespace, why)));
+        };
+        match there {
+            Ok(Record { state: State { moved: Some(moved), .. }, .. }) => {
+                return Err(self.store.moved(&moved).into());
+            }
+            Ok(there) if there.state.uid != uid => {
+                unusable(&format!("the host has another federated job {name:?}"));
+                return Ok(());
+            }
+            Err(error @ state::Error::NoRecord { .. }) => {
+                let unlabelled = self.store.unlabelled(&namespace, &name).await?;
+                let Some(mut there) = unlabelled.filter(|there| there.state.uid == uid) else {
+                    unusable(&error.to_string());
+                    return Ok(());
+                };
+                there.federation.clone_from(&survey.federation);
+                (record, is_stored) = (there, true);
+                damage = Some(error.to_string());
+            }
+            Err(error @ state::Error::OtherFederation { .. }) => {
+                unusable(&error.to_string());
+                return Ok(());
+            }
+            Ok(there) if there.state.unlisted.is_empty() => {
+                survey.whole.insert((namespace, name));
+                return Ok(());
+            }
+            Ok(there) => (record, is_stored) = (there, true),
+            Err(error @ state::Error::Damaged { .. }) => damage = Some(error.to_string()),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error.into()),
+        }
+        let status = Status::new(&record, &crate::reconcile::Observations::default());
+        survey.jobs.push(Recoverable {
+            record,
+            status,
+            shards: 0,
+            anew: 0,
+            missing: Indexes::default(),
+            newest: newest_of(&usable).filter(|_| !is_stored),
+            damage,
+            is_stored,
+        });
+        Ok(())
+    }
+
+    /// Looks at the Jobs of a survey as the reconcile that follows will.
+    async fn look_at(&self, mut survey: Survey) -> Result<Survey, Error> {
+        let members = self.all_members().await;
+        let records: Vec<_> = survey.jobs.iter().map(|job| job.record.clone()).collect();
+        let observed = self.observe(&records.iter().collect::<Vec<_>>(), &members).await;
+        for (job, observations) in survey.jobs.iter_mut().zip(observed) {
+            let (seen, observations) =
+                preview(&job.record, observations, &members, self.now()).await;
+            job.status = Status::new(&seen, &observations);
+            let opened = seen.shards.values().filter(|shard| shard.uid.is_none());
+            let opened = opened.filter_map(|shard| shard.share().completions);
+            job.anew = opened.fold(job.status.unplaced, i32::saturating_add);
+            job.shards = seen.shards.values().filter(|shard| shard.uid.is_some()).count();
+            let ids: Indexes =
+                seen.shards.keys().filter_map(|id| i32::try_from(*id).ok()).collect();
+            job.missing = Indexes::from(1..=ids.end() - 1).without(&ids);
+        }
+        survey.jobs.sort_by(|one, other| {
+            let key = |job: &Recoverable| {
+                (job.record.namespace().to_owned(), job.record.name().to_owned())
+            };
+            key(one).cmp(&key(other))
+        });
+        Ok(survey)
+    }
+}
+
+/// The Jobs of one federated Job that can be used, the one with the newest manifest first. The
+/// others are added to `unusable`.
+fn usable(jobs: Vec<(Asked, Labelled)>, unusable: &mut Vec<Unusable>) -> Vec<Usable> {
+    let mut usable: Vec<Usable> = Vec::new();
+    for (asked, job) in jobs {
+        let cluster = asked.name;
+        let name = job.observed.name.clone();
+        let read = read(&job, &asked.member.uid).and_then(|(shard, recovery)| {
+            match usable.iter().find(|it| it.shard == shard) {
+                None => {
+                    Ok(Usable { shard, name: name.clone(), cluster: cluster.clone(), recovery })
+                }
+                Some(Usable { name, cluster, .. }) => {
+                    Err(format!("it is shard {shard}, as job {name} in cluster {cluster} is"))
+                }
+            }
+        });
+        match read {
+            Ok(job) => usable.push(job),
+            Err(why) => {
+                unusable.push(Unusable { cluster, namespace: job.namespace, name, why });
+            }
+        }
+    }
+    usable.sort_by_key(|job| Reverse((job.recovery.revision, job.recovery.is_verbatim)));
+    if let Some(why) = disputed(&usable) {
+        let refused = usable.drain(..);
+        unusable.extend(refused.map(|it| it.unusable(it.recovery.manifest.namespace(), &why)));
+    }
+    usable
+}
+
+/// Why none of these Jobs can be used, the one with the newest manifest first: they have different
+/// manifests of one edit, and one of these is not true.
+fn disputed(usable: &[Usable]) -> Option<String> {
+    let newest = usable.first().filter(|it| it.recovery.is_verbatim)?;
+    let Recovery { revision, manifest, .. } = &newest.recovery;
+    let differs = |it: &Recovery| it.is_verbatim && it.revision == *revision;
+    let differs = |it: &&Usable| differs(&it.recovery) && it.recovery.manifest != *manifest;
+    let other = usable.iter().find(differs)?;
+    let mut clusters = [newest.cluster.as_str(), other.cluster.as_str()];
+    clusters.sort_unstable();
+    let [one, other] = clusters;
+    Some(format!("clusters {one} and {other} keep different manifests of edit {revision}"))
+}
+
+/// Where the newest manifest is from, and what it has changed, of Jobs with the newest first.
+fn newest_of(usable: &[Usable]) -> Option<Newest> {
+    let newest = usable.first()?;
+    let older = usable.iter().find(|it| it.recovery.revision < newest.recovery.revision)?;
+    let is_newest = |it: &&Usable| it.recovery.revision == newest.recovery.revision;
+    let is_alone = usable.iter().filter(is_newest).all(|it| it.cluster == newest.cluster);
+    let changes = summary(&older.recovery.manifest, &newest.recovery.manifest);
+    is_alone.then(|| Newest { cluster: newest.cluster.clone(), changes })
+}
+
+/// The id of a Job's shard, and what the Job keeps.
+fn read(job: &Labelled, uid: &str) -> Result<(u32, Recovery), String> {
+    let shard = &job.owner.shard;
+    let id = shard.parse().ok().filter(|id| (1..=LAST_TAKEN_IN).contains(id));
+    let id = id.ok_or_else(|| format!("its label says that it is shard {shard:?}"))?;
+    let recovery = Recovery::from_job(&job.object)?;
+    match &recovery.shard.cluster_uid {
+        Some(from) if from != uid => Err("it is a copy of a job in another cluster".to_owned()),
+        _ => Ok((id, recovery)),
+    }
+}
+
+impl Usable {
+    fn unusable(&self, namespace: &str, why: &str) -> Unusable {
+        Unusable {
+            cluster: self.cluster.clone(),
+            namespace: namespace.to_owned(),
+            name: self.name.clone(),
+            why: why.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! A federation is moved to another host, records and all.
+//!
+//! Each record is copied as it was when it was [marked](leave): nothing changes it afterwards.
+
+use std::collections::BTreeSet;
+
+use super::{
+    backup::{Comparison, compare, listable},
+    error::{Error, InUse},
+    leaving::{all_records, leave},
+    records::key as place,
+};
+use crate::state::{self, Moved, Origin, Record, Registry, Store};
+
+/// Makes a new host of a federation: everything is copied, and the old host is marked, so that
+/// nothing uses it any more. `context` is the user's for the new host, and is said to whoever asks
+/// the old one.
+///
+/// The old registry and its records are marked first, then the records are copied, then the new
+/// registry is written. Where the federation was on the new host before, the records that it has
+/// deleted since are removed there. If it is interrupted, the same call finishes it. Gives whether
+/// anything was left to do.
+///
+/// # Errors
+/// A host cannot be read or written; a record is damaged; the old federation was moved elsewhere;
+/// the new host has another federation with members or Jobs; it has the same one, and lacks Jobs;
+/// or it has lost its registry since the move, and has records that are newer.
+pub async fn relocate(from: &Store, to: &Store, context: &str) -> Result<bool, Error> {
+    let old = from.any_registry().await?;
+    from.host().verify(&old.host).await.map_err(|error| Error::host(error, false))?;
+    let host = to.host().identity().await?;
+    if host == old.host {
+        return Err(Error::SameHost { name: to.host().name().to_owned() });
+    }
+    if let Some(moved) = old.moved.as_ref().filter(|moved| moved.uid != host) {
+        return Err(from.moved(moved).into());
+    }
+    let existing = match to.any_registry().await {
+        Err(state::Error::NoRegistry { .. }) => None,
+        registry => Some(registry?),
+    };
+    let left = existing.as_ref().and_then(|it| it.moved.as_ref());
+    let moved = match &old.moved {
+        Some(moved) => moved.clone(),
+        None => {
+            let number = left.map_or(0, |left| left.number).saturating_add(1);
+            Moved { uid: host, context: context.to_owned(), number }
+        }
+    };
+    if let Some(it) = &existing {
+        if it.uid == old.uid && it.moved.is_none() {
+            return leave_behind(from, to, old, moved).await;
+        }
+        refuse_in_use(to, it, &old).await?;
+    }
+    // Both say that the federation was moved to the other one: the last of these moves is finished.
+    let is_back = |left: &&Moved| left.uid == old.host && left.number > moved.number;
+    if let Some(left) = left.filter(is_back) {
+        return Err(to.moved(left).into());
+    }
+    let was_host = left.is_some();
+    // Until the new host has its registry, no command changes the copies there. So records that are
+    // no copies were written after this move, and are newer than those of the old host.
+    let finished = old.moved.as_ref().filter(|_| !was_host).map(|_| context);
+    // What cannot be copied is found before anything is marked.
+    let records = all_records(from, &old.uid).await?;
+    copies(to, &old, records, was_host, finished).await?;
+    let (old, records) = leave(from, old, moved).await?;
+    let Copies { stale, copies } = copies(to, &old, records, was_host, finished).await?;
+    for record in stale {
+        to.remove(&record).await?;
+    }
+    for copy in copies {
+        put(to, copy).await?;
+    }
+    to.write_registry(existing.as_ref(), &old.saved()).await?;
+    Ok(true)
+}
+
+/// Checks that the registry of a new host may become that of this federation: it is that already,
+/// or is empty.
+///
+/// # Errors
+/// [`Error::FederationInUse`], or the host cannot be read.
+async fn refuse_in_use(to: &Store, it: &Registry, old: &Registry) -> Result<(), Error> {
+    if it.uid == old.uid {
+        return Ok(());
+    }
+    let is_empty = it.members.is_empty() && to.any_records(&it.uid, None).await?.is_empty();
+    let by = match it.moved {
+        Some(_) => InUse::AnotherHost,
+        None if is_empty => return Ok(()),
+        None => InUse::ClustersOrJobs,
+    };
+    Err(Error::FederationInUse { own: it.uid.clone(), by })
+}
+
+/// Marks the old host of a federation that the new one has already: a move is done, or a backup was
+/// restored there. Records that were made on the old host while the federation moved are copied.
+/// Gives whether anything was left to do.
+async fn leave_behind(
+    from: &Store,
+    to: &Store,
+    old: Registry,
+    moved: Moved,
+) -> Result<bool, Error> {
+    let there: BTreeSet<_> = all_records(to, &old.uid).await?.iter().map(key).collect();
+    let unmarked = unmarked_records(from, &old.uid).await?;
+    let was_marked = old.moved.is_some();
+    if was_marked && unmarked.is_empty() {
+        return Ok(false);
+    }
+    let lacking: BTreeSet<_> =
+        unmarked.iter().map(key).filter(|key| !there.contains(key)).collect();
+    if !was_marked && !lacking.is_empty() {
+        let jobs = unmarked.iter().filter(|record| lacking.contains(&key(record)));
+        let jobs = jobs.map(place).collect();
+        let [host, from] = [to, from].map(|store| store.host().name().to_owned());
+        return Err(Error::LacksJobs { host, from, context: moved.context, jobs });
+    }
+    // An older program marked no records: what the new host lacks was deleted there.
+    if was_marked && moved.number == 0 {
+        leave(from, old, moved).await?;
+        return Ok(true);
+    }
+    let old = from.mark_moved(old, moved).await?;
+    move_late(from, to, &old, &there).await?;
+    Ok(true)
+}
+
+/// The records of a federation on a host that are not marked as moved.
+async fn unmarked_records(host: &Store, uid: &str) -> Result<Vec<Record>, Error> {
+    let mut records = all_records(host, uid).await?;
+    records.retain(|record| record.state.moved.is_none());
+    Ok(records)
+}
+
+/// Copies the records of a host that is marked as moved which were made since it was, and marks all
+/// that are not marked. `there` are the records that the new host has.
+///
+/// A record is marked after it was copied: if this is interrupted, the next call finds it again. If
+/// somebody changed it in between, the copy becomes what was marked.
+async fn move_late(
+    from: &Store,
+    to: &Store,
+    old: &Registry,
+    there: &BTreeSet<(String, String)>,
+) -> Result<(), Error> {
+    let Some(moved) = &old.moved else { return Ok(()) };
+    loop {
+        let unmarked = unmarked_records(from, &old.uid).await?;
+        if unmarked.is_empty() {
+            return Ok(());
+        }
+        for record in unmarked {
+            let is_late = !there.contains(&key(&record));
+            if is_late {
+                put(to, compare(to, &copy(&record, old)).await?).await?;
+            }
+            let marked = from.mark_record(record.clone(), moved).await?;
+            if let Some(marked) =
+                marked.filter(|it| is_late && !it.unstored().says_the_same(&record))
+            {
+                put(to, compare(to, &copy(&marked, old)).await?).await?;
+            }
+        }
+    }
+}
+
+/// What makes the records of a new host those of the old one.
+struct Copies {
+    /// The records of the new host whose Jobs were deleted since it was left.
+    stale: Vec<Record>,
+    /// The records of the old host, and what becomes of them on the new one.
+    copies: Vec<(Record, Comparison)>,
+}
+
+/// Compares the records of the old host with those of the new one. `was_host` says that the
+/// federation was on the new one before, and left it. Only then does the old one know what was
+/// deleted since. `finished` is the context of a new host whose records may be newer: a record
+/// there that is no copy is not replaced.
+async fn copies(
+    to: &Store,
+    old: &Registry,
+    records: Vec<Record>,
+    was_host: bool,
+    finished: Option<&str>,
+) -> Result<Copies, Error> {
+    let moved = || finished.map(str::to_owned);
+    let mut errors = Vec::new();
+    let mut stale = Vec::new();
+    let kept: BTreeSet<_> = records.iter().map(key).collect();
+    let mut unreadable = BTreeSet::new();
+    for record in to.any_records(&old.uid, None).await? {
+        match record {
+            Ok(record) if kept.contains(&key(&record)) => {}
+            Ok(record) if was_host => stale.push(record),
+            Ok(record) => {
+                let (namespace, name) = place(&record);
+                let error = format!("the host has a record of job {namespace}/{name} already");
+                errors.push(Error::InTheWay { error, moved: moved() });
+            }
+            Err(error) => drop(unreadable.insert(error.to_string())),
+        }
+    }
+    let freed: BTreeSet<_> = stale.iter().map(place).collect();
+    let mut copies = Vec::new();
+    for record in records {
+        let copy = copy(&record, old);
+        if freed.contains(&place(&copy)) {
+            copies.push((copy, Comparison::New));
+            continue;
+        }
+        match compare(to, &copy).await {
+            Ok((copy, Comparison::Replaced { .. })) if finished.is_some() => {
+                let (namespace, name) = place(&copy);
+                let error = format!("the host has a newer record of job {namespace}/{name}");
+                errors.push(Error::InTheWay { error, moved: moved() });
+            }
+            Ok(copy) => copies.push(copy),
+            Err(Error::State(error @ state::Error::Damaged { .. })) => {
+                unreadable.insert(error.to_string());
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    errors.extend(unreadable.into_iter().map(|error| Error::InTheWay { error, moved: moved() }));
+    Error::all(errors)?;
+    Ok(Copies { stale, copies })
+}
+
+/// A record of the old host as the new one gets it: its members are to be listed. It has all
+/// shards, unless it was itself to take some in.
+fn copy(record: &Record, old: &Registry) -> Record {
+    let mut copy = record.unstored();
+    if copy.state.unlisted.is_empty() && copy.state.origin.is_none() {
+        copy.state.origin = Some(Origin::Move);
+    }
+    copy.state.unlisted = listable(&old.members);
+    copy
+}
+
+/// Writes what becomes of a record on the new host.
+async fn put(to: &Store, (record, comparison): (Record, Comparison)) -> Result<(), Error> {
+    match comparison {
+        Comparison::Replaced { .. } => drop(to.replace(&record).await?),
+        Comparison::New => drop(to.create_anywhere(&record).await?),
+        Comparison::Same => {}
+    }
+    Ok(())
+}
+
+/// What a record is known by: its namespace and the uid of its Job.
+fn key(record: &Record) -> (String, String) {
+    (record.namespace().to_owned(), record.state.uid.clone())
+}

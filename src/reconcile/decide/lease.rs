@@ -1,0 +1,197 @@
+//! The leases of shards: what is known of their ends, when they are renewed, and when the work of a
+//! cluster that nobody reaches is given to others; pure. The rules are in `src/job/lease`.
+
+use jiff::Timestamp;
+
+use super::{
+    limits::start_since_resume,
+    lookup::{Lookup, is_ours, lookup},
+};
+use crate::{
+    job::{End, LEASE_MARGIN, Lease, Observed},
+    reconcile::{
+        allocate::pods,
+        observe::{Clocks, Observations},
+    },
+    state::{Phase, Record, Seen, Shard},
+};
+
+/// How much the end of a lease varies from one measurement of clocks to the next, in seconds.
+const JITTER: i64 = 5;
+
+/// Records until when the Job of a shard may start pods, as far as its Job tells. It is not known
+/// of a Job that has not started since it was resumed.
+pub(super) fn see(shard: &mut Shard, job: &Observed, clocks: &Clocks, now: Timestamp) {
+    let grace = shard.lease.as_ref().map(|lease| lease.pods_grace(&job.template));
+    // Its cluster suspends and resumes it, and each resume would start the lease anew. Or its
+    // cluster took the deadline of the pods away, without which nothing bounds them.
+    if shard.lease.is_some() && (shard.queued || grace == Some(None)) {
+        shard.lease = None;
+        if shard.phase == Phase::Started {
+            shard.change();
+        }
+    }
+    let is_stale = job.generation < shard.generation;
+    let starts = start_since_resume(shard, job, clocks, now.as_second());
+    let Some(lease) = &mut shard.lease else { return };
+    let start = job.start.filter(|_| starts.is_some()).map(Timestamp::as_second);
+    let latest = start.and_then(|start| lease.latest(start, job.active_deadline_seconds));
+    let until = latest.map(|latest| clocks.host_time(&shard.cluster, latest));
+    lease.grace_seconds = grace.flatten().unwrap_or(lease.grace_seconds);
+    // The measurement of a clock varies by a second or so, and is no reason to write.
+    let is_known = until.zip(lease.until).is_some_and(|(new, old)| (new - old).abs() <= JITTER);
+    // What was read before a resume tells of a start that counts no more.
+    let is_later = until.is_none() || until.zip(lease.until).is_some_and(|(new, old)| new > old);
+    if !is_known && (is_later || !is_stale) {
+        lease.until = until;
+    }
+}
+
+/// While a lease ends a Job, its running pods are counted as failed before the Job is Failed, which
+/// takes as long as they take to end. What had failed before is kept until then.
+pub(super) fn await_end(shard: &mut Shard, job: &Observed, before: Option<&Seen>) {
+    if shard.lease.is_none() || !job.ending || job.end.is_some() {
+        return;
+    }
+    if let Some(seen) = &mut shard.seen {
+        seen.failed = before.map_or(0, |before| before.failed);
+        seen.failed_indexes = before.map(|b| b.failed_indexes.clone()).unwrap_or_default();
+    }
+}
+
+/// Records that the lease of a shard has ended its Job, if that is so. `before` is what was known
+/// before; `own` is the user's deadline in seconds.
+///
+/// The pods that ran then were ended by the Job controller or by kubelets. Nobody can tell them
+/// from pods that failed since the last contact, so as many as may have run are no failures, and
+/// the indexes that failed since then run again.
+pub(super) fn expire(
+    shard: &mut Shard,
+    job: &Observed,
+    end: &End,
+    own: Option<i64>,
+    clocks: &Clocks,
+    before: Option<&Seen>,
+) {
+    let at = end.at.map(|at| clocks.host_time(&shard.cluster, at.as_second()));
+    let parallelism = shard.parallelism;
+    let Some(lease) = &mut shard.lease else { return };
+    let has_ended = match end.reason.as_str() {
+        "DeadlineExceeded" => lease.has_ended(job.active_deadline_seconds, own),
+        // The Job controller was away, and kubelets ended the pods. It judges these first.
+        "BackoffLimitExceeded" => {
+            lease.until.zip(at).is_some_and(|(until, at)| at.saturating_add(LEASE_MARGIN) >= until)
+        }
+        _ => false,
+    };
+    if shard.phase == Phase::Failed && has_ended {
+        let failed_before = before.map_or(0, |before| before.failed);
+        lease.ended_pods = Some((job.failed - failed_before).clamp(0, parallelism.max(0)));
+        shard.reopened = true;
+        if let Some(seen) = &mut shard.seen {
+            seen.failed_indexes = before.map(|b| b.failed_indexes.clone()).unwrap_or_default();
+        }
+    }
+}
+
+/// Renews the leases of running Jobs of which less than half is left. A Job that waits for another
+/// change gets the renewal together with that, or alone where its cluster refuses the change.
+pub(super) fn renew(record: &mut Record, observations: &Observations, now: Timestamp) {
+    if record.manifest.suspended() {
+        return;
+    }
+    let mut renewed = Vec::new();
+    for (&id, shard) in &record.shards {
+        let (Lookup::Found(job), Some(lease)) = (lookup(id, shard, observations), &shard.lease)
+        else {
+            continue;
+        };
+        let is_refused = observations.refused(&shard.cluster, id).is_some();
+        let waits_for_it = if is_refused {
+            lacks_refused_change(shard, job)
+        } else {
+            job.generation == shard.generation
+        };
+        let takes_it = waits_for_it && takes_renewal(record, id, job);
+        let is_due = takes_it && lease.until.is_some();
+        let Some(start) = job.start.filter(|_| is_due) else { continue };
+        let now = observations.clocks.member_time(&shard.cluster, now.as_second());
+        let running = now - start.as_second();
+        if let Some(mut lease) = lease.renewed(running, record.own_deadline(id)) {
+            let latest = lease.latest(start.as_second(), job.active_deadline_seconds);
+            let host_time = |at| observations.clocks.host_time(&shard.cluster, at);
+            lease.until = latest.map(host_time);
+            renewed.push((id, lease, is_refused));
+        }
+    }
+    for (id, lease, is_alone) in renewed {
+        let Some(shard) = record.shards.get_mut(&id) else { continue };
+        if is_alone {
+            // The change that is refused has the longer deadline by now, too.
+            shard.lease = Some(lease);
+        } else {
+            shard.change();
+            let renewal = shard.generation;
+            shard.lease = Some(Lease { renewal, ..lease });
+        }
+    }
+}
+
+/// Whether the lease of a shard can be renewed: its Job runs, and goes on.
+fn takes_renewal(record: &Record, id: u32, job: &Observed) -> bool {
+    let shard = &record.shards[&id];
+    let runs = shard.phase == Phase::Started && !shard.is_over() && !shard.retired;
+    let goes_on = !job.suspended && !job.ending && job.end.is_none() && !job.deleting;
+    runs && goes_on && is_ours(record, id, job)
+}
+
+/// Whether what the cluster of a shard refused is a change of more than the lease.
+fn lacks_refused_change(shard: &Shard, job: &Observed) -> bool {
+    job.generation < shard.generation && !shard.lacks_renewal_alone(job)
+}
+
+/// Whether the deadline of a Job is to be made longer although its cluster refuses another change
+/// of it: its lease was renewed.
+pub(in crate::reconcile) fn is_renewed_alone(record: &Record, id: u32, job: &Observed) -> bool {
+    let shard = &record.shards[&id];
+    let is_open = record.state.outcome.is_none() && !record.manifest.suspended();
+    let is_longer = job
+        .active_deadline_seconds
+        .is_some_and(|is| record.spec(id).active_deadline_seconds.is_some_and(|asked| asked > is));
+    shard.lease.is_some()
+        && is_open
+        && is_longer
+        && lacks_refused_change(shard, job)
+        && takes_renewal(record, id, job)
+}
+
+/// Gives up the shards whose leases are over in clusters that do not answer: what they were not
+/// seen to have done is opened elsewhere. Nothing is given up where the clock of the host is not
+/// known: the local one may be off by days.
+pub(super) fn give_up_expired(record: &mut Record, observations: &Observations, now: Timestamp) {
+    if observations.clocks.is_host_unknown() {
+        return;
+    }
+    let is_over = |shard: &Shard| {
+        let over_at = shard.lease.as_ref().and_then(Lease::over_at);
+        over_at.filter(|at| *at <= now.as_second() && !shard.is_over())
+    };
+    let over = record.shards.iter().filter_map(|(id, shard)| {
+        // A record that was restored may not know that the lease was renewed since.
+        if record.state.unlisted.contains(&shard.cluster) {
+            return None;
+        }
+        let at = is_over(shard)?;
+        observations.answer(shard).is_none().then_some((*id, at))
+    });
+    let over: Vec<_> = over.collect();
+    for (id, at) in &over {
+        let place = observations.places.get(&record.shards[id].cluster);
+        let consent = place.and_then(|place| place.lease.as_ref()).map(|lease| &lease.consent);
+        record.give_up_leased(*id, *at, consent);
+    }
+    let has_shares = record.manifest.size().completions.is_some();
+    if !over.is_empty() && has_shares && record.state.outcome.is_none() {
+        pods::divide(record, &observations.places);
+    }
+}

@@ -1,0 +1,335 @@
+//! The ledger takes in what members have of a Job whose record was recovered, restored or moved;
+//! pure.
+//!
+//! Such a record may be older than the Jobs in the members, or be new and know none of them. A
+//! member is *unlisted* until it has answered with all Jobs that carry this federated Job's labels.
+//! Until all members have, no shard is opened and nothing is taken from one: what seems to be
+//! carried by nobody may be in a member that does not answer.
+
+use std::{cmp::Reverse, collections::BTreeSet};
+
+use crate::{
+    job::{Leeway, Manifest, Observed, TemplateEdits, immutable},
+    reconcile::{
+        allocate::pods,
+        observe::{Found, Observation, Observations},
+    },
+    state::{Origin, Phase, Record, Recovery, Shard},
+};
+
+/// Takes over the Jobs of the unlisted members that have answered, and of those that were missed.
+/// Gives whether the record changed. The shards are looked at in the next step of the loop.
+pub(super) fn take_in(record: &mut Record, observations: &Observations) -> bool {
+    if observations.places.is_empty() {
+        return false;
+    }
+    let listed = take_unlisted(record, observations);
+    take_missed(record, observations) || listed
+}
+
+/// Takes over the Jobs of the unlisted members that have answered. Gives whether any was settled.
+fn take_unlisted(record: &mut Record, observations: &Observations) -> bool {
+    let places = &observations.places;
+    // A member that answers is listed, also if it was declared lost.
+    let answers =
+        |name: &str| matches!(observations.members.get(name), Some(Observation::Known { .. }));
+    let is_settled = |name: &String| {
+        observations.found.contains_key(name)
+            || places.get(name).is_none_or(|place| place.lost.is_some() && !answers(name))
+    };
+    let settled: Vec<_> =
+        record.state.unlisted.iter().filter(|name| is_settled(name)).cloned().collect();
+    if settled.is_empty() {
+        return false;
+    }
+    for name in settled.iter().filter(|name| !observations.found.contains_key(*name)) {
+        let Some(place) = places.get(name) else { continue };
+        if let Some(declared) = &place.lost {
+            record.give_up_unlisted(name, &place.uid, declared);
+        }
+    }
+    // Another cluster may have the name of a missed one by now.
+    let is_missed = |name: &str| {
+        places.get(name).is_some_and(|place| record.state.missed.contains_key(&place.uid))
+    };
+    let mut found: Vec<_> = settled
+        .iter()
+        .filter(|name| !is_missed(name))
+        .flat_map(|name| {
+            observations.found.get(name).into_iter().flatten().map(move |it| (name, it))
+        })
+        .collect();
+    if record.state.origin == Some(Origin::Move) {
+        // The ledger has all shards: what their Jobs keep is nothing to it.
+        found.clear();
+    }
+    // With the newest manifest first, the others are seen to be older.
+    let newness = |it: &Recovery| (it.revision, it.is_verbatim);
+    found.sort_by_key(|(_, found)| Reverse(found.recovery.as_ref().map_or((0, false), newness)));
+    let heard = Heard {
+        alive: alive(record, observations, &settled),
+        disputed: observations.disputed(record).into_keys().collect(),
+    };
+    let mut divides = false;
+    for (cluster, found) in found {
+        divides |= take(record, cluster, &places[cluster].uid, found, &heard);
+    }
+    record.state.unlisted.retain(|name| !settled.contains(name));
+    if record.state.unlisted.is_empty() {
+        if record.state.origin != Some(Origin::Move) {
+            forget_planned(record);
+        }
+        // What a backup does not know is withheld once the shards were looked at.
+        record.state.origin = record.state.origin.filter(|origin| *origin == Origin::Backup);
+    }
+    if divides && record.state.outcome.is_none() {
+        pods::divide(record, places);
+    }
+    true
+}
+
+/// Whether something is yet to be seen of a restored record before it is known which work nobody
+/// has: members that have not been listed, or shards whose members do not answer.
+pub(super) fn awaits_answers(record: &Record, observations: &Observations) -> bool {
+    let is_unseen = |shard: &Shard| shard.restored && !shard.is_over();
+    let unseen = |shard: &Shard| is_unseen(shard) && observations.answer(shard).is_none();
+    !record.state.unlisted.is_empty() || record.shards.values().any(unseen)
+}
+
+/// Takes over the Jobs of the missed clusters that have answered, as shards that were given up.
+/// Others do their work already, so they are stopped. Gives whether any cluster was listed.
+fn take_missed(record: &mut Record, observations: &Observations) -> bool {
+    let is_there = |(uid, name): &(&String, &String)| {
+        observations.places.get(*name).is_some_and(|place| place.uid == **uid)
+            && observations.found.contains_key(*name)
+    };
+    let listed: Vec<_> = record.state.missed.iter().filter(is_there).collect();
+    let listed: Vec<_> =
+        listed.into_iter().map(|(uid, name)| (uid.clone(), name.clone())).collect();
+    for (uid, name) in &listed {
+        for found in &observations.found[name] {
+            let Some(id) = found.shard_of(record) else { continue };
+            let is_known = record.shards.contains_key(&id) || record.state.folded.has(id);
+            if let Ok(recovery) = &found.recovery
+                && !is_known
+                && !is_copy(recovery, uid)
+            {
+                let shard = recovered(record, name, uid, recovery, &found.job);
+                record.add_missed(id, caught_up(shard, &found.job));
+            }
+        }
+        record.state.missed.remove(uid);
+    }
+    !listed.is_empty()
+}
+
+/// The shard that a Job says it is.
+///
+/// An adopted Job got its annotation with its labels, and its spec was not changed: what it lacked
+/// of the ledger then, it lacks until its own generation says more.
+fn recovered(
+    record: &Record,
+    cluster: &str,
+    uid: &str,
+    recovery: &Recovery,
+    job: &Observed,
+) -> Shard {
+    Shard {
+        cluster: cluster.to_owned(),
+        cluster_uid: Some(uid.to_owned()),
+        name: (job.name != record.name()).then(|| job.name.clone()),
+        generation: recovery.shard.adoption.map_or(1, |_| recovery.shard.generation),
+        ..recovery.shard.clone()
+    }
+}
+
+/// What the Jobs that were found say together.
+struct Heard {
+    /// The shards whose Jobs were found in their own clusters, and have not ended.
+    alive: BTreeSet<u32>,
+    /// The edits of which different manifests were found. None of these is taken over.
+    disputed: BTreeSet<u32>,
+}
+
+/// The shards whose Jobs these members have, and that have not ended. A Job knows that better than
+/// those of other shards, which any member can write.
+fn alive(record: &Record, observations: &Observations, members: &[String]) -> BTreeSet<u32> {
+    let jobs = members.iter().flat_map(|name| {
+        let place = observations.places.get(name);
+        let found = observations.found.get(name).into_iter().flatten();
+        found.filter_map(move |found| Some((place?, found)))
+    });
+    let alive = jobs.filter_map(|(place, found)| {
+        let recovery = found.recovery.as_ref().ok()?;
+        let is_it = recovery.shard.uid.as_ref().is_none_or(|uid| *uid == found.job.uid);
+        let is_alive = is_it && found.job.end.is_none() && !is_copy(recovery, &place.uid);
+        found.shard_of(record).filter(|_| is_alive)
+    });
+    alive.collect()
+}
+
+/// Takes over one Job. Gives whether its pods, or those of others, are to be divided again, because
+/// an edit had not reached it.
+fn take(record: &mut Record, cluster: &str, uid: &str, found: &Found, heard: &Heard) -> bool {
+    let job = &found.job;
+    let Some(id) = found.shard_of(record) else { return false };
+    let known = record.shards.get(&id);
+    let is_it = known.is_some_and(|shard| is_known_as(record, id, shard, cluster, job));
+    let divides = match &found.recovery {
+        Ok(recovery) if is_it || (known.is_none() && !is_copy(recovery, uid)) => {
+            take_ended(record, recovery, &heard.alive);
+            !heard.disputed.contains(&recovery.revision) && adopt_manifest(record, recovery)
+        }
+        Err(_) if is_it => false,
+        _ => return false,
+    };
+    let shard = match (record.shards.get(&id), &found.recovery) {
+        (Some(shard), _) => shard.clone(),
+        (None, Ok(recovery)) => recovered(record, cluster, uid, recovery, job),
+        (None, Err(_)) => return divides,
+    };
+    if !shard.phase.ended() {
+        let recovery = found.recovery.as_ref().ok();
+        // Also one that is newer, and of which nobody knows whether it is true.
+        let other = recovery.filter(|it| it.revision != record.state.revision);
+        let mut shard = caught_up(shard, job);
+        let lacks_nothing = shard.adoption.is_none() || job.generation >= shard.generation;
+        if recovery.is_some() && other.is_none() && lacks_nothing {
+            // The last edit and the annotation were written at once.
+            shard.template_generation = job.template_generation;
+        }
+        let is_held = shard.phase == Phase::Started && job.suspended && job.takes_credit();
+        if !is_it && is_held && !record.manifest.suspended() {
+            // It was being stopped, and nobody can tell any more what for. It goes on with what it
+            // has left.
+            shard.change();
+        }
+        if let Some(other) = other {
+            Missed::between(&other.manifest, record).mark(&mut shard);
+        }
+        record.shards.insert(id, shard);
+        return divides || other.is_some();
+    }
+    divides
+}
+
+/// Whether the ledger has this Job as this shard already, or is about to create it.
+fn is_known_as(record: &Record, id: u32, shard: &Shard, cluster: &str, job: &Observed) -> bool {
+    shard.cluster == cluster
+        && record.job_name(id) == job.name
+        && shard.uid.as_ref().is_none_or(|uid| *uid == job.uid)
+}
+
+/// Whether a Job was copied from another cluster.
+fn is_copy(recovery: &Recovery, uid: &str) -> bool {
+    !recovery.shard.is_in(uid)
+}
+
+/// A shard as its Job says it is. Where the ledger is older than the Job, the Job is right.
+fn caught_up(mut shard: Shard, job: &Observed) -> Shard {
+    // A Job that is held in a queue has no pods, and gets its own back when it is released.
+    if job.generation >= shard.generation && !job.in_hold_queue {
+        shard.parallelism = job.parallelism;
+    }
+    shard.uid = Some(job.uid.clone());
+    shard.refusal = None;
+    shard.generation = shard.generation.max(job.generation);
+    let has_run = shard.phase == Phase::Started || !job.has_run_nothing();
+    shard.phase = if has_run { Phase::Started } else { Phase::Created };
+    shard
+}
+
+/// Takes over the shards that had ended or were given up when a Job was last written. Their Jobs
+/// may be gone, and what they achieved with them. Also those whose Jobs had yet to be adopted,
+/// where the ledger knows nothing newer of them: their adoption goes on. What is said of shards
+/// whose Jobs are `alive` is not true.
+fn take_ended(record: &mut Record, recovery: &Recovery, alive: &BTreeSet<u32>) {
+    if !alive.iter().any(|id| recovery.folded.has(*id)) {
+        record.take_folded(&recovery.folded);
+    }
+    for (id, ended) in &recovery.ended {
+        let is_alive = ended.phase.ended() && alive.contains(id);
+        if is_alive || record.state.folded.has(*id) {
+            continue;
+        }
+        let knows_better = record.shards.get(id).is_some_and(|shard| {
+            shard.phase.ended()
+                || shard.uid.as_ref().is_some_and(|uid| Some(uid) != ended.uid.as_ref())
+        });
+        match record.shards.get_mut(id) {
+            Some(_) if knows_better || ended.awaits_labels() => {}
+            // Its Job says what it did. That others do the rest, only the ledger knew.
+            Some(known) if known.uid.is_some() && ended.is_lost() => {
+                known.given_up = ended.given_up;
+                (known.retired, known.reopened) = (true, true);
+            }
+            _ => drop(record.shards.insert(*id, ended.clone())),
+        }
+    }
+}
+
+/// Takes over a newer manifest. The shards that are known already have yet to be told of it. Gives
+/// whether it did.
+fn adopt_manifest(record: &mut Record, recovery: &Recovery) -> bool {
+    if recovery.revision <= record.state.revision {
+        return false;
+    }
+    let older = std::mem::replace(&mut record.manifest, recovery.manifest.clone());
+    record.state.revision = recovery.revision;
+    record.state.template_edits.join(&recovery.template_edits);
+    let missed = Missed::between(&older, record);
+    let unended = record.shards.values_mut().filter(|shard| !shard.phase.ended());
+    unended.for_each(|shard| missed.mark(shard));
+    true
+}
+
+/// What the edits have changed that a shard has missed.
+enum Missed {
+    /// Fields that can be changed at any time.
+    Fields,
+    /// Also the template, in the existing Job.
+    Template,
+    /// What no existing Job can get: the shard is made anew (`--recreate`).
+    Immutable,
+}
+
+impl Missed {
+    /// What differs between an older manifest and the one that the record has by now. The record
+    /// remembers what of it was removed.
+    ///
+    /// A template that was edited in place is edited in place here too. A field that was only ever
+    /// changed with `--recreate` may be one that the shard's cluster does not let change.
+    fn between(older: &Manifest, record: &mut Record) -> Self {
+        let newer = &record.manifest;
+        record.state.removed.add(older, newer);
+        let differs = |leeway| immutable(older, newer, leeway).is_some();
+        let mut edits = TemplateEdits::default();
+        edits.add(older, newer);
+        match (differs(Leeway::None), differs(Leeway::Suspended)) {
+            (false, _) => Self::Fields,
+            (true, false) if record.state.template_edits.has_all(&edits) => Self::Template,
+            (true, _) => Self::Immutable,
+        }
+    }
+
+    /// Marks a shard that has missed this.
+    fn mark(&self, shard: &mut Shard) {
+        match self {
+            Self::Fields => shard.change(),
+            Self::Template => shard.change_template(),
+            Self::Immutable => {
+                shard.change();
+                shard.retired = true;
+            }
+        }
+    }
+}
+
+/// Removes the shards whose Jobs no member has: they were planned when the record was saved. Their
+/// work may have been given to others since, and is opened again where it was not.
+fn forget_planned(record: &mut Record) {
+    let planned = record.shards.iter().filter(|(_, shard)| shard.phase == Phase::Planned);
+    for id in planned.map(|(id, _)| *id).collect::<Vec<_>>() {
+        record.forget(id);
+    }
+}

@@ -1,0 +1,132 @@
+//! Work that is held back until users say that it is to run again.
+//!
+//! Somebody may have deleted a shard's Job on purpose. And a record that was restored from a backup
+//! does not know what was done since: a shard that no member has may have ended there.
+
+use serde::{Deserialize, Serialize};
+
+use super::Record;
+use crate::{
+    job::Indexes,
+    seams::{self, Defect},
+    state::{Phase, Shard},
+};
+
+/// Where a record comes from whose members have yet to be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Origin {
+    /// A backup: Jobs may have been edited, opened, done and deleted since it was made.
+    Backup,
+    /// Another host, whose record nothing could change any more: the ledger has all shards.
+    Move,
+}
+
+/// Work that no shard carries, and that may have been done since the record was backed up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "an object")]
+pub struct Withheld {
+    /// How many completions, or pods of a work queue; 0 for an Indexed Job.
+    pub count: i32,
+    /// Which indexes, of an Indexed Job.
+    #[serde(skip_serializing_if = "Indexes::is_empty")]
+    pub indexes: Indexes,
+}
+
+impl Withheld {
+    /// Whether nothing is withheld.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0 && self.indexes.is_empty()
+    }
+}
+
+impl Shard {
+    /// Whether its Job is gone and may have ended before, so that what it did last is not known: it
+    /// had a `ttlSecondsAfterFinished` that is not ours, and expired Jobs are deleted; or it was
+    /// gone when its record was restored.
+    pub fn may_have_ended(&self) -> bool {
+        let may_have_ended = self.restored || self.foreign_ttl().is_some();
+        self.phase == Phase::Deleted && may_have_ended && !seams::has(Defect::ReopenExpired)
+    }
+
+    /// `spec.ttlSecondsAfterFinished` of its Job, if somebody else has set one.
+    pub fn foreign_ttl(&self) -> Option<i64> {
+        self.seen.as_ref()?.foreign_ttl
+    }
+}
+
+impl Record {
+    /// Marks a record that was read from a backup: what its members do not have any more may have
+    /// been done. They are listed before anything is opened.
+    pub fn mark_restored(&mut self) {
+        self.state.origin = Some(Origin::Backup);
+        for shard in self.shards.values_mut().filter(|shard| !shard.phase.ended()) {
+            shard.restored = true;
+        }
+    }
+
+    /// Whether work is held back: somebody [cut a shard short](Shard::is_cut_short), or work was
+    /// [withheld](super::State::withheld), and the user has not asked to run it.
+    pub fn holds_back(&self) -> bool {
+        let is_held = |shard: &Shard| shard.is_cut_short() && !shard.reopened;
+        !self.state.withheld.is_empty() || self.shards.values().any(is_held)
+    }
+
+    /// Lets other shards do what is left of those that were cut short. Gives whether that changes
+    /// anything.
+    /// It leaves out shards that [may have ended](Shard::may_have_ended).
+    pub fn reopen(&mut self) -> bool {
+        self.reopen_where(|shard| !shard.may_have_ended())
+    }
+
+    /// The same for the shards that may have ended before their Jobs were gone, and for what is
+    /// withheld. That work may be done, and would run twice: only the user can say so.
+    pub fn reopen_uncertain(&mut self) -> bool {
+        let opens = self.state.outcome.is_none() && !self.state.withheld.is_empty();
+        if opens {
+            self.state.withheld = Withheld::default();
+        }
+        self.reopen_where(Shard::may_have_ended) || opens
+    }
+
+    /// The work that [`Record::reopen_uncertain`] would open again, a phrase such as `what is left
+    /// of job pi in cluster west`.
+    pub fn uncertain_work(&self) -> String {
+        let held = |shard: &&Shard| shard.may_have_ended() && !shard.reopened;
+        let shards = self.shards.iter().filter(|(_, shard)| held(shard));
+        let names: Vec<_> = shards
+            .map(|(id, shard)| format!("job {} in cluster {}", self.job_name(*id), shard.cluster))
+            .collect();
+        let left = Some(format!("what is left of {}", names.join(", ")));
+        let left = left.filter(|_| !names.is_empty());
+        left.into_iter().chain(self.withheld_work()).collect::<Vec<_>>().join(", and ")
+    }
+
+    /// What is withheld, a phrase such as `4 completions`; none if nothing is.
+    pub fn withheld_work(&self) -> Option<String> {
+        let Withheld { count, indexes } = &self.state.withheld;
+        if !indexes.is_empty() {
+            return Some(format!("indexes {indexes}"));
+        }
+        let is_queue = self.manifest.size().completions.is_none();
+        let what = if is_queue { "pod" } else { "completion" };
+        match count {
+            0 => None,
+            1 => Some(format!("1 {what}")),
+            count => Some(format!("{count} {what}s")),
+        }
+    }
+
+    fn reopen_where(&mut self, condition: impl Fn(&Shard) -> bool) -> bool {
+        if self.state.outcome.is_some() {
+            return false;
+        }
+        let is_held = |shard: &Shard| shard.is_cut_short() && !shard.reopened;
+        let mut any = false;
+        for shard in self.shards.values_mut().filter(|shard| is_held(shard) && condition(shard)) {
+            shard.reopened = true;
+            any = true;
+        }
+        any
+    }
+}

@@ -1,0 +1,147 @@
+//! The comparison of the sentences in the source with what was printed.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::book::Book;
+
+/// The files of the source whose sentences must all be printed by a case.
+const SENTENCES: [&str; 4] = [
+    "src/error/kubectl.rs",
+    "src/error/words/mod.rs",
+    "src/error/words/clusters.rs",
+    "src/cli/job/describe/next.rs",
+];
+
+/// Files and folders of the source with functions that offer commands: their sentences must all be
+/// printed by a case.
+const OFFERING: [&str; 4] =
+    ["src/cli/cluster", "src/cli/orphans", "src/cluster/error.rs", "src/federation"];
+
+/// What stands in a function that offers a command.
+const OFFERS: [&str; 4] = ["federate(", "clean_all(", "`kubectl ", "kubectl_line("];
+
+/// Asserts that every sentence in the source was printed.
+pub(super) fn check(book: &Book) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut missing = String::new();
+    let mut compare = |file: &Path, sentences: Vec<String>| {
+        for sentence in sentences {
+            let pieces = pieces(&sentence);
+            if !book.said.iter().any(|said| has_in_order(said, &pieces)) {
+                let _ = writeln!(missing, "{}: {sentence:?}", file.display());
+            }
+        }
+    };
+    for file in SENTENCES {
+        let file = root.join(file);
+        let sentences = literals(&fs::read_to_string(&file).expect("a source file"));
+        assert!(sentences.len() > 5, "{}: {sentences:?}", file.display());
+        compare(&file, sentences);
+    }
+    let mut count = 0;
+    for file in OFFERING.iter().flat_map(|path| files(&root.join(path))) {
+        for function in offering(&fs::read_to_string(&file).expect("a source file")) {
+            count += 1;
+            compare(&file, literals(&function));
+        }
+    }
+    assert!(count > 8, "only {count} functions offer commands");
+    assert!(missing.is_empty(), "no case prints:\n{missing}");
+}
+
+/// A file, or the files in a folder and below.
+fn files(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() {
+        return vec![path.to_owned()];
+    }
+    let entries = fs::read_dir(path).expect("a folder of the source");
+    entries.flat_map(|entry| files(&entry.expect("an entry").path())).collect()
+}
+
+/// The functions of a source file that offer a command, tests aside.
+fn offering(source: &str) -> Vec<String> {
+    let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let (mut functions, mut end) = (Vec::<String>::new(), None);
+    for line in code {
+        let text = line.trim_start();
+        let begins = ["fn ", "pub fn ", "pub(super) fn ", "async fn ", "pub async fn "];
+        if end.is_none() && begins.iter().any(|begin| text.starts_with(begin)) {
+            functions.push(String::new());
+            end = Some(format!("{}}}", &line[..line.len() - text.len()]));
+        }
+        if let (Some(function), Some(last)) = (functions.last_mut(), &end) {
+            function.push_str(line);
+            function.push('\n');
+            if line == last {
+                end = None;
+            }
+        }
+    }
+    functions.retain(|function| OFFERS.iter().any(|offer| function.contains(offer)));
+    functions
+}
+
+/// The string literals of a source file that have a blank in them, as they are at run time.
+/// Comments are left out.
+fn literals(source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code = code.collect::<Vec<_>>().join("\n");
+    let mut rest = code.chars().peekable();
+    while let Some(c) = rest.next() {
+        if c == '\'' && rest.peek() == Some(&'"') {
+            rest.next();
+        }
+        if c != '"' {
+            continue;
+        }
+        let mut text = String::new();
+        loop {
+            match rest.next().expect("a literal ends") {
+                '"' => break,
+                '\\' => match rest.next().expect("an escape ends") {
+                    '\n' => while rest.next_if(|c| c.is_whitespace()).is_some() {},
+                    'n' => text.push('\n'),
+                    other => text.push(other),
+                },
+                c => text.push(c),
+            }
+        }
+        if text.trim().contains(' ') {
+            found.push(text);
+        }
+    }
+    found
+}
+
+/// What stands between the placeholders of a format string.
+fn pieces(sentence: &str) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    let mut inside = false;
+    for c in sentence.chars() {
+        match c {
+            '{' => inside = true,
+            '}' => {
+                inside = false;
+                pieces.push(String::new());
+            }
+            c if !inside => pieces.last_mut().expect("one at least").push(c),
+            _ => {}
+        }
+    }
+    pieces
+}
+
+fn has_in_order(text: &str, pieces: &[String]) -> bool {
+    let mut rest = text;
+    pieces.iter().all(|piece| {
+        let found = rest.split_once(piece.as_str());
+        rest = found.map_or(rest, |(_, after)| after);
+        found.is_some()
+    })
+}

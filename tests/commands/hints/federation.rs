@@ -1,0 +1,325 @@
+//! Hints about the federation, its clusters, and what was typed.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sim::{Verdict, When};
+
+use super::book::{Book, MEMBERS, changed, complete_pi, pi, says};
+use crate::{
+    errors::{PI, REGISTRY, incompressible},
+    recovery::another_registry,
+    shell,
+    stage::{Event, Stage},
+};
+
+/// Without a registry, and without a member.
+pub(super) async fn no_federation(book: &mut Book) {
+    let mut stage = Stage::new();
+    book.heed(&mut stage, "job get", 1).await;
+    says(&mut stage, "job get", "No resources found").await;
+    let mut stage = Stage::new();
+    let next = book.hear(&mut stage, "init").await;
+    let create = book.hear(&mut stage, "job create -f pi.yaml").await;
+    assert_eq!((next.len(), create.len()), (1, 1), "{:?}", book.said);
+    let known = [("NAME", "europe"), ("CONTEXT", "west")];
+    book.follow(&mut stage, &next, &known).await;
+    book.follow(&mut stage, &create, &known).await;
+    says(&mut stage, "cluster list", "europe").await;
+    says(&mut stage, "job create -f pi.yaml", "created").await;
+    let commands = book.hear(&mut stage, "init --context=west").await;
+    assert_eq!(commands.len(), 2, "{:?}", book.said.last());
+    book.follow(&mut stage, &commands[..1], &[]).await;
+    says(&mut stage, "cluster list", "europe").await;
+}
+
+/// With a host that is another cluster than it was.
+pub(super) async fn hosts(book: &mut Book) {
+    let mut stage = Stage::federation().await;
+    let west = stage.cluster("west").kube_system_uid();
+    stage.write(".kube/federate.yaml", &format!("host: {{context: east, uid: {west}}}\n"));
+    let hint = "name the host with --context";
+    book.read(&mut stage, "job get", hint).await;
+    says(&mut stage, "job get --context=east", "No resources").await;
+    stage.write(".kube/federate.yaml", "{}\n");
+    let key = "kubectl-federate.dev/settings";
+    let healthy = stage.annotate(REGISTRY, key, &"{}".into()).await;
+    let mut moved: Value = serde_json::from_str(healthy.as_str().unwrap_or_default()).expect("it");
+    moved["host"] = west.into();
+    stage.annotate(REGISTRY, key, &moved.to_string().into()).await;
+    book.read(&mut stage, "job get", hint).await;
+    let mut stage = Stage::federation().await;
+    stage.set_down("east", true);
+    book.read(&mut stage, "job get", "--context names another one").await;
+}
+
+/// With a host that only a flag names.
+pub(super) async fn by_context(book: &mut Book) {
+    let mut stage = pi().await;
+    stage.write(".kube/federate.yaml", "{}\n");
+    stage.write(".kube/config", &stage.kubeconfig("spare", &[]).to_string());
+    let here = " --context=east";
+    for command in ["job create -f pi.yaml", "cluster unregister mars", "job get job"] {
+        let commands = book.hear(&mut stage, &format!("{command}{here}")).await;
+        assert_eq!(commands.len(), 1, "{command}: {:?}", book.said.last());
+        assert!(commands[0].contains(here), "{commands:?}");
+        book.follow(&mut stage, &commands, &[]).await;
+    }
+    let commands = book.hear(&mut stage, "job get --context=west").await;
+    assert_eq!(commands.len(), 1, "{:?}", book.said.last());
+    book.follow(&mut stage, &commands, &[]).await;
+    says(&mut stage, "job get --context=west", "No resources").await;
+    let next = book.hear(&mut stage, "job create -f pi.yaml --context=west").await;
+    let known = [("NAME", "north"), ("CONTEXT", "north")];
+    book.follow(&mut stage, &next, &known).await;
+    says(&mut stage, "cluster list --context=west -o name", "cluster/north").await;
+}
+
+/// With a state that cannot be used.
+pub(super) async fn damage(book: &mut Book) {
+    let mut stage = pi().await;
+    for (object, key, value, hint) in [
+        (REGISTRY, "kubectl-federate.dev/settings", json!({"version": 99}), "Install a newer"),
+        (REGISTRY, "member.kubectl-federate.dev/west", json!([]), "remove the annotation"),
+    ] {
+        let healthy = stage.annotate(object, key, &value.to_string().into()).await;
+        book.read(&mut stage, "job get pi", hint).await;
+        stage.annotate(object, key, &healthy).await;
+        says(&mut stage, "job get pi", "Running").await;
+    }
+    stage.quietly("backup ~/federation.yaml").await;
+    stage.annotate(REGISTRY, "kubectl-federate.dev/settings", &"[]".into()).await;
+    let commands = book.hear(&mut stage, "job get pi").await;
+    let file = stage.path("federation.yaml").display().to_string();
+    let known = [("FILE", file.as_str()), ("CONTEXT", "east")];
+    book.follow_and_agree(&mut stage, &commands[0], &known).await;
+    says(&mut stage, "job get pi", "Running").await;
+    stage.annotate(PI, "kubectl-federate.dev/state", &"[]".into()).await;
+    let commands = book.hear(&mut stage, "job get pi").await;
+    assert_eq!(commands.len(), 1, "{:?}", book.said.last());
+    book.followed.insert(commands[0].clone());
+    shell::run_answering(&mut stage, &commands[0], "yes\n").await;
+    says(&mut stage, "job get pi", "Running").await;
+    let note = format!("metadata:\n  annotations: {{note: {}}}\n", incompressible(1 << 20));
+    stage.write("large.yaml", &changed("metadata:\n", &note).replace("name: pi", "name: large"));
+    book.read(&mut stage, "job create -f ~/large.yaml", "Make its manifest smaller").await;
+    let path = format!("/api/v1/namespaces/{}/configmaps/{}", REGISTRY.0, REGISTRY.1);
+    stage.request("east", "DELETE", &path, None).await;
+    stage.federate(MEMBERS).await;
+    book.read(&mut stage, "job get pi", "Its own host or registry knows it").await;
+    book.read(&mut stage, "job create -f pi.yaml", "belongs to another federation").await;
+}
+
+/// Where the clusters have shards of other federations.
+pub(super) async fn other_federations(book: &mut Book) {
+    let mut stage = pi().await;
+    stage.quietly("job delete pi --cascade=orphan").await;
+    another_registry(&stage, "second").await;
+    stage.quietly("job create -f several/euler.yaml").await;
+    stage.quietly("job delete euler --cascade=orphan").await;
+    another_registry(&stage, "third").await;
+    book.read(&mut stage, "job recover --all", "--federation=UID").await;
+    book.read(&mut stage, "job recover --all --federation=fourth", "There are jobs of").await;
+    stage.quietly("job recover --all --federation=second --yes").await;
+    let commands = book.hear(&mut stage, "job recover --all --federation=fourth --yes").await;
+    assert_eq!(commands.len(), 1, "{:?}", book.said.last());
+    book.follow(&mut stage, &commands, &[("CONTEXT", "west")]).await;
+}
+
+/// After slips that kubectl users make.
+pub(super) async fn mistyped(book: &mut Book) {
+    let mut stage = pi().await;
+    for (command, said) in [
+        ("get jobs", "Running"),
+        ("job list", "Running"),
+        ("job get jobs", "Running"),
+        ("describe job pi", "Parallelism:"),
+        ("get clusters", "Ready"),
+        ("clusters get -o name", "cluster/east"),
+        ("pause job pi", "job.batch/pi suspended"),
+        ("job start pi", "job.batch/pi resumed"),
+        ("create -f several", "job.batch/phi created"),
+        ("delete job pi --cascade=background", "job.batch \"pi\" deleted"),
+        ("job rm phi euler --cascade=background", "job.batch \"phi\" deleted"),
+        ("cluster remove west", "cluster \"west\" unregistered"),
+        ("cluster add west", "cluster/west registered"),
+    ] {
+        let meant = book.hear(&mut stage, command).await;
+        assert_eq!(meant.len(), 1, "{command}: {:?}", book.said.last());
+        book.followed.insert(meant[0].clone());
+        let (_, stdout, stderr) = shell::run(&mut stage, &meant[0]).await;
+        assert!(format!("{stdout}{stderr}").contains(said), "{command}: {stdout}{stderr}");
+    }
+    stage.quietly("job create -f pi.yaml").await;
+    complete_pi(&mut stage).await;
+    for (typed, meant) in [
+        ("--for=complete", "--for=condition=complete"),
+        ("--for Complete", "--for=condition=complete"),
+        ("--for=jsonpath={.status.succeeded}=18", "condition=NAME[=VALUE]"),
+    ] {
+        book.read(&mut stage, &format!("job wait pi {typed}"), meant).await;
+    }
+    says(&mut stage, "job wait pi --for=condition=complete", "condition met").await;
+}
+
+/// Of the clusters.
+pub(super) async fn members(book: &mut Book) {
+    let mut stage = pi().await;
+    book.heed(&mut stage, "cluster unregister nowhere", 1).await;
+    let commands = book.hear(&mut stage, "cluster unregister west").await;
+    assert_eq!(commands.len(), 2, "{commands:?}");
+    pods_end(&stage);
+    book.follow(&mut stage, &commands, &[]).await;
+    says(&mut stage, "cluster unregister west", "unregistered").await;
+    let mut gone = pi().await;
+    gone.set_down("west", true);
+    let commands = book.hear(&mut gone, "cluster unregister west").await;
+    assert_eq!(commands.len(), 1, "{commands:?}");
+    book.followed.insert(commands[0].clone());
+    shell::run_answering(&mut gone, &commands[0], "yes\n").await;
+    says(&mut gone, "job get pi", "Running ").await;
+    let register = "cluster register east --cluster-context=spare";
+    let commands = book.hear(&mut stage, register).await;
+    assert_eq!(commands.len(), 2, "{commands:?}");
+    // `cluster lost` first: it is for the cluster that had the name.
+    for command in commands.into_iter().rev() {
+        book.follow(&mut stage, &[command], &[]).await;
+        says(&mut stage, register, "cluster/east registered").await;
+    }
+    book.heed(&mut stage, "cluster register West --cluster-context=west", 1).await;
+    let commands = book.hear(&mut stage, "cluster register mars").await;
+    let (register, contexts): (Vec<_>, Vec<_>) =
+        commands.into_iter().partition(|command| command.contains("CONTEXT"));
+    book.follow(&mut stage, &contexts, &[]).await;
+    book.follow(&mut stage, &register, &[("CONTEXT", "east")]).await;
+    // Roles are tried on control planes, by tests/scenarios/rights.rs.
+    let mut stage = Stage::with_users(&[("blind", |_| false)]);
+    stage.quietly("init --context=east").await;
+    let blind = "cluster register spare --cluster-context=blind@spare";
+    let commands = book.hear(&mut stage, blind).await;
+    assert_eq!(commands.len(), 2, "{commands:?}");
+    book.followed.extend(commands);
+}
+
+/// Soon, the pods of `pi` that run in west end.
+fn pods_end(stage: &Stage) {
+    stage.later(Duration::from_secs(5), "west", Event::Succeed("pi", 3));
+}
+
+/// Of clusters that are drained.
+pub(super) async fn drains(book: &mut Book) {
+    let mut stage = pi().await;
+    let again = book.hear(&mut stage, "cluster drain west --timeout=1s").await;
+    assert_eq!(again.len(), 1, "{again:?}");
+    pods_end(&stage);
+    book.follow(&mut stage, &again, &[]).await;
+    let mut stage = pi().await;
+    stage.quietly("cluster cordon east north").await;
+    book.heed(&mut stage, "cluster drain west", 1).await;
+}
+
+/// After the federation has moved to another host.
+pub(super) async fn moves(book: &mut Book) {
+    let mut stage = pi().await;
+    stage.quietly("backup ~/federation.yaml").await;
+    stage.quietly("init --from=east --context=spare").await;
+    let commands = book.hear(&mut stage, "job get pi --context=east").await;
+    assert_eq!(commands.len(), 3, "{:?}", book.said.last());
+    book.follow(&mut stage, &commands[..2], &[]).await;
+    says(&mut stage, "job get pi", "0/18").await;
+    stage.set_down("spare", true);
+    let file = stage.path("federation.yaml").display().to_string();
+    let known = [("FILE", file.as_str()), ("CONTEXT", "north")];
+    book.follow_and_agree(&mut stage, &commands[2], &known).await;
+    says(&mut stage, "job get pi", "0/18").await;
+}
+
+/// Where a host is used again that has records which were moved away.
+pub(super) async fn left_records(book: &mut Book) {
+    let mut stage = pi().await;
+    stage.quietly("backup ~/federation.yaml").await;
+    stage.quietly("job create -f several").await;
+    stage.quietly("init --from=east --context=spare").await;
+    let registry = format!("/api/v1/namespaces/{}/configmaps/{}", REGISTRY.0, REGISTRY.1);
+    stage.request("east", "DELETE", &registry, None).await;
+    stage.quietly("restore ~/federation.yaml --context=east --yes").await;
+    stage.quietly("init --context=east").await;
+    let commands = book.hear(&mut stage, "job get --all-namespaces").await;
+    let said = book.said.last().expect("it was typed");
+    let lines = said.lines().filter(|line| line.contains("were moved to another host"));
+    assert_eq!((lines.count(), commands.len()), (1, 1), "{said}");
+    for name in ["euler", "phi"] {
+        let path = format!("/api/v1/namespaces/default/configmaps/{name}.federated-job");
+        stage.request("east", "DELETE", &path, None).await;
+    }
+    book.follow_and_agree(&mut stage, &commands[0], &[]).await;
+    says(&mut stage, "job get", "euler").await;
+}
+
+/// With something in the way of a move.
+pub(super) async fn ways(book: &mut Book) {
+    let mut stage = pi().await;
+    let move_there = "init --from=east --context=spare";
+    let others = json!({"metadata": {"name": "pi.federated-job"}});
+    let there = "/api/v1/namespaces/default/configmaps";
+    stage.request("spare", "POST", there, Some(&others)).await;
+    book.read(&mut stage, move_there, "Somebody else made it").await;
+    let path = format!("{there}/pi.federated-job");
+    stage.request("spare", "DELETE", &path, None).await;
+    stage.quietly(move_there).await;
+    stage.quietly("init --from=spare --context=east").await;
+    let registry = format!("/api/v1/namespaces/{}/configmaps/{}", REGISTRY.0, REGISTRY.1);
+    stage.request("spare", "DELETE", &registry, None).await;
+    stage.quietly("job delete pi --cascade=background").await;
+    stage.quietly("job create -f pi.yaml").await;
+    book.read(&mut stage, move_there, "delete its configmap there").await;
+    stage.request("spare", "DELETE", &path, None).await;
+    stage.quietly(move_there).await;
+    stage.quietly("job suspend pi").await;
+    stage.request("spare", "DELETE", &registry, None).await;
+    let commands = book.hear(&mut stage, move_there).await;
+    assert_eq!(commands.len(), 3, "{:?}", book.said.last());
+    book.follow(&mut stage, &commands[..1], &[]).await;
+    for member in ["east", "west", "north"] {
+        book.follow(&mut stage, &commands[1..2], &[("NAME", member)]).await;
+    }
+    book.follow_and_agree(&mut stage, &commands[2], &[]).await;
+    says(&mut stage, "job get", "Suspended").await;
+}
+
+/// After a restore on another host, while the old one was away.
+pub(super) async fn restores(book: &mut Book) {
+    let mut stage = pi().await;
+    stage.quietly("backup ~/federation.yaml").await;
+    stage.set_down("east", true);
+    let restore = "restore ~/federation.yaml --context=spare";
+    let marks = book.hear(&mut stage, restore).await;
+    assert_eq!(marks.len(), 1, "{:?}", book.said.last());
+    stage.quietly(&format!("{restore} --yes")).await;
+    stage.set_down("east", false);
+    stage.quietly("job create -f several/euler.yaml --context=east").await;
+    let commands = book.hear(&mut stage, "init --from=east --context=spare").await;
+    assert_eq!(commands.len(), 2, "{:?}", book.said.last());
+    let late = stage.path("late.yaml").display().to_string();
+    book.follow(&mut stage, &commands[..1], &[("FILE", late.as_str())]).await;
+    book.follow_and_agree(&mut stage, &commands[1], &[("FILE", late.as_str())]).await;
+    book.follow(&mut stage, &marks, &[]).await;
+    says(&mut stage, "job get", "euler").await;
+}
+
+/// Where a cluster was declared lost, and not all of its work is given up yet.
+pub(super) async fn losses(book: &mut Book) {
+    let mut stage = pi().await;
+    stage.set_down("west", true);
+    stage.cluster("east").on_request(|request| {
+        let is_record = request.resource == "configmaps" && request.namespace == "default";
+        if request.mutating && is_record { Verdict::Reset(When::Before) } else { Verdict::Pass }
+    });
+    stage.run("cluster lost west --yes", None).await;
+    stage.cluster("east").clear_hook();
+    let register = "cluster register west --cluster-context=spare";
+    book.heed(&mut stage, register, 1).await;
+    book.heed(&mut stage, "cluster drain west", 1).await;
+    stage.quietly("cluster lost west --yes").await;
+    says(&mut stage, register, "cluster/west registered").await;
+}

@@ -1,0 +1,245 @@
+//! Hints about federated Jobs.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use sim::{Verdict, When};
+
+use super::book::{Book, MEMBERS, changed, complete_pi, pi, says};
+use crate::{shell, stage::Stage};
+
+/// The path of the Jobs of the namespace.
+pub(super) const JOBS: &str = "/apis/batch/v1/namespaces/default/jobs";
+
+/// A Job `pi` that is no shard.
+pub(super) fn strangers_job() -> Value {
+    json!({
+        "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"},
+        "spec": {"template": {"spec": {"restartPolicy": "Never",
+            "containers": [{"name": "pi", "image": "perl"}]}}},
+    })
+}
+
+/// Where a namespace is missing.
+pub(super) async fn namespaces(book: &mut Book) {
+    let mut stage = Stage::federation().await;
+    let create = "job create -f pi.yaml -n away";
+    book.read(&mut stage, create, "--create-namespace").await;
+    shell::run(&mut stage, "kubectl --context=east create namespace away").await;
+    book.read(&mut stage, create, "--create-namespace").await;
+    says(&mut stage, &format!("{create} --create-namespace"), "created").await;
+
+    let mut stage = Stage::federation().await;
+    let small =
+        changed("parallelism: 9", "parallelism: 1").replace("completions: 18", "completions: 3");
+    stage.write("small.yaml", &small);
+    stage.quietly("job create -f ~/small.yaml -n away --create-namespace").await;
+    // As if somebody had made the namespace in one cluster.
+    let (record, key) = (("away", "pi.federated-job"), "kubectl-federate.dev/state");
+    let state = stage.annotate(record, key, &Value::Null).await;
+    let state = state
+        .as_str()
+        .unwrap_or_default()
+        .replace(r#""createNamespace":true"#, r#""createNamespace":false"#);
+    stage.annotate(record, key, &state.into()).await;
+    let scale = "job scale pi -n away --parallelism=3 --completions=9";
+    book.heed(&mut stage, scale, 1).await;
+    says(&mut stage, scale, "scaled").await;
+}
+
+/// After a change that cannot be made so.
+pub(super) async fn edits(book: &mut Book) {
+    let mut stage = pi().await;
+    stage.write("image.yaml", &changed("perl:5.34.0", "perl:5.36.0"));
+    book.read(&mut stage, "job apply -f ~/image.yaml", "--recreate stops the jobs").await;
+    says(&mut stage, "job apply -f ~/image.yaml --recreate --yes", "configured").await;
+    let mut stage = pi().await;
+    let node =
+        r#"job patch pi -p '{"spec":{"template":{"spec":{"nodeSelector":{"disk":"ssd"}}}}}'"#;
+    book.heed(&mut stage, node, 1).await;
+    says(&mut stage, "job get pi", "Suspended").await;
+    says(&mut stage, node, "patched").await;
+    let mut stage = pi().await;
+    complete_pi(&mut stage).await;
+    book.read(&mut stage, "job scale pi --parallelism=3", "Delete it first").await;
+}
+
+/// Where the host has a Job of the name.
+pub(super) async fn names_taken(book: &mut Book) {
+    let mut stage = pi().await;
+    let create = "job create -f pi.yaml";
+    book.heed(&mut stage, create, 1).await;
+    complete_pi(&mut stage).await;
+    book.heed(&mut stage, create, 1).await;
+    stage.set_down("west", true);
+    let finish = book.hear(&mut stage, create).await;
+    let begun = book.hear(&mut stage, create).await;
+    assert_eq!((finish.len(), begun.len()), (2, 1), "{:?}", book.said);
+    stage.set_down("west", false);
+    book.follow(&mut stage, &finish[..1], &[]).await;
+    book.follow(&mut stage, &begun, &[]).await;
+    says(&mut stage, "job get pi", "Running ").await;
+    stage.set_down("west", true);
+    stage.run("job delete pi --cascade=background", None).await;
+    let deleting = book.hear(&mut stage, create).await;
+    assert_eq!(deleting.len(), 1);
+    stage.set_down("west", false);
+    book.follow(&mut stage, &deleting, &[]).await;
+    says(&mut stage, create, "created").await;
+}
+
+/// Where clusters have Jobs of the name.
+pub(super) async fn jobs_in_the_way(book: &mut Book) {
+    let create = "job create -f pi.yaml";
+    // Shards that stayed, and a Job of nobody.
+    let mut stage = pi().await;
+    stage.quietly("job delete pi --cascade=orphan").await;
+    book.heed(&mut stage, create, 1).await;
+    says(&mut stage, create, "created").await;
+    stage.quietly("job delete pi --cascade=background").await;
+    stage.request("west", "POST", JOBS, Some(&strangers_job())).await;
+    book.heed(&mut stage, create, 1).await;
+    says(&mut stage, create, "created").await;
+
+    // A supplement has the name of a new Job.
+    stage.delete("west", "pi").await;
+    stage.quietly("reconcile pi --reopen").await;
+    let supplement = stage.run("job get pi -o json", None).await.1;
+    let supplement: Value = serde_json::from_str(&supplement).expect("JSON");
+    let name = supplement["status"]["shards"][3]["name"].as_str().expect("a supplement").to_owned();
+    stage.write("other.yaml", &changed("name: pi\nspec", &format!("name: {name}\nspec")));
+    book.read(&mut stage, "job create -f ~/other.yaml", "is a shard of another federated job")
+        .await;
+
+    // A shard of another federation, and one that cannot be read.
+    let mut stage =
+        Stage::with_users(&[("blind", |access| access.resource != "jobs" || access.verb != "get")]);
+    stage.federate(MEMBERS).await;
+    stage.quietly(create).await;
+    let path = format!("{JOBS}/pi");
+    let labels = json!({"metadata": {"labels": {"kubectl-federate.dev/federation": "other"}}});
+    stage.request("west", "PATCH", &path, Some(&labels)).await;
+    stage.quietly("job delete pi --cascade=orphan").await;
+    for member in ["east", "north"] {
+        stage.delete(member, "pi").await;
+    }
+    book.read(&mut stage, create, "is a shard of another federation").await;
+    let uid = stage.cluster("east").kube_system_uid();
+    let config = format!("host: {{context: east, uid: {uid}}}\ncontexts: {{west: blind@west}}\n");
+    stage.write(".kube/federate.yaml", &config);
+    book.read(&mut stage, create, "It could not be read whose job it is").await;
+}
+
+/// Where a cluster was away.
+pub(super) async fn unfinished(book: &mut Book) {
+    let mut stage = Stage::federation().await;
+    stage.set_down("west", true);
+    let commands = book.hear(&mut stage, "job create -f pi.yaml").await;
+    let resubmitted = book.hear(&mut stage, "job apply -f pi.yaml").await;
+    assert_eq!(commands.len(), 2, "{:?}", book.said.last());
+    stage.set_down("west", false);
+    book.follow(&mut stage, &commands[..1], &[]).await;
+    book.follow(&mut stage, &resubmitted, &[]).await;
+    says(&mut stage, "job get pi", "3/3").await;
+    // It is gone for good.
+    let mut stage = pi().await;
+    stage.set_down("west", true);
+    let commands = book.hear(&mut stage, "reconcile pi").await;
+    let next = book.hear(&mut stage, "job describe pi").await;
+    assert_eq!(commands[1..], next[..], "{:?}", book.said);
+    book.follow(&mut stage, &next, &[]).await;
+    says(&mut stage, "job get pi", "Running ").await;
+    // Two are.
+    let mut stage = pi().await;
+    stage.set_down("west", true);
+    stage.set_down("north", true);
+    let commands = book.hear(&mut stage, "reconcile pi").await;
+    book.followed.extend(commands);
+    for name in ["west", "north"] {
+        stage.run(&format!("cluster lost {name} --yes"), None).await;
+    }
+    says(&mut stage, "job get pi", "Running ").await;
+}
+
+/// Where the host stops answering in the middle of a change.
+pub(super) async fn interrupted(book: &mut Book) {
+    for written in [0, 1] {
+        let mut stage = pi().await;
+        let count = AtomicUsize::new(0);
+        stage.cluster("east").on_request(move |request| {
+            let writes = request.mutating && request.resource == "configmaps";
+            if writes && count.fetch_add(1, Ordering::SeqCst) >= written {
+                return Verdict::Reset(When::Before);
+            }
+            Verdict::Pass
+        });
+        let commands = book.hear(&mut stage, "job scale pi --completions=24").await;
+        assert_eq!(commands.len(), 2 - written, "{:?}", book.said.last());
+        stage.cluster("east").clear_hook();
+        book.follow(&mut stage, &commands, &[]).await;
+        let completions = if written == 0 { "0/18" } else { "0/24" };
+        says(&mut stage, "job get pi", completions).await;
+    }
+}
+
+/// Of a Job that has nothing to run again.
+pub(super) async fn retries(book: &mut Book) {
+    let mut stage = pi().await;
+    book.heed(&mut stage, "job retry pi", 1).await;
+    complete_pi(&mut stage).await;
+    book.heed(&mut stage, "job retry pi", 1).await;
+}
+
+/// Of Jobs that are or were shards.
+pub(super) async fn adoptions(book: &mut Book) {
+    let mut stage = pi().await;
+    book.heed(&mut stage, "job adopt pi --clusters=east --yes", 1).await;
+    stage.quietly("job scale pi --completions=36 --parallelism=18").await;
+    book.heed(&mut stage, "job adopt pi-4 --clusters=east --yes", 1).await;
+    stage.quietly("job delete pi").await;
+    let commands = book.hear(&mut stage, "job adopt pi --clusters=east --yes").await;
+    assert_eq!(commands.len(), 1, "{:?}", book.said.last());
+    book.followed.insert(commands[0].clone());
+    shell::run_answering(&mut stage, &commands[0], "yes\n").await;
+    says(&mut stage, "job get pi", "Running").await;
+}
+
+/// After a wait that ended early.
+pub(super) async fn waits(book: &mut Book) {
+    let wait = "job wait pi --for=condition=complete --timeout=5s";
+    let mut stage = pi().await;
+    stage.let_time_pass();
+    stage.quietly("job suspend pi").await;
+    book.heed(&mut stage, wait, 1).await;
+    says(&mut stage, "job get pi", "Running").await;
+    stage.quietly("job scale pi --parallelism=0").await;
+    book.heed(&mut stage, wait, 1).await;
+    says(&mut stage, "job get pi", "Running").await;
+
+    let mut stage = pi().await;
+    for member in MEMBERS {
+        stage.delete(member, "pi").await;
+    }
+    book.heed(&mut stage, wait, 1).await;
+    says(&mut stage, "job get pi", "Running").await;
+
+    // No cluster takes what was opened again.
+    let mut stage = pi().await;
+    for member in MEMBERS {
+        stage.delete(member, "pi").await;
+        stage.quietly(&format!("cluster register {member} --weight=0")).await;
+    }
+    book.heed(&mut stage, "reconcile pi --reopen", 1).await;
+    book.heed(&mut stage, wait, 1).await;
+
+    let mut stage = Stage::federation().await;
+    stage.quietly("job create -f fragile.yaml").await;
+    stage.cluster("west").settle();
+    stage.cluster("west").fail_pods("default", "fragile", 1);
+    stage.pass(Duration::from_mins(1));
+    let wait = "job wait fragile --for=condition=complete --timeout=5s";
+    book.heed(&mut stage, wait, 1).await;
+}

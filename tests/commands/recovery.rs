@@ -1,0 +1,104 @@
+//! What is said when records are rebuilt, saved, restored or moved.
+
+use serde_json::{Value, json};
+
+use crate::stage::Stage;
+
+const RECORD: (&str, &str) = ("default", "pi.federated-job");
+const REGISTRY: (&str, &str) = ("kubectl-federate", "federation");
+const STATE: &str = "kubectl-federate.dev/state";
+const SETTINGS: &str = "kubectl-federate.dev/settings";
+
+/// Makes the registry the one of another federation.
+pub async fn another_registry(stage: &Stage, uid: &str) {
+    let host = stage.cluster("east").kube_system_uid();
+    let settings = json!({"version": 3, "uid": uid, "host": host}).to_string();
+    stage.annotate(REGISTRY, SETTINGS, &Value::from(settings)).await;
+}
+
+/// `job recover`.
+pub async fn recover(snapshot: String) {
+    let mut stage = Stage::federation().await;
+    stage.about("no shards").types("job recover --all").await;
+    stage.types("job recover pi").await;
+    stage.types("job recover").await;
+    stage.quietly("job create -f pi.yaml").await;
+    stage.succeed("east", "pi", 2);
+    stage.about("the record is there").types("job recover pi").await;
+    stage.annotate(RECORD, STATE, &"{".into()).await;
+    stage.about("a damaged record").types("reconcile pi").await;
+    stage.types("job recover pi").await;
+    stage.types("job recover pi --yes").await;
+    stage.types("job describe pi").await;
+    stage.quietly("job delete pi").await;
+    stage.set_down("west", true);
+    stage.about("a record that is gone, and a cluster that is away");
+    stage.types("job recover --all --yes").await;
+    stage.types("job get pi").await;
+    stage.types("job describe pi").await;
+    stage.types("job scale pi --completions=24").await;
+    stage.set_down("west", false);
+    stage.about("it is back").types("reconcile pi").await;
+    stage.quietly("job delete pi").await;
+    stage.delete("north", "pi").await;
+    another_registry(&stage, "another").await;
+    stage.about("a registry that was made anew, and a shard that is gone");
+    stage.types("job recover --all --yes").await;
+    stage.quietly("job delete pi").await;
+    another_registry(&stage, "second").await;
+    stage.quietly("job create -f several/euler.yaml").await;
+    stage.quietly("job delete euler").await;
+    another_registry(&stage, "third").await;
+    stage.about("jobs of two federations").types("job recover --all").await;
+    stage.types("job recover --all --federation=fourth").await;
+    stage.types("job recover --all --federation=second --yes").await;
+    stage.types("job recover pi --yes").await;
+    stage.end(&snapshot);
+}
+
+/// `backup` and `restore`.
+pub async fn backup(snapshot: String) {
+    let mut stage = Stage::federation().await;
+    stage.quietly("job create -f pi.yaml").await;
+    stage.about("to a file").types("backup ~/federation.yaml").await;
+    stage.shows("federation.yaml");
+    stage.types("backup ~/federation.json").await;
+    stage.about("nothing has changed").types("restore ~/federation.json").await;
+    stage.succeed("east", "pi", 2);
+    stage.pass(std::time::Duration::from_mins(1));
+    stage.quietly("reconcile pi").await;
+    stage.quietly("cluster register west --weight=3").await;
+    stage.about("older than what is there").types("restore ~/federation.yaml").await;
+    stage.types("restore ~/federation.yaml --yes").await;
+    stage.quietly("reconcile pi").await;
+    let healthy = stage.annotate(RECORD, STATE, &"{".into()).await;
+    stage.about("a damaged record").types("backup").await;
+    stage.annotate(RECORD, STATE, &healthy).await;
+    stage.about("a new host").types("restore ~/federation.yaml --context=spare").await;
+    stage.types("restore ~/federation.yaml --context=spare --yes").await;
+    stage.types("reconcile pi").await;
+    stage.about("the host before").types("job get --context=east").await;
+    stage.about("what is no backup").types("restore pi.yaml").await;
+    stage.types("restore several/notes.txt").await;
+    stage.types("restore missing.yaml").await;
+    stage.write("newer.yaml", "{apiVersion: kubectl-federate.dev/v1, kind: Backup, version: 99}");
+    stage.types("restore ~/newer.yaml").await;
+    stage.types("backup missing/").await;
+    stage.end(&snapshot);
+}
+
+/// `init --from`.
+pub async fn relocate(snapshot: String) {
+    let mut stage = Stage::federation().await;
+    stage.quietly("job create -f pi.yaml").await;
+    stage.about("to itself").types("init --from=east --context=east").await;
+    stage.about("to another host").types("init --from=east --context=spare").await;
+    stage.types("reconcile pi").await;
+    stage.about("again").types("init --from=east --context=spare").await;
+    stage.about("the old host").types("job get --context=east").await;
+    stage.types("cluster register east --context=east").await;
+    stage.about("to a third host").types("init --from=east --context=west").await;
+    stage.about("back").types("init --from=spare --context=east").await;
+    stage.types("job get").await;
+    stage.end(&snapshot);
+}

@@ -1,0 +1,92 @@
+//! Killed at every single request, while records are rebuilt, restored or moved.
+
+use serde_json::json;
+
+use super::kills::everywhere;
+use super::stage::{CREATE, Stage};
+
+const RECOVER: &str = "job recover --all --yes";
+
+/// A Job that runs, whose record is gone, on a host whose registry was made anew.
+async fn lost() -> Stage {
+    let stage = Stage::running().await;
+    stage.must("job delete pi").await;
+    let host = &stage.clusters[0];
+    let settings = json!({"version": 3, "uid": "another", "host": host.kube_system_uid()});
+    let annotations = json!({"kubectl-federate.dev/settings": settings.to_string()});
+    let change = json!({"metadata": {"annotations": annotations}});
+    host.patch(&sim::CONFIG_MAPS, "kubectl-federate", "federation", change).expect("it is there");
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn recover_is_finished_by_itself() {
+    everywhere(RECOVER, lost, async |stage| {
+        stage.must(RECOVER).await;
+        stage.must("reconcile").await;
+        stage.completes().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn recover_is_finished_by_reconcile_once_the_record_is_written() {
+    everywhere(RECOVER, lost, async |stage| {
+        if stage.records().is_empty() {
+            stage.must(RECOVER).await;
+        }
+        stage.must("reconcile").await;
+        stage.completes().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_move_to_another_host_is_finished_by_itself() {
+    const BACK: &str = "init --from=west --context=east";
+    let prepare = async || {
+        let stage = Stage::running().await;
+        stage.must("init --from=east --context=west").await;
+        stage.must("reconcile").await;
+        // The first host has a record of a Job that is gone, under the name of a new one.
+        stage.must("job delete pi --cascade=background").await;
+        stage.must(CREATE).await;
+        stage
+    };
+    everywhere(BACK, prepare, async |stage| {
+        stage.must(BACK).await;
+        stage.must("reconcile").await;
+        stage.completes().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_is_finished_by_itself() {
+    let prepare = async || {
+        let stage = Stage::running().await;
+        stage.must("backup pi.yaml").await;
+        stage.must("job delete pi").await;
+        stage
+    };
+    everywhere("restore pi.yaml --yes", prepare, async |stage| {
+        stage.must("restore pi.yaml --yes").await;
+        stage.must("reconcile").await;
+        stage.completes().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_federation_with_shards_in_another_namespace_takes_over_no_other() {
+    let stage = lost().await;
+    stage.must("job create -f pi.yaml -n other --create-namespace").await;
+    stage.must("job delete pi -n other").await;
+    let ran = stage.must("job recover --all --yes").await;
+    assert!(ran.stderr.contains("No resources found in default namespace"), "{ran:#?}");
+    let registry = stage.clusters[0].get(&sim::CONFIG_MAPS, "kubectl-federate", "federation");
+    let registry = registry.expect("it is there").to_string();
+    assert!(registry.contains("another"), "{registry}");
+    let ran = stage.must("job recover --all --yes -n other").await;
+    assert!(ran.stdout.contains("job.batch/pi recovered"), "{ran:#?}");
+}

@@ -1,0 +1,231 @@
+//! The end of a life: no more faults, nobody does anything any more, and all pods succeed. Then a
+//! few reconciles do what is left to do, each completion has been done once, and nothing is written
+//! any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kubectl_federate::federation::Reopen;
+use kubectl_federate::plan::PREFERENCES;
+use serde_json::Value;
+use sim::Cluster;
+use tokio::sync::Notify;
+
+use super::habits::Habits;
+use super::jobs::{Kind, NAME};
+use super::life::{ClusterCommand, Command, ran_twice, resumption, run};
+use super::site::{NAMES, PEOPLE, Site};
+use super::weather::Weather;
+
+/// More rounds than any Job here needs.
+const ROUNDS: usize = 40;
+
+/// Ends a life, and says how its federated Job ended.
+pub async fn end(site: &Arc<Site>, kind: Kind, manifest: &Value, retries: bool) -> &'static str {
+    {
+        let mut events = site.events();
+        events.note(|| "the end begins".to_owned());
+        events.weather = Weather::calm();
+        events.habits = Habits::none();
+        for cluster in &site.clusters {
+            Habits::undo(cluster, &mut events.knowledge);
+        }
+    }
+    // Preferences that name a cluster can be followed while it is registered.
+    let names_clusters = !manifest["metadata"]["annotations"][PREFERENCES].is_null();
+    let members = site.events().knowledge.members();
+    if members == 0 || (names_clusters && members < site.clusters.len()) {
+        site.register_all();
+    }
+    // What is still on its way arrives.
+    tokio::time::sleep(Duration::from_mins(7)).await;
+    for round in 0..ROUNDS {
+        command(site, manifest, Command::Reconcile(Reopen::None)).await;
+        match round {
+            4 => give_everybody_work(site, manifest).await,
+            10 | 20 => {
+                command(site, manifest, resumption()).await;
+            }
+            12 => {
+                command(site, manifest, Command::Reconcile(Reopen::Undone)).await;
+            }
+            22 => {
+                command(site, manifest, Command::Reconcile(Reopen::All)).await;
+            }
+            _ => {}
+        }
+        for (place, cluster) in site.clusters.iter().enumerate() {
+            site.events().finish_pods(place, cluster);
+        }
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        site.pass_everywhere();
+        if is_broken(site) {
+            return "broken";
+        }
+        if retries && site.events().knowledge.has_failed() && ended(site).is_some() {
+            command(site, manifest, Command::Retry).await;
+        }
+        if let Some(end) = ended(site) {
+            quiet(site, manifest).await;
+            once(site, kind);
+            reported(site, kind).await;
+            return end;
+        }
+    }
+    excused_or_stuck(site)
+}
+
+/// No cluster is cordoned, drained or lost any more. In half of the lives, those that were replaced
+/// are declared lost, and the new ones registered.
+async fn give_everybody_work(site: &Arc<Site>, manifest: &Value) {
+    let rebuilt = site.events().knowledge.rebuilt_clusters();
+    let declares = site.clusters[0].kube_system_uid().as_bytes()[0].is_multiple_of(2);
+    for cluster in NAMES.into_iter().take(site.clusters.len()) {
+        let commands: &[ClusterCommand] = if !rebuilt.contains(&cluster) {
+            &[ClusterCommand::Uncordon]
+        } else if declares {
+            &[ClusterCommand::Lost, ClusterCommand::Register, ClusterCommand::Uncordon]
+        } else {
+            &[]
+        };
+        for each in commands {
+            command(site, manifest, Command::Cluster(*each, cluster)).await;
+        }
+    }
+}
+
+async fn command(site: &Arc<Site>, manifest: &Value, command: Command) -> String {
+    site.events().note(|| format!("{command:?}"));
+    site.events().knowledge.asked(&command);
+    let ended = run(site, PEOPLE[0], manifest, command, Arc::new(Notify::new())).await;
+    site.events().spare();
+    ended
+}
+
+fn is_broken(site: &Site) -> bool {
+    site.events().knowledge.first_broken().is_some()
+}
+
+/// How the federated Job ended, if it has.
+fn ended(site: &Site) -> Option<&'static str> {
+    let events = site.events();
+    let knowledge = &events.knowledge;
+    let there: Vec<_> = knowledge.ledgers.values().filter(|ledger| !ledger.gone).collect();
+    let Some(ledger) = there.iter().max_by_key(|ledger| ledger.retries.is_some()) else {
+        return Some(if knowledge.ledgers.is_empty() { "never created" } else { "deleted" });
+    };
+    if there.iter().any(|ledger| !ledger.is_over()) {
+        return None;
+    }
+    match (ledger.verdict()?, ledger.retries.is_some()) {
+        ("complete", false) => Some("complete"),
+        ("complete", true) => Some("complete after a retry"),
+        (_, false) => Some("failed"),
+        (_, true) => Some("failed after a retry"),
+    }
+}
+
+/// A Job that cannot go on for a reason that is none of the product's; any other is stuck (G4).
+fn excused_or_stuck(site: &Site) -> &'static str {
+    let mut events = site.events();
+    if events.knowledge.waits_for_a_cluster() {
+        return "waits for a cluster that is gone";
+    }
+    if site.clusters.iter().any(ends_later) {
+        return "waits for a clock that was put back";
+    }
+    let ledgers = &events.knowledge.ledgers;
+    let there = ledgers.values().filter(|ledger| !ledger.gone);
+    let records: Vec<String> = there.map(ToString::to_string).collect();
+    let jobs = site.clusters.iter().flat_map(|cluster| {
+        let statuses = cluster.stored(&sim::JOBS, "").into_iter();
+        statuses.map(|job| {
+            format!("{}: {} {}", cluster.name(), job["metadata"]["annotations"], job["status"])
+        })
+    });
+    let jobs = jobs.collect::<Vec<_>>().join("\n");
+    let what = format!("G4: it is never done: {}\n{jobs}", records.join(" "));
+    events.knowledge.accuse(|| what);
+    "stuck"
+}
+
+/// Whether a Job is about to end in a cluster where the time of its start has not come again: no
+/// server accepts a completion time that is before `startTime`.
+fn ends_later(cluster: &Cluster) -> bool {
+    let announces = |kind: &Value| kind == "SuccessCriteriaMet" || kind == "FailureTarget";
+    cluster.stored(&sim::JOBS, "").iter().any(|job| {
+        let start = job["status"]["startTime"].as_str().and_then(|start| start.parse().ok());
+        let conditions = job["status"]["conditions"].as_array().into_iter().flatten();
+        start.is_some_and(|start: Timestamp| start > cluster.now())
+            && conditions.into_iter().any(|condition| announces(&condition["type"]))
+    })
+}
+
+/// When nothing is left to do, nothing is written, and nothing is said to be wrong (G5).
+async fn quiet(site: &Arc<Site>, manifest: &Value) {
+    for _ in 0..4 {
+        site.events().writes();
+        let ended = command(site, manifest, Command::Reconcile(Reopen::None)).await;
+        let mut events = site.events();
+        if events.writes() == 0 {
+            if ended != "done" && !events.knowledge.waits_for_a_cluster() {
+                events.knowledge.accuse(|| format!("G5: nothing is left to do, but: {ended}"));
+            }
+            return;
+        }
+        drop(events);
+        site.pass_everywhere();
+    }
+    site.events().knowledge.accuse(|| "G5: each reconcile writes something".to_owned());
+}
+
+/// Each completion of a Complete Job was done once, but for those that users let run again.
+fn once(site: &Site, kind: Kind) {
+    if kind == Kind::WorkQueue {
+        return;
+    }
+    let mut events = site.events();
+    let knowledge = &events.knowledge;
+    let short =
+        knowledge.ledgers.iter().filter(|(_, ledger)| !ledger.gone).find_map(|(uid, ledger)| {
+            let before = ledger.retries.as_ref().filter(|_| kind == Kind::Indexed);
+            let jobs = knowledge
+                .jobs
+                .values()
+                .filter(|job| job.shard.0 == *uid || Some(&job.shard.0) == before);
+            let done: i64 = jobs.map(super::work::Job::done).sum();
+            let is_complete = ledger.verdict() == Some("complete");
+            let asked = ledger.asked().filter(|_| ledger.spec["successPolicy"].is_null())?;
+            (is_complete && done < asked).then(|| format!("G1: {done} of {asked} were done"))
+        });
+    if let Some(short) = short {
+        events.knowledge.accuse(|| short);
+    }
+}
+
+/// What has run twice since clusters were declared lost is reported, as far as the host can know it.
+async fn reported(site: &Arc<Site>, kind: Kind) {
+    let Some(reported) = ran_twice(site).await.filter(|_| kind != Kind::WorkQueue) else { return };
+    let mut events = site.events();
+    let knowledge = &events.knowledge;
+    let mut there = knowledge.ledgers.iter().filter(|(_, ledger)| !ledger.gone);
+    let Some((uid, ledger)) = there.find(|(_, ledger)| ledger.name == NAME) else {
+        return;
+    };
+    if knowledge.reopened_all || ledger.recovered {
+        return;
+    }
+    let (count, indexes) =
+        ledger.known_twice(knowledge.jobs.values().filter(|job| job.shard.0 == *uid));
+    let is_known = |index: &i64| i32::try_from(*index).is_ok_and(|i| reported.indexes.contains(i));
+    if kind == Kind::Indexed {
+        if let Some(index) = indexes.iter().find(|index| !is_known(index)) {
+            let what = format!("G8: index {index} has run twice, and nobody says so");
+            events.knowledge.accuse(|| what);
+        }
+    } else if count > i64::from(reported.count) {
+        let what = format!("G8: {count} have run twice, and {} are reported", reported.count);
+        events.knowledge.accuse(|| what);
+    }
+}

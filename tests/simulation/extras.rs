@@ -1,0 +1,53 @@
+//! What some lives have besides. It is decided by numbers of its own, so that the lives that have
+//! none of it stay as they were.
+
+use super::random::Random;
+
+/// What sets these numbers apart from the others of a seed.
+const APART: u64 = 0x6c65_6173_6573;
+
+/// What one life has besides.
+pub struct Extras {
+    /// Decides what becomes of it.
+    pub random: Random,
+    /// The leases of the clusters in seconds, as far as they have one. None where nobody in this
+    /// life thinks of leases.
+    pub leases: Option<[Option<i64>; 4]>,
+    /// The lease that the Job asks for.
+    pub own_lease: Option<&'static str>,
+    /// After how many seconds administrators have ended Jobs deleted, where they do.
+    pub ttl: Option<u64>,
+    /// Whether users make Jobs of the same name in place of those of shards.
+    pub remakes: bool,
+    /// Whether pods fail often, and what did not succeed of a Failed Job is retried.
+    pub retries: bool,
+    /// By how many seconds the clock of each cluster is ahead from the beginning.
+    pub clocks: [i64; 4],
+}
+
+impl Extras {
+    /// What the life of a seed has. Those of even seeds have nothing: some of them once showed a
+    /// fault.
+    pub fn of(seed: u64) -> Self {
+        let mut random = Random::new(seed ^ APART);
+        let has_leases = random.one_in(3) && seed % 2 == 1;
+        let lease = |random: &mut Random| *random.pick(&[None, Some(60), Some(300), Some(1200)]);
+        let leases = [(); 4].map(|()| lease(&mut random));
+        let own_lease = *random.pick(&[None, None, None, Some("2m")]);
+        let clock = |random: &mut Random| *random.pick(&[0, 0, -3000, 20, 3000]);
+        let clocks = [(); 4].map(|()| clock(&mut random));
+        let ttl = random.one_in(4) && seed % 2 == 1;
+        let ttl = ttl.then_some(*random.pick(&[0, 5, 30]));
+        let remakes = random.one_in(4) && seed % 2 == 1;
+        let retries = random.one_in(4) && seed % 2 == 1;
+        Self {
+            random,
+            ttl,
+            remakes,
+            retries,
+            leases: has_leases.then_some(leases),
+            own_lease: own_lease.filter(|_| has_leases),
+            clocks: if has_leases { clocks } else { [0; 4] },
+        }
+    }
+}

@@ -91,7 +91,7 @@ pub fn warning<'a>(event: &Event<'a>) -> Option<(Option<&'a str>, String)> {
             (None, format!("{}: the lease is over: {work} {given}", job(record)))
         }
         Event::Expired { record, id, cluster } => {
-            let why = "no command reached it before its lease ended, so it has stopped";
+            let why = "no command renewed its lease in time, so it has stopped";
             let name = record.job_name(*id);
             (Some(cluster), format!("job.batch/{name}: {why}. What is left of it goes on anew"))
         }

@@ -249,7 +249,7 @@ pub enum Event<'a> {
         /// `6 completions of cluster west since 2026-11-28T12:00:00Z`.
         work: &'a str,
     },
-    /// The lease of a shard has ended its Job, because no command reached its cluster in time.
+    /// The lease of a shard has ended its Job, because no command renewed it in time.
     Expired {
         /// The federated Job.
         record: &'a Record,

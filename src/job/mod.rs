@@ -33,7 +33,7 @@ pub use edit::{
 pub use index_env::own_index_variables;
 pub use indexes::{Indexes, InvalidIndexes};
 pub use labels::{Owner, Ownership};
-pub use lease::{Lease, MARGIN as LEASE_MARGIN, pod_deadline};
+pub use lease::{Lease, pod_deadline};
 pub use lease_length::{lease_text, parse_lease};
 pub use manifest::Manifest;
 pub use misfit::{Misfit, adoptable, differing};

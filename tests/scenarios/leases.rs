@@ -182,7 +182,7 @@ async fn over_night(stage: &Stage, mode: &str) -> Outcome {
         stage.federate(&format!("cluster lease {member} none")).await.ok();
     }
     let morning = stage.federate("reconcile pi").await.ok().says("Running 0/12");
-    morning.warns("no command reached it before its lease ended");
+    morning.warns("no command renewed its lease in time");
     let status = stage.get("pi").await?["status"].clone();
     assert!(status["failed"].is_null(), "{status:#}");
     let all: Vec<&Site> = stage.members().collect();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 
-use kubectl_federate::job::{Indexes, Observed, Pod, credit as rules};
+use kubectl_federate::job::{Indexes, Observed, Pod};
 use kubectl_federate::reconcile::{Credited, Measure};
 use libtest_mimic::Failed;
 use tokio::runtime::Handle;
@@ -11,13 +11,15 @@ use tokio::sync::oneshot;
 
 use crate::place::{Place, any, rest};
 
-/// The product's rules, once the test has had its turn.
+/// The measure of a turn, once the test has had it.
 const MEASURE: Measure = Measure { room, free_indexes };
 
 /// The Jobs that are being credited, by uid: a measure is a plain function.
 static TURNS: Mutex<BTreeMap<String, Turn>> = Mutex::new(BTreeMap::new());
 
 struct Turn {
+    /// What is asked after the test has had its turn.
+    measure: Measure,
     /// Credited when the Job is measured for the first time.
     first: Option<(oneshot::Sender<()>, mpsc::Receiver<()>)>,
     /// The resourceVersions of it that were measured.
@@ -29,25 +31,28 @@ fn turns() -> MutexGuard<'static, BTreeMap<String, Turn>> {
 }
 
 fn room(job: &Observed, pods: &[Pod], still: bool) -> i32 {
-    wait(job);
-    rules::room(job, pods, still)
+    (after_the_turn(job).room)(job, pods, still)
 }
 
 fn free_indexes(job: &Observed, pods: &[Pod]) -> Indexes {
-    wait(job);
-    rules::free_indexes(job, pods)
+    (after_the_turn(job).free_indexes)(job, pods)
 }
 
-fn wait(job: &Observed) {
-    let first = turns().get_mut(&job.uid).and_then(|turn| {
-        turn.versions.insert(job.resource_version.clone());
-        turn.first.take()
-    });
+/// Waits for the test the first time that a Job is measured, and gives the measure to ask.
+fn after_the_turn(job: &Observed) -> Measure {
+    let (measure, first) = match turns().get_mut(&job.uid) {
+        Some(turn) => {
+            turn.versions.insert(job.resource_version.clone());
+            (turn.measure, turn.first.take())
+        }
+        None => (Measure::default(), None),
+    };
     if let Some((read, done)) = first {
         // Where either fails, the test has given up.
         let _ = read.send(());
         let _ = done.recv();
     }
+    measure
 }
 
 /// Credits all that can be, and has something happen after the Job and its pods were read for the
@@ -55,12 +60,13 @@ fn wait(job: &Observed) {
 pub async fn credit_during(
     place: &Place,
     job: &Observed,
+    measure: Measure,
     meanwhile: impl Future<Output = Result<(), Failed>>,
 ) -> Result<(Credited, usize), Failed> {
     let (read, has_read) = oneshot::channel();
     let (done, has_done) = mpsc::channel();
-    turns()
-        .insert(job.uid.clone(), Turn { first: Some((read, has_done)), versions: BTreeSet::new() });
+    let turn = Turn { measure, first: Some((read, has_done)), versions: BTreeSet::new() };
+    turns().insert(job.uid.clone(), turn);
     let crediting = {
         let (place, job) = (place.clone(), job.clone());
         // On a thread of its own, since it waits there.

@@ -146,7 +146,7 @@ async fn succeeds_between(Places { here, .. }: Places) -> Outcome {
             }
             Ok(())
         };
-        let (taken, read) = credit_during(&here, &job, meanwhile).await?;
+        let (taken, read) = credit_during(&here, &job, Measure::default(), meanwhile).await?;
         assert!(taken.count > 0, "{taken:?}");
         assert!(read > 1 || !counted, "it has changed: {taken:?}");
         let (seen, end) = finish(&here, name).await?;
@@ -167,7 +167,7 @@ async fn credit_while_three_start_unseen(here: &Place, kind: Value) -> Result<Cr
         let next = here.until_live("pi", 3).await;
         nodes::start_all(here, &next).await
     };
-    let (taken, _) = credit_during(here, &job, meanwhile).await?;
+    let (taken, _) = credit_during(here, &job, Measure::default(), meanwhile).await?;
     here.release("pi").await?;
     Ok(taken)
 }
@@ -199,7 +199,7 @@ async fn soon_after_the_start(Places { here, .. }: Places) -> Outcome {
             // For longer it need not wait, since what it has read is too old then.
             tokio::time::timeout(Duration::from_secs(1), replaced).await.unwrap_or(Ok(()))
         };
-        let (taken, _) = credit_during(&here, &job, meanwhile).await?;
+        let (taken, _) = credit_during(&here, &job, Measure::default(), meanwhile).await?;
         let (seen, end) = finish(&here, &name).await?;
         assert_eq!(
             (3 + seen.successes() + taken.count, end.succeeded),
@@ -269,7 +269,7 @@ async fn index_starts_between(Places { here, .. }: Places) -> Outcome {
         here.until_live("pi", 10).await;
         Ok(())
     };
-    let (taken, read) = credit_during(&here, &job, meanwhile).await?;
+    let (taken, read) = credit_during(&here, &job, Measure::default(), meanwhile).await?;
     assert!(read > 1 && taken.doubled.is_empty(), "{taken:?}");
     assert_eq!(taken.job.credited_indexes().to_string(), "20-29");
     let (seen, end) = finish(&here, "pi").await?;

@@ -8,6 +8,7 @@ use libtest_mimic::Failed;
 use serde_json::json;
 use tokio::sync::watch;
 
+use crate::between::credit_during;
 use crate::nodes::{self, Pace, Seen};
 use crate::place::{Place, SOON, any, rest};
 use crate::random::Random;
@@ -38,6 +39,8 @@ pub enum Amount {
     /// The same, the first time while the controller is kept from writing what its pods have come
     /// to.
     RestUnseen,
+    /// The same, and further pods start between the reading of that first time and its writing.
+    RestBetween,
 }
 
 /// What a round came to.
@@ -132,13 +135,20 @@ async fn take_off(
         }
         place.release(&job.name).await?;
     }
+    if amount == Amount::RestBetween && pulse.beats(below(COMPLETIONS / 2)).await {
+        place.hold(&job.name).await?;
+        // One more than can have been alive when the pods were read.
+        let meanwhile = async { pulse.beats(PARALLELISM + 1).await; Ok(()) };
+        all.push(credit_during(place, job, *measure, meanwhile).await?.0);
+        place.release(&job.name).await?;
+    }
     while pulse.beats(1 + below(3)).await {
         let taken = match amount {
             Amount::UpTo(most) => {
                 let count = 1 + below(most);
                 place.credit(job, |job| any(job, count), measure).await?
             }
-            Amount::Rest | Amount::RestUnseen => {
+            Amount::Rest | Amount::RestUnseen | Amount::RestBetween => {
                 place.credit(job, |job| any(job, rest(job)), measure).await?
             }
         };

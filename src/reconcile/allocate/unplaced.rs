@@ -49,19 +49,38 @@ impl Placeable {
     }
 }
 
-/// Withholds all placeable work of a record that was restored: it may have been done since the
-/// backup was made. Where clusters were given up unlisted, a user has accepted that.
+/// Withholds the placeable work of a record that was restored: it may have been done since the
+/// backup was made. What shards had to do that were given up since the restore stays placeable,
+/// since whoever gave them up has accepted that.
 pub(in crate::reconcile) fn withhold(record: &mut Record) {
-    if !record.state.missed.is_empty() {
-        return;
-    }
+    let accepted = accepted(record);
     let Withheld { count, indexes } = record.state.withheld.clone();
     record.state.withheld = match Placeable::in_record(record) {
-        Placeable::Indexes(more) => Withheld { count, indexes: indexes.with(&more) },
+        Placeable::Indexes(more) => {
+            Withheld { count, indexes: indexes.with(&more.without(&accepted.indexes)) }
+        }
         Placeable::Completions(more) | Placeable::Pods(more) => {
+            let more = more.saturating_sub(accepted.count).max(0);
             Withheld { count: count.saturating_add(more), indexes }
         }
     };
+}
+
+/// What shards had to do that were given up before anything of them was seen since a restore.
+fn accepted(record: &Record) -> Withheld {
+    let is_queue = record.manifest.size().completions.is_none();
+    let given_up = record.shards.values().filter(|shard| shard.restored && shard.is_lost());
+    given_up.fold(Withheld::default(), |all, shard| match &shard.indexes {
+        Some(own) => Withheld { indexes: all.indexes.with(own), ..all },
+        None => {
+            let own = if is_queue {
+                shard.parallelism
+            } else {
+                shard.share().completions.unwrap_or(0) - shard.carried()
+            };
+            Withheld { count: all.count.saturating_add(own), ..all }
+        }
+    })
 }
 
 fn placeable_pods(record: &Record, parallelism: i32) -> i32 {

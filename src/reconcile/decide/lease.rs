@@ -8,7 +8,7 @@ use super::{
     lookup::{Lookup, is_ours, lookup},
 };
 use crate::{
-    job::{End, LEASE_MARGIN, Lease, Observed},
+    job::{End, Lease, Observed},
     reconcile::{
         allocate::pods,
         observe::{Clocks, Observations},
@@ -78,9 +78,10 @@ pub(super) fn expire(
     let Some(lease) = &mut shard.lease else { return };
     let has_ended = match end.reason.as_str() {
         "DeadlineExceeded" => lease.has_ended(job.active_deadline_seconds, own),
-        // The Job controller was away, and kubelets ended the pods. It judges these first.
+        // The Job controller was away, and kubelets ended the pods. It judges these first, once it
+        // is back. Before the lease has ended, pods fail for reasons of their own.
         "BackoffLimitExceeded" => {
-            lease.until.zip(at).is_some_and(|(until, at)| at.saturating_add(LEASE_MARGIN) >= until)
+            lease.until.zip(at).is_some_and(|(until, at)| at.saturating_add(JITTER) >= until)
         }
         _ => false,
     };

@@ -233,6 +233,10 @@ fn caught_up(mut shard: Shard, job: &Observed) -> Shard {
     }
     shard.uid = Some(job.uid.clone());
     shard.refusal = None;
+    if let Some(lease) = &mut shard.lease {
+        // It may have been renewed since. The Job says until when, once it is looked at.
+        lease.until = None;
+    }
     shard.generation = shard.generation.max(job.generation);
     let has_run = shard.phase == Phase::Started || !job.has_run_nothing();
     shard.phase = if has_run { Phase::Started } else { Phase::Created };

@@ -60,7 +60,7 @@ impl Record {
     /// been done. They are listed before anything is opened.
     pub fn mark_restored(&mut self) {
         self.state.origin = Some(Origin::Backup);
-        for shard in self.shards.values_mut().filter(|shard| !shard.phase.ended()) {
+        for shard in self.shards.values_mut().filter(|shard| !shard.is_over()) {
             shard.restored = true;
         }
     }

@@ -206,13 +206,15 @@ fn a_cluster_that_has_yet_to_be_listed_keeps_its_work() {
 
 #[test]
 fn a_job_that_its_lease_ended_has_not_failed() {
-    for (reason, seconds, own, expires) in [
-        ("DeadlineExceeded", 600, None, true),
-        ("DeadlineExceeded", 600, Some(5000), true),
-        ("DeadlineExceeded", 500, Some(500), false),
-        ("DeadlineExceeded", 20, None, false),
-        ("BackoffLimitExceeded", 600, None, true),
-        ("PodFailurePolicy", 600, None, false),
+    for (reason, after, seconds, own, expires) in [
+        ("DeadlineExceeded", 605, 600, None, true),
+        ("DeadlineExceeded", 605, 600, Some(5000), true),
+        ("DeadlineExceeded", 605, 500, Some(500), false),
+        ("DeadlineExceeded", 605, 20, None, false),
+        ("BackoffLimitExceeded", 605, 600, None, true),
+        ("BackoffLimitExceeded", 580, 600, None, false),
+        ("BackoffLimitExceeded", 5, 600, None, false),
+        ("PodFailurePolicy", 605, 600, None, false),
     ] {
         let mut spec = json!({"completions": 6, "backoffLimit": 0});
         if let Some(own) = own {
@@ -224,12 +226,12 @@ fn a_job_that_its_lease_ended_has_not_failed() {
             failed: 1,
             succeeded: 1,
             active_deadline_seconds: Some(seconds),
-            end: Some(deadline(reason, START + 605)),
+            end: Some(deadline(reason, START + after)),
             ..running(&record, 2)
         };
         let ended = seen(&record, [(1, running(&record, 1)), (2, ended)]);
         let decided = decide(&record, &ended, at(START + 5000)).record;
-        let case = format!("{reason} after {seconds} of {own:?}");
+        let case = format!("{reason} after {after} s, {seconds} of {own:?}");
         assert_eq!(decided.state.outcome.is_none(), expires, "{case}");
         if expires {
             assert!(decided.shards[&2].has_expired(), "{case}");

@@ -1,7 +1,10 @@
 //! What a record does that was restored from a backup: nothing that may have been done since.
 
 use super::*;
-use crate::{job::labels::REOPEN, state::Withheld};
+use crate::{
+    job::{Lease, labels::REOPEN},
+    state::{Acceptance, Accepted, Withheld},
+};
 
 /// A record as a restore makes it, of so many shards in the phase given.
 fn restored(spec: Value, shards: &[(Phase, Option<i32>)]) -> Record {
@@ -110,4 +113,72 @@ fn a_job_that_was_seen_after_the_restore_was_deleted_as_any_other() {
     let seen = settle(&record, &only(&record, [(1, job(&record, 1))]));
     let gone = decide(&seen, &answered(&seen, [], Answer::Gone), NOW).record;
     assert!(gone.shards[&1].reopened, "by the annotation");
+}
+
+fn declared() -> Acceptance {
+    Acceptance::new(Accepted::Lost, "cluster c2", "alice", 7)
+}
+
+#[test]
+fn what_a_missed_cluster_may_have_accepts_nothing_for_the_others() {
+    let spec = json!({"completions": 9, "parallelism": 3});
+    let mut record = restored(spec, &[(Phase::Started, Some(3)), (Phase::Planned, Some(3))]);
+    // The planned shard was to be in a cluster that has left since.
+    let left = [("left".to_owned(), "c2".to_owned())].into();
+    record.shards.get_mut(&2).expect("two").cluster_uid = Some("left".to_owned());
+    record.state.unlisted.remove("c2");
+    record.give_up_left(&left, &declared());
+    let mut observations = only(&record, [(1, job(&record, 1))]);
+    observations.members.remove("c2");
+    observations.places.remove("c2");
+    let held = settle(&record, &observations);
+    assert_eq!((held.state.withheld.count, held.shards.len()), (6, 1), "{held:?}");
+}
+
+#[test]
+fn what_was_accepted_before_all_is_known_is_not_held_afterwards() {
+    let indexed = json!({"completions": 9, "parallelism": 3, "completionMode": "Indexed"});
+    let counted = json!({"completions": 9, "parallelism": 3});
+    for spec in [indexed, counted] {
+        let mut record =
+            restored(spec, &[(Phase::Started, Some(3)), (Phase::Started, Some(3))]);
+        if record.manifest.indexed() {
+            for (id, own) in [(1, "0-2"), (2, "3-5")] {
+                record.shards.get_mut(&id).expect("two").indexes = own.parse().ok();
+            }
+        }
+        let mut observations = only(&record, [(1, job(&record, 1))]);
+        let away = || Observation::Unknown { why: "it is away".to_owned() };
+        let answer = observations.members.insert("c1".to_owned(), away()).expect("it was there");
+        let found = observations.found.remove("c1").expect("it was there");
+        // It was declared lost before the other one was listed.
+        observations.members.insert("c2".to_owned(), away());
+        observations.found.remove("c2");
+        observations.places.get_mut("c2").expect("two").lost = Some(declared());
+        let waits = settle(&record, &observations);
+        assert!(waits.shards[&2].is_lost() && waits.state.origin.is_some(), "{waits:?}");
+        observations.members.insert("c1".to_owned(), answer);
+        observations.found.insert("c1".to_owned(), found);
+        let opened = settle(&waits, &observations);
+        // The backup's own unplaced work is held, that of the lost cluster is not.
+        let (withheld, planned) = (&opened.state.withheld, opened.shards.values().next_back().expect("three"));
+        assert_eq!(withheld.count + withheld.indexes.len(), 3, "{opened:?}");
+        assert_eq!((planned.phase, planned.completions.unwrap_or(3)), (Phase::Planned, 3));
+    }
+}
+
+#[test]
+fn the_end_of_a_lease_is_unknown_until_its_job_was_seen() {
+    let spec = json!({"completions": 3, "parallelism": 1});
+    let mut record = restored(spec, &[(Phase::Started, Some(3))]);
+    let shard = record.shards.get_mut(&1).expect("one");
+    shard.lease = Lease::planned(&record.manifest, Some(60), 0);
+    assert!(shard.lease.as_ref().is_some_and(|lease| lease.until.is_some()));
+    let mut observations = only(&record, [(1, job(&record, 1))]);
+    let listed = decide(&record, &observations, NOW).record;
+    // It was listed, the process was killed, and it does not answer to the next one.
+    let away = Observation::Unknown { why: "it is away".to_owned() };
+    observations.members.insert("c1".to_owned(), away);
+    let waits = settle(&listed, &observations);
+    assert!(!waits.shards[&1].is_over(), "it may have been renewed since: {waits:?}");
 }

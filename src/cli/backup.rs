@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::{
     Host, Session,
+    cluster::registrations::changes,
     confirm::Confirmation,
     events::{Reporter, Wording},
     init::remember,
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     federation::{
-        Comparison, Difference, OtherHost, RecordChange, RegistryChange, Restore as Plan,
+        Comparison, Difference, OtherHost, RecordChange, RegistryChange, Replaced, Restore as Plan,
     },
     os_error,
     print::{counted, federate, federate_line, federate_on_host},
@@ -323,12 +324,14 @@ fn consequences(plan: &Plan, host: &str, context: &str, created: i64) -> Vec<Str
 /// What becomes of a cluster that a host and the backup do not have alike. `host` names the host.
 fn difference(name: &str, difference: &Difference, host: &str) -> String {
     match difference {
-        Difference::Changed => {
-            format!("cluster {name:?}: its registration is replaced by the one of the backup.")
+        Difference::Changed(registration) => {
+            let replaced = "its registration is replaced by the one of the backup";
+            format!("cluster {name:?}: {replaced}{}.", settings(registration))
         }
-        Difference::Renamed { on_host } => format!(
+        Difference::Renamed { on_host, registration } => format!(
             "cluster {name:?}: it is {on_host:?} on {host}, and keeps that name. Its registration \
-             is the one of the backup."
+             is the one of the backup{}.",
+            settings(registration)
         ),
         Difference::Displaced => format!(
             "cluster {name:?}: another cluster has this name on {host}, and stays. The one of the \
@@ -345,6 +348,12 @@ fn difference(name: &str, difference: &Difference, host: &str) -> String {
             format!("cluster {name:?}: it was registered on {host} since then, and is a member.")
         }
     }
+}
+
+/// Which settings of a cluster change, after a colon.
+fn settings(registration: &Replaced) -> String {
+    let changes = changes(&registration.before, &registration.after);
+    if changes.is_empty() { String::new() } else { format!(": {}", changes.join("; ")) }
 }
 
 fn time(second: i64) -> String {

@@ -106,8 +106,8 @@ fn past_participle(registered: &Registered) -> &'static str {
     }
 }
 
-/// What is different for everybody who uses the federation.
-fn changes(before: &Member, after: &Member) -> Vec<String> {
+/// What is different for everybody who uses the federation, a phrase each.
+pub(in crate::cli) fn changes(before: &Member, after: &Member) -> Vec<String> {
     let mut changes = Vec::new();
     if before.context != after.context {
         changes.push(format!(
@@ -131,6 +131,8 @@ fn changes(before: &Member, after: &Member) -> Vec<String> {
             None => changes.push(format!("label {key}={value} added")),
         }
     }
+    let removed = before.labels.keys().filter(|key| !after.labels.contains_key(*key));
+    changes.extend(removed.map(|key| format!("label {key} removed")));
     if before.state != after.state {
         changes.push(format!("state {} → {}", before.state.as_str(), after.state.as_str()));
     }

@@ -62,7 +62,7 @@ fn cells(session: &Session<'_>, orphan: &Orphan) -> [String; 8] {
 /// Why a Job is an orphan, in words.
 fn words(reason: Reason) -> &'static str {
     match reason {
-        Reason::NoRecord => "its federated job was deleted",
+        Reason::NoRecord => "its federated job has no record",
         Reason::Unregistered => "its cluster was unregistered",
         Reason::NotInLedger => "its federated job has no such shard",
         Reason::OtherCluster => "its federated job has the shard in another cluster",

@@ -373,7 +373,11 @@ fn about_unfit(error: &federation::Error) -> Error {
             NotRetriable::Deleting | NotRetriable::NotStopped => {
                 format!("{} finishes what is left.", reconcile(namespace, name, &[]))
             }
-            NotRetriable::NotFailed | NotRetriable::Succeeded => {
+            NotRetriable::NotFailed => format!(
+                "If a job of it has failed in its cluster, {} records that first.",
+                reconcile(namespace, name, &[])
+            ),
+            NotRetriable::Succeeded => {
                 let describe = federate("job describe", [name, "-n", namespace]);
                 format!("{describe} shows how it stands.")
             }

@@ -2,18 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use crate::state::{Former, Gap, SavedRegistry};
+use crate::state::{Former, Gap, Member, SavedRegistry};
 
 /// How the host and the backup differ about one cluster. A cluster is known by its uid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
     /// Its registration on the host is replaced by that of the backup.
-    Changed,
+    Changed(Box<Replaced>),
     /// The host has it under another name, which it keeps. Its registration is replaced if it
     /// differs.
     Renamed {
         /// Its name on the host.
         on_host: String,
+        /// The registration on the host, and that of the backup.
+        registration: Box<Replaced>,
     },
     /// The host has another cluster under the name, which stays. That of the backup becomes a
     /// former one.
@@ -24,6 +26,15 @@ pub enum Difference {
     Left,
     /// It was registered since the backup was made, and is a member.
     Joined,
+}
+
+/// A registration that is replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// As the host has it.
+    pub before: Member,
+    /// As the backup has it.
+    pub after: Member,
 }
 
 /// The registry of a backup and that of a host as one, and how they differ. A cluster is the same
@@ -47,10 +58,14 @@ pub(super) fn merge(
         let difference = match on_host {
             Some(on_host) => {
                 let before = whole.members.insert(on_host.clone(), member.clone());
-                if on_host == name {
-                    (before != Some(member)).then_some(Difference::Changed)
+                let before = before.unwrap_or_else(|| member.clone());
+                let registration = Box::new(Replaced { before, after: member });
+                if on_host != name {
+                    Some(Difference::Renamed { on_host, registration })
+                } else if registration.before == registration.after {
+                    None
                 } else {
-                    Some(Difference::Renamed { on_host })
+                    Some(Difference::Changed(registration))
                 }
             }
             None if whole.members.contains_key(&name) => {
@@ -78,7 +93,7 @@ pub(super) fn merge(
 
 /// The registry of a backup with what is known of the same federation since: by the host that the
 /// backup is of, or by what can be read of a damaged registry. Also gives how the two differ about
-/// clusters, except in how these are registered.
+/// clusters.
 pub(super) fn join(
     saved: SavedRegistry,
     since: &SavedRegistry,
@@ -87,7 +102,6 @@ pub(super) fn join(
     let joined = since.members.iter().filter(|(_, member)| !known.contains(&member.uid));
     let joined = joined.map(|(name, _)| (name.clone(), Difference::Joined));
     let (whole, mut differences) = merge(saved, Some(since));
-    differences.retain(|(_, difference)| *difference != Difference::Changed);
     differences.extend(joined);
     (whole, differences)
 }
@@ -158,12 +172,14 @@ mod tests {
                 differences.into_iter().map(|(_, how)| how).collect::<Vec<_>>(),
             )
         };
-        let on_host = "old".to_owned();
+        let same = Replaced { before: member("e"), after: member("e") };
+        let renamed =
+            Difference::Renamed { on_host: "old".to_owned(), registration: Box::new(same) };
         for (host, former, members, left, difference) in [
             (&[("east", "e")][..], &[][..], &[("east", "e")][..], &[][..], None),
             (&[], &["e"], &[("east", "e")], &[], Some(Difference::Returns)),
             (&[("east", "n")], &["e"], &[("east", "n")], &["e"], Some(Difference::Displaced)),
-            (&[("old", "e")], &[], &[("old", "e")], &[], Some(Difference::Renamed { on_host })),
+            (&[("old", "e")], &[], &[("old", "e")], &[], Some(renamed)),
         ] {
             let left: Vec<_> = left.iter().map(|uid: &&str| (*uid).to_owned()).collect();
             let expected = (named(members), left, difference.into_iter().collect());

@@ -13,7 +13,7 @@
 mod merge;
 mod other_host;
 
-pub use merge::Difference;
+pub use merge::{Difference, Replaced};
 pub use other_host::OtherHost;
 
 use std::collections::{BTreeMap, BTreeSet};

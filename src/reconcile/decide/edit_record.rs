@@ -94,7 +94,14 @@ pub fn edit_record(
     }
     let changes_template =
         !recreate && immutable(&record.manifest, &manifest, Leeway::None).is_some();
-    new_record(registry, manifest.clone(), now)?;
+    let before = &record.manifest;
+    let is_divided_again = before.size() != manifest.size()
+        || before.gang() != manifest.gang()
+        || before.annotation(PREFERENCES) != manifest.annotation(PREFERENCES);
+    if is_divided_again || recreate || before.lease() != manifest.lease() {
+        // A Job of which only the fields change keeps its shards, whatever became of the members.
+        new_record(registry, manifest.clone(), now)?;
+    }
     let mut edited = record.clone();
     let before = std::mem::replace(&mut edited.manifest, manifest);
     edited.state.removed.add(&before, &edited.manifest);
@@ -113,9 +120,6 @@ pub fn edit_record(
     if before.suspended() && !edited.manifest.suspended() {
         limits::restart_deadline(&mut edited, clocks, now.as_second());
     }
-    let is_divided_again = before.size() != edited.manifest.size()
-        || before.gang() != edited.manifest.gang()
-        || before.annotation(PREFERENCES) != edited.manifest.annotation(PREFERENCES);
     if is_divided_again && !recreate {
         divide_again(&mut edited, registry)?;
     }

@@ -73,7 +73,7 @@ fn fields(look: &Look, now: Timestamp) -> Vec<Field> {
     let twice = &status.ran_twice;
     if twice.count > 0 {
         let text = if twice.indexes.is_empty() {
-            format!("{} completions", twice.count)
+            counted(twice.count, "completion")
         } else {
             format!("the indexes {}", twice.indexes)
         };

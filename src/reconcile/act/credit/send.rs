@@ -30,7 +30,7 @@ pub struct Credited {
     pub job: Observed,
     /// How many completions were credited.
     pub count: i32,
-    /// How many more were wanted. They have started, or may be about to.
+    /// How many more were wanted and have yet to succeed. They have started, or may be about to.
     pub kept: i32,
     /// Credited indexes on which a pod was found afterwards: they may run twice.
     pub doubled: Indexes,
@@ -77,10 +77,11 @@ pub async fn credit(
             tokio::time::sleep(STILL).await;
             continue;
         }
+        let left = (job.completions.unwrap_or(0) - job.succeeded).max(0);
         let credited = |job, count, doubled| Credited {
             job,
             count,
-            kept: (wanted.count - count).max(0),
+            kept: (wanted.count.min(left) - count).max(0),
             doubled,
         };
         let is_fresh = read_at.elapsed() <= FRESH;

@@ -275,6 +275,27 @@ fn work_does_not_move_where_no_cluster_may_take_it() {
 }
 
 #[test]
+fn what_divides_nothing_needs_no_cluster_that_takes_work() {
+    let spec = |parallelism, suspend| {
+        json!({"parallelism": parallelism, "completions": 30, "suspend": suspend})
+    };
+    let mut scene = Scene::new(spec(3, false), &[(1, Some(10)); 3]);
+    for member in scene.registry.members.values_mut() {
+        member.state = MemberState::Cordoned;
+    }
+    let edited = |parallelism, suspend, recreate| {
+        let manifest = manifest(&spec(parallelism, suspend));
+        let (record, registry) = (&scene.record, &scene.registry);
+        edit_record(record, registry, manifest, recreate, &Clocks::default(), NOW)
+    };
+    let suspended = edited(3, true, false).expect("its shards are there");
+    assert!(suspended.manifest.suspended());
+    for refused in [edited(4, false, false), edited(3, false, true)] {
+        assert!(matches!(refused, Err(EditError::Plan(_))), "{refused:?}");
+    }
+}
+
+#[test]
 fn a_pause_stops_what_runs_out_as_well_and_its_end_lets_it_run() {
     let size = |parallelism| json!({"parallelism": parallelism, "completions": 30});
     let mut scene = Scene::new(size(3), &[(1, Some(10)); 3]);

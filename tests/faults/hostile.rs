@@ -241,6 +241,28 @@ async fn of_two_manifests_of_one_edit_none_is_taken() {
     stage.completes().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn of_two_manifests_of_one_edit_the_user_chooses_one() {
+    let stage = Stage::running().await;
+    for (member, limit) in [("north", 98), ("west", 99)] {
+        forge(&stage, member, |kept| {
+            kept["revision"] = 7.into();
+            kept["manifest"]["spec"]["backoffLimit"] = limit.into();
+        });
+    }
+    stage.must("job delete pi").await;
+    let refused = stage.run("job recover pi --yes").await;
+    assert!(refused.stderr.contains("--manifest-of=CLUSTER says which one"), "{refused:#?}");
+    let unknown = stage.run("job recover --all --yes --manifest-of=south").await;
+    assert!(unknown.stderr.contains("\"south\" is not registered"), "{unknown:#?}");
+    stage.must("job recover --all --yes --manifest-of=west").await;
+    for _ in 0..2 {
+        stage.must("reconcile").await;
+        assert_eq!(limits(&stage), [99, 99, 99], "also the one that kept another manifest");
+    }
+    stage.completes().await;
+}
+
 /// Replaces every number.
 fn renumber(value: &mut Value, number: &Value) {
     match value {

@@ -402,7 +402,7 @@ async fn carry_out(
             federation.rebalance(Scope { names: &[], namespace: Some(NAMESPACE) }).await
         }
         Command::Recover => {
-            let survey = federation.survey(&[], Some(NAMESPACE), None).await?;
+            let survey = federation.survey(&[], Some(NAMESPACE), None, None).await?;
             federation.recover(survey).await
         }
         Command::Retry => {

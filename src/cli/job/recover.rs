@@ -46,6 +46,9 @@ pub struct Recover {
     /// The uid of the federation whose jobs are meant, if the clusters have jobs of several
     #[arg(long, value_name = "UID")]
     federation: Option<String>,
+    /// The cluster whose manifest counts where clusters keep different ones of one edit
+    #[arg(long, value_name = "CLUSTER")]
+    manifest_of: Option<String>,
     /// Do not ask before the records are rebuilt: work in clusters that are not registered may run
     /// twice
     #[arg(short = 'y', long)]
@@ -59,7 +62,9 @@ impl Recover {
         let mut federation = session.federation(&reporter).await?;
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
         let chosen = self.federation.as_deref();
-        let survey = federation.survey(&self.names, namespace.as_deref(), chosen).await?;
+        let manifest_of = self.manifest_of.as_deref();
+        let survey =
+            federation.survey(&self.names, namespace.as_deref(), chosen, manifest_of).await?;
         let output = session.output();
         for unusable in &survey.unusable {
             let Unusable { cluster, namespace, name, why } = unusable;

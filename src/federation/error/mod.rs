@@ -252,10 +252,15 @@ pub enum Error {
         silent: bool,
     },
     /// Nothing keeps what is needed to rebuild the record of a Job.
-    #[error("no cluster has a shard from which the record of job {name:?} can be rebuilt")]
+    #[error(
+        "no cluster has a shard from which the record of job {name:?} can be rebuilt{}",
+        why.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
+    )]
     NothingToRecover {
         /// The Job's name.
         name: String,
+        /// Why a Job that seems to be a shard of it is of no use, if there is one.
+        why: Option<String>,
     },
     /// A record could not be rebuilt.
     #[error("job.batch/{name} was not recovered: {error}")]

@@ -86,6 +86,14 @@ pub struct Unusable {
     pub why: String,
 }
 
+impl Unusable {
+    /// Whether it has the name of the federated Job, or that of a supplement of it.
+    fn may_be_shard_of(&self, job: &str) -> bool {
+        let rest = self.name.strip_prefix(job);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
+}
+
 /// A usable Job, with what it keeps.
 struct Usable {
     shard: u32,
@@ -97,17 +105,22 @@ struct Usable {
 impl Federation<'_> {
     /// Lists all members, and says which records can be rebuilt: those with these names, or all
     /// where none is given; in one namespace, or in all. `chosen` is the uid of the federation that
-    /// the shards must belong to.
+    /// the shards must belong to. `manifest_of` is the member whose manifest counts where members
+    /// keep different ones of one edit.
     ///
     /// # Errors
-    /// The host cannot be read; a Job that was named is not found; or it is not clear which
-    /// federation is meant.
+    /// The host cannot be read; a Job or a member that was named is not found; or it is not clear
+    /// which federation is meant.
     pub async fn survey(
         &self,
         names: &[String],
         namespace: Option<&str>,
         chosen: Option<&str>,
+        manifest_of: Option<&str>,
     ) -> Result<Survey, Error> {
+        if let Some(name) = manifest_of.filter(|name| !self.registry.members.contains_key(*name)) {
+            return Err(Error::NotRegistered { name: name.to_owned() });
+        }
         let mut silent = BTreeMap::new();
         let mut found = Vec::new();
         for Listing { asked, answer } in self.labelled(self.listable(), namespace).await {
@@ -140,14 +153,21 @@ impl Federation<'_> {
             by_job.entry(job.owner.job.clone()).or_default().push((asked, job));
         }
         for (uid, jobs) in by_job {
-            self.add_job(&mut survey, &uid, jobs, names).await?;
+            let usable = usable(jobs, manifest_of, &mut survey.unusable);
+            self.add_job(&mut survey, &uid, usable, names).await?;
         }
         let missing = names.iter().find(|name| {
             survey.whole.iter().all(|(_, whole)| whole != *name)
                 && survey.jobs.iter().all(|job| job.record.name() != *name)
         });
         match missing {
-            Some(name) => Err(Error::NothingToRecover { name: name.clone() }),
+            Some(name) => {
+                let unusable = survey.unusable.iter().find(|it| it.may_be_shard_of(name));
+                let why = unusable.map(|Unusable { cluster, name, why, .. }| {
+                    format!("job {name} in cluster {cluster} is left as it is: {why}")
+                });
+                Err(Error::NothingToRecover { name: name.clone(), why })
+            }
             None => self.look_at(survey).await,
         }
     }
@@ -203,10 +223,9 @@ impl Federation<'_> {
         &self,
         survey: &mut Survey,
         uid: &str,
-        jobs: Vec<(Asked, Labelled)>,
+        usable: Vec<Usable>,
         names: &[String],
     ) -> Result<(), Error> {
-        let usable = usable(jobs, &mut survey.unusable);
         let Some(newest) = usable.first() else { return Ok(()) };
         let manifest = newest.recovery.manifest.clone();
         if !names.is_empty() && !names.iter().any(|name| name == manifest.name()) {
@@ -299,8 +318,13 @@ impl Federation<'_> {
 }
 
 /// The Jobs of one federated Job that can be used, the one with the newest manifest first. The
-/// others are added to `unusable`.
-fn usable(jobs: Vec<(Asked, Labelled)>, unusable: &mut Vec<Unusable>) -> Vec<Usable> {
+/// others are added to `unusable`. Where members keep different manifests of the newest edit, that
+/// of the member `manifest_of` is first.
+fn usable(
+    jobs: Vec<(Asked, Labelled)>,
+    manifest_of: Option<&str>,
+    unusable: &mut Vec<Unusable>,
+) -> Vec<Usable> {
     let mut usable: Vec<Usable> = Vec::new();
     for (asked, job) in jobs {
         let cluster = asked.name;
@@ -323,7 +347,17 @@ fn usable(jobs: Vec<(Asked, Labelled)>, unusable: &mut Vec<Unusable>) -> Vec<Usa
         }
     }
     usable.sort_by_key(|job| Reverse((job.recovery.revision, job.recovery.is_verbatim)));
+    let is_chosen = |job: &Usable| Some(job.cluster.as_str()) == manifest_of;
+    let newest = usable.first().map_or(0, |job| job.recovery.revision);
+    let chosen = usable.iter().position(|job| {
+        is_chosen(job) && job.recovery.is_verbatim && job.recovery.revision == newest
+    });
     if let Some(why) = disputed(&usable) {
+        if let Some(chosen) = chosen {
+            // The others are changed to it, once they have been listed.
+            usable[..=chosen].rotate_right(1);
+            return usable;
+        }
         let refused = usable.drain(..);
         unusable.extend(refused.map(|it| it.unusable(it.recovery.manifest.namespace(), &why)));
     }
@@ -341,7 +375,10 @@ fn disputed(usable: &[Usable]) -> Option<String> {
     let mut clusters = [newest.cluster.as_str(), other.cluster.as_str()];
     clusters.sort_unstable();
     let [one, other] = clusters;
-    Some(format!("clusters {one} and {other} keep different manifests of edit {revision}"))
+    Some(format!(
+        "clusters {one} and {other} keep different manifests of edit {revision}; \
+         --manifest-of=CLUSTER says which one counts"
+    ))
 }
 
 /// Where the newest manifest is from, and what it has changed, of Jobs with the newest first.

@@ -1,5 +1,6 @@
 //! The work of members that are drained or were declared lost is given to others; pure.
 
+use super::lookup::{Lookup, is_ours, lookup};
 use crate::{
     reconcile::{
         allocate::{pods, work},
@@ -13,18 +14,24 @@ use crate::{
 ///
 /// If the cluster answers, its shards are stopped first instead, and others do the rest once they
 /// have ended. So nothing runs twice. A cluster that refuses to stop a shard is as good as one that
-/// does not answer: the user has accepted that what the shard does runs twice.
+/// does not answer, and so is a shard that nobody may stop, since somebody took our labels off its
+/// Job (G6): the user has accepted that what the shard does runs twice.
 pub(super) fn give_up_lost(record: &mut Record, observations: &Observations) {
     let mut any = false;
     for (cluster, place) in &observations.places {
         let Some(declared) = &place.lost else { continue };
         let live: Vec<u32> = record.live_in(cluster, &place.uid).map(|(id, _)| id).collect();
-        let answers = |id: &u32| {
+        let can_end = |id: &u32| {
             let shard = &record.shards[id];
             let is_refused = shard.retired && observations.refused(cluster, *id).is_some();
-            observations.answer(shard).is_some() && !is_refused
+            let is_left_alone = match lookup(*id, shard, observations) {
+                Lookup::Unknown => true,
+                Lookup::Found(job) => job.end.is_none() && !is_ours(record, *id, job),
+                Lookup::Missing { .. } => false,
+            };
+            !is_left_alone && !is_refused
         };
-        let (to_stop, unreached): (Vec<u32>, Vec<u32>) = live.into_iter().partition(answers);
+        let (to_stop, unreached): (Vec<u32>, Vec<u32>) = live.into_iter().partition(can_end);
         for id in to_stop {
             retire(record, id);
         }

@@ -190,8 +190,13 @@ fn take(record: &mut Record, cluster: &str, uid: &str, found: &Found, heard: &He
     };
     if !shard.phase.ended() {
         let recovery = found.recovery.as_ref().ok();
-        // Also one that is newer, and of which nobody knows whether it is true.
-        let other = recovery.filter(|it| it.revision != record.state.revision);
+        // Also one that is newer, or another of the same edit, and of which nobody knows whether it
+        // is true.
+        let is_other = |it: &&Recovery| {
+            let differs = it.is_verbatim && it.manifest != record.manifest;
+            it.revision != record.state.revision || differs
+        };
+        let other = recovery.filter(is_other);
         let mut shard = caught_up(shard, job);
         let lacks_nothing = shard.adoption.is_none() || job.generation >= shard.generation;
         if recovery.is_some() && other.is_none() && lacks_nothing {

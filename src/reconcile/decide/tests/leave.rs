@@ -46,3 +46,19 @@ fn a_lost_cluster_that_is_back_gets_no_work_before_its_shards_have_ended() {
         assert_eq!(opened, if ended { 3 } else { 0 }, "{decided:#?}");
     }
 }
+
+#[test]
+fn a_lost_shard_whose_labels_were_taken_off_is_given_up_although_its_cluster_answers() {
+    let spec = json!({"parallelism": 2, "completions": 6});
+    let record = record(spec, &[(Phase::Started, Some(3)), (Phase::Started, Some(3))]);
+    for is_ours in [true, false] {
+        let owner = is_ours.then(|| record.ownership(2));
+        let theirs = Observed { owner, active: 1, ..job(&record, 2) };
+        let mut observations = listed(&record, [(1, job(&record, 1)), (2, theirs)]);
+        observations.places.insert("c1".into(), ready());
+        let lost = Place { lost: Some(declared()), takes_work: false, ..ready() };
+        observations.places.insert("c2".into(), lost);
+        let decided = decide(&record, &observations, NOW).record;
+        assert_eq!(decided.shards[&2].is_lost(), !is_ours, "{decided:#?}");
+    }
+}

@@ -173,9 +173,10 @@ impl<'a> Reporter<'a> {
             let what = counted(count, "completion");
             self.note(format!("job.batch/{name}: {what} {are} unplaced {why}. {hint}"));
         };
-        if status.held_back() > 0 && record.holds_back() {
-            let why = format!("because {}", held(record));
-            say(status.held_back(), &why, &words::reopen(namespace, name));
+        let held_back = record.held_back().filter(|_| status.held_back() > 0);
+        if let Some(held_back) = held_back {
+            let why = format!("because {}", held(held_back));
+            say(status.held_back(), &why, &words::reopen(held_back, namespace, name));
         }
         let no_place = record.state.outcome.is_none() && !record.holds_back();
         if status.held_back() > 0 && no_place {
@@ -192,8 +193,8 @@ impl<'a> Reporter<'a> {
     fn foreseen(&self, record: &Record, status: &Status, dry_run: DryRun) {
         let (waits, _) = words::about_waiting(&record.manifest, "", "");
         let untaken = format!("because {}", untaken(&status.idle_members));
-        let held = format!("because {}", held(record));
-        let held: &str = if record.holds_back() { &held } else { &untaken };
+        let held = record.held_back().map(|held_back| format!("because {}", held(held_back)));
+        let held = held.as_deref().unwrap_or(&untaken);
         for (count, why) in [(status.held_back(), held), (status.waiting, waits)] {
             if count > 0 && record.state.outcome.is_none() {
                 let (name, what) = (record.name(), counted(count, "completion"));

@@ -106,13 +106,22 @@ impl Init {
 }
 
 /// Remembers the cluster of the named context as the host, if a context is named. Where another
-/// host was remembered that was not left for this one, it says so.
+/// host was remembered that was not left for this one, it says so; also where `--server` or
+/// `--cluster` names the host, so that no context leads there.
 pub(super) fn remember(
     session: &Session<'_>,
     uid: String,
     was_left: impl FnOnce(&Host) -> bool,
 ) -> Result<()> {
-    let Some(context) = session.named_context() else { return Ok(()) };
+    let Some(context) = session.named_context() else {
+        if session.names_host() {
+            session.output().note(
+                "The host is not remembered, because no context leads to the cluster that --server \
+                 or --cluster names. Give that flag to every command.",
+            );
+        }
+        return Ok(());
+    };
     let path = session.config_path()?;
     let host = Host { context: context.to_owned(), uid };
     let mut config = session.config().clone();

@@ -86,9 +86,11 @@ impl<'a> Session<'a> {
         Config::path(|name| self.world.var(name))
     }
 
-    /// The context that the flags name, or the current one.
+    /// The context that the flags name, or the current one. None where `--server` or `--cluster`
+    /// names another cluster than that of the context.
     pub fn named_context(&self) -> Option<&str> {
-        self.flags.context.as_deref().or_else(|| self.kubeconfig.current_context())
+        let named = self.flags.context.as_deref().or_else(|| self.kubeconfig.current_context());
+        named.filter(|_| self.flags.server.is_none() && self.flags.cluster.is_none())
     }
 
     /// Whether the flags say which cluster is meant.

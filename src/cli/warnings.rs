@@ -9,7 +9,7 @@ use crate::{
     job::summary,
     print::{counted, federate},
     reconcile::{LEFT_ALONE, ShardStatus},
-    state::{Phase, Record, Shard},
+    state::{HeldBack, Phase, Record, Shard},
 };
 
 /// How many clusters are named of those in the same state.
@@ -219,11 +219,10 @@ fn disputed(record: &Record, edit: u32, clusters: &BTreeSet<String>) -> String {
 }
 
 /// Why completions are unplaced that are held back.
-pub fn held(record: &Record) -> &'static str {
-    if record.state.withheld.is_empty() {
-        "shards were deleted"
-    } else {
-        "they may have been done since the backup"
+pub fn held(held_back: HeldBack) -> &'static str {
+    match held_back {
+        HeldBack::Undone => "shards were deleted",
+        HeldBack::MayBeDone => "nobody knows whether they have been done",
     }
 }
 

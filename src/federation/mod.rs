@@ -83,7 +83,9 @@ mod wait;
 
 pub use adopt::{Proposed, ToAdopt};
 pub use apply::{ApplyTerms, Step};
-pub use backup::{Comparison, Difference, OtherHost, RecordChange, RegistryChange, Replaced, Restore};
+pub use backup::{
+    Comparison, Difference, OtherHost, RecordChange, RegistryChange, Replaced, Restore,
+};
 pub use cluster_check::{Answer, Checked, Identity, ToCheck, check_host};
 pub use contexts::{AskedContext, Identified, Standing, Way, ask_contexts, standings, ways};
 pub use delete::Deletion;

@@ -216,7 +216,7 @@ pub(super) fn idle(record: &Record, status: &Status, idle: Idle) -> Error {
         idle,
         unplaced: status.unplaced,
         asked: record.manifest.size().completions,
-        reopens: record.holds_back(),
+        held_back: record.held_back(),
     }
 }
 

@@ -28,7 +28,7 @@ pub use member::{
     Member, MemberLease, MemberState, NAME_RULE, check_label, is_member_name, member_name,
 };
 pub use record::{
-    Cascade, Folded, Origin, Outcome, RanTwice, Record, State, Totals, Verdict, Withheld,
+    Cascade, Folded, HeldBack, Origin, Outcome, RanTwice, Record, State, Totals, Verdict, Withheld,
 };
 pub use recovery::{Recovery, annotate};
 pub use registry::NAMESPACE as REGISTRY_NAMESPACE;

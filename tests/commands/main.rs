@@ -70,6 +70,7 @@ fn main() -> ExitCode {
         transcript("version", verbs::version),
         transcript("recover", recovery::recover),
         transcript("backup and restore", recovery::backup),
+        transcript("restored work", recovery::restored),
         transcript("another host", recovery::relocate),
         played("docs/operations.md shows what the commands print", docs::operations_page),
         transcript("wait", waiting::wait),

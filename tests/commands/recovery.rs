@@ -87,6 +87,30 @@ pub async fn backup(snapshot: String) {
     stage.end(&snapshot);
 }
 
+/// What may have been done since a backup, and settings that a restore takes back.
+pub async fn restored(snapshot: String) {
+    let mut stage = Stage::federation().await;
+    stage.quietly("job create -f pi.yaml").await;
+    stage.quietly("backup ~/federation.yaml").await;
+    for later in ["cluster lease north 30m", "cluster label north tier=test", "cluster cordon west"]
+    {
+        stage.quietly(later).await;
+    }
+    stage.succeed("east", "pi", 2);
+    stage.pass(std::time::Duration::from_mins(1));
+    stage.quietly("reconcile pi").await;
+    stage.delete("west", "pi").await;
+    stage.types("restore ~/federation.yaml").await;
+    stage.quietly("restore ~/federation.yaml --yes").await;
+    stage.about("what no cluster has any more").types("reconcile").await;
+    stage.types("reconcile").await;
+    stage.types("job describe pi").await;
+    stage.about("nobody is asked").types("reconcile pi --reopen").await;
+    stage.types("reconcile pi --reopen --yes").await;
+    stage.types("job get pi").await;
+    stage.end(&snapshot);
+}
+
 /// `init --from`.
 pub async fn relocate(snapshot: String) {
     let mut stage = Stage::federation().await;

@@ -68,6 +68,8 @@ pub async fn init(snapshot: String) {
     stage.quietly("cluster register west").await;
     stage.about("a host with members").types("init --context west").await;
     stage.about("back").types("init --context east").await;
+    stage.about("a host that no context leads to").types("init --cluster=west").await;
+    stage.about("it is not the host of what follows").types("cluster list -o name").await;
     stage.end(&snapshot);
 }
 

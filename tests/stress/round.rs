@@ -138,7 +138,10 @@ async fn take_off(
     if amount == Amount::RestBetween && pulse.beats(below(COMPLETIONS / 2)).await {
         place.hold(&job.name).await?;
         // One more than can have been alive when the pods were read.
-        let meanwhile = async { pulse.beats(PARALLELISM + 1).await; Ok(()) };
+        let meanwhile = async {
+            pulse.beats(PARALLELISM + 1).await;
+            Ok(())
+        };
         all.push(credit_during(place, job, *measure, meanwhile).await?.0);
         place.release(&job.name).await?;
     }

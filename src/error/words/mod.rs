@@ -15,7 +15,7 @@ use crate::{
     job::Manifest,
     print::{self, federate, federate_on_host},
     reconcile::{EditError, Idle, NewRecordError},
-    state::{self, Record},
+    state::{self, HeldBack, Record},
 };
 
 const NAMESPACE_HINT: &str = "--create-namespace makes the namespace wherever it is missing.";
@@ -176,8 +176,8 @@ fn of_federation(error: &federation::Error) -> Error {
         E::DeletionRefused { cluster, error } => {
             Error::verbatim(format!("{} (cluster {cluster})", error.report()))
         }
-        E::Idle { namespace, name, idle, reopens, .. } => {
-            Error::new(error).hint(about_idle(*idle, *reopens, namespace, name))
+        E::Idle { namespace, name, idle, held_back, .. } => {
+            Error::new(error).hint(about_idle(*idle, *held_back, namespace, name))
         }
         E::Failed { namespace, name, .. } => {
             let describe = federate("job describe", [name, "-n", namespace]);
@@ -322,7 +322,7 @@ pub fn in_one_line(error: &federation::Error) -> String {
 }
 
 /// What lets a Job go on that goes no further by itself.
-fn about_idle(idle: Idle, reopens: bool, namespace: &str, name: &str) -> String {
+fn about_idle(idle: Idle, held_back: Option<HeldBack>, namespace: &str, name: &str) -> String {
     let job = |more: &[&'static str]| {
         [name, "-n", namespace].into_iter().chain(more.iter().copied()).collect::<Vec<_>>()
     };
@@ -331,23 +331,28 @@ fn about_idle(idle: Idle, reopens: bool, namespace: &str, name: &str) -> String 
         Idle::Paused => {
             format!("{} lets it go on.", federate("job scale", job(&["--parallelism=1"])))
         }
-        Idle::Stopped if reopens => reopen(namespace, name),
-        Idle::Stopped => {
-            format!("{} shows what happened.", federate("job describe", job(&[])))
-        }
+        Idle::Stopped => match held_back {
+            Some(held_back) => reopen(held_back, namespace, name),
+            None => format!("{} shows what happened.", federate("job describe", job(&[]))),
+        },
     }
 }
 
-/// How what is left of deleted shards is done by others.
-pub fn reopen(namespace: &str, name: &str) -> String {
+/// How work that is held back is done by others.
+pub fn reopen(held_back: HeldBack, namespace: &str, name: &str) -> String {
     let command = reconcile(namespace, name, &["--reopen"]);
-    format!("{command} places what is left of deleted shards in other shards.")
+    match held_back {
+        HeldBack::Undone => {
+            format!("{command} places what is left of deleted shards in other shards.")
+        }
+        HeldBack::MayBeDone => format!("{command} asks, and runs them again."),
+    }
 }
 
 /// Why completions are unplaced that only wait for pods to end, and what places them.
 pub fn about_waiting(manifest: &Manifest, namespace: &str, name: &str) -> (&'static str, String) {
     if manifest.suspended() {
-        let resume = about_idle(Idle::Suspended, false, namespace, name);
+        let resume = about_idle(Idle::Suspended, None, namespace, name);
         return ("while the job is suspended", resume);
     }
     let watch = reconcile(namespace, name, &["--watch"]);

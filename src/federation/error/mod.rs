@@ -10,7 +10,7 @@ use crate::{
     cluster,
     job::{Misfit, Unpatchable},
     reconcile::{EditError, Idle, NewRecordError},
-    state::{self, Outcome},
+    state::{self, HeldBack, Outcome},
 };
 
 /// Why a request was not carried out, or not wholly.
@@ -179,8 +179,8 @@ pub enum Error {
         unplaced: i32,
         /// How many completions are asked for, if it is a fixed number.
         asked: Option<i32>,
-        /// Whether shards were deleted whose work may be done by others once a user says so.
-        reopens: bool,
+        /// What is known of work that others may do once a user says so; none if there is none.
+        held_back: Option<HeldBack>,
     },
     /// A Job that was waited for has failed.
     #[error("job.batch/{name} has failed: {}: {}", outcome.reason, outcome.message)]

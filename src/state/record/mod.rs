@@ -10,7 +10,7 @@ mod reopen;
 
 pub use folded::{Folded, Totals};
 pub use lost::RanTwice;
-pub use reopen::{Origin, Withheld};
+pub use reopen::{HeldBack, Origin, Withheld};
 
 use std::collections::{BTreeMap, BTreeSet};
 

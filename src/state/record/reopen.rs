@@ -33,6 +33,15 @@ pub struct Withheld {
     pub indexes: Indexes,
 }
 
+/// What is known of work that is held back until users say that it is to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldBack {
+    /// It was not done when shards were deleted.
+    Undone,
+    /// At least a part of it may have been done, and would run twice.
+    MayBeDone,
+}
+
 impl Withheld {
     /// Whether nothing is withheld.
     pub fn is_empty(&self) -> bool {
@@ -63,6 +72,15 @@ impl Record {
         for shard in self.shards.values_mut().filter(|shard| !shard.is_over()) {
             shard.restored = true;
         }
+    }
+
+    /// What is known of the work that is held back; none if none is.
+    pub fn held_back(&self) -> Option<HeldBack> {
+        let may_be_done = |shard: &Shard| shard.may_have_ended() && !shard.reopened;
+        if !self.state.withheld.is_empty() || self.shards.values().any(may_be_done) {
+            return Some(HeldBack::MayBeDone);
+        }
+        self.holds_back().then_some(HeldBack::Undone)
     }
 
     /// Whether work is held back: somebody [cut a shard short](Shard::is_cut_short), or work was

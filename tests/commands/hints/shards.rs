@@ -22,6 +22,21 @@ pub(super) async fn unplaced(book: &mut Book) {
     let (_, _, stderr) = stage.run("reconcile pi", None).await;
     assert!(!stderr.contains("because shards were deleted"), "{stderr}");
 
+    // What a restored record lacks may have been done.
+    let mut stage = pi().await;
+    stage.quietly("backup ~/federation.yaml").await;
+    complete_pi(&mut stage).await;
+    stage.delete("west", "pi").await;
+    stage.quietly("restore ~/federation.yaml --yes").await;
+    for verb in ["reconcile pi", "job describe pi"] {
+        let commands = book.hear(&mut stage, verb).await;
+        assert_eq!(commands.len(), 1, "{verb}: {:?}", book.said.last());
+    }
+    let command = book.hear(&mut stage, "job wait pi --for=condition=complete").await;
+    assert_eq!(command.len(), 1, "{:?}", book.said.last());
+    book.follow_and_agree(&mut stage, &command[0], &[]).await;
+    says(&mut stage, "job get pi", "Running").await;
+
     // Work moves, and the pods are in use.
     let favour = r#"{"rebalance": true, "clusters": {"east": {"weight": 4}, "*": {"weight": 1}}}"#;
     let favour = format!(

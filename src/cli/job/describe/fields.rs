@@ -119,7 +119,7 @@ fn limits(look: &Look) -> Vec<Field> {
 /// The unplaced completions, a line for each reason.
 fn unplaced(Look { record, status, .. }: &Look) -> Vec<String> {
     let untaken = warnings::untaken(&status.idle_members);
-    let held = if record.holds_back() { warnings::held(record) } else { &untaken };
+    let held = record.held_back().map(warnings::held).unwrap_or(&untaken);
     let waits = if record.manifest.suspended() {
         "the job is suspended"
     } else {

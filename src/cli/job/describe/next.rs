@@ -7,7 +7,7 @@ use crate::{
     federation::{Described, Look},
     print::{Table, federate_line},
     reconcile::ShardStatus,
-    state::{Phase, Record, Verdict},
+    state::{HeldBack, Phase, Record, Verdict},
 };
 
 /// Commands, each with what it does. Empty if nothing can be done but to wait.
@@ -123,8 +123,13 @@ fn is_suspended_there(Look { record, .. }: &Look, shard: &ShardStatus) -> bool {
 fn go_on(Look { record, status, .. }: &Look) -> Vec<Step> {
     let mut steps = Vec::new();
     let held = status.held_back();
-    if held > 0 && record.holds_back() {
-        let what = format!("places the {held} unplaced completions in other shards");
+    if let Some(held_back) = record.held_back().filter(|_| held > 0) {
+        let what = match held_back {
+            HeldBack::Undone => format!("places the {held} unplaced completions in other shards"),
+            HeldBack::MayBeDone => {
+                format!("asks, and runs the {held} unplaced completions again")
+            }
+        };
         steps.push(("reconcile", Some("--reopen"), what));
     }
     if record.manifest.suspended() {

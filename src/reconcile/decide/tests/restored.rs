@@ -140,8 +140,7 @@ fn what_was_accepted_before_all_is_known_is_not_held_afterwards() {
     let indexed = json!({"completions": 9, "parallelism": 3, "completionMode": "Indexed"});
     let counted = json!({"completions": 9, "parallelism": 3});
     for spec in [indexed, counted] {
-        let mut record =
-            restored(spec, &[(Phase::Started, Some(3)), (Phase::Started, Some(3))]);
+        let mut record = restored(spec, &[(Phase::Started, Some(3)), (Phase::Started, Some(3))]);
         if record.manifest.indexed() {
             for (id, own) in [(1, "0-2"), (2, "3-5")] {
                 record.shards.get_mut(&id).expect("two").indexes = own.parse().ok();
@@ -161,7 +160,8 @@ fn what_was_accepted_before_all_is_known_is_not_held_afterwards() {
         observations.found.insert("c1".to_owned(), found);
         let opened = settle(&waits, &observations);
         // The backup's own unplaced work is held, that of the lost cluster is not.
-        let (withheld, planned) = (&opened.state.withheld, opened.shards.values().next_back().expect("three"));
+        let (withheld, planned) =
+            (&opened.state.withheld, opened.shards.values().next_back().expect("three"));
         assert_eq!(withheld.count + withheld.indexes.len(), 3, "{opened:?}");
         assert_eq!((planned.phase, planned.completions.unwrap_or(3)), (Phase::Planned, 3));
     }

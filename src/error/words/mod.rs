@@ -382,10 +382,7 @@ fn about_unfit(error: &federation::Error) -> Error {
                 "If a job of it has failed in its cluster, {} records that first.",
                 reconcile(namespace, name, &[])
             ),
-            NotRetriable::Succeeded => {
-                let describe = federate("job describe", [name, "-n", namespace]);
-                format!("{describe} shows how it stands.")
-            }
+            NotRetriable::Succeeded => about_idle(Idle::Stopped, None, namespace, name),
         }),
         E::NotAdoptable { namespace, name, owner: Owner::Forgotten, .. } => {
             let recover = federate("job recover", [name, "-n", namespace]);

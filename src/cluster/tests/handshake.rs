@@ -94,8 +94,8 @@ async fn only_an_authority_may_sign_other_certificates() {
         let another = Authority::new().0.pem();
         for pem in [trusted.pem(), trusted.pem() + &another] {
             let found = greeting(&leaf, &key, &pem).await;
-            let unknown = format!("{UNVERIFIED}x509: certificate signed by unknown authority");
-            assert_eq!(found, if may { "HTTP/2.0 0" } else { &unknown }, "{kind}");
+            let fault = format!("{UNVERIFIED}the certificate of the authority \"CN=rcgen self");
+            assert!(found.starts_with(if may { "HTTP/2.0 0" } else { &fault }), "{kind}: {found}");
             // As its own, a server may show it.
             assert_eq!(greeting(&trusted, &own, &pem).await, "HTTP/2.0 0", "{kind}");
         }

@@ -1,6 +1,7 @@
 //! Connections against servers in this process and on loopback.
 
 mod answers;
+mod authorities;
 mod handshake;
 mod issued;
 mod plugins;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::{CertificateError, Error, OtherError};
 use x509_parser::asn1_rs::oid;
 use x509_parser::oid_registry::{
@@ -12,6 +12,8 @@ use x509_parser::oid_registry::{
 };
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::public_key::PublicKey;
+
+use super::chain::{Chains, own_fault};
 
 /// The kinds of keys that aws-lc-rs 1.19 can sign with and verify. Go takes more, which are rare:
 /// RSA keys of 1024 to 2047 bits, and ECDSA keys on P-224.
@@ -27,18 +29,17 @@ const ECDSA_WITH_SHA1: Oid<'static> = oid!(1.2.840.10045.4.1);
 pub(in crate::cluster) struct Distrusted(String);
 
 /// The error with a sentence for the user, where rustls has none.
-pub(super) fn explain(
-    error: Error,
-    end_entity: &CertificateDer<'_>,
-    intermediates: &[CertificateDer<'_>],
-    trusted: &[CertificateDer<'_>],
-) -> Error {
+pub(super) fn explain(error: Error, end_entity: &CertificateDer<'_>, chains: &Chains<'_>) -> Error {
     let Error::InvalidCertificate(cause) = &error else { return error };
     let parse = |der: &&CertificateDer<'_>| X509Certificate::from_der(der).is_ok();
-    let issuers: Vec<_> = intermediates.iter().chain(trusted).filter(parse).collect();
-    let unsupported = || unsupported(end_entity, &issuers, trusted);
+    let issuers: Vec<_> = chains.intermediates.iter().chain(chains.trusted).filter(parse).collect();
+    let unsupported = || unsupported(end_entity, &issuers, chains.trusted);
+    let of_authority = || chains.search(end_entity).fault;
     let sentence = match cause {
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => unsupported(),
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            of_authority().or_else(unsupported)
+        }
+        cause if is_about_one(cause) && is_sound(end_entity, chains.now) => of_authority(),
         cause if is_algorithm(cause) => Some(unsupported().unwrap_or_else(|| {
             format!("a certificate is signed in a way that is not supported: {}", reissue())
         })),
@@ -52,7 +53,12 @@ pub(super) fn explain(
                 .to_owned(),
         ),
         CertificateError::Other(OtherError(inner)) => {
-            inner.downcast_ref::<webpki::Error>().map(|error| structure(error).to_owned())
+            inner.downcast_ref::<webpki::Error>().map(|error| match error {
+                error if is_about_authorities(error) => {
+                    of_authority().unwrap_or_else(|| structure(error).to_owned())
+                }
+                error => structure(error).to_owned(),
+            })
         }
         _ => None,
     };
@@ -75,6 +81,35 @@ pub(super) fn explain_handshake(error: Error, certificate: &X509Certificate<'_>)
 
 fn distrusted(sentence: String) -> Error {
     CertificateError::Other(OtherError(Arc::new(Distrusted(sentence)))).into()
+}
+
+/// Whether it is about one certificate of the chain, and does not say which.
+fn is_about_one(cause: &CertificateError) -> bool {
+    matches!(
+        cause,
+        CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. }
+            | CertificateError::InvalidPurpose
+            | CertificateError::InvalidPurposeContext { .. }
+    )
+}
+
+/// Whether time and purpose of the server's own certificate are right.
+fn is_sound(end_entity: &CertificateDer<'_>, now: UnixTime) -> bool {
+    X509Certificate::from_der(end_entity)
+        .is_ok_and(|(_, certificate)| own_fault(&certificate, now).is_none())
+}
+
+/// Whether it may be about what an authority of the chain may not do.
+fn is_about_authorities(error: &webpki::Error) -> bool {
+    matches!(
+        error,
+        webpki::Error::CaUsedAsEndEntity
+            | webpki::Error::EndEntityUsedAsCa
+            | webpki::Error::PathLenConstraintViolated
+    )
 }
 
 fn is_algorithm(cause: &CertificateError) -> bool {

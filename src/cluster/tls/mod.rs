@@ -3,11 +3,11 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `verify` | which servers are trusted |
-//! | `issued` | a server's certificate that is marked as an authority |
+//! | `chain` | which authorities may sign it, as in Go |
 //! | `explain` | why a server is not trusted, in words for a user |
 
+mod chain;
 mod explain;
-mod issued;
 mod verify;
 
 use std::path::PathBuf;

@@ -2,14 +2,14 @@
 //!
 //! webpki 0.103, on which rustls builds, refuses what Go takes: a server's certificate that is
 //! marked as an authority (as `openssl req -x509` makes it), if it is trusted itself or signed by a
-//! trusted one, and the purpose `anyExtendedKeyUsage`. Its errors say nothing to a user: see
-//! [`explain`]. It also lets any certificate that is given as trusted sign others; Go lets only
-//! authorities.
+//! trusted one, and the purpose `anyExtendedKeyUsage`. It takes what Go refuses: authorities that
+//! may not sign, for which see [`chain`](super::chain). Its errors say nothing to a user: see
+//! [`explain`].
 
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -18,11 +18,12 @@ use rustls::{
 };
 use webpki::{
     EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter, RawPublicKeyEntity,
+    VerifiedPath, anchor_from_trusted_cert,
 };
-use x509_parser::prelude::{FromDer as _, X509Certificate, X509Version};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::chain::{Chains, fault, is_for_certificates, own_fault};
 use super::explain::{explain, explain_handshake};
-use super::issued::is_signed_by_trusted;
 
 /// The purpose of a server's certificate, 1.3.6.1.5.5.7.3.1 in DER.
 const SERVER_AUTH: KeyPurposeId<'static> = KeyPurposeId::new(&[43, 6, 1, 5, 5, 7, 3, 1]);
@@ -33,13 +34,13 @@ const ANY: KeyPurposeId<'static> = KeyPurposeId::new(&[85, 29, 37, 0]);
 /// Verifies a server by certificates that are trusted.
 #[derive(Debug)]
 pub(super) struct Verifier {
-    /// None where no trusted certificate may sign others.
-    inner: Option<Arc<dyn ServerCertVerifier>>,
+    /// The verifier of the operating system; none where certificates are given.
+    system: Option<Arc<dyn ServerCertVerifier>>,
     provider: Arc<CryptoProvider>,
     /// The trusted certificates; empty where only the operating system knows them. A server may
     /// show each of them as its own.
     trusted: Vec<CertificateDer<'static>>,
-    /// Those of them that may sign others.
+    /// The same, as webpki takes them.
     roots: RootCertStore,
 }
 
@@ -49,35 +50,25 @@ impl Verifier {
         trusted: Vec<CertificateDer<'static>>,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, String> {
-        let all = RootCertStore::empty().add_parsable_certificates(trusted.iter().cloned());
-        if all.0 == 0 {
+        let mut roots = RootCertStore::empty();
+        if roots.add_parsable_certificates(trusted.iter().cloned()).0 == 0 {
             return Err("unable to load root certificates: the certificate-authority holds no \
                         certificate in PEM"
                 .into());
         }
-        let mut roots = RootCertStore::empty();
-        let signing = trusted.iter().filter(|certificate| may_sign_others(certificate));
-        roots.add_parsable_certificates(signing.cloned());
-        let verifier = |roots| {
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-                .build()
-                .map_err(|_| "the certificate-authority cannot be used".to_owned())
-        };
-        let inner: Option<Arc<dyn ServerCertVerifier>> =
-            if roots.is_empty() { None } else { Some(verifier(roots.clone())?) };
-        Ok(Self { inner, provider, trusted, roots })
+        Ok(Self { system: None, provider, trusted, roots })
     }
 
     /// A verifier that trusts the authorities of the operating system.
     pub fn of_system(provider: Arc<CryptoProvider>) -> Result<Self, String> {
-        let inner = rustls_platform_verifier::Verifier::new(provider.clone()).map_err(
+        let system = rustls_platform_verifier::Verifier::new(provider.clone()).map_err(
             |_| "no certificate authority is known: the cluster names none and the system has none",
         )?;
         let (trusted, roots) = (Vec::new(), RootCertStore::empty());
-        Ok(Self { inner: Some(Arc::new(inner)), provider, trusted, roots })
+        Ok(Self { system: Some(Arc::new(system)), provider, trusted, roots })
     }
 
-    /// Verifies a certificate by the authorities that are trusted, as rustls does.
+    /// Verifies a certificate by the authorities that are trusted.
     fn verify_issued(
         &self,
         certificate: &CertificateDer<'_>,
@@ -86,33 +77,23 @@ impl Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<(), Error> {
-        match &self.inner {
-            Some(inner) => inner
-                .verify_server_cert(certificate, intermediates, server_name, ocsp_response, now)
-                .map(drop),
-            // It says what else is wrong, or that the issuer is unknown.
-            None => self.verify_any_purpose(certificate, intermediates, server_name, now),
-        }
+        let Some(system) = &self.system else {
+            return self.verify_chain(certificate, intermediates, server_name, now);
+        };
+        let signing = intermediates.iter().filter(|der| is_for_certificates(der));
+        let signing: Vec<_> = signing.cloned().collect();
+        system.verify_server_cert(certificate, &signing, server_name, ocsp_response, now).map(drop)
     }
 
-    /// Verifies a certificate whose only fault is that it is for any purpose.
-    fn verify_any_purpose(
+    /// Verifies a certificate by the certificates that are given as trusted.
+    fn verify_chain(
         &self,
         certificate: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<(), Error> {
-        let refused = |error| {
-            let cause = match error {
-                // The answer of [`ServerOrAny`].
-                webpki::Error::EmptyEkuExtension => CertificateError::InvalidPurpose,
-                webpki::Error::UnknownIssuer => CertificateError::UnknownIssuer,
-                webpki::Error::InvalidSignatureForPublicKey => CertificateError::BadSignature,
-                error => CertificateError::Other(OtherError(Arc::new(error))),
-            };
-            Error::InvalidCertificate(cause)
-        };
+        let refused = |error| Error::InvalidCertificate(cause(error));
         EndEntityCert::try_from(certificate)
             .map_err(refused)?
             .verify_for_usage(
@@ -122,25 +103,59 @@ impl Verifier {
                 now,
                 ServerOrAny,
                 None,
-                None,
+                Some(&|path| self.verify_authorities(path, now)),
             )
             .map_err(refused)?;
         verify_server_name(&ParsedCertificate::try_from(certificate)?, server_name)
     }
+
+    /// Whether the authorities of a chain that webpki found may sign what they signed.
+    fn verify_authorities(
+        &self,
+        path: &VerifiedPath<'_>,
+        now: UnixTime,
+    ) -> Result<(), webpki::Error> {
+        let may_sign = |der: &CertificateDer<'_>, is_trusted, below| {
+            X509Certificate::from_der(der)
+                .is_ok_and(|(_, parsed)| fault(&parsed, is_trusted, below, now).is_none())
+        };
+        let between: Vec<_> = path.intermediate_certificates().map(|it| it.der()).collect();
+        let is_anchor = |der: &&CertificateDer<'_>| {
+            anchor_from_trusted_cert(der).is_ok_and(|anchor| anchor == *path.anchor())
+        };
+        // An authority may be given several times, such as with its key and another time.
+        let mut anchors = self.trusted.iter().filter(is_anchor);
+        let all_sign = between.iter().enumerate().all(|(below, der)| may_sign(der, false, below))
+            && anchors.any(|der| may_sign(der, true, between.len()));
+        if all_sign { Ok(()) } else { Err(webpki::Error::UnknownIssuer) }
+    }
 }
 
-/// Whether a trusted certificate may sign those of others, as Go has it: an authority whose key is
-/// for certificates, if it says what its key is for, or a certificate of X.509 version 1, which
-/// cannot say that it is one.
-fn may_sign_others(certificate: &CertificateDer<'_>) -> bool {
-    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return false };
-    let is_authority = certificate.version() != X509Version::V3
-        || matches!(certificate.basic_constraints(), Ok(Some(basic)) if basic.value.ca);
-    let signs = match certificate.key_usage() {
-        Ok(usage) => usage.is_none_or(|usage| usage.value.key_cert_sign()),
-        Err(_) => false,
-    };
-    is_authority && signs
+/// The cause as rustls has it, where it has one.
+fn cause(error: webpki::Error) -> CertificateError {
+    use webpki::Error as E;
+    match error {
+        // The answer of [`ServerOrAny`].
+        E::EmptyEkuExtension => CertificateError::InvalidPurpose,
+        E::UnknownIssuer => CertificateError::UnknownIssuer,
+        E::InvalidSignatureForPublicKey => CertificateError::BadSignature,
+        E::CertExpired { .. } | E::InvalidCertValidity => CertificateError::Expired,
+        E::CertNotValidYet { .. } => CertificateError::NotValidYet,
+        E::BadDer | E::BadDerTime | E::TrailingData(_) => CertificateError::BadEncoding,
+        E::UnsupportedSignatureAlgorithmContext(context) => {
+            CertificateError::UnsupportedSignatureAlgorithmContext {
+                signature_algorithm_id: context.signature_algorithm_id,
+                supported_algorithms: context.supported_algorithms,
+            }
+        }
+        E::UnsupportedSignatureAlgorithmForPublicKeyContext(context) => {
+            CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
+                signature_algorithm_id: context.signature_algorithm_id,
+                public_key_algorithm_id: context.public_key_algorithm_id,
+            }
+        }
+        error => CertificateError::Other(OtherError(Arc::new(error))),
+    }
 }
 
 /// Takes a certificate without purposes, one for servers, and one for any purpose.
@@ -170,19 +185,10 @@ fn verify_content(
     let parsed = ParsedCertificate::try_from(certificate)?;
     let (_, x509) =
         X509Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
-    let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    let validity = x509.validity();
-    if seconds > validity.not_after.timestamp() {
-        return Err(CertificateError::Expired.into());
+    match own_fault(&x509, now) {
+        Some(cause) => Err(cause.into()),
+        None => verify_server_name(&parsed, server_name),
     }
-    if seconds < validity.not_before.timestamp() {
-        return Err(CertificateError::NotValidYet.into());
-    }
-    let usage = x509.extended_key_usage().map_err(|_| CertificateError::BadEncoding)?;
-    if usage.is_some_and(|usage| !usage.value.server_auth && !usage.value.any) {
-        return Err(CertificateError::InvalidPurpose.into());
-    }
-    verify_server_name(&parsed, server_name)
 }
 
 /// Whether the fault that was found is that the server's certificate is marked as an authority.
@@ -202,30 +208,28 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let chains = Chains {
+            trusted: &self.trusted,
+            intermediates,
+            algorithms: self.provider.signature_verification_algorithms.all,
+            now,
+        };
         let verified = if self.trusted.contains(end_entity) {
             verify_content(end_entity, server_name, now)
         } else {
             let issued =
                 self.verify_issued(end_entity, intermediates, server_name, ocsp_response, now);
-            issued.or_else(|error| match error {
-                Error::InvalidCertificate(
-                    CertificateError::InvalidPurpose
-                    | CertificateError::InvalidPurposeContext { .. },
-                ) => self.verify_any_purpose(end_entity, intermediates, server_name, now),
-                error if is_marked_as_authority(&error) => {
-                    let algorithms = self.provider.signature_verification_algorithms.all;
-                    if is_signed_by_trusted(end_entity, &self.trusted, algorithms, now) {
-                        verify_content(end_entity, server_name, now)
-                    } else {
-                        Err(error)
-                    }
+            issued.or_else(|error| {
+                if is_marked_as_authority(&error) && chains.search(end_entity).is_found {
+                    verify_content(end_entity, server_name, now)
+                } else {
+                    Err(error)
                 }
-                error => Err(error),
             })
         };
         verified
             .map(|()| ServerCertVerified::assertion())
-            .map_err(|error| explain(error, end_entity, intermediates, &self.trusted))
+            .map_err(|error| explain(error, end_entity, &chains))
     }
 
     fn verify_tls12_signature(

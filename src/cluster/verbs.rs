@@ -281,7 +281,8 @@ impl Connection {
             }},
         });
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-        Ok(self.review(path, &review).await?["status"]["allowed"].as_bool().unwrap_or(false))
+        let answer = self.review(path, &review, "SelfSubjectAccessReview").await?;
+        Ok(answer["status"]["allowed"].as_bool().unwrap_or(false))
     }
 
     /// Asks the server (`SelfSubjectReview`, since Kubernetes 1.28) which user this is. None if the
@@ -292,13 +293,13 @@ impl Connection {
             "kind": "SelfSubjectReview",
         });
         let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-        let answer = self.review(path, &review).await?;
+        let answer = self.review(path, &review, "SelfSubjectReview").await?;
         let name = answer["status"]["userInfo"]["username"].as_str();
         Ok(name.filter(|name| !name.is_empty()).map(super::redact::printable))
     }
 
-    /// Sends a review, which is answered and not stored.
-    async fn review(&self, path: &str, review: &Value) -> Result<Value, Error> {
+    /// Sends a review of a kind, which is answered and not stored.
+    async fn review(&self, path: &str, review: &Value, kind: &'static str) -> Result<Value, Error> {
         let call = Call {
             method: Method::POST,
             path: path.to_owned(),
@@ -306,7 +307,12 @@ impl Connection {
             body: review.to_string().into(),
             reads: true,
         };
-        self.call(&call).await
+        let answer = self.call(&call).await?;
+        // What is no answer to the question must not be taken for a no.
+        if answer["kind"] != kind || answer["apiVersion"] != review["apiVersion"] {
+            return Err(self.unreachable(Cause::OtherKind { expected: kind }));
+        }
+        Ok(answer)
     }
 }
 

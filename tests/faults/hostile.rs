@@ -54,20 +54,25 @@ fn bomb() -> Bytes {
     gzip.finish().expect("memory takes it").into()
 }
 
-/// What the member answers so: all requests, or only reads of Jobs.
+/// What the member answers so: all requests, only reads of Jobs, or all but reads.
 #[derive(Clone, Copy, PartialEq)]
 enum Scope {
     All,
     Reads,
+    Writes,
 }
 
 /// Has the member answer so and runs a command.
 async fn opposed(stage: &Stage, command: &str, scope: Scope, fate: &Fate) -> Ran {
     let fate = fate.clone();
     stage.net.watch(move |sent, _| {
-        let reads = sent.of_jobs() && sent.method == http::Method::GET;
-        let hostile = sent.cluster == HOSTILE && (scope == Scope::All || reads);
-        if hostile { fate.clone() } else { Fate::Pass }
+        let reads = sent.method == http::Method::GET;
+        let is_meant = match scope {
+            Scope::All => true,
+            Scope::Reads => reads && sent.of_jobs(),
+            Scope::Writes => !reads,
+        };
+        if sent.cluster == HOSTILE && is_meant { fate.clone() } else { Fate::Pass }
     });
     let ran = stage.run(command).await;
     stage.net.heal();
@@ -103,6 +108,23 @@ async fn a_job_is_made_in_the_other_members() {
         names_the_cluster(CREATE, hostility, &ran);
         assert_eq!(clusters_with_jobs(&stage), ["east", "west"], "{hostility}: {ran:#?}");
         assert!(stage.jobs().iter().all(|job| !job.suspended), "{hostility}: {ran:#?}");
+        stage.settle().await;
+        stage.completes().await;
+    }
+}
+
+/// What a proxy or a portal may answer to a dry run in place of an API server.
+#[tokio::test(start_paused = true)]
+async fn a_job_is_made_in_the_others_where_one_answers_with_another_kind() {
+    let pod = r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pi"}}"#;
+    let done = r#"{"apiVersion": "v1", "kind": "Status", "status": "Success"}"#;
+    for body in [pod, done, "{}", "[]", "null", "\"ok\"", "true"] {
+        let fate = Fate::Answer(When::Before, 200, Vec::new(), body.into());
+        let stage = Stage::federated().await;
+        let ran = opposed(&stage, CREATE, Scope::Writes, &fate).await;
+        names_the_cluster(CREATE, body, &ran);
+        assert!(ran.code != 0 && ran.stderr.contains("is it an API server?"), "{ran:#?}");
+        assert_eq!(clusters_with_jobs(&stage), ["east", "west"], "{body}: {ran:#?}");
         stage.settle().await;
         stage.completes().await;
     }

@@ -390,8 +390,16 @@ async fn an_identity_that_could_not_be_had_is_asked_again() {
 #[tokio::test]
 async fn rights_and_version_are_asked_of_the_server() {
     let server = Server::new(|place, _| match place {
-        0 => answer(201, &json!({"kind": "SelfSubjectAccessReview", "status": {"allowed": true}})),
-        1 => answer(201, &json!({"kind": "SelfSubjectAccessReview", "status": {"allowed": false}})),
+        0 => answer(
+            201,
+            &json!({"kind": "SelfSubjectAccessReview",
+            "apiVersion": "authorization.k8s.io/v1", "status": {"allowed": true}}),
+        ),
+        1 => answer(
+            201,
+            &json!({"kind": "SelfSubjectAccessReview",
+            "apiVersion": "authorization.k8s.io/v1", "status": {"allowed": false}}),
+        ),
         _ => answer(200, &json!({"gitVersion": "v1.36.3"})),
     });
     let connection = server.connection();

@@ -50,7 +50,8 @@ pub struct Preflight {
 ///
 /// A member that cannot be reached refuses nothing: its shard waits for it. One that used up its
 /// time is given up for this command, so that it is not waited for again. One whose context,
-/// credential or certificate is wrong refuses: nothing would come of waiting.
+/// credential or certificate is wrong refuses: nothing would come of waiting. One that answers
+/// with something else than a Job is no API server now: it gets nothing in this command either.
 pub async fn preflight(record: &Record, members: &mut Members) -> Preflight {
     let mut preflight = Preflight::default();
     let new = |id: &u32| Creation { record: record.clone(), id: *id };
@@ -165,6 +166,9 @@ impl Preflight {
                     for path in dropped {
                         self.dropped.entry(path).or_default().insert(cluster.clone());
                     }
+                }
+                Err(error) if error.is_of_other_kind() => {
+                    members.give_up(&cluster, error.report());
                 }
                 Err(error) => self.add(cluster, error, members),
             }

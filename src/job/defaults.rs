@@ -19,6 +19,20 @@ const EMPTY: [&str; 8] = [
     "securityContext",
 ];
 
+/// The defaults of sources of volumes: a source, its field and the value.
+const SOURCES: [(&str, &str, &str); 10] = [
+    ("azureDisk", "cachingMode", "ReadWrite"),
+    ("azureDisk", "fsType", "ext4"),
+    ("azureDisk", "kind", "Shared"),
+    ("hostPath", "type", ""),
+    ("iscsi", "iscsiInterface", "default"),
+    ("rbd", "keyring", "/etc/ceph/keyring"),
+    ("rbd", "pool", "rbd"),
+    ("rbd", "user", "admin"),
+    ("scaleIO", "fsType", "xfs"),
+    ("scaleIO", "storageMode", "ThinProvisioned"),
+];
+
 /// The Job with the defaults of the API filled in, and without null and empty fields. Only for
 /// comparing.
 pub(super) fn defaulted(object: &Value, size: Size) -> Value {
@@ -81,8 +95,8 @@ fn fill_pod(pod: &mut Value) {
 }
 
 fn fill_container(container: &mut Value) {
-    let latest = container["image"].as_str().is_some_and(is_latest);
-    fill(container, "imagePullPolicy", if latest { "Always" } else { "IfNotPresent" });
+    let policy = pull_policy(&container["image"]);
+    fill(container, "imagePullPolicy", policy);
     fill(container, "terminationMessagePath", "/dev/termination-log");
     fill(container, "terminationMessagePolicy", "File");
     fill(container, "resources", Map::new());
@@ -90,8 +104,13 @@ fn fill_container(container: &mut Value) {
         fill(port, "protocol", "TCP");
     }
     for variable in items(container, "env") {
-        if let Some(field) = variable.pointer_mut("/valueFrom/fieldRef") {
-            fill(field, "apiVersion", "v1");
+        if let Some(source) = variable.get_mut("valueFrom") {
+            fill_source(source);
+        }
+    }
+    for hook in ["postStart", "preStop"] {
+        if let Some(get) = container.pointer_mut(&format!("/lifecycle/{hook}/httpGet")) {
+            fill_http_get(get);
         }
     }
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
@@ -105,10 +124,29 @@ fn fill_container(container: &mut Value) {
             fill(probe, field, default);
         }
         if let Some(get) = probe.get_mut("httpGet") {
-            fill(get, "path", "/");
-            fill(get, "scheme", "HTTP");
+            fill_http_get(get);
         }
     }
+}
+
+fn fill_http_get(get: &mut Value) {
+    fill(get, "path", "/");
+    fill(get, "scheme", "HTTP");
+}
+
+/// The source of a variable, or of a file of the downward API.
+fn fill_source(source: &mut Value) {
+    if let Some(field) = source.get_mut("fieldRef") {
+        fill(field, "apiVersion", "v1");
+    }
+    if let Some(resource) = source.get_mut("resourceFieldRef") {
+        fill(resource, "divisor", "0");
+    }
+}
+
+/// When an image is pulled.
+fn pull_policy(image: &Value) -> &'static str {
+    if image.as_str().is_some_and(is_latest) { "Always" } else { "IfNotPresent" }
 }
 
 /// Whether an image's tag is `latest`, which is the default without a tag and a digest.
@@ -122,19 +160,27 @@ fn fill_volume(volume: &mut Value) {
     for source in ["secret", "configMap", "downwardAPI", "projected"] {
         let Some(source) = volume.get_mut(source) else { continue };
         fill(source, "defaultMode", 0o644);
-        for item in items(source, "items") {
-            if let Some(field) = item.get_mut("fieldRef") {
-                fill(field, "apiVersion", "v1");
-            }
-        }
+        items(source, "items").for_each(fill_source);
         for source in items(source, "sources") {
             if let Some(token) = source.get_mut("serviceAccountToken") {
                 fill(token, "expirationSeconds", 3600);
             }
+            if let Some(files) = source.get_mut("downwardAPI") {
+                items(files, "items").for_each(fill_source);
+            }
         }
     }
-    if let Some(path) = volume.get_mut("hostPath") {
-        fill(path, "type", "");
+    if let Some(image) = volume.get_mut("image") {
+        let policy = pull_policy(&image["reference"]);
+        fill(image, "pullPolicy", policy);
+    }
+    if let Some(claim) = volume.pointer_mut("/ephemeral/volumeClaimTemplate/spec") {
+        fill(claim, "volumeMode", "Filesystem");
+    }
+    for (source, field, default) in SOURCES {
+        if let Some(source) = volume.get_mut(source) {
+            fill(source, field, default);
+        }
     }
 }
 

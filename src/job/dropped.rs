@@ -68,7 +68,7 @@ fn last_field(path: &str) -> &str {
 }
 
 /// Whether the field with this value means the same as the field absent.
-fn says_nothing(field: &str, value: &Value) -> bool {
+pub(super) fn says_nothing(field: &str, value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(value) => !value && PLAIN.contains(&field),

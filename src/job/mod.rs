@@ -19,6 +19,7 @@ mod misfit;
 mod observed;
 mod patch;
 pub mod pod;
+mod quantity;
 pub mod queue;
 mod shard;
 mod size;

@@ -44,6 +44,12 @@ const SET_AT_ADMISSION: [&str; 6] = [
     "/metadata/annotations/kueue.x-k8s.io~1workload",
 ];
 
+/// What the labels and annotations of Kueue begin with.
+const KUEUE: &str = "kueue.x-k8s.io/";
+
+/// The fields of a template's spec by which Kueue says on which nodes its pods run.
+const PLACES: [&str; 3] = ["nodeSelector", "schedulingGates", "tolerations"];
+
 /// Annotations by which Kueue may run a Job with other counts than it has. The counts of a shard
 /// are the federation's to decide.
 const OTHER_COUNTS: [&str; 2] =
@@ -84,6 +90,13 @@ pub fn unfit(answer: &Value) -> Option<String> {
             "spec.managedBy: the cluster hands the job to {manager:?}, which may run it in another \
              cluster and would overwrite what is credited to it"
         ));
+    }
+    if !answer["spec"]["successPolicy"].is_null() {
+        return Some(
+            "spec.successPolicy: the cluster adds it to the job, which would end there before all \
+             of its indexes have succeeded"
+                .to_owned(),
+        );
     }
     queue_in_answer(answer)?;
     let annotations = &answer["metadata"]["annotations"];
@@ -162,6 +175,20 @@ pub fn resume(patch: &mut Value) {
 /// Whether a template has what Kueue sets at an admission.
 pub fn was_admitted(template: &Value) -> bool {
     template["metadata"]["annotations"].get(WORKLOAD).is_some()
+}
+
+/// Takes what belongs to Kueue out of a template, and what it sets at an admission, for comparing.
+pub(super) fn forget_admission(template: &mut Value) {
+    let is_admitted = was_admitted(template);
+    for map in ["labels", "annotations"] {
+        let map = template.pointer_mut(&format!("/metadata/{map}")).and_then(Value::as_object_mut);
+        if let Some(map) = map {
+            map.retain(|key, _| !key.starts_with(KUEUE));
+        }
+    }
+    if let Some(Value::Object(spec)) = template.get_mut("spec").filter(|_| is_admitted) {
+        spec.retain(|field, _| !PLACES.contains(&field.as_str()));
+    }
 }
 
 /// Whether a template is of a Job that was admitted to the queue of held Jobs. A Job that is held

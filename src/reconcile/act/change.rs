@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     cluster::{Error, WriteOptions},
-    job::{Indexes, Observed, differences, queue},
+    job::{Indexes, Observed, queue},
     reconcile::{
         decide::{is_assigned, is_outdated, is_renewed_alone},
         observe::Answer,
@@ -50,7 +50,8 @@ pub(super) async fn change(target: &Target<'_>) -> (Performed, Option<Vec<String
                 queue::resume(&mut patch);
             }
             let stored = send(target, patch, job).await?;
-            let found = differences(&bodies::creation(record, target.id), &stored);
+            let sent = bodies::creation(record, target.id);
+            let found = target.altered(&as_queued(sent, job), &stored);
             *altered.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
             Ok(Some((answer_of(&stored), Some(description(record, target.id, job).to_owned()))))
         })
@@ -71,6 +72,14 @@ pub(super) async fn change(target: &Target<'_>) -> (Performed, Option<Vec<String
         }
         performed => (performed, altered),
     }
+}
+
+/// A Job as it is to be in its cluster: one that is in a queue may be held, without a gang.
+fn as_queued(mut sent: Value, job: &Observed) -> Value {
+    if let Some(queue) = &job.queue {
+        queue::hold(&mut sent, queue);
+    }
+    sent
 }
 
 /// Makes the deadline of a Job longer that its cluster lets have no other change.

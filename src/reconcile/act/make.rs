@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     cluster::{Connection, Error, WriteOptions},
-    job::{Observed, differences, gang, queue},
+    job::{Observed, gang, queue},
     reconcile::{
         observe::{Answer, QueueAnswer},
         paths::jobs_path,
@@ -76,7 +76,8 @@ pub(super) async fn create(
             None => ask_queue(connection, namespace, &job, false).await?,
         };
         let job = prepared(job.clone(), &answer);
-        connection.create(&jobs, &job, WriteOptions::default()).await
+        let stored = connection.create(&jobs, &job, WriteOptions::default()).await?;
+        Ok((job, stored))
     };
     let mut created = post().await;
     if record.state.create_namespace && created.as_ref().is_err_and(Error::is_not_found) {
@@ -86,8 +87,8 @@ pub(super) async fn create(
         };
     }
     match created {
-        Ok(stored) => {
-            let altered = differences(&job, &stored);
+        Ok((sent, stored)) => {
+            let altered = target.altered(&sent, &stored);
             ((answer_of(&stored), Some("created".to_owned())), Some(altered))
         }
         Err(error) if error.is_already_exists() => match target.read().await {

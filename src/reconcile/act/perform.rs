@@ -57,11 +57,11 @@ pub(in crate::reconcile) async fn act(
         };
         let ((answer, what), altered) = match connection {
             Ok(connection) => {
-                let answer = members.take_queue_answer(
-                    &cluster,
-                    &job_path(record.namespace(), record.job_name(id)),
-                );
-                perform(record, &action, connection, answer).await
+                let path = job_path(record.namespace(), record.job_name(id));
+                let answer = members.take_queue_answer(&cluster, &path);
+                let is_asked = members.was_asked(&cluster, &path);
+                let target = Target { record, id, uid: action.uid(), connection, path, is_asked };
+                perform(&action, &target, answer).await
             }
             Err(why) => ((Answer::Unknown(why.to_owned()), None), None),
         };
@@ -101,26 +101,22 @@ async fn untested(connection: &Connection) -> Option<String> {
 /// The second value is given for writes of the spec: the differences between
 /// what was sent and what the member answered.
 async fn perform(
-    record: &Record,
     action: &Action,
-    connection: &Connection,
+    target: &Target<'_>,
     answer: Option<QueueAnswer>,
 ) -> (Performed, Option<Vec<String>>) {
-    let id = action.shard();
-    let path = job_path(record.namespace(), record.job_name(id));
-    let target = Target { record, id, uid: action.uid(), connection, path };
     let performed = match action {
-        Action::Create { .. } => return make::create(&target, answer).await,
-        Action::Change { .. } => return change::change(&target).await,
-        Action::Renew { .. } => change::renew(&target).await,
-        Action::Adopt { .. } => adopt::adopt(&target).await,
-        Action::Assign { .. } => make::assign(&target).await,
-        Action::Credit { .. } => credit::credit_shard(&target).await,
-        Action::WindDown { .. } => stop::wind_down(&target).await,
-        Action::Retire { .. } => stop::retire(&target).await,
-        Action::Fail { .. } => stop::fail(&target).await,
-        Action::SetStart { .. } => stop::set_start(&target).await,
-        Action::Delete { cascade, .. } => remove::delete(&target, *cascade).await,
+        Action::Create { .. } => return make::create(target, answer).await,
+        Action::Change { .. } => return change::change(target).await,
+        Action::Renew { .. } => change::renew(target).await,
+        Action::Adopt { .. } => adopt::adopt(target).await,
+        Action::Assign { .. } => make::assign(target).await,
+        Action::Credit { .. } => credit::credit_shard(target).await,
+        Action::WindDown { .. } => stop::wind_down(target).await,
+        Action::Retire { .. } => stop::retire(target).await,
+        Action::Fail { .. } => stop::fail(target).await,
+        Action::SetStart { .. } => stop::set_start(target).await,
+        Action::Delete { cascade, .. } => remove::delete(target, *cascade).await,
     };
     (performed, None)
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::bodies;
 use crate::{
     cluster::{Connection, Error},
-    job::Observed,
+    job::{Observed, differences, dropped},
     reconcile::observe::{Answer, server_time, shard_id},
     seams,
     state::Record,
@@ -30,12 +30,25 @@ pub(super) struct Target<'a> {
     pub connection: &'a Connection,
     /// The API path of the Job.
     pub path: String,
+    /// Whether the preflight of this command has asked about the Job, and so has named what its
+    /// server does not keep.
+    pub is_asked: bool,
 }
 
 impl Target<'_> {
     /// The time by the server's clock.
     pub(super) fn now(&self) -> Timestamp {
         server_time(self.connection, seams::now())
+    }
+
+    /// What the server changed of the Job that it was sent, in either direction: one sentence for
+    /// each field.
+    pub(super) fn altered(&self, sent: &Value, stored: &Value) -> Vec<String> {
+        let mut altered = differences(sent, stored);
+        if !self.is_asked {
+            altered.extend(dropped(sent, stored).iter().map(|path| format!("{path} is not kept")));
+        }
+        altered
     }
 
     /// Reads the Job, if it is this shard and has the uid that it must have.

@@ -25,7 +25,7 @@ pub struct Members {
     places: BTreeMap<String, Place>,
     connections: BTreeMap<String, Result<Connection, Absent>>,
     /// What was answered about new Jobs, by member and API path.
-    queue_answers: Mutex<BTreeMap<(String, String), QueueAnswer>>,
+    queue_answers: Mutex<BTreeMap<(String, String), Option<QueueAnswer>>>,
 }
 
 /// What a cluster has answered about the Job of a new shard.
@@ -140,15 +140,20 @@ impl Members {
     /// Hands on what a member has answered about a new Job, by its API path, to whoever creates the
     /// Job in this command: the member is not asked again.
     pub fn hand_on_queue_answer(&self, name: &str, path: String, answer: QueueAnswer) {
-        self.queue_answers().insert((name.to_owned(), path), answer);
+        self.queue_answers().insert((name.to_owned(), path), Some(answer));
     }
 
     /// What was handed on of a new Job, once; none where the member is to be asked.
     pub fn take_queue_answer(&self, name: &str, path: &str) -> Option<QueueAnswer> {
-        self.queue_answers().remove(&(name.to_owned(), path.to_owned()))
+        self.queue_answers().get_mut(&(name.to_owned(), path.to_owned()))?.take()
     }
 
-    fn queue_answers(&self) -> MutexGuard<'_, BTreeMap<(String, String), QueueAnswer>> {
+    /// Whether this command has asked a member about a new Job, by its API path.
+    pub fn was_asked(&self, name: &str, path: &str) -> bool {
+        self.queue_answers().contains_key(&(name.to_owned(), path.to_owned()))
+    }
+
+    fn queue_answers(&self) -> MutexGuard<'_, BTreeMap<(String, String), Option<QueueAnswer>>> {
         self.queue_answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

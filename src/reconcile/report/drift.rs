@@ -57,8 +57,11 @@ pub fn drift(record: &Record, id: u32, job: &Value) -> Vec<String> {
         found.push(format!("its annotation {} was taken away", labels::CREDITED));
     }
     counts_and_limits(record, id, job, &live, &mut found);
-    let sent =
+    let mut sent =
         job::shard(&record.manifest, record.job_name(id), &record.spec(id), &record.ownership(id));
+    if shard.awaits_template(&live) {
+        sent["spec"]["template"] = job["spec"]["template"].clone();
+    }
     found.extend(differences(&sent, job));
     found
 }

@@ -25,12 +25,22 @@ const NO_MAPPING: &str = "a merge (<<) needs a mapping or a list of mappings";
 /// The tag of a merge key.
 const MERGE: &str = "tag:yaml.org,2002:merge";
 
+/// What becomes of collections that stand too deep in one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TooDeep {
+    /// They are an error.
+    Refused,
+    /// They are `null`.
+    Null,
+}
+
 /// All documents of a text, with `null` for those that are empty.
 ///
 /// # Errors
 /// One sentence that ends in the line and the column.
-pub(super) fn documents(text: &str) -> Result<Vec<Value>, String> {
+pub(super) fn documents(text: &str, too_deep: TooDeep) -> Result<Vec<Value>, String> {
     let mut composer = Composer {
+        too_deep,
         events: Parser::new_from_str_with_options(text, reading()),
         anchors: HashMap::new(),
         nodes: 0,
@@ -66,6 +76,7 @@ fn at(span: Span, problem: &str) -> String {
 }
 
 struct Composer<'t> {
+    too_deep: TooDeep,
     events: Parser<'t, StrInput<'t>>,
     /// The nodes that aliases of the document may refer to, by the parser's number.
     anchors: HashMap<usize, Node>,
@@ -90,6 +101,10 @@ struct Node {
 }
 
 impl Node {
+    fn null() -> Self {
+        Self { value: Value::Null, merges: false, nodes: 1, bytes: 0, depth: 0 }
+    }
+
     fn collection(value: Value) -> Self {
         Self { value, merges: false, nodes: 1, bytes: 0, depth: 1 }
     }
@@ -119,8 +134,12 @@ impl<'t> Composer<'t> {
     fn node(&mut self, (event, span): (Event<'t>, Span), depth: usize) -> Result<Node, String> {
         self.nodes += 1;
         let opens = matches!(event, Event::SequenceStart(..) | Event::MappingStart(..));
-        if self.nodes > MAX_NODES || (opens && depth == MAX_DEPTH) {
+        let is_too_deep = opens && depth == MAX_DEPTH;
+        if self.nodes > MAX_NODES || (is_too_deep && self.too_deep == TooDeep::Refused) {
             return Err(at(span, TOO_LARGE));
+        }
+        if is_too_deep {
+            return self.skip();
         }
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => (scalar(&text, style, tag, span)?, anchor),
@@ -139,6 +158,22 @@ impl<'t> Composer<'t> {
         Ok(node)
     }
 
+    /// Reads to the end of a collection that has begun, and gives `null` in its place.
+    fn skip(&mut self) -> Result<Node, String> {
+        let mut open = 1;
+        while open > 0 {
+            let (event, span) = self.next()?;
+            self.nodes += 1;
+            match event {
+                _ if self.nodes > MAX_NODES => return Err(at(span, TOO_LARGE)),
+                Event::SequenceStart(..) | Event::MappingStart(..) => open += 1,
+                Event::SequenceEnd | Event::MappingEnd => open -= 1,
+                _ => {}
+            }
+        }
+        Ok(Node::null())
+    }
+
     fn copy(&mut self, node: &Node, span: Span) -> Result<Node, String> {
         self.nodes += node.nodes;
         self.copied_bytes += node.bytes;
@@ -150,13 +185,21 @@ impl<'t> Composer<'t> {
 
     fn alias(&mut self, anchor: usize, span: Span, depth: usize) -> Result<Node, String> {
         let Some(node) = self.anchors.remove(&anchor) else {
+            if self.too_deep == TooDeep::Null {
+                // Its anchor was skipped.
+                return Ok(Node::null());
+            }
             return Err(at(span, "an anchor's value contains itself"));
         };
         let copy = self.copy(&node, span)?;
-        if depth + copy.depth > MAX_DEPTH {
+        let is_too_deep = depth + copy.depth > MAX_DEPTH;
+        if is_too_deep && self.too_deep == TooDeep::Refused {
             return Err(at(span, TOO_LARGE));
         }
         self.anchors.insert(anchor, node);
+        if is_too_deep {
+            return Ok(Node::null());
+        }
         Ok(Node { merges: false, ..copy })
     }
 

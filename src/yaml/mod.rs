@@ -21,6 +21,7 @@ use serde_json::Value;
 use serde_saphyr::{DoubleQuoted, ser_options};
 
 use crate::hidden::is_hidden;
+use compose::TooDeep;
 
 pub use encoding::{decode, decode_first};
 
@@ -34,7 +35,19 @@ mod tests;
 /// in one another; more than 2,000,000 values, where each alias counts as often as it is used. The
 /// error is one sentence that ends in the line and the column.
 pub fn read(text: &str) -> Result<Vec<Value>, String> {
-    let mut documents = compose::documents(text)?;
+    read_with(text, TooDeep::Refused)
+}
+
+/// The same, but what stands more than 100 collections deep is `null`, and no error.
+///
+/// # Errors
+/// All others of [`read`].
+pub fn read_shallow(text: &str) -> Result<Vec<Value>, String> {
+    read_with(text, TooDeep::Null)
+}
+
+fn read_with(text: &str, too_deep: TooDeep) -> Result<Vec<Value>, String> {
+    let mut documents = compose::documents(text, too_deep)?;
     documents.retain(|document| !document.is_null());
     documents.iter_mut().for_each(whole_numbers);
     Ok(documents)

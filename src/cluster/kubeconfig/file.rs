@@ -37,7 +37,8 @@ impl File {
         let first = match json(&text) {
             Some(object) => Some(object),
             // The parser's message may quote the file, and there may be a token in the quotes.
-            None => yaml::read(&text)
+            // Only extensions nest that deep, and what they hold there is for other programs.
+            None => yaml::read_shallow(&text)
                 .map_err(|error| fault(redact::printable(&redact::unquoted(&error))))?
                 .into_iter()
                 .next(),
@@ -126,6 +127,24 @@ fn entry<T: Entry>(content: Value, path: &Path) -> Result<T, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn extensions_that_nest_deep_hurt_nobody() {
+        // The parser reads no flow collections that stand deeper than 255.
+        for depth in [90, 101, 200] {
+            let lists = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+            let maps = format!("{}1{}", "{a: ".repeat(depth), "}".repeat(depth));
+            let json = format!("{}1{}", "{\"a\": ".repeat(depth), "}".repeat(depth));
+            for (open, deep, close) in [
+                ("current-context: a\nextensions:\n- name: x\n  extension: ", lists, "\n"),
+                ("current-context: a\nextensions:\n- name: x\n  extension: ", maps, "\n"),
+                ("{\"extensions\": [{\"extension\": ", json, "}], \"current-context\": \"a\"}"),
+            ] {
+                let file = File::parse(format!("{open}{deep}{close}").as_bytes(), Path::new("/f"));
+                assert_eq!(file.expect("it is read").current_context, "a", "{depth}");
+            }
+        }
+    }
 
     #[test]
     fn what_follows_a_document_in_json_does_not_count() {

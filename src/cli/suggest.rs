@@ -178,6 +178,12 @@ impl<'c> Meant<'c> {
         if verbs.is_empty() {
             verbs = paths(&|group| synonyms(group, typed));
         }
+        if verbs.is_empty() {
+            verbs = paths(&|group| {
+                let names = group.get_subcommands().map(Command::get_name);
+                names.filter(|name| alike(typed, name)).map(str::to_owned).collect()
+            });
+        }
         Self { verbs, noun }
     }
 }
@@ -235,7 +241,10 @@ fn alike(typed: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
+    use crate::cli::arguments::Cli;
 
     #[test]
     fn only_what_is_near_is_meant() {
@@ -297,11 +306,31 @@ mod tests {
             ("delete", "delete job 'p i'", &["job delete 'p i'"]),
             ("remove", "remove x", &["job delete x", "cluster unregister x"]),
             ("list", "list", &["cluster list"]),
+            ("delte", "delte pi", &["job delete pi"]),
+            ("delte", "delte job pi", &["job delete pi"]),
+            ("crea", "crea -f pi.yaml", &["job create -f pi.yaml"]),
         ] {
             let args = shlex::split(line).expect("it is quoted well");
             let args: Vec<_> = [String::new()].into_iter().chain(args).map(Into::into).collect();
             let meant: Vec<_> = meant.iter().map(|line| format!("root {line}")).collect();
             assert_eq!(lines(&root, "root", &args, typed), meant, "{line}");
+        }
+    }
+
+    #[test]
+    fn each_verb_of_a_group_is_meant_where_it_is_typed_without_its_noun() {
+        let root = Cli::command();
+        for group in root.get_subcommands().filter(|group| group.has_subcommands()) {
+            let verbs = group.get_subcommands().map(Command::get_name);
+            for verb in verbs.filter(|verb| root.find_subcommand(verb).is_none()) {
+                let noun = group.get_name();
+                for line in [format!("{verb} pi"), format!("{verb} {noun} pi")] {
+                    let words = [""].into_iter().chain(line.split(' '));
+                    let args: Vec<_> = words.map(Into::into).collect();
+                    let meant = lines(&root, "root", &args, verb);
+                    assert!(meant.contains(&format!("root {noun} {verb} pi")), "{line}: {meant:?}");
+                }
+            }
         }
     }
 

@@ -124,6 +124,10 @@ fn on_a_terminal() -> Vec<Trial> {
         Trial::test("a y before Enter can be taken back", terminal::second_thoughts),
         Trial::test("the end of input changes nothing", terminal::end_of_input),
         Trial::test("Esc changes nothing", terminal::escape),
+        Trial::test(
+            "a signal at a question leaves the terminal as it was",
+            process::ended_by_a_signal,
+        ),
         Trial::test("without a terminal nobody is asked", terminal::nobody_to_ask),
         Trial::test("several orphans are chosen on a terminal", terminal::several),
         Trial::test("Ctrl-C and the end of input at that question change nothing", terminal::none),

@@ -17,6 +17,7 @@ use libtest_mimic::Failed;
 use sim::{Verdict, When};
 
 use crate::machine::{BINARY, CLUSTERS, Machine, TOKEN, text};
+use crate::terminal::{self, exit_code};
 
 /// The user that may do nothing.
 const NOBODY: u32 = 65534;
@@ -38,6 +39,29 @@ pub fn several_kubeconfigs() -> Result<(), Failed> {
     }
     let listed = run("cluster list --no-headers")?;
     assert_eq!((listed.status.code(), text(&listed.stdout).lines().count()), (Some(0), 3));
+    Ok(())
+}
+
+/// A signal that ends the process at a question leaves the terminal as it was.
+pub fn ended_by_a_signal() -> Result<(), Failed> {
+    let machine = Machine::federation()?;
+    machine.succeeds("job create -f pi.yaml")?;
+    let file = machine.path("pid");
+    for (signal, code) in [("TERM", 143), ("HUP", 129)] {
+        let shell = format!(
+            "before=$(stty -g); sh -c 'echo $$ > {}; exec \"$0\" job delete pi' \"$0\"; code=$?; \
+             test \"$before\" = \"$(stty -g)\" && echo the terminal is as it was; exit $code",
+            file.display()
+        );
+        let mut terminal = terminal::in_shell(&machine, &shell)?;
+        terminal.exp_string("CANCEL] ")?;
+        let process = fs::read_to_string(&file)?;
+        let kill = Command::new("kill").args([&format!("-{signal}"), process.trim()]).status()?;
+        assert!(kill.success());
+        terminal.exp_string("the terminal is as it was")?;
+        terminal.exp_eof()?;
+        assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (code, 3));
+    }
     Ok(())
 }
 

@@ -309,7 +309,8 @@ pub fn types_and_compares(
     in_shell(machine, &shell)
 }
 
-fn in_shell(machine: &Machine, script: &str) -> Result<PtySession, Failed> {
+/// A shell on a terminal, with the binary as its `$0`.
+pub fn in_shell(machine: &Machine, script: &str) -> Result<PtySession, Failed> {
     let mut command = Command::new("sh");
     command.args(["-c", script, crate::machine::BINARY]).env_clear();
     command.env("PATH", "/usr/bin:/bin").env("HOME", machine.path("")).env("TERM", "xterm");

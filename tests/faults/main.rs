@@ -24,5 +24,6 @@ mod races;
 mod random;
 mod recovery;
 mod refusals;
+mod registry;
 mod stage;
 mod witness;

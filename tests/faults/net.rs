@@ -92,7 +92,7 @@ pub enum Fate {
     Twisted(Arc<dyn Fn(&mut Value) + Send + Sync>),
     /// Half of the answer comes.
     Cut,
-    /// A list is the one of the moment before the last write to this cluster.
+    /// What is read is what there was before the last write to this cluster.
     Stale,
 }
 

@@ -82,6 +82,21 @@ impl State {
         self.store.get(resource, key).cloned().ok_or_else(|| Status::not_found(resource, &key.name))
     }
 
+    /// An object as it was so many changes of the cluster ago, as far back as it remembers.
+    pub(crate) fn get_aged(
+        &self,
+        resource: &'static Resource,
+        key: &Key,
+        age: u64,
+    ) -> Result<Arc<Value>, Status> {
+        if age == 0 {
+            return self.get(resource, key);
+        }
+        let objects = self.store.at(resource, self.store.readable(age));
+        let object = objects.and_then(|mut objects| objects.remove(key));
+        object.ok_or_else(|| Status::not_found(resource, &key.name))
+    }
+
     /// A list object.
     pub(crate) fn list(
         &self,

@@ -87,7 +87,7 @@ fn take_effect(when: When, serve: impl FnOnce() -> Response<SimBody>) {
     }
 }
 
-/// Serves a request. What it changes is there when this returns. A list is as old as `changes`
+/// Serves a request. What it changes is there when this returns. What is read is as old as `changes`
 /// says.
 fn serve(cluster: &Cluster, info: &RequestInfo, changes: u64) -> Response<SimBody> {
     if info.resource.is_empty() {
@@ -106,6 +106,7 @@ fn serve(cluster: &Cluster, info: &RequestInfo, changes: u64) -> Response<SimBod
     let result = match info.verb {
         "watch" => return watch::watch(cluster, info, resource),
         "list" => list(cluster, info, resource, changes),
+        "get" => get(cluster, info, resource, changes),
         _ => single(cluster, info, resource, status),
     };
     result.unwrap_or_else(|refusal| respond::refusal(&refusal))
@@ -217,6 +218,27 @@ fn list(
     Ok(respond::object(200, &list))
 }
 
+/// An object, as old as `age` says.
+fn get(
+    cluster: &Cluster,
+    info: &RequestInfo,
+    resource: &'static Resource,
+    age: u64,
+) -> Result<Response<SimBody>, Status> {
+    let namespace = if resource.namespaced { info.namespace.as_str() } else { "" };
+    if resource.namespaced && namespace.is_empty() {
+        return Err(Status::method_not_allowed());
+    }
+    let key = Key::new(namespace, &info.name);
+    let found =
+        cluster.with(|state| state.get_aged(resource, &key, age).map(|it| (it, state.now())));
+    let (object, now) = found?;
+    if table::wanted(&info.accept) {
+        return Ok(respond::object(200, &table::of_object(resource, &object, now, info)));
+    }
+    Ok(respond::object(200, &object))
+}
+
 fn single(
     cluster: &Cluster,
     info: &RequestInfo,
@@ -232,14 +254,6 @@ fn single(
         return Err(Status::method_not_allowed());
     }
     match info.verb {
-        "get" => {
-            let (object, now) =
-                cluster.with(|state| state.get(resource, &key).map(|o| (o, state.now())))?;
-            if table::wanted(&info.accept) {
-                return Ok(respond::object(200, &table::of_object(resource, &object, now, info)));
-            }
-            Ok(respond::object(200, &object))
-        }
         "create" if !resource.stored() => {
             let review = match resource.kind {
                 "SelfSubjectReview" => users::identity(&info.user),

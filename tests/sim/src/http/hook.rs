@@ -45,8 +45,8 @@ pub enum Verdict {
     Answer(When, Response<Bytes>),
     /// It is served, and the answer's body breaks off after so many bytes.
     Cut(usize),
-    /// A list is answered as it was so many changes of the cluster ago, as far back as the cluster
-    /// remembers. Any other request is served.
+    /// A list, or an object that is read by its name, is answered as it was so many changes of the
+    /// cluster ago, as far back as the cluster remembers. Any other request is served.
     Stale(u64),
 }
 

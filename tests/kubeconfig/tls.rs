@@ -1,7 +1,7 @@
 //! Whether it is the right server: authorities, names, dates.
 
 use libtest_mimic::Trial;
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
 use serde_json::json;
 
 use super::front::{AUTHORITY, Authority, Manner};
@@ -13,6 +13,7 @@ pub fn trials() -> Vec<Trial> {
         ("tls: a certificate for other names", other_names),
         ("tls: an authority that did not sign", other_authority),
         ("tls: an authority that is none", no_authority),
+        ("tls: an authority that may not sign", may_not_sign),
         ("tls: a certificate that has expired", expired),
         ("tls: a certificate that is trusted itself, and purposes", trusted_itself),
         ("tls: servers with a key on P-521, and with an RSA key of 8192 bits", large_keys),
@@ -110,6 +111,46 @@ fn no_authority() {
         "illegal base64 data",
         "certificate-authority-data of cluster \"east\" is not base64",
     );
+}
+
+fn may_not_sign() {
+    type Change = fn(&mut CertificateParams);
+    let of_others = "certificate signed by unknown authority";
+    let cases: [(Change, &str, &str); 4] = [
+        (|p| p.not_after = rcgen::date_time_ymd(2001, 1, 1), of_others, "has expired: "),
+        (|p| p.not_before = rcgen::date_time_ymd(2990, 1, 1), of_others, "is not valid yet: "),
+        (
+            |p| p.key_usages = vec![KeyUsagePurpose::CrlSign],
+            of_others,
+            "is not for signing certificates: ",
+        ),
+        (
+            |p| p.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
+            "certificate specifies an incompatible key usage",
+            "is for other certificates than those of servers: ",
+        ),
+    ];
+    for (change, kubectl, ours) in cases {
+        let authority = Authority::with("strict", change);
+        let scene = Scene::in_manner(&Manner { authority: &authority, ..Manner::default() });
+        let mut cluster = scene.cluster("east");
+        cluster["certificate-authority-data"] = authority.data().into();
+        scene.entries(&cluster, &json!({"token": "t"}));
+        let ours = format!("the certificate of the authority \"CN=strict\" {ours}");
+        scene.both(&[]).fail(kubectl, &ours);
+    }
+    for change in [
+        (|p| p.is_ca = IsCa::Ca(BasicConstraints::Constrained(0))) as Change,
+        |p| p.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any],
+        |p| p.key_usages = Vec::new(),
+    ] {
+        let authority = Authority::with("strict", change);
+        let scene = Scene::in_manner(&Manner { authority: &authority, ..Manner::default() });
+        let mut cluster = scene.cluster("east");
+        cluster["certificate-authority-data"] = authority.data().into();
+        scene.entries(&cluster, &json!({"token": "t"}));
+        scene.both(&[]).agree();
+    }
 }
 
 fn expired() {

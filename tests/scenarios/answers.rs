@@ -20,6 +20,8 @@ pub fn scenarios() -> Scenarios {
             latched,
         )
         .sim("a shard whose completions a cluster changed is not started", changed_completions)
+        .sim("what a cluster adds to a shard is named", added)
+        .sim("a cluster that adds a successPolicy gets no shard", added_success_policy)
         .sim("a dry run that is answered with something else refuses the edit", other_kind)
         .sim("an edit that is interrupted says whether it is recorded", interrupted)
         .sim("an edit that the host did not answer says that it may be recorded", unanswered)
@@ -58,6 +60,26 @@ async fn expired(stage: &Stage) -> Outcome {
     assert_eq!(shards(stage).await?, 4, "its work is run again");
     let described = stage.federate("job describe pi").await.ok();
     described.says("Accepted:").says("admin").says("what is left of job pi in cluster east");
+    Ok(())
+}
+
+async fn added(stage: &Stage) -> Outcome {
+    let east = stage.site("east");
+    set_on_creation(stage, east, "/spec/template/spec/activeDeadlineSeconds", json!(60));
+    let created = stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let said = "template.spec.activeDeadlineSeconds is 60, not unset";
+    created.warns(&format!("[east] job.batch/pi: the cluster changed it: {said}"));
+    stage.federate("job describe pi").await.ok().says(said);
+    Ok(())
+}
+
+async fn added_success_policy(stage: &Stage) -> Outcome {
+    let policy = json!({"rules": [{"succeededCount": 1}]});
+    set_on_creation(stage, stage.site("east"), "/spec/successPolicy", policy);
+    let mut indexed = job("pi", Some(3), Some(6));
+    indexed["spec"]["completionMode"] = "Indexed".into();
+    let refused = stage.create(&indexed).await?;
+    refused.fails("spec.successPolicy: the cluster adds it").warns("1 of 3 clusters refused");
     Ok(())
 }
 

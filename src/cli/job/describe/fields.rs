@@ -119,7 +119,10 @@ fn limits(look: &Look) -> Vec<Field> {
 /// The unplaced completions, a line for each reason.
 fn unplaced(Look { record, status, .. }: &Look) -> Vec<String> {
     let untaken = warnings::untaken(&status.idle_members);
-    let held = record.held_back().map(warnings::held).unwrap_or(&untaken);
+    let held = match record.held_back() {
+        Some(held) => warnings::held(held),
+        None => untaken.as_str(),
+    };
     let waits = if record.manifest.suspended() {
         "the job is suspended"
     } else {

@@ -119,7 +119,7 @@ impl Verifier {
             X509Certificate::from_der(der)
                 .is_ok_and(|(_, parsed)| fault(&parsed, is_trusted, below, now).is_none())
         };
-        let between: Vec<_> = path.intermediate_certificates().map(|it| it.der()).collect();
+        let between: Vec<_> = path.intermediate_certificates().map(webpki::Cert::der).collect();
         let is_anchor = |der: &&CertificateDer<'_>| {
             anchor_from_trusted_cert(der).is_ok_and(|anchor| anchor == *path.anchor())
         };

@@ -16,10 +16,10 @@ Examples:
 /// Set how long the shards of a cluster may run without contact
 ///
 /// A shard with a lease stops by itself unless a command renews it in time, and no pod of it runs
-/// longer than the lease. `reconcile` and `job wait` renew a lease once less than half of it is left,
-/// so one of them must run at least every half lease. Once all shards in a silent cluster have
-/// stopped, the next `reconcile` gives the work to other clusters without a question. Completions
-/// that ended there unseen run twice.
+/// longer than the lease. `reconcile` and `job wait` renew a lease once less than half of it is
+/// left, so one of them must run at least every half lease. Once all shards in a silent cluster
+/// have stopped, the next `reconcile` gives the work to other clusters without a question.
+/// Completions that ended there unseen run twice.
 ///
 /// Shards that are created from now on get it. Those that exist keep what they have. Only the
 /// registry is changed: the cluster need not answer.

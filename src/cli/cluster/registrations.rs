@@ -1,7 +1,7 @@
 //! Clusters are registered, and what came of it is printed.
 
 use crate::{
-    cli::Session,
+    cli::session::Session,
     error::{Error, Result},
     federation::{AskedRight, Federation, Registered, Registration},
     job::lease_text,
@@ -107,7 +107,7 @@ fn past_participle(registered: &Registered) -> &'static str {
 }
 
 /// What is different for everybody who uses the federation, a phrase each.
-pub(in crate::cli) fn changes(before: &Member, after: &Member) -> Vec<String> {
+pub fn changes(before: &Member, after: &Member) -> Vec<String> {
     let mut changes = Vec::new();
     if before.context != after.context {
         changes.push(format!(

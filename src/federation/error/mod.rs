@@ -54,8 +54,7 @@ pub enum Error {
     /// A manifest is in another namespace than the one that was asked for.
     #[error(
         "the namespace from the provided object {object:?} does not match the namespace {asked:?}. \
-        You must pass \
-         '--namespace={object}' to perform this operation."
+        You must pass '--namespace={object}' to perform this operation."
     )]
     OtherNamespace {
         /// The namespace that the manifest names.
@@ -300,8 +299,7 @@ pub enum Error {
     InTheWay {
         /// What is wrong with it.
         error: String,
-        /// The context of the new host, if the move was finished before: its records are the newer
-        /// ones, and only its registry is gone.
+        /// The context of the new host, if its records are the newer ones and its registry is gone.
         moved: Option<String>,
     },
     /// Shards of several federations were found, and it was not said which is meant.
@@ -321,9 +319,7 @@ pub enum Error {
     /// Clusters that were unregistered had the same name.
     #[error(
         "{} clusters had the name {name:?} when they were unregistered: name one of them by its \
-        uid: {}",
-        uids.len(),
-        uids.join(", ")
+        uid: {}", uids.len(), uids.join(", ")
     )]
     SeveralFormer {
         /// The name.

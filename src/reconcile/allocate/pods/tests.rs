@@ -276,7 +276,10 @@ fn work_does_not_move_where_no_cluster_may_take_it() {
 
 #[test]
 fn what_divides_nothing_needs_no_cluster_that_takes_work() {
-    let spec = |parallelism, suspend| json!({"parallelism": parallelism, "completions": 30, "suspend": suspend});
+    let spec = |parallelism, suspend| {
+        let completions = 30;
+        json!({"parallelism": parallelism, "completions": completions, "suspend": suspend})
+    };
     let mut scene = Scene::new(spec(3, false), &[(1, Some(10)); 3]);
     for member in scene.registry.members.values_mut() {
         member.state = MemberState::Cordoned;

@@ -115,13 +115,13 @@ fn no_authority() {
 
 fn may_not_sign() {
     type Change = fn(&mut CertificateParams);
-    let of_others = "certificate signed by unknown authority";
+    let untimely = "certificate has expired or is not yet valid";
     let cases: [(Change, &str, &str); 4] = [
-        (|p| p.not_after = rcgen::date_time_ymd(2001, 1, 1), of_others, "has expired: "),
-        (|p| p.not_before = rcgen::date_time_ymd(2990, 1, 1), of_others, "is not valid yet: "),
+        (|p| p.not_after = rcgen::date_time_ymd(2001, 1, 1), untimely, "has expired: "),
+        (|p| p.not_before = rcgen::date_time_ymd(2990, 1, 1), untimely, "is not valid yet: "),
         (
             |p| p.key_usages = vec![KeyUsagePurpose::CrlSign],
-            of_others,
+            "certificate signed by unknown authority",
             "is not for signing certificates: ",
         ),
         (

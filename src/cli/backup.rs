@@ -148,7 +148,7 @@ impl Restore {
         let now = (session.world().now)();
         let plan = Plan::plan(&store, backup, records, left.as_ref(), now).await?;
         let name = store.host().name().to_owned();
-        let context = session.named_context().unwrap_or(&name).to_owned();
+        let context = session.named_context().unwrap_or_default().to_owned();
         let consequences = consequences(&plan, &name, &context, created);
         match question(&plan) {
             Some(question) => {
@@ -256,8 +256,9 @@ fn about_other_host(other: &OtherHost, context: &str) -> String {
             format!("It is of host {name:?}, which has the federation no more.")
         }
         OtherHost::Moved { name, to } => format!(
-            "It is of host {name:?}. The federation was moved from there to another host, context \
-             {to:?}. If that one is used too, both give out the same work."
+            "It is of host {name:?}. The federation was moved from there to another host{}. If \
+             that one is used too, both give out the same work.",
+            state::by_context(to)
         ),
         OtherHost::Silent { name, why } => format!(
             "It is of host {name:?}, which cannot be marked as moved: {why}. If it is used again, \

@@ -50,7 +50,7 @@ impl Init {
     /// Moves a federation from another host to this one. Gives whether anything was left to do.
     async fn relocate(&self, session: &Session<'_>, from: &str, to: &Store) -> Result<bool> {
         let old = Store::new(session.dial_context(from, from)?);
-        let context = session.named_context().unwrap_or_else(|| to.host().name());
+        let context = session.named_context().unwrap_or_default();
         Ok(relocate(&old, to, context).await?)
     }
 
@@ -113,16 +113,22 @@ pub(super) fn remember(
     uid: String,
     was_left: impl FnOnce(&Host) -> bool,
 ) -> Result<()> {
+    let path = session.config_path()?;
     let Some(context) = session.named_context() else {
+        let mut config = session.config().clone();
+        if config.host.as_ref().is_some_and(was_left) {
+            // No command goes on there.
+            config.host = None;
+            config.save(&path)?;
+        }
         if session.names_host() {
             session.output().note(
-                "The host is not remembered, because no context leads to the cluster that --server \
-                 or --cluster names. Give that flag to every command.",
+                "The host is not remembered, because it is not named by a context alone. Give \
+                 --server or --cluster to every command.",
             );
         }
         return Ok(());
     };
-    let path = session.config_path()?;
     let host = Host { context: context.to_owned(), uid };
     let mut config = session.config().clone();
     let before = config.host.replace(host.clone());

@@ -49,8 +49,8 @@ pub struct Reconcile {
     /// Run again, in any cluster, what was left of the shards that somebody deleted
     #[arg(long, conflicts_with = "watch")]
     reopen: bool,
-    /// Do not ask before the work of a shard is run again that may have finished: its cluster had
-    /// given it a ttlSecondsAfterFinished, and it is gone
+    /// Do not ask before work is run again that may have been done: of a shard that is gone and to
+    /// which its cluster had given a ttlSecondsAfterFinished, or of a record that was restored
     #[arg(short = 'y', long, requires = "reopen")]
     yes: bool,
     /// Move work that has not started to clusters that carry less than their share, such as a new
@@ -126,8 +126,8 @@ fn about(work: &UncertainWork) -> String {
              its ttlSecondsAfterFinished to {seconds}."
         ),
         UncertainWork::Shard { cluster, ttl_seconds: None } => format!(
-            "its shard in cluster {cluster} is gone, and may have finished: it was gone when the \
-             record was restored from a backup."
+            "what is left of its shard in cluster {cluster} may have been done: its record was \
+             restored from a backup."
         ),
         UncertainWork::Withheld(work) => format!(
             "{work} may have been done since the backup was made from which its record was \

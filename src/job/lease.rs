@@ -1,6 +1,7 @@
 //! The lease of a shard: how long its Job and its pods may run without contact; pure.
 //!
-//! A Job with a lease has an `activeDeadlineSeconds`, which each contact renews. The Job controller
+//! A Job with a lease has an `activeDeadlineSeconds`, which a contact renews if less than half is
+//! left. The Job controller
 //! of the cluster enforces it, and so it is worth nothing once that controller has stopped. The
 //! kubelets of the cluster need nobody: each ends a pod by the pod's own `activeDeadlineSeconds`,
 //! which is as long as the lease. So a pod of the shard can run until

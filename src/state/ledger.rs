@@ -78,8 +78,8 @@ pub struct Shard {
     /// How far its adoption has come, if its Job was there before the federated Job was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adoption: Option<Adoption>,
-    /// Whether nothing was seen of it since its record was restored from a backup. If its Job is
-    /// gone by now, it may have ended.
+    /// Whether what is left of it may have been done since the backup from which its record was
+    /// restored: nothing was seen of it since, or it had ended and its work was held back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub restored: bool,
     /// Which other federated Job has taken its Job over, if one has. A record in which that was

@@ -59,13 +59,14 @@ pub enum Error {
         host: String,
     },
     /// The federation of the host has another host by now.
-    #[error("the federation of host {host:?} was moved to another host, context {context:?}")]
+    #[error("the federation of host {host:?} was moved to another host{}", by_context(context))]
     Moved {
         /// The host that was asked.
         host: String,
         /// The uid of the new one.
         uid: String,
-        /// The kubeconfig context by which whoever moved it reached the new one.
+        /// The kubeconfig context by which whoever moved it reached the new one; empty where no
+        /// context alone led there.
         context: String,
     },
     /// A document is not one that this program can have written.
@@ -148,4 +149,10 @@ impl Error {
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Cluster(error) if error.is_not_found())
     }
+}
+
+/// How a host is named to others by a user's context for it, a phrase after its mention; nothing
+/// where no context alone leads there.
+pub(crate) fn by_context(context: &str) -> String {
+    if context.is_empty() { String::new() } else { format!(", context {context:?}") }
 }

@@ -97,6 +97,8 @@ fn of_state(error: &state::Error) -> Error {
             ));
         }
         state::Error::Moved { host, context, .. } => {
+            // The new host may have been named by its address.
+            let context = if context.is_empty() { "CONTEXT" } else { context };
             let to = format!("--context={context}");
             return Error::new(error).hint(format!(
                 "{} uses the new host. {} finishes a move that was interrupted. If the new host is \

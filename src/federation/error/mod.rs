@@ -411,9 +411,9 @@ pub enum Error {
     },
     /// Records were moved to another host, and are left on this one, whose registry is used again.
     #[error(
-        "the records of {} were moved to another host, context {context:?}: they have no effect on \
-        host {host:?}",
-        listed(jobs)
+        "the records of {} were moved to another host{}: they have no effect on host {host:?}",
+        listed(jobs),
+        state::by_context(context)
     )]
     LeftRecords {
         /// The host.

@@ -381,9 +381,18 @@ fn disputed(usable: &[Usable]) -> Option<String> {
     ))
 }
 
-/// Where the newest manifest is from, and what it has changed, of Jobs with the newest first.
+/// Where the newest manifest is from, and what it has changed, of Jobs with the newest first. Of
+/// several manifests of the newest edit, how the first one differs from the next.
 fn newest_of(usable: &[Usable]) -> Option<Newest> {
     let newest = usable.first()?;
+    let (edit, chosen) = (newest.recovery.revision, &newest.recovery.manifest);
+    let is_other = |it: &&Usable| {
+        it.recovery.is_verbatim && it.recovery.revision == edit && it.recovery.manifest != *chosen
+    };
+    if let Some(other) = usable.iter().find(is_other) {
+        let changes = summary(&other.recovery.manifest, chosen);
+        return Some(Newest { cluster: newest.cluster.clone(), changes });
+    }
     let older = usable.iter().find(|it| it.recovery.revision < newest.recovery.revision)?;
     let is_newest = |it: &&Usable| it.recovery.revision == newest.recovery.revision;
     let is_alone = usable.iter().filter(is_newest).all(|it| it.cluster == newest.cluster);

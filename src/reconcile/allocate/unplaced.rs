@@ -2,7 +2,7 @@
 
 use crate::{
     job::{Indexes, Size},
-    state::{Record, Withheld},
+    state::{Record, Shard, Withheld},
 };
 
 /// Work that no shard carries and that new shards may take. Work that a user took away by deleting
@@ -66,11 +66,12 @@ pub(in crate::reconcile) fn withhold(record: &mut Record) {
     };
 }
 
-/// What shards had to do that were given up before anything of them was seen since a restore.
+/// What shards had to do that users gave up or reopened since a restore.
 fn accepted(record: &Record) -> Withheld {
     let is_queue = record.manifest.size().completions.is_none();
-    let given_up = record.shards.values().filter(|shard| shard.restored && shard.is_lost());
-    given_up.fold(Withheld::default(), |all, shard| match &shard.indexes {
+    let is_given = |shard: &Shard| shard.is_lost() || (shard.reopened && shard.phase.ended());
+    let given = record.shards.values().filter(|shard| shard.restored && is_given(shard));
+    given.fold(Withheld::default(), |all, shard| match &shard.indexes {
         Some(own) => Withheld { indexes: all.indexes.with(own), ..all },
         None => {
             let own = if is_queue {
@@ -81,6 +82,23 @@ fn accepted(record: &Record) -> Withheld {
             Withheld { count: all.count.saturating_add(own), ..all }
         }
     })
+}
+
+/// Withholds no more than there is to do: an edit may ask for less, and a cluster may return that
+/// has done it.
+pub(in crate::reconcile) fn withhold_no_more_than_is_left(record: &mut Record) {
+    if record.state.withheld.is_empty() {
+        return;
+    }
+    let withheld = std::mem::take(&mut record.state.withheld);
+    record.state.withheld = match Placeable::in_record(record) {
+        Placeable::Indexes(left) => {
+            Withheld { indexes: withheld.indexes.both(&left), ..Withheld::default() }
+        }
+        Placeable::Completions(left) | Placeable::Pods(left) => {
+            Withheld { count: withheld.count.min(left), ..Withheld::default() }
+        }
+    };
 }
 
 fn placeable_pods(record: &Record, parallelism: i32) -> i32 {

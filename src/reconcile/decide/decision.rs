@@ -89,6 +89,10 @@ fn advance(decision: &mut Decision, observations: &Observations, now: Timestamp)
     leave::give_up_lost(record, observations);
     lease::give_up_expired(record, observations, now);
     if is_unsettled || !record.state.unlisted.is_empty() {
+        // What runs must not end for want of a member that does not answer.
+        if record.state.outcome.is_none() {
+            lease::renew(record, observations, now);
+        }
         decision.actions = next::actions(record, observations);
         return;
     }
@@ -99,6 +103,7 @@ fn advance(decision: &mut Decision, observations: &Observations, now: Timestamp)
     }
     if record.state.outcome.is_none() {
         leave::drain(record, &observations.places);
+        unplaced::withhold_no_more_than_is_left(record);
         work::take_excess(record, &observations.places);
         work::open(record, &observations.places, now.as_second());
         record.name_clusters(|name| observations.places.get(name).map(|place| place.uid.as_str()));

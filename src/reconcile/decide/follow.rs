@@ -139,7 +139,7 @@ fn follow_job(
     };
     shard.phase = outcome::phase_at_end(shard, job, end);
     let own = shard.active_deadline_seconds.or(whole_deadline);
-    lease::expire(shard, job, end, own, clocks, before.as_ref());
+    lease::expire(shard, job, end, own, before.as_ref());
     if shard.phase == Phase::Failed { outcome::failure(shard, job, end, clocks, now) } else { None }
 }
 

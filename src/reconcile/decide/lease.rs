@@ -41,7 +41,7 @@ pub(super) fn see(shard: &mut Shard, job: &Observed, clocks: &Clocks, now: Times
     // The measurement of a clock varies by a second or so, and is no reason to write.
     let is_known = until.zip(lease.until).is_some_and(|(new, old)| (new - old).abs() <= JITTER);
     // What was read before a resume tells of a start that counts no more.
-    let is_later = until.is_none() || until.zip(lease.until).is_some_and(|(new, old)| new > old);
+    let is_later = until.zip(lease.until).is_none_or(|(new, old)| new > old);
     if !is_known && (is_later || !is_stale) {
         lease.until = until;
     }
@@ -70,10 +70,8 @@ pub(super) fn expire(
     job: &Observed,
     end: &End,
     own: Option<i64>,
-    clocks: &Clocks,
     before: Option<&Seen>,
 ) {
-    let at = end.at.map(|at| clocks.host_time(&shard.cluster, at.as_second()));
     let parallelism = shard.parallelism;
     let Some(lease) = &mut shard.lease else { return };
     let has_ended = match end.reason.as_str() {
@@ -81,7 +79,10 @@ pub(super) fn expire(
         // The Job controller was away, and kubelets ended the pods. It judges these first, once it
         // is back. Before the lease has ended, pods fail for reasons of their own.
         "BackoffLimitExceeded" => {
-            lease.until.zip(at).is_some_and(|(until, at)| at.saturating_add(JITTER) >= until)
+            let begun = job.start.zip(job.active_deadline_seconds);
+            let over = begun.map(|(start, length)| start.as_second().saturating_add(length));
+            let is_over = over.zip(end.at).is_some_and(|(over, at)| at.as_second() >= over);
+            is_over && lease.has_ended(job.active_deadline_seconds, own)
         }
         _ => false,
     };

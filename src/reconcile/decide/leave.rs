@@ -26,7 +26,9 @@ pub(super) fn give_up_lost(record: &mut Record, observations: &Observations) {
             let is_refused = shard.retired && observations.refused(cluster, *id).is_some();
             let is_left_alone = match lookup(*id, shard, observations) {
                 Lookup::Unknown => true,
-                Lookup::Found(job) => job.end.is_none() && !is_ours(record, *id, job),
+                Lookup::Found(job) => {
+                    job.end.is_none() && !is_ours(record, *id, job) && !shard.awaits_labels()
+                }
                 Lookup::Missing { .. } => false,
             };
             !is_left_alone && !is_refused

@@ -241,6 +241,8 @@ fn caught_up(mut shard: Shard, job: &Observed) -> Shard {
     if let Some(lease) = &mut shard.lease {
         // It may have been renewed since. The Job says until when, once it is looked at.
         lease.until = None;
+        let deadline = job.active_deadline_seconds.unwrap_or(0);
+        lease.deadline_seconds = lease.deadline_seconds.max(deadline);
     }
     shard.generation = shard.generation.max(job.generation);
     let has_run = shard.phase == Phase::Started || !job.has_run_nothing();
@@ -271,6 +273,8 @@ fn take_ended(record: &mut Record, recovery: &Recovery, alive: &BTreeSet<u32>) {
             Some(known) if known.uid.is_some() && ended.is_lost() => {
                 known.given_up = ended.given_up;
                 (known.retired, known.reopened) = (true, true);
+                // That was before the restore, and others may have done it since.
+                known.restored = false;
             }
             _ => drop(record.shards.insert(*id, ended.clone())),
         }

@@ -126,6 +126,13 @@ pub(in crate::reconcile) fn absence(record: &Record, shard: &Shard) -> Option<St
     if shard.may_have_ended() && !shard.reopened {
         let why = match shard.foreign_ttl() {
             Some(ttl) => format!("its cluster had set its ttlSecondsAfterFinished to {ttl}"),
+            None if shard.phase != Phase::Deleted => {
+                let missing = shard.missing_indexes();
+                return Some(format!(
+                    "it ended without the indexes {missing}: others may have done these since the \
+                     backup from which the record was restored"
+                ));
+            }
             None => "it was gone when the record was restored from a backup".to_owned(),
         };
         return Some(format!(

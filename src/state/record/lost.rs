@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::Record;
+use super::{Origin, Record};
 use crate::{
     job::{Indexes, Lease, Observed},
     state::{Acceptance, Accepted, Consent, LAST_TAKEN_IN, Phase, Shard},
@@ -143,12 +143,20 @@ impl Record {
         let given_up = shards.iter().filter_map(|id| self.shards.get(id));
         let detail = self.at_risk(cluster, given_up);
         for id in shards {
-            if let Some(shard) = self.shards.get_mut(id) {
-                shard.give_up();
-            }
+            self.give_up_shard(*id);
         }
         if let Some(detail) = detail {
             self.remember(&detail, declared);
+        }
+    }
+
+    /// Gives up a shard. Until it is known what a restored record lacks, what the shard had to do is
+    /// told from what was given up before the backup.
+    fn give_up_shard(&mut self, id: u32) {
+        let is_unsettled = self.state.origin == Some(Origin::Backup);
+        if let Some(shard) = self.shards.get_mut(&id) {
+            shard.give_up();
+            shard.restored |= is_unsettled;
         }
     }
 
@@ -157,10 +165,10 @@ impl Record {
     /// asked for the Job's own lease was remembered when they did. The record remembers what may
     /// run twice: what the shard had done unseen.
     pub fn give_up_leased(&mut self, id: u32, at: i64, consent: Option<&Consent>) {
-        let Some(shard) = self.shards.get_mut(&id) else { return };
+        let Some(shard) = self.shards.get(&id) else { return };
         let cluster = shard.cluster.clone();
         let before = shard.clone();
-        shard.give_up();
+        self.give_up_shard(id);
         let Some(work) = self.at_risk(&cluster, std::iter::once(&before)) else { return };
         let own = self.manifest.lease().and(self.state.leased.as_ref());
         let (who, when) = match own.or(consent) {

@@ -50,12 +50,13 @@ impl Withheld {
 }
 
 impl Shard {
-    /// Whether its Job is gone and may have ended before, so that what it did last is not known: it
-    /// had a `ttlSecondsAfterFinished` that is not ours, and expired Jobs are deleted; or it was
-    /// gone when its record was restored.
+    /// Whether what is left of it may be done. Its Job is gone and had a `ttlSecondsAfterFinished`
+    /// that is not ours: expired Jobs are deleted. Or its record was restored: its Job may have
+    /// ended since the backup, or others may have done its rest.
     pub fn may_have_ended(&self) -> bool {
-        let may_have_ended = self.restored || self.foreign_ttl().is_some();
-        self.phase == Phase::Deleted && may_have_ended && !seams::has(Defect::ReopenExpired)
+        let may_have_expired = self.phase == Phase::Deleted && self.foreign_ttl().is_some();
+        let may_be_done = may_have_expired || (self.restored && self.is_cut_short());
+        may_be_done && !seams::has(Defect::ReopenExpired)
     }
 
     /// `spec.ttlSecondsAfterFinished` of its Job, if somebody else has set one.
@@ -66,11 +67,13 @@ impl Shard {
 
 impl Record {
     /// Marks a record that was read from a backup: what its members do not have any more may have
-    /// been done. They are listed before anything is opened.
+    /// been done, and so may what it held back. The members are listed before anything is opened.
+    /// The deadline begins when the members say: the Job may have been resumed since.
     pub fn mark_restored(&mut self) {
         self.state.origin = Some(Origin::Backup);
-        for shard in self.shards.values_mut().filter(|shard| !shard.is_over()) {
-            shard.restored = true;
+        self.state.started = None;
+        for shard in self.shards.values_mut() {
+            shard.restored = !shard.is_over() || (shard.is_cut_short() && !shard.reopened);
         }
     }
 

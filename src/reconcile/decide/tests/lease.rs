@@ -214,6 +214,8 @@ fn a_job_that_its_lease_ended_has_not_failed() {
         ("BackoffLimitExceeded", 605, 600, None, true),
         ("BackoffLimitExceeded", 580, 600, None, false),
         ("BackoffLimitExceeded", 5, 600, None, false),
+        ("BackoffLimitExceeded", 605, 600, Some(5000), true),
+        ("BackoffLimitExceeded", 605, 500, Some(500), false),
         ("PodFailurePolicy", 605, 600, None, false),
     ] {
         let mut spec = json!({"completions": 6, "backoffLimit": 0});
@@ -364,4 +366,36 @@ fn nothing_moves_by_a_clock_that_nobody_believes() {
     silent.clocks = Clocks::unknown();
     let later = decide(&record, &silent, at(START + 100 * LEASE)).record;
     assert_eq!(later.shards[&2].given_up, None);
+}
+
+#[test]
+fn an_end_by_the_lease_is_told_by_the_deadline_that_the_job_had() {
+    // A renewal was recorded, and its write was lost; or nothing was known of the end.
+    for until in [Some(START + 1000), None] {
+        let mut record = begun(json!({"completions": 6, "backoffLimit": 0}));
+        let lease = record.shards.get_mut(&2).and_then(|shard| shard.lease.as_mut());
+        lease.expect("it has one").until = until;
+        let ended = Observed {
+            active: 0,
+            failed: 1,
+            active_deadline_seconds: Some(LEASE),
+            end: Some(deadline("BackoffLimitExceeded", START + 950)),
+            ..running(&record, 2)
+        };
+        let ended = seen(&record, [(1, running(&record, 1)), (2, ended)]);
+        let decided = decide(&record, &ended, at(START + 5000)).record;
+        assert_eq!(decided.state.outcome, None, "{until:?}");
+        assert!(decided.shards[&2].has_expired(), "{until:?}");
+    }
+}
+
+#[test]
+fn leases_are_renewed_while_another_cluster_has_yet_to_be_listed() {
+    let mut record = begun(json!({"completions": 6}));
+    record.state.unlisted = ["c2".to_owned()].into();
+    let silent = seen(&record, [(1, running(&record, 1))]);
+    let decided = decide(&record, &silent, at(START + LEASE / 2 + 1));
+    assert!(matches!(decided.actions[..], [Action::Change { shard: 1, .. }]), "{decided:?}");
+    let again = decide(&decided.record, &silent, at(START + LEASE / 2 + 1)).record;
+    assert_eq!(again, decided.record, "once");
 }

@@ -1,7 +1,7 @@
 //! Clusters that are drained, and clusters that were declared lost and are back.
 
 use super::*;
-use crate::state::{Acceptance, Accepted};
+use crate::state::{Acceptance, Accepted, Adoption};
 
 fn declared() -> Acceptance {
     Acceptance::new(Accepted::Lost, "cluster c2", "alice", 7)
@@ -61,4 +61,19 @@ fn a_lost_shard_whose_labels_were_taken_off_is_given_up_although_its_cluster_ans
         let decided = decide(&record, &observations, NOW).record;
         assert_eq!(decided.shards[&2].is_lost(), !is_ours, "{decided:#?}");
     }
+}
+
+#[test]
+fn a_lost_shard_that_awaits_its_labels_is_stopped_first() {
+    let spec = json!({"parallelism": 2, "completions": 6});
+    let mut record = record(spec, &[(Phase::Started, Some(3)), (Phase::Started, Some(3))]);
+    record.shards.get_mut(&2).expect("two").adoption = Some(Adoption::Planned);
+    let unlabelled = Observed { owner: None, active: 1, ..job(&record, 2) };
+    let mut observations = listed(&record, [(1, job(&record, 1)), (2, unlabelled)]);
+    observations.places.insert("c1".into(), ready());
+    let lost = Place { lost: Some(declared()), takes_work: false, ..ready() };
+    observations.places.insert("c2".into(), lost);
+    let decided = decide(&record, &observations, NOW).record;
+    let shard = &decided.shards[&2];
+    assert!(shard.retired && !shard.is_lost(), "{decided:#?}");
 }

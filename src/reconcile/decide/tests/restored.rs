@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     job::{Lease, labels::REOPEN},
+    reconcile::observe::Found,
     state::{Acceptance, Accepted, Withheld},
 };
 
@@ -181,4 +182,85 @@ fn the_end_of_a_lease_is_unknown_until_its_job_was_seen() {
     observations.members.insert("c1".to_owned(), away);
     let waits = settle(&listed, &observations);
     assert!(!waits.shards[&1].is_over(), "it may have been renewed since: {waits:?}");
+}
+
+#[test]
+fn a_deadline_begins_with_what_the_members_say() {
+    // It was resumed since the backup.
+    let spec = json!({"completions": 3, "activeDeadlineSeconds": 3600});
+    let mut record = restored(spec, &[(Phase::Started, Some(3))]);
+    record.state.started = Some(0);
+    record.mark_restored();
+    let start = Timestamp::from_second(90_000).ok();
+    let running = Observed { start, active: 1, ..job(&record, 1) };
+    let seen = settle(&record, &only(&record, [(1, running)]));
+    assert_eq!(seen.state.started, Some(90_000));
+    assert_eq!(seen.shards[&1].active_deadline_seconds, None, "{seen:?}");
+}
+
+#[test]
+fn what_a_backup_held_back_may_have_been_done_since() {
+    let spec = json!({"completions": 6, "parallelism": 2});
+    let record = restored(spec, &[(Phase::Complete, Some(3)), (Phase::Deleted, Some(3))]);
+    let mut held = settle(&record, &only(&record, []));
+    assert_eq!(held.shards.len(), 2, "{held:?}");
+    assert!(!held.reopen(), "without a question: {held:?}");
+    assert!(held.reopen_uncertain());
+}
+
+#[test]
+fn what_was_given_up_before_a_backup_is_no_consent_after_it() {
+    let spec = json!({"completions": 6, "parallelism": 2});
+    let mut record = restored(spec, &[(Phase::Started, Some(3)), (Phase::Started, Some(3))]);
+    record.give_up("c2", &[2], &declared());
+    record.mark_restored();
+    let mut observations = only(&record, [(1, job(&record, 1))]);
+    let away = Observation::Unknown { why: "it is away".to_owned() };
+    observations.members.insert("c2".to_owned(), away);
+    observations.found.remove("c2");
+    observations.places.get_mut("c2").expect("two").lost = Some(declared());
+    let held = settle(&record, &observations);
+    assert_eq!((held.state.withheld.count, held.shards.len()), (3, 2), "{held:?}");
+}
+
+#[test]
+fn what_was_reopened_before_all_is_known_is_not_held_afterwards() {
+    let spec = json!({"completions": 6, "parallelism": 2});
+    let record = restored(spec, &[(Phase::Started, Some(3)), (Phase::Started, Some(3))]);
+    let mut observations = only(&record, [(1, job(&record, 1))]);
+    let away = Observation::Unknown { why: "it is away".to_owned() };
+    let answer = observations.members.insert("c1".to_owned(), away).expect("it was there");
+    let found = observations.found.remove("c1").expect("it was there");
+    let mut waits = settle(&record, &observations);
+    assert_eq!(waits.shards[&2].phase, Phase::Deleted, "{waits:?}");
+    assert!(waits.reopen_uncertain());
+    observations.members.insert("c1".to_owned(), answer);
+    observations.found.insert("c1".to_owned(), found);
+    let opened = settle(&waits, &observations);
+    assert!(opened.state.withheld.is_empty() && opened.shards.len() == 3, "{opened:?}");
+}
+
+#[test]
+fn no_more_is_withheld_than_is_left_to_do() {
+    let spec = json!({"completions": 6, "parallelism": 2});
+    let mut record = record(spec, &[(Phase::Started, Some(3)), (Phase::Started, Some(3))]);
+    // The completions were lowered since it was withheld.
+    record.state.withheld.count = 3;
+    let observations = only(&record, [(1, job(&record, 1)), (2, job(&record, 2))]);
+    assert!(settle(&record, &observations).state.withheld.is_empty());
+}
+
+#[test]
+fn a_restored_shard_keeps_the_longer_deadline_that_its_job_has() {
+    let spec = json!({"completions": 3, "parallelism": 1});
+    let mut record = restored(spec, &[(Phase::Started, Some(3))]);
+    record.shards.get_mut(&1).expect("one").lease = Lease::planned(&record.manifest, Some(600), 0);
+    let start = Timestamp::from_second(10).ok();
+    let running =
+        Observed { start, active: 1, active_deadline_seconds: Some(5400), ..job(&record, 1) };
+    let mut observations = only(&record, [(1, running.clone())]);
+    let found = Found { job: running, recovery: Err("it keeps nothing".to_owned()) };
+    observations.found.insert("c1".to_owned(), vec![found]);
+    let listed = decide(&record, &observations, NOW).record;
+    assert_eq!(listed.spec(1).active_deadline_seconds, Some(5400), "{listed:?}");
 }

@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{ConnectionFlags, backup, cluster, init, job, options, orphans, reconcile, version};
+use super::{
+    ConnectionFlags, backup, cluster, completion, init, job, options, orphans, reconcile, version,
+};
 use crate::print::Colour;
 
 /// The examples in its help.
@@ -52,6 +54,8 @@ pub(super) enum Verb {
     Orphans(orphans::Orphans),
     Backup(backup::Backup),
     Restore(backup::Restore),
+    #[command(subcommand)]
+    Completion(completion::Completion),
     Options(options::Options),
     Version(version::Version),
 }

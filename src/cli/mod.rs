@@ -3,6 +3,7 @@
 mod arguments;
 mod backup;
 mod cluster;
+mod completion;
 mod config;
 mod confirm;
 mod dry_run;
@@ -62,6 +63,9 @@ use crate::{
 /// Runs the command line of this process and gives its exit code.
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = usage::without_help_verb(&std::env::args_os().collect::<Vec<_>>());
+    if completion::ran_in_process(&args) {
+        return ExitCode::SUCCESS;
+    }
     let parsed = parse(&args, &Output::process(Colour::Auto));
     let colour = parsed.as_ref().map_or(Colour::Auto, |cli| cli.color);
     let mut world = World::process(Output::process(colour));
@@ -136,6 +140,10 @@ fn start(world: &World, cli: Cli) -> u8 {
 /// Runs one command line in a world of its own and gives its exit code.
 pub async fn run(world: &World, args: &[OsString]) -> u8 {
     let args = usage::without_help_verb(args);
+    if let Some(words) = completion::words(&args) {
+        completion::answer(world, words).await;
+        return 0;
+    }
     match parse(&args, &world.output) {
         Ok(cli) => Box::pin(finish(world, dispatch(world, cli))).await,
         Err(usage) => explain(world, &args, &usage),
@@ -177,6 +185,7 @@ async fn run_verb(world: &World, cli: Cli) -> Result<()> {
             Ok(())
         }
         Verb::Version(verb) => verb.run(world, &cli.connection).await,
+        Verb::Completion(verb) => verb.run(world),
     }
 }
 

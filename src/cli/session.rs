@@ -87,7 +87,7 @@ impl<'a> Session<'a> {
     }
 
     /// The context that the flags name, or the current one. None where `--server` or `--cluster`
-    /// names another cluster than that of the context.
+    /// is given: the context alone may lead elsewhere.
     pub fn named_context(&self) -> Option<&str> {
         let named = self.flags.context.as_deref().or_else(|| self.kubeconfig.current_context());
         named.filter(|_| self.flags.server.is_none() && self.flags.cluster.is_none())
@@ -105,6 +105,12 @@ impl<'a> Session<'a> {
             Some(host) if !self.names_host() => Some(&host.context),
             _ => self.flags.context.as_deref(),
         }
+    }
+
+    /// What tells the host of this command from those of others, so far as the kubeconfig says it.
+    pub fn host_key(&self) -> String {
+        let server = self.host_endpoint().map(|endpoint| endpoint.server().to_string());
+        format!("{} {}", self.host_context().unwrap_or_default(), server.unwrap_or_default())
     }
 
     fn host_endpoint(&self) -> Result<Endpoint> {

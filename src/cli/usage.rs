@@ -39,6 +39,11 @@ pub fn command(output: &Output) -> Command {
     dressed(wrapped(Cli::command(), output).mut_args(hidden), NAME)
 }
 
+/// The whole command line as it is completed in a shell: with all flags.
+pub(super) fn completed() -> Command {
+    dressed(Cli::command(), NAME)
+}
+
 fn wrapped(command: Command, output: &Output) -> Command {
     command.term_width(if output.is_terminal() { output.width().min(WIDTH) } else { WIDTH })
 }

@@ -35,8 +35,12 @@ struct Example {
 }
 
 impl Example {
-    /// Takes a line apart: `cat FILE | VARIABLE=VALUE kubectl federate COMMAND`.
+    /// Takes a line apart: `cat FILE | VARIABLE=VALUE kubectl federate COMMAND`. A shell that reads
+    /// the command's output, as in `source <(COMMAND)` and `COMMAND | source`, is left out.
     fn parse(line: &str) -> Self {
+        let read = line.strip_prefix("source <(").and_then(|rest| rest.strip_suffix(')'));
+        let whole = line;
+        let line = read.or_else(|| line.strip_suffix(" | source")).unwrap_or(line);
         let (stdin, rest) = match line.split_once(" | ") {
             Some((cat, rest)) => {
                 (Some(cat.strip_prefix("cat ").expect("only cat pipes").to_owned()), rest)
@@ -50,7 +54,7 @@ impl Example {
             let (name, value) = set.split_once('=').expect("a variable and its value");
             (name.to_owned(), value.to_owned())
         });
-        Self { line: line.to_owned(), vars: vars.collect(), stdin, command: command.to_owned() }
+        Self { line: whole.to_owned(), vars: vars.collect(), stdin, command: command.to_owned() }
     }
 
     /// Whether its command begins so.
@@ -107,6 +111,11 @@ async fn stage_for(example: &Example) -> Stage {
     if example.is("cluster lost") {
         // It asks in any case about one that answers.
         stage.set_down("west", true);
+    }
+    if example.is("completion install") {
+        stage.write("bin/kubectl-federate", "");
+        let bin = stage.path("bin").display().to_string();
+        stage.set("PATH", &bin);
     }
     if example.is("cluster") || example.is("job create") {
         return stage;

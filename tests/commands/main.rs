@@ -9,6 +9,7 @@ mod adopt;
 mod by_flags;
 mod changes;
 mod clusters;
+mod completion;
 mod confirmations;
 mod connections;
 mod docs;
@@ -68,6 +69,8 @@ fn main() -> ExitCode {
         transcript("retry", retry::retry),
         transcript("adopt", adopt::adopt),
         transcript("version", verbs::version),
+        transcript("what a shell is told", completion::protocol),
+        transcript("completion", completion::scripts),
         transcript("recover", recovery::recover),
         transcript("backup and restore", recovery::backup),
         transcript("restored work", recovery::restored),

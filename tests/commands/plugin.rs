@@ -1,6 +1,6 @@
 //! The binary as kubectl finds it, on real control planes.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{io, path::Path, process::Stdio, time::Duration};
 
 use libtest_mimic::Failed;
 use real::{Fleet, until};
@@ -45,6 +45,7 @@ pub async fn main_job(fleet: &'static Fleet) -> Result<(), Failed> {
         );
         fleet.cluster(cluster).kubelet().succeed_n(&namespace, "pi", 6).await?;
     }
+    completed(&namespace, home.path(), kubectl).await?;
     let get = format!("federate job get pi --no-headers -n {namespace}");
     until("the job to be complete", SOON, || async {
         let (_, row, why) = kubectl(&get).await.map_err(|error| error.to_string())?;
@@ -59,6 +60,29 @@ pub async fn main_job(fleet: &'static Fleet) -> Result<(), Failed> {
     let gone = kubectl(&get).await?;
     let why = "Error from server (NotFound): jobs.batch \"pi\" not found\n";
     assert_eq!(gone, (1, String::new(), why.to_owned()), "exit codes pass through kubectl");
+    Ok(())
+}
+
+/// kubectl completes the arguments of the plugin.
+async fn completed(
+    namespace: &str,
+    home: &Path,
+    kubectl: impl AsyncFn(&str) -> io::Result<(i32, String, String)>,
+) -> Result<(), Failed> {
+    let nothing = kubectl("__complete federate cluster cordon e").await?;
+    assert_eq!(nothing.1, ":0\n", "there is no program for it");
+    let install = format!("federate completion install --dir={}", home.display());
+    succeed(&kubectl(&install).await?);
+    for (words, found) in [
+        ("cluster cordon e".to_owned(), "east\n:4\n"),
+        (format!("job get -n {namespace} p"), "pi\n:4\n"),
+        ("job get pi -o n".to_owned(), "name\n:4\n"),
+        ("cluster uncord".to_owned(), "uncordon\tGive clusters new work again\n:4\n"),
+        ("job create -f p".to_owned(), ":0\n"),
+    ] {
+        let told = kubectl(&format!("__complete federate {words}")).await?;
+        assert_eq!((told.0, told.1.as_str()), (0, found), "{words}: {told:?}");
+    }
     Ok(())
 }
 
@@ -77,7 +101,7 @@ async fn kubectl(
         .env_clear()
         .env("HOME", home)
         .env("KUBECONFIG", fleet.kubeconfig())
-        .env("PATH", folder())
+        .env("PATH", format!("{}:{}", folder().display(), home.display()))
         .stdin(Stdio::null())
         .output()
         .await?;

@@ -1,0 +1,117 @@
+//! What can follow the words that were typed, in the protocol of kubectl's plugins.
+
+use std::{
+    collections::BTreeSet,
+    ffi::{OsStr, OsString},
+    fmt::Write as _,
+    sync::{Arc, PoisonError},
+};
+
+use clap::FromArgMatches as _;
+use clap_complete::engine::{CompletionCandidate, complete};
+
+use super::{
+    names::{self, Names},
+    values::{Asked, Kind, with_values},
+};
+use crate::cli::{ConnectionFlags, Session, World, usage};
+
+/// The first word of a command line that asks for completion, as in programs made with cobra.
+pub const WORD: &str = "__complete";
+
+/// The first word of a process that asks the host, for those who complete later.
+pub const REFRESH: &str = "__refresh";
+
+/// Cobra's directive for a word that goes on: the shell adds no space.
+const NO_SPACE: u8 = 2;
+
+/// Cobra's directive for what is no file: the shell completes no file names.
+const NO_FILES: u8 = 4;
+
+/// Prints what can follow these words, the last of which is the one that is completed: a line for
+/// each, the word, and a description behind a tab. The last line is a directive of cobra's. Says
+/// whether the host should be asked again, for the next time.
+///
+/// It is silent about what fails: whoever presses TAB has asked for no error.
+pub async fn answer(world: &World, words: &[OsString]) -> bool {
+    let flags = connection(words);
+    let Ok(session) = Session::new(world, &flags) else {
+        print(world, &Candidates::new(words, Names::default()));
+        return false;
+    };
+    let local = Candidates::new(words, Names::local(&session));
+    let needs_host = [Kind::Clusters, Kind::Jobs, Kind::Namespaces];
+    if !needs_host.iter().any(|kind| local.asked.contains(kind)) {
+        print(world, &local);
+        return false;
+    }
+    let (names, is_old) = Names::soon(&session).await;
+    print(world, &Candidates::new(words, names));
+    is_old
+}
+
+/// Asks the host for the names of a command line like this, and keeps them.
+pub async fn refresh(world: &World, words: &[OsString]) {
+    let flags = connection(words);
+    if let Ok(session) = Session::new(world, &flags) {
+        names::refresh(&session).await;
+    }
+}
+
+/// The flags that lead to the host, as far as they are typed.
+fn connection(words: &[OsString]) -> ConnectionFlags {
+    let program = OsString::from("kubectl-federate");
+    // The word that is completed is none yet.
+    let typed = words.split_last().map_or(words, |(_, typed)| typed);
+    let typed = [&program].into_iter().chain(typed);
+    let matches = usage::completed().ignore_errors(true).try_get_matches_from(typed);
+    let flags = matches.ok().and_then(|it| ConnectionFlags::from_arg_matches(&it).ok());
+    flags.unwrap_or_default()
+}
+
+/// What can follow some words.
+struct Candidates {
+    found: Vec<CompletionCandidate>,
+    /// Which kinds of values can.
+    asked: BTreeSet<Kind>,
+}
+
+impl Candidates {
+    fn new(words: &[OsString], names: Names) -> Self {
+        let asked = Asked::default();
+        let mut command = with_values(usage::completed(), &Arc::new(names), &asked);
+        let line = [OsString::from("kubectl-federate")].into_iter().chain(words.to_vec()).collect();
+        let last = words.last();
+        let mut found = complete(&mut command, line, words.len(), None).unwrap_or_default();
+        // Verbs and names come before flags, which whoever wants one begins with a dash.
+        let is_flag = |word: &OsStr| word.as_encoded_bytes().starts_with(b"-");
+        let wants_flag = last.is_some_and(|word| is_flag(word));
+        let is_typed = |word: &OsStr| {
+            words.split_last().is_some_and(|(_, typed)| typed.iter().any(|it| it == word))
+        };
+        found.retain(|it| {
+            let word = it.get_value();
+            !it.is_hide_set() && (wants_flag || !is_flag(word)) && !is_typed(word)
+        });
+        let asked = asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self { found, asked }
+    }
+}
+
+fn print(world: &World, Candidates { found, asked }: &Candidates) {
+    let mut text = String::new();
+    let mut directive = if asked.contains(&Kind::Files) { 0 } else { NO_FILES };
+    for candidate in found {
+        let word = candidate.get_value().to_string_lossy();
+        if word.ends_with('=') {
+            directive |= NO_SPACE;
+        }
+        let help = candidate.get_help().map(ToString::to_string).unwrap_or_default();
+        match help.lines().next() {
+            Some(line) if !line.is_empty() => drop(writeln!(text, "{word}\t{line}")),
+            _ => drop(writeln!(text, "{word}")),
+        }
+    }
+    let _ = writeln!(text, ":{directive}");
+    world.output.block(&text);
+}

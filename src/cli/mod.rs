@@ -3,6 +3,7 @@
 mod arguments;
 mod backup;
 mod cluster;
+mod complete;
 mod completion;
 mod config;
 mod confirm;
@@ -63,7 +64,7 @@ use crate::{
 /// Runs the command line of this process and gives its exit code.
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = usage::without_help_verb(&std::env::args_os().collect::<Vec<_>>());
-    if completion::ran_in_process(&args) {
+    if complete::ran_in_process(&args) {
         return ExitCode::SUCCESS;
     }
     let parsed = parse(&args, &Output::process(Colour::Auto));
@@ -140,8 +141,8 @@ fn start(world: &World, cli: Cli) -> u8 {
 /// Runs one command line in a world of its own and gives its exit code.
 pub async fn run(world: &World, args: &[OsString]) -> u8 {
     let args = usage::without_help_verb(args);
-    if let Some(words) = completion::words(&args) {
-        completion::answer(world, words).await;
+    if let Some(words) = complete::words(&args) {
+        Box::pin(complete::answer(world, words)).await;
         return 0;
     }
     match parse(&args, &world.output) {

@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 
-use super::answer::WORD;
+use super::WORD;
 use crate::{
     cli::{World, private_file},
     error::{Error, Result},

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::{cli::World, error::Result};
+use crate::cli::World;
 
 /// The examples in the help of each.
 const BASH_EXAMPLES: &str = "\
@@ -40,7 +40,8 @@ pub(super) const BASH: &str = r#"# Completes kubectl-federate in bash.
 _kubectl_federate() {
     local line directive="" out
     COMPREPLY=()
-    out=$(kubectl-federate __complete "${COMP_WORDS[@]:1:COMP_CWORD}" </dev/null 2>/dev/null) || return
+    local -a words=("${COMP_WORDS[@]:1:COMP_CWORD}")
+    out=$(kubectl-federate __complete "${words[@]}" </dev/null 2>/dev/null) || return
     while IFS= read -r line; do
         case "$line" in
             :*) directive=${line#:} ;;
@@ -90,7 +91,6 @@ complete -c kubectl-federate -f -a '(__kubectl_federate_complete)'
 "#;
 
 /// Prints a script.
-pub(super) fn print(world: &World, script: &str) -> Result<()> {
+pub(super) fn print(world: &World, script: &str) {
     world.output.block(script);
-    Ok(())
 }

@@ -150,8 +150,8 @@ impl Record {
         }
     }
 
-    /// Gives up a shard. Until it is known what a restored record lacks, what the shard had to do is
-    /// told from what was given up before the backup.
+    /// Gives up a shard. Until it is known what a restored record lacks, what the shard had to do
+    /// is told from what was given up before the backup.
     fn give_up_shard(&mut self, id: u32) {
         let is_unsettled = self.state.origin == Some(Origin::Backup);
         if let Some(shard) = self.shards.get_mut(&id) {

@@ -17,7 +17,7 @@ use crate::cli::{Session, private_file};
 const FRESH: Duration = Duration::from_secs(15);
 
 /// For how long what was heard is better than nothing, where the host does not answer at once.
-const STALE: Duration = Duration::from_secs(24 * 60 * 60);
+const STALE: Duration = Duration::from_hours(24);
 
 /// How long somebody waits who presses TAB.
 const PATIENCE: Duration = Duration::from_millis(80);

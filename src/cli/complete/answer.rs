@@ -16,9 +16,6 @@ use super::{
 };
 use crate::cli::{ConnectionFlags, Session, World, usage};
 
-/// The first word of a command line that asks for completion, as in programs made with cobra.
-pub const WORD: &str = "__complete";
-
 /// The first word of a process that asks the host, for those who complete later.
 pub const REFRESH: &str = "__refresh";
 

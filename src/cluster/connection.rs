@@ -53,13 +53,29 @@ pub(super) struct Call {
     pub body: Bytes,
     /// Whether it changes nothing, so that it may be sent twice.
     pub reads: bool,
+    /// How the body of the answer is taken.
+    pub reading: Reading,
 }
 
-/// An answer with its whole body.
-struct Answer {
+/// How the body of an answer is taken. That of a refusal is always taken as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// As a whole.
+    Whole,
+    /// As it comes.
+    Stream,
+    /// As it comes, and the answer may begin at any time.
+    Whenever,
+}
+
+/// An answer.
+pub(super) struct Answer {
     code: StatusCode,
     retry_after: Option<Duration>,
+    /// The whole body; empty where there is a rest.
     body: Bytes,
+    /// The body, where it is taken as it comes.
+    pub rest: Option<Body>,
 }
 
 /// Why there is no answer.
@@ -114,6 +130,12 @@ impl Connection {
 
     /// As [`Self::call`], with the size of the answer in bytes.
     pub(super) async fn call_sized(&self, call: &Call) -> Result<(Value, usize), Error> {
+        let answer = self.answer(call).await?;
+        Ok((self.decode(&answer)?, answer.body.len()))
+    }
+
+    /// Sends a request with credentials, which are renewed where the server does not know them.
+    pub(super) async fn answer(&self, call: &Call) -> Result<Answer, Error> {
         let channel = &self.inner.channel;
         let plugins = &channel.shared.plugins;
         let auth = &channel.endpoint.auth;
@@ -131,12 +153,16 @@ impl Connection {
         {
             answer = self.within_time(call, &renewed).await?;
         }
-        Ok((self.decode(&answer)?, answer.body.len()))
+        Ok(answer)
     }
 
     async fn within_time(&self, call: &Call, credentials: &Credentials) -> Result<Answer, Error> {
         let client = self.inner.channel.client(credentials.certificate.as_ref())?;
-        let attempts = self.noticed(self.attempts(&client, call, credentials));
+        let attempts = self.attempts(&client, call, credentials);
+        if call.reading == Reading::Whenever {
+            return attempts.await.map_err(|lost| self.unreachable(lost.cause));
+        }
+        let attempts = self.noticed(attempts);
         let ended = match self.inner.channel.endpoint.timeout {
             Some(limit) => match tokio::time::timeout(limit, attempts).await {
                 Ok(ended) => ended,
@@ -209,18 +235,27 @@ impl Connection {
             self.inner.clock.measure(date, sent, start.elapsed());
         }
         let (code, retry_after) = (response.status(), retry_after(headers));
-        Ok(Answer { code, retry_after, body: read(response.into_body()).await? })
+        let body = response.into_body();
+        Ok(if code.is_success() && call.reading != Reading::Whole {
+            Answer { code, retry_after, body: Bytes::new(), rest: Some(body) }
+        } else {
+            Answer { code, retry_after, body: read(body).await?, rest: None }
+        })
     }
 
     fn decode(&self, answer: &Answer) -> Result<Value, Error> {
-        let parsed: Result<Value, _> = serde_json::from_slice(&answer.body);
-        if answer.code.is_success() {
-            return match parsed {
-                Ok(value) if value.is_object() => Ok(value),
-                _ => Err(self.unreachable(Cause::Other("the answer is not a JSON object".into()))),
-            };
+        if !answer.code.is_success() {
+            return Err(self.refused(answer));
         }
-        let told = parsed
+        match serde_json::from_slice(&answer.body) {
+            Ok(Value::Object(fields)) => Ok(Value::Object(fields)),
+            _ => Err(self.unreachable(Cause::Other("the answer is not a JSON object".into()))),
+        }
+    }
+
+    /// The error that an answer is that is no success.
+    pub(super) fn refused(&self, answer: &Answer) -> Error {
+        let told = serde_json::from_slice::<Value>(&answer.body)
             .ok()
             .filter(|value| value["kind"] == "Status")
             .and_then(|v| serde_json::from_value::<Status>(v).ok());
@@ -235,15 +270,18 @@ impl Connection {
                 }
                 status
             }
-            None => bare_status(answer).ok_or_else(|| {
-                self.unreachable(Cause::Other(format!(
-                    "{} answered {} without a Kubernetes Status: is it an API server?",
-                    self.host(),
-                    answer.code
-                )))
-            })?,
+            None => match bare_status(answer) {
+                Some(status) => status,
+                None => {
+                    return self.unreachable(Cause::Other(format!(
+                        "{} answered {} without a Kubernetes Status: is it an API server?",
+                        self.host(),
+                        answer.code
+                    )));
+                }
+            },
         };
-        Err(Error::Status { cluster: self.name().to_owned(), status: Box::new(status) })
+        Error::Status { cluster: self.name().to_owned(), status: Box::new(status) }
     }
 
     pub(super) fn unreachable(&self, cause: Cause) -> Error {
@@ -295,7 +333,7 @@ fn request(call: &Call, credentials: &Credentials) -> Result<Request<Body>, http
     let mut request = Request::builder()
         .method(call.method.clone())
         .uri(&call.path)
-        .header(ACCEPT, "application/json")
+        .header(ACCEPT, accepted(call.reading))
         .body(Body::from(call.body.clone()))?;
     let headers = request.headers_mut();
     if !call.body.is_empty() {
@@ -305,6 +343,11 @@ fn request(call: &Call, credentials: &Credentials) -> Result<Request<Body>, http
         headers.insert(AUTHORIZATION, value.clone());
     }
     Ok(request)
+}
+
+/// What may be answered. What is read as it comes may be text, as in kubectl.
+fn accepted(reading: Reading) -> &'static str {
+    if reading == Reading::Whole { "application/json" } else { "application/json, */*" }
 }
 
 /// The seconds that a server asks to wait.

@@ -20,6 +20,7 @@
 //! | [`version`] | versions of Kubernetes, and those that are tested |
 //! | [`fanout`] | many clusters side by side |
 //! | `namespace` | creates namespaces that are missing |
+//! | `stream` | an answer that is read while it comes |
 //! | `download` | a file of a web server, over the same transport |
 //! | [`error`], `words`, `tls_words` | what went wrong, in kubectl's words |
 //!
@@ -48,6 +49,7 @@ mod proxy;
 pub mod redact;
 mod retry;
 pub mod round_trip;
+mod stream;
 mod tls;
 mod tls_words;
 pub mod transport;
@@ -67,5 +69,6 @@ pub use fanout::{FAN_OUT, fan_out};
 pub use flags::Overrides;
 pub use kubeconfig::Kubeconfig;
 pub use retry::jitter;
+pub use stream::Stream;
 pub use verbs::{Attributes, DeleteOptions, Propagation, WriteOptions};
 pub use version::{Minor, TESTED};

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::connection::{Call, Connection};
+use super::connection::{Call, Connection, Reading};
 use super::error::{Cause, Error};
 use super::path;
 
@@ -181,6 +181,7 @@ impl Connection {
             content_type: "application/json",
             body,
             reads: false,
+            reading: Reading::Whole,
         })
         .await
     }
@@ -201,7 +202,8 @@ impl Connection {
         }
         let kind = path::kind(path);
         let path = with_query(path, &query.finish());
-        let call = Call { method, path, content_type, body: body.to_string().into(), reads: false };
+        let body = body.to_string().into();
+        let call = Call { method, path, content_type, body, reads: false, reading: Reading::Whole };
         let answer = self.call(&call).await?;
         match kind {
             Some((version, kind)) if answer["kind"] != kind || answer["apiVersion"] != version => {
@@ -306,6 +308,7 @@ impl Connection {
             content_type: "application/json",
             body: review.to_string().into(),
             reads: true,
+            reading: Reading::Whole,
         };
         let answer = self.call(&call).await?;
         // What is no answer to the question must not be taken for a no.
@@ -317,13 +320,14 @@ impl Connection {
 }
 
 impl Call {
-    fn get(path: &str) -> Self {
+    pub(super) fn get(path: &str) -> Self {
         Self {
             method: Method::GET,
             path: path.to_owned(),
             content_type: "",
             body: Bytes::new(),
             reads: true,
+            reading: Reading::Whole,
         }
     }
 }

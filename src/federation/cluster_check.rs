@@ -70,7 +70,10 @@ impl Checked {
     /// Whether all that is needed is there. A lost member need not answer.
     pub fn passes(&self) -> bool {
         match &self.answer {
-            Ok(answer) => answer.identity == Identity::Same && answer.missing().next().is_none(),
+            Ok(answer) => {
+                let mut missing = answer.missing();
+                answer.identity == Identity::Same && missing.all(|asked| asked.right.is_optional)
+            }
             Err(_) => self.state == Some(MemberState::Lost),
         }
     }

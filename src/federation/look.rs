@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{open::Federation, refusals::Place, simulate::simulate};
+use super::{
+    logs::{LastLines, last_lines},
+    open::Federation,
+    refusals::Place,
+    simulate::simulate,
+};
 use crate::{
     cluster::fan_out,
     reconcile::{Inspection, Members, Observations, ShardStatus, Status, inspect, preview},
@@ -29,6 +34,8 @@ pub struct Described {
     pub look: Look,
     /// What the members' Jobs, pods and events say.
     pub inspection: Inspection,
+    /// The last lines of one pod that failed, by the shard's id, where they could be read soon.
+    pub last_lines: BTreeMap<u32, LastLines>,
     /// Where the Job of each shard is, by the shard's id.
     pub places: BTreeMap<u32, Place>,
     /// Whether a reconcile would change something in a member now.
@@ -44,7 +51,10 @@ impl Federation<'_> {
     /// Looks at federated Jobs, and at what keeps them from running.
     pub async fn describe(&self, records: Vec<Record>) -> Vec<Described> {
         let describe = async |look: Look, members: &Members| {
-            let inspection = inspect(&look.record, members, self.now()).await;
+            let (inspection, last_lines) = tokio::join!(
+                inspect(&look.record, members, self.now()),
+                last_lines(&look.record, &look.status, members)
+            );
             let place = |shard: &ShardStatus| {
                 (shard.id, self.place(&shard.cluster, &look.record, &shard.name))
             };
@@ -52,7 +62,7 @@ impl Federation<'_> {
             let observations = look.observations.clone();
             let foreseen = simulate(&look.record, observations, members, self.now()).await;
             let reconcile_acts = foreseen.is_some_and(|foreseen| !foreseen.done.is_empty());
-            Described { look, inspection, places, reconcile_acts }
+            Described { look, inspection, last_lines, places, reconcile_acts }
         };
         self.look_closer(records, describe).await
     }

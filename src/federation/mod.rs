@@ -7,6 +7,8 @@
 //! | `error` | [`Error`]: why a request was not carried out |
 //! | `records` | the federated Jobs of this federation, by name or all |
 //! | `look` | how they stand, with nothing written |
+//! | `logs` | the logs of their pods, now or until they have ended |
+//! | `events` | the events of their Jobs and pods |
 //! | `submit` | manifests, and how one becomes a federated Job |
 //! | `apply` | manifests that create a Job or change one |
 //! | `edit` | how a federated Job gets a new manifest |
@@ -57,8 +59,10 @@ mod dry_run_strategy;
 mod edit;
 mod error;
 mod event;
+mod events;
 mod labelled;
 mod leaving;
+mod logs;
 mod look;
 mod lost;
 mod member_changes;
@@ -94,6 +98,11 @@ pub use dry_run_strategy::DryRun;
 pub use edit::{Edited, Request};
 pub use error::{Error, Existing, InUse, NotRetriable, Stopped, Unfinished};
 pub use event::{Event, Observer, Work};
+pub use events::{JobEvents, MemberEvent};
+pub use logs::{
+    Containers, LastLines, LogLine, LogReader, LogTerms, LogsError, LogsRead, Since,
+    Source as LogSource,
+};
 pub use look::{Described, Look};
 pub use lost::{AtRisk, Contact};
 pub use member_changes::LabelChange;

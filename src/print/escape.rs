@@ -35,6 +35,46 @@ fn escape<'t>(text: &'t str, kept: &[char]) -> Cow<'t, str> {
     Cow::Owned(shown)
 }
 
+/// Escapes what a terminal would act on in a line of a log, but not tabs. Sequences that only set
+/// colours pass, and are undone at the end; without `colours` they are left out.
+pub(super) fn log(text: &str, colours: bool) -> Cow<'_, str> {
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    let Some(mut start) = text.find('\u{1b}') else { return escape(text, &['\t']) };
+    let (mut shown, mut rest, mut is_coloured) = (String::new(), text, false);
+    loop {
+        shown.push_str(&escape(&rest[..start], &['\t']));
+        rest = &rest[start..];
+        let length = match colour_sequence(rest) {
+            Some(length) => {
+                if colours {
+                    shown.push_str(&rest[..length]);
+                    is_coloured = true;
+                }
+                length
+            }
+            None => {
+                shown.push_str("^[");
+                1
+            }
+        };
+        rest = &rest[length..];
+        let Some(next) = rest.find('\u{1b}') else { break };
+        start = next;
+    }
+    shown.push_str(&escape(rest, &['\t']));
+    if is_coloured {
+        shown.push_str("\u{1b}[0m");
+    }
+    Cow::Owned(shown)
+}
+
+/// The length of a sequence at the beginning that sets colours (SGR), if there is one.
+fn colour_sequence(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\u{1b}[")?;
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && !matches!(c, ';' | ':'))?;
+    parameters[end..].starts_with('m').then_some(end + 3)
+}
+
 /// Escapes hidden characters in JSON text, and `<`, `>` and `&`, which kubectl escapes too. The
 /// text stays the same JSON value.
 pub(super) fn json(text: &str) -> String {
@@ -63,6 +103,20 @@ mod tests {
         assert_eq!(line("\u{9b}2J\u{202e}x\u{7f}"), "\\u{9b}2J\\u{202e}x\\u{7f}");
         assert_eq!(block("a\n\tb\r\n\x07"), "a\n\tb\\r\n\\u{7}");
         assert_eq!(line("grüße, 世界"), "grüße, 世界");
+    }
+
+    #[test]
+    fn a_log_may_colour_its_lines_and_nothing_else() {
+        for (text, coloured, plain) in [
+            ("a\tb\r", "a\tb", "a\tb"),
+            ("\x1b[1;31mred\x1b[m!", "\x1b[1;31mred\x1b[m!\x1b[0m", "red!"),
+            ("a\x1b[2Jb\x1b]0;x\x07", "a^[[2Jb^[]0;x\\u{7}", "a^[[2Jb^[]0;x\\u{7}"),
+            ("10%\r20%", "10%\\r20%", "10%\\r20%"),
+            ("\x1b[38:5:3", "^[[38:5:3", "^[[38:5:3"),
+        ] {
+            assert_eq!(log(text, true), coloured, "{text:?}");
+            assert_eq!(log(text, false), plain, "{text:?}");
+        }
     }
 
     #[test]

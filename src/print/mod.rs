@@ -22,7 +22,7 @@ pub use command::{
 pub use counted::counted;
 pub use error::Error;
 pub use format::{Format, UnknownFormat};
-pub use output::{ATTEMPTS, Captured, Colour, Output, UnknownColour, choice, selection};
+pub use output::{ATTEMPTS, Captured, Colour, LogText, Output, UnknownColour, choice, selection};
 pub use progress::Progress;
 
 pub use table::Table;

@@ -20,7 +20,7 @@
 //! | which shard gets which work, and how many pods | `allocate` |
 //! | the actions | `act` |
 //! | what users are told: status, drift, stalls | `report` |
-//! | the API paths of Jobs | `paths` |
+//! | the API paths of Jobs, pods and events | `paths` |
 //!
 //! # How the Job of a shard is created once
 //!
@@ -57,8 +57,8 @@ pub use observe::{
     Answer, Clocks, Found, Members, Observation, Observations, Place, Places, QueueAnswer,
     TOLERATED_SKEW, host_time, observe, plausible_skew, server_time,
 };
-pub(crate) use paths::{job_path, jobs_path};
+pub(crate) use paths::{events_path, job_path, jobs_path, pods_path};
 pub use report::{
-    Finding, Idle, Inspection, LEFT_ALONE, Queueing, ShardStatus, Stall, Status, inspect,
+    Finding, Idle, Inspection, LEFT_ALONE, Queueing, ShardStatus, Stall, Status, inspect, last_seen,
 };
 pub use run::{Backend, Reconciled, preview, run, run_on};

@@ -146,7 +146,7 @@ async fn stage_for(example: &Example) -> Stage {
     }
     if example.has("--for=delete") {
         stage.quietly("job delete pi --cascade=background").await;
-    } else if example.is("job wait") || example.has("--watch") {
+    } else if ["--watch", "--follow", "job wait"].iter().any(|it| example.has(it)) {
         for cluster in ["east", "west", "north"] {
             stage.later(Duration::from_secs(2), cluster, Event::Succeed("pi", 6));
         }

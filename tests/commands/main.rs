@@ -16,6 +16,7 @@ mod docs;
 mod errors;
 mod examples;
 mod hints;
+mod logs;
 mod machine;
 mod orphans;
 mod plugin;
@@ -63,6 +64,8 @@ fn main() -> ExitCode {
         transcript("patch", changes::patch),
         transcript("get", verbs::get),
         transcript("describe", verbs::describe),
+        transcript("logs", logs::logs),
+        transcript("events", logs::events),
         transcript("delete", verbs::delete),
         transcript("reconcile", verbs::reconcile),
         transcript("orphans", orphans::orphans),

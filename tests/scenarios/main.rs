@@ -27,6 +27,7 @@ mod kinds;
 mod leases;
 mod limits;
 mod link;
+mod logs;
 mod lost;
 mod member_changes;
 mod moves;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         create::scenarios,
         gangs::scenarios,
         get::scenarios,
+        logs::scenarios,
         hosts::scenarios,
         describe::scenarios,
         delete::scenarios,

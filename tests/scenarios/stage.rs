@@ -63,6 +63,26 @@ pub struct Stage {
     _turn: Option<MutexGuard<'static, real::Cluster>>,
 }
 
+/// A command that runs beside what happens.
+pub struct Running<'s> {
+    stage: &'s Stage,
+    world: World,
+    captured: Captured,
+    command: String,
+}
+
+impl Running<'_> {
+    /// What it has said on stdout.
+    pub fn stdout(&self) -> String {
+        self.captured.stdout()
+    }
+
+    /// Runs it to its end.
+    pub async fn run(&self) -> Ran {
+        self.stage.run(&self.world, &self.captured, &self.command).await
+    }
+}
+
 /// What a command line came to.
 #[derive(Debug)]
 pub struct Ran {
@@ -228,6 +248,12 @@ impl Stage {
         let (mut world, captured) = self.world();
         world.now = Box::new(move || Timestamp::now().checked_add(by).unwrap_or_default());
         self.run(&world, &captured, command).await
+    }
+
+    /// A command that is to run beside what happens in the clusters.
+    pub fn begin(&self, command: &str) -> Running<'_> {
+        let (world, captured) = self.world();
+        Running { stage: self, world, captured, command: command.to_owned() }
     }
 
     /// Runs a command that goes on and on until what it has said on stdout satisfies a condition,

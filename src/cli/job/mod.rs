@@ -7,7 +7,9 @@ mod delete;
 mod describe;
 mod diff;
 mod edit;
+mod events;
 mod get;
+mod logs;
 mod patch;
 mod recover;
 mod recreate;
@@ -41,6 +43,8 @@ pub enum Job {
     Diff(diff::Diff),
     Get(get::Get),
     Describe(describe::Describe),
+    Logs(logs::Logs),
+    Events(events::Events),
     Wait(wait::Wait),
     Scale(scale::Scale),
     Suspend(suspend::Suspend),
@@ -74,6 +78,14 @@ impl Job {
             Self::Retry(verb) => Box::pin(verb.run(session)).await,
             Self::Get(verb) => world.reading(Box::pin(verb.run(session))).await,
             Self::Describe(verb) => world.reading(Box::pin(verb.run(session))).await,
+            Self::Logs(verb) if verb.follows() => {
+                world.interruptible(Box::pin(verb.run(session))).await
+            }
+            Self::Logs(verb) => world.reading(Box::pin(verb.run(session))).await,
+            Self::Events(verb) if verb.watches() => {
+                world.interruptible(Box::pin(verb.run(session))).await
+            }
+            Self::Events(verb) => world.reading(Box::pin(verb.run(session))).await,
             Self::Wait(verb) => verb.run(session).await,
             Self::Delete(verb) => verb.run(session).await,
             Self::Adopt(verb) => Box::pin(verb.run(session)).await,

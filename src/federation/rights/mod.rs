@@ -38,6 +38,8 @@ pub struct Right {
     name: &'static str,
     /// What cannot be done without it, a clause.
     pub without: &'static str,
+    /// Whether Jobs can be submitted and reconciled without it.
+    pub is_optional: bool,
 }
 
 const IDENTITY: Right = Right {
@@ -48,6 +50,7 @@ const IDENTITY: Right = Right {
     subresource: "",
     name: "kube-system",
     without: "it cannot be told which cluster this is",
+    is_optional: false,
 };
 
 /// The rights that are needed on the host.
@@ -71,12 +74,16 @@ pub(super) const IN_MEMBER: &[Right] = &[
     in_member("delete", "batch", "jobs", "", "its jobs cannot be deleted"),
     in_member("patch", "batch", "jobs", "status", "work cannot be taken off it once it runs"),
     in_member("list", "", "pods", "", "its jobs cannot be stopped"),
+    Right {
+        is_optional: true,
+        ..in_member("get", "", "pods", "log", "the logs of its pods cannot be read")
+    },
     in_member("list", "", "events", "", "it cannot be told why a job does not start"),
 ];
 
 const fn config_maps(role: Role, verb: &'static str, without: &'static str) -> Right {
     let (group, resource, subresource, name) = ("", "configmaps", "", "");
-    Right { role, verb, group, resource, subresource, name, without }
+    Right { role, verb, group, resource, subresource, name, without, is_optional: false }
 }
 
 const fn in_member(
@@ -86,7 +93,8 @@ const fn in_member(
     subresource: &'static str,
     without: &'static str,
 ) -> Right {
-    Right { role: Role::Shards, verb, group, resource, subresource, name: "", without }
+    let (role, name) = (Role::Shards, "");
+    Right { role, verb, group, resource, subresource, name, without, is_optional: false }
 }
 
 impl Role {

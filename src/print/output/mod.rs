@@ -1,8 +1,10 @@
 //! The one owner of stdout, stderr, the terminal and colour.
 
 mod answer;
+mod log;
 mod questions;
 
+pub use log::LogText;
 pub use questions::{ATTEMPTS, choice, selection};
 
 use std::collections::HashSet;
@@ -73,6 +75,8 @@ pub struct Output {
     answers: Answers,
     stdout_terminal: bool,
     colour: bool,
+    /// Whether stdout is coloured, too: only logs are there.
+    stdout_colour: bool,
 }
 
 struct Streams {
@@ -80,6 +84,8 @@ struct Streams {
     stderr: Box<dyn Write + Send>,
     warned: HashSet<String>,
     failure: Option<io::Error>,
+    /// Whose line of a log stdout ends with, if it has no end yet.
+    unended: Option<u64>,
 }
 
 /// The source of answers, line by line; `None` if nobody can be asked.
@@ -130,11 +136,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Output {
-    /// The streams of this process. Only stderr is coloured.
+    /// The streams of this process. Of what goes to stdout, only logs are coloured.
     pub fn process(colour: Colour) -> Self {
         let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
         let term = env::var("TERM").ok();
         let draws = stderr.is_terminal() && term.as_deref() != Some("dumb");
+        let no_color = env::var("NO_COLOR").ok();
+        let colours = |terminal| colour.applies(terminal, no_color.as_deref(), term.as_deref());
         let target =
             if draws { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self {
@@ -142,11 +150,8 @@ impl Output {
             answers: (stdin.is_terminal() && stderr.is_terminal())
                 .then(|| reader(io::BufReader::new(stdin))),
             stdout_terminal: stdout.is_terminal(),
-            colour: colour.applies(
-                stderr.is_terminal(),
-                env::var("NO_COLOR").ok().as_deref(),
-                term.as_deref(),
-            ),
+            colour: colours(stderr.is_terminal()),
+            stdout_colour: colours(stdout.is_terminal()),
             ..Self::over(stdout, stderr)
         }
     }
@@ -170,6 +175,7 @@ impl Output {
             stderr: Box::new(stderr),
             warned: HashSet::new(),
             failure: None,
+            unended: None,
         };
         Self {
             streams: Mutex::new(streams),
@@ -178,6 +184,7 @@ impl Output {
             answers: None,
             stdout_terminal: false,
             colour: false,
+            stdout_colour: false,
         }
     }
 
@@ -307,7 +314,7 @@ impl Output {
     }
 
     fn to_stdout(&self, text: &str) {
-        self.suspended(|| lock(&self.streams).stdout(text));
+        self.suspended(|| lock(&self.streams).stdout(text.as_bytes()));
     }
 
     fn to_stderr(&self, text: &str) {
@@ -316,9 +323,9 @@ impl Output {
 }
 
 impl Streams {
-    fn stdout(&mut self, text: &str) {
+    fn stdout(&mut self, bytes: &[u8]) {
         if self.failure.is_none()
-            && let Err(error) = self.stdout.write_all(text.as_bytes())
+            && let Err(error) = self.stdout.write_all(bytes)
         {
             self.failure = Some(error);
         }

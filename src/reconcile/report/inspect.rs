@@ -15,7 +15,7 @@ use crate::{
     job::{Observed, dropped, labels, pod, shard},
     reconcile::{
         observe::Members,
-        paths::{job_path, jobs_path},
+        paths::{events_path, job_path, jobs_path, pods_path},
     },
     state::{Record, Shard},
 };
@@ -139,7 +139,7 @@ async fn queueing(
             workloads = read_workloads(record, &observed.uid, connection).await;
         }
         if workloads.is_empty() && observed.suspended && !observed.in_hold_queue {
-            let path = path::collection(path::CORE, Some(record.namespace()), "events");
+            let path = events_path(record.namespace());
             let about = format!("{path}?fieldSelector=involvedObject.uid%3D{}", observed.uid);
             events = connection.list(&about, "").await.unwrap_or_default();
         }
@@ -203,14 +203,13 @@ async fn pods(
     uids: &[&str],
     connection: &Connection,
 ) -> Result<Vec<Value>, Error> {
-    let path = path::collection(path::CORE, Some(record.namespace()), "pods");
-    connection.list(&path, &pod::selector(uids)).await
+    connection.list(&pods_path(record.namespace()), &pod::selector(uids)).await
 }
 
 /// The warning events of the namespace. Those about Jobs say why pods could not be created. Those
 /// about pods say why they do not run.
 async fn warnings(record: &Record, connection: &Connection) -> Result<Vec<Value>, Error> {
-    let events = path::collection(path::CORE, Some(record.namespace()), "events");
+    let events = events_path(record.namespace());
     connection.list(&format!("{events}?fieldSelector=type%3DWarning"), "").await
 }
 

@@ -19,5 +19,5 @@ mod status;
 pub use idle::Idle;
 pub use inspect::{Finding, Inspection, inspect};
 pub use queue::Queueing;
-pub use stall::Stall;
+pub use stall::{Stall, last_seen};
 pub use status::{LEFT_ALONE, ShardStatus, Status};

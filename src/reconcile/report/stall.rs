@@ -107,7 +107,7 @@ fn is_owned(pod: &Value, uid: &str) -> bool {
 }
 
 /// When an event was last seen, by the fields of both event APIs.
-fn last_seen(event: &Value) -> Option<Timestamp> {
+pub fn last_seen(event: &Value) -> Option<Timestamp> {
     let times = [
         &event["series"]["lastObservedTime"],
         &event["lastTimestamp"],

@@ -1,6 +1,7 @@
 //! One cluster of a stage, as its administrator sees it.
 
 mod gangs;
+mod logs;
 mod policies;
 mod queues;
 mod roles;

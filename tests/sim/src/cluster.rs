@@ -14,6 +14,7 @@ use crate::api::{DeleteOptions, Patch, Policy, Propagation, State, WriteOptions,
 use crate::clock::{Clock, later};
 use crate::controller::{Controllers, Held, Kubelet};
 use crate::http::{Hook, RequestInfo, Service, Verdict};
+use crate::logs::Logs;
 use crate::object;
 use crate::random::Random;
 use crate::resource::{NAMESPACES, Resource};
@@ -115,6 +116,7 @@ fn fresh(kubernetes: Version, clock: Clock, random: Random) -> State {
         pod_quotas: BTreeMap::new(),
         policies: Vec::new(),
         queues: None,
+        logs: Logs::default(),
         gangs: None,
     };
     for name in FIRST_NAMESPACES {
@@ -474,6 +476,11 @@ impl Cluster {
             self.0.changed.send_replace(after);
         }
         result
+    }
+
+    /// Tells those who watch that something has changed beside what is stored.
+    pub(crate) fn announce(&self) {
+        self.0.changed.send_modify(|_| ());
     }
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {

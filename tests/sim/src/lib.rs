@@ -12,7 +12,8 @@
 //!   stopped where the cluster runs by itself ([`Cluster::stop_controllers`]), or by having the
 //!   controller's next write refused ([`Cluster::hold`]).
 //! - What nobody here does by itself, such as events about pods and conditions of pods, a test
-//!   writes ([`Cluster::create`], [`Cluster::patch_status`]).
+//!   writes ([`Cluster::create`], [`Cluster::patch_status`]), and what containers print
+//!   ([`Cluster::write_log`]).
 //! - A hook sees each request ([`Cluster::on_request`]) and says what becomes of it ([`Verdict`]): it
 //!   is refused, delayed, answered otherwise, cut short, answered from the past, or its client is
 //!   killed at it.
@@ -29,6 +30,7 @@ mod http;
 mod job;
 mod kinds;
 mod kubeconfig;
+mod logs;
 mod meta;
 mod object;
 mod patch;
@@ -48,6 +50,7 @@ pub use cluster::{Builder, Cluster, Mark};
 pub use controller::{Held, JobSync, Kubelet, Step};
 pub use http::{Hook, RequestInfo, Service, SimBody, Verdict, When};
 pub use kubeconfig::{kubeconfig, kubeconfig_for};
+pub use logs::{LogLine, LogRequest};
 pub use resource::{CONFIG_MAPS, EVENTS, JOBS, NAMESPACES, PODS, Resource, SECRETS};
 pub use server::Server;
 pub use status::Status;

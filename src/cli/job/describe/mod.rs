@@ -1,6 +1,7 @@
 //! `kubectl federate job describe`.
 
 mod fields;
+mod logs;
 mod next;
 mod section;
 mod tables;
@@ -30,7 +31,8 @@ Examples:
 
 /// Show one federated job in full: what was asked for, what each cluster was given, and what it did
 ///
-/// Where pods do not run, the pods and events of the clusters are read too. Nothing is written.
+/// Where pods do not run, the pods and events of the clusters are read too; where some failed, the
+/// last lines of one of them. Nothing is written.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Describe {
@@ -63,6 +65,7 @@ fn print(session: &Session<'_>, described: &Described) {
     let Described { look, inspection, .. } = described;
     fields::print(session, look);
     tables::print(session, described);
+    logs::print(session, described);
     section::print(session, "Next", next::table(described));
     name_the_unknown(session, &look.record, &look.status);
     for (cluster, error) in &inspection.unread {

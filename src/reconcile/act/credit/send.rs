@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::measure::{Measure, Wanted, creditable};
 use crate::{
-    cluster::{Connection, Error, path},
+    cluster::{Connection, Error},
     job::{
         Indexes, Observed, Pod,
         credit::{Credit, STILL},
@@ -15,7 +15,7 @@ use crate::{
     reconcile::{
         act::{bodies, change_watch::ChangeWatch, target::ATTEMPTS},
         observe::server_time,
-        paths::job_path,
+        paths::{job_path, pods_path},
     },
     seams,
 };
@@ -123,7 +123,6 @@ pub(crate) async fn pods(
     namespace: &str,
     uid: &str,
 ) -> Result<Vec<Pod>, Error> {
-    let path = path::collection(path::CORE, Some(namespace), "pods");
-    let pods = connection.list(&path, &pod::selector(&[uid])).await?;
+    let pods = connection.list(&pods_path(namespace), &pod::selector(&[uid])).await?;
     Ok(pods.iter().map(Pod::from_object).collect())
 }

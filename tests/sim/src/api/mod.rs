@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::controller::{Controllers, Gangs, Queues};
+use crate::logs::Logs;
 use crate::random::Random;
 use crate::resource::Resource;
 use crate::status::Status;
@@ -38,6 +39,8 @@ pub(crate) struct State {
     pub(crate) policies: Vec<Policy>,
     /// The queueing system, where the cluster has one.
     pub(crate) queues: Option<Queues>,
+    /// What containers wrote.
+    pub(crate) logs: Logs,
     /// The groups of pods, where the gates for them are open.
     pub(crate) gangs: Option<Gangs>,
 }

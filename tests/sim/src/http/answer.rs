@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::hook::{Verdict, When};
 use super::request::RequestInfo;
-use super::{Connection, SimBody, openapi, respond, table, watch};
+use super::{Connection, SimBody, log, openapi, respond, table, watch};
 use crate::api::{DeleteOptions, ListOptions, Patch, Selection, Validation, WriteOptions, Written};
 use crate::cluster::Cluster;
 use crate::resource::{self, Resource};
@@ -42,7 +42,7 @@ pub(super) async fn answer(
     let verdict = head.extensions.get().cloned().unwrap_or_else(|| cluster.ask(&info));
     let serve = || serve(cluster, &info, 0);
     Ok(match verdict {
-        Verdict::Pass => serve(),
+        Verdict::Pass => begun(serve()).await,
         Verdict::Refuse => return Err(refused()),
         Verdict::Stale(changes) => self::serve(cluster, &info, changes),
         Verdict::Warn(warnings) => {
@@ -52,9 +52,9 @@ pub(super) async fn answer(
         }
         Verdict::Delay(time) => {
             tokio::time::sleep(time).await;
-            serve()
+            begun(serve()).await
         }
-        Verdict::Cut(bytes) => serve().map(|body| body.cut(bytes)),
+        Verdict::Cut(bytes) => begun(serve().map(|body| body.cut(bytes))).await,
         Verdict::Answer(when, response) => {
             take_effect(when, serve);
             response.map(SimBody::whole)
@@ -81,6 +81,12 @@ pub(super) async fn answer(
     })
 }
 
+/// The response, once it begins.
+async fn begun(response: Response<SimBody>) -> Response<SimBody> {
+    let (head, body) = response.into_parts();
+    Response::from_parts(head, body.begun().await)
+}
+
 fn take_effect(when: When, serve: impl FnOnce() -> Response<SimBody>) {
     if when == When::After {
         drop(serve());
@@ -96,6 +102,9 @@ fn serve(cluster: &Cluster, info: &RequestInfo, changes: u64) -> Response<SimBod
     let Some(resource) = info.kind else { return nowhere(info) };
     if (resource.plural, info.subresource.as_str(), info.verb) == ("pods", "binding", "create") {
         return bind(cluster, info).unwrap_or_else(|refusal| respond::refusal(&refusal));
+    }
+    if (resource.plural, info.subresource.as_str(), info.verb) == ("pods", "log", "get") {
+        return log::log(cluster, info).unwrap_or_else(|refusal| respond::refusal(&refusal));
     }
     let subresource = match info.subresource.as_str() {
         "" => Ok(false),

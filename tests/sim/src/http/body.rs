@@ -20,6 +20,10 @@ enum Kind {
         promised: u64,
     },
     Stream(BoxStream<'static, Bytes>),
+    /// A stream whose answer begins with its first bytes.
+    Late(BoxStream<'static, Bytes>),
+    /// So much more of a stream, and then the connection breaks.
+    Breaks(BoxStream<'static, Bytes>, usize),
 }
 
 impl SimBody {
@@ -31,11 +35,30 @@ impl SimBody {
         Self(Kind::Stream(stream.boxed()))
     }
 
-    /// Breaks off after so many bytes. A stream breaks off before its first.
+    /// A stream whose answer begins with its first bytes, or with its end.
+    pub(crate) fn late(stream: impl Stream<Item = Bytes> + Send + 'static) -> Self {
+        Self(Kind::Late(stream.boxed()))
+    }
+
+    /// The body once it has begun.
+    pub async fn begun(self) -> Self {
+        match self.0 {
+            Kind::Late(mut stream) => {
+                let first = stream.next().await;
+                Self::stream(futures::stream::iter(first).chain(stream))
+            }
+            kind => Self(kind),
+        }
+    }
+
+    /// Breaks off after so many bytes.
     pub(crate) fn cut(self, bytes: usize) -> Self {
         let whole = match self.0 {
             Kind::Whole(whole) => whole.unwrap_or_default(),
-            Kind::Broken { .. } | Kind::Stream(_) => Bytes::new(),
+            Kind::Broken { .. } => Bytes::new(),
+            Kind::Stream(stream) | Kind::Late(stream) | Kind::Breaks(stream, _) => {
+                return Self(Kind::Breaks(stream, bytes));
+            }
         };
         let promised = whole.len().max(bytes + 1) as u64;
         Self(Kind::Broken { sent: Some(whole.slice(..bytes.min(whole.len()))), promised })
@@ -62,14 +85,18 @@ impl Body for SimBody {
             }
             Kind::Broken { sent, .. } => Poll::Ready(match sent.take() {
                 Some(bytes) if !bytes.is_empty() => Some(Ok(Frame::data(bytes))),
-                _ => Some(Err(io::Error::new(
-                    io::ErrorKind::ConnectionReset,
-                    "the answer broke off",
-                ))),
+                _ => Some(Err(broken())),
             }),
-            Kind::Stream(stream) => {
+            Kind::Stream(stream) | Kind::Late(stream) => {
                 stream.poll_next_unpin(context).map(|b| b.map(|b| Ok(Frame::data(b))))
             }
+            Kind::Breaks(_, 0) => Poll::Ready(Some(Err(broken()))),
+            Kind::Breaks(stream, left) => stream.poll_next_unpin(context).map(|bytes| {
+                let mut bytes = bytes?;
+                bytes.truncate(*left);
+                *left -= bytes.len();
+                Some(Ok(Frame::data(bytes)))
+            }),
         }
     }
 
@@ -83,7 +110,11 @@ impl Body for SimBody {
                 SizeHint::with_exact(whole.as_ref().map_or(0, |b| b.len() as u64))
             }
             Kind::Broken { promised, .. } => SizeHint::with_exact(*promised),
-            Kind::Stream(_) => SizeHint::default(),
+            Kind::Stream(_) | Kind::Late(_) | Kind::Breaks(..) => SizeHint::default(),
         }
     }
+}
+
+fn broken() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionReset, "the answer broke off")
 }

@@ -4,6 +4,7 @@
 mod answer;
 mod body;
 mod hook;
+mod log;
 mod openapi;
 mod request;
 mod respond;

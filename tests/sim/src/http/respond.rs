@@ -31,6 +31,13 @@ pub(crate) fn stream(body: SimBody) -> Response<SimBody> {
     response
 }
 
+/// The log of a container.
+pub(crate) fn log(body: SimBody) -> Response<SimBody> {
+    let mut response = Response::new(body);
+    response.headers_mut().insert("content-type", HeaderValue::from_static("text/plain"));
+    response
+}
+
 fn with_type(code: u16, kind: &'static str, text: String) -> Response<SimBody> {
     let mut response = Response::new(SimBody::whole(text));
     *response.status_mut() =

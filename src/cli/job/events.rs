@@ -1,0 +1,227 @@
+//! `kubectl federate job events`.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{
+    cli::{
+        Session,
+        events::{Reporter, Wording},
+        job_name::job_name,
+    },
+    error::{Error, Result},
+    federation::{JobEvents, MemberEvent},
+    print::{Format, Table, age, format::list},
+    reconcile::Clocks,
+};
+
+/// The examples in its help.
+const EXAMPLES: &str = "\
+Examples:
+  # Show the events of a job and its pods in all clusters
+  kubectl federate job events pi
+
+  # Show the warnings, and those to come
+  kubectl federate job events pi --types=Warning --watch";
+
+/// The annotation of an event that is printed as an object: the cluster that has it.
+const CLUSTER: &str = "kubectl-federate.dev/cluster";
+
+/// What is printed where a time is not known.
+const UNKNOWN: &str = "<unknown>";
+
+/// Show the events of a federated job and its pods, of all clusters
+///
+/// They are in the order in which they were seen last. Clusters keep events for an hour, unless
+/// they are told otherwise. Nothing is written.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Events {
+    /// The name of the job
+    #[arg(value_name = "NAME", value_parser = job_name)]
+    job: String,
+    /// Only events of these types: Normal, Warning
+    #[arg(long, value_name = "TYPES", value_delimiter = ',')]
+    types: Vec<String>,
+    /// Afterwards, show events as they come
+    #[arg(short, long)]
+    watch: bool,
+    /// How to print: wide, json, yaml or name
+    #[arg(short, long, value_name = "FORMAT")]
+    output: Option<Format>,
+    /// Print no column names
+    #[arg(long)]
+    no_headers: bool,
+}
+
+impl Events {
+    /// Whether it goes on and on.
+    pub fn watches(&self) -> bool {
+        self.watch
+    }
+
+    /// Reads the events of all members, and prints them.
+    pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let is_type = |word: &String| ["normal", "warning"].contains(&&*word.to_lowercase());
+        if !self.types.iter().all(is_type) {
+            return Err(Error::new("valid --types are Normal or Warning"));
+        }
+        let namespace = session.namespace()?;
+        let reporter = Reporter::new(session, Wording::new("shown"));
+        let mut federation = session.federation(&reporter).await?;
+        let mut shown = Shown { session, terms: &self, widths: Vec::new(), is_begun: false };
+        if self.watch {
+            let tell = &mut |found| {
+                shown.more(found);
+                !session.output().is_closed()
+            };
+            return Ok(Box::pin(federation.watch_job_events(&namespace, &self.job, tell)).await?);
+        }
+        let found = federation.job_events(&namespace, &self.job).await?;
+        let is_whole = found.silent.is_empty();
+        shown.all(found, &namespace);
+        if is_whole { Ok(()) } else { Err(Error::silent(1)) }
+    }
+
+    fn is_asked(&self, event: &MemberEvent) -> bool {
+        let kind = text(&event.object["type"]);
+        self.types.is_empty() || self.types.iter().any(|asked| asked.eq_ignore_ascii_case(kind))
+    }
+}
+
+/// What was shown.
+struct Shown<'s> {
+    session: &'s Session<'s>,
+    terms: &'s Events,
+    /// Of the columns of the table.
+    widths: Vec<usize>,
+    is_begun: bool,
+}
+
+impl Shown<'_> {
+    /// Prints all events there are.
+    fn all(&mut self, mut found: JobEvents, namespace: &str) {
+        found.events.retain(|event| self.terms.is_asked(event));
+        let output = self.session.output();
+        let objects = || list(found.events.iter().map(object).collect());
+        match self.terms.output.and_then(|format| format.text(&objects(), "event")) {
+            Some(text) => output.block(&text),
+            None if found.events.is_empty() => {
+                if found.silent.is_empty() {
+                    output.note(format!("No events found in {namespace} namespace."));
+                }
+            }
+            None => output.block(&self.table(&found).render()),
+        }
+        self.name_the_silent(&found.silent);
+    }
+
+    /// Prints events that are new.
+    fn more(&mut self, mut found: JobEvents) {
+        found.events.retain(|event| self.terms.is_asked(event));
+        let output = self.session.output();
+        if self.terms.output.is_none_or(|format| format == Format::Wide) {
+            if !found.events.is_empty() {
+                let table = self.table(&found);
+                output.block(&table.render_below(&mut self.widths));
+                self.is_begun = true;
+            }
+        } else {
+            for event in found.events.iter().map(object) {
+                let text = self.terms.output.and_then(|format| format.text(&event, "event"));
+                if self.terms.output == Some(Format::Yaml) && self.is_begun {
+                    output.line("---");
+                }
+                output.block(&text.unwrap_or_default());
+                self.is_begun = true;
+            }
+        }
+        self.name_the_silent(&found.silent);
+    }
+
+    fn table(&self, found: &JobEvents) -> Table {
+        let headers = ["CLUSTER", "LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"];
+        let mut table = Table::new(headers).no_headers(self.terms.no_headers || self.is_begun);
+        for MemberEvent { cluster, object } in &found.events {
+            let about = &object["involvedObject"];
+            table.row([
+                cluster.clone(),
+                last_seen(object, cluster, &found.clocks, self.session.now()),
+                text(&object["type"]).to_owned(),
+                text(&object["reason"]).to_owned(),
+                format!("{}/{}", text(&about["kind"]), text(&about["name"])),
+                text(&object["message"]).trim().to_owned(),
+            ]);
+        }
+        table
+    }
+
+    fn name_the_silent(&self, silent: &BTreeMap<String, String>) {
+        for (cluster, why) in silent {
+            self.session.output().warning(Some(cluster), why);
+        }
+    }
+}
+
+/// The event with the cluster that has it.
+fn object(event: &MemberEvent) -> Value {
+    let mut object = event.object.clone();
+    object["metadata"]["annotations"][CLUSTER] = event.cluster.as_str().into();
+    object
+}
+
+/// How long ago an event was seen last, and how often since when, as kubectl writes it.
+fn last_seen(event: &Value, cluster: &str, clocks: &Clocks, now: Timestamp) -> String {
+    let ago = |time: &Value| {
+        let at = time.as_str().and_then(|time| time.parse::<Timestamp>().ok());
+        let at = at.map(|at| clocks.host_time(cluster, at.as_second()));
+        let at = at.and_then(|at| Timestamp::from_second(at).ok());
+        at.map_or(UNKNOWN.to_owned(), |at| age::age(now, at))
+    };
+    let has_time = event["eventTime"].is_string();
+    let first = ago(&event[if has_time { "eventTime" } else { "firstTimestamp" }]);
+    let series = &event["series"];
+    let (last, count) = if series.is_object() {
+        (&series["lastObservedTime"], &series["count"])
+    } else {
+        (&event["lastTimestamp"], &event["count"])
+    };
+    match count.as_i64() {
+        Some(count) if count > 1 || series.is_object() => {
+            format!("{} (x{count} over {first})", ago(last))
+        }
+        _ => first,
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_kubectl_does() {
+        let now: Timestamp = "2026-01-01T12:20:00Z".parse().expect("a time");
+        let (old, new) = ("2026-01-01T12:00:00Z", "2026-01-01T12:08:00Z");
+        for (event, expected) in [
+            (json!({"firstTimestamp": old, "lastTimestamp": old, "count": 1}), "20m"),
+            (json!({"firstTimestamp": old, "lastTimestamp": new, "count": 3}), "12m (x3 over 20m)"),
+            (
+                json!({"eventTime": old, "series": {"count": 3, "lastObservedTime": new}}),
+                "12m (x3 over 20m)",
+            ),
+            (json!({"eventTime": new}), "12m"),
+            (json!({"eventTime": null, "firstTimestamp": null}), "<unknown>"),
+        ] {
+            assert_eq!(last_seen(&event, "west", &Clocks::default(), now), expected, "{event}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! An answer that is read while it comes, such as the log of a pod.
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use kube::client::Body;
+
+use super::connection::{Call, Connection, Reading};
+use super::error::{Cause, Error};
+use super::words;
+
+/// The body of an answer, in the pieces in which it comes.
+pub struct Stream {
+    connection: Connection,
+    body: Body,
+}
+
+impl Connection {
+    /// Opens what is at a path such as `/api/v1/namespaces/ns/pods/pi/log`, to be read as it comes.
+    ///
+    /// The time limit of requests holds for the beginning of the answer. With `follows` even that
+    /// may take any time: a server begins to answer when there is something to say.
+    ///
+    /// # Errors
+    /// As any request that only reads.
+    pub async fn stream(&self, path: &str, follows: bool) -> Result<Stream, Error> {
+        let reading = if follows { Reading::Whenever } else { Reading::Stream };
+        let answer = self.answer(&Call { reading, ..Call::get(path) }).await?;
+        match answer.rest {
+            Some(body) => Ok(Stream { connection: self.clone(), body }),
+            None => Err(self.refused(&answer)),
+        }
+    }
+}
+
+impl Stream {
+    /// The next bytes; none at the end.
+    ///
+    /// # Errors
+    /// The answer broke off.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if data.is_empty() => {}
+                    Ok(data) => return Ok(Some(data)),
+                    // Trailers, which nobody needs.
+                    Err(_) => {}
+                },
+                Some(Err(error)) => {
+                    let cause: Cause = words::cause(&error);
+                    return Err(self.connection.unreachable(cause));
+                }
+            }
+        }
+    }
+}

@@ -1,9 +1,12 @@
 //! `job logs` and `job events`.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use serde_json::json;
-use sim::EVENTS;
+use sim::{EVENTS, Verdict};
 
 use crate::stage::{Event, Stage};
 
@@ -84,4 +87,37 @@ pub async fn events(snapshot: String) {
     stage.set_down("west", true);
     stage.about("a cluster is away").types("job events pi --types=Warning").await;
     stage.end(&snapshot);
+}
+
+/// Where streams break off, in bytes: within times, within lines, between lines, before the first.
+const BREAKS: [usize; 9] = [10, 70, 75, 76, 1000, 0, 35, 3000, 333];
+
+/// A log whose streams break off, at any byte, is read whole and once.
+pub async fn broken_off() {
+    let mut stage = running().await;
+    let west = stage.cluster("west").clone();
+    let pods = west.pods_of("default", "pi");
+    let name = pods[0]["metadata"]["name"].as_str().expect("a name");
+    let container = pods[0]["spec"]["containers"][0]["name"].as_str().expect("a name");
+    for n in 0..100 {
+        // All have the same time but for some.
+        if n % 40 == 39 {
+            stage.pass(Duration::from_secs(2));
+        }
+        west.write_log("default", name, container, &format!("number {n}"));
+    }
+    let breaks = AtomicUsize::new(0);
+    west.on_request(move |request| {
+        if request.subresource != "log" {
+            return Verdict::Pass;
+        }
+        let place = breaks.fetch_add(1, Ordering::SeqCst);
+        BREAKS.get(place).map_or(Verdict::Pass, |bytes| Verdict::Cut(*bytes))
+    });
+    let read = "job logs pi --clusters=west --prefix=false";
+    let (code, stdout, stderr) = stage.run(read, None).await;
+    assert_eq!((code, stderr.as_str()), (0, ""), "{stdout}");
+    let numbers = stdout.lines().filter_map(|line| line.strip_prefix("number "));
+    let expected: Vec<_> = (0..100).map(|n| n.to_string()).collect();
+    assert_eq!(numbers.collect::<Vec<_>>(), expected, "{stdout}");
 }

@@ -96,6 +96,7 @@ fn main() -> ExitCode {
             docs::quantities();
             Ok(())
         }),
+        played("a log that breaks off at any byte is read whole and once", logs::broken_off),
         played("the rights of docs/operations.md suffice", rights::suffice),
         played("the rights of docs/operations.md are those that are checked", rights::checked),
         played("a preflight sends what the write sends", preflight::same_requests),

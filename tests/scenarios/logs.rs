@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use libtest_mimic::Failed;
 use serde_json::json;
-use sim::Verdict;
 
 use crate::scenarios::{Outcome, Scenarios};
 use crate::site::{LIMITED, Site};
@@ -26,7 +25,6 @@ pub fn scenarios() -> Scenarios {
         .both("who may not read logs is told so, and everything else goes on", forbidden)
         .both("describe shows the last lines of a pod that failed", last_lines)
         .both("the events of all clusters are merged", events)
-        .sim("a stream that breaks off within a line goes on there", within_a_line)
         .sim("the previous instance of a container is read", previous)
 }
 
@@ -357,43 +355,6 @@ async fn events(stage: &Stage) -> Outcome {
     assert_eq!(items[0]["metadata"]["annotations"]["kubectl-federate.dev/cluster"], "west");
     let watched = stage.federate_until("job events pi --watch", created).await;
     assert_eq!(watched.code, 130);
-    Ok(())
-}
-
-async fn within_a_line(stage: &Stage) -> Outcome {
-    let pods = running(stage, "pi").await?;
-    let west = stage.site("west");
-    let cuts = std::sync::atomic::AtomicUsize::new(0);
-    west.cluster().on_request(move |request| {
-        let cut = [10, 70, 75, 200, 0, 333]
-            .get(cuts.load(std::sync::atomic::Ordering::SeqCst))
-            .filter(|_| request.subresource == "log");
-        match cut {
-            Some(bytes) => {
-                cuts.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                Verdict::Cut(*bytes)
-            }
-            None => Verdict::Pass,
-        }
-    });
-    for n in 0..100 {
-        west.write(&pods["west"], &format!("line {n}"));
-    }
-    for n in 0..2 {
-        let ran = if n == 0 {
-            stage.federate("job logs pi").await.ok()
-        } else {
-            let ending = async {
-                tokio::time::sleep(Duration::from_secs(3)).await;
-                end(stage, "pi").await
-            };
-            let (ran, ended) = tokio::join!(stage.federate("job logs pi -f"), ending);
-            ended?;
-            ran.ok()
-        };
-        let expected: Vec<_> = (0..100).collect();
-        assert_eq!(numbers(&ran)["west"], expected, "{ran:?}");
-    }
     Ok(())
 }
 

@@ -27,11 +27,13 @@ type Mark = (Timestamp, u64);
 pub(super) struct Cursor {
     recent: VecDeque<Mark>,
     newest: Option<Timestamp>,
-    /// Lines before this time were read, or are not asked for; so many with this time are not
-    /// remembered one by one.
+    /// All lines before this time were read; so many with this time are not remembered one by one.
     floor: Option<(Timestamp, u64)>,
     /// What a stream that began again is still to repeat.
     repeated: HashMap<Mark, u32>,
+    /// Whether it has repeated a line. What comes before the first that it repeats was read, or was
+    /// not asked for.
+    is_met: bool,
     /// How many lines with the time of the floor it is still to repeat.
     below: u64,
     /// The time of the newest line that it may repeat.
@@ -57,6 +59,7 @@ impl Cursor {
         }
         self.below = self.floor.map_or(0, |(_, count)| count);
         self.until = self.newest;
+        self.is_met = false;
         self.line = None;
     }
 
@@ -72,7 +75,6 @@ impl Cursor {
             return false;
         }
         self.newest = self.newest.max(Some(time));
-        self.floor.get_or_insert((time, 0));
         if self.recent.len() == RECENT {
             self.forget();
         }
@@ -90,6 +92,7 @@ impl Cursor {
     fn repeats(&mut self, mark: Mark) -> bool {
         if let Some(count) = self.repeated.get_mut(&mark).filter(|count| **count > 0) {
             *count -= 1;
+            self.is_met = true;
             return true;
         }
         match self.floor {
@@ -97,8 +100,8 @@ impl Cursor {
                 self.below -= 1;
                 true
             }
-            Some((floor, _)) => mark.0 < floor,
-            None => false,
+            Some((floor, _)) if mark.0 < floor => true,
+            _ => !self.is_met,
         }
     }
 
@@ -165,6 +168,11 @@ mod tests {
         cursor.again();
         let taken: Vec<_> = (3..7).filter(|n| cursor.take(Some(at(*n)), 0, b"five")).collect();
         assert_eq!(taken, [6]);
+        let mut cursor = Cursor::default();
+        assert!(cursor.take(Some(at(5)), 0, b"two"));
+        cursor.again();
+        let lines: [&[u8]; 3] = [b"one", b"two", b"three"];
+        assert_eq!(lines.map(|line| cursor.take(Some(at(5)), 0, line)), [false, false, true]);
     }
 
     #[test]

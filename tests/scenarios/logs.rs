@@ -1,6 +1,7 @@
 //! `job logs` and `job events`: what the pods of all clusters wrote, and what happened to them.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
@@ -64,7 +65,7 @@ async fn all(stage: &Stage) -> Outcome {
     let mut expected = String::new();
     for (cluster, pod) in &pods {
         for n in 1..=3 {
-            expected += &format!("[{cluster}/pod/{pod}/pi] line {n} of {cluster}\n");
+            let _ = writeln!(expected, "[{cluster}/pod/{pod}/pi] line {n} of {cluster}");
         }
     }
     assert_eq!(ran.stdout, expected, "{ran:?}");
@@ -308,7 +309,7 @@ async fn last_lines(stage: &Stage) -> Outcome {
     let shown = stage.federate("job describe pi").await.ok();
     let mut expected = format!("{title}  west/pod/{}/pi:\n", pods["west"]);
     for n in 16..=20 {
-        expected += &format!("    line {n}^[[2J\n");
+        let _ = writeln!(expected, "    line {n}^[[2J");
     }
     shown.says(&expected);
     Ok(())

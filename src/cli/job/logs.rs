@@ -1,6 +1,6 @@
 //! `kubectl federate job logs`.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use jiff::Timestamp;
@@ -44,8 +44,8 @@ const MOST: usize = 5;
 /// With --follow the command goes on until the job has ended. It picks up pods that start later. A
 /// log that breaks off is read on from there, without a line lost or repeated.
 ///
-/// A cluster that does not answer, and a log that cannot be read, are told on stderr, and the others
-/// are read. The exit code is 1 then. On a terminal, control characters in the logs are escaped,
+/// A cluster that does not answer, and a log that cannot be read, are told on stderr. The others are
+/// read, and the exit code is 1. On a terminal, control characters in the logs are escaped,
 /// apart from colours; elsewhere the bytes are passed on as they are.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
@@ -119,7 +119,7 @@ impl Logs {
             Box::pin(federation.read_logs(&terms, &lines)).await
         };
         let LogsRead { logs, some_unread } = read.map_err(|error| match error {
-            LogsError::Job(error) => error.into(),
+            LogsError::Job(error) => Error::from(*error),
             error => Error::new(error),
         })?;
         if logs == 0 && !some_unread {
@@ -146,7 +146,7 @@ impl Logs {
         Ok(LogTerms {
             namespace,
             name: self.job.clone(),
-            clusters: BTreeSet::from_iter(self.clusters.iter().cloned()),
+            clusters: self.clusters.iter().cloned().collect(),
             containers,
             since: since(self.since.as_deref(), self.since_time.as_deref())?,
             tail: u64::try_from(self.tail).ok(),
@@ -164,7 +164,7 @@ fn since(ago: Option<&str>, time: Option<&str>) -> Result<Option<Since>> {
         if text.starts_with('-') {
             return Err(Error::new("--since must be greater than 0"));
         }
-        let duration = go_duration(text).or_else(|| (text == "0").then_some(Default::default()));
+        let duration = go_duration(text).or_else(|| (text == "0").then_some(Duration::ZERO));
         let invalid = || Error::new(format!("--since: time: invalid duration {text:?}"));
         Ok(duration.ok_or_else(invalid)?.as_secs_f64().round() as u64)
     })?;

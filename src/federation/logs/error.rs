@@ -7,7 +7,7 @@ use crate::{cluster, federation::error::Error};
 pub enum LogsError {
     /// The Job cannot be read.
     #[error(transparent)]
-    Job(#[from] Error),
+    Job(Box<Error>),
     /// A pod has no such container.
     #[error("container {container} is not valid for pod {pod} out of: {all}")]
     NoContainer {
@@ -45,8 +45,14 @@ pub enum LogsError {
     },
 }
 
+impl From<Error> for LogsError {
+    fn from(error: Error) -> Self {
+        Self::Job(Box::new(error))
+    }
+}
+
 impl From<cluster::Error> for LogsError {
     fn from(error: cluster::Error) -> Self {
-        Self::Job(error.into())
+        Error::from(error).into()
     }
 }

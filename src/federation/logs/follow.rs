@@ -52,7 +52,9 @@ impl Federation<'_> {
         let wake = Notify::new();
         let following = Following::new(terms, reader, &wake);
         tokio::select! {
-            looked = look(rounds, terms, reader, tell, &wake) => looked.map(|()| LogsRead::default()),
+            looked = look(rounds, terms, reader, tell, &wake) => {
+                looked.map(|()| LogsRead::default())
+            }
             read = following.run(told) => read,
         }
     }
@@ -120,7 +122,7 @@ enum State {
     /// A stream is open, or waits for its turn.
     Reads,
     /// No stream is open.
-    Rests(Log),
+    Rests(Box<Log>),
     /// All was read, or cannot be.
     Done,
 }
@@ -154,8 +156,8 @@ struct Following<'r> {
     /// Whether there was a look already.
     is_begun: bool,
     has_ended: bool,
-    some_unread: bool,
     told_waits: bool,
+    read: LogsRead,
 }
 
 impl<'r> Following<'r> {
@@ -169,8 +171,8 @@ impl<'r> Following<'r> {
             streams: FuturesUnordered::new(),
             is_begun: false,
             has_ended: false,
-            some_unread: false,
             told_waits: false,
+            read: LogsRead::default(),
         }
     }
 
@@ -189,7 +191,7 @@ impl<'r> Following<'r> {
                 break;
             }
         }
-        Ok(LogsRead { logs: self.logs.len(), some_unread: self.some_unread })
+        Ok(LogsRead { logs: self.logs.len(), ..self.read })
     }
 
     /// Opens a stream for each log that is there and is not read.
@@ -208,16 +210,16 @@ impl<'r> Following<'r> {
         for (connection, target) in found.targets {
             gone.retain(|source| *source != target.source);
             let new = Log { cursor: Cursor::default(), failures: 0, is_early: is_first };
-            let state = self.logs.entry(target.source.clone()).or_insert(State::Rests(new));
+            let state =
+                self.logs.entry(target.source.clone()).or_insert(State::Rests(Box::new(new)));
             if !target.is_started {
                 if has_ended {
                     *state = State::Done;
                 }
-            } else if let State::Rests(log) = state {
-                let nothing = Log { cursor: Cursor::default(), failures: 0, is_early: false };
-                let log = std::mem::replace(log, nothing);
-                *state = State::Reads;
-                self.begin(connection, target, log);
+            } else if let State::Rests(_) = state
+                && let State::Rests(log) = std::mem::replace(state, State::Reads)
+            {
+                self.begin(connection, target, *log);
             }
         }
         for source in gone {
@@ -226,7 +228,7 @@ impl<'r> Following<'r> {
                 self.logs.insert(source, State::Done);
             }
         }
-        self.some_unread |= has_ended && !found.silent.is_empty();
+        self.read.some_unread |= has_ended && !found.silent.is_empty();
         Ok(())
     }
 
@@ -262,7 +264,7 @@ impl<'r> Following<'r> {
     fn ended(&mut self, Ended { source, mut log, is_last, result }: Ended) {
         let state = match result {
             Ok(()) if is_last => State::Done,
-            Ok(()) => State::Rests(log),
+            Ok(()) => State::Rests(Box::new(log)),
             Err(error) if error.is_not_found() => State::Done,
             Err(error) => {
                 log.failures += 1;
@@ -273,8 +275,8 @@ impl<'r> Following<'r> {
                 if is_given_up || (log.failures == TOLD && !waits) {
                     self.reader.unread(&source.cluster, Some(&source.pod), &error);
                 }
-                self.some_unread |= is_given_up;
-                if is_given_up { State::Done } else { State::Rests(log) }
+                self.read.some_unread |= is_given_up;
+                if is_given_up { State::Done } else { State::Rests(Box::new(log)) }
             }
         };
         self.logs.insert(source, state);

@@ -56,7 +56,10 @@ mod tests {
 
     use super::*;
 
-    fn all(pieces: &[&[u8]]) -> (Vec<(Vec<u8>, u64, bool)>, Option<Vec<u8>>) {
+    /// The bytes of a piece, its number, and whether it is ended.
+    type Given = (Vec<u8>, u64, bool);
+
+    fn all(pieces: &[&[u8]]) -> (Vec<Given>, Option<Vec<u8>>) {
         let (mut lines, mut given) = (Lines::default(), Vec::new());
         for bytes in pieces {
             lines.push(bytes, |piece| {

@@ -41,13 +41,12 @@ impl Ask {
                 query.append_pair(name, "true");
             }
         }
-        match (cursor.since(), self.since) {
-            (Some(time), _) => query.append_pair("sinceTime", &time.to_string()),
-            (None, Some(Since::Time(time))) => query.append_pair("sinceTime", &time.to_string()),
-            (None, Some(Since::Seconds(seconds))) => {
+        match cursor.since().map(Since::Time).or(self.since) {
+            Some(Since::Time(time)) => query.append_pair("sinceTime", &time.to_string()),
+            Some(Since::Seconds(seconds)) => {
                 query.append_pair("sinceSeconds", &seconds.to_string())
             }
-            (None, None) => &mut query,
+            None => &mut query,
         };
         if let (None, Some(lines)) = (cursor.since(), self.tail) {
             query.append_pair("tailLines", &lines.to_string());

@@ -1,6 +1,7 @@
 //! What containers wrote, and how a kubelet gives it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use bytes::Bytes;
 use futures::stream;
@@ -76,7 +77,7 @@ impl LogRequest {
                 continue;
             }
             if self.timestamps {
-                text += &format!("{:.9} ", line.at);
+                let _ = write!(text, "{:.9} ", line.at);
             }
             text += &line.text;
             text.push('\n');

@@ -44,8 +44,8 @@ const MOST: usize = 5;
 /// With --follow the command goes on until the job has ended. It picks up pods that start later. A
 /// log that breaks off is read on from there, without a line lost or repeated.
 ///
-/// A cluster that does not answer, and a log that cannot be read, are told on stderr. The others are
-/// read, and the exit code is 1. On a terminal, control characters in the logs are escaped,
+/// A cluster that does not answer, and a log that cannot be read, are told on stderr. The others
+/// are read, and the exit code is 1. On a terminal, control characters in the logs are escaped,
 /// apart from colours; elsewhere the bytes are passed on as they are.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]

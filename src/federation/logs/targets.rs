@@ -215,7 +215,10 @@ mod tests {
 
     #[test]
     fn a_container_has_a_log_once_it_has_run_and_its_log_is_over_when_it_runs_no_more() {
-        let status = |phase: &str, state: Value| json!({"phase": phase, "containerStatuses": [{"name": "pi", "state": state}]});
+        let status = |phase: &str, state: Value| {
+            let statuses = json!([{"name": "pi", "state": state}]);
+            json!({"phase": phase, "containerStatuses": statuses})
+        };
         let waiting = json!({"waiting": {"reason": "ContainerCreating"}});
         let ended = json!({"terminated": {"exitCode": 1}});
         let mut again = status("Running", json!({"waiting": {"reason": "CrashLoopBackOff"}}));

@@ -94,7 +94,7 @@ fn switch(arg: Arg) -> Arg {
 }
 
 /// What Go's `strconv.ParseBool` reads.
-pub(super) fn boolean(text: &str) -> Result<bool, &'static str> {
+fn boolean(text: &str) -> Result<bool, &'static str> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, builder::BoolishValueParser};
 use jiff::Timestamp;
 
 use crate::{
@@ -10,7 +10,6 @@ use crate::{
         Session,
         events::{Reporter, Wording},
         job_name::job_name,
-        usage::boolean,
     },
     cluster::{self, flags::go_duration},
     error::{Error, Result},
@@ -88,7 +87,7 @@ pub struct Logs {
     #[arg(long)]
     timestamps: bool,
     /// Begin each line with the cluster, the pod and the container that it is from
-    #[arg(long, value_name = "BOOL", value_parser = boolean, action = ArgAction::Set)]
+    #[arg(long, value_name = "BOOL", value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
     #[arg(num_args = 0..=1, require_equals = true)]
     #[arg(default_value = "true", default_missing_value = "true")]
     prefix: bool,

@@ -87,8 +87,8 @@ pub struct Logs {
     #[arg(long)]
     timestamps: bool,
     /// Begin each line with the cluster, the pod and the container that it is from
-    #[arg(long, value_name = "BOOL", value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
-    #[arg(num_args = 0..=1, require_equals = true)]
+    #[arg(long, value_name = "BOOL", value_parser = BoolishValueParser::new())]
+    #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true)]
     #[arg(default_value = "true", default_missing_value = "true")]
     prefix: bool,
     /// How many logs are followed at a time at most

@@ -73,6 +73,13 @@ async fn completed(
     assert_eq!(nothing.1, ":0\n", "there is no program for it");
     let install = format!("federate completion install --dir={}", home.display());
     succeed(&kubectl(&install).await?);
+    // Names that are not heard at once are there a moment later.
+    until("the names", SOON, || async {
+        let told = kubectl("__complete federate cluster cordon e").await;
+        let (_, found, _) = told.map_err(|error| error.to_string())?;
+        if found.starts_with("east") { Ok(()) } else { Err(found) }
+    })
+    .await;
     for (words, found) in [
         ("cluster cordon e".to_owned(), "east\n:4\n"),
         (format!("job get -n {namespace} p"), "pi\n:4\n"),

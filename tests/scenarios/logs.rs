@@ -16,16 +16,16 @@ const LINES: usize = 300;
 
 pub fn scenarios() -> Scenarios {
     Scenarios::of("logs")
-        .sim("the logs of all pods of all clusters are printed", all)
-        .sim("a follow picks up pods that start later, and ends with the job", follow)
-        .sim("a follow that is cut neither loses nor repeats a line", cut)
-        .sim("what pods with an index and pods that failed wrote is printed alone", chosen)
-        .sim("a container that waits, and a cluster that is silent, cost a line each", unread)
-        .sim("the pods of adopted jobs are found", adopted)
-        .sim("more logs than may be followed are refused in kubectl's words", too_many)
-        .sim("who may not read logs is told so, and everything else goes on", forbidden)
-        .sim("describe shows the last lines of a pod that failed", last_lines)
-        .sim("the events of all clusters are merged", events)
+        .both("the logs of all pods of all clusters are printed", all)
+        .both("a follow picks up pods that start later, and ends with the job", follow)
+        .both("a follow that is cut neither loses nor repeats a line", cut)
+        .both("what pods with an index and pods that failed wrote is printed alone", chosen)
+        .both("a container that waits, and a cluster that is silent, cost a line each", unread)
+        .both("the pods of adopted jobs are found", adopted)
+        .both("more logs than may be followed are refused in kubectl's words", too_many)
+        .both("who may not read logs is told so, and everything else goes on", forbidden)
+        .both("describe shows the last lines of a pod that failed", last_lines)
+        .both("the events of all clusters are merged", events)
         .sim("the previous instance of a container is read", previous)
 }
 

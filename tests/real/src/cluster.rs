@@ -4,6 +4,7 @@ use crate::api::Api;
 use crate::error::{Error, during};
 use crate::kubeconfig::kubeconfig;
 use crate::kubelet::{Kubelet, NODE};
+use crate::logs::Logs;
 use crate::process::{Process, free_port, lost_its_port};
 use crate::secrets::{ADMINISTRATOR, CONTROLLERS, Secrets};
 use crate::until::poll;
@@ -38,6 +39,8 @@ struct Inner {
     server: Mutex<Option<Process>>,
     controllers: Mutex<Option<Process>>,
     kueue: Mutex<Option<Process>>,
+    /// What the containers on its node wrote.
+    logs: Logs,
 }
 
 /// What a cluster is started from.
@@ -79,14 +82,36 @@ impl Cluster {
         let with_controllers = settings.with_controllers;
         let (server, controllers) = (Mutex::new(Some(server)), Mutex::new(None));
         let kueue = Mutex::new(None);
-        let inner = Inner { settings, port, secrets, api, server, controllers, kueue };
+        let logs = Logs::new();
+        let inner = Inner { settings, port, secrets, api, server, controllers, kueue, logs };
         let cluster = Self { inner: Arc::new(inner) };
         cluster.write_kubeconfigs()?;
         if with_controllers {
             cluster.revive_controllers()?;
             cluster.create("/api/v1/nodes", &json!({"metadata": {"name": NODE}})).await?;
+            cluster.serve_logs().await?;
         }
         Ok(cluster)
+    }
+
+    /// Serves the logs of containers, and says in the node where.
+    async fn serve_logs(&self) -> Result<(), Error> {
+        let port = self.inner.logs.serve(self.directory()).await?;
+        let address = json!({"type": "InternalIP", "address": "127.0.0.1"});
+        let endpoints = json!({"kubeletEndpoint": {"Port": port}});
+        let status = json!({"addresses": [address], "daemonEndpoints": endpoints});
+        let path = format!("/api/v1/nodes/{NODE}/status");
+        self.patch(&path, &json!({"status": status})).await.map(drop)
+    }
+
+    /// Has a container of a pod write a line. The pod must be on the node to have a log.
+    pub fn write_log(&self, namespace: &str, pod: &str, container: &str, text: &str) {
+        self.inner.logs.write([namespace, pod, container], text);
+    }
+
+    /// Cuts all connections over which the API server reads logs.
+    pub fn cut_logs(&self) {
+        self.inner.logs.cut();
     }
 
     /// The name that the test gave it; in the fleet's kubeconfigs, the context's.
@@ -163,7 +188,7 @@ impl Cluster {
 
     /// The one who plays this cluster's nodes.
     pub fn kubelet(&self) -> Kubelet {
-        Kubelet::of(self.name(), self.api().clone())
+        Kubelet::of(self.name(), self.api().clone()).writing(self.inner.logs.clone())
     }
 
     /// Grants a user rights in a namespace, or in the whole cluster where there is none. `rules`
@@ -381,6 +406,7 @@ async fn start_server(settings: &Settings, port: u16, api: &Api) -> Result<Proce
         format!("--service-account-issuer={}", url(port)),
         format!("--service-account-key-file={}", file("accounts.pub")),
         format!("--service-account-signing-key-file={}", file("accounts.key")),
+        format!("--kubelet-certificate-authority={}", file("ca.crt")),
         // Pods are created without a service account, which no controller here would make.
         "--disable-admission-plugins=ServiceAccount".to_owned(),
         "--endpoint-reconciler-type=none".to_owned(),

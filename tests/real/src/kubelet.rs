@@ -2,6 +2,7 @@
 //! says so.
 
 use crate::error::Error;
+use crate::logs::Logs;
 use crate::until::poll;
 use crate::{Api, Cluster, Fleet};
 use jiff::{Timestamp, Unit};
@@ -72,6 +73,11 @@ impl Pod {
         self.object["status"]["startTime"].as_str().unwrap_or(now).to_owned()
     }
 
+    fn container_names(&self) -> impl Iterator<Item = &str> {
+        let containers = self.object["spec"]["containers"].as_array();
+        containers.into_iter().flatten().filter_map(|container| container["name"].as_str())
+    }
+
     /// `containerStatuses` with one state for every container.
     fn containers(&self, state: &Value, running: bool) -> Vec<Value> {
         let containers = self.object["spec"]["containers"].as_array();
@@ -95,6 +101,8 @@ impl Pod {
 pub struct Kubelet {
     api: Api,
     cluster: String,
+    /// Which containers have run and ended, for who reads their logs.
+    logs: Option<Logs>,
 }
 
 impl Kubelet {
@@ -102,7 +110,17 @@ impl Kubelet {
     /// pods, bind and delete them. Any API server will do, also one that is no process of this
     /// crate.
     pub fn of(cluster: &str, api: Api) -> Self {
-        Self { api, cluster: cluster.to_owned() }
+        Self { api, cluster: cluster.to_owned(), logs: None }
+    }
+
+    /// The same, with logs of the containers.
+    pub(crate) fn writing(self, logs: Logs) -> Self {
+        Self { logs: Some(logs), ..self }
+    }
+
+    fn logs_of<'k>(&'k self, pod: &'k Pod) -> impl Iterator<Item = (&'k Logs, &'k str)> {
+        let containers = pod.container_names();
+        containers.filter_map(|container| Some((self.logs.as_ref()?, container)))
     }
 
     /// The pods of a Job, by name, those that ended included.
@@ -145,6 +163,9 @@ impl Kubelet {
     pub async fn run(&self, pod: &Pod) -> Result<(), Error> {
         let now = now();
         let containers = pod.containers(&json!({"running": {"startedAt": now}}), true);
+        for (logs, container) in self.logs_of(pod) {
+            logs.begin([&pod.namespace, &pod.name, container]);
+        }
         self.set(pod, "Running", &now, &containers).await
     }
 
@@ -229,6 +250,9 @@ impl Kubelet {
             "exitCode": exit_code, "reason": reason, "startedAt": pod.started_or(&now),
             "finishedAt": now,
         }});
+        for (logs, container) in self.logs_of(pod) {
+            logs.end([&pod.namespace, &pod.name, container]);
+        }
         self.set(pod, phase, &now, &pod.containers(&state, false)).await
     }
 

@@ -2,7 +2,7 @@
 //! `kube-controller-manager`, built from their Go modules at pinned versions, and `kubectl`.
 //!
 //! A [`Fleet`] is a number of whole clusters without nodes, of one [`Version`] or of several. Tests
-//! play the kubelet ([`Kubelet`]): pods run, succeed and fail when a test says so. Clusters can be
+//! play the kubelet ([`Kubelet`]): pods run, write, succeed and fail when a test says so. Clusters can be
 //! frozen, killed and revived ([`Cluster::freeze`], [`Cluster::kill`]), and what was asked of them
 //! can be counted ([`Cluster::requests_since`]).
 //!
@@ -43,6 +43,7 @@ mod fleet;
 mod kubeconfig;
 mod kubelet;
 mod kueue;
+mod logs;
 mod process;
 mod secrets;
 mod testing;

@@ -21,7 +21,7 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
-    /// Makes the secrets, and writes what components read: `server.crt`, `server.key`,
+    /// Makes the secrets, and writes what components read: `ca.crt`, `server.crt`, `server.key`,
     /// `accounts.key`, `accounts.pub`, `tokens.csv`.
     ///
     /// Elliptic curves, because they cost no time; the API server would make itself an RSA
@@ -42,6 +42,7 @@ impl Secrets {
             let _ = writeln!(lines, "{token},{name},{name},\"{group}\"");
         }
         let files = [
+            ("ca.crt", authority.clone()),
             ("server.crt", certificate),
             ("server.key", key),
             ("accounts.key", accounts.serialize_pem()),

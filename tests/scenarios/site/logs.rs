@@ -11,12 +11,20 @@ const CONTAINER: &str = "pi";
 impl Site {
     /// Has a pod write a line. Before the pod is on a node, nobody gets it.
     pub fn write(&self, pod: &str, text: &str) {
-        self.cluster().write_log(&self.namespace, pod, CONTAINER, text);
+        match &self.kind {
+            Kind::Simulated { server, .. } => {
+                server.cluster().write_log(&self.namespace, pod, CONTAINER, text);
+            }
+            Kind::Real(cluster) => cluster.write_log(&self.namespace, pod, CONTAINER, text),
+        }
     }
 
     /// Ends all streams of logs between the server and its node.
     pub fn cut_logs(&self) {
-        self.cluster().cut_logs();
+        match &self.kind {
+            Kind::Simulated { server, .. } => server.cluster().cut_logs(),
+            Kind::Real(cluster) => cluster.cut_logs(),
+        }
     }
 
     /// Puts a pod on the node, where it does not run yet.

@@ -2,15 +2,16 @@
 //!
 //! | module | what it holds | may use |
 //! |---|---|---|
-//! | [`cli`] | a file per verb: arguments, one call into the federation, the printing | federation, reconcile, state, plan, job, cluster, error, print, yaml, dns, hidden, os_error |
+//! | [`cli`] | a file per verb: arguments, one call into the federation, the printing | federation, reconcile, state, plan, job, cluster, error, print, jsonpath, yaml, dns, hidden, os_error |
 //! | [`error`] | the one error that reaches the user: message, hint, exit code | federation, reconcile, state, plan, job, cluster, print |
-//! | [`federation`] | what can be asked of a federation, without a terminal | reconcile, state, plan, job, cluster, seams |
+//! | [`federation`] | what can be asked of a federation, without a terminal | reconcile, state, plan, job, cluster, jsonpath, seams |
 //! | [`reconcile`] | what brings the ledger and the members together: decide (pure) and act | state, plan, job, cluster, seams |
 //! | [`state`] | the registry, the record and the ledger in ConfigMaps; compare-and-swap | job, cluster, dns, seams |
 //! | [`plan`] | preferences, and how work is divided by them; pure | nothing |
 //! | [`job`] | what a Job's spec allows, and how a shard's Job is made from it; pure | dns |
 //! | [`cluster`] | kubeconfig, identity, clients, fan-out, retries | yaml, hidden, os_error, seams |
-//! | [`print`](mod@print) | tables, ages, formats, progress, prompts; knows no clusters | yaml, hidden, os_error |
+//! | [`print`](mod@print) | tables, ages, formats, progress, prompts; knows no clusters | jsonpath, yaml, hidden, os_error |
+//! | [`jsonpath`] | kubectl's JSONPath, and values as Go prints them; pure | hidden |
 //! | [`yaml`] | YAML by kubectl's rules, read and written; pure | hidden |
 //! | [`dns`] | names by the rules of DNS; pure | nothing |
 //! | [`hidden`] | characters that must not reach a terminal as they are; pure | nothing |
@@ -26,6 +27,7 @@ pub mod error;
 pub mod federation;
 pub mod hidden;
 pub mod job;
+pub mod jsonpath;
 pub mod os_error;
 pub mod plan;
 pub mod print;

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::Value;
 
-use super::{Selector, Session, job_name::job_name};
+use super::{Selector, Session, fields::Fields, job_name::job_name};
 use crate::error::{Error, Result};
 
 /// Names or a selector, and `-A`, as `kubectl get` has them.
@@ -24,6 +24,10 @@ pub struct Selection {
         hide_default_value = true
     )]
     selector: Selector,
+    /// Only jobs whose fields match: metadata.name, metadata.namespace and status.successful, such
+    /// as metadata.name!=pi
+    #[arg(long, value_name = "SELECTOR", default_value = "", hide_default_value = true)]
+    field_selector: String,
 }
 
 impl Selection {
@@ -33,10 +37,25 @@ impl Selection {
     /// There are names beside a selector, which kubectl refuses, too; or the namespace is not
     /// known.
     pub fn namespace(&self, session: &Session<'_>) -> Result<Option<String>> {
-        if !self.selector.is_empty() && !self.names.is_empty() {
+        let selects = !self.selector.is_empty() || !self.field_selector.is_empty();
+        if selects && !self.names.is_empty() {
             return Err(Error::new("name cannot be provided when a selector is specified"));
         }
         Ok(if self.all_namespaces { None } else { Some(session.namespace()?) })
+    }
+
+    /// What is asked of the fields of the objects.
+    ///
+    /// # Errors
+    /// It is no selector, in the words of kubectl and of a server.
+    pub fn fields(&self) -> Result<Fields> {
+        let fields = &self.field_selector;
+        Fields::parse(fields).map_err(|why| {
+            let labels = self.selector.text();
+            let jobs = "\"batch/v1, Resource=jobs\"";
+            let what = format!("label selector {labels:?}, field selector {fields:?}");
+            Error::server("BadRequest", format!("Unable to find {jobs} that match {what}: {why}"))
+        })
     }
 
     /// Whether the selector matches an object's `metadata.labels`.

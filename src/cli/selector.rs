@@ -8,7 +8,10 @@ use crate::error::Error;
 
 /// Requirements on the labels of an object. Without any, every object matches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selector(Vec<Requirement>);
+pub struct Selector {
+    text: String,
+    requirements: Vec<Requirement>,
+}
 
 /// One requirement: a key, and what is asked of its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,12 +32,17 @@ enum Asked {
 impl Selector {
     /// Whether it has no requirements.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.requirements.is_empty()
+    }
+
+    /// As it was typed.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Whether it matches an object's `metadata.labels`.
     pub fn matches(&self, labels: &Value) -> bool {
-        self.0.iter().all(|Requirement { key, asked }| {
+        self.requirements.iter().all(|Requirement { key, asked }| {
             let value = labels.get(key).and_then(Value::as_str);
             match asked {
                 Asked::Exists => value.is_some(),
@@ -68,7 +76,7 @@ impl FromStr for Selector {
             }
             requirements.push(requirement(part.trim()).ok_or_else(|| unreadable(part))?);
         }
-        Ok(Self(requirements))
+        Ok(Self { text: text.to_owned(), requirements })
     }
 }
 

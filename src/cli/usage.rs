@@ -11,7 +11,7 @@ use clap::{
 use super::{World, arguments::Cli, job::DIFF_FAILED, suggest};
 use crate::{
     error::Error,
-    print::{Output, UnknownColour, UnknownFormat},
+    print::{Output, UnknownColour},
 };
 
 /// What users type.
@@ -248,9 +248,6 @@ fn invalid_because(error: &clap::Error) -> String {
 
 /// The error of a value that a type of ours refused, as that type words it.
 fn refused(source: &(dyn std::error::Error + 'static)) -> Option<Error> {
-    if let Some(format) = source.downcast_ref::<UnknownFormat>() {
-        return Some(Error::new(format));
-    }
     if let Some(colour) = source.downcast_ref::<UnknownColour>() {
         return Some(Error::new(colour));
     }

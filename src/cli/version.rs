@@ -7,7 +7,7 @@ use super::{ConnectionFlags, Session, World};
 use crate::{
     cluster::TESTED,
     error::{Error, Result},
-    print::Format,
+    print::format,
 };
 
 /// This binary's version, written as kubectl writes versions.
@@ -33,14 +33,21 @@ pub struct Version {
     #[arg(long)]
     client: bool,
     /// How to print: json or yaml
-    #[arg(short, long, value_name = "FORMAT", value_parser = format)]
-    output: Option<Format>,
+    #[arg(short, long, value_name = "FORMAT", value_parser = syntax)]
+    output: Option<Syntax>,
 }
 
-/// Reads the formats that kubectl prints versions in.
-fn format(text: &str) -> Result<Format> {
-    match text.parse() {
-        Ok(format @ (Format::Json | Format::Yaml)) => Ok(format),
+/// How kubectl prints versions, if not as sentences.
+#[derive(Debug, Clone, Copy)]
+enum Syntax {
+    Json,
+    Yaml,
+}
+
+fn syntax(text: &str) -> Result<Syntax> {
+    match text {
+        "json" => Ok(Syntax::Json),
+        "yaml" => Ok(Syntax::Yaml),
         _ => Err(Error::new("--output must be 'yaml' or 'json'")),
     }
 }
@@ -61,8 +68,9 @@ impl Version {
         });
         let mut object = Value::Object(fields.collect());
         object["testedServers"] = json!({ "oldest": oldest, "newest": newest });
-        match self.output.and_then(|format| format.text(&object, "version")) {
-            Some(text) => world.output.block(&text),
+        match self.output {
+            Some(Syntax::Json) => world.output.block(&format::json(&object)),
+            Some(Syntax::Yaml) => world.output.block(&format::yaml(&object)),
             None => {
                 for (what, version) in versions {
                     world.output.line(format!("{what} Version: {version}"));

@@ -5,6 +5,7 @@
 //! command and read its output.
 
 pub mod age;
+mod columns;
 mod command;
 mod counted;
 mod error;
@@ -13,17 +14,21 @@ pub mod format;
 mod output;
 mod progress;
 
+pub mod sort;
 pub mod table;
+mod tabs;
 mod waiting;
 
+pub use columns::CustomColumns;
 pub use command::{
     Repeated, command, federate, federate_line, federate_on_host, kubectl_line, repeating,
 };
 pub use counted::counted;
 pub use error::Error;
-pub use format::{Format, UnknownFormat};
+pub use format::Format;
 pub use output::{ATTEMPTS, Captured, Colour, LogText, Output, UnknownColour, choice, selection};
 pub use progress::Progress;
 
 pub use table::Table;
+pub use tabs::Tabs;
 pub use waiting::Waiting;

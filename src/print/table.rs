@@ -19,13 +19,15 @@ pub struct Table {
     headers: Vec<String>,
     rows: Vec<Vec<String>>,
     show_headers: bool,
+    /// How many of the last columns may have empty cells.
+    bare: usize,
 }
 
 impl Table {
     /// An empty table. The headers are printed in upper case.
     pub fn new<H: AsRef<str>>(headers: impl IntoIterator<Item = H>) -> Self {
         let headers = headers.into_iter().map(|header| header.as_ref().to_uppercase()).collect();
-        Self { headers, rows: Vec::new(), show_headers: true }
+        Self { headers, rows: Vec::new(), show_headers: true, bare: 0 }
     }
 
     /// The same table without its headers (`--no-headers`), if `hidden`.
@@ -35,12 +37,22 @@ impl Table {
         self
     }
 
+    /// The same table with more columns on the right, whose empty cells stay empty.
+    #[must_use]
+    pub fn and_bare<H: AsRef<str>>(mut self, headers: impl IntoIterator<Item = H>) -> Self {
+        let before = self.headers.len();
+        self.headers.extend(headers.into_iter().map(|header| header.as_ref().to_uppercase()));
+        self.bare += self.headers.len() - before;
+        self
+    }
+
     /// Adds a row. Cells that are missing, and cells that are empty, print as `<none>`.
     pub fn row<C: Into<String>>(&mut self, cells: impl IntoIterator<Item = C>) {
         let mut cells: Vec<String> = cells.into_iter().map(Into::into).collect();
         cells.resize(self.headers.len(), String::new());
-        for cell in &mut cells {
-            if cell.is_empty() {
+        let bare = self.headers.len() - self.bare;
+        for (column, cell) in cells.iter_mut().enumerate() {
+            if cell.is_empty() && column < bare {
                 NONE.clone_into(cell);
             } else {
                 *cell = escape::line(cell).into_owned();

@@ -15,8 +15,10 @@ mod connections;
 mod docs;
 mod errors;
 mod examples;
+mod formats;
 mod hints;
 mod logs;
+mod jsonpath;
 mod machine;
 mod orphans;
 mod plugin;
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         transcript("recreate", changes::recreate),
         transcript("patch", changes::patch),
         transcript("get", verbs::get),
+        transcript("formats", formats::formats),
         transcript("describe", verbs::describe),
         transcript("logs", logs::logs),
         transcript("events", logs::events),
@@ -116,6 +119,8 @@ fn main() -> ExitCode {
         Trial::test("exit codes are 0 and 1", process::exit_codes),
         Trial::test("another program shows differences", process::external_diff),
         Trial::test("manifests in any encoding are taken", yaml::files_in_any_encoding),
+        real::blocking_trial("formats beside kubectl", formats::beside_kubectl),
+        real::blocking_trial("templates print what kubectl prints", jsonpath::as_kubectl_prints_it),
         real::blocking_trial("YAML means what kubectl takes it for", yaml::as_kubectl_reads_it),
         real::trial("kubectl finds the plugin, and the main job is typed", plugin::main_job),
     ];

@@ -129,7 +129,13 @@ pub async fn watch(snapshot: String) {
     stage.types("job get -w -o name").await;
     play(&stage);
     stage.types("job get pi -w -o yaml").await;
+    play(&stage);
+    stage.types("job get -w -o custom-columns=NAME:.metadata.name,DONE:.status.succeeded").await;
+    stage.about("selected").types("job get -w -l team=none").await;
+    stage.types("job get -w --field-selector=metadata.name!=pi").await;
+    stage.types("job get -w --sort-by=.metadata.name --no-headers").await;
     stage.about("nobody is there").types("job get nothing -w").await;
+    stage.types("job get nothing -w --ignore-not-found").await;
     stage.types("job get nothing pi -w").await;
     stage.end(&snapshot);
 }

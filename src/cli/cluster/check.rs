@@ -4,7 +4,11 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{Session, warnings::clock_difference},
+    cli::{
+        OutputFlags, Session,
+        output::{is_table, print},
+        warnings::clock_difference,
+    },
     cluster::TESTED,
     error::{Error, Result},
     federation::{
@@ -62,9 +66,8 @@ pub struct Check {
     /// For jobs in all namespaces
     #[arg(short = 'A', long)]
     all_namespaces: bool,
-    /// How to print: wide, json, yaml or name
-    #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Format>,
+    #[command(flatten)]
+    output: OutputFlags,
     /// Print no column names
     #[arg(long)]
     no_headers: bool,
@@ -79,11 +82,12 @@ impl Check {
         if self.print_rbac && !self.host && self.names.len() != 1 {
             return Err(Error::new("--print-rbac is for one cluster: give its NAME, or --host"));
         }
+        let format = self.output.format(!self.no_headers)?;
         let jobs = if self.all_namespaces { None } else { Some(session.namespace()?) };
         let checked = self.ask(session, jobs.as_deref()).await?;
         match checked.as_slice() {
             [one] if self.print_rbac => print_rbac(session, one, jobs.as_deref()),
-            _ => self.print(session, &checked),
+            _ => self.print(session, format.as_ref(), &checked).await,
         }
     }
 
@@ -104,16 +108,21 @@ impl Check {
         }
     }
 
-    fn print(&self, session: &Session<'_>, checked: &[Checked]) -> Result<()> {
+    async fn print(
+        &self,
+        session: &Session<'_>,
+        format: Option<&Format>,
+        checked: &[Checked],
+    ) -> Result<()> {
         let output = session.output();
         let members = || checked.iter().filter(|it| it.state.is_some());
-        let objects = || match self.output {
+        let objects = || match format {
             Some(Format::Name) => list(members().map(object).collect()),
             _ => list(checked.iter().map(object).collect()),
         };
-        match self.output.and_then(|format| format.text(&objects(), "cluster")) {
-            Some(text) => output.block(&text),
-            None => output.table(&self.table(checked)),
+        let printed = print(session.world(), format, objects, "cluster").await;
+        if is_table(format) {
+            output.table(&self.table(format, checked));
         }
         for one in checked {
             for finding in findings(one) {
@@ -121,6 +130,7 @@ impl Check {
             }
         }
         let failed: Vec<_> = checked.iter().filter(|one| !one.passes()).collect();
+        printed?;
         if failed.is_empty() {
             return Ok(());
         }
@@ -153,10 +163,10 @@ impl Check {
         Some(format!("{command} prints the roles that you lack in {name}."))
     }
 
-    fn table(&self, checked: &[Checked]) -> Table {
+    fn table(&self, format: Option<&Format>, checked: &[Checked]) -> Table {
         let mut headers =
             vec!["NAME", "ROLE", "REACHABLE", "IDENTITY", "VERSION", "CLOCK", "RIGHTS"];
-        let wide = self.output == Some(Format::Wide);
+        let wide = format == Some(&Format::Wide);
         headers.extend(wide.then_some(["CONTEXT", "USER"]).into_iter().flatten());
         let mut table = Table::new(headers).no_headers(self.no_headers);
         for one in checked {

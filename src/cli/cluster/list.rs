@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{
-        Selector, Session,
+        ListFlags, Selector, Session,
         events::{Reporter, Wording},
+        output::{is_table, listing, print},
         warnings::stray_jobs,
     },
     cluster::Denial,
@@ -40,32 +41,30 @@ const UNKNOWN: &str = "<unknown>";
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct List {
-    /// How to print: wide, json, yaml or name
-    #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Format>,
     /// Only the clusters whose labels match, such as region=eu,tier!=test
     #[arg(short = 'l', long, default_value = "", hide_default_value = true)]
     selector: Selector,
-    /// Print no column names
-    #[arg(long)]
-    no_headers: bool,
+    #[command(flatten)]
+    list: ListFlags,
 }
 
 impl List {
     /// Asks every member who it is, and prints them.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let format = self.list.format()?;
+        let format = format.as_ref();
         let selected = |member: &Member| self.selector.matches(&json!(member.labels));
         let reporter = Reporter::new(session, Wording::new("listed"));
         let answers = session.federation(&reporter).await?.members(selected).await;
+        let answers = self.list.table.sorted(answers, object, listing(format))?;
         let output = session.output();
         let objects = || list(answers.iter().map(object).collect());
-        match self.output.and_then(|format| format.text(&objects(), "cluster")) {
-            Some(text) => output.block(&text),
-            None if answers.is_empty() && self.selector.is_empty() => {
-                output.note("No clusters registered.");
-            }
-            None if answers.is_empty() => output.note("No clusters found."),
-            None => output.table(&self.table(session, &answers)),
+        let printed = print(session.world(), format, objects, "cluster").await;
+        match answers.as_slice() {
+            _ if !is_table(format) => {}
+            [] if self.selector.is_empty() => output.note("No clusters registered."),
+            [] => output.note("No clusters found."),
+            _ => output.table(&self.table(session, format, &answers)),
         }
         let mut silent = 0;
         for Answered { name, member, version, .. } in &answers {
@@ -79,6 +78,7 @@ impl List {
                 output.warning(Some(name), &text);
             }
         }
+        printed?;
         match silent {
             0 => Ok(()),
             n => {
@@ -88,12 +88,12 @@ impl List {
         }
     }
 
-    fn table(&self, session: &Session<'_>, answers: &[Answered]) -> Table {
+    fn table(&self, session: &Session<'_>, format: Option<&Format>, answers: &[Answered]) -> Table {
         let mut headers =
             vec!["NAME", "STATE", "VERSION", "CONTEXT", "WEIGHT", "JOBS", "PODS", "AGE"];
-        let wide = self.output == Some(Format::Wide);
+        let wide = format == Some(&Format::Wide);
         headers.extend(wide.then_some(["LEASE", "UID", "LABELS"]).into_iter().flatten());
-        let mut table = Table::new(headers).no_headers(self.no_headers);
+        let mut table = self.list.table.dressed(Table::new(headers));
         for answer in answers {
             let Answered { name, member, context, version, carried, .. } = answer;
             let count = |count: fn(&Carried) -> String| {
@@ -112,6 +112,7 @@ impl List {
             if wide {
                 row.extend([lease(member), member.uid.clone(), labels(member)]);
             }
+            row.extend(self.list.table.label_cells(&json!(member.labels)));
             table.row(row);
         }
         table

@@ -4,10 +4,10 @@ use std::io;
 use std::process::Stdio;
 
 use tokio::io::AsyncReadExt as _;
-use tokio::process::{ChildStderr, Command};
+use tokio::process::ChildStderr;
 
 use super::MAX_BYTES;
-use crate::cli::World;
+use crate::cli::{World, kubectl::kubectl};
 use crate::error::{Error, Result};
 use crate::os_error;
 
@@ -21,9 +21,8 @@ const MAX_MESSAGE_BYTES: u64 = 64 << 10;
 /// kubectl is not on the `PATH`, or it fails: the error has its message.
 pub(super) async fn build(directory: &str, world: &World) -> Result<Vec<u8>> {
     // The `--` keeps a directory whose name starts with a dash from being a flag.
-    let mut kubectl = Command::new("kubectl")
+    let mut kubectl = kubectl(world)
         .args(["kustomize", "--", directory])
-        .env("PATH", world.var("PATH").unwrap_or_default())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

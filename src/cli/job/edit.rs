@@ -22,7 +22,7 @@ use crate::{
     error::{Error, Result},
     federation::{self, DryRun, Federation, Request},
     job::{Manifest, Patch},
-    print::Format,
+    print::format,
     state::Record,
 };
 
@@ -211,11 +211,10 @@ const NO_CHANGES: &str = "Edit cancelled, no changes made.";
 
 impl Syntax {
     fn write(self, object: &Value) -> String {
-        let format = match self {
-            Self::Json => Format::Json,
-            Self::Yaml => Format::Yaml,
-        };
-        format.text(object, "job.batch").expect("these formats have a text")
+        match self {
+            Self::Json => format::json(object),
+            Self::Yaml => format::yaml(object),
+        }
     }
 
     /// A file that only the user can read.

@@ -134,7 +134,7 @@ impl Clean {
         }
         let columns =
             Columns { numbers: true, namespace: self.which.selection.all_namespaces, wide: false };
-        output.note_table(&columns.table(session, &orphans));
+        output.note_table(&columns.table(session, &orphans, None));
         match orphans.iter().filter(|orphan| orphan.outlived_registry).count() {
             0 => {}
             count => output.note(older(count, &self.recover(session)?)),

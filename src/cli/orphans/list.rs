@@ -7,10 +7,14 @@ use super::{
     rows::{Columns, object},
 };
 use crate::{
-    cli::{Session, events::none_found},
+    cli::{
+        ListFlags, Session,
+        events::none_found,
+        output::{is_table, listing, print},
+    },
     error::Result,
     federation::Orphans,
-    print::{Format, federate, format},
+    print::{Format, federate, format::list},
 };
 
 /// The examples in its help.
@@ -35,41 +39,39 @@ Examples:
 pub struct List {
     #[command(flatten)]
     which: Which,
-    /// How to print: wide, json, yaml or name
-    #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Format>,
-    /// Print no column names
-    #[arg(long)]
-    no_headers: bool,
+    #[command(flatten)]
+    list: ListFlags,
 }
 
 impl List {
     /// Asks the clusters, reads the records, and prints what no record has.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let format = self.list.format()?;
+        let format = format.as_ref();
         let namespace = self.which.selection.namespace(session)?;
         let federation = session.federation(&()).await?;
         self.which.check_clusters(&federation.registry)?;
         let mut found = federation.orphans(namespace.as_deref()).await?;
         let named = self.which.narrow(&mut found.orphans);
+        found.orphans = self.list.table.sorted(found.orphans, object, listing(format))?;
         let output = session.output();
-        let objects = || format::list(found.orphans.iter().map(object).collect());
-        match self.output.and_then(|format| format.text(&objects(), "job.batch")) {
-            Some(text) => output.block(&text),
-            None if found.orphans.is_empty() && named.is_ok() => {
-                output.note(none_found(namespace.as_deref()));
-            }
-            None if found.orphans.is_empty() => {}
-            None => {
+        let objects = || list(found.orphans.iter().map(object).collect());
+        let printed = print(session.world(), format, objects, "job.batch").await;
+        match found.orphans.as_slice() {
+            _ if !is_table(format) => {}
+            [] if named.is_ok() => output.note(none_found(namespace.as_deref())),
+            [] => {}
+            orphans => {
                 let columns = Columns {
                     numbers: false,
                     namespace: self.which.selection.all_namespaces,
-                    wide: self.output == Some(Format::Wide),
+                    wide: format == Some(&Format::Wide),
                 };
-                let table = columns.table(session, &found.orphans);
-                output.table(&table.no_headers(self.no_headers));
+                output.table(&columns.table(session, orphans, Some(&self.list.table)));
             }
         }
         name_the_foreign(session, namespace.as_deref(), &found);
+        printed?;
         named.and(name_the_unanswered(session, &found))
     }
 }

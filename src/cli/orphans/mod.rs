@@ -6,6 +6,7 @@ mod rows;
 
 use clap::{Args, Subcommand};
 
+use self::rows::object;
 use super::{Selection, Session};
 use crate::{
     error::{Error, Result},
@@ -70,10 +71,12 @@ impl Which {
     /// Keeps the orphans that are meant. Gives an error for each name that none has.
     fn narrow(&self, orphans: &mut Vec<Orphan>) -> Result<()> {
         let names = &self.selection.names;
+        let fields = self.selection.fields()?;
         orphans.retain(|orphan| {
             (names.is_empty() || names.contains(&orphan.job.name))
                 && (self.clusters.is_empty() || self.clusters.contains(&orphan.cluster))
                 && self.selection.matches(&orphan.labels)
+                && fields.matches(&object(orphan))
         });
         let is_missing = |name: &&String| orphans.iter().all(|orphan| orphan.job.name != **name);
         match names.iter().find(is_missing) {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    cli::Session,
+    cli::{Session, TableFlags},
     federation::{Orphan, Reason},
     print::Table,
 };
@@ -21,14 +21,20 @@ pub(super) struct Columns {
 
 impl Columns {
     /// The table of these orphans.
-    pub fn table(self, session: &Session<'_>, orphans: &[Orphan]) -> Table {
+    pub fn table(
+        self,
+        session: &Session<'_>,
+        orphans: &[Orphan],
+        flags: Option<&TableFlags>,
+    ) -> Table {
         let mut headers = Vec::new();
         headers.extend(self.numbers.then_some("#"));
         headers.extend(self.namespace.then_some("NAMESPACE"));
         headers.extend(["NAME", "CLUSTER", "STATUS", "PODS", "SUCCEEDED", "FAILED", "AGE"]);
         headers.push("REASON");
         headers.extend(self.wide.then_some(["UID", "JOB", "SHARD"]).into_iter().flatten());
-        let mut table = Table::new(headers);
+        let table = Table::new(headers);
+        let mut table = flags.iter().fold(table, |table, flags| flags.dressed(table));
         for (number, orphan) in (1..).zip(orphans) {
             let mut row = Vec::new();
             row.extend(self.numbers.then(|| format!("{number}")));
@@ -37,6 +43,7 @@ impl Columns {
             let Orphan { job, owner, .. } = orphan;
             let wide = [job.uid.clone(), owner.job.clone(), owner.shard.clone()];
             row.extend(self.wide.then_some(wide).into_iter().flatten());
+            row.extend(flags.iter().flat_map(|flags| flags.label_cells(&orphan.labels)));
             table.row(row);
         }
         table

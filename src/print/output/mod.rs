@@ -214,6 +214,16 @@ impl Output {
         self.to_stdout(&ended(&escape::block(text)));
     }
 
+    /// Prints text to stdout as it is, without another end: it is for a program. On a terminal
+    /// hidden characters are escaped.
+    pub fn exactly(&self, text: &str) {
+        if self.stdout_terminal {
+            self.to_stdout(&escape::block(text));
+        } else {
+            self.to_stdout(text);
+        }
+    }
+
     /// Prints a table to stdout.
     pub fn table(&self, table: &Table) {
         self.to_stdout(&table.render());

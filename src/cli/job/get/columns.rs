@@ -5,38 +5,41 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::{
-    cli::Session,
+    cli::{Session, TableFlags},
     print::{Table, age},
     reconcile::Status,
     state::Record,
 };
 
+/// Behind so many columns, and the namespace, stand those that say times that pass.
+const TIMES: usize = 4;
+
 /// Which columns the table has beside those that it always has.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Columns {
+pub(super) struct Columns<'f> {
     /// The first says the namespace.
     pub namespace: bool,
     /// The last says what each cluster did of its share.
     pub shards: bool,
-    /// Whether they have names.
-    pub headers: bool,
+    /// Whether they have names, and which labels have one.
+    pub flags: &'f TableFlags,
 }
 
-impl Columns {
+impl Columns<'_> {
     /// An empty table of these columns.
     pub fn table(self) -> Table {
         let mut headers = Vec::new();
         headers.extend(self.namespace.then_some("NAMESPACE"));
         headers.extend(["NAME", "STATUS", "COMPLETIONS", "CLUSTERS", "DURATION", "AGE"]);
         headers.extend(self.shards.then_some("SHARDS"));
-        Table::new(headers).no_headers(!self.headers)
+        self.flags.dressed(Table::new(headers))
     }
 
     /// The row of one Job.
     pub fn row(self, session: &Session<'_>, record: &Record, status: &Status) -> Vec<String> {
         let mut row = self.timeless(record, status);
         let times = [duration(status, session.now()), session.age(record.state.created)];
-        let at = row.len() - usize::from(self.shards);
+        let at = usize::from(self.namespace) + TIMES;
         row.splice(at..at, times);
         row
     }
@@ -53,6 +56,7 @@ impl Columns {
             format!("{known}/{clusters}"),
         ]);
         row.extend(self.shards.then(|| shards(status)));
+        row.extend(self.flags.label_cells(&record.manifest.object()["metadata"]["labels"]));
         row
     }
 }

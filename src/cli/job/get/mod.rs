@@ -9,13 +9,18 @@ use serde_json::Value;
 use self::columns::Columns;
 use crate::{
     cli::{
-        Selection, Session,
+        ListFlags, Selection, Session,
         events::{Reporter, Wording, name_the_unknown, none_found},
+        output::{is_table, listing, print},
     },
     error::Result,
     federation::{self, Look, Records},
     print::{Format, format::list},
 };
+
+/// What kubectl says of an order beside a watch.
+const NOT_SORTED: &str =
+    "warning: --watch requested, --sort-by will be ignored for watch events received";
 
 /// The examples in its help.
 const EXAMPLES: &str = "\
@@ -40,12 +45,14 @@ Examples:
 pub struct Get {
     #[command(flatten)]
     selection: Selection,
-    /// How to print: wide, json, yaml or name
-    #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Format>,
-    /// Print no column names
+    #[command(flatten)]
+    list: ListFlags,
+    /// Say nothing of a job that is not there
     #[arg(long)]
-    no_headers: bool,
+    ignore_not_found: bool,
+    /// Taken as kubectl takes it: lists are always read in chunks of 500
+    #[arg(long, value_name = "N", default_value_t = 500, hide_default_value = true)]
+    chunk_size: i64,
     /// Afterwards, show each job again whenever it changes
     #[arg(short, long)]
     watch: bool,
@@ -54,39 +61,58 @@ pub struct Get {
 impl Get {
     /// Reads the records, asks the members, and prints what it amounts to.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let format = self.list.format()?;
+        let format = format.as_ref();
         let columns = Columns {
             namespace: self.selection.all_namespaces,
-            shards: self.output == Some(Format::Wide),
-            headers: !self.no_headers,
+            shards: format == Some(&Format::Wide),
+            flags: &self.list.table,
         };
         let namespace = self.selection.namespace(session)?;
+        let fields = self.selection.fields()?;
         let reporter = Reporter::new(session, Wording::new("reconciled"));
         let federation = session.federation(&reporter).await?;
         if self.watch {
-            let scope =
-                federation::Scope { names: &self.selection.names, namespace: namespace.as_deref() };
-            let watch = watch::watch(session, federation, scope, self.output, columns);
+            let asked = watch::Asked {
+                selection: &self.selection,
+                fields,
+                namespace: namespace.as_deref(),
+                format,
+                columns,
+                ignore_not_found: self.ignore_not_found,
+            };
+            if self.list.table.sorts() {
+                session.output().note(NOT_SORTED);
+            }
+            let watch = watch::watch(session, federation, asked);
             return session.world().interruptible(watch).await;
         }
-        let Records { mut records, errors } =
+        let Records { mut records, mut errors } =
             federation.records(&self.selection.names, namespace.as_deref()).await?;
         records.retain(|record| {
             self.selection.matches(&record.manifest.object()["metadata"]["labels"])
         });
-        if let ([_], [_]) = (self.selection.names.as_slice(), errors.as_slice()) {
+        let is_missing = !errors.is_empty();
+        errors.retain(|error| !self.forgives(error));
+        if let ([_], true) = (self.selection.names.as_slice(), is_missing) {
             // As in kubectl, where of one that is not there nothing is printed, no list either.
             return Ok(federation::Error::all(errors)?);
         }
-        let looks = federation.look(records).await;
-        match self.output.and_then(|format| format.text(&self.objects(&looks), "job.batch")) {
-            Some(text) => session.output().block(&text),
-            None if looks.is_empty() && errors.is_empty() => {
-                session.output().note(none_found(namespace.as_deref()));
-            }
-            None if looks.is_empty() => {}
-            None => {
+        let mut looks = federation.look(records).await;
+        looks.retain(|look| fields.matches(&look.status.to_job(&look.record)));
+        if looks.is_empty() && self.ignore_not_found {
+            return Ok(federation::Error::all(errors)?);
+        }
+        let looks = self.sorted(looks, format)?;
+        let objects = || self.objects(&looks);
+        let printed = print(session.world(), format, objects, "job.batch").await;
+        match looks.as_slice() {
+            _ if !is_table(format) => {}
+            [] if errors.is_empty() => session.output().note(none_found(namespace.as_deref())),
+            [] => {}
+            looks => {
                 let mut table = columns.table();
-                for look in &looks {
+                for look in looks {
                     table.row(columns.row(session, &look.record, &look.status));
                 }
                 session.output().table(&table);
@@ -95,7 +121,28 @@ impl Get {
         for look in &looks {
             name_the_unknown(session, &look.record, &look.status);
         }
+        printed?;
         Ok(federation::Error::all(errors)?)
+    }
+
+    /// Whether nothing is said of an error.
+    fn forgives(&self, error: &federation::Error) -> bool {
+        self.ignore_not_found && matches!(error, federation::Error::NotFound { .. })
+    }
+
+    /// The Jobs in the order that is asked for. As in kubectl, a table of several that are named
+    /// keeps the order of their names, and one object has no order.
+    fn sorted(&self, looks: Vec<Look>, format: Option<&Format>) -> Result<Vec<Look>> {
+        let object = |look: &Look| look.status.to_job(&look.record);
+        let sorted = |looks| self.list.table.sorted(looks, object, listing(format));
+        match self.selection.names.as_slice() {
+            [_] if !is_table(format) => Ok(looks),
+            [_, _, ..] if is_table(format) => {
+                let each = looks.into_iter().map(|look| sorted(vec![look]));
+                Ok(each.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+            }
+            _ => sorted(looks),
+        }
     }
 
     /// As `kubectl get -o json` has it: the object that was asked for by name, or a list.

@@ -9,13 +9,29 @@ use serde_json::Value;
 
 use super::columns::Columns;
 use crate::{
-    cli::Session,
+    cli::{
+        Selection, Session,
+        fields::Fields,
+        output::{is_table, print_below},
+    },
     error::{Error, Result},
-    federation::{self, Federation, Key, Rounds, Scope, View, key},
-    print::Format,
+    federation::{self, Federation, Key, Rounds, View, key},
+    print::{Format, Tabs, sort::Listing},
     reconcile::{Status, preview},
     state::Record,
 };
+
+/// Which Jobs are shown, and how.
+pub(super) struct Asked<'g> {
+    pub selection: &'g Selection,
+    pub fields: Fields,
+    /// None for all namespaces.
+    pub namespace: Option<&'g str>,
+    pub format: Option<&'g Format>,
+    pub columns: Columns<'g>,
+    /// Whether nothing is said of Jobs that are not there.
+    pub ignore_not_found: bool,
+}
 
 /// Shows the Jobs, and each again whenever something of it has changed, until nobody reads on.
 ///
@@ -24,20 +40,17 @@ use crate::{
 pub(super) async fn watch(
     session: &Session<'_>,
     mut federation: Federation<'_>,
-    scope: Scope<'_>,
-    format: Option<Format>,
-    columns: Columns,
+    asked: Asked<'_>,
 ) -> Result<()> {
-    let rounds = Rounds::begin(&mut federation, scope.names, scope.namespace)?;
+    let rounds = Rounds::begin(&mut federation, &asked.selection.names, asked.namespace)?;
     let mut watching = Watching {
         session,
-        format,
-        columns,
-        named: !scope.names.is_empty(),
+        asked,
         rounds,
         shown: BTreeMap::new(),
         told: BTreeSet::new(),
         widths: Vec::new(),
+        tabs: Tabs::default(),
         printed: false,
     };
     loop {
@@ -52,10 +65,7 @@ pub(super) async fn watch(
 /// One watch, between rounds.
 struct Watching<'s, 'f, 'a> {
     session: &'s Session<'s>,
-    format: Option<Format>,
-    columns: Columns,
-    /// Whether the Jobs were named.
-    named: bool,
+    asked: Asked<'s>,
     rounds: Rounds<'f, 'a>,
     /// What was shown last of each Job.
     shown: BTreeMap<Key, (Record, Status)>,
@@ -63,6 +73,8 @@ struct Watching<'s, 'f, 'a> {
     told: BTreeSet<String>,
     /// Of the columns of the table.
     widths: Vec<usize>,
+    /// The same, of columns that the user chose.
+    tabs: Tabs,
     /// Whether anything was printed to stdout.
     printed: bool,
 }
@@ -74,10 +86,14 @@ impl Watching<'_, '_, '_> {
         };
         for key in absent {
             match self.shown.remove(&key) {
-                Some((record, status)) => self.print(&[(&record, &status)]),
+                Some((record, status)) => self.print(&[(&record, &status)]).await?,
+                None if self.asked.ignore_not_found => {}
                 None => errors.push(federation::Error::NotFound { name: key.1 }),
             }
         }
+        let may_show =
+            |record: &Record| self.is_labelled(record) || self.shown.contains_key(&key(record));
+        let records: Vec<_> = records.into_iter().filter(may_show).collect();
         let all: Vec<_> = records.iter().collect();
         let observed = self.rounds.observe(&all).await;
         let mut looked = Vec::new();
@@ -90,18 +106,22 @@ impl Watching<'_, '_, '_> {
         }
         let changed: Vec<_> = looked
             .iter()
-            .filter(|(record, status)| {
-                let before = self.shown.get(&key(record));
-                before
-                    .is_none_or(|(before, was)| self.seen(before, was) != self.seen(record, status))
-            })
+            .filter(|(record, status)| self.is_news(record, status))
             .map(|(record, status)| (record, status))
             .collect();
-        self.print(&changed);
-        self.rounds.tell_failures(looked.iter().map(|(record, status)| (record, status)));
-        self.shown.extend(looked.into_iter().map(|seen| (key(&seen.0), seen)));
+        let changed = self.in_order(changed)?;
+        self.print(&changed).await?;
+        for (record, status) in looked {
+            let key = key(&record);
+            if self.is_selected(&record, &status) {
+                self.shown.insert(key, (record, status));
+            } else {
+                self.shown.remove(&key);
+            }
+        }
+        self.rounds.tell_failures(self.shown.values().map(|(record, status)| (record, status)));
         // Where none of what was named is there, there is nothing to watch.
-        if self.named && !self.printed {
+        if !self.asked.selection.names.is_empty() && !self.printed {
             return Ok(federation::Error::all(errors)?);
         }
         for error in errors {
@@ -113,33 +133,68 @@ impl Watching<'_, '_, '_> {
         Ok(())
     }
 
-    /// What would be printed of a Job, times that pass aside.
-    fn seen(&self, record: &Record, status: &Status) -> Value {
-        match self.format {
-            Some(Format::Json | Format::Yaml | Format::Name) => status.to_job(record),
-            None | Some(Format::Wide) => self.columns.timeless(record, status).into(),
+    /// Whether what is known of a Job is to be shown: it changed, is new, or is not selected any
+    /// more.
+    fn is_news(&self, record: &Record, status: &Status) -> bool {
+        match self.shown.get(&key(record)) {
+            None => self.is_selected(record, status),
+            Some((before, was)) => {
+                !self.is_selected(record, status)
+                    || self.seen(before, was) != self.seen(record, status)
+            }
         }
     }
 
-    fn print(&mut self, rows: &[(&Record, &Status)]) {
+    /// The Jobs of the first table are in the order that is asked for.
+    fn in_order<'j>(
+        &self,
+        jobs: Vec<(&'j Record, &'j Status)>,
+    ) -> Result<Vec<(&'j Record, &'j Status)>> {
+        if self.printed || !is_table(self.asked.format) {
+            return Ok(jobs);
+        }
+        let object = |(record, status): &(&Record, &Status)| status.to_job(record);
+        self.asked.columns.flags.sorted(jobs, object, Listing::Table)
+    }
+
+    fn is_selected(&self, record: &Record, status: &Status) -> bool {
+        self.is_labelled(record) && self.asked.fields.matches(&status.to_job(record))
+    }
+
+    fn is_labelled(&self, record: &Record) -> bool {
+        self.asked.selection.matches(&record.manifest.object()["metadata"]["labels"])
+    }
+
+    /// What would be printed of a Job, times that pass aside.
+    fn seen(&self, record: &Record, status: &Status) -> Value {
+        if is_table(self.asked.format) {
+            return self.asked.columns.timeless(record, status).into();
+        }
+        status.to_job(record)
+    }
+
+    async fn print(&mut self, rows: &[(&Record, &Status)]) -> Result<()> {
         let output = self.session.output();
-        let columns = Columns { headers: self.columns.headers && !self.printed, ..self.columns };
+        let Asked { format, columns, .. } = self.asked;
         let mut table = columns.table();
         for (record, status) in rows {
-            let object = status.to_job(record);
-            match self.format.and_then(|format| format.text(&object, "job.batch")) {
-                Some(text) => {
-                    if self.format == Some(Format::Yaml) && self.printed {
-                        output.line("---");
-                    }
-                    output.block(&text);
-                }
-                None => table.row(columns.row(self.session, record, status)),
+            if is_table(format) {
+                table.row(columns.row(self.session, record, status));
+                continue;
             }
+            if format == Some(&Format::Yaml) && self.printed {
+                output.line("---");
+            }
+            let object = status.to_job(record);
+            let below = (&mut self.tabs, !self.printed);
+            print_below(self.session.world(), format, || object, "job.batch", below).await?;
             self.printed = true;
         }
         if !table.is_empty() {
+            let table = if self.printed { table.no_headers(true) } else { table };
             output.block(&table.render_below(&mut self.widths));
+            self.printed = true;
         }
+        Ok(())
     }
 }

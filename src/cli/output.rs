@@ -118,7 +118,9 @@ impl TableFlags {
         object: impl Fn(&T) -> Value,
         listing: Listing,
     ) -> Result<Vec<T>> {
-        if !self.sorts() {
+        // As in kubectl, where the path is not looked at either.
+        let is_one_row = listing == Listing::Table && items.len() < 2;
+        if !self.sorts() || is_one_row {
             return Ok(items);
         }
         let objects: Vec<_> = items.iter().map(object).collect();

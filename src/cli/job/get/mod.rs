@@ -136,12 +136,9 @@ impl Get {
         let object = |look: &Look| look.status.to_job(&look.record);
         let sorted = |looks| self.list.table.sorted(looks, object, listing(format));
         match self.selection.names.as_slice() {
-            [_] if !is_table(format) => Ok(looks),
-            [_, _, ..] if is_table(format) => {
-                let each = looks.into_iter().map(|look| sorted(vec![look]));
-                Ok(each.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
-            }
-            _ => sorted(looks),
+            [] => sorted(looks),
+            [_, _, ..] if !is_table(format) => sorted(looks),
+            _ => Ok(looks),
         }
     }
 

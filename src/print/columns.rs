@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Tabs, format::Printed, table::NONE};
+use super::{Tabs, printed::Printed, table::NONE};
 use crate::jsonpath::{Found, JsonPath, relaxed};
 
 /// What is said where there are no columns.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{CustomColumns, Tabs, columns::NO_COLUMNS, escape};
+use super::{CustomColumns, Printed, Tabs, columns::NO_COLUMNS, escape};
 use crate::jsonpath::{JsonPath, go};
 
 /// How objects are printed, where it is not the usual table.
@@ -48,15 +48,6 @@ pub struct Asked<'a> {
     pub allow_missing_keys: bool,
     /// Whether columns have names.
     pub headers: bool,
-}
-
-/// What is printed of objects.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Printed {
-    /// As far as it went.
-    pub text: String,
-    /// Why it did not go on.
-    pub failed: Option<String>,
 }
 
 /// The formats that take a template.

@@ -12,6 +12,7 @@ mod error;
 mod escape;
 pub mod format;
 mod output;
+mod printed;
 mod progress;
 
 pub mod sort;

@@ -1,0 +1,66 @@
+//! Which kind of error an error is.
+
+use super::{super::refusals::Refusals, Error};
+use crate::{cluster, reconcile::EditError, state};
+
+impl Error {
+    /// The error of a comparison of the host's identity.
+    pub fn host(error: cluster::Error, remembered: bool) -> Self {
+        match error {
+            error @ cluster::Error::WrongCluster { .. } => Self::WrongHost { error, remembered },
+            error => Self::State(state::Error::Cluster(error)),
+        }
+    }
+
+    /// One error of several: none is success, one is itself.
+    ///
+    /// # Errors
+    /// There is one.
+    pub fn all(mut errors: Vec<Self>) -> Result<(), Self> {
+        match errors.pop() {
+            None => Ok(()),
+            Some(last) if errors.is_empty() => Err(last),
+            Some(last) => {
+                errors.push(last);
+                Err(Self::Several(errors))
+            }
+        }
+    }
+
+    /// Ends a request if members said anything against it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`].
+    pub fn of_refusals(refusals: Refusals) -> Result<(), Self> {
+        let refused = refusals.sentences().next().is_some();
+        if refused { Err(Self::Refused(Box::new(refusals))) } else { Ok(()) }
+    }
+
+    /// Whether what was asked for is wrong, so that the user may ask for something else: nothing
+    /// was written.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::NotApplicable { .. } | Self::Refused(_) => true,
+            Self::NotEditable { error, .. } => {
+                !matches!(error, EditError::Finished(_) | EditError::Deleting)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the host gave no answer, so that it is not known whether it did what was asked.
+    pub fn is_host_unreachable(&self) -> bool {
+        matches!(self, Self::State(state::Error::Cluster(error)) if error.is_unreachable())
+    }
+
+    /// Whether the user lacks a right on the host that is needed to read the registry.
+    pub fn hides_registry(&self) -> bool {
+        matches!(self, Self::State(state::Error::Cluster(error)) | Self::Cluster(error)
+            if error.is_forbidden())
+    }
+
+    /// Whether the host has no such object.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::State(error) if error.is_not_found())
+    }
+}

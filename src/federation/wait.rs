@@ -17,6 +17,7 @@ use super::{
     rounds::{Rounds, View},
 };
 use crate::{
+    jsonpath::{self, JsonPath},
     reconcile::{Idle, Observations, Status, preview},
     state::{Record, Verdict},
 };
@@ -28,7 +29,7 @@ const GRACE: Duration = Duration::from_secs(5);
 const ENDS: [&str; 4] = ["complete", "failed", "failuretarget", "successcriteriamet"];
 
 /// What is waited for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Goal {
     /// A condition of the Job's status has this status; both in lower case.
     Condition {
@@ -41,6 +42,13 @@ pub enum Goal {
     Delete,
     /// The federated Job is there.
     Create,
+    /// A path leads to one value in the Job.
+    Path {
+        /// The path.
+        path: JsonPath,
+        /// As which text the value prints; none for any.
+        value: Option<String>,
+    },
 }
 
 /// How long is waited.
@@ -55,7 +63,7 @@ pub enum Timeout {
 /// What is waited for, how long, and how.
 #[derive(Debug, Clone)]
 pub struct WaitTerms {
-    /// The first of these that a Job meets ends the wait for it.
+    /// A Job is to meet all of them, one after another.
     pub goals: Vec<Goal>,
     /// How long.
     pub timeout: Timeout,
@@ -72,44 +80,70 @@ impl WaitTerms {
     fn waits_for_the_end(&self) -> bool {
         self.goals.iter().all(|goal| match goal {
             Goal::Create => true,
-            Goal::Delete => false,
+            Goal::Delete | Goal::Path { .. } => false,
             Goal::Condition { name, value } => ENDS.contains(&name.as_str()) && value == "true",
         })
-    }
-
-    /// Whether the outcome, which is latched, meets what is waited for once the last shard has
-    /// ended.
-    fn will_be_met(&self, status: &Status) -> bool {
-        self.goals.iter().any(|goal| match goal {
-            Goal::Condition { name, value } => value == "true" && status.will_have_condition(name),
-            Goal::Delete | Goal::Create => false,
-        })
-    }
-
-    /// Whether a Job that exists meets one of the goals.
-    fn is_met(&self, job: &Value) -> bool {
-        let only_create = self.goals.iter().all(|goal| *goal == Goal::Create);
-        only_create || self.goals.iter().any(|goal| goal.is_met(job))
     }
 }
 
 impl Goal {
-    /// Whether the Job's conditions meet this goal. The first condition of a name counts, as in
-    /// kubectl.
-    fn is_met(&self, job: &Value) -> bool {
-        let Self::Condition { name, value } = self else { return false };
-        let says = |condition: &Value, field: &str| {
-            condition[field].as_str().unwrap_or_default().to_lowercase()
-        };
-        let mut conditions = job["status"]["conditions"].as_array().into_iter().flatten();
-        conditions
-            .find(|condition| says(condition, "type") == *name)
-            .is_some_and(|condition| says(condition, "status") == *value)
+    /// Whether the outcome, which is latched, meets this goal once the last shard has ended.
+    fn will_be_met(&self, status: &Status) -> bool {
+        match self {
+            Self::Condition { name, value } => value == "true" && status.will_have_condition(name),
+            Self::Delete | Self::Create | Self::Path { .. } => false,
+        }
+    }
+
+    /// Whether a Job that exists meets this goal.
+    ///
+    /// # Errors
+    /// A path leads to what cannot be compared, in kubectl's words.
+    fn is_met(&self, job: &Value) -> Result<bool, String> {
+        match self {
+            Self::Create => Ok(true),
+            Self::Delete => Ok(false),
+            Self::Condition { name, value } => Ok(has_condition(job, name, value)),
+            Self::Path { path, value } => leads_to(path, value.as_deref(), job),
+        }
+    }
+}
+
+/// Whether the Job has a condition with this status. The first condition of a name counts, as in
+/// kubectl.
+fn has_condition(job: &Value, name: &str, value: &str) -> bool {
+    let says = |condition: &Value, field: &str| {
+        condition[field].as_str().unwrap_or_default().to_lowercase()
+    };
+    let mut conditions = job["status"]["conditions"].as_array().into_iter().flatten();
+    conditions
+        .find(|condition| says(condition, "type") == *name)
+        .is_some_and(|condition| says(condition, "status") == *value)
+}
+
+/// Whether a path leads to one value, which prints as this text if one is given.
+fn leads_to(path: &JsonPath, value: Option<&str>, job: &Value) -> Result<bool, String> {
+    let found = path.find(job)?;
+    let one = match found.as_slice() {
+        [] => return Ok(false),
+        [first, ..] if first.is_empty() => return Ok(false),
+        [first] => match first.as_slice() {
+            [one] => *one,
+            _ => return Err("given jsonpath expression matches more than one value".to_owned()),
+        },
+        _ => return Err("given jsonpath expression matches more than one list".to_owned()),
+    };
+    match (value, one) {
+        (None, _) => Ok(true),
+        (Some(_), jsonpath::Found::Value(Value::Array(_) | Value::Object(_))) => {
+            Err("jsonpath leads to a nested object or list which is not supported".to_owned())
+        }
+        (Some(value), one) => Ok(one.shown().trim() == value.trim()),
     }
 }
 
 impl Federation<'_> {
-    /// Looks repeatedly, at all Jobs in each round, until each has met a condition.
+    /// Looks repeatedly, at all Jobs in each round, until each has met all goals.
     ///
     /// # Errors
     /// Jobs did not meet it in time, or can no longer.
@@ -119,7 +153,10 @@ impl Federation<'_> {
             Timeout::After(time) => Some(later(self.now(), time)),
         };
         let named = scope.namespace.iter().flat_map(|namespace| {
-            scope.names.iter().map(|name| (((*namespace).to_owned(), name.clone()), None))
+            scope
+                .names
+                .iter()
+                .map(|name| (((*namespace).to_owned(), name.clone()), Progress::default()))
         });
         let jobs = named.collect();
         let rounds = Rounds::begin(self, scope.names, scope.namespace)?;
@@ -150,12 +187,21 @@ impl Federation<'_> {
 struct Waiting<'w, 'f, 'a> {
     terms: &'w WaitTerms,
     rounds: Rounds<'f, 'a>,
-    /// The Jobs that have not met a condition yet, with the uid of those that were seen.
-    jobs: BTreeMap<Key, Option<String>>,
+    /// The Jobs that have not met all goals yet.
+    jobs: BTreeMap<Key, Progress>,
     /// The Jobs of which it was said that they are suspended or paused.
     told_idle: BTreeSet<Key>,
     /// Whether the host has answered once.
     begun: bool,
+}
+
+/// How far a Job is.
+#[derive(Default)]
+struct Progress {
+    /// Its uid, if it was seen.
+    uid: Option<String>,
+    /// How many goals it has met.
+    met: usize,
 }
 
 /// What one round finds out about a Job.
@@ -166,7 +212,7 @@ enum Found {
     Never(Error),
 }
 
-impl Waiting<'_, '_, '_> {
+impl<'w> Waiting<'w, '_, '_> {
     fn now(&self) -> Timestamp {
         self.rounds.federation.now()
     }
@@ -193,7 +239,7 @@ impl Waiting<'_, '_, '_> {
         };
         Error::all(errors)?;
         if !self.begun {
-            self.jobs.extend(records.iter().map(|record| (key(record), None)));
+            self.jobs.extend(records.iter().map(|record| (key(record), Progress::default())));
             if self.jobs.is_empty() && !self.terms.waits_for(&Goal::Delete) {
                 return Err(Error::NothingToWaitFor);
             }
@@ -207,16 +253,14 @@ impl Waiting<'_, '_, '_> {
         let mut looked = Vec::new();
         for (record, observations) in records.into_iter().zip(observed) {
             let key = key(&record);
-            let before = self.jobs.insert(key.clone(), Some(record.state.uid.clone())).flatten();
+            let progress = self.jobs.entry(key.clone()).or_default();
+            let before = progress.uid.replace(record.state.uid.clone());
             let replaced = before.is_some_and(|uid| uid != record.state.uid);
-            let found = if replaced && self.terms.waits_for(&Goal::Delete) {
-                Some(Found::Met)
-            } else {
-                self.judge(record, observations).await?
-            };
-            match found {
-                None => {}
-                Some(Found::Met) => self.met(&key),
+            if replaced && self.next(&key) == Some(&Goal::Delete) {
+                self.met(&key);
+            }
+            match self.judge(record, observations).await? {
+                None | Some(Found::Met) => {}
                 Some(Found::NotYet(seen)) => looked.push(*seen),
                 Some(Found::Never(why)) => never.push(why),
             }
@@ -247,13 +291,14 @@ impl Waiting<'_, '_, '_> {
     fn miss(&mut self, absent: Vec<Key>) -> Vec<Error> {
         let mut never = Vec::new();
         for key in absent {
-            let Some(uid) = self.jobs.get(&key) else { continue };
+            let Some(Progress { uid, .. }) = self.jobs.get(&key) else { continue };
             if uid.is_none() && self.terms.waits_for(&Goal::Create) {
                 continue;
             }
             match (self.terms.waits_for(&Goal::Delete), self.begun) {
                 (false, _) => never.push(Error::NotFound { name: key.1 }),
-                (true, true) => self.met(&key),
+                (true, true) if self.next(&key) == Some(&Goal::Delete) => self.met(&key),
+                (true, true) => never.push(Error::NotFound { name: key.1 }),
                 // kubectl prints nothing for an object that did not exist at the start.
                 (true, false) => drop(self.jobs.remove(&key)),
             }
@@ -261,8 +306,19 @@ impl Waiting<'_, '_, '_> {
         never
     }
 
+    /// What the Job is to meet next; none if it has met all.
+    fn next(&self, key: &Key) -> Option<&'w Goal> {
+        self.terms.goals.get(self.jobs.get(key)?.met)
+    }
+
+    /// The Job has met its next goal.
     fn met(&mut self, key: &Key) {
-        self.jobs.remove(key);
+        if let Some(progress) = self.jobs.get_mut(key) {
+            progress.met += 1;
+            if progress.met == self.terms.goals.len() {
+                self.jobs.remove(key);
+            }
+        }
         self.rounds.federation.notify(Event::ConditionMet(&key.1));
     }
 
@@ -272,28 +328,32 @@ impl Waiting<'_, '_, '_> {
         record: Record,
         observations: Observations,
     ) -> Result<Option<Found>, Error> {
-        let name = record.name().to_owned();
+        let (key, name) = (key(&record), record.name().to_owned());
         let Some((record, observations)) = self.advance(record, observations).await? else {
             return Ok(None);
         };
         let Some(record) = record else {
-            let deleted = self.terms.waits_for(&Goal::Delete);
-            return Ok(Some(if deleted {
-                Found::Met
-            } else {
-                Found::Never(Error::NotFound { name })
-            }));
+            if self.next(&key) == Some(&Goal::Delete) {
+                self.met(&key);
+                return Ok(Some(Found::Met));
+            }
+            return Ok(Some(Found::Never(Error::NotFound { name })));
         };
         let status = Status::new(&record, &observations);
-        if self.terms.is_met(&status.to_job(&record)) {
-            return Ok(Some(Found::Met));
-        }
+        let job = status.to_job(&record);
+        let goal = loop {
+            let Some(goal) = self.next(&key) else { return Ok(Some(Found::Met)) };
+            match goal.is_met(&job) {
+                Ok(true) => self.met(&key),
+                Ok(false) => break goal,
+                Err(why) => return Ok(Some(Found::Never(Error::NotComparable { why }))),
+            }
+        };
         // The outcome is latched before the last shard has ended. The condition comes then.
-        if self.terms.will_be_met(&status) {
+        if goal.will_be_met(&status) {
             return Ok(Some(Found::NotYet(Box::new((record, status)))));
         }
-        if let (Some(outcome), false) = (&record.state.outcome, self.terms.waits_for(&Goal::Delete))
-        {
+        if let (Some(outcome), Goal::Condition { .. }) = (&record.state.outcome, goal) {
             return Ok(Some(Found::Never(match outcome.verdict {
                 Verdict::Failed => Error::Failed {
                     namespace: record.namespace().to_owned(),
@@ -375,9 +435,45 @@ mod tests {
             (condition("complete", "false"), false),
             (Goal::Delete, false),
         ] {
-            assert_eq!(goal.is_met(&job), met, "{goal:?}");
+            assert_eq!(goal.is_met(&job), Ok(met), "{goal:?}");
         }
-        assert!(!condition("failed", "true").is_met(&json!({})));
+        assert_eq!(condition("failed", "true").is_met(&json!({})), Ok(false));
+    }
+
+    #[test]
+    fn a_path_leads_to_one_value() {
+        let job = json!({
+            "metadata": {"name": "pi", "labels": {}}, "spec": {"suspend": true, "none": null},
+            "status": {"succeeded": 3, "shards": [{"n": 1}, {"n": 2}]},
+        });
+        for (path, value, met) in [
+            ("{.status.succeeded}", Some("3"), Ok(true)),
+            ("{.status.succeeded}", Some(" 3 "), Ok(true)),
+            ("{.status.succeeded}", Some("30"), Ok(false)),
+            ("{.status.succeeded}", None, Ok(true)),
+            ("{.status.failed}", None, Ok(false)),
+            ("{.status.failed}", Some("0"), Ok(false)),
+            ("{.spec.suspend}", Some("true"), Ok(true)),
+            ("{.spec.none}", None, Ok(true)),
+            ("{.metadata.labels}", None, Ok(true)),
+            (
+                "{.metadata.labels}",
+                Some("x"),
+                Err("jsonpath leads to a nested object or list which is not supported"),
+            ),
+            (
+                "{.status.shards[*].n}",
+                None,
+                Err("given jsonpath expression matches more than one value"),
+            ),
+            ("{.status}{.spec}", None, Err("given jsonpath expression matches more than one list")),
+        ] {
+            let goal = Goal::Path {
+                path: JsonPath::parse(path).expect("a path"),
+                value: value.map(str::to_owned),
+            };
+            assert_eq!(goal.is_met(&job), met.map_err(str::to_owned), "{path}={value:?}");
+        }
     }
 
     #[test]

@@ -45,8 +45,10 @@ pub async fn wait(snapshot: String) {
         stage.later(seconds(2), cluster, Event::Succeed("tau", 1));
     }
     stage
-        .about("the first of several")
-        .types("job wait tau --for delete --for condition=complete")
+        .about("one after another")
+        .types(
+            "job wait tau --for create --for condition=complete --for jsonpath=.status.succeeded=3",
+        )
         .await;
     stage.piped(&job("later", "suspend: true")).quietly("job create -f -").await;
     stage.about("it is suspended").types("job wait later --for=condition=suspended").await;
@@ -67,6 +69,9 @@ pub async fn in_vain(snapshot: String) {
         "job wait pi --for=condition=complete --timeout=3s --no-reconcile",
         "job wait pi --for=delete --timeout 1.5s",
         "job wait pi --for=condition=whatever --timeout=2s",
+        "job wait pi --for=jsonpath={.status.active}=3 --for=condition=complete --timeout=2s",
+        "job wait pi --for=jsonpath={.status.active}=9 --for=condition=complete --timeout=2s",
+        "job wait pi --for=jsonpath={.status.completionTime} --timeout=2s",
     ] {
         stage.types(command).await;
     }
@@ -99,7 +104,10 @@ pub async fn in_vain(snapshot: String) {
         "job wait --for=delete",
         "job wait pi",
         "job wait pi --for=complete",
-        "job wait pi --for=jsonpath={.status.active}=3",
+        "job wait pi --for=jsonpath={.status.active",
+        "job wait pi --for=jsonpath={.status.active}=",
+        "job wait pi --for=jsonpath={.status}=1",
+        "job wait pi --for=jsonpath={.status.shards[*].name}",
         "job wait pi --for=condition=complete --timeout=30",
         "job wait pi --for=condition=complete --timeout=soon",
         "job wait pi --all --for=delete",

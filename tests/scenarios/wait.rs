@@ -14,7 +14,7 @@ pub fn scenarios() -> Scenarios {
     Scenarios::of("wait")
         .both("a wait ends when the job is complete, and has recorded that", complete)
         .both("a job that fails ends the wait for its completion at once", failing)
-        .both("the first of several conditions ends the wait", first_of_several)
+        .both("several conditions are waited for one after another", one_after_another)
         .both("a wait finishes what was begun, and warns once of a cluster that is away", finishing)
         .both("a wait that only looks writes nothing", looking)
         .both("a wait that finds nothing to do writes nothing", quiet)
@@ -89,14 +89,20 @@ async fn failing(stage: &Stage) -> Outcome {
     Ok(())
 }
 
-async fn first_of_several(stage: &Stage) -> Outcome {
-    let mut fragile = job("pi", Some(3), Some(6));
-    fragile["spec"]["backoffLimit"] = 0.into();
-    stage.create(&fragile).await?.ok();
-    let wait = "job wait pi --for=condition=complete --for=condition=failed --timeout=1m";
-    let (waited, played) = tokio::join!(stage.federate(wait), stage.site("west").fail("pi", 1));
+async fn one_after_another(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let wait = "job wait pi --for=jsonpath={.status.succeeded}=6 --for=condition=complete \
+                --for=jsonpath={.status.completionTime} --timeout=1m";
+    let (waited, played) = tokio::join!(stage.federate(wait), succeed(stage));
     played?;
-    waited.ok().says("job.batch/pi condition met");
+    assert_eq!(waited.ok().stdout, "job.batch/pi condition met\n".repeat(3));
+    let both = "job wait pi --for=condition=complete --for=condition=failed --timeout=1m";
+    let both = stage.federate(both).await;
+    let both = both.fails("error: job.batch/pi is complete: the condition can no longer be met");
+    assert_eq!(both.stdout, "job.batch/pi condition met\n");
+    let never = "job wait pi --for=jsonpath={.status.shards[*].name} --timeout=1m";
+    let never = stage.federate(never).await;
+    never.fails("error: given jsonpath expression matches more than one value");
     Ok(())
 }
 
@@ -204,7 +210,7 @@ async fn created(stage: &Stage) -> Outcome {
     let wait = "job wait pi --for=create --for=condition=complete --timeout=1m";
     let (waited, played) = tokio::join!(stage.federate(wait), play);
     played?;
-    assert_eq!(waited.ok().stdout, "job.batch/pi condition met\n");
+    assert_eq!(waited.ok().stdout, "job.batch/pi condition met\n".repeat(2));
     stage
         .federate(COMPLETE.replace("pi", "tau").as_str())
         .await

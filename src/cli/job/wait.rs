@@ -11,6 +11,7 @@ use crate::{
     },
     error::{Error, Result},
     federation::{Goal, Scope, Timeout, WaitTerms},
+    jsonpath::{JsonPath, relaxed},
 };
 
 /// The examples in its help.
@@ -19,17 +20,20 @@ Examples:
   # Wait until a job is complete, one hour at most
   kubectl federate job wait pi --for=condition=complete --timeout=1h
 
-  # Wait until a job is complete or has failed
-  kubectl federate job wait pi --for=condition=complete --for=condition=failed
+  # Wait until six completions have succeeded over all clusters
+  kubectl federate job wait pi --for=jsonpath='{.status.succeeded}'=6
+
+  # Wait until a job is created, and then until it is complete
+  kubectl federate job wait pi --for=create --for=condition=complete --timeout=1h
 
   # Wait until a deleted job is gone
   kubectl federate job wait pi --for=delete --timeout=60s";
 
 /// Wait until federated jobs meet a condition
 ///
-/// The jobs are reconciled meanwhile. With several --for, the first condition that a job meets ends
-/// the wait for it. The command exits at once with an error when no condition can be met any more,
-/// for example when a job has failed that was to be complete.
+/// The jobs are reconciled meanwhile. With several --for, a job is to meet all of them, one after
+/// another. The command exits at once with an error when a condition cannot be met any more, for
+/// example when a job has failed that was to be complete.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Wait {
@@ -37,7 +41,8 @@ pub struct Wait {
     #[arg(value_parser = job_name)]
     names: Vec<String>,
     /// What to wait for: condition=NAME[=VALUE] (complete, failed, suspended, …; VALUE is true if
-    /// left out), delete, or create, after which the others are waited for; can be repeated
+    /// left out), jsonpath='{PATH}'[=VALUE] (any value if left out), delete, or create, which is
+    /// waited for first; can be repeated
     #[arg(long = "for", value_name = "CONDITION", required = true, value_parser = goal)]
     goals: Vec<Goal>,
     /// How long to wait at most: 0 checks once, a negative time is a week
@@ -64,15 +69,52 @@ fn goal(text: &str) -> Result<Goal> {
             let (name, value) = condition.split_once('=').unwrap_or((condition, "true"));
             Ok(Goal::Condition { name: name.to_lowercase(), value: value.to_lowercase() })
         }
+        _ if text.starts_with("jsonpath=") => path(&text["jsonpath=".len()..]).map_err(Error::new),
         (word, None) => {
             let error = Error::new(format!("unrecognized condition: {text:?}"));
             let meant = MEANT.iter().find(|(words, _)| words.contains(&word));
             Err(error.hint(match meant {
                 Some((_, goal)) => format!("Did you mean --for={goal}?"),
-                None => "--for takes condition=NAME[=VALUE], delete or create.".to_owned(),
+                None => "--for takes condition=NAME[=VALUE], jsonpath='{PATH}'[=VALUE], delete or create.".to_owned(),
             }))
         }
     }
+}
+
+/// Reads a path, and the value behind a single `=`.
+fn path(text: &str) -> Result<Goal, String> {
+    const FORMAT: &str = "jsonpath wait format must be \
+        --for=jsonpath='{.status.readyReplicas}'=3 or --for=jsonpath='{.status.readyReplicas}'";
+    let (path, value) = match split(text).as_slice() {
+        [path] => (path.clone(), None),
+        [path, value] => (path.clone(), Some(value.trim_matches(['\'', '"']).to_owned())),
+        _ => return Err(FORMAT.to_owned()),
+    };
+    let path = relaxed(&path)?;
+    if value.as_deref() == Some("") {
+        return Err("jsonpath wait has to have a value after equal sign, like \
+                    --for=jsonpath='{.status.readyReplicas}'=3"
+            .to_owned());
+    }
+    if path.is_empty() {
+        return Err("jsonpath expression cannot be empty".to_owned());
+    }
+    Ok(Goal::Path { path: JsonPath::parse(&path)?, value })
+}
+
+/// The parts between single `=`; two of them are one comparison.
+fn split(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == '=' && chars.next_if_eq(&'=').is_none() {
+            parts.push(String::new());
+        } else if let Some(part) = parts.last_mut() {
+            part.push(c);
+            part.extend((c == '=').then_some('='));
+        }
+    }
+    parts
 }
 
 /// What is meant by words that `--for` does not take.
@@ -133,7 +175,25 @@ mod tests {
         ] {
             assert_eq!(goal(text).expect(text), expected);
         }
-        for text in ["", "complete", "Condition=complete", "jsonpath={.status.active}=1"] {
+        for (text, path, value) in [
+            ("jsonpath={.status.active}=1", "{.status.active}", Some("1")),
+            ("jsonpath=.status.active", "{.status.active}", None),
+            ("jsonpath={.x[?(@.a==1)].b}='y z'", "{.x[?(@.a==1)].b}", Some("y z")),
+        ] {
+            let path = JsonPath::parse(path).expect("a path");
+            let expected = Goal::Path { path, value: value.map(str::to_owned) };
+            assert_eq!(goal(text).expect(text), expected);
+        }
+        for (text, why) in [
+            ("jsonpath={.x}=1=2", "jsonpath wait format must be"),
+            ("jsonpath={.x}=", "jsonpath wait has to have a value after equal sign"),
+            ("jsonpath=", "jsonpath expression cannot be empty"),
+            ("jsonpath={.x", "unexpected path string"),
+        ] {
+            let error = goal(text).expect_err(text).to_string();
+            assert!(error.starts_with(&format!("error: {why}")), "{error}");
+        }
+        for text in ["", "complete", "Condition=complete"] {
             let error = goal(text).expect_err(text).to_string();
             assert_eq!(error, format!("error: unrecognized condition: {text:?}"));
         }

@@ -198,6 +198,12 @@ pub enum Error {
         /// The Job's name.
         name: String,
     },
+    /// A path that was waited for does not lead to one value.
+    #[error("{why}")]
+    NotComparable {
+        /// Why, in kubectl's words.
+        why: String,
+    },
     /// There is nothing to wait for.
     #[error("no matching resources found")]
     NothingToWaitFor,

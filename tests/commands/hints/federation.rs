@@ -155,7 +155,7 @@ pub(super) async fn mistyped(book: &mut Book) {
     for (typed, meant) in [
         ("--for=complete", "--for=condition=complete"),
         ("--for Complete", "--for=condition=complete"),
-        ("--for=jsonpath={.status.succeeded}=18", "condition=NAME[=VALUE]"),
+        ("--for=status.succeeded=18", "condition=NAME[=VALUE]"),
     ] {
         book.read(&mut stage, &format!("job wait pi {typed}"), meant).await;
     }

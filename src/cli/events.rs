@@ -1,15 +1,18 @@
 //! What requests say while they are carried out, in words, on the terminal.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{Mutex, MutexGuard, PoisonError},
 };
+
+use serde_json::{Value, json};
 
 use super::{
     Session,
     dry_run::suffix,
     orphans::clean_all,
     recording::Recording,
+    states::states,
     warnings::{held, job_of, ran_twice, surplus, unlisted, untaken, warning},
 };
 use crate::{
@@ -20,10 +23,6 @@ use crate::{
     reconcile::{Done, Status},
     state::{Phase, Record},
 };
-
-/// Columns that the clusters may take beside a progress bar, on a terminal of the usual 80, before
-/// they are only counted.
-const ROOM: usize = 36;
 
 /// How the events of one verb are worded.
 #[derive(Debug, Clone, Copy)]
@@ -64,12 +63,27 @@ pub struct Reporter<'a> {
     wording: Wording,
     progress: Mutex<Option<Progress>>,
     recording: Mutex<Recording>,
+    /// The Jobs that are printed as objects, in place of sentences about them.
+    kept: Option<Mutex<Vec<Value>>>,
 }
 
 impl<'a> Reporter<'a> {
     /// A reporter for one verb.
     pub fn new(session: &'a Session<'a>, wording: Wording) -> Self {
-        Self { session, wording, progress: Mutex::default(), recording: Mutex::default() }
+        let (progress, recording) = (Mutex::default(), Mutex::default());
+        Self { session, wording, progress, recording, kept: None }
+    }
+
+    /// The same, which says nothing of Jobs on stdout and keeps them, if `keep`.
+    #[must_use]
+    pub fn keeping(self, keep: bool) -> Self {
+        Self { kept: keep.then(Mutex::default), ..self }
+    }
+
+    /// The Jobs that were kept.
+    pub fn objects(&self) -> Vec<Value> {
+        let kept = self.kept.iter();
+        kept.flat_map(|kept| std::mem::take(&mut *lock(kept))).collect()
     }
 
     /// Runs a change until it ends or the user presses Ctrl-C. The change may be cut off between
@@ -85,7 +99,7 @@ impl<'a> Reporter<'a> {
     }
 
     fn recording(&self) -> MutexGuard<'_, Recording> {
-        self.recording.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.recording)
     }
 
     fn line(&self, text: String) {
@@ -101,7 +115,7 @@ impl<'a> Reporter<'a> {
     }
 
     fn progress(&self) -> MutexGuard<'_, Option<Progress>> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.progress)
     }
 
     fn acted(&self, done: &Done) {
@@ -135,13 +149,27 @@ impl<'a> Reporter<'a> {
     }
 
     fn job(&self, record: &Record, what: &str, dry_run: DryRun) {
-        self.line(format!("job.batch/{} {what}{}", record.name(), suffix(dry_run)));
+        let sentence = format!("job.batch/{} {what}{}", record.name(), suffix(dry_run));
+        self.tell(sentence, || Status::submitted(record));
+    }
+
+    /// Prints a sentence about a Job, or keeps the Job.
+    fn tell(&self, sentence: String, job: impl FnOnce() -> Value) {
+        match &self.kept {
+            Some(kept) => lock(kept).push(job()),
+            None => self.line(sentence),
+        }
+    }
+
+    fn deleted(&self, name: &str, what: &str) {
+        let sentence = format!("job.batch {name:?} {what}");
+        self.tell(sentence, || json!({ "metadata": { "name": name } }));
     }
 
     fn changed(&self, before: &Record, after: &Record, dry_run: DryRun) {
         *self.recording() = Recording::None;
         let fields = summary(&before.manifest, &after.manifest);
-        if self.wording.fields && !fields.is_empty() {
+        if self.wording.fields && self.kept.is_none() && !fields.is_empty() {
             let (name, suffix) = (after.name(), suffix(dry_run));
             self.line(format!("job.batch/{name}: {}{suffix}", fields.join(", ")));
         }
@@ -319,7 +347,8 @@ impl Observer for Reporter<'_> {
             Event::Acted(done) => self.acted(done),
             Event::Ended => *self.progress() = None,
             Event::Done(done, dry_run) => {
-                for done in done.iter().filter(|_| self.wording.done) {
+                let tells = self.wording.done && self.kept.is_none();
+                for done in done.iter().filter(|_| tells) {
                     self.line(format!("{done}{}", suffix(dry_run)));
                 }
             }
@@ -341,9 +370,9 @@ impl Observer for Reporter<'_> {
                 self.reconciled(record, status, changed);
             }
             Event::Deleted(name, dry_run) => {
-                self.line(format!("job.batch {name:?} deleted{}", suffix(dry_run)));
+                self.deleted(name, &format!("deleted{}", suffix(dry_run)));
             }
-            Event::Deleting(name) => self.line(format!("job.batch {name:?} is being deleted")),
+            Event::Deleting(name) => self.deleted(name, "is being deleted"),
             Event::PodsEnding => self.note("waiting for pods to end".to_owned()),
             Event::Kept(record, places) => self.kept(record, places),
             Event::HostSilent { host, why } => self.silent(host, "the host does not answer", why),
@@ -356,6 +385,10 @@ impl Observer for Reporter<'_> {
             Event::NoneFound(namespace) => self.note(none_found(namespace)),
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What kubectl says where there is nothing to show.
@@ -388,85 +421,5 @@ pub fn name_the_unknown(session: &Session<'_>, record: &Record, status: &Status)
             Some(&shard.cluster),
             &format!("job.batch/{job}: its share{share} is Unknown ({known}): {why}"),
         );
-    }
-}
-
-/// The states of shards, from what matters most to somebody who waits to what matters least.
-const BY_INTEREST: [&str; 11] = [
-    "Unknown",
-    "Forbidden",
-    "Unauthorized",
-    "Failed",
-    "Running",
-    "Pending",
-    "Suspended",
-    "Lost",
-    "Deleted",
-    "Stopped",
-    "Complete",
-];
-
-/// `east: Running, west: Complete`; or, where that is long, `clusters: 3 Running, 1 Complete`. A
-/// cluster with several shards counts once, with the state that matters most.
-fn states(looked: &[(Record, Status)]) -> String {
-    let mut clusters: BTreeMap<&str, usize> = BTreeMap::new();
-    for shard in looked.iter().flat_map(|(_, status)| &status.shards) {
-        let rank = BY_INTEREST.iter().position(|state| *state == shard.state).unwrap_or(0);
-        let entry = clusters.entry(&shard.cluster).or_insert(rank);
-        *entry = rank.min(*entry);
-    }
-    let each = clusters.iter().map(|(cluster, rank)| format!("{cluster}: {}", BY_INTEREST[*rank]));
-    let named = each.collect::<Vec<_>>().join(", ");
-    if looked.len() == 1 && named.len() <= ROOM {
-        return named;
-    }
-    let count = |rank: usize| clusters.values().filter(|each| **each == rank).count();
-    let counts = BY_INTEREST.iter().enumerate().map(|(rank, state)| (count(rank), state));
-    let counts = counts.filter(|(count, _)| *count > 0);
-    let counts: Vec<_> = counts.map(|(count, state)| format!("{count} {state}")).collect();
-    format!("clusters: {}", counts.join(", "))
-}
-
-#[cfg(test)]
-mod tests {
-    use jiff::Timestamp;
-    use serde_json::json;
-
-    use super::*;
-    use crate::{
-        job::{Manifest, Size},
-        reconcile::{Observation, Observations},
-        state::Shard,
-    };
-
-    fn looked(shards: &[(&str, Phase)]) -> (Record, Status) {
-        let spec = json!({"completions": 9, "template": {"spec": {"containers": []}}});
-        let metadata = json!({"name": "pi"});
-        let job =
-            json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec});
-        let manifest = Manifest::new(job, "work", "").expect("valid");
-        let size = Size { parallelism: 1, completions: Some(3) };
-        let shard = |(cluster, phase): &(&str, Phase)| Shard {
-            phase: *phase,
-            ..Shard::planned(cluster, size)
-        };
-        let shards = shards.iter().map(shard).collect();
-        let record = Record::new("f", manifest, shards, Timestamp::UNIX_EPOCH);
-        let known = |shard: &Shard| (shard.cluster.clone(), Observation::known([].into()));
-        let members = record.shards.values().map(known).collect();
-        let status = Status::new(&record, &Observations { members, ..Observations::default() });
-        (record, status)
-    }
-
-    #[test]
-    fn a_cluster_with_several_shards_is_counted_once_with_what_matters_most() {
-        let one = looked(&[
-            ("east", Phase::Complete),
-            ("west", Phase::Complete),
-            ("east", Phase::Started),
-        ]);
-        let two = looked(&[("north", Phase::Failed), ("west", Phase::Planned)]);
-        assert_eq!(states(std::slice::from_ref(&one)), "east: Running, west: Complete");
-        assert_eq!(states(&[one, two]), "clusters: 1 Failed, 1 Running, 1 Pending");
     }
 }

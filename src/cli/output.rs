@@ -11,7 +11,7 @@ use crate::{
     os_error,
     print::{
         Format, Table, Tabs,
-        format::Asked,
+        format::{Asked, list},
         sort::{self, Listing},
         table::NONE,
     },
@@ -23,6 +23,24 @@ pub struct OutputFlags {
     /// How to print: json, yaml, name, wide, jsonpath=TEMPLATE, jsonpath-as-json=TEMPLATE,
     /// jsonpath-file=FILE, custom-columns=SPEC, custom-columns-file=FILE, go-template=TEMPLATE or
     /// go-template-file=FILE
+    #[arg(short, long, value_name = "FORMAT", default_value = "", hide_default_value = true)]
+    output: String,
+    /// The template, where -o names none; for go-template if -o is left out
+    #[arg(long, value_name = "TEMPLATE", default_value = "", hide_default_value = true)]
+    template: String,
+    /// Whether a key that an object lacks is nothing in a template, and not an error
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
+    #[arg(hide_possible_values = true)]
+    allow_missing_template_keys: bool,
+}
+
+/// `-o` of a verb that changes Jobs.
+#[derive(Debug, Clone, Args)]
+pub struct ChangeFlags {
+    /// Print the jobs in place of sentences about them, as recorded and without a status: json,
+    /// yaml, name, jsonpath=TEMPLATE, jsonpath-as-json=TEMPLATE, jsonpath-file=FILE,
+    /// go-template=TEMPLATE or go-template-file=FILE
     #[arg(short, long, value_name = "FORMAT", default_value = "", hide_default_value = true)]
     output: String,
     /// The template, where -o names none; for go-template if -o is left out
@@ -76,6 +94,53 @@ impl OutputFlags {
         };
         Format::choose(asked, &Format::OF_LISTS, read).map_err(Error::new)
     }
+}
+
+impl ChangeFlags {
+    /// The format that is asked for; none for sentences.
+    ///
+    /// # Errors
+    /// There is none such, or its template is none, in kubectl's words.
+    pub fn format(&self) -> Result<Option<Format>> {
+        let asked = Asked {
+            output: &self.output,
+            template: &self.template,
+            allow_missing_keys: self.allow_missing_template_keys,
+            headers: true,
+        };
+        Format::choose(asked, &Format::OF_CHANGES, read).map_err(Error::new)
+    }
+}
+
+/// How several Jobs are printed that were changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Several {
+    /// One after another.
+    Apart,
+    /// As one list, unless it is their names.
+    Listed,
+}
+
+/// Prints Jobs that were changed.
+///
+/// # Errors
+/// A template does not fit one.
+pub async fn print_changed(
+    world: &World,
+    format: Option<&Format>,
+    mut jobs: Vec<Value>,
+    several: Several,
+) -> Result<()> {
+    if several == Several::Listed && jobs.len() > 1 {
+        jobs = vec![list(jobs)];
+    }
+    for (at, job) in jobs.into_iter().enumerate() {
+        if at > 0 && format == Some(&Format::Yaml) {
+            world.output.line("---");
+        }
+        print(world, format, || job, "job.batch").await?;
+    }
+    Ok(())
 }
 
 /// The text of a file with a template, or why it cannot be read, as Go says it.

@@ -82,6 +82,28 @@ pub async fn formats(snapshot: String) {
     stage.end(&snapshot);
 }
 
+/// What verbs that change Jobs print with `-o`.
+pub async fn changed(snapshot: String) {
+    let mut stage = Stage::federation().await;
+    for command in [
+        "job create -f several --dry-run=client -o name",
+        "job create -f pi.yaml -o yaml",
+        "job apply -f pi.yaml -o name",
+        "job apply -f several -o 'jsonpath={.items[*].metadata.name}{\"\\n\"}'",
+        "job scale pi --parallelism=3 -o 'jsonpath={.spec.parallelism}{\"\\n\"}'",
+        "job suspend pi phi -o name",
+        "job suspend pi nothing -o yaml",
+        "job resume pi -o wide",
+        "job patch pi -p '{\"spec\":{\"backoffLimit\":2}}' -o json",
+        "job patch pi -p '{\"spec\":{\"backoffLimit\":2}}' -o custom-columns=A:.b",
+        "job delete pi nothing -o name --cascade=background",
+        "job delete phi -o yaml",
+    ] {
+        stage.types(command).await;
+    }
+    stage.end(&snapshot);
+}
+
 /// Lines that are typed with `kubectl get jobs` and with `kubectl federate job get`. Templates come
 /// after a blank that is a tab here. Where a table has no such order, kubectl says that there are no
 /// resources; we say what is wrong.

@@ -66,6 +66,7 @@ fn main() -> ExitCode {
         transcript("patch", changes::patch),
         transcript("get", verbs::get),
         transcript("formats", formats::formats),
+        transcript("formats of what changed", formats::changed),
         transcript("describe", verbs::describe),
         transcript("logs", logs::logs),
         transcript("events", logs::events),

@@ -5,8 +5,9 @@ use clap::Args;
 use super::recreate;
 use crate::{
     cli::{
-        DryRunFlag, Filenames, Session,
+        ChangeFlags, DryRunFlag, Filenames, Session,
         events::{Reporter, Wording},
+        output::{Several, print_changed},
     },
     error::Result,
     federation::ApplyTerms,
@@ -36,6 +37,8 @@ pub struct Apply {
     #[command(flatten)]
     dry_run: DryRunFlag,
     #[command(flatten)]
+    output: ChangeFlags,
+    #[command(flatten)]
     terms: Terms,
     /// Do not ask before pods that run are stopped
     #[arg(short = 'y', long, requires = "recreate")]
@@ -57,8 +60,10 @@ pub(super) struct Terms {
 impl Apply {
     /// Creates the Jobs of all documents, or makes them what the documents say.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let format = self.output.format()?;
         let documents = self.filenames.read("apply", session.world()).await?;
         let reporter = Reporter::new(session, Wording::new("configured"));
+        let reporter = reporter.keeping(format.is_some());
         let federation = session.federation(&reporter).await?;
         let sources = session.manifests(documents, |rules, objects| rules.read_named(objects))?;
         let apply = async |may_stop| {
@@ -66,7 +71,11 @@ impl Apply {
             let applied = federation.apply(sources.clone(), terms, self.dry_run.strategy);
             reporter.interruptible(Box::pin(applied)).await
         };
-        Ok(Box::pin(recreate::asking(session, self.yes, apply)).await??)
+        let applied = Box::pin(recreate::asking(session, self.yes, apply)).await?;
+        let jobs = reporter.objects();
+        let printed = print_changed(session.world(), format.as_ref(), jobs, Several::Listed).await;
+        applied?;
+        printed
     }
 }
 

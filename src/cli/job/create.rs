@@ -4,8 +4,9 @@ use clap::Args;
 
 use crate::{
     cli::{
-        DryRunFlag, Filenames, Session,
+        ChangeFlags, DryRunFlag, Filenames, Session,
         events::{Reporter, Wording},
+        output::{Several, print_changed},
     },
     error::Result,
 };
@@ -36,6 +37,8 @@ pub struct Create {
     filenames: Filenames,
     #[command(flatten)]
     dry_run: DryRunFlag,
+    #[command(flatten)]
+    output: ChangeFlags,
     /// Make the job's namespace in the host and in the clusters that lack it
     #[arg(long)]
     create_namespace: bool,
@@ -44,10 +47,17 @@ pub struct Create {
 impl Create {
     /// Creates the Jobs of all documents, or none.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let format = self.output.format()?;
         let documents = self.filenames.read("create", session.world()).await?;
-        let reporter = Reporter::new(session, Wording { done: false, ..Wording::new("created") });
+        let wording = Wording { done: false, ..Wording::new("created") };
+        let reporter = Reporter::new(session, wording).keeping(format.is_some());
         let federation = session.federation(&reporter).await?;
         let sources = session.manifests(documents, |rules, objects| rules.read(objects))?;
-        Ok(federation.submit(sources, self.create_namespace, self.dry_run.strategy).await?)
+        let submitted =
+            federation.submit(sources, self.create_namespace, self.dry_run.strategy).await;
+        let jobs = reporter.objects();
+        let printed = print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await;
+        submitted?;
+        printed
     }
 }

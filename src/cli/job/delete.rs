@@ -10,10 +10,11 @@ use crate::{
         confirm::choose_on_terminal,
         events::{Reporter, Wording},
         job_name::job_name,
+        output::{Several, print_changed},
     },
     error::{Error, Result},
     federation::{self, Deletion, DryRun, Federation},
-    print::federate,
+    print::{Format, federate},
     state::{self, Record},
 };
 
@@ -50,6 +51,20 @@ pub struct Delete {
     #[arg(long, value_name = "STRATEGY", num_args = 0..=1, require_equals = true)]
     #[arg(default_value = "none", default_missing_value = "client", hide_possible_values = true)]
     dry_run: DryRun,
+    /// How to print: name, for the jobs' names in place of sentences
+    #[arg(short, long, value_name = "FORMAT", value_parser = names)]
+    output: Option<()>,
+}
+
+/// Reads the one format that kubectl's `delete` has.
+fn names(text: &str) -> Result<()> {
+    match text {
+        "name" => Ok(()),
+        mode => {
+            let why = format!("unexpected -o output mode: {mode}. We only support '-o name'");
+            Err(Error::new(why))
+        }
+    }
 }
 
 /// The values of `--cascade`, as kubectl's.
@@ -67,6 +82,8 @@ impl Delete {
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let targets = self.targets(session).await?;
         let reporter = Reporter::new(session, Wording::new("deleted"));
+        let format = self.output.map(|()| Format::Name);
+        let reporter = reporter.keeping(format.is_some());
         let federation = session.federation(&reporter).await?;
         let mut errors = Vec::new();
         for (namespace, name) in &targets {
@@ -80,6 +97,8 @@ impl Delete {
             let deletion = self.deletion(session, &record).await?;
             errors.extend(self.delete(&federation, record, deletion).await.err());
         }
+        let jobs = reporter.objects();
+        print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await?;
         Ok(federation::Error::all(errors)?)
     }
 

@@ -7,10 +7,11 @@ use clap::{Args, ValueEnum};
 use super::recreate;
 use crate::{
     cli::{
-        DryRunFlag, Session,
+        ChangeFlags, DryRunFlag, Session,
         events::{Reporter, Wording},
         files::read_text,
         job_name::job_name,
+        output::{Several, print_changed},
     },
     error::{Error, Result},
     federation::Request,
@@ -55,6 +56,8 @@ pub struct Patch {
     yes: bool,
     #[command(flatten)]
     dry_run: DryRunFlag,
+    #[command(flatten)]
+    output: ChangeFlags,
 }
 
 /// The values of `--type`, as kubectl's.
@@ -68,8 +71,10 @@ enum Kind {
 impl Patch {
     /// Patches the Job's manifest.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let format = self.output.format()?;
         let patch = self.read()?;
         let reporter = Reporter::new(session, Wording::new("patched"));
+        let reporter = reporter.keeping(format.is_some());
         let federation = session.federation(&reporter).await?;
         let dry_run = self.dry_run.strategy;
         let namespace = session.namespace()?;
@@ -81,7 +86,8 @@ impl Patch {
             reporter.interruptible(Box::pin(patched)).await
         };
         Box::pin(recreate::asking(session, self.yes, edit)).await??;
-        Ok(())
+        let jobs = reporter.objects();
+        print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await
     }
 
     fn read(&self) -> Result<job::Patch> {

@@ -4,10 +4,11 @@ use clap::Args;
 
 use crate::{
     cli::{
-        DryRunFlag, Session,
+        ChangeFlags, DryRunFlag, Session,
         events::{Reporter, Wording},
         job_name::job_name,
         number::natural,
+        output::{Several, print_changed},
     },
     error::{Error, Result},
     federation::Request,
@@ -47,16 +48,20 @@ pub struct Scale {
     completions: Option<i32>,
     #[command(flatten)]
     dry_run: DryRunFlag,
+    #[command(flatten)]
+    output: ChangeFlags,
 }
 
 impl Scale {
     /// Changes the numbers.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let format = self.output.format()?;
         let parallelism = self.parallelism.or(self.replicas);
         if parallelism.is_none() && self.completions.is_none() {
             return Err(Error::new("must specify --parallelism, --replicas or --completions"));
         }
         let reporter = Reporter::new(session, Wording::new("scaled"));
+        let reporter = reporter.keeping(format.is_some());
         let federation = session.federation(&reporter).await?;
         let request =
             Request { open_only: true, ..Request::new(&self.name, self.dry_run.strategy) };
@@ -65,6 +70,7 @@ impl Scale {
             Ok(manifest.scaled(parallelism, self.completions)?)
         });
         reporter.interruptible(scaled).await??;
-        Ok(())
+        let jobs = reporter.objects();
+        print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await
     }
 }

@@ -4,9 +4,10 @@ use clap::Args;
 
 use crate::{
     cli::{
-        DryRunFlag, Session,
+        ChangeFlags, DryRunFlag, Session,
         events::{Reporter, Wording},
         job_name::job_name,
+        output::{Several, print_changed},
     },
     error::Result,
     federation::{self, Request},
@@ -54,6 +55,8 @@ struct Jobs {
     names: Vec<String>,
     #[command(flatten)]
     dry_run: DryRunFlag,
+    #[command(flatten)]
+    output: ChangeFlags,
 }
 
 impl Suspend {
@@ -72,10 +75,11 @@ impl Resume {
 
 impl Jobs {
     async fn set(self, session: &Session<'_>, suspend: bool) -> Result<()> {
+        let format = self.output.format()?;
         let what = if suspend { "suspended" } else { "resumed" };
         // The verb says what changes.
         let wording = Wording { fields: false, ..Wording::new(what) };
-        let reporter = Reporter::new(session, wording);
+        let reporter = Reporter::new(session, wording).keeping(format.is_some());
         let federation = session.federation(&reporter).await?;
         let namespace = session.namespace()?;
         let mut errors = Vec::new();
@@ -91,6 +95,9 @@ impl Jobs {
                 .edit(&namespace, name, &request, |manifest| Ok(manifest.suspending(suspend)));
             errors.extend(reporter.interruptible(set).await?.err());
         }
-        Ok(federation::Error::all(errors)?)
+        let jobs = reporter.objects();
+        let printed = print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await;
+        federation::Error::all(errors)?;
+        printed
     }
 }

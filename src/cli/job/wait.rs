@@ -75,7 +75,9 @@ fn goal(text: &str) -> Result<Goal> {
             let meant = MEANT.iter().find(|(words, _)| words.contains(&word));
             Err(error.hint(match meant {
                 Some((_, goal)) => format!("Did you mean --for={goal}?"),
-                None => "--for takes condition=NAME[=VALUE], jsonpath='{PATH}'[=VALUE], delete or create.".to_owned(),
+                None => "--for takes condition=NAME[=VALUE], jsonpath='{PATH}'[=VALUE], delete or \
+                         create."
+                    .to_owned(),
             }))
         }
     }

@@ -189,10 +189,17 @@ impl Status {
     /// The federated Job as one batch/v1 Job: the spec as submitted, and one status over all
     /// members.
     pub fn to_job(&self, record: &Record) -> Value {
+        let mut job = Self::submitted(record);
+        job["status"] = self.to_value();
+        job
+    }
+
+    /// The federated Job as it is recorded, of whose status nothing is known.
+    pub fn submitted(record: &Record) -> Value {
         let mut job = record.manifest.object().clone();
         job["metadata"]["uid"] = record.state.uid.as_str().into();
         job["metadata"]["creationTimestamp"] = time(record.state.created);
-        job["status"] = self.to_value();
+        job["status"] = json!({});
         job
     }
 

@@ -53,9 +53,8 @@ mod tests {
     use crate::{
         job::{Manifest, Size},
         reconcile::{Observation, Observations},
-        state::Shard,
+        state::{Phase, Shard},
     };
-    use jiff::Timestamp;
 
     fn looked(shards: &[(&str, Phase)]) -> (Record, Status) {
         let spec = json!({"completions": 9, "template": {"spec": {"containers": []}}});

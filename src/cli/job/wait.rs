@@ -20,8 +20,8 @@ Examples:
   # Wait until a job is complete, one hour at most
   kubectl federate job wait pi --for=condition=complete --timeout=1h
 
-  # Wait until six completions have succeeded over all clusters
-  kubectl federate job wait pi --for=jsonpath='{.status.succeeded}'=6
+  # Wait until 18 completions have succeeded over all clusters
+  kubectl federate job wait pi --for=jsonpath='{.status.succeeded}'=18
 
   # Wait until a job is created, and then until it is complete
   kubectl federate job wait pi --for=create --for=condition=complete --timeout=1h

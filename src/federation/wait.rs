@@ -296,11 +296,10 @@ impl<'w> Waiting<'w, '_, '_> {
                 continue;
             }
             match (self.terms.waits_for(&Goal::Delete), self.begun) {
-                (false, _) => never.push(Error::NotFound { name: key.1 }),
                 (true, true) if self.next(&key) == Some(&Goal::Delete) => self.met(&key),
-                (true, true) => never.push(Error::NotFound { name: key.1 }),
                 // kubectl prints nothing for an object that did not exist at the start.
                 (true, false) => drop(self.jobs.remove(&key)),
+                _ => never.push(Error::NotFound { name: key.1 }),
             }
         }
         never

@@ -28,6 +28,7 @@ pub use counted::counted;
 pub use error::Error;
 pub use format::Format;
 pub use output::{ATTEMPTS, Captured, Colour, LogText, Output, UnknownColour, choice, selection};
+pub use printed::Printed;
 pub use progress::Progress;
 
 pub use table::Table;

@@ -14,7 +14,10 @@ use crate::{
     },
     error::{Error, Result},
     federation::{JobEvents, MemberEvent},
-    print::{Format, Table, age, format::list},
+    print::{
+        Format, Table, age,
+        format::{Asked, list},
+    },
     reconcile::Clocks,
 };
 
@@ -50,11 +53,19 @@ pub struct Events {
     #[arg(short, long)]
     watch: bool,
     /// How to print: wide, json, yaml or name
-    #[arg(short, long, value_name = "FORMAT")]
+    #[arg(short, long, value_name = "FORMAT", value_parser = format)]
     output: Option<Format>,
     /// Print no column names
     #[arg(long)]
     no_headers: bool,
+}
+
+/// Reads a format that has no template.
+fn format(text: &str) -> Result<Format> {
+    let asked = Asked { output: text, template: "", allow_missing_keys: true, headers: true };
+    let allowed = ["json", "name", "wide", "yaml"];
+    let format = Format::choose(asked, &allowed, |_| Err(String::new())).map_err(Error::new)?;
+    format.ok_or_else(|| Error::new("--output needs a format"))
 }
 
 impl Events {
@@ -107,8 +118,8 @@ impl Shown<'_> {
         found.events.retain(|event| self.terms.is_asked(event));
         let output = self.session.output();
         let objects = || list(found.events.iter().map(object).collect());
-        match self.terms.output.and_then(|format| format.text(&objects(), "event")) {
-            Some(text) => output.block(&text),
+        match self.terms.output.as_ref().and_then(|format| format.print(&objects(), "event")) {
+            Some(printed) => output.block(&printed.text),
             None if found.events.is_empty() => {
                 if found.silent.is_empty() {
                     output.note(format!("No events found in {namespace} namespace."));
@@ -123,7 +134,7 @@ impl Shown<'_> {
     fn more(&mut self, mut found: JobEvents) {
         found.events.retain(|event| self.terms.is_asked(event));
         let output = self.session.output();
-        if self.terms.output.is_none_or(|format| format == Format::Wide) {
+        if matches!(self.terms.output, None | Some(Format::Wide)) {
             if !found.events.is_empty() {
                 let table = self.table(&found);
                 output.block(&table.render_below(&mut self.widths));
@@ -131,11 +142,12 @@ impl Shown<'_> {
             }
         } else {
             for event in found.events.iter().map(object) {
-                let text = self.terms.output.and_then(|format| format.text(&event, "event"));
+                let format = self.terms.output.as_ref();
+                let printed = format.and_then(|format| format.print(&event, "event"));
                 if self.terms.output == Some(Format::Yaml) && self.is_begun {
                     output.line("---");
                 }
-                output.block(&text.unwrap_or_default());
+                output.block(&printed.map(|printed| printed.text).unwrap_or_default());
                 self.is_begun = true;
             }
         }

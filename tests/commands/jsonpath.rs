@@ -222,6 +222,8 @@ pub fn as_kubectl_prints_it() -> Result<(), Failed> {
     }
     for format in ["json", "JSON", "yaml"] {
         let (_, stdout, _) = kubectls(&kubectl, &[&format!("-o={format}")])?;
+        // Here no control character reaches a terminal.
+        let stdout = stdout.replace('\u{7f}', "\\u007f");
         assert_eq!(ours(format, true), Ok(stdout), "{format}");
     }
     Ok(())

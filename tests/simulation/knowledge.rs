@@ -458,10 +458,13 @@ impl Knowledge {
     }
 }
 
-/// What a request creates.
+/// What a request creates: a Job by its name, and the federated Job that it is of. One that was made
+/// anew under the same name sends a creation of its own.
 fn created(request: &RequestInfo, body: &Value) -> Option<String> {
     let creates = request.mutating && request.verb == "create" && request.resource == "jobs";
-    creates.then(|| format!("{}/{}", request.resource, text(&body["metadata"]["name"])))
+    let (name, labels) = (&body["metadata"]["name"], &body["metadata"]["labels"]);
+    let of = text(&labels["kubectl-federate.dev/job"]);
+    creates.then(|| format!("{}/{} of {of}", request.resource, text(name)))
 }
 
 fn text(value: &Value) -> &str {

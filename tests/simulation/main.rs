@@ -51,14 +51,15 @@ use self::life::{Lived, Terms, live};
 const SEEDS: u64 = 1000;
 
 /// The lives that once showed a fault of the product.
-const REGRESSIONS: [u64; 4] = [
+const REGRESSIONS: [u64; 5] = [
     // The last pods are counted after the suspension: the Job has no `startTime` to end with. In the
     // second life, some such Jobs are about to be Failed.
     118, 1028,
     // Somebody deletes a failed pod whose index would be tried again, while its Job is stopped.
     1762,
     // A Job gets fewer completions than its `maxFailedIndexes`, and no server takes a shard of it.
-    591,
+    591, // A lease ends a Job that has more pods than its shard is to have by now.
+    2069,
 ];
 
 /// A number from the environment.

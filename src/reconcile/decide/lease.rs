@@ -72,7 +72,9 @@ pub(super) fn expire(
     own: Option<i64>,
     before: Option<&Seen>,
 ) {
-    let parallelism = shard.parallelism;
+    // A change of it may have been on its way.
+    let active = before.map_or(0, |before| before.active);
+    let most = shard.parallelism.max(job.parallelism).max(active).max(0);
     let Some(lease) = &mut shard.lease else { return };
     let has_ended = match end.reason.as_str() {
         "DeadlineExceeded" => lease.has_ended(job.active_deadline_seconds, own),
@@ -88,7 +90,7 @@ pub(super) fn expire(
     };
     if shard.phase == Phase::Failed && has_ended {
         let failed_before = before.map_or(0, |before| before.failed);
-        lease.ended_pods = Some((job.failed - failed_before).clamp(0, parallelism.max(0)));
+        lease.ended_pods = Some((job.failed - failed_before).clamp(0, most));
         shard.reopened = true;
         if let Some(seen) = &mut shard.seen {
             seen.failed_indexes = before.map(|b| b.failed_indexes.clone()).unwrap_or_default();

@@ -252,10 +252,14 @@ fn failures_from_before_the_last_contact_stay_failures() {
     record.shards.get_mut(&2).and_then(|shard| shard.seen.as_mut()).expect("seen").failed = 2;
     record.shards.get_mut(&2).expect("there").parallelism = 2;
     let end = Some(deadline("DeadlineExceeded", START + 605));
-    let ended = Observed { active: 0, failed: 5, end, ..running(&record, 2) };
+    let ended = Observed { active: 0, failed: 5, end, parallelism: 2, ..running(&record, 2) };
     let ended = seen(&record, [(1, running(&record, 1)), (2, ended)]);
     let decided = decide(&record, &ended, at(START + 5000)).record;
     assert_eq!(decided.failed_pods(), 3, "as many as may have run were ended");
+    // The ledger asks for fewer pods than the Job had.
+    record.shards.get_mut(&2).expect("there").parallelism = 1;
+    let decided = decide(&record, &ended, at(START + 5000)).record;
+    assert_eq!(decided.failed_pods(), 3, "a change had not arrived");
 }
 
 #[test]

@@ -17,14 +17,9 @@ use crate::{
     },
 };
 
-/// `-o` and its templates.
+/// What templates are printed with.
 #[derive(Debug, Clone, Args)]
-pub struct OutputFlags {
-    /// How to print: json, yaml, name, wide, jsonpath=TEMPLATE, jsonpath-as-json=TEMPLATE,
-    /// jsonpath-file=FILE, custom-columns=SPEC, custom-columns-file=FILE, go-template=TEMPLATE or
-    /// go-template-file=FILE
-    #[arg(short, long, value_name = "FORMAT", default_value = "", hide_default_value = true)]
-    output: String,
+struct TemplateFlags {
     /// The template, where -o names none; for go-template if -o is left out
     #[arg(long, value_name = "TEMPLATE", default_value = "", hide_default_value = true)]
     template: String,
@@ -35,6 +30,18 @@ pub struct OutputFlags {
     allow_missing_template_keys: bool,
 }
 
+/// `-o` and its templates.
+#[derive(Debug, Clone, Args)]
+pub struct OutputFlags {
+    /// How to print: json, yaml, name, wide, jsonpath=TEMPLATE, jsonpath-as-json=TEMPLATE,
+    /// jsonpath-file=FILE, custom-columns=SPEC, custom-columns-file=FILE, go-template=TEMPLATE or
+    /// go-template-file=FILE
+    #[arg(short, long, value_name = "FORMAT", default_value = "", hide_default_value = true)]
+    output: String,
+    #[command(flatten)]
+    templates: TemplateFlags,
+}
+
 /// `-o` of a verb that changes Jobs.
 #[derive(Debug, Clone, Args)]
 pub struct ChangeFlags {
@@ -43,14 +50,8 @@ pub struct ChangeFlags {
     /// go-template=TEMPLATE or go-template-file=FILE
     #[arg(short, long, value_name = "FORMAT", default_value = "", hide_default_value = true)]
     output: String,
-    /// The template, where -o names none; for go-template if -o is left out
-    #[arg(long, value_name = "TEMPLATE", default_value = "", hide_default_value = true)]
-    template: String,
-    /// Whether a key that an object lacks is nothing in a template, and not an error
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
-    #[arg(default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
-    #[arg(hide_possible_values = true)]
-    allow_missing_template_keys: bool,
+    #[command(flatten)]
+    templates: TemplateFlags,
 }
 
 /// What a table shows beside its own columns, and in which order.
@@ -88,8 +89,8 @@ impl OutputFlags {
     pub fn format(&self, headers: bool) -> Result<Option<Format>> {
         let asked = Asked {
             output: &self.output,
-            template: &self.template,
-            allow_missing_keys: self.allow_missing_template_keys,
+            template: &self.templates.template,
+            allow_missing_keys: self.templates.allow_missing_template_keys,
             headers,
         };
         Format::choose(asked, &Format::OF_LISTS, read).map_err(Error::new)
@@ -104,8 +105,8 @@ impl ChangeFlags {
     pub fn format(&self) -> Result<Option<Format>> {
         let asked = Asked {
             output: &self.output,
-            template: &self.template,
-            allow_missing_keys: self.allow_missing_template_keys,
+            template: &self.templates.template,
+            allow_missing_keys: self.templates.allow_missing_template_keys,
             headers: true,
         };
         Format::choose(asked, &Format::OF_CHANGES, read).map_err(Error::new)

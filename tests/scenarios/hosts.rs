@@ -253,8 +253,7 @@ async fn by_uid(stage: &Stage) -> Outcome {
         .says("`kubectl federate cluster register NAME --cluster-context=CONTEXT`");
     // What is left in the cluster that has no name any more is known by its uid.
     stage.federate("orphans list").await.ok().says("its cluster was unregistered");
-    let uncertain = stage.federate("reconcile pi --reopen").await.fails("--yes");
-    uncertain.warns("may have been done since the backup");
+    // How much nobody has depends on what was taken off the shards by then.
     stage.federate("reconcile pi --reopen --yes").await.ok();
     work_until(stage, "pi", "Complete 9/9").await
 }

@@ -34,15 +34,16 @@ pub(super) fn about_what_is_in_the_way(all: &BTreeSet<InTheWay>) -> Option<Strin
     let forgotten: Vec<_> = owned(Owner::Forgotten).collect();
     if let [first, ..] = forgotten.as_slice() {
         let names: BTreeSet<_> = forgotten.iter().map(|place| place.job.clone()).collect();
-        let scope = [
-            format!("--namespace={}", first.namespace),
-            format!("--clusters={}", listed(Owner::Forgotten).replace(", ", ",")),
-            "--yes".to_owned(),
-        ];
-        let clean = federate("orphans clean", names.into_iter().chain(scope));
+        let namespace = format!("--namespace={}", first.namespace);
+        let clusters = format!("--clusters={}", listed(Owner::Forgotten).replace(", ", ","));
+        let recover = federate("job recover", names.iter().chain([&namespace]));
+        let list = federate("orphans list", names.iter().chain([&namespace, &clusters]));
+        let clean = federate("orphans clean", names.iter().chain([&namespace, &clusters]));
         hints.push(format!(
-            "What is there is a shard that stayed when its federated job was deleted: take another \
-             name, or delete it: {clean}"
+            "What is there is a shard of a federated job that has no record. If the record was \
+             lost, {recover} rebuilds it. If the job was deleted, its shards may still run, and \
+             another name would run its work once more: {list} shows what they do. {clean} deletes \
+             them, with what they have done."
         ));
     }
     let delete = |place: &Place| {

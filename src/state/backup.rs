@@ -139,6 +139,8 @@ impl Record {
         let state = |record: &Self| State {
             unlisted: BTreeSet::new(),
             origin: None,
+            // A restore leaves it to the members to say.
+            started: None,
             ..record.state.clone()
         };
         let shards = |record: &Self| {

@@ -279,8 +279,11 @@ async fn missing_rights(stage: &Stage) -> Outcome {
         ));
     // Rights in the namespace are enough.
     let verbs = ["list", "get", "create", "patch", "delete"];
-    west.grant(Some(&stage.namespace), rule(&["jobs", "jobs/status", "pods", "pods/log", "events"], &verbs))
-        .await?;
+    west.grant(
+        Some(&stage.namespace),
+        rule(&["jobs", "jobs/status", "pods", "pods/log", "events"], &verbs),
+    )
+    .await?;
     let registered = stage.federate("cluster register west").await.ok();
     assert_eq!(registered.stderr, "");
     let elsewhere = stage.federate("cluster register west -n kubectl-federate").await.ok();

@@ -73,8 +73,7 @@ fn kind(path: &[&str], arg: &Arg) -> Option<Kind> {
         return Some(Kind::Files);
     }
     let Some(flag) = arg.get_long() else {
-        let takes_names = arg.get_id() == "names" || arg.get_id() == "name";
-        return positional(verbs).filter(|_| takes_names);
+        return positional(verbs).filter(|_| values.iter().any(|value| value == "NAME"));
     };
     Some(match flag {
         "context" | "cluster-context" | "from" => Kind::Contexts,

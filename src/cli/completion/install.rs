@@ -47,9 +47,10 @@ pub struct Install {
 impl Install {
     /// Writes the program, unless something else has its name.
     pub(super) fn run(self, world: &World) -> Result<()> {
+        let searched = world.var("PATH").unwrap_or_default();
         let folder = match self.dir {
             Some(folder) => folder,
-            None => folder_of_plugin(&world.var("PATH").unwrap_or_default()).ok_or_else(|| {
+            None => folder_of_plugin(&searched).ok_or_else(|| {
                 Error::new(format!("{PLUGIN} is not on the PATH"))
                     .hint("--dir names a folder of the PATH.")
             })?,
@@ -73,6 +74,12 @@ impl Install {
         private_file::replace(&path, script.as_bytes()).map_err(failed)?;
         make_executable(&path).map_err(failed)?;
         world.output.line(format!("{} written", path.display()));
+        if !std::env::split_paths(&searched).any(|it| it == folder) {
+            let text =
+                format!("{} is not on the PATH: kubectl finds nothing there", folder.display());
+            world.output.warning(None, &text);
+            return Ok(());
+        }
         world.output.note(
             "Where kubectl's own completion is set up (kubectl completion --help), TAB completes \
              kubectl federate from now on.",

@@ -285,9 +285,11 @@ fn deletions(jobs: &[(String, String)]) -> String {
 fn about_existing(there: Existing, namespace: &str, name: &str) -> String {
     let job = [name, "-n", namespace];
     match there {
-        Existing::OfAnotherFederation => {
-            "It belongs to another federation: take another name.".to_owned()
-        }
+        Existing::OfAnotherFederation => format!(
+            "It belongs to another federation. If the registry of that one was lost, {} makes its \
+             jobs count again. Else take another name.",
+            federate("job recover", ["--all", "--all-namespaces"])
+        ),
         Existing::Deleting => {
             format!("It is being deleted: {} finishes that.", federate("reconcile", job))
         }

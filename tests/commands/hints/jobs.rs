@@ -97,7 +97,15 @@ pub(super) async fn jobs_in_the_way(book: &mut Book) {
     // Shards that stayed, and a Job of nobody.
     let mut stage = pi().await;
     stage.quietly("job delete pi --cascade=orphan").await;
-    book.heed(&mut stage, create, 1).await;
+    let commands = book.hear(&mut stage, create).await;
+    let [recover, list, clean] = &commands[..] else { panic!("{commands:?}") };
+    book.follow_and_agree(&mut stage, recover, &[]).await;
+    says(&mut stage, "job get pi", "Running").await;
+    stage.quietly("job delete pi --cascade=orphan").await;
+    book.follow(&mut stage, std::slice::from_ref(list), &[]).await;
+    // It asks which of them, and whether.
+    book.followed.insert(clean.clone());
+    shell::run_answering(&mut stage, clean, "1-3\nyes\n").await;
     says(&mut stage, create, "created").await;
     stage.quietly("job delete pi --cascade=background").await;
     stage.request("west", "POST", JOBS, Some(&strangers_job())).await;

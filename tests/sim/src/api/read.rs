@@ -82,19 +82,19 @@ impl State {
         self.store.get(resource, key).cloned().ok_or_else(|| Status::not_found(resource, &key.name))
     }
 
-    /// An object as it was so many changes of the cluster ago, as far back as it remembers.
+    /// An object as it was so many changes of the cluster ago, as far back as it remembers. Whether
+    /// it is there is said of today: a server asks a quorum of etcd for an object by its name.
     pub(crate) fn get_aged(
         &self,
         resource: &'static Resource,
         key: &Key,
         age: u64,
     ) -> Result<Arc<Value>, Status> {
-        if age == 0 {
-            return self.get(resource, key);
-        }
+        let today = self.get(resource, key)?;
         let objects = self.store.at(resource, self.store.readable(age));
-        let object = objects.and_then(|mut objects| objects.remove(key));
-        object.ok_or_else(|| Status::not_found(resource, &key.name))
+        let before = objects.and_then(|mut objects| objects.remove(key));
+        let is_it = |it: &Arc<Value>| it["metadata"]["uid"] == today["metadata"]["uid"];
+        Ok(before.filter(is_it).unwrap_or(today))
     }
 
     /// A list object.

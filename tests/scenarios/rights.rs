@@ -210,6 +210,8 @@ async fn moved(stage: &Stage) -> Outcome {
         site.grant(Some(&site.namespace), in_batch("jobs/status", &["patch"])).await?;
         let read = json!([{"apiGroups": [""], "resources": ["pods", "events"], "verbs": ["list"]}]);
         site.grant(Some(&site.namespace), read).await?;
+        let logs = json!([{"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]}]);
+        site.grant(Some(&site.namespace), logs).await?;
     }
     host.grant(Some("kubectl-federate"), config_maps(&["patch"])).await?;
     for member in MEMBERS {

@@ -27,7 +27,8 @@ impl Lines {
     pub fn push(&mut self, mut bytes: &[u8], mut give: impl FnMut(Piece<'_>)) {
         while !bytes.is_empty() {
             let room = MOST - self.held.len();
-            let end = bytes.iter().take(room).position(|byte| *byte == b'\n');
+            // A line may be just as long as the room.
+            let end = bytes.iter().take(room + 1).position(|byte| *byte == b'\n');
             let take = end.unwrap_or(room.min(bytes.len()));
             self.held.extend_from_slice(&bytes[..take]);
             bytes = &bytes[take..];
@@ -35,7 +36,7 @@ impl Lines {
                 bytes = &bytes[1..];
                 give(Piece { text: &self.held, number: self.given, is_ended: true });
                 *self = Self::default();
-            } else if self.held.len() == MOST && bytes.first() != Some(&b'\n') {
+            } else if self.held.len() == MOST {
                 give(Piece { text: &self.held, number: self.given, is_ended: false });
                 self.held.clear();
                 self.given += 1;

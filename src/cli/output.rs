@@ -109,7 +109,7 @@ impl ChangeFlags {
             allow_missing_keys: self.templates.allow_missing_template_keys,
             headers: true,
         };
-        Format::choose(asked, &Format::OF_CHANGES, read).map_err(Error::new)
+        Format::choose(asked, &Format::of_changes(), read).map_err(Error::new)
     }
 }
 

@@ -81,19 +81,11 @@ impl Format {
         "yaml",
     ];
 
-    /// The formats of verbs that change something.
-    pub const OF_CHANGES: [&str; 10] = [
-        "go-template",
-        "go-template-file",
-        "json",
-        "jsonpath",
-        "jsonpath-as-json",
-        "jsonpath-file",
-        "name",
-        "template",
-        "templatefile",
-        "yaml",
-    ];
+    /// The formats of verbs that change something: those of lists, without those of tables.
+    pub fn of_changes() -> Vec<&'static str> {
+        let is_table = |format: &str| format == "wide" || format.starts_with("custom-columns");
+        Self::OF_LISTS.into_iter().filter(|format| !is_table(format)).collect()
+    }
 
     /// The format that was asked for, of those that there are; none for the usual table or
     /// sentence. `read` gives the text of a file, or why it cannot be read.

@@ -149,7 +149,7 @@ fn kubectls(kubectl: &Path, flags: &[&str]) -> Result<(bool, String, String), Fa
 fn ours(output: &str, allow_missing_keys: bool) -> Result<String, String> {
     let asked = Asked { output, template: "", allow_missing_keys, headers: true };
     let read = |file: &str| Err(format!("open {file}: no such file or directory"));
-    let format = Format::choose(asked, &Format::OF_CHANGES, read)?.expect("a format");
+    let format = Format::choose(asked, &Format::of_changes(), read)?.expect("a format");
     let printed = format.print(&objects(), "job.batch").expect("no table");
     printed.failed.map_or(Ok(printed.text), Err)
 }

@@ -35,7 +35,9 @@ impl Lines {
             if end.is_some() {
                 bytes = &bytes[1..];
                 give(Piece { text: &self.held, number: self.given, is_ended: true });
-                *self = Self::default();
+                // The next line gets the room of this one.
+                self.held.clear();
+                self.given = 0;
             } else if self.held.len() == MOST {
                 give(Piece { text: &self.held, number: self.given, is_ended: false });
                 self.held.clear();

@@ -38,6 +38,7 @@ pub use lease::{Lease, pod_deadline};
 pub use lease_length::{lease_text, parse_lease};
 pub use manifest::Manifest;
 pub use misfit::{Misfit, adoptable, differing};
+pub(crate) use observed::text;
 pub use observed::{End, EndKind, Observed};
 pub use patch::{Patch, Unpatchable};
 pub use pod::Pod;

@@ -314,7 +314,8 @@ fn end(status: &Value) -> Option<End> {
         })
 }
 
-fn text(value: &Value) -> String {
+/// A field of an object that is text; empty if it is not there, or none.
+pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::job::{Observed, queue::QUEUE_NAME};
+use crate::job::{Observed, queue::QUEUE_NAME, text};
 
 /// The state of a shard that its cluster does not admit before somebody says so.
 const DEACTIVATED: &str = "Deactivated";
@@ -109,10 +109,6 @@ fn last_word(events: &[Value]) -> String {
     };
     let last = events.iter().filter(by_kueue).max_by_key(|event| text(&event["lastTimestamp"]));
     last.map_or(String::new(), |event| text(&event["message"]))
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::job::Observed;
+use crate::job::{Observed, text};
 
 /// Reasons for which every container waits for a while.
 const NORMAL_REASONS: [&str; 3] = ["", "ContainerCreating", "PodInitializing"];
@@ -115,10 +115,6 @@ pub fn last_seen(event: &Value) -> Option<Timestamp> {
         &event["firstTimestamp"],
     ];
     times.into_iter().find_map(|time| time.as_str()?.parse().ok())
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -182,10 +182,12 @@ fn new_name<'r>(record: &'r Record, cluster: &str) -> &'r str {
 }
 
 /// A server's refusal as kubectl prints it: with the file in it, unless the sentence is about an
-/// invalid object.
+/// invalid object. A Job that is made of flags has no file.
 pub(super) fn report_during(doing: &str, source: &str, error: &cluster::Error) -> String {
     match error.reason() {
-        "" | "Invalid" | "Unauthorized" => error.report(),
+        "" | "Unauthorized" => error.report(),
+        _ if source.is_empty() => format!("error: failed to create job: {error}"),
+        "Invalid" => error.report(),
         reason => format!("Error from server ({reason}): error when {doing} {source:?}: {error}"),
     }
 }

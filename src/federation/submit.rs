@@ -23,7 +23,7 @@ use crate::{
 /// A manifest, and where it was read.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// The file, and the place in it.
+    /// The file, and the place in it; empty where the Job is made of flags.
     pub source: String,
     /// What it says.
     pub manifest: Manifest,

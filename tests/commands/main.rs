@@ -6,6 +6,7 @@
 //! [`terminal`], under kubectl in [`plugin`].
 
 mod adopt;
+mod beside;
 mod by_flags;
 mod changes;
 mod clusters;
@@ -20,6 +21,7 @@ mod hints;
 mod jsonpath;
 mod logs;
 mod machine;
+mod made;
 mod orphans;
 mod plugin;
 mod plugins;
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         transcript("check", clusters::check),
         transcript("lost", clusters::lost),
         transcript("create", verbs::create),
+        transcript("create by flags", made::made),
         transcript("apply", changes::apply),
         transcript("apply that is refused", changes::apply_refused),
         transcript("diff", changes::diff),
@@ -120,6 +123,7 @@ fn main() -> ExitCode {
         Trial::test("exit codes are 0 and 1", process::exit_codes),
         Trial::test("another program shows differences", process::external_diff),
         Trial::test("manifests in any encoding are taken", yaml::files_in_any_encoding),
+        real::blocking_trial("command lines beside kubectl", beside::kubectl),
         real::blocking_trial("formats beside kubectl", formats::beside_kubectl),
         real::blocking_trial("templates print what kubectl prints", jsonpath::as_kubectl_prints_it),
         real::blocking_trial("YAML means what kubectl takes it for", yaml::as_kubectl_reads_it),

@@ -149,9 +149,13 @@ fn of_federation(error: &federation::Error) -> Error {
             let noun = NOUNS.contains(&name.as_str()).then(about_nouns);
             Error::server("NotFound", error).hinted(noun)
         }
-        E::AlreadyExists { namespace, name, there, .. } => {
+        E::AlreadyExists { source_file, namespace, name, there } => {
             let hint = there.map(|there| about_existing(there, namespace, name));
-            Error::server("AlreadyExists", error).hinted(hint)
+            // As kubectl, which adds the reason to what a file asked for.
+            let is_read = !source_file.is_empty();
+            let said =
+                if is_read { Error::server("AlreadyExists", error) } else { Error::new(error) };
+            said.hinted(hint)
         }
         E::HostRefused { error: refusal, .. } => {
             let text = error.host_report().unwrap_or_else(|| refusal.report());

@@ -113,3 +113,16 @@ pub(super) fn idle_sentence(idle: Idle, unplaced: i32, asked: Option<i32>) -> St
         (Idle::Stopped, _) => "is stopped: no shard is running".to_owned(),
     }
 }
+
+/// What begins a sentence about a manifest. Nothing where it was read from no file.
+pub(super) fn place(source_file: &str) -> String {
+    if source_file.is_empty() { String::new() } else { format!("{source_file}: ") }
+}
+
+/// What failed where a new Job is refused, as kubectl says it.
+pub(super) fn creating(source_file: &str) -> String {
+    if source_file.is_empty() {
+        return "failed to create job".to_owned();
+    }
+    format!("error when creating {source_file:?}")
+}

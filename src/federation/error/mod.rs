@@ -3,8 +3,8 @@
 mod causes;
 mod kinds;
 
-use causes::idle_sentence;
 pub use causes::{Existing, InUse, NotRetriable, Stopped, Unfinished};
+use causes::{creating, idle_sentence, place};
 
 use super::refusals::{Owner, Refusals};
 use crate::{
@@ -45,9 +45,9 @@ pub enum Error {
     #[error("a resource cannot be retrieved by name across all namespaces")]
     NamesAcrossNamespaces,
     /// A manifest is not what it must be.
-    #[error("{source_file}: {why}")]
+    #[error("{}{why}", place(source_file))]
     Manifest {
-        /// The file, and the place in it.
+        /// The file, and the place in it; empty where the Job is made of flags.
         source_file: String,
         /// What is wrong, a sentence that names the field.
         why: String,
@@ -70,9 +70,9 @@ pub enum Error {
         prefix: String,
     },
     /// A new Job cannot be divided over the members.
-    #[error("{source_file}: job {name:?}: {error}")]
+    #[error("{}job {name:?}: {error}", place(source_file))]
     NotDivisible {
-        /// The file, and the place in it.
+        /// The file, and the place in it; empty where the Job is made of flags.
         source_file: String,
         /// The Job's name.
         name: String,
@@ -80,9 +80,9 @@ pub enum Error {
         error: NewRecordError,
     },
     /// The host has a federated Job of this name.
-    #[error("error when creating {source_file:?}: jobs.batch {name:?} already exists")]
+    #[error("{}: jobs.batch {name:?} already exists", creating(source_file))]
     AlreadyExists {
-        /// The file, and the place in it.
+        /// The file, and the place in it; empty where the Job is made of flags.
         source_file: String,
         /// The Job's namespace.
         namespace: String,
@@ -94,7 +94,7 @@ pub enum Error {
     /// The host would not take a record.
     #[error("{error}")]
     HostRefused {
-        /// The file, and the place in it.
+        /// The file, and the place in it; empty where the Job is made of flags.
         source_file: String,
         /// What it said.
         error: cluster::Error,

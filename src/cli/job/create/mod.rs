@@ -1,14 +1,18 @@
 //! `kubectl federate job create`.
 
+mod by_flags;
+
 use clap::Args;
 
+use self::by_flags::ByFlags;
 use crate::{
     cli::{
-        ChangeFlags, DryRunFlag, Filenames, Session,
+        ChangeFlags, Document, DryRunFlag, Filenames, Session,
         events::{Reporter, Wording},
         output::{Several, print_changed},
     },
     error::Result,
+    federation::DryRun,
 };
 
 /// The examples in its help.
@@ -17,8 +21,8 @@ Examples:
   # Divide a job over the clusters
   kubectl federate job create -f pi.yaml
 
-  # Read the job from standard input
-  cat pi.yaml | kubectl federate job create -f -
+  # Make a job of an image and a command
+  kubectl federate job create hello --image=busybox --completions=9 -- echo hello
 
   # Print what each cluster would get, and create nothing
   kubectl federate job create -f pi.yaml --dry-run=client
@@ -26,13 +30,23 @@ Examples:
   # Create all jobs of a directory, and their namespace where it is missing
   kubectl federate job create -f jobs/ --namespace=math --create-namespace";
 
+/// How it is typed.
+const USAGE: &str = "\
+kubectl federate job create -f FILE [OPTIONS]
+       kubectl federate job create NAME --image=IMAGE [OPTIONS] [-- COMMAND [ARG]...]";
+
 /// Divide a job over the clusters and create a shard of it in each
 ///
 /// Every cluster is asked first whether it would accept its shard. Nothing is written unless every
 /// cluster that answers accepts.
+///
+/// With --image the job is made as `kubectl create job` makes it, of the name and the command. With
+/// --dry-run=client, -o prints it then as it would be submitted.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES, override_usage = USAGE)]
 pub struct Create {
+    #[command(flatten)]
+    by_flags: ByFlags,
     #[command(flatten)]
     filenames: Filenames,
     #[command(flatten)]
@@ -48,14 +62,22 @@ impl Create {
     /// Creates the Jobs of all documents, or none.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let format = self.output.format()?;
-        let documents = self.filenames.read("create", session.world()).await?;
+        let made = self.by_flags.job(session.namespace_flag(), !self.filenames.is_empty())?;
+        let documents = match made.clone() {
+            Some(object) => vec![Document { source: String::new(), object }],
+            None => self.filenames.read("create", session.world()).await?,
+        };
         let wording = Wording { done: false, ..Wording::new("created") };
         let reporter = Reporter::new(session, wording).keeping(format.is_some());
         let federation = session.federation(&reporter).await?;
         let sources = session.manifests(documents, |rules, objects| rules.read(objects))?;
         let submitted =
             federation.submit(sources, self.create_namespace, self.dry_run.strategy).await;
-        let jobs = reporter.objects();
+        let mut jobs = reporter.objects();
+        if let (Some(made), DryRun::Client) = (made, self.dry_run.strategy) {
+            // As kubectl, which asks no server of such a job.
+            jobs.fill(made);
+        }
         let printed = print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await;
         submitted?;
         printed

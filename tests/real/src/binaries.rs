@@ -1,5 +1,5 @@
-//! The binaries of each version of Kubernetes, and of Kueue: found, or built once from the Go module
-//! that pins them.
+//! The binaries of each version of Kubernetes, of Kueue and of krew: found, or built once from the Go
+//! module that pins them.
 
 use crate::error::{Error, during};
 use std::fmt;
@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Instant;
 
 /// Names a directory of binaries that were built elsewhere, with a folder for each version:
-/// `v1.36.3`, `v1.30.14`, `kueue-v0.17.0`.
+/// `v1.36.3`, `v1.30.14`, `kueue-v0.17.0`, `krew-v0.4.3`.
 const ELSEWHERE: &str = "KUBECTL_FEDERATE_CONTROL_PLANES";
 
 /// What a cluster consists of, in every version: the names of the files, and the packages that they
@@ -155,6 +155,30 @@ fn kueue_module() -> Module {
 /// or built as [`available`] says.
 pub(crate) fn kueue() -> Result<PathBuf, Unavailable> {
     folder(&kueue_module())
+}
+
+/// The version of krew that a module in this crate pins.
+const KREW: &str = "v0.4.3";
+
+fn krew_module() -> Module {
+    Module {
+        name: "krew",
+        tag: KREW,
+        folder: format!("krew-{KREW}"),
+        source: Path::new(env!("CARGO_MANIFEST_DIR")).join("krew").join(KREW),
+        linker_flags: "-s -w".to_owned(),
+        programs: vec![
+            ("krew", "sigs.k8s.io/krew/cmd/krew"),
+            ("validate-krew-manifest", "sigs.k8s.io/krew/cmd/validate-krew-manifest"),
+        ],
+        files: &[],
+    }
+}
+
+/// The folder with krew's programs: `krew` and `validate-krew-manifest`; found or built as
+/// [`available`] says.
+pub(crate) fn krew() -> Result<PathBuf, Unavailable> {
+    folder(&krew_module())
 }
 
 /// A Go module of this crate, and what is built from it.

@@ -5,6 +5,7 @@ use crate::fleet::{Fleet, FleetBuilder};
 use crate::kueue::Managed;
 use libtest_mimic::{Completion, Failed, Trial};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
@@ -196,6 +197,37 @@ where
     T: FnOnce() -> Result<(), Failed> + Send + 'static,
 {
     on_control_planes(|| decide(Version::NEWEST), name, test)
+}
+
+/// The programs that install a plugin.
+#[derive(Debug)]
+pub struct Installers {
+    /// The real kubectl, of the newest version.
+    pub kubectl: PathBuf,
+    /// krew.
+    pub krew: PathBuf,
+    /// What krew's index checks manifests with.
+    pub validate: PathBuf,
+}
+
+impl Installers {
+    fn find() -> Result<Self, Unavailable> {
+        let folder = binaries::krew()?;
+        Ok(Self {
+            kubectl: available(Version::NEWEST)?.kubectl(),
+            krew: folder.join("krew"),
+            validate: folder.join("validate-krew-manifest"),
+        })
+    }
+}
+
+/// A test that installs a plugin and needs no cluster. Ignored, or failed, as [`decide`] says.
+pub fn installers_trial<T>(name: &str, test: T) -> Trial
+where
+    T: FnOnce(&Installers) -> Result<(), Failed> + Send + 'static,
+{
+    let decide = || decided(Installers::find().and_then(|_| available(Version::NEWEST)));
+    on_control_planes(decide, name, || test(&Installers::find()?))
 }
 
 fn on_control_planes<T>(

@@ -35,12 +35,15 @@ const ADMINISTRATOR: &str = "admin";
 const BEGINNING: &str = "2026-01-01T12:00:00Z";
 
 /// What is not the same from run to run, and what stands for it.
-const FILTERS: [(&str, &str); 5] = [
+const FILTERS: [(&str, &str); 7] = [
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[uid]"),
     (r#""resourceVersion": "\d+""#, r#""resourceVersion": "[n]""#),
     // After attempts that are repeated after random pauses.
     (r"since 2026-01-01T[0-9:]+Z: ", "since [time]: "),
     (r"(kubectl-federate-edit-)[[:alnum:]]{6}", "$1[random]"),
+    // What the tests were built with, and for.
+    (r#"(compiler"?: "?)rustc [^"\n]*"#, "$1[compiler]"),
+    (r#"(platform"?: "?)(?:linux|darwin)/[a-z0-9]+"#, "$1[platform]"),
     (r"\b(pi-)[bcdfghjklmnpqrstvwxz2456789]{5}\b", "$1[suffix]"),
 ];
 

@@ -23,8 +23,10 @@ fn main() -> ExitCode {
         quick("the manifest is one that krew takes", packing::manifest),
         quick("the manifest names what is packed and nothing else", packing::every_platform),
         quick("what krew would refuse is refused before anything is written", packing::refused),
+        quick("a release has every platform of the manifest", packing::released_platforms),
         quick("newer symbols of the C library are found", release::newer_symbols_are_found),
         release::trial("a release runs with glibc 2.17", release::old_c_library),
+        release::trial("a release says what it was built from", release::provenance),
         real::installers_trial("krew installs the archive, and kubectl runs it", install::install),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -193,3 +193,26 @@ pub fn refused() {
         assert!(!workshop.path("dist").exists(), "{named}");
     }
 }
+
+/// Each platform of the manifest is one that the workflow builds, `krew/build` knows, and
+/// `cargo binstall` finds.
+pub fn released_platforms() {
+    let read = |name: &str| fs::read_to_string(Path::new(ROOT).join(name)).unwrap();
+    let template: Value = serde_yaml::from_str(&read("krew/federate.yaml")).unwrap();
+    let workflow: Value = serde_yaml::from_str(&read(".github/workflows/release.yml")).unwrap();
+    let (script, package) = (read("krew/build"), read("Cargo.toml"));
+    let built = workflow["jobs"]["build"]["strategy"]["matrix"]["include"].as_array().unwrap();
+    let platforms = template["spec"]["platforms"].as_array().unwrap();
+    assert_eq!(built.len(), platforms.len());
+    for (platform, build) in platforms.iter().zip(built) {
+        let labels = &platform["selector"]["matchLabels"];
+        let (os, arch) = (text(&labels["os"]), text(&labels["arch"]));
+        assert_eq!(build["platform"], format!("{os}/{arch}"));
+        let target = text(&build["target"]);
+        assert!(script.contains(&format!("{os}/{arch}) target={target} ")), "{target}");
+        let archive = format!("/v{{ version }}/kubectl-federate_v{{ version }}_{os}_{arch}.tar.gz");
+        let url = format!("{target}]\npkg-url = \"{{ repo }}/releases/download{archive}\"");
+        assert!(package.contains(&url), "{url}");
+        assert!(text(&platform["uri"]).ends_with(&archive.replace("v{ version }", "VERSION")));
+    }
+}

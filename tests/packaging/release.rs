@@ -1,12 +1,16 @@
 //! What an archive for Linux keeps that is to be released.
 
 use std::{
-    env, fs,
+    env, io,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use libtest_mimic::{Completion, Failed, Trial};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::ROOT;
 
 /// Names the archive that is to be released.
 const ARCHIVE: &str = "KUBECTL_FEDERATE_ARCHIVE";
@@ -27,16 +31,40 @@ pub fn trial(name: &str, test: fn(&Path) -> Result<(), Failed>) -> Trial {
     })
 }
 
-/// Its binary needs no newer symbol of the C library than glibc 2.17 has.
-pub fn old_c_library(archive: &Path) -> Result<(), Failed> {
+/// A folder with what is in an archive.
+fn unpacked(archive: &Path) -> Result<TempDir, Failed> {
     let folder = tempfile::tempdir()?;
     let unpacked = Command::new("tar").arg("-xzf").arg(archive).current_dir(&folder).status()?;
     assert!(unpacked.success(), "{} is no archive", archive.display());
-    let needed = needed(&folder.path().join("kubectl-federate"));
+    Ok(folder)
+}
+
+/// Its binary needs no newer symbol of the C library than glibc 2.17 has.
+pub fn old_c_library(archive: &Path) -> Result<(), Failed> {
+    let needed = needed(&unpacked(archive)?.path().join("kubectl-federate"));
     let newer = newer(&needed);
     assert!(newer.is_empty(), "symbols that glibc 2.17 does not have: {newer:?}");
-    let size = fs::metadata(archive)?.len();
-    eprintln!("{}: {size} bytes", archive.display());
+    Ok(())
+}
+
+/// Its binary knows the commit, and the date that makes two builds of the commit one.
+pub fn provenance(archive: &Path) -> Result<(), Failed> {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).current_dir(ROOT).output()?;
+        io::Result::Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let output = Command::new(unpacked(archive)?.path().join("kubectl-federate"))
+        .args(["version", "--client", "-o", "json"])
+        .output()?;
+    let version: Value = serde_json::from_slice(&output.stdout)?;
+    let client = &version["clientVersion"];
+    assert_eq!(client["gitCommit"], git(&["rev-parse", "HEAD"])?);
+    let second = match env::var("SOURCE_DATE_EPOCH") {
+        Ok(second) => second,
+        Err(_) => git(&["log", "-1", "--format=%ct"])?,
+    };
+    let date = jiff::Timestamp::from_second(second.parse()?)?;
+    assert_eq!(client["buildDate"], date.to_string());
     Ok(())
 }
 

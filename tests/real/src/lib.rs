@@ -61,6 +61,7 @@ pub use kubelet::{Kubelet, Player, Pod};
 pub use kueue::{FLAVOR, Managed, Stopped};
 pub use secrets::ADMINISTRATOR;
 pub use testing::{
-    Decision, Installers, Versions, blocking_trial, decide, exclusive_trial, installers_trial, trial,
+    Decision, Installers, Versions, blocking_trial, decide, exclusive_trial, installers_trial,
+    trial,
 };
 pub use until::until;

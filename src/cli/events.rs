@@ -379,7 +379,9 @@ impl Observer for Reporter<'_> {
             Event::MemberSilent { cluster, why } => {
                 self.silent(cluster, "nothing is known of its jobs", why);
             }
-            Event::ConditionMet(name) => self.line(format!("job.batch/{name} condition met")),
+            Event::ConditionMet(name, job) => {
+                self.tell(format!("job.batch/{name} condition met"), || job.clone());
+            }
             Event::Rests(error) => self.note(words::in_one_line(error)),
             Event::Waiting(looked) => self.waiting(looked),
             Event::NoneFound(namespace) => self.note(none_found(namespace)),

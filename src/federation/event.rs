@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::{dry_run_strategy::DryRun, error::Error, refusals::Place};
 use crate::{
     reconcile::{Done, ShardStatus, Status},
@@ -318,8 +320,8 @@ pub enum Event<'a> {
         /// Why.
         why: &'a str,
     },
-    /// A Job meets the condition that is waited for.
-    ConditionMet(&'a str),
+    /// A Job meets the condition that is waited for; as it was seen last.
+    ConditionMet(&'a str, &'a Value),
     /// A Job that is waited for goes no further unless a user says so: [`Error::Idle`].
     Rests(&'a Error),
     /// How the Jobs stand that are waited for.

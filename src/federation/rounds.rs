@@ -47,7 +47,8 @@ pub struct View {
 pub struct Rounds<'f, 'a> {
     /// The federation; its registry is read in each round.
     pub federation: &'f mut Federation<'a>,
-    names: Vec<String>,
+    /// Whether it is only about Jobs that are known from the beginning.
+    is_named: bool,
     namespace: Option<String>,
     /// The members that were asked last.
     pub members: Members,
@@ -79,17 +80,23 @@ impl<'f, 'a> Rounds<'f, 'a> {
                 names.iter().map(|name| (namespace.to_owned(), name.clone())).collect()
             }
         };
-        Ok(Self {
+        let namespace = namespace.map(str::to_owned);
+        Ok(Self { is_named: !names.is_empty(), namespace, ..Self::about(federation, known) })
+    }
+
+    /// Rounds about these Jobs.
+    pub fn about(federation: &'f mut Federation<'a>, jobs: BTreeSet<Key>) -> Self {
+        Self {
             federation,
-            names: names.to_vec(),
-            namespace: namespace.map(str::to_owned),
+            is_named: true,
+            namespace: None,
             members: Members::default(),
-            known,
+            known: jobs,
             lost: false,
             unknown: BTreeSet::new(),
             told: BTreeSet::new(),
             pause: STEP,
-        })
+        }
     }
 
     /// Reads the records. None if the host does not answer; an event says so the first time.
@@ -129,7 +136,7 @@ impl<'f, 'a> Rounds<'f, 'a> {
         self.federation.registry = registry;
         let mut view = View::default();
         let mut unseen = self.known.clone();
-        if self.names.is_empty() {
+        if !self.is_named {
             let all = self.federation.records(&[], self.namespace.as_deref()).await?;
             for record in &all.records {
                 unseen.remove(&key(record));
@@ -148,11 +155,11 @@ impl<'f, 'a> Rounds<'f, 'a> {
                 Err(Error::NotFound { .. }) => view.absent.push(key),
                 Err(error) if error.unreachable().is_some() => return Err(error),
                 // The list has reported this error already.
-                Err(_) if self.names.is_empty() => {}
+                Err(_) if !self.is_named => {}
                 Err(error) => view.errors.push(error),
             }
         }
-        if self.names.is_empty() {
+        if !self.is_named {
             for key in &view.absent {
                 self.known.remove(key);
             }

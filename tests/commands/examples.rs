@@ -118,6 +118,12 @@ async fn stage_for(example: &Example) -> Stage {
         stage.set("PATH", &bin);
     }
     if example.is("cluster") || example.is("job create") {
+        if example.has("--logs") {
+            for cluster in ["east", "west", "north"] {
+                stage.later(Duration::from_secs(2), cluster, Event::Succeed("pi", 6));
+            }
+            stage.let_time_pass();
+        }
         return stage;
     }
     if example.is("job adopt") {

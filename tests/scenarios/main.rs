@@ -48,6 +48,7 @@ mod site;
 mod stage;
 mod staying;
 mod stopping;
+mod until_ended;
 mod wait;
 
 use std::process::ExitCode;
@@ -90,6 +91,7 @@ fn main() -> ExitCode {
         identity::scenarios,
         networks::scenarios,
         wait::scenarios,
+        until_ended::scenarios,
         answers::scenarios,
         outages::scenarios,
         lost::scenarios,

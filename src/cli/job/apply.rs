@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use super::recreate;
+use super::{
+    recreate,
+    until_ended::{UntilEnded, keys},
+};
 use crate::{
     cli::{
         ChangeFlags, DryRunFlag, Filenames, Session,
@@ -43,6 +46,8 @@ pub struct Apply {
     /// Do not ask before pods that run are stopped
     #[arg(short = 'y', long, requires = "recreate")]
     yes: bool,
+    #[command(flatten)]
+    until_ended: UntilEnded,
 }
 
 /// What `apply` and `diff` have to know of what is not in the file.
@@ -61,6 +66,7 @@ impl Apply {
     /// Creates the Jobs of all documents, or makes them what the documents say.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let format = self.output.format()?;
+        self.until_ended.check(self.dry_run.strategy)?;
         let documents = self.filenames.read("apply", session.world()).await?;
         let reporter = Reporter::new(session, Wording::new("configured"));
         let reporter = reporter.keeping(format.is_some());
@@ -74,7 +80,7 @@ impl Apply {
         let applied = Box::pin(recreate::asking(session, self.yes, apply)).await?;
         let jobs = reporter.objects();
         let printed = print_changed(session.world(), format.as_ref(), jobs, Several::Listed).await;
-        applied?;
+        self.until_ended.wait(session, keys(&sources), applied, format.is_some()).await?;
         printed
     }
 }

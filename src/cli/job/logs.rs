@@ -153,6 +153,7 @@ impl Logs {
             failed: self.failed,
             index: self.index,
             most: self.max_log_requests,
+            waits: false,
         })
     }
 }
@@ -183,10 +184,13 @@ fn since(ago: Option<&str>, time: Option<&str>) -> Result<Option<Since>> {
 }
 
 /// Prints lines as they come.
-struct Lines<'s> {
-    output: &'s Output,
-    is_named: bool,
-    timestamps: bool,
+pub(super) struct Lines<'s> {
+    /// Where.
+    pub output: &'s Output,
+    /// Whether each begins with whose it is.
+    pub is_named: bool,
+    /// Whether each has its time.
+    pub timestamps: bool,
 }
 
 impl LogReader for Lines<'_> {

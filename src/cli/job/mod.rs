@@ -16,6 +16,7 @@ mod recreate;
 mod retry;
 mod scale;
 mod suspend;
+mod until_ended;
 mod wait;
 
 use clap::Subcommand;
@@ -67,8 +68,8 @@ impl Job {
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let world = session.world();
         match self {
-            Self::Create(verb) => verb.run(session).await,
-            Self::Apply(verb) => verb.run(session).await,
+            Self::Create(verb) => Box::pin(verb.run(session)).await,
+            Self::Apply(verb) => Box::pin(verb.run(session)).await,
             Self::Diff(verb) => world.reading(Box::pin(verb.run(session))).await,
             Self::Scale(verb) => verb.run(session).await,
             Self::Suspend(verb) => verb.run(session).await,

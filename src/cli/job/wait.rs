@@ -152,6 +152,7 @@ impl Wait {
             goals: self.goals.clone(),
             timeout: self.timeout,
             reconcile: !self.no_reconcile,
+            goes_on: false,
         };
         Ok(federation.wait(scope, &terms).await?)
     }

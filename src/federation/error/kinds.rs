@@ -48,6 +48,24 @@ impl Error {
         }
     }
 
+    /// Whether all is written down that is to be done, and only members did not do their part.
+    pub fn is_unfinished(&self) -> bool {
+        match self {
+            Self::Unfinished(_) => true,
+            Self::Several(errors) => errors.iter().all(Self::is_unfinished),
+            _ => false,
+        }
+    }
+
+    /// Whether Jobs have failed that were waited for, and nothing else is wrong.
+    pub fn is_of_failed_jobs(&self) -> bool {
+        match self {
+            Self::Failed { .. } => true,
+            Self::Several(errors) => errors.iter().all(Self::is_of_failed_jobs),
+            _ => false,
+        }
+    }
+
     /// Whether the host gave no answer, so that it is not known whether it did what was asked.
     pub fn is_host_unreachable(&self) -> bool {
         matches!(self, Self::State(state::Error::Cluster(error)) if error.is_unreachable())

@@ -198,7 +198,7 @@ impl<'r> Following<'r> {
     fn seen(&mut self, Look { found, has_ended }: Look) -> Result<(), LogsError> {
         let is_first = !std::mem::replace(&mut self.is_begun, true);
         self.has_ended = has_ended;
-        if is_first {
+        if is_first && !self.terms.waits {
             let running = found.targets.iter().filter(|(_, it)| it.is_started && !it.is_over);
             let (asked, most) = (running.count(), self.terms.most);
             if asked > 1 && asked > most {

@@ -163,6 +163,7 @@ mod tests {
             failed: false,
             index: None,
             most: 5,
+            waits: false,
         }
     }
 

@@ -29,6 +29,9 @@ pub struct LogTerms {
     pub index: Option<i32>,
     /// How many logs are read side by side at most.
     pub most: usize,
+    /// Whether logs wait for others to end where more are to be followed from the beginning; else
+    /// that is an error.
+    pub waits: bool,
 }
 
 /// Which containers of a pod.

@@ -5,6 +5,7 @@ mod by_flags;
 use clap::Args;
 
 use self::by_flags::ByFlags;
+use super::until_ended::{UntilEnded, keys};
 use crate::{
     cli::{
         ChangeFlags, Document, DryRunFlag, Filenames, Session,
@@ -23,6 +24,9 @@ Examples:
 
   # Make a job of an image and a command
   kubectl federate job create hello --image=busybox --completions=9 -- echo hello
+
+  # Run a job in a CI step: print its logs, and fail if it fails
+  kubectl federate job create -f pi.yaml --logs --timeout=1h
 
   # Print what each cluster would get, and create nothing
   kubectl federate job create -f pi.yaml --dry-run=client
@@ -56,12 +60,15 @@ pub struct Create {
     /// Make the job's namespace in the host and in the clusters that lack it
     #[arg(long)]
     create_namespace: bool,
+    #[command(flatten)]
+    until_ended: UntilEnded,
 }
 
 impl Create {
     /// Creates the Jobs of all documents, or none.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let format = self.output.format()?;
+        self.until_ended.check(self.dry_run.strategy)?;
         let made = self.by_flags.job(session.namespace_flag(), !self.filenames.is_empty())?;
         let documents = match made.clone() {
             Some(object) => vec![Document { source: String::new(), object }],
@@ -71,6 +78,7 @@ impl Create {
         let reporter = Reporter::new(session, wording).keeping(format.is_some());
         let federation = session.federation(&reporter).await?;
         let sources = session.manifests(documents, |rules, objects| rules.read(objects))?;
+        let named = keys(&sources);
         let submitted =
             federation.submit(sources, self.create_namespace, self.dry_run.strategy).await;
         let mut jobs = reporter.objects();
@@ -79,7 +87,7 @@ impl Create {
             jobs.fill(made);
         }
         let printed = print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await;
-        submitted?;
+        self.until_ended.wait(session, named, submitted, format.is_some()).await?;
         printed
     }
 }

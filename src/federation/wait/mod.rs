@@ -1,12 +1,16 @@
 //! How a condition of federated Jobs is waited for.
 
+mod goal;
+
+pub use goal::Goal;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     error::Error,
@@ -17,39 +21,12 @@ use super::{
     rounds::{Rounds, View},
 };
 use crate::{
-    jsonpath::{self, JsonPath},
     reconcile::{Idle, Observations, Status, preview},
     state::{Record, Verdict},
 };
 
 /// How much longer than the timeout the last round may take.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// The conditions of a Job that has ended or is about to, in lower case.
-const ENDS: [&str; 4] = ["complete", "failed", "failuretarget", "successcriteriamet"];
-
-/// What is waited for.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Goal {
-    /// A condition of the Job's status has this status; both in lower case.
-    Condition {
-        /// The condition's type.
-        name: String,
-        /// Its status: `true`, `false` or `unknown`.
-        value: String,
-    },
-    /// The federated Job is gone.
-    Delete,
-    /// The federated Job is there.
-    Create,
-    /// A path leads to one value in the Job.
-    Path {
-        /// The path.
-        path: JsonPath,
-        /// As which text the value prints; none for any.
-        value: Option<String>,
-    },
-}
 
 /// How long is waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +46,8 @@ pub struct WaitTerms {
     pub timeout: Timeout,
     /// Whether the Jobs are reconciled meanwhile; else nothing is written.
     pub reconcile: bool,
+    /// Whether others are waited for once one can no longer meet its goal.
+    pub goes_on: bool,
 }
 
 impl WaitTerms {
@@ -78,67 +57,7 @@ impl WaitTerms {
 
     /// Whether all goals are about the end of the Job, apart from its creation.
     fn waits_for_the_end(&self) -> bool {
-        self.goals.iter().all(|goal| match goal {
-            Goal::Create => true,
-            Goal::Delete | Goal::Path { .. } => false,
-            Goal::Condition { name, value } => ENDS.contains(&name.as_str()) && value == "true",
-        })
-    }
-}
-
-impl Goal {
-    /// Whether the outcome, which is latched, meets this goal once the last shard has ended.
-    fn will_be_met(&self, status: &Status) -> bool {
-        match self {
-            Self::Condition { name, value } => value == "true" && status.will_have_condition(name),
-            Self::Delete | Self::Create | Self::Path { .. } => false,
-        }
-    }
-
-    /// Whether a Job that exists meets this goal.
-    ///
-    /// # Errors
-    /// A path leads to what cannot be compared, in kubectl's words.
-    fn is_met(&self, job: &Value) -> Result<bool, String> {
-        match self {
-            Self::Create => Ok(true),
-            Self::Delete => Ok(false),
-            Self::Condition { name, value } => Ok(has_condition(job, name, value)),
-            Self::Path { path, value } => leads_to(path, value.as_deref(), job),
-        }
-    }
-}
-
-/// Whether the Job has a condition with this status. The first condition of a name counts, as in
-/// kubectl.
-fn has_condition(job: &Value, name: &str, value: &str) -> bool {
-    let says = |condition: &Value, field: &str| {
-        condition[field].as_str().unwrap_or_default().to_lowercase()
-    };
-    let mut conditions = job["status"]["conditions"].as_array().into_iter().flatten();
-    conditions
-        .find(|condition| says(condition, "type") == *name)
-        .is_some_and(|condition| says(condition, "status") == *value)
-}
-
-/// Whether a path leads to one value, which prints as this text if one is given.
-fn leads_to(path: &JsonPath, value: Option<&str>, job: &Value) -> Result<bool, String> {
-    let found = path.find(job)?;
-    let one = match found.as_slice() {
-        [] => return Ok(false),
-        [first, ..] if first.is_empty() => return Ok(false),
-        [first] => match first.as_slice() {
-            [one] => *one,
-            _ => return Err("given jsonpath expression matches more than one value".to_owned()),
-        },
-        _ => return Err("given jsonpath expression matches more than one list".to_owned()),
-    };
-    match (value, one) {
-        (None, _) => Ok(true),
-        (Some(_), jsonpath::Found::Value(Value::Array(_) | Value::Object(_))) => {
-            Err("jsonpath leads to a nested object or list which is not supported".to_owned())
-        }
-        (Some(value), one) => Ok(one.shown().trim() == value.trim()),
+        self.goals.iter().all(Goal::is_the_end)
     }
 }
 
@@ -148,38 +67,21 @@ impl Federation<'_> {
     /// # Errors
     /// Jobs did not meet it in time, or can no longer.
     pub async fn wait(&mut self, scope: Scope<'_>, terms: &WaitTerms) -> Result<(), Error> {
-        let deadline = match terms.timeout {
-            Timeout::Once => None,
-            Timeout::After(time) => Some(later(self.now(), time)),
-        };
         let named = scope.namespace.iter().flat_map(|namespace| {
-            scope
-                .names
-                .iter()
-                .map(|name| (((*namespace).to_owned(), name.clone()), Progress::default()))
+            scope.names.iter().map(|name| ((*namespace).to_owned(), name.clone()))
         });
         let jobs = named.collect();
         let rounds = Rounds::begin(self, scope.names, scope.namespace)?;
-        let told_idle = BTreeSet::new();
-        let mut waiting = Waiting { terms, jobs, told_idle, begun: false, rounds };
-        loop {
-            let Some(deadline) = deadline else {
-                waiting.round().await?;
-                return waiting.end(|name| Error::NotMet { name });
-            };
-            let timed_out = |name| Error::TimedOut { name };
-            let most = left(deadline, waiting.now()) + GRACE;
-            // A round may be cut short: that is the same as a kill (G4).
-            let Ok(ended) = tokio::time::timeout(most, waiting.round()).await else {
-                return waiting.end(timed_out);
-            };
-            ended?;
-            let left = left(deadline, waiting.now());
-            if left.is_zero() || waiting.is_over() {
-                return waiting.end(timed_out);
-            }
-            waiting.rounds.pause(left).await;
-        }
+        Waiting::new(terms, jobs, rounds).until_met().await
+    }
+
+    /// The same of these Jobs.
+    ///
+    /// # Errors
+    /// Jobs did not meet it in time, or can no longer.
+    pub async fn wait_for(&mut self, jobs: BTreeSet<Key>, terms: &WaitTerms) -> Result<(), Error> {
+        let rounds = Rounds::about(self, jobs.clone());
+        Waiting::new(terms, jobs, rounds).until_met().await
     }
 }
 
@@ -193,6 +95,8 @@ struct Waiting<'w, 'f, 'a> {
     told_idle: BTreeSet<Key>,
     /// Whether the host has answered once.
     begun: bool,
+    /// Why Jobs that others did not wait for can no longer meet a goal.
+    failed: Vec<Error>,
 }
 
 /// How far a Job is.
@@ -202,6 +106,8 @@ struct Progress {
     uid: Option<String>,
     /// How many goals it has met.
     met: usize,
+    /// As it was seen last.
+    seen: Value,
 }
 
 /// What one round finds out about a Job.
@@ -212,7 +118,39 @@ enum Found {
     Never(Error),
 }
 
-impl<'w> Waiting<'w, '_, '_> {
+impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
+    fn new(terms: &'w WaitTerms, jobs: BTreeSet<Key>, rounds: Rounds<'f, 'a>) -> Self {
+        let jobs = jobs.into_iter().map(|key| (key, Progress::default())).collect();
+        let (told_idle, failed) = Default::default();
+        Self { terms, rounds, jobs, told_idle, begun: false, failed }
+    }
+
+    /// Looks until all goals are met or the time is over.
+    async fn until_met(mut self) -> Result<(), Error> {
+        let deadline = match self.terms.timeout {
+            Timeout::Once => None,
+            Timeout::After(time) => Some(later(self.now(), time)),
+        };
+        loop {
+            let Some(deadline) = deadline else {
+                self.round().await?;
+                return self.end(|name| Error::NotMet { name });
+            };
+            let timed_out = |name| Error::TimedOut { name };
+            let most = left(deadline, self.now()) + GRACE;
+            // A round may be cut short: that is the same as a kill (G4).
+            let Ok(ended) = tokio::time::timeout(most, self.round()).await else {
+                return self.end(timed_out);
+            };
+            ended?;
+            let left = left(deadline, self.now());
+            if left.is_zero() || self.is_over() {
+                return self.end(timed_out);
+            }
+            self.rounds.pause(left).await;
+        }
+    }
+
     fn now(&self) -> Timestamp {
         self.rounds.federation.now()
     }
@@ -222,11 +160,20 @@ impl<'w> Waiting<'w, '_, '_> {
     }
 
     /// The result: an error for each Job that has not met the condition.
-    fn end(&self, error: impl Fn(Option<String>) -> Error) -> Result<(), Error> {
+    fn end(mut self, error: impl Fn(Option<String>) -> Error) -> Result<(), Error> {
         if !self.begun && self.jobs.is_empty() {
             return Err(error(None));
         }
-        Error::all(self.jobs.keys().map(|(_, name)| error(Some(name.clone()))).collect())
+        self.failed.extend(self.jobs.keys().map(|(_, name)| error(Some(name.clone()))));
+        Error::all(self.failed)
+    }
+
+    /// Handles a Job that can no longer meet its goal.
+    fn give_up(&mut self, key: &Key, why: Error) {
+        self.failed.push(why);
+        if self.terms.goes_on {
+            self.jobs.remove(key);
+        }
     }
 
     /// Looks once at all Jobs that have not met a condition yet.
@@ -244,7 +191,7 @@ impl<'w> Waiting<'w, '_, '_> {
                 return Err(Error::NothingToWaitFor);
             }
         }
-        let mut never = self.miss(absent);
+        self.miss(absent);
         self.begun = true;
         let records: Vec<_> =
             records.into_iter().filter(|record| self.jobs.contains_key(&key(record))).collect();
@@ -262,7 +209,7 @@ impl<'w> Waiting<'w, '_, '_> {
             match self.judge(record, observations).await? {
                 None | Some(Found::Met) => {}
                 Some(Found::NotYet(seen)) => looked.push(*seen),
-                Some(Found::Never(why)) => never.push(why),
+                Some(Found::Never(why)) => self.give_up(&key, why),
             }
         }
         let pairs = || looked.iter().map(|(record, status)| (record, status));
@@ -270,7 +217,10 @@ impl<'w> Waiting<'w, '_, '_> {
         self.rounds.tell_queues(pairs()).await;
         self.tell_idle(&looked);
         self.rounds.federation.notify(Event::Waiting(&looked));
-        Error::all(never)
+        if self.terms.goes_on {
+            return Ok(());
+        }
+        Error::all(std::mem::take(&mut self.failed))
     }
 
     /// Says, once of each Job, that it is suspended or paused, and so will not end by itself.
@@ -288,8 +238,7 @@ impl<'w> Waiting<'w, '_, '_> {
     }
 
     /// Handles Jobs that do not exist: that meets a goal, or may still change, or is an error.
-    fn miss(&mut self, absent: Vec<Key>) -> Vec<Error> {
-        let mut never = Vec::new();
+    fn miss(&mut self, absent: Vec<Key>) {
         for key in absent {
             let Some(Progress { uid, .. }) = self.jobs.get(&key) else { continue };
             if uid.is_none() && self.terms.waits_for(&Goal::Create) {
@@ -299,10 +248,9 @@ impl<'w> Waiting<'w, '_, '_> {
                 (true, true) if self.next(&key) == Some(&Goal::Delete) => self.met(&key),
                 // kubectl prints nothing for an object that did not exist at the start.
                 (true, false) => drop(self.jobs.remove(&key)),
-                _ => never.push(Error::NotFound { name: key.1 }),
+                _ => self.give_up(&key, Error::NotFound { name: key.1.clone() }),
             }
         }
-        never
     }
 
     /// What the Job is to meet next; none if it has met all.
@@ -312,13 +260,18 @@ impl<'w> Waiting<'w, '_, '_> {
 
     /// The Job has met its next goal.
     fn met(&mut self, key: &Key) {
+        let mut job = Value::Null;
         if let Some(progress) = self.jobs.get_mut(key) {
             progress.met += 1;
+            job.clone_from(&progress.seen);
             if progress.met == self.terms.goals.len() {
                 self.jobs.remove(key);
             }
         }
-        self.rounds.federation.notify(Event::ConditionMet(&key.1));
+        if job.is_null() {
+            job = json!({"metadata": {"name": key.1, "namespace": key.0}});
+        }
+        self.rounds.federation.notify(Event::ConditionMet(&key.1, &job));
     }
 
     /// Reconciles a Job, or only looks at it. None if the host stopped answering.
@@ -340,6 +293,9 @@ impl<'w> Waiting<'w, '_, '_> {
         };
         let status = Status::new(&record, &observations);
         let job = status.to_job(&record);
+        if let Some(progress) = self.jobs.get_mut(&key) {
+            progress.seen.clone_from(&job);
+        }
         let goal = loop {
             let Some(goal) = self.next(&key) else { return Ok(Some(Found::Met)) };
             match goal.is_met(&job) {
@@ -410,70 +366,7 @@ fn left(deadline: Timestamp, now: Timestamp) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    fn condition(name: &str, value: &str) -> Goal {
-        Goal::Condition { name: name.to_owned(), value: value.to_owned() }
-    }
-
-    #[test]
-    fn a_condition_is_met_by_its_first_of_that_name_regardless_of_case() {
-        let job = json!({"status": {"conditions": [
-            {"type": "Suspended", "status": "False"},
-            {"type": "Failed", "status": "True"},
-            {"type": "Failed", "status": "False"},
-        ]}});
-        for (goal, met) in [
-            (condition("suspended", "false"), true),
-            (condition("suspended", "true"), false),
-            (condition("failed", "true"), true),
-            (condition("failed", "false"), false),
-            (condition("complete", "true"), false),
-            (condition("complete", "false"), false),
-            (Goal::Delete, false),
-        ] {
-            assert_eq!(goal.is_met(&job), Ok(met), "{goal:?}");
-        }
-        assert_eq!(condition("failed", "true").is_met(&json!({})), Ok(false));
-    }
-
-    #[test]
-    fn a_path_leads_to_one_value() {
-        let job = json!({
-            "metadata": {"name": "pi", "labels": {}}, "spec": {"suspend": true, "none": null},
-            "status": {"succeeded": 3, "shards": [{"n": 1}, {"n": 2}]},
-        });
-        for (path, value, met) in [
-            ("{.status.succeeded}", Some("3"), Ok(true)),
-            ("{.status.succeeded}", Some(" 3 "), Ok(true)),
-            ("{.status.succeeded}", Some("30"), Ok(false)),
-            ("{.status.succeeded}", None, Ok(true)),
-            ("{.status.failed}", None, Ok(false)),
-            ("{.status.failed}", Some("0"), Ok(false)),
-            ("{.spec.suspend}", Some("true"), Ok(true)),
-            ("{.spec.none}", None, Ok(true)),
-            ("{.metadata.labels}", None, Ok(true)),
-            (
-                "{.metadata.labels}",
-                Some("x"),
-                Err("jsonpath leads to a nested object or list which is not supported"),
-            ),
-            (
-                "{.status.shards[*].n}",
-                None,
-                Err("given jsonpath expression matches more than one value"),
-            ),
-            ("{.status}{.spec}", None, Err("given jsonpath expression matches more than one list")),
-        ] {
-            let goal = Goal::Path {
-                path: JsonPath::parse(path).expect("a path"),
-                value: value.map(str::to_owned),
-            };
-            assert_eq!(goal.is_met(&job), met.map_err(str::to_owned), "{path}={value:?}");
-        }
-    }
 
     #[test]
     fn a_deadline_that_is_no_time_is_never() {

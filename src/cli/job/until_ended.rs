@@ -1,0 +1,160 @@
+//! `--wait` and `--logs` of verbs that submit Jobs: the command goes on until the Jobs have ended.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use clap::Args;
+
+use super::logs::Lines;
+use crate::{
+    cli::{
+        Session,
+        duration::timeout,
+        events::{Live, Reporter, Wording},
+    },
+    error::{Error, Result, words},
+    federation::{self, Containers, DryRun, Goal, Key, LogTerms, Source, Timeout, WaitTerms},
+};
+
+/// The most logs that are followed side by side: a server has room for other requests beside.
+const MOST: usize = 50;
+
+/// Whether the command goes on, and how long.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct UntilEnded {
+    /// Wait until the jobs have ended, and reconcile them meanwhile; the exit code is 0 if all are
+    /// Complete, and 1 otherwise
+    #[arg(long)]
+    wait: bool,
+    /// Wait, and print the logs of all pods meanwhile, as `job logs --follow` does
+    #[arg(long)]
+    logs: bool,
+    /// How long to wait at most: 0 checks once, a negative time is a week; if left out, until the
+    /// jobs have ended
+    #[arg(long, value_name = "DURATION", value_parser = timeout, allow_hyphen_values = true)]
+    timeout: Option<Timeout>,
+}
+
+impl UntilEnded {
+    /// Checks the flags against each other.
+    ///
+    /// # Errors
+    /// There is nothing to wait for.
+    pub fn check(self, dry_run: DryRun) -> Result<()> {
+        let waits = self.wait || self.logs;
+        if waits && dry_run != DryRun::None {
+            return Err(Error::new("--wait and --logs cannot be used with --dry-run"));
+        }
+        if self.timeout.is_some() && !waits {
+            return Err(Error::new("--timeout needs --wait or --logs"));
+        }
+        Ok(())
+    }
+
+    /// Waits for the Jobs of these manifests, if that is asked for. Where members have yet to do
+    /// their part of the submission, that is waited for, too.
+    ///
+    /// # Errors
+    /// They were not submitted, or did not become Complete.
+    pub async fn wait(
+        self,
+        session: &Session<'_>,
+        jobs: BTreeSet<Key>,
+        submitted: Result<(), federation::Error>,
+        is_quiet: bool,
+    ) -> Result<()> {
+        match submitted {
+            submitted if !self.wait && !self.logs => return Ok(submitted?),
+            Err(error) if error.is_unfinished() => {
+                session.output().note(words::in_one_line(&error));
+            }
+            submitted => submitted?,
+        }
+        session.world().interruptible(Box::pin(self.until_ended(session, jobs, is_quiet))).await
+    }
+
+    async fn until_ended(
+        self,
+        session: &Session<'_>,
+        jobs: BTreeSet<Key>,
+        is_quiet: bool,
+    ) -> Result<()> {
+        let wording = Wording { live: Live::Stderr, ..Wording::new("reconciled") };
+        // What is met is said below the logs.
+        let reporter = Reporter::new(session, wording).keeping(true);
+        let mut federation = session.federation(&reporter).await?;
+        let terms = WaitTerms {
+            goals: vec![Goal::complete()],
+            timeout: self.timeout.unwrap_or(Timeout::After(Duration::MAX)),
+            reconcile: true,
+            goes_on: true,
+        };
+        let waiting = federation.wait_for(jobs.clone(), &terms);
+        let waited =
+            if self.logs { beside_logs(session, jobs, waiting).await } else { waiting.await };
+        for job in reporter.objects().iter().filter(|_| !is_quiet) {
+            let name = job["metadata"]["name"].as_str().unwrap_or_default();
+            session.output().line(format!("job.batch/{name} condition met"));
+        }
+        Ok(waited?)
+    }
+}
+
+/// The Jobs of these manifests.
+pub(super) fn keys(sources: &[Source]) -> BTreeSet<Key> {
+    let key = |Source { manifest, .. }: &Source| {
+        (manifest.namespace().to_owned(), manifest.name().to_owned())
+    };
+    sources.iter().map(key).collect()
+}
+
+/// Prints the logs of Jobs until the wait is over. Those of Jobs that have ended are printed to
+/// their ends.
+async fn beside_logs(
+    session: &Session<'_>,
+    jobs: BTreeSet<Key>,
+    waiting: impl Future<Output = Result<(), federation::Error>>,
+) -> Result<(), federation::Error> {
+    let logs = futures::future::join_all(jobs.into_iter().map(|job| follow(session, job)));
+    let (mut waiting, mut logs) = (Box::pin(waiting), Box::pin(logs));
+    tokio::select! {
+        waited = &mut waiting => {
+            let has_ended = waited.as_ref().err().is_none_or(federation::Error::is_of_failed_jobs);
+            if has_ended {
+                logs.await;
+            }
+            waited
+        }
+        _ = &mut logs => waiting.await,
+    }
+}
+
+/// Prints the logs of one Job until it has ended. That they cannot be read is no failure of the
+/// Job.
+async fn follow(session: &Session<'_>, (namespace, name): Key) {
+    let output = session.output();
+    let lines = Lines { output, is_named: true, timestamps: false };
+    let terms = LogTerms {
+        namespace,
+        name,
+        clusters: BTreeSet::new(),
+        containers: Containers::Default,
+        since: None,
+        tail: None,
+        previous: false,
+        failed: false,
+        index: None,
+        most: MOST,
+        waits: true,
+    };
+    let warn = |why: String| {
+        output.warning(None, &format!("job.batch/{}: its logs are not read: {why}", terms.name));
+    };
+    match session.federation(&()).await {
+        Err(error) => warn(error.message().to_owned()),
+        Ok(mut federation) => {
+            if let Err(error) = federation.follow_logs(&terms, &lines).await {
+                warn(error.to_string());
+            }
+        }
+    }
+}

@@ -9,12 +9,15 @@ use crate::{reconcile::Status, state::Record};
 const ROOM: usize = 36;
 
 /// The states of shards, from what matters most to somebody who waits to what matters least.
-const BY_INTEREST: [&str; 11] = [
+const BY_INTEREST: [&str; 14] = [
     "Unknown",
     "Forbidden",
     "Unauthorized",
     "Failed",
+    "Expired",
+    "Evicted",
     "Running",
+    "Queued",
     "Pending",
     "Suspended",
     "Lost",
@@ -23,12 +26,21 @@ const BY_INTEREST: [&str; 11] = [
     "Complete",
 ];
 
+/// The one of these states that matters most.
+pub(super) fn foremost(states: impl IntoIterator<Item = &'static str>) -> &'static str {
+    states.into_iter().map(rank).min().map_or("", |rank| BY_INTEREST[rank])
+}
+
+fn rank(state: &'static str) -> usize {
+    BY_INTEREST.iter().position(|known| *known == state).unwrap_or(0)
+}
+
 /// `east: Running, west: Complete`; or, where that is long, `clusters: 3 Running, 1 Complete`. A
 /// cluster with several shards counts once, with the state that matters most.
 pub(super) fn states(looked: &[(Record, Status)]) -> String {
     let mut clusters: BTreeMap<&str, usize> = BTreeMap::new();
     for shard in looked.iter().flat_map(|(_, status)| &status.shards) {
-        let rank = BY_INTEREST.iter().position(|state| *state == shard.state).unwrap_or(0);
+        let rank = rank(shard.state);
         let entry = clusters.entry(&shard.cluster).or_insert(rank);
         *entry = rank.min(*entry);
     }

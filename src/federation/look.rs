@@ -48,7 +48,16 @@ impl Federation<'_> {
         self.look_closer(records, async |look, _| look).await
     }
 
-    /// Looks at federated Jobs, and at what keeps them from running.
+    /// Looks at federated Jobs, and at what keeps their pods from running.
+    pub async fn look_and_inspect(&self, records: Vec<Record>) -> Vec<(Look, Inspection)> {
+        let closer = async |look: Look, members: &Members| {
+            let inspection = inspect(&look.record, members, self.now()).await;
+            (look, inspection)
+        };
+        self.look_closer(records, closer).await
+    }
+
+    /// Looks at federated Jobs, and at all that keeps them from running.
     pub async fn describe(&self, records: Vec<Record>) -> Vec<Described> {
         let describe = async |look: Look, members: &Members| {
             let (inspection, last_lines) = tokio::join!(

@@ -9,6 +9,8 @@
 //! | `look` | how they stand, with nothing written |
 //! | `logs` | the logs of their pods, now or until they have ended |
 //! | `events` | the events of their Jobs and pods |
+//! | `timeline` | when their pods waited and ran |
+//! | `pods` | the pods of the shards in each member |
 //! | `submit` | manifests, and how one becomes a federated Job |
 //! | `apply` | manifests that create a Job or change one |
 //! | `edit` | how a federated Job gets a new manifest |
@@ -69,6 +71,7 @@ mod member_changes;
 mod members;
 mod open;
 mod orphans;
+mod pods;
 mod preflight;
 mod rebalance;
 mod reconcile;
@@ -83,6 +86,7 @@ mod rights;
 mod rounds;
 mod simulate;
 mod submit;
+mod timeline;
 mod wait;
 
 pub use adopt::{Proposed, ToAdopt};
@@ -121,4 +125,5 @@ pub use rights::{AskedRight, Right, manifests};
 pub use rounds::{Rounds, View};
 pub use simulate::simulate;
 pub use submit::{Manifests, Proposal, Source};
+pub use timeline::{PodRun, Timeline};
 pub use wait::{Goal, Timeout, WaitTerms};

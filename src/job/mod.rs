@@ -19,6 +19,7 @@ mod misfit;
 mod observed;
 mod patch;
 pub mod pod;
+mod pod_times;
 mod quantity;
 pub mod queue;
 mod shard;
@@ -42,6 +43,7 @@ pub(crate) use observed::text;
 pub use observed::{End, EndKind, Observed};
 pub use patch::{Patch, Unpatchable};
 pub use pod::Pod;
+pub use pod_times::PodTimes;
 pub use shard::{Spec, change, change_template, expire, renew, shard};
 pub use size::Size;
 

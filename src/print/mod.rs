@@ -5,6 +5,7 @@
 //! command and read its output.
 
 pub mod age;
+pub mod chart;
 mod columns;
 mod command;
 mod counted;
@@ -14,10 +15,12 @@ pub mod format;
 mod output;
 mod printed;
 mod progress;
+mod signs;
 
 pub mod sort;
 pub mod table;
 mod tabs;
+mod tree;
 mod waiting;
 
 pub use columns::CustomColumns;
@@ -30,7 +33,9 @@ pub use format::Format;
 pub use output::{ATTEMPTS, Captured, Colour, LogText, Output, UnknownColour, choice, selection};
 pub use printed::Printed;
 pub use progress::Progress;
+pub use signs::Signs;
 
 pub use table::Table;
 pub use tabs::Tabs;
+pub use tree::{Branch, Drawing, Share, Tree};
 pub use waiting::Waiting;

@@ -33,6 +33,7 @@ mod rights;
 mod shell;
 mod stage;
 mod terminal;
+mod timeline;
 mod verbs;
 mod waiting;
 mod yaml;
@@ -73,6 +74,8 @@ fn main() -> ExitCode {
         transcript("describe", verbs::describe),
         transcript("logs", logs::logs),
         transcript("events", logs::events),
+        transcript("timeline", timeline::timeline),
+        transcript("tree", timeline::tree),
         transcript("delete", verbs::delete),
         transcript("reconcile", verbs::reconcile),
         transcript("orphans", orphans::orphans),

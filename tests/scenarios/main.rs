@@ -48,6 +48,7 @@ mod site;
 mod stage;
 mod staying;
 mod stopping;
+mod timeline;
 mod until_ended;
 mod wait;
 
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
         gangs::scenarios,
         get::scenarios,
         logs::scenarios,
+        timeline::scenarios,
         hosts::scenarios,
         describe::scenarios,
         delete::scenarios,

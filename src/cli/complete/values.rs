@@ -79,6 +79,7 @@ fn kind(path: &[&str], arg: &Arg) -> Option<Kind> {
         "context" | "cluster-context" | "from" => Kind::Contexts,
         "clusters" | "manifest-of" => Kind::Clusters,
         "namespace" => Kind::Namespaces,
+        "output" if verbs == ["job", "timeline"] => Kind::Words(&["json", "svg", "yaml"]),
         "output" if verbs == ["version"] => Kind::Words(&["json", "yaml"]),
         "output" => Kind::Words(&["json", "name", "wide", "yaml"]),
         "dry-run" => Kind::Words(&["client", "none", "server"]),

@@ -16,6 +16,8 @@ mod recreate;
 mod retry;
 mod scale;
 mod suspend;
+mod timeline;
+mod tree;
 mod until_ended;
 mod wait;
 
@@ -46,6 +48,7 @@ pub enum Job {
     Describe(describe::Describe),
     Logs(logs::Logs),
     Events(events::Events),
+    Timeline(timeline::Timeline),
     Wait(wait::Wait),
     Scale(scale::Scale),
     Suspend(suspend::Suspend),
@@ -87,6 +90,7 @@ impl Job {
                 world.interruptible(Box::pin(verb.run(session))).await
             }
             Self::Events(verb) => world.reading(Box::pin(verb.run(session))).await,
+            Self::Timeline(verb) => world.reading(Box::pin(verb.run(session))).await,
             Self::Wait(verb) => verb.run(session).await,
             Self::Delete(verb) => verb.run(session).await,
             Self::Adopt(verb) => Box::pin(verb.run(session)).await,

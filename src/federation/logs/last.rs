@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
-use super::{pods::pods_of, targets::default_container};
+use super::targets::default_container;
 use crate::{
     cluster::{Connection, Error, fan_out, path},
+    federation::pods::pods_of,
     reconcile::{Members, Status},
     state::Record,
 };

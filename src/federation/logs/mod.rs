@@ -8,7 +8,7 @@
 //! | `lines` | pure: bytes as lines of a bounded length |
 //! | `cursor` | pure: which lines were read, so that a stream that begins again repeats none |
 //! | `stream` | reads one log until it ends or breaks off |
-//! | `pods` | the pods of the shards in each member |
+//! | `pods` | the logs that there are in each member |
 //! | `once` | all logs as they are now, one after another |
 //! | `follow` | all logs side by side until the Job has ended |
 //! | `last` | the last lines of pods that failed, for `job describe` |

@@ -1,8 +1,6 @@
-//! The pods of the shards of a Job in each member.
+//! The logs that there are in each member.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde_json::Value;
+use std::collections::BTreeSet;
 
 use super::{
     error::LogsError,
@@ -10,10 +8,10 @@ use super::{
     terms::{LogReader, LogTerms},
 };
 use crate::{
-    cluster::{Connection, Error, fan_out},
-    job::pod,
-    reconcile::{Members, pods_path},
-    state::{Record, Shard},
+    cluster::Connection,
+    federation::pods::{Answer, pods},
+    reconcile::Members,
+    state::Record,
 };
 
 /// The logs that there are, as the members say.
@@ -25,8 +23,7 @@ pub(super) struct Found {
     pub silent: BTreeSet<String>,
 }
 
-/// Finds the logs that are asked for, with one list of pods in each member. The pods of adopted
-/// Jobs do not carry our labels: all are found by the uids of their Jobs.
+/// Finds the logs that are asked for, with one list of pods in each member.
 ///
 /// # Errors
 /// A pod lacks the container that is asked for.
@@ -36,22 +33,8 @@ pub(super) async fn find(
     terms: &LogTerms,
     reader: &dyn LogReader,
 ) -> Result<Found, LogsError> {
-    let mut shards: BTreeMap<&str, Vec<&Shard>> = BTreeMap::new();
-    let is_asked =
-        |shard: &&Shard| terms.clusters.is_empty() || terms.clusters.contains(&shard.cluster);
-    for shard in record.shards.values().filter(is_asked) {
-        // A Job whose uid is not known has run nothing.
-        if shard.uid.is_some() {
-            shards.entry(&shard.cluster).or_default().push(shard);
-        }
-    }
-    let namespace = record.namespace();
-    let ask = async |(cluster, shards): (&str, Vec<&Shard>)| {
-        let answer = ask(members, namespace, cluster, &shards).await;
-        (cluster.to_owned(), answer)
-    };
     let mut found = Found::default();
-    for (cluster, Answer { absent, pods }) in fan_out(shards, ask).await {
+    for (cluster, Answer { absent, pods }) in pods(record, members, &terms.clusters).await {
         if let Some(why) = absent {
             reader.silent(&cluster, &why);
             found.silent.insert(cluster.clone());
@@ -69,36 +52,4 @@ pub(super) async fn find(
         }
     }
     Ok(found)
-}
-
-/// What a member says.
-struct Answer {
-    /// Why the cluster of a shard is not asked, if one is not.
-    absent: Option<String>,
-    /// The pods of the others.
-    pods: Option<(Connection, Result<Vec<Value>, Error>)>,
-}
-
-async fn ask(members: &Members, namespace: &str, cluster: &str, shards: &[&Shard]) -> Answer {
-    let (mut uids, mut absent, mut pods) = (Vec::new(), None, None);
-    for shard in shards {
-        match members.of_shard(shard) {
-            Ok(_) => uids.extend(shard.uid.as_deref()),
-            Err(why) => absent = Some(why.to_owned()),
-        }
-    }
-    if let (false, Ok(connection)) = (uids.is_empty(), members.get(cluster)) {
-        let listed = pods_of(connection, namespace, &uids).await;
-        pods = Some((connection.clone(), listed));
-    }
-    Answer { absent, pods }
-}
-
-/// The pods of the Jobs with these uids.
-pub(super) async fn pods_of(
-    connection: &Connection,
-    namespace: &str,
-    uids: &[&str],
-) -> Result<Vec<Value>, Error> {
-    connection.list(&pods_path(namespace), &pod::selector(uids)).await
 }

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use console::{Style, Term};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
-use super::{Error, Progress, Table, Waiting, escape, waiting::WaitingLine};
+use super::{Error, Progress, Signs, Table, Waiting, escape, waiting::WaitingLine};
 use crate::os_error;
 
 /// The value of `--color`.
@@ -77,6 +77,7 @@ pub struct Output {
     colour: bool,
     /// Whether stdout is coloured, too: only logs are there.
     stdout_colour: bool,
+    signs: &'static Signs,
 }
 
 struct Streams {
@@ -152,6 +153,7 @@ impl Output {
             stdout_terminal: stdout.is_terminal(),
             colour: colours(stderr.is_terminal()),
             stdout_colour: colours(stdout.is_terminal()),
+            signs: if term.as_deref() == Some("dumb") { &Signs::ASCII } else { &Signs::BLOCKS },
             ..Self::over(stdout, stderr)
         }
     }
@@ -185,6 +187,7 @@ impl Output {
             stdout_terminal: false,
             colour: false,
             stdout_colour: false,
+            signs: &Signs::BLOCKS,
         }
     }
 
@@ -195,8 +198,18 @@ impl Output {
 
     /// The width of the terminal in columns; 80 without a terminal.
     pub fn width(&self) -> usize {
+        self.room().unwrap_or(80)
+    }
+
+    /// In how many columns lines of stdout are seen, if that is a terminal.
+    pub fn room(&self) -> Option<usize> {
         let size = if self.stdout_terminal { Term::stdout().size_checked() } else { None };
-        size.map_or(80, |(_, columns)| usize::from(columns))
+        size.map(|(_, columns)| usize::from(columns)).filter(|columns| *columns > 0)
+    }
+
+    /// What bars and trees are drawn with.
+    pub fn signs(&self) -> &'static Signs {
+        self.signs
     }
 
     /// Whether stdout is closed, for example by `| head`. A command that watches can stop then.

@@ -7,6 +7,8 @@ use crate::{
     cli::{Session, warnings},
     federation::Look,
     print::{age, counted},
+    reconcile::Status,
+    state::Record,
 };
 
 /// What is said of a deadline where clusters decide when shards run.
@@ -79,7 +81,7 @@ fn fields(look: &Look, now: Timestamp) -> Vec<Field> {
         };
         fields.push(("Ran Twice", vec![text]));
     }
-    let unplaced = unplaced(look);
+    let unplaced = unplaced(&look.record, status);
     if !unplaced.is_empty() {
         fields.push(("Unplaced", unplaced));
     }
@@ -117,7 +119,7 @@ fn limits(look: &Look) -> Vec<Field> {
 }
 
 /// The unplaced completions, a line for each reason.
-fn unplaced(Look { record, status, .. }: &Look) -> Vec<String> {
+pub(in crate::cli::job) fn unplaced(record: &Record, status: &Status) -> Vec<String> {
     let untaken = warnings::untaken(&status.idle_members);
     let held = match record.held_back() {
         Some(held) => warnings::held(held),

@@ -6,6 +6,7 @@ mod next;
 mod section;
 mod tables;
 
+pub(super) use fields::unplaced;
 pub(super) use tables::shards;
 
 use clap::Args;

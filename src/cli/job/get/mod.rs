@@ -7,15 +7,18 @@ use clap::Args;
 use serde_json::Value;
 
 use self::columns::Columns;
+use super::tree::tree;
 use crate::{
     cli::{
         ListFlags, Selection, Session,
         events::{Reporter, Wording, name_the_unknown, none_found},
+        fields::Fields,
         output::{is_table, listing, print},
     },
     error::Result,
     federation::{self, Look, Records},
-    print::{Format, format::list},
+    print::{Drawing, Format, format::list, sort::Listing},
+    reconcile::Inspection,
 };
 
 /// What kubectl says of an order beside a watch.
@@ -33,6 +36,9 @@ Examples:
 
   # Print one job with its status over all clusters as JSON
   kubectl federate job get pi -o json
+
+  # Show how far each cluster is, and what keeps it from going on
+  kubectl federate job get pi --tree
 
   # Show one job again whenever it changes
   kubectl federate job get pi --watch";
@@ -53,6 +59,10 @@ pub struct Get {
     /// Taken as kubectl takes it: lists are always read in chunks of 500
     #[arg(long, value_name = "N", default_value_t = 500, hide_default_value = true)]
     chunk_size: i64,
+    /// Show each job as a tree: below it its clusters, each with a bar of what is done (█), runs (▒),
+    /// failed (✗) and is left (·), and what keeps it from going on
+    #[arg(long, conflicts_with_all = ["output", "template", "show_labels", "label_columns", "watch"])]
+    tree: bool,
     /// Afterwards, show each job again whenever it changes
     #[arg(short, long)]
     watch: bool,
@@ -98,6 +108,11 @@ impl Get {
             // As in kubectl, where of one that is not there nothing is printed, no list either.
             return Ok(federation::Error::all(errors)?);
         }
+        if self.tree {
+            let looks = federation.look_and_inspect(records).await;
+            self.print_trees(session, &fields, &looks, namespace.as_deref(), errors.is_empty())?;
+            return Ok(federation::Error::all(errors)?);
+        }
         let mut looks = federation.look(records).await;
         looks.retain(|look| fields.matches(&look.status.to_job(&look.record)));
         if looks.is_empty() && self.ignore_not_found {
@@ -123,6 +138,44 @@ impl Get {
         }
         printed?;
         Ok(federation::Error::all(errors)?)
+    }
+
+    /// Prints a tree for each Job that is asked for.
+    fn print_trees(
+        &self,
+        session: &Session<'_>,
+        fields: &Fields,
+        looks: &[(Look, Inspection)],
+        namespace: Option<&str>,
+        is_whole: bool,
+    ) -> Result<()> {
+        let output = session.output();
+        let object = |(look, _): &&(Look, Inspection)| look.status.to_job(&look.record);
+        let looks = looks.iter().filter(|look| fields.matches(&object(look))).collect();
+        let looks = self.list.table.sorted(looks, object, Listing::Table)?;
+        if looks.is_empty() && is_whole && !self.ignore_not_found {
+            output.note(none_found(namespace));
+        }
+        for (n, (look, inspection)) in looks.into_iter().enumerate() {
+            if n > 0 {
+                output.line("");
+            }
+            let Look { record, status, .. } = look;
+            let tree = tree(session, record, status, inspection, self.selection.all_namespaces);
+            let lines = tree.lines(&Drawing {
+                room: output.room(),
+                signs: output.signs(),
+                colours: false,
+                cuts: false,
+                headers: !self.list.table.no_headers,
+            });
+            output.block(&lines.join("\n"));
+            for (cluster, error) in &inspection.unread {
+                let text = format!("job.batch/{}: not all could be read: {error}", record.name());
+                output.warning(Some(cluster), &text);
+            }
+        }
+        Ok(())
     }
 
     /// Whether nothing is said of an error.

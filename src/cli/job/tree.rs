@@ -1,0 +1,148 @@
+//! A federated Job as a tree: below it its clusters, below each what keeps it from going on.
+
+use std::collections::BTreeMap;
+
+use super::describe::unplaced;
+use crate::{
+    cli::{Session, states::foremost},
+    print::{Branch, Share, Tree, counted},
+    reconcile::{Finding, Inspection, LEFT_ALONE, ShardStatus, Status},
+    state::{Record, Verdict},
+};
+
+/// The state of a shard that somebody deleted: what it left is nowhere.
+const DELETED: &str = "Deleted";
+
+/// The state of a queued shard that may run.
+const ADMITTED: &str = "Admitted";
+
+/// The tree of a Job. `named` says whether its namespace is part of its name.
+pub(super) fn tree(
+    session: &Session<'_>,
+    record: &Record,
+    status: &Status,
+    inspection: &Inspection,
+    named: bool,
+) -> Tree {
+    let namespace = if named { format!("{}/", record.namespace()) } else { String::new() };
+    let asked = record.manifest.size().completions.unwrap_or(0);
+    let root = Branch {
+        name: format!("{namespace}{}", record.name()),
+        word: status.word().to_owned(),
+        share: share(status.succeeded, status.active, status.failed, asked),
+        completions: status.completions(),
+        notes: notes(record, status),
+    };
+    let mut clusters: BTreeMap<&str, Cluster<'_>> = BTreeMap::new();
+    for shard in &status.shards {
+        clusters.entry(&shard.cluster).or_default().shards.push(shard);
+    }
+    for (name, totals) in &status.folded.clusters {
+        let cluster = clusters.entry(name).or_default();
+        cluster.ended = (totals.achieved, totals.failed, totals.carried);
+    }
+    let branches = clusters.into_iter();
+    let branches =
+        branches.map(|(name, cluster)| cluster.branch(session, name, record, inspection));
+    Tree { root, branches: branches.collect() }
+}
+
+/// What is done of so much.
+fn share(done: i32, running: i32, failed: i32, asked: i32) -> Share {
+    let count = |number: i32| u64::from(number.unsigned_abs());
+    let left = asked.saturating_sub(done).saturating_sub(running).max(0);
+    let [done, running, failed] = [done, running, failed].map(|number| number.max(0));
+    Share { done: count(done), running: count(running), failed: count(failed), left: count(left) }
+}
+
+/// What keeps a Job as a whole from going on.
+fn notes(record: &Record, status: &Status) -> Vec<String> {
+    let outcome = record.state.outcome.as_ref();
+    let failed = outcome.filter(|outcome| outcome.verdict == Verdict::Failed);
+    let mut notes: Vec<_> = failed
+        .map(|outcome| format!("{}: {}", outcome.reason, outcome.message))
+        .into_iter()
+        .collect();
+    if outcome.is_none() {
+        notes.extend(unplaced(record, status).into_iter().map(|text| format!("Unplaced: {text}")));
+    }
+    notes
+        .extend(status.unlisted.iter().map(|(cluster, why)| format!("Unlisted: {cluster}: {why}")));
+    notes
+}
+
+/// The shards of a Job in one cluster.
+#[derive(Default)]
+struct Cluster<'s> {
+    shards: Vec<&'s ShardStatus>,
+    /// What was achieved by shards that are not in the ledger any more, what failed, and what they
+    /// carried.
+    ended: (i32, i32, i32),
+}
+
+impl Cluster<'_> {
+    fn branch(
+        &self,
+        session: &Session<'_>,
+        name: &str,
+        record: &Record,
+        inspection: &Inspection,
+    ) -> Branch {
+        let (achieved, failed, carried) = self.ended;
+        let sum = |of: fn(&ShardStatus) -> i32| {
+            self.shards.iter().map(|shard| of(shard)).fold(0, i32::saturating_add)
+        };
+        let done = achieved.saturating_add(sum(|shard| shard.achieved));
+        let asked = carried.saturating_add(sum(carries));
+        let running = sum(|shard| shard.seen.active);
+        let failed = failed.saturating_add(sum(|shard| shard.seen.failed));
+        let counts = record.manifest.size().completions.is_some();
+        let states = self.shards.iter().map(|shard| shard.state);
+        let has_several = self.shards.len() > 1;
+        let notes = self.shards.iter().flat_map(|shard| {
+            let finding = inspection.shards.get(&shard.id);
+            let of_job = if has_several { format!("{}: ", shard.name) } else { String::new() };
+            let notes = why(session, shard, finding).into_iter();
+            notes.map(move |note| format!("{of_job}{note}"))
+        });
+        Branch {
+            name: name.to_owned(),
+            word: if self.shards.is_empty() { "Complete" } else { foremost(states) }.to_owned(),
+            share: share(done, running, failed, asked),
+            completions: if counts { format!("{done}/{asked}") } else { done.to_string() },
+            notes: notes.collect(),
+        }
+    }
+}
+
+/// How many completions a shard has, or had: what a lost or a deleted one did not do is left to
+/// others.
+fn carries(shard: &ShardStatus) -> i32 {
+    match shard.share.completions {
+        Some(own) if !shard.is_lost() && shard.state != DELETED => own,
+        _ => shard.achieved,
+    }
+}
+
+/// What keeps a shard from going on, in the words of `job describe`.
+fn why(session: &Session<'_>, shard: &ShardStatus, finding: Option<&Finding>) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(why) = &shard.unknown {
+        let known = match shard.seen.at {
+            0 => String::new(),
+            at => format!(" (known as of {} ago)", session.age(at)),
+        };
+        notes.push(format!("{why}{known}"));
+    }
+    notes.extend(shard.refused.clone());
+    notes.extend(shard.waiting.clone());
+    notes.extend(shard.left_alone.then(|| LEFT_ALONE.to_owned()));
+    let Some(finding) = finding else { return notes };
+    let queueing = finding.queueing.as_ref().filter(|queueing| queueing.state != ADMITTED);
+    notes.extend(queueing.map(ToString::to_string));
+    notes.extend(finding.stalls.iter().map(|stall| {
+        let pods = counted(stall.pods, "pod");
+        format!("{pods}: {}: {}", stall.reason, stall.message)
+    }));
+    notes
+}

@@ -14,7 +14,7 @@ const USUAL: usize = 30;
 const BAR: (usize, usize) = (8, 40);
 
 /// The names of the columns. The third has the bars.
-const HEADERS: [&str; 6] = ["NAME", "STATUS", "PROGRESS", "COMPLETIONS", "RUNNING", "FAILED"];
+const HEADERS: [&str; 6] = ["NAME", "STATUS", "PROGRESS", "COMPLETIONS", "ACTIVE", "FAILED"];
 
 /// Which of the columns has the bars.
 const BARS: usize = 2;
@@ -24,7 +24,7 @@ const BARS: usize = 2;
 pub struct Share {
     /// What is done.
     pub done: u64,
-    /// What runs.
+    /// What runs, or waits to run.
     pub running: u64,
     /// What has failed; that is to be done again.
     pub failed: u64,
@@ -271,10 +271,10 @@ mod tests {
         assert_eq!(
             lines.join("\n"),
             "\
-NAME      STATUS     PROGRESS           COMPLETIONS   RUNNING   FAILED
-pi        Running    ██████▒▒▒✗······   7/18          4         1
-├─ east   Complete   ████████████████   6/6
-└─ west   Running    ██▒▒▒▒▒✗✗·······   1/6           2         1
+NAME      STATUS     PROGRESS            COMPLETIONS   ACTIVE   FAILED
+pi        Running    ██████▒▒▒▒✗······   7/18          4        1
+├─ east   Complete   █████████████████   6/6
+└─ west   Running    ███▒▒▒▒▒✗✗·······   1/6           2        1
      2 pods: Unschedulable: 0/3 nodes are available^[[2J"
         );
     }

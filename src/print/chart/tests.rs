@@ -35,7 +35,7 @@ fn chart() -> Chart {
 fn a_bar_shows_how_many_ran_and_when_none_did() {
     let expected = "\
 CLUSTER    PODS   QUEUED   0s                                          100s
-east       3      20s      ░░░░░▅▅▅▅▅▅▅▅▅▅▅▅▅▅██████████████████████▅▅▅▅▅▅▅
+east       3      20s      ░░░░░█████████████████████████████████▆▄▄▄▄▄▄▄▄▄
 west       2      70s      ░░░░░█████████✗    ░░░░░░░░░░░░░░░░░░░░░░░░░░░░░
 a&b^[[2J   0      0s
 

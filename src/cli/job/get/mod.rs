@@ -59,8 +59,8 @@ pub struct Get {
     /// Taken as kubectl takes it: lists are always read in chunks of 500
     #[arg(long, value_name = "N", default_value_t = 500, hide_default_value = true)]
     chunk_size: i64,
-    /// Show each job as a tree: below it its clusters, each with a bar of what is done (█), runs (▒),
-    /// failed (✗) and is left (·), and what keeps it from going on
+    /// Show each job as a tree: below it its clusters, each with a bar of what is done (█), runs or
+    /// waits to run (▒), failed (✗) and is left (·), and what keeps it from going on
     #[arg(long, conflicts_with_all = ["output", "template", "show_labels", "label_columns", "watch"])]
     tree: bool,
     /// Afterwards, show each job again whenever it changes

@@ -67,7 +67,9 @@ impl Federation<'_> {
             }
         }
         let clocks = members.clocks(self.store.host());
-        runs.iter_mut().for_each(|run| run.by_the_host(&clocks));
+        for run in &mut runs {
+            run.by_the_host(&clocks);
+        }
         runs.sort_by_cached_key(|run| {
             (run.cluster.clone(), run.times.created, run.index, run.name.clone())
         });

@@ -42,8 +42,8 @@ pub struct Timeline {
 }
 
 impl Federation<'_> {
-    /// Reads the times of all pods of a federated Job, in these clusters or in all; one list of each
-    /// member.
+    /// Reads the times of all pods of a federated Job, in these clusters or in all; one list of
+    /// each member.
     ///
     /// # Errors
     /// The Job cannot be read.

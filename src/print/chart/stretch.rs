@@ -34,8 +34,8 @@ pub(super) struct Piece {
 }
 
 impl Stretch {
-    /// A stretch that began to run at a time, or never. Times that contradict each other are brought
-    /// into their order.
+    /// A stretch that began to run at a time, or never. Times that contradict each other are
+    /// brought into their order.
     pub fn new(from: i64, ran: Option<i64>, to: i64, end: End) -> Self {
         let to = to.max(ran.unwrap_or(from)).max(from);
         Self { from, ran: ran.unwrap_or(to).clamp(from, to), to, end }

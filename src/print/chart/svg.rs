@@ -102,7 +102,8 @@ impl Chart {
             let bottom = y - GAP;
             let _ = writeln!(
                 svg,
-                "<line class=\"grid\" x1=\"{x:.1}\" y1=\"{HEAD}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\"/>"
+                "<line class=\"grid\" x1=\"{x:.1}\" y1=\"{HEAD}\" x2=\"{x:.1}\" \
+                 y2=\"{bottom:.1}\"/>"
             );
             let time = age::human(jiff::SignedDuration::from_secs(tick));
             say(&mut svg, "time", x, HEAD - 10.0, &time);

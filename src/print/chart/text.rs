@@ -41,8 +41,8 @@ impl Chart {
         text
     }
 
-    /// The cells as lines of a table, and their width: without the last ones, and with the names cut
-    /// short, where there would be no room for a bar.
+    /// The cells as lines of a table, and their width: without the last ones, and with the names
+    /// cut short, where there would be no room for a bar.
     fn beside(&self, width: Option<usize>, signs: &Signs) -> (String, usize) {
         let most = width.map_or(usize::MAX, |width| width.saturating_sub(LEAST));
         for columns in (1..=self.headers.len()).rev() {

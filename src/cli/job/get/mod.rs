@@ -61,7 +61,8 @@ pub struct Get {
     chunk_size: i64,
     /// Show each job as a tree: below it its clusters, each with a bar of what is done (█), runs or
     /// waits to run (▒), failed (✗) and is left (·), and what keeps it from going on
-    #[arg(long, conflicts_with_all = ["output", "template", "show_labels", "label_columns", "watch"])]
+    #[arg(long, conflicts_with_all = ["output", "template", "show_labels", "label_columns"])]
+    #[arg(conflicts_with = "watch")]
     tree: bool,
     /// Afterwards, show each job again whenever it changes
     #[arg(short, long)]

@@ -16,6 +16,9 @@ pub struct ConnectionFlags {
     /// Path to the kubeconfig file to use
     #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
+    /// Path to the kuberc file that says which credential plugins may run
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kuberc: Option<String>,
     /// The kubeconfig context of the host cluster
     #[arg(long, global = true, value_name = "NAME")]
     pub context: Option<String>,
@@ -94,6 +97,7 @@ impl ConnectionFlags {
     pub fn repeated(&self) -> Repeated {
         let mut everywhere = Flags::default();
         everywhere.path("kubeconfig", self.kubeconfig.as_deref());
+        everywhere.text("kuberc", self.kuberc.as_deref());
         everywhere.text("as", self.as_user.as_deref());
         everywhere.text("as-uid", self.as_uid.as_deref());
         for group in &self.as_groups {

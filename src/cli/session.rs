@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::{Config, ConnectionFlags, Document, World};
 use crate::{
-    cluster::{self, Connection, Dialer, Endpoint, Kubeconfig, Overrides},
-    error::Result,
+    cluster::{self, Connection, Dialer, Endpoint, Kubeconfig, Kuberc, Overrides, PluginPolicy},
+    error::{Error, Result},
     federation::{self, Access, AskedContext, Federation, Manifests, Observer, ask_contexts},
     print::{Output, age},
     reconcile::server_time,
@@ -27,6 +27,8 @@ pub struct Session<'a> {
     kubeconfig: Kubeconfig,
     config: Config,
     dialer: Dialer,
+    /// Which credential plugins may run.
+    policy: PluginPolicy,
     /// The members to which no context of this user was found to lead.
     astray: Mutex<BTreeSet<String>>,
     /// The connection to the host, once there is one.
@@ -39,7 +41,8 @@ impl<'a> Session<'a> {
         let overrides = flags.overrides();
         let kubeconfig = Kubeconfig::load(flags.kubeconfig.as_deref(), |name| world.var(name))?;
         let config = Config::load(&Config::path(|name| world.var(name))?)?;
-        let dialer = world.dialer(true);
+        let policy = plugin_policy(world, flags)?;
+        let dialer = world.dialer(true, policy.clone());
         let host = OnceLock::new();
         Ok(Self {
             world,
@@ -48,6 +51,7 @@ impl<'a> Session<'a> {
             kubeconfig,
             config,
             dialer,
+            policy,
             astray: Mutex::default(),
             host,
         })
@@ -157,7 +161,7 @@ impl<'a> Session<'a> {
     /// Asks the clusters of all contexts which they are, side by side. No credential plugin may ask
     /// for something meanwhile: nobody could tell for which of the clusters.
     pub async fn ask_contexts(&self, rights_in: Option<&str>) -> Vec<AskedContext> {
-        let dialer = self.world.dialer(false);
+        let dialer = self.world.dialer(false, self.policy.clone());
         let mut contexts: Vec<_> = self.contexts().map(str::to_owned).collect();
         contexts.sort_unstable();
         let dial = |context: String| {
@@ -245,6 +249,26 @@ impl<'a> Session<'a> {
         let objects = documents.into_iter().map(|document| (document.source, document.object));
         Ok(read(rules, objects.collect())?)
     }
+}
+
+/// Which credential plugins the user's kuberc lets run. What kubectl says of the file and goes on,
+/// is told.
+fn plugin_policy(world: &World, flags: &ConnectionFlags) -> Result<PluginPolicy> {
+    let switch = world.var("KUBECTL_KUBERC").unwrap_or_default();
+    let explicit = flags.kuberc.as_deref();
+    if switch.eq_ignore_ascii_case("false") {
+        return match explicit {
+            None => Ok(PluginPolicy::default()),
+            Some(_) => Err(Error::new("unknown flag: --kuberc, because KUBECTL_KUBERC is false")),
+        };
+    }
+    let kuberc = Kuberc::load(explicit, |name| world.var(name)).map_err(|why| {
+        Error::verbatim(format!("error occurred while applying preferences {why}"))
+    })?;
+    if let Some(warning) = kuberc.warning {
+        world.output.note(warning);
+    }
+    Ok(kuberc.policy)
 }
 
 impl Access for Session<'_> {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::recording::INTERRUPTED;
 use crate::{
-    cluster::{Dialer, DialerOptions, WireFactory},
+    cluster::{Dialer, DialerOptions, PluginPolicy, WireFactory},
     error::{Error, Result},
     print::Output,
 };
@@ -115,14 +115,16 @@ impl World {
     /// What makes the connections of one command; servers' warnings are printed with the cluster's
     /// name.
     ///
-    /// `stdin` says whether credential plugins may ask the user for something.
-    pub(super) fn dialer(&self, stdin: bool) -> Dialer {
+    /// `stdin` says whether credential plugins may ask the user for something, `policy` which may
+    /// run.
+    pub(super) fn dialer(&self, stdin: bool, policy: PluginPolicy) -> Dialer {
         let (output, waits) = (self.output.clone(), self.output.clone());
         let options = DialerOptions {
             warnings: Arc::new(move |cluster, text| output.warning(Some(cluster), text)),
             silence: Arc::new(move |cluster| Box::new(waits.wait_for(cluster))),
             // A manifest that is read from there has been read before anybody is asked.
             stdin,
+            policy,
         };
         match &self.wires {
             Some(wires) => Dialer::in_process(options, wires.clone()),

@@ -6,7 +6,7 @@ use super::channel::{Channel, Shared, SilenceSink, WireFactory};
 use super::connection::Connection;
 use super::endpoint::Endpoint;
 use super::error::Error;
-use super::exec::Plugins;
+use super::exec::{PluginPolicy, Plugins};
 use super::round_trip::WarningSink;
 use super::tls::Tls;
 
@@ -23,11 +23,18 @@ pub struct DialerOptions {
     pub silence: SilenceSink,
     /// Whether credential plugins may read standard input. A manifest may come from there instead.
     pub stdin: bool,
+    /// Which credential plugins may run.
+    pub policy: PluginPolicy,
 }
 
 impl Default for DialerOptions {
     fn default() -> Self {
-        Self { warnings: Arc::new(|_, _| {}), silence: Arc::new(|_| Box::new(())), stdin: false }
+        Self {
+            warnings: Arc::new(|_, _| {}),
+            silence: Arc::new(|_| Box::new(())),
+            stdin: false,
+            policy: PluginPolicy::default(),
+        }
     }
 }
 
@@ -58,8 +65,8 @@ impl Dialer {
 
     fn with(options: DialerOptions, keep: bool, factory: Option<WireFactory>) -> Self {
         let tls = Arc::new(Tls::new());
-        let plugins = Plugins::new(options.stdin, tls.clone());
-        let DialerOptions { warnings, silence, .. } = options;
+        let DialerOptions { warnings, silence, stdin, policy } = options;
+        let plugins = Plugins::new(stdin, policy, tls.clone());
         Self { shared: Arc::new(Shared { tls, plugins, warnings, silence, keep, factory }) }
     }
 

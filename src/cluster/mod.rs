@@ -4,6 +4,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`kubeconfig`] | the kubeconfig files, merged by kubectl's rules |
+//! | `kuberc` | which credential plugins the user's kuberc lets run |
 //! | [`flags`] | the command-line flags about a connection |
 //! | [`endpoint`] | a context and the flags, resolved to a server and a user |
 //! | [`dialer`] | makes a [`Connection`] to an [`Endpoint`] |
@@ -42,6 +43,7 @@ mod exec;
 pub mod fanout;
 pub mod flags;
 pub mod kubeconfig;
+mod kuberc;
 pub mod log;
 mod namespace;
 pub mod path;
@@ -65,9 +67,11 @@ pub use connection::Connection;
 pub use dialer::{Dialer, DialerOptions};
 pub use endpoint::Endpoint;
 pub use error::{Cause, Denial, Error};
+pub use exec::PluginPolicy;
 pub use fanout::{FAN_OUT, fan_out};
 pub use flags::Overrides;
 pub use kubeconfig::Kubeconfig;
+pub use kuberc::Kuberc;
 pub use retry::jitter;
 pub use stream::Stream;
 pub use verbs::{Attributes, DeleteOptions, Propagation, WriteOptions};

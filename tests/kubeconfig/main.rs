@@ -6,6 +6,7 @@ mod credentials;
 mod exec;
 mod files;
 mod front;
+mod kuberc;
 mod limits;
 mod network;
 mod output;
@@ -20,6 +21,7 @@ fn main() -> std::process::ExitCode {
         files::trials(),
         credentials::trials(),
         exec::trials(),
+        kuberc::trials(),
         tls::trials(),
         network::trials(),
         output::trials(),

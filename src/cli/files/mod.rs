@@ -11,6 +11,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::World;
+use crate::cluster::PluginPolicy;
 use crate::error::{Error, Result};
 use crate::{os_error, yaml};
 
@@ -88,7 +89,8 @@ impl Filenames {
                 documents.extend(parse("STDIN", &text("STDIN", &mut *world.stdin())?)?);
             } else if name.starts_with("http://") || name.starts_with("https://") {
                 let limit = MAX_BYTES as usize;
-                let body = world.dialer(true).download(name, |name| world.var(name), limit).await;
+                let dialer = world.dialer(true, PluginPolicy::DenyAll);
+                let body = dialer.download(name, |name| world.var(name), limit).await;
                 documents.extend(parse(name, &decode(name, &body.map_err(Error::new)?)?)?);
             } else {
                 for path in paths(Path::new(name), self.recursive)? {

@@ -2,9 +2,10 @@
 //! (`client.authentication.k8s.io/v1` and `v1beta1`).
 //!
 //! [`Plugin`] is the description, [`Plugins`] runs each plugin once for all clusters that use it,
-//! and `answer` reads what a plugin prints.
+//! `answer` reads what a plugin prints, and [`PluginPolicy`] says which plugins may run.
 
 mod answer;
+mod policy;
 mod run;
 
 use http::Uri;
@@ -17,6 +18,7 @@ use super::redact::printable;
 use super::tls::Material;
 
 pub(super) use answer::Credential;
+pub use policy::PluginPolicy;
 pub(super) use run::Plugins;
 
 /// The extension of a kubeconfig's cluster that is handed to plugins.

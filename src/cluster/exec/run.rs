@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +16,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::time::{timeout, timeout_at};
 
-use super::{Credential, CredentialError, Interactive, Plugin, failed};
+use super::{Credential, CredentialError, Interactive, Plugin, PluginPolicy, failed};
 use crate::cluster::tls::Tls;
 use crate::os_error;
 
@@ -42,6 +43,7 @@ pub(in crate::cluster) struct Plugins {
     starting: Semaphore,
     terminal: AsyncMutex<()>,
     stdin: bool,
+    policy: PluginPolicy,
     tls: Arc<Tls>,
 }
 
@@ -55,13 +57,14 @@ enum Last {
 }
 
 impl Plugins {
-    /// `stdin` says whether plugins may read from standard input.
-    pub fn new(stdin: bool, tls: Arc<Tls>) -> Self {
+    /// `stdin` says whether plugins may read from standard input, `policy` which may run.
+    pub fn new(stdin: bool, policy: PluginPolicy, tls: Arc<Tls>) -> Self {
         Self {
             known: Mutex::default(),
             starting: Semaphore::new(SIDE_BY_SIDE),
             terminal: AsyncMutex::new(()),
             stdin,
+            policy,
             tls,
         }
     }
@@ -121,12 +124,14 @@ impl Plugins {
                 "exec plugin cannot support interactive mode: standard input is not a terminal",
             ));
         }
+        let path = std::env::var("PATH").unwrap_or_default();
+        let program = &self.policy.permit(&plugin.command, &path)?;
         tracing::debug!(command = %plugin.name(), interactive, "running a credential plugin");
         let (status, stdout) = if interactive {
             let _alone = self.terminal.lock().await;
-            output(plugin, start(plugin, true)?).await?
+            output(plugin, start(plugin, program, true)?).await?
         } else {
-            self.output_in_time(plugin).await?
+            self.output_in_time(plugin, program).await?
         };
         if !status.success() {
             let problem = match status.code() {
@@ -141,11 +146,12 @@ impl Plugins {
     async fn output_in_time(
         &self,
         plugin: &Plugin,
+        program: &Path,
     ) -> Result<(ExitStatus, Vec<u8>), CredentialError> {
         let closed = |_| CredentialError::new("no more plugins can be run");
         let place = self.starting.acquire().await.map_err(closed)?;
         let end = tokio::time::Instant::now() + TIME_LIMIT;
-        let mut output = pin!(output(plugin, start(plugin, false)?));
+        let mut output = pin!(output(plugin, start(plugin, program, false)?));
         if let Ok(done) = timeout(COUNTED, &mut output).await {
             return done;
         }
@@ -158,13 +164,13 @@ impl Plugins {
     }
 }
 
-fn start(plugin: &Plugin, interactive: bool) -> Result<Child, CredentialError> {
+fn start(plugin: &Plugin, program: &Path, interactive: bool) -> Result<Child, CredentialError> {
     let mut spec = json!({ "interactive": interactive });
     if let Some(cluster) = &plugin.cluster {
         spec["cluster"] = cluster.clone();
     }
     let info = json!({ "kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": spec });
-    let mut command = Command::new(&plugin.command);
+    let mut command = Command::new(program);
     command
         .args(&plugin.args)
         .envs(plugin.env.iter().map(|(name, value)| (name, value.expose_secret())))

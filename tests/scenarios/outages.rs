@@ -99,7 +99,7 @@ async fn mended(
 async fn frozen_member(stage: &Stage, fleet: &'static Fleet) -> Outcome {
     stage.create(&job("old", Some(3), Some(6))).await?.ok();
     stage.write("pi.yaml", &job("pi", Some(3), Some(6)))?;
-    struck(fleet.cluster("west"), Blow::Freeze, async {
+    Box::pin(struck(fleet.cluster("west"), Blow::Freeze, async {
         let created = stage.federate(&format!("job create -f pi.yaml {TIMEOUT}")).await;
         assert_eq!(created.stdout, "job.batch/pi created\n");
         created.fails("error: job.batch/pi: 1 of 3 clusters could not be asked").warns(
@@ -143,7 +143,7 @@ async fn frozen_member(stage: &Stage, fleet: &'static Fleet) -> Outcome {
             assert_eq!(stage.site(name).find("jobs", "old").await?, None);
         }
         Ok(())
-    })
+    }))
     .await?;
     assert!(stage.site("west").find("jobs", "old").await?.is_some());
     let reconciled = stage.federate("reconcile").await.ok();

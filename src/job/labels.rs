@@ -24,6 +24,9 @@ pub const SHARD: &str = "kubectl-federate.dev/shard";
 pub const CREDITED: &str = "kubectl-federate.dev/credited";
 /// Annotation on a shard: the number of the last change of its spec, counted by the ledger.
 pub const GENERATION: &str = "kubectl-federate.dev/generation";
+/// Annotation on a shard whose Job this program has suspended so that it ends, `"true"`. What
+/// somebody else has suspended lacks it. A queued Job is stopped by its queue instead.
+pub const STOPPED: &str = "kubectl-federate.dev/stopped";
 /// Annotation on a shard: what is needed to rebuild the record of its federated Job, compressed. It
 /// is written with each change of the spec.
 pub const RECOVERY: &str = "kubectl-federate.dev/recovery";
@@ -43,10 +46,29 @@ const GENERATED: [&str; 4] = [
     "batch.kubernetes.io/job-name",
 ];
 
-/// Whether the Job controller or this program sets the label or annotation on single shards. A
-/// submitted Job must not have it.
+/// Annotation on a Job that Kueue is stopping, `"true"`: about a second passes until Kueue has put
+/// its template back. Kueue's webhook lets no such Job have another queue.
+pub const STOPPING: &str = "kueue.x-k8s.io/stopping";
+/// Annotation on the template of a Job that Kueue has admitted: the name of its `Workload`.
+pub(super) const WORKLOAD: &str = "kueue.x-k8s.io/workload";
+/// Label on the template of a Job that Kueue has admitted: the queue that admitted it.
+pub(super) const LOCAL_QUEUE: &str = "kueue.x-k8s.io/local-queue-name";
+
+/// What Kueue sets on a Job that it stops, and in the template of one that it admits. They are
+/// about one Job in one cluster.
+const ADMITTED: [&str; 6] = [
+    STOPPING,
+    WORKLOAD,
+    LOCAL_QUEUE,
+    "kueue.x-k8s.io/cluster-queue-name",
+    "kueue.x-k8s.io/podset",
+    "kueue.x-k8s.io/tas",
+];
+
+/// Whether the Job controller, Kueue or this program sets the label or annotation on single Jobs. A
+/// submitted Job must not have it: without Kueue it would count as one that Kueue has admitted.
 pub(super) fn is_generated(key: &str) -> bool {
-    GENERATED.contains(&key) || is_reserved_for_shards(key)
+    GENERATED.contains(&key) || ADMITTED.contains(&key) || is_reserved_for_shards(key)
 }
 
 /// Whether the label or annotation is one that only this program writes, and only on shards.

@@ -21,6 +21,9 @@ const SERVER_SET: [&str; 9] = [
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// The scheduling gate in the template of a Job that Kueue has admitted to a topology.
+const TOPOLOGY_GATE: &str = "kueue.x-k8s.io/topology";
+
 /// One batch/v1 Job, without the fields that belong to one cluster.
 ///
 /// Only the fields that this program reads or writes are checked. The API servers check the rest
@@ -260,6 +263,19 @@ fn clean_spec(spec: &mut Value) {
         remove_generated(metadata);
         metadata.remove("creationTimestamp");
     }
+    remove_topology_gate(spec);
+}
+
+/// Removes the gate that Kueue sets in the template of a Job which it admits to a topology. Nobody
+/// else would open it.
+fn remove_topology_gate(spec: &mut Map<String, Value>) {
+    let pod = spec.get_mut("template").and_then(|template| template.get_mut("spec"));
+    let Some(pod) = pod.and_then(Value::as_object_mut) else { return };
+    let Some(gates) = pod.get_mut("schedulingGates").and_then(Value::as_array_mut) else { return };
+    gates.retain(|gate| gate["name"] != TOPOLOGY_GATE);
+    if gates.is_empty() {
+        pod.remove("schedulingGates");
+    }
 }
 
 /// Removes labels and annotations of one Job in one cluster, where the Job may come from.
@@ -364,6 +380,37 @@ mod tests {
             manifest,
             "cleaning is idempotent"
         );
+    }
+
+    #[test]
+    fn what_kueue_sets_at_an_admission_is_removed() {
+        let user = json!({"metadata": {"labels": {"a": "b"}}, "spec": {
+            "nodeSelector": {"disk": "ssd"}, "schedulingGates": [{"name": "mine"}]}});
+        let mut admitted = user.clone();
+        for (map, key) in [
+            ("annotations", "workload"),
+            ("labels", "podset"),
+            ("labels", "cluster-queue-name"),
+            ("labels", "local-queue-name"),
+            ("labels", "tas"),
+        ] {
+            admitted["metadata"][map][format!("kueue.x-k8s.io/{key}")] = "x".into();
+        }
+        admitted["spec"]["schedulingGates"] =
+            json!([{"name": "kueue.x-k8s.io/topology"}, {"name": "mine"}]);
+        let metadata = json!({"name": "pi", "labels": {"kueue.x-k8s.io/queue-name": "team"},
+            "annotations": {"kueue.x-k8s.io/stopping": "true"}});
+        let manifest =
+            Manifest::new(job(metadata, json!({"template": admitted})), "work", "").expect("valid");
+        let queue = json!({"kueue.x-k8s.io/queue-name": "team"});
+        assert_eq!(manifest.object()["metadata"]["labels"], queue, "the user's own");
+        assert_eq!(manifest.object()["metadata"].get("annotations"), None);
+        assert_eq!(manifest.object()["spec"]["template"], user);
+        let gated = json!({"spec": {"schedulingGates": [{"name": "kueue.x-k8s.io/topology"}]}});
+        let manifest =
+            Manifest::new(job(json!({"name": "pi"}), json!({"template": gated})), "work", "");
+        let template = manifest.expect("valid").object()["spec"]["template"].clone();
+        assert_eq!(template, json!({"spec": {}}));
     }
 
     #[test]

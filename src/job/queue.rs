@@ -17,22 +17,15 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Manifest, Patch, gang, labels};
+use super::{
+    Manifest, Patch, gang,
+    labels::{self, LOCAL_QUEUE, WORKLOAD},
+};
 
-pub use labels::QUEUE_NAME;
+pub use labels::{QUEUE_NAME, STOPPING};
 
 /// The queue of a Job that is held. No cluster has it.
 pub const HOLD_QUEUE: &str = "kubectl-federate-hold";
-
-/// Annotation on a Job that Kueue is stopping, `"true"`: about a second passes until Kueue has put
-/// its template back. Kueue's webhook lets no such Job have another queue.
-pub const STOPPING: &str = "kueue.x-k8s.io/stopping";
-
-/// Annotation on the template of a Job that Kueue has admitted: the name of its `Workload`.
-const WORKLOAD: &str = "kueue.x-k8s.io/workload";
-
-/// Label on the template of a Job that Kueue has admitted: the queue that admitted it.
-const LOCAL_QUEUE: &str = "kueue.x-k8s.io/local-queue-name";
 
 /// What Kueue sets in the template of a Job that it admits, as JSON pointers below `spec.template`.
 const SET_AT_ADMISSION: [&str; 6] = [
@@ -131,25 +124,28 @@ pub fn hold_patch(queue: &str) -> Value {
 }
 
 /// Changes a patch of a queued Job that runs or waits in its queue: `spec.suspend` is its cluster's
-/// to decide.
-///
-/// A change of `parallelism` makes Kueue stop a Job that runs, and admit it anew. The patch
-/// suspends such a Job, so that no pod of it starts before it is admitted. No server lets the queue
-/// of a Job change that is not suspended.
+/// to decide. No server lets the queue of a Job change that is not suspended.
 pub fn leave_in_queue(patch: &mut Value, queue: &str, parallelism: i32, is_suspended: bool) {
-    let changes_parallelism = patch["spec"]["parallelism"] != parallelism;
-    if let Some(spec) = patch["spec"].as_object_mut() {
-        spec.remove("suspend");
-        if !changes_parallelism {
-            spec.remove("parallelism");
-        } else if !is_suspended {
-            spec.insert("suspend".to_owned(), true.into());
-        }
-    }
+    leave_suspend(patch, parallelism, is_suspended);
     if is_suspended {
         set_queue(patch, queue);
     } else if let Some(labels) = patch["metadata"]["labels"].as_object_mut() {
         labels.remove(QUEUE_NAME);
+    }
+}
+
+/// Changes a patch of a queued Job: it says nothing of `spec.suspend`, and of `spec.parallelism`
+/// only if it changes that.
+///
+/// A change of `parallelism` makes Kueue stop a Job that runs, and admit it anew. The patch
+/// suspends such a Job, so that no pod of it starts before it is admitted.
+pub fn leave_suspend(patch: &mut Value, parallelism: i32, is_suspended: bool) {
+    let Some(spec) = patch["spec"].as_object_mut() else { return };
+    spec.remove("suspend");
+    if spec.get("parallelism").is_none_or(|asked| *asked == parallelism) {
+        spec.remove("parallelism");
+    } else if !is_suspended {
+        spec.insert("suspend".to_owned(), true.into());
     }
 }
 

@@ -3,6 +3,7 @@
 //! Jobs are kept as [`serde_json::Value`], so that fields of newer APIs are not lost. Typed views
 //! such as [`Size`] and [`Observed`] are for reading.
 
+mod changes;
 pub mod credit;
 mod defaults;
 mod differences;
@@ -26,6 +27,7 @@ mod shard;
 mod size;
 mod types;
 
+pub use changes::{Changes, Lacks};
 pub use differences::differences;
 pub use dropped::dropped;
 pub use edit::{
@@ -44,7 +46,7 @@ pub use observed::{End, EndKind, Observed};
 pub use patch::{Patch, Unpatchable};
 pub use pod::Pod;
 pub use pod_times::PodTimes;
-pub use shard::{Spec, change, change_template, expire, renew, shard};
+pub use shard::{Spec, adjust, change, change_template, expire, shard};
 pub use size::Size;
 
 use serde_json::Value;

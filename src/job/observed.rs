@@ -33,6 +33,8 @@ pub struct Observed {
     pub credited: Option<String>,
     /// `spec.suspend`.
     pub suspended: bool,
+    /// Whether this program suspended it so that it ends ([`labels::STOPPED`]).
+    pub was_stopped: bool,
     /// Whether Kueue is stopping it ([`queue::STOPPING`]): its queue cannot change meanwhile.
     pub stopping: bool,
     /// The queue that it waits in, if its cluster decides when it runs ([`labels::QUEUE`]); empty
@@ -139,6 +141,7 @@ impl Observed {
             template: if suspended { template.clone() } else { Value::Null },
             credited: annotation(metadata, labels::CREDITED).map(str::to_owned),
             suspended,
+            was_stopped: annotation(metadata, labels::STOPPED) == Some("true"),
             stopping: annotation(metadata, queue::STOPPING) == Some("true"),
             queue: annotation(metadata, labels::QUEUE)
                 .map(str::to_owned)
@@ -201,6 +204,11 @@ impl Observed {
     /// Whether the Job was let run: it is not suspended, or its cluster may resume it.
     pub fn was_released(&self) -> bool {
         if self.queue.is_some() { !self.in_hold_queue } else { !self.suspended }
+    }
+
+    /// Whether this program has stopped the Job, and not somebody in its cluster.
+    pub fn is_stopped(&self) -> bool {
+        self.suspended && (self.was_stopped || self.in_hold_queue)
     }
 
     /// Whether the Job was never resumed: the ledger has not changed it yet.

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Manifest, Ownership, Removed, TemplateEdits, gang, labels, lease::pod_deadline};
+use super::{
+    Lacks, Manifest, Observed, Ownership, Removed, TemplateEdits, gang, labels, lease::pod_deadline,
+};
 
 /// The fields in which a shard's Job differs from the federated Job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +86,7 @@ pub fn shard(manifest: &Manifest, name: &str, own: &Spec, owner: &Ownership) -> 
     job
 }
 
-/// The merge patch that brings a shard's Job up to date, in the fields that can change in place.
+/// The merge patch that brings a shard's Job up to date, in all fields that can change in place.
 pub fn change(manifest: &Manifest, own: &Spec, removed: &Removed) -> Value {
     let metadata = &manifest.object()["metadata"];
     let mut spec = json!({ "suspend": manifest.suspended() });
@@ -104,16 +106,29 @@ pub fn change(manifest: &Manifest, own: &Spec, removed: &Removed) -> Value {
     }
     let generation = own.generation.to_string();
     put(&mut patch["metadata"], "annotations", [(labels::GENERATION, generation.as_str())]);
+    patch["metadata"]["annotations"][labels::STOPPED] = Value::Null;
     patch
 }
 
-/// The merge patch that renews the lease of a shard's Job, and changes nothing else: whoever has
-/// suspended the Job in its cluster keeps it so.
-pub fn renew(own: &Spec) -> Value {
-    json!({
-        "metadata": { "annotations": { labels::GENERATION: own.generation.to_string() } },
-        "spec": { "activeDeadlineSeconds": own.active_deadline_seconds },
-    })
+/// The merge patch for a Job that lacks nothing which a user has asked for. It has the fields that
+/// the ledger changed unasked, and limits that are too large. What somebody else changed stays:
+/// whoever has suspended the Job in its cluster keeps it so.
+pub fn adjust(manifest: &Manifest, own: &Spec, job: &Observed, lacks: Lacks) -> Value {
+    let mut spec = Value::Object(own.excess(job));
+    if lacks.parallelism {
+        spec["parallelism"] = own.parallelism.into();
+    }
+    if lacks.deadline {
+        let whole = &manifest.object()["spec"]["activeDeadlineSeconds"];
+        spec["activeDeadlineSeconds"] =
+            own.active_deadline_seconds.map_or_else(|| whole.clone(), Value::from);
+    }
+    let is_larger = |gang: i32| job.min_count.is_some_and(|larger| larger > gang);
+    if own.gang.is_some_and(|gang| lacks.parallelism || is_larger(gang)) {
+        gang::write(&mut spec, own.gang);
+    }
+    let generation = own.generation.to_string();
+    json!({ "metadata": { "annotations": { labels::GENERATION: generation } }, "spec": spec })
 }
 
 /// Adds the last edits of the template to the patch of [`change`], for a Job whose template is as
@@ -147,6 +162,21 @@ pub fn expire(manifest: &Manifest, own: &Spec) -> Value {
 }
 
 impl Spec {
+    /// The limits of which a Job has more than the other shards leave it, with what they leave.
+    /// Between two reconciles, each shard may use up the limits that it has.
+    pub fn excess(&self, job: &Observed) -> Map<String, Value> {
+        let limits = [
+            ("backoffLimit", self.backoff_limit, job.backoff_limit),
+            ("maxFailedIndexes", self.max_failed_indexes, job.max_failed_indexes),
+        ];
+        let excess = limits.into_iter().filter_map(|(field, allowed, actual)| {
+            let allowed = allowed?;
+            let is_more = actual.is_none_or(|actual| actual > allowed);
+            is_more.then(|| (field.to_owned(), allowed.into()))
+        });
+        excess.collect()
+    }
+
     fn fields(&self) -> Vec<(&'static str, Value)> {
         let mut fields = vec![("parallelism", self.parallelism.into())];
         fields.extend(self.backoff_limit.map(|limit| ("backoffLimit", limit.into())));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Adoption, Seen, seen::is_zero};
-use crate::job::{Indexes, Lease, Observed, Owner, Size};
+use crate::job::{Changes, Indexes, Lacks, Lease, Observed, Owner, Size};
 
 /// One entry of the ledger: one Job in one member.
 ///
@@ -56,6 +56,10 @@ pub struct Shard {
     /// version that it was last given in an annotation.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub generation: i32,
+    /// Which generation last changed what of the spec. None where the last one may have changed
+    /// all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
     /// The generation in which an edit last changed its Job's template; 0 if none has. The Job has
     /// the number of the edit that its template has in an annotation of its own.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -161,6 +165,7 @@ impl Shard {
             reopened: false,
             given_up: None,
             generation: 1,
+            changes: None,
             template_generation: 0,
             active_deadline_seconds: None,
             lease: None,
@@ -323,9 +328,41 @@ impl Shard {
         self.refusal = Some(why[..why.floor_char_boundary(REFUSAL_ROOM)].to_owned());
     }
 
-    /// Marks its Job's spec as changed: the next reconcile writes it.
+    /// Marks its Job's spec as changed: the next reconcile writes all of it, and resumes a Job that
+    /// is to run.
     pub fn change(&mut self) {
         self.generation = self.generation.saturating_add(1);
+        self.changes = None;
+    }
+
+    /// Changes how many pods its Job may run, and marks that as changed. Nothing else of the Job is
+    /// written for it.
+    pub fn set_parallelism(&mut self, pods: i32) {
+        if self.parallelism != pods {
+            self.parallelism = pods;
+            let (changes, generation) = self.change_part();
+            changes.parallelism = generation;
+        }
+    }
+
+    /// Marks the `activeDeadlineSeconds` of its Job as changed. Nothing else of the Job is written
+    /// for it.
+    pub fn change_deadline(&mut self) {
+        let (changes, generation) = self.change_part();
+        changes.deadline = generation;
+    }
+
+    /// Begins a new generation, which is given, that does not change all of the spec.
+    fn change_part(&mut self) -> (&mut Changes, i32) {
+        let before = self.generation;
+        self.generation = before.saturating_add(1);
+        (self.changes.get_or_insert(Changes::all(before)), self.generation)
+    }
+
+    /// What a Job of this shard lacks of the changes of its spec.
+    pub fn lacks(&self, job: &Observed) -> Lacks {
+        let changes = self.changes.unwrap_or(Changes::all(self.generation));
+        changes.lacked_by(job.generation)
     }
 
     /// Marks its Job's spec as changed, and its template too.
@@ -406,6 +443,7 @@ impl Shard {
         let time = 9_999_999_999;
         Self {
             generation: 99,
+            changes: Some(Changes::grown(99)),
             template_generation: 99,
             given_up: Some(most),
             lease: self.lease.as_ref().map(Lease::grown),

@@ -48,6 +48,7 @@ mod site;
 mod stage;
 mod staying;
 mod stopping;
+mod suspensions;
 mod timeline;
 mod until_ended;
 mod wait;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         admission::scenarios,
         staying::scenarios,
         stopping::scenarios,
+        suspensions::scenarios,
         create::scenarios,
         gangs::scenarios,
         get::scenarios,

@@ -24,6 +24,8 @@ pub fn scenarios() -> Scenarios {
         .queued("the shards of a work queue end when one has succeeded", work_queue)
         .queued("a job that names no queue waits where all jobs need one", no_queue)
         .queued("a queue of the name that held jobs have is refused", hold_queue_exists)
+        .queued("a manifest of a job that a queue has admitted runs elsewhere at once", fetched)
+        .sim("a quota for jobs keeps no shard from going back to its queue", quota)
         .sim("a create that is killed before it can record its jobs runs nothing twice", killed)
         .sim("a queue that hands its jobs to other clusters is refused", dispatched)
         .both_new_east("a policy that keeps jobs suspended is not fought", kept_suspended)
@@ -334,6 +336,50 @@ async fn hold_queue_exists(stage: &Stage) -> Outcome {
     ran.fails("1 of 3 clusters").warns("no cluster may have a queue of that name");
     assert_eq!(west.pods_made("pi").await?, 0);
     assert_admitted(stage.site("north"), "pi", 2).await
+}
+
+/// The manifest is as `kubectl get job -o yaml` prints it in the cluster with the queue.
+async fn fetched(stage: &Stage) -> Outcome {
+    set_queues(stage, 4).await?;
+    stage.create(&queued("pi", 12, false)).await?.ok();
+    let west = stage.site("west");
+    assert_admitted(west, "pi", 2).await?;
+    let mut copy = west.job("pi").await?;
+    copy["metadata"]["name"] = "copy".into();
+    (copy["spec"]["parallelism"], copy["spec"]["completions"]) = (6.into(), 12.into());
+    stage.create(&copy).await?.ok();
+    stage.site("east").until_pods("copy", 2).await;
+    for cluster in QUEUED {
+        assert_admitted(stage.site(cluster), "copy", 2).await?;
+    }
+    stage.until_row("copy", "Running 0/12").await;
+    assert_eq!(states(stage, "copy").await?, ["Running"; 3]);
+    work_until(stage, "copy", "Complete 12/12").await
+}
+
+async fn quota(stage: &Stage) -> Outcome {
+    set_queues(stage, 2).await?;
+    stage.create(&queued("pi", 12, false)).await?.ok();
+    for cluster in QUEUED {
+        assert_admitted(stage.site(cluster), "pi", 2).await?;
+    }
+    stage.federate("job suspend pi").await.ok();
+    reconcile_until(stage, "pi", "Suspended 0/12").await;
+    for cluster in QUEUED {
+        stage.site(cluster).cluster().on_request(|request| {
+            if request.verb != "create" || request.resource != "jobs" {
+                return sim::Verdict::Pass;
+            }
+            let why = "exceeded quota: jobs, requested: count/jobs.batch=1, used: \
+                       count/jobs.batch=1, limited: count/jobs.batch=1";
+            sim::Verdict::refusal(sim::When::Before, 403, "Forbidden", why)
+        });
+    }
+    stage.federate("job resume pi").await.ok();
+    for cluster in QUEUED {
+        stage.site(cluster).until_pods("pi", 2).await;
+    }
+    work_until(stage, "pi", "Complete 12/12").await
 }
 
 async fn killed(stage: &Stage) -> Outcome {

@@ -12,7 +12,7 @@ pub(super) use writes::{Creation, Write, Writes};
 
 use crate::{
     cluster,
-    job::{End, EndKind, Observed, Pod, credit::Credit},
+    job::{End, EndKind, Observed, Pod, credit::Credit, labels::QUEUE_NAME},
     reconcile::{
         Action, Answer, Backend, Done, Members, Observations, Places, Reconciled, act, act::bodies,
         act::credit::Measure, decide::FAILED_INDEXES, job_path, run_on,
@@ -144,9 +144,10 @@ impl Simulated<'_> {
                 );
             }
             Action::Change { .. } => {
-                self.note(record, id, &job, "", bodies::change(record, id, &job));
-                let what = act::change::description(record, id, &job).to_owned();
-                change(record, id, &mut job);
+                let patch = bodies::change(record, id, &job);
+                let what = act::change::description(record, id, &job, &patch).to_owned();
+                self.note(record, id, &job, "", patch.clone());
+                change(record, id, &mut job, patch);
                 Some(what)
             }
             Action::Renew { .. } => {
@@ -337,26 +338,31 @@ fn created(record: &Record, id: u32) -> Observed {
     Observed::from_object(&job)
 }
 
-fn change(record: &Record, id: u32, job: &mut Observed) {
+/// Changes a shard's Job as its member would, given the patch.
+fn change(record: &Record, id: u32, job: &mut Observed, mut patch: Value) {
     let own = record.spec(id);
-    let mut patch = bodies::change(record, id, job);
     job.generation = own.generation;
     if record.shards[&id].phase.ended() {
         return;
     }
     job.template_generation = own.template_generation;
+    // What a patch leaves out stays.
+    let keeps_queue = patch["metadata"]["labels"].get(QUEUE_NAME).is_none();
     let labels = json!({ "labels": patch["metadata"]["labels"] });
     let mut spec = patch["spec"].take();
-    // What a patch leaves out stays.
-    if spec["suspend"].is_null() {
-        spec["suspend"] = job.suspended.into();
-    }
-    if spec["parallelism"].is_null() {
-        spec["parallelism"] = job.parallelism.into();
+    for (field, own) in [
+        ("suspend", job.suspended.into()),
+        ("parallelism", job.parallelism.into()),
+        ("backoffLimit", job.backoff_limit.into()),
+        ("maxFailedIndexes", job.max_failed_indexes.into()),
+    ] {
+        if spec.get(field).is_none() {
+            spec[field] = own;
+        }
     }
     let changed = Observed::from_object(&json!({ "metadata": labels, "spec": spec }));
     job.suspended = changed.suspended;
-    job.in_hold_queue = changed.in_hold_queue;
+    job.in_hold_queue = changed.in_hold_queue || (job.in_hold_queue && keeps_queue);
     job.parallelism = changed.parallelism;
     job.min_count = changed.min_count.or(job.min_count);
     job.backoff_limit = changed.backoff_limit;

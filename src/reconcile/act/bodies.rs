@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     job::{self, Indexes, Observed, credit::Credit, gang, labels, queue},
+    reconcile::decide::is_changed_whole,
     seams::{self, Defect},
     state::{Outcome, Record, annotate},
 };
@@ -55,18 +56,17 @@ pub(crate) fn adoption(record: &Record, id: u32, job: &Observed) -> Value {
 }
 
 /// The patch that makes the spec of a shard's Job what the ledger says, and its template too if it
-/// lacks the last edit of it. A Job that lacks nothing but a longer lease gets that alone. A Job
-/// that has ended is allowed to expire.
+/// lacks the last edit of it. A Job that lacks nothing which a user has asked for gets only what it
+/// lacks. A Job that has ended is allowed to expire.
 pub(crate) fn change(record: &Record, id: u32, job: &Observed) -> Value {
     let (own, shard) = (record.spec(id), &record.shards[&id]);
     if shard.phase.ended() {
         return job::expire(&record.manifest, &own);
     }
-    let mut patch = if shard.lacks_renewal_alone(job) {
-        job::renew(&own)
-    } else {
-        job::change(&record.manifest, &own, &record.state.removed)
-    };
+    if !is_changed_whole(record, id, job) {
+        return adjustment(record, id, job);
+    }
+    let mut patch = job::change(&record.manifest, &own, &record.state.removed);
     annotate(&mut patch, record.recovery(id));
     if shard.awaits_template(job) {
         let edits = &record.state.template_edits;
@@ -81,6 +81,21 @@ pub(crate) fn change(record: &Record, id: u32, job: &Observed) -> Value {
         } else {
             queue::leave_in_queue(&mut patch, asked, job.parallelism, job.suspended);
         }
+    }
+    patch
+}
+
+/// The patch of a Job that gets only what it lacks.
+fn adjustment(record: &Record, id: u32, job: &Observed) -> Value {
+    let lacks = record.shards[&id].lacks(job);
+    let mut patch = job::adjust(&record.manifest, &record.spec(id), job, lacks);
+    annotate(&mut patch, record.recovery(id));
+    if job.in_hold_queue {
+        // It gets its pods when it is released.
+        let spec = patch["spec"].as_object_mut();
+        spec.and_then(|spec| spec.remove("parallelism"));
+    } else if job.queue.is_some() {
+        queue::leave_suspend(&mut patch, job.parallelism, job.suspended);
     }
     patch
 }
@@ -100,7 +115,10 @@ pub(crate) fn suspension(job: &Observed) -> Value {
             }
             patch
         }
-        None => json!({ "spec": { "suspend": true } }),
+        None => json!({
+            "metadata": { "annotations": { labels::STOPPED: "true" } },
+            "spec": { "suspend": true },
+        }),
     }
 }
 

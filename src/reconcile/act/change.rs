@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use super::{
     bodies,
-    target::{Performed, Target, answer_of},
+    target::{Performed, Target, answer_of, is_denied},
 };
 use crate::{
     cluster::{Error, WriteOptions},
     job::{Indexes, Observed, queue},
     reconcile::{
-        decide::{is_assigned, is_outdated, is_renewed_alone},
+        decide::{is_assigned, is_changed_whole, is_outdated, is_renewed_alone},
         observe::Answer,
         paths::jobs_path,
     },
@@ -49,24 +49,25 @@ pub(super) async fn change(target: &Target<'_>) -> (Performed, Option<Vec<String
             if is_resumed(target, job).await? {
                 queue::resume(&mut patch);
             }
+            let what = description(record, target.id, job, &patch).to_owned();
+            let resumes = patch["spec"]["suspend"] == false;
             let stored = send(target, patch, job).await?;
             let sent = bodies::creation(record, target.id);
             let found = target.altered(&as_queued(sent, job), &stored);
             *altered.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
-            Ok(Some((answer_of(&stored), Some(description(record, target.id, job).to_owned()))))
+            Ok(Some(match answer_of(&stored) {
+                Answer::Job(job) if resumes && job.suspended && job.queue.is_none() => {
+                    let why = "the job was resumed, and its cluster keeps it suspended".to_owned();
+                    (Answer::Refused(why), None)
+                }
+                answer => (answer, Some(what)),
+            }))
         })
         .await;
     let altered = altered.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let starts = !record.manifest.suspended();
     match (answer, what) {
         (Answer::Job(job), Some(what))
-            if starts && job.suspended && job.queue.is_none() && what != RENEWED =>
-        {
-            let why = "the job was resumed, and its cluster keeps it suspended".to_owned();
-            ((Answer::Refused(why), None), altered)
-        }
-        (Answer::Job(job), Some(what))
-            if starts && shard.lease.is_some() && job.start.is_none() =>
+            if !job.suspended && shard.lease.is_some() && job.start.is_none() =>
         {
             ((started(target, job).await, Some(what)), altered)
         }
@@ -109,9 +110,12 @@ async fn make_ready(target: &Target<'_>) -> Option<Performed> {
         return None;
     }
     let unready = |job: &Observed| is_unready(target.record, target.id, job);
+    let was_resumed = |job: &Observed| {
+        was_resumed_while_held(shard, job) && is_changed_whole(target.record, target.id, job)
+    };
     let suspended = target
         .update("suspended", |job| {
-            let is_to_wait = (unready(job) && !job.is_held()) || was_resumed_while_held(shard, job);
+            let is_to_wait = (unready(job) && !job.is_held()) || was_resumed(job);
             is_to_wait.then(|| ("", bodies::suspension(job)))
         })
         .await;
@@ -148,7 +152,8 @@ fn is_in_hold_queue(shard: &Shard, job: &Observed) -> bool {
 async fn forget_start(target: &Target<'_>) -> Option<Performed> {
     let forgotten = target
         .update("suspended", |job| {
-            let is_kept = puts_template_back(target.record, job) && job.start.is_some();
+            let is_back = puts_template_back(target.record, target.id, job);
+            let is_kept = is_back && job.start.is_some();
             (is_kept && job.takes_credit()).then(|| ("/status", bodies::no_start()))
         })
         .await;
@@ -157,16 +162,20 @@ async fn forget_start(target: &Target<'_>) -> Option<Performed> {
 
 /// Whether a Job lacks the last edit of its template, and no server would let it have it yet.
 pub(crate) fn is_unready(record: &Record, id: u32, job: &Observed) -> bool {
-    let changes = record.shards[&id].awaits_template(job) || puts_template_back(record, job);
+    let changes = record.shards[&id].awaits_template(job) || puts_template_back(record, id, job);
     changes && job.takes_credit() && !job.template_may_change()
 }
 
 /// Whether a change resumes a queued Job: its cluster had a queueing system and has none any more.
 /// So nobody else would resume it.
+///
+/// The question is a dry run of another Job. A cluster may refuse that one for reasons of its own,
+/// such as a quota for Jobs that is used up. Then the Job is queued as it was.
 async fn is_resumed(target: &Target<'_>, job: &Observed) -> Result<bool, Error> {
     let Target { record, id, connection, .. } = target;
     let was_asked_before = job.queue.is_some() && job.generation > 0;
-    if !was_asked_before || record.manifest.suspended() {
+    let is_whole = is_changed_whole(record, *id, job);
+    if !was_asked_before || !is_whole || record.manifest.suspended() {
         return Ok(false);
     }
     let mut question = queue::question_again(bodies::creation(record, *id));
@@ -176,14 +185,17 @@ async fn is_resumed(target: &Target<'_>, job: &Observed) -> Result<bool, Error> 
         question["metadata"]["labels"][queue::QUEUE_NAME] = asked.into();
     }
     let options = WriteOptions { dry_run: true, ..WriteOptions::default() };
-    let answer = connection.create(&jobs_path(record.namespace()), &question, options).await?;
-    Ok(queue::queue_in_answer(&answer).is_none())
+    match connection.create(&jobs_path(record.namespace()), &question, options).await {
+        Ok(answer) => Ok(queue::queue_in_answer(&answer).is_none()),
+        Err(error) if is_denied(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether a change of a Job puts its template back to what it was before its cluster admitted it.
-fn puts_template_back(record: &Record, job: &Observed) -> bool {
+fn puts_template_back(record: &Record, id: u32, job: &Observed) -> bool {
     let is_released = job.in_hold_queue && !record.manifest.suspended();
-    is_released && queue::was_admitted(&job.template)
+    is_released && is_changed_whole(record, id, job) && queue::was_admitted(&job.template)
 }
 
 /// Sends a change. Before a Job first runs, this also takes away a `ttlSecondsAfterFinished` that
@@ -254,13 +266,13 @@ const EXPIRES: &str = "given its ttlSecondsAfterFinished";
 /// What the change is called that does nothing but renew a lease.
 const RENEWED: &str = "given a new lease";
 
-/// What a change of a shard's Job is called, given the Job before it.
-pub(crate) fn description(record: &Record, id: u32, job: &Observed) -> &'static str {
+/// What a change of a shard's Job is called, given the Job before it and the patch.
+pub(crate) fn description(record: &Record, id: u32, job: &Observed, patch: &Value) -> &'static str {
     let is_admitted = job.queue.is_some() && !job.suspended && !record.manifest.suspended();
     match record.shards[&id].phase {
         Phase::Created if !record.manifest.suspended() => "started",
         phase if phase.ended() => EXPIRES,
-        _ if is_admitted && job.parallelism != record.shards[&id].parallelism => {
+        _ if is_admitted && patch["spec"]["suspend"] == true => {
             "stopped until its queue admits its new parallelism"
         }
         _ if record.shards[&id].lacks_renewal_alone(job) => RENEWED,

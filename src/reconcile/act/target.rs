@@ -135,7 +135,7 @@ impl Target<'_> {
 }
 
 /// Whether a webhook may have refused a request. It chooses one of two codes.
-fn is_denied(error: &Error) -> bool {
+pub(super) fn is_denied(error: &Error) -> bool {
     error.is_forbidden() || error.is_invalid()
 }
 

@@ -28,7 +28,7 @@ pub(super) fn see(shard: &mut Shard, job: &Observed, clocks: &Clocks, now: Times
     if shard.lease.is_some() && (shard.queued || grace == Some(None)) {
         shard.lease = None;
         if shard.phase == Phase::Started {
-            shard.change();
+            shard.change_deadline();
         }
     }
     let is_stale = job.generation < shard.generation;
@@ -134,7 +134,7 @@ pub(super) fn renew(record: &mut Record, observations: &Observations, now: Times
             // The change that is refused has the longer deadline by now, too.
             shard.lease = Some(lease);
         } else {
-            shard.change();
+            shard.change_deadline();
             let renewal = shard.generation;
             shard.lease = Some(Lease { renewal, ..lease });
         }

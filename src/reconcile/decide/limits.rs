@@ -1,20 +1,10 @@
 //! One failure budget and one deadline for all shards of a Job; pure.
 
 use crate::{
-    job::{Observed, Spec},
+    job::Observed,
     reconcile::observe::Clocks,
     state::{Phase, Record, Shard},
 };
-
-/// Whether a shard's Job has larger limits than the other shards leave of the federated Job's.
-/// Between two reconciles, each shard may use up the limits that it has.
-pub(super) fn exceeds_budget(spec: &Spec, job: &Observed) -> bool {
-    let exceeds = |allowed: Option<i32>, actual: Option<i32>| {
-        allowed.is_some_and(|allowed| actual.is_none_or(|actual| actual > allowed))
-    };
-    exceeds(spec.backoff_limit, job.backoff_limit)
-        || exceeds(spec.max_failed_indexes, job.max_failed_indexes)
-}
 
 /// Sets `activeDeadlineSeconds` of each running shard so that all reach their deadline at one time:
 /// the start of the first shard plus the federated Job's `activeDeadlineSeconds`.
@@ -25,7 +15,7 @@ pub(super) fn share_deadline(record: &mut Record, clocks: &Clocks) {
     let Some(seconds) = record.manifest.active_deadline_seconds() else {
         for shard in record.shards.values_mut().filter(|shard| !shard.phase.ended()) {
             if shard.active_deadline_seconds.take().is_some() {
-                shard.change();
+                shard.change_deadline();
             }
         }
         return;
@@ -47,7 +37,7 @@ pub(super) fn share_deadline(record: &mut Record, clocks: &Clocks) {
         let tolerance = if clocks.is_skewed(&shard.cluster) { 5 } else { 0 };
         if changes > tolerance {
             shard.active_deadline_seconds = left;
-            shard.change();
+            shard.change_deadline();
         }
     }
 }

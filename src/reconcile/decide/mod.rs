@@ -42,7 +42,9 @@ pub use edit_record::{EditError, edit_record};
 pub(in crate::reconcile) use lease::is_renewed_alone;
 pub use new_record::{NewRecordError, new_record, retry_record};
 pub(crate) use outcome::FAILED_INDEXES;
-pub(in crate::reconcile) use predicates::{has_lost_credit, is_assigned, is_outdated};
+pub(in crate::reconcile) use predicates::{
+    has_lost_credit, is_assigned, is_changed_whole, is_outdated,
+};
 
 #[cfg(test)]
 mod tests;

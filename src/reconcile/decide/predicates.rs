@@ -1,6 +1,5 @@
 //! Questions about a shard and its Job that decisions, actions and reports ask; pure.
 
-use super::limits;
 use crate::{
     job::{Indexes, Observed, Spec},
     reconcile::observe::Observations,
@@ -43,11 +42,25 @@ pub(in crate::reconcile) fn is_outdated(record: &Record, id: u32, job: &Observed
         return false;
     }
     let waits = shard.phase == Phase::Created && job.is_held() && !record.manifest.suspended();
-    let escapes = record.manifest.suspended() && job.queue.is_some() && !job.in_hold_queue;
     let lacks_change = job.generation < shard.generation;
     let own = record.spec(id);
     let is_stuck = awaits_others(shard, &own, job);
-    lacks_change || limits::exceeds_budget(&own, job) || is_stuck || waits || escapes
+    let exceeds = !own.excess(job).is_empty();
+    lacks_change || exceeds || is_stuck || waits || escapes(record, job)
+}
+
+/// Whether a change of a shard's Job is sent with all fields: the Job starts with it, is to be
+/// held, or lacks what a user has asked for. Any other change leaves alone what somebody has
+/// changed in the cluster, such as `suspend`.
+pub(in crate::reconcile) fn is_changed_whole(record: &Record, id: u32, job: &Observed) -> bool {
+    let shard = &record.shards[&id];
+    let starts = shard.phase < Phase::Started;
+    starts || escapes(record, job) || shard.lacks(job).whole || shard.awaits_template(job)
+}
+
+/// Whether the cluster of a Job would resume it although the federated Job is suspended.
+fn escapes(record: &Record, job: &Observed) -> bool {
+    record.manifest.suspended() && job.queue.is_some() && !job.in_hold_queue
 }
 
 /// Whether pods of a gang may wait for more pods than are left to do.

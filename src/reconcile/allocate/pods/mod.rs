@@ -287,11 +287,7 @@ pub(in crate::reconcile) fn split(record: &mut Record, shards: &[u32], sum: i32)
 }
 
 fn set_parallelism(record: &mut Record, id: u32, pods: i32) {
-    let shard = record.shards.get_mut(&id).expect("an id of this ledger");
-    if shard.parallelism != pods {
-        shard.parallelism = pods;
-        shard.change();
-    }
+    record.shards.get_mut(&id).expect("an id of this ledger").set_parallelism(pods);
 }
 
 fn ids_where(record: &Record, condition: impl Fn(&Shard) -> bool) -> Vec<u32> {

@@ -1,6 +1,7 @@
 //! What is decided, by what was recorded and observed.
 
 mod adoption;
+mod changes;
 mod deadline;
 mod deletion;
 mod fold;

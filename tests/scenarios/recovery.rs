@@ -15,6 +15,8 @@ pub fn scenarios() -> Scenarios {
         .both_from_nothing("an indexed job does so too, with each index once", lost_indexed)
         .both_from_nothing("nothing is opened before every cluster was listed", unlisted)
         .both_from_nothing("a backup that is older than the job doubles no work", restored)
+        .both_from_nothing("a shard that was being stopped goes on after a restore", stopped)
+        .sim("a shard that was held in its queue goes on after a restore", held)
         .both_from_nothing("a federation moves to another host, and back", moved)
         .both("a record that was deleted or damaged is rebuilt with its supplements", one_record)
         .both("a record that is whole is not recovered, and nothing is without consent", consent)
@@ -270,6 +272,39 @@ async fn restored(stage: &Stage) -> Outcome {
     stage.federate("restore federation.yaml --context=host --yes").await.ok();
     work_until(stage, "pi", "Complete 18/18").await?;
     assert_eq!(succeeded(stage).await?.0, 18);
+    Ok(())
+}
+
+async fn stopped(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    restore_while_stopped(stage, "host").await
+}
+
+async fn held(stage: &Stage) -> Outcome {
+    stage.site("west").set_queue("team", 2).await?;
+    let mut job = job("pi", Some(3), Some(9));
+    job["metadata"]["labels"] = json!({"kueue.x-k8s.io/queue-name": "team"});
+    stage.create(&job).await?.ok();
+    restore_while_stopped(stage, "east").await
+}
+
+/// The host is lost while a drain waits for the pods in `west`. The backup is from before.
+async fn restore_while_stopped(stage: &Stage, host: &str) -> Outcome {
+    let west = stage.site("west");
+    west.run("pi", 1).await?;
+    stage.federate("reconcile pi").await.ok();
+    stage.federate("backup federation.yaml").await.ok();
+    stage.federate("cluster drain west --now --timeout=2s").await.fails("timed out");
+    assert_eq!(west.job("pi").await?["spec"]["suspend"], true);
+    lose_all(stage, "pi").await?;
+    stage.federate(&format!("restore federation.yaml --context={host}")).await.ok();
+    west.release("pi").await?;
+    stage.federate("reconcile pi").await.ok();
+    let runs = |job: &Value| job["spec"]["suspend"] == false && job["status"]["active"] == 1;
+    west.until_job("pi", "it runs again", runs).await;
+    work_until(stage, "pi", "Complete 9/9").await?;
+    assert_eq!(succeeded(stage).await?.0, 9);
     Ok(())
 }
 

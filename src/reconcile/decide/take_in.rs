@@ -204,9 +204,9 @@ fn take(record: &mut Record, cluster: &str, uid: &str, found: &Found, heard: &He
             shard.template_generation = job.template_generation;
         }
         let is_held = shard.phase == Phase::Started && job.suspended && job.takes_credit();
-        if !is_it && is_held && !record.manifest.suspended() {
+        if (!is_it || job.is_stopped()) && is_held && !record.manifest.suspended() {
             // It was being stopped, and nobody can tell any more what for. It goes on with what it
-            // has left.
+            // has left. The ledger may know it from before that.
             shard.change();
         }
         if let Some(other) = other {

@@ -446,3 +446,37 @@ fn an_adopted_job_gets_the_edit_that_its_labels_came_after() {
     assert!(lacks(1), "its spec is as it was before it was adopted");
     assert!(!lacks(2), "what it keeps was written with its spec");
 }
+
+#[test]
+fn a_shard_that_was_being_stopped_since_the_backup_goes_on() {
+    let whole = whole();
+    let mut backup = whole.clone();
+    backup.state.unlisted = ["c1", "c2", "c3"].map(str::to_owned).into();
+    let stopped = |metadata: Value| {
+        let mut job = running(&whole, 2);
+        job["spec"]["suspend"] = true.into();
+        job["status"] = json!({"conditions": [{"type": "Suspended", "status": "True"}]});
+        for map in ["labels", "annotations"] {
+            for (key, value) in metadata[map].as_object().into_iter().flatten() {
+                job["metadata"][map][key] = value.clone();
+            }
+        }
+        job
+    };
+    let held = json!({"labels": {"kueue.x-k8s.io/queue-name": "kubectl-federate-hold"},
+        "annotations": {"kubectl-federate.dev/queue": "team"}});
+    let suspended = json!({"annotations": {"kubectl-federate.dev/stopped": "true"}});
+    for (metadata, goes_on) in [(held, true), (suspended, true), (json!({}), false)] {
+        let job = stopped(metadata);
+        let answers = [
+            ("c1", vec![running(&whole, 1)]),
+            ("c2", vec![job.clone()]),
+            ("c3", vec![running(&whole, 3)]),
+        ];
+        let decision = decide(&backup, &answered(answers), NOW);
+        let shard = &decision.record.shards[&2];
+        assert_eq!(shard.phase, Phase::Started);
+        let lacks = shard.lacks(&Observed::from_object(&job));
+        assert_eq!(lacks.whole, goes_on, "{}", job["metadata"]);
+    }
+}

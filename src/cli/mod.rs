@@ -14,6 +14,7 @@ mod events;
 mod fields;
 mod files;
 mod flags;
+mod groups;
 mod init;
 mod job;
 mod job_name;
@@ -31,6 +32,7 @@ mod selector;
 mod session;
 mod states;
 mod suggest;
+mod topics;
 mod usage;
 mod version;
 mod warnings;
@@ -57,11 +59,12 @@ pub use output::{ChangeFlags, ListFlags, OutputFlags, TableFlags};
 pub use selection::Selection;
 pub use selector::Selector;
 pub use session::Session;
+pub use topics::{TOPICS, VARIABLES};
 pub use usage::command;
 pub use world::World;
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, Exit, Result},
     os_error,
     print::{self, Colour, Output},
 };
@@ -82,9 +85,6 @@ pub fn main() -> ExitCode {
     };
     ExitCode::from(code)
 }
-
-/// The exit code of a process that Ctrl-C ended: 128 and the number of SIGINT.
-const INTERRUPTED: i32 = 130;
 
 /// Who waits for Ctrl-C, from the first call of [`interrupted`] on.
 static WAITING: Mutex<Option<Vec<oneshot::Sender<()>>>> = Mutex::new(None);
@@ -120,7 +120,7 @@ async fn listen(first: impl Future<Output = io::Result<()>>) {
         let waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner).replace(Vec::new());
         let told = waiting.into_iter().flatten().filter_map(|waits| waits.send(()).ok()).count();
         if told == 0 || !is_first {
-            std::process::exit(INTERRUPTED);
+            std::process::exit(Exit::Interrupted.code().into());
         }
         is_first = false;
         heard = tokio::signal::ctrl_c().await;
@@ -245,6 +245,12 @@ fn explain(world: &World, args: &[OsString], usage: &clap::Error) -> u8 {
             // Nothing at all is a question for help, a verb that is not finished is a mistake.
             u8::from(args.len() > 1)
         }
-        _ => fail(world, &usage::mistake(args, usage)),
+        _ => match topics::asked(args) {
+            Some(text) => {
+                world.output.block(&text);
+                0
+            }
+            None => fail(world, &usage::mistake(args, usage)),
+        },
     }
 }

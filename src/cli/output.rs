@@ -33,7 +33,7 @@ struct TemplateFlags {
 /// `-o` and its templates.
 #[derive(Debug, Clone, Args)]
 pub struct OutputFlags {
-    /// How to print: json, yaml, name, wide, jsonpath=TEMPLATE, jsonpath-as-json=TEMPLATE,
+    /// How to print: json, yaml, kyaml, name, wide, jsonpath=TEMPLATE, jsonpath-as-json=TEMPLATE,
     /// jsonpath-file=FILE, custom-columns=SPEC, custom-columns-file=FILE, go-template=TEMPLATE or
     /// go-template-file=FILE
     #[arg(short, long, value_name = "FORMAT", default_value = "", hide_default_value = true)]
@@ -46,7 +46,7 @@ pub struct OutputFlags {
 #[derive(Debug, Clone, Args)]
 pub struct ChangeFlags {
     /// Print the jobs in place of sentences about them, as recorded and without a status: json,
-    /// yaml, name, jsonpath=TEMPLATE, jsonpath-as-json=TEMPLATE, jsonpath-file=FILE,
+    /// yaml, kyaml, name, jsonpath=TEMPLATE, jsonpath-as-json=TEMPLATE, jsonpath-file=FILE,
     /// go-template=TEMPLATE or go-template-file=FILE
     #[arg(short, long, value_name = "FORMAT", default_value = "", hide_default_value = true)]
     output: String,

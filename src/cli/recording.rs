@@ -1,12 +1,9 @@
 //! Whether a change is recorded on the host: what is said where the user ends a command early.
 
 use crate::{
-    error::{Error, words},
+    error::{Error, Exit, words},
     state::Record,
 };
-
-/// The exit code that shells give to a process that SIGINT ended.
-pub(super) const INTERRUPTED: u8 = 130;
 
 /// How far the last change of a command has come.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,7 +31,7 @@ impl Recording {
     /// What a command ends with if the user ends it now.
     pub fn interrupted(&self) -> Error {
         let error = match self {
-            Self::None => Error::silent(INTERRUPTED),
+            Self::None => Error::silent(Exit::Interrupted.code()),
             Self::Begun(namespace, name) => {
                 let text = "interrupted, and it is not known whether the change is recorded";
                 Error::new(format!("job.batch/{name}: {text}"))
@@ -45,6 +42,6 @@ impl Recording {
                     .hint(words::finish_begun(namespace, name))
             }
         };
-        error.exit(INTERRUPTED)
+        error.exit(Exit::Interrupted.code())
     }
 }

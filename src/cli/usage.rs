@@ -8,9 +8,9 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::{World, arguments::Cli, job::DIFF_FAILED, suggest};
+use super::{World, arguments::Cli, groups, suggest, topics::TOPICS};
 use crate::{
-    error::Error,
+    error::{Error, Exit},
     print::{Output, UnknownColour},
 };
 
@@ -57,10 +57,16 @@ fn dressed(command: Command, path: &str) -> Command {
     } else {
         SEE_OPTIONS.to_owned()
     };
+    let end = if path == NAME {
+        let topics = TOPICS.map(|(topic, _)| format!("\"{NAME} help {topic}\""));
+        format!("{end}\nUse {} for what holds of all commands.", topics.join(" and "))
+    } else {
+        end
+    };
     let examples = command.get_after_long_help();
     let end = examples.map_or(end.clone(), |examples| format!("{examples}\n\n{end}"));
     let help = Arg::new("help").short('h').long("help").action(ArgAction::HelpLong).hide(true);
-    command
+    groups::grouped(command)
         .mut_args(switch)
         .disable_help_flag(true)
         .arg(help)
@@ -122,8 +128,9 @@ pub(super) fn mistake(args: &[OsString], error: &clap::Error) -> Error {
     let known = args.iter().position(is_unknown).unwrap_or(args.len());
     let typed = Typed::new(&args[..known], &root);
     // 1 would mean that there are differences.
-    let code = if typed.path == format!("{NAME} job diff") { DIFF_FAILED } else { 1 };
-    explain(args, &root, &typed, error).exit(code)
+    let is_diff = typed.path == format!("{NAME} job diff");
+    let exit = if is_diff { Exit::DiffFailed } else { Exit::Failed };
+    explain(args, &root, &typed, error).exit(exit.code())
 }
 
 fn explain(

@@ -9,10 +9,9 @@ use std::{
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-use super::recording::INTERRUPTED;
 use crate::{
     cluster::{Dialer, DialerOptions, PluginPolicy, WireFactory},
-    error::{Error, Result},
+    error::{Error, Exit, Result},
     print::Output,
 };
 
@@ -65,7 +64,7 @@ impl World {
     pub async fn interruptible<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             done = work => done,
-            () = (self.interrupt)() => Err(Error::silent(INTERRUPTED)),
+            () = (self.interrupt)() => Err(Error::silent(Exit::Interrupted.code())),
         }
     }
 
@@ -78,7 +77,7 @@ impl World {
         };
         tokio::select! {
             done = work => done,
-            () = interrupted => Err(Error::silent(INTERRUPTED)),
+            () = interrupted => Err(Error::silent(Exit::Interrupted.code())),
         }
     }
 
@@ -106,7 +105,7 @@ impl World {
                 // The first ends the line of the question.
                 self.output.note("");
                 self.output.note(format!("cancelled: {unchanged}"));
-                Err(Error::silent(INTERRUPTED))
+                Err(Error::silent(Exit::Interrupted.code()))
             }
             answer = answer => Ok(answer.ok().flatten()),
         }

@@ -2,12 +2,15 @@
 //!
 //! Each layer has an error type of its own. They become this one here and nowhere else: [`words`]
 //! says what is printed for each, and what the user can do about it. Where that is a command of
-//! kubectl, [`kubectl`] has it.
+//! kubectl, [`kubectl`] has it. [`exit`] has the exit codes.
 
+pub mod exit;
 pub mod kubectl;
 pub mod words;
 
 use std::{fmt, sync::Arc};
+
+pub use exit::Exit;
 
 /// What a command ends with when it did not do all it was asked to.
 ///
@@ -54,7 +57,7 @@ impl Error {
     }
 
     fn of_kind(kind: Kind, message: String) -> Self {
-        Self { kind, message, hints: Vec::new(), exit: 1, source: None }
+        Self { kind, message, hints: Vec::new(), exit: Exit::Failed.code(), source: None }
     }
 
     /// An exit code that says it all, as that of `diff` where there are differences.

@@ -26,7 +26,7 @@ fn with_exponent(digits: &str, exponent: i32, least: usize) -> String {
 }
 
 /// A number as `encoding/json` has it.
-fn json_number(number: &Number) -> String {
+pub fn json_number(number: &Number) -> String {
     let float = match (integer(number), number.as_f64()) {
         (Some(integer), _) => return integer.to_string(),
         (None, float) => float.unwrap_or_default(),
@@ -116,7 +116,7 @@ fn write_syntax(value: &Value, text: &mut String) {
 }
 
 /// Whether Go shows the character as it is.
-pub(super) fn is_printable(c: char) -> bool {
+pub fn is_printable(c: char) -> bool {
     c == ' ' || (!c.is_whitespace() && !c.is_control() && !crate::hidden::is_hidden(c))
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{CustomColumns, Printed, Tabs, columns::NO_COLUMNS, escape};
+use super::{CustomColumns, Printed, Tabs, columns::NO_COLUMNS, escape, kyaml};
 use crate::jsonpath::{JsonPath, go};
 
 /// How objects are printed, where it is not the usual table.
@@ -20,6 +20,8 @@ pub enum Format {
     JsonPath(JsonPath),
     /// What the paths of a template lead to, as lists of JSON.
     JsonPathAsJson(JsonPath),
+    /// The whole object, as YAML with braces and quotes.
+    Kyaml,
     /// `RESOURCE/NAME`.
     Name,
     /// The table with more columns.
@@ -65,7 +67,7 @@ const TEMPLATES: [&str; 9] = [
 
 impl Format {
     /// The formats of verbs that list, in the order in which kubectl names them.
-    pub const OF_LISTS: [&str; 13] = [
+    pub const OF_LISTS: [&str; 14] = [
         "custom-columns",
         "custom-columns-file",
         "go-template",
@@ -74,6 +76,7 @@ impl Format {
         "jsonpath",
         "jsonpath-as-json",
         "jsonpath-file",
+        "kyaml",
         "name",
         "template",
         "templatefile",
@@ -109,7 +112,8 @@ impl Format {
             return Ok(None);
         }
         let lower = name.to_lowercase();
-        let known = if matches!(&*lower, "json" | "yaml" | "name") { &*lower } else { name };
+        let is_whole = matches!(&*lower, "json" | "kyaml" | "name" | "yaml");
+        let known = if is_whole { &*lower } else { name };
         if !allowed.contains(&known) {
             return Err(format!(
                 "unable to match a printer suitable for the output format {}, allowed formats \
@@ -120,6 +124,7 @@ impl Format {
         }
         Ok(Some(match known {
             "json" => Self::Json,
+            "kyaml" => Self::Kyaml,
             "yaml" => Self::Yaml,
             "name" => Self::Name,
             "wide" => Self::Wide,
@@ -193,6 +198,7 @@ impl Format {
         };
         match self {
             Self::Json => printed(Ok(json(object))),
+            Self::Kyaml => printed(Ok(kyaml(object))),
             Self::Yaml => printed(Ok(yaml(object))),
             Self::Name => printed(Ok(names(object, resource))),
             Self::JsonPath(path) => printed(path.text(object)),
@@ -221,6 +227,11 @@ pub fn json(object: &Value) -> String {
 /// An object, or a list of them, as YAML, without managedFields.
 pub fn yaml(object: &Value) -> String {
     crate::yaml::write(&without_managed_fields(object))
+}
+
+/// An object, or a list of them, as KYAML, without managedFields.
+pub fn kyaml(object: &Value) -> String {
+    kyaml::document(&without_managed_fields(object))
 }
 
 /// The items of a list; of anything else, itself.

@@ -12,6 +12,7 @@ mod counted;
 mod error;
 mod escape;
 pub mod format;
+mod kyaml;
 mod output;
 mod printed;
 mod progress;

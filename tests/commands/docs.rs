@@ -73,6 +73,10 @@ pub async fn commands_page() {
         let anchor = title(command).replace(' ', "-");
         let _ = writeln!(page, "- [{}](#{anchor})", title(command));
     }
+    for (topic, _) in cli::TOPICS {
+        let title = title(&format!("help {topic}"));
+        let _ = writeln!(page, "- [{title}](#{})", title.replace(' ', "-"));
+    }
     for command in &commands {
         let (code, help, _) = stage.run(&format!("{command} --help"), None).await;
         assert_eq!(code, 0, "{command}");
@@ -83,6 +87,12 @@ pub async fn commands_page() {
             let options = options.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
             let _ = write!(page, "\n```text\n{options}\n```\n");
         }
+    }
+    for (topic, text) in cli::TOPICS {
+        let (code, told, _) = stage.run(&format!("help {topic}"), None).await;
+        assert_eq!((code, told), (0, text()), "{topic}");
+        let _ =
+            write!(page, "\n## {}\n\n```text\n{}```\n", title(&format!("help {topic}")), text());
     }
     let before = fs::read_to_string(root().join("docs/commands.md")).unwrap_or_default();
     update("docs/commands.md", &before, &page);

@@ -141,7 +141,7 @@ fn kubectls(kubectl: &Path, flags: &[&str]) -> Result<(bool, String, String), Fa
     drop(stdin);
     let output = child.wait_with_output()?;
     // We have all of its formats but this one.
-    let said = text(&output.stderr).replace(",kyaml,", ",");
+    let said = text(&output.stderr);
     Ok((output.status.success(), text(&output.stdout), said))
 }
 

@@ -19,6 +19,7 @@ mod examples;
 mod formats;
 mod hints;
 mod jsonpath;
+mod kyaml;
 mod logs;
 mod machine;
 mod made;
@@ -129,6 +130,7 @@ fn main() -> ExitCode {
         real::blocking_trial("command lines beside kubectl", beside::kubectl),
         real::blocking_trial("formats beside kubectl", formats::beside_kubectl),
         real::blocking_trial("templates print what kubectl prints", jsonpath::as_kubectl_prints_it),
+        real::blocking_trial("KYAML is as kubectl prints it", kyaml::as_kubectl_prints_it),
         real::blocking_trial("YAML means what kubectl takes it for", yaml::as_kubectl_reads_it),
         real::trial("kubectl finds the plugin, and the main job is typed", plugin::main_job),
     ];

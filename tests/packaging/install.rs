@@ -9,7 +9,7 @@ use std::{
 use libtest_mimic::Failed;
 use real::Installers;
 
-use crate::{HOMEPAGE, ROOT, release};
+use crate::{HOMEPAGE, ROOT, pages, release};
 
 const PLATFORM: &str = "linux/amd64";
 
@@ -34,9 +34,15 @@ impl Place {
         let built = env!("CARGO_BIN_EXE_kubectl-federate");
         succeeded(&Command::new("strip").arg("-o").arg(&binary).arg(built).output()?);
         let version = concat!("v", env!("CARGO_PKG_VERSION"));
+        let man = folder.path().join("pages");
+        fs::create_dir(&man)?;
+        for (name, page) in pages::pages() {
+            fs::write(man.join(name), page)?;
+        }
         let packed = Command::new(Path::new(ROOT).join("krew/pack"))
             .arg(&binary)
             .args([PLATFORM, version, HOMEPAGE])
+            .arg(&man)
             .current_dir(&folder)
             .output()?;
         let printed = succeeded(&packed);
@@ -89,6 +95,10 @@ pub fn install(programs: &Installers) -> Result<(), Failed> {
     let version = succeeded(&kubectl.args(["federate", "version", "--client"]).output()?);
     let expected = concat!("Client Version: v", env!("CARGO_PKG_VERSION"), "\n");
     assert!(version.starts_with(expected), "{version}");
+
+    let page = "krew/store/federate/VERSION/man/man1/kubectl-federate-job-create.1";
+    let page = page.replace("VERSION", concat!("v", env!("CARGO_PKG_VERSION")));
+    assert!(place.folder.path().join(&page).is_file(), "{page}");
 
     let mut list = place.command(&programs.kubectl)?;
     let plugins = succeeded(&list.args(["plugin", "list"]).output()?);

@@ -6,7 +6,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod install;
+mod man;
 mod packing;
+#[path = "../../krew/pages.rs"]
+mod pages;
 mod release;
 
 use std::process::ExitCode;
@@ -23,6 +26,7 @@ fn main() -> ExitCode {
         quick("the manifest is one that krew takes", packing::manifest),
         quick("the manifest names what is packed and nothing else", packing::every_platform),
         quick("what krew would refuse is refused before anything is written", packing::refused),
+        quick("each command has a man page", man::every_command),
         quick("a release has every platform of the manifest", packing::released_platforms),
         quick("newer symbols of the C library are found", release::newer_symbols_are_found),
         release::trial("a release runs with glibc 2.17", release::old_c_library),

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use crate::{HOMEPAGE, ROOT};
 
 const BINARY: &[u8] = b"#!/bin/sh\necho a stand-in\n";
+const PAGE: &[u8] = b".TH a 1\n";
 
 /// A directory to pack in, with a stand-in for the binary that nobody may run yet.
 struct Workshop(TempDir);
@@ -21,6 +22,10 @@ impl Workshop {
         let binary = directory.path().join("built");
         fs::write(&binary, BINARY).unwrap();
         fs::set_permissions(&binary, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::create_dir(directory.path().join("pages")).unwrap();
+        for name in ["b.1", "a.1", "notes.txt"] {
+            fs::write(directory.path().join("pages").join(name), PAGE).unwrap();
+        }
         Self(directory)
     }
 
@@ -30,7 +35,7 @@ impl Workshop {
 
     fn try_pack(&self, binary: &str, platform: &str, version: &str, homepage: &str) -> Output {
         Command::new(Path::new(ROOT).join("krew/pack"))
-            .args([binary, platform, version, homepage])
+            .args([binary, platform, version, homepage, "pages"])
             .current_dir(self.0.path())
             .output()
             .unwrap()
@@ -110,7 +115,12 @@ pub fn archive_of_the_binary() {
     let license = fs::read(Path::new(ROOT).join("LICENSE")).unwrap();
     assert_eq!(
         entries(&workshop.path("dist/kubectl-federate_v1.2.3_linux_amd64.tar.gz")),
-        [entry("LICENSE", 0o644, license), entry("kubectl-federate", 0o755, BINARY.to_vec())]
+        [
+            entry("LICENSE", 0o644, license),
+            entry("kubectl-federate", 0o755, BINARY.to_vec()),
+            entry("man/man1/a.1", 0o644, PAGE.to_vec()),
+            entry("man/man1/b.1", 0o644, PAGE.to_vec()),
+        ]
     );
 }
 

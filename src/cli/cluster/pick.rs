@@ -11,15 +11,12 @@ use super::{
 };
 use crate::{
     cli::{Session, number::natural},
-    error::{Error, Result},
+    error::{Error, Exit, Result},
     federation::{AskedContext, Registration, Standing, standings},
     job::lease_text,
     print::{ATTEMPTS, Output, Table, choice, selection},
     state::{MemberState, NAME_RULE, Registry, is_member_name, member_name},
 };
-
-/// The exit code after Ctrl-C.
-const INTERRUPTED: u8 = 130;
 
 /// What is said when the user does not go on.
 const CANCELLED: &str = "cancelled: nothing was changed";
@@ -53,7 +50,7 @@ pub async fn ask(
             // The first ends the line of the question.
             session.output().note("");
             session.output().note(CANCELLED);
-            Err(Error::silent(INTERRUPTED))
+            Err(Error::silent(Exit::Interrupted.code()))
         }
     }
 }

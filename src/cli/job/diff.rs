@@ -13,14 +13,11 @@ use crate::{
         Filenames, Session,
         events::{Reporter, Wording},
     },
-    error::{Error, Result},
+    error::{Error, Exit, Result},
     federation::Step,
     job::spelt_as,
     yaml,
 };
-
-/// The exit code of a `diff` that failed: 1 says that there are differences.
-pub const FAILED: u8 = 2;
 
 /// The variable that names another program to show differences with, as kubectl's.
 const EXTERNAL: &str = "KUBECTL_EXTERNAL_DIFF";
@@ -66,8 +63,9 @@ impl Diff {
     /// # Errors
     /// There are differences: exit code 1 and nothing to say. Or it failed, with a greater one.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        let differs = self.show(session).await.map_err(|error| error.exit(FAILED))?;
-        if differs { Err(Error::silent(1)) } else { Ok(()) }
+        let differs =
+            self.show(session).await.map_err(|error| error.exit(Exit::DiffFailed.code()))?;
+        if differs { Err(Error::silent(Exit::Differs.code())) } else { Ok(()) }
     }
 
     async fn show(self, session: &Session<'_>) -> Result<bool> {

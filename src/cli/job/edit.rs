@@ -56,7 +56,7 @@ pub struct Edit {
     /// The name of the job
     #[arg(value_parser = job_name)]
     name: String,
-    /// How the job is written: yaml or json
+    /// How the job is written: yaml, kyaml or json
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "yaml")]
     #[arg(hide_possible_values = true)]
     output: Syntax,
@@ -73,6 +73,7 @@ pub struct Edit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Syntax {
     Json,
+    Kyaml,
     Yaml,
 }
 
@@ -213,6 +214,7 @@ impl Syntax {
     fn write(self, object: &Value) -> String {
         match self {
             Self::Json => format::json(object),
+            Self::Kyaml => format::kyaml(object),
             Self::Yaml => format::yaml(object),
         }
     }
@@ -221,7 +223,7 @@ impl Syntax {
     fn file(self, directory: &Path) -> Result<NamedTempFile> {
         let suffix = match self {
             Self::Json => ".json",
-            Self::Yaml => ".yaml",
+            Self::Kyaml | Self::Yaml => ".yaml",
         };
         let file = tempfile::Builder::new()
             .prefix("kubectl-federate-edit-")

@@ -12,7 +12,7 @@ use crate::{
         events::{Reporter, Wording},
         job_name::job_name,
     },
-    error::{Error, Result},
+    error::{Error, Exit, Result},
     federation::{JobEvents, MemberEvent},
     print::{
         Format, Table, age,
@@ -52,7 +52,7 @@ pub struct Events {
     /// Afterwards, show events as they come
     #[arg(short, long)]
     watch: bool,
-    /// How to print: wide, json, yaml or name
+    /// How to print: wide, json, yaml, kyaml or name
     #[arg(short, long, value_name = "FORMAT", value_parser = format)]
     output: Option<Format>,
     /// Print no column names
@@ -63,7 +63,7 @@ pub struct Events {
 /// Reads a format that has no template.
 fn format(text: &str) -> Result<Format> {
     let asked = Asked { output: text, template: "", allow_missing_keys: true, headers: true };
-    let allowed = ["json", "name", "wide", "yaml"];
+    let allowed = ["json", "kyaml", "name", "wide", "yaml"];
     let format = Format::choose(asked, &allowed, |_| Err(String::new())).map_err(Error::new)?;
     format.ok_or_else(|| Error::new("--output needs a format"))
 }
@@ -94,7 +94,7 @@ impl Events {
         let found = federation.job_events(&namespace, &self.job).await?;
         let is_whole = found.silent.is_empty();
         shown.all(found, &namespace);
-        if is_whole { Ok(()) } else { Err(Error::silent(1)) }
+        if is_whole { Ok(()) } else { Err(Error::silent(Exit::Failed.code())) }
     }
 
     fn is_asked(&self, event: &MemberEvent) -> bool {

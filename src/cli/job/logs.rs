@@ -12,7 +12,7 @@ use crate::{
         job_name::job_name,
     },
     cluster::{self, flags::go_duration},
-    error::{Error, Result},
+    error::{Error, Exit, Result},
     federation::{Containers, LogLine, LogReader, LogSource, LogTerms, LogsError, LogsRead, Since},
     print::{LogText, Output},
 };
@@ -125,7 +125,11 @@ impl Logs {
             let LogTerms { namespace, name, .. } = terms;
             output.note(format!("No logs of job.batch/{name} found in {namespace} namespace."));
         }
-        if some_unread && !self.ignore_errors { Err(Error::silent(1)) } else { Ok(()) }
+        if some_unread && !self.ignore_errors {
+            Err(Error::silent(Exit::Failed.code()))
+        } else {
+            Ok(())
+        }
     }
 
     fn terms(&self, namespace: String) -> Result<LogTerms> {

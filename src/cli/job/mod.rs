@@ -23,9 +23,10 @@ mod wait;
 
 use clap::Subcommand;
 
-pub(super) use diff::FAILED as DIFF_FAILED;
-
-use crate::{cli::Session, error::Result};
+use crate::{
+    cli::Session,
+    error::{Exit, Result},
+};
 
 /// The examples in its help.
 const EXAMPLES: &str = "\
@@ -64,7 +65,8 @@ pub enum Job {
 impl Job {
     /// The exit code of a failure.
     pub fn failure(&self) -> u8 {
-        if matches!(self, Self::Diff(_)) { DIFF_FAILED } else { 1 }
+        let exit = if matches!(self, Self::Diff(_)) { Exit::DiffFailed } else { Exit::Failed };
+        exit.code()
     }
 
     /// Runs the verb.

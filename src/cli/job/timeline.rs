@@ -59,7 +59,7 @@ pub struct Timeline {
     /// Only these clusters
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     clusters: Vec<String>,
-    /// How to print: json, yaml, or svg, which is a picture
+    /// How to print: json, yaml, kyaml, or svg, which is a picture
     #[arg(short, long, value_name = "FORMAT", default_value = "", hide_default_value = true)]
     output: String,
 }
@@ -102,7 +102,7 @@ impl Timeline {
         let asked =
             Asked { output: &self.output, template: "", allow_missing_keys: true, headers: true };
         let no_file = |_: &str| Err(String::new());
-        Format::choose(asked, &["json", SVG, "yaml"], no_file).map_err(Error::new)
+        Format::choose(asked, &["json", "kyaml", SVG, "yaml"], no_file).map_err(Error::new)
     }
 
     fn clusters(&self) -> BTreeSet<String> {

@@ -59,7 +59,7 @@ pub use output::{ChangeFlags, ListFlags, OutputFlags, TableFlags};
 pub use selection::Selection;
 pub use selector::Selector;
 pub use session::Session;
-pub use topics::{TOPICS, VARIABLES};
+pub use topics::{TOPICS, Topic, VARIABLES};
 pub use usage::command;
 pub use world::World;
 

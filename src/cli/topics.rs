@@ -35,9 +35,11 @@ pub const VARIABLES: [(&str, &str); 24] = [
     ("no_proxy", "The same as NO_PROXY, which comes first"),
 ];
 
-/// The topics, and what is said of each.
-pub const TOPICS: [(&str, fn() -> String); 2] =
-    [("environment", environment), ("exit-codes", exit_codes)];
+/// The name of a topic, and what says it all.
+pub type Topic = (&'static str, fn() -> String);
+
+/// The topics.
+pub const TOPICS: [Topic; 2] = [("environment", environment), ("exit-codes", exit_codes)];
 
 /// What a command line asks for, if that is a topic: `TOPIC --help`, which `help TOPIC` is made of.
 pub(super) fn asked(args: &[OsString]) -> Option<String> {

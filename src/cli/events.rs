@@ -11,15 +11,15 @@ use super::{
     Session,
     dry_run::suffix,
     orphans::clean_all,
+    progress::Progress,
     recording::Recording,
-    states::states,
     warnings::{held, job_of, ran_twice, surplus, unlisted, untaken, warning},
 };
 use crate::{
     error::{Result, words},
-    federation::{DryRun, Event, Observer, Place, Work},
+    federation::{DryRun, Event, Observer, Place},
     job::{labels, summary},
-    print::{Progress, Table, counted, kubectl_line},
+    print::{Table, counted, kubectl_line},
     reconcile::{Done, Status},
     state::{Phase, Record},
 };
@@ -61,7 +61,7 @@ impl Wording {
 pub struct Reporter<'a> {
     session: &'a Session<'a>,
     wording: Wording,
-    progress: Mutex<Option<Progress>>,
+    progress: Progress<'a>,
     recording: Mutex<Recording>,
     /// The Jobs that are printed as objects, in place of sentences about them.
     kept: Option<Mutex<Vec<Value>>>,
@@ -70,7 +70,7 @@ pub struct Reporter<'a> {
 impl<'a> Reporter<'a> {
     /// A reporter for one verb.
     pub fn new(session: &'a Session<'a>, wording: Wording) -> Self {
-        let (progress, recording) = (Mutex::default(), Mutex::default());
+        let (progress, recording) = (Progress::new(session.output()), Mutex::default());
         Self { session, wording, progress, recording, kept: None }
     }
 
@@ -114,27 +114,13 @@ impl<'a> Reporter<'a> {
         self.session.output().warning(cluster, text);
     }
 
-    fn progress(&self) -> MutexGuard<'_, Option<Progress>> {
-        lock(&self.progress)
-    }
-
     fn acted(&self, done: &Done) {
-        if let Some(progress) = &*self.progress() {
-            progress.step();
-        }
+        self.progress.acted(done);
         match self.wording.live {
             Live::No => {}
             Live::Stdout => self.line(done.to_string()),
             Live::Stderr => self.note(done.to_string()),
         }
-    }
-
-    fn began(&self, work: Work, steps: usize) {
-        let what = match work {
-            Work::Creating => "creating",
-            Work::Deleting => "deleting",
-        };
-        *self.progress() = Some(self.session.output().progress(what, steps as u64));
     }
 
     fn planned(&self, record: &Record) {
@@ -275,33 +261,13 @@ impl<'a> Reporter<'a> {
         let since = self.session.now().strftime("%FT%TZ");
         self.warn(Some(cluster), &format!("{what} since {since}: {why}"));
     }
-
-    /// How many of the shards that a drain began with have ended.
-    fn draining(&self, cluster: &str, shards: usize, pods: i32) {
-        let mut progress = self.progress();
-        let bar = progress
-            .get_or_insert_with(|| self.session.output().progress("draining", shards as u64));
-        let (shards_left, pods) = (counted(shards, "shard"), counted(pods, "pod"));
-        let message = format!("{cluster}: {shards_left} with {pods} left");
-        bar.left(shards as u64, &message);
-    }
-
-    /// Completions done of those asked for, and how each cluster stands.
-    fn waiting(&self, looked: &[(Record, Status)]) {
-        let asked = |record: &Record| i64::from(record.manifest.size().completions.unwrap_or(1));
-        let done =
-            |(record, status): &(Record, Status)| i64::from(status.succeeded).min(asked(record));
-        let total: i64 = looked.iter().map(|(record, _)| asked(record)).sum();
-        let succeeded: i64 = looked.iter().map(done).sum();
-        self.progress().get_or_insert_with(|| self.session.output().progress("waiting", 0)).show(
-            succeeded as u64,
-            total as u64,
-            &states(looked),
-        );
-    }
 }
 
 impl Observer for Reporter<'_> {
+    fn wants_reasons(&self) -> bool {
+        self.session.output().draws()
+    }
+
     fn notify(&self, event: Event<'_>) {
         if let Event::ContextAstray { cluster, .. } = event {
             self.session.note_astray(cluster);
@@ -337,15 +303,18 @@ impl Observer for Reporter<'_> {
             Event::Foreseen(record, status, dry_run) => self.foreseen(record, status, dry_run),
             Event::Recording(record) => *self.recording() = Recording::begun(record),
             Event::Recorded(record) => *self.recording() = Recording::done(record),
-            Event::Draining { cluster, shards, pods } => self.draining(cluster, shards, pods),
+            Event::Draining { cluster, shards, pods } => {
+                self.progress.draining(cluster, shards, pods);
+            }
             Event::MemberChanged { cluster, what, changed } => {
                 let already = if changed { "" } else { "already " };
                 self.line(format!("cluster/{cluster} {already}{what}"));
             }
             Event::Planned(record) => self.planned(record),
-            Event::Began(work, steps) => self.began(work, steps),
+            Event::Began(work, record) => self.progress.began(work, record),
+            Event::Turn(record, done, total) => self.progress.turn(record, done, total),
             Event::Acted(done) => self.acted(done),
-            Event::Ended => *self.progress() = None,
+            Event::Ended => self.progress.ended(),
             Event::Done(done, dry_run) => {
                 let tells = self.wording.done && self.kept.is_none();
                 for done in done.iter().filter(|_| tells) {
@@ -383,7 +352,7 @@ impl Observer for Reporter<'_> {
                 self.tell(format!("job.batch/{name} condition met"), || job.clone());
             }
             Event::Rests(error) => self.note(words::in_one_line(error)),
-            Event::Waiting(looked) => self.waiting(looked),
+            Event::Waiting(waited) => self.progress.waiting(waited),
             Event::NoneFound(namespace) => self.note(none_found(namespace)),
         }
     }

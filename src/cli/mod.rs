@@ -25,6 +25,7 @@ mod options;
 mod orphans;
 mod output;
 mod private_file;
+mod progress;
 mod reconcile;
 mod recording;
 mod selection;

@@ -182,7 +182,7 @@ impl Federation<'_> {
             known(marked.await, &name)?;
         let members = self.members_of(&[&record]).await;
         self.name_those_left_behind(&record);
-        self.notify(Event::Began(Work::Deleting, record.shards.len()));
+        self.notify(Event::Began(Work::Deleting, &record));
         let (mut named, mut told) = (false, false);
         loop {
             let before = record.clone();

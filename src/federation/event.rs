@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{dry_run_strategy::DryRun, error::Error, refusals::Place};
 use crate::{
-    reconcile::{Done, ShardStatus, Status},
+    reconcile::{Done, Inspection, ShardStatus, Status},
     state::{Record, Shard},
 };
 
@@ -14,6 +14,22 @@ use crate::{
 pub trait Observer: Sync {
     /// Something happened.
     fn notify(&self, event: Event<'_>);
+
+    /// Whether it wants to know, of Jobs that are waited for, what keeps them from going on.
+    fn wants_reasons(&self) -> bool {
+        false
+    }
+}
+
+/// A Job that is waited for.
+#[derive(Debug)]
+pub struct Waited<'a> {
+    /// The Job.
+    pub record: &'a Record,
+    /// How it stands.
+    pub status: &'a Status,
+    /// What keeps it from going on; empty where nobody wants to know.
+    pub inspection: Inspection,
 }
 
 /// Nobody hears it.
@@ -67,8 +83,10 @@ pub enum Event<'a> {
         /// Why.
         why: &'a str,
     },
-    /// Work begins that takes so many steps.
-    Began(Work, usize),
+    /// Work begins on all shards of a Job.
+    Began(Work, &'a Record),
+    /// So many Jobs of a request about several are done, of so many, and this one is next.
+    Turn(&'a Record, usize, usize),
     /// One action was taken in a member; told as it happens, in no certain order.
     Acted(&'a Done),
     /// The work that began has ended, for better or worse.
@@ -325,7 +343,7 @@ pub enum Event<'a> {
     /// A Job that is waited for goes no further unless a user says so: [`Error::Idle`].
     Rests(&'a Error),
     /// How the Jobs stand that are waited for.
-    Waiting(&'a [(Record, Status)]),
+    Waiting(&'a [Waited<'a>]),
     /// There is no Job that the request could be about: in this namespace, or in none at all.
     NoneFound(Option<&'a str>),
 }

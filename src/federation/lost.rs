@@ -98,10 +98,13 @@ impl Federation<'_> {
         let members = self.members_to_reconcile(&all).await;
         let observed = self.observe(&all, &members).await;
         let mut errors = Vec::new();
-        for (record, observations) in records.into_iter().zip(observed) {
+        let total = records.len();
+        for (done, (record, observations)) in records.into_iter().zip(observed).enumerate() {
+            self.notify(Event::Turn(&record, done, total));
             let done = self.reconcile_one(record, observations, &members, Reopen::None).await;
             errors.extend(done.err());
         }
+        self.notify(Event::Ended);
         Error::all(errors)
     }
 

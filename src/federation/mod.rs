@@ -101,7 +101,7 @@ pub use drain::DrainTerms;
 pub use dry_run_strategy::DryRun;
 pub use edit::{Edited, Request};
 pub use error::{Error, Existing, InUse, NotRetriable, Stopped, Unfinished};
-pub use event::{Event, Observer, Work};
+pub use event::{Event, Observer, Waited, Work};
 pub use events::{JobEvents, MemberEvent};
 pub use logs::{
     Containers, LastLines, LogLine, LogReader, LogTerms, LogsError, LogsRead, Since,

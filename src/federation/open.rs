@@ -75,6 +75,11 @@ impl<'a> Federation<'a> {
         self.observer.notify(event);
     }
 
+    /// Whether somebody wants to know what keeps Jobs from going on that are waited for.
+    pub(super) fn wants_reasons(&self) -> bool {
+        self.observer.wants_reasons()
+    }
+
     /// The time by the host's clock: what is recorded and compared must not depend on the clock of
     /// whoever runs a command.
     pub(super) fn now(&self) -> Timestamp {

@@ -104,10 +104,13 @@ impl Federation<'_> {
             Reopen::Undone | Reopen::All => self.all_members().await,
         };
         let observed = self.observe(&all, &members).await;
-        for (record, observations) in records.into_iter().zip(observed) {
+        let total = records.len();
+        for (done, (record, observations)) in records.into_iter().zip(observed).enumerate() {
+            self.notify(Event::Turn(&record, done, total));
             let done = self.reconcile_one(record, observations, &members, reopen).await;
             errors.extend(done.err());
         }
+        self.notify(Event::Ended);
         Error::all(errors)
     }
 
@@ -287,6 +290,7 @@ impl Watching<'_, '_> {
         let pairs = || looked.iter().map(|(record, status)| (&**record, &**status));
         self.rounds.tell_failures(pairs());
         self.rounds.tell_queues(pairs()).await;
+        self.rounds.tell_waiting(pairs()).await;
         if round.finished {
             let federation = &*self.rounds.federation;
             let left = looked.iter().map(|(record, status)| federation.report(record, status));

@@ -13,13 +13,13 @@ use std::{
 
 use super::{
     error::Error,
-    event::Event,
+    event::{Event, Waited},
     open::{Federation, concerned},
     records::{Key, key},
 };
 use crate::{
     cluster::fan_out,
-    reconcile::{Members, Observations, ShardStatus, Status, inspect},
+    reconcile::{Inspection, Members, Observations, ShardStatus, Status, inspect},
     state::{self, Member, Record},
 };
 
@@ -242,6 +242,24 @@ impl<'f, 'a> Rounds<'f, 'a> {
                 }
             }
         }
+    }
+
+    /// Says how the Jobs stand that are waited for, and what keeps them from going on where
+    /// somebody wants to know.
+    pub(super) async fn tell_waiting<'r>(
+        &self,
+        looked: impl IntoIterator<Item = (&'r Record, &'r Status)>,
+    ) {
+        let wanted = self.federation.wants_reasons();
+        let waited = fan_out(looked, async |(record, status): (&'r Record, &'r Status)| {
+            let inspection = if wanted {
+                inspect(record, &self.members, self.federation.now()).await
+            } else {
+                Inspection::default()
+            };
+            Waited { record, status, inspection }
+        });
+        self.federation.notify(Event::Waiting(&waited.await));
     }
 
     /// Makes the next pause the shortest one.

@@ -241,7 +241,7 @@ impl Federation<'_> {
             Err(error) => return Err(self.host_refusal(&record, &source, error).await),
         };
         let observations = unmade(&record, members);
-        self.notify(Event::Began(Work::Creating, 2 * record.shards.len()));
+        self.notify(Event::Began(Work::Creating, &record));
         let reconciled = self.run(record, observations, members).await;
         self.notify(Event::Ended);
         let reconciled = reconciled?;

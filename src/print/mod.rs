@@ -13,15 +13,17 @@ mod error;
 mod escape;
 pub mod format;
 mod kyaml;
+mod live;
 mod output;
 mod printed;
-mod progress;
 mod signs;
+mod steps;
 
 pub mod sort;
 pub mod table;
 mod tabs;
 mod tree;
+mod trees;
 mod waiting;
 
 pub use columns::CustomColumns;
@@ -31,12 +33,14 @@ pub use command::{
 pub use counted::counted;
 pub use error::Error;
 pub use format::Format;
+pub use live::{Canvas, Live, View};
 pub use output::{ATTEMPTS, Captured, Colour, LogText, Output, UnknownColour, choice, selection};
 pub use printed::Printed;
-pub use progress::Progress;
 pub use signs::Signs;
+pub use steps::Steps;
 
 pub use table::Table;
 pub use tabs::Tabs;
-pub use tree::{Branch, Drawing, Share, Tree};
+pub use tree::{Branch, Drawing, Notes, Share, Tree};
+pub use trees::Trees;
 pub use waiting::Waiting;

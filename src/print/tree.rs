@@ -65,10 +65,21 @@ pub struct Drawing {
     pub signs: &'static Signs,
     /// Whether it has colours.
     pub colours: bool,
-    /// Whether notes that are too wide are cut short, and do not go on in another line.
-    pub cuts: bool,
+    /// What becomes of notes.
+    pub notes: Notes,
     /// Whether the columns have names.
     pub headers: bool,
+}
+
+/// What becomes of the notes of a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notes {
+    /// They go on in another line where they are too wide.
+    Wrapped,
+    /// They are cut short where they are too wide.
+    Cut,
+    /// They are left out.
+    None,
 }
 
 impl Share {
@@ -124,36 +135,38 @@ impl Share {
     }
 }
 
-impl Tree {
-    /// The tree as lines without ends. None is wider than there is room.
-    pub fn lines(&self, drawing: &Drawing) -> Vec<String> {
-        let rows: Vec<_> = self.rows(drawing.signs).collect();
+impl Drawing {
+    /// Trees below each other, as lines without ends. None is wider than there is room.
+    pub fn lines(&self, trees: &[Tree]) -> Vec<String> {
+        let rows: Vec<_> = trees.iter().flat_map(|tree| tree.rows(self.signs)).collect();
         let mut cells: Vec<[String; 6]> = Vec::new();
-        cells.extend(drawing.headers.then(|| HEADERS.map(str::to_owned)));
+        cells.extend(self.headers.then(|| HEADERS.map(str::to_owned)));
         cells.extend(rows.iter().map(|(before, _, branch)| branch.cells(before)));
         let widths: [usize; 6] = std::array::from_fn(|n| {
             cells.iter().map(|row| measure_text_width(&row[n])).max().unwrap_or(0)
         });
-        let (columns, bar) = fit(&widths, drawing.room);
+        let (columns, bar) = fit(&widths, self.room);
         let mut lines = Vec::new();
-        if drawing.headers {
+        if self.headers {
             lines.push(join(&cells.remove(0), &widths, &columns, bar));
         }
         for ((_, below, branch), mut row) in rows.into_iter().zip(cells) {
-            row[BARS] = branch.share.bar(bar, drawing);
+            row[BARS] = branch.share.bar(bar, self);
             lines.push(join(&row, &widths, &columns, bar));
-            for note in &branch.notes {
-                lines.extend(drawing.noted(&below, &escape::line(note)));
+            for note in branch.notes.iter().filter(|_| self.notes != Notes::None) {
+                lines.extend(self.noted(&below, &escape::line(note)));
             }
         }
-        if let Some(room) = drawing.room {
+        if let Some(room) = self.room {
             for line in &mut lines {
-                *line = truncate_str(line, room, drawing.signs.more).into_owned();
+                *line = truncate_str(line, room, self.signs.more).into_owned();
             }
         }
         lines
     }
+}
 
+impl Tree {
     /// Each branch with what stands before its name, and before what is said of it.
     fn rows(&self, signs: &Signs) -> impl Iterator<Item = (String, String, &Branch)> {
         let [branch, last, goes_on, ends] = signs.branches;
@@ -187,7 +200,7 @@ impl Drawing {
     /// A note as lines behind the same beginning.
     fn noted(&self, before: &str, note: &str) -> Vec<String> {
         let taken = measure_text_width(before);
-        let room = self.room.filter(|room| !self.cuts && *room > taken + 10);
+        let room = self.room.filter(|room| self.notes == Notes::Wrapped && *room > taken + 10);
         let Some(room) = room.map(|room| room - taken) else {
             return vec![format!("{before}{note}")];
         };
@@ -267,7 +280,7 @@ mod tests {
 
     #[test]
     fn each_branch_has_a_bar_and_its_notes() {
-        let lines = tree().lines(&Drawing { room: Some(70), ..PLAIN });
+        let lines = Drawing { room: Some(70), ..PLAIN }.lines(&[tree()]);
         assert_eq!(
             lines.join("\n"),
             "\
@@ -281,14 +294,15 @@ pi        Running    ██████▒▒▒▒✗······   7/18       
 
     #[test]
     fn a_terminal_without_blocks_gets_none() {
-        let lines = tree().lines(&Drawing { signs: &Signs::ASCII, ..PLAIN });
+        let lines = Drawing { signs: &Signs::ASCII, ..PLAIN }.lines(&[tree()]);
         assert!(lines.iter().all(|line| line.is_ascii()), "{lines:?}");
     }
 
     #[test]
     fn colours_change_nothing_but_the_colours() {
-        let coloured = tree().lines(&Drawing { colours: true, room: Some(90), ..PLAIN }).join("\n");
-        let plain = tree().lines(&Drawing { room: Some(90), ..PLAIN }).join("\n");
+        let plain = Drawing { room: Some(90), ..PLAIN };
+        let coloured = Drawing { colours: true, ..plain }.lines(&[tree()]).join("\n");
+        let plain = plain.lines(&[tree()]).join("\n");
         assert_ne!(coloured, plain);
         assert_eq!(console::strip_ansi_codes(&coloured), plain);
     }
@@ -337,9 +351,10 @@ pi        Running    ██████▒▒▒▒✗······   7/18       
             root in branches(), branches in prop::collection::vec(branches(), 0..4),
             width in 1..150_usize, cuts: bool, colours: bool,
         ) {
-            let tree = Tree { root, branches };
-            let drawing = Drawing { room: Some(width), cuts, colours, ..PLAIN };
-            for line in tree.lines(&drawing) {
+            let trees = [Tree { root, branches }, Tree::default()];
+            let notes = if cuts { Notes::Cut } else { Notes::Wrapped };
+            let drawing = Drawing { room: Some(width), notes, colours, ..PLAIN };
+            for line in drawing.lines(&trees) {
                 prop_assert!(measure_text_width(&line) <= width, "{line:?}");
                 prop_assert!(!line.contains('\n'));
             }

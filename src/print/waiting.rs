@@ -5,10 +5,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use indicatif::MultiProgress;
 use tokio::sync::Notify;
 
-use super::Progress;
+use super::{
+    escape,
+    live::{Canvas, Live, Screen, View},
+};
 
 /// A line below the others that names all who are waited for. It is there while there are any.
 #[derive(Default)]
@@ -22,12 +24,13 @@ pub(super) struct WaitingLine {
 struct Named {
     /// How many answers of each are waited for.
     names: BTreeMap<String, usize>,
-    line: Option<Progress>,
+    line: Option<Live>,
 }
 
 /// Somebody is waited for until this is dropped.
 pub struct Waiting {
     line: Arc<WaitingLine>,
+    screen: Arc<Screen>,
     name: String,
 }
 
@@ -36,12 +39,11 @@ impl WaitingLine {
         self.named.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, name: &str, bars: &MultiProgress) {
+    fn add(&self, name: &str, screen: &Arc<Screen>) {
         let mut named = self.named();
         *named.names.entry(name.to_owned()).or_default() += 1;
-        named.line.get_or_insert_with(|| Progress::line(bars));
-        named.show();
-        if !bars.is_hidden() {
+        named.show(screen);
+        if !screen.is_hidden() {
             self.shown.notify_one();
         }
     }
@@ -51,7 +53,7 @@ impl WaitingLine {
         self.shown.notified().await;
     }
 
-    fn remove(&self, name: &str) {
+    fn remove(&self, name: &str, screen: &Arc<Screen>) {
         let mut named = self.named();
         if let Some(count) = named.names.get_mut(name) {
             *count -= 1;
@@ -59,30 +61,39 @@ impl WaitingLine {
                 named.names.remove(name);
             }
         }
-        named.show();
+        named.show(screen);
     }
 }
 
 impl Named {
-    fn show(&mut self) {
-        if self.names.is_empty() {
-            self.line = None;
-        } else if let Some(line) = &self.line {
-            let names: Vec<_> = self.names.keys().map(String::as_str).collect();
-            line.say(&format!("waiting for {}", names.join(", ")));
+    fn show(&mut self, screen: &Arc<Screen>) {
+        let names = Names(self.names.keys().cloned().collect());
+        match &self.line {
+            _ if self.names.is_empty() => self.line = None,
+            Some(line) => line.show(names),
+            None => self.line = Some(Live::new(screen, names)),
         }
     }
 }
 
+/// The line that names them.
+struct Names(Vec<String>);
+
+impl View for Names {
+    fn lines(&self, _: &Canvas) -> Vec<String> {
+        vec![escape::line(&format!("waiting for {}", self.0.join(", "))).into_owned()]
+    }
+}
+
 impl Waiting {
-    pub(super) fn begin(line: &Arc<WaitingLine>, bars: &MultiProgress, name: &str) -> Self {
-        line.add(name, bars);
-        Self { line: line.clone(), name: name.to_owned() }
+    pub(super) fn begin(line: &Arc<WaitingLine>, screen: &Arc<Screen>, name: &str) -> Self {
+        line.add(name, screen);
+        Self { line: line.clone(), screen: screen.clone(), name: name.to_owned() }
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.line.remove(&self.name);
+        self.line.remove(&self.name, &self.screen);
     }
 }

@@ -20,6 +20,7 @@ mod formats;
 mod hints;
 mod jsonpath;
 mod kyaml;
+mod live;
 mod logs;
 mod machine;
 mod made;
@@ -31,6 +32,7 @@ mod process;
 mod recovery;
 mod retry;
 mod rights;
+mod screen;
 mod shell;
 mod stage;
 mod terminal;
@@ -158,6 +160,12 @@ fn on_a_terminal() -> Vec<Trial> {
             "progress shows completions and clusters, and Ctrl-C ends a wait",
             terminal::waiting,
         ),
+        Trial::test("live: a tree ends with its job", live::ends_with_the_job),
+        Trial::test("live: Ctrl-C leaves nothing of a tree", live::interrupted),
+        Trial::test("live: a tree fits a window that is resized", live::resized),
+        Trial::test("live: colours, and terminals without", live::colours_and_dumb_terminals),
+        Trial::test("live: a reconcile shows the tree", live::reconcile),
+        Trial::test("live: who is busy is shown", live::busy),
         Trial::test("who is waited for is shown after a second", terminal::silent_member),
         Trial::test(
             "Ctrl-C ends a reader that waits, and leaves no line",

@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Failed;
 use rexpect::{process::WaitStatus, session::PtySession};
 
-use crate::machine::Machine;
+use crate::{
+    machine::Machine,
+    screen::{Screen, decoded},
+};
 
 /// How long something on the terminal may take, in milliseconds: only a failure takes as long.
 const PATIENCE: u64 = 30_000;
@@ -194,10 +197,14 @@ pub fn waiting() -> Result<(), Failed> {
     let machine = Machine::federation()?;
     machine.succeeds("job create -f pi.yaml")?;
     let mut terminal = types(&machine, "job wait pi --for=condition=complete --timeout=1h")?;
-    let mut seen = terminal.exp_string("0/18 clusters: 3 Running")?;
+    let mut seen = terminal.exp_string("0/18")?;
+    seen.push_str("0/18");
+    seen.push_str(&terminal.exp_string("west    Running")?);
+    seen.push_str("west    Running");
     terminal.send_control('c')?;
     seen.push_str(&terminal.exp_eof()?);
-    assert!(seen.contains("waiting ["), "{seen:?}");
+    let seen = decoded(&seen);
+    assert!(seen.contains("waiting for 1 job"), "{seen:?}");
     assert_eq!(exit_code(&mut terminal)?, 130, "{seen:?}");
     let left: Vec<_> =
         Screen::after(&seen).lines.into_iter().filter(|line| !line.is_empty()).collect();
@@ -418,67 +425,4 @@ pub fn init() -> Result<(), Failed> {
     assert_eq!(exit_code(&mut terminal)?, 0);
     assert_eq!(members(&machine)?, ["cluster/north"]);
     Ok(())
-}
-
-/// What a terminal shows; of the escape sequences, those that move the cursor up and clear a line.
-#[derive(Default)]
-struct Screen {
-    lines: Vec<String>,
-    row: usize,
-    column: usize,
-}
-
-impl Screen {
-    fn after(text: &str) -> Self {
-        let mut screen = Self::default();
-        let mut chars = text.chars().peekable();
-        while let Some(c) = chars.next() {
-            match c {
-                '\n' => screen.row += 1,
-                '\r' => screen.column = 0,
-                '\u{1b}' => {
-                    let mut sequence = String::new();
-                    for c in chars.by_ref() {
-                        sequence.push(c);
-                        if c.is_ascii_alphabetic() {
-                            break;
-                        }
-                    }
-                    screen.control(&sequence);
-                }
-                c => screen.put(c),
-            }
-        }
-        while screen.lines.last().is_some_and(|line| line.trim().is_empty()) {
-            screen.lines.pop();
-        }
-        screen.lines.iter_mut().for_each(|line| line.truncate(line.trim_end().len()));
-        screen
-    }
-
-    fn control(&mut self, sequence: &str) {
-        let number = sequence.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(1);
-        match sequence.chars().last() {
-            Some('A') => self.row = self.row.saturating_sub(number),
-            Some('K') => self.line().clear(),
-            _ => {}
-        }
-    }
-
-    fn line(&mut self) -> &mut String {
-        if self.lines.len() <= self.row {
-            self.lines.resize(self.row + 1, String::new());
-        }
-        &mut self.lines[self.row]
-    }
-
-    fn put(&mut self, c: char) {
-        let column = self.column;
-        let line = self.line();
-        let mut cells: Vec<char> = line.chars().collect();
-        cells.resize(cells.len().max(column + 1), ' ');
-        cells[column] = c;
-        *line = cells.into_iter().collect();
-        self.column += 1;
-    }
 }

@@ -11,6 +11,7 @@ pub fn scenarios() -> Scenarios {
     Scenarios::of("timeline")
         .both("what pods waited and ran is told of each cluster and of each pod", timeline)
         .both("a tree says how far each cluster is and what keeps it from going on", tree)
+        .both("a tree that is watched ends with its job", watched)
         .both("a cluster that is silent costs a timeline and a tree one line", silent)
 }
 
@@ -87,6 +88,28 @@ async fn tree(stage: &Stage) -> Outcome {
     assert!(lines[3].starts_with("├─ north "), "{shown:?}");
     assert_eq!(lines[4], format!("│    1 pod: Unschedulable: {message}"));
     assert!(lines[5].starts_with("└─ west "), "{shown:?}");
+    Ok(())
+}
+
+async fn watched(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(3))).await?.ok();
+    let watching = stage.begin("job get pi --tree --watch");
+    let playing = async {
+        for site in stage.members() {
+            site.succeed("pi", 1).await?;
+        }
+        Ok::<_, libtest_mimic::Failed>(())
+    };
+    let (ran, played) = tokio::join!(watching.run(), playing);
+    played?;
+    let ran = ran.ok();
+    let last = ran.stdout.rsplit("\n\n").next().unwrap_or_default();
+    let rows: Vec<_> = last.lines().collect();
+    assert!(rows.len() == 5 && rows[1].contains("3/3"), "{ran:?}");
+    assert!(rows[1..].iter().all(|row| row.contains("Complete")), "{ran:?}");
+    assert!(!ran.stdout.contains('\u{1b}'), "{ran:?}");
+    let nothing = stage.federate("job get nothing --tree --watch").await;
+    nothing.fails("Error from server (NotFound): jobs.batch \"nothing\" not found");
     Ok(())
 }
 

@@ -23,6 +23,8 @@ mod wait;
 
 use clap::Subcommand;
 
+pub(super) use tree::tree;
+
 use crate::{
     cli::Session,
     error::{Exit, Result},

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::describe::unplaced;
 use crate::{
-    cli::{Session, states::foremost},
+    cli::states::foremost,
     print::{Branch, Share, Tree, counted},
     reconcile::{Finding, Inspection, LEFT_ALONE, ShardStatus, Status},
     state::{Record, Verdict},
@@ -17,8 +17,7 @@ const DELETED: &str = "Deleted";
 const ADMITTED: &str = "Admitted";
 
 /// The tree of a Job. `named` says whether its namespace is part of its name.
-pub(super) fn tree(
-    session: &Session<'_>,
+pub(in crate::cli) fn tree(
     record: &Record,
     status: &Status,
     inspection: &Inspection,
@@ -42,8 +41,7 @@ pub(super) fn tree(
         cluster.ended = (totals.achieved, totals.failed, totals.carried);
     }
     let branches = clusters.into_iter();
-    let branches =
-        branches.map(|(name, cluster)| cluster.branch(session, name, record, inspection));
+    let branches = branches.map(|(name, cluster)| cluster.branch(name, record, inspection));
     Tree { root, branches: branches.collect() }
 }
 
@@ -81,13 +79,7 @@ struct Cluster<'s> {
 }
 
 impl Cluster<'_> {
-    fn branch(
-        &self,
-        session: &Session<'_>,
-        name: &str,
-        record: &Record,
-        inspection: &Inspection,
-    ) -> Branch {
+    fn branch(&self, name: &str, record: &Record, inspection: &Inspection) -> Branch {
         let (achieved, failed, carried) = self.ended;
         let sum = |of: fn(&ShardStatus) -> i32| {
             self.shards.iter().map(|shard| of(shard)).fold(0, i32::saturating_add)
@@ -102,7 +94,7 @@ impl Cluster<'_> {
         let notes = self.shards.iter().flat_map(|shard| {
             let finding = inspection.shards.get(&shard.id);
             let of_job = if has_several { format!("{}: ", shard.name) } else { String::new() };
-            let notes = why(session, shard, finding).into_iter();
+            let notes = why(shard, finding).into_iter();
             notes.map(move |note| format!("{of_job}{note}"))
         });
         Branch {
@@ -125,15 +117,9 @@ fn carries(shard: &ShardStatus) -> i32 {
 }
 
 /// What keeps a shard from going on, in the words of `job describe`.
-fn why(session: &Session<'_>, shard: &ShardStatus, finding: Option<&Finding>) -> Vec<String> {
+fn why(shard: &ShardStatus, finding: Option<&Finding>) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Some(why) = &shard.unknown {
-        let known = match shard.seen.at {
-            0 => String::new(),
-            at => format!(" (known as of {} ago)", session.age(at)),
-        };
-        notes.push(format!("{why}{known}"));
-    }
+    notes.extend(shard.unknown.clone());
     notes.extend(shard.refused.clone());
     notes.extend(shard.waiting.clone());
     notes.extend(shard.left_alone.then(|| LEFT_ALONE.to_owned()));

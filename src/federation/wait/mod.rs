@@ -216,7 +216,7 @@ impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
         self.rounds.tell_failures(pairs());
         self.rounds.tell_queues(pairs()).await;
         self.tell_idle(&looked);
-        self.rounds.federation.notify(Event::Waiting(&looked));
+        self.rounds.tell_waiting(pairs()).await;
         if self.terms.goes_on {
             return Ok(());
         }

@@ -15,9 +15,8 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use console::{Style, Term};
-use indicatif::{MultiProgress, ProgressDrawTarget};
 
-use super::{Error, Progress, Signs, Table, Waiting, escape, waiting::WaitingLine};
+use super::{Error, Live, Signs, Table, View, Waiting, escape, live::Screen, waiting::WaitingLine};
 use crate::os_error;
 
 /// The value of `--color`.
@@ -70,7 +69,7 @@ impl FromStr for Colour {
 /// `Output` by reference.
 pub struct Output {
     streams: Mutex<Streams>,
-    bars: MultiProgress,
+    screen: Arc<Screen>,
     waiting: Arc<WaitingLine>,
     answers: Answers,
     stdout_terminal: bool,
@@ -144,16 +143,16 @@ impl Output {
         let draws = stderr.is_terminal() && term.as_deref() != Some("dumb");
         let no_color = env::var("NO_COLOR").ok();
         let colours = |terminal| colour.applies(terminal, no_color.as_deref(), term.as_deref());
-        let target =
-            if draws { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let signs = if term.as_deref() == Some("dumb") { &Signs::ASCII } else { &Signs::BLOCKS };
+        let colour = colours(stderr.is_terminal());
         Self {
-            bars: MultiProgress::with_draw_target(target),
+            screen: Arc::new(Screen::new(draws, colour, signs)),
             answers: (stdin.is_terminal() && stderr.is_terminal())
                 .then(|| reader(io::BufReader::new(stdin))),
             stdout_terminal: stdout.is_terminal(),
-            colour: colours(stderr.is_terminal()),
+            colour,
             stdout_colour: colours(stdout.is_terminal()),
-            signs: if term.as_deref() == Some("dumb") { &Signs::ASCII } else { &Signs::BLOCKS },
+            signs,
             ..Self::over(stdout, stderr)
         }
     }
@@ -181,7 +180,7 @@ impl Output {
         };
         Self {
             streams: Mutex::new(streams),
-            bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
+            screen: Arc::new(Screen::new(false, false, &Signs::BLOCKS)),
             waiting: Arc::default(),
             answers: None,
             stdout_terminal: false,
@@ -289,15 +288,21 @@ impl Output {
         self.to_stderr(&text);
     }
 
-    /// Shows a bar of `total` steps on stderr until it is dropped, if that is a terminal.
-    pub fn progress(&self, what: &str, total: u64) -> Progress {
-        Progress::bar(&self.bars, what, total)
+    /// Whether views are drawn on stderr: it is a terminal that can move its cursor.
+    pub fn draws(&self) -> bool {
+        !self.screen.is_hidden()
+    }
+
+    /// Draws a view on stderr, below the lines, until the result is dropped; nothing where nothing
+    /// is drawn.
+    pub fn live(&self, view: impl View + 'static) -> Live {
+        Live::new(&self.screen, view)
     }
 
     /// Shows on stderr that somebody is waited for until the result is dropped, if that is a
     /// terminal.
     pub fn wait_for(&self, name: &str) -> Waiting {
-        Waiting::begin(&self.waiting, &self.bars, name)
+        Waiting::begin(&self.waiting, &self.screen, name)
     }
 
     /// Waits until the terminal shows, or has shown, that somebody is waited for. This never ends
@@ -309,7 +314,7 @@ impl Output {
     /// Runs something that writes to the terminal by itself, such as a credential plugin, with no
     /// bar on it.
     pub fn suspended<T>(&self, run: impl FnOnce() -> T) -> T {
-        self.bars.suspend(run)
+        self.screen.suspended(run)
     }
 
     /// Flushes the streams, and fails if a write to stdout failed.

@@ -133,8 +133,8 @@ fn only_a_word_or_its_first_letter_chooses() {
 #[test]
 fn progress_prints_nothing_without_a_terminal() {
     let (output, captured) = Output::captured();
-    let bar = output.progress("creating", 3);
-    bar.step();
+    let bar = output.live(Steps { what: "creating".to_owned(), total: 3, ..Steps::default() });
+    bar.show(Steps::default());
     output.line("done");
     drop(bar);
     assert_eq!((captured.stdout().as_str(), captured.stderr().as_str()), ("done\n", ""));

@@ -1,6 +1,7 @@
 //! `kubectl federate job get`.
 
 mod columns;
+mod trees;
 mod watch;
 
 use clap::Args;
@@ -17,7 +18,7 @@ use crate::{
     },
     error::Result,
     federation::{self, Look, Records},
-    print::{Drawing, Format, format::list, sort::Listing},
+    print::{Drawing, Format, Notes, format::list, sort::Listing},
     reconcile::Inspection,
 };
 
@@ -37,8 +38,8 @@ Examples:
   # Print one job with its status over all clusters as JSON
   kubectl federate job get pi -o json
 
-  # Show how far each cluster is, and what keeps it from going on
-  kubectl federate job get pi --tree
+  # Show how far each cluster is, and what keeps it from going on, until the job has ended
+  kubectl federate job get pi --tree --watch
 
   # Show one job again whenever it changes
   kubectl federate job get pi --watch";
@@ -62,9 +63,9 @@ pub struct Get {
     /// Show each job as a tree: below it its clusters, each with a bar of what is done (█), runs or
     /// waits to run (▒), failed (✗) and is left (·), and what keeps it from going on
     #[arg(long, conflicts_with_all = ["output", "template", "show_labels", "label_columns"])]
-    #[arg(conflicts_with = "watch")]
     tree: bool,
-    /// Afterwards, show each job again whenever it changes
+    /// Afterwards, show each job again whenever it changes; with --tree until all have ended, on a
+    /// terminal in place
     #[arg(short, long)]
     watch: bool,
 }
@@ -94,6 +95,10 @@ impl Get {
             };
             if self.list.table.sorts() {
                 session.output().note(NOT_SORTED);
+            }
+            if self.tree {
+                let watch = trees::watch_trees(session, federation, asked, self.drawing(session));
+                return session.world().interruptible(watch).await;
             }
             let watch = watch::watch(session, federation, asked);
             return session.world().interruptible(watch).await;
@@ -154,29 +159,36 @@ impl Get {
         let object = |(look, _): &&(Look, Inspection)| look.status.to_job(&look.record);
         let looks = looks.iter().filter(|look| fields.matches(&object(look))).collect();
         let looks = self.list.table.sorted(looks, object, Listing::Table)?;
-        if looks.is_empty() && is_whole && !self.ignore_not_found {
-            output.note(none_found(namespace));
-        }
-        for (n, (look, inspection)) in looks.into_iter().enumerate() {
-            if n > 0 {
-                output.line("");
+        if looks.is_empty() {
+            if is_whole && !self.ignore_not_found {
+                output.note(none_found(namespace));
             }
-            let Look { record, status, .. } = look;
-            let tree = tree(session, record, status, inspection, self.selection.all_namespaces);
-            let lines = tree.lines(&Drawing {
-                room: output.room(),
-                signs: output.signs(),
-                colours: false,
-                cuts: false,
-                headers: !self.list.table.no_headers,
-            });
-            output.block(&lines.join("\n"));
+            return Ok(());
+        }
+        let named = self.selection.all_namespaces;
+        let trees = looks.iter().map(|(Look { record, status, .. }, inspection)| {
+            tree(record, status, inspection, named)
+        });
+        output.block(&self.drawing(session).lines(&trees.collect::<Vec<_>>()).join("\n"));
+        for (Look { record, .. }, inspection) in looks {
             for (cluster, error) in &inspection.unread {
                 let text = format!("job.batch/{}: not all could be read: {error}", record.name());
                 output.warning(Some(cluster), &text);
             }
         }
         Ok(())
+    }
+
+    /// How trees are printed that are to stay.
+    fn drawing(&self, session: &Session<'_>) -> Drawing {
+        let output = session.output();
+        Drawing {
+            room: output.room(),
+            signs: output.signs(),
+            colours: false,
+            notes: Notes::Wrapped,
+            headers: !self.list.table.no_headers,
+        }
     }
 
     /// Whether nothing is said of an error.

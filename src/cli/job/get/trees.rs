@@ -1,0 +1,118 @@
+//! `kubectl federate job get --tree --watch`.
+
+use std::time::Duration;
+
+use super::watch::Asked;
+use crate::{
+    cli::{Session, job::tree::tree},
+    error::Result,
+    federation::{self, Federation, Rounds, View},
+    print::{Drawing, Live, Tree, Trees},
+    reconcile::{Inspection, Status, inspect, preview},
+    state::Record,
+};
+
+/// Shows the Jobs as trees until they have ended, or nobody reads on.
+///
+/// On a terminal they are drawn in place, and once more at the end, to stay. Elsewhere they are
+/// printed whenever something of them has changed. Nothing is written, anywhere.
+pub(super) async fn watch_trees(
+    session: &Session<'_>,
+    mut federation: Federation<'_>,
+    asked: Asked<'_>,
+    drawing: Drawing,
+) -> Result<()> {
+    let rounds = Rounds::begin(&mut federation, &asked.selection.names, asked.namespace)?;
+    let shown = Shown { session, drawing, live: None, printed: Vec::new() };
+    let mut watching = Watching { asked, rounds, shown, is_known: false };
+    loop {
+        if watching.round().await? || session.output().is_closed() {
+            return Ok(());
+        }
+        watching.rounds.pause(Duration::MAX).await;
+    }
+}
+
+/// One watch, between rounds.
+struct Watching<'s, 'f, 'a> {
+    asked: Asked<'s>,
+    rounds: Rounds<'f, 'a>,
+    shown: Shown<'s>,
+    /// Whether there was a Job in any round.
+    is_known: bool,
+}
+
+/// What the user sees.
+struct Shown<'s> {
+    session: &'s Session<'s>,
+    drawing: Drawing,
+    live: Option<Live>,
+    /// What was printed last.
+    printed: Vec<String>,
+}
+
+impl Watching<'_, '_, '_> {
+    /// Looks at the Jobs once, and gives whether all have ended.
+    async fn round(&mut self) -> Result<bool> {
+        let Some(View { mut records, absent, mut errors }) = self.rounds.read().await? else {
+            return Ok(false);
+        };
+        if !self.is_known && !self.asked.ignore_not_found {
+            errors
+                .extend(absent.into_iter().map(|key| federation::Error::NotFound { name: key.1 }));
+        }
+        federation::Error::all(errors)?;
+        records.retain(|record| {
+            self.asked.selection.matches(&record.manifest.object()["metadata"]["labels"])
+        });
+        let mut looked = self.look(records).await;
+        looked.retain(|(record, status, _)| self.asked.fields.matches(&status.to_job(record)));
+        self.is_known |= !looked.is_empty();
+        let names = self.asked.columns.namespace;
+        let trees = looked.iter().map(|(record, status, seen)| tree(record, status, seen, names));
+        let has_ended = looked.iter().all(|(_, status, _)| status.end.is_some());
+        let is_over = has_ended && self.is_known;
+        self.shown.show(trees.collect(), is_over);
+        self.rounds.tell_failures(looked.iter().map(|(record, status, _)| (record, status)));
+        Ok(is_over)
+    }
+
+    async fn look(&mut self, records: Vec<Record>) -> Vec<(Record, Status, Inspection)> {
+        let all: Vec<_> = records.iter().collect();
+        let observed = self.rounds.observe(&all).await;
+        let (members, now) = (&self.rounds.members, self.shown.session.now());
+        let mut looked = Vec::new();
+        for (record, observations) in records.into_iter().zip(observed) {
+            let (record, observations) = preview(&record, observations, members, now).await;
+            let status = Status::new(&record, &observations);
+            let inspection = inspect(&record, members, now).await;
+            looked.push((record, status, inspection));
+        }
+        looked
+    }
+}
+
+impl Shown<'_> {
+    fn show(&mut self, trees: Vec<Tree>, is_over: bool) {
+        let output = self.session.output();
+        if output.is_terminal() && output.draws() && !is_over {
+            let what = "watching".to_owned();
+            let view = Trees { what, trees };
+            match &self.live {
+                Some(live) => live.show(view),
+                None => self.live = Some(output.live(view)),
+            }
+            return;
+        }
+        self.live = None;
+        let lines = self.drawing.lines(&trees);
+        if lines == self.printed || trees.is_empty() {
+            return;
+        }
+        if !self.printed.is_empty() {
+            output.line("");
+        }
+        output.block(&lines.join("\n"));
+        self.printed = lines;
+    }
+}

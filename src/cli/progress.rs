@@ -1,0 +1,133 @@
+//! How far a verb is, while it works: below the lines on a terminal, as lines elsewhere.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::job::tree;
+use crate::{
+    federation::{Waited, Work},
+    print::{Live, Output, Steps, Trees, counted},
+    reconcile::Done,
+    state::Record,
+};
+
+/// What is drawn while a verb works.
+pub(super) struct Progress<'a> {
+    output: &'a Output,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    live: Option<Live>,
+    /// What is done of so many steps in each cluster.
+    clusters: BTreeMap<String, (usize, usize)>,
+    what: &'static str,
+    /// How many shards a drain began with.
+    began_with: usize,
+    /// What was said last of a drain.
+    said: String,
+}
+
+impl<'a> Progress<'a> {
+    /// Nothing is drawn yet.
+    pub fn new(output: &'a Output) -> Self {
+        Self { output, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shards are about to be made or deleted.
+    pub fn began(&self, work: Work, record: &Record) {
+        let (what, steps) = match work {
+            Work::Creating => ("creating", 2),
+            Work::Deleting => ("deleting", 1),
+        };
+        let mut state = self.state();
+        (state.what, state.clusters) = (what, BTreeMap::new());
+        for shard in record.shards.values() {
+            state.clusters.entry(shard.cluster.clone()).or_default().1 += steps;
+        }
+        self.draw_steps(&mut state);
+    }
+
+    /// One action was taken.
+    pub fn acted(&self, done: &Done) {
+        let mut state = self.state();
+        if let Some((done, of)) = state.clusters.get_mut(&done.cluster) {
+            *done = (*done + 1).min(*of);
+            self.draw_steps(&mut state);
+        }
+    }
+
+    fn draw_steps(&self, state: &mut State) {
+        let counts = || state.clusters.iter();
+        let busy = counts().filter(|(_, (done, of))| done < of);
+        let steps = Steps {
+            what: state.what.to_owned(),
+            done: counts().map(|(_, (done, _))| done).sum(),
+            total: counts().map(|(_, (_, of))| of).sum(),
+            busy: busy
+                .map(|(name, (done, of))| (name.clone(), format!("{done} of {of}")))
+                .collect(),
+        };
+        self.draw(state, steps);
+    }
+
+    /// So many Jobs of a request that is about several are done, and this one is next.
+    pub fn turn(&self, record: &Record, done: usize, total: usize) {
+        let busy = vec![(format!("job.batch/{}", record.name()), String::new())];
+        let steps = Steps { what: "reconciling".to_owned(), done, total, busy };
+        self.draw(&mut self.state(), steps);
+    }
+
+    /// How many of the shards that a drain began with have ended. Where nothing is drawn, a line says
+    /// it whenever it is another number.
+    pub fn draining(&self, cluster: &str, shards: usize, pods: i32) {
+        let mut state = self.state();
+        state.began_with = state.began_with.max(shards);
+        let left = format!("{} with {} left", counted(shards, "shard"), counted(pods, "pod"));
+        if !self.output.draws() {
+            if shards > 0 && left != state.said {
+                self.output.note(format!("draining {cluster}: {left}"));
+            }
+            state.said = left;
+            return;
+        }
+        let (total, busy) = (state.began_with, vec![(cluster.to_owned(), left)]);
+        let steps = Steps { what: "draining".to_owned(), done: total - shards, total, busy };
+        self.draw(&mut state, steps);
+    }
+
+    /// How the Jobs stand that are waited for.
+    pub fn waiting(&self, waited: &[Waited<'_>]) {
+        let mut state = self.state();
+        if waited.is_empty() || !self.output.draws() {
+            state.live = None;
+            return;
+        }
+        let is_one = |it: &Waited<'_>| it.record.namespace() == waited[0].record.namespace();
+        let named = !waited.iter().all(is_one);
+        let trees = waited
+            .iter()
+            .map(|Waited { record, status, inspection }| tree(record, status, inspection, named));
+        let what = format!("waiting for {}", counted(waited.len(), "job"));
+        self.draw(&mut state, Trees { what, trees: trees.collect() });
+    }
+
+    /// Nothing is under way any more.
+    pub fn ended(&self) {
+        *self.state() = State::default();
+    }
+
+    fn draw(&self, state: &mut State, view: impl crate::print::View + 'static) {
+        match &state.live {
+            Some(live) => live.show(view),
+            None => state.live = Some(self.output.live(view)),
+        }
+    }
+}

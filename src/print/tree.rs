@@ -256,8 +256,13 @@ mod tests {
 
     use super::*;
 
-    const PLAIN: Drawing =
-        Drawing { room: None, signs: &Signs::BLOCKS, colours: false, cuts: false, headers: true };
+    const PLAIN: Drawing = Drawing {
+        room: None,
+        signs: &Signs::BLOCKS,
+        colours: false,
+        notes: Notes::Wrapped,
+        headers: true,
+    };
 
     fn tree() -> Tree {
         let branch = |name: &str, word: &str, share: [u64; 4], completions: &str| {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::print::Steps;
 
 /// A stream that fails in one way.
 struct Failing(io::ErrorKind);

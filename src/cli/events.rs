@@ -312,7 +312,9 @@ impl Observer for Reporter<'_> {
             }
             Event::Planned(record) => self.planned(record),
             Event::Began(work, record) => self.progress.began(work, record),
-            Event::Turn(record, done, total) => self.progress.turn(record, done, total),
+            Event::Turn(work, record, done, total) => {
+                self.progress.turn(work, record, done, total);
+            }
             Event::Acted(done) => self.acted(done),
             Event::Ended => self.progress.ended(),
             Event::Done(done, dry_run) => {

@@ -7,6 +7,7 @@ use clap::Args;
 use super::{
     Host, Session,
     cluster::{pick, registrations},
+    events::{Reporter, Wording},
 };
 use crate::{
     error::Result,
@@ -51,7 +52,8 @@ impl Init {
     async fn relocate(&self, session: &Session<'_>, from: &str, to: &Store) -> Result<bool> {
         let old = Store::new(session.dial_context(from, from)?);
         let context = session.named_context().unwrap_or_default();
-        Ok(relocate(&old, to, context).await?)
+        let reporter = Reporter::new(session, Wording::new("moved"));
+        Ok(relocate(&old, to, context, &reporter).await?)
     }
 
     /// Asks on a terminal which clusters to register, where there is no federation yet and nothing

@@ -43,12 +43,9 @@ impl<'a> Progress<'a> {
 
     /// Shards are about to be made or deleted.
     pub fn began(&self, work: Work, record: &Record) {
-        let (what, steps) = match work {
-            Work::Creating => ("creating", 2),
-            Work::Deleting => ("deleting", 1),
-        };
+        let steps = if work == Work::Creating { 2 } else { 1 };
         let mut state = self.state();
-        (state.what, state.clusters) = (what, BTreeMap::new());
+        (state.what, state.clusters) = (word(work), BTreeMap::new());
         for shard in record.shards.values() {
             state.clusters.entry(shard.cluster.clone()).or_default().1 += steps;
         }
@@ -79,9 +76,9 @@ impl<'a> Progress<'a> {
     }
 
     /// So many Jobs of a request that is about several are done, and this one is next.
-    pub fn turn(&self, record: &Record, done: usize, total: usize) {
+    pub fn turn(&self, work: Work, record: &Record, done: usize, total: usize) {
         let busy = vec![(format!("job.batch/{}", record.name()), String::new())];
-        let steps = Steps { what: "reconciling".to_owned(), done, total, busy };
+        let steps = Steps { what: word(work).to_owned(), done, total, busy };
         self.draw(&mut self.state(), steps);
     }
 
@@ -129,5 +126,14 @@ impl<'a> Progress<'a> {
             Some(live) => live.show(view),
             None => state.live = Some(self.output.live(view)),
         }
+    }
+}
+
+fn word(work: Work) -> &'static str {
+    match work {
+        Work::Creating => "creating",
+        Work::Deleting => "deleting",
+        Work::Reconciling => "reconciling",
+        Work::Recording => "recording",
     }
 }

@@ -44,6 +44,10 @@ pub enum Work {
     Creating,
     /// Shards are deleted: one step each.
     Deleting,
+    /// Jobs are reconciled, one after another.
+    Reconciling,
+    /// Records are written on a host, one after another.
+    Recording,
 }
 
 /// Something that happened while a request was carried out.
@@ -86,7 +90,7 @@ pub enum Event<'a> {
     /// Work begins on all shards of a Job.
     Began(Work, &'a Record),
     /// So many Jobs of a request about several are done, of so many, and this one is next.
-    Turn(&'a Record, usize, usize),
+    Turn(Work, &'a Record, usize, usize),
     /// One action was taken in a member; told as it happens, in no certain order.
     Acted(&'a Done),
     /// The work that began has ended, for better or worse.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     error::Error,
-    event::Event,
+    event::{Event, Work},
     open::Federation,
     reconcile::Reopen,
     records::{Key, Records, key},
@@ -100,7 +100,7 @@ impl Federation<'_> {
         let mut errors = Vec::new();
         let total = records.len();
         for (done, (record, observations)) in records.into_iter().zip(observed).enumerate() {
-            self.notify(Event::Turn(&record, done, total));
+            self.notify(Event::Turn(Work::Reconciling, &record, done, total));
             let done = self.reconcile_one(record, observations, &members, Reopen::None).await;
             errors.extend(done.err());
         }

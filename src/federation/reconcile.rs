@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     dry_run_strategy::DryRun,
     error::Error,
-    event::Event,
+    event::{Event, Work},
     open::Federation,
     records::{Key, Records, key},
     rounds::{Rounds, View},
@@ -106,7 +106,7 @@ impl Federation<'_> {
         let observed = self.observe(&all, &members).await;
         let total = records.len();
         for (done, (record, observations)) in records.into_iter().zip(observed).enumerate() {
-            self.notify(Event::Turn(&record, done, total));
+            self.notify(Event::Turn(Work::Reconciling, &record, done, total));
             let done = self.reconcile_one(record, observations, &members, reopen).await;
             errors.extend(done.err());
         }

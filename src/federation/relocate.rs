@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use super::{
     backup::{Comparison, compare, listable},
     error::{Error, InUse},
+    event::{Event, Observer, Work},
     leaving::{all_records, leave},
     records::key as place,
 };
@@ -25,7 +26,12 @@ use crate::state::{self, Moved, Origin, Record, Registry, Store};
 /// A host cannot be read or written; a record is damaged; the old federation was moved elsewhere;
 /// the new host has another federation with members or Jobs; it has the same one, and lacks Jobs;
 /// or it has lost its registry since the move, and has records that are newer.
-pub async fn relocate(from: &Store, to: &Store, context: &str) -> Result<bool, Error> {
+pub async fn relocate(
+    from: &Store,
+    to: &Store,
+    context: &str,
+    observer: &dyn Observer,
+) -> Result<bool, Error> {
     let old = from.any_registry().await?;
     from.host().verify(&old.host).await.map_err(|error| Error::host(error, false))?;
     let host = to.host().identity().await?;
@@ -70,9 +76,12 @@ pub async fn relocate(from: &Store, to: &Store, context: &str) -> Result<bool, E
     for record in stale {
         to.remove(&record).await?;
     }
-    for copy in copies {
+    let total = copies.len();
+    for (done, copy) in copies.into_iter().enumerate() {
+        observer.notify(Event::Turn(Work::Recording, &copy.0, done, total));
         put(to, copy).await?;
     }
+    observer.notify(Event::Ended);
     to.write_registry(existing.as_ref(), &old.saved()).await?;
     Ok(true)
 }

@@ -95,15 +95,10 @@ impl Screen {
         self.bars.suspend(run)
     }
 
-    fn size(&self) -> (usize, usize) {
-        let (rows, columns) = Term::stderr().size_checked().unwrap_or((24, 80));
-        (usize::from(columns).max(1), usize::from(rows).max(2))
-    }
-
     /// What is drawn of a view now.
     fn draw(&self, drawn: &Mutex<Drawn>, text: &mut dyn fmt::Write) {
         let mut drawn = lock(drawn);
-        let (width, rows) = self.size();
+        let (width, rows) = size();
         let canvas = Canvas {
             width,
             height: rows - 1,
@@ -180,7 +175,7 @@ fn ticker(screen: Arc<Screen>, bar: ProgressBar) -> (mpsc::Sender<()>, thread::J
     let thread = thread::spawn(move || {
         let mut second = Instant::now();
         while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-            let (before, (width, _)) = (screen.width.load(Ordering::SeqCst), screen.size());
+            let (before, (width, _)) = (screen.width.load(Ordering::SeqCst), size());
             let is_first = |before| {
                 let (set, read) = (Ordering::SeqCst, Ordering::SeqCst);
                 screen.width.compare_exchange(before, width, set, read).is_ok()
@@ -195,6 +190,12 @@ fn ticker(screen: Arc<Screen>, bar: ProgressBar) -> (mpsc::Sender<()>, thread::J
         }
     });
     (stop, thread)
+}
+
+/// The columns and lines of the terminal.
+fn size() -> (usize, usize) {
+    let (rows, columns) = Term::stderr().size_checked().unwrap_or((24, 80));
+    (usize::from(columns).max(1), usize::from(rows).max(2))
 }
 
 fn lock(drawn: &Mutex<Drawn>) -> std::sync::MutexGuard<'_, Drawn> {

@@ -21,16 +21,16 @@ impl View for Trees {
     fn lines(&self, canvas: &Canvas) -> Vec<String> {
         let mut lines = vec![format!("{}  {}", self.what, elapsed(canvas))];
         let room = canvas.height.saturating_sub(1);
-        let whole = self.drawn(canvas, Notes::Cut, &self.trees);
+        let whole = drawn(canvas, Notes::Cut, &self.trees);
         let roots = || -> Vec<Tree> {
             self.trees
                 .iter()
                 .map(|tree| Tree { root: tree.root.clone(), ..Tree::default() })
                 .collect()
         };
-        let fitting = [whole, self.drawn(canvas, Notes::None, &self.trees)];
+        let fitting = [whole, drawn(canvas, Notes::None, &self.trees)];
         let mut fitting = fitting.into_iter().filter(|lines| lines.len() <= room);
-        let mut below = fitting.next().unwrap_or_else(|| self.drawn(canvas, Notes::None, &roots()));
+        let mut below = fitting.next().unwrap_or_else(|| drawn(canvas, Notes::None, &roots()));
         if below.len() > room {
             let left_out = below.len() - room.saturating_sub(1);
             below.truncate(room.saturating_sub(1));
@@ -41,11 +41,9 @@ impl View for Trees {
     }
 }
 
-impl Trees {
-    fn drawn(&self, canvas: &Canvas, notes: Notes, trees: &[Tree]) -> Vec<String> {
-        let (room, signs, colours) = (Some(canvas.width), canvas.signs, canvas.colours);
-        Drawing { room, signs, colours, notes, headers: true }.lines(trees)
-    }
+fn drawn(canvas: &Canvas, notes: Notes, trees: &[Tree]) -> Vec<String> {
+    let (room, signs, colours) = (Some(canvas.width), canvas.signs, canvas.colours);
+    Drawing { room, signs, colours, notes, headers: true }.lines(trees)
 }
 
 #[cfg(test)]

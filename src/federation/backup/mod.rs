@@ -25,7 +25,7 @@ use super::{
     acceptance::accepted,
     dry_run_strategy::DryRun,
     error::{Error, InUse},
-    event::{Event, Observer},
+    event::{Event, Observer, Work},
     leaving::leave,
     open::Federation,
     records::key,
@@ -237,7 +237,9 @@ impl Restore {
         }
         let mut errors = Vec::new();
         let is_anew = self.is_anew;
-        for (mut record, change) in self.records {
+        let total = self.records.len();
+        for (done, (mut record, change)) in self.records.into_iter().enumerate() {
+            observer.notify(Event::Turn(Work::Recording, &record, done, total));
             if is_same(&change) {
                 observer.notify(Event::Unchanged(&record, DryRun::None));
                 continue;
@@ -254,6 +256,7 @@ impl Restore {
                 Err(error) => errors.push(error.into()),
             }
         }
+        observer.notify(Event::Ended);
         Error::all(errors)?;
         if opened.is_some() && first != self.whole {
             let current = store.registry().await?;

@@ -13,7 +13,11 @@ mod survey;
 
 pub use survey::{Newest, Recoverable, Survey, Unusable};
 
-use super::{error::Error, event::Event, open::Federation, reconcile::Reopen};
+use super::{
+    error::Error,
+    event::{Event, Work},
+    open::Federation,
+};
 use crate::state::{self, Accepted, Record, SavedRegistry};
 
 impl Federation<'_> {
@@ -30,21 +34,17 @@ impl Federation<'_> {
         }
         let mut errors = Vec::new();
         let mut records = Vec::new();
-        for job in survey.jobs {
+        let total = survey.jobs.len();
+        for (done, job) in survey.jobs.into_iter().enumerate() {
+            self.notify(Event::Turn(Work::Recording, &job.record, done, total));
             let name = job.record.name().to_owned();
             match self.write_rebuilt(job).await {
                 Ok(record) => records.push(record),
                 Err(error) => errors.push(Error::NotRecovered { name, error: Box::new(error) }),
             }
         }
-        let all: Vec<_> = records.iter().collect();
         // The members are listed again: a list from before the record was written may lack a Job.
-        let members = self.members_to_reconcile(&all).await;
-        let observed = self.observe(&all, &members).await;
-        for (record, observations) in records.into_iter().zip(observed) {
-            let done = self.reconcile_one(record, observations, &members, Reopen::None).await;
-            errors.extend(done.err());
-        }
+        errors.extend(self.reconcile_records(records).await.err());
         Error::all(errors)
     }
 

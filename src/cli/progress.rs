@@ -82,8 +82,8 @@ impl<'a> Progress<'a> {
         self.draw(&mut self.state(), steps);
     }
 
-    /// How many of the shards that a drain began with have ended. Where nothing is drawn, a line says
-    /// it whenever it is another number.
+    /// How many of the shards that a drain began with have ended. Where nothing is drawn, a line
+    /// says it whenever it is another number.
     pub fn draining(&self, cluster: &str, shards: usize, pods: i32) {
         let mut state = self.state();
         state.began_with = state.began_with.max(shards);

@@ -17,12 +17,7 @@ const DELETED: &str = "Deleted";
 const ADMITTED: &str = "Admitted";
 
 /// The tree of a Job. `named` says whether its namespace is part of its name.
-pub(in crate::cli) fn tree(
-    record: &Record,
-    status: &Status,
-    inspection: &Inspection,
-    named: bool,
-) -> Tree {
+pub fn tree(record: &Record, status: &Status, inspection: &Inspection, named: bool) -> Tree {
     let namespace = if named { format!("{}/", record.namespace()) } else { String::new() };
     let asked = record.manifest.size().completions.unwrap_or(0);
     let root = Branch {

@@ -84,6 +84,17 @@ pub(super) fn lines(command: &Command, path: &str, args: &[OsString], typed: &st
     meant.verbs.iter().map(line).collect()
 }
 
+/// The command line with this flag in place of the one that was typed, from `kubectl federate` on.
+/// Secrets in it are not repeated.
+fn with_flag(args: &[OsString], typed: &str, meant: &str) -> String {
+    let mut words: Vec<_> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    if let Some(word) = words.iter_mut().find(|word| word.split('=').next() == Some(typed)) {
+        *word = word.replacen(typed, meant, 1);
+    }
+    let program = ["kubectl", "federate"].map(str::to_owned);
+    print::command(program.into_iter().chain(without_secrets(words.into_iter().skip(1))))
+}
+
 /// The words with upper-case words in place of secrets.
 fn without_secrets(words: impl Iterator<Item = String>) -> Vec<String> {
     let mut flag = String::new();
@@ -226,9 +237,19 @@ pub(super) fn instead(path: &str, flag: &str) -> Option<&'static str> {
     INSTEAD.iter().find(is_meant).map(|(_, _, hint)| *hint)
 }
 
-/// The long flags that are like what was typed; all without their dashes.
-pub(super) fn flags<'a>(known: impl Iterator<Item = &'a str>, typed: &str) -> Vec<String> {
-    known.filter(|name| alike(typed, name)).map(str::to_owned).collect()
+/// What may have been meant by an unknown flag: the whole command line with the flag that is like it,
+/// or, where several are, these flags. `known` has no dashes.
+pub(super) fn flags<'a>(
+    known: impl Iterator<Item = &'a str>,
+    args: &[OsString],
+    typed: &str,
+) -> Vec<String> {
+    let like = known.filter(|name| alike(typed.trim_start_matches('-'), name));
+    let like: Vec<_> = like.map(|name| format!("--{name}")).collect();
+    match &like[..] {
+        [one] => vec![format!("\"{}\"", with_flag(args, typed, one))],
+        _ => like,
+    }
 }
 
 /// Whether one is the beginning of the other, or a slip of the fingers away from it: one in a short
@@ -314,6 +335,27 @@ mod tests {
             let args: Vec<_> = [String::new()].into_iter().chain(args).map(Into::into).collect();
             let meant: Vec<_> = meant.iter().map(|line| format!("root {line}")).collect();
             assert_eq!(lines(&root, "root", &args, typed), meant, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_whole_line_with_the_flag_that_was_meant_is_given() {
+        for (line, typed, meant, whole) in [
+            ("job get --outptu json", "--outptu", "--output", "job get --output json"),
+            (
+                "job get -n x --outptu=json pi",
+                "--outptu",
+                "--output",
+                "job get -n x --output=json pi",
+            ),
+            ("job get --tokn s3cret", "--tokn", "--token", "job get --token TOKEN"),
+            ("job get --tokn=s3cret", "--tokn", "--token", "job get --token=TOKEN"),
+            ("job get --servr=u:p@h", "--servr", "--server", "job get --server=USER:PASSWORD@h"),
+            ("job wait pi --fro 'a b'", "--fro", "--for", "job wait pi --for 'a b'"),
+        ] {
+            let words = shlex::split(line).expect("it is quoted well");
+            let args: Vec<_> = [String::new()].into_iter().chain(words).map(Into::into).collect();
+            assert_eq!(with_flag(&args, typed, meant), format!("kubectl federate {whole}"));
         }
     }
 

@@ -162,9 +162,8 @@ fn explain(
             (format!("unknown command {typed:?} for {path:?}"), meant)
         }
         ErrorKind::UnknownArgument if flag.starts_with("--") => {
-            let like =
-                suggest::flags(known().filter_map(Arg::get_long), flag.trim_start_matches('-'));
-            (format!("unknown flag: {flag}"), like.iter().map(|flag| format!("--{flag}")).collect())
+            let meant = suggest::flags(known().filter_map(Arg::get_long), args, flag);
+            (format!("unknown flag: {flag}"), meant)
         }
         ErrorKind::UnknownArgument if argument.starts_with('-') => {
             (shorthand(args, &argument), Vec::new())

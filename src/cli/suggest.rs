@@ -237,8 +237,8 @@ pub(super) fn instead(path: &str, flag: &str) -> Option<&'static str> {
     INSTEAD.iter().find(is_meant).map(|(_, _, hint)| *hint)
 }
 
-/// What may have been meant by an unknown flag: the whole command line with the flag that is like it,
-/// or, where several are, these flags. `known` has no dashes.
+/// What may have been meant by an unknown flag: the whole command line with the flag that is like
+/// it, or, where several are, these flags. `known` has no dashes.
 pub(super) fn flags<'a>(
     known: impl Iterator<Item = &'a str>,
     args: &[OsString],

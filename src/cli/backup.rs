@@ -166,7 +166,7 @@ impl Restore {
                 }
             }
         }
-        let registry = plan.registry.clone();
+        let (registry, all) = (plan.registry.clone(), plan.every_name_is_free());
         let reporter = Reporter::new(session, Wording::new("restored"));
         plan.apply(&store, left.as_ref(), &context, &reporter).await?;
         let what = if registry == RegistryChange::Same { "unchanged" } else { "restored" };
@@ -176,7 +176,7 @@ impl Restore {
         remember(session, uid, is_left)?;
         let next = federate_line("reconcile", ["--all-namespaces"]);
         session.output().note(format!("Next: {next}"));
-        Ok(())
+        Ok(all?)
     }
 
     fn read(&self, session: &Session<'_>) -> Result<(Saved, Vec<Record>)> {
@@ -315,6 +315,10 @@ fn consequences(plan: &Plan, host: &str, context: &str, created: i64) -> Vec<Str
                  backup, or its record was lost. What no cluster has of it any more may have been \
                  done. {} runs it again.",
                 federate("reconcile", [record.name(), "-n", record.namespace(), "--reopen"])
+            )),
+            RecordChange::Taken => said.push(format!(
+                "{job}: the host has another job of this name, which stays. The one of the backup \
+                 is not restored."
             )),
             RecordChange::Readable(Comparison::New | Comparison::Same) => {}
         }

@@ -388,7 +388,7 @@ pub fn name_the_unknown(session: &Session<'_>, record: &Record, status: &Status)
         let share = shard
             .share
             .completions
-            .map_or(String::new(), |completions| format!(" of {completions} completions"));
+            .map_or(String::new(), |count| format!(" of {}", counted(count, "completion")));
         let job = record.name();
         session.output().warning(
             Some(&shard.cluster),

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::Result,
     federation::{Federation, Registration, relocate},
-    print::{federate, federate_line},
+    print::{counted, federate, federate_line},
     state::{self, Error::NoRegistry, Store},
 };
 
@@ -91,6 +91,9 @@ impl Init {
             _ => "unchanged in",
         };
         session.output().line(format!("federation {what} host cluster {:?}", store.host().name()));
+        if made && relocated.is_none() {
+            name_left_records(session, &store, &registry.uid).await;
+        }
         if !picked.is_empty() {
             let host = store.host().clone();
             let federation = Federation::open(host, None, session, &()).await?;
@@ -104,6 +107,19 @@ impl Init {
             session.output().note(format!("Next: {}", federate_line("cluster register", flags)));
         }
         Ok(())
+    }
+}
+
+/// Says which Jobs on this host have lost their registry, and what makes them count again. Whoever
+/// may not list the records is told nothing.
+pub(super) async fn name_left_records(session: &Session<'_>, store: &Store, own: &str) {
+    for (federation, jobs) in store.left_behind(own).await.unwrap_or_default() {
+        let jobs = counted(jobs, "job");
+        let recover = federate("job recover", ["--all", "--all-namespaces"]);
+        session.output().note(format!(
+            "This host has the records of {jobs} of another federation, {federation}, whose \
+             registry is gone. Register its clusters. Then {recover} makes these jobs count again."
+        ));
     }
 }
 

@@ -66,11 +66,11 @@ pub fn warning<'a>(event: &Event<'a>) -> Option<(Option<&'a str>, String)> {
             (Some(cluster), clock_difference(*ahead, "the host's"))
         }
         Event::LeftBehind { shard, why } => {
-            let pods = shard.share.parallelism;
+            let pods = counted(shard.share.parallelism, "pod");
             let text = match shard.uid {
                 // Only what has a uid on the host is ever started.
                 None => "was not created, or has run nothing".to_owned(),
-                Some(_) => format!("is left behind, and may run there with up to {pods} pods"),
+                Some(_) => format!("is left behind, and may run there with up to {pods}"),
             };
             let text = format!("{} {text}: {why}", job_of(shard));
             let lists = format!("Once the cluster answers, {}", stray_jobs(&shard.cluster));
@@ -93,7 +93,11 @@ pub fn warning<'a>(event: &Event<'a>) -> Option<(Option<&'a str>, String)> {
         Event::Expired { record, id, cluster } => {
             let why = "no command renewed its lease in time, so it has stopped";
             let name = record.job_name(*id);
-            (Some(cluster), format!("job.batch/{name}: {why}. What is left of it goes on anew"))
+            let then = match record.held_back() {
+                Some(HeldBack::MayBeDone) => "may have been done, and waits until somebody says so",
+                _ => "goes on anew",
+            };
+            (Some(cluster), format!("job.batch/{name}: {why}. What is left of it {then}"))
         }
         Event::Returned { record, shard } => (Some(&shard.cluster), returned(record, shard)),
         Event::RanTwice { record } if record.ran_twice().count > 0 => (None, ran_twice(record)),

@@ -62,6 +62,7 @@ impl Request<'_> {
     fn refusal(&self, record: &Record, error: EditError) -> Error {
         Error::NotEditable {
             subject: self.subject.clone(),
+            from_file: self.source.is_some(),
             may_recreate: self.recreate == Some(false) && may_recreate(&error),
             error,
             namespace: record.namespace().to_owned(),

@@ -69,6 +69,23 @@ impl Facts {
         self
     }
 
+    /// A fact about each version, which the test gets as `1.36`. Also on the version that
+    /// `KUBECTL_FEDERATE_TEST_KUBERNETES` names, if it is none of these.
+    pub fn each<T>(mut self, name: &str, test: T) -> Self
+    where
+        T: AsyncFnOnce(&Place, &'static str) -> Outcome + Copy + Send + 'static,
+    {
+        let chosen = real::Versions::Newest.to_string();
+        if VERSIONS.iter().all(|(version, ..)| version.minor() != chosen) {
+            let of_topic = format!("real::{chosen}::{}::{name}", self.topic);
+            self.trials.push(real::Versions::Newest.trial(&of_topic, async move |fleet| {
+                let minor = fleet.cluster("east").version().minor();
+                test(&Place::real(fleet, "east").await?, minor).await
+            }));
+        }
+        self.with(name, false, async move |place: &Place| test(place, place.minor()).await)
+    }
+
     /// The tests.
     pub fn trials(self) -> Vec<Trial> {
         self.trials

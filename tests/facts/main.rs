@@ -22,6 +22,7 @@ mod queue;
 mod shape;
 mod suspend;
 mod template;
+mod versions;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         shape::facts,
         suspend::facts,
         template::facts,
+        versions::facts,
     ] {
         trials.extend(topic().trials());
     }

@@ -15,13 +15,13 @@ pub fn facts() -> Facts {
         .fact("no_image_ever_changes", image)
 }
 
-fn resources_of(cpu: &str) -> Value {
+pub fn resources_of(cpu: &str) -> Value {
     let resources = json!({"requests": {"cpu": cpu}});
     let container = json!({"name": "main", "image": "busybox", "resources": resources});
     json!({"spec": {"template": {"spec": {"containers": [container]}}}})
 }
 
-fn node_selector(zone: &str) -> Value {
+pub fn node_selector(zone: &str) -> Value {
     json!({"spec": {"template": {"spec": {"nodeSelector": {"zone": zone}}}}})
 }
 

@@ -10,7 +10,7 @@ use crate::site::LIMITED;
 use crate::stage::{MEMBERS, SOON, Stage, job};
 
 pub fn scenarios() -> Scenarios {
-    Scenarios::of("describe")
+    Scenarios::of_any_version("describe")
         .both("what somebody changed of a shard is shown and not fought", drift)
         .both(
             "a shard that somebody deleted is shown with the command that opens it again",

@@ -21,7 +21,7 @@ pub fn scenarios() -> Scenarios {
         .both_from_nothing("a cluster that was built anew takes the name of a lost one", built_anew)
 }
 
-async fn is_credited(stage: &Stage) {
+pub async fn is_credited(stage: &Stage) {
     let credited =
         |job: &Value| job["metadata"]["annotations"].get("kubectl-federate.dev/credited").is_some();
     stage.site("west").until_job("pi", "it is credited", credited).await;

@@ -3,7 +3,9 @@
 
 use serde_json::{Value, json};
 
+use crate::drain::is_credited;
 use crate::edit_members::work_until;
+use crate::lost::successes;
 use crate::scenarios::{Outcome, Scenarios};
 use crate::site::Site;
 use crate::stage::{Stage, job};
@@ -16,7 +18,8 @@ pub fn scenarios() -> Scenarios {
         .gangs("a gang is made smaller when fewer pods are left", few_are_left)
         .gangs("a scale keeps the gangs, and one below a gang is refused", scaled)
         .gangs("an edit changes the size of a gang, and nothing else of it", edited)
-        .gangs("work that is moved keeps the gangs", drained)
+        .gangs("work that is moved by a scale keeps the gangs", scaled_down)
+        .gangs_from_nothing("a drain and a rebalance keep the gangs", drained)
         .both("a gang is refused where its field is not kept", refused)
         .sim("one cluster that does not keep the field is named", one_refuses)
         .sim("a gang is refused in a queue", queued)
@@ -165,7 +168,7 @@ async fn edited(stage: &Stage) -> Outcome {
     work_until(stage, "pi", "Complete 8/8").await
 }
 
-async fn drained(stage: &Stage) -> Outcome {
+async fn scaled_down(stage: &Stage) -> Outcome {
     stage.create(&gang(12, 24, Some(4))).await?.ok();
     until_min_counts(stage, &[4, 4, 4]).await;
     // Ends what ran where one completion is taken off after the other, in whatever order.
@@ -178,6 +181,48 @@ async fn drained(stage: &Stage) -> Outcome {
         assert!(count <= pods && count >= 1, "{job:#}");
     }
     work_until(stage, "pi", "Complete 24/24").await
+}
+
+/// Each shard that goes on can fill a gang with what it has left.
+async fn assert_gangs_can_start(stage: &Stage) -> Outcome {
+    let job = stage.get("pi").await?;
+    for shard in job["status"]["shards"].as_array().into_iter().flatten() {
+        if shard["state"] != "Running" {
+            continue;
+        }
+        let (cluster, name) = (shard["cluster"].as_str(), shard["name"].as_str());
+        let site = stage.site(cluster.unwrap_or_default());
+        let job = site.job(name.unwrap_or_default()).await?;
+        let number = |value: &Value| value.as_i64().unwrap_or_default();
+        let (spec, done) = (&job["spec"], number(&job["status"]["succeeded"]));
+        let count = number(&spec["scheduling"]["schedulingPolicy"]["gang"]["minCount"]);
+        let pods = number(&spec["parallelism"]).min(number(&spec["completions"]) - done);
+        assert!((1..=pods).contains(&count), "{job:#}");
+    }
+    Ok(())
+}
+
+async fn drained(stage: &Stage) -> Outcome {
+    stage.federation_of(&["east", "west"]).await;
+    stage.create(&gang(8, 24, Some(4))).await?.ok();
+    until_min_counts(stage, &[4, 4]).await;
+    let west = stage.site("west");
+    west.until_pods("pi", 4).await;
+    let pods_end = async {
+        is_credited(stage).await;
+        west.succeed("pi", 4).await
+    };
+    let (drained, ended) =
+        tokio::join!(stage.federate("cluster drain west --timeout=1m"), pods_end);
+    ended?;
+    drained.ok().says("cluster/west drained");
+    assert_gangs_can_start(stage).await?;
+    stage.federate("cluster register north").await.ok();
+    stage.federate("reconcile pi --rebalance").await.ok();
+    assert_gangs_can_start(stage).await?;
+    work_until(stage, "pi", "Complete 24/24").await?;
+    assert_eq!(successes(stage).await?.len(), 24, "each completion was made once");
+    Ok(())
 }
 
 async fn refused(stage: &Stage) -> Outcome {

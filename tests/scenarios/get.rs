@@ -9,7 +9,7 @@ use crate::scenarios::{Outcome, Scenarios};
 use crate::stage::{MEMBERS, Stage, job};
 
 pub fn scenarios() -> Scenarios {
-    Scenarios::of("get")
+    Scenarios::of_any_version("get")
         .both("a job is shown as a table, as an object and by name", formats)
         .both("a job is described with the share of each cluster", described)
         .both("jobs are listed in the order of a server", sorted)

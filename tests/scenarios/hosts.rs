@@ -10,7 +10,7 @@ use crate::site::Site;
 use crate::stage::{MEMBERS, SOON, Stage, job};
 
 pub fn scenarios() -> Scenarios {
-    Scenarios::of("hosts")
+    Scenarios::of_any_version("hosts")
         .both_from_nothing("a move back revives no job that was deleted meanwhile", deleted_between)
         .both_from_nothing("a move leaves alone what others have on the new host", others_there)
         .sim_from_nothing("a move that was finished replaces no newer record", finished_before)
@@ -21,6 +21,7 @@ pub fn scenarios() -> Scenarios {
             left_at_restore,
         )
         .both_from_nothing("a job that is gone comes back only if the user says so", gone_since)
+        .both_from_nothing("a name that is used again keeps no other job back", used_again)
         .both_from_nothing("a damaged registry is restored over", damaged_registry)
         .both_from_nothing("a restore knows clusters by their uids", by_uid)
         .both_from_nothing("a restore lists a cluster that has the name of another one", taken_over)
@@ -68,7 +69,10 @@ async fn finished_before(stage: &Stage) -> Outcome {
     let before = west.api.get(&record_path(west, "pi")).await?;
     let refused = stage.federate(relocate).await.fails("has a newer record of job");
     refused.warns("kubectl federate job recover --all --all-namespaces");
-    stage.federate("init --context=west").await.ok();
+    let again = stage.federate("init --context=west").await.ok();
+    again.warns("This host has the records of 1 job of another federation");
+    let early = stage.federate("job recover --all --all-namespaces").await.ok();
+    early.warns("whose registry is gone. Register its clusters.");
     stage.federate(relocate).await.fails("has a newer record of job");
     for member in MEMBERS {
         stage.federate(&format!("cluster register {member}")).await.ok();
@@ -104,6 +108,26 @@ async fn others_there(stage: &Stage) -> Outcome {
     west.api.delete(&record_path(west, "pi"), &json!({})).await?;
     assert!(west.api.get(REGISTRY).await.is_err(), "nothing was written there");
     Ok(())
+}
+
+async fn used_again(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    for name in ["pi", "euler"] {
+        stage.create(&job(name, Some(3), Some(9))).await?.ok();
+    }
+    stage.federate("backup federation.yaml").await.ok();
+    stage.federate("job delete pi --cascade=background").await.ok();
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let host = stage.site("host");
+    host.api.delete(&record_path(host, "euler"), &json!({})).await?;
+    let restored = stage.federate("restore federation.yaml --context=host --yes").await;
+    restored
+        .fails("the host has another federated job \"pi\"")
+        .warns("job.batch/pi: the host has another job of this name, which stays.")
+        .warns("kubectl federate job get pi -n");
+    stage.federate("reconcile").await.ok();
+    work_until(stage, "pi", "Complete 6/6").await?;
+    work_until(stage, "euler", "Complete 9/9").await
 }
 
 async fn comes_back(stage: &Stage) -> Outcome {

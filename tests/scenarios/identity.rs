@@ -8,7 +8,7 @@ use crate::site::{Mark, Site};
 use crate::stage::{Stage, job};
 
 pub fn scenarios() -> Scenarios {
-    Scenarios::of("identity")
+    Scenarios::of_any_version("identity")
         .both_from_nothing(
             "where a member's context leads elsewhere, nothing is sent there",
             wrong_member,

@@ -11,7 +11,7 @@ use crate::site::Site;
 use crate::stage::{MEMBERS, SOON, Stage, job};
 
 pub fn scenarios() -> Scenarios {
-    Scenarios::of("limits")
+    Scenarios::of_any_version("limits")
         .both("what has failed in one cluster fails the others, with its reason", siblings)
         .both("pods that failed in one cluster are taken off the others' limit", budget)
         .both("the sum of failures over the clusters is what counts", sum_of_failures)

@@ -15,7 +15,7 @@ use crate::stage::{MEMBERS, Ran, SOON, Stage, job};
 const LINES: usize = 300;
 
 pub fn scenarios() -> Scenarios {
-    Scenarios::of("logs")
+    Scenarios::of_any_version("logs")
         .both("the logs of all pods of all clusters are printed", all)
         .both("a follow picks up pods that start later, and ends with the job", follow)
         .both("a follow that is cut neither loses nor repeats a line", cut)

@@ -1,6 +1,7 @@
 //! Scenarios: what must hold on any clusters, written once and run on simulated ones (`sim::…`) and
 //! on real control planes (`real::…`), new ones (`real::1.37::…`), old ones (`real::1.30::…`) and
-//! several versions in one federation (`real::mixed::…`). Those of [`queues`] run on clusters with
+//! several versions in one federation (`real::mixed::…`). Topics where nothing depends on the
+//! version of a server run on new ones only. Those of [`queues`] run on clusters with
 //! Kueue (`real::kueue::…`), those of [`gangs`] on clusters with further gates
 //! (`real::gangs::…`). That all come out the same is what shows that the simulation is true.
 //!

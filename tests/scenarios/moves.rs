@@ -11,7 +11,7 @@ use crate::site::Site;
 use crate::stage::{SOON, Stage, job};
 
 pub fn scenarios() -> Scenarios {
-    Scenarios::of("moves")
+    Scenarios::of_any_version("moves")
         .both(
             "all that has not started moves elsewhere, and what runs ends where it is",
             rest_moves,

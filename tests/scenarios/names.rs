@@ -6,7 +6,7 @@ use crate::scenarios::{Outcome, Scenarios};
 use crate::stage::{Stage, job};
 
 pub fn scenarios() -> Scenarios {
-    Scenarios::of("names")
+    Scenarios::of_any_version("names")
         .both(
             "a supplement of a job with the longest name has one that is cut and its own",
             longest,

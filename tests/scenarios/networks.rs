@@ -8,7 +8,7 @@ use crate::scenarios::{Outcome, Scenarios};
 use crate::stage::{Stage, job};
 
 pub fn scenarios() -> Scenarios {
-    Scenarios::of("networks")
+    Scenarios::of_any_version("networks")
         .both(
             "a member that cannot be reached at create is Unknown, and the next reconcile finishes",
             at_create,

@@ -16,7 +16,7 @@ const FORMER: &str = r#"{"name":"west","context":"west"}"#;
 const REGISTRY: &str = "/api/v1/namespaces/kubectl-federate/configmaps/federation";
 
 pub fn scenarios() -> Scenarios {
-    Scenarios::of("orphans")
+    Scenarios::of_any_version("orphans")
         .both("what a deletion kept is listed, and deleted once it has ended", kept)
         .both("what still runs is deleted if it is named, or with --running", running)
         .both("a dry run and a question without a terminal write nothing", nothing_written)

@@ -19,7 +19,7 @@ const TIMEOUT: &str = "--request-timeout=4s";
 const DELETE: &str = "job delete pi --cascade=background";
 
 pub fn scenarios() -> Scenarios {
-    Scenarios::of("outages")
+    Scenarios::of_any_version("outages")
         .sim(
             "a host that is lost once the record is made: the error says what finishes it",
             lost_host,

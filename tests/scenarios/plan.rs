@@ -6,7 +6,7 @@ use crate::scenarios::{Outcome, Scenarios};
 use crate::stage::{MEMBERS, Stage, job};
 
 pub fn scenarios() -> Scenarios {
-    Scenarios::of("plan")
+    Scenarios::of_any_version("plan")
         .both(
             "parallelism 9 and completions 18 are 3 and 6 in each of three clusters, and run to \
              18/18",

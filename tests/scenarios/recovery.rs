@@ -10,7 +10,7 @@ use crate::stage::{MEMBERS, Stage, job};
 pub const REGISTRY: &str = "/api/v1/namespaces/kubectl-federate/configmaps/federation";
 
 pub fn scenarios() -> Scenarios {
-    Scenarios::of("recovery")
+    Scenarios::of_any_version("recovery")
         .both_from_nothing("a job reaches its right end although its host lost all", lost)
         .both_from_nothing("an indexed job does so too, with each index once", lost_indexed)
         .both_from_nothing("nothing is opened before every cluster was listed", unlisted)

@@ -10,7 +10,7 @@ use crate::stage::{MEMBERS, Stage, job};
 const REGISTRY: &str = "/api/v1/namespaces/kubectl-federate/configmaps/federation";
 
 pub fn scenarios() -> Scenarios {
-    Scenarios::of("registry")
+    Scenarios::of_any_version("registry")
         .both_from_nothing("without a registry each command names init", no_registry)
         .both_from_nothing("init twice is init once, and remembers the host", init_twice)
         .both_from_nothing("without members there is nobody to take work", no_members)

@@ -7,7 +7,7 @@ use crate::site::LIMITED;
 use crate::stage::{MEMBERS, SOON, Stage, job};
 
 pub fn scenarios() -> Scenarios {
-    Scenarios::of("rights")
+    Scenarios::of_any_version("rights")
         .both("a check finds a cluster that does not answer, and writes nothing", silent)
         .both_from_nothing("the roles that a check prints suffice for a job's life", printed_roles)
         .sim_from_nothing("a federation is made and moved with the rights for that", moved)

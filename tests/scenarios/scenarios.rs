@@ -18,6 +18,8 @@ static RUNTIME: LazyLock<Runtime> =
 /// The scenarios of one topic.
 pub struct Scenarios {
     topic: &'static str,
+    /// The versions of real clusters that the topic is tested on, if its scenarios say no others.
+    versions: &'static [Versions],
     trials: Vec<(Phase, Trial)>,
 }
 
@@ -35,7 +37,13 @@ pub enum Phase {
 impl Scenarios {
     /// A topic without scenarios.
     pub fn of(topic: &'static str) -> Self {
-        Self { topic, trials: Vec::new() }
+        Self { topic, versions: &Versions::ALL, trials: Vec::new() }
+    }
+
+    /// A topic where nothing depends on the version of a server: of the real clusters, the newest
+    /// ones are enough. `KUBECTL_FEDERATE_TEST_KUBERNETES` puts any other version in their place.
+    pub fn of_any_version(topic: &'static str) -> Self {
+        Self { versions: &[Versions::Newest], ..Self::of(topic) }
     }
 
     /// On both kinds, in a federation of three members. On real clusters of the same versions all
@@ -131,6 +139,23 @@ impl Scenarios {
         self.sim(name, simulated).real_of(&[Versions::Gangs], name, Setting::Federation, test)
     }
 
+    /// As [`Scenarios::gangs`], with a host that is no member and nothing registered.
+    pub fn gangs_from_nothing<T>(self, name: &str, test: T) -> Self
+    where
+        T: AsyncFnOnce(&Stage) -> Outcome + Copy + Send + 'static,
+    {
+        let simulated = async move |stage: &Stage| {
+            stage.members().for_each(|site| site.cluster().open_gang_gates());
+            test(stage).await
+        };
+        self.sim_from_nothing(name, simulated).real_of(
+            &[Versions::Gangs],
+            name,
+            Setting::Nothing,
+            test,
+        )
+    }
+
     /// On both kinds, with a host that is no member and nothing registered: for what concerns a
     /// whole federation.
     pub fn both_from_nothing<T>(self, name: &str, test: T) -> Self
@@ -162,7 +187,7 @@ impl Scenarios {
     where
         T: AsyncFnOnce(&Stage, &'static real::Fleet) -> Outcome + Copy + Send + 'static,
     {
-        for versions in Versions::ALL {
+        for versions in self.versions.iter().copied() {
             let name = format!("real::{versions}::{}::{name}", self.topic);
             self.trials.push((
                 Phase::Alone,
@@ -197,7 +222,8 @@ impl Scenarios {
     where
         T: AsyncFnOnce(&Stage) -> Outcome + Copy + Send + 'static,
     {
-        self.real_of(&Versions::ALL, name, setting, test)
+        let versions = self.versions;
+        self.real_of(versions, name, setting, test)
     }
 
     fn real_of<T>(mut self, all: &[Versions], name: &str, setting: Setting, test: T) -> Self

@@ -69,6 +69,8 @@ pub fn live(seed: u64, terms: Terms) -> Lived {
         let life = Life::new(&site, random, seed % 2 == 1, extras);
         let life = AssertUnwindSafe(Box::pin(life.run()));
         let ended = life.catch_unwind().await;
+        // The hook of a cluster holds the cluster.
+        site.clusters.iter().for_each(sim::Cluster::clear_hook);
         let mut events = site.events();
         let (end, broken) = match ended {
             Ok(end) => (end, events.knowledge.first_broken().cloned()),

@@ -7,6 +7,7 @@ use crate::{
         Session,
         confirm::Confirmation,
         events::{Reporter, Wording, none_found},
+        init::name_left_records,
         job_name::job_name,
     },
     error::{Error, Result},
@@ -30,6 +31,9 @@ Examples:
 /// what it runs may run twice. The shards keep their federation's uid, and a registry without jobs
 /// takes it over. No work is opened before every cluster was listed. It can be interrupted at any
 /// time and run again.
+///
+/// A job that was deleted while its shards were kept cannot be told from one whose record was lost:
+/// --all brings it back, too. NAME says which jobs are meant.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Recover {
@@ -76,7 +80,11 @@ impl Recover {
         }
         if survey.jobs.is_empty() && !survey.revives() {
             match survey.whole.len() {
-                0 => output.note(none_found(namespace.as_deref())),
+                0 => {
+                    output.note(none_found(namespace.as_deref()));
+                    let own = &federation.registry.uid;
+                    name_left_records(session, &federation.store, own).await;
+                }
                 1 => output.note("The record of 1 job is there. Nothing is to be recovered."),
                 jobs => {
                     output.note(format!(

@@ -94,6 +94,25 @@ impl Clean {
         Ok(recover(self.which.selection.namespace(session)?.as_deref(), None))
     }
 
+    /// Says of which Jobs the record may have been lost although they are not older than the
+    /// registry.
+    ///
+    /// # Errors
+    /// The namespace is not known.
+    fn name_the_recordless(&self, session: &Session<'_>, orphans: &[Orphan]) -> Result<()> {
+        let is_recordless = |it: &&Orphan| it.reason == Reason::NoRecord && !it.outlived_registry;
+        let count = orphans.iter().filter(is_recordless).count();
+        if count > 0 {
+            let recover = self.recover(session)?;
+            session.output().note(format!(
+                "{} no record. If somebody deleted the records, and not the federated jobs, first \
+                 try {recover}, which rebuilds them: what these jobs did is lost with them.",
+                have(count).0
+            ));
+        }
+        Ok(())
+    }
+
     /// Those that the flags allow to be deleted; says of the others what would.
     ///
     /// # Errors
@@ -107,6 +126,7 @@ impl Clean {
             output.note(older(recoverable, &self.recover(session)?));
             output.note("They stay, unless you name them.");
         }
+        self.name_the_recordless(session, &chosen)?;
         if unfinished > 0 {
             let (jobs, them) = have(unfinished);
             output.note(format!(
@@ -139,6 +159,7 @@ impl Clean {
             0 => {}
             count => output.note(older(count, &self.recover(session)?)),
         }
+        self.name_the_recordless(session, &orphans)?;
         let (question, count) = ("Which of them are to be deleted?", orphans.len());
         let chosen = session
             .world()

@@ -57,6 +57,10 @@ pub(super) fn about_leaving(error: &federation::Error) -> Error {
             "It is on the new host. If no federation uses that host, delete its configmap there, \
              and run it again.",
         ),
+        E::OtherJob { namespace, name } => said.hint(format!(
+            "If nobody needs that one, delete it, and run this command again: {} shows it.",
+            federate("job get", [name, "-n", namespace])
+        )),
         E::NotGivenUp { .. } => said.hint(format!(
             "{} gives it to others. Then register the new one.",
             federate("reconcile", ["--all-namespaces"])

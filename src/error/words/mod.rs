@@ -15,7 +15,7 @@ use crate::{
     job::Manifest,
     print::{self, federate, federate_on_host},
     reconcile::{EditError, Idle, NewRecordError},
-    state::{self, HeldBack, Record},
+    state::{self, HeldBack, Record, Verdict},
 };
 
 const NAMESPACE_HINT: &str = "--create-namespace makes the namespace wherever it is missing.";
@@ -161,8 +161,11 @@ fn of_federation(error: &federation::Error) -> Error {
             let text = error.host_report().unwrap_or_else(|| refusal.report());
             Error::verbatim(text).hinted(refusal.is_not_found().then_some(NAMESPACE_HINT))
         }
-        E::NotEditable { error: why, may_recreate, namespace, name, .. } => {
-            Error::new(error).hinted(about_edit(why, *may_recreate, namespace, name))
+        E::NotEditable { error: why, from_file, may_recreate, namespace, name, .. } => {
+            let mut hints: Vec<_> =
+                about_edit(why, *from_file, namespace, name).into_iter().collect();
+            hints.extend(may_recreate.then(|| RECREATE_HINT.to_owned()));
+            Error::new(error).hinted((!hints.is_empty()).then(|| hints.join(" ")))
         }
         E::Refused(refusals) => of_refusals(error, refusals),
         E::Unfinished(unfinished) => {
@@ -226,6 +229,7 @@ fn of_federation(error: &federation::Error) -> Error {
         E::LacksJobs { .. }
         | E::InTheWay { .. }
         | E::LeftRecords { .. }
+        | E::OtherJob { .. }
         | E::NameTaken { .. }
         | E::DrainTimedOut { .. }
         | E::NotGivenUp { .. }
@@ -254,27 +258,23 @@ fn about_nouns() -> String {
     format!("Names follow the verb, without the word \"job\": {get} lists them.")
 }
 
-/// What to do about a Job that cannot be edited as asked.
-fn about_edit(
-    error: &EditError,
-    may_recreate: bool,
-    namespace: &str,
-    name: &str,
-) -> Option<String> {
-    let mut hints = Vec::new();
+/// What to do about a Job that cannot be edited as asked. `from_file` says that a file was applied.
+fn about_edit(error: &EditError, from_file: bool, namespace: &str, name: &str) -> Option<String> {
+    let job = [name, "-n", namespace];
     match error {
-        EditError::Immutable { while_suspended: true, .. } => hints.push(format!(
+        EditError::Immutable { while_suspended: true, .. } => Some(format!(
             "{} suspends the job. Then the field can change, if the servers of all its clusters \
              allow it.",
-            federate("job suspend", [name, "-n", namespace])
+            federate("job suspend", job)
         )),
-        EditError::Finished(_) => {
-            hints.push("Delete it first, or give the new one another name.".to_owned());
+        EditError::Finished(_) if from_file => {
+            Some("Delete it first, or give the new one another name.".to_owned())
         }
-        _ => {}
+        EditError::Finished(verdict) if *verdict == Verdict::Failed.as_str() => {
+            Some(format!("{} makes a new job of what did not succeed.", federate("job retry", job)))
+        }
+        _ => None,
     }
-    hints.extend(may_recreate.then(|| RECREATE_HINT.to_owned()));
-    (!hints.is_empty()).then(|| hints.join(" "))
 }
 
 /// The commands that delete these Jobs, by namespace and name, and their shards.

@@ -85,6 +85,8 @@ pub enum RecordChange {
     Readable(Comparison),
     /// The host has one that cannot be read, and it is replaced.
     Damaged(String),
+    /// The host has another federated Job under its name. That one stays, and this is not written.
+    Taken,
 }
 
 /// How a record compares with what the host has under its name, if that can be read.
@@ -121,8 +123,7 @@ impl Restore {
     /// another one and the user has a context for it. `now` is the local time.
     ///
     /// # Errors
-    /// The host cannot be read, or belongs to another federation that has Jobs; or a name of the
-    /// backup is that of another federated Job on the host.
+    /// The host cannot be read, or belongs to another federation that has Jobs.
     pub async fn plan(
         store: &Store,
         backup: Backup,
@@ -199,6 +200,15 @@ impl Restore {
             || self.records.iter().any(|(_, change)| replaces(change))
     }
 
+    /// That all Jobs of the backup can be restored.
+    ///
+    /// # Errors
+    /// [`Error::OtherJob`] for each whose name another federated Job has on the host.
+    pub fn every_name_is_free(&self) -> Result<(), Error> {
+        let taken = self.records.iter().filter(|(_, change)| *change == RecordChange::Taken);
+        Error::all(taken.map(|(record, _)| other_job(record)).collect())
+    }
+
     /// Whether Jobs come back that the host does not have any more, although it has their
     /// federation: users have deleted them since the backup was made, or they have expired, or
     /// their records were lost.
@@ -242,6 +252,8 @@ impl Restore {
             observer.notify(Event::Turn(Work::Recording, &record, done, total));
             if is_same(&change) {
                 observer.notify(Event::Unchanged(&record, DryRun::None));
+            }
+            if is_same(&change) || change == RecordChange::Taken {
                 continue;
             }
             if let Some(declared) = &self.declared {
@@ -319,6 +331,7 @@ async fn compare_all(
             Err(Error::State(error @ state::Error::Damaged { .. })) => {
                 (record, RecordChange::Damaged(error.to_string()))
             }
+            Err(Error::OtherJob { .. }) => (record, RecordChange::Taken),
             compared => {
                 let (record, comparison) = compared?;
                 (record, RecordChange::Readable(comparison))
@@ -358,9 +371,7 @@ async fn registry_change(
 /// What is there under its name is no record of this Job, or cannot be read.
 pub(super) async fn compare(store: &Store, record: &Record) -> Result<(Record, Comparison), Error> {
     match store.any_record(&record.federation, record.namespace(), record.name()).await {
-        Ok(there) if there.state.uid != record.state.uid => {
-            Err(Error::OtherJob { name: record.name().to_owned() })
-        }
+        Ok(there) if there.state.uid != record.state.uid => Err(other_job(record)),
         Ok(there) if there.says_the_same(record) => Ok((there, Comparison::Same)),
         Ok(there) => {
             let replaced = Comparison::Replaced {
@@ -372,6 +383,12 @@ pub(super) async fn compare(store: &Store, record: &Record) -> Result<(Record, C
         Err(error) if error.is_not_found() => Ok((record.clone(), Comparison::New)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The error of a record whose name another federated Job has on the host.
+fn other_job(record: &Record) -> Error {
+    let (namespace, name) = key(record);
+    Error::OtherJob { namespace, name }
 }
 
 /// The members that have to be listed before a record is trusted: all. One that was declared lost

@@ -114,6 +114,8 @@ pub enum Error {
         subject: String,
         /// Why.
         error: EditError,
+        /// Whether a file says what the Job is to be, and not a verb that changes one field.
+        from_file: bool,
         /// Whether the request could have been made with `recreate`, and was not.
         may_recreate: bool,
         /// The Job's namespace.
@@ -279,6 +281,8 @@ pub enum Error {
     /// Another federated Job on the host has the name of one that is to be written.
     #[error("the host has another federated job {name:?}")]
     OtherJob {
+        /// The Job's namespace.
+        namespace: String,
         /// The Job's name.
         name: String,
     },

@@ -52,7 +52,8 @@ impl Record {
 
     /// How many completions these shards were not seen to have done, or how many pods the shards
     /// of a work queue may run. A phrase names them, such as `6 completions of cluster west`. None
-    /// where the Job has ended or nothing is left to do.
+    /// where the Job has ended, nothing is left to do, or none of the shards has a uid by which it
+    /// could have been started.
     pub fn at_risk<'r>(
         &self,
         cluster: &str,
@@ -61,7 +62,10 @@ impl Record {
         let is_queue = self.manifest.size().completions.is_none();
         let [one, more] = if is_queue { ["pod", "pods"] } else { ["completion", "completions"] };
         let left = |shard: &Shard| if is_queue { shard.parallelism } else { shard.remaining() };
-        let count = shards.map(left).fold(0, i32::saturating_add);
+        // A backup may be older than the start of a shard.
+        let may_have_run =
+            |shard: &&Shard| shard.phase != Phase::Planned || self.state.origin.is_some();
+        let count = shards.filter(may_have_run).map(left).fold(0, i32::saturating_add);
         if count == 0 || self.state.outcome.is_some() {
             return None;
         }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Store, config_map_path, stored};
 use crate::{
-    cluster::DeleteOptions,
+    cluster::{DeleteOptions, path},
     job::labels,
     state::{
         Error, Former, Member, Record, Registry, SavedRegistry,
@@ -101,6 +101,25 @@ impl Store {
         };
         let is_labelled = config_map["metadata"]["labels"][labels::FEDERATION].is_string();
         Ok(if is_labelled { None } else { Record::from_config_map(&config_map).ok() })
+    }
+
+    /// How many records the host has of each federation but this one, by uid. Those that were moved
+    /// to another host, or cannot be read, do not count. Where there are any, the registry of that
+    /// federation was lost.
+    ///
+    /// # Errors
+    /// The host cannot be read.
+    pub async fn left_behind(&self, own: &str) -> Result<BTreeMap<String, usize>, Error> {
+        let path = path::collection(path::CORE, None, "configmaps");
+        let mut left = BTreeMap::new();
+        for config_map in self.host.list(&path, labels::FEDERATION).await? {
+            let record = Record::from_config_map(&config_map);
+            let is_left = |it: &Record| it.federation != own && it.state.moved.is_none();
+            if let Some(record) = record.ok().filter(is_left) {
+                *left.entry(record.federation).or_default() += 1;
+            }
+        }
+        Ok(left)
     }
 
     /// Gives a record the label of its federation again, as a compare-and-swap.

@@ -302,6 +302,11 @@ pub(super) async fn deactivated(book: &mut Book) {
         }
         sim::Verdict::Pass
     });
+    // A shard that is stopped is not to be admitted.
+    stage.quietly("job suspend pi").await;
+    let commands = book.hear(&mut stage, "job describe pi").await;
+    assert!(commands.iter().all(|line| !line.contains("workload")), "{commands:?}");
+    stage.quietly("job resume pi").await;
     book.heed(&mut stage, "job describe pi", 1).await;
     assert_eq!(job()["spec"]["suspend"], false);
 }

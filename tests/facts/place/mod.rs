@@ -77,6 +77,11 @@ impl Place {
         self.version >= Version::V1_36
     }
 
+    /// Its version, such as `1.36`.
+    pub fn minor(&self) -> &'static str {
+        self.version.minor()
+    }
+
     /// The path of a Job, or of all of them where the name is empty.
     fn path(&self, name: &str) -> String {
         let slash = if name.is_empty() { "" } else { "/" };

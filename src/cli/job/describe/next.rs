@@ -90,7 +90,7 @@ fn in_clusters(described: &Described) -> Vec<(String, String)> {
             let line = kubectl::label_again(place, &record.ownership(shard.id))?;
             return Some((line, format!("puts the labels back in cluster {}", shard.cluster)));
         }
-        if let Some(workload) = deactivated(described, shard) {
+        if let Some(workload) = deactivated(described, shard).filter(|_| is_to_run(look, shard)) {
             let line = kubectl::activate(place, workload)?;
             let what = format!("lets its queue admit the job in cluster {}", shard.cluster);
             return Some((line, what));
@@ -107,16 +107,19 @@ fn deactivated<'d>(described: &'d Described, shard: &ShardStatus) -> Option<&'d 
     finding.queueing.as_ref()?.deactivated.as_deref()
 }
 
-/// Whether somebody suspended a shard's Job that is to run. In a queue that is normal, and so it is
-/// while this plugin stops a shard or takes work off it.
-fn is_suspended_there(Look { record, .. }: &Look, shard: &ShardStatus) -> bool {
+/// Whether a shard is to run: nothing stops it, nor the whole Job.
+fn is_to_run(Look { record, .. }: &Look, shard: &ShardStatus) -> bool {
     let entry = &record.shards[&shard.id];
-    if entry.is_lost() || entry.retired || entry.outstanding() > 0 {
-        return false;
-    }
-    let is_started = entry.phase == Phase::Started;
-    let is_to_run = record.state.outcome.is_none() && !record.manifest.suspended() && !entry.queued;
-    is_to_run && is_started && shard.unknown.is_none() && shard.seen.suspended
+    let is_stopped = record.state.outcome.is_some() || record.manifest.suspended();
+    !is_stopped && !entry.is_lost() && !entry.retired
+}
+
+/// Whether somebody suspended a shard's Job that is to run. In a queue that is normal, and so it is
+/// while this plugin takes work off a shard.
+fn is_suspended_there(look: &Look, shard: &ShardStatus) -> bool {
+    let entry = &look.record.shards[&shard.id];
+    let is_started = entry.phase == Phase::Started && !entry.queued && entry.outstanding() == 0;
+    is_to_run(look, shard) && is_started && shard.unknown.is_none() && shard.seen.suspended
 }
 
 /// What places unplaced completions, and what lets a Job go on that a user has stopped.

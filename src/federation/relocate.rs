@@ -227,6 +227,9 @@ async fn copies(
                 errors.push(Error::InTheWay { error, moved: moved() });
             }
             Ok(copy) => copies.push(copy),
+            Err(error @ Error::OtherJob { .. }) => {
+                errors.push(Error::InTheWay { error: error.to_string(), moved: None });
+            }
             Err(Error::State(error @ state::Error::Damaged { .. })) => {
                 unreadable.insert(error.to_string());
             }

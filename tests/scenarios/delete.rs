@@ -200,7 +200,7 @@ async fn left_behind(stage: &Stage) -> Outcome {
     let clean = format!("orphans clean --namespace={namespace} {selector} --yes --running");
     let command = format!("`kubectl federate {clean}`.\n");
     let left = left.warns(
-        "Warning: [west] job.batch/pi is left behind, and may run there with up to 1 pods: ",
+        "Warning: [west] job.batch/pi is left behind, and may run there with up to 1 pod: ",
     );
     left.warns(&command);
     assert_eq!(

@@ -310,6 +310,30 @@ pub(super) async fn restores(book: &mut Book) {
     says(&mut stage, "job get", "euler").await;
 }
 
+/// Where a name of the backup was given to another Job since.
+pub(super) async fn reused(book: &mut Book) {
+    let mut stage = pi().await;
+    stage.quietly("backup ~/federation.yaml").await;
+    stage.quietly("job delete pi --cascade=background").await;
+    stage.quietly("job create -f pi.yaml").await;
+    book.heed(&mut stage, "restore ~/federation.yaml --context=east --yes", 1).await;
+}
+
+/// Where the registry of the Jobs on a host was lost, and another one is made.
+pub(super) async fn lost_registry(book: &mut Book) {
+    let mut stage = pi().await;
+    let registry = format!("/api/v1/namespaces/{}/configmaps/{}", REGISTRY.0, REGISTRY.1);
+    stage.request("east", "DELETE", &registry, None).await;
+    let commands = book.hear(&mut stage, "init --context=east").await;
+    assert_eq!(commands.len(), 2, "{:?}", book.said.last());
+    for member in MEMBERS {
+        let known = [("NAME", member), ("CONTEXT", member)];
+        book.follow(&mut stage, &commands[1..], &known).await;
+    }
+    book.follow_and_agree(&mut stage, &commands[0], &[]).await;
+    says(&mut stage, "job get pi", "Running").await;
+}
+
 /// Where a cluster was declared lost, and not all of its work is given up yet.
 pub(super) async fn losses(book: &mut Book) {
     let mut stage = pi().await;

@@ -64,7 +64,8 @@ pub(super) async fn edits(book: &mut Book) {
     says(&mut stage, node, "patched").await;
     let mut stage = pi().await;
     complete_pi(&mut stage).await;
-    book.read(&mut stage, "job scale pi --parallelism=3", "Delete it first").await;
+    book.read(&mut stage, "job scale pi --parallelism=3", "what it did is final").await;
+    book.read(&mut stage, "job apply -f ~/image.yaml", "Delete it first").await;
 }
 
 /// Where the host has a Job of the name.

@@ -60,6 +60,8 @@ pub async fn all() {
         clusters::orphans,
         federation::ways,
         federation::restores,
+        federation::reused,
+        federation::lost_registry,
         jobs::namespaces,
         jobs::edits,
         jobs::names_taken,

@@ -1,5 +1,6 @@
 //! What goes away by itself: what has lost its owner, Jobs past their time to live, and namespaces.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,13 +42,13 @@ impl State {
                 }
             }
         }
+        let uids: HashSet<&str> = all.iter().map(|(_, object)| object::uid(object)).collect();
         for (resource, object) in &all {
             let owners = items(object, "/metadata/ownerReferences");
             if owners.is_empty() || deleting(object) {
                 continue;
             }
-            let there =
-                |owner: &Value| all.iter().any(|(_, o)| object::uid(o) == text(owner, "/uid"));
+            let there = |owner: &Value| uids.contains(text(owner, "/uid"));
             if !owners.iter().any(there) {
                 self.delete_in_background(resource, &Key::of(object));
             }

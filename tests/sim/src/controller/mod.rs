@@ -55,6 +55,8 @@ pub(crate) struct Controllers {
     backoff: HashMap<String, backoff::Record>,
     /// Until when no pod is made of a Job whose last one was refused, by uid.
     pub(crate) refused: HashMap<String, Timestamp>,
+    /// When a Job is looked at again of which a write was refused.
+    retries: HashMap<Key, Timestamp>,
     /// When something is to be looked at again.
     due: BTreeSet<Timestamp>,
 }
@@ -77,6 +79,16 @@ impl Controllers {
         self.refused.clear();
     }
 
+    /// Has a Job looked at again in ten seconds, unless it is looked at before that anyway.
+    fn retry(&mut self, job: &Key, now: Timestamp) {
+        let again = crate::clock::later(now, std::time::Duration::from_secs(10));
+        let waits = self.retries.get(job).is_some_and(|at| *at > now);
+        if !waits {
+            self.retries.insert(job.clone(), again);
+            self.look_again(again);
+        }
+    }
+
     /// Has everything looked at again at a moment.
     pub(crate) fn look_again(&mut self, at: Timestamp) {
         self.due.insert(at);
@@ -97,6 +109,8 @@ impl State {
                 self.run_controllers(&mut refused);
             }
             if self.store.version() == before {
+                // Whatever wanted to look again at this moment would see the same.
+                self.controllers.due.retain(|due| *due > now);
                 return;
             }
         }
@@ -128,8 +142,8 @@ impl State {
                 Ok(Step::Done) => return true,
                 Ok(_) => {}
                 Err(_) => {
-                    let again = crate::clock::later(self.now(), std::time::Duration::from_secs(10));
-                    self.controllers.look_again(again);
+                    let now = self.now();
+                    self.controllers.retry(key, now);
                     return false;
                 }
             }

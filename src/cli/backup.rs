@@ -310,11 +310,24 @@ fn consequences(plan: &Plan, host: &str, context: &str, created: i64) -> Vec<Str
             RecordChange::Damaged(why) => {
                 said.push(format!("{job}: the record on the host is replaced: {why}."));
             }
-            RecordChange::Readable(Comparison::New) if plan.revives() => said.push(format!(
-                "{job}: the host has no record of it. It was deleted or has expired since the \
+            RecordChange::Readable(Comparison::New) if plan.revives() => match &record.state.outcome
+            {
+                Some(outcome) => said.push(format!(
+                    "{job}: the host has no record of it. It comes back as it was, {}.",
+                    outcome.verdict.as_str()
+                )),
+                None => said.push(format!(
+                    "{job}: the host has no record of it. It was deleted or has expired since the \
                  backup, or its record was lost. What no cluster has of it any more may have been \
                  done. {} runs it again.",
-                federate("reconcile", [record.name(), "-n", record.namespace(), "--reopen"])
+                    federate("reconcile", [record.name(), "-n", record.namespace(), "--reopen"])
+                )),
+            },
+            RecordChange::Kept { on_host, in_backup } => said.push(format!(
+                "{job}: the record on this host is newer than that of the other host, and stays \
+                 (this host: {}, backup: {}).",
+                time(*on_host),
+                time(*in_backup)
             )),
             RecordChange::Taken => said.push(format!(
                 "{job}: the host has another job of this name, which stays. The one of the backup \

@@ -241,7 +241,8 @@ impl<'a> Reporter<'a> {
         let selector = format!("--selector={}={}", labels::JOB, record.state.uid);
         let namespace = format!("--namespace={}", record.namespace());
         let clean = clean_all(self.session.output(), [&*namespace, &selector]);
-        let run_on = record.shards.values().any(|shard| shard.phase == Phase::Started);
+        let run_on = !record.manifest.suspended()
+            && record.shards.values().any(|shard| shard.phase == Phase::Started);
         let stay = if run_on { "stay and run on" } else { "stay" };
         let (name, all) = (record.name(), clusters(&mut places.iter()));
         let unknown = clusters(&mut places.iter().filter(|place| place.context.is_none()));

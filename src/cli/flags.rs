@@ -70,6 +70,17 @@ pub struct ConnectionFlags {
 }
 
 impl ConnectionFlags {
+    /// The context that they name. An empty one is none, as for kubectl: a script may have an unset
+    /// variable there.
+    pub fn context(&self) -> Option<&str> {
+        named(self.context.as_deref())
+    }
+
+    /// Whether they name the host otherwise, so that a context alone may lead elsewhere.
+    pub fn name_a_server(&self) -> bool {
+        [&self.server, &self.cluster].into_iter().any(|flag| named(flag.as_deref()).is_some())
+    }
+
     /// What they say about the way to the host. [`Overrides::everywhere`] of it holds for the
     /// members too.
     pub fn overrides(&self) -> Overrides {
@@ -121,6 +132,11 @@ impl ConnectionFlags {
     }
 }
 
+/// The value of a flag, if it has one.
+fn named(value: Option<&str>) -> Option<&str> {
+    value.filter(|value| !value.is_empty())
+}
+
 /// What stands for a token where a flag with it is printed.
 pub(super) const TOKEN: &str = "TOKEN";
 
@@ -130,8 +146,7 @@ struct Flags(Vec<String>);
 
 impl Flags {
     fn text(&mut self, name: &str, value: Option<&str>) {
-        let given = value.filter(|value| !value.is_empty());
-        self.0.extend(given.map(|value| format!("--{name}={value}")));
+        self.0.extend(named(value).map(|value| format!("--{name}={value}")));
     }
 
     fn path(&mut self, name: &str, value: Option<&Path>) {

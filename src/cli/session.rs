@@ -93,13 +93,13 @@ impl<'a> Session<'a> {
     /// The context that the flags name, or the current one. None where `--server` or `--cluster`
     /// is given: the context alone may lead elsewhere.
     pub fn named_context(&self) -> Option<&str> {
-        let named = self.flags.context.as_deref().or_else(|| self.kubeconfig.current_context());
-        named.filter(|_| self.flags.server.is_none() && self.flags.cluster.is_none())
+        let named = self.flags.context().or_else(|| self.kubeconfig.current_context());
+        named.filter(|_| !self.flags.name_a_server())
     }
 
     /// Whether the flags say which cluster is meant.
     pub fn names_host(&self) -> bool {
-        self.flags.context.is_some() || self.flags.cluster.is_some() || self.flags.server.is_some()
+        self.flags.context().is_some() || self.flags.name_a_server()
     }
 
     /// The context that leads to the host: `--context` and the like, then what `init` remembered,
@@ -107,7 +107,7 @@ impl<'a> Session<'a> {
     fn host_context(&self) -> Option<&str> {
         match &self.config.host {
             Some(host) if !self.names_host() => Some(&host.context),
-            _ => self.flags.context.as_deref(),
+            _ => self.flags.context(),
         }
     }
 
@@ -138,7 +138,7 @@ impl<'a> Session<'a> {
     /// A connection by the flags alone, to make a host of it.
     pub fn dial_named(&self) -> Result<Connection> {
         let name = self.named_context().unwrap_or("host");
-        let endpoint = self.kubeconfig.endpoint(self.flags.context.as_deref(), &self.overrides)?;
+        let endpoint = self.kubeconfig.endpoint(self.flags.context(), &self.overrides)?;
         Ok(self.dialer.dial(name, &endpoint)?)
     }
 

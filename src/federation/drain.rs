@@ -46,11 +46,12 @@ impl Federation<'_> {
         if self.change_member(name, drained).await? {
             self.notify(Event::MemberChanged { cluster: name, what: "draining", changed: true });
         }
-        let uid = self.not_lost(name)?.uid.clone();
+        let member = self.not_lost(name)?.clone();
+        let uid = member.uid.clone();
         let begun = Instant::now();
         loop {
             let mut records = self.all_records().await?;
-            records.retain(|record| record.live_in(name, &uid).next().is_some());
+            records.retain(|record| record.needs(name, &member));
             if records.is_empty() {
                 break;
             }

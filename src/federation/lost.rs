@@ -142,7 +142,8 @@ impl Federation<'_> {
         }
         let ran = |id: &u32| before.shards.get(id).is_some_and(|shard| !shard.phase.ended());
         let expired = after.shards.iter().filter(|(id, shard)| ran(id) && shard.has_expired());
-        for (id, shard) in expired {
+        // Of a Job that has ended, nothing is left.
+        for (id, shard) in expired.filter(|_| after.state.outcome.is_none()) {
             self.notify(Event::Expired { record: after, id: *id, cluster: &shard.cluster });
         }
         let was_lost = |id: &u32| before.shards.get(id).is_some_and(Shard::is_lost);

@@ -131,6 +131,30 @@ impl Federation<'_> {
         Ok((what, missing))
     }
 
+    /// How many Jobs of a member are shards that the records of their federated Jobs lack: others
+    /// were given their work while the cluster was no member. None if it cannot be asked, or the
+    /// records cannot be read.
+    pub async fn lacked(&self, name: &str) -> Option<usize> {
+        let registry = self.store.registry().await.ok()?;
+        let (name, member) = registry.members.get_key_value(name)?;
+        let asked = Asked { name: name.clone(), member: member.clone(), is_former: false };
+        let (_, jobs) = self.labelled(vec![asked], None).await.pop()?.answer.ok()?;
+        let records = self.all_records().await.ok()?;
+        let is_lacked = |job: &&Labelled| {
+            let of_it = |record: &&Record| {
+                record.state.uid == job.owner.job && record.namespace() == job.namespace
+            };
+            let id: Option<u32> = job.owner.shard.parse().ok();
+            let record = records.iter().find(of_it).filter(|it| it.state.deleting.is_none());
+            record.zip(id).is_some_and(|(record, id)| {
+                !record.awaits_lists()
+                    && !record.shards.contains_key(&id)
+                    && !record.state.folded.has(id)
+            })
+        };
+        Some(jobs.iter().filter(is_lacked).count())
+    }
+
     /// Takes a member out of the registry, unless a federated Job needs it
     /// ([`Record::needs`](crate::state::Record::needs)). Nothing is changed in the cluster itself.
     /// Gives how many Jobs of this federation stay there; none if it could not be asked. Unless

@@ -168,6 +168,10 @@ impl Recovery {
         if job["metadata"]["namespace"].as_str() != Some(manifest.namespace()) {
             return Err(format!("it is a copy of a job in namespace {:?}", manifest.namespace()));
         }
+        let supplement = name.strip_prefix(manifest.name());
+        if !supplement.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')) {
+            return Err(damaged(&format!("it is of job {:?}", manifest.name())));
+        }
         Ok(Self {
             revision: document.revision,
             created: document.created,

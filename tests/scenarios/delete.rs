@@ -199,9 +199,8 @@ async fn left_behind(stage: &Stage) -> Outcome {
     let namespace = &stage.namespace;
     let clean = format!("orphans clean --namespace={namespace} {selector} --yes --running");
     let command = format!("`kubectl federate {clean}`.\n");
-    let left = left.warns(
-        "Warning: [west] job.batch/pi is left behind, and may run there with up to 1 pod: ",
-    );
+    let left = left
+        .warns("Warning: [west] job.batch/pi is left behind, and may run there with up to 1 pod: ");
     left.warns(&command);
     assert_eq!(
         (stage.record("pi").await?, stage.shares("pi").await?),

@@ -83,7 +83,15 @@ pub async fn match_contexts(session: &Session<'_>, names: &[String]) -> Result<(
                 found.push((name, (!is_registered).then_some(context)));
             }
             Way::None => {
-                output.warning(Some(&name), "none of your contexts leads to it");
+                let own = used(&name, &registry.members[&name]);
+                let silent = asked.iter().find(|it| it.name == own && it.cluster.is_err());
+                output.warning(Some(&name), &match silent {
+                    Some(_) => format!(
+                        "your context {own:?} may lead to it, and gives no answer; no other one \
+                         leads there"
+                    ),
+                    None => "none of your contexts leads to it".to_owned(),
+                });
                 missing += 1;
             }
         }

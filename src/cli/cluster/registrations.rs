@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Result},
     federation::{AskedRight, Federation, Registered, Registration},
     job::lease_text,
-    print::{federate, kubectl_line},
+    print::{counted, federate, kubectl_line},
     state::{Member, NAME_RULE, is_member_name, member_name},
 };
 
@@ -41,6 +41,19 @@ pub async fn register(
     if registered == Registered::New || registration.context_given {
         // What the user called it before would hide the context that was registered.
         session.remember([(name.clone(), None)])?;
+    }
+    if registered == Registered::New
+        && let Some(count @ 1..) = federation.lacked(name).await
+    {
+        let recover = federate("job recover", ["--all", "--all-namespaces"]);
+        session.output().warning(
+            Some(name),
+            &format!(
+                "it has {} that the records of their federated jobs lack, and that others were \
+                 given: {recover} stops them, and counts what they have done",
+                counted(count, "job")
+            ),
+        );
     }
     for AskedRight { right, words, .. } in missing {
         session.output().warning(Some(name), &format!("may not {words}: {}", right.without));

@@ -21,7 +21,7 @@ Examples:
   kubectl federate completion install
 
   # Put the program into another folder of the PATH
-  kubectl federate completion install --dir=~/bin";
+  kubectl federate completion install --dir ~/bin";
 
 /// What kubectl looks for on the PATH (kubectl 1.26 and later).
 const PROGRAM: &str = "kubectl_complete-federate";

@@ -9,6 +9,7 @@ use crate::{
         events::{Reporter, Wording, none_found},
         init::name_left_records,
         job_name::job_name,
+        orphans::recover_of,
     },
     error::{Error, Result},
     federation::{Newest, Recoverable, Survey, Unusable},
@@ -92,6 +93,13 @@ impl Recover {
                     ));
                 }
             }
+            for federation in &survey.others {
+                output.note(format!(
+                    "The clusters have jobs of another federation, {federation}. A federation that \
+                     has no jobs of its own takes them over: {}.",
+                    recover_of(namespace.as_deref(), Some(federation))
+                ));
+            }
             return Ok(());
         }
         if !survey.jobs.is_empty() {
@@ -104,7 +112,8 @@ impl Recover {
             flag: "--yes",
             unchanged: "nothing was recovered",
         };
-        let is_written = |job: &Recoverable| !job.is_stored || job.damage.is_some();
+        let is_written =
+            |job: &Recoverable| !job.is_stored || job.damage.is_some() || !job.lacking.is_empty();
         if survey.jobs.iter().any(is_written) || survey.takes_over {
             confirmation.ask(session.world(), self.yes).await?;
         }
@@ -164,12 +173,20 @@ fn consequences(survey: &Survey, host: &str) -> Vec<String> {
 
 /// What is assumed of one Job: a sentence each.
 fn about(job: &Recoverable) -> Vec<String> {
-    let Recoverable { record, anew, missing, newest, damage, is_stored, .. } = job;
+    let Recoverable { record, anew, missing, newest, damage, lacking, is_stored, .. } = job;
     let job = format!("job.batch/{}", record.name());
     let mut said = Vec::new();
     if let Some(damage) = damage {
         let becomes = if *is_stored { "gets its label again" } else { "is replaced" };
         said.push(format!("{job}: the record {becomes}: {damage}."));
+    }
+    if !lacking.is_empty() {
+        let names: Vec<_> = lacking.iter().map(String::as_str).collect();
+        said.push(format!(
+            "{job}: its record lacks jobs of cluster {}. What they have done counts, and they are \
+             stopped: others were given their work.",
+            names.join(", ")
+        ));
     }
     if let Some(Newest { cluster, changes }) = newest {
         said.push(format!(

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Which, name_the_unanswered, recover, rows::Columns};
+use super::{Which, name_the_unanswered, recover_of, rows::Columns};
 use crate::{
     cli::{
         DryRunFlag, Session,
@@ -91,7 +91,7 @@ impl Clean {
 
     /// The command that rebuilds lost records where orphans are looked for.
     fn recover(&self, session: &Session<'_>) -> Result<String> {
-        Ok(recover(self.which.selection.namespace(session)?.as_deref(), None))
+        Ok(recover_of(self.which.selection.namespace(session)?.as_deref(), None))
     }
 
     /// Says of which Jobs the record may have been lost although they are not older than the
@@ -147,10 +147,12 @@ impl Clean {
                 "{} found, and there is no terminal to ask which of them to delete",
                 counted(orphans.len(), "orphan")
             ))
-            .hint(
+            .hint(if self.which.selection.names.is_empty() {
                 "--yes deletes those that have ended or never ran; with --running it deletes \
-                those that still run, too.",
-            ));
+                those that still run, too."
+            } else {
+                "--yes deletes those that you named, also those that still run."
+            }));
         }
         let columns =
             Columns { numbers: true, namespace: self.which.selection.all_namespaces, wide: false };

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{
-    Which, name_the_unanswered, recover,
+    Which, name_the_unanswered, recover_of,
     rows::{Columns, object},
 };
 use crate::{
@@ -92,7 +92,7 @@ fn name_the_foreign(session: &Session<'_>, namespace: Option<&str>, found: &Orph
         session.output().note(format!(
             "{jobs} the labels of another federation, {federation}. If its host is gone for good, \
             {first}{} rebuilds its records.",
-            recover(namespace, Some(federation))
+            recover_of(namespace, Some(federation))
         ));
     }
 }

@@ -95,7 +95,7 @@ pub fn clean_all<'w>(output: &Output, words: impl IntoIterator<Item = &'w str>) 
 
 /// The command that rebuilds the records of Jobs in a namespace, or in all. `federation` is the uid
 /// of theirs, if it is another one than that of the registry.
-fn recover(namespace: Option<&str>, federation: Option<&str>) -> String {
+pub fn recover_of(namespace: Option<&str>, federation: Option<&str>) -> String {
     let scope = namespace.map_or_else(|| "-A".to_owned(), |name| format!("--namespace={name}"));
     let federation = federation.map(|uid| format!("--federation={uid}"));
     federate("job recover", ["--all".to_owned(), scope].into_iter().chain(federation))

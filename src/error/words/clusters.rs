@@ -42,8 +42,9 @@ pub(super) fn about_leaving(error: &federation::Error) -> Error {
             federate_on_host("restore", ["FILE"], context)
         )),
         E::LeftRecords { context, .. } => said.hint(format!(
-            "That host has the jobs: --context={context}. Only if it is gone for good, delete the \
-             configmaps NAME.federated-job of these jobs, and rebuild their records: {}",
+            "That host has the jobs: --context={context}. Only if it is gone for good, restore a \
+             backup of it. Without one, delete the configmaps NAME.federated-job of these jobs, \
+             and rebuild their records: {}. What jobs did that are gone by then runs again.",
             federate("job recover", ["--all", "--all-namespaces"])
         )),
         E::InTheWay { moved: Some(context), .. } => said.hint(format!(

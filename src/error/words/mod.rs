@@ -112,8 +112,8 @@ fn of_state(error: &state::Error) -> Error {
         state::Error::Damaged { key, .. }
             if ["member.", "former."].iter().any(|prefix| key.starts_with(prefix)) =>
         {
-            "Put back what was there, or remove the annotation: the cluster can be registered \
-            again then."
+            "Put back what was there. Or remove the annotation, and register the cluster again \
+             before any other command: what it runs is not known until then."
         }
         state::Error::Damaged { object, .. } => match Record::job_of(object) {
             Some((namespace, name)) => return Error::new(error).hint(recover(namespace, name)),
@@ -127,8 +127,13 @@ fn of_state(error: &state::Error) -> Error {
         state::Error::TooLarge { .. } => {
             "Make its manifest smaller, divide it over fewer clusters, or make several jobs of it."
         }
-        state::Error::NoRecord { .. } => {
-            "Somebody else made it. Delete or rename it if nobody needs it."
+        state::Error::NoRecord { object } => {
+            let (namespace, name) = Record::job_of(object).unwrap_or_default();
+            return Error::new(error).hint(format!(
+                "If it is a record that has lost its label, {} puts that back. If somebody else \
+                 made it and nobody needs it, delete or rename it.",
+                federate("job recover", [name, "-n", namespace])
+            ));
         }
         state::Error::OtherFederation { .. } => "Its own host or registry knows it; see --context.",
     };
@@ -217,8 +222,10 @@ fn of_federation(error: &federation::Error) -> Error {
         E::SeveralFederations { .. } => {
             Error::new(error).hint("Choose one of them with --federation=UID.")
         }
-        E::FederationInUse { .. } => Error::new(error)
-            .hint(format!("Make another host with {}.", federate("init", ["--context=CONTEXT"]))),
+        E::FederationInUse { .. } => Error::new(error).hint(format!(
+            "Make another host with {}. Or run it again once this federation has no jobs.",
+            federate("init", ["--context=CONTEXT"])
+        )),
         E::NoShardsOf { found, .. } if !found.is_empty() => {
             Error::new(error).hint(format!("There are jobs of {}.", found.join(", ")))
         }

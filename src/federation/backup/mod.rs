@@ -85,6 +85,15 @@ pub enum RecordChange {
     Readable(Comparison),
     /// The host has one that cannot be read, and it is replaced.
     Damaged(String),
+    /// The host has a newer one, and the backup is of another host: that one stays. It is older
+    /// than what this host knows, and what was done since would be done again. The times are as of
+    /// [`Comparison::Replaced`].
+    Kept {
+        /// The record of the host.
+        on_host: i64,
+        /// The record of the backup.
+        in_backup: i64,
+    },
     /// The host has another federated Job under its name. That one stays, and this is not written.
     Taken,
 }
@@ -166,7 +175,7 @@ impl Restore {
             (Some(why), _) => RegistryChange::Damaged(why),
             (None, existing) => registry_change(store, existing.as_ref(), &whole).await?,
         };
-        let records = compare_all(store, &whole, saved).await?;
+        let records = compare_all(store, &whole, saved, of_host != host).await?;
         let left = whole.former.iter().filter(|(uid, _)| !former.contains_key(*uid));
         let left: BTreeMap<_, _> =
             left.map(|(uid, former)| (uid.clone(), former.name.clone())).collect();
@@ -213,7 +222,8 @@ impl Restore {
     /// federation: users have deleted them since the backup was made, or they have expired, or
     /// their records were lost.
     pub fn revives(&self) -> bool {
-        !self.is_anew && has_new(&self.records)
+        let may_lack_any = self.is_anew && !matches!(self.registry, RegistryChange::Damaged(_));
+        !may_lack_any && has_new(&self.records)
     }
 
     /// Marks the host that the backup is of as left, if it answers. Writes the registry, then the
@@ -236,8 +246,7 @@ impl Restore {
             let uid = store.host().identity().await?;
             leave(left, *registry, Moved { uid, context: context.to_owned(), number: 1 }).await?;
         }
-        let is_same = |change: &RecordChange| *change == RecordChange::Readable(Comparison::Same);
-        let writes = self.records.iter().any(|(_, change)| !is_same(change));
+        let writes = self.records.iter().any(|(_, change)| is_written(change));
         let opened = self.whole.gap.filter(|_| self.is_anew && writes).map(Gap::opened);
         let first = SavedRegistry { gap: opened.or(self.whole.gap), ..self.whole.clone() };
         match self.registry {
@@ -250,10 +259,10 @@ impl Restore {
         let total = self.records.len();
         for (done, (mut record, change)) in self.records.into_iter().enumerate() {
             observer.notify(Event::Turn(Work::Recording, &record, done, total));
-            if is_same(&change) {
+            if change == RecordChange::Readable(Comparison::Same) {
                 observer.notify(Event::Unchanged(&record, DryRun::None));
             }
-            if is_same(&change) || change == RecordChange::Taken {
+            if !is_written(&change) {
                 continue;
             }
             if let Some(declared) = &self.declared {
@@ -276,6 +285,15 @@ impl Restore {
             store.write_registry(Some(&current), &whole).await?;
         }
         Ok(())
+    }
+}
+
+/// Whether a record is written.
+fn is_written(change: &RecordChange) -> bool {
+    match change {
+        RecordChange::Readable(comparison) => *comparison != Comparison::Same,
+        RecordChange::Damaged(_) => true,
+        RecordChange::Kept { .. } | RecordChange::Taken => false,
     }
 }
 
@@ -313,7 +331,8 @@ async fn salvage(
     Ok((whole, differences))
 }
 
-/// What becomes of the records of a backup where the registry becomes this.
+/// What becomes of the records of a backup where the registry becomes this. `is_elsewhere` says
+/// that the backup is of another host.
 ///
 /// # Errors
 /// The errors of [`compare`], except that a record is damaged.
@@ -321,6 +340,7 @@ async fn compare_all(
     store: &Store,
     whole: &SavedRegistry,
     saved: Vec<Record>,
+    is_elsewhere: bool,
 ) -> Result<Vec<(Record, RecordChange)>, Error> {
     let mut records = Vec::new();
     for mut record in saved {
@@ -332,6 +352,11 @@ async fn compare_all(
                 (record, RecordChange::Damaged(error.to_string()))
             }
             Err(Error::OtherJob { .. }) => (record, RecordChange::Taken),
+            Ok((record, Comparison::Replaced { on_host, in_backup }))
+                if is_elsewhere && on_host > in_backup =>
+            {
+                (record, RecordChange::Kept { on_host, in_backup })
+            }
             compared => {
                 let (record, comparison) = compared?;
                 (record, RecordChange::Readable(comparison))

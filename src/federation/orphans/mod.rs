@@ -231,7 +231,8 @@ impl Federation<'_> {
             created,
             created_by_host,
             reason,
-            outlived_registry: since.is_some_and(|at| self.registry.may_lack(at)),
+            outlived_registry: reason == Reason::NoRecord
+                && since.is_some_and(|at| self.registry.may_lack(at)),
             connection: connection.clone(),
             federated: federated_name(&job),
             namespace: job.namespace,

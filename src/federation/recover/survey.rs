@@ -52,8 +52,10 @@ pub struct Recoverable {
     pub newest: Option<Newest>,
     /// What is wrong with the record that the host has; none if the host has none.
     pub damage: Option<String>,
+    /// The clusters whose Jobs the record that the host has lacks, although others did their work.
+    pub lacking: BTreeSet<String>,
     /// Whether the host has the record already: an earlier command wrote it, and its members have
-    /// not all been listed; or, if there is a damage, it only lacks its label.
+    /// not all been listed; or it lacks shards; or, if there is a damage, it only lacks its label.
     pub is_stored: bool,
 }
 
@@ -99,6 +101,7 @@ struct Usable {
     shard: u32,
     name: String,
     cluster: String,
+    cluster_uid: String,
     recovery: Recovery,
 }
 
@@ -241,6 +244,7 @@ impl Federation<'_> {
         record.state.unlisted = self.listable().into_iter().map(|asked| asked.name).collect();
         let mut damage = None;
         let mut is_stored = false;
+        let mut lacking = BTreeSet::new();
         let there = self.store.any_record(&survey.federation, &namespace, &name).await;
         let mut unusable = |why: &str| {
             survey.unusable.extend(usable.iter().map(|it| it.unusable(&namespace, why)));
@@ -267,12 +271,32 @@ impl Federation<'_> {
                 unusable(&error.to_string());
                 return Ok(());
             }
-            Ok(there) if there.state.unlisted.is_empty() => {
-                survey.whole.insert((namespace, name));
-                return Ok(());
+            Ok(mut there) if there.state.unlisted.is_empty() => {
+                let shards = there.shards.clone();
+                let folded = there.state.folded.clone();
+                let is_lacking =
+                    |it: &&Usable| !shards.contains_key(&it.shard) && !folded.has(it.shard);
+                for it in usable.iter().filter(is_lacking) {
+                    lacking.insert(it.cluster.clone());
+                    there.miss(&it.cluster, &it.cluster_uid);
+                }
+                if lacking.is_empty() || there.state.deleting.is_some() {
+                    survey.whole.insert((namespace, name));
+                    return Ok(());
+                }
+                (record, is_stored) = (there, true);
             }
             Ok(there) => (record, is_stored) = (there, true),
-            Err(error @ state::Error::Damaged { .. }) => damage = Some(error.to_string()),
+            Err(error @ state::Error::Damaged { .. }) => {
+                damage = Some(error.to_string());
+                let salvaged = self.store.salvage_record(&survey.federation, &namespace, &name);
+                if let Some(mut there) = salvaged.await?.filter(|there| there.state.uid == uid) {
+                    // The shards that cannot be read may have done their work.
+                    there.mark_restored();
+                    there.state.unlisted.clone_from(&record.state.unlisted);
+                    record = there;
+                }
+            }
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error.into()),
         }
@@ -285,6 +309,7 @@ impl Federation<'_> {
             missing: Indexes::default(),
             newest: newest_of(&usable).filter(|_| !is_stored),
             damage,
+            lacking,
             is_stored,
         });
         Ok(())
@@ -331,9 +356,13 @@ fn usable(
         let name = job.observed.name.clone();
         let read = read(&job, &asked.member.uid).and_then(|(shard, recovery)| {
             match usable.iter().find(|it| it.shard == shard) {
-                None => {
-                    Ok(Usable { shard, name: name.clone(), cluster: cluster.clone(), recovery })
-                }
+                None => Ok(Usable {
+                    shard,
+                    name: name.clone(),
+                    cluster: cluster.clone(),
+                    cluster_uid: asked.member.uid.clone(),
+                    recovery,
+                }),
                 Some(Usable { name, cluster, .. }) => {
                     Err(format!("it is shard {shard}, as job {name} in cluster {cluster} is"))
                 }

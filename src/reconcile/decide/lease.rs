@@ -181,8 +181,9 @@ pub(super) fn give_up_expired(record: &mut Record, observations: &Observations, 
         over_at.filter(|at| *at <= now.as_second() && !shard.is_over())
     };
     let over = record.shards.iter().filter_map(|(id, shard)| {
-        // A record that was restored may not know that the lease was renewed since.
-        if record.state.unlisted.contains(&shard.cluster) {
+        // A record that was restored may not know that the lease was renewed since, or that the
+        // Job has ended.
+        if record.state.unlisted.contains(&shard.cluster) || shard.restored {
             return None;
         }
         let at = is_over(shard)?;

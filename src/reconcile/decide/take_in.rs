@@ -42,6 +42,10 @@ fn take_unlisted(record: &mut Record, observations: &Observations) -> bool {
     if settled.is_empty() {
         return false;
     }
+    if record.state.origin.is_none() && settled.iter().any(|name| !places.contains_key(name)) {
+        // Nobody knows what the Jobs of a cluster have done that is registered no more.
+        record.state.origin = Some(Origin::Backup);
+    }
     for name in settled.iter().filter(|name| !observations.found.contains_key(*name)) {
         let Some(place) = places.get(name) else { continue };
         if let Some(declared) = &place.lost {
@@ -190,16 +194,17 @@ fn take(record: &mut Record, cluster: &str, uid: &str, found: &Found, heard: &He
     };
     if !shard.phase.ended() {
         let recovery = found.recovery.as_ref().ok();
-        // Also one that is newer, or another of the same edit, and of which nobody knows whether it
-        // is true.
+        // Also another of the same edit. Of a newer edit with several manifests nobody knows which
+        // one is true: its Jobs go on with theirs.
         let is_other = |it: &&Recovery| {
             let differs = it.is_verbatim && it.manifest != record.manifest;
             it.revision != record.state.revision || differs
         };
-        let other = recovery.filter(is_other);
+        let is_disputed = |it: &&Recovery| heard.disputed.contains(&it.revision);
+        let other = recovery.filter(is_other).filter(|it| !is_disputed(it));
         let mut shard = caught_up(shard, job);
         let lacks_nothing = shard.adoption.is_none() || job.generation >= shard.generation;
-        if recovery.is_some() && other.is_none() && lacks_nothing {
+        if recovery.is_some_and(|it| !is_other(&it)) && lacks_nothing {
             // The last edit and the annotation were written at once.
             shard.template_generation = job.template_generation;
         }
@@ -284,7 +289,11 @@ fn take_ended(record: &mut Record, recovery: &Recovery, alive: &BTreeSet<u32>) {
 /// Takes over a newer manifest. The shards that are known already have yet to be told of it. Gives
 /// whether it did.
 fn adopt_manifest(record: &mut Record, recovery: &Recovery) -> bool {
-    if recovery.revision <= record.state.revision {
+    let is_of_it = recovery.manifest.name() == record.name()
+        && recovery.manifest.indexed() == record.manifest.indexed()
+        && recovery.manifest.size().completions.is_some()
+            == record.manifest.size().completions.is_some();
+    if recovery.revision <= record.state.revision || !is_of_it {
         return false;
     }
     let older = std::mem::replace(&mut record.manifest, recovery.manifest.clone());

@@ -114,6 +114,21 @@ impl Record {
         Ok(Self { federation, manifest, state, shards, stored: Some(stored) })
     }
 
+    /// What can be read of a record of which some shards' annotations are damaged, without these
+    /// shards; none if more than that is.
+    pub(in crate::state) fn salvage(config_map: &Value) -> Option<Self> {
+        let mut rest = config_map.clone();
+        loop {
+            match Self::from_config_map(&rest) {
+                Ok(record) => return Some(record),
+                Err(Error::Damaged { key, .. }) if key.starts_with(SHARD_PREFIX) => {
+                    rest["metadata"]["annotations"].as_object_mut()?.remove(&key)?;
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+
     /// The ConfigMap of a record that does not exist yet.
     ///
     /// # Errors

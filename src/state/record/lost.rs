@@ -52,7 +52,7 @@ impl Record {
 
     /// How many completions these shards were not seen to have done, or how many pods the shards
     /// of a work queue may run. A phrase names them, such as `6 completions of cluster west`. None
-    /// where the Job has ended, nothing is left to do, or none of the shards has a uid by which it
+    /// where the Job has ended or is being deleted, nothing is left to do, or none of the shards has a uid by which it
     /// could have been started.
     pub fn at_risk<'r>(
         &self,
@@ -66,7 +66,7 @@ impl Record {
         let may_have_run =
             |shard: &&Shard| shard.phase != Phase::Planned || self.state.origin.is_some();
         let count = shards.filter(may_have_run).map(left).fold(0, i32::saturating_add);
-        if count == 0 || self.state.outcome.is_some() {
+        if count == 0 || self.state.outcome.is_some() || self.state.deleting.is_some() {
             return None;
         }
         Some(format!("{count} {} of cluster {cluster}", if count == 1 { one } else { more }))
@@ -119,9 +119,10 @@ impl Record {
         }
     }
 
-    /// Remembers a cluster that may have Jobs which the ledger lacks. Shards that are opened from
-    /// now on get ids that none of these is likely to have.
-    fn miss(&mut self, cluster: &str, uid: &str) {
+    /// Remembers a cluster that may have Jobs which the ledger lacks. Once it answers, they are
+    /// taken in as shards that were given up. Shards that are opened from now on get ids that none
+    /// of these is likely to have.
+    pub fn miss(&mut self, cluster: &str, uid: &str) {
         if self.state.missed.insert(uid.to_owned(), cluster.to_owned()).is_none() {
             let last = self.shards.keys().next_back().copied().unwrap_or(0);
             let last = last.max(self.state.forgotten);

@@ -71,7 +71,9 @@ impl Record {
     /// The deadline begins when the members say: the Job may have been resumed since.
     pub fn mark_restored(&mut self) {
         self.state.origin = Some(Origin::Backup);
-        self.state.started = None;
+        if self.state.outcome.is_none() {
+            self.state.started = None;
+        }
         for shard in self.shards.values_mut() {
             shard.restored = !shard.is_over() || (shard.is_cut_short() && !shard.reopened);
         }

@@ -74,6 +74,26 @@ impl Store {
         self.discard(&path, &config_map).await
     }
 
+    /// What can be read of a damaged record of a federation: its state, and the shards whose
+    /// annotations are whole. None if that is not all that is damaged, or the record is gone.
+    ///
+    /// # Errors
+    /// The host cannot be read.
+    pub async fn salvage_record(
+        &self,
+        federation: &str,
+        namespace: &str,
+        job: &str,
+    ) -> Result<Option<Record>, Error> {
+        let path = config_map_path(namespace, &Record::config_map_name(job));
+        let config_map = match self.host.get(&path).await {
+            Err(error) if error.is_not_found() => return Ok(None),
+            config_map => config_map?,
+        };
+        let record = Record::salvage(&config_map).filter(|it| it.federation == federation);
+        Ok(record.map(|record| record.unstored()))
+    }
+
     /// Removes a ConfigMap if it is as it was read.
     async fn discard(&self, path: &str, config_map: &Value) -> Result<(), Error> {
         let metadata = &config_map["metadata"];

@@ -266,7 +266,7 @@ pub(super) async fn ways(book: &mut Book) {
     let others = json!({"metadata": {"name": "pi.federated-job"}});
     let there = "/api/v1/namespaces/default/configmaps";
     stage.request("spare", "POST", there, Some(&others)).await;
-    book.read(&mut stage, move_there, "Somebody else made it").await;
+    book.read(&mut stage, move_there, "somebody else made it").await;
     let path = format!("{there}/pi.federated-job");
     stage.request("spare", "DELETE", &path, None).await;
     stage.quietly(move_there).await;

@@ -95,7 +95,9 @@ fn in_clusters(described: &Described) -> Vec<(String, String)> {
             let what = format!("lets its queue admit the job in cluster {}", shard.cluster);
             return Some((line, what));
         }
-        let line = is_suspended_there(look, shard).then(|| kubectl::unsuspend(place))??;
+        // A reconcile may be about to change its template: it must not start before.
+        let is_left_to_users = is_suspended_there(look, shard) && !described.reconcile_acts;
+        let line = is_left_to_users.then(|| kubectl::unsuspend(place))??;
         Some((line, format!("resumes the job in cluster {}", shard.cluster)))
     };
     status.shards.iter().filter_map(line).collect()

@@ -22,6 +22,7 @@ pub fn scenarios() -> Scenarios {
         )
         .both_from_nothing("a job that is gone comes back only if the user says so", gone_since)
         .both_from_nothing("a name that is used again keeps no other job back", used_again)
+        .both_from_nothing("a record is not replaced by an older one of another host", newer)
         .both_from_nothing("a damaged registry is restored over", damaged_registry)
         .both_from_nothing("a restore knows clusters by their uids", by_uid)
         .both_from_nothing("a restore lists a cluster that has the name of another one", taken_over)
@@ -108,6 +109,31 @@ async fn others_there(stage: &Stage) -> Outcome {
     west.api.delete(&record_path(west, "pi"), &json!({})).await?;
     assert!(west.api.get(REGISTRY).await.is_err(), "nothing was written there");
     Ok(())
+}
+
+/// The old host answers late, with a job that the new one lacks.
+async fn newer(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    let host = stage.site("host");
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    stage.federate("backup federation.yaml").await.ok();
+    host.link.cut().await?;
+    stage.federate("restore federation.yaml --context=west --yes").await.ok();
+    stage.federate("reconcile").await.ok();
+    work_until(stage, "pi", "Complete 9/9").await?;
+    host.link.restore().await?;
+    stage.write("euler.yaml", &job("euler", Some(3), Some(6)))?;
+    stage.federate("job create -f euler.yaml --context=host").await.ok();
+    stage.federate("init --from=host --context=west").await.fails("and lacks");
+    stage.federate("backup late.yaml --context=host").await.ok();
+    let restored = stage.federate("restore late.yaml --context=west --yes").await.ok();
+    restored.warns("job.batch/pi: the record on this host is newer than that of the other host");
+    stage.federate("init --from=host --context=west").await.ok();
+    stage.federate("reconcile").await.ok();
+    stage.federate("job get pi").await.ok().says("Complete");
+    work_until(stage, "euler", "Complete 6/6").await?;
+    assert_eq!(succeeded(stage).await?.0, 15, "nothing has run twice");
+    clear(stage.site("west"), &["pi", "euler"]).await
 }
 
 async fn used_again(stage: &Stage) -> Outcome {

@@ -19,6 +19,8 @@ pub fn scenarios() -> Scenarios {
         .sim("a shard that was held in its queue goes on after a restore", held)
         .both_from_nothing("a federation moves to another host, and back", moved)
         .both("a record that was deleted or damaged is rebuilt with its supplements", one_record)
+        .both("what can be read of a damaged record is kept, and nothing runs again", salvaged)
+        .both_from_nothing("a cluster that is registered late is taken in", late)
         .both("a record that is whole is not recovered, and nothing is without consent", consent)
         .both("a record that has lost its label is found again", unlabelled)
         .both("copies of shards are named and left alone", copies)
@@ -164,6 +166,68 @@ async fn one_record(stage: &Stage) -> Outcome {
     // The outcome is derived from the shards, too.
     lose(stage, "pi").await?;
     stage.federate("job recover pi --yes").await.ok().says("Complete 18/18");
+    Ok(())
+}
+
+async fn salvaged(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    let east = stage.site("east");
+    for done in 1..=3 {
+        east.succeed("pi", 1).await?;
+        east.until_job("pi", "one more is counted", |job| job["status"]["succeeded"] == done).await;
+    }
+    east.until_condition("pi", "Complete").await;
+    stage.federate("reconcile pi").await.ok().says("Running 3/9");
+    let damage = json!({"metadata": {"annotations": {"shard.kubectl-federate.dev/1": "{"}}});
+    stage.host().patch("configmaps", "pi.federated-job", &damage).await?;
+    // Somebody has cleaned up what had ended.
+    east.delete("pi").await?;
+    let before: Vec<_> = names(stage).await?;
+    stage.federate("job recover pi --yes").await.ok().says("job.batch/pi recovered");
+    stage.federate("reconcile pi").await.ok();
+    assert_eq!(names(stage).await?, before, "what it did is not done again unasked");
+    let rest: Vec<_> = stage.members().filter(|site| site.name != "east").collect();
+    for site in &rest {
+        site.succeed("pi", 1).await?;
+    }
+    stage.federate("reconcile pi --reopen --yes").await.ok();
+    work_until(stage, "pi", "Complete 9/9").await
+}
+
+/// The Jobs of all members.
+async fn names(stage: &Stage) -> Result<Vec<Vec<String>>, Failed> {
+    let mut all = Vec::new();
+    for site in stage.members() {
+        all.push(site.names("jobs").await?);
+    }
+    Ok(all)
+}
+
+async fn late(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    lose_all(stage, "pi").await?;
+    stage.federate("init --context=host").await.ok();
+    for member in ["east", "north"] {
+        stage.federate(&format!("cluster register {member}")).await.ok();
+    }
+    stage.federate("job recover --all --yes").await.ok().warns("and may run twice");
+    let west = stage.site("west");
+    west.succeed("pi", 1).await?;
+    west.until_job("pi", "one is counted", |job| job["status"]["succeeded"] == 1).await;
+    let registered = stage.federate("cluster register west").await.ok();
+    registered.warns("1 job that the records of their federated jobs lack");
+    let asks = stage.federate("job recover --all").await.fails("no terminal");
+    asks.warns("job.batch/pi: its record lacks jobs of cluster west.");
+    stage.federate("job recover --all --yes").await.ok().says("job.batch/pi recovered");
+    west.until_job("pi", "it is stopped", |job| {
+        job["spec"]["suspend"] == true || job["status"]["completionTime"].is_string()
+    })
+    .await;
+    stage.federate("cluster register west").await.ok();
+    stage.federate("job recover --all --yes").await.ok().warns("Nothing is to be recovered");
+    work_until(stage, "pi", "Complete 9/9").await?;
+    stage.federate("orphans list").await.ok().warns("No resources found");
     Ok(())
 }
 

@@ -378,6 +378,7 @@ async fn reconciling_deletion(stage: &Stage) -> Outcome {
         .federate("job delete pi --cascade=background")
         .await
         .fails("1 cluster could not be asked");
+    stage.federate(COMPLETE).await.fails("job.batch/pi is being deleted together with its jobs");
     let tried = Cell::new(false);
     let over = |said: &str| {
         tried.set(said.contains("job.batch/pi unchanged: Terminating"));

@@ -127,13 +127,9 @@ fn of_state(error: &state::Error) -> Error {
         state::Error::TooLarge { .. } => {
             "Make its manifest smaller, divide it over fewer clusters, or make several jobs of it."
         }
-        state::Error::NoRecord { object } => {
-            let (namespace, name) = Record::job_of(object).unwrap_or_default();
-            return Error::new(error).hint(format!(
-                "If it is a record that has lost its label, {} puts that back. If somebody else \
-                 made it and nobody needs it, delete or rename it.",
-                federate("job recover", [name, "-n", namespace])
-            ));
+        state::Error::NoRecord { .. } => {
+            "It may be a record that has lost its label, which job recover puts back. If somebody \
+             else made it and nobody needs it, delete or rename it."
         }
         state::Error::OtherFederation { .. } => "Its own host or registry knows it; see --context.",
     };

@@ -318,6 +318,13 @@ impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
                 Verdict::Complete => Error::Complete { name },
             })));
         }
+        // A deletion ends by itself where all clusters answer, and the Job is not found then.
+        let hangs = !status.unlisted.is_empty()
+            || status.shards.iter().any(|shard| shard.unknown.is_some());
+        if let (Some(_), Goal::Condition { .. }, true) = (record.state.deleting, goal, hangs) {
+            let namespace = record.namespace().to_owned();
+            return Ok(Some(Found::Never(Error::DeletedAlready { namespace, name })));
+        }
         // After a reconcile only a user can change this. Without one that is not known.
         let stopped = Idle::from_status(&record, &status).filter(|rest| *rest == Idle::Stopped);
         if let (Some(rest), true, true) =

@@ -316,7 +316,7 @@ pub(super) async fn reused(book: &mut Book) {
     stage.quietly("backup ~/federation.yaml").await;
     stage.quietly("job delete pi --cascade=background").await;
     stage.quietly("job create -f pi.yaml").await;
-    book.heed(&mut stage, "restore ~/federation.yaml --context=east --yes", 1).await;
+    book.heed(&mut stage, "restore ~/federation.yaml --context=east --yes", 2).await;
 }
 
 /// Where the registry of the Jobs on a host was lost, and another one is made.

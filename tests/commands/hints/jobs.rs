@@ -63,6 +63,7 @@ pub(super) async fn edits(book: &mut Book) {
     says(&mut stage, "job get pi", "Suspended").await;
     says(&mut stage, node, "patched").await;
     let mut stage = pi().await;
+    stage.write("image.yaml", &changed("perl:5.34.0", "perl:5.36.0"));
     complete_pi(&mut stage).await;
     book.read(&mut stage, "job scale pi --parallelism=3", "what it did is final").await;
     book.read(&mut stage, "job apply -f ~/image.yaml", "Delete it first").await;

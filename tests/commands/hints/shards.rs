@@ -231,6 +231,8 @@ pub(super) async fn next(book: &mut Book) {
     }
     let commands = book.hear(&mut stage, "job describe fragile").await;
     assert_eq!(commands.len(), 2, "{:?}", book.said.last());
+    let retry = book.hear(&mut stage, "job scale fragile --parallelism=2").await;
+    assert_eq!(retry, commands[..1], "{:?}", book.said.last());
     book.follow(&mut stage, &commands, &[]).await;
     says(&mut stage, "job get fragile-retry", "Running").await;
     is_gone(&mut stage, "fragile").await;

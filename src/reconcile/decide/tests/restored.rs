@@ -180,8 +180,42 @@ fn the_end_of_a_lease_is_unknown_until_its_job_was_seen() {
     // It was listed, the process was killed, and it does not answer to the next one.
     let away = Observation::Unknown { why: "it is away".to_owned() };
     observations.members.insert("c1".to_owned(), away);
-    let waits = settle(&listed, &observations);
-    assert!(!waits.shards[&1].is_over(), "it may have been renewed since: {waits:?}");
+    for now in [NOW, Timestamp::from_second(100_000).expect("a time")] {
+        let waits = decide(&listed, &observations, now).record;
+        assert!(!waits.shards[&1].is_over(), "it may have been renewed since: {waits:?}");
+    }
+}
+
+#[test]
+fn a_lease_of_before_a_backup_is_no_consent_after_it() {
+    let spec = json!({"completions": 3, "parallelism": 1});
+    let mut record = restored(spec, &[(Phase::Started, Some(3))]);
+    let shard = record.shards.get_mut(&1).expect("one");
+    shard.lease = Lease::planned(&record.manifest, Some(60), 0);
+    // Its Job has ended since and is gone. Its cluster is listed, and silent after that.
+    let mut observations = only(&record, []);
+    let Some(Observation::Known { confirmed, .. }) = observations.members.get_mut("c1") else {
+        panic!("it is known")
+    };
+    confirmed.clear();
+    let listed = decide(&record, &observations, NOW).record;
+    assert!(listed.state.unlisted.is_empty(), "{listed:?}");
+    let away = Observation::Unknown { why: "it is away".to_owned() };
+    observations.members.insert("c1".to_owned(), away);
+    let later = Timestamp::from_second(100_000).expect("a time");
+    let waits = decide(&listed, &observations, later).record;
+    assert_eq!((waits.shards.len(), waits.shards[&1].is_over()), (1, false), "{waits:?}");
+}
+
+#[test]
+fn what_a_cluster_did_that_is_registered_no_more_may_have_been_done() {
+    let spec = json!({"completions": 6, "parallelism": 2});
+    let mut record = record(spec, &[(Phase::Started, Some(3))]);
+    // It was rebuilt, and somebody took a cluster out of the registry by hand.
+    record.state.unlisted = ["c1".to_owned(), "gone".to_owned()].into();
+    let observations = only(&record, [(1, job(&record, 1))]);
+    let settled = settle(&record, &observations);
+    assert_eq!((settled.shards.len(), settled.state.withheld.count), (1, 3), "{settled:?}");
 }
 
 #[test]

@@ -176,7 +176,8 @@ async fn salvaged(stage: &Stage) -> Outcome {
         east.succeed("pi", 1).await?;
         east.until_job("pi", "one more is counted", |job| job["status"]["succeeded"] == done).await;
     }
-    east.until_condition("pi", "Complete").await;
+    let is_over = |job: &Value| job["status"]["completionTime"].is_string();
+    east.until_job("pi", "it is complete", is_over).await;
     stage.federate("reconcile pi").await.ok().says("Running 3/9");
     let damage = json!({"metadata": {"annotations": {"shard.kubectl-federate.dev/1": "{"}}});
     stage.host().patch("configmaps", "pi.federated-job", &damage).await?;

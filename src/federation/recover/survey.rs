@@ -242,6 +242,12 @@ impl Federation<'_> {
         record.state.revision = newest.recovery.revision;
         record.state.template_edits = newest.recovery.template_edits.clone();
         record.state.unlisted = self.listable().into_iter().map(|asked| asked.name).collect();
+        // A cluster that is registered later may have shards that nothing here tells of.
+        let told = usable.iter().flat_map(|it| {
+            let Recovery { ended, folded, .. } = &it.recovery;
+            ended.keys().copied().chain(folded.last()).chain([it.shard])
+        });
+        record.leave_ids_free(told.max().unwrap_or(0));
         let mut damage = None;
         let mut is_stored = false;
         let mut lacking = BTreeSet::new();
@@ -328,8 +334,8 @@ impl Federation<'_> {
             let opened = opened.filter_map(|shard| shard.share().completions);
             job.anew = opened.fold(job.status.unplaced, i32::saturating_add);
             job.shards = seen.shards.values().filter(|shard| shard.uid.is_some()).count();
-            let ids: Indexes =
-                seen.shards.keys().filter_map(|id| i32::try_from(*id).ok()).collect();
+            let found = seen.shards.iter().filter(|(_, shard)| shard.uid.is_some());
+            let ids: Indexes = found.filter_map(|(id, _)| i32::try_from(*id).ok()).collect();
             job.missing = Indexes::from(1..=ids.end() - 1).without(&ids);
         }
         survey.jobs.sort_by(|one, other| {

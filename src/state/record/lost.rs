@@ -124,10 +124,16 @@ impl Record {
     /// of these is likely to have.
     pub fn miss(&mut self, cluster: &str, uid: &str) {
         if self.state.missed.insert(uid.to_owned(), cluster.to_owned()).is_none() {
-            let last = self.shards.keys().next_back().copied().unwrap_or(0);
-            let last = last.max(self.state.forgotten);
-            self.state.forgotten = last.saturating_add(MISSED_IDS).min(LAST_TAKEN_IN.max(last));
+            self.leave_ids_free(0);
         }
+    }
+
+    /// Leaves ids free after the last one that is known, which is `last` at least: the shards that
+    /// nobody has seen yet have some of them.
+    pub fn leave_ids_free(&mut self, last: u32) {
+        let known = self.shards.keys().next_back().copied().unwrap_or(0);
+        let last = last.max(known).max(self.state.forgotten);
+        self.state.forgotten = last.saturating_add(MISSED_IDS).min(LAST_TAKEN_IN.max(last));
     }
 
     /// Takes a Job of a missed cluster in, as a shard that was given up before anything of it was

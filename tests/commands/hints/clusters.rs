@@ -65,6 +65,11 @@ pub(super) async fn matches(book: &mut Book) {
     let matched = "cluster/west matched by context \"west\"";
     book.read(&mut stage, "cluster match west", matched).await;
     says(&mut stage, "cluster match west", "unchanged").await;
+    stage.set_down("west", true);
+    let commands = book.hear(&mut stage, "cluster match west").await;
+    assert_eq!(commands.len(), 1, "{:?}", book.said.last());
+    assert!(book.said.last().is_some_and(|said| said.contains("gives no answer")));
+    stage.set_down("west", false);
     let key = "member.kubectl-federate.dev/west";
     let member = json!({"context": "west", "uid": "gone", "weight": 1, "state": "ready",
         "registered": 0});

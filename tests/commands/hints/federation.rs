@@ -334,6 +334,25 @@ pub(super) async fn lost_registry(book: &mut Book) {
     says(&mut stage, "job get pi", "Running").await;
 }
 
+/// Where a cluster is registered after its work was given to others.
+pub(super) async fn late(book: &mut Book) {
+    let mut stage = pi().await;
+    let record = "/api/v1/namespaces/default/configmaps/pi.federated-job";
+    let registry = format!("/api/v1/namespaces/{}/configmaps/{}", REGISTRY.0, REGISTRY.1);
+    for path in [record, &registry] {
+        stage.request("east", "DELETE", path, None).await;
+    }
+    stage.quietly("init --context=east").await;
+    for member in ["east", "north"] {
+        stage.quietly(&format!("cluster register {member}")).await;
+    }
+    stage.quietly("job recover --all --yes").await;
+    let commands = book.hear(&mut stage, "cluster register west").await;
+    assert_eq!(commands.len(), 1, "{:?}", book.said.last());
+    book.follow_and_agree(&mut stage, &commands[0], &[]).await;
+    book.read(&mut stage, "job recover --all", "Nothing is to be recovered").await;
+}
+
 /// Where a cluster was declared lost, and not all of its work is given up yet.
 pub(super) async fn losses(book: &mut Book) {
     let mut stage = pi().await;

@@ -62,6 +62,7 @@ pub async fn all() {
         federation::restores,
         federation::reused,
         federation::lost_registry,
+        federation::late,
         jobs::namespaces,
         jobs::edits,
         jobs::names_taken,

@@ -229,20 +229,10 @@ fn of_federation(error: &federation::Error) -> Error {
             let hints = of_federation(why).hints().to_vec();
             hints.into_iter().fold(Error::new(error), Error::hint)
         }
-        E::LacksJobs { .. }
-        | E::InTheWay { .. }
-        | E::LeftRecords { .. }
-        | E::OtherJob { .. }
-        | E::NameTaken { .. }
-        | E::DrainTimedOut { .. }
-        | E::NotGivenUp { .. }
-        | E::DeclaredLost { .. }
-        | E::NobodyTakes { .. } => about_leaving(error),
         E::Several(errors) => {
             errors.iter().map(of_federation).reduce(Error::and).unwrap_or_else(|| Error::new(error))
         }
-        // The sentence says it all.
-        _ => Error::new(error),
+        _ => about_leaving(error),
     }
 }
 

@@ -52,8 +52,8 @@ impl Record {
 
     /// How many completions these shards were not seen to have done, or how many pods the shards
     /// of a work queue may run. A phrase names them, such as `6 completions of cluster west`. None
-    /// where the Job has ended or is being deleted, nothing is left to do, or none of the shards has a uid by which it
-    /// could have been started.
+    /// where the Job has ended or is being deleted, nothing is left to do, or none of the shards
+    /// has a uid by which it could have been started.
     pub fn at_risk<'r>(
         &self,
         cluster: &str,

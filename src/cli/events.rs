@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     error::{Result, words},
-    federation::{DryRun, Event, Observer, Place},
+    federation::{DryRun, Event, Key, Observer, Place},
     job::{labels, summary},
     print::{Table, counted, kubectl_line},
     reconcile::{Done, Status},
@@ -29,6 +29,8 @@ use crate::{
 pub struct Wording {
     /// What is said of a Job once it is changed: `configured`, `scaled`.
     pub changed: &'static str,
+    /// What is said of a Job once it is gone: `deleted`.
+    pub deleted: &'static str,
     /// What is said where nothing changes, in place of `job.batch/pi unchanged`.
     pub unchanged: Option<&'static str>,
     /// Whether the fields that change are told.
@@ -53,7 +55,8 @@ pub enum Live {
 impl Wording {
     /// The wording of a verb that changes Jobs, such as `scaled`.
     pub fn new(changed: &'static str) -> Self {
-        Self { changed, unchanged: None, fields: true, done: true, live: Live::No }
+        let deleted = "deleted";
+        Self { changed, deleted, unchanged: None, fields: true, done: true, live: Live::No }
     }
 }
 
@@ -147,8 +150,9 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    fn deleted(&self, name: &str, what: &str) {
-        let sentence = format!("job.batch {name:?} {what}");
+    fn deleted(&self, (namespace, name): &Key, what: &str, dry_run: DryRun) {
+        let suffix = suffix(dry_run);
+        let sentence = format!("job.batch {name:?} {what} from {namespace} namespace{suffix}");
         self.tell(sentence, || json!({ "metadata": { "name": name } }));
     }
 
@@ -341,10 +345,8 @@ impl Observer for Reporter<'_> {
             Event::Reconciled { record, status, changed } => {
                 self.reconciled(record, status, changed);
             }
-            Event::Deleted(name, dry_run) => {
-                self.deleted(name, &format!("deleted{}", suffix(dry_run)));
-            }
-            Event::Deleting(name) => self.deleted(name, "is being deleted"),
+            Event::Deleted(job, dry_run) => self.deleted(job, self.wording.deleted, dry_run),
+            Event::Deleting(job) => self.deleted(job, "is being deleted", DryRun::None),
             Event::PodsEnding => self.note("waiting for pods to end".to_owned()),
             Event::Kept(record, places) => self.kept(record, places),
             Event::HostSilent { host, why } => self.silent(host, "the host does not answer", why),

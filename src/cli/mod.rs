@@ -57,7 +57,7 @@ pub use dry_run::DryRunFlag;
 pub use files::{Document, Filenames};
 pub use flags::ConnectionFlags;
 pub use output::{ChangeFlags, ListFlags, OutputFlags, TableFlags};
-pub use selection::Selection;
+pub use selection::{Selection, Selectors};
 pub use selector::Selector;
 pub use session::Session;
 pub use topics::{TOPICS, Topic, VARIABLES};

@@ -42,12 +42,12 @@ pub struct OutputFlags {
     templates: TemplateFlags,
 }
 
-/// `-o` of a verb that changes Jobs.
+/// `-o` of a verb that says what became of Jobs.
 #[derive(Debug, Clone, Args)]
 pub struct ChangeFlags {
-    /// Print the jobs in place of sentences about them, as recorded and without a status: json,
-    /// yaml, kyaml, name, jsonpath=TEMPLATE, jsonpath-as-json=TEMPLATE, jsonpath-file=FILE,
-    /// go-template=TEMPLATE or go-template-file=FILE
+    /// Print the jobs in place of sentences about them, those that are changed as recorded and
+    /// without a status: json, yaml, kyaml, name, jsonpath=TEMPLATE, jsonpath-as-json=TEMPLATE,
+    /// jsonpath-file=FILE, go-template=TEMPLATE or go-template-file=FILE
     #[arg(short, long, value_name = "FORMAT", default_value = "", hide_default_value = true)]
     output: String,
     #[command(flatten)]

@@ -4,7 +4,10 @@ use clap::Args;
 use serde_json::Value;
 
 use super::{Selector, Session, fields::Fields, job_name::job_name};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    federation::{Federation, Records},
+};
 
 /// Names or a selector, and `-A`, as `kubectl get` has them.
 #[derive(Debug, Args)]
@@ -15,6 +18,13 @@ pub struct Selection {
     /// The jobs of all namespaces
     #[arg(short = 'A', long)]
     pub all_namespaces: bool,
+    #[command(flatten)]
+    selectors: Selectors,
+}
+
+/// `-l` and `--field-selector`.
+#[derive(Debug, Args)]
+pub struct Selectors {
     /// Only jobs whose labels match, such as team=math,tier!=web
     #[arg(
         short = 'l',
@@ -30,18 +40,10 @@ pub struct Selection {
     field_selector: String,
 }
 
-impl Selection {
-    /// The namespace that is meant; none for all.
-    ///
-    /// # Errors
-    /// There are names beside a selector, which kubectl refuses, too; or the namespace is not
-    /// known.
-    pub fn namespace(&self, session: &Session<'_>) -> Result<Option<String>> {
-        let selects = !self.selector.is_empty() || !self.field_selector.is_empty();
-        if selects && !self.names.is_empty() {
-            return Err(Error::new("name cannot be provided when a selector is specified"));
-        }
-        Ok(if self.all_namespaces { None } else { Some(session.namespace()?) })
+impl Selectors {
+    /// Whether nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        self.selector.is_empty() && self.field_selector.is_empty()
     }
 
     /// What is asked of the fields of the objects.
@@ -61,5 +63,49 @@ impl Selection {
     /// Whether the selector matches an object's `metadata.labels`.
     pub fn matches(&self, labels: &Value) -> bool {
         self.selector.matches(labels)
+    }
+
+    /// The Jobs among these that are selected. The members are asked only where a field is that
+    /// says what they have done.
+    pub async fn choose(
+        &self,
+        federation: &Federation<'_>,
+        fields: &Fields,
+        Records { mut records, errors }: Records,
+    ) -> Records {
+        records.retain(|record| self.matches(&record.manifest.object()["metadata"]["labels"]));
+        if !self.field_selector.is_empty() {
+            let mut looks = federation.look(records).await;
+            looks.retain(|look| fields.matches(&look.status.to_job(&look.record)));
+            records = looks.into_iter().map(|look| look.stored).collect();
+        }
+        Records { records, errors }
+    }
+}
+
+impl Selection {
+    /// The namespace that is meant; none for all.
+    ///
+    /// # Errors
+    /// There are names beside a selector, which kubectl refuses, too; or the namespace is not
+    /// known.
+    pub fn namespace(&self, session: &Session<'_>) -> Result<Option<String>> {
+        if !self.selectors.is_empty() && !self.names.is_empty() {
+            return Err(Error::new("name cannot be provided when a selector is specified"));
+        }
+        Ok(if self.all_namespaces { None } else { Some(session.namespace()?) })
+    }
+
+    /// As of [`Selectors::fields`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn fields(&self) -> Result<Fields> {
+        self.selectors.fields()
+    }
+
+    /// Whether the selector matches an object's `metadata.labels`.
+    pub fn matches(&self, labels: &Value) -> bool {
+        self.selectors.matches(labels)
     }
 }

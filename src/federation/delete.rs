@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{
     dry_run_strategy::DryRun,
     edit::known,
     error::Error,
     event::{Event, Work},
+    key::key,
     open::Federation,
     preflight::preflight_deletion,
     refusal::Refusal,
@@ -32,16 +35,52 @@ pub enum Deletion {
     Cascade(Cascade),
 }
 
+/// How long a deletion is waited for whose pods have yet to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Until it is done.
+    Endless,
+    /// Until then.
+    Until(Instant),
+    /// Not at all.
+    None,
+}
+
+impl Patience {
+    fn lasts(self) -> bool {
+        match self {
+            Self::Endless => true,
+            Self::Until(end) => Instant::now() < end,
+            Self::None => false,
+        }
+    }
+
+    /// The result of a deletion that others finish.
+    fn end(self, record: &Record, notify: impl Fn(Event<'_>)) -> Result<(), Error> {
+        if self == Self::None {
+            notify(Event::Unfinished(record));
+            return Ok(());
+        }
+        Err(Error::TimedOut { name: Some(record.name().to_owned()) })
+    }
+}
+
 impl Federation<'_> {
     /// Deletes a federated Job.
     ///
     /// # Errors
-    /// It was not deleted; or its deletion was begun, and members did not all do their part.
-    pub async fn delete(&self, record: Record, deletion: Deletion) -> Result<(), Error> {
+    /// It was not deleted; or its deletion was begun, and members did not all do their part, or
+    /// not in time.
+    pub async fn delete(
+        &self,
+        record: Record,
+        deletion: Deletion,
+        patience: Patience,
+    ) -> Result<(), Error> {
         match deletion {
             Deletion::Abandon if record.state.deleting.is_some() => self.abandon(record).await,
             Deletion::Orphan | Deletion::Abandon => self.orphan(record).await,
-            Deletion::Cascade(cascade) => self.cascade(record, cascade).await,
+            Deletion::Cascade(cascade) => self.cascade(record, cascade, patience).await,
         }
     }
 
@@ -67,20 +106,20 @@ impl Federation<'_> {
                 Error::all(refusals.map(refused).collect())?;
             }
         }
-        self.notify(Event::Deleted(record.name(), dry_run));
+        self.notify(Event::Deleted(&key(record), dry_run));
         Ok(())
     }
 
     /// Forgets the federated Job, and says where its Jobs are.
     async fn orphan(&self, record: Record) -> Result<(), Error> {
-        let name = record.name().to_owned();
+        let key = key(&record);
         let removed = self.store.update(record, async |record| match record.state.deleting {
             Some(_) => Err(deleted_already(&record)),
             None => Ok(Change::Remove(record)),
         });
         let (Change::Remove(record) | Change::Replace(record) | Change::Keep(record)) =
-            known(removed.await, &name)?;
-        self.notify(Event::Deleted(&name, DryRun::None));
+            known(removed.await, &key.1)?;
+        self.notify(Event::Deleted(&key, DryRun::None));
         if !record.shards.is_empty() {
             self.notify(Event::Kept(&record, &self.places(&record)));
         }
@@ -142,7 +181,7 @@ impl Federation<'_> {
     /// and the rest is left behind. Where a cluster that answers has something yet, the deletion
     /// goes on.
     async fn abandon(&self, record: Record) -> Result<(), Error> {
-        let name = record.name().to_owned();
+        let key = key(&record);
         let members = self.members_of(&[&record]).await;
         let reconciled = self.look_and_run(record, &members).await?;
         if let Some(rest) = reconciled.record {
@@ -165,13 +204,18 @@ impl Federation<'_> {
             }
             self.notify(Event::Kept(&rest, &places));
         }
-        self.notify(Event::Deleted(&name, DryRun::None));
+        self.notify(Event::Deleted(&key, DryRun::None));
         Ok(())
     }
 
     /// Marks the record, so that whoever reconciles next goes on, and then goes on.
-    async fn cascade(&self, record: Record, cascade: Cascade) -> Result<(), Error> {
-        let name = record.name().to_owned();
+    async fn cascade(
+        &self,
+        record: Record,
+        cascade: Cascade,
+        patience: Patience,
+    ) -> Result<(), Error> {
+        let key = key(&record);
         let marked = self.store.update(record, async |mut record| {
             Ok::<_, Error>(match record.state.deleting.replace(cascade) {
                 Some(before) if before == cascade => Change::Keep(record),
@@ -179,7 +223,7 @@ impl Federation<'_> {
             })
         });
         let (Change::Replace(mut record) | Change::Keep(mut record) | Change::Remove(mut record)) =
-            known(marked.await, &name)?;
+            known(marked.await, &key.1)?;
         let members = self.members_of(&[&record]).await;
         self.name_those_left_behind(&record);
         self.notify(Event::Began(Work::Deleting, &record));
@@ -197,8 +241,12 @@ impl Federation<'_> {
             let status = Status::new(&rest, &reconciled.observations);
             let is_open = |shard: &ShardStatus| shard.unknown.is_some() || shard.refused.is_some();
             if status.shards.iter().any(is_open) || !status.unlisted.is_empty() {
-                self.notify(Event::Deleting(&name));
+                self.notify(Event::Deleting(&key));
                 return self.report(&rest, &status);
+            }
+            if !patience.lasts() {
+                self.notify(Event::Deleting(&key));
+                return patience.end(&rest, |event| self.notify(event));
             }
             if !std::mem::replace(&mut told, true) {
                 self.notify(Event::PodsEnding);
@@ -207,7 +255,7 @@ impl Federation<'_> {
             record = rest;
         }
         self.notify(Event::Ended);
-        self.notify(Event::Deleted(&name, DryRun::None));
+        self.notify(Event::Deleted(&key, DryRun::None));
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{dry_run_strategy::DryRun, error::Error, event::Event, open::Federation, records::key};
+use super::{dry_run_strategy::DryRun, error::Error, event::Event, key::key, open::Federation};
 use crate::{
     reconcile::{Reconciled, ShardStatus, Status},
     state::{Member, MemberState, Record, Shard},

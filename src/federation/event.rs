@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{dry_run_strategy::DryRun, error::Error, refusals::Place};
+use super::{dry_run_strategy::DryRun, error::Error, key::Key, refusals::Place};
 use crate::{
     reconcile::{Done, Inspection, ShardStatus, Status},
     state::{Record, Shard},
@@ -314,9 +314,9 @@ pub enum Event<'a> {
         cluster: &'a str,
     },
     /// A Job was deleted, with its shards or without.
-    Deleted(&'a str, DryRun),
+    Deleted(&'a Key, DryRun),
     /// A Job is being deleted, and not all of it could be done.
-    Deleting(&'a str),
+    Deleting(&'a Key),
     /// The deletion waits for pods to end.
     PodsEnding,
     /// A Job was forgotten, and its shards stay: their number, and where they are.

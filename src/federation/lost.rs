@@ -8,9 +8,10 @@ use std::time::Duration;
 use super::{
     error::Error,
     event::{Event, Work},
+    key::{Key, key},
     open::Federation,
     reconcile::Reopen,
-    records::{Key, Records, key},
+    records::Records,
 };
 use crate::{
     reconcile::Members,

@@ -43,12 +43,21 @@ impl Federation<'_> {
         name: &str,
         change: impl Fn(&Member) -> Member,
     ) -> Result<bool, Error> {
+        self.try_change_member(name, |member| Ok(change(member))).await
+    }
+
+    /// The same, where a member may not be changed so.
+    async fn try_change_member(
+        &mut self,
+        name: &str,
+        change: impl Fn(&Member) -> Result<Member, Error>,
+    ) -> Result<bool, Error> {
         let make = async |registry: &Registry| {
             let member = registry
                 .members
                 .get(name)
                 .ok_or_else(|| Error::NotRegistered { name: name.to_owned() })?;
-            let changed = change(member);
+            let changed = change(member)?;
             checked(name, &changed)?;
             Ok::<_, Error>(if changed == *member {
                 MemberChange::Keep
@@ -113,22 +122,31 @@ impl Federation<'_> {
     /// Changes a member's labels. Gives whether anything changed.
     ///
     /// # Errors
-    /// There is no such member.
-    pub async fn label(&mut self, name: &str, changes: &[LabelChange]) -> Result<bool, Error> {
+    /// There is no such member; or a label has another value, and `overwrite` is not given.
+    pub async fn label(
+        &mut self,
+        name: &str,
+        changes: &[LabelChange],
+        overwrite: bool,
+    ) -> Result<bool, Error> {
         let labelled = |member: &Member| {
             let mut member = member.clone();
             for change in changes {
                 match change {
                     LabelChange::Set(key, value) => {
-                        member.labels.insert(key.clone(), value.clone());
+                        let before = member.labels.insert(key.clone(), value.clone());
+                        let taken = before.filter(|before| before != value && !overwrite);
+                        if let Some(value) = taken {
+                            return Err(Error::LabelTaken { key: key.clone(), value });
+                        }
                     }
                     LabelChange::Remove(key) => {
                         member.labels.remove(key);
                     }
                 }
             }
-            member
+            Ok(member)
         };
-        self.change_member(name, labelled).await
+        self.try_change_member(name, labelled).await
     }
 }

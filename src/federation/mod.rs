@@ -62,6 +62,7 @@ mod edit;
 mod error;
 mod event;
 mod events;
+mod key;
 mod labelled;
 mod leaving;
 mod logs;
@@ -96,13 +97,14 @@ pub use backup::{
 };
 pub use cluster_check::{Answer, Checked, Identity, ToCheck, check_host};
 pub use contexts::{AskedContext, Identified, Standing, Way, ask_contexts, standings, ways};
-pub use delete::Deletion;
+pub use delete::{Deletion, Patience};
 pub use drain::DrainTerms;
 pub use dry_run_strategy::DryRun;
 pub use edit::{Edited, Request};
 pub use error::{Error, Existing, InUse, NotRetriable, Stopped, Unfinished};
 pub use event::{Event, Observer, Waited, Work};
 pub use events::{JobEvents, MemberEvent};
+pub use key::{Key, key};
 pub use logs::{
     Containers, LastLines, LogLine, LogReader, LogTerms, LogsError, LogsRead, Since,
     Source as LogSource,
@@ -115,7 +117,7 @@ pub use open::{Access, Federation};
 pub use orphans::{Cleaning, Orphan, Orphans, Progress, Reason, Unanswered, Unasked};
 pub use preflight::{Preflight, preflight, preflight_change, preflight_deletion};
 pub use reconcile::{Reopen, Scope, Uncertain, UncertainWork};
-pub use records::{Key, Records, key};
+pub use records::Records;
 pub use recover::{Newest, Recoverable, Survey, Unusable};
 pub use refusal::Refusal;
 pub use refusals::{InTheWay, Owner, Place, Refusals, some_clusters};

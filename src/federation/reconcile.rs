@@ -6,8 +6,9 @@ use super::{
     dry_run_strategy::DryRun,
     error::Error,
     event::{Event, Work},
+    key::{Key, key},
     open::Federation,
-    records::{Key, Records, key},
+    records::Records,
     rounds::{Rounds, View},
 };
 use crate::{
@@ -128,7 +129,7 @@ impl Federation<'_> {
         let reconciled = self.run(record, observations, members).await.map_err(uninterrupted)?;
         self.notify(Event::Done(&reconciled.done, DryRun::None));
         let Some(record) = reconciled.record else {
-            self.notify(Event::Deleted(before.name(), DryRun::None));
+            self.notify(Event::Deleted(&key(&before), DryRun::None));
             return Ok(());
         };
         let changed = record != before || !reconciled.done.is_empty();
@@ -259,11 +260,11 @@ impl Watching<'_, '_> {
             match self.told.insert(key.clone(), None) {
                 None => {
                     self.told.remove(&key);
-                    round.errors.push(Error::NotFound { name: key.1 });
+                    round.errors.push(Error::NotFound { name: key.1.clone() });
                 }
                 // Another process has deleted it.
                 Some(Some(_)) => {
-                    self.rounds.federation.notify(Event::Deleted(&key.1, DryRun::None));
+                    self.rounds.federation.notify(Event::Deleted(&key, DryRun::None));
                 }
                 Some(None) => {}
             }
@@ -313,7 +314,7 @@ impl Watching<'_, '_> {
         }
         let federation = &*self.rounds.federation;
         let Some(record) = reconciled.record else {
-            federation.notify(Event::Deleted(&key.1, DryRun::None));
+            federation.notify(Event::Deleted(&key, DryRun::None));
             self.told.insert(key, None);
             return Ok(Turn::Removed);
         };

@@ -2,19 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{error::Error, open::Federation};
+use super::{
+    error::Error,
+    key::{Key, key},
+    open::Federation,
+};
 use crate::{
     cluster::fan_out,
     state::{self, Record},
 };
-
-/// A federated Job by its namespace and its name.
-pub type Key = (String, String);
-
-/// The key of a record.
-pub fn key(record: &Record) -> Key {
-    (record.namespace().to_owned(), record.name().to_owned())
-}
 
 /// The records that a request is about, and an error for each that cannot be read.
 #[derive(Debug, Default)]

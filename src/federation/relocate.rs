@@ -8,8 +8,8 @@ use super::{
     backup::{Comparison, compare, listable},
     error::{Error, InUse},
     event::{Event, Observer, Work},
+    key::key as place,
     leaving::{all_records, leave},
-    records::key as place,
 };
 use crate::state::{self, Moved, Origin, Record, Registry, Store};
 

@@ -14,8 +14,8 @@ use std::{
 use super::{
     error::Error,
     event::{Event, Waited},
+    key::{Key, key},
     open::{Federation, concerned},
-    records::{Key, key},
 };
 use crate::{
     cluster::fan_out,

@@ -18,6 +18,12 @@ type Verb = (&'static str, &'static str);
 
 const CREATE: Verb = ("create job", "job create");
 
+const FILES: Verb = ("create --validate=false", "job create");
+
+const WAIT: Verb = ("wait job", "job wait");
+
+const DELETE: Verb = ("delete job", "job delete");
+
 /// What is compared of what a command says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Said {
@@ -28,7 +34,7 @@ enum Said {
 }
 
 /// Lines, of which a word with blanks comes after a tab.
-const LINES: [(Verb, &str, Said); 17] = [
+const LINES: [(Verb, &str, Said); 60] = [
     (CREATE, "a --image=x --dry-run=client", Said::Stdout),
     (CREATE, "a --image=x --dry-run=client -o yaml", Said::Stdout),
     (
@@ -54,6 +60,49 @@ const LINES: [(Verb, &str, Said); 17] = [
     (CREATE, "a --image=x --restart=Never", Said::All),
     (CREATE, "a --image", Said::All),
     (CREATE, "a --image=x -n none --dry-run=client", Said::Stdout),
+    (FILES, "-f pi.yaml -f several", Said::Stdout),
+    (WAIT, "--for=create", Said::All),
+    (WAIT, "pi --for=create", Said::All),
+    (WAIT, "phi pi --for=create -o name", Said::All),
+    (WAIT, "pi --all --for=create", Said::All),
+    (WAIT, "pi -l team=math --for=create", Said::All),
+    (WAIT, "pi -A --for=create", Said::All),
+    (WAIT, "-l team=none --for=condition=failed", Said::All),
+    (WAIT, "-l team=none --for=delete", Said::All),
+    (WAIT, "--field-selector=metadata.name=pi --for=create", Said::All),
+    (WAIT, "--field-selector=spec.x=1 --for=create", Said::All),
+    (WAIT, "phi pi --for=condition=failed --timeout=0", Said::All),
+    (WAIT, "phi --for=condition=failed --timeout=0", Said::All),
+    (WAIT, "phi --for=create -o wide", Said::All),
+    (WAIT, "none --for=condition=failed", Said::All),
+    (WAIT, "phi --for=create -o\tjsonpath={.metadata.name}{\"\\n\"}", Said::All),
+    (DELETE, "", Said::All),
+    (DELETE, "pi --all", Said::All),
+    (DELETE, "pi -l app=a", Said::All),
+    (DELETE, "--all -l app=a", Said::All),
+    (DELETE, "--all --field-selector=metadata.name=a", Said::All),
+    (DELETE, "pi -A", Said::All),
+    (DELETE, "-l team=none", Said::All),
+    (DELETE, "--all -n none", Said::All),
+    (DELETE, "--field-selector=spec.x=1", Said::All),
+    (DELETE, "none", Said::All),
+    (DELETE, "none --ignore-not-found", Said::All),
+    (DELETE, "pi --force --grace-period=5", Said::All),
+    (DELETE, "pi --now --grace-period=3", Said::All),
+    (DELETE, "pi --cascade=x", Said::All),
+    (DELETE, "pi -o yaml", Said::All),
+    (DELETE, "pi phi --cascade=background --dry-run=client", Said::All),
+    (DELETE, "--all --cascade=background --dry-run=client -o name", Said::All),
+    (DELETE, "pi --cascade=background --dry-run=server", Said::All),
+    (DELETE, "pi --cascade=background --force --dry-run=client", Said::All),
+    (DELETE, "pi none --cascade=background --ignore-not-found --now", Said::All),
+    (DELETE, "--field-selector=metadata.name!=phi --cascade=background", Said::All),
+    (DELETE, "phi --cascade=background --grace-period=0 --timeout=1m -o name", Said::All),
+    (FILES, "-f pi.yaml -f several", Said::Stdout),
+    (DELETE, "pi none --cascade=background", Said::All),
+    (DELETE, "--all -A --cascade=background --wait=false --force", Said::All),
+    (DELETE, "--all -A --cascade=background", Said::All),
+    (("delete", "job delete"), "-f pi.yaml --ignore-not-found", Said::All),
 ];
 
 /// The words of a line. What follows a tab is one.
@@ -87,10 +136,13 @@ pub fn kubectl() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A sentence of kubectl about the same of the plugin, which has all formats but one.
+/// A sentence of kubectl about the same of the plugin.
 fn in_our_words(text: &str, theirs: &str, ours: &str) -> String {
     text.replace(&format!("kubectl {theirs}"), &format!("kubectl federate {ours}"))
-        .replace(",kyaml,", ",")
+        .lines()
+        // What we say beside.
+        .filter(|line| !line.starts_with("hint: "))
+        .fold(String::new(), |all, line| all + line + "\n")
 }
 
 fn run_kubectl(

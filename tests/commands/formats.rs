@@ -99,6 +99,7 @@ pub async fn changed(snapshot: String) {
         "job patch pi -p '{\"spec\":{\"backoffLimit\":2}}' -o custom-columns=A:.b",
         "job delete pi nothing -o name --cascade=background",
         "job delete phi -o yaml",
+        "job delete --all -A --dry-run=client --cascade",
     ] {
         stage.types(command).await;
     }

@@ -36,6 +36,9 @@ pub async fn logs(snapshot: String) {
     stage.types("job logs pi --clusters=west,east --tail=1").await;
     stage.types("job logs pi --clusters=west --prefix=false --timestamps").await;
     stage.types("job logs pi --failed").await;
+    stage.types("job logs pi --clusters=west,east --all-pods --limit-bytes=24").await;
+    stage.types("job logs pi --limit-bytes=-1").await;
+    stage.types("job logs pi --pod-running-timeout=0s").await;
     stage.about("more than may be followed").types("job logs pi --follow").await;
     for wrong in [
         "job logs",

@@ -56,7 +56,8 @@ pub async fn main_job(fleet: &'static Fleet) -> Result<(), Failed> {
 
     let deleted =
         kubectl(&format!("federate job delete pi --cascade=background -n {namespace}")).await?;
-    assert_eq!(deleted, (0, "job.batch \"pi\" deleted\n".to_owned(), String::new()));
+    let said = format!("job.batch \"pi\" deleted from {namespace} namespace\n");
+    assert_eq!(deleted, (0, said, String::new()));
     let gone = kubectl(&get).await?;
     let why = "Error from server (NotFound): jobs.batch \"pi\" not found\n";
     assert_eq!(gone, (1, String::new(), why.to_owned()), "exit codes pass through kubectl");

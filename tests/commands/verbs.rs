@@ -410,6 +410,13 @@ pub async fn delete(snapshot: String) {
     stage.pass(MINUTE);
     stage.work_beside();
     stage.about("pods first").types("job delete pi --cascade=foreground").await;
+    stage.quietly("job create -f pi.yaml,several").await;
+    stage.quietly("job patch euler -p 'metadata: {labels: {team: math}}'").await;
+    stage.about("by label").types("job delete -l team=math --cascade=background").await;
+    stage.types("job delete --all --field-selector=metadata.name=pi").await;
+    stage.about("all").types("job delete --all -A --cascade=background --force").await;
+    stage.types("job delete --all").await;
+    stage.types("job delete --all -f pi.yaml").await;
     stage.types("job get").await;
     stage.end(&snapshot);
 }

@@ -57,6 +57,18 @@ pub async fn wait(snapshot: String) {
         .types("job wait --all --for=condition=complete --timeout=2s")
         .await;
     stage.types("job wait -A --for=create").await;
+    stage.about("by label, and as objects");
+    stage.quietly("job patch later -p 'metadata: {labels: {team: math}}'").await;
+    for command in [
+        "job wait -l team=math --for=condition=suspended -o name",
+        "job wait -l team=math --for=condition=suspended --for=create",
+        "job wait --field-selector=metadata.name!=tau --for=condition=failed --timeout=0",
+        "job wait -l team=none --for=condition=complete",
+        "job wait -l team=none --for=delete",
+        "job wait tau --for=condition=complete -o 'jsonpath={.status.succeeded}{\"\\n\"}'",
+    ] {
+        stage.types(command).await;
+    }
     stage.end(&snapshot);
 }
 

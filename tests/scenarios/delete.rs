@@ -19,6 +19,11 @@ pub fn scenarios() -> Scenarios {
             "what an unreachable cluster has is remembered, and reconcile deletes it",
             unreachable,
         )
+        .both(
+            "a deletion that is not waited for to its end is finished by reconcile",
+            not_waited_for,
+        )
+        .both("jobs that a selector matches are deleted, and no others", selected)
         .both("what was not created yet is not created any more", unfinished)
         .both("a job of that name that somebody made since is left alone", foreign)
         .both("a shard whose labels were removed is named by each verb", left_alone)
@@ -36,13 +41,18 @@ async fn selector(stage: &Stage, member: &str) -> Result<String, libtest_mimic::
     Ok(format!("--selector=kubectl-federate.dev/job={uid}"))
 }
 
+/// What is said once `pi` is gone.
+fn gone(stage: &Stage) -> String {
+    format!("job.batch \"pi\" deleted from {} namespace\n", stage.namespace)
+}
+
 async fn orphan(stage: &Stage) -> Outcome {
     let namespace = &stage.namespace;
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
     let selector = selector(stage, "east").await?;
     let before = stage.mark().await?;
     let deleted = stage.federate("job delete pi").await.ok();
-    assert_eq!(deleted.stdout, "job.batch \"pi\" deleted\n");
+    assert_eq!(deleted.stdout, gone(stage));
     let said = format!(
         "The jobs of pi in east, north, west stay and run on. Delete them by `kubectl federate \
          orphans clean --namespace={namespace} {selector} --yes --running`.\n"
@@ -65,10 +75,7 @@ async fn background(stage: &Stage) -> Outcome {
         site.until_pods("pi", 3).await;
     }
     let deleted = stage.federate("job delete pi --cascade=background").await.ok();
-    assert_eq!(
-        (deleted.stdout.as_str(), deleted.stderr.as_str()),
-        ("job.batch \"pi\" deleted\n", "")
-    );
+    assert_eq!((deleted.stdout.as_str(), deleted.stderr.as_str()), (gone(stage).as_str(), ""));
     assert_eq!((stage.record("pi").await?, stage.shares("pi").await?), (None, Vec::new()));
     for site in stage.members() {
         site.until_pods("pi", 0).await;
@@ -102,11 +109,62 @@ async fn foreground(stage: &Stage) -> Outcome {
         tokio::join!(stage.federate("job delete pi --cascade=foreground"), end_pods);
     ended?;
     let deleted = deleted.ok().warns("waiting for pods to end");
-    assert_eq!(deleted.stdout, "job.batch \"pi\" deleted\n");
+    assert_eq!(deleted.stdout, gone(stage));
     assert_eq!((stage.record("pi").await?, stage.shares("pi").await?), (None, Vec::new()));
     for site in stage.members() {
         assert_eq!(site.pods("pi").await?.len(), 0);
     }
+    Ok(())
+}
+
+async fn not_waited_for(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    for site in stage.members() {
+        site.run("pi", 1).await?;
+    }
+    let delete = "job delete pi --cascade=foreground";
+    let begun = stage.federate(&format!("{delete} --wait=false")).await.ok();
+    begun.says(" is being deleted from ").warns("`kubectl federate reconcile pi -n ");
+    for site in stage.members() {
+        site.until_job("pi", "it is ending", is_ending).await;
+    }
+    let late = stage.federate(&format!("{delete} --timeout=1s")).await;
+    late.fails("error: timed out waiting for the condition on jobs/pi").says("is being deleted");
+    assert_eq!(stage.row("pi").await, "Terminating 0/6");
+    for site in stage.members() {
+        site.release("pi").await?;
+    }
+    real::until("pi to be forgotten", SOON, || async {
+        let ran = stage.federate("reconcile").await;
+        if ran.code == 0 && ran.stdout.is_empty() { Ok(()) } else { Err(format!("{ran:?}")) }
+    })
+    .await;
+    assert_eq!((stage.record("pi").await?, stage.shares("pi").await?), (None, Vec::new()));
+    Ok(())
+}
+
+async fn selected(stage: &Stage) -> Outcome {
+    for (name, team) in [("pi", "math"), ("tau", "math"), ("art", "art")] {
+        let mut one = job(name, Some(3), Some(3));
+        one["metadata"]["labels"] = json!({ "team": team });
+        stage.create(&one).await?.ok();
+    }
+    // What somebody made with the same label in one cluster.
+    let mut theirs = job("theirs", Some(1), Some(1));
+    theirs["metadata"]["labels"] = json!({ "team": "math" });
+    stage.site("west").create("jobs", &theirs).await?;
+    let delete = "job delete -l team=math --cascade=background";
+    let dry = stage.federate(&format!("{delete} --dry-run=client -o name")).await.ok();
+    assert_eq!(dry.stdout, "job.batch/pi\njob.batch/tau\n");
+    stage.federate(delete).await.ok();
+    let left = stage.federate("job get -o name").await.ok();
+    assert_eq!(left.stdout, "job.batch/art\n");
+    assert_eq!(stage.site("west").names("jobs").await?, ["art", "theirs"]);
+    let by_field = "job delete --field-selector=status.successful=0 --cascade=background";
+    stage.federate(by_field).await.ok().says("job.batch \"art\" deleted from ");
+    assert_eq!(stage.site("west").names("jobs").await?, ["theirs"]);
+    let none = stage.federate("job delete --all --cascade").await.ok();
+    assert_eq!(none.stdout, "No resources found\n");
     Ok(())
 }
 
@@ -116,14 +174,15 @@ async fn unreachable(stage: &Stage) -> Outcome {
     west.link.cut().await?;
     let deleted = stage.federate("job delete pi --cascade=background").await;
     let deleted = deleted.fails(": 1 cluster ").warns("[west] job.batch/pi: Unknown: ");
-    assert_eq!(deleted.stdout, "job.batch \"pi\" is being deleted\n");
+    let began = format!("job.batch \"pi\" is being deleted from {} namespace\n", stage.namespace);
+    assert_eq!(deleted.stdout, began);
     assert_eq!(stage.shares("pi").await?, ["west 1/2"]);
     assert_eq!(stage.row("pi").await, "Terminating 0/6");
     stage.federate("reconcile pi").await.fails(": 1 cluster ");
     stage.create(&job("pi", Some(3), Some(6))).await?.fails("already exists");
     west.link.restore().await?;
     let finished = stage.federate("reconcile pi").await.ok();
-    assert_eq!(finished.stdout, "job.batch/pi deleted in cluster west\njob.batch \"pi\" deleted\n");
+    assert_eq!(finished.stdout, format!("job.batch/pi deleted in cluster west\n{}", gone(stage)));
     assert_eq!((stage.record("pi").await?, stage.shares("pi").await?), (None, Vec::new()));
     Ok(())
 }
@@ -195,7 +254,7 @@ async fn left_behind(stage: &Stage) -> Outcome {
     .await;
     stage.federate("job delete pi").await.fails("is being deleted together with its jobs already");
     let left = stage.federate("job delete pi --cascade=orphan").await.ok();
-    assert_eq!(left.stdout, "job.batch \"pi\" deleted\n");
+    assert_eq!(left.stdout, gone(stage));
     let namespace = &stage.namespace;
     let clean = format!("orphans clean --namespace={namespace} {selector} --yes --running");
     let command = format!("`kubectl federate {clean}`.\n");

@@ -87,7 +87,9 @@ async fn all(stage: &Stage) -> Outcome {
     let nothing = stage.federate("job logs pi -c sidecar").await;
     nothing.fails("error: container sidecar is not valid for pod pi-");
     let gone = stage.federate("job logs nothing").await;
-    gone.fails("Error from server (NotFound): jobs.batch \"nothing\" not found");
+    gone.fails(
+        "error: error from server (NotFound): jobs.batch \"nothing\" not found in namespace",
+    );
     Ok(())
 }
 

@@ -45,6 +45,7 @@ mod registry;
 mod retry;
 mod rights;
 mod scenarios;
+mod script;
 mod site;
 mod stage;
 mod staying;
@@ -96,6 +97,7 @@ fn main() -> ExitCode {
         identity::scenarios,
         networks::scenarios,
         wait::scenarios,
+        script::scenarios,
         until_ended::scenarios,
         answers::scenarios,
         outages::scenarios,

@@ -46,7 +46,7 @@ async fn unanswered(stage: &Stage) -> Outcome {
     let mark = west.mark().await?;
     for (command, said) in [
         ("cluster label west region=eu tier=test", "cluster/west labeled"),
-        ("cluster label west tier-", "cluster/west labeled"),
+        ("cluster label west tier-", "cluster/west unlabeled"),
         ("cluster label west tier-", "cluster/west not labeled"),
         ("cluster weight west 5", "cluster/west configured"),
         ("cluster weight west 5", "cluster/west unchanged"),

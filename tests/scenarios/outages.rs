@@ -137,7 +137,7 @@ async fn frozen_member(stage: &Stage, fleet: &'static Fleet) -> Outcome {
             .says("Running,Unknown 0/6");
         deleted
             .fails("error: job.batch/old: ")
-            .says("job.batch \"old\" is being deleted")
+            .says("job.batch \"old\" is being deleted from ")
             .warns("[west]");
         for name in ["east", "north"] {
             assert_eq!(stage.site(name).find("jobs", "old").await?, None);

@@ -65,6 +65,14 @@ impl Scenarios {
         self.sim(name, test).real_of(&new, name, Setting::Federation, test)
     }
 
+    /// On real control planes of the newest version: for what is compared with its kubectl.
+    pub fn newest<T>(self, name: &str, test: T) -> Self
+    where
+        T: AsyncFnOnce(&Stage) -> Outcome + Copy + Send + 'static,
+    {
+        self.real_of(&[Versions::Newest], name, Setting::Federation, test)
+    }
+
     /// As [`Scenarios::both`], and on simulated clusters of which one member in turn is of the
     /// oldest version, and of which all are: for what depends on the version of each member.
     pub fn both_and_mixed<T>(mut self, name: &str, test: T) -> Self

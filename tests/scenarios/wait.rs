@@ -255,8 +255,8 @@ async fn in_vain(stage: &Stage) -> Outcome {
     }
     stage.until_row("tau", "Complete 3/3").await;
     let waited = stage.federate("job wait --all --for=condition=complete --timeout=2s").await;
-    let waited = waited.fails("error: timed out waiting for the condition on jobs/phi");
-    let waited = waited.warns("error: timed out waiting for the condition on jobs/pi");
+    let waited = waited.fails("timed out waiting for the condition on jobs/phi");
+    let waited = waited.warns("timed out waiting for the condition on jobs/pi");
     assert_eq!(waited.stdout, "job.batch/tau condition met\n");
     Ok(())
 }
@@ -382,7 +382,7 @@ async fn reconciling_deletion(stage: &Stage) -> Outcome {
     let tried = Cell::new(false);
     let over = |said: &str| {
         tried.set(said.contains("job.batch/pi unchanged: Terminating"));
-        said.contains("job.batch \"pi\" deleted\n")
+        said.contains("job.batch \"pi\" deleted from ")
     };
     let restore = async {
         real::until(

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use kubectl_federate::federation::{
-    self, Deletion, DrainTerms, DryRun, Federation, Manifests, Registration, Reopen, Request, Scope,
+    self, Deletion, DrainTerms, DryRun, Federation, Manifests, Patience, Registration, Reopen,
+    Request, Scope,
 };
 use kubectl_federate::job::Patch;
 use kubectl_federate::seams::{self, Defect, Simulated};
@@ -393,7 +394,7 @@ async fn carry_out(
         }
         Command::Delete(deletion) => {
             let record = federation.record(NAMESPACE, name).await?;
-            federation.delete(record, deletion).await
+            federation.delete(record, deletion, Patience::Endless).await
         }
         Command::Look => {
             let record = federation.record(NAMESPACE, name).await?;

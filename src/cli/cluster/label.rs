@@ -1,14 +1,24 @@
 //! `kubectl federate cluster label`, and labels by Kubernetes' rules.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 
-use crate::{cli::Session, error::Result, federation::LabelChange, state::check_label};
+use crate::{
+    cli::Session,
+    error::{Error, Result},
+    federation::LabelChange,
+    state::check_label,
+};
 
 /// The examples in its help.
 const EXAMPLES: &str = "\
 Examples:
   # Set a label of a cluster
   kubectl federate cluster label west region=eu
+
+  # Replace its value
+  kubectl federate cluster label west region=us --overwrite
 
   # Remove it
   kubectl federate cluster label west region-";
@@ -25,13 +35,42 @@ pub struct Label {
     /// KEY=VALUE sets a label, KEY- removes it
     #[arg(value_name = "KEY=VALUE", required = true, value_parser = parse_change)]
     changes: Vec<LabelChange>,
+    /// Let a label get another value than it has
+    #[arg(long)]
+    overwrite: bool,
 }
 
 impl Label {
     /// Writes the labels to the registry.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        let changed = session.federation(&()).await?.label(&self.name, &self.changes).await?;
-        let what = if changed { "labeled" } else { "not labeled" };
+        let removed = self.changes.iter().filter_map(|change| match change {
+            LabelChange::Remove(key) => Some(key),
+            LabelChange::Set(..) => None,
+        });
+        let removed: BTreeSet<_> = removed.collect();
+        let is_set = |key: &String| {
+            self.changes
+                .iter()
+                .any(|change| matches!(change, LabelChange::Set(set, _) if set == key))
+        };
+        if removed.iter().any(|key| is_set(key)) {
+            let why = "can not both modify and remove a label in the same command";
+            return Err(Error::new(why));
+        }
+        let mut federation = session.federation(&()).await?;
+        if let Some(member) = federation.registry.members.get(&self.name) {
+            for key in removed.iter().filter(|key| !member.labels.contains_key(**key)) {
+                // On stdout, as kubectl.
+                session.output().line(format!("label {key:?} not found."));
+            }
+        }
+        let changed = federation.label(&self.name, &self.changes, self.overwrite).await?;
+        let only_removes = removed.len() == self.changes.len();
+        let what = match (changed, only_removes && !self.overwrite) {
+            (false, _) => "not labeled",
+            (true, true) => "unlabeled",
+            (true, false) => "labeled",
+        };
         session.output().line(format!("cluster/{} {what}", self.name));
         Ok(())
     }

@@ -13,7 +13,9 @@ use crate::{
     },
     cluster::{self, flags::go_duration},
     error::{Error, Exit, Result},
-    federation::{Containers, LogLine, LogReader, LogSource, LogTerms, LogsError, LogsRead, Since},
+    federation::{
+        self, Containers, LogLine, LogReader, LogSource, LogTerms, LogsError, LogsRead, Since,
+    },
     print::{LogText, Output},
 };
 
@@ -83,6 +85,15 @@ pub struct Logs {
     /// How many of the last lines of each log; -1 is all of them
     #[arg(long, value_name = "LINES", default_value_t = -1)]
     tail: i64,
+    /// How many bytes of each log at most; 0 is all of them
+    #[arg(long, value_name = "BYTES", default_value_t = 0, hide_default_value = true)]
+    limit_bytes: u64,
+    /// How long to wait for the first pod of a job that has none yet
+    #[arg(long, value_name = "DURATION", default_value = "20s")]
+    pod_running_timeout: String,
+    /// Taken as kubectl takes it: all pods are read in any case; it sets --prefix
+    #[arg(long)]
+    all_pods: bool,
     /// Print the time of each line
     #[arg(long)]
     timestamps: bool,
@@ -91,7 +102,7 @@ pub struct Logs {
     #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true)]
     #[arg(default_value = "true", default_missing_value = "true")]
     prefix: bool,
-    /// How many logs are followed at a time at most
+    /// How many logs are followed at a time at most; those that have ended do not count
     #[arg(long, value_name = "NUMBER", default_value_t = MOST)]
     max_log_requests: usize,
     /// Exit with 0 also if some logs cannot be read
@@ -111,14 +122,15 @@ impl Logs {
         let reporter = Reporter::new(session, Wording::new("read"));
         let mut federation = session.federation(&reporter).await?;
         let output = session.output();
-        let lines = Lines { output, is_named: self.prefix, timestamps: self.timestamps };
+        let lines =
+            Lines { output, is_named: self.prefix || self.all_pods, timestamps: self.timestamps };
         let read = if self.follow {
             Box::pin(federation.follow_logs(&terms, &lines)).await
         } else {
             Box::pin(federation.read_logs(&terms, &lines)).await
         };
         let LogsRead { logs, some_unread } = read.map_err(|error| match error {
-            LogsError::Job(error) => Error::from(*error),
+            LogsError::Job(error) => not_read(*error, &terms.namespace),
             error => Error::new(error),
         })?;
         if logs == 0 && !some_unread {
@@ -153,12 +165,35 @@ impl Logs {
             containers,
             since: since(self.since.as_deref(), self.since_time.as_deref())?,
             tail: u64::try_from(self.tail).ok(),
+            limit: Some(self.limit_bytes).filter(|bytes| *bytes > 0),
+            patience: patience(&self.pod_running_timeout)?,
             previous: self.previous,
             failed: self.failed,
             index: self.index,
             most: self.max_log_requests,
             waits: false,
         })
+    }
+}
+
+/// Why a Job's logs cannot be read. `kubectl logs` has words of its own for one that is not there.
+fn not_read(error: federation::Error, namespace: &str) -> Error {
+    let is_missing = matches!(error, federation::Error::NotFound { .. });
+    let error = Error::from(error);
+    if !is_missing {
+        return error;
+    }
+    let why =
+        format!("error from server (NotFound): {} in namespace {namespace:?}", error.message());
+    error.hints().iter().fold(Error::new(why), Error::and_hint)
+}
+
+/// How long a pod is waited for.
+fn patience(text: &str) -> Result<Duration> {
+    match go_duration(text) {
+        Some(Duration::ZERO) => Err(Error::new("--pod-running-timeout must be higher than zero")),
+        Some(patience) => Ok(patience),
+        None => Err(Error::new(format!("--pod-running-timeout: time: invalid duration {text:?}"))),
     }
 }
 

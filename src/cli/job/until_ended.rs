@@ -140,6 +140,8 @@ async fn follow(session: &Session<'_>, (namespace, name): Key) {
         containers: Containers::Default,
         since: None,
         tail: None,
+        limit: None,
+        patience: Duration::ZERO,
         previous: false,
         failed: false,
         index: None,

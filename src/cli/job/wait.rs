@@ -4,13 +4,14 @@ use clap::Args;
 
 use crate::{
     cli::{
-        Session,
+        ChangeFlags, Selectors, Session,
         duration::timeout,
         events::{Live, Reporter, Wording},
         job_name::job_name,
+        output::{Several, print_changed},
     },
     error::{Error, Result},
-    federation::{Goal, Scope, Timeout, WaitTerms},
+    federation::{self, Federation, Goal, Records, Scope, Timeout, WaitTerms, key},
     jsonpath::{JsonPath, relaxed},
 };
 
@@ -58,6 +59,10 @@ pub struct Wait {
     /// All jobs of all namespaces
     #[arg(short = 'A', long)]
     all_namespaces: bool,
+    #[command(flatten)]
+    selectors: Selectors,
+    #[command(flatten)]
+    output: ChangeFlags,
 }
 
 /// Reads what `--for` asks for. Conditions are compared regardless of case.
@@ -131,13 +136,14 @@ const MEANT: [(&[&str], &str); 5] = [
 impl Wait {
     /// Looks again and again, at all Jobs in each round, until each has met a condition.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        let every = self.all || self.all_namespaces;
+        let selects = !self.selectors.is_empty();
+        let every = self.all || self.all_namespaces || selects;
         if self.names.is_empty() && !every {
             return Err(Error::new("resource(s) were provided, but no name was specified")
                 .hint("Name the jobs, or wait for --all."));
         }
-        if !self.names.is_empty() && self.all {
-            return Err(Error::new("name cannot be provided when --all is specified"));
+        if !self.names.is_empty() && selects {
+            return Err(Error::new("name cannot be provided when a selector is specified"));
         }
         session.world().interruptible(Box::pin(self.wait(session))).await
     }
@@ -145,16 +151,41 @@ impl Wait {
     async fn wait(&self, session: &Session<'_>) -> Result<()> {
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
         let wording = Wording { live: Live::Stderr, ..Wording::new("reconciled") };
-        let reporter = Reporter::new(session, wording);
+        let format = self.output.format()?;
+        let reporter = Reporter::new(session, wording).keeping(format.is_some());
         let mut federation = session.federation(&reporter).await?;
-        let scope = Scope { names: &self.names, namespace: namespace.as_deref() };
         let terms = WaitTerms {
             goals: self.goals.clone(),
             timeout: self.timeout,
             reconcile: !self.no_reconcile,
             goes_on: false,
         };
-        Ok(federation.wait(scope, &terms).await?)
+        let waited = self.wait_for(&mut federation, namespace.as_deref(), &terms).await;
+        let jobs = reporter.objects();
+        print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await?;
+        waited
+    }
+
+    async fn wait_for(
+        &self,
+        federation: &mut Federation<'_>,
+        namespace: Option<&str>,
+        terms: &WaitTerms,
+    ) -> Result<()> {
+        if self.selectors.is_empty() {
+            let scope = Scope { names: &self.names, namespace };
+            return Ok(federation.wait(scope, terms).await?);
+        }
+        let fields = self.selectors.fields()?;
+        let all = federation.records(&[], namespace).await?;
+        let Records { records, errors } = self.selectors.choose(federation, &fields, all).await;
+        federation::Error::all(errors)?;
+        if records.is_empty() {
+            // As of what is gone already.
+            let is_met = self.goals.contains(&Goal::Delete);
+            return if is_met { Ok(()) } else { Err(federation::Error::NothingToWaitFor.into()) };
+        }
+        Ok(federation.wait_for(records.iter().map(key).collect(), terms).await?)
     }
 }
 

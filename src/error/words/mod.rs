@@ -229,6 +229,11 @@ fn of_federation(error: &federation::Error) -> Error {
             let hints = of_federation(why).hints().to_vec();
             hints.into_iter().fold(Error::new(error), Error::hint)
         }
+        // As kubectl, which says each in a line.
+        E::Several(errors) if errors.iter().all(E::is_of_time) => {
+            let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
+            Error::verbatim(lines.join("\n"))
+        }
         E::Several(errors) => {
             errors.iter().map(of_federation).reduce(Error::and).unwrap_or_else(|| Error::new(error))
         }

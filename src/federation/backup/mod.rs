@@ -26,9 +26,9 @@ use super::{
     dry_run_strategy::DryRun,
     error::{Error, InUse},
     event::{Event, Observer, Work},
+    key::key,
     leaving::leave,
     open::Federation,
-    records::key,
 };
 use crate::{
     reconcile::server_time,

@@ -6,8 +6,8 @@ use super::merge::Difference;
 use crate::{
     federation::{
         error::Error,
+        key::{Key, key},
         leaving::all_records,
-        records::{Key, key},
     },
     state::{self, Registry, Store},
 };

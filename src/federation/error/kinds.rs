@@ -66,6 +66,11 @@ impl Error {
         }
     }
 
+    /// Whether a condition was waited for that did not come in time.
+    pub fn is_of_time(&self) -> bool {
+        matches!(self, Self::TimedOut { .. } | Self::NotMet { .. })
+    }
+
     /// Whether the host gave no answer, so that it is not known whether it did what was asked.
     pub fn is_host_unreachable(&self) -> bool {
         matches!(self, Self::State(state::Error::Cluster(error)) if error.is_unreachable())

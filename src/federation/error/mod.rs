@@ -69,6 +69,14 @@ pub enum Error {
         /// Its `generateName`.
         prefix: String,
     },
+    /// A label of a member has another value.
+    #[error("'{key}' already has a value ({value}), and --overwrite is false")]
+    LabelTaken {
+        /// Its key.
+        key: String,
+        /// The value that it has.
+        value: String,
+    },
     /// A new Job cannot be divided over the members.
     #[error("{}job {name:?}: {error}", place(source_file))]
     NotDivisible {

@@ -42,9 +42,31 @@ pub(super) struct Cursor {
     line: Option<Timestamp>,
     /// How many lines were read, or pieces of lines.
     count: u64,
+    /// How many more bytes are wanted; none for all.
+    left: Option<u64>,
 }
 
 impl Cursor {
+    /// The cursor of a log of which so many bytes are wanted at most.
+    pub fn limited(bytes: Option<u64>) -> Self {
+        Self { left: bytes, ..Self::default() }
+    }
+
+    /// Whether all bytes that are wanted were read.
+    pub fn is_full(&self) -> bool {
+        self.left == Some(0)
+    }
+
+    /// What is wanted of a new piece of a line, and whether its end is.
+    pub fn within<'t>(&mut self, text: &'t [u8], is_ended: bool) -> (&'t [u8], bool) {
+        let Some(left) = &mut self.left else { return (text, is_ended) };
+        let room = usize::try_from(*left).unwrap_or(usize::MAX);
+        let text = &text[..text.len().min(room)];
+        let is_ended = is_ended && text.len() < room;
+        *left -= text.len() as u64 + u64::from(is_ended);
+        (text, is_ended)
+    }
+
     /// From when on the log is to be asked for; none where nothing was read.
     pub fn since(&self) -> Option<Timestamp> {
         let before = self.newest?.checked_sub(OVERLAP).ok()?;
@@ -201,5 +223,17 @@ mod tests {
             }).collect();
             prop_assert_eq!(read(&log, &breaks), log);
         }
+    }
+
+    #[test]
+    fn of_a_limited_log_no_more_bytes_are_taken() {
+        let mut cursor = Cursor::limited(Some(7));
+        assert_eq!(cursor.within(b"abc", true), (&b"abc"[..], true));
+        assert!(!cursor.is_full());
+        assert_eq!(cursor.within(b"def", true), (&b"def"[..], false));
+        assert!(cursor.is_full());
+        let mut all = Cursor::limited(None);
+        assert_eq!(all.within(b"abc", true), (&b"abc"[..], true));
+        assert!(!all.is_full());
     }
 }

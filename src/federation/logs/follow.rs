@@ -150,7 +150,12 @@ struct Following<'r> {
     terms: &'r LogTerms,
     reader: &'r dyn LogReader,
     wake: &'r Notify,
+    /// Those of logs to which more is written.
     turns: Arc<Semaphore>,
+    /// Those of logs that have ended, which do not keep others waiting.
+    turns_of_ended: Arc<Semaphore>,
+    /// How many streams of the former kind are open, or wait for their turns.
+    followed: usize,
     logs: BTreeMap<Source, State>,
     streams: FuturesUnordered<BoxFuture<'r, Ended>>,
     /// Whether there was a look already.
@@ -167,6 +172,8 @@ impl<'r> Following<'r> {
             reader,
             wake,
             turns: Arc::new(Semaphore::new(terms.most.max(1))),
+            turns_of_ended: Arc::new(Semaphore::new(terms.most.max(1))),
+            followed: 0,
             logs: BTreeMap::new(),
             streams: FuturesUnordered::new(),
             is_begun: false,
@@ -209,7 +216,8 @@ impl<'r> Following<'r> {
         let mut gone: Vec<Source> = rests.map(|(source, _)| source.clone()).collect();
         for (connection, target) in found.targets {
             gone.retain(|source| *source != target.source);
-            let new = Log { cursor: Cursor::default(), failures: 0, is_early: is_first };
+            let cursor = Cursor::limited(self.terms.limit);
+            let new = Log { cursor, failures: 0, is_early: is_first };
             let state =
                 self.logs.entry(target.source.clone()).or_insert(State::Rests(Box::new(new)));
             if !target.is_started {
@@ -233,17 +241,20 @@ impl<'r> Following<'r> {
     }
 
     fn begin(&mut self, connection: Connection, target: Target, mut log: Log) {
-        if self.streams.len() >= self.terms.most && !std::mem::replace(&mut self.told_waits, true) {
-            self.reader.waits(self.terms.most);
-        }
         let Target { source, is_over, .. } = target;
         // Of the previous instance of a container nothing more comes.
         let is_last = is_over || self.terms.previous;
+        let most = self.terms.most;
+        if !is_last && self.followed >= most && !std::mem::replace(&mut self.told_waits, true) {
+            self.reader.waits(most);
+        }
+        self.followed += usize::from(!is_last);
         let mut ask = Ask { follow: !is_last, ..Ask::new(self.terms) };
         if !log.is_early {
             (ask.tail, ask.since) = (None, ask.since.filter(|since| since.is_time()));
         }
-        let (turns, reader) = (self.turns.clone(), self.reader);
+        let turns = if is_last { &self.turns_of_ended } else { &self.turns };
+        let (turns, reader) = (turns.clone(), self.reader);
         let namespace = self.terms.namespace.as_str();
         let read = async move {
             // Nobody closes it.
@@ -262,8 +273,9 @@ impl<'r> Following<'r> {
     }
 
     fn ended(&mut self, Ended { source, mut log, is_last, result }: Ended) {
+        self.followed -= usize::from(!is_last);
         let state = match result {
-            Ok(()) if is_last => State::Done,
+            Ok(()) if is_last || log.cursor.is_full() => State::Done,
             Ok(()) => State::Rests(Box::new(log)),
             Err(error) if error.is_not_found() => State::Done,
             Err(error) => {

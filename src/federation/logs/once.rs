@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures::StreamExt as _;
+use tokio::time::Instant;
 
 use super::{
     cursor::Cursor,
@@ -15,10 +16,15 @@ use super::{
 use crate::{
     cluster::{Connection, Error, Stream},
     federation::open::Federation,
+    reconcile::Members,
+    state::Record,
 };
 
 /// How often a log is asked for at most that breaks off.
 const ATTEMPTS: u32 = 5;
+
+/// The pause before it is looked again whether there is a pod.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The pause before a log is asked for again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -38,7 +44,7 @@ impl Federation<'_> {
         let record = self.record(&terms.namespace, &terms.name).await?;
         check(terms, &record)?;
         let members = self.members_of(&[&record]).await;
-        let Found { targets, silent } = find(&record, &members, terms, reader).await?;
+        let Found { targets, silent } = first(&record, &members, terms, reader).await?;
         let (ask, namespace) = (Ask::new(terms), terms.namespace.as_str());
         let mut read = LogsRead { logs: targets.len(), some_unread: !silent.is_empty() };
         let opening = targets.into_iter().map(async |(connection, target)| {
@@ -53,7 +59,7 @@ impl Federation<'_> {
             if lost.contains(cluster) {
                 continue;
             }
-            let log = Log { connection, target: &target, namespace, ask };
+            let log = Log { connection, target: &target, namespace, ask, limit: terms.limit };
             if let Err(error) = log.read(opened, reader).await {
                 read.some_unread = true;
                 reader.unread(cluster, Some(&target.source.pod), &error);
@@ -70,12 +76,36 @@ impl Federation<'_> {
     }
 }
 
+/// Finds the logs once there is a pod, for which a Job that may still get one is waited a while.
+async fn first(
+    record: &Record,
+    members: &Members,
+    terms: &LogTerms,
+    reader: &dyn LogReader,
+) -> Result<Found, LogsError> {
+    let may_come = record.state.outcome.is_none()
+        && !record.manifest.suspended()
+        && !(terms.failed || terms.previous || terms.index.is_some());
+    let patience = if may_come { terms.patience } else { Duration::ZERO };
+    let end = Instant::now().checked_add(patience);
+    loop {
+        let found = find(record, members, terms, reader).await?;
+        let is_over = end.is_some_and(|end| Instant::now() >= end);
+        if is_over || !found.targets.is_empty() || !found.silent.is_empty() {
+            return Ok(found);
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
 /// A log that is read as it is now.
 struct Log<'l> {
     connection: Connection,
     target: &'l Target,
     namespace: &'l str,
     ask: Ask,
+    /// How many bytes are wanted at most.
+    limit: Option<u64>,
 }
 
 impl Log<'_> {
@@ -86,7 +116,7 @@ impl Log<'_> {
         reader: &dyn LogReader,
     ) -> Result<(), Error> {
         let source = &self.target.source;
-        let mut cursor = Cursor::default();
+        let mut cursor = Cursor::limited(self.limit);
         let mut attempts = 1;
         loop {
             let before = cursor.count();

@@ -87,7 +87,7 @@ pub(super) async fn drain(
     let mut lines = Lines::default();
     while let Some(bytes) = stream.next().await? {
         lines.push(&bytes, |piece| give(piece, source, cursor, reader));
-        if reader.is_closed() {
+        if reader.is_closed() || cursor.is_full() {
             return Ok(());
         }
     }
@@ -99,9 +99,10 @@ pub(super) async fn drain(
 
 fn give(piece: Piece<'_>, source: &Source, cursor: &mut Cursor, reader: &dyn LogReader) {
     let (time, text) = if piece.number == 0 { timed(piece.text) } else { (None, piece.text) };
-    if cursor.take(time.map(|(_, at)| at), piece.number, text) {
+    if !cursor.is_full() && cursor.take(time.map(|(_, at)| at), piece.number, text) {
         let time = time.map(|(time, _)| time);
-        let (continues, is_ended) = (piece.number > 0, piece.is_ended);
+        let (text, is_ended) = cursor.within(text, piece.is_ended);
+        let continues = piece.number > 0;
         reader.line(source, LogLine { time, text, continues, is_ended });
     }
 }

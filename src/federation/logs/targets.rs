@@ -159,6 +159,8 @@ mod tests {
             containers,
             since: None,
             tail: None,
+            limit: None,
+            patience: std::time::Duration::ZERO,
             previous: false,
             failed: false,
             index: None,

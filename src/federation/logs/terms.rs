@@ -1,6 +1,6 @@
 //! What is asked for of the logs, and who gets the lines.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 
@@ -21,13 +21,17 @@ pub struct LogTerms {
     pub since: Option<Since>,
     /// Only the last lines of what there is now.
     pub tail: Option<u64>,
+    /// Only so many bytes of each log.
+    pub limit: Option<u64>,
+    /// How long a pod is waited for where there is none, and nothing is followed.
+    pub patience: Duration,
     /// Of the instance of a container that ran before the present one.
     pub previous: bool,
     /// Only of pods that failed.
     pub failed: bool,
     /// Only of pods with this completion index.
     pub index: Option<i32>,
-    /// How many logs are read side by side at most.
+    /// How many logs are followed side by side at most, and how many that have ended are read.
     pub most: usize,
     /// Whether logs wait for others to end where more are to be followed from the beginning; else
     /// that is an error.

@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 use super::{
     error::Error,
     event::Event,
+    key::{Key, key},
     open::Federation,
     reconcile::{Scope, idle},
-    records::{Key, key},
     rounds::{Rounds, View},
 };
 use crate::{

@@ -142,8 +142,11 @@ pub(super) async fn mistyped(book: &mut Book) {
         ("pause job pi", "job.batch/pi suspended"),
         ("job start pi", "job.batch/pi resumed"),
         ("create -f several", "job.batch/phi created"),
-        ("delete job pi --cascade=background", "job.batch \"pi\" deleted"),
-        ("job rm phi euler --cascade=background", "job.batch \"phi\" deleted"),
+        ("delete job pi --cascade=background", "job.batch \"pi\" deleted from default namespace"),
+        (
+            "job rm phi euler --cascade=background",
+            "job.batch \"phi\" deleted from default namespace",
+        ),
         ("cluster remove west", "cluster \"west\" unregistered"),
         ("cluster add west", "cluster/west registered"),
     ] {

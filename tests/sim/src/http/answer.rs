@@ -194,7 +194,7 @@ pub(super) fn selection(info: &RequestInfo, resource: &Resource) -> Result<Selec
                 "{field:?} is not a known field selector: \
                  only \"metadata.name\", \"metadata.namespace\""
             ),
-            "Job" => format!("field label {field:?} not supported for batchv1.Job"),
+            "Job" => format!("field label {field:?} not supported for Job"),
             _ => format!("field label not supported: {field}"),
         }));
     }

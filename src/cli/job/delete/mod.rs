@@ -1,19 +1,23 @@
 //! `kubectl federate job delete`.
 
+mod which;
+
 use std::collections::BTreeSet;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args};
+use tokio::time::Instant;
 
+use self::which::{Found, Which};
 use crate::{
     cli::{
-        Filenames, Session,
+        Session,
         confirm::choose_on_terminal,
-        events::{Reporter, Wording},
-        job_name::job_name,
+        duration::timeout,
+        events::{Reporter, Wording, none_found},
         output::{Several, print_changed},
     },
     error::{Error, Result},
-    federation::{self, Deletion, DryRun, Federation},
+    federation::{self, Deletion, DryRun, Patience, Timeout},
     print::{Format, federate},
     state::{self, Record},
 };
@@ -27,6 +31,9 @@ Examples:
   # Delete the jobs of a file, and wait until their pods have ended
   kubectl federate job delete -f pi.yaml --cascade=foreground
 
+  # Delete the jobs that have a label
+  kubectl federate job delete --selector=team=math --cascade=background
+
   # Forget a job, and leave its shards running
   kubectl federate job delete pi --cascade=orphan";
 
@@ -37,16 +44,24 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Delete {
-    /// The names of the jobs
-    #[arg(value_name = "NAME", value_parser = job_name)]
-    names: Vec<String>,
     #[command(flatten)]
-    filenames: Filenames,
+    which: Which,
     /// What becomes of the shards in the clusters: orphan (they stay), background (they are
     /// deleted, their pods after them), foreground (their pods are deleted first, and waited for)
-    #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true)]
-    #[arg(default_missing_value = "background", hide_possible_values = true)]
-    cascade: Option<Cascade>,
+    #[arg(long, value_parser = cascade, value_name = "HOW", num_args = 0..=1)]
+    #[arg(require_equals = true, default_missing_value = "background")]
+    cascade: Option<Deletion>,
+    /// Wait until what is deleted is gone; else `reconcile` finishes what is left
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
+    #[arg(hide_possible_values = true)]
+    wait: bool,
+    /// How long to wait at most; 0 is without a limit
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = timeout)]
+    #[arg(allow_hyphen_values = true)]
+    timeout: Timeout,
+    #[command(flatten)]
+    grace: Grace,
     /// none, client (find the jobs) or server (have the host and every cluster check it too)
     #[arg(long, value_name = "STRATEGY", num_args = 0..=1, require_equals = true)]
     #[arg(default_value = "none", default_missing_value = "client", hide_possible_values = true)]
@@ -54,6 +69,38 @@ pub struct Delete {
     /// How to print: name, for the jobs' names in place of sentences
     #[arg(short, long, value_name = "FORMAT", value_parser = names)]
     output: Option<()>,
+}
+
+/// What kubectl gives to objects that end slowly. A Job does not: its pods have the grace period of
+/// their template, also with kubectl.
+#[derive(Debug, Args)]
+struct Grace {
+    /// Taken as kubectl takes it: a job has no grace period, and its pods have their own
+    #[arg(long, value_name = "SECONDS", default_value_t = -1, hide_default_value = true)]
+    grace_period: i64,
+    /// Taken as kubectl takes it: the same as --grace-period=1
+    #[arg(long)]
+    now: bool,
+    /// Taken as kubectl takes it: the job is deleted as without it, and its pods end by themselves
+    #[arg(long)]
+    force: bool,
+}
+
+/// What kubectl says of `--force`.
+const FORCED: &str = "Immediate deletion does not wait for confirmation that the running resource \
+    has been terminated. The resource may continue to run on the cluster indefinitely.";
+
+impl Grace {
+    fn check(&self) -> Result<()> {
+        let why = if self.now && self.grace_period >= 0 {
+            "--now and --grace-period cannot be specified together"
+        } else if self.force && self.grace_period > 0 {
+            "--force and --grace-period greater than 0 cannot be specified together"
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(why))
+    }
 }
 
 /// Reads the one format that kubectl's `delete` has.
@@ -67,72 +114,65 @@ fn names(text: &str) -> Result<()> {
     }
 }
 
-/// The values of `--cascade`, as kubectl's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Cascade {
-    #[value(alias = "false")]
-    Orphan,
-    #[value(alias = "true")]
-    Background,
-    Foreground,
+/// Reads a value of `--cascade` as kubectl does.
+fn cascade(text: &str) -> Result<Deletion> {
+    match text {
+        "orphan" | "false" => Ok(Deletion::Abandon),
+        "background" | "true" => Ok(Deletion::Cascade(state::Cascade::Background)),
+        "foreground" => Ok(Deletion::Cascade(state::Cascade::Foreground)),
+        _ => Err(Error::new(format!(
+            "invalid cascade value ({text}). Must be \"background\", \"foreground\", or \"orphan\""
+        ))),
+    }
 }
 
 impl Delete {
     /// Deletes one after another; what fails does not stop the rest.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        let targets = self.targets(session).await?;
-        let reporter = Reporter::new(session, Wording::new("deleted"));
+        self.which.check()?;
+        self.grace.check()?;
+        let mut wording = Wording::new("deleted");
+        if self.grace.force {
+            wording.deleted = "force deleted";
+            session.output().warning(None, FORCED);
+        }
         let format = self.output.map(|()| Format::Name);
-        let reporter = reporter.keeping(format.is_some());
+        let reporter = Reporter::new(session, wording).keeping(format.is_some());
         let federation = session.federation(&reporter).await?;
-        let mut errors = Vec::new();
-        for (namespace, name) in &targets {
+        let Found { jobs, mut errors } = self.which.find(session, &federation).await?;
+        if jobs.is_empty() && errors.is_empty() {
+            // On stdout, as kubectl.
+            session.output().line(none_found(None));
+        }
+        let patience = self.patience();
+        for (namespace, name) in &jobs {
             let record = match federation.record(namespace, name).await {
                 Ok(record) => record,
                 Err(error) => {
-                    errors.push(error);
+                    errors.extend(Some(error).filter(|error| !self.which.forgives(error)));
                     continue;
                 }
             };
             let deletion = self.deletion(session, &record).await?;
-            errors.extend(self.delete(&federation, record, deletion).await.err());
+            let deleted = match self.dry_run {
+                DryRun::None => federation.delete(record, deletion, patience).await,
+                dry_run => federation.check_deletion(&record, deletion, dry_run).await,
+            };
+            errors.extend(deleted.err());
         }
         let jobs = reporter.objects();
         print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await?;
         Ok(federation::Error::all(errors)?)
     }
 
-    async fn delete(
-        &self,
-        federation: &Federation<'_>,
-        record: Record,
-        deletion: Deletion,
-    ) -> Result<(), federation::Error> {
-        match self.dry_run {
-            DryRun::None => federation.delete(record, deletion).await,
-            dry_run => federation.check_deletion(&record, deletion, dry_run).await,
-        }
-    }
-
-    /// The Jobs that are meant, by namespace and name.
-    async fn targets(&self, session: &Session<'_>) -> Result<Vec<(String, String)>> {
-        match (self.names.as_slice(), self.filenames.filenames.as_slice()) {
-            ([], []) => Err(Error::new("resource(s) were provided, but no name was specified")
-                .hint("Name the jobs, or give the files that have them with -f.")),
-            (names, []) => {
-                let namespace = session.namespace()?;
-                Ok(names.iter().map(|name| (namespace.clone(), name.clone())).collect())
+    /// How long is waited for all.
+    fn patience(&self) -> Patience {
+        match self.timeout {
+            _ if !self.wait => Patience::None,
+            Timeout::Once => Patience::Endless,
+            Timeout::After(time) => {
+                Instant::now().checked_add(time).map_or(Patience::Endless, Patience::Until)
             }
-            ([], _) => {
-                let documents = self.filenames.read("delete", session.world()).await?;
-                session.manifests(documents, |rules, objects| {
-                    objects.iter().map(|(source, object)| rules.name(source, object)).collect()
-                })
-            }
-            _ => Err(Error::new(
-                "when paths, URLs, or stdin is provided as input, you may not specify resource \
-                arguments as well",
-            )),
         }
     }
 
@@ -142,15 +182,8 @@ impl Delete {
     /// # Errors
     /// The user cancels, which is what Enter alone does.
     async fn deletion(&self, session: &Session<'_>, record: &Record) -> Result<Deletion> {
-        match self.cascade {
-            Some(Cascade::Orphan) => return Ok(Deletion::Abandon),
-            Some(Cascade::Background) => {
-                return Ok(Deletion::Cascade(state::Cascade::Background));
-            }
-            Some(Cascade::Foreground) => {
-                return Ok(Deletion::Cascade(state::Cascade::Foreground));
-            }
-            None => {}
+        if let Some(deletion) = self.cascade {
+            return Ok(deletion);
         }
         if !session.output().can_ask() || record.shards.is_empty() || self.dry_run != DryRun::None {
             return Ok(Deletion::Orphan);

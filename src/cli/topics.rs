@@ -30,8 +30,8 @@ pub const VARIABLES: [(&str, &str); 24] = [
     ("TERM", "What the terminal can do; with dumb nothing is coloured or drawn anew"),
     ("TMPDIR", "Where `job edit` keeps the file that is edited"),
     ("USERPROFILE", "The home directory, where HOME is not set"),
-    ("https_proxy", "The same as HTTPS_PROXY, which comes first"),
     ("http_proxy", "The same as HTTP_PROXY, which comes first"),
+    ("https_proxy", "The same as HTTPS_PROXY, which comes first"),
     ("no_proxy", "The same as NO_PROXY, which comes first"),
 ];
 

@@ -47,6 +47,14 @@ a&b^[[2J   0      0s
 }
 
 #[test]
+fn what_took_no_time_is_seen() {
+    let mut chart = Chart::new("job.batch/pi", ["CLUSTER"]);
+    chart.row(["east".to_owned()], vec![Stretch::new(1000, Some(1000), 1000, End::Done)]);
+    let text = chart.render(None, &Signs::BLOCKS);
+    assert_eq!(text.lines().nth(1).map(|line| line.matches('▁').count()), Some(1), "{text}");
+}
+
+#[test]
 fn a_picture_has_a_bar_for_each_stretch_and_escapes_what_is_from_outside() {
     let svg = chart().svg();
     let count = |what: &str| svg.matches(what).count();

@@ -81,6 +81,9 @@ impl Chart {
         // What ends where another cell begins is seen in the cell before.
         let place = |at: i64| (((at - from) as f64 / scale).ceil() as usize).clamp(1, width) - 1;
         let failed: Vec<_> = failures.map(|stretch| place(stretch.to)).collect();
+        // The times of pods are whole seconds: many a short one takes none.
+        let instants = row.stretches.iter().filter(|stretch| stretch.from == stretch.to);
+        let instants: Vec<_> = instants.map(|stretch| place(stretch.to)).collect();
         let cell = |n: usize| {
             if failed.contains(&n) {
                 return signs.failed;
@@ -100,7 +103,10 @@ impl Chart {
                 let level = (ran / covered / most as f64 * signs.levels.len() as f64).ceil();
                 return signs.levels[(level as usize).clamp(1, signs.levels.len()) - 1];
             }
-            if waited > 0.0 { signs.waiting } else { ' ' }
+            if waited > 0.0 {
+                return signs.waiting;
+            }
+            if instants.contains(&n) { signs.levels[0] } else { ' ' }
         };
         (0..width).map(cell).collect()
     }

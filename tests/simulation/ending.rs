@@ -17,6 +17,7 @@ use super::jobs::{Kind, NAME};
 use super::life::{ClusterCommand, Command, ran_twice, resumption, run};
 use super::site::{NAMES, PEOPLE, Site};
 use super::weather::Weather;
+use super::work::Job;
 
 /// More rounds than any Job here needs.
 const ROUNDS: usize = 40;
@@ -194,7 +195,7 @@ fn once(site: &Site, kind: Kind) {
                 .jobs
                 .values()
                 .filter(|job| job.shard.0 == *uid || Some(&job.shard.0) == before);
-            let done: i64 = jobs.map(super::work::Job::done).sum();
+            let done: i64 = jobs.map(Job::done).sum();
             let is_complete = ledger.verdict() == Some("complete");
             let asked = ledger.asked().filter(|_| ledger.spec["successPolicy"].is_null())?;
             (is_complete && done < asked).then(|| format!("G1: {done} of {asked} were done"))
@@ -216,8 +217,8 @@ async fn reported(site: &Arc<Site>, kind: Kind) {
     if knowledge.reopened_all || ledger.recovered {
         return;
     }
-    let (count, indexes) =
-        ledger.known_twice(knowledge.jobs.values().filter(|job| job.shard.0 == *uid));
+    let is_asked = |job: &&Job| job.shard.0 == *uid && knowledge.is_member(job.place);
+    let (count, indexes) = ledger.known_twice(knowledge.jobs.values().filter(is_asked));
     let is_known = |index: &i64| i32::try_from(*index).is_ok_and(|i| reported.indexes.contains(i));
     if kind == Kind::Indexed {
         if let Some(index) = indexes.iter().find(|index| !is_known(index)) {

@@ -187,6 +187,11 @@ impl Knowledge {
         self.registered.len()
     }
 
+    /// Whether the cluster at a place is registered: only then it is asked for what it did.
+    pub fn is_member(&self, place: usize) -> bool {
+        self.registered.contains_key(&self.clusters[place].0)
+    }
+
     /// A user has suspended a Job, or resumed it.
     pub fn suspended_by_users(&mut self, job: &Value, suspended: bool) {
         let uid = text(&job["metadata"]["uid"]).to_owned();

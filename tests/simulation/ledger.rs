@@ -300,7 +300,7 @@ impl Ledger {
         let done = || job.successes.keys().filter_map(|index| *index);
         let Some(shard) = record.and_then(|record| record.shards.get(&job.shard.1)) else {
             // No shard is left to say what it did.
-            let unknown = if self.recovered { job.done() } else { 0 };
+            let unknown = if self.recovered || self.deleting { job.done() } else { 0 };
             return (unknown, done().take(unknown as usize).collect());
         };
         if shard["seen"]["foreignTtl"].is_i64() && !reopened_all {

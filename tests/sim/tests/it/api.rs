@@ -9,7 +9,7 @@ use super::*;
 
 #[tokio::test]
 async fn discovery_names_the_resources() {
-    let cluster = Cluster::new("a");
+    let cluster = Cluster::builder("a").version(sim::Version::V1_36).build();
     assert_eq!(get(&cluster, "/version").await.body["minor"], "36");
     let jobs = get(&cluster, "/apis/batch/v1").await.body;
     assert_eq!(jobs["resources"][0]["name"], "jobs");

@@ -146,11 +146,9 @@ impl Federation<'_> {
             };
             let id: Option<u32> = job.owner.shard.parse().ok();
             let record = records.iter().find(of_it).filter(|it| it.state.deleting.is_none());
-            record.zip(id).is_some_and(|(record, id)| {
-                !record.awaits_lists()
-                    && !record.shards.contains_key(&id)
-                    && !record.state.folded.has(id)
-            })
+            record
+                .zip(id)
+                .is_some_and(|(record, id)| !record.awaits_lists() && !record.knows_shard(id))
         };
         Some(jobs.iter().filter(is_lacked).count())
     }

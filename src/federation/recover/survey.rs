@@ -278,11 +278,10 @@ impl Federation<'_> {
                 return Ok(());
             }
             Ok(mut there) if there.state.unlisted.is_empty() => {
-                let shards = there.shards.clone();
-                let folded = there.state.folded.clone();
-                let is_lacking =
-                    |it: &&Usable| !shards.contains_key(&it.shard) && !folded.has(it.shard);
-                for it in usable.iter().filter(is_lacking) {
+                for it in &usable {
+                    if there.knows_shard(it.shard) {
+                        continue;
+                    }
                     lacking.insert(it.cluster.clone());
                     there.miss(&it.cluster, &it.cluster_uid);
                 }

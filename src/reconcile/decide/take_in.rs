@@ -113,9 +113,8 @@ fn take_missed(record: &mut Record, observations: &Observations) -> bool {
     for (uid, name) in &listed {
         for found in &observations.found[name] {
             let Some(id) = found.shard_of(record) else { continue };
-            let is_known = record.shards.contains_key(&id) || record.state.folded.has(id);
             if let Ok(recovery) = &found.recovery
-                && !is_known
+                && !record.knows_shard(id)
                 && !is_copy(recovery, uid)
             {
                 let shard = recovered(record, name, uid, recovery, &found.job);

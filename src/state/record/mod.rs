@@ -383,6 +383,11 @@ impl Record {
         self.state.unlisted.contains(name) || self.live_in(name, &member.uid).next().is_some()
     }
 
+    /// Whether the ledger knows a shard of this id: it has it, or has folded it into the totals.
+    pub fn knows_shard(&self, id: u32) -> bool {
+        self.shards.contains_key(&id) || self.state.folded.has(id)
+    }
+
     /// Adds a shard to the ledger, under a new id. If its member has had a shard before, its Job
     /// gets a name of its own.
     pub fn add(&mut self, shard: Shard) {

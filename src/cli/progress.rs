@@ -72,14 +72,14 @@ impl<'a> Progress<'a> {
                 .map(|(name, (done, of))| (name.clone(), format!("{done} of {of}")))
                 .collect(),
         };
-        self.draw(state, steps);
+        self.output.draw(&mut state.live, steps);
     }
 
     /// So many Jobs of a request that is about several are done, and this one is next.
     pub fn turn(&self, work: Work, record: &Record, done: usize, total: usize) {
         let busy = vec![(format!("job.batch/{}", record.name()), String::new())];
         let steps = Steps { what: word(work).to_owned(), done, total, busy };
-        self.draw(&mut self.state(), steps);
+        self.output.draw(&mut self.state().live, steps);
     }
 
     /// How many of the shards that a drain began with have ended. Where nothing is drawn, a line
@@ -97,7 +97,7 @@ impl<'a> Progress<'a> {
         }
         let (total, busy) = (state.began_with, vec![(cluster.to_owned(), left)]);
         let steps = Steps { what: "draining".to_owned(), done: total - shards, total, busy };
-        self.draw(&mut state, steps);
+        self.output.draw(&mut state.live, steps);
     }
 
     /// How the Jobs stand that are waited for.
@@ -113,19 +113,12 @@ impl<'a> Progress<'a> {
             .iter()
             .map(|Waited { record, status, inspection }| tree(record, status, inspection, named));
         let what = format!("waiting for {}", counted(waited.len(), "job"));
-        self.draw(&mut state, Trees { what, trees: trees.collect() });
+        self.output.draw(&mut state.live, Trees { what, trees: trees.collect() });
     }
 
     /// Nothing is under way any more.
     pub fn ended(&self) {
         *self.state() = State::default();
-    }
-
-    fn draw(&self, state: &mut State, view: impl crate::print::View + 'static) {
-        match &state.live {
-            Some(live) => live.show(view),
-            None => state.live = Some(self.output.live(view)),
-        }
     }
 }
 

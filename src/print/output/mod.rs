@@ -299,6 +299,14 @@ impl Output {
         Live::new(&self.screen, view)
     }
 
+    /// The same in place of what is drawn already, if anything is.
+    pub fn draw(&self, live: &mut Option<Live>, view: impl View + 'static) {
+        match live {
+            Some(live) => live.show(view),
+            None => *live = Some(self.live(view)),
+        }
+    }
+
     /// Shows on stderr that somebody is waited for until the result is dropped, if that is a
     /// terminal.
     pub fn wait_for(&self, name: &str) -> Waiting {

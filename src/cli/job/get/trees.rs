@@ -96,12 +96,7 @@ impl Shown<'_> {
     fn show(&mut self, trees: Vec<Tree>, is_over: bool) {
         let output = self.session.output();
         if output.is_terminal() && output.draws() && !is_over {
-            let what = "watching".to_owned();
-            let view = Trees { what, trees };
-            match &self.live {
-                Some(live) => live.show(view),
-                None => self.live = Some(output.live(view)),
-            }
+            output.draw(&mut self.live, Trees { what: "watching".to_owned(), trees });
             return;
         }
         self.live = None;

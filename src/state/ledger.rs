@@ -86,6 +86,10 @@ pub struct Shard {
     /// restored: nothing was seen of it since, or it had ended and its work was held back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub restored: bool,
+    /// Whether only Jobs of other shards say that it has ended, as far as the record knows. It is
+    /// believed until its own cluster has been listed, which may have its Job.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub told: bool,
     /// Which other federated Job has taken its Job over, if one has. A record in which that was
     /// noted by an early version lacks it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -173,6 +177,7 @@ impl Shard {
             queued: false,
             adoption: None,
             restored: false,
+            told: false,
             taken_by: None,
             phase: Phase::Planned,
             refusal: None,

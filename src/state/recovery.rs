@@ -103,7 +103,7 @@ impl Record {
     /// ledger.
     pub fn recovery(&self, id: u32) -> Option<String> {
         let own = self.shards[&id].clone();
-        let mut shard = Shard { seen: None, refusal: None, restored: false, ..own };
+        let mut shard = Shard { seen: None, refusal: None, restored: false, told: false, ..own };
         shard.end_adoption();
         let says_nothing = |shard: &Shard| shard.is_over() || shard.awaits_labels();
         let others = self.shards.iter().filter(|(other, _)| **other != id);

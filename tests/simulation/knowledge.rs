@@ -38,6 +38,9 @@ pub struct Knowledge {
     /// Objects whose creation was sent and not answered, with who sent it and where.
     unread: BTreeSet<(usize, String, String)>,
     of_nobody: BTreeSet<String>,
+    /// The Jobs that users made anew with the labels of a shard, by uid. Only a recovery takes them
+    /// for shards.
+    made_anew: BTreeMap<String, Job>,
     suspended_by_users: BTreeSet<String>,
     /// The Jobs that users have ever resumed: that starts their deadlines anew.
     pub restarted_by_users: BTreeSet<String>,
@@ -73,6 +76,7 @@ impl Knowledge {
             lost: BTreeSet::new(),
             unread: BTreeSet::new(),
             of_nobody: BTreeSet::new(),
+            made_anew: BTreeMap::new(),
             suspended_by_users: BTreeSet::new(),
             restarted_by_users: BTreeSet::new(),
             has_leases: false,
@@ -114,9 +118,14 @@ impl Knowledge {
         let owner = text(&pod["metadata"]["ownerReferences"][0]["uid"]);
         let index = &pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"];
         let index = index.as_str().and_then(|index| index.parse().ok());
-        if let Some(job) = self.jobs.get_mut(owner) {
+        if let Some(job) = self.job_mut(owner) {
             *job.successes.entry(index).or_default() += 1;
         }
+    }
+
+    /// A Job with the labels of a shard, whoever made it.
+    fn job_mut(&mut self, uid: &str) -> Option<&mut Job> {
+        self.jobs.get_mut(uid).or_else(|| self.made_anew.get_mut(uid))
     }
 
     /// The cluster is another one from now on.
@@ -210,7 +219,7 @@ impl Knowledge {
 
     /// A user has deleted a pod.
     pub fn deleted_by_users(&mut self, pod: &Value) {
-        if let Some(job) = self.jobs.get_mut(text(&pod["metadata"]["ownerReferences"][0]["uid"])) {
+        if let Some(job) = self.job_mut(text(&pod["metadata"]["ownerReferences"][0]["uid"])) {
             job.failures.insert(text(&pod["metadata"]["uid"]).to_owned());
         }
     }
@@ -252,13 +261,11 @@ impl Knowledge {
     fn look_at_jobs(&mut self, place: usize, cluster: &Cluster) {
         let mut there = BTreeSet::new();
         for object in cluster.stored(&sim::JOBS, "") {
-            if self.is_of_nobody(&object) {
-                continue;
-            }
             let Some(ours) = Ours::read(cluster.name(), &object) else { continue };
             there.insert(ours.uid.clone());
-            self.jobs
-                .entry(ours.uid.clone())
+            let is_of_nobody = self.is_of_nobody(&object);
+            let jobs = if is_of_nobody { &mut self.made_anew } else { &mut self.jobs };
+            jobs.entry(ours.uid.clone())
                 .or_insert_with(|| Job::new(place, ours.shard, &object))
                 .see(&object);
         }
@@ -277,7 +284,7 @@ impl Knowledge {
             else {
                 continue;
             };
-            if let Some(job) = self.jobs.get_mut(owner) {
+            if let Some(job) = self.job_mut(owner) {
                 job.see_pod(&pod);
             }
             let Some(job) = self.jobs.get_mut(owner).filter(|job| !job.ran) else { continue };
@@ -299,8 +306,8 @@ impl Knowledge {
                 continue;
             }
             let Some(uid) = Ledger::uid_of(&map) else { continue };
-            let (jobs, ledger) = (&self.jobs, self.ledgers.entry(uid.clone()).or_default());
-            let mut broken = ledger.see(&map, jobs, &uid);
+            let ledger = self.ledgers.entry(uid.clone()).or_default();
+            let mut broken = ledger.see(&map, (&self.jobs, &self.made_anew), &uid);
             let retried = ledger.retries.clone().filter(|_| ledger.done_before.is_none());
             if let Some(retried) = retried {
                 let before = self.known_done(&retried);

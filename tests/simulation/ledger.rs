@@ -48,8 +48,14 @@ impl Ledger {
         state["uid"].as_str().map(str::to_owned)
     }
 
-    /// Takes over what the host says, and gives what of it must not be.
-    pub fn see(&mut self, map: &Value, jobs: &BTreeMap<String, Job>, uid: &str) -> Vec<String> {
+    /// Takes over what the host says, and gives what of it must not be. `jobs` are the Jobs of the
+    /// federation, and those that users made anew.
+    pub fn see(
+        &mut self,
+        map: &Value,
+        (jobs, made_anew): (&BTreeMap<String, Job>, &BTreeMap<String, Job>),
+        uid: &str,
+    ) -> Vec<String> {
         let version = map["metadata"]["resourceVersion"].as_str().unwrap_or_default();
         if version == self.version {
             return Vec::new();
@@ -77,10 +83,12 @@ impl Ledger {
         }
         self.deleting |= record.deleting();
         let before = self.retries.clone().filter(|_| self.is_indexed());
-        let ours = || jobs.values().filter(|job| job.shard.0 == uid);
-        let all = || {
-            jobs.values().filter(|job| job.shard.0 == uid || before.as_ref() == Some(&job.shard.0))
-        };
+        // A recovery cannot tell a Job that a user made anew from the one that was there.
+        let is_taken = |uid: &str| self.known.iter().any(|(_, known)| known == uid);
+        let taken = || made_anew.iter().filter(|(uid, _)| is_taken(uid)).map(|(_, job)| job);
+        let ours = || jobs.values().filter(|job| job.shard.0 == uid).chain(taken());
+        let earlier = || jobs.values().filter(|job| before.as_ref() == Some(&job.shard.0));
+        let all = || ours().chain(earlier());
         let mut broken = self.check_shards(&record, jobs);
         let outcome = record.state["outcome"].clone();
         if self.outcome.is_null() {

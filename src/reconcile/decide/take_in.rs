@@ -74,12 +74,14 @@ fn take_unlisted(record: &mut Record, observations: &Observations) -> bool {
         alive: alive(record, observations, &settled),
         disputed: observations.disputed(record).into_keys().collect(),
     };
+    record.shards.retain(|id, shard| !(shard.told && heard.alive.contains(id)));
     let mut divides = false;
     for (cluster, found) in found {
         divides |= take(record, cluster, &places[cluster].uid, found, &heard);
     }
     record.state.unlisted.retain(|name| !settled.contains(name));
     if record.state.unlisted.is_empty() {
+        record.shards.values_mut().for_each(|shard| shard.told = false);
         if record.state.origin != Some(Origin::Move) {
             forget_planned(record);
         }
@@ -257,7 +259,8 @@ fn caught_up(mut shard: Shard, job: &Observed) -> Shard {
 /// Takes over the shards that had ended or were given up when a Job was last written. Their Jobs
 /// may be gone, and what they achieved with them. Also those whose Jobs had yet to be adopted,
 /// where the ledger knows nothing newer of them: their adoption goes on. What is said of shards
-/// whose Jobs are `alive` is not true.
+/// whose Jobs are `alive` is not true. Those that had ended count as told until their own clusters
+/// have been listed.
 fn take_ended(record: &mut Record, recovery: &Recovery, alive: &BTreeSet<u32>) {
     if !alive.iter().any(|id| recovery.folded.has(*id)) {
         record.take_folded(&recovery.folded);
@@ -280,7 +283,10 @@ fn take_ended(record: &mut Record, recovery: &Recovery, alive: &BTreeSet<u32>) {
                 // That was before the restore, and others may have done it since.
                 known.restored = false;
             }
-            _ => drop(record.shards.insert(*id, ended.clone())),
+            _ => {
+                let told = ended.phase.ended();
+                record.shards.insert(*id, Shard { told, ..ended.clone() });
+            }
         }
     }
 }

@@ -68,6 +68,22 @@ impl World {
         }
     }
 
+    /// As [`World::interruptible`], for work that others can finish: after Ctrl-C `left` says what
+    /// is left of it.
+    pub async fn interruptible_with<T>(
+        &self,
+        work: impl Future<Output = Result<T>>,
+        left: impl FnOnce() -> String,
+    ) -> Result<T> {
+        tokio::select! {
+            done = work => done,
+            () = (self.interrupt)() => {
+                self.output.note(left());
+                Err(Error::silent(Exit::Interrupted.code()))
+            }
+        }
+    }
+
     /// Runs something that only reads. Once the terminal shows who is waited for, Ctrl-C ends it as
     /// of [`World::interruptible`], so that the line is taken away. Before, it ends the process.
     pub async fn reading<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{dry_run_strategy::DryRun, error::Error, event::Event, key::key, open::Federation};
 use crate::{
@@ -48,16 +48,22 @@ impl Federation<'_> {
         }
         let member = self.not_lost(name)?.clone();
         let uid = member.uid.clone();
-        let begun = Instant::now();
+        let ends = terms.timeout.and_then(|limit| Instant::now().checked_add(limit));
+        let timed_out = || Error::DrainTimedOut { name: name.to_owned() };
         loop {
             let mut records = self.all_records().await?;
             records.retain(|record| record.needs(name, &member));
             if records.is_empty() {
                 break;
             }
-            self.drain_round(name, &uid, records).await?;
-            if terms.timeout.is_some_and(|limit| begun.elapsed() >= limit) {
-                return Err(Error::DrainTimedOut { name: name.to_owned() });
+            let round = self.drain_round(name, &uid, records);
+            match ends {
+                // A round may be cut off between any two requests (G4).
+                Some(end) => timeout_at(end, round).await.map_err(|_| timed_out())??,
+                None => round.await?,
+            }
+            if ends.is_some_and(|end| Instant::now() >= end) {
+                return Err(timed_out());
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }

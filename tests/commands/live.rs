@@ -42,7 +42,7 @@ fn succeed(machine: &Machine, pods: usize) {
 }
 
 /// The cursor is always seen.
-fn shows_the_cursor(seen: &str) {
+pub fn shows_the_cursor(seen: &str) {
     assert!(!seen.contains("\u{1b}[?25l"), "{seen:?}");
 }
 

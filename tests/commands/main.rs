@@ -171,6 +171,10 @@ fn on_a_terminal() -> Vec<Trial> {
             "Ctrl-C ends a reader that waits, and leaves no line",
             terminal::reader_interrupted,
         ),
+        Trial::test(
+            "Ctrl-C ends a drain, and says what is left of it",
+            terminal::drain_interrupted,
+        ),
         Trial::test("who does not confirm changes nothing", confirmations::not_confirmed),
         Trial::test(
             "a plugin that reads a line is not heard among questions",

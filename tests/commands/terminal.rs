@@ -8,6 +8,7 @@ use libtest_mimic::Failed;
 use rexpect::{process::WaitStatus, session::PtySession};
 
 use crate::{
+    live::shows_the_cursor,
     machine::Machine,
     screen::{Screen, decoded},
 };
@@ -283,6 +284,22 @@ pub fn reader_interrupted() -> Result<(), Failed> {
         let hidden = seen.matches("\u{1b}[?25l").count();
         assert_eq!(hidden, seen.matches("\u{1b}[?25h").count(), "{line}: {seen:?}");
     }
+    Ok(())
+}
+
+/// Ctrl-C ends a drain, and the user learns that the cluster stays as it is.
+pub fn drain_interrupted() -> Result<(), Failed> {
+    let machine = Machine::federation()?;
+    machine.succeeds("job create -f pi.yaml")?;
+    let mut terminal = types(&machine, "cluster drain west")?;
+    let mut seen = terminal.exp_string("credited")?;
+    terminal.send_control('c')?;
+    seen.push_str(&terminal.exp_eof()?);
+    assert_eq!(exit_code(&mut terminal)?, 130, "{seen:?}");
+    let lines = Screen::after(&seen).lines.join(" ");
+    assert!(lines.contains("every reconcile goes on"), "{lines}");
+    assert!(lines.contains("kubectl federate cluster uncordon west"), "{lines}");
+    shows_the_cursor(&seen);
     Ok(())
 }
 

@@ -85,11 +85,17 @@ async fn repeated(stage: &Stage) -> Outcome {
     let cut_short = stage.federate("cluster drain west --timeout=2s").await;
     cut_short.fails("timed out waiting for the shards in cluster \"west\" to end");
     stage.federate("cluster list").await.ok().says("Draining");
+    // A server that does not answer is waited for no longer than the drain.
+    let west = stage.site("west");
+    west.link.silence().await?;
+    let cut_short = stage.federate("cluster drain west --timeout=1s").await;
+    cut_short.fails("timed out waiting for the shards in cluster \"west\" to end");
+    west.link.restore().await?;
     let everywhere: Vec<_> = stage.members().collect();
     work_in(stage, &everywhere, "pi", "Complete 30/30").await?;
     stage.federate("cluster drain west --timeout=1m").await.ok().says("cluster/west drained");
     assert_eq!(successes(stage).await?.len(), 30);
-    let jobs = stage.site("west").names("jobs").await?;
+    let jobs = west.names("jobs").await?;
     assert_eq!(jobs, ["pi"], "a drained cluster gets no further shard");
     Ok(())
 }

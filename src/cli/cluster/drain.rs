@@ -10,6 +10,7 @@ use crate::{
     },
     error::Result,
     federation::{DrainTerms, Timeout},
+    print::federate,
 };
 
 /// The examples in its help.
@@ -57,6 +58,17 @@ impl Drain {
         };
         let terms = DrainTerms { now: self.now, timeout };
         let drained = async { Ok(federation.drain(&self.name, terms).await?) };
-        session.world().interruptible(drained).await
+        session.world().interruptible_with(drained, || self.interrupted()).await
+    }
+
+    /// What is said after Ctrl-C. The command may have been ended before the registry was written.
+    fn interrupted(&self) -> String {
+        format!(
+            "interrupted: if cluster {0} is Draining by now, every reconcile goes on with that. \
+             {1} waits for it again; {2} ends it.",
+            self.name,
+            federate("cluster drain", [&self.name]),
+            federate("cluster uncordon", [&self.name])
+        )
     }
 }

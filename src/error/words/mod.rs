@@ -119,8 +119,12 @@ fn of_state(error: &state::Error) -> Error {
             Some((namespace, name)) => return Error::new(error).hint(recover(namespace, name)),
             None => {
                 return Error::new(error).hint(format!(
-                    "Put back what was there, or restore a backup: {}",
-                    federate("restore", ["FILE", "--context=CONTEXT"])
+                    "Put back what was there, or restore a backup: {}. Without a backup, delete \
+                     the ConfigMap, make a new one with {}, register the clusters again, and take \
+                     over their jobs with {}.",
+                    federate("restore", ["FILE", "--context=CONTEXT"]),
+                    federate("init", ["--context=CONTEXT"]),
+                    federate("job recover", ["--all", "--all-namespaces"])
                 ));
             }
         },

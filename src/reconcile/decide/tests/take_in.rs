@@ -215,10 +215,9 @@ fn a_job_knows_better_than_another_that_it_goes_on_also_if_it_is_listed_later() 
 #[test]
 fn an_annotation_of_another_job_changes_no_manifest() {
     let whole = whole();
-    for (pointer, value) in [
-        ("/metadata/name", json!("other")),
-        ("/spec/completionMode", json!("Indexed")),
-    ] {
+    for (pointer, value) in
+        [("/metadata/name", json!("other")), ("/spec/completionMode", json!("Indexed"))]
+    {
         let mut object = whole.manifest.object().clone();
         object["spec"]["completions"] = 12.into();
         let (parent, field) = pointer.rsplit_once('/').expect("a path");
@@ -243,7 +242,8 @@ fn manifests_of_which_nobody_knows_the_true_one_stop_no_pods() {
         let mut edited = whole.clone();
         edited.state.revision = 1;
         let mut object = whole.manifest.object().clone();
-        object["spec"]["template"]["spec"]["containers"][0]["image"] = image.into();
+        let containers = json!([{"name": "main", "image": image}]);
+        object["spec"]["template"]["spec"]["containers"] = containers;
         edited.manifest = Manifest::recorded(object).expect("valid");
         edited
     };

@@ -1,15 +1,23 @@
 //! The JSON documents in one ConfigMap.
 //!
 //! A document is an annotation, which `kubectl get -o yaml` shows as plain JSON. All annotations of
-//! an object together can have 256 KiB. Where the documents of a ConfigMap exceed [`PLAIN`], the
-//! largest of them are moved to `binaryData` of the same ConfigMap and compressed with gzip, until
-//! the others fit. So one compare-and-swap on one object still covers everything.
+//! an object together can have 256 KiB. Where the documents of a ConfigMap exceed [`PLAIN`], they
+//! are moved to `binaryData` of the same ConfigMap and compressed with gzip. So one
+//! compare-and-swap on one object still covers everything, up to 5,000 members or shards.
 //!
-//! The name of a document in `binaryData` is its annotation's key with `_` for `/`. To read one:
+//! 1. Large documents, such as a manifest, are compressed each by itself, until the others fit. The
+//!    name of such a document in `binaryData` is its annotation's key with `_` for `/`.
+//! 2. Where that does not suffice, the entries of members and shards are compressed together. They
+//!    are much alike, so that 100 bytes hold one. The [`PACK`] is a JSON object with the documents
+//!    by their keys.
+//!
+//! To read them:
 //!
 //! ```sh
 //! kubectl get configmap pi.federated-job \
 //!   -o jsonpath='{.binaryData.kubectl-federate\.dev_manifest}' | base64 -d | gunzip
+//! kubectl get configmap pi.federated-job \
+//!   -o jsonpath='{.binaryData.pack\.kubectl-federate\.dev_documents}' | base64 -d | gunzip
 //! ```
 
 use std::{
@@ -45,6 +53,12 @@ pub(super) const DOCUMENT: usize = 8 * 1024 * 1024;
 
 /// The part of a key that says that the document is ours.
 const OURS: &str = "kubectl-federate.dev/";
+
+/// The name in `binaryData` of the documents that are compressed together.
+const PACK: &str = "pack.kubectl-federate.dev_documents";
+
+/// A document with more bytes is compressed by itself.
+const LARGE: usize = 4 * 1024;
 
 /// The documents of one ConfigMap. Ours are read and changed by key, the annotations of others
 /// stay.
@@ -89,8 +103,13 @@ impl Documents {
         let mut documents = Self { object, texts: read.annotations.clone(), read };
         for (name, data) in &documents.read.binary {
             let Some(key) = key_of(name) else { continue };
-            let text = decompress(data).map_err(|cause| documents.damaged(&key, &cause))?;
-            documents.texts.insert(key, text);
+            let damaged = |cause: String| documents.damaged(&key, &cause);
+            let text = decompress(data).map_err(damaged)?;
+            if name == PACK {
+                documents.texts.extend(unpack(&text).map_err(damaged)?);
+            } else {
+                documents.texts.insert(key, text);
+            }
         }
         Ok(documents)
     }
@@ -209,19 +228,18 @@ impl Documents {
         Ok(patch)
     }
 
-    /// Keeps the documents as annotations as far as they fit into [`PLAIN`], and compresses the
-    /// largest others.
+    /// Keeps the documents as annotations if they fit into [`PLAIN`], and compresses them otherwise.
     fn encode(&self) -> Result<Encoded, Error> {
-        let size = |(key, text): (&String, &String)| key.len() + text.len();
+        let ours = || self.texts.iter().filter(|(key, _)| key.contains(OURS));
+        if let Some((_, text)) = ours().find(|(_, text)| text.len() > DOCUMENT) {
+            return Err(self.too_large("a document", text.len(), DOCUMENT));
+        }
         let mut plain: usize = self.texts.iter().map(size).sum();
-        let mut largest: Vec<_> = self.texts.iter().filter(|(key, _)| key.contains(OURS)).collect();
-        largest.sort_by_key(|entry| std::cmp::Reverse(size(*entry)));
         let mut encoded = Encoded { annotations: self.texts.clone(), ..Encoded::default() };
         let mut compressed = 0;
+        let mut largest: Vec<_> = ours().filter(|(_, text)| text.len() > LARGE).collect();
+        largest.sort_by_key(|entry| std::cmp::Reverse(size(*entry)));
         for (key, text) in largest {
-            if text.len() > DOCUMENT {
-                return Err(self.too_large("a document", text.len(), DOCUMENT));
-            }
             if plain <= PLAIN {
                 break;
             }
@@ -231,6 +249,18 @@ impl Documents {
             compressed += data.len();
             encoded.binary.insert(name_of(key), STANDARD.encode(data));
         }
+        if plain > PLAIN {
+            let packed = pack(&encoded.annotations);
+            encoded.annotations.retain(|key, _| !packed.contains_key(key));
+            plain = encoded.annotations.iter().map(size).sum();
+            let text = serde_json::to_string(&packed).expect("its keys are strings");
+            if text.len() > DOCUMENT {
+                return Err(self.too_large("the entries together", text.len(), DOCUMENT));
+            }
+            let data = gzip(&text);
+            compressed += data.len();
+            encoded.binary.insert(PACK.to_owned(), STANDARD.encode(data));
+        }
         if compressed > COMPRESSED {
             return Err(self.too_large("the compressed documents", compressed, COMPRESSED));
         }
@@ -239,6 +269,36 @@ impl Documents {
         }
         Ok(encoded)
     }
+}
+
+/// What an annotation has of what all can have together.
+fn size((key, text): (&String, &String)) -> usize {
+    key.len() + text.len()
+}
+
+/// The documents that are compressed together: the entries of members and of shards. What says the
+/// version stays an annotation.
+fn pack(texts: &BTreeMap<String, String>) -> BTreeMap<String, Value> {
+    let entries = texts.iter().filter(|(key, _)| key.contains(OURS) && !key.starts_with(OURS));
+    // A text that is no document stays where its reader looks for it, and says so.
+    let documents = entries.filter_map(|(key, text)| {
+        let document = serde_json::from_str(text).ok()?;
+        Some((key.clone(), document))
+    });
+    documents.collect()
+}
+
+/// The documents of a pack, by their keys.
+fn unpack(text: &str) -> Result<impl Iterator<Item = (String, String)>, String> {
+    let packed: BTreeMap<String, Value> =
+        serde_json::from_str(text).map_err(|error| error.to_string())?;
+    Ok(packed.into_iter().map(|(key, document)| (key, document.to_string())))
+}
+
+/// How many bytes entries take once they are compressed together.
+pub(super) fn packed_size<'a>(entries: impl Iterator<Item = (String, &'a Value)>) -> usize {
+    let packed: BTreeMap<String, &Value> = entries.collect();
+    gzip(&serde_json::to_string(&packed).expect("its keys are strings")).len()
 }
 
 /// What a merge patch must carry to turn `before` into `after`; null removes a key.
@@ -377,6 +437,44 @@ mod tests {
         let patch = read.patch("1").expect("fits");
         assert_eq!(patch["metadata"]["annotations"], json!({format!("{A}large"): "\"l\""}));
         assert_eq!(patch["binaryData"], json!({"a.kubectl-federate.dev_large": null}));
+    }
+
+    #[test]
+    fn many_small_documents_are_compressed_together() {
+        let mut all = documents(&json!({"theirs": "x"}));
+        all.put("kubectl-federate.dev/state", &json!({"version": 9}));
+        all.put(&format!("{A}large"), &"l".repeat(LARGE));
+        for n in 0..5_000 {
+            all.put(&format!("{A}{n}"), &json!({"name": format!("cluster-{n}"), "n": n}));
+        }
+        let config_map = written(&all);
+        let annotations = config_map["metadata"]["annotations"].as_object().expect("an object");
+        // Who knows nothing of packs reads that the version is a newer one.
+        assert_eq!(
+            annotations.keys().collect::<Vec<_>>(),
+            ["kubectl-federate.dev/state", "theirs"]
+        );
+        let binary = config_map["binaryData"].as_object().expect("an object");
+        assert_eq!(binary.keys().collect::<Vec<_>>(), ["a.kubectl-federate.dev_large", PACK]);
+        let mut read = Documents::read("configmap a/b".into(), &config_map).expect("whole");
+        assert_eq!(read.texts, all.texts);
+        let unchanged = json!({"metadata": {"resourceVersion": "1", "annotations": {}}});
+        assert_eq!(read.patch("1").expect("fits"), unchanged);
+        for n in 10..5_000 {
+            read.remove(&format!("{A}{n}"));
+        }
+        let patch = read.patch("1").expect("fits");
+        assert_eq!(patch["binaryData"][PACK], Value::Null, "few are annotations again");
+        assert_eq!(patch["metadata"]["annotations"].as_object().map(Map::len), Some(11));
+    }
+
+    #[test]
+    fn a_pack_that_cannot_be_read_is_damaged() {
+        for damaged in ["?".to_owned(), compress("[]"), compress("{\"a\":")] {
+            let config_map = json!({"binaryData": {PACK: damaged}});
+            let error = Documents::read("configmap a/b".into(), &config_map).expect_err("damaged");
+            assert!(error.to_string().contains("pack.kubectl-federate.dev/documents"), "{error}");
+        }
     }
 
     #[test]

@@ -442,34 +442,47 @@ impl Shard {
         self.seen = Some(seen);
     }
 
-    /// This entry as long as it can become, without its sets of indexes.
-    pub(super) fn grown(&self) -> Self {
+    /// This entry as long as it can become, without its sets of indexes. `seed` differs from entry
+    /// to entry, so that they are no more alike than those of real Jobs when they are compressed.
+    pub(super) fn grown(&self, seed: u32) -> Self {
         let most = self.completions.unwrap_or(self.parallelism).max(9_999);
-        let time = 9_999_999_999;
+        let mut state = u64::from(seed);
+        let mut noise = || {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            mixed ^ (mixed >> 31)
+        };
+        let mut uid = || Some(uuid::Uuid::from_u64_pair(noise(), noise()).to_string());
+        let (cluster_uid, job_uid) = (uid(), uid());
+        // Numbers of as many digits.
+        let mut below = |most: i64| most - (noise() % (most as u64 / 2)) as i64;
+        let [succeeded, failed, given_up] = [most; 3].map(|most| below(i64::from(most)) as i32);
+        let [end, at] = [9_999_999_999; 2].map(below);
         Self {
             generation: 99,
             changes: Some(Changes::grown(99)),
             template_generation: 99,
-            given_up: Some(most),
+            given_up: Some(given_up),
             lease: self.lease.as_ref().map(Lease::grown),
-            cluster_uid: Some("00000000-0000-0000-0000-000000000000".to_owned()),
+            cluster_uid,
             queued: true,
             phase: Phase::Complete,
             indexes: self.indexes.as_ref().map(|_| Indexes::default()),
             refusal: None,
-            uid: Some("00000000-0000-0000-0000-000000000000".to_owned()),
+            uid: job_uid,
             seen: Some(Seen {
                 active: 0,
-                succeeded: most,
-                failed: most,
+                succeeded,
+                failed,
                 completed: Indexes::default(),
                 failed_indexes: Indexes::default(),
                 suspended: false,
                 start: None,
-                end: Some(time),
+                end: Some(end),
                 foreign_ttl: None,
                 admitted: None,
-                at: time,
+                at,
             }),
             ..self.clone()
         }

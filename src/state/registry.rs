@@ -182,9 +182,7 @@ impl Registry {
         self.created.is_some_and(|since| written < since)
             || self.gap.is_some_and(|gap| (gap.from..gap.until).contains(&written))
     }
-}
 
-impl Registry {
     /// The ConfigMap of a registry on a host.
     pub(super) fn new_config_map(saved: &SavedRegistry, host: &str) -> Result<Value, Error> {
         let mut documents = Documents::none(object());
@@ -377,6 +375,15 @@ fn object() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_registry_has_room_for_five_thousand_members() {
+        let member = || Member::ready(&uuid::Uuid::new_v4().to_string());
+        let members = (0..5_000).map(|n| (format!("{}-{n}", "c".repeat(33)), member()));
+        let saved = SavedRegistry { members: members.collect(), ..SavedRegistry::new("f") };
+        let written = Registry::new_config_map(&saved, "host").expect("it fits");
+        assert_eq!(Registry::from_config_map(&written).expect("whole").members, saved.members);
+    }
 
     #[test]
     fn members_are_read_as_written_and_removed_alone() {

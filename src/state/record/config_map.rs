@@ -9,7 +9,7 @@ use crate::{
     job::{Manifest, labels},
     state::{
         Error, Shard, VERSION, acceptance,
-        documents::{COMPRESSED, Documents, PLAIN},
+        documents::{COMPRESSED, Documents, PLAIN, packed_size},
         ids::check_id,
     },
 };
@@ -22,9 +22,11 @@ const NAME_SUFFIX: &str = ".federated-job";
 /// What a manifest can have, in bytes of JSON compressed with gzip. As JSON it can have 8 MiB.
 pub const MANIFEST_LIMIT: usize = 256 * 1024;
 
-/// What the ledger can have: the rest of what a ConfigMap can hold. Of the plain documents some are
-/// not the ledger's.
-const LEDGER_LIMIT: usize = COMPRESSED - MANIFEST_LIMIT + PLAIN - OTHERS_ROOM;
+/// What the compressed ledger can have: the rest of what a ConfigMap can hold.
+const LEDGER_LIMIT: usize = COMPRESSED - MANIFEST_LIMIT;
+
+/// What the ledger can have as it is.
+const PLAIN_LEDGER: usize = PLAIN - OTHERS_ROOM;
 
 /// Room for the state, without its outcome, and for small manifests among the plain documents.
 const OTHERS_ROOM: usize = 8 * 1024 + acceptance::ROOM;
@@ -182,17 +184,23 @@ impl Record {
         documents
     }
 
-    /// What the ledger can take once all its shards have ended, in bytes.
+    /// What the ledger can take once all its shards have ended, in bytes: compressed, unless it
+    /// stays plain.
     pub(super) fn largest_ledger(&self) -> usize {
-        let size = |(id, shard): (&u32, &Shard)| {
-            let entry = serde_json::to_string(&shard.grown()).map_or(0, |text| text.len());
-            format!("{SHARD_PREFIX}{id}").len() + entry
-        };
         let completions = self.manifest.size().completions.filter(|_| self.manifest.indexed());
         let indexes = f64::from(completions.unwrap_or(0).min(INDEXES)) * BYTES_PER_INDEX;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 2²⁰")]
-        let indexes = indexes as usize;
-        OUTCOME_ROOM + indexes + self.shards.iter().map(size).sum::<usize>()
+        let others = OUTCOME_ROOM + indexes as usize;
+        let grown = |(id, shard): (&u32, &Shard)| {
+            let entry = serde_json::to_value(shard.grown(*id)).unwrap_or_default();
+            (format!("{SHARD_PREFIX}{id}"), entry)
+        };
+        let entries: Vec<(String, Value)> = self.shards.iter().map(grown).collect();
+        let plain = entries.iter().map(|(key, entry)| key.len() + entry.to_string().len());
+        match others + plain.sum::<usize>() {
+            plain if plain <= PLAIN_LEDGER => plain,
+            _ => others + packed_size(entries.iter().map(|(key, entry)| (key.clone(), entry))),
+        }
     }
 }
 

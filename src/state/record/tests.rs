@@ -51,14 +51,6 @@ fn a_job_that_is_made_has_room_for_all_indexes_of_its_shard() {
     assert_eq!(record.spec(2).completions, Some(18));
 }
 
-#[test]
-fn a_thousand_members_fit_and_what_does_not_fit_is_refused_before_it_grows() {
-    assert!(record(1000, "member").to_config_map().is_ok());
-    let full = record(3000, &"x".repeat(120));
-    assert!(full.documents().write_to(&mut json!({})).is_ok(), "it would fit as it is");
-    assert!(matches!(full.to_config_map(), Err(Error::TooLarge { .. })));
-}
-
 /// A record of a Job whose manifest has so many bytes that no compression makes smaller.
 fn with_manifest(bytes: usize) -> Record {
     let mut state = 7_u64;
@@ -229,6 +221,48 @@ proptest! {
         let read = Record::from_config_map(&config_map).expect("whole");
         prop_assert_eq!(read.shards, later.shards);
     }
+}
+
+/// A Job over so many clusters, with names as long as they can be.
+fn wide(clusters: u32) -> Record {
+    let manifest = json!({
+        "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"},
+        "spec": {"parallelism": clusters, "completions": 3 * clusters, "template": {}},
+    });
+    let manifest = Manifest::new(manifest, "work", "").expect("valid");
+    let size = Size { parallelism: 1, completions: Some(3) };
+    let shards = (0..clusters).map(|n| Shard::planned(&format!("{}-{n:06}", "c".repeat(33)), size));
+    Record::new("f", manifest, shards.collect(), Timestamp::UNIX_EPOCH)
+}
+
+#[test]
+fn a_job_over_five_thousand_clusters_is_recorded_until_its_end() {
+    let submitted = wide(5_000);
+    let stored = read_back(&submitted).expect("it is accepted").stored;
+    let mut later = Record { stored, ..submitted };
+    for (id, shard) in &mut later.shards {
+        *shard = shard.grown(7 * id + 1);
+    }
+    let patch = later.patch(later.stored.as_ref().expect("it was read")).expect("it fits");
+    let annotations = patch["metadata"]["annotations"].to_string().len();
+    let binary: usize = patch["binaryData"]
+        .as_object()
+        .expect("packed")
+        .values()
+        .map(|v| v.to_string().len())
+        .sum();
+    assert!(annotations + binary < 1_000_000, "{annotations} and {binary} bytes");
+    let mut config_map = json!({"metadata": {"name": "pi.federated-job", "namespace": "work"}});
+    later.documents().write_to(&mut config_map).expect("it fits");
+    assert_eq!(Record::from_config_map(&config_map).expect("whole").shards, later.shards);
+}
+
+#[test]
+fn what_does_not_fit_is_refused_before_it_grows() {
+    let full = wide(9_000);
+    assert!(full.documents().write_to(&mut json!({})).is_ok(), "it would fit as it is");
+    let refused = full.to_config_map().expect_err("too large");
+    assert!(matches!(refused, Error::TooLarge { what: "the ledger", .. }), "{refused}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod changes;
 mod deadline;
 mod deletion;
 mod fold;
+mod hearsay;
 mod lease;
 mod leave;
 mod outcome;

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// A record of 9 completions over three clusters, each with its uid.
-fn whole() -> Record {
+pub(super) fn whole() -> Record {
     let spec = json!({"completions": 9, "parallelism": 3});
     let mut whole = record(spec, &[(Phase::Started, Some(3)); 3]);
     for (id, shard) in &mut whole.shards {
@@ -18,7 +18,7 @@ fn whole() -> Record {
 }
 
 /// The record without its ledger, as a recovery makes it.
-fn rebuilt(whole: &Record) -> Record {
+pub(super) fn rebuilt(whole: &Record) -> Record {
     let mut rebuilt = whole.clone();
     rebuilt.shards.clear();
     rebuilt.state.unlisted = ["c1", "c2", "c3"].map(str::to_owned).into();
@@ -26,7 +26,7 @@ fn rebuilt(whole: &Record) -> Record {
 }
 
 /// The Job of a shard as its member has it, running.
-fn running(record: &Record, id: u32) -> Value {
+pub(super) fn running(record: &Record, id: u32) -> Value {
     let mut job = bodies::creation(record, id);
     job["metadata"]["uid"] = format!("u{id}").into();
     job["metadata"]["annotations"]["kubectl-federate.dev/generation"] =
@@ -37,7 +37,9 @@ fn running(record: &Record, id: u32) -> Value {
 }
 
 /// What is known once these members have answered, each with these Jobs.
-fn answered<'a>(answers: impl IntoIterator<Item = (&'a str, Vec<Value>)>) -> Observations {
+pub(super) fn answered<'a>(
+    answers: impl IntoIterator<Item = (&'a str, Vec<Value>)>,
+) -> Observations {
     let mut observations = Observations::default();
     for n in 1..=3 {
         let place = Place { uid: format!("uid-of-c{n}"), ..ready() };
@@ -52,7 +54,7 @@ fn answered<'a>(answers: impl IntoIterator<Item = (&'a str, Vec<Value>)>) -> Obs
 }
 
 /// Decides until nothing changes; what a list did not have stays unknown.
-fn settle(record: &Record, observations: &Observations) -> Decision {
+pub(super) fn settle(record: &Record, observations: &Observations) -> Decision {
     let mut decision = decide(record, observations, NOW);
     for _ in 0..9 {
         let next = decide(&decision.record, observations, NOW);
@@ -186,76 +188,6 @@ fn what_ended_shards_achieved_is_taken_from_the_jobs_of_others() {
     let decided = settle(&rebuilt(&whole), &answered(answers)).record;
     assert_eq!(decided.shards.keys().collect::<Vec<_>>(), [&1, &2, &3]);
     assert_eq!((decided.achieved(), decided.unplaced()), (3, 0));
-}
-
-/// The Job of a shard whose cluster says of another shard that it has ended, having done all.
-fn telling(whole: &Record, teller: u32, of: u32) -> Value {
-    let mut lie = whole.clone();
-    let shard = lie.shards.get_mut(&of).expect("three");
-    shard.phase = Phase::Complete;
-    shard.seen = Some(Seen { succeeded: 3, ..Seen::default() });
-    running(&lie, teller)
-}
-
-#[test]
-fn a_job_knows_better_than_another_that_it_goes_on_also_if_it_is_listed_later() {
-    let whole = whole();
-    let first = [("c1", vec![telling(&whole, 1, 2)]), ("c3", vec![running(&whole, 3)])];
-    let told = settle(&rebuilt(&whole), &answered(first)).record;
-    assert!(told.shards[&2].phase.ended() && told.shards[&2].told, "it may be so");
-    assert_eq!(told.state.outcome, None);
-    let alive = settle(&told, &answered([("c2", vec![running(&whole, 2)])])).record;
-    assert_eq!(alive.shards[&2].phase, Phase::Started, "its own Job says that it runs");
-    assert_eq!((alive.shards[&2].achieved(), alive.shards[&2].told), (0, false));
-    let gone = settle(&told, &answered([("c2", Vec::new())])).record;
-    assert_eq!(gone.shards[&2].achieved(), 3, "nobody else can say what it did");
-    assert!(gone.shards.values().all(|shard| !shard.told));
-}
-
-#[test]
-fn an_annotation_of_another_job_changes_no_manifest() {
-    let whole = whole();
-    for (pointer, value) in
-        [("/metadata/name", json!("other")), ("/spec/completionMode", json!("Indexed"))]
-    {
-        let mut object = whole.manifest.object().clone();
-        object["spec"]["completions"] = 12.into();
-        let (parent, field) = pointer.rsplit_once('/').expect("a path");
-        object.pointer_mut(parent).expect("an object")[field] = value;
-        let mut other = whole.clone();
-        other.state.revision = 1;
-        other.manifest = Manifest::recorded(object).expect("valid");
-        let answers = [
-            ("c1", vec![running(&whole, 1)]),
-            ("c2", vec![running(&other, 2)]),
-            ("c3", vec![running(&whole, 3)]),
-        ];
-        let decided = settle(&rebuilt(&whole), &answered(answers)).record;
-        assert_eq!(decided.manifest, whole.manifest, "{pointer}");
-    }
-}
-
-#[test]
-fn manifests_of_which_nobody_knows_the_true_one_stop_no_pods() {
-    let whole = whole();
-    let edited = |image: &str| {
-        let mut edited = whole.clone();
-        edited.state.revision = 1;
-        let mut object = whole.manifest.object().clone();
-        let containers = json!([{"name": "main", "image": image}]);
-        object["spec"]["template"]["spec"]["containers"] = containers;
-        edited.manifest = Manifest::recorded(object).expect("valid");
-        edited
-    };
-    let answers = [
-        ("c1", vec![running(&edited("one"), 1)]),
-        ("c2", vec![running(&edited("two"), 2)]),
-        ("c3", vec![running(&whole, 3)]),
-    ];
-    let decided = settle(&rebuilt(&whole), &answered(answers));
-    assert_eq!(decided.record.manifest, whole.manifest);
-    let is_stopped = |shard: &&Shard| shard.retired || shard.phase != Phase::Started;
-    assert_eq!(decided.record.shards.values().find(is_stopped), None);
 }
 
 #[test]

@@ -228,7 +228,7 @@ impl Documents {
         Ok(patch)
     }
 
-    /// Keeps the documents as annotations if they fit into [`PLAIN`], and compresses them otherwise.
+    /// Keeps the documents as annotations as far as they fit into [`PLAIN`], and compresses others.
     fn encode(&self) -> Result<Encoded, Error> {
         let ours = || self.texts.iter().filter(|(key, _)| key.contains(OURS));
         if let Some((_, text)) = ours().find(|(_, text)| text.len() > DOCUMENT) {

@@ -225,18 +225,6 @@ fn kind(word: &str) -> String {
     word.split(['/', '.']).next().unwrap_or_default().to_lowercase()
 }
 
-/// Flags that users look for and that a verb does not have: what it has in their place.
-const INSTEAD: [(&str, &str, &str); 2] = [
-    ("job get", "clusters", "-o wide shows what each cluster did."),
-    ("job describe", "clusters", "The table \"Shards\" shows what each cluster did."),
-];
-
-/// What a verb has in place of an unknown flag, a sentence. `path` is how users type the verb.
-pub(super) fn instead(path: &str, flag: &str) -> Option<&'static str> {
-    let is_meant = |(verb, name, _): &&(&str, &str, &str)| path.ends_with(verb) && *name == flag;
-    INSTEAD.iter().find(is_meant).map(|(_, _, hint)| *hint)
-}
-
 /// What may have been meant by an unknown flag: the whole command line with the flag that is like
 /// it, or, where several are, these flags. `known` has no dashes.
 pub(super) fn flags<'a>(

@@ -191,9 +191,6 @@ fn explain(
         _ => return Error::verbatim(error.render().to_string()),
     };
     let mistake = Error::new(format!("{sentence}\nSee '{path} --help' for usage."));
-    if let Some(hint) = suggest::instead(path, flag.trim_start_matches('-')) {
-        return mistake.hint(hint);
-    }
     if meant.is_empty() {
         mistake
     } else {

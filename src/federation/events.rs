@@ -43,25 +43,33 @@ pub struct JobEvents {
 }
 
 impl Federation<'_> {
-    /// Reads the events of the Jobs and pods of a federated Job, one list of each member.
+    /// Reads the events of the Jobs and pods of a federated Job in these clusters, or in all where
+    /// there is none; one list of each member.
     ///
     /// # Errors
-    /// The Job cannot be read.
-    pub async fn job_events(&self, namespace: &str, name: &str) -> Result<JobEvents, Error> {
+    /// The Job cannot be read, or has no shard in one of the clusters.
+    pub async fn job_events(
+        &self,
+        namespace: &str,
+        name: &str,
+        clusters: &BTreeSet<String>,
+    ) -> Result<JobEvents, Error> {
         let record = self.record(namespace, name).await?;
+        self.check_shards_in(clusters, &record)?;
         let members = self.members_of(&[&record]).await;
-        Ok(self.events_of(&record, &members).await)
+        Ok(self.events_of(&record, clusters, &members).await)
     }
 
     /// Reads the events again and again, and tells of those that are new, until it is told that
     /// nobody wants to know or the Job is gone.
     ///
     /// # Errors
-    /// The Job cannot be read.
+    /// As of [`Federation::job_events`].
     pub async fn watch_job_events(
         &mut self,
         namespace: &str,
         name: &str,
+        clusters: &BTreeSet<String>,
         tell: &mut (dyn FnMut(JobEvents) -> bool + Send),
     ) -> Result<(), Error> {
         let names = [name.to_owned()];
@@ -74,9 +82,12 @@ impl Federation<'_> {
                     let gone = Error::NotFound { name: name.to_owned() };
                     return if is_known { Ok(()) } else { Err(gone) };
                 };
-                is_known = true;
+                if !std::mem::replace(&mut is_known, true) {
+                    rounds.federation.check_shards_in(clusters, record)?;
+                }
                 rounds.observe(&[record]).await;
-                let mut events = rounds.federation.events_of(record, &rounds.members).await;
+                let (federation, members) = (&*rounds.federation, &rounds.members);
+                let mut events = federation.events_of(record, clusters, members).await;
                 events.events.retain(|event| told.insert(event.version()));
                 if !tell(events) {
                     return Ok(());
@@ -86,7 +97,12 @@ impl Federation<'_> {
         }
     }
 
-    async fn events_of(&self, record: &Record, members: &Members) -> JobEvents {
+    async fn events_of(
+        &self,
+        record: &Record,
+        clusters: &BTreeSet<String>,
+        members: &Members,
+    ) -> JobEvents {
         let ask = async |cluster: &str| {
             let uids: Vec<_> = uids(record, cluster);
             let answer = match members.get(cluster) {
@@ -96,7 +112,9 @@ impl Federation<'_> {
             (cluster.to_owned(), answer)
         };
         let (mut events, mut silent) = (Vec::new(), BTreeMap::new());
-        for (cluster, answer) in fan_out(record.clusters(), ask).await {
+        let is_asked = |name: &&str| clusters.is_empty() || clusters.contains(*name);
+        let asked = record.clusters().into_iter().filter(is_asked);
+        for (cluster, answer) in fan_out(asked, ask).await {
             match answer {
                 Ok(found) => events.extend(
                     found

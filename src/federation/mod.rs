@@ -62,6 +62,7 @@ mod edit;
 mod error;
 mod event;
 mod events;
+mod in_clusters;
 mod key;
 mod labelled;
 mod leaving;

@@ -46,7 +46,7 @@ impl Federation<'_> {
     /// each member.
     ///
     /// # Errors
-    /// The Job cannot be read.
+    /// The Job cannot be read, or has no shard in one of the clusters.
     pub async fn timeline(
         &self,
         namespace: &str,
@@ -54,6 +54,7 @@ impl Federation<'_> {
         clusters: &BTreeSet<String>,
     ) -> Result<Timeline, Error> {
         let record = self.record(namespace, name).await?;
+        self.check_shards_in(clusters, &record)?;
         let members = self.members_of(&[&record]).await;
         let (mut runs, mut silent) = (Vec::new(), BTreeMap::new());
         for (cluster, answer) in pods(&record, &members, clusters).await {

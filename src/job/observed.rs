@@ -16,6 +16,8 @@ pub struct Observed {
     pub name: String,
     /// `metadata.uid`.
     pub uid: String,
+    /// `metadata.creationTimestamp`.
+    pub created: Option<Timestamp>,
     /// The owner of the shard, if the Job has all three labels.
     pub owner: Option<Ownership>,
     /// Whether it is being deleted: `metadata.deletionTimestamp` is set.
@@ -133,6 +135,7 @@ impl Observed {
         Self {
             name: text(&metadata["name"]),
             uid: text(&metadata["uid"]),
+            created: time(&metadata["creationTimestamp"]),
             owner: owner(&metadata["labels"]),
             deleting: metadata["deletionTimestamp"].is_string(),
             resource_version: text(&metadata["resourceVersion"]),

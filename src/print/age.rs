@@ -2,6 +2,9 @@
 
 use jiff::Timestamp;
 
+/// What is printed where a time is not known, as by kubectl.
+pub const UNKNOWN: &str = "<unknown>";
+
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;

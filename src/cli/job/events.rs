@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     cli::{
-        Session,
+        InClusters, Session,
         events::{Reporter, Wording},
         job_name::job_name,
     },
@@ -33,9 +33,6 @@ Examples:
 /// The annotation of an event that is printed as an object: the cluster that has it.
 const CLUSTER: &str = "kubectl-federate.dev/cluster";
 
-/// What is printed where a time is not known.
-const UNKNOWN: &str = "<unknown>";
-
 /// Show the events of a federated job and its pods, of all clusters
 ///
 /// They are in the order in which they were seen last. Clusters keep events for an hour, unless
@@ -46,6 +43,8 @@ pub struct Events {
     /// The name of the job
     #[arg(value_name = "NAME", value_parser = job_name)]
     job: String,
+    #[command(flatten)]
+    clusters: InClusters,
     /// Only events of these types: Normal, Warning
     #[arg(long, value_name = "TYPES", value_delimiter = ',')]
     types: Vec<String>,
@@ -80,7 +79,7 @@ impl Events {
         if !self.types.iter().all(is_type) {
             return Err(Error::new("valid --types are Normal or Warning"));
         }
-        let namespace = session.namespace()?;
+        let (namespace, clusters) = (session.namespace()?, self.clusters.names());
         let reporter = Reporter::new(session, Wording::new("shown"));
         let mut federation = session.federation(&reporter).await?;
         let mut shown = Shown { session, terms: &self, widths: Vec::new(), is_begun: false };
@@ -89,9 +88,10 @@ impl Events {
                 shown.more(found);
                 !session.output().is_closed()
             };
-            return Ok(Box::pin(federation.watch_job_events(&namespace, &self.job, tell)).await?);
+            let watch = federation.watch_job_events(&namespace, &self.job, &clusters, tell);
+            return Ok(Box::pin(watch).await?);
         }
-        let found = federation.job_events(&namespace, &self.job).await?;
+        let found = federation.job_events(&namespace, &self.job, &clusters).await?;
         let is_whole = found.silent.is_empty();
         shown.all(found, &namespace);
         if is_whole { Ok(()) } else { Err(Error::silent(Exit::Failed.code())) }
@@ -191,7 +191,7 @@ fn last_seen(event: &Value, cluster: &str, clocks: &Clocks, now: Timestamp) -> S
         let at = time.as_str().and_then(|time| time.parse::<Timestamp>().ok());
         let at = at.map(|at| clocks.host_time(cluster, at.as_second()));
         let at = at.and_then(|at| Timestamp::from_second(at).ok());
-        at.map_or(UNKNOWN.to_owned(), |at| age::age(now, at))
+        at.map_or(age::UNKNOWN.to_owned(), |at| age::age(now, at))
     };
     let has_time = event["eventTime"].is_string();
     let first = ago(&event[if has_time { "eventTime" } else { "firstTimestamp" }]);

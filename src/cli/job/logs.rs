@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::{
     cli::{
-        Session,
+        InClusters, Session,
         events::{Reporter, Wording},
         job_name::job_name,
     },
@@ -58,9 +58,8 @@ pub struct Logs {
     /// Go on until the job has ended
     #[arg(short, long)]
     follow: bool,
-    /// Only the logs in these clusters
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    clusters: Vec<String>,
+    #[command(flatten)]
+    clusters: InClusters,
     /// Only the logs of pods with this completion index, of an Indexed job
     #[arg(long, value_name = "INDEX")]
     index: Option<i32>,
@@ -161,7 +160,7 @@ impl Logs {
         Ok(LogTerms {
             namespace,
             name: self.job.clone(),
-            clusters: self.clusters.iter().cloned().collect(),
+            clusters: self.clusters.names(),
             containers,
             since: since(self.since.as_deref(), self.since_time.as_deref())?,
             tail: u64::try_from(self.tail).ok(),

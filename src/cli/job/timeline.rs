@@ -1,6 +1,6 @@
 //! `kubectl federate job timeline`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{
-        Session,
+        InClusters, Session,
         events::{Reporter, Wording},
         job_name::job_name,
     },
     error::{Error, Result},
-    federation::{LogsError, PodRun, Timeline as Found},
+    federation::{PodRun, Timeline as Found},
     print::{
         Format, age,
         chart::{Chart, End, Stretch},
@@ -56,9 +56,8 @@ pub struct Timeline {
     /// Show each pod in a row of its own
     #[arg(long)]
     pods: bool,
-    /// Only these clusters
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    clusters: Vec<String>,
+    #[command(flatten)]
+    clusters: InClusters,
     /// How to print: json, yaml, kyaml, or svg, which is a picture
     #[arg(short, long, value_name = "FORMAT", default_value = "", hide_default_value = true)]
     output: String,
@@ -75,11 +74,10 @@ impl Timeline {
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let is_picture = self.output == SVG;
         let format = if is_picture { None } else { self.format()? };
-        let (namespace, clusters) = (session.namespace()?, self.clusters());
+        let (namespace, clusters) = (session.namespace()?, self.clusters.names());
         let reporter = Reporter::new(session, Wording::new("read"));
         let federation = session.federation(&reporter).await?;
         let found = federation.timeline(&namespace, &self.job, &clusters).await?;
-        self.check(&found, &clusters)?;
         let (rows, output) = (Rows { found: &found, now: session.now() }, session.output());
         let chart = if self.pods { rows.of_pods() } else { rows.of_clusters() };
         if let Some(printed) = format.and_then(|format| format.print(&rows.object(), "timeline")) {
@@ -103,22 +101,6 @@ impl Timeline {
             Asked { output: &self.output, template: "", allow_missing_keys: true, headers: true };
         let no_file = |_: &str| Err(String::new());
         Format::choose(asked, &["json", "kyaml", SVG, "yaml"], no_file).map_err(Error::new)
-    }
-
-    fn clusters(&self) -> BTreeSet<String> {
-        self.clusters.iter().cloned().collect()
-    }
-
-    /// Checks that the Job has shards in the clusters that are asked for.
-    fn check(&self, found: &Found, clusters: &BTreeSet<String>) -> Result<()> {
-        let there = found.record.clusters();
-        match clusters.iter().find(|cluster| !there.contains(cluster.as_str())) {
-            None => Ok(()),
-            Some(cluster) => Err(Error::new(LogsError::NotThere {
-                name: self.job.clone(),
-                cluster: cluster.clone(),
-            })),
-        }
     }
 }
 

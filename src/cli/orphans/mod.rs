@@ -7,7 +7,7 @@ mod rows;
 use clap::{Args, Subcommand};
 
 use self::rows::object;
-use super::{Selection, Session};
+use super::{InClusters, Selection, Session};
 use crate::{
     error::{Error, Result},
     federation::{self, Orphan, Unanswered, some_clusters},
@@ -50,20 +50,19 @@ impl Orphans {
 struct Which {
     #[command(flatten)]
     selection: Selection,
-    /// Only jobs in these clusters, separated by commas
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
-    clusters: Vec<String>,
+    #[command(flatten)]
+    clusters: InClusters,
 }
 
 impl Which {
     /// Refuses a cluster that the registry knows neither as a member nor as a former one.
     fn check_clusters(&self, registry: &Registry) -> Result<()> {
-        let is_known = |name: &&String| {
-            registry.members.contains_key(*name)
-                || registry.former.values().any(|former| former.name == **name)
+        let is_known = |name: &String| {
+            registry.members.contains_key(name)
+                || registry.former.values().any(|former| former.name == *name)
         };
-        match self.clusters.iter().find(|name| !is_known(name)) {
-            Some(name) => Err(federation::Error::NotRegistered { name: name.clone() }.into()),
+        match self.clusters.names().into_iter().find(|name| !is_known(name)) {
+            Some(name) => Err(federation::Error::NotRegistered { name }.into()),
             None => Ok(()),
         }
     }
@@ -74,7 +73,7 @@ impl Which {
         let fields = self.selection.fields()?;
         orphans.retain(|orphan| {
             (names.is_empty() || names.contains(&orphan.job.name))
-                && (self.clusters.is_empty() || self.clusters.contains(&orphan.cluster))
+                && self.clusters.has(&orphan.cluster)
                 && self.selection.matches(&orphan.labels)
                 && fields.matches(&object(orphan))
         });

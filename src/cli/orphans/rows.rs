@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     cli::{Session, TableFlags},
     federation::{Orphan, Reason},
-    print::Table,
+    print::{Table, age},
 };
 
 /// Which columns the table has beside those that it always has.
@@ -61,7 +61,7 @@ fn cells(session: &Session<'_>, orphan: &Orphan) -> [String; 8] {
         job.active.to_string(),
         succeeded.to_string(),
         job.failed.to_string(),
-        orphan.created_by_host.map_or("<unknown>".to_owned(), |at| session.age(at)),
+        orphan.created_by_host.map_or(age::UNKNOWN.to_owned(), |at| session.age(at)),
         words(orphan.reason).to_owned(),
     ]
 }

@@ -235,6 +235,14 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A cluster in which a Job is to be looked at has no shard of it.
+    #[error("job.batch/{name} has no shard in cluster {cluster}")]
+    NoShardThere {
+        /// The Job.
+        name: String,
+        /// The cluster.
+        cluster: String,
+    },
     /// A member that is to be written is none that could be read again.
     #[error("cluster {name:?}: {why}")]
     InvalidMember {

@@ -35,14 +35,6 @@ pub enum LogsError {
         /// The Job.
         name: String,
     },
-    /// A cluster that was named has no shard of the Job.
-    #[error("job.batch/{name} has no shard in cluster {cluster}")]
-    NotThere {
-        /// The Job.
-        name: String,
-        /// The cluster.
-        cluster: String,
-    },
 }
 
 impl From<Error> for LogsError {

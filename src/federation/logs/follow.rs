@@ -107,7 +107,7 @@ async fn look_once(
         }
         return Ok(Some(Look { found: Found::default(), has_ended: true }));
     };
-    check(terms, &record)?;
+    check(rounds.federation, terms, &record)?;
     let observations = rounds.observe(&[&record]).await.pop().unwrap_or_default();
     let now = rounds.federation.now();
     let (record, observations) = preview(&record, observations, &rounds.members, now).await;

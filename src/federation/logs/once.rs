@@ -42,7 +42,7 @@ impl Federation<'_> {
         reader: &dyn LogReader,
     ) -> Result<LogsRead, LogsError> {
         let record = self.record(&terms.namespace, &terms.name).await?;
-        check(terms, &record)?;
+        check(self, terms, &record)?;
         let members = self.members_of(&[&record]).await;
         let Found { targets, silent } = first(&record, &members, terms, reader).await?;
         let (ask, namespace) = (Ask::new(terms), terms.namespace.as_str());

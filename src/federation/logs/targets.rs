@@ -6,7 +6,7 @@ use super::{
     error::LogsError,
     terms::{Containers, LogTerms, Source},
 };
-use crate::{job::Pod, state::Record};
+use crate::{federation::open::Federation, job::Pod, state::Record};
 
 /// The annotation of a pod that names the container that is meant where none is named.
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
@@ -34,16 +34,15 @@ pub(super) struct Target {
 ///
 /// # Errors
 /// It asks for an index of pods that have none, or for a cluster without a shard.
-pub(super) fn check(terms: &LogTerms, record: &Record) -> Result<(), LogsError> {
-    let name = terms.name.clone();
+pub(super) fn check(
+    federation: &Federation<'_>,
+    terms: &LogTerms,
+    record: &Record,
+) -> Result<(), LogsError> {
     if terms.index.is_some() && !record.manifest.indexed() {
-        return Err(LogsError::NotIndexed { name });
+        return Err(LogsError::NotIndexed { name: terms.name.clone() });
     }
-    let there = record.clusters();
-    match terms.clusters.iter().find(|cluster| !there.contains(cluster.as_str())) {
-        Some(cluster) => Err(LogsError::NotThere { name, cluster: cluster.clone() }),
-        None => Ok(()),
-    }
+    Ok(federation.check_shards_in(&terms.clusters, record)?)
 }
 
 /// The logs of pods in a cluster that are asked for, in the order of the pods' indexes and ages.

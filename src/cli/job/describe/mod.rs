@@ -13,7 +13,7 @@ use clap::Args;
 
 use crate::{
     cli::{
-        Session,
+        InClusters, Session,
         events::{Reporter, Wording, name_the_unknown, none_found},
         job_name::job_name,
     },
@@ -27,19 +27,25 @@ Examples:
   # Describe one job
   kubectl federate job describe pi
 
+  # Describe what two clusters have of it
+  kubectl federate job describe pi --clusters=east,west
+
   # Describe all jobs of a namespace
   kubectl federate job describe --namespace=math";
 
 /// Show one federated job in full: what was asked for, what each cluster was given, and what it did
 ///
 /// Where pods do not run, the pods and events of the clusters are read too; where some failed, the
-/// last lines of one of them. Nothing is written.
+/// last lines of one of them. Nothing is written. --clusters narrows the tables; what is said of the
+/// job as a whole stays.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Describe {
     /// The names of the jobs; all of the namespace if left out
     #[arg(value_name = "NAME", value_parser = job_name)]
     names: Vec<String>,
+    #[command(flatten)]
+    clusters: InClusters,
 }
 
 impl Describe {
@@ -52,25 +58,43 @@ impl Describe {
         if records.is_empty() && errors.is_empty() {
             session.output().note(none_found(Some(&namespace)));
         }
-        for (n, one) in federation.describe(records).await.iter().enumerate() {
+        match records.as_slice() {
+            [record] if self.names.len() == 1 => {
+                federation.check_shards_in(&self.clusters.names(), record)?;
+            }
+            records => federation.check_registered(&self.clusters.names(), records)?,
+        }
+        for (n, one) in federation.describe(records).await.into_iter().enumerate() {
             if n > 0 {
                 session.output().block("\n\n");
             }
-            print(session, one);
+            print(session, one, &self.clusters);
         }
         Ok(federation::Error::all(errors)?)
     }
 }
 
-fn print(session: &Session<'_>, described: &Described) {
-    let Described { look, inspection, .. } = described;
-    fields::print(session, look);
-    tables::print(session, described);
-    logs::print(session, described);
-    section::print(session, "Next", next::table(described));
+/// Prints a section of one Job, and of its tables what they say of these clusters.
+fn print(session: &Session<'_>, mut described: Described, clusters: &InClusters) {
+    fields::print(session, &described.look);
+    let next = next::table(&described);
+    narrow(&mut described, clusters);
+    tables::print(session, &described);
+    logs::print(session, &described);
+    section::print(session, "Next", next);
+    let Described { look, inspection, .. } = &described;
     name_the_unknown(session, &look.record, &look.status);
     for (cluster, error) in &inspection.unread {
         let text = format!("job.batch/{}: not all could be read: {error}", look.record.name());
         session.output().warning(Some(cluster), &text);
     }
+}
+
+fn narrow(described: &mut Described, clusters: &InClusters) {
+    let Described { look, inspection, last_lines, .. } = described;
+    clusters.narrow(&mut look.status);
+    let has = |id: &u32| look.record.shards.get(id).is_none_or(|it| clusters.has(&it.cluster));
+    inspection.shards.retain(|id, _| has(id));
+    inspection.unread.retain(|(cluster, _)| clusters.has(cluster));
+    last_lines.retain(|id, _| has(id));
 }

@@ -68,7 +68,8 @@ pub(in crate::cli::job) fn shards(look: &Look) -> Table {
     headers.extend(leases.then_some("Lease Until"));
     headers.extend(record.manifest.indexed().then_some("Indexes"));
     let mut table = Table::new(headers);
-    for (seen, shard) in status.shards.iter().zip(record.shards.values()) {
+    for seen in &status.shards {
+        let shard = &record.shards[&seen.id];
         let mut row = vec![
             seen.cluster.clone(),
             seen.name.clone(),
@@ -120,7 +121,7 @@ fn folded(look: &Look) -> Table {
 fn missed(look: &Look) -> Table {
     let mut table = Table::new(["Cluster", "UID", "Message"]);
     let places = &look.observations.places;
-    for (uid, name) in &look.record.state.missed {
+    for (uid, name) in &look.status.missed {
         let is_member = places.values().any(|place| place.uid == *uid);
         let register = match places.get(name) {
             Some(_) => federate("cluster register", ["NAME", "--cluster-context=CONTEXT"]),

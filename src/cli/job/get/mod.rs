@@ -7,11 +7,11 @@ mod watch;
 use clap::Args;
 use serde_json::Value;
 
-use self::columns::Columns;
+use self::columns::{Columns, Item};
 use super::tree::tree;
 use crate::{
     cli::{
-        ListFlags, Selection, Session,
+        InClusters, ListFlags, Selection, Session,
         events::{Reporter, Wording, name_the_unknown, none_found},
         fields::Fields,
         output::{is_table, listing, print},
@@ -41,10 +41,20 @@ Examples:
   # Show how far each cluster is, and what keeps it from going on, until the job has ended
   kubectl federate job get pi --tree --watch
 
+  # Show what is in each cluster, a row for each shard
+  kubectl federate job get pi --by-cluster
+
+  # Show what is in one cluster
+  kubectl federate job get --clusters=west
+
   # Show one job again whenever it changes
   kubectl federate job get pi --watch";
 
 /// Show federated jobs over all their clusters
+///
+/// With --by-cluster each shard of a job has a row: NAME is the job in that cluster, and what
+/// stands beside it is about that job alone. With -o such a shard is printed as a job with its
+/// share of the work, and .status.cluster says where it is. Selectors are about the whole jobs.
 ///
 /// Every cluster is asked. Nothing is written.
 #[derive(Debug, Args)]
@@ -60,6 +70,11 @@ pub struct Get {
     /// Taken as kubectl takes it: lists are always read in chunks of 500
     #[arg(long, value_name = "N", default_value_t = 500, hide_default_value = true)]
     chunk_size: i64,
+    /// Show the shards in place of the jobs: what each cluster has of them
+    #[arg(long, conflicts_with = "tree")]
+    by_cluster: bool,
+    #[command(flatten)]
+    clusters: InClusters,
     /// Show each job as a tree: below it its clusters, each with a bar of what is done (█), runs or
     /// waits to run (▒), failed (✗) and is left (·), and what keeps it from going on
     #[arg(long, conflicts_with_all = ["output", "template", "show_labels", "label_columns"])]
@@ -77,7 +92,8 @@ impl Get {
         let format = format.as_ref();
         let columns = Columns {
             namespace: self.selection.all_namespaces,
-            shards: format == Some(&Format::Wide),
+            by_cluster: self.by_cluster || !(self.clusters.is_all() || self.tree),
+            wide: format == Some(&Format::Wide),
             flags: &self.list.table,
         };
         let namespace = self.selection.namespace(session)?;
@@ -87,6 +103,7 @@ impl Get {
         if self.watch {
             let asked = watch::Asked {
                 selection: &self.selection,
+                clusters: &self.clusters,
                 fields,
                 namespace: namespace.as_deref(),
                 format,
@@ -105,6 +122,12 @@ impl Get {
         }
         let Records { mut records, mut errors } =
             federation.records(&self.selection.names, namespace.as_deref()).await?;
+        match records.as_slice() {
+            [record] if self.selection.names.len() == 1 => {
+                federation.check_shards_in(&self.clusters.names(), record)?;
+            }
+            records => federation.check_registered(&self.clusters.names(), records)?,
+        }
         records.retain(|record| {
             self.selection.matches(&record.manifest.object()["metadata"]["labels"])
         });
@@ -115,26 +138,30 @@ impl Get {
             return Ok(federation::Error::all(errors)?);
         }
         if self.tree {
-            let looks = federation.look_and_inspect(records).await;
+            let mut looks = federation.look_and_inspect(records).await;
+            looks.iter_mut().for_each(|(look, _)| self.clusters.narrow(&mut look.status));
             self.print_trees(session, &fields, &looks, namespace.as_deref(), errors.is_empty())?;
             return Ok(federation::Error::all(errors)?);
         }
         let mut looks = federation.look(records).await;
         looks.retain(|look| fields.matches(&look.status.to_job(&look.record)));
-        if looks.is_empty() && self.ignore_not_found {
+        looks.iter_mut().for_each(|look| self.clusters.narrow(&mut look.status));
+        let items = looks.iter().flat_map(|look| columns.items(&look.record, &look.status));
+        let items: Vec<_> = items.collect();
+        if items.is_empty() && self.ignore_not_found {
             return Ok(federation::Error::all(errors)?);
         }
-        let looks = self.sorted(looks, format)?;
-        let objects = || self.objects(&looks);
+        let items = self.sorted(items, columns.by_cluster, format)?;
+        let objects = || self.objects(&items, columns.by_cluster);
         let printed = print(session.world(), format, objects, "job.batch").await;
-        match looks.as_slice() {
+        match items.as_slice() {
             _ if !is_table(format) => {}
             [] if errors.is_empty() => session.output().note(none_found(namespace.as_deref())),
             [] => {}
-            looks => {
+            items => {
                 let mut table = columns.table();
-                for look in looks {
-                    table.row(columns.row(session, &look.record, &look.status));
+                for item in items {
+                    table.row(columns.row(session, *item));
                 }
                 session.output().table(&table);
             }
@@ -196,23 +223,28 @@ impl Get {
         self.ignore_not_found && matches!(error, federation::Error::NotFound { .. })
     }
 
-    /// The Jobs in the order that is asked for. As in kubectl, a table of several that are named
-    /// keeps the order of their names, and one object has no order.
-    fn sorted(&self, looks: Vec<Look>, format: Option<&Format>) -> Result<Vec<Look>> {
-        let object = |look: &Look| look.status.to_job(&look.record);
-        let sorted = |looks| self.list.table.sorted(looks, object, listing(format));
+    /// The rows in the order that is asked for. As in kubectl, a table of several Jobs that are
+    /// named keeps the order of their names, and one object has no order.
+    fn sorted<'j>(
+        &self,
+        items: Vec<Item<'j>>,
+        by_cluster: bool,
+        format: Option<&Format>,
+    ) -> Result<Vec<Item<'j>>> {
+        let sorted = |items| self.list.table.sorted(items, Item::object, listing(format));
         match self.selection.names.as_slice() {
-            [] => sorted(looks),
-            [_, _, ..] if !is_table(format) => sorted(looks),
-            _ => Ok(looks),
+            [] => sorted(items),
+            [_, _, ..] if !is_table(format) => sorted(items),
+            _ if by_cluster => sorted(items),
+            _ => Ok(items),
         }
     }
 
     /// As `kubectl get -o json` has it: the object that was asked for by name, or a list.
-    fn objects(&self, looks: &[Look]) -> Value {
-        match (self.selection.names.as_slice(), looks) {
-            ([_], [look]) => look.status.to_job(&look.record),
-            _ => list(looks.iter().map(|look| look.status.to_job(&look.record)).collect()),
+    fn objects(&self, items: &[Item<'_>], by_cluster: bool) -> Value {
+        match (self.selection.names.as_slice(), items) {
+            ([_], [item]) if !by_cluster => item.object(),
+            _ => list(items.iter().map(Item::object).collect()),
         }
     }
 }

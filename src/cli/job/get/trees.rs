@@ -62,6 +62,10 @@ impl Watching<'_, '_, '_> {
                 .extend(absent.into_iter().map(|key| federation::Error::NotFound { name: key.1 }));
         }
         federation::Error::all(errors)?;
+        if !self.is_known {
+            let clusters = self.asked.clusters.names();
+            self.rounds.federation.check_registered(&clusters, &records)?;
+        }
         records.retain(|record| {
             self.asked.selection.matches(&record.manifest.object()["metadata"]["labels"])
         });
@@ -84,7 +88,8 @@ impl Watching<'_, '_, '_> {
         let mut looked = Vec::new();
         for (record, observations) in records.into_iter().zip(observed) {
             let (record, observations) = preview(&record, observations, members, now).await;
-            let status = Status::new(&record, &observations);
+            let mut status = Status::new(&record, &observations);
+            self.asked.clusters.narrow(&mut status);
             let inspection = inspect(&record, members, now).await;
             looked.push((record, status, inspection));
         }

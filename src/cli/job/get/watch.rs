@@ -5,12 +5,10 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
-
-use super::columns::Columns;
+use super::columns::{Columns, Item};
 use crate::{
     cli::{
-        Selection, Session,
+        InClusters, Selection, Session,
         fields::Fields,
         output::{is_table, print_below},
     },
@@ -24,6 +22,7 @@ use crate::{
 /// Which Jobs are shown, and how.
 pub(super) struct Asked<'g> {
     pub selection: &'g Selection,
+    pub clusters: &'g InClusters,
     pub fields: Fields,
     /// None for all namespaces.
     pub namespace: Option<&'g str>,
@@ -52,6 +51,7 @@ pub(super) async fn watch(
         widths: Vec::new(),
         tabs: Tabs::default(),
         printed: false,
+        is_begun: false,
     };
     loop {
         watching.round().await?;
@@ -77,6 +77,8 @@ struct Watching<'s, 'f, 'a> {
     tabs: Tabs,
     /// Whether anything was printed to stdout.
     printed: bool,
+    /// Whether there was a round.
+    is_begun: bool,
 }
 
 impl Watching<'_, '_, '_> {
@@ -84,9 +86,14 @@ impl Watching<'_, '_, '_> {
         let Some(View { records, absent, mut errors }) = self.rounds.read().await? else {
             return Ok(());
         };
+        if !std::mem::replace(&mut self.is_begun, true) {
+            self.rounds.federation.check_registered(&self.asked.clusters.names(), &records)?;
+        }
         for key in absent {
             match self.shown.remove(&key) {
-                Some((record, status)) => self.print(&[(&record, &status)]).await?,
+                Some((record, status)) => {
+                    self.print(self.asked.columns.items(&record, &status)).await?;
+                }
                 None if self.asked.ignore_not_found => {}
                 None => errors.push(federation::Error::NotFound { name: key.1 }),
             }
@@ -101,16 +108,13 @@ impl Watching<'_, '_, '_> {
             let now = self.session.now();
             let (record, observations) =
                 preview(&record, observations, &self.rounds.members, now).await;
-            let status = Status::new(&record, &observations);
+            let mut status = Status::new(&record, &observations);
+            self.asked.clusters.narrow(&mut status);
             looked.push((record, status));
         }
-        let changed: Vec<_> = looked
-            .iter()
-            .filter(|(record, status)| self.is_news(record, status))
-            .map(|(record, status)| (record, status))
-            .collect();
-        let changed = self.in_order(changed)?;
-        self.print(&changed).await?;
+        let news = looked.iter().flat_map(|(record, status)| self.news(record, status));
+        let news = self.in_order(news.collect())?;
+        self.print(news).await?;
         for (record, status) in looked {
             let key = key(&record);
             if self.is_selected(&record, &status) {
@@ -133,28 +137,35 @@ impl Watching<'_, '_, '_> {
         Ok(())
     }
 
-    /// Whether what is known of a Job is to be shown: it changed, is new, or is not selected any
-    /// more.
-    fn is_news(&self, record: &Record, status: &Status) -> bool {
+    /// What is to be shown of a Job: what changed or is new, or all of it if the Job is not
+    /// selected any more.
+    fn news<'j>(&self, record: &'j Record, status: &'j Status) -> Vec<Item<'j>> {
+        let Asked { columns, format, .. } = self.asked;
+        let (mut items, is_selected) =
+            (columns.items(record, status), self.is_selected(record, status));
         match self.shown.get(&key(record)) {
-            None => self.is_selected(record, status),
-            Some((before, was)) => {
-                !self.is_selected(record, status)
-                    || self.seen(before, was) != self.seen(record, status)
+            None if is_selected => {}
+            None => items.clear(),
+            Some((before, was)) if is_selected => {
+                let before = columns.items(before, was);
+                items.retain(|item| {
+                    let same = before.iter().find(|before| before.id() == item.id());
+                    same.is_none_or(|same| {
+                        columns.seen(*same, format) != columns.seen(*item, format)
+                    })
+                });
             }
+            Some(_) => {}
         }
+        items
     }
 
-    /// The Jobs of the first table are in the order that is asked for.
-    fn in_order<'j>(
-        &self,
-        jobs: Vec<(&'j Record, &'j Status)>,
-    ) -> Result<Vec<(&'j Record, &'j Status)>> {
+    /// The rows of the first table are in the order that is asked for.
+    fn in_order<'j>(&self, items: Vec<Item<'j>>) -> Result<Vec<Item<'j>>> {
         if self.printed || !is_table(self.asked.format) {
-            return Ok(jobs);
+            return Ok(items);
         }
-        let object = |(record, status): &(&Record, &Status)| status.to_job(record);
-        self.asked.columns.flags.sorted(jobs, object, Listing::Table)
+        self.asked.columns.flags.sorted(items, Item::object, Listing::Table)
     }
 
     fn is_selected(&self, record: &Record, status: &Status) -> bool {
@@ -165,27 +176,19 @@ impl Watching<'_, '_, '_> {
         self.asked.selection.matches(&record.manifest.object()["metadata"]["labels"])
     }
 
-    /// What would be printed of a Job, times that pass aside.
-    fn seen(&self, record: &Record, status: &Status) -> Value {
-        if is_table(self.asked.format) {
-            return self.asked.columns.timeless(record, status).into();
-        }
-        status.to_job(record)
-    }
-
-    async fn print(&mut self, rows: &[(&Record, &Status)]) -> Result<()> {
+    async fn print(&mut self, items: Vec<Item<'_>>) -> Result<()> {
         let output = self.session.output();
         let Asked { format, columns, .. } = self.asked;
         let mut table = columns.table();
-        for (record, status) in rows {
+        for item in items {
             if is_table(format) {
-                table.row(columns.row(self.session, record, status));
+                table.row(columns.row(self.session, item));
                 continue;
             }
             if format == Some(&Format::Yaml) && self.printed {
                 output.line("---");
             }
-            let object = status.to_job(record);
+            let object = item.object();
             let below = (&mut self.tabs, !self.printed);
             print_below(self.session.world(), format, || object, "job.batch", below).await?;
             self.printed = true;

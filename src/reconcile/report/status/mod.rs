@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use self::{
-    fields::{counts, time},
+    fields::{completions, counts, submitted, time},
     predicates::{is_ending, is_suspended, no_place, waits_in_queue},
     shard::DELETED,
 };
@@ -23,7 +23,7 @@ use crate::{
     state::{Folded, MemberState, Phase, RanTwice, Record, Shard, Totals, Verdict},
 };
 
-pub use shard::{LEFT_ALONE, ShardStatus};
+pub use shard::{JobTimes, LEFT_ALONE, ShardStatus};
 
 /// The status of a federated Job over all its members (G9).
 #[derive(Debug, Clone, PartialEq)]
@@ -145,15 +145,7 @@ impl Status {
 
     /// The COMPLETIONS column, as kubectl prints it for a Job.
     pub fn completions(&self) -> String {
-        match self.asked {
-            Size { completions: Some(completions), .. } => {
-                format!("{}/{completions}", self.succeeded)
-            }
-            Size { parallelism, .. } if parallelism > 1 => {
-                format!("{}/1 of {parallelism}", self.succeeded)
-            }
-            _ => format!("{}/1", self.succeeded),
-        }
+        completions(self.asked, self.succeeded)
     }
 
     /// The unplaced completions that do not only wait for running pods to end: shards were deleted,
@@ -196,11 +188,7 @@ impl Status {
 
     /// The federated Job as it is recorded, of whose status nothing is known.
     pub fn submitted(record: &Record) -> Value {
-        let mut job = record.manifest.object().clone();
-        job["metadata"]["uid"] = record.state.uid.as_str().into();
-        job["metadata"]["creationTimestamp"] = time(record.state.created);
-        job["status"] = json!({});
-        job
+        submitted(record)
     }
 
     fn to_value(&self) -> Value {

@@ -1,20 +1,24 @@
 //! The status of one shard; pure.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    fields::{counts, time},
+    fields::{completions, counts, submitted, time},
     predicates::waits_in_queue,
 };
 use crate::{
     cluster::Denial,
     job::{Indexes, Size},
-    reconcile::observe::Observations,
-    state::{Phase, Record, Seen},
+    reconcile::observe::{Observation, Observations},
+    state::{Phase, Record, Seen, Shard},
 };
 
 /// What is said of a shard whose Job has lost our labels.
 pub const LEFT_ALONE: &str = "its labels were removed: it is left alone, and may run on";
+
+/// The state of a shard whose Job has done all of its share.
+const COMPLETE: &str = "Complete";
 
 /// The state of a shard that its cluster has not admitted.
 const QUEUED: &str = "Queued";
@@ -27,6 +31,41 @@ pub(super) const DELETED: &str = "Deleted";
 
 /// The state of a shard that was given up and not seen to end.
 const LOST: &str = "Lost";
+
+/// The times of a shard's Job by the host's clock, as far as they are known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct JobTimes {
+    /// When it was created; none where its cluster does not say.
+    pub created: Option<Timestamp>,
+    /// When it started.
+    pub start: Option<Timestamp>,
+    /// When it ended.
+    pub end: Option<Timestamp>,
+}
+
+impl JobTimes {
+    /// What the Job says; of a start and an end, else what the record has.
+    fn new(shard: &Shard, id: u32, observations: &Observations) -> Self {
+        let seen = shard.seen.as_ref();
+        let answer = match observations.answer(shard) {
+            Some(Observation::Known { jobs, .. }) => jobs.get(&id),
+            _ => None,
+        };
+        let job = answer.filter(|job| shard.uid.as_ref().is_none_or(|uid| *uid == job.uid));
+        let host_time = |at: Option<i64>| {
+            let at = observations.clocks.host_time(&shard.cluster, at?);
+            Timestamp::from_second(at).ok()
+        };
+        let second = |at: Option<Timestamp>| at.map(Timestamp::as_second);
+        let start = second(job.and_then(|job| job.start));
+        let end = second(job.and_then(|job| job.end.as_ref()?.at));
+        Self {
+            created: host_time(second(job.and_then(|job| job.created))),
+            start: host_time(start.or(seen.and_then(|seen| seen.start))),
+            end: host_time(end.or(seen.and_then(|seen| seen.end))),
+        }
+    }
+}
 
 /// The status of one shard.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +85,8 @@ pub struct ShardStatus {
     pub share: Size,
     /// What its Job said when it was last seen.
     pub seen: Seen,
+    /// When its Job was created, started and ended.
+    pub times: JobTimes,
     /// What it achieved.
     pub achieved: i32,
     /// Completions that were credited to it.
@@ -119,6 +160,7 @@ impl ShardStatus {
             left_alone: observations.is_left_alone(record, id),
             silent: unknown.is_some() && observations.is_silent(shard),
             denial,
+            times: JobTimes::new(shard, id, observations),
             seen,
             unknown,
             refused: refused.map(str::to_owned),
@@ -135,6 +177,43 @@ impl ShardStatus {
     /// it.
     pub fn waits_in_queue(&self) -> bool {
         [QUEUED, EVICTED].contains(&self.state)
+    }
+
+    /// Its completions, as kubectl prints them for a Job. The share of a lost shard is that of
+    /// others by now.
+    pub fn completions(&self) -> String {
+        if self.is_lost() {
+            return self.achieved.to_string();
+        }
+        completions(self.share, self.achieved)
+    }
+
+    /// Why it is not as it should be, if it says so.
+    pub fn message(&self) -> Option<&str> {
+        let why = self.unknown.as_ref().or(self.refused.as_ref()).or(self.waiting.as_ref());
+        why.map(String::as_str).or(self.left_alone.then_some(LEFT_ALONE))
+    }
+
+    /// The federated Job as far as this shard is it: the spec with the shard's share, and the
+    /// status of the shard.
+    pub fn to_job(&self, record: &Record) -> Value {
+        let mut job = submitted(record);
+        let at = |at: Option<Timestamp>| at.map(|at| time(at.as_second()));
+        job["metadata"]["name"] = self.name.as_str().into();
+        job["metadata"]["uid"] = self.uid.as_deref().into();
+        job["metadata"]["creationTimestamp"] = at(self.times.created).into();
+        job["spec"]["parallelism"] = self.share.parallelism.into();
+        if let Some(completions) = self.share.completions {
+            job["spec"]["completions"] = completions.into();
+        }
+        job["status"] = self.to_value();
+        let end = self.times.end.filter(|_| self.state == COMPLETE);
+        for (field, time) in [("startTime", self.times.start), ("completionTime", end)] {
+            if let Some(time) = at(time) {
+                job["status"][field] = time;
+            }
+        }
+        job
     }
 
     pub(super) fn to_value(&self) -> Value {
@@ -161,9 +240,7 @@ impl ShardStatus {
             .into_iter()
             .filter_map(|(field, of_shard)| Some((field, of_shard?)))
             .for_each(|(field, of_shard)| drop(put(field, of_shard)));
-        let why = self.unknown.as_ref().or(self.refused.as_ref()).or(self.waiting.as_ref());
-        let left_alone = self.left_alone.then_some(LEFT_ALONE);
-        if let Some(why) = why.map(String::as_str).or(left_alone) {
+        if let Some(why) = self.message() {
             put("message", why.into());
         }
         Value::Object(value)
@@ -172,7 +249,7 @@ impl ShardStatus {
 
 fn word_of_shard(phase: Phase, suspended: bool, unknown: bool) -> &'static str {
     match phase {
-        Phase::Complete => "Complete",
+        Phase::Complete => COMPLETE,
         Phase::Failed => "Failed",
         Phase::Deleted => DELETED,
         _ if unknown => "Unknown",

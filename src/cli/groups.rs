@@ -2,8 +2,7 @@
 
 use clap::{Arg, Command};
 
-/// The groups, and the flags that are in each whatever verb has them. Other flags are what the verb
-/// itself is about, and stand before all groups.
+/// The groups, and the flags that are in each whatever verb has them. [`OWN`] has the others.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Files", &["filename", "kustomize", "patch-file", "recursive"]),
     (
@@ -13,12 +12,14 @@ const GROUPS: [(&str, &[&str]); 5] = [
             "all-containers",
             "all-contexts",
             "all-namespaces",
+            "all-pods",
             "clusters",
             "container",
             "failed",
             "field-selector",
             "ignore-not-found",
             "index",
+            "limit-bytes",
             "previous",
             "running",
             "selector",
@@ -28,12 +29,39 @@ const GROUPS: [(&str, &[&str]); 5] = [
             "types",
         ],
     ),
-    ("Waiting", &["follow", "logs", "no-reconcile", "timeout", "wait", "watch"]),
-    ("Safety", &["dry-run", "force", "recreate", "reopen", "yes"]),
+    (
+        "Waiting",
+        &[
+            "follow",
+            "logs",
+            "max-log-requests",
+            "no-reconcile",
+            "pod-running-timeout",
+            "timeout",
+            "wait",
+            "watch",
+        ],
+    ),
+    (
+        "Safety",
+        &[
+            "dry-run",
+            "force",
+            "grace-period",
+            "ignore-errors",
+            "interactive",
+            "now",
+            "overwrite",
+            "recreate",
+            "reopen",
+            "yes",
+        ],
+    ),
     (
         "Output",
         &[
             "allow-missing-template-keys",
+            "by-cluster",
             "chunk-size",
             "label-columns",
             "no-headers",
@@ -46,6 +74,37 @@ const GROUPS: [(&str, &[&str]); 5] = [
             "tree",
         ],
     ),
+];
+
+/// The flags that verbs themselves are about. They stand before all groups.
+#[cfg(test)]
+const OWN: [&str; 26] = [
+    "cascade",
+    "client",
+    "cluster-context",
+    "completions",
+    "create-namespace",
+    "dir",
+    "federation",
+    "for",
+    "forget",
+    "from",
+    "host",
+    "image",
+    "label",
+    "lease",
+    "manifest-of",
+    "name",
+    "parallelism",
+    "patch",
+    "pods",
+    "print-rbac",
+    "rebalance",
+    "replicas",
+    "save-config",
+    "type",
+    "weight",
+    "help",
 ];
 
 /// The command with its flags in groups.
@@ -97,9 +156,12 @@ mod tests {
             used.extend(flags().filter_map(Arg::get_long).map(str::to_owned));
             for arg in shown {
                 assert!(arg.get_help().is_some(), "{name}: {arg} says nothing");
+                let flag = arg.get_long().unwrap_or_default();
+                let is_own = OWN.contains(&flag);
+                assert_eq!(is_own, heading(arg).is_none(), "{name}: where is --{flag}?");
             }
         }
-        let known = GROUPS.iter().flat_map(|(_, flags)| flags.iter());
+        let known = GROUPS.iter().flat_map(|(_, flags)| flags.iter()).chain(&OWN);
         let unused: Vec<_> = known.filter(|flag| !used.contains(**flag)).collect();
         assert!(unused.is_empty(), "no verb has {unused:?}");
     }

@@ -15,13 +15,16 @@ use crate::{
     print::Output,
 };
 
+/// The most bytes of a line that somebody types.
+const MAX_LINE: usize = 4096;
+
 /// What a command finds around it.
 pub struct World {
     /// Where everything is printed.
     pub output: Arc<Output>,
     /// The environment variables.
     pub vars: BTreeMap<String, String>,
-    /// Standard input, for `-f -`.
+    /// Standard input, for `-f -` and for answers that a script pipes in, too.
     pub stdin: Mutex<Box<dyn Read + Send>>,
     /// The clock.
     pub now: Box<dyn Fn() -> Timestamp + Send + Sync>,
@@ -57,6 +60,16 @@ impl World {
     /// Standard input.
     pub fn stdin(&self) -> MutexGuard<'_, Box<dyn Read + Send>> {
         self.stdin.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next line of standard input, without what follows it; empty at its end.
+    #[expect(clippy::unbuffered_bytes, reason = "a buffer would take what follows the line")]
+    pub fn stdin_line(&self) -> String {
+        let mut stdin = self.stdin();
+        // Byte by byte: what comes after the line is for others to read.
+        let bytes = stdin.by_ref().bytes().map_while(Result::ok);
+        let line: Vec<_> = bytes.take_while(|byte| *byte != b'\n').take(MAX_LINE).collect();
+        String::from_utf8_lossy(&line).into_owned()
     }
 
     /// Runs something until it ends or the user presses Ctrl-C. After Ctrl-C nothing more is

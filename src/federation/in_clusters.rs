@@ -31,7 +31,11 @@ impl Federation<'_> {
     ///
     /// # Errors
     /// The first cluster that is not known, or where it has none.
-    pub fn check_shards_in(&self, clusters: &BTreeSet<String>, record: &Record) -> Result<(), Error> {
+    pub fn check_shards_in(
+        &self,
+        clusters: &BTreeSet<String>,
+        record: &Record,
+    ) -> Result<(), Error> {
         self.check_registered(clusters, [record])?;
         match clusters.iter().find(|cluster| !has_shards(record, cluster)) {
             Some(cluster) => {

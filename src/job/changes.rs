@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::is_zero;
+
 /// The generations of a shard that last changed each kind of field. A Job of an earlier generation
 /// lacks that change, also if later ones followed before the first was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,11 +20,6 @@ pub struct Changes {
     /// The last one that changed `activeDeadlineSeconds` alone; 0 if none has.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub deadline: i32,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
-fn is_zero(n: &i32) -> bool {
-    *n == 0
 }
 
 /// What a Job lacks of the changes of its shard.

@@ -18,7 +18,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Manifest;
+use super::{Manifest, is_zero};
 
 /// How much later than computed a lease counts as over, in seconds. Clocks that differ by up to 30
 /// seconds are not corrected, the clocks within a cluster differ too, and controllers and kubelets
@@ -52,11 +52,6 @@ pub struct Lease {
     /// failures of the federated Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_pods: Option<i32>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
-fn is_zero(n: &i32) -> bool {
-    *n == 0
 }
 
 impl Lease {

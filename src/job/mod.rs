@@ -12,6 +12,7 @@ mod edit;
 pub mod gang;
 mod index_env;
 mod indexes;
+mod is_zero;
 pub mod labels;
 mod lease;
 mod lease_length;
@@ -36,6 +37,7 @@ pub use edit::{
 };
 pub use index_env::own_index_variables;
 pub use indexes::{Indexes, InvalidIndexes};
+pub(crate) use is_zero::is_zero;
 pub use labels::{Owner, Ownership};
 pub use lease::{Lease, pod_deadline};
 pub use lease_length::{lease_text, parse_lease};

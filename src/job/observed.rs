@@ -128,17 +128,17 @@ impl Observed {
         let count = |field: &str| number(&status[field]).unwrap_or(0);
         let generation = |key| annotation(metadata, key).and_then(|n| n.parse().ok()).unwrap_or(0);
         let suspended = job["spec"]["suspend"] == true;
-        let in_queue = metadata["labels"].get(queue::QUEUE_NAME).map(text);
+        let in_queue = metadata["labels"].get(queue::QUEUE_NAME).map(|name| text(name).to_owned());
         let template = &job["spec"]["template"];
         let was_admitted = queue::was_admitted(template);
         let in_hold_queue = in_queue.as_ref().is_some_and(|queue| queue == queue::HOLD_QUEUE);
         Self {
-            name: text(&metadata["name"]),
-            uid: text(&metadata["uid"]),
+            name: text(&metadata["name"]).to_owned(),
+            uid: text(&metadata["uid"]).to_owned(),
             created: time(&metadata["creationTimestamp"]),
             owner: owner(&metadata["labels"]),
             deleting: metadata["deletionTimestamp"].is_string(),
-            resource_version: text(&metadata["resourceVersion"]),
+            resource_version: text(&metadata["resourceVersion"]).to_owned(),
             generation: generation(labels::GENERATION),
             template_generation: generation(labels::TEMPLATE_GENERATION),
             template: if suspended { template.clone() } else { Value::Null },
@@ -317,8 +317,8 @@ fn end(status: &Value) -> Option<End> {
             };
             Some(End {
                 kind,
-                reason: text(&condition["reason"]),
-                message: text(&condition["message"]),
+                reason: text(&condition["reason"]).to_owned(),
+                message: text(&condition["message"]).to_owned(),
                 at: time(&status["completionTime"])
                     .or_else(|| time(&condition["lastTransitionTime"])),
             })
@@ -326,8 +326,8 @@ fn end(status: &Value) -> Option<End> {
 }
 
 /// A field of an object that is text; empty if it is not there, or none.
-pub(crate) fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
+pub(crate) fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }
 
 fn time(value: &Value) -> Option<Timestamp> {

@@ -43,7 +43,8 @@ impl PodTimes {
             .or_else(|| time(&status["startTime"]).filter(|_| has_run || has_exited(status)))
             .or_else(|| scheduled.or(Some(created)).filter(|_| phase == "Succeeded"));
         let why = if failed { reason(status) } else { None };
-        let word = why.unwrap_or(if phase.is_empty() { "Pending".to_owned() } else { phase });
+        let word =
+            why.unwrap_or_else(|| (if phase.is_empty() { "Pending" } else { phase }).to_owned());
         Some(Self { created, scheduled, started, ended, restarts, word, failed })
     }
 }
@@ -88,7 +89,7 @@ fn reason(status: &Value) -> Option<String> {
     let exits = containers(status).map(|one| &one["state"]["terminated"]);
     let failed = exits.filter(|exit| exit["exitCode"].as_i64().is_some_and(|code| code != 0));
     let words = std::iter::once(&status["reason"]).chain(failed.map(|exit| &exit["reason"]));
-    words.map(text).find(|word| !word.is_empty())
+    words.map(text).find(|word| !word.is_empty()).map(str::to_owned)
 }
 
 /// Since when a condition has a status.

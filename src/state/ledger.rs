@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Adoption, Seen, seen::is_zero};
-use crate::job::{Changes, Indexes, Lacks, Lease, Observed, Owner, Size};
+use super::{Adoption, Seen};
+use crate::job::{Changes, Indexes, Lacks, Lease, Observed, Owner, Size, is_zero};
 
 /// One entry of the ledger: one Job in one member.
 ///

@@ -23,7 +23,7 @@ use super::{
     Folded, LAST_TAKEN_IN, Record, Shard,
     documents::{ANNOTATIONS, compress, decompress},
 };
-use crate::job::{Invalid, Manifest, TemplateEdits, labels};
+use crate::job::{Invalid, Manifest, TemplateEdits, is_zero, labels};
 
 /// The version of the document. A newer one is not read.
 const VERSION: u32 = 1;
@@ -91,11 +91,6 @@ struct Document {
     ended: BTreeMap<u32, Shard>,
     #[serde(default, skip_serializing_if = "Folded::is_empty")]
     folded: Folded,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
-fn is_zero(n: &u32) -> bool {
-    *n == 0
 }
 
 impl Record {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Error, Member, VERSION, documents::Documents};
+use crate::job::is_zero;
 
 /// The namespace on the host that holds the registry.
 pub const NAMESPACE: &str = "kubectl-federate";
@@ -55,11 +56,6 @@ pub struct Moved {
     /// program wrote it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub number: u32,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
-fn is_zero(n: &u32) -> bool {
-    *n == 0
 }
 
 /// What a backup has of a registry.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{Indexes, Observed};
+use crate::job::{Indexes, Observed, is_zero};
 
 /// The status of a shard's Job as it was last recorded. Counts are 0 or more, times are seconds
 /// since 1970.
@@ -45,11 +45,6 @@ pub struct Seen {
     pub admitted: Option<i32>,
     /// When this status was first seen.
     pub at: i64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
-pub(super) fn is_zero(n: &i32) -> bool {
-    *n == 0
 }
 
 impl Seen {

@@ -34,7 +34,7 @@ enum Said {
 }
 
 /// Lines, of which a word with blanks comes after a tab.
-const LINES: [(Verb, &str, Said); 60] = [
+const LINES: [(Verb, &str, Said); 63] = [
     (CREATE, "a --image=x --dry-run=client", Said::Stdout),
     (CREATE, "a --image=x --dry-run=client -o yaml", Said::Stdout),
     (
@@ -87,6 +87,9 @@ const LINES: [(Verb, &str, Said); 60] = [
     (DELETE, "--field-selector=spec.x=1", Said::All),
     (DELETE, "none", Said::All),
     (DELETE, "none --ignore-not-found", Said::All),
+    (DELETE, "pi phi -i --cascade=background", Said::All),
+    (DELETE, "--all --interactive --cascade=background -o name", Said::All),
+    (DELETE, "-l team=none -i", Said::All),
     (DELETE, "pi --force --grace-period=5", Said::All),
     (DELETE, "pi --now --grace-period=3", Said::All),
     (DELETE, "pi --cascade=x", Said::All),

@@ -24,6 +24,13 @@ pub async fn protocol(snapshot: String) {
         "job get -n other ''",
         "job get --context w",
         "nonsense ''",
+        "help ''",
+        "help e",
+        "help job w",
+        "help job get ''",
+        "help nonsense ''",
+        "job get --clusters ''",
+        "job describe pi --clusters n",
     ] {
         stage.types(&format!("__complete {words}")).await;
     }

@@ -292,7 +292,6 @@ pub async fn command_line(snapshot: String) {
         "cluster weight spare -1",
         "cluster label spare <KEY",
         "job scale pi --parallelism -1",
-        "job get --clusters=west",
         "backup ~/nowhere/federation.yaml",
     ] {
         stage.types(command).await;

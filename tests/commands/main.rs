@@ -7,6 +7,7 @@
 
 mod adopt;
 mod beside;
+mod by_cluster;
 mod by_flags;
 mod changes;
 mod clusters;
@@ -79,6 +80,8 @@ fn main() -> ExitCode {
         transcript("events", logs::events),
         transcript("timeline", timeline::timeline),
         transcript("tree", timeline::tree),
+        transcript("by cluster", by_cluster::by_cluster),
+        played("a watch of shards has a row for each that changed", by_cluster::watched),
         transcript("delete", verbs::delete),
         transcript("reconcile", verbs::reconcile),
         transcript("orphans", orphans::orphans),

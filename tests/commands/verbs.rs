@@ -339,7 +339,12 @@ pub async fn delete(snapshot: String) {
     let mut stage = Stage::federation().await;
     stage.types("job delete pi").await;
     stage.types("job delete").await;
+    stage.about("only if the user confirms");
+    stage.piped("n\n").types("job delete pi nothing --cascade=background -i").await;
+    stage.types("job delete pi --cascade=background --interactive").await;
     stage.quietly("job create -f pi.yaml").await;
+    stage.piped("y y\n").types("job delete pi --cascade=background -i").await;
+    stage.piped(" Y\n").types("job delete -i pi --cascade --dry-run=client").await;
     stage
         .about("without a terminal nobody is asked, and the jobs in the clusters stay")
         .types("job delete pi")

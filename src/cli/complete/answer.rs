@@ -14,7 +14,7 @@ use super::{
     names::{self, Names},
     values::{Asked, Kind, with_values},
 };
-use crate::cli::{ConnectionFlags, Session, World, usage};
+use crate::cli::{ConnectionFlags, Session, TOPICS, World, usage};
 
 /// The first word of a process that asks the host, for those who complete later.
 pub const REFRESH: &str = "__refresh";
@@ -75,6 +75,9 @@ struct Candidates {
 
 impl Candidates {
     fn new(words: &[OsString], names: Names) -> Self {
+        if let Some(found) = of_help(words) {
+            return Self { found, asked: BTreeSet::new() };
+        }
         let asked = Asked::default();
         let mut command = with_values(usage::completed(), &Arc::new(names), &asked);
         let line = [OsString::from("kubectl-federate")].into_iter().chain(words.to_vec()).collect();
@@ -93,6 +96,27 @@ impl Candidates {
         let asked = asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Self { found, asked }
     }
+}
+
+/// What can follow `help`: verbs, and at first topics. None where the words do not begin with it.
+fn of_help(words: &[OsString]) -> Option<Vec<CompletionCandidate>> {
+    let (help, words) = words.split_first()?;
+    let (last, typed) = words.split_last().filter(|_| help == "help")?;
+    let root = usage::completed();
+    let mut command = Some(&root);
+    for word in typed {
+        command = command.and_then(|above| above.find_subcommand(word));
+    }
+    let below = command.into_iter().flat_map(clap::Command::get_subcommands);
+    let below = below
+        .filter(|verb| !verb.is_hide_set())
+        .map(|verb| CompletionCandidate::new(verb.get_name()).help(verb.get_about().cloned()));
+    let topics = TOPICS.iter().filter(|_| typed.is_empty());
+    let found = below.chain(topics.map(|(topic, _)| CompletionCandidate::new(topic)));
+    let begins = |it: &CompletionCandidate| {
+        it.get_value().as_encoded_bytes().starts_with(last.as_encoded_bytes())
+    };
+    Some(found.filter(begins).collect())
 }
 
 fn print(world: &World, Candidates { found, asked }: &Candidates) {

@@ -4,13 +4,13 @@ use clap::Args;
 
 use super::{
     recreate,
-    until_ended::{UntilEnded, keys},
+    until_ended::{Submission, UntilEnded, keys},
 };
 use crate::{
     cli::{
         ChangeFlags, DryRunFlag, Filenames, Session,
         events::{Reporter, Wording},
-        output::{Several, print_changed},
+        output::Several,
     },
     error::Result,
     federation::ApplyTerms,
@@ -77,11 +77,11 @@ impl Apply {
             let applied = federation.apply(sources.clone(), terms, self.dry_run.strategy);
             reporter.interruptible(Box::pin(applied)).await
         };
-        let applied = Box::pin(recreate::asking(session, self.yes, apply)).await?;
-        let jobs = reporter.objects();
-        let printed = print_changed(session.world(), format.as_ref(), jobs, Several::Listed).await;
-        self.until_ended.wait(session, keys(&sources), applied, format.is_some()).await?;
-        printed
+        let submitted = Box::pin(recreate::asking(session, self.yes, apply)).await?;
+        let (jobs, objects) = (keys(&sources), reporter.objects());
+        let (format, several) = (format.as_ref(), Several::Listed);
+        let submission = Submission { jobs, submitted, objects, format, several };
+        self.until_ended.finish(session, submission).await
     }
 }
 

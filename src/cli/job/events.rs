@@ -14,6 +14,7 @@ use crate::{
     },
     error::{Error, Exit, Result},
     federation::{JobEvents, MemberEvent},
+    job::text,
     print::{
         Format, Table, age,
         format::{Asked, list},
@@ -207,10 +208,6 @@ fn last_seen(event: &Value, cluster: &str, clocks: &Clocks, now: Timestamp) -> S
         }
         _ => first,
     }
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use clap::Args;
+use serde_json::Value;
 
 use super::logs::Lines;
 use crate::{
@@ -10,9 +11,11 @@ use crate::{
         Session,
         duration::timeout,
         events::{Live, Reporter, Wording},
+        output::{Several, print_changed},
     },
     error::{Error, Result, words},
     federation::{self, Containers, DryRun, Goal, Key, LogTerms, Source, Timeout, WaitTerms},
+    print::Format,
 };
 
 /// The most logs that are followed side by side: a server has room for other requests beside.
@@ -34,6 +37,20 @@ pub(super) struct UntilEnded {
     timeout: Option<Timeout>,
 }
 
+/// What a verb has submitted.
+pub(super) struct Submission<'f> {
+    /// Which Jobs.
+    pub jobs: BTreeSet<Key>,
+    /// What came of it.
+    pub submitted: Result<(), federation::Error>,
+    /// The Jobs as they are printed in a format.
+    pub objects: Vec<Value>,
+    /// The format; none for sentences, which were printed already.
+    pub format: Option<&'f Format>,
+    /// How several are printed.
+    pub several: Several,
+}
+
 impl UntilEnded {
     /// Checks the flags against each other.
     ///
@@ -50,12 +67,19 @@ impl UntilEnded {
         Ok(())
     }
 
-    /// Waits for the Jobs of these manifests, if that is asked for. Where members have yet to do
-    /// their part of the submission, that is waited for, too.
+    /// Prints the Jobs that were submitted, and waits for them, if that is asked for. Where members
+    /// have yet to do their part of the submission, that is waited for, too.
     ///
     /// # Errors
-    /// They were not submitted, or did not become Complete.
-    pub async fn wait(
+    /// They were not submitted, did not become Complete, or a template does not fit one.
+    pub async fn finish(self, session: &Session<'_>, submission: Submission<'_>) -> Result<()> {
+        let Submission { jobs, submitted, objects, format, several } = submission;
+        let printed = print_changed(session.world(), format, objects, several).await;
+        self.wait(session, jobs, submitted, format.is_some()).await?;
+        printed
+    }
+
+    async fn wait(
         self,
         session: &Session<'_>,
         jobs: BTreeSet<Key>,

@@ -6,7 +6,11 @@ use super::{
     error::LogsError,
     terms::{Containers, LogTerms, Source},
 };
-use crate::{federation::open::Federation, job::Pod, state::Record};
+use crate::{
+    federation::open::Federation,
+    job::{Pod, text},
+    state::Record,
+};
 
 /// The annotation of a pod that names the container that is meant where none is named.
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
@@ -138,10 +142,6 @@ fn target(cluster: &str, pod: &Value, container: &str) -> Target {
         container: container.to_owned(),
     };
     Target { source, is_started, is_over }
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
 }
 
 #[cfg(test)]

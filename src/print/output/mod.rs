@@ -236,6 +236,12 @@ impl Output {
         }
     }
 
+    /// Prints a question to stdout at once: the line has no end before it is answered.
+    pub fn prompt(&self, text: &str) {
+        self.exactly(text);
+        self.suspended(|| drop(lock(&self.streams).stdout.flush()));
+    }
+
     /// Prints a table to stdout.
     pub fn table(&self, table: &Table) {
         self.to_stdout(&table.render());

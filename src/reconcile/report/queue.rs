@@ -32,7 +32,8 @@ impl Queueing {
         let observed = Observed::from_object(job);
         let in_hold_queue = observed.in_hold_queue;
         let label = text(job["metadata"]["labels"].get(QUEUE_NAME).unwrap_or(&Value::Null));
-        let queue = if in_hold_queue { observed.queue.unwrap_or_default() } else { label };
+        let queue =
+            if in_hold_queue { observed.queue.unwrap_or_default() } else { label.to_owned() };
         let (state, message) = if in_hold_queue {
             ("Held".to_owned(), String::new())
         } else if !observed.suspended {
@@ -42,7 +43,7 @@ impl Queueing {
         };
         let is_deactivated = state == DEACTIVATED;
         let workload = workload.filter(|_| is_deactivated);
-        let deactivated = workload.map(|workload| text(&workload["metadata"]["name"]));
+        let deactivated = workload.map(|workload| text(&workload["metadata"]["name"]).to_owned());
         Self { queue, state, message, deactivated }
     }
 }
@@ -74,7 +75,7 @@ fn reason(workload: &Value) -> Option<(String, String)> {
             .flatten()
             .find(|condition| condition["type"] == kind && condition["status"] == status)
     };
-    let message = |condition: &Value| text(&condition["message"]);
+    let message = |condition: &Value| text(&condition["message"]).to_owned();
     let evicted = condition("Evicted", "True");
     if workload["spec"]["active"] == false {
         return Some((DEACTIVATED.to_owned(), evicted.map_or(String::new(), message)));
@@ -89,7 +90,7 @@ fn reason(workload: &Value) -> Option<(String, String)> {
         return Some(("Evicted".to_owned(), said));
     }
     if let Some(reserved) = unreserved {
-        return Some((text(&reserved["reason"]), message(reserved)));
+        return Some((text(&reserved["reason"]).to_owned(), message(reserved)));
     }
     let reserved = condition("QuotaReserved", "True")?;
     let checks = workload["status"]["admissionChecks"].as_array().into_iter().flatten();
@@ -108,7 +109,7 @@ fn last_word(events: &[Value]) -> String {
         by.into_iter().any(|by| text(by).contains("kueue"))
     };
     let last = events.iter().filter(by_kueue).max_by_key(|event| text(&event["lastTimestamp"]));
-    last.map_or(String::new(), |event| text(&event["message"]))
+    last.map_or(String::new(), |event| text(&event["message"]).to_owned())
 }
 
 #[cfg(test)]

@@ -52,7 +52,8 @@ pub fn stalls(job: &Observed, pods: &[Value], warnings: &[Value], now: Timestamp
             overdue(pod, now).or_else(|| waiting_reason(pod)).or_else(|| {
                 let event = latest(&pod["metadata"]["uid"])
                     .filter(|_| pod["status"]["phase"] == "Pending")?;
-                Some((text(&event["reason"]), text(&event["message"]), last_seen(event)))
+                let (reason, message) = reason_and_message(event);
+                Some((reason, message, last_seen(event)))
             })
         else {
             continue;
@@ -65,13 +66,16 @@ pub fn stalls(job: &Observed, pods: &[Value], warnings: &[Value], now: Timestamp
         event["involvedObject"]["uid"] == job.uid.as_str() && event["reason"] == "FailedCreate"
     });
     let refused =
-        refusals.max_by_key(|event| last_seen(event)).filter(|_| missing > 0).map(|event| Stall {
-            pods: missing,
-            reason: text(&event["reason"]),
-            message: text(&event["message"]),
-            at: last_seen(event),
+        refusals.max_by_key(|event| last_seen(event)).filter(|_| missing > 0).map(|event| {
+            let (reason, message) = reason_and_message(event);
+            Stall { pods: missing, reason, message, at: last_seen(event) }
         });
     refused.into_iter().chain(found.into_values()).collect()
+}
+
+/// What an event, a condition or a state of a container says.
+fn reason_and_message(said: &Value) -> (String, String) {
+    (text(&said["reason"]).to_owned(), text(&said["message"]).to_owned())
 }
 
 /// Why a pod does not run: it is on no node, or one of its containers says why it waits.
@@ -83,13 +87,13 @@ fn waiting_reason(pod: &Value) -> Option<(String, String, Option<Timestamp>)> {
     let unscheduled = list("conditions")
         .find(|condition| condition["type"] == "PodScheduled" && condition["status"] == "False");
     if let Some(condition) = unscheduled {
-        return Some((text(&condition["reason"]), text(&condition["message"]), None));
+        let (reason, message) = reason_and_message(condition);
+        return Some((reason, message, None));
     }
     list("initContainerStatuses").chain(list("containerStatuses")).find_map(|container| {
         let waiting = &container["state"]["waiting"];
-        let reason = text(&waiting["reason"]);
-        (!NORMAL_REASONS.contains(&reason.as_str()))
-            .then(|| (reason, text(&waiting["message"]), None))
+        let (reason, message) = reason_and_message(waiting);
+        (!NORMAL_REASONS.contains(&reason.as_str())).then_some((reason, message, None))
     })
 }
 

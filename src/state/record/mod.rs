@@ -21,7 +21,7 @@ use super::{
     Acceptance, Consent, Member, Moved, Shard, VERSION, documents::Documents, ids::check_id,
 };
 use crate::{
-    job::{Indexes, Manifest, Ownership, Removed, Spec, TemplateEdits},
+    job::{Indexes, Manifest, Ownership, Removed, Spec, TemplateEdits, is_zero},
     seams,
 };
 
@@ -132,11 +132,6 @@ pub struct State {
     /// something by it, is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved: Option<Moved>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
-fn is_zero(n: &u32) -> bool {
-    *n == 0
 }
 
 impl State {

@@ -5,12 +5,12 @@ mod by_flags;
 use clap::Args;
 
 use self::by_flags::ByFlags;
-use super::until_ended::{UntilEnded, keys};
+use super::until_ended::{Submission, UntilEnded, keys};
 use crate::{
     cli::{
         ChangeFlags, Document, DryRunFlag, Filenames, Session,
         events::{Reporter, Wording},
-        output::{Several, print_changed},
+        output::Several,
     },
     error::Result,
     federation::DryRun,
@@ -60,6 +60,9 @@ pub struct Create {
     /// Make the job's namespace in the host and in the clusters that lack it
     #[arg(long)]
     create_namespace: bool,
+    /// Taken as kubectl takes it: `job apply` needs no annotation to change a job later
+    #[arg(long)]
+    save_config: bool,
     #[command(flatten)]
     until_ended: UntilEnded,
 }
@@ -78,16 +81,16 @@ impl Create {
         let reporter = Reporter::new(session, wording).keeping(format.is_some());
         let federation = session.federation(&reporter).await?;
         let sources = session.manifests(documents, |rules, objects| rules.read(objects))?;
-        let named = keys(&sources);
+        let jobs = keys(&sources);
         let submitted =
             federation.submit(sources, self.create_namespace, self.dry_run.strategy).await;
-        let mut jobs = reporter.objects();
+        let mut objects = reporter.objects();
         if let (Some(made), DryRun::Client) = (made, self.dry_run.strategy) {
             // As kubectl, which asks no server of such a job.
-            jobs.fill(made);
+            objects.fill(made);
         }
-        let printed = print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await;
-        self.until_ended.wait(session, named, submitted, format.is_some()).await?;
-        printed
+        let (format, several) = (format.as_ref(), Several::Apart);
+        let submission = Submission { jobs, submitted, objects, format, several };
+        self.until_ended.finish(session, submission).await
     }
 }

@@ -2,7 +2,7 @@
 
 mod which;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use clap::{ArgAction, Args};
 use tokio::time::Instant;
@@ -10,14 +10,14 @@ use tokio::time::Instant;
 use self::which::{Found, Which};
 use crate::{
     cli::{
-        Session,
+        Session, World,
         confirm::choose_on_terminal,
         duration::timeout,
         events::{Reporter, Wording, none_found},
         output::{Several, print_changed},
     },
     error::{Error, Result},
-    federation::{self, Deletion, DryRun, Patience, Timeout},
+    federation::{self, Deletion, DryRun, Key, Patience, Timeout},
     print::{Format, federate},
     state::{self, Record},
 };
@@ -33,6 +33,9 @@ Examples:
 
   # Delete the jobs that have a label
   kubectl federate job delete --selector=team=math --cascade=background
+
+  # Delete all jobs of the namespace only if you confirm
+  kubectl federate job delete --all --cascade=background --interactive
 
   # Forget a job, and leave its shards running
   kubectl federate job delete pi --cascade=orphan";
@@ -62,6 +65,9 @@ pub struct Delete {
     timeout: Timeout,
     #[command(flatten)]
     grace: Grace,
+    /// Delete the jobs only if the user confirms
+    #[arg(short, long)]
+    interactive: bool,
     /// none, client (find the jobs) or server (have the host and every cluster check it too)
     #[arg(long, value_name = "STRATEGY", num_args = 0..=1, require_equals = true)]
     #[arg(default_value = "none", default_missing_value = "client", hide_possible_values = true)]
@@ -126,6 +132,17 @@ fn cascade(text: &str) -> Result<Deletion> {
     }
 }
 
+/// Whether the user confirms with a line on standard input that these Jobs are deleted; the words
+/// are kubectl's.
+fn is_confirmed(world: &World, jobs: &[Key]) -> bool {
+    let mut text = format!("You are about to delete the following {} resource(s):\n", jobs.len());
+    for (_, name) in jobs {
+        let _ = writeln!(text, "job.batch/{name}");
+    }
+    world.output.prompt(&(text + "Do you want to continue? (y/N): "));
+    world.stdin_line().trim().eq_ignore_ascii_case("y")
+}
+
 impl Delete {
     /// Deletes one after another; what fails does not stop the rest.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
@@ -143,6 +160,10 @@ impl Delete {
         if jobs.is_empty() && errors.is_empty() {
             // On stdout, as kubectl.
             session.output().line(none_found(None));
+        }
+        if self.interactive && !jobs.is_empty() && !is_confirmed(session.world(), &jobs) {
+            session.output().line("deletion is cancelled");
+            return Ok(federation::Error::all(errors)?);
         }
         let patience = self.patience();
         for (namespace, name) in &jobs {

@@ -36,8 +36,8 @@ Examples:
 /// Show one federated job in full: what was asked for, what each cluster was given, and what it did
 ///
 /// Where pods do not run, the pods and events of the clusters are read too; where some failed, the
-/// last lines of one of them. Nothing is written. --clusters narrows the tables; what is said of the
-/// job as a whole stays.
+/// last lines of one of them. Nothing is written. --clusters narrows the tables; what is said of
+/// the job as a whole stays.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Describe {

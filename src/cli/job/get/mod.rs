@@ -41,14 +41,8 @@ Examples:
   # Show how far each cluster is, and what keeps it from going on, until the job has ended
   kubectl federate job get pi --tree --watch
 
-  # Show what is in each cluster, a row for each shard
-  kubectl federate job get pi --by-cluster
-
-  # Show what is in one cluster
-  kubectl federate job get --clusters=west
-
-  # Show one job again whenever it changes
-  kubectl federate job get pi --watch";
+  # Show the shards in two clusters, each again whenever it changes
+  kubectl federate job get pi --by-cluster --clusters=east,west --watch";
 
 /// Show federated jobs over all their clusters
 ///
@@ -58,6 +52,7 @@ Examples:
 ///
 /// Every cluster is asked. Nothing is written.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[command(after_long_help = EXAMPLES)]
 pub struct Get {
     #[command(flatten)]
@@ -139,13 +134,17 @@ impl Get {
         }
         if self.tree {
             let mut looks = federation.look_and_inspect(records).await;
-            looks.iter_mut().for_each(|(look, _)| self.clusters.narrow(&mut look.status));
+            for (look, _) in &mut looks {
+                self.clusters.narrow(&mut look.status);
+            }
             self.print_trees(session, &fields, &looks, namespace.as_deref(), errors.is_empty())?;
             return Ok(federation::Error::all(errors)?);
         }
         let mut looks = federation.look(records).await;
         looks.retain(|look| fields.matches(&look.status.to_job(&look.record)));
-        looks.iter_mut().for_each(|look| self.clusters.narrow(&mut look.status));
+        for look in &mut looks {
+            self.clusters.narrow(&mut look.status);
+        }
         let items = looks.iter().flat_map(|look| columns.items(&look.record, &look.status));
         let items: Vec<_> = items.collect();
         if items.is_empty() && self.ignore_not_found {

@@ -37,7 +37,7 @@ const LOST: &str = "Lost";
 pub struct JobTimes {
     /// When it was created; none where its cluster does not say.
     pub created: Option<Timestamp>,
-    /// When it started.
+    /// When it started; none where it has ended, and nobody knows when.
     pub start: Option<Timestamp>,
     /// When it ended.
     pub end: Option<Timestamp>,
@@ -59,11 +59,12 @@ impl JobTimes {
         let second = |at: Option<Timestamp>| at.map(Timestamp::as_second);
         let start = second(job.and_then(|job| job.start));
         let end = second(job.and_then(|job| job.end.as_ref()?.at));
-        Self {
-            created: host_time(second(job.and_then(|job| job.created))),
-            start: host_time(start.or(seen.and_then(|seen| seen.start))),
-            end: host_time(end.or(seen.and_then(|seen| seen.end))),
-        }
+        let start = host_time(start.or(seen.and_then(|seen| seen.start)));
+        let end = host_time(end.or(seen.and_then(|seen| seen.end)));
+        // What has ended at a time that nobody knows does not run on.
+        let runs = end.is_some() || !shard.phase.ended();
+        let created = host_time(second(job.and_then(|job| job.created)));
+        Self { created, start: start.filter(|_| runs), end }
     }
 }
 

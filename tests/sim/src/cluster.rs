@@ -165,13 +165,8 @@ impl Cluster {
 
     /// The uid of the namespace `kube-system`, by which a cluster is known.
     pub fn kube_system_uid(&self) -> String {
-        self.with(|state| {
-            state
-                .store
-                .get(&NAMESPACES, &Key::new("", "kube-system"))
-                .map(|n| object::uid(n).to_owned())
-        })
-        .unwrap_or_default()
+        let namespace = self.get(&NAMESPACES, "", "kube-system");
+        namespace.map(|namespace| object::uid(&namespace).to_owned()).unwrap_or_default()
     }
 
     /// The API server as a tower service, for a client in the same process.
@@ -204,6 +199,11 @@ impl Cluster {
     /// All requests of clients so far, refused ones too, but not those with a wrong token.
     pub fn requests(&self) -> Vec<RequestInfo> {
         lock(&self.0.log).clone()
+    }
+
+    /// Forgets the requests so far, and the marks among them: for clusters that get very many.
+    pub fn forget_requests(&self) {
+        lock(&self.0.log).clear();
     }
 
     /// The present place in the log of requests.
@@ -382,10 +382,8 @@ impl Cluster {
         namespace: &str,
         name: &str,
     ) -> Result<(), Status> {
-        let options = DeleteOptions {
-            propagation: Some(Propagation::Background),
-            ..DeleteOptions::default()
-        };
+        let propagation = Some(Propagation::Background);
+        let options = DeleteOptions { propagation, ..DeleteOptions::default() };
         self.write(|state| state.delete(resource, &Key::new(namespace, name), &options)).map(drop)
     }
 

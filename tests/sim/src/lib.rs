@@ -4,7 +4,7 @@
 //! - [`Cluster`] is an API server with its storage and controllers. It is cheap: no thread and no
 //!   task, unless it runs by itself.
 //! - [`Cluster::service`] is a tower service, for clients in the same process; [`Cluster::serve`]
-//!   is real HTTPS.
+//!   is real HTTPS, and [`Cluster::serve_over`] puts a round-trip time before it ([`Link`]).
 //! - A test drives the clock ([`Cluster::advance`]) and plays the kubelet, or leaves both to the
 //!   cluster ([`Cluster::run_by_itself`]).
 //! - A client's write may fall between two writes of the Job controller. A test gets there by doing
@@ -30,6 +30,7 @@ mod http;
 mod job;
 mod kinds;
 mod kubeconfig;
+mod link;
 mod logs;
 mod meta;
 mod object;
@@ -50,6 +51,7 @@ pub use cluster::{Builder, Cluster, Mark};
 pub use controller::{Held, JobSync, Kubelet, Step};
 pub use http::{Hook, RequestInfo, Service, SimBody, Verdict, When};
 pub use kubeconfig::{kubeconfig, kubeconfig_for};
+pub use link::Link;
 pub use logs::{LogLine, LogRequest};
 pub use resource::{CONFIG_MAPS, EVENTS, JOBS, NAMESPACES, PODS, Resource, SECRETS};
 pub use server::Server;

@@ -7,14 +7,16 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tower::Service as _;
 
-use crate::certificates::{Identity, identity};
+use crate::certificates::identity;
 use crate::cluster::Cluster;
 use crate::http::Connection;
+use crate::link::Link;
 
 /// A cluster's API server on loopback, HTTPS with HTTP/2 and HTTP/1.1. It stops when this is
 /// dropped: the port is closed and connections are cut.
@@ -57,10 +59,19 @@ impl Cluster {
     /// Serves the cluster on 127.0.0.1 at a port, such as the one it was served at before it was
     /// stopped.
     pub async fn serve_at(&self, port: u16) -> io::Result<Server> {
+        self.listen(port, None).await
+    }
+
+    /// Serves the cluster on 127.0.0.1, at a free port, as one that is as far off as the link says.
+    pub async fn serve_over(&self, link: &Link) -> io::Result<Server> {
+        self.listen(0, Some(link.clone())).await
+    }
+
+    async fn listen(&self, port: u16, link: Option<Link>) -> io::Result<Server> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(accept(self.clone(), listener, identity(), stopped));
+        tokio::spawn(accept(self.clone(), listener, link, stopped));
         Ok(Server { cluster: self.clone(), address, stop })
     }
 }
@@ -68,15 +79,21 @@ impl Cluster {
 async fn accept(
     cluster: Cluster,
     listener: TcpListener,
-    identity: &'static Identity,
+    link: Option<Link>,
     mut stopped: watch::Receiver<bool>,
 ) {
     loop {
         tokio::select! {
             _ = stopped.changed() => return,
             Ok((socket, _)) = listener.accept() => {
-                let tls = TlsAcceptor::from(identity.tls.clone());
-                tokio::spawn(connection(cluster.clone(), socket, tls, stopped.clone()));
+                let _ = socket.set_nodelay(true);
+                let (cluster, stopped) = (cluster.clone(), stopped.clone());
+                match &link {
+                    Some(link) => {
+                        tokio::spawn(connection(cluster, link.carry(socket), stopped))
+                    }
+                    None => tokio::spawn(connection(cluster, socket, stopped)),
+                };
             }
         }
     }
@@ -84,14 +101,12 @@ async fn accept(
 
 async fn connection(
     cluster: Cluster,
-    socket: TcpStream,
-    tls: TlsAcceptor,
+    socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     mut stopped: watch::Receiver<bool>,
 ) {
     let reset = Connection::default();
-    let _ = socket.set_nodelay(true);
     let serve = async {
-        let stream = tls.accept(socket).await.ok()?;
+        let stream = TlsAcceptor::from(identity().tls.clone()).accept(socket).await.ok()?;
         let (service, reset) = (cluster.service(), reset.clone());
         let answer = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(reset.clone());

@@ -1,13 +1,15 @@
 //! Clusters on sockets.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use sim::{Server, User, Verdict, When};
+use sim::{CONFIG_MAPS, Link, Server, User, Verdict, When};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -84,4 +86,46 @@ async fn a_kubeconfig_names_each_cluster() {
     );
     assert_eq!(config["users"][1]["user"]["token"], "token-b");
     assert_eq!(config["clusters"][0]["cluster"]["server"], servers[0].url());
+}
+
+/// Asks over HTTP/2, on a connection of its own, for a ConfigMap.
+async fn read(server: &Server, name: &str) -> Value {
+    let io = TokioIo::new(connect(server, "h2").await);
+    let (mut client, driver) = http2::handshake(TokioExecutor::new(), io).await.expect("HTTP/2");
+    tokio::spawn(driver);
+    let url = format!("{}/api/v1/namespaces/default/configmaps/{name}", server.url());
+    let request = Request::get(url).body(Full::<bytes::Bytes>::default()).expect("a request");
+    let answer = client.send_request(request).await.expect("an answer");
+    let body = answer.into_body().collect().await.expect("a body").to_bytes();
+    serde_json::from_slice(&body).expect("JSON")
+}
+
+#[tokio::test]
+async fn over_a_link_connecting_handshakes_and_answers_take_a_round_trip_each() {
+    let cluster = Cluster::new("a");
+    let round_trip = Duration::from_millis(20);
+    let link = Link::new(round_trip);
+    let server = cluster.serve_over(&link).await.expect("a free port");
+    let text = "0123456789".repeat(90_000);
+    let object = json!({"metadata": {"name": "large"}, "data": {"text": text}});
+    cluster.create(&CONFIG_MAPS, "default", object).expect("it is valid");
+
+    let start = Instant::now();
+    let found = read(&server, "large").await;
+    assert!(start.elapsed() >= 3 * round_trip, "{:?}", start.elapsed());
+    assert_eq!(found["data"]["text"], text.as_str(), "nothing is lost on the way");
+    assert_eq!(link.connections(), 1);
+
+    link.set_silent(true);
+    let address = server.url().trim_start_matches("https://").to_owned();
+    let mut unheard = TcpStream::connect(&address).await.expect("the network is there");
+    unheard.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("it takes bytes");
+    unheard.shutdown().await.expect("it is told that no more come");
+    // What is no TLS is answered where it is heard.
+    let mut answer = Vec::new();
+    let _ = unheard.read_to_end(&mut answer).await;
+    assert_eq!((answer.len(), link.connections()), (0, 2));
+
+    link.set_silent(false);
+    assert_eq!(read(&server, "large").await, found);
 }

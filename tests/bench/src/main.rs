@@ -1,0 +1,5 @@
+//! Measures, as the arguments say.
+
+fn main() -> std::process::ExitCode {
+    bench::main()
+}

@@ -1,0 +1,139 @@
+//! Where a scene plays: clusters far away, and a home for each program.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use super::{Bench, Rows};
+use crate::{
+    Error,
+    fleet::{Fleet, HOST},
+    measure::measure,
+    program::Build,
+    rows::{Sample, Subject, together},
+};
+
+/// A folder, the clusters, and those who reach them.
+pub(super) struct Stage {
+    folder: tempfile::TempDir,
+    pub fleet: Fleet,
+    round_trip: Duration,
+}
+
+/// A build with a home of its own, in which it has a federation of all members.
+pub(super) struct Player {
+    pub build: Build,
+    home: PathBuf,
+}
+
+impl Player {
+    /// Another build in the same home, with the same federation.
+    pub fn with(&self, build: &Build) -> Self {
+        Self { build: build.clone(), home: self.home.clone() }
+    }
+}
+
+impl Stage {
+    /// So many members, near by until [`Stage::go_far`].
+    pub fn new(bench: &Bench<'_>, members: usize) -> Result<Self, Error> {
+        let folder = tempfile::tempdir()?;
+        let fleet = Fleet::start(members, &folder.path().join("kubeconfig"))?;
+        Ok(Self { folder, fleet, round_trip: bench.arguments.round_trip() })
+    }
+
+    /// A build that has a federation of all members, at a host of its own.
+    pub fn player(&mut self, build: &Build) -> Result<Player, Error> {
+        let host = usize::from(build.subject != Subject::Ours);
+        let home = self.folder.path().join(format!("home-{host}"));
+        fs::create_dir(&home)?;
+        let player = Player { build: build.clone(), home };
+        self.run(&self.federate(&player, ["init", &format!("--context={HOST}{host}")]))?;
+        let members = self.fleet.members();
+        let register =
+            ["cluster", "register"].into_iter().chain(members.iter().map(String::as_str));
+        self.run(&self.federate(&player, register))?;
+        Ok(player)
+    }
+
+    /// Puts the clusters as far away as they are to be.
+    pub fn go_far(&mut self) -> Result<(), Error> {
+        self.fleet.set_round_trip(self.round_trip)
+    }
+
+    /// Writes a file.
+    pub fn write(&self, file: &str, text: &str) -> Result<String, Error> {
+        let path = self.folder.path().join(file);
+        fs::write(&path, text)?;
+        Ok(path.display().to_string())
+    }
+
+    /// A file, which need not be there.
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    /// A command line of a build.
+    pub fn federate<'a>(
+        &self,
+        player: &Player,
+        words: impl IntoIterator<Item = &'a str>,
+    ) -> Command {
+        let mut command = self.command(&player.build.path, &player.home);
+        command.args(words);
+        command
+    }
+
+    /// A program in an environment of its own.
+    pub fn command(&self, program: &Path, home: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("HOME", home).env("KUBECONFIG", self.path("kubeconfig"));
+        command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command
+    }
+
+    /// Runs a command that must succeed.
+    pub fn run(&self, command: &Command) -> Result<crate::measure::Usage, Error> {
+        let errors = self.path("errors");
+        let usage = measure(command, &errors)?;
+        if usage.succeeded {
+            return Ok(usage);
+        }
+        let told = fs::read_to_string(errors).unwrap_or_default();
+        let program = command.get_program().display().to_string();
+        let words: Vec<_> =
+            command.get_args().take(3).map(|word| word.display().to_string()).collect();
+        let told = told.lines().take(5).collect::<Vec<_>>().join("\n");
+        Err(format!("{program} {} failed:\n{told}", words.join(" ")).into())
+    }
+
+    /// Runs commands one after the other, and adds what they took together to a row, if it is asked
+    /// for.
+    pub fn step(
+        &mut self,
+        rows: &mut Rows,
+        name: &str,
+        subject: Subject,
+        commands: &[Command],
+    ) -> Result<(), Error> {
+        self.fleet.begin()?;
+        let usages: Result<Vec<_>, _> = commands.iter().map(|command| self.run(command)).collect();
+        let sample = Sample { usage: together(usages?), traffic: self.fleet.traffic()? };
+        if let Some(row) = rows.get(name) {
+            row.add(subject, sample);
+        }
+        Ok(())
+    }
+
+    /// Fails where the members do not have so many Jobs.
+    pub fn expect_jobs(&mut self, expected: usize) -> Result<(), Error> {
+        match self.fleet.jobs()? {
+            jobs if jobs == expected => Ok(()),
+            jobs => {
+                Err(format!("the members have {jobs} Jobs, and {expected} are expected").into())
+            }
+        }
+    }
+}

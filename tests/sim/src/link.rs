@@ -71,8 +71,7 @@ impl Link {
             socket,
             link: self.clone(),
             silent: self.0.silent.load(Ordering::Relaxed),
-            connected: false,
-            ended: false,
+            client: Client::Connects,
             blocked: false,
             inbound: Queue::default(),
             outbound: Queue::default(),
@@ -119,6 +118,16 @@ impl Queue {
     }
 }
 
+/// How far a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Client {
+    /// Nothing has come of it.
+    Connects,
+    Talks,
+    /// It has sent all it will send.
+    Ended,
+}
+
 /// The server's end of a connection over a link.
 ///
 /// What is written goes on its way while the server reads, as a server over HTTP always does.
@@ -127,10 +136,7 @@ pub(crate) struct Carried {
     socket: TcpStream,
     link: Link,
     silent: bool,
-    /// Whether anything has come, so that connecting is over.
-    connected: bool,
-    /// Whether the client has sent all it will send.
-    ended: bool,
+    client: Client,
     /// Whether the client does not take what has arrived there; the socket says when it does.
     blocked: bool,
     inbound: Queue,
@@ -142,16 +148,17 @@ impl Carried {
     /// Takes what the client has sent.
     fn hear(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let mut space = [0; READ];
-        while !self.ended && self.inbound.length < WINDOW {
+        while self.client != Client::Ended && self.inbound.length < WINDOW {
             let mut read = ReadBuf::new(&mut space);
             match Pin::new(&mut self.socket).poll_read(cx, &mut read) {
                 Poll::Ready(heard) => heard?,
                 Poll::Pending => return Ok(()),
             }
             let round_trip = self.link.round_trip();
-            let connecting = if self.connected { Duration::ZERO } else { round_trip };
+            let connects = self.client == Client::Connects;
+            let connecting = if connects { round_trip } else { Duration::ZERO };
             let piece = Bytes::copy_from_slice(read.filled());
-            (self.connected, self.ended) = (true, piece.is_empty());
+            self.client = if piece.is_empty() { Client::Ended } else { Client::Talks };
             self.inbound.push(Instant::now() + connecting + round_trip / 2, piece);
         }
         Ok(())
@@ -191,7 +198,8 @@ impl AsyncRead for Carried {
         this.hear(cx)?;
         if this.silent {
             this.inbound = Queue::default();
-            return if this.ended { Poll::Ready(Ok(())) } else { Poll::Pending };
+            let ended = this.client == Client::Ended;
+            return if ended { Poll::Ready(Ok(())) } else { Poll::Pending };
         }
         loop {
             this.tell(cx)?;
@@ -201,7 +209,7 @@ impl AsyncRead for Carried {
                 this.inbound.take(bytes);
                 return Poll::Ready(Ok(()));
             }
-            if this.ended && this.inbound.pieces.is_empty() {
+            if this.client == Client::Ended && this.inbound.pieces.is_empty() {
                 return Poll::Ready(Ok(()));
             }
             if !this.is_due(cx) {

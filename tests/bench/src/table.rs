@@ -96,7 +96,9 @@ mod tests {
         let mut row = Row::new("one", "a thing".to_owned(), goals);
         for (subject, times) in [(Subject::Ours, [10, 20, 900]), (Subject::Baseline, [50, 50, 50])]
         {
-            times.into_iter().for_each(|time| row.add(subject, sample(time)));
+            for time in times {
+                row.add(subject, sample(time));
+            }
         }
         let lines: Vec<_> = markdown(&[row]).lines().skip(2).map(str::to_owned).collect();
         let expected = [

@@ -70,7 +70,9 @@ impl Served<'_> {
             "ready" => {}
             "round-trip" => {
                 let time = Duration::from_micros(rest.parse()?);
-                self.all().for_each(|far| far.link.set_round_trip(time));
+                for far in self.all() {
+                    far.link.set_round_trip(time);
+                }
             }
             "begin" => self.begin(),
             "traffic" => return Ok(serde_json::to_value(self.traffic())?),

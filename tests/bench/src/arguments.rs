@@ -35,7 +35,10 @@ pub struct Arguments {
     /// The round-trip time to each cluster in milliseconds, which counts for connecting too
     #[arg(long, value_name = "MS", default_value_t = 50)]
     pub round_trip: u64,
-    /// Write the table into this page, between its marks, and a picture beside it
+    /// Tell only what is the same however busy the machine is: requests and connections
+    #[arg(long)]
+    pub counts: bool,
+    /// Write the table into this page, between its marks, and a picture of the times beside it
     #[arg(long, value_name = "FILE")]
     pub write: Option<PathBuf>,
     /// How large everything is.
@@ -97,12 +100,12 @@ pub(crate) struct Write<'a> {
     pub page: &'a Path,
     /// The table.
     pub text: &'a str,
-    /// The picture.
-    pub picture: &'a str,
+    /// The picture; none where no times are told.
+    pub picture: Option<&'a str>,
 }
 
 impl Write<'_> {
-    /// Writes both.
+    /// Writes them.
     ///
     /// # Errors
     /// The page has no marks, or a file cannot be read or written.
@@ -114,6 +117,7 @@ impl Write<'_> {
         });
         let (before, after) = marks.ok_or("the page has no marks for the table")?;
         fs::write(self.page, format!("{before}{BEGIN}\n{}\n{END}{after}", self.text))?;
-        Ok(fs::write(self.page.with_extension("svg"), self.picture)?)
+        let picture = self.page.with_extension("svg");
+        Ok(self.picture.map_or(Ok(()), |drawn| fs::write(picture, drawn))?)
     }
 }

@@ -31,6 +31,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::Parser as _;
 
 use arguments::{Arguments, Write};
+use table::Told;
 
 /// What went wrong, for the one who measures.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -68,10 +69,12 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     for error in &measured.errors {
         eprintln!("{error}");
     }
-    let text = table::markdown(&measured.rows);
+    let told = if arguments.counts { Told::Counts } else { Told::Everything };
+    let text = table::markdown(&measured.rows, told);
     println!("{text}");
     if let Some(page) = &arguments.write {
-        Write { page, text: &text, picture: &picture::svg(&measured.rows) }.write()?;
+        let picture = (!arguments.counts).then(|| picture::svg(&measured.rows));
+        Write { page, text: &text, picture: picture.as_deref() }.write()?;
     }
     let whole = measured.errors.is_empty();
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -49,7 +49,12 @@ pub enum Measure {
 }
 
 impl Measure {
-    /// Its name and its unit.
+    /// Whether it is the same however busy the machine is.
+    pub fn is_count(self) -> bool {
+        matches!(self, Self::Requests | Self::Lists | Self::Connections)
+    }
+
+    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Wall => "wall",

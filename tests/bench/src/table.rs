@@ -1,48 +1,56 @@
 //! What was measured, as a table in Markdown.
 
-use std::fmt::Write as _;
-
 use crate::rows::{Goal, Measure, Row, Subject};
 
-const HEAD: &str = "\
-| row | program | wall, s | CPU, s | memory, MiB | requests a member | LISTs a member | connections a member | this build has of its wall, CPU, memory | goal of this build |
-|---|---|---|---|---|---|---|---|---|---|
-";
+/// What a table tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// Times, memory and counts.
+    Everything,
+    /// What is the same however busy the machine is.
+    Counts,
+}
 
 /// The table: a line for each program of each row.
-pub fn markdown(rows: &[Row]) -> String {
-    let mut text = HEAD.to_owned();
+pub fn markdown(rows: &[Row], told: Told) -> String {
+    let counts_only = told == Told::Counts;
+    let columns: Vec<_> =
+        COLUMNS.iter().filter(|(measure, ..)| measure.is_count() || !counts_only).collect();
+    let mut heads = vec!["row", "program"];
+    heads.extend(columns.iter().map(|(_, head, _)| *head));
+    heads.extend((!counts_only).then_some("this build has of its wall, CPU, memory"));
+    heads.push("goal of this build");
+    let mut text = line(&heads) + &line(&vec!["---"; heads.len()]);
     for row in rows {
         for (n, subject) in row.samples.keys().enumerate() {
             let name = if n == 0 { format!("`{}`: {}", row.name, row.what) } else { String::new() };
-            let cells: Vec<String> =
-                COLUMNS.iter().map(|column| column.cell(row, *subject)).collect();
-            let (shares, goals) = (shares(row, *subject), goals(row, *subject));
-            let cells = cells.join(" | ");
-            let _ = writeln!(text, "| {name} | {subject} | {cells} | {shares} | {goals} |");
+            let mut cells = vec![name, subject.to_string()];
+            cells.extend(columns.iter().map(|(measure, _, digits)| {
+                let median = row.median(*subject, *measure);
+                median.map_or_else(String::new, |value| format!("{value:.digits$}"))
+            }));
+            cells.extend((!counts_only).then(|| shares(row, *subject)));
+            cells.push(goals(row, *subject, counts_only));
+            text += &line(&cells);
         }
     }
     text
 }
 
-/// A measure, and with how many digits it is told.
-struct Column(Measure, usize);
-
-const COLUMNS: [Column; 6] = [
-    Column(Measure::Wall, 3),
-    Column(Measure::Cpu, 3),
-    Column(Measure::Memory, 0),
-    Column(Measure::Requests, 2),
-    Column(Measure::Lists, 0),
-    Column(Measure::Connections, 2),
-];
-
-impl Column {
-    fn cell(&self, row: &Row, subject: Subject) -> String {
-        let Self(measure, digits) = *self;
-        row.median(subject, measure).map_or_else(String::new, |value| format!("{value:.digits$}"))
-    }
+fn line<T: AsRef<str>>(cells: &[T]) -> String {
+    let cells: Vec<_> = cells.iter().map(AsRef::as_ref).collect();
+    format!("| {} |\n", cells.join(" | "))
 }
+
+/// The measures, their heads, and with how many digits they are told.
+const COLUMNS: [(Measure, &str, usize); 6] = [
+    (Measure::Wall, "wall, s", 3),
+    (Measure::Cpu, "CPU, s", 3),
+    (Measure::Memory, "memory, MiB", 0),
+    (Measure::Requests, "requests a member", 2),
+    (Measure::Lists, "LISTs a member", 0),
+    (Measure::Connections, "connections a member", 2),
+];
 
 /// What this build has of what another program took.
 fn shares(row: &Row, subject: Subject) -> String {
@@ -57,13 +65,17 @@ fn shares(row: &Row, subject: Subject) -> String {
 
 /// The goals that are about a program: the absolute ones beside this build, each other one beside
 /// the program that it compares with.
-fn goals(row: &Row, subject: Subject) -> String {
-    let about = |goal: &&Goal| goal.of.unwrap_or(Subject::Ours) == subject;
-    let told = row.goals.iter().filter(about).map(|goal| told(row, goal));
-    told.collect::<Vec<_>>().join("; ")
+fn goals(row: &Row, subject: Subject, counts_only: bool) -> String {
+    let about = |goal: &&Goal| {
+        let is_told = goal.measure.is_count() || !counts_only;
+        is_told && goal.of.unwrap_or(Subject::Ours) == subject
+    };
+    let goals = row.goals.iter().filter(about).map(|goal| reached(row, goal));
+    goals.collect::<Vec<_>>().join("; ")
 }
 
-fn told(row: &Row, goal: &Goal) -> String {
+/// A goal, and whether it is met.
+fn reached(row: &Row, goal: &Goal) -> String {
     let met = match row.reached(goal) {
         Some(reached) if reached <= goal.most => "met",
         Some(_) => "**not met**",
@@ -100,13 +112,24 @@ mod tests {
                 row.add(subject, sample(time));
             }
         }
-        let lines: Vec<_> = markdown(&[row]).lines().skip(2).map(str::to_owned).collect();
+        let rows = [row];
+        let told = |told| markdown(&rows, told).lines().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(
+            told(Told::Counts)[..3],
+            [
+                "| row | program | requests a member | LISTs a member | connections a member | \
+                 goal of this build |",
+                "| --- | --- | --- | --- | --- | --- |",
+                "| `one`: a thing | this build | 4.50 | 0 | 0.00 | \
+                 requests a member ≤ 4: **not met** |",
+            ]
+        );
         let expected = [
             "| `one`: a thing | this build | 0.020 | 0.020 | 20 | 4.50 | 0 | 0.00 |  | \
              requests a member ≤ 4: **not met** |",
             "|  | older build | 0.050 | 0.050 | 50 | 4.50 | 0 | 0.00 | 0.40, 0.40, 0.40 | \
              wall ≤ 0.4: met |",
         ];
-        assert_eq!(lines, expected);
+        assert_eq!(told(Told::Everything)[2..], expected);
     }
 }

@@ -59,3 +59,15 @@ pub(super) enum Verb {
     Options(options::Options),
     Version(version::Version),
 }
+
+impl Verb {
+    /// Whether it writes to no cluster, so that it can go on without those that do not answer.
+    pub fn only_looks(&self) -> bool {
+        match self {
+            Self::Cluster(verb) => verb.only_looks(),
+            Self::Job(verb) => verb.only_looks(),
+            Self::Orphans(verb) => verb.only_looks(),
+            _ => false,
+        }
+    }
+}

@@ -169,7 +169,8 @@ async fn dispatch(world: &World, cli: Cli) -> Result<()> {
 }
 
 async fn run_verb(world: &World, cli: Cli) -> Result<()> {
-    let session = || Session::new(world, &cli.connection);
+    let only_looks = cli.verb.only_looks();
+    let session = || Session::new(world, &cli.connection, only_looks);
     match cli.verb {
         Verb::Init(verb) => verb.run(&session()?).await,
         Verb::Cluster(verb) => verb.run(&session()?).await,

@@ -27,6 +27,9 @@ pub struct Session<'a> {
     kubeconfig: Kubeconfig,
     config: Config,
     dialer: Dialer,
+    /// Whether the command writes to no cluster, so that members that do not answer are not waited
+    /// for long.
+    only_looks: bool,
     /// Which credential plugins may run.
     policy: PluginPolicy,
     /// The members to which no context of this user was found to lead.
@@ -36,8 +39,9 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Reads the kubeconfig and the user's configuration; nothing is sent.
-    pub fn new(world: &'a World, flags: &'a ConnectionFlags) -> Result<Self> {
+    /// Reads the kubeconfig and the user's configuration; nothing is sent. `only_looks`: the command
+    /// writes to no cluster.
+    pub fn new(world: &'a World, flags: &'a ConnectionFlags, only_looks: bool) -> Result<Self> {
         let overrides = flags.overrides();
         let kubeconfig = Kubeconfig::load(flags.kubeconfig.as_deref(), |name| world.var(name))?;
         let config = Config::load(&Config::path(|name| world.var(name))?)?;
@@ -51,6 +55,7 @@ impl<'a> Session<'a> {
             kubeconfig,
             config,
             dialer,
+            only_looks,
             policy,
             astray: Mutex::default(),
             host,
@@ -275,7 +280,11 @@ impl Access for Session<'_> {
     fn dial(&self, name: &str, member: &Member) -> Result<Connection, cluster::Error> {
         let context = self.context_of(name, member);
         let endpoint = self.kubeconfig.endpoint(Some(context), &self.overrides.everywhere())?;
-        self.dialer.dial(name, &endpoint)
+        let connection = self.dialer.dial(name, &endpoint)?;
+        if self.only_looks {
+            connection.wait_briefly();
+        }
+        Ok(connection)
     }
 
     fn context<'m>(&'m self, name: &str, member: &'m Member) -> &'m str {

@@ -130,7 +130,7 @@ fn platform() -> String {
 }
 
 async fn host(world: &World, flags: &ConnectionFlags) -> Result<(&'static str, String)> {
-    let session = Session::new(world, flags)?;
+    let session = Session::new(world, flags, true)?;
     let federation = session.federation(&()).await?;
     Ok(("Host", federation.store.host().server_version().await?))
 }

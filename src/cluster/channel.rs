@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::header::{HeaderValue, USER_AGENT};
 use kube::client::Client;
 use rustls::sign::CertifiedKey;
+use tokio::sync::Semaphore;
 
 use super::endpoint::Endpoint;
 use super::error::Error;
 use super::exec::Plugins;
+use super::patience::Queue;
 use super::round_trip::{RoundTrip, WarningSink};
 use super::tls::Tls;
-use super::transport::{self, Wire};
+use super::transport::{Network, Wire};
 
 /// Sent with every request.
 pub(super) const USER_AGENT_TEXT: &str = concat!("kubectl-federate/", env!("CARGO_PKG_VERSION"));
@@ -29,23 +31,26 @@ pub(super) struct Shared {
     pub plugins: Plugins,
     pub warnings: WarningSink,
     pub silence: SilenceSink,
-    /// Whether connections stay open between requests.
-    pub keep: bool,
+    /// One for each request that may be open.
+    pub requests: Semaphore,
+    pub network: Network,
     pub factory: Option<WireFactory>,
 }
 
 impl Shared {
-    /// What sends requests to an endpoint, without its credentials.
+    /// What sends requests to an endpoint, without its credentials. `queue` counts what connections
+    /// wait for their turn to be opened.
     pub fn wire(
         &self,
         endpoint: &Endpoint,
         certificate: Option<Arc<CertifiedKey>>,
+        queue: &Arc<Queue>,
     ) -> Result<Wire, Error> {
         if let Some(factory) = &self.factory {
             return Ok(factory(endpoint));
         }
         let tls = self.tls.config(&endpoint.trust, certificate).map_err(Error::configuration)?;
-        transport::network(endpoint, tls, self.keep).map_err(Error::configuration)
+        self.network.wire(endpoint, tls, queue).map_err(Error::configuration)
     }
 
     fn client(
@@ -53,9 +58,10 @@ impl Shared {
         cluster: &str,
         endpoint: &Endpoint,
         certificate: Option<Arc<CertifiedKey>>,
+        queue: &Arc<Queue>,
     ) -> Result<Client, Error> {
         let round_trip = RoundTrip {
-            wire: self.wire(endpoint, certificate)?,
+            wire: self.wire(endpoint, certificate, queue)?,
             cluster: cluster.into(),
             server: endpoint.server.clone(),
             warnings: self.warnings.clone(),
@@ -80,6 +86,8 @@ pub(super) struct Channel {
     pub cluster: Arc<str>,
     pub endpoint: Endpoint,
     pub shared: Arc<Shared>,
+    /// What its connections waited for their turn to be opened.
+    pub queue: Arc<Queue>,
     certificate: Option<Arc<CertifiedKey>>,
     current: Mutex<(Option<Arc<CertifiedKey>>, Client)>,
 }
@@ -93,11 +101,13 @@ impl Channel {
             }
             _ => None,
         };
-        let client = shared.client(cluster, endpoint, certificate.clone())?;
+        let queue = Arc::default();
+        let client = shared.client(cluster, endpoint, certificate.clone(), &queue)?;
         Ok(Self {
             cluster: cluster.into(),
             endpoint: endpoint.clone(),
             shared: shared.clone(),
+            queue,
             certificate,
             current: Mutex::new((None, client)),
         })
@@ -113,7 +123,8 @@ impl Channel {
         };
         if !same {
             let certificate = plugins.cloned().or_else(|| self.certificate.clone());
-            let client = self.shared.client(&self.cluster, &self.endpoint, certificate)?;
+            let client =
+                self.shared.client(&self.cluster, &self.endpoint, certificate, &self.queue)?;
             *current = (plugins.cloned(), client);
         }
         Ok(current.1.clone())

@@ -1,7 +1,10 @@
 //! A connection to one API server. Each request gets credentials and a time limit, and is repeated
 //! where that is safe.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,15 +15,17 @@ use jiff::SignedDuration;
 use kube::client::{Body, Client};
 use kube::core::Status;
 use serde_json::Value;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::auth::Credentials;
+use super::bound::{Bound, Permit};
 use super::channel::Channel;
 use super::clock::Clock;
 use super::error::{Cause, Error};
 use super::exec::CredentialError;
 use super::log;
+use super::patience::{BRIEF, Patience};
 use super::retry::{self, Ended};
 use super::words;
 use crate::seams;
@@ -28,8 +33,8 @@ use crate::seams;
 /// The most that the body of one answer may hold, in bytes, after decompression.
 const MAX_BODY: usize = 64 << 20;
 
-/// After this time without an answer a user wants to know who is waited for.
-const NOTICED: Duration = Duration::from_secs(1);
+/// How many requests may be open to one server at first, over one connection of HTTP/2.
+const OPEN_REQUESTS: usize = 16;
 
 /// One API server, as one user. Clones share everything.
 #[derive(Clone)]
@@ -42,6 +47,12 @@ pub(super) struct Inner {
     pub(super) identity: OnceCell<String>,
     pub(super) version: OnceCell<String>,
     clock: Clock,
+    /// The requests that may be open.
+    turns: Bound,
+    /// Whether the command can go on without this cluster, and does not wait for it long.
+    is_brief: AtomicBool,
+    /// Whether a request had no answer in its time, and none had one since.
+    is_silent: AtomicBool,
 }
 
 /// A request without its credentials and headers.
@@ -55,6 +66,8 @@ pub(super) struct Call {
     pub reads: bool,
     /// How the body of the answer is taken.
     pub reading: Reading,
+    /// Whether it asks which cluster it is.
+    pub identifies: bool,
 }
 
 /// How the body of an answer is taken. That of a refusal is always taken as a whole.
@@ -95,8 +108,21 @@ impl Connection {
                 identity: OnceCell::new(),
                 version: OnceCell::new(),
                 clock: Clock::default(),
+                turns: Bound::new(1, OPEN_REQUESTS),
+                is_brief: AtomicBool::new(false),
+                is_silent: AtomicBool::new(false),
             }),
         }
+    }
+
+    /// Waits for this cluster only briefly from now on: connecting and its identity may take
+    /// [`BRIEF`] together. Where one request had no answer in its time, no other is sent before the
+    /// identity is asked for again.
+    ///
+    /// It is for commands that can go on without the cluster. `--request-timeout` goes before.
+    pub fn wait_briefly(&self) {
+        let is_brief = !self.inner.channel.endpoint.is_timeout_given;
+        self.inner.is_brief.store(is_brief, Ordering::Relaxed);
     }
 
     /// The cluster's name, as it was dialled.
@@ -156,31 +182,30 @@ impl Connection {
         Ok(answer)
     }
 
-    async fn within_time(&self, call: &Call, credentials: &Credentials) -> Result<Answer, Error> {
-        let client = self.inner.channel.client(credentials.certificate.as_ref())?;
-        let attempts = self.attempts(&client, call, credentials);
-        if call.reading == Reading::Whenever {
-            return attempts.await.map_err(|lost| self.unreachable(lost.cause));
+    /// How long a request may take.
+    fn limit(&self, call: &Call) -> Option<Duration> {
+        match self.inner.channel.endpoint.timeout {
+            _ if call.reading == Reading::Whenever => None,
+            Some(limit) if call.identifies && self.is_brief() => Some(limit.min(BRIEF)),
+            limit => limit,
         }
-        let attempts = self.noticed(attempts);
-        let ended = match self.inner.channel.endpoint.timeout {
-            Some(limit) => match tokio::time::timeout(limit, attempts).await {
-                Ok(ended) => ended,
-                Err(_) => return Err(self.unreachable(Cause::Timeout(limit))),
-            },
-            None => attempts.await,
-        };
-        ended.map_err(|lost| self.unreachable(lost.cause))
     }
 
-    /// Waits for an answer. Tells that it does if that takes longer than [`NOTICED`].
-    async fn noticed<T>(&self, answer: impl Future<Output = T>) -> T {
-        let mut answer = std::pin::pin!(answer);
-        if let Ok(answered) = tokio::time::timeout(NOTICED, &mut answer).await {
-            return answered;
+    fn is_brief(&self) -> bool {
+        self.inner.is_brief.load(Ordering::Relaxed)
+    }
+
+    async fn within_time(&self, call: &Call, credentials: &Credentials) -> Result<Answer, Error> {
+        let client = self.inner.channel.client(credentials.certificate.as_ref())?;
+        let ended = self.attempts(&client, call, credentials).await;
+        let is_silent = match &ended {
+            Ok(_) => Some(false),
+            Err(lost) => matches!(lost.cause, Cause::Timeout(_)).then_some(true),
+        };
+        if let Some(is_silent) = is_silent {
+            self.inner.is_silent.store(is_silent, Ordering::Relaxed);
         }
-        let _shown = (self.inner.channel.shared.silence)(self.name());
-        answer.await
+        ended.map_err(|lost| self.unreachable(lost.cause))
     }
 
     async fn attempts(
@@ -189,11 +214,19 @@ impl Connection {
         call: &Call,
         credentials: &Credentials,
     ) -> Result<Answer, Lost> {
+        let channel = &self.inner.channel;
+        let limit = self.limit(call);
+        let mut patience = Patience::new(limit, &channel.queue);
+        let notice = || match call.reading {
+            Reading::Whenever => Box::new(()),
+            _ => (channel.shared.silence)(self.name()),
+        };
         let mut done = 0;
         loop {
-            done += 1;
+            let turn = self.turn(call, limit).await?;
             log::body(self.name(), "request", &call.body, credentials);
-            let ended = self.attempt(client, call, credentials).await;
+            let attempt = self.attempt(client, call, credentials);
+            let ended = patience.wait_for(attempt, notice).await.map_err(Lost::timeout)?;
             if let Ok(answer) = &ended {
                 log::body(self.name(), "answer", &answer.body, credentials);
             }
@@ -203,6 +236,9 @@ impl Connection {
                 }
                 Err(lost) => Ended::Failed { unsent: lost.unsent, passing: lost.passing },
             };
+            // Where fewer are open from now on, the next attempt is not the same again.
+            let eases = turn.is_some_and(|turn| turn.end(outcome));
+            done += u32::from(!eases);
             let Some(wait) = retry::wait(call.reads, done, outcome, retry::jitter()) else {
                 return ended;
             };
@@ -213,7 +249,36 @@ impl Connection {
             tracing::warn!(target: log::REQUESTS,
                 "[{}] {} {} is sent again in {} milliseconds, attempt {} of {}: {why}",
                 self.name(), call.method, call.path, wait.as_millis(), done + 1, retry::ATTEMPTS);
-            tokio::time::sleep(wait).await;
+            let waits = patience.wait_for(tokio::time::sleep(wait), notice);
+            waits.await.map_err(Lost::timeout)?;
+        }
+    }
+
+    /// Waits until the request may be sent. None for one whose answer may begin at any time: it
+    /// would keep others from being sent.
+    ///
+    /// A request that waited while the server fell silent would wait as long again, and so would
+    /// each behind it. It ends as if it had been sent.
+    async fn turn(&self, call: &Call, limit: Option<Duration>) -> Result<Option<Turn<'_>>, Lost> {
+        if call.reading == Reading::Whenever {
+            return Ok(None);
+        }
+        let mut turn = pin!(async {
+            let of_server = self.inner.turns.permit().await;
+            let requests = &self.inner.channel.shared.requests;
+            let of_process = requests.acquire().await.expect("it is never closed");
+            Turn { of_server, _of_process: of_process }
+        });
+        let (turn, waited) = match futures::poll!(&mut turn) {
+            Poll::Ready(turn) => (turn, false),
+            Poll::Pending => (turn.await, true),
+        };
+        let is_silent = self.inner.is_silent.load(Ordering::Relaxed);
+        match limit {
+            Some(limit) if is_silent && !call.identifies && (waited || self.is_brief()) => {
+                Err(Lost::timeout(limit))
+            }
+            _ => Ok(Some(turn)),
         }
     }
 
@@ -369,7 +434,30 @@ async fn read(body: Body) -> Result<Bytes, Lost> {
     Ok(body.to_bytes())
 }
 
+/// Leave to have one more request open.
+struct Turn<'a> {
+    of_server: Permit,
+    _of_process: SemaphorePermit<'a>,
+}
+
+impl Turn<'_> {
+    /// The request has ended so. Says whether fewer are sent to the server at once from now on,
+    /// because it takes no more.
+    fn end(self, ended: Ended) -> bool {
+        match ended {
+            Ended::Answered { code: 429, .. } => return self.of_server.refused(),
+            Ended::Answered { .. } => self.of_server.succeeded(),
+            Ended::Failed { .. } => {}
+        }
+        false
+    }
+}
+
 impl Lost {
+    fn timeout(limit: Duration) -> Self {
+        Self { cause: Cause::Timeout(limit), unsent: false, passing: false }
+    }
+
     fn new(error: &(dyn std::error::Error + 'static)) -> Self {
         Self {
             cause: words::cause(error),

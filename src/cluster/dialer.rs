@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use super::channel::{Channel, Shared, SilenceSink, WireFactory};
 use super::connection::Connection;
 use super::endpoint::Endpoint;
@@ -9,10 +11,14 @@ use super::error::Error;
 use super::exec::{PluginPolicy, Plugins};
 use super::round_trip::WarningSink;
 use super::tls::Tls;
+use super::transport::Network;
 
 /// If fewer files than this can be open, connections are closed after each request: a federation
 /// may have more clusters than that.
 const FILES_TO_KEEP: u64 = 4096;
+
+/// How many requests of a command may be open, to all servers. Each may take a file.
+const OPEN_REQUESTS: usize = 512;
 
 /// The settings of a command for all its connections.
 #[derive(Clone)]
@@ -67,7 +73,9 @@ impl Dialer {
         let tls = Arc::new(Tls::new());
         let DialerOptions { warnings, silence, stdin, policy } = options;
         let plugins = Plugins::new(stdin, policy, tls.clone());
-        Self { shared: Arc::new(Shared { tls, plugins, warnings, silence, keep, factory }) }
+        let (requests, network) = (Semaphore::new(OPEN_REQUESTS), Network::new(keep));
+        let shared = Shared { tls, plugins, warnings, silence, requests, network, factory };
+        Self { shared: Arc::new(shared) }
     }
 
     /// A connection to an endpoint. `cluster` is its name in messages. Reads the certificates that

@@ -1,5 +1,6 @@
 //! Manifests from a web server, for `-f https://…`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -97,7 +98,7 @@ impl Dialer {
         // A redirect may lead to another server, so that each request has its own connection.
         let send = tower::service_fn(move |request: Request<Empty<Bytes>>| {
             let endpoint = anonymous(request.uri(), &environment);
-            let wire = endpoint.and_then(|endpoint| dialer.shared.wire(&endpoint, None));
+            let wire = endpoint.and_then(|endpoint| dialer.shared.wire(&endpoint, None, &Arc::default()));
             async move {
                 let wire = wire.map_err(|error| BoxError::from(error.to_string()))?;
                 wire.oneshot(request.map(|_| Body::empty())).await
@@ -148,6 +149,7 @@ fn anonymous(url: &Uri, environment: &Environment) -> Result<Endpoint, super::Er
         proxy: proxy::choose(url, None, environment)?,
         impersonation: HeaderMap::new(),
         timeout: None,
+        is_timeout_given: false,
         compression: true,
     })
 }

@@ -15,6 +15,9 @@
 //! | [`log`] | what is logged of requests at which level |
 //! | [`round_trip`] | the log of requests, and servers' warnings |
 //! | `connection`, `retry` | one request: credentials, time limit, repetition |
+//! | `patience` | how long is waited for a server |
+//! | `bound` | how many requests and connections are under way at once |
+//! | `names` | the look-up of hosts' names |
 //! | `clock` | the difference between a server's clock and ours |
 //! | [`path`](mod@path) | paths of the API, with encoded names |
 //! | [`verbs`] | get, list, create, patch, delete; identity, version, rights |
@@ -32,6 +35,7 @@
 //! limits the pause between bytes, but `--request-timeout` must limit the whole request.
 
 mod auth;
+mod bound;
 mod channel;
 mod clock;
 mod connection;
@@ -45,8 +49,10 @@ pub mod flags;
 pub mod kubeconfig;
 mod kuberc;
 pub mod log;
+mod names;
 mod namespace;
 pub mod path;
+mod patience;
 mod proxy;
 pub mod redact;
 mod retry;

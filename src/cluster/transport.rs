@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use http::{Request, Response, Uri};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -23,11 +24,12 @@ use rustls::pki_types::ServerName;
 use tower::util::{BoxCloneService, BoxCloneSyncService};
 use tower::{BoxError, Service, ServiceExt as _};
 
+use super::bound::Bound;
 use super::endpoint::Endpoint;
+use super::names::Names;
+use super::patience::{CONNECT_TIMEOUT, ConnectTimeout, Queue};
 use super::proxy::Proxy;
-
-/// How long it may take to connect, with TLS and proxies.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+use super::words;
 
 /// After which silence an HTTP/2 connection is pinged, and how long the answer may take. The
 /// numbers are those of client-go.
@@ -56,36 +58,77 @@ where
     BoxCloneService::new(service)
 }
 
-/// Connecting took too long.
-#[derive(Debug, thiserror::Error)]
-#[error("no connection within {}s", CONNECT_TIMEOUT.as_secs())]
-pub(super) struct ConnectTimeout;
+/// How many connections are opened at once, at first and at least. A server or what is before it may
+/// take fewer at a time, and so may the network of the user.
+const OPENED_AT_ONCE: usize = 512;
+const FEWEST_OPENED_AT_ONCE: usize = 16;
 
-/// The wire to an endpoint over the network. Without `keep` it connects anew for each request.
-pub(super) fn network(endpoint: &Endpoint, tls: ClientConfig, keep: bool) -> Result<Wire, String> {
-    let connector = connector(endpoint, tls)?;
-    let connector = tower::service_fn(move |uri: Uri| {
-        let connecting = connector.clone().oneshot(uri);
-        Box::pin(async move {
-            tokio::time::timeout(CONNECT_TIMEOUT, connecting)
-                .await
-                .map_err(|_| BoxError::from(ConnectTimeout))?
-        }) as futures::future::BoxFuture<'static, Result<Stream, BoxError>>
-    });
-    let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
-        .pool_max_idle_per_host(if keep { usize::MAX } else { 0 })
-        .timer(TokioTimer::new())
-        .pool_timer(TokioTimer::new())
-        .http2_keep_alive_interval(PING_AFTER)
-        .http2_keep_alive_timeout(PING_TIMEOUT)
-        .build::<_, Body>(connector);
-    Ok(wire(client))
+/// The way to all servers.
+pub(super) struct Network {
+    /// Whether connections stay open between requests.
+    keep: bool,
+    names: Names,
+    opening: Bound,
+}
+
+impl Network {
+    /// Without `keep` it connects anew for each request.
+    pub fn new(keep: bool) -> Self {
+        let opening = Bound::new(FEWEST_OPENED_AT_ONCE, OPENED_AT_ONCE);
+        Self { keep, names: Names::of_system(), opening }
+    }
+
+    /// The wire to an endpoint. `queue` counts what its connections wait for their turn.
+    pub fn wire(
+        &self,
+        endpoint: &Endpoint,
+        tls: ClientConfig,
+        queue: &Arc<Queue>,
+    ) -> Result<Wire, String> {
+        let connector = connector(endpoint, tls, self.names.clone())?;
+        let (opening, queue) = (self.opening.clone(), queue.clone());
+        let connector = tower::service_fn(move |uri: Uri| {
+            let connecting = connector.clone().oneshot(uri);
+            let (opening, queue) = (opening.clone(), queue.clone());
+            open(connecting, opening, queue).boxed()
+        });
+        let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(if self.keep { usize::MAX } else { 0 })
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .http2_keep_alive_interval(PING_AFTER)
+            .http2_keep_alive_timeout(PING_TIMEOUT)
+            .build::<_, Body>(connector);
+        Ok(wire(client))
+    }
+}
+
+/// Opens a connection when it is its turn. Where many are refused or cut off while they are opened,
+/// fewer are opened at once from then on.
+async fn open(
+    connecting: impl Future<Output = Result<Stream, BoxError>>,
+    opening: Bound,
+    queue: Arc<Queue>,
+) -> Result<Stream, BoxError> {
+    let permit = queue.wait_for(opening.permit()).await;
+    let opened = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
+    let opened = opened.map_err(|_| BoxError::from(ConnectTimeout))?;
+    match &opened {
+        Ok(_) => permit.succeeded(),
+        Err(error) if words::passing(&**error) => drop(permit.refused()),
+        Err(_) => {}
+    }
+    opened
 }
 
 type Connector = BoxCloneSyncService<Uri, Stream, BoxError>;
 
-fn connector(endpoint: &Endpoint, mut tls: ClientConfig) -> Result<Connector, String> {
-    let mut tcp = HttpConnector::new();
+fn connector(
+    endpoint: &Endpoint,
+    mut tls: ClientConfig,
+    names: Names,
+) -> Result<Connector, String> {
+    let mut tcp = HttpConnector::new_with_resolver(names);
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_keepalive(Some(PING_AFTER));

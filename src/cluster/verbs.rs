@@ -182,6 +182,7 @@ impl Connection {
             body,
             reads: false,
             reading: Reading::Whole,
+            identifies: false,
         })
         .await
     }
@@ -203,7 +204,9 @@ impl Connection {
         let kind = path::kind(path);
         let path = with_query(path, &query.finish());
         let body = body.to_string().into();
-        let call = Call { method, path, content_type, body, reads: false, reading: Reading::Whole };
+        let reading = Reading::Whole;
+        let call =
+            Call { method, path, content_type, body, reads: false, reading, identifies: false };
         let answer = self.call(&call).await?;
         match kind {
             Some((version, kind)) if answer["kind"] != kind || answer["apiVersion"] != version => {
@@ -219,7 +222,8 @@ impl Connection {
     }
 
     async fn ask_identity(&self) -> Result<String, Error> {
-        let namespace = self.get(&path::namespace("kube-system")).await?;
+        let asks = Call { identifies: true, ..Call::get(&path::namespace("kube-system")) };
+        let namespace = self.call(&asks).await?;
         match namespace["metadata"]["uid"].as_str() {
             Some(uid) if !uid.is_empty() => Ok(uid.to_owned()),
             _ => Err(self.unreachable(Cause::Other("the namespace kube-system has no uid".into()))),
@@ -309,6 +313,7 @@ impl Connection {
             body: review.to_string().into(),
             reads: true,
             reading: Reading::Whole,
+            identifies: false,
         };
         let answer = self.call(&call).await?;
         // What is no answer to the question must not be taken for a no.
@@ -328,6 +333,7 @@ impl Call {
             body: Bytes::new(),
             reads: true,
             reading: Reading::Whole,
+            identifies: false,
         }
     }
 }

@@ -4,8 +4,8 @@ use std::error::Error as StdError;
 use std::io;
 
 use super::error::Cause;
+use super::patience::{CONNECT_TIMEOUT, ConnectTimeout};
 use super::tls_words;
-use super::transport::{CONNECT_TIMEOUT, ConnectTimeout};
 use crate::os_error;
 
 /// The cause of a failure on the wire, taken from its chain of errors.

@@ -238,7 +238,7 @@ impl Federation<'_> {
 
     /// Asks the members that `selected` chooses who they are and which versions their servers have,
     /// side by side. Says what each carries, by the records on the host. One that does not answer
-    /// is waited for as long as requests are.
+    /// is not waited for long.
     pub async fn members(&self, selected: impl Fn(&Member) -> bool) -> Vec<Answered> {
         let chosen: Vec<_> =
             self.registry.members.iter().filter(|(_, member)| selected(member)).collect();

@@ -48,6 +48,11 @@ pub enum Cluster {
 }
 
 impl Cluster {
+    /// Whether the verb writes to no cluster.
+    pub fn only_looks(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Check(_))
+    }
+
     /// Runs the verb.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         match self {

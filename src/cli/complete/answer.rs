@@ -32,7 +32,7 @@ const NO_FILES: u8 = 4;
 /// It is silent about what fails: whoever presses TAB has asked for no error.
 pub async fn answer(world: &World, words: &[OsString]) -> bool {
     let flags = connection(words);
-    let Ok(session) = Session::new(world, &flags) else {
+    let Ok(session) = Session::new(world, &flags, true) else {
         print(world, &Candidates::new(words, Names::default()));
         return false;
     };
@@ -50,7 +50,7 @@ pub async fn answer(world: &World, words: &[OsString]) -> bool {
 /// Asks the host for the names of a command line like this, and keeps them.
 pub async fn refresh(world: &World, words: &[OsString]) {
     let flags = connection(words);
-    if let Ok(session) = Session::new(world, &flags) {
+    if let Ok(session) = Session::new(world, &flags, true) {
         names::refresh(&session).await;
     }
 }

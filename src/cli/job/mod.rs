@@ -65,6 +65,20 @@ pub enum Job {
 }
 
 impl Job {
+    /// Whether the verb writes to no cluster, and tries no write. What `diff` says holds for a
+    /// write, which waits longer for a cluster.
+    pub fn only_looks(&self) -> bool {
+        match self {
+            Self::Get(_)
+            | Self::Describe(_)
+            | Self::Logs(_)
+            | Self::Events(_)
+            | Self::Timeline(_) => true,
+            Self::Wait(verb) => verb.only_looks(),
+            _ => false,
+        }
+    }
+
     /// The exit code of a failure.
     pub fn failure(&self) -> u8 {
         let exit = if matches!(self, Self::Diff(_)) { Exit::DiffFailed } else { Exit::Failed };

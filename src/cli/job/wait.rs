@@ -134,6 +134,11 @@ const MEANT: [(&[&str], &str); 5] = [
 ];
 
 impl Wait {
+    /// Whether it writes to no cluster.
+    pub fn only_looks(&self) -> bool {
+        self.no_reconcile
+    }
+
     /// Looks again and again, at all Jobs in each round, until each has met a condition.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let selects = !self.selectors.is_empty();

@@ -36,6 +36,11 @@ pub enum Orphans {
 }
 
 impl Orphans {
+    /// Whether the verb writes to no cluster.
+    pub fn only_looks(&self) -> bool {
+        matches!(self, Self::List(_))
+    }
+
     /// Runs the verb.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         match self {

@@ -37,6 +37,8 @@ pub struct Endpoint {
     pub(super) proxy: Option<Proxy>,
     pub(super) impersonation: HeaderMap,
     pub(super) timeout: Option<Duration>,
+    /// Whether the user has said how long a request may take.
+    pub(super) is_timeout_given: bool,
     pub(super) compression: bool,
 }
 
@@ -223,7 +225,8 @@ impl Kubeconfig {
             // As in kubectl, no secret goes over a connection that anyone can read.
             auth = Auth::None;
         }
-        let timeout = match filled(overrides.request_timeout.as_deref()) {
+        let given = filled(overrides.request_timeout.as_deref());
+        let timeout = match given {
             Some(text) => request_timeout(text)?,
             None => Some(REQUEST_TIMEOUT),
         };
@@ -236,6 +239,7 @@ impl Kubeconfig {
             auth,
             impersonation,
             timeout,
+            is_timeout_given: given.is_some(),
             compression: !(cluster.disable_compression.unwrap_or(false)
                 || overrides.disable_compression),
         })

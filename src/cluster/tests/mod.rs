@@ -2,6 +2,7 @@
 
 mod answers;
 mod authorities;
+mod bounds;
 mod handshake;
 mod issued;
 mod plugins;

@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use super::{
@@ -14,9 +13,6 @@ use crate::{
     cluster::{Connection, Error, fan_out},
     state::{Member, MemberState, Registry, Shard},
 };
-
-/// How long a member that was declared lost may take to say who it is.
-const PROBE: Duration = Duration::from_secs(3);
 
 /// The members that a command talks to. Each has a connection to the registered cluster, or the
 /// reason why there is none. The default has no members.
@@ -180,16 +176,16 @@ async fn connected(
     kept: Option<Connection>,
     dial: &impl Fn(&str, &Member) -> Result<Connection, Error>,
 ) -> Result<Connection, Absent> {
-    let verified = verified(name, member, kept, dial);
-    let verified = if member.state == MemberState::Lost {
-        tokio::time::timeout(PROBE, verified).await.map_err(|_| Absent {
-            why: "it was declared lost, and does not answer".to_owned(),
-            error: None,
-        })?
-    } else {
-        verified.await
-    };
-    verified.map_err(|error| Absent { why: error.to_string(), error: Some(error) })
+    let is_lost = member.state == MemberState::Lost;
+    verified(name, member, kept, dial).await.map_err(|error| {
+        if is_lost && error.is_unreachable() && error.is_timeout() {
+            return Absent {
+                why: "it was declared lost, and does not answer".to_owned(),
+                error: None,
+            };
+        }
+        Absent { why: error.to_string(), error: Some(error) }
+    })
 }
 
 async fn verified(
@@ -198,11 +194,18 @@ async fn verified(
     kept: Option<Connection>,
     dial: &impl Fn(&str, &Member) -> Result<Connection, Error>,
 ) -> Result<Connection, Error> {
-    if let Some(connection) = kept {
-        connection.verify_again(&member.uid).await?;
-        return Ok(connection);
+    let is_kept = kept.is_some();
+    let connection = match kept {
+        Some(connection) => connection,
+        None => dial(name, member)?,
+    };
+    if member.state == MemberState::Lost {
+        connection.wait_briefly();
     }
-    let connection = dial(name, member)?;
-    connection.verify(&member.uid).await?;
+    if is_kept {
+        connection.verify_again(&member.uid).await?;
+    } else {
+        connection.verify(&member.uid).await?;
+    }
     Ok(connection)
 }

@@ -1,0 +1,162 @@
+//! What is under way at once, to one server and to all, and what waits for a server that is silent.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Servers that count together. Each answers after a second, as long as it is not asked more at
+/// once than it takes.
+#[derive(Clone)]
+struct Busy {
+    takes: usize,
+    now: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Busy {
+    fn new(takes: usize) -> Self {
+        let [now, most, asked] = <[Arc<AtomicUsize>; 3]>::default();
+        Self { takes, now, most, asked }
+    }
+
+    async fn answer(self) -> Answer {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let before = self.now.fetch_add(1, Ordering::SeqCst);
+        self.most.fetch_max(before + 1, Ordering::SeqCst);
+        let answered = if before < self.takes {
+            tokio::time::sleep(SECOND).await;
+            answer(200, &json!({"kind": "Pod", "apiVersion": "v1"}))
+        } else {
+            text(429, &[("retry-after", "1")], "Too many requests, please try again later.\n")
+        };
+        self.now.fetch_sub(1, Ordering::SeqCst);
+        answered
+    }
+
+    fn connections(&self, servers: usize) -> Vec<Connection> {
+        let busy = self.clone();
+        let answer = move |_: Request<Body>| busy.clone().answer();
+        dialled(servers, DialerOptions::default(), &Overrides::default(), answer)
+    }
+
+    fn counted(&self) -> (usize, usize) {
+        (self.asked.load(Ordering::SeqCst), self.most.load(Ordering::SeqCst))
+    }
+}
+
+/// Connections to servers that all answer so.
+fn dialled<F: Future<Output = Answer> + Send + 'static>(
+    servers: usize,
+    options: DialerOptions,
+    overrides: &Overrides,
+    answer: impl FnMut(Request<Body>) -> F + Clone + Send + Sync + 'static,
+) -> Vec<Connection> {
+    let factory = move |_: &Endpoint| transport::wire(tower::service_fn(answer.clone()));
+    let dialer = Dialer::in_process(options, Arc::new(factory));
+    let endpoint = endpoint(&json!({"server": "https://east:6443"}), &json!({}), overrides);
+    (0..servers).map(|_| dialer.dial("east", &endpoint).unwrap()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_bounded_for_a_server_and_for_all() {
+    let busy = Busy::new(usize::MAX);
+    let connections = busy.connections(1);
+    let pods = fan_out(0..500, |n| connections[0].get(format!("/api/v1/pods/{n}").leak())).await;
+    assert!(pods.iter().all(Result::is_ok), "what waits for its turn takes no time: {pods:?}");
+    assert_eq!(busy.counted(), (500, 16));
+
+    let busy = Busy::new(usize::MAX);
+    let connections = busy.connections(1000);
+    let versions = futures::future::join_all(connections.iter().map(|it| it.get("/x"))).await;
+    assert!(versions.iter().all(Result::is_ok));
+    assert_eq!(busy.counted(), (1000, 512));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_few_at_once_answers_all_in_the_end() {
+    for takes in [1, 3, 6, 12] {
+        let busy = Busy::new(takes);
+        let east = &busy.connections(1)[0];
+        let jobs = fan_out(0..50, async |_| {
+            for _ in 0..4 {
+                east.create("/api/v1/pods", &json!({}), WriteOptions::default()).await?;
+            }
+            Ok::<_, Error>(())
+        });
+        let failed: Vec<_> = jobs.await.into_iter().filter_map(Result::err).collect();
+        assert!(failed.is_empty(), "{takes}: {failed:?}");
+        let again = busy.counted().0 - 200;
+        assert!(again <= 50, "{takes}: {again} requests were sent again");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_nothing_is_given_up() {
+    let busy = Busy::new(0);
+    let east = &busy.connections(1)[0];
+    let start = Instant::now();
+    let failed = fan_out(0..16, |_| east.get("/api/v1/pods/p")).await;
+    assert!(failed.iter().all(|it| it.as_ref().is_err_and(|error| error.is_timeout())));
+    assert!(start.elapsed() < 30 * SECOND, "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_falls_silent_costs_the_timeout_once() {
+    let told = Arc::new(AtomicUsize::new(0));
+    let count = told.clone();
+    let silence = move |_: &str| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Box::new(()) as Box<dyn Send>
+    };
+    let options = DialerOptions { silence: Arc::new(silence), ..DialerOptions::default() };
+    let hangs = |_: Request<Body>| std::future::pending();
+    let east = &dialled(1, options, &Overrides::default(), hangs)[0];
+    let start = Instant::now();
+    let failed = fan_out(0..500, |_| east.get("/api/v1/pods/p")).await;
+    assert!(failed.iter().all(|it| it.as_ref().is_err_and(Error::is_timeout)));
+    assert_eq!(start.elapsed(), 30 * SECOND);
+    assert_eq!(told.load(Ordering::SeqCst), 16, "only who was asked can be silent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_can_be_done_without_is_waited_for_briefly() {
+    let flag = |text: &str| Overrides {
+        request_timeout: Some(text.into()),
+        ..Overrides::default()
+    };
+    for (overrides, identity, then) in
+        [(Overrides::default(), 3, 0), (flag("5s"), 5, 5), (flag("1"), 1, 1)]
+    {
+        let hangs = |_: Request<Body>| std::future::pending();
+        let east = &dialled(1, DialerOptions::default(), &overrides, hangs)[0];
+        east.wait_briefly();
+        for (asks_identity, seconds) in [(true, identity), (false, then), (true, identity)] {
+            let start = Instant::now();
+            let error = match asks_identity {
+                true => east.verify("u").await.unwrap_err(),
+                false => east.get("/api/v1/pods/p").await.unwrap_err(),
+            };
+            assert!(error.is_timeout() && error.is_unreachable(), "{error}");
+            assert_eq!(start.elapsed().as_secs(), seconds);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_on_its_way_keeps_its_time() {
+    let slow = |request: Request<Body>| async move {
+        let seconds = if request.uri().path().ends_with("kube-system") { 2 } else { 29 };
+        tokio::time::sleep(seconds * SECOND).await;
+        answer(200, &json!({"kind": "Namespace", "metadata": {"uid": "u"}}))
+    };
+    let east = &dialled(1, DialerOptions::default(), &Overrides::default(), slow)[0];
+    east.wait_briefly();
+    east.verify("u").await.unwrap();
+    east.get("/api/v1/pods/p").await.unwrap();
+}

@@ -25,7 +25,7 @@ async fn timed(stage: &Stage, command: &str) -> Ran {
 }
 
 /// Enters all clusters into the registry as `register` has entered the first, in one write.
-async fn register_all(stage: &Stage) {
+pub async fn register_all(stage: &Stage) {
     let host = &stage.clusters[0];
     let registry =
         host.get(&sim::CONFIG_MAPS, "kubectl-federate", "federation").expect("there is a registry");

@@ -25,5 +25,6 @@ mod random;
 mod recovery;
 mod refusals;
 mod registry;
+mod silence;
 mod stage;
 mod witness;

@@ -10,7 +10,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use jiff::SignedDuration;
 use kube::client::{Body, Client};
 use kube::core::Status;
@@ -19,19 +18,17 @@ use tokio::sync::{OnceCell, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::auth::Credentials;
+use super::body::{Lost, NO_OBJECT, read, read_items};
 use super::bound::{Bound, Permit};
 use super::channel::Channel;
 use super::clock::Clock;
 use super::error::{Cause, Error};
 use super::exec::CredentialError;
+use super::items::TakesItems;
 use super::log;
 use super::patience::{BRIEF, Patience};
 use super::retry::{self, Ended};
-use super::words;
 use crate::seams;
-
-/// The most that the body of one answer may hold, in bytes, after decompression.
-const MAX_BODY: usize = 64 << 20;
 
 /// How many requests may be open to one server at first, over one connection of HTTP/2.
 const OPEN_REQUESTS: usize = 16;
@@ -56,7 +53,7 @@ pub(super) struct Inner {
 }
 
 /// A request without its credentials and headers.
-pub(super) struct Call {
+pub(super) struct Call<'a> {
     pub method: Method,
     /// Path and query.
     pub path: String,
@@ -65,16 +62,18 @@ pub(super) struct Call {
     /// Whether it changes nothing, so that it may be sent twice.
     pub reads: bool,
     /// How the body of the answer is taken.
-    pub reading: Reading,
+    pub reading: Reading<'a>,
     /// Whether it asks which cluster it is.
     pub identifies: bool,
 }
 
 /// How the body of an answer is taken. That of a refusal is always taken as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reading {
+#[derive(Clone, Copy)]
+pub(super) enum Reading<'a> {
     /// As a whole.
     Whole,
+    /// As a list, whose items are handed on as they come. The rest is taken as a whole.
+    Items(&'a dyn TakesItems),
     /// As it comes.
     Stream,
     /// As it comes, and the answer may begin at any time.
@@ -85,19 +84,12 @@ pub(super) enum Reading {
 pub(super) struct Answer {
     code: StatusCode,
     retry_after: Option<Duration>,
-    /// The whole body; empty where there is a rest.
+    /// The whole body, without the items that were handed on; empty where there is a rest.
     body: Bytes,
+    /// How large the body was, in bytes.
+    size: usize,
     /// The body, where it is taken as it comes.
     pub rest: Option<Body>,
-}
-
-/// Why there is no answer.
-struct Lost {
-    cause: Cause,
-    /// Whether nothing of the request can have reached the server.
-    unsent: bool,
-    /// Whether trying again soon may help.
-    passing: bool,
 }
 
 impl Connection {
@@ -150,18 +142,18 @@ impl Connection {
     }
 
     /// Sends a request and returns the object in the answer.
-    pub(super) async fn call(&self, call: &Call) -> Result<Value, Error> {
+    pub(super) async fn call(&self, call: &Call<'_>) -> Result<Value, Error> {
         self.call_sized(call).await.map(|(object, _)| object)
     }
 
     /// As [`Self::call`], with the size of the answer in bytes.
-    pub(super) async fn call_sized(&self, call: &Call) -> Result<(Value, usize), Error> {
+    pub(super) async fn call_sized(&self, call: &Call<'_>) -> Result<(Value, usize), Error> {
         let answer = self.answer(call).await?;
-        Ok((self.decode(&answer)?, answer.body.len()))
+        Ok((self.decode(&answer)?, answer.size))
     }
 
     /// Sends a request with credentials, which are renewed where the server does not know them.
-    pub(super) async fn answer(&self, call: &Call) -> Result<Answer, Error> {
+    pub(super) async fn answer(&self, call: &Call<'_>) -> Result<Answer, Error> {
         let channel = &self.inner.channel;
         let plugins = &channel.shared.plugins;
         let auth = &channel.endpoint.auth;
@@ -183,9 +175,9 @@ impl Connection {
     }
 
     /// How long a request may take.
-    fn limit(&self, call: &Call) -> Option<Duration> {
+    fn limit(&self, call: &Call<'_>) -> Option<Duration> {
         match self.inner.channel.endpoint.timeout {
-            _ if call.reading == Reading::Whenever => None,
+            _ if matches!(call.reading, Reading::Whenever) => None,
             Some(limit) if call.identifies && self.is_brief() => Some(limit.min(BRIEF)),
             limit => limit,
         }
@@ -195,7 +187,11 @@ impl Connection {
         self.inner.is_brief.load(Ordering::Relaxed)
     }
 
-    async fn within_time(&self, call: &Call, credentials: &Credentials) -> Result<Answer, Error> {
+    async fn within_time(
+        &self,
+        call: &Call<'_>,
+        credentials: &Credentials,
+    ) -> Result<Answer, Error> {
         let client = self.inner.channel.client(credentials.certificate.as_ref())?;
         let ended = self.attempts(&client, call, credentials).await;
         let is_silent = match &ended {
@@ -211,7 +207,7 @@ impl Connection {
     async fn attempts(
         &self,
         client: &Client,
-        call: &Call,
+        call: &Call<'_>,
         credentials: &Credentials,
     ) -> Result<Answer, Lost> {
         let channel = &self.inner.channel;
@@ -227,9 +223,6 @@ impl Connection {
             log::body(self.name(), "request", &call.body, credentials);
             let attempt = self.attempt(client, call, credentials);
             let ended = patience.wait_for(attempt, notice).await.map_err(Lost::timeout)?;
-            if let Ok(answer) = &ended {
-                log::body(self.name(), "answer", &answer.body, credentials);
-            }
             let outcome = match &ended {
                 Ok(answer) => {
                     Ended::Answered { code: answer.code.as_u16(), retry_after: answer.retry_after }
@@ -259,8 +252,12 @@ impl Connection {
     ///
     /// A request that waited while the server fell silent would wait as long again, and so would
     /// each behind it. It ends as if it had been sent.
-    async fn turn(&self, call: &Call, limit: Option<Duration>) -> Result<Option<Turn<'_>>, Lost> {
-        if call.reading == Reading::Whenever {
+    async fn turn(
+        &self,
+        call: &Call<'_>,
+        limit: Option<Duration>,
+    ) -> Result<Option<Turn<'_>>, Lost> {
+        if matches!(call.reading, Reading::Whenever) {
             return Ok(None);
         }
         let mut turn = pin!(async {
@@ -285,7 +282,7 @@ impl Connection {
     async fn attempt(
         &self,
         client: &Client,
-        call: &Call,
+        call: &Call<'_>,
         credentials: &Credentials,
     ) -> Result<Answer, Lost> {
         let request = request(call, credentials).map_err(|error| Lost {
@@ -301,11 +298,31 @@ impl Connection {
         }
         let (code, retry_after) = (response.status(), retry_after(headers));
         let body = response.into_body();
-        Ok(if code.is_success() && call.reading != Reading::Whole {
-            Answer { code, retry_after, body: Bytes::new(), rest: Some(body) }
-        } else {
-            Answer { code, retry_after, body: read(body).await?, rest: None }
-        })
+        let none = Answer { code, retry_after, body: Bytes::new(), size: 0, rest: None };
+        if code.is_success() {
+            match call.reading {
+                Reading::Stream | Reading::Whenever => {
+                    return Ok(Answer { rest: Some(body), ..none });
+                }
+                // What is logged is the whole answer.
+                Reading::Items(takes) if !log::wants_bodies() => {
+                    let (body, size) = read_items(body, takes).await?;
+                    return Ok(Answer { body, size, ..none });
+                }
+                Reading::Items(_) | Reading::Whole => {}
+            }
+        }
+        let body = read(body).await?;
+        log::body(self.name(), "answer", &body, credentials);
+        let size = body.len();
+        match call.reading {
+            Reading::Items(takes) if code.is_success() => {
+                let whole = http_body_util::Full::new(body);
+                let (body, _) = read_items(whole, takes).await?;
+                Ok(Answer { body, size, ..none })
+            }
+            _ => Ok(Answer { body, size, ..none }),
+        }
     }
 
     fn decode(&self, answer: &Answer) -> Result<Value, Error> {
@@ -314,7 +331,7 @@ impl Connection {
         }
         match serde_json::from_slice(&answer.body) {
             Ok(Value::Object(fields)) => Ok(Value::Object(fields)),
-            _ => Err(self.unreachable(Cause::Other("the answer is not a JSON object".into()))),
+            _ => Err(self.unreachable(Cause::Other(NO_OBJECT.into()))),
         }
     }
 
@@ -394,7 +411,7 @@ fn bare_status(answer: &Answer) -> Option<Status> {
     })
 }
 
-fn request(call: &Call, credentials: &Credentials) -> Result<Request<Body>, http::Error> {
+fn request(call: &Call<'_>, credentials: &Credentials) -> Result<Request<Body>, http::Error> {
     let mut request = Request::builder()
         .method(call.method.clone())
         .uri(&call.path)
@@ -411,27 +428,17 @@ fn request(call: &Call, credentials: &Credentials) -> Result<Request<Body>, http
 }
 
 /// What may be answered. What is read as it comes may be text, as in kubectl.
-fn accepted(reading: Reading) -> &'static str {
-    if reading == Reading::Whole { "application/json" } else { "application/json, */*" }
+fn accepted(reading: Reading<'_>) -> &'static str {
+    match reading {
+        Reading::Whole | Reading::Items(_) => "application/json",
+        Reading::Stream | Reading::Whenever => "application/json, */*",
+    }
 }
 
 /// The seconds that a server asks to wait.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
     text.trim().parse().ok().map(Duration::from_secs)
-}
-
-/// The whole body, if it is not larger than [`MAX_BODY`].
-async fn read(body: Body) -> Result<Bytes, Lost> {
-    let body = Limited::new(body, MAX_BODY).collect().await.map_err(|error| {
-        // The request has reached the server, since it answered.
-        if error.is::<LengthLimitError>() {
-            Lost { cause: Cause::TooLarge("64 MiB"), unsent: false, passing: false }
-        } else {
-            Lost { unsent: false, passing: true, ..Lost::new(&*error) }
-        }
-    })?;
-    Ok(body.to_bytes())
 }
 
 /// Leave to have one more request open.
@@ -450,19 +457,5 @@ impl Turn<'_> {
             Ended::Failed { .. } => {}
         }
         false
-    }
-}
-
-impl Lost {
-    fn timeout(limit: Duration) -> Self {
-        Self { cause: Cause::Timeout(limit), unsent: false, passing: false }
-    }
-
-    fn new(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self {
-            cause: words::cause(error),
-            unsent: words::unsent(error),
-            passing: words::passing(error),
-        }
     }
 }

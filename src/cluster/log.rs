@@ -54,10 +54,15 @@ fn shown(name: &HeaderName, value: &HeaderValue) -> String {
     }
 }
 
+/// Whether bodies are logged.
+pub(super) fn wants_bodies() -> bool {
+    tracing::enabled!(target: BODIES, tracing::Level::DEBUG)
+}
+
 /// Logs a body. `kind` is `request` or `answer`. A credential in it is masked, since a server may
 /// quote it.
 pub(super) fn body(cluster: &str, kind: &str, body: &[u8], credentials: &Credentials) {
-    if body.is_empty() || !tracing::enabled!(target: BODIES, tracing::Level::DEBUG) {
+    if body.is_empty() || !wants_bodies() {
         return;
     }
     let mut text = String::from_utf8_lossy(body).into_owned();

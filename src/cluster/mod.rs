@@ -18,6 +18,7 @@
 //! | `patience` | how long is waited for a server |
 //! | `bound` | how many requests and connections are under way at once |
 //! | `names` | the look-up of hosts' names |
+//! | `body`, `items` | the body of an answer; the items of a list, taken out of an answer while it comes |
 //! | `clock` | the difference between a server's clock and ours |
 //! | [`path`](mod@path) | paths of the API, with encoded names |
 //! | [`verbs`] | get, list, create, patch, delete; identity, version, rights |
@@ -35,6 +36,7 @@
 //! limits the pause between bytes, but `--request-timeout` must limit the whole request.
 
 mod auth;
+mod body;
 mod bound;
 mod channel;
 mod clock;
@@ -46,6 +48,7 @@ pub mod error;
 mod exec;
 pub mod fanout;
 pub mod flags;
+mod items;
 pub mod kubeconfig;
 mod kuberc;
 pub mod log;

@@ -105,7 +105,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_name_is_looked_up_once_for_all_and_few_at_once() {
-        let (asked, now, most) = <(Arc<AtomicUsize>, Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
+        let (asked, now, most) =
+            <(Arc<AtomicUsize>, Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
         let counts = (asked.clone(), now, most.clone());
         let names = Names::by(Box::new(move |name| {
             let (asked, now, most) = counts.clone();

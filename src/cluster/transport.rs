@@ -115,7 +115,9 @@ async fn open(
     let opened = opened.map_err(|_| BoxError::from(ConnectTimeout))?;
     match &opened {
         Ok(_) => permit.succeeded(),
-        Err(error) if words::passing(&**error) => drop(permit.refused()),
+        Err(error) if words::passing(&**error) => {
+            permit.refused();
+        }
         Err(_) => {}
     }
     opened

@@ -1,12 +1,15 @@
 //! The REST verbs, and the questions for every cluster: identity, version, rights. Objects stay
 //! JSON values, so that unknown fields are kept.
 
+use std::sync::{Mutex, PoisonError};
+
 use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 
 use super::connection::{Call, Connection, Reading};
 use super::error::{Cause, Error};
+use super::items::{self, TakesItems};
 use super::path;
 
 /// The owner of the fields that are written.
@@ -80,7 +83,7 @@ impl Connection {
     }
 
     /// All objects of a collection that a label selector matches (empty: all), each with
-    /// `apiVersion` and `kind`.
+    /// `apiVersion` and `kind`, and without `metadata.managedFields`.
     ///
     /// The list is read in pages, at one resourceVersion. If that is compacted meanwhile (410), the
     /// list is read again as one page.
@@ -89,28 +92,74 @@ impl Connection {
     /// [`Cause::TooLarge`] for more than 100,000 objects or 256 MiB, besides what any request can
     /// fail with.
     pub async fn list(&self, path: &str, selector: &str) -> Result<Vec<Value>, Error> {
-        match self.pages(path, selector, PAGE).await {
+        let type_of = |page: &mut Vec<Value>, version: &Value, kind: &str| {
+            for fields in page.iter_mut().filter_map(Value::as_object_mut) {
+                fields.entry("apiVersion").or_insert_with(|| version.clone());
+                fields.entry("kind").or_insert_with(|| kind.into());
+            }
+        };
+        self.list_of(path, selector, &Some, type_of).await
+    }
+
+    /// As [`Connection::list`], but of each object only what `read` makes of it is kept, and the
+    /// objects lack `apiVersion` and `kind`. So there is never more than one of them in memory.
+    ///
+    /// # Errors
+    /// As [`Connection::list`].
+    pub async fn list_each<T: Send>(
+        &self,
+        path: &str,
+        selector: &str,
+        read: &(impl Fn(Value) -> Option<T> + Sync),
+    ) -> Result<Vec<T>, Error> {
+        self.list_of(path, selector, read, |_, _, _| {}).await
+    }
+
+    /// What `read` makes of the objects of a list. `type_of` gets what came with each page, and the
+    /// `apiVersion` and `kind` of it.
+    async fn list_of<T: Send>(
+        &self,
+        path: &str,
+        selector: &str,
+        read: &(impl Fn(Value) -> Option<T> + Sync),
+        type_of: impl Fn(&mut Vec<T>, &Value, &str) + Sync,
+    ) -> Result<Vec<T>, Error> {
+        match self.pages(path, selector, PAGE, read, &type_of).await {
             Err(Error::Status { status, .. }) if status.code == 410 => {
-                self.pages(path, selector, 0).await
+                self.pages(path, selector, 0, read, &type_of).await
             }
             listed => listed,
         }
     }
 
     /// `limit` 0 asks for everything at once.
-    async fn pages(&self, path: &str, selector: &str, limit: u32) -> Result<Vec<Value>, Error> {
+    async fn pages<T: Send>(
+        &self,
+        path: &str,
+        selector: &str,
+        limit: u32,
+        read: &(impl Fn(Value) -> Option<T> + Sync),
+        type_of: &(impl Fn(&mut Vec<T>, &Value, &str) + Sync),
+    ) -> Result<Vec<T>, Error> {
         let too_large = |limit| Err(self.unreachable(Cause::TooLarge(limit)));
         let mut objects = Vec::new();
+        let mut count = 0;
         let mut bytes = 0;
         let mut next = String::new();
         for _ in 0..MAX_PAGES {
             let query = list_query(selector, limit, &next);
-            let (page, size) = self.call_sized(&Call::get(&with_query(path, &query))).await?;
+            let items = Items { read, taken: Mutex::default() };
+            let reading = Reading::Items(&items);
+            let call = Call { reading, ..Call::get(&with_query(path, &query)) };
+            let (answer, size) = self.call_sized(&call).await?;
             bytes += size;
-            let page = Page::read(page)
+            let page = Page::read(answer)
                 .ok_or_else(|| self.unreachable(Cause::Other("the answer is not a list".into())))?;
-            objects.extend(page.items);
-            if objects.len() > MAX_OBJECTS {
+            let mut taken = items.taken.into_inner().unwrap_or_else(PoisonError::into_inner);
+            type_of(&mut taken.kept, &page.version, &page.kind);
+            count += taken.count;
+            objects.append(&mut taken.kept);
+            if count > MAX_OBJECTS {
                 return too_large("100,000 objects");
             }
             if page.next.is_empty() || page.next == next {
@@ -324,7 +373,7 @@ impl Connection {
     }
 }
 
-impl Call {
+impl Call<'_> {
     pub(super) fn get(path: &str) -> Self {
         Self {
             method: Method::GET,
@@ -338,29 +387,54 @@ impl Call {
     }
 }
 
-/// One page of a list.
+/// What is made of the items of one page.
+struct Items<'a, T, R> {
+    read: &'a R,
+    taken: Mutex<Taken<T>>,
+}
+
+struct Taken<T> {
+    kept: Vec<T>,
+    /// How many there were.
+    count: usize,
+}
+
+impl<T> Default for Taken<T> {
+    fn default() -> Self {
+        Self { kept: Vec::new(), count: 0 }
+    }
+}
+
+impl<T: Send, R: Fn(Value) -> Option<T> + Sync> TakesItems for Items<'_, T, R> {
+    fn begin(&self) {
+        *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Taken::default();
+    }
+
+    fn take(&self, item: &[u8]) -> serde_json::Result<()> {
+        let kept = (self.read)(items::object(item)?);
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.count += 1;
+        taken.kept.extend(kept);
+        Ok(())
+    }
+}
+
+/// One page of a list, without its items.
 struct Page {
-    items: Vec<Value>,
+    version: Value,
+    /// That of the items.
+    kind: String,
     /// The token for the next page; empty on the last one.
     next: String,
 }
 
 impl Page {
-    /// Reads an answer; `None` if it is not a list. The items of a list lack `apiVersion` and
-    /// `kind`, so each gets those that the list has.
+    /// Reads an answer; `None` if it is not a list.
     fn read(mut answer: Value) -> Option<Self> {
         let version = answer["apiVersion"].take();
         let kind = answer["kind"].as_str()?.strip_suffix("List")?.to_owned();
         let next = answer["metadata"]["continue"].as_str().unwrap_or_default().to_owned();
-        let mut items = match answer["items"].take() {
-            Value::Array(items) => items,
-            _ => Vec::new(),
-        };
-        for fields in items.iter_mut().filter_map(Value::as_object_mut) {
-            fields.entry("apiVersion").or_insert_with(|| version.clone());
-            fields.entry("kind").or_insert_with(|| kind.as_str().into());
-        }
-        Some(Self { items, next })
+        Some(Self { version, kind, next })
     }
 }
 

@@ -101,7 +101,7 @@ fn settles(record: &Record, job: &Value) -> bool {
     let mut observations = Observations::default();
     let place = Place { uid: "e".into(), weight: 1, takes_work: true, ..Place::default() };
     observations.places.insert("east".into(), place);
-    let known = Observation::known([(1, observed)].into());
+    let known = Observation::known([(1, Box::new(observed))].into());
     observations.members.insert("east".into(), known);
     observations.found.insert("east".into(), vec![Found::from_object(job)]);
     let mut record = record.clone();

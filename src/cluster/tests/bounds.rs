@@ -126,10 +126,8 @@ async fn a_server_that_falls_silent_costs_the_timeout_once() {
 
 #[tokio::test(start_paused = true)]
 async fn who_can_be_done_without_is_waited_for_briefly() {
-    let flag = |text: &str| Overrides {
-        request_timeout: Some(text.into()),
-        ..Overrides::default()
-    };
+    let flag =
+        |text: &str| Overrides { request_timeout: Some(text.into()), ..Overrides::default() };
     for (overrides, identity, then) in
         [(Overrides::default(), 3, 0), (flag("5s"), 5, 5), (flag("1"), 1, 1)]
     {

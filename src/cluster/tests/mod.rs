@@ -5,6 +5,7 @@ mod authorities;
 mod bounds;
 mod handshake;
 mod issued;
+mod lists;
 mod plugins;
 mod proxies;
 mod tls;

@@ -99,7 +99,7 @@ fn a_forecast_of_a_queue_that_winds_down_ends() {
                 at: Some(NOW),
             });
         }
-        (cluster, Observation::known([(id, job)].into()))
+        (cluster, Observation::known([(id, Box::new(job))].into()))
     });
     let observations = observations_of(known.collect(), &registry);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");

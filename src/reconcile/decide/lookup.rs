@@ -26,7 +26,7 @@ pub(super) fn lookup<'a>(id: u32, shard: &Shard, observations: &'a Observations)
     let Some(Observation::Known { jobs, confirmed, .. }) = observations.answer(shard) else {
         return Lookup::Unknown;
     };
-    let has_uid = |job: &&Observed| shard.uid.as_ref().is_none_or(|uid| *uid == job.uid);
+    let has_uid = |job: &Observed| shard.uid.as_ref().is_none_or(|uid| *uid == job.uid);
     match jobs.get(&id).filter(|job| has_uid(job) || seams::has(Defect::LedgerByName)) {
         Some(job) => Lookup::Found(job),
         None => Lookup::Missing { confirmed: confirmed.contains(&id) },

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::{
     clocks::Clocks,
     members::Members,
@@ -34,9 +36,10 @@ impl From<&Error> for Absence {
 }
 
 /// A Job as it was listed.
+#[derive(Clone)]
 struct Job {
     namespace: String,
-    observed: Observed,
+    observed: Box<Observed>,
     /// What it keeps of its federated Job, where the record asks for that.
     found: Option<Found>,
 }
@@ -64,19 +67,30 @@ pub async fn observe(records: &[&Record], members: &Members) -> Vec<Observations
         };
         (cluster.to_owned(), listed)
     };
-    let listed: BTreeMap<_, _> = fan_out(clusters, ask).await.into_iter().collect();
+    let mut listed: BTreeMap<_, _> = fan_out(clusters, ask).await.into_iter().collect();
     let bar = |listed: &Listed| listed.as_ref().err()?.bar;
     let bars = listed.iter().filter_map(|(name, listed)| Some((name.clone(), bar(listed)?)));
     let bars: BTreeMap<_, _> = bars.collect();
+    // Of each uid, how many records have yet to be answered: one may be a copy of another.
+    let mut left: BTreeMap<&str, usize> = BTreeMap::new();
+    for record in records {
+        *left.entry(&record.state.uid).or_default() += 1;
+    }
     records
         .iter()
-        .map(|record| Observations {
-            members: with_asked_members(observations_of(record, &listed), members),
-            places: members.places().clone(),
-            clocks: Clocks::default(),
-            found: found_of(record, &listed),
-            untested: BTreeMap::new(),
-            bars: bars.clone(),
+        .map(|record| {
+            let found = found_of(record, &listed);
+            let left = left.entry(&record.state.uid).or_default();
+            *left = left.saturating_sub(1);
+            let observed = observations_of(record, &mut listed, *left == 0);
+            Observations {
+                members: with_asked_members(observed, members),
+                places: members.places().clone(),
+                clocks: Clocks::default(),
+                found,
+                untested: BTreeMap::new(),
+                bars: bars.clone(),
+            }
         })
         .collect()
 }
@@ -99,15 +113,17 @@ async fn list(
     selector: &str,
     rebuilt: &BTreeSet<&str>,
 ) -> Listed {
-    let jobs = connection.list(path, selector).await.map_err(|error| Absence::from(&error))?;
+    let read = |object: Value| {
+        let observed = Box::new(Observed::from_object(&object));
+        let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
+        let uid = observed.owner.as_ref()?.job.clone();
+        let found = rebuilt.contains(uid.as_str()).then(|| Found::from_object(&object));
+        Some((uid, Job { namespace, observed, found }))
+    };
+    let jobs = connection.list_each(path, selector, &read).await;
     let mut by_federated_job: BTreeMap<String, Vec<Job>> = BTreeMap::new();
-    for job in &jobs {
-        let observed = Observed::from_object(job);
-        let Some(owner) = &observed.owner else { continue };
-        let namespace = job["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
-        let uid = owner.job.clone();
-        let found = rebuilt.contains(uid.as_str()).then(|| Found::from_object(job));
-        by_federated_job.entry(uid).or_default().push(Job { namespace, observed, found });
+    for (uid, job) in jobs.map_err(|error| Absence::from(&error))? {
+        by_federated_job.entry(uid).or_default().push(job);
     }
     Ok(by_federated_job)
 }
@@ -131,23 +147,26 @@ fn selector(records: &[&Record]) -> String {
     }
 }
 
-/// What the members of one record's shards said of that record.
+/// What the members of one record's shards said of that record. `is_last` says that no other record
+/// needs it: then it is taken out of what they said, because of many records it is much.
 fn observations_of(
     record: &Record,
-    listed: &BTreeMap<String, Listed>,
+    listed: &mut BTreeMap<String, Listed>,
+    is_last: bool,
 ) -> BTreeMap<String, Observation> {
     let members = record.clusters().into_iter().filter_map(|cluster| {
-        let observation = match listed.get(cluster)? {
+        let observation = match listed.get_mut(cluster)? {
             Err(Absence { why, .. }) => Observation::Unknown { why: why.clone() },
-            Ok(jobs) => Observation::known(
-                jobs.get(&record.state.uid)
-                    .into_iter()
-                    .flatten()
-                    .filter(|job| job.namespace == record.namespace())
-                    .map(|job| &job.observed)
-                    .filter_map(|job| Some((shard_id(record, job)?, job.clone())))
-                    .collect(),
-            ),
+            Ok(jobs) => {
+                let id = |job: &Job| {
+                    let is_there = job.namespace == record.namespace();
+                    shard_id(record, &job.observed).filter(|_| is_there)
+                };
+                let uid = &record.state.uid;
+                let all = if is_last { jobs.remove(uid) } else { jobs.get(uid).cloned() };
+                let all = all.unwrap_or_default().into_iter();
+                Observation::known(all.filter_map(|job| Some((id(&job)?, job.observed))).collect())
+            }
         };
         Some((cluster.to_owned(), observation))
     });

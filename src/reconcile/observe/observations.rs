@@ -80,7 +80,7 @@ pub enum Observation {
     /// The member answered.
     Known {
         /// The Jobs that carry this federated Job's labels, by shard.
-        jobs: BTreeMap<u32, Observed>,
+        jobs: BTreeMap<u32, Box<Observed>>,
         /// Shards that were asked for by name since the record was read. `jobs` is complete for
         /// these. For others it holds what a list said, and a list may be stale.
         confirmed: BTreeSet<u32>,
@@ -98,7 +98,7 @@ pub enum Observation {
 
 impl Observation {
     /// A member that answered with these Jobs.
-    pub fn known(jobs: BTreeMap<u32, Observed>) -> Self {
+    pub fn known(jobs: BTreeMap<u32, Box<Observed>>) -> Self {
         Self::Known {
             jobs,
             confirmed: BTreeSet::new(),
@@ -136,7 +136,7 @@ impl Observations {
             Observation::Known { jobs, .. } => Some((cluster.as_str(), jobs)),
             Observation::Unknown { .. } => None,
         });
-        known.flat_map(|(cluster, jobs)| jobs.iter().map(move |(id, job)| (cluster, *id, job)))
+        known.flat_map(|(cluster, jobs)| jobs.iter().map(move |(id, job)| (cluster, *id, &**job)))
     }
 
     /// The queue of a shard whose cluster decides when it runs, as its Job says; empty for none.
@@ -157,11 +157,11 @@ impl Observations {
             (Observation::Unknown { .. }, _) => {}
             (Observation::Known { jobs, confirmed, .. }, Answer::Job(job)) => {
                 confirmed.insert(id);
-                jobs.insert(id, *job);
+                jobs.insert(id, job);
             }
             (Observation::Known { jobs, confirmed, waiting, .. }, Answer::Waiting(job, why)) => {
                 confirmed.insert(id);
-                jobs.insert(id, *job);
+                jobs.insert(id, job);
                 waiting.insert(id, why);
             }
             (Observation::Known { jobs, confirmed, .. }, Answer::Gone) => {

@@ -272,7 +272,7 @@ impl Process {
                     let jobs = listed.into_iter().filter_map(|job| {
                         let id = id(job.owner.as_ref()?)?;
                         World::is_shard(record, id, &job.name, job.owner.as_ref())
-                            .then_some((id, job))
+                            .then(|| (id, Box::new(job)))
                     });
                     Observation::known(jobs.collect())
                 }

@@ -67,7 +67,7 @@ impl Scene {
         else {
             panic!("no shard {id}")
         };
-        jobs.insert(id, job);
+        jobs.insert(id, Box::new(job));
         self.record = decide(&self.record, &self.observations, NOW).record;
     }
 

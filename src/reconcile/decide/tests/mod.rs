@@ -87,7 +87,7 @@ fn listed(record: &Record, jobs: impl IntoIterator<Item = (u32, Observed)>) -> O
         else {
             panic!("no shard {id}")
         };
-        jobs.insert(id, job);
+        jobs.insert(id, Box::new(job));
     }
     observations
 }

@@ -324,7 +324,7 @@ fn a_lost_member_that_answers_is_listed() {
     let Some(Observation::Known { jobs, .. }) = observations.members.get_mut("c2") else {
         panic!("it answered")
     };
-    jobs.insert(2, Observed::from_object(&running(&whole, 2)));
+    jobs.insert(2, Box::new(Observed::from_object(&running(&whole, 2))));
     let decided = settle(&rebuilt(&whole), &observations).record;
     assert!(decided.shards[&2].retired, "it is stopped: {:#?}", decided.shards);
     assert_eq!(decided.state.accepted, []);
@@ -398,7 +398,7 @@ fn what_a_missed_cluster_did_counts_as_run_twice_where_others_did_it_too() {
     let mut returned = settle(&record, &back).record;
     returned.state.outcome = None;
     let mut listed = back.clone();
-    let jobs = [(2, Observed::from_object(&job))].into();
+    let jobs = [(2, Box::new(Observed::from_object(&job)))].into();
     listed.members.insert("c2".into(), Observation::known(jobs));
     let returned = settle(&returned, &listed).record;
     assert_eq!(returned.ran_twice().count, 3, "{:#?}", returned.shards);

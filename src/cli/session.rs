@@ -39,8 +39,8 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Reads the kubeconfig and the user's configuration; nothing is sent. `only_looks`: the command
-    /// writes to no cluster.
+    /// Reads the kubeconfig and the user's configuration; nothing is sent. `only_looks` says that
+    /// the command writes to no cluster.
     pub fn new(world: &'a World, flags: &'a ConnectionFlags, only_looks: bool) -> Result<Self> {
         let overrides = flags.overrides();
         let kubeconfig = Kubeconfig::load(flags.kubeconfig.as_deref(), |name| world.var(name))?;

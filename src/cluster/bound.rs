@@ -9,8 +9,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// grows too far costs one refusal, so it grows slowly.
 const GROWS_AFTER: usize = 8;
 
-/// A limit for what is under way at once. It is halved when the other side says that it is too much.
-/// It grows again by one, up to where it began, each time many have succeeded.
+/// A limit for what is under way at once. It is halved when the other side says that this is too
+/// much. It grows again by one, up to where it began, each time many have succeeded.
 ///
 /// Permits are given in the order in which they were asked for.
 #[derive(Clone)]

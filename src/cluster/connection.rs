@@ -193,7 +193,8 @@ impl Connection {
         credentials: &Credentials,
     ) -> Result<Answer, Error> {
         let client = self.inner.channel.client(credentials.certificate.as_ref())?;
-        let ended = self.attempts(&client, call, credentials).await;
+        // Boxed, because it is in the future of whoever sends a request.
+        let ended = Box::pin(self.attempts(&client, call, credentials)).await;
         let is_silent = match &ended {
             Ok(_) => Some(false),
             Err(lost) => matches!(lost.cause, Cause::Timeout(_)).then_some(true),

@@ -7,8 +7,8 @@ use std::ops::Range;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// What `metadata` has that nobody here reads, and that is often larger than the rest of the object:
-/// which client wrote which field.
+/// What `metadata` has that nobody here reads: which client wrote which field. It is often larger
+/// than the rest of the object.
 const MANAGED_FIELDS: &str = "managedFields";
 
 /// Gets the items of a list, as JSON.
@@ -231,8 +231,9 @@ mod tests {
 
     #[test]
     fn a_list_is_divided_wherever_its_pieces_end() {
-        let list = r#" {"kind" : "PodList", "metadata": {"items": [1], "continue": "items"}, "other":
-            [{"items": ["a"]}], "items" : [ {"a": "]},{\"[\\"}, {"b": [[], {"items": [2]}]} ,
+        let list = r#" {"kind" : "PodList", "metadata": {"items": [1], "continue": "items"},
+            "other": [{"items": ["a"]}],
+            "items" : [ {"a": "]},{\"[\\"}, {"b": [[], {"items": [2]}]} ,
             3, "four, \"five", [6, [7]] ], "after": ["x"], "last": "items"} "#;
         let whole: Value = serde_json::from_str(list).unwrap();
         let mut rest = whole.clone();

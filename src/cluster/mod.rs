@@ -18,7 +18,7 @@
 //! | `patience` | how long is waited for a server |
 //! | `bound` | how many requests and connections are under way at once |
 //! | `names` | the look-up of hosts' names |
-//! | `body`, `items` | the body of an answer; the items of a list, taken out of an answer while it comes |
+//! | `body`, `items` | the body of an answer; the items of a list, taken out as they come |
 //! | `clock` | the difference between a server's clock and ours |
 //! | [`path`](mod@path) | paths of the API, with encoded names |
 //! | [`verbs`] | get, list, create, patch, delete; identity, version, rights |

@@ -1,5 +1,5 @@
-//! The look-up of hosts' names. A look-up takes a thread of the system, so that few run at once, and
-//! the same name is looked up once for all who ask for it together.
+//! The look-up of hosts' names. A look-up takes a thread of the system, so that few run at once.
+//! The same name is looked up once for all who ask for it together.
 
 use std::collections::HashMap;
 use std::io;

@@ -58,8 +58,8 @@ where
     BoxCloneService::new(service)
 }
 
-/// How many connections are opened at once, at first and at least. A server or what is before it may
-/// take fewer at a time, and so may the network of the user.
+/// How many connections are opened at once, at first and at least. A server, what is before it or
+/// the network of the user may take fewer at a time.
 const OPENED_AT_ONCE: usize = 512;
 const FEWEST_OPENED_AT_ONCE: usize = 16;
 

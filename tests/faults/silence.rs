@@ -24,6 +24,10 @@ async fn stage() -> Stage {
     stage
 }
 
+fn hangs_if(is_silent: bool) -> Fate {
+    if is_silent { Fate::Hang(When::Before) } else { Fate::Pass }
+}
+
 /// Runs a command while one member does not answer what is `asked` of it; says how many seconds
 /// that takes, and how many requests it sends to that member.
 async fn timed(
@@ -32,10 +36,7 @@ async fn timed(
     asked: impl Fn(&Sent) -> bool + Send + 'static,
 ) -> (Ran, u64, usize) {
     let is_silent = move |sent: &Sent| sent.cluster == SILENT && asked(sent);
-    stage.net.watch(move |sent, _| match is_silent(sent) {
-        true => Fate::Hang(When::Before),
-        false => Fate::Pass,
-    });
+    stage.net.watch(move |sent, _| hangs_if(is_silent(sent)));
     let start = Instant::now();
     let ran = stage.run(command).await;
     let seconds = start.elapsed().as_secs();
@@ -82,10 +83,7 @@ async fn what_is_on_its_way_keeps_its_time_and_costs_it_once() {
 #[tokio::test(start_paused = true)]
 async fn who_was_declared_lost_is_waited_for_briefly() {
     let stage = stage().await;
-    stage.net.watch(|sent, _| match sent.cluster == SILENT {
-        true => Fate::Hang(When::Before),
-        false => Fate::Pass,
-    });
+    stage.net.watch(|sent, _| hangs_if(sent.cluster == SILENT));
     stage.must(&format!("cluster lost {SILENT} --yes")).await;
     for (command, expected) in [("reconcile", 3), ("reconcile --request-timeout=5s", 5)] {
         let (ran, seconds, sent) = timed(&stage, command, |_| true).await;

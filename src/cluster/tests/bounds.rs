@@ -102,7 +102,7 @@ async fn a_server_that_takes_nothing_is_given_up() {
     let east = &busy.connections(1)[0];
     let start = Instant::now();
     let failed = fan_out(0..16, |_| east.get("/api/v1/pods/p")).await;
-    assert!(failed.iter().all(|it| it.as_ref().is_err_and(|error| error.is_timeout())));
+    assert!(failed.iter().all(|it| it.as_ref().is_err_and(Error::is_timeout)));
     assert!(start.elapsed() < 30 * SECOND, "{:?}", start.elapsed());
 }
 
@@ -136,9 +136,10 @@ async fn who_can_be_done_without_is_waited_for_briefly() {
         east.wait_briefly();
         for (asks_identity, seconds) in [(true, identity), (false, then), (true, identity)] {
             let start = Instant::now();
-            let error = match asks_identity {
-                true => east.verify("u").await.unwrap_err(),
-                false => east.get("/api/v1/pods/p").await.unwrap_err(),
+            let error = if asks_identity {
+                east.verify("u").await.unwrap_err()
+            } else {
+                east.get("/api/v1/pods/p").await.unwrap_err()
             };
             assert!(error.is_timeout() && error.is_unreachable(), "{error}");
             assert_eq!(start.elapsed().as_secs(), seconds);

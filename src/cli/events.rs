@@ -1,7 +1,7 @@
 //! What requests say while they are carried out, in words, on the terminal.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -13,6 +13,7 @@ use super::{
     orphans::clean_all,
     progress::Progress,
     recording::Recording,
+    turns::{Said, Turns},
     warnings::{held, job_of, ran_twice, surplus, unlisted, untaken, warning},
 };
 use crate::{
@@ -65,7 +66,9 @@ pub struct Reporter<'a> {
     session: &'a Session<'a>,
     wording: Wording,
     progress: Progress<'a>,
-    recording: Mutex<Recording>,
+    /// By the places of the Jobs, where several are settled side by side.
+    recording: Mutex<BTreeMap<Option<usize>, Recording>>,
+    turns: Mutex<Turns>,
     /// The Jobs that are printed as objects, in place of sentences about them.
     kept: Option<Mutex<Vec<Value>>>,
 }
@@ -73,8 +76,8 @@ pub struct Reporter<'a> {
 impl<'a> Reporter<'a> {
     /// A reporter for one verb.
     pub fn new(session: &'a Session<'a>, wording: Wording) -> Self {
-        let (progress, recording) = (Progress::new(session.output()), Mutex::default());
-        Self { session, wording, progress, recording, kept: None }
+        let (progress, (recording, turns)) = (Progress::new(session.output()), Default::default());
+        Self { session, wording, progress, recording, turns, kept: None }
     }
 
     /// The same, which says nothing of Jobs on stdout and keeps them, if `keep`.
@@ -97,29 +100,73 @@ impl<'a> Reporter<'a> {
     pub async fn interruptible<T>(&self, work: impl Future<Output = T>) -> Result<T> {
         tokio::select! {
             done = work => Ok(done),
-            () = (self.session.world().interrupt)() => Err(self.recording().interrupted()),
+            () = (self.session.world().interrupt)() => {
+                Err(Recording::interrupted(lock(&self.recording).values()))
+            }
         }
     }
 
-    fn recording(&self) -> MutexGuard<'_, Recording> {
-        lock(&self.recording)
+    /// Says something now.
+    fn print(&self, said: Said) {
+        let output = self.session.output();
+        match said {
+            Said::Line(text) => output.line(text),
+            Said::Note(text) => output.note(text),
+            Said::Warning(cluster, text) => output.warning(cluster.as_deref(), &text),
+            Said::Table(table) => output.note_table(&table),
+            Said::Job(job) => {
+                if let Some(kept) = &self.kept {
+                    lock(kept).push(job);
+                }
+            }
+        }
+    }
+
+    fn print_all(&self, said: Vec<Said>) {
+        for said in said {
+            self.print(said);
+        }
+    }
+}
+
+/// Says what happens to one Job, in its turn.
+struct Voice<'r, 'a> {
+    reporter: &'r Reporter<'a>,
+    /// The place of the Job among those that are settled side by side.
+    place: Option<usize>,
+}
+
+impl Voice<'_, '_> {
+    fn say(&self, said: Said) {
+        let said = match self.place {
+            Some(place) => lock(&self.reporter.turns).say(place, said),
+            None => Some(said),
+        };
+        if let Some(said) = said {
+            self.reporter.print(said);
+        }
+    }
+
+
+    fn recorded(&self, recording: Recording) {
+        lock(&self.reporter.recording).insert(self.place, recording);
     }
 
     fn line(&self, text: String) {
-        self.session.output().line(text);
+        self.say(Said::Line(text));
     }
 
     fn note(&self, text: String) {
-        self.session.output().note(text);
+        self.say(Said::Note(text));
     }
 
     fn warn(&self, cluster: Option<&str>, text: &str) {
-        self.session.output().warning(cluster, text);
+        self.say(Said::Warning(cluster.map(str::to_owned), text.to_owned()));
     }
 
     fn acted(&self, done: &Done) {
-        self.progress.acted(done);
-        match self.wording.live {
+        self.reporter.progress.acted(done);
+        match self.reporter.wording.live {
             Live::No => {}
             Live::Stdout => self.line(done.to_string()),
             Live::Stderr => self.note(done.to_string()),
@@ -134,7 +181,7 @@ impl<'a> Reporter<'a> {
                 .map_or("<none>".to_owned(), |completions| completions.to_string());
             table.row([shard.cluster.clone(), shard.parallelism.to_string(), completions]);
         }
-        self.session.output().note_table(&table);
+        self.say(Said::Table(table));
     }
 
     fn job(&self, record: &Record, what: &str, dry_run: DryRun) {
@@ -144,10 +191,10 @@ impl<'a> Reporter<'a> {
 
     /// Prints a sentence about a Job, or keeps the Job.
     fn tell(&self, sentence: String, job: impl FnOnce() -> Value) {
-        match &self.kept {
-            Some(kept) => lock(kept).push(job()),
-            None => self.line(sentence),
-        }
+        self.say(match self.reporter.kept {
+            Some(_) => Said::Job(job()),
+            None => Said::Line(sentence),
+        });
     }
 
     fn deleted(&self, (namespace, name): &Key, what: &str, dry_run: DryRun) {
@@ -157,17 +204,17 @@ impl<'a> Reporter<'a> {
     }
 
     fn changed(&self, before: &Record, after: &Record, dry_run: DryRun) {
-        *self.recording() = Recording::None;
+        self.recorded(Recording::None);
         let fields = summary(&before.manifest, &after.manifest);
-        if self.wording.fields && self.kept.is_none() && !fields.is_empty() {
+        if self.reporter.wording.fields && self.reporter.kept.is_none() && !fields.is_empty() {
             let (name, suffix) = (after.name(), suffix(dry_run));
             self.line(format!("job.batch/{name}: {}{suffix}", fields.join(", ")));
         }
-        self.job(after, self.wording.changed, dry_run);
+        self.job(after, self.reporter.wording.changed, dry_run);
     }
 
     fn unchanged(&self, record: &Record, dry_run: DryRun) {
-        match self.wording.unchanged {
+        match self.reporter.wording.unchanged {
             Some(text) => self.note(text.to_owned()),
             None => self.job(record, "unchanged", dry_run),
         }
@@ -244,7 +291,7 @@ impl<'a> Reporter<'a> {
         };
         let selector = format!("--selector={}={}", labels::JOB, record.state.uid);
         let namespace = format!("--namespace={}", record.namespace());
-        let clean = clean_all(self.session.output(), [&*namespace, &selector]);
+        let clean = clean_all(self.reporter.session.output(), [&*namespace, &selector]);
         let run_on = !record.manifest.suspended()
             && record.shards.values().any(|shard| shard.phase == Phase::Started);
         let stay = if run_on { "stay and run on" } else { "stay" };
@@ -263,19 +310,12 @@ impl<'a> Reporter<'a> {
 
     fn silent(&self, cluster: &str, what: &str, why: &str) {
         // With the time in it the next one of the same words is another.
-        let since = self.session.now().strftime("%FT%TZ");
+        let since = self.reporter.session.now().strftime("%FT%TZ");
         self.warn(Some(cluster), &format!("{what} since {since}: {why}"));
     }
-}
-
-impl Observer for Reporter<'_> {
-    fn wants_reasons(&self) -> bool {
-        self.session.output().draws()
-    }
-
-    fn notify(&self, event: Event<'_>) {
+    fn hear(&self, event: Event<'_>) {
         if let Event::ContextAstray { cluster, .. } = event {
-            self.session.note_astray(cluster);
+            self.reporter.session.note_astray(cluster);
         }
         if let Some((cluster, text)) = warning(&event) {
             return self.warn(cluster, &text);
@@ -306,24 +346,24 @@ impl Observer for Reporter<'_> {
                 self.crowded(record, pods, asked, dry_run);
             }
             Event::Foreseen(record, status, dry_run) => self.foreseen(record, status, dry_run),
-            Event::Recording(record) => *self.recording() = Recording::begun(record),
-            Event::Recorded(record) => *self.recording() = Recording::done(record),
+            Event::Recording(record) => self.recorded(Recording::begun(record)),
+            Event::Recorded(record) => self.recorded(Recording::done(record)),
             Event::Draining { cluster, shards, pods } => {
-                self.progress.draining(cluster, shards, pods);
+                self.reporter.progress.draining(cluster, shards, pods);
             }
             Event::MemberChanged { cluster, what, changed } => {
                 let already = if changed { "" } else { "already " };
                 self.line(format!("cluster/{cluster} {already}{what}"));
             }
             Event::Planned(record) => self.planned(record),
-            Event::Began(work, record) => self.progress.began(work, record),
+            Event::Began(work, record) => self.reporter.progress.began(work, record),
             Event::Turn(work, record, done, total) => {
-                self.progress.turn(work, record, done, total);
+                self.reporter.progress.turn(work, record, done, total);
             }
             Event::Acted(done) => self.acted(done),
-            Event::Ended => self.progress.ended(),
+            Event::Ended => self.reporter.progress.ended(),
             Event::Done(done, dry_run) => {
-                let tells = self.wording.done && self.kept.is_none();
+                let tells = self.reporter.wording.done && self.reporter.kept.is_none();
                 for done in done.iter().filter(|_| tells) {
                     self.line(format!("{done}{}", suffix(dry_run)));
                 }
@@ -345,7 +385,7 @@ impl Observer for Reporter<'_> {
             Event::Reconciled { record, status, changed } => {
                 self.reconciled(record, status, changed);
             }
-            Event::Deleted(job, dry_run) => self.deleted(job, self.wording.deleted, dry_run),
+            Event::Deleted(job, dry_run) => self.deleted(job, self.reporter.wording.deleted, dry_run),
             Event::Deleting(job) => self.deleted(job, "is being deleted", DryRun::None),
             Event::PodsEnding => self.note("waiting for pods to end".to_owned()),
             Event::Kept(record, places) => self.kept(record, places),
@@ -357,9 +397,33 @@ impl Observer for Reporter<'_> {
                 self.tell(format!("job.batch/{name} condition met"), || job.clone());
             }
             Event::Rests(error) => self.note(words::in_one_line(error)),
-            Event::Waiting(waited) => self.progress.waiting(waited),
+            Event::Waiting(waited) => self.reporter.progress.waiting(waited),
             Event::NoneFound(namespace) => self.note(none_found(namespace)),
         }
+    }
+}
+
+impl Observer for Reporter<'_> {
+    fn wants_reasons(&self) -> bool {
+        self.session.output().draws()
+    }
+
+    fn notify(&self, event: Event<'_>) {
+        Voice { reporter: self, place: None }.hear(event);
+    }
+
+    fn notify_of(&self, place: usize, event: Event<'_>) {
+        Voice { reporter: self, place: Some(place) }.hear(event);
+    }
+
+    fn settled(&self, place: usize) {
+        let said = lock(&self.turns).settled(place);
+        self.print_all(said);
+    }
+
+    fn all_settled(&self) {
+        let said = lock(&self.turns).end();
+        self.print_all(said);
     }
 }
 

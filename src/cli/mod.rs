@@ -35,6 +35,7 @@ mod session;
 mod states;
 mod suggest;
 mod topics;
+mod turns;
 mod usage;
 mod version;
 mod warnings;

@@ -22,6 +22,8 @@ pub(super) struct Progress<'a> {
 #[derive(Default)]
 struct State {
     live: Option<Live>,
+    /// How many Jobs are under way, side by side.
+    jobs: usize,
     /// What is done of so many steps in each cluster.
     clusters: BTreeMap<String, (usize, usize)>,
     what: &'static str,
@@ -41,11 +43,14 @@ impl<'a> Progress<'a> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shards are about to be made or deleted.
+    /// Shards of a Job are about to be made or deleted, perhaps while others are.
     pub fn began(&self, work: Work, record: &Record) {
         let steps = if work == Work::Creating { 2 } else { 1 };
         let mut state = self.state();
-        (state.what, state.clusters) = (word(work), BTreeMap::new());
+        if state.jobs == 0 {
+            (state.what, state.clusters) = (word(work), BTreeMap::new());
+        }
+        state.jobs += 1;
         for shard in record.shards.values() {
             state.clusters.entry(shard.cluster.clone()).or_default().1 += steps;
         }
@@ -76,8 +81,8 @@ impl<'a> Progress<'a> {
     }
 
     /// So many Jobs of a request that is about several are done, and this one is next.
-    pub fn turn(&self, work: Work, record: &Record, done: usize, total: usize) {
-        let busy = vec![(format!("job.batch/{}", record.name()), String::new())];
+    pub fn turn(&self, work: Work, job: &str, done: usize, total: usize) {
+        let busy = vec![(format!("job.batch/{job}"), String::new())];
         let steps = Steps { what: word(work).to_owned(), done, total, busy };
         self.output.draw(&mut self.state().live, steps);
     }
@@ -116,9 +121,13 @@ impl<'a> Progress<'a> {
         self.output.draw(&mut state.live, Trees { what, trees: trees.collect() });
     }
 
-    /// Nothing is under way any more.
+    /// What was under way last is not any more.
     pub fn ended(&self) {
-        *self.state() = State::default();
+        let mut state = self.state();
+        state.jobs = state.jobs.saturating_sub(1);
+        if state.jobs == 0 {
+            *state = State::default();
+        }
     }
 }
 

@@ -28,20 +28,27 @@ impl Recording {
         Self::Done(record.namespace().to_owned(), record.name().to_owned())
     }
 
-    /// What a command ends with if the user ends it now.
-    pub fn interrupted(&self) -> Error {
-        let error = match self {
-            Self::None => Error::silent(Exit::Interrupted.code()),
+    /// What a command ends with if the user ends it now: what is to be known of each Job.
+    pub fn interrupted<'r>(all: impl IntoIterator<Item = &'r Self>) -> Error {
+        let errors = all.into_iter().filter_map(Self::error);
+        let error = errors.reduce(Error::and);
+        let code = Exit::Interrupted.code();
+        error.unwrap_or_else(|| Error::silent(code)).exit(code)
+    }
+
+    fn error(&self) -> Option<Error> {
+        match self {
+            Self::None => None,
             Self::Begun(namespace, name) => {
                 let text = "interrupted, and it is not known whether the change is recorded";
-                Error::new(format!("job.batch/{name}: {text}"))
-                    .hint(words::maybe_recorded(namespace, name))
+                let error = Error::new(format!("job.batch/{name}: {text}"));
+                Some(error.hint(words::maybe_recorded(namespace, name)))
             }
             Self::Done(namespace, name) => {
-                Error::new(format!("job.batch/{name}: interrupted. The change is recorded"))
-                    .hint(words::finish_begun(namespace, name))
+                let text = "interrupted. The change is recorded";
+                let error = Error::new(format!("job.batch/{name}: {text}"));
+                Some(error.hint(words::finish_begun(namespace, name)))
             }
-        };
-        error.exit(Exit::Interrupted.code())
+        }
     }
 }

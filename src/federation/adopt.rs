@@ -69,8 +69,8 @@ impl Federation<'_> {
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error.into()),
         }
-        let mut members = Members::default();
-        self.join(&mut members, asked.clusters.clone()).await;
+        let members = self.unasked();
+        self.join(&members, asked.clusters.clone()).await;
         let jobs = self.read_jobs(asked, &members).await?;
         let clocks = members.clocks(self.store.host());
         let record = match adopted_record(&self.registry, &jobs, &clocks, self.now()) {
@@ -90,7 +90,7 @@ impl Federation<'_> {
         if dry_run != DryRun::Client {
             let mut refusals = Refusals::new("adopted", true);
             let source = source(&record);
-            self.check_adoption(&record, &source, &observations, &mut members, &mut refusals)
+            self.check_adoption(&record, &source, &observations, &members, &mut refusals)
                 .await?;
             Error::of_refusals(refusals)?;
         }

@@ -185,7 +185,7 @@ pub(super) fn running_pods(record: &Record) -> i32 {
 
 /// Asks members no more in this command that did not answer: they would have to be waited for
 /// again.
-pub(super) fn give_up_on_silent(members: &mut Members, observations: &Observations) {
+pub(super) fn give_up_on_silent(members: &Members, observations: &Observations) {
     for (cluster, observation) in &observations.members {
         if let Observation::Unknown { why } = observation {
             members.give_up(cluster, why.clone());

@@ -2,14 +2,19 @@
 
 use super::{
     dry_run_strategy::DryRun,
-    edit::{Prepared, Request, check_open, check_stops, is_same},
+    edit::{Attempt, Prepared, Start, check_stops},
     error::Error,
     event::Event,
     open::{Federation, carrying},
     refusals::Refusals,
+    request::{Request, check_open, is_same},
     submit::{Proposal, Source, unmade},
 };
-use crate::{cluster::fan_out, reconcile::Members, state::Record};
+use crate::{
+    cluster::fan_out,
+    reconcile::{Members, Observations},
+    state::Record,
+};
 
 /// What applying a manifest may do beside changing what the manifest says.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,8 +49,38 @@ pub enum Step {
     Create(Box<Proposal>),
     /// There is one that differs.
     Change(Box<Changing>),
-    /// There is one, and it is what the manifest says.
-    Keep(Box<Record>),
+    /// There is one, and it is what the manifest says; with what the members say of it, if they
+    /// were asked.
+    Keep(Box<(Record, Option<Observations>)>),
+}
+
+/// What there is of the Job of a manifest.
+enum Found {
+    /// Nothing, and this is to be written.
+    Absent(Proposal),
+    /// Its record.
+    Present(Source, Record),
+}
+
+impl Found {
+    /// The record of a Job of which the members are asked. Nobody is asked any more about one that
+    /// stays as it is and has ended.
+    fn open(&self) -> Option<&Record> {
+        match self {
+            Self::Present(source, record) => {
+                let is_open = record.state.outcome.is_none() || !is_same(record, &source.manifest);
+                Some(record).filter(|_| is_open)
+            }
+            Self::Absent(_) => None,
+        }
+    }
+
+    fn proposed(&self) -> Option<&Record> {
+        match self {
+            Self::Absent(proposal) => Some(&proposal.record),
+            Self::Present(..) => None,
+        }
+    }
 }
 
 /// A change that is ready to be written, and the manifest that it came from.
@@ -92,18 +127,18 @@ impl Federation<'_> {
         terms: ApplyTerms,
         dry_run: DryRun,
     ) -> Result<(), Error> {
-        let Plan { steps, mut members } = self.plan(sources, terms, dry_run).await?;
+        let Plan { steps, members } = self.plan(sources, terms, dry_run).await?;
         if dry_run != DryRun::Client {
-            Box::pin(self.check_all(&steps, &mut members)).await?;
+            Box::pin(self.check_all(&steps, &members)).await?;
         }
         if dry_run == DryRun::None && !terms.may_stop {
             check_stops(steps.iter().filter_map(Step::change))?;
         }
-        let mut errors = Vec::new();
-        for step in steps {
-            errors.extend(Box::pin(self.take(step, terms, dry_run, &mut members)).await.err());
-        }
-        Error::all(errors)
+        let take = async |federation: &Self, step| {
+            Box::pin(federation.take(step, terms, dry_run, &members)).await
+        };
+        let taken = self.side_by_side(steps, take).await;
+        Error::all(taken.into_iter().filter_map(Result::err).collect())
     }
 
     /// Finds out what [`Federation::apply`] would do, and asks the host and the members by dry run
@@ -118,8 +153,8 @@ impl Federation<'_> {
         terms: ApplyTerms,
         show: impl AsyncFnOnce(&[Step]) -> Result<T, E>,
     ) -> Result<T, E> {
-        let Plan { steps, mut members } = self.plan(sources, terms, DryRun::Server).await?;
-        Box::pin(self.check_all(&steps, &mut members)).await?;
+        let Plan { steps, members } = self.plan(sources, terms, DryRun::Server).await?;
+        Box::pin(self.check_all(&steps, &members)).await?;
         let shown = show(&steps).await?;
         for step in steps {
             match step {
@@ -171,62 +206,84 @@ impl Federation<'_> {
         terms: ApplyTerms,
         dry_run: DryRun,
     ) -> Result<Plan, Error> {
-        let differs = |(source, record): &&(Source, Option<Record>)| {
-            record.as_ref().is_some_and(|record| !is_same(record, &source.manifest))
-        };
-        let changing: Vec<_> =
-            found.iter().filter(differs).filter_map(|(_, record)| record.as_ref()).collect();
-        let mut members = self.members_of(&changing).await;
-        let mut observed = self.observe(&changing, &members).await.into_iter();
-        let (mut steps, mut errors) = (Vec::new(), Vec::new());
-        for (source, record) in &found {
-            let step = match record {
+        let mut steps = Vec::new();
+        for (source, record) in found {
+            steps.push(match record {
                 None => {
-                    let proposal = self.propose(source.clone(), terms.create_namespace)?;
-                    self.join(&mut members, carrying(&[&proposal.record])).await;
-                    Step::Create(Box::new(proposal))
+                    Found::Absent(self.propose(source, terms.create_namespace)?)
                 }
-                Some(record) if is_same(record, &source.manifest) => {
-                    Step::Keep(Box::new(record.clone()))
-                }
-                Some(record) => {
-                    let observations = observed.next().unwrap_or_default();
-                    let request = terms.request(source, dry_run);
-                    let manifest = source.manifest.clone();
-                    let change =
-                        self.prepare_seen(record, observations, manifest, &request, &mut members);
-                    match change.await {
-                        Ok(Some(change)) => {
-                            let source = source.clone();
-                            Step::Change(Box::new(Changing { change, source }))
-                        }
-                        Ok(None) => Step::Keep(Box::new(record.clone())),
-                        Err(error) => {
-                            errors.push(error);
-                            continue;
-                        }
-                    }
-                }
-            };
-            steps.push(step);
+                Some(record) => Found::Present(source, record),
+            });
         }
-        Error::all(errors)?;
-        Ok(Plan { steps, members })
+        // A Job that stays as it is may have been left unfinished.
+        let records = || steps.iter().filter_map(Found::open);
+        let proposed = steps.iter().filter_map(Found::proposed);
+        let members = self.unasked();
+        let all: Vec<_> = records().chain(proposed).collect();
+        self.join(&members, carrying(&all)).await;
+        let present: Vec<_> = records().collect();
+        let mut observed = self.observe(&present, &members).await.into_iter();
+        let seen = steps.iter().map(|found| found.open().and_then(|_| observed.next()));
+        let seen: Vec<_> = seen.collect();
+        let plan = async |federation: &Self, (found, seen)| {
+            federation.plan_one(found, seen, terms, dry_run, &members).await
+        };
+        let planned = self.side_by_side(steps.into_iter().zip(seen), plan).await;
+        let (steps, errors): (Vec<_>, Vec<_>) = planned.into_iter().partition(Result::is_ok);
+        Error::all(errors.into_iter().filter_map(Result::err).collect())?;
+        Ok(Plan { steps: steps.into_iter().filter_map(Result::ok).collect(), members })
     }
 
-    async fn check_all(&self, steps: &[Step], members: &mut Members) -> Result<(), Error> {
+    /// What one manifest asks for, by what the members have said of its Job if they were asked.
+    async fn plan_one(
+        &self,
+        found: Found,
+        seen: Option<Observations>,
+        terms: ApplyTerms,
+        dry_run: DryRun,
+        members: &Members,
+    ) -> Result<Step, Error> {
+        let (source, record) = match found {
+            Found::Absent(proposal) => return Ok(Step::Create(Box::new(proposal))),
+            Found::Present(source, record) => (source, record),
+        };
+        if is_same(&record, &source.manifest) {
+            return Ok(Step::Keep(Box::new((record, seen))));
+        }
+        let request = terms.request(&source, dry_run);
+        let (manifest, seen) = (source.manifest.clone(), seen.unwrap_or_default());
+        let prepared = self.prepare_seen(&record, seen, manifest, &request, members);
+        Ok(match prepared.await? {
+            Attempt::Change(change) => {
+                Step::Change(Box::new(Changing { change: *change, source }))
+            }
+            Attempt::Same(seen) => Step::Keep(Box::new((record, seen))),
+        })
+    }
+
+    async fn check_all(&self, steps: &[Step], members: &Members) -> Result<(), Error> {
+        let ask = async |step: &Step| match step {
+            Step::Create(proposal) => {
+                let Proposal { record, source } = &**proposal;
+                self.ask_creation(record, source, members).await.map(Some)
+            }
+            Step::Change(step) => {
+                let Prepared { before, after, observations } = &step.change;
+                Ok(Some(self.ask_change((before, after), observations, members).await))
+            }
+            Step::Keep(_) => Ok(None),
+        };
         let mut refusals = Refusals::new("applied", true);
-        for step in steps {
+        for (step, answers) in steps.iter().zip(fan_out(steps, ask).await) {
+            let Some(answers) = answers? else { continue };
             match step {
                 Step::Create(proposal) => {
-                    let (record, source) = (&proposal.record, &proposal.source);
-                    self.check_creation(record, source, members, &mut refusals).await?;
+                    let Proposal { record, source } = &**proposal;
+                    self.check_creation(record, source, answers, members, &mut refusals).await;
                 }
                 Step::Change(step) => {
-                    let Changing { change, source } = &**step;
-                    let (both, source) = ((&change.before, &change.after), Some(&*source.source));
-                    let observations = &change.observations;
-                    self.check_change(both, observations, source, members, &mut refusals).await;
+                    let (after, source) = (&step.change.after, Some(&*step.source.source));
+                    self.check_change(after, answers, source, members, &mut refusals).await;
                 }
                 Step::Keep(_) => {}
             }
@@ -239,10 +296,13 @@ impl Federation<'_> {
         step: Step,
         terms: ApplyTerms,
         dry_run: DryRun,
-        members: &mut Members,
+        members: &Members,
     ) -> Result<(), Error> {
         match step {
-            Step::Keep(record) => self.keep(&record, dry_run).await.map(drop),
+            Step::Keep(step) => {
+                let (record, seen) = *step;
+                self.keep(&record, seen, members, dry_run).await.map(drop)
+            }
             Step::Change(step) => {
                 let Changing { change, source } = *step;
                 self.name_own_indexes(&change.after);
@@ -253,14 +313,15 @@ impl Federation<'_> {
                 }
                 let make = |_: &Record| Ok(source.manifest.clone());
                 let record = change.before.clone();
-                Box::pin(self.write(record, Some(change), &request, make, members)).await.map(drop)
+                let start = Start::Prepared(Box::new(change));
+                Box::pin(self.write(record, start, &request, make, members)).await.map(drop)
             }
             Step::Create(proposal) => {
                 let record = proposal.record.clone();
                 self.name_plan(&record);
                 let mut created = Ok(());
                 if dry_run == DryRun::None {
-                    created = self.create(*proposal, members).await;
+                    created = Box::pin(self.create(*proposal, members)).await;
                     if !matches!(created, Ok(()) | Err(Error::Unfinished(_))) {
                         return created;
                     }

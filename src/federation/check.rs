@@ -19,19 +19,28 @@ impl Federation<'_> {
     /// Asks the host and every member whether they would take a new federated Job.
     ///
     /// # Errors
-    /// The host would not. What the members say is added to the refusals.
+    /// The host would not.
+    pub(super) async fn ask_creation(
+        &self,
+        record: &Record,
+        source: &str,
+        members: &Members,
+    ) -> Result<Preflight, Error> {
+        self.check_record(record, source).await?;
+        Ok(preflight(record, members).await)
+    }
+
+    /// Adds what the members have said to a new federated Job to the refusals.
     pub(super) async fn check_creation(
         &self,
         record: &Record,
         source: &str,
-        members: &mut Members,
+        answers: Preflight,
+        members: &Members,
         refusals: &mut Refusals,
-    ) -> Result<(), Error> {
-        self.check_record(record, source).await?;
-        let answers = preflight(record, members).await;
+    ) {
         let say = |error: &cluster::Error| report_during("creating", source, error);
         self.add_refusals(record, answers, members, refusals, say).await;
-        Ok(())
     }
 
     /// Asks the host whether it would take the record of an adoption, and every member whether it
@@ -44,7 +53,7 @@ impl Federation<'_> {
         record: &Record,
         source: &str,
         observations: &Observations,
-        members: &mut Members,
+        members: &Members,
         refusals: &mut Refusals,
     ) -> Result<(), Error> {
         self.check_record(record, source).await?;
@@ -64,19 +73,25 @@ impl Federation<'_> {
 
     /// Asks every member whether it would accept each write that a changed Job needs there, and the
     /// values of all fields.
-    ///
-    /// `source` is the file that the change was read from, if it was. What the members say is
-    /// added to the refusals.
-    pub(super) async fn check_change(
+    pub(super) async fn ask_change(
         &self,
         (before, after): (&Record, &Record),
         observations: &Observations,
+        members: &Members,
+    ) -> Preflight {
+        Box::pin(preflight_change(before, after, observations, members, self.now())).await
+    }
+
+    /// Adds what the members have said to a change to the refusals. `source` is the file that the
+    /// change was read from, if it was.
+    pub(super) async fn check_change(
+        &self,
+        after: &Record,
+        answers: Preflight,
         source: Option<&str>,
-        members: &mut Members,
+        members: &Members,
         refusals: &mut Refusals,
     ) {
-        let answers =
-            Box::pin(preflight_change(before, after, observations, members, self.now())).await;
         let say = |error: &cluster::Error| match source {
             Some(source) => report_during("applying", source, error),
             None => error.report(),
@@ -95,7 +110,7 @@ impl Federation<'_> {
         &self,
         record: &Record,
         source: Option<&str>,
-        members: &mut Members,
+        members: &Members,
     ) -> Result<(), Error> {
         let mut refusals = Refusals::new("changed", source.is_some());
         refusals.asked.extend(record.shards.values().map(|shard| shard.cluster.clone()));

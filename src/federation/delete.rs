@@ -1,6 +1,6 @@
 //! How a federated Job is deleted together with its shards, or forgotten while they stay.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
@@ -10,13 +10,15 @@ use super::{
     error::Error,
     event::{Event, Work},
     key::key,
-    open::Federation,
+    open::{Federation, carrying},
     preflight::preflight_deletion,
     refusal::Refusal,
     refusals::Place,
+    turns::Turns,
 };
 use crate::{
-    reconcile::{Members, Observations, Reconciled, ShardStatus, Status},
+    cluster::fan_out,
+    reconcile::{Members, Observations, ShardStatus, Status},
     state::{Cascade, Change, MemberState, Phase, Record, Shard},
 };
 
@@ -66,43 +68,164 @@ impl Patience {
 }
 
 impl Federation<'_> {
-    /// Deletes a federated Job.
+    /// Deletes federated Jobs, side by side; what fails does not stop the rest. A Job that could
+    /// not be read is the error that it is. In each round the members are asked once for all Jobs
+    /// that are not gone yet.
     ///
-    /// # Errors
-    /// It was not deleted; or its deletion was begun, and members did not all do their part, or
-    /// not in time.
+    /// Gives, of each Job that was not deleted, why: that its deletion was begun, and members did
+    /// not all do their part, or not in time, is a reason too.
     pub async fn delete(
         &self,
-        record: Record,
-        deletion: Deletion,
+        jobs: Vec<Result<(Record, Deletion), Error>>,
         patience: Patience,
-    ) -> Result<(), Error> {
+    ) -> Vec<Error> {
+        let turns = Turns::of(self);
+        let members = self.unasked();
+        let mut errors = BTreeMap::new();
+        let concerned = carrying(&needing_members(&jobs));
+        let begin = async |(place, job): (usize, Result<_, Error>)| {
+            let begun = match job {
+                Ok((record, deletion)) => turns.at(place).begin(record, deletion).await,
+                Err(error) => Err(error),
+            };
+            (place, begun)
+        };
+        // Nobody writes before the mark is written; who the members are can be asked meanwhile.
+        let (begun, ()) = tokio::join!(
+            fan_out(jobs.into_iter().enumerate(), begin),
+            self.join(&members, concerned)
+        );
+        let mut going = Vec::new();
+        for (place, begun) in begun {
+            match begun {
+                Ok(Some(begun)) => going.push((place, begun)),
+                ended => {
+                    turns.settled(place);
+                    errors.extend(ended.err().map(|error| (place, error)));
+                }
+            }
+        }
+        while !going.is_empty() {
+            let records: Vec<_> = going.iter().map(|(_, job)| &job.record).collect();
+            self.join(&members, carrying(&records)).await;
+            let observed = self.observe_by_namespace(&records, &members).await;
+            let go_on = async |((place, job), seen): ((usize, Going), Observations)| {
+                let federation = turns.at(place);
+                let gone = federation.go_on(job, seen, &members, patience).await;
+                if !matches!(gone, Ok(Some(_))) {
+                    turns.settled(place);
+                }
+                (place, gone)
+            };
+            let gone = fan_out(going.into_iter().zip(observed), go_on).await;
+            going = Vec::new();
+            for (place, gone) in gone {
+                match gone {
+                    Ok(rest) => going.extend(rest.map(|rest| (place, rest))),
+                    Err(error) => drop(errors.insert(place, error)),
+                }
+            }
+            if !going.is_empty() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        }
+        errors.into_values().collect()
+    }
+
+    /// Begins a deletion: what stays is forgotten, or the record is marked. Gives what is left to
+    /// do in the members, if there is anything.
+    async fn begin(&self, record: Record, deletion: Deletion) -> Result<Option<Going>, Error> {
         match deletion {
-            Deletion::Abandon if record.state.deleting.is_some() => self.abandon(record).await,
-            Deletion::Orphan | Deletion::Abandon => self.orphan(record).await,
-            Deletion::Cascade(cascade) => self.cascade(record, cascade, patience).await,
+            Deletion::Abandon if record.state.deleting.is_some() => {
+                Ok(Some(Going { record, how: How::Abandoned }))
+            }
+            Deletion::Orphan | Deletion::Abandon => self.orphan(record).await.map(|()| None),
+            Deletion::Cascade(cascade) => {
+                let record = self.mark(record, cascade).await?;
+                self.name_those_left_behind(&record);
+                self.notify(Event::Began(Work::Deleting, &record));
+                Ok(Some(Going { record, how: How::Marked { rounds: 0 } }))
+            }
         }
     }
 
+    /// Does what can be done of a deletion by what the members say. Gives what is left of it to
+    /// wait for.
+    async fn go_on(
+        &self,
+        job: Going,
+        seen: Observations,
+        members: &Members,
+        patience: Patience,
+    ) -> Result<Option<Going>, Error> {
+        match job.how {
+            How::Abandoned => self.abandon(job.record, seen, members).await.map(|()| None),
+            How::Marked { rounds } => {
+                let rest = self.cascade(job.record, rounds, seen, members, patience).await;
+                if !matches!(rest, Ok(Some(_))) {
+                    self.notify(Event::Ended);
+                }
+                let how = How::Marked { rounds: rounds + 1 };
+                Ok(rest?.map(|record| Going { record, how }))
+            }
+        }
+    }
+
+    /// What the members say of these records: one list of each member and namespace. Whoever
+    /// deletes Jobs in several namespaces may have no rights in others.
+    async fn observe_by_namespace(
+        &self,
+        records: &[&Record],
+        members: &Members,
+    ) -> Vec<Observations> {
+        let mut namespaces: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (place, record) in records.iter().enumerate() {
+            namespaces.entry(record.namespace()).or_default().push(place);
+        }
+        let observe = async |places: Vec<usize>| {
+            let there: Vec<_> = places.iter().map(|place| records[*place]).collect();
+            places.into_iter().zip(self.observe(&there, members).await).collect::<Vec<_>>()
+        };
+        let observed = fan_out(namespaces.into_values(), observe).await;
+        let by_place: BTreeMap<_, _> = observed.into_iter().flatten().collect();
+        by_place.into_values().collect()
+    }
+
     /// Says what would be deleted; nothing is. With [`DryRun::Server`] the host and the members
-    /// are asked whether they would let go of it.
+    /// are asked whether they would let go of it. A Job that could not be read is the error that it
+    /// is.
     ///
-    /// # Errors
-    /// They would not.
-    pub async fn check_deletion(
+    /// Gives, of each Job, why they would not.
+    pub async fn check_deletions(
+        &self,
+        jobs: Vec<Result<(Record, Deletion), Error>>,
+        dry_run: DryRun,
+    ) -> Vec<Error> {
+        let members = self.unasked();
+        if dry_run == DryRun::Server {
+            self.join(&members, carrying(&needing_members(&jobs))).await;
+        }
+        let check = async |federation: &Self, job: Result<(Record, Deletion), Error>| {
+            let (record, deletion) = job?;
+            federation.check_deletion(&record, deletion, &members, dry_run).await
+        };
+        self.side_by_side(jobs, check).await.into_iter().filter_map(Result::err).collect()
+    }
+
+    async fn check_deletion(
         &self,
         record: &Record,
         deletion: Deletion,
+        members: &Members,
         dry_run: DryRun,
     ) -> Result<(), Error> {
         if dry_run == DryRun::Server {
             self.store.try_remove(record).await?;
             if matches!(deletion, Deletion::Cascade(_)) {
-                let members = self.members_of(&[record]).await;
-                let refusals = preflight_deletion(record, &members).await.into_iter();
+                let refusals = preflight_deletion(record, members).await.into_iter();
                 let refused =
                     |Refusal { cluster, error }| Error::DeletionRefused { cluster, error };
-                self.name_the_unasked(record, &members);
+                self.name_the_unasked(record, members);
                 Error::all(refusals.map(refused).collect())?;
             }
         }
@@ -180,10 +303,14 @@ impl Federation<'_> {
     /// Ends a deletion that waits for clusters that do not answer: what can be reached is deleted,
     /// and the rest is left behind. Where a cluster that answers has something yet, the deletion
     /// goes on.
-    async fn abandon(&self, record: Record) -> Result<(), Error> {
+    async fn abandon(
+        &self,
+        record: Record,
+        seen: Observations,
+        members: &Members,
+    ) -> Result<(), Error> {
         let key = key(&record);
-        let members = self.members_of(&[&record]).await;
-        let reconciled = self.look_and_run(record, &members).await?;
+        let reconciled = self.run(record, seen, members).await?;
         if let Some(rest) = reconciled.record {
             let status = Status::new(&rest, &reconciled.observations);
             if status.shards.iter().any(|shard| shard.unknown.is_none()) {
@@ -208,61 +335,82 @@ impl Federation<'_> {
         Ok(())
     }
 
-    /// Marks the record, so that whoever reconciles next goes on, and then goes on.
-    async fn cascade(
-        &self,
-        record: Record,
-        cascade: Cascade,
-        patience: Patience,
-    ) -> Result<(), Error> {
-        let key = key(&record);
+    /// Marks the record, so that whoever reconciles next goes on.
+    async fn mark(&self, record: Record, cascade: Cascade) -> Result<Record, Error> {
+        let name = record.name().to_owned();
         let marked = self.store.update(record, async |mut record| {
             Ok::<_, Error>(match record.state.deleting.replace(cascade) {
                 Some(before) if before == cascade => Change::Keep(record),
                 _ => Change::Replace(record),
             })
         });
-        let (Change::Replace(mut record) | Change::Keep(mut record) | Change::Remove(mut record)) =
-            known(marked.await, &key.1)?;
-        let members = self.members_of(&[&record]).await;
-        self.name_those_left_behind(&record);
-        self.notify(Event::Began(Work::Deleting, &record));
-        let (mut named, mut told) = (false, false);
-        loop {
-            let before = record.clone();
-            let reconciled = self.look_and_run(record, &members).await?;
-            let seen = Status::new(&before, &reconciled.observations);
-            self.name_the_left_alone(&before, &seen);
-            if !std::mem::replace(&mut named, true) {
-                self.name_those_lost(&before, &reconciled.observations);
-                self.name_those_not_adopted(&before, &reconciled.observations);
-            }
-            let Some(rest) = reconciled.record else { break };
-            let status = Status::new(&rest, &reconciled.observations);
-            let is_open = |shard: &ShardStatus| shard.unknown.is_some() || shard.refused.is_some();
-            if status.shards.iter().any(is_open) || !status.unlisted.is_empty() {
-                self.notify(Event::Deleting(&key));
-                return self.report(&rest, &status);
-            }
-            if !patience.lasts() {
-                self.notify(Event::Deleting(&key));
-                return patience.end(&rest, |event| self.notify(event));
-            }
-            if !std::mem::replace(&mut told, true) {
-                self.notify(Event::PodsEnding);
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-            record = rest;
-        }
-        self.notify(Event::Ended);
-        self.notify(Event::Deleted(&key, DryRun::None));
-        Ok(())
+        let (Change::Replace(record) | Change::Keep(record) | Change::Remove(record)) =
+            known(marked.await, &name)?;
+        Ok(record)
     }
 
-    async fn look_and_run(&self, record: Record, members: &Members) -> Result<Reconciled, Error> {
-        let observations = self.observe(&[&record], members).await.remove(0);
-        self.run(record, observations, members).await
+    /// Goes on with the deletion of a marked record, after so many rounds. Gives the record if pods
+    /// have yet to end.
+    async fn cascade(
+        &self,
+        before: Record,
+        rounds: usize,
+        seen: Observations,
+        members: &Members,
+        patience: Patience,
+    ) -> Result<Option<Record>, Error> {
+        let key = key(&before);
+        let reconciled = self.run(before.clone(), seen, members).await?;
+        let seen = Status::new(&before, &reconciled.observations);
+        self.name_the_left_alone(&before, &seen);
+        if rounds == 0 {
+            self.name_those_lost(&before, &reconciled.observations);
+            self.name_those_not_adopted(&before, &reconciled.observations);
+        }
+        let Some(rest) = reconciled.record else {
+            self.notify(Event::Deleted(&key, DryRun::None));
+            return Ok(None);
+        };
+        let status = Status::new(&rest, &reconciled.observations);
+        let is_open = |shard: &ShardStatus| shard.unknown.is_some() || shard.refused.is_some();
+        if status.shards.iter().any(is_open) || !status.unlisted.is_empty() {
+            self.notify(Event::Deleting(&key));
+            return self.report(&rest, &status).map(|()| None);
+        }
+        if !patience.lasts() {
+            self.notify(Event::Deleting(&key));
+            return patience.end(&rest, |event| self.notify(event)).map(|()| None);
+        }
+        if rounds == 0 {
+            self.notify(Event::PodsEnding);
+        }
+        Ok(Some(rest))
     }
+}
+
+/// A deletion that needs the members.
+struct Going {
+    record: Record,
+    how: How,
+}
+
+/// How a deletion goes on.
+#[derive(Clone, Copy)]
+enum How {
+    /// What cannot be reached is left behind.
+    Abandoned,
+    /// The record is marked, and so many rounds were made.
+    Marked { rounds: usize },
+}
+
+/// The records of Jobs whose members are to be asked.
+fn needing_members(jobs: &[Result<(Record, Deletion), Error>]) -> Vec<&Record> {
+    let needs = |(record, deletion): &&(Record, Deletion)| match deletion {
+        Deletion::Orphan => false,
+        Deletion::Abandon => record.state.deleting.is_some(),
+        Deletion::Cascade(_) => true,
+    };
+    jobs.iter().filter_map(|job| job.as_ref().ok()).filter(needs).map(|(record, _)| record).collect()
 }
 
 fn is_elsewhere(error: &crate::cluster::Error) -> bool {

@@ -100,10 +100,13 @@ impl Federation<'_> {
         let members = self.members_to_reconcile(&all).await;
         let observed = self.observe(&all, &members).await;
         let (mut errors, mut kept, mut left, mut pods) = (Vec::new(), BTreeSet::new(), 0, 0_i32);
-        for (record, observations) in records.into_iter().zip(observed) {
-            let Reconciled { record: after, observations, done } =
-                self.run(record, observations, &members).await?;
-            self.notify(Event::Done(&done, DryRun::None));
+        let run = async |federation: &Self, (record, observations)| {
+            let reconciled = federation.run(record, observations, &members).await?;
+            federation.notify(Event::Done(&reconciled.done, DryRun::None));
+            Ok::<_, Error>(reconciled)
+        };
+        for reconciled in self.side_by_side(records.into_iter().zip(observed), run).await {
+            let Reconciled { record: after, observations, .. } = reconciled?;
             let Some(after) = after else { continue };
             let status = Status::new(&after, &observations);
             // That its pods have yet to end is shown as progress, and others do not hold it up.

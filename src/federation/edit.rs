@@ -9,67 +9,17 @@ use super::{
     open::{Federation, carrying, concerned},
     recreate::stopped,
     refusals::Refusals,
+    request::{Request, check_open, is_same, may_recreate},
     simulate::simulate,
 };
 use crate::{
-    job::{Manifest, Unpatchable, can_recreate, same},
+    cluster::fan_out,
+    job::{Manifest, Unpatchable},
     reconcile::{
         EditError, Members, Observation, Observations, Status, edit_record, new_record, preview,
     },
     state::{Change, Record},
 };
-
-/// How a Job is to be changed.
-#[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
-pub struct Request<'a> {
-    /// What begins the sentences about it: `job.batch/pi`, or the file.
-    pub subject: String,
-    /// The file that the change was read from, if it was.
-    pub source: Option<&'a str>,
-    /// Whether it is done, or only foreseen.
-    pub dry_run: DryRun,
-    /// Whether the members are asked first whether they would take it.
-    pub preflight: bool,
-    /// Whether fields may change that only new shards can carry; none where the verb does not offer
-    /// it.
-    pub recreate: Option<bool>,
-    /// Whether pods that run may be stopped so that new shards take their place: the user was
-    /// asked.
-    pub may_stop: bool,
-    /// Whether a Job that has ended is refused even where nothing would change: it neither stops
-    /// nor goes on.
-    pub open_only: bool,
-    /// Whether missing namespaces are made.
-    pub create_namespace: bool,
-}
-
-impl Request<'_> {
-    /// A request about one Job that is named, not read from a file.
-    pub fn new(name: &str, dry_run: DryRun) -> Self {
-        Self {
-            subject: format!("job.batch/{name}"),
-            source: None,
-            dry_run,
-            preflight: true,
-            recreate: None,
-            may_stop: true,
-            open_only: false,
-            create_namespace: false,
-        }
-    }
-
-    fn refusal(&self, record: &Record, error: EditError) -> Error {
-        Error::NotEditable {
-            subject: self.subject.clone(),
-            from_file: self.source.is_some(),
-            may_recreate: self.recreate == Some(false) && may_recreate(&error),
-            error,
-            namespace: record.namespace().to_owned(),
-            name: record.name().to_owned(),
-        }
-    }
-}
 
 /// What came of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +41,31 @@ pub(super) struct Prepared {
     pub observations: Observations,
 }
 
+/// What an attempt to change a Job comes to.
+pub(super) enum Attempt {
+    /// This is to be written.
+    Change(Box<Prepared>),
+    /// Nothing changes; with what the members said, if they were asked.
+    Same(Option<Observations>),
+}
+
+/// From what the first attempt of a change begins.
+pub(super) enum Start {
+    /// It is prepared, and the members were asked whether they would take it.
+    Prepared(Box<Prepared>),
+    /// The members were asked how the Job stands, if there is something.
+    Seen(Option<Observations>),
+}
+
+impl Attempt {
+    fn change(&self) -> Option<&Prepared> {
+        match self {
+            Self::Change(change) => Some(change),
+            Self::Same(_) => None,
+        }
+    }
+}
+
 impl Federation<'_> {
     /// Changes one federated Job by a function from its manifest to another. Where somebody else
     /// changes it meanwhile, the function is asked again of what is there then.
@@ -105,21 +80,61 @@ impl Federation<'_> {
         request: &Request<'_>,
         make: impl Fn(&Manifest) -> Result<Manifest, Unpatchable>,
     ) -> Result<Edited, Error> {
-        let record = self.record(namespace, name).await?;
-        let make = |record: &Record| {
+        self.edit_all(namespace, &[(name, request)], make).await.remove(0)
+    }
+
+    /// The same of several Jobs of a namespace, side by side: each by its name and what is asked of
+    /// it. The members are asked once for all of them. The results have the order of the Jobs.
+    pub async fn edit_all(
+        &self,
+        namespace: &str,
+        jobs: &[(&str, &Request<'_>)],
+        make: impl Fn(&Manifest) -> Result<Manifest, Unpatchable>,
+    ) -> Vec<Result<Edited, Error>> {
+        let make = |record: &Record, request: &Request<'_>| {
             make(&record.manifest)
                 .map_err(|error| Error::NotApplicable { subject: request.subject.clone(), error })
         };
-        let mut members = Members::default();
+        let find = async |(name, _): &(&str, _)| self.record(namespace, name).await;
+        let found = fan_out(jobs, find).await;
+        let is_asked_about = |record: &Record, request: &Request<'_>| {
+            let made = make(record, request);
+            made.is_ok_and(|manifest| request.looks(record, &manifest).unwrap_or(false))
+        };
+        let open = found.iter().zip(jobs).map(|(record, (_, request))| {
+            record.as_ref().ok().filter(|record| is_asked_about(record, request))
+        });
+        let open: Vec<_> = open.collect();
+        let asked: Vec<_> = open.iter().copied().flatten().collect();
+        let members = self.members_of(&asked).await;
+        let mut observed = self.observe(&asked, &members).await.into_iter();
+        let seen: Vec<_> = open.iter().map(|open| open.and_then(|_| observed.next())).collect();
+        let requests = jobs.iter().map(|(_, request)| *request);
+        let edit = async |federation: &Self, ((record, seen), request): (_, &Request<'_>)| {
+            let make = |record: &Record| make(record, request);
+            Box::pin(federation.edit_seen(record?, seen, request, make, &members)).await
+        };
+        self.side_by_side(found.into_iter().zip(seen).zip(requests), edit).await
+    }
+
+    /// Changes a Job of which the members were asked just now, if they were.
+    async fn edit_seen(
+        &self,
+        record: Record,
+        seen: Option<Observations>,
+        request: &Request<'_>,
+        make: impl Fn(&Record) -> Result<Manifest, Error>,
+        members: &Members,
+    ) -> Result<Edited, Error> {
         if request.dry_run == DryRun::None {
-            return Box::pin(self.write(record, None, request, make, &mut members)).await;
+            return Box::pin(self.write(record, Start::Seen(seen), request, make, members)).await;
         }
-        match Box::pin(self.attempt(&record, make(&record)?, request, &mut members)).await? {
-            Some(change) => {
-                Box::pin(self.foresee_change(change, request, &members)).await;
+        match Box::pin(self.attempt(&record, seen, make(&record)?, request, members)).await? {
+            Attempt::Change(change) => {
+                Box::pin(self.foresee_change(*change, request, members)).await;
                 Ok(Edited::Changed)
             }
-            None => self.keep(&record, request.dry_run).await,
+            Attempt::Same(seen) => self.keep(&record, seen, members, request.dry_run).await,
         }
     }
 
@@ -139,29 +154,35 @@ impl Federation<'_> {
     }
 
     /// Writes a change as a compare-and-swap, each attempt from what is there then, and brings the
-    /// members to it. `first` is the change that the first attempt writes, if it is prepared and
-    /// asked about already.
+    /// members to it.
     ///
     /// # Errors
     /// As [`Federation::edit`].
     pub(super) async fn write(
         &self,
         record: Record,
-        mut first: Option<Prepared>,
+        start: Start,
         request: &Request<'_>,
         make: impl Fn(&Record) -> Result<Manifest, Error>,
-        members: &mut Members,
+        members: &Members,
     ) -> Result<Edited, Error> {
         let name = record.name().to_owned();
-        let mut prepared = None;
+        let (mut first, mut seen) = match start {
+            Start::Prepared(change) => (Some(Attempt::Change(change)), None),
+            Start::Seen(seen) => (None, seen),
+        };
+        let mut attempt = Attempt::Same(None);
         let written = self
             .store
             .update(record, async |record| {
-                prepared = match first.take() {
-                    Some(change) => Some(change),
-                    None => self.attempt(&record, make(&record)?, request, members).await?,
+                attempt = match first.take() {
+                    Some(change) => change,
+                    None => {
+                        let (seen, manifest) = (seen.take(), make(&record)?);
+                        self.attempt(&record, seen, manifest, request, members).await?
+                    }
                 };
-                Ok(match &prepared {
+                Ok(match attempt.change() {
                     Some(change) => {
                         self.notify(Event::Recording(&change.after));
                         Change::Replace(change.after.clone())
@@ -170,7 +191,7 @@ impl Federation<'_> {
                 })
             })
             .await;
-        let written = written.map_err(|error: Error| match &prepared {
+        let written = written.map_err(|error: Error| match attempt.change() {
             Some(change) if error.is_host_unreachable() => {
                 let record = &change.after;
                 let (namespace, name) = (record.namespace().to_owned(), record.name().to_owned());
@@ -178,66 +199,79 @@ impl Federation<'_> {
             }
             _ => error,
         });
-        match (known(written, &name)?, prepared) {
-            (Change::Replace(after), Some(Prepared { before, observations, .. })) => {
+        match (known(written, &name)?, attempt) {
+            (Change::Replace(after), Attempt::Change(change)) => {
+                let Prepared { before, observations, .. } = *change;
                 self.notify(Event::Recorded(&after));
                 self.finish(&before, after, observations, members).await?;
                 Ok(Edited::Changed)
             }
-            (Change::Keep(record) | Change::Remove(record) | Change::Replace(record), _) => {
-                self.keep(&record, request.dry_run).await
+            (Change::Keep(record) | Change::Remove(record) | Change::Replace(record), attempt) => {
+                let seen = match attempt {
+                    Attempt::Same(seen) => seen,
+                    Attempt::Change(_) => None,
+                };
+                self.keep(&record, seen, members, request.dry_run).await
             }
         }
     }
 
-    /// A change that is prepared, and that the members would take as far as they are asked; none
-    /// where nothing would change.
+    /// A change that is prepared, and that the members would take as far as they are asked.
     async fn attempt(
         &self,
         record: &Record,
+        seen: Option<Observations>,
         manifest: Manifest,
         request: &Request<'_>,
-        members: &mut Members,
-    ) -> Result<Option<Prepared>, Error> {
+        members: &Members,
+    ) -> Result<Attempt, Error> {
         // It holds the state of every question that may be asked.
-        let prepared = Box::pin(self.prepare(record, manifest, request, members)).await?;
+        let attempt =
+            Box::pin(self.prepare(record, seen, manifest, request, members)).await?;
         let asks = match request.dry_run {
             DryRun::None => request.preflight,
             DryRun::Client => false,
             DryRun::Server => true,
         };
-        if let (Some(Prepared { before, after, observations }), true) = (&prepared, asks) {
+        if let (Some(Prepared { before, after, observations }), true) = (attempt.change(), asks) {
             let mut refusals = Refusals::new("changed", request.source.is_some());
-            let (both, source) = ((before, after), request.source);
-            let check = self.check_change(both, observations, source, members, &mut refusals);
-            Box::pin(check).await;
+            let answers = Box::pin(self.ask_change((before, after), observations, members)).await;
+            self.check_change(after, answers, request.source, members, &mut refusals).await;
             Error::of_refusals(refusals)?;
         }
         if request.dry_run == DryRun::None && !request.may_stop {
-            check_stops(&prepared)?;
+            check_stops(attempt.change())?;
         }
-        Ok(prepared)
+        Ok(attempt)
     }
 
-    /// A change of one Job that is ready to be written; none where nothing would change. The
-    /// members that carry it are asked once, those that it may be given to are connected to.
+    /// A change of one Job that is ready to be written. The members that carry it are asked once,
+    /// if they were not just now; those that it may be given to are connected to.
     ///
     /// # Errors
     /// The Job cannot be changed so.
     async fn prepare(
         &self,
         record: &Record,
+        seen: Option<Observations>,
         manifest: Manifest,
         request: &Request<'_>,
-        members: &mut Members,
-    ) -> Result<Option<Prepared>, Error> {
-        if is_same(record, &manifest) && !request.open_only {
-            return Ok(None);
+        members: &Members,
+    ) -> Result<Attempt, Error> {
+        if !request.looks(record, &manifest)? {
+            return Ok(Attempt::Same(None));
         }
-        check_open(record, request)?;
+        let seen = match seen {
+            Some(seen) => seen,
+            None => self.seen(record, members).await,
+        };
+        self.prepare_seen(record, seen, manifest, request, members).await
+    }
+
+    /// What the members that carry a Job say of it.
+    async fn seen(&self, record: &Record, members: &Members) -> Observations {
         self.join(members, carrying(&[record])).await;
-        let observations = self.observe(&[record], members).await.remove(0);
-        self.prepare_seen(record, observations, manifest, request, members).await
+        self.observe(&[record], members).await.remove(0)
     }
 
     /// The same, once the members that carry the Job were asked.
@@ -250,12 +284,12 @@ impl Federation<'_> {
         observations: Observations,
         manifest: Manifest,
         request: &Request<'_>,
-        members: &mut Members,
-    ) -> Result<Option<Prepared>, Error> {
+        members: &Members,
+    ) -> Result<Attempt, Error> {
         let (seen, mut observations) =
             self.check_unended(record, observations, members, request).await?;
         if is_same(&seen, &manifest) {
-            return Ok(None);
+            return Ok(Attempt::Same(Some(observations)));
         }
         let recreate = request.recreate.unwrap_or(false);
         let edited = edit_record(
@@ -281,7 +315,8 @@ impl Federation<'_> {
         }
         self.join(members, concerned(&self.registry, &[&after], self.now())).await;
         add_others(&mut observations, members);
-        Ok(Some(Prepared { before: record.clone(), after, observations }))
+        let before = record.clone();
+        Ok(Attempt::Change(Box::new(Prepared { before, after, observations })))
     }
 
     /// Of a field that may not change, makes sure that the clusters know it: where they do not, or
@@ -293,7 +328,7 @@ impl Federation<'_> {
         &self,
         manifest: Manifest,
         request: &Request<'_>,
-        members: &mut Members,
+        members: &Members,
     ) -> Result<(), Error> {
         let Ok(proposed) = new_record(&self.registry, manifest, self.now()) else { return Ok(()) };
         self.join(members, carrying(&[&proposed])).await;
@@ -347,7 +382,7 @@ impl Federation<'_> {
         before: &Record,
         after: Record,
         observations: Observations,
-        members: &mut Members,
+        members: &Members,
     ) -> Result<(), Error> {
         let written = after.clone();
         let running = running_pods(&after);
@@ -364,13 +399,24 @@ impl Federation<'_> {
     }
 
     /// Says that nothing changes, and, where an earlier change was interrupted, that a reconcile
-    /// finishes it.
-    pub(super) async fn keep(&self, record: &Record, dry_run: DryRun) -> Result<Edited, Error> {
+    /// finishes it. `seen` is what the members that carry the Job said just now, if they were
+    /// asked.
+    pub(super) async fn keep(
+        &self,
+        record: &Record,
+        seen: Option<Observations>,
+        members: &Members,
+        dry_run: DryRun,
+    ) -> Result<Edited, Error> {
         self.notify(Event::Unchanged(record, dry_run));
         if record.state.outcome.is_none() {
-            let members = self.members_to_reconcile(&[record]).await;
-            let observations = self.observe(&[record], &members).await.remove(0);
-            let left = simulate(record, observations, &members, self.now()).await;
+            let mut seen = match seen {
+                Some(seen) => seen,
+                None => self.seen(record, members).await,
+            };
+            self.join(members, concerned(&self.registry, &[record], self.now())).await;
+            add_others(&mut seen, members);
+            let left = simulate(record, seen, members, self.now()).await;
             if left.is_some_and(|left| !left.done.is_empty()) {
                 self.notify(Event::Unfinished(record));
             }
@@ -394,35 +440,12 @@ pub(super) fn check_stops<'c>(
     }
 }
 
-/// A Job that cannot be changed is one that no member is asked about any more.
-///
-/// # Errors
-/// Its end is recorded, or it is being deleted.
-pub(super) fn check_open(record: &Record, request: &Request<'_>) -> Result<(), Error> {
-    let error = match (&record.state.outcome, record.state.deleting) {
-        (Some(outcome), _) => EditError::Finished(outcome.verdict.as_str()),
-        (None, Some(_)) => EditError::Deleting,
-        (None, None) => return Ok(()),
-    };
-    Err(request.refusal(record, error))
-}
-
-/// Whether new shards could carry a change that the present ones cannot.
-fn may_recreate(error: &EditError) -> bool {
-    matches!(error, EditError::Immutable { path, .. } if can_recreate(path))
-}
-
 /// It is the Job that the user knows, not its record.
 pub(super) fn known<T>(done: Result<T, Error>, name: &str) -> Result<T, Error> {
     done.map_err(|error| match error {
         error if error.is_not_found() => Error::NotFound { name: name.to_owned() },
         error => error,
     })
-}
-
-/// Whether a Job is to be what it is.
-pub(super) fn is_same(record: &Record, manifest: &Manifest) -> bool {
-    record.state.deleting.is_none() && same(&record.manifest, manifest)
 }
 
 /// Members that carry nothing of a Job were not listed: work that is opened there is asked for by

@@ -15,6 +15,19 @@ pub trait Observer: Sync {
     /// Something happened.
     fn notify(&self, event: Event<'_>);
 
+    /// The same, about the Job at this place among those that are settled side by side. The first
+    /// has the place 0. What is told of a Job comes after all that is told of those before it.
+    fn notify_of(&self, _place: usize, event: Event<'_>) {
+        self.notify(event);
+    }
+
+    /// Nothing more happens to the Job at this place.
+    fn settled(&self, _place: usize) {}
+
+    /// No Jobs are settled side by side any more. Where they were cut off, what has happened to
+    /// those that wait for their turn is told now.
+    fn all_settled(&self) {}
+
     /// Whether it wants to know, of Jobs that are waited for, what keeps them from going on.
     fn wants_reasons(&self) -> bool {
         false
@@ -44,7 +57,7 @@ pub enum Work {
     Creating,
     /// Shards are deleted: one step each.
     Deleting,
-    /// Jobs are reconciled, one after another.
+    /// Jobs are reconciled.
     Reconciling,
     /// Records are written on a host, one after another.
     Recording,
@@ -89,8 +102,9 @@ pub enum Event<'a> {
     },
     /// Work begins on all shards of a Job.
     Began(Work, &'a Record),
-    /// So many Jobs of a request about several are done, of so many, and this one is next.
-    Turn(Work, &'a Record, usize, usize),
+    /// So many Jobs of a request about several are done, of so many, and the one of this name is
+    /// next.
+    Turn(Work, &'a str, usize, usize),
     /// One action was taken in a member; told as it happens, in no certain order.
     Acted(&'a Done),
     /// The work that began has ended, for better or worse.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     error::Error,
-    event::{Event, Work},
+    event::Event,
     key::{Key, key},
     open::Federation,
     reconcile::Reopen,
@@ -90,7 +90,7 @@ impl Federation<'_> {
         self.reconcile_records(records).await
     }
 
-    /// Reconciles these records, one after another.
+    /// Reconciles these records, side by side.
     ///
     /// # Errors
     /// For each Job, what kept it from being reconciled wholly.
@@ -98,15 +98,8 @@ impl Federation<'_> {
         let all: Vec<_> = records.iter().collect();
         let members = self.members_to_reconcile(&all).await;
         let observed = self.observe(&all, &members).await;
-        let mut errors = Vec::new();
-        let total = records.len();
-        for (done, (record, observations)) in records.into_iter().zip(observed).enumerate() {
-            self.notify(Event::Turn(Work::Reconciling, &record, done, total));
-            let done = self.reconcile_one(record, observations, &members, Reopen::None).await;
-            errors.extend(done.err());
-        }
-        self.notify(Event::Ended);
-        Error::all(errors)
+        let jobs = records.into_iter().zip(observed).collect();
+        Error::all(self.reconcile_all(jobs, &members, Reopen::None).await)
     }
 
     /// The records of all namespaces.

@@ -65,8 +65,8 @@ impl Federation<'_> {
                 MemberChange::Set(changed)
             })
         };
-        let changed = self.store.update_member(self.registry.clone(), name, make).await?;
-        self.registry = self.store.registry().await?;
+        let changed = self.store.update_member(Registry::clone(&self.registry), name, make).await?;
+        self.registry = self.store.registry().await?.into();
         Ok(changed != MemberChange::Keep)
     }
 

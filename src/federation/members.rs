@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     cluster::{self, Connection, Denial, fan_out},
-    reconcile::Members,
     state::{Consent, Member, MemberChange, MemberState, Record, Registry},
 };
 
@@ -127,7 +126,7 @@ impl Federation<'_> {
                 Registered::New | Registered::Changed { .. } => MemberChange::Set(member),
             })
         };
-        self.store.update_member(self.registry.clone(), &registration.name, change).await?;
+        self.store.update_member(Registry::clone(&self.registry), &registration.name, change).await?;
         Ok((what, missing))
     }
 
@@ -166,7 +165,7 @@ impl Federation<'_> {
     /// # Errors
     /// There is no such member, or it carries shards: their work would be forgotten.
     pub async fn unregister(&self, name: &str) -> Result<Option<usize>, Error> {
-        let mut registry = self.registry.clone();
+        let mut registry = Registry::clone(&self.registry);
         loop {
             let mut jobs = Vec::new();
             let mut left = None;
@@ -242,9 +241,9 @@ impl Federation<'_> {
     pub async fn members(&self, selected: impl Fn(&Member) -> bool) -> Vec<Answered> {
         let chosen: Vec<_> =
             self.registry.members.iter().filter(|(_, member)| selected(member)).collect();
-        let mut members = Members::default();
+        let members = self.unasked();
         let names = chosen.iter().map(|(name, _)| (*name).clone()).collect();
-        let (records, ()) = tokio::join!(self.all_records(), self.join(&mut members, names));
+        let (records, ()) = tokio::join!(self.all_records(), self.join(&members, names));
         let records = records.ok();
         let ask = async |(name, member): (&String, &Member)| {
             let (version, denial) = match members.get(name) {

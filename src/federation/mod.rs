@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `open` | [`Federation`]: the host, the registry, and the way to the members |
 //! | `event` | [`Event`]: what a request says while it is carried out; [`Observer`] hears it |
+//! | `turns` | Jobs of one request, settled side by side and told of in their order |
 //! | `error` | [`Error`]: why a request was not carried out |
 //! | `records` | the federated Jobs of this federation, by name or all |
 //! | `look` | how they stand, with nothing written |
@@ -13,7 +14,7 @@
 //! | `pods` | the pods of the shards in each member |
 //! | `submit` | manifests, and how one becomes a federated Job |
 //! | `apply` | manifests that create a Job or change one |
-//! | `edit` | how a federated Job gets a new manifest |
+//! | `edit`, `request` | how a federated Job gets a new manifest |
 //! | `recreate` | what a change stops, so that new shards take its place |
 //! | `delete` | how one is deleted, or forgotten |
 //! | `reconcile` | how ledgers and members are brought together, once or until all is done |
@@ -83,12 +84,14 @@ mod recreate;
 mod refusal;
 mod refusals;
 mod relocate;
+mod request;
 mod retry;
 mod rights;
 mod rounds;
 mod simulate;
 mod submit;
 mod timeline;
+mod turns;
 mod wait;
 
 pub use adopt::{Proposed, ToAdopt};
@@ -101,7 +104,7 @@ pub use contexts::{AskedContext, Identified, Standing, Way, ask_contexts, standi
 pub use delete::{Deletion, Patience};
 pub use drain::DrainTerms;
 pub use dry_run_strategy::DryRun;
-pub use edit::{Edited, Request};
+pub use edit::Edited;
 pub use error::{Error, Existing, InUse, NotRetriable, Stopped, Unfinished};
 pub use event::{Event, Observer, Waited, Work};
 pub use events::{JobEvents, MemberEvent};
@@ -123,6 +126,7 @@ pub use recover::{Newest, Recoverable, Survey, Unusable};
 pub use refusal::Refusal;
 pub use refusals::{InTheWay, Owner, Place, Refusals, some_clusters};
 pub use relocate::relocate;
+pub use request::Request;
 pub use retry::{Retry, UnknownWork};
 pub use rights::{AskedRight, Right, manifests};
 pub use rounds::{Rounds, View};

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -39,13 +39,21 @@ pub struct Federation<'a> {
     /// Where the records are.
     pub store: Store,
     /// The members.
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
     pub(super) access: &'a dyn Access,
-    observer: &'a dyn Observer,
+    pub(super) observer: &'a dyn Observer,
+    /// The place of the Job that this is about, among those that are settled side by side.
+    place: Option<usize>,
+    told: Arc<Told>,
+}
+
+/// What was said of clusters, which is said once.
+#[derive(Default)]
+struct Told {
     /// The members whose clocks were said to differ; none stands for the host.
-    clocks_told: Mutex<BTreeSet<Option<String>>>,
+    clocks: Mutex<BTreeSet<Option<String>>>,
     /// The members whose servers were said to be of a version that is not tested.
-    untested_told: Mutex<BTreeSet<String>>,
+    untested: Mutex<BTreeSet<String>>,
 }
 
 impl<'a> Federation<'a> {
@@ -67,12 +75,27 @@ impl<'a> Federation<'a> {
         let registry = store.registry().await?;
         let verified = store.host().verify(&registry.host).await;
         verified.map_err(|error| Error::host(error, false))?;
-        let (clocks_told, untested_told) = Default::default();
-        Ok(Self { store, registry, access, observer, clocks_told, untested_told })
+        let (registry, told) = (Arc::new(registry), Arc::default());
+        Ok(Self { store, registry, access, observer, place: None, told })
+    }
+
+    /// The same federation for the Job at this place among those that are settled side by side.
+    pub(super) fn at(&self, place: usize) -> Self {
+        Self {
+            store: self.store.clone(),
+            registry: self.registry.clone(),
+            access: self.access,
+            observer: self.observer,
+            place: Some(place),
+            told: self.told.clone(),
+        }
     }
 
     pub(super) fn notify(&self, event: Event<'_>) {
-        self.observer.notify(event);
+        match self.place {
+            Some(place) => self.observer.notify_of(place, event),
+            None => self.observer.notify(event),
+        }
     }
 
     /// Whether somebody wants to know what keeps Jobs from going on that are waited for.
@@ -88,7 +111,7 @@ impl<'a> Federation<'a> {
 
     /// Says which clocks differ by more than is tolerated, each once.
     pub(super) fn name_the_clocks(&self, members: &Members) {
-        let mut told = self.clocks_told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.clocks.lock().unwrap_or_else(PoisonError::into_inner);
         let host = self.store.host();
         let ahead = plausible_skew(host).unwrap_or(SignedDuration::ZERO);
         if ahead.abs() > TOLERATED_SKEW && told.insert(None) {
@@ -103,7 +126,7 @@ impl<'a> Federation<'a> {
 
     /// Says which servers were given credits although their version is not tested, each once.
     pub(super) fn name_the_untested(&self, observations: &Observations) {
-        let mut told = self.untested_told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.untested.lock().unwrap_or_else(PoisonError::into_inner);
         for (cluster, version) in &observations.untested {
             if told.insert(cluster.clone()) {
                 self.notify(Event::UntestedServer { cluster, version });
@@ -145,8 +168,13 @@ impl<'a> Federation<'a> {
         Some(self.access.context(cluster, member).to_owned())
     }
 
+    /// The members, of which none is talked to yet.
+    pub(super) fn unasked(&self) -> Members {
+        Members::of(&self.registry)
+    }
+
     /// Connects to more members: those of these names that `members` has not talked to yet.
-    pub(super) async fn join(&self, members: &mut Members, names: BTreeSet<String>) {
+    pub(super) async fn join(&self, members: &Members, names: BTreeSet<String>) {
         let dial = |name: &str, member: &Member| self.access.dial(name, member);
         members.join(&self.registry, names, dial).await;
         self.name_the_astray(members);
@@ -154,22 +182,22 @@ impl<'a> Federation<'a> {
 
     /// Connects to the members that carry shards of these records.
     pub async fn members_of(&self, records: &[&Record]) -> Members {
-        let mut members = Members::default();
-        self.join(&mut members, carrying(records)).await;
+        let members = self.unasked();
+        self.join(&members, carrying(records)).await;
         members
     }
 
     /// Connects to the members that reconciling these records may concern.
     pub(super) async fn members_to_reconcile(&self, records: &[&Record]) -> Members {
-        let mut members = Members::default();
-        self.join(&mut members, concerned(&self.registry, records, self.now())).await;
+        let members = self.unasked();
+        self.join(&members, concerned(&self.registry, records, self.now())).await;
         members
     }
 
     /// Connects to all members.
     pub(super) async fn all_members(&self) -> Members {
-        let mut members = Members::default();
-        self.join(&mut members, self.registry.members.keys().cloned().collect()).await;
+        let members = self.unasked();
+        self.join(&members, self.registry.members.keys().cloned().collect()).await;
         members
     }
 }

@@ -2,8 +2,9 @@
 
 use super::{error::Error, open::Federation, reconcile::Scope, records::Records};
 use crate::{
-    reconcile::{preview, rebalance_now},
-    state::Change,
+    cluster::fan_out,
+    reconcile::{Observations, preview, rebalance_now},
+    state::{Change, Record},
 };
 
 impl Federation<'_> {
@@ -17,7 +18,7 @@ impl Federation<'_> {
         let all: Vec<_> = records.iter().collect();
         let members = self.members_of(&all).await;
         let observed = self.observe(&all, &members).await;
-        for (record, observations) in records.into_iter().zip(observed) {
+        let move_work = async |(record, observations): (Record, Observations)| {
             let moved = self.store.update(record, async |record| {
                 let (mut seen, known) =
                     preview(&record, observations.clone(), &members, self.now()).await;
@@ -32,8 +33,10 @@ impl Federation<'_> {
                     Change::Replace(seen)
                 })
             });
-            errors.extend(moved.await.err());
-        }
+            moved.await.err()
+        };
+        let moved = fan_out(records.into_iter().zip(observed), move_work).await;
+        errors.extend(moved.into_iter().flatten());
         Error::all(errors)
     }
 }

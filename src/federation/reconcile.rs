@@ -1,6 +1,10 @@
 //! Ledgers and members are brought together: once, or until nothing is left to do.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use super::{
     dry_run_strategy::DryRun,
@@ -88,8 +92,7 @@ impl Federation<'_> {
         Ok(uncertain)
     }
 
-    /// Looks at each member once, then reconciles the Jobs one after another. `reopen`
-    /// says what is left of shards that are gone may be done by others.
+    /// Looks at each member once, then reconciles the Jobs side by side. `reopen` says what is left of shards that are gone may be done by others.
     ///
     /// # Errors
     /// For each Job, what kept it from being reconciled wholly.
@@ -105,14 +108,38 @@ impl Federation<'_> {
             Reopen::Undone | Reopen::All => self.all_members().await,
         };
         let observed = self.observe(&all, &members).await;
-        let total = records.len();
-        for (done, (record, observations)) in records.into_iter().zip(observed).enumerate() {
-            self.notify(Event::Turn(Work::Reconciling, &record, done, total));
-            let done = self.reconcile_one(record, observations, &members, reopen).await;
-            errors.extend(done.err());
-        }
-        self.notify(Event::Ended);
+        let jobs = records.into_iter().zip(observed).collect();
+        errors.extend(self.reconcile_all(jobs, &members, reopen).await);
         Error::all(errors)
+    }
+
+    /// Reconciles Jobs, side by side, by what the members have said of each. Meanwhile it is told
+    /// how many are done. Gives what kept Jobs from being reconciled wholly.
+    pub(super) async fn reconcile_all(
+        &self,
+        jobs: Vec<(Record, Observations)>,
+        members: &Members,
+        reopen: Reopen,
+    ) -> Vec<Error> {
+        let names: Vec<_> = jobs.iter().map(|(record, _)| record.name().to_owned()).collect();
+        let open = Mutex::new((0..names.len()).collect::<BTreeSet<_>>());
+        let tell = |done: Option<usize>| {
+            let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.retain(|place| Some(*place) != done);
+            if let Some(next) = open.first() {
+                let (done, total) = (names.len() - open.len(), names.len());
+                self.notify(Event::Turn(Work::Reconciling, &names[*next], done, total));
+            }
+        };
+        tell(None);
+        let reconcile = async |federation: &Self, (place, (record, observations))| {
+            let done = federation.reconcile_one(record, observations, members, reopen).await;
+            tell(Some(place));
+            done
+        };
+        let done = self.side_by_side(jobs.into_iter().enumerate(), reconcile).await;
+        self.notify(Event::Ended);
+        done.into_iter().filter_map(Result::err).collect()
     }
 
     pub(super) async fn reconcile_one(
@@ -244,9 +271,10 @@ enum Turn {
     /// The host stopped answering.
     Away,
     /// It was deleted, as was asked for.
-    Removed,
-    /// It exists. `quiet` if nothing was done for it in this round.
-    Kept { record: Box<Record>, status: Box<Status>, quiet: bool },
+    Removed(Key),
+    /// It exists, and `stands` is what is told of its status. `quiet` if nothing was done for it in
+    /// this round.
+    Kept { record: Box<Record>, status: Box<Status>, stands: String, quiet: bool },
 }
 
 impl Watching<'_, '_> {
@@ -271,12 +299,26 @@ impl Watching<'_, '_> {
         }
         let all: Vec<_> = records.iter().collect();
         let observed = self.rounds.observe(&all).await;
+        let federation = &*self.rounds.federation;
+        let turns = federation.side_by_side(
+            records.into_iter().zip(observed),
+            async |federation: &Federation<'_>, (record, observations)| {
+                self.turn(federation, record, observations).await
+            },
+        );
         let (mut looked, mut idling) = (Vec::new(), Vec::new());
-        for (record, observations) in records.into_iter().zip(observed) {
-            match self.turn(record, observations).await {
+        for turn in turns.await {
+            match turn.or_else(|error| self.rounds.lost(error).map(|()| Turn::Away)) {
                 Ok(Turn::Away) => round.finished = false,
-                Ok(Turn::Removed) => {}
-                Ok(Turn::Kept { record, status, quiet }) => {
+                Ok(Turn::Removed(key)) => {
+                    self.rounds.soon();
+                    self.told.insert(key, None);
+                }
+                Ok(Turn::Kept { record, status, stands, quiet }) => {
+                    if !quiet {
+                        self.rounds.soon();
+                    }
+                    self.told.insert(key(&record), Some(stands));
                     // Nobody waits for a shard of a cluster that was declared lost.
                     let over = |shard: &Shard| !shard.phase.live() || shard.is_lost();
                     let ended = record.shards.values().all(over);
@@ -301,34 +343,30 @@ impl Watching<'_, '_> {
         Ok(Some(round))
     }
 
-    async fn turn(&mut self, record: Record, observations: Observations) -> Result<Turn, Error> {
+    /// Reconciles one Job, and tells how it stands if that has changed.
+    async fn turn(
+        &self,
+        federation: &Federation<'_>,
+        record: Record,
+        observations: Observations,
+    ) -> Result<Turn, Error> {
         let (key, before) = (key(&record), record.clone());
-        let rounds = &self.rounds;
-        let run = rounds.federation.run(record, observations, &rounds.members).await;
-        let reconciled = match run.map_err(uninterrupted) {
-            Ok(reconciled) => reconciled,
-            Err(error) => return self.rounds.lost(error).map(|()| Turn::Away),
-        };
-        if !reconciled.done.is_empty() {
-            self.rounds.soon();
-        }
-        let federation = &*self.rounds.federation;
+        let run = federation.run(record, observations, &self.rounds.members).await;
+        let reconciled = run.map_err(uninterrupted)?;
         let Some(record) = reconciled.record else {
             federation.notify(Event::Deleted(&key, DryRun::None));
-            self.told.insert(key, None);
-            return Ok(Turn::Removed);
+            return Ok(Turn::Removed(key));
         };
         let status = Status::new(&record, &reconciled.observations);
         let stands = format!("{} {}", status.word(), status.completions());
         if self.told.get(&key).and_then(Option::as_ref) != Some(&stands) {
             let changed = record != before || !reconciled.done.is_empty();
             federation.notify(Event::Reconciled { record: &record, status: &status, changed });
-            self.told.insert(key, Some(stands));
             if Idle::from_status(&record, &status).is_none() {
                 federation.notify(Event::Stands(&record, &status));
             }
         }
         let quiet = reconciled.done.is_empty();
-        Ok(Turn::Kept { record: Box::new(record), status: Box::new(status), quiet })
+        Ok(Turn::Kept { record: Box::new(record), status: Box::new(status), stands, quiet })
     }
 }

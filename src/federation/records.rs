@@ -34,6 +34,15 @@ impl Federation<'_> {
         }
     }
 
+    /// The same of several Jobs, side by side. The results have the order of the Jobs.
+    pub async fn records_of(
+        &self,
+        jobs: impl IntoIterator<Item = Key>,
+    ) -> Vec<Result<Record, Error>> {
+        let read = async |(namespace, name): Key| self.record(&namespace, &name).await;
+        fan_out(jobs, read).await
+    }
+
     /// The record, if it is of this federation.
     ///
     /// # Errors

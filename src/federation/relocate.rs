@@ -78,7 +78,7 @@ pub async fn relocate(
     }
     let total = copies.len();
     for (done, copy) in copies.into_iter().enumerate() {
-        observer.notify(Event::Turn(Work::Recording, &copy.0, done, total));
+        observer.notify(Event::Turn(Work::Recording, copy.0.name(), done, total));
         put(to, copy).await?;
     }
     observer.notify(Event::Ended);

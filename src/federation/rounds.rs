@@ -133,7 +133,7 @@ impl<'f, 'a> Rounds<'f, 'a> {
     async fn ask(&mut self) -> Result<View, Error> {
         let registry = self.federation.store.registry().await?;
         self.federation.store.host().verify_again(&registry.host).await?;
-        self.federation.registry = registry;
+        self.federation.registry = registry.into();
         let mut view = View::default();
         let mut unseen = self.known.clone();
         if !self.is_named {

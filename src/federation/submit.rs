@@ -1,6 +1,9 @@
 //! How a manifest becomes a federated Job: read, divided, asked about, and only then written.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use serde_json::Value;
 
@@ -10,10 +13,11 @@ use super::{
     dry_run_strategy::DryRun,
     error::{Error, Existing},
     event::{Event, Work},
-    open::Federation,
+    open::{Federation, carrying},
     refusals::Refusals,
 };
 use crate::{
+    cluster::fan_out,
     job::Manifest,
     reconcile::{Members, Observation, Observations, Status, new_record},
     seams,
@@ -151,38 +155,51 @@ impl Federation<'_> {
         proposals: Vec<Proposal>,
         dry_run: DryRun,
     ) -> Result<(), Error> {
-        let mut members = Members::default();
+        let members = self.unasked();
         if dry_run == DryRun::Client {
-            for proposal in &proposals {
-                self.check_name(proposal).await?;
+            let check = async |proposal: &Proposal| self.check_name(proposal).await;
+            for checked in fan_out(&proposals, check).await {
+                checked?;
             }
         } else {
             let records: Vec<_> = proposals.iter().map(|proposal| &proposal.record).collect();
-            members = self.members_of(&records).await;
+            self.join(&members, carrying(&records)).await;
             let mut refusals = Refusals::new("created", true);
-            for Proposal { record, source } in &proposals {
-                self.check_creation(record, source, &mut members, &mut refusals).await?;
+            let ask = async |Proposal { record, source }: &Proposal| {
+                self.ask_creation(record, source, &members).await
+            };
+            for (proposal, asked) in proposals.iter().zip(fan_out(&proposals, ask).await) {
+                let Proposal { record, source } = proposal;
+                self.check_creation(record, source, asked?, &members, &mut refusals).await;
             }
             Error::of_refusals(refusals)?;
         }
-        let mut errors = Vec::new();
-        for proposal in proposals {
-            self.name_plan(&proposal.record);
+        // What the host has against one Job is said once, and no further one is begun.
+        let is_refused = AtomicBool::new(false);
+        let submit = async |federation: &Self, proposal: Proposal| {
+            if is_refused.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            federation.name_plan(&proposal.record);
             if dry_run == DryRun::Server {
-                self.name_the_unasked(&proposal.record, &members);
+                federation.name_the_unasked(&proposal.record, &members);
             }
             let record = proposal.record.clone();
             let mut created = Ok(());
             if dry_run == DryRun::None {
-                created = self.create(proposal, &mut members).await;
-                if let Err(error) = &created
-                    && !matches!(error, Error::Unfinished(_))
-                {
+                created = Box::pin(federation.create(proposal, &members)).await;
+                if !matches!(created, Ok(()) | Err(Error::Unfinished(_))) {
+                    is_refused.store(true, Ordering::Relaxed);
                     return created;
                 }
             }
-            self.notify(Event::Created(&record, dry_run));
-            errors.extend(created.err());
+            federation.notify(Event::Created(&record, dry_run));
+            created
+        };
+        let submitted = self.side_by_side(proposals, submit).await;
+        let mut errors: Vec<_> = submitted.into_iter().filter_map(Result::err).collect();
+        if is_refused.into_inner() {
+            errors.retain(|error| !matches!(error, Error::Unfinished(_)));
         }
         Error::all(errors)
     }
@@ -230,7 +247,7 @@ impl Federation<'_> {
     pub(super) async fn create(
         &self,
         Proposal { mut record, source }: Proposal,
-        members: &mut Members,
+        members: &Members,
     ) -> Result<(), Error> {
         record.state.leased = self.lease_consent(&record.manifest).await;
         if record.state.create_namespace {

@@ -11,7 +11,7 @@ use crate::{
         output::{Several, print_changed},
     },
     error::{Error, Result},
-    federation::Request,
+    federation::{self, Request},
 };
 
 /// The examples in its help.
@@ -23,19 +23,22 @@ Examples:
   # Ask for more completions
   kubectl federate job scale pi --completions=24
 
+  # Change several jobs
+  kubectl federate job scale pi euler --parallelism=6
+
   # Print what would change in each cluster
   kubectl federate job scale pi --parallelism=3 --dry-run=client";
 
-/// Change the parallelism of a job, or its completions
+/// Change the parallelism of jobs, or their completions
 ///
 /// The new numbers are divided over the clusters as those of a new job are. A work queue has no
 /// completions to change.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Scale {
-    /// The name of the job
-    #[arg(value_parser = job_name)]
-    name: String,
+    /// The names of the jobs
+    #[arg(required = true, value_name = "NAME", value_parser = job_name)]
+    names: Vec<String>,
     /// The most pods at any one time, over all clusters; 0 pauses the job
     #[arg(long, value_name = "N", value_parser = natural)]
     parallelism: Option<i32>,
@@ -63,14 +66,21 @@ impl Scale {
         let reporter = Reporter::new(session, Wording::new("scaled"));
         let reporter = reporter.keeping(format.is_some());
         let federation = session.federation(&reporter).await?;
-        let request =
-            Request { open_only: true, ..Request::new(&self.name, self.dry_run.strategy) };
+        let request = |name: &String| Request {
+            open_only: true,
+            ..Request::new(name, self.dry_run.strategy)
+        };
+        let requests: Vec<_> = self.names.iter().map(request).collect();
+        let jobs: Vec<_> = self.names.iter().map(String::as_str).zip(&requests).collect();
         let namespace = session.namespace()?;
-        let scaled = federation.edit(&namespace, &self.name, &request, |manifest| {
+        let scaled = federation.edit_all(&namespace, &jobs, |manifest| {
             Ok(manifest.scaled(parallelism, self.completions)?)
         });
-        reporter.interruptible(scaled).await??;
+        let scaled = reporter.interruptible(Box::pin(scaled)).await?;
+        let errors = scaled.into_iter().filter_map(std::result::Result::err).collect();
         let jobs = reporter.objects();
-        print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await
+        let printed = print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await;
+        federation::Error::all(errors)?;
+        printed
     }
 }

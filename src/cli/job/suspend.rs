@@ -60,14 +60,14 @@ struct Jobs {
 }
 
 impl Suspend {
-    /// Suspends one after another; what fails does not stop the rest.
+    /// Suspends side by side; what fails does not stop the rest.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         self.jobs.set(session, true).await
     }
 }
 
 impl Resume {
-    /// Resumes one after another; what fails does not stop the rest.
+    /// Resumes side by side; what fails does not stop the rest.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         self.jobs.set(session, false).await
     }
@@ -82,19 +82,18 @@ impl Jobs {
         let reporter = Reporter::new(session, wording).keeping(format.is_some());
         let federation = session.federation(&reporter).await?;
         let namespace = session.namespace()?;
-        let mut errors = Vec::new();
-        for name in &self.names {
-            // Whoever stops a Job is not to be told that a server of today would not take it any
-            // more.
-            let request = Request {
-                preflight: false,
-                open_only: true,
-                ..Request::new(name, self.dry_run.strategy)
-            };
-            let set = federation
-                .edit(&namespace, name, &request, |manifest| Ok(manifest.suspending(suspend)));
-            errors.extend(reporter.interruptible(set).await?.err());
-        }
+        // Whoever stops a Job is not to be told that a server of today would not take it any more.
+        let request = |name: &String| Request {
+            preflight: false,
+            open_only: true,
+            ..Request::new(name, self.dry_run.strategy)
+        };
+        let requests: Vec<_> = self.names.iter().map(request).collect();
+        let jobs: Vec<_> = self.names.iter().map(String::as_str).zip(&requests).collect();
+        let set =
+            federation.edit_all(&namespace, &jobs, |manifest| Ok(manifest.suspending(suspend)));
+        let set = reporter.interruptible(Box::pin(set)).await?;
+        let errors = set.into_iter().filter_map(std::result::Result::err).collect();
         let jobs = reporter.objects();
         let printed = print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await;
         federation::Error::all(errors)?;

@@ -258,7 +258,7 @@ impl Restore {
         let is_anew = self.is_anew;
         let total = self.records.len();
         for (done, (mut record, change)) in self.records.into_iter().enumerate() {
-            observer.notify(Event::Turn(Work::Recording, &record, done, total));
+            observer.notify(Event::Turn(Work::Recording, record.name(), done, total));
             if change == RecordChange::Readable(Comparison::Same) {
                 observer.notify(Event::Unchanged(&record, DryRun::None));
             }

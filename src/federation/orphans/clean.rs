@@ -135,7 +135,7 @@ impl Federation<'_> {
                 }
             });
         }
-        Ok(self.store.forget_former(self.registry.clone(), &uids).await?)
+        Ok(self.store.forget_former(Registry::clone(&self.registry), &uids).await?)
     }
 
     async fn clean_one(

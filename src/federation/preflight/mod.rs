@@ -52,7 +52,7 @@ pub struct Preflight {
 /// time is given up for this command, so that it is not waited for again. One whose context,
 /// credential or certificate is wrong refuses: nothing would come of waiting. One that answers
 /// with something else than a Job is no API server now: it gets nothing in this command either.
-pub async fn preflight(record: &Record, members: &mut Members) -> Preflight {
+pub async fn preflight(record: &Record, members: &Members) -> Preflight {
     let mut preflight = Preflight::default();
     let new = |id: &u32| Creation { record: record.clone(), id: *id };
     preflight.ask_new(&record.shards.keys().map(new).collect::<Vec<_>>(), members).await;
@@ -70,7 +70,7 @@ pub async fn preflight_change(
     before: &Record,
     after: &Record,
     observations: &Observations,
-    members: &mut Members,
+    members: &Members,
     now: Timestamp,
 ) -> Preflight {
     let (_, mut writes) = simulate_writes(after, observations.clone(), members, now).await;
@@ -104,7 +104,7 @@ pub async fn preflight_change(
 pub(super) async fn preflight_adoption(
     record: &Record,
     observations: &Observations,
-    members: &mut Members,
+    members: &Members,
     now: Timestamp,
 ) -> Preflight {
     let mut preflight =
@@ -144,7 +144,7 @@ async fn try_delete(connection: &Connection, path: &str, uid: &str) -> Option<Er
 impl Preflight {
     /// Asks whether new shards would be created, and whether they would have the rights that they
     /// need.
-    async fn ask_new(&mut self, creations: &[Creation], members: &mut Members) {
+    async fn ask_new(&mut self, creations: &[Creation], members: &Members) {
         let clusters = creations.iter().map(|new| new.record.shards[&new.id].cluster.clone());
         self.asked.extend(clusters);
         let ask = async |Creation { record, id }: &Creation| {
@@ -176,7 +176,7 @@ impl Preflight {
     }
 
     /// Asks each member of a Job whether it grants the rights that a shard needs.
-    async fn ask_rights(&mut self, record: &Record, members: &mut Members) {
+    async fn ask_rights(&mut self, record: &Record, members: &Members) {
         let ask = async |shard: &Shard| {
             let answer = match members.of_shard(shard) {
                 Ok(connection) => rights::check_rights(record, connection).await,
@@ -192,7 +192,7 @@ impl Preflight {
     }
 
     /// Asks each member of a Job whether the values of all fields are valid.
-    async fn ask_fields(&mut self, record: &Record, members: &mut Members) {
+    async fn ask_fields(&mut self, record: &Record, members: &Members) {
         let mut record = record.clone();
         // What has passed would hide what is wrong with the limits of the Job.
         for shard in record.shards.values_mut() {
@@ -219,7 +219,7 @@ impl Preflight {
         &mut self,
         patches: Vec<Write>,
         template: Option<&TemplateChange>,
-        members: &mut Members,
+        members: &Members,
     ) {
         let ask = async |write: Write| {
             let answer = match members.get(&write.cluster) {
@@ -247,7 +247,7 @@ impl Preflight {
     async fn ask_deletions(
         &mut self,
         deletions: Vec<(String, String, String)>,
-        members: &mut Members,
+        members: &Members,
     ) {
         let ask = async |(cluster, path, uid): (String, String, String)| {
             let answer = match members.get(&cluster) {
@@ -264,7 +264,7 @@ impl Preflight {
     }
 
     /// Adds an answer that is an error. A member that cannot be reached refuses nothing.
-    fn add(&mut self, cluster: String, error: Error, members: &mut Members) {
+    fn add(&mut self, cluster: String, error: Error, members: &Members) {
         if !error.is_unreachable() || error.is_distrusted() || error.is_of_other_kind() {
             self.refusals.push(Refusal { cluster, error });
         } else if error.is_timeout() {

@@ -30,13 +30,13 @@ impl Federation<'_> {
         if survey.takes_over {
             let saved = SavedRegistry { uid: survey.federation.clone(), ..self.registry.saved() };
             let written = self.store.write_registry(Some(&self.registry), &saved).await?;
-            self.registry = written;
+            self.registry = written.into();
         }
         let mut errors = Vec::new();
         let mut records = Vec::new();
         let total = survey.jobs.len();
         for (done, job) in survey.jobs.into_iter().enumerate() {
-            self.notify(Event::Turn(Work::Recording, &job.record, done, total));
+            self.notify(Event::Turn(Work::Recording, job.record.name(), done, total));
             let name = job.record.name().to_owned();
             match self.write_rebuilt(job).await {
                 Ok(record) => records.push(record),

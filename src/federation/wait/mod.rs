@@ -21,7 +21,7 @@ use super::{
     rounds::{Rounds, View},
 };
 use crate::{
-    reconcile::{Idle, Observations, Status, preview},
+    reconcile::{Idle, Observations, Reconciled, Status, preview},
     state::{Record, Verdict},
 };
 
@@ -108,6 +108,15 @@ struct Progress {
     met: usize,
     /// As it was seen last.
     seen: Value,
+}
+
+/// A Job after a round.
+struct Advanced {
+    /// None if it was removed.
+    record: Option<Record>,
+    observations: Observations,
+    /// Whether anything was done for it.
+    is_changed: bool,
 }
 
 /// What one round finds out about a Job.
@@ -197,19 +206,36 @@ impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
             records.into_iter().filter(|record| self.jobs.contains_key(&key(record))).collect();
         let all: Vec<_> = records.iter().collect();
         let observed = self.rounds.observe(&all).await;
-        let mut looked = Vec::new();
-        for (record, observations) in records.into_iter().zip(observed) {
-            let key = key(&record);
+        for record in &records {
+            let key = key(record);
             let progress = self.jobs.entry(key.clone()).or_default();
             let before = progress.uid.replace(record.state.uid.clone());
             let replaced = before.is_some_and(|uid| uid != record.state.uid);
             if replaced && self.next(&key) == Some(&Goal::Delete) {
                 self.met(&key);
             }
-            match self.judge(record, observations).await? {
-                None | Some(Found::Met) => {}
-                Some(Found::NotYet(seen)) => looked.push(*seen),
-                Some(Found::Never(why)) => self.give_up(&key, why),
+        }
+        let keys: Vec<_> = records.iter().map(key).collect();
+        let advance = async |federation: &Federation<'_>, (record, observations)| {
+            self.advance(federation, record, observations).await
+        };
+        let advanced = self.rounds.federation.side_by_side(records.into_iter().zip(observed), advance);
+        let mut looked = Vec::new();
+        for (key, advanced) in keys.into_iter().zip(advanced.await) {
+            let seen = match advanced {
+                Ok(seen) => seen,
+                Err(error) => {
+                    self.rounds.lost(error)?;
+                    continue;
+                }
+            };
+            if seen.is_changed {
+                self.rounds.soon();
+            }
+            match self.judge(&key, seen.record, &seen.observations) {
+                Found::Met => {}
+                Found::NotYet(seen) => looked.push(*seen),
+                Found::Never(why) => self.give_up(&key, why),
             }
         }
         let pairs = || looked.iter().map(|(record, status)| (record, status));
@@ -274,89 +300,84 @@ impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
         self.rounds.federation.notify(Event::ConditionMet(&key.1, &job));
     }
 
-    /// Reconciles a Job, or only looks at it. None if the host stopped answering.
-    async fn judge(
+    /// What a Job as it is after a round comes to; there is none if it was removed.
+    fn judge(
         &mut self,
-        record: Record,
-        observations: Observations,
-    ) -> Result<Option<Found>, Error> {
-        let (key, name) = (key(&record), record.name().to_owned());
-        let Some((record, observations)) = self.advance(record, observations).await? else {
-            return Ok(None);
-        };
+        key: &Key,
+        record: Option<Record>,
+        observations: &Observations,
+    ) -> Found {
+        let name = key.1.clone();
         let Some(record) = record else {
-            if self.next(&key) == Some(&Goal::Delete) {
-                self.met(&key);
-                return Ok(Some(Found::Met));
+            if self.next(key) == Some(&Goal::Delete) {
+                self.met(key);
+                return Found::Met;
             }
-            return Ok(Some(Found::Never(Error::NotFound { name })));
+            return Found::Never(Error::NotFound { name });
         };
-        let status = Status::new(&record, &observations);
+        let status = Status::new(&record, observations);
         let job = status.to_job(&record);
-        if let Some(progress) = self.jobs.get_mut(&key) {
+        if let Some(progress) = self.jobs.get_mut(key) {
             progress.seen.clone_from(&job);
         }
         let goal = loop {
-            let Some(goal) = self.next(&key) else { return Ok(Some(Found::Met)) };
+            let Some(goal) = self.next(key) else { return Found::Met };
             match goal.is_met(&job) {
-                Ok(true) => self.met(&key),
+                Ok(true) => self.met(key),
                 Ok(false) => break goal,
-                Err(why) => return Ok(Some(Found::Never(Error::NotComparable { why }))),
+                Err(why) => return Found::Never(Error::NotComparable { why }),
             }
         };
         // The outcome is latched before the last shard has ended. The condition comes then.
         if goal.will_be_met(&status) {
-            return Ok(Some(Found::NotYet(Box::new((record, status)))));
+            return Found::NotYet(Box::new((record, status)));
         }
         if let (Some(outcome), Goal::Condition { .. }) = (&record.state.outcome, goal) {
-            return Ok(Some(Found::Never(match outcome.verdict {
+            return Found::Never(match outcome.verdict {
                 Verdict::Failed => Error::Failed {
                     namespace: record.namespace().to_owned(),
                     name,
                     outcome: Box::new(outcome.clone()),
                 },
                 Verdict::Complete => Error::Complete { name },
-            })));
+            });
         }
         // A deletion ends by itself where all clusters answer, and the Job is not found then.
         let hangs = !status.unlisted.is_empty()
             || status.shards.iter().any(|shard| shard.unknown.is_some());
         if let (Some(_), Goal::Condition { .. }, true) = (record.state.deleting, goal, hangs) {
             let namespace = record.namespace().to_owned();
-            return Ok(Some(Found::Never(Error::DeletedAlready { namespace, name })));
+            return Found::Never(Error::DeletedAlready { namespace, name });
         }
         // After a reconcile only a user can change this. Without one that is not known.
         let stopped = Idle::from_status(&record, &status).filter(|rest| *rest == Idle::Stopped);
         if let (Some(rest), true, true) =
             (stopped, self.terms.reconcile, self.terms.waits_for_the_end())
         {
-            return Ok(Some(Found::Never(idle(&record, &status, rest))));
+            return Found::Never(idle(&record, &status, rest));
         }
-        Ok(Some(Found::NotYet(Box::new((record, status)))))
+        Found::NotYet(Box::new((record, status)))
     }
 
-    /// The record after this round: `Some(None)` if it was removed, `None` if the host stopped
-    /// answering.
+    /// Reconciles a Job, or only looks at it.
+    ///
+    /// # Errors
+    /// The host does not answer, or refuses.
     async fn advance(
-        &mut self,
+        &self,
+        federation: &Federation<'_>,
         record: Record,
         observations: Observations,
-    ) -> Result<Option<(Option<Record>, Observations)>, Error> {
-        let rounds = &self.rounds;
+    ) -> Result<Advanced, Error> {
+        let members = &self.rounds.members;
         if !self.terms.reconcile {
             let (record, observations) =
-                preview(&record, observations, &rounds.members, self.now()).await;
-            return Ok(Some((Some(record), observations)));
+                preview(&record, observations, members, self.now()).await;
+            return Ok(Advanced { record: Some(record), observations, is_changed: false });
         }
-        match rounds.federation.run(record, observations, &rounds.members).await {
-            Ok(reconciled) => {
-                if !reconciled.done.is_empty() {
-                    self.rounds.soon();
-                }
-                Ok(Some((reconciled.record, reconciled.observations)))
-            }
-            Err(error) => self.rounds.lost(error).map(|()| None),
-        }
+        let Reconciled { record, observations, done } =
+            federation.run(record, observations, members).await?;
+        Ok(Advanced { record, observations, is_changed: !done.is_empty() })
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
+
+use tokio::sync::OnceCell;
 
 use super::{
     clocks::{Clocks, plausible_skew},
@@ -15,11 +17,12 @@ use crate::{
 };
 
 /// The members that a command talks to. Each has a connection to the registered cluster, or the
-/// reason why there is none. The default has no members.
+/// reason why there is none. All Jobs of a command share them, side by side. The default has no
+/// members.
 #[derive(Default)]
 pub struct Members {
     places: BTreeMap<String, Place>,
-    connections: BTreeMap<String, Result<Connection, Absent>>,
+    lines: BTreeMap<String, Line>,
     /// What was answered about new Jobs, by member and API path.
     queue_answers: Mutex<BTreeMap<(String, String), Option<QueueAnswer>>>,
 }
@@ -31,6 +34,25 @@ pub struct QueueAnswer {
     pub queue: Option<String>,
 }
 
+/// The way to one member.
+#[derive(Default)]
+struct Line {
+    /// Whoever needs the member first connects to it.
+    connection: OnceCell<Result<Connection, Absent>>,
+    /// Why it is not asked any more in this command.
+    given_up: OnceLock<Absent>,
+}
+
+impl Line {
+    /// The connection, or why there is none; nothing where nobody has needed it yet.
+    fn get(&self) -> Option<Result<&Connection, &Absent>> {
+        match self.given_up.get() {
+            Some(absent) => Some(Err(absent)),
+            None => self.connection.get().map(Result::as_ref),
+        }
+    }
+}
+
 /// Why there is no connection.
 struct Absent {
     why: String,
@@ -38,6 +60,12 @@ struct Absent {
 }
 
 impl Members {
+    /// The members of a federation, of which none is talked to yet.
+    pub fn of(registry: &Registry) -> Self {
+        let lines = registry.members.keys().map(|name| (name.clone(), Line::default()));
+        Self { places: Place::all(registry), lines: lines.collect(), ..Self::default() }
+    }
+
     /// Connects to the members with these names, all at once, and compares the identity of each
     /// with the registered one (G7). A member that cannot be reached is recorded as absent.
     ///
@@ -47,20 +75,21 @@ impl Members {
         names: BTreeSet<String>,
         dial: impl Fn(&str, &Member) -> Result<Connection, Error>,
     ) -> Self {
-        Self::default().reconnect(registry, names, dial).await
+        let members = Self::of(registry);
+        members.join(registry, names, dial).await;
+        members
     }
 
     /// Connects to more members: to those of these names that this command has not talked to yet.
+    /// One that several Jobs ask for at once is connected to once.
     pub async fn join(
-        &mut self,
+        &self,
         registry: &Registry,
         names: BTreeSet<String>,
         dial: impl Fn(&str, &Member) -> Result<Connection, Error>,
     ) {
-        let new = names.into_iter().filter(|name| !self.connections.contains_key(name)).collect();
-        let joined = Self::connect(registry, new, dial).await;
-        self.places = joined.places;
-        self.connections.extend(joined.connections);
+        let names = names.into_iter().map(|name| (name, None)).collect();
+        self.connect_or_verify(registry, names, dial).await;
     }
 
     /// As [`Members::connect`], for a command that works in rounds. It keeps the connections of the
@@ -72,28 +101,31 @@ impl Members {
         names: BTreeSet<String>,
         dial: impl Fn(&str, &Member) -> Result<Connection, Error>,
     ) -> Self {
-        let names: Vec<_> = names
-            .into_iter()
-            .map(|name| {
-                let kept = self.connections.remove(&name).and_then(Result::ok);
-                (name, kept)
-            })
-            .collect();
-        let connect = async |(name, kept): (String, Option<Connection>)| {
-            let connection = match registry.members.get(&name) {
-                Some(member) => connected(&name, member, kept, &dial).await,
-                None => Err(Absent {
-                    why: "it is not registered in this federation".to_owned(),
-                    error: None,
-                }),
-            };
-            (name, connection)
+        let names = names.into_iter().map(|name| {
+            let line = self.lines.remove(&name).filter(|line| line.given_up.get().is_none());
+            let kept = line.and_then(|line| line.connection.into_inner()).and_then(Result::ok);
+            (name, kept)
+        });
+        let names = names.collect();
+        let members = Self::of(registry);
+        members.connect_or_verify(registry, names, dial).await;
+        members
+    }
+
+    /// Connects to members, or asks those again that there is a connection to.
+    async fn connect_or_verify(
+        &self,
+        registry: &Registry,
+        names: Vec<(String, Option<Connection>)>,
+        dial: impl Fn(&str, &Member) -> Result<Connection, Error>,
+    ) {
+        let known = names.into_iter().filter_map(|(name, kept)| {
+            Some((self.lines.get(&name)?, registry.members.get_key_value(&name)?, kept))
+        });
+        let connect = async |(line, (name, member), kept): (&Line, (&String, &Member), _)| {
+            line.connection.get_or_init(|| connected(name, member, kept, &dial)).await;
         };
-        Self {
-            places: Place::all(registry),
-            connections: fan_out(names, connect).await.into_iter().collect(),
-            ..Self::default()
-        }
+        fan_out(known, connect).await;
     }
 
     /// All members of the federation as places for work, by their names.
@@ -103,24 +135,26 @@ impl Members {
 
     /// The names of the members that this command talks to, or tried to.
     pub fn asked(&self) -> impl Iterator<Item = &str> {
-        self.connections.keys().map(String::as_str)
+        let asked = self.lines.iter().filter(|(_, line)| line.get().is_some());
+        asked.map(|(name, _)| name.as_str())
     }
 
     /// How far the clocks of the members differ from the host's. A cluster that has not answered
     /// yet, or sends no `Date`, counts as having the host's clock.
     pub fn clocks(&self, host: &Connection) -> Clocks {
         let Some(host) = plausible_skew(host) else { return Clocks::unknown() };
-        let connected = self.connections.iter().filter_map(|(name, connection)| {
-            Some((name.as_str(), plausible_skew(connection.as_ref().ok()?)?))
+        let connected = self.lines.iter().filter_map(|(name, line)| {
+            Some((name.as_str(), plausible_skew(line.get()?.ok()?)?))
         });
         Clocks::measured(host, connected)
     }
 
     /// The connection to a member, or why there is none.
     pub fn get(&self, name: &str) -> Result<&Connection, &str> {
-        match self.connections.get(name) {
-            Some(connection) => connection.as_ref().map_err(|absent| absent.why.as_str()),
-            None => Err("it was not asked"),
+        match self.lines.get(name).map(Line::get) {
+            Some(Some(connection)) => connection.map_err(|absent| absent.why.as_str()),
+            Some(None) => Err("it was not asked"),
+            None => Err("it is not registered in this federation"),
         }
     }
 
@@ -155,15 +189,18 @@ impl Members {
 
     /// Records a member as absent for the rest of this command. Use it for one that did not answer:
     /// every further request would have to wait for it again.
-    pub fn give_up(&mut self, name: &str, why: String) {
-        self.connections.insert(name.to_owned(), Err(Absent { why, error: None }));
+    pub fn give_up(&self, name: &str, why: String) {
+        if let Some(line) = self.lines.get(name) {
+            // The first reason stays: others follow from it.
+            let _ = line.given_up.set(Absent { why, error: None });
+        }
     }
 
     /// The error that keeps this command from a member until the user corrects it
     /// ([`Error::is_lasting`]). None where there is a connection, and where the member may answer
     /// later.
     pub fn lasting_error(&self, name: &str) -> Option<&Error> {
-        let absent = self.connections.get(name)?.as_ref().err()?;
+        let absent = self.lines.get(name)?.get()?.err()?;
         absent.error.as_ref().filter(|error| error.is_lasting())
     }
 }

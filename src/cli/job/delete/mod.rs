@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 use clap::{ArgAction, Args};
 use tokio::time::Instant;
 
-use self::which::{Found, Which};
+use self::which::Which;
 use crate::{
     cli::{
         Session, World,
@@ -17,7 +17,7 @@ use crate::{
         output::{Several, print_changed},
     },
     error::{Error, Result},
-    federation::{self, Deletion, DryRun, Key, Patience, Timeout},
+    federation::{self, Deletion, DryRun, Patience, Timeout},
     print::{Format, federate},
     state::{self, Record},
 };
@@ -134,9 +134,9 @@ fn cascade(text: &str) -> Result<Deletion> {
 
 /// Whether the user confirms with a line on standard input that these Jobs are deleted; the words
 /// are kubectl's.
-fn is_confirmed(world: &World, jobs: &[Key]) -> bool {
+fn is_confirmed(world: &World, jobs: &[&str]) -> bool {
     let mut text = format!("You are about to delete the following {} resource(s):\n", jobs.len());
-    for (_, name) in jobs {
+    for name in jobs {
         let _ = writeln!(text, "job.batch/{name}");
     }
     world.output.prompt(&(text + "Do you want to continue? (y/N): "));
@@ -144,7 +144,7 @@ fn is_confirmed(world: &World, jobs: &[Key]) -> bool {
 }
 
 impl Delete {
-    /// Deletes one after another; what fails does not stop the rest.
+    /// Deletes side by side; what fails does not stop the rest. All questions are asked before.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         self.which.check()?;
         self.grace.check()?;
@@ -156,31 +156,33 @@ impl Delete {
         let format = self.output.map(|()| Format::Name);
         let reporter = Reporter::new(session, wording).keeping(format.is_some());
         let federation = session.federation(&reporter).await?;
-        let Found { jobs, mut errors } = self.which.find(session, &federation).await?;
-        if jobs.is_empty() && errors.is_empty() {
+        let found = self.which.find(session, &federation).await?;
+        if found.is_empty() {
             // On stdout, as kubectl.
             session.output().line(none_found(None));
         }
-        if self.interactive && !jobs.is_empty() && !is_confirmed(session.world(), &jobs) {
+        let names: Vec<_> = found.iter().flatten().map(Record::name).collect();
+        if self.interactive && !names.is_empty() && !is_confirmed(session.world(), &names) {
             session.output().line("deletion is cancelled");
-            return Ok(federation::Error::all(errors)?);
+            let unread = found.into_iter().filter_map(std::result::Result::err);
+            let unread = unread.filter(|error| !self.which.forgives(error));
+            return Ok(federation::Error::all(unread.collect())?);
         }
-        let patience = self.patience();
-        for (namespace, name) in &jobs {
-            let record = match federation.record(namespace, name).await {
-                Ok(record) => record,
-                Err(error) => {
-                    errors.extend(Some(error).filter(|error| !self.which.forgives(error)));
-                    continue;
+        let mut jobs = Vec::new();
+        for record in found {
+            jobs.push(match record {
+                Ok(record) => {
+                    let deletion = self.deletion(session, &record).await?;
+                    Ok((record, deletion))
                 }
-            };
-            let deletion = self.deletion(session, &record).await?;
-            let deleted = match self.dry_run {
-                DryRun::None => federation.delete(record, deletion, patience).await,
-                dry_run => federation.check_deletion(&record, deletion, dry_run).await,
-            };
-            errors.extend(deleted.err());
+                Err(error) => Err(error),
+            });
         }
+        let mut errors = match self.dry_run {
+            DryRun::None => federation.delete(jobs, self.patience()).await,
+            dry_run => federation.check_deletions(jobs, dry_run).await,
+        };
+        errors.retain(|error| !self.which.forgives(error));
         let jobs = reporter.objects();
         print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await?;
         Ok(federation::Error::all(errors)?)

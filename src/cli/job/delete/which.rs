@@ -5,7 +5,8 @@ use clap::Args;
 use crate::{
     cli::{Filenames, Selectors, Session, job_name::job_name},
     error::{Error, Result},
-    federation::{self, Federation, Key, Records, key},
+    federation::{self, Federation, Key, Records},
+    state::Record,
 };
 
 /// Names, files, selectors or all.
@@ -27,14 +28,6 @@ pub(super) struct Which {
     /// Say nothing of a job that is not there; as with --all
     #[arg(long)]
     ignore_not_found: bool,
-}
-
-/// The Jobs that were found.
-pub(super) struct Found {
-    /// Those that are meant, by namespace and name.
-    pub jobs: Vec<Key>,
-    /// Why others cannot be read.
-    pub errors: Vec<federation::Error>,
 }
 
 impl Which {
@@ -73,31 +66,34 @@ impl Which {
         Err(Error::new(why))
     }
 
-    /// The Jobs that are meant.
+    /// The Jobs that are meant, or why they cannot be read.
     ///
     /// # Errors
     /// They cannot be found out.
-    pub async fn find(&self, session: &Session<'_>, federation: &Federation<'_>) -> Result<Found> {
-        let errors = Vec::new();
+    pub async fn find(
+        &self,
+        session: &Session<'_>,
+        federation: &Federation<'_>,
+    ) -> Result<Vec<Result<Record, federation::Error>>> {
         if !self.filenames.is_empty() {
             let documents = self.filenames.read("delete", session.world()).await?;
-            let jobs = session.manifests(documents, |rules, objects| {
+            let keys: Vec<Key> = session.manifests(documents, |rules, objects| {
                 objects.iter().map(|(source, object)| rules.name(source, object)).collect()
             })?;
-            return Ok(Found { jobs, errors });
+            return Ok(federation.records_of(keys).await);
         }
         if !self.names.is_empty() {
             if self.all_namespaces {
                 return Err(federation::Error::NamesAcrossNamespaces.into());
             }
             let namespace = session.namespace()?;
-            let jobs = self.names.iter().map(|name| (namespace.clone(), name.clone()));
-            return Ok(Found { jobs: jobs.collect(), errors });
+            let keys = self.names.iter().map(|name| (namespace.clone(), name.clone()));
+            return Ok(federation.records_of(keys).await);
         }
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
         let fields = self.selectors.fields()?;
         let all = federation.records(&[], namespace.as_deref()).await?;
         let Records { records, errors } = self.selectors.choose(federation, &fields, all).await;
-        Ok(Found { jobs: records.iter().map(key).collect(), errors })
+        Ok(errors.into_iter().map(Err).chain(records.into_iter().map(Ok)).collect())
     }
 }

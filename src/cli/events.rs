@@ -147,7 +147,6 @@ impl Voice<'_, '_> {
         }
     }
 
-
     fn recorded(&self, recording: Recording) {
         lock(&self.reporter.recording).insert(self.place, recording);
     }
@@ -385,7 +384,9 @@ impl Voice<'_, '_> {
             Event::Reconciled { record, status, changed } => {
                 self.reconciled(record, status, changed);
             }
-            Event::Deleted(job, dry_run) => self.deleted(job, self.reporter.wording.deleted, dry_run),
+            Event::Deleted(job, dry_run) => {
+                self.deleted(job, self.reporter.wording.deleted, dry_run)
+            }
             Event::Deleting(job) => self.deleted(job, "is being deleted", DryRun::None),
             Event::PodsEnding => self.note("waiting for pods to end".to_owned()),
             Event::Kept(record, places) => self.kept(record, places),

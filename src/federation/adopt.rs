@@ -90,8 +90,7 @@ impl Federation<'_> {
         if dry_run != DryRun::Client {
             let mut refusals = Refusals::new("adopted", true);
             let source = source(&record);
-            self.check_adoption(&record, &source, &observations, &members, &mut refusals)
-                .await?;
+            self.check_adoption(&record, &source, &observations, &members, &mut refusals).await?;
             Error::of_refusals(refusals)?;
         }
         Ok(self.proposed(record, observations, members, false).await)

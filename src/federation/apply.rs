@@ -209,9 +209,7 @@ impl Federation<'_> {
         let mut steps = Vec::new();
         for (source, record) in found {
             steps.push(match record {
-                None => {
-                    Found::Absent(self.propose(source, terms.create_namespace)?)
-                }
+                None => Found::Absent(self.propose(source, terms.create_namespace)?),
                 Some(record) => Found::Present(source, record),
             });
         }
@@ -254,9 +252,7 @@ impl Federation<'_> {
         let (manifest, seen) = (source.manifest.clone(), seen.unwrap_or_default());
         let prepared = self.prepare_seen(&record, seen, manifest, &request, members);
         Ok(match prepared.await? {
-            Attempt::Change(change) => {
-                Step::Change(Box::new(Changing { change: *change, source }))
-            }
+            Attempt::Change(change) => Step::Change(Box::new(Changing { change: *change, source })),
             Attempt::Same(seen) => Step::Keep(Box::new((record, seen))),
         })
     }

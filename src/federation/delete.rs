@@ -410,7 +410,11 @@ fn needing_members(jobs: &[Result<(Record, Deletion), Error>]) -> Vec<&Record> {
         Deletion::Abandon => record.state.deleting.is_some(),
         Deletion::Cascade(_) => true,
     };
-    jobs.iter().filter_map(|job| job.as_ref().ok()).filter(needs).map(|(record, _)| record).collect()
+    jobs.iter()
+        .filter_map(|job| job.as_ref().ok())
+        .filter(needs)
+        .map(|(record, _)| record)
+        .collect()
 }
 
 fn is_elsewhere(error: &crate::cluster::Error) -> bool {

@@ -226,8 +226,7 @@ impl Federation<'_> {
         members: &Members,
     ) -> Result<Attempt, Error> {
         // It holds the state of every question that may be asked.
-        let attempt =
-            Box::pin(self.prepare(record, seen, manifest, request, members)).await?;
+        let attempt = Box::pin(self.prepare(record, seen, manifest, request, members)).await?;
         let asks = match request.dry_run {
             DryRun::None => request.preflight,
             DryRun::Client => false,

@@ -126,7 +126,9 @@ impl Federation<'_> {
                 Registered::New | Registered::Changed { .. } => MemberChange::Set(member),
             })
         };
-        self.store.update_member(Registry::clone(&self.registry), &registration.name, change).await?;
+        self.store
+            .update_member(Registry::clone(&self.registry), &registration.name, change)
+            .await?;
         Ok((what, missing))
     }
 

@@ -17,6 +17,7 @@ mod hostile;
 mod kills;
 mod limits;
 mod losses;
+mod many;
 mod net;
 mod networks;
 mod promises;

@@ -24,7 +24,7 @@ use super::witness::Witness;
 
 /// More requests for a cluster than any command sends here; one that sends more goes round in
 /// circles.
-const MOST_REQUESTS: usize = 100;
+const MOST_REQUESTS: usize = 300;
 
 /// A request on its way.
 #[derive(Clone, Debug)]

@@ -244,11 +244,7 @@ impl Preflight {
     }
 
     /// Sends deletions of Jobs, each with its member, its path and its uid, as dry runs.
-    async fn ask_deletions(
-        &mut self,
-        deletions: Vec<(String, String, String)>,
-        members: &Members,
-    ) {
+    async fn ask_deletions(&mut self, deletions: Vec<(String, String, String)>, members: &Members) {
         let ask = async |(cluster, path, uid): (String, String, String)| {
             let answer = match members.get(&cluster) {
                 Ok(connection) => try_delete(connection, &path, &uid).await,

@@ -219,7 +219,8 @@ impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
         let advance = async |federation: &Federation<'_>, (record, observations)| {
             self.advance(federation, record, observations).await
         };
-        let advanced = self.rounds.federation.side_by_side(records.into_iter().zip(observed), advance);
+        let advanced =
+            self.rounds.federation.side_by_side(records.into_iter().zip(observed), advance);
         let mut looked = Vec::new();
         for (key, advanced) in keys.into_iter().zip(advanced.await) {
             let seen = match advanced {
@@ -301,12 +302,7 @@ impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
     }
 
     /// What a Job as it is after a round comes to; there is none if it was removed.
-    fn judge(
-        &mut self,
-        key: &Key,
-        record: Option<Record>,
-        observations: &Observations,
-    ) -> Found {
+    fn judge(&mut self, key: &Key, record: Option<Record>, observations: &Observations) -> Found {
         let name = key.1.clone();
         let Some(record) = record else {
             if self.next(key) == Some(&Goal::Delete) {
@@ -371,8 +367,7 @@ impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
     ) -> Result<Advanced, Error> {
         let members = &self.rounds.members;
         if !self.terms.reconcile {
-            let (record, observations) =
-                preview(&record, observations, members, self.now()).await;
+            let (record, observations) = preview(&record, observations, members, self.now()).await;
             return Ok(Advanced { record: Some(record), observations, is_changed: false });
         }
         let Reconciled { record, observations, done } =

@@ -143,9 +143,10 @@ impl Members {
     /// yet, or sends no `Date`, counts as having the host's clock.
     pub fn clocks(&self, host: &Connection) -> Clocks {
         let Some(host) = plausible_skew(host) else { return Clocks::unknown() };
-        let connected = self.lines.iter().filter_map(|(name, line)| {
-            Some((name.as_str(), plausible_skew(line.get()?.ok()?)?))
-        });
+        let connected = self
+            .lines
+            .iter()
+            .filter_map(|(name, line)| Some((name.as_str(), plausible_skew(line.get()?.ok()?)?)));
         Clocks::measured(host, connected)
     }
 

@@ -1,7 +1,7 @@
 //! How a manifest becomes a federated Job: read, divided, asked about, and only then written.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -199,7 +199,10 @@ impl Federation<'_> {
         let submitted = self.side_by_side(proposals, submit).await;
         let mut errors: Vec<_> = submitted.into_iter().filter_map(Result::err).collect();
         if is_refused.into_inner() {
-            errors.retain(|error| !matches!(error, Error::Unfinished(_)));
+            let mut said = BTreeSet::new();
+            errors.retain(|error| {
+                !matches!(error, Error::Unfinished(_)) && said.insert(error.to_string())
+            });
         }
         Error::all(errors)
     }

@@ -385,7 +385,7 @@ impl Voice<'_, '_> {
                 self.reconciled(record, status, changed);
             }
             Event::Deleted(job, dry_run) => {
-                self.deleted(job, self.reporter.wording.deleted, dry_run)
+                self.deleted(job, self.reporter.wording.deleted, dry_run);
             }
             Event::Deleting(job) => self.deleted(job, "is being deleted", DryRun::None),
             Event::PodsEnding => self.note("waiting for pods to end".to_owned()),

@@ -112,10 +112,7 @@ async fn what_the_host_has_against_a_job_keeps_others_from_beginning() {
     let names: Vec<String> = (0..80).map(|n| format!("pi{n}")).collect();
     stage.several_of(&names.iter().map(String::as_str).collect::<Vec<_>>(), 1, 1);
     let written = |sent: &Sent| sent.mutating && sent.path.ends_with("/configmaps");
-    stage.net.watch(move |sent, _| match written(sent) {
-        true => Fate::Refused,
-        false => Fate::Pass,
-    });
+    stage.net.watch(move |sent, _| if written(sent) { Fate::Refused } else { Fate::Pass });
     let ran = stage.run(CREATE).await;
     assert_ne!(ran.code, 0);
     let begun = stage.net.sent().into_iter().filter(|sent| written(sent)).count();

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 use clap::{ArgAction, Args};
 use tokio::time::Instant;
 
-use self::which::Which;
+use self::which::{Found, Which};
 use crate::{
     cli::{
         Session, World,
@@ -134,7 +134,7 @@ fn cascade(text: &str) -> Result<Deletion> {
 
 /// Whether the user confirms with a line on standard input that these Jobs are deleted; the words
 /// are kubectl's.
-fn is_confirmed(world: &World, jobs: &[&str]) -> bool {
+fn is_confirmed(world: &World, jobs: &[String]) -> bool {
     let mut text = format!("You are about to delete the following {} resource(s):\n", jobs.len());
     for name in jobs {
         let _ = writeln!(text, "job.batch/{name}");
@@ -156,20 +156,17 @@ impl Delete {
         let format = self.output.map(|()| Format::Name);
         let reporter = Reporter::new(session, wording).keeping(format.is_some());
         let federation = session.federation(&reporter).await?;
-        let found = self.which.find(session, &federation).await?;
-        if found.is_empty() {
+        let Found { names, records, mut errors } = self.which.find(session, &federation).await?;
+        if names.is_empty() && errors.is_empty() {
             // On stdout, as kubectl.
             session.output().line(none_found(None));
         }
-        let names: Vec<_> = found.iter().flatten().map(Record::name).collect();
         if self.interactive && !names.is_empty() && !is_confirmed(session.world(), &names) {
             session.output().line("deletion is cancelled");
-            let unread = found.into_iter().filter_map(std::result::Result::err);
-            let unread = unread.filter(|error| !self.which.forgives(error));
-            return Ok(federation::Error::all(unread.collect())?);
+            return Ok(federation::Error::all(errors)?);
         }
         let mut jobs = Vec::new();
-        for record in found {
+        for record in records {
             jobs.push(match record {
                 Ok(record) => {
                     let deletion = self.deletion(session, &record).await?;
@@ -178,11 +175,12 @@ impl Delete {
                 Err(error) => Err(error),
             });
         }
-        let mut errors = match self.dry_run {
+        let mut left = match self.dry_run {
             DryRun::None => federation.delete(jobs, self.patience()).await,
             dry_run => federation.check_deletions(jobs, dry_run).await,
         };
-        errors.retain(|error| !self.which.forgives(error));
+        left.retain(|error| !self.which.forgives(error));
+        errors.extend(left);
         let jobs = reporter.objects();
         print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await?;
         Ok(federation::Error::all(errors)?)

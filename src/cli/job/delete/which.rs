@@ -30,6 +30,16 @@ pub(super) struct Which {
     ignore_not_found: bool,
 }
 
+/// The Jobs that were found.
+pub(super) struct Found {
+    /// The names of those that are meant.
+    pub names: Vec<String>,
+    /// Their records, or why they cannot be read.
+    pub records: Vec<Result<Record, federation::Error>>,
+    /// Why others cannot be read.
+    pub errors: Vec<federation::Error>,
+}
+
 impl Which {
     /// Whether an error says only that there is no such Job, and nothing is to be said of that.
     pub fn forgives(&self, error: &federation::Error) -> bool {
@@ -66,21 +76,22 @@ impl Which {
         Err(Error::new(why))
     }
 
-    /// The Jobs that are meant, or why they cannot be read.
+    /// The Jobs that are meant.
     ///
     /// # Errors
     /// They cannot be found out.
-    pub async fn find(
-        &self,
-        session: &Session<'_>,
-        federation: &Federation<'_>,
-    ) -> Result<Vec<Result<Record, federation::Error>>> {
+    pub async fn find(&self, session: &Session<'_>, federation: &Federation<'_>) -> Result<Found> {
+        let by_key = async |keys: Vec<Key>| Found {
+            names: keys.iter().map(|(_, name)| name.clone()).collect(),
+            records: federation.records_of(keys).await,
+            errors: Vec::new(),
+        };
         if !self.filenames.is_empty() {
             let documents = self.filenames.read("delete", session.world()).await?;
             let keys: Vec<Key> = session.manifests(documents, |rules, objects| {
                 objects.iter().map(|(source, object)| rules.name(source, object)).collect()
             })?;
-            return Ok(federation.records_of(keys).await);
+            return Ok(by_key(keys).await);
         }
         if !self.names.is_empty() {
             if self.all_namespaces {
@@ -88,12 +99,13 @@ impl Which {
             }
             let namespace = session.namespace()?;
             let keys = self.names.iter().map(|name| (namespace.clone(), name.clone()));
-            return Ok(federation.records_of(keys).await);
+            return Ok(by_key(keys.collect()).await);
         }
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
         let fields = self.selectors.fields()?;
         let all = federation.records(&[], namespace.as_deref()).await?;
         let Records { records, errors } = self.selectors.choose(federation, &fields, all).await;
-        Ok(errors.into_iter().map(Err).chain(records.into_iter().map(Ok)).collect())
+        let names = records.iter().map(|record| record.name().to_owned()).collect();
+        Ok(Found { names, records: records.into_iter().map(Ok).collect(), errors })
     }
 }

@@ -394,7 +394,8 @@ async fn carry_out(
         }
         Command::Delete(deletion) => {
             let record = federation.record(NAMESPACE, name).await?;
-            federation.delete(record, deletion, Patience::Endless).await
+            let jobs = vec![Ok((record, deletion))];
+            federation::Error::all(federation.delete(jobs, Patience::Endless).await)
         }
         Command::Look => {
             let record = federation.record(NAMESPACE, name).await?;

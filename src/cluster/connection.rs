@@ -183,6 +183,11 @@ impl Connection {
         }
     }
 
+    /// Whether a request had no answer in its time, and none had one since.
+    pub fn is_silent(&self) -> bool {
+        self.inner.is_silent.load(Ordering::Relaxed)
+    }
+
     fn is_brief(&self) -> bool {
         self.inner.is_brief.load(Ordering::Relaxed)
     }
@@ -271,9 +276,8 @@ impl Connection {
             Poll::Ready(turn) => (turn, false),
             Poll::Pending => (turn.await, true),
         };
-        let is_silent = self.inner.is_silent.load(Ordering::Relaxed);
         match limit {
-            Some(limit) if is_silent && !call.identifies && (waited || self.is_brief()) => {
+            Some(limit) if self.is_silent() && !call.identifies && (waited || self.is_brief()) => {
                 Err(Lost::timeout(limit))
             }
             _ => Ok(Some(turn)),

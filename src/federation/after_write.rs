@@ -10,6 +10,7 @@ use super::{
     simulate::simulate,
 };
 use crate::{
+    cluster::Connection,
     job::{Size, own_index_variables},
     reconcile::{Members, Observation, Observations, Reconciled, ShardStatus, Status, run},
     state::{Outcome, Record, Shard, Verdict},
@@ -183,11 +184,14 @@ pub(super) fn running_pods(record: &Record) -> i32 {
     record.shards.values().map(Shard::active).fold(0, i32::saturating_add)
 }
 
-/// Asks members no more in this command that did not answer: they would have to be waited for
-/// again.
+/// Asks members no more in this command that do not answer: they would have to be waited for again,
+/// by each Job that is under way beside this one. A member that answers that it cannot do something
+/// for one Job may do it for another.
 pub(super) fn give_up_on_silent(members: &Members, observations: &Observations) {
     for (cluster, observation) in &observations.members {
-        if let Observation::Unknown { why } = observation {
+        if let Observation::Unknown { why } = observation
+            && members.get(cluster).is_ok_and(Connection::is_silent)
+        {
             members.give_up(cluster, why.clone());
         }
     }

@@ -92,7 +92,8 @@ impl Federation<'_> {
         Ok(uncertain)
     }
 
-    /// Looks at each member once, then reconciles the Jobs side by side. `reopen` says what is left of shards that are gone may be done by others.
+    /// Looks at each member once, then reconciles the Jobs side by side. `reopen` says whether what
+    /// is left of shards that are gone may be done by others.
     ///
     /// # Errors
     /// For each Job, what kept it from being reconciled wholly.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use sim::When;
 use tokio::time::Instant;
 
 use super::net::{Fate, Sent};
@@ -104,6 +105,30 @@ async fn what_is_told_of_a_slow_job_comes_before_the_others() {
     let mut in_turn = jobs.clone();
     in_turn.dedup();
     assert_eq!(in_turn, NAMES, "{}", ran.stdout);
+}
+
+/// An answer that says nothing of other Jobs keeps none of them from its cluster.
+#[tokio::test(start_paused = true)]
+async fn what_a_cluster_cannot_do_for_one_job_keeps_no_other_from_it() {
+    let stage = Stage::federated().await;
+    stage.several_of(&NAMES, 6, 12);
+    let failed = r#"{"kind":"Status","code":500,"message":"failed calling webhook \"quota\""}"#;
+    stage.net.watch(move |sent, _| {
+        let is_made = sent.mutating && sent.path.ends_with("/jobs");
+        let fails = is_made && sent.cluster == CLUSTERS[1] && sent.body["metadata"]["name"] == "a";
+        if fails {
+            Fate::Answer(When::Before, 500, Vec::new(), failed.into())
+        } else {
+            Fate::Delay(TRIP)
+        }
+    });
+    let ran = stage.run(CREATE).await;
+    assert_ne!(ran.code, 0, "{ran:?}");
+    stage.net.heal();
+    let started = stage.jobs().into_iter().filter(|job| !job.suspended).count();
+    assert_eq!(started, 3 * NAMES.len() - 1, "{}", ran.stderr);
+    stage.must("reconcile").await;
+    assert_eq!(stage.jobs().into_iter().filter(|job| !job.suspended).count(), 3 * NAMES.len());
 }
 
 #[tokio::test(start_paused = true)]

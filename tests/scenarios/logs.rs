@@ -83,7 +83,7 @@ async fn all(stage: &Stage) -> Outcome {
     let ran = stage.federate(&format!("{west} --since-time=2100-01-01T00:00:00Z")).await.ok();
     assert_eq!(ran.stdout, "");
     let nobody = stage.federate("job logs pi --clusters=south").await;
-    nobody.fails("error: job.batch/pi has no shard in cluster south");
+    nobody.fails("error: cluster \"south\" is not registered").warns("cluster list");
     let nothing = stage.federate("job logs pi -c sidecar").await;
     nothing.fails("error: container sidecar is not valid for pod pi-");
     let gone = stage.federate("job logs nothing").await;

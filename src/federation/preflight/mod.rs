@@ -263,7 +263,7 @@ impl Preflight {
     fn add(&mut self, cluster: String, error: Error, members: &Members) {
         if !error.is_unreachable() || error.is_distrusted() || error.is_of_other_kind() {
             self.refusals.push(Refusal { cluster, error });
-        } else if error.is_timeout() {
+        } else if members.get(&cluster).is_ok_and(Connection::is_silent) {
             members.give_up(&cluster, error.to_string());
         }
     }

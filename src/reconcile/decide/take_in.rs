@@ -71,10 +71,10 @@ fn take_unlisted(record: &mut Record, observations: &Observations) -> bool {
     let newness = |it: &Recovery| (it.revision, it.is_verbatim);
     found.sort_by_key(|(_, found)| Reverse(found.recovery.as_ref().map_or((0, false), newness)));
     let heard = Heard {
-        alive: alive(record, observations, &settled),
+        present: present(record, observations, &settled),
         disputed: observations.disputed(record).into_keys().collect(),
     };
-    record.shards.retain(|id, shard| !(shard.told && heard.alive.contains(id)));
+    record.shards.retain(|id, shard| !(shard.told && heard.present.contains(id)));
     let mut divides = false;
     for (cluster, found) in found {
         divides |= take(record, cluster, &places[cluster].uid, found, &heard);
@@ -150,27 +150,26 @@ fn recovered(
 
 /// What the Jobs that were found say together.
 struct Heard {
-    /// The shards whose Jobs were found in their own clusters, and have not ended.
-    alive: BTreeSet<u32>,
+    /// The shards whose Jobs were found in their own clusters.
+    present: BTreeSet<u32>,
     /// The edits of which different manifests were found. None of these is taken over.
     disputed: BTreeSet<u32>,
 }
 
-/// The shards whose Jobs these members have, and that have not ended. A Job knows that better than
-/// those of other shards, which any member can write.
-fn alive(record: &Record, observations: &Observations, members: &[String]) -> BTreeSet<u32> {
+/// The shards whose Jobs these members have. A Job knows better than those of other shards, which any
+/// member can write, whether it goes on, and what it has done.
+fn present(record: &Record, observations: &Observations, members: &[String]) -> BTreeSet<u32> {
     let jobs = members.iter().flat_map(|name| {
         let place = observations.places.get(name);
         let found = observations.found.get(name).into_iter().flatten();
         found.filter_map(move |found| Some((place?, found)))
     });
-    let alive = jobs.filter_map(|(place, found)| {
+    let present = jobs.filter_map(|(place, found)| {
         let recovery = found.recovery.as_ref().ok()?;
         let is_it = recovery.shard.uid.as_ref().is_none_or(|uid| *uid == found.job.uid);
-        let is_alive = is_it && found.job.end.is_none() && !is_copy(recovery, &place.uid);
-        found.shard_of(record).filter(|_| is_alive)
+        found.shard_of(record).filter(|_| is_it && !is_copy(recovery, &place.uid))
     });
-    alive.collect()
+    present.collect()
 }
 
 /// Takes over one Job. Gives whether its pods, or those of others, are to be divided again, because
@@ -182,7 +181,7 @@ fn take(record: &mut Record, cluster: &str, uid: &str, found: &Found, heard: &He
     let is_it = known.is_some_and(|shard| is_known_as(record, id, shard, cluster, job));
     let divides = match &found.recovery {
         Ok(recovery) if is_it || (known.is_none() && !is_copy(recovery, uid)) => {
-            take_ended(record, recovery, &heard.alive);
+            take_ended(record, recovery, &heard.present);
             !heard.disputed.contains(&recovery.revision) && adopt_manifest(record, recovery)
         }
         Err(_) if is_it => false,
@@ -259,15 +258,15 @@ fn caught_up(mut shard: Shard, job: &Observed) -> Shard {
 /// Takes over the shards that had ended or were given up when a Job was last written. Their Jobs
 /// may be gone, and what they achieved with them. Also those whose Jobs had yet to be adopted,
 /// where the ledger knows nothing newer of them: their adoption goes on. What is said of shards
-/// whose Jobs are `alive` is not true. Those that had ended count as told until their own clusters
+/// whose Jobs are `present` does not count. Those that had ended count as told until their own clusters
 /// have been listed.
-fn take_ended(record: &mut Record, recovery: &Recovery, alive: &BTreeSet<u32>) {
-    if !alive.iter().any(|id| recovery.folded.has(*id)) {
+fn take_ended(record: &mut Record, recovery: &Recovery, present: &BTreeSet<u32>) {
+    if !present.iter().any(|id| recovery.folded.has(*id)) {
         record.take_folded(&recovery.folded);
     }
     for (id, ended) in &recovery.ended {
-        let is_alive = ended.phase.ended() && alive.contains(id);
-        if is_alive || record.state.folded.has(*id) {
+        let is_present = ended.phase.ended() && present.contains(id);
+        if is_present || record.state.folded.has(*id) {
             continue;
         }
         let knows_better = record.shards.get(id).is_some_and(|shard| {

@@ -222,6 +222,14 @@ pub(super) async fn drains(book: &mut Book) {
     let mut stage = pi().await;
     stage.quietly("cluster cordon east north").await;
     book.heed(&mut stage, "cluster drain west", 1).await;
+    let mut stage = pi().await;
+    stage.interrupts_after(Duration::from_secs(3));
+    let commands = book.hear(&mut stage, "cluster drain west").await;
+    assert_eq!(commands.len(), 2, "{:?}", book.said.last());
+    shell::run_interrupted(&mut stage, &commands[0]).await;
+    book.followed.insert(commands[0].clone());
+    book.follow(&mut stage, &commands[1..], &[]).await;
+    says(&mut stage, "cluster list", "Ready").await;
 }
 
 /// After the federation has moved to another host.

@@ -24,6 +24,12 @@ fn a_job_knows_better_than_another_that_it_goes_on_also_if_it_is_listed_later() 
     let alive = settle(&told, &answered([("c2", vec![running(&whole, 2)])])).record;
     assert_eq!(alive.shards[&2].phase, Phase::Started, "its own Job says that it runs");
     assert_eq!((alive.shards[&2].achieved(), alive.shards[&2].told), (0, false));
+    let mut ended = running(&whole, 2);
+    ended["status"] = json!({"succeeded": 1, "failed": 7, "conditions": [
+        {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"},
+    ]});
+    let ended = settle(&told, &answered([("c2", vec![ended])])).record;
+    assert_ne!(ended.shards[&2].phase, Phase::Complete, "it has not done what others say");
     let gone = settle(&told, &answered([("c2", Vec::new())])).record;
     assert_eq!(gone.shards[&2].achieved(), 3, "nobody else can say what it did");
     assert!(gone.shards.values().all(|shard| !shard.told));

@@ -194,7 +194,7 @@ pub async fn state(snapshot: String) {
     for (key, value) in [
         ("kubectl-federate.dev/settings", Value::Null),
         ("kubectl-federate.dev/settings", "{}".into()),
-        ("kubectl-federate.dev/settings", r#"{"version":4,"keys":{}}"#.into()),
+        ("kubectl-federate.dev/settings", r#"{"version":5,"keys":{}}"#.into()),
         ("member.kubectl-federate.dev/west", "{".into()),
         ("member.kubectl-federate.dev/west", r#"{"context":"west","uid":"u"}"#.into()),
     ] {
@@ -205,7 +205,7 @@ pub async fn state(snapshot: String) {
     for (key, value) in [
         ("kubectl-federate.dev/state", Value::Null),
         ("kubectl-federate.dev/state", "null".into()),
-        ("kubectl-federate.dev/state", r#"{"version":4}"#.into()),
+        ("kubectl-federate.dev/state", r#"{"version":5}"#.into()),
         ("kubectl-federate.dev/manifest", r#"{"kind":"Job"}"#.into()),
         ("kubectl-federate.dev/manifest", "[".into()),
         (

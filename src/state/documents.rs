@@ -20,18 +20,16 @@
 //!   -o jsonpath='{.binaryData.pack\.kubectl-federate\.dev_documents}' | base64 -d | gunzip
 //! ```
 
-use std::{
-    collections::BTreeMap,
-    fmt::Display,
-    io::{Read, Write},
-};
+use std::{collections::BTreeMap, fmt::Display};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-use super::Error;
+use super::{
+    Error,
+    compressed::{DOCUMENT, decompress, gzip},
+};
 
 /// What all annotations of an object together can have, keys included, in bytes
 /// (`TotalAnnotationSizeLimitB` of the API server's validation).
@@ -48,8 +46,8 @@ pub(super) const PLAIN: usize = 128 * 1024;
 /// key.
 pub(super) const COMPRESSED: usize = 896 * 1024;
 
-/// What one document can have, in bytes of JSON: a small compressed one must not fill the memory.
-pub(super) const DOCUMENT: usize = 8 * 1024 * 1024;
+/// What all compressed documents of an object together can have, in bytes of JSON.
+const ALL: usize = 4 * DOCUMENT;
 
 /// The part of a key that says that the document is ours.
 const OURS: &str = "kubectl-federate.dev/";
@@ -101,10 +99,15 @@ impl Documents {
             binary: strings(&config_map["binaryData"]),
         };
         let mut documents = Self { object, texts: read.annotations.clone(), read };
+        let mut all = 0;
         for (name, data) in &documents.read.binary {
             let Some(key) = key_of(name) else { continue };
             let damaged = |cause: String| documents.damaged(&key, &cause);
             let text = decompress(data).map_err(damaged)?;
+            all += text.len();
+            if all > ALL {
+                return Err(damaged(format!("the documents up to it have more than {ALL} bytes")));
+            }
             if name == PACK {
                 documents.texts.extend(unpack(&text).map_err(damaged)?);
             } else {
@@ -326,35 +329,10 @@ fn key_of(name: &str) -> Option<String> {
     key.contains(OURS).then_some(key)
 }
 
-/// A text as gzip: no time and no name in it, so that the same text gives the same bytes.
-fn gzip(text: &str) -> Vec<u8> {
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-    gzip.write_all(text.as_bytes())
-        .and_then(|()| gzip.finish())
-        .expect("a vector takes everything that is written to it")
-}
-
-/// A text as gzip, then encoded as base64.
-pub(super) fn compress(text: &str) -> String {
-    STANDARD.encode(gzip(text))
-}
-
-/// The text that was compressed and then encoded as base64.
-pub(super) fn decompress(data: &str) -> Result<String, String> {
-    let gzip = STANDARD.decode(data).map_err(|error| error.to_string())?;
-    let most = u64::try_from(DOCUMENT).unwrap_or(u64::MAX);
-    let mut text = String::new();
-    let mut reader = GzDecoder::new(gzip.as_slice()).take(most + 1);
-    reader.read_to_string(&mut text).map_err(|error| format!("it is not gzip: {error}"))?;
-    if text.len() > DOCUMENT {
-        return Err(format!("it has more than {DOCUMENT} bytes once decompressed"));
-    }
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::compressed::compress;
 
     const A: &str = "a.kubectl-federate.dev/";
 
@@ -413,12 +391,12 @@ mod tests {
     }
 
     #[test]
-    fn a_small_text_that_becomes_a_huge_one_is_damaged() {
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
-        gzip.write_all(&vec![b' '; DOCUMENT + 1]).expect("a vector");
-        let data = STANDARD.encode(gzip.finish().expect("a vector"));
-        let error = decompress(&data).expect_err("too much");
-        assert!(error.contains("more than 8388608 bytes"), "{error}");
+    fn small_documents_that_become_huge_ones_together_are_damaged() {
+        let large = compress(&" ".repeat(DOCUMENT));
+        let names = (0..5).map(|n| (format!("{n}.kubectl-federate.dev_a"), large.clone()));
+        let many = json!({"binaryData": names.collect::<BTreeMap<_, _>>()});
+        let error = Documents::read("configmap a/b".into(), &many).expect_err("too much");
+        assert!(error.to_string().contains("more than 33554432 bytes"), "{error}");
     }
 
     #[test]

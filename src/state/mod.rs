@@ -9,6 +9,7 @@
 mod acceptance;
 mod adoption;
 mod backup;
+mod compressed;
 mod documents;
 mod ids;
 mod ledger;

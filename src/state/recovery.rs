@@ -21,7 +21,8 @@ use serde_json::{Value, json};
 
 use super::{
     Folded, LAST_TAKEN_IN, Record, Shard,
-    documents::{ANNOTATIONS, compress, decompress},
+    compressed::{compress, decompress},
+    documents::ANNOTATIONS,
 };
 use crate::job::{Invalid, Manifest, TemplateEdits, is_zero, labels};
 

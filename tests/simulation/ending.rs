@@ -57,7 +57,10 @@ pub async fn end(site: &Arc<Site>, kind: Kind, manifest: &Value, retries: bool) 
             _ => {}
         }
         for (place, cluster) in site.clusters.iter().enumerate() {
-            site.events().finish_pods(place, cluster);
+            let mut events = site.events();
+            // A record may come late, from a process that was killed long ago.
+            Habits::clear_the_way(cluster, &events.knowledge);
+            events.finish_pods(place, cluster);
         }
         tokio::time::sleep(Duration::from_secs(20)).await;
         site.pass_everywhere();
@@ -151,15 +154,16 @@ fn excused_or_stuck(site: &Site) -> &'static str {
     "stuck"
 }
 
-/// Whether a Job is about to end in a cluster where the time of its start has not come again: no
-/// server accepts a completion time that is before `startTime`.
+/// Whether a Job has yet to end in a cluster where the time of its start has not come again. No
+/// server accepts a completion time that is before `startTime`, and an index that has failed is tried
+/// again some time after that.
 fn ends_later(cluster: &Cluster) -> bool {
-    let announces = |kind: &Value| kind == "SuccessCriteriaMet" || kind == "FailureTarget";
+    let ends = |kind: &Value| kind == "Complete" || kind == "Failed";
     cluster.stored(&sim::JOBS, "").iter().any(|job| {
         let start = job["status"]["startTime"].as_str().and_then(|start| start.parse().ok());
         let conditions = job["status"]["conditions"].as_array().into_iter().flatten();
         start.is_some_and(|start: Timestamp| start > cluster.now())
-            && conditions.into_iter().any(|condition| announces(&condition["type"]))
+            && !conditions.into_iter().any(|condition| ends(&condition["type"]))
     })
 }
 

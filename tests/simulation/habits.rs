@@ -181,7 +181,7 @@ impl Habits {
         cluster.start_controllers();
         for job in cluster.stored(&sim::JOBS, NAMESPACE) {
             let name = text(&job["metadata"]["name"]);
-            if knowledge.is_of_nobody(&job) || knowledge.is_in_the_way(&job) {
+            if knowledge.is_of_nobody(&job) {
                 let _ = cluster.delete(&sim::JOBS, NAMESPACE, name);
                 continue;
             }
@@ -192,7 +192,16 @@ impl Habits {
                 scale(cluster, &job, 1, knowledge);
             }
         }
+        Self::clear_the_way(cluster, knowledge);
         cluster.settle();
+    }
+
+    /// Users delete Jobs of which no record is left, where another record needs their names.
+    pub fn clear_the_way(cluster: &Cluster, knowledge: &Knowledge) {
+        let jobs = cluster.stored(&sim::JOBS, NAMESPACE).into_iter();
+        for job in jobs.filter(|job| knowledge.is_in_the_way(job)) {
+            let _ = cluster.delete(&sim::JOBS, NAMESPACE, text(&job["metadata"]["name"]));
+        }
     }
 }
 

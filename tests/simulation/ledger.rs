@@ -31,6 +31,9 @@ pub struct Ledger {
     named: BTreeSet<(String, String, Option<String>)>,
     /// Shards, and the uid of the Job of each.
     known: BTreeSet<(String, String)>,
+    /// What each shard that was ever given up was known to have done by then. A deletion forgets such
+    /// shards.
+    given_up: BTreeMap<String, i64>,
     /// Whether somebody has begun to delete it together with its Jobs.
     pub deleting: bool,
     /// Whether the record is not there any more.
@@ -77,6 +80,9 @@ impl Ledger {
         for (id, shard) in &record.shards {
             let cluster = shard["clusterUid"].as_str().map(str::to_owned);
             self.named.insert((id.clone(), text(&shard["cluster"]).to_owned(), cluster));
+            if let Some(achieved) = shard["givenUp"].as_i64() {
+                self.given_up.insert(id.clone(), achieved);
+            }
             if let Some(job) = shard["uid"].as_str() {
                 self.known.insert((id.clone(), job.to_owned()));
             }
@@ -279,7 +285,10 @@ impl Ledger {
 
     /// What a Job's shard was known to have done when it was given up; none where it was not.
     fn given_up(&self, job: &Job) -> Option<i64> {
-        self.record.as_ref()?.shards.get(&job.shard.1)?["givenUp"].as_i64()
+        match self.record.as_ref()?.shards.get(&job.shard.1) {
+            Some(shard) => shard["givenUp"].as_i64(),
+            None => self.given_up.get(&job.shard.1).copied(),
+        }
     }
 
     /// What has run twice, as far as the host can know it: at least so much, and of an Indexed Job

@@ -35,8 +35,11 @@ pub async fn end(site: &Arc<Site>, kind: Kind, manifest: &Value, retries: bool) 
     }
     // Preferences that name a cluster can be followed while it is registered.
     let names_clusters = !manifest["metadata"]["annotations"][PREFERENCES].is_null();
-    let members = site.events().knowledge.members();
-    if members == 0 || (names_clusters && members < site.clusters.len()) {
+    let (members, lacks_one) = {
+        let knowledge = &site.events().knowledge;
+        (knowledge.members(), knowledge.lacks_a_member())
+    };
+    if members == 0 || lacks_one || (names_clusters && members < site.clusters.len()) {
         site.register_all();
     }
     // What is still on its way arrives.

@@ -191,6 +191,13 @@ impl Knowledge {
         self.ledgers.values().any(|ledger| !ledger.gone && ledger.name == RETRY)
     }
 
+    /// Whether a shard that could do something is in a cluster that is no member. Who unregistered it
+    /// read records that were stale.
+    pub fn lacks_a_member(&self) -> bool {
+        let there = self.ledgers.values().filter(|ledger| !ledger.gone);
+        there.flat_map(Ledger::live_clusters).any(|name| !self.registered.contains_key(name))
+    }
+
     /// How many clusters are registered.
     pub fn members(&self) -> usize {
         self.registered.len()

@@ -173,10 +173,16 @@ impl Ledger {
 
     /// Whether no shard is left that could do anything, as far as anybody waits for it.
     pub fn is_over(&self) -> bool {
-        let live = |shard: &Value| {
+        self.record.is_some() && self.live_clusters().next().is_none()
+    }
+
+    /// The clusters of the shards that could do something, one for each.
+    pub fn live_clusters(&self) -> impl Iterator<Item = &str> {
+        let shards = self.record.iter().flat_map(|record| record.shards.values());
+        let live = shards.filter(|shard| {
             matches!(text(&shard["phase"]), "created" | "started") && !is_given_up(shard)
-        };
-        self.record.as_ref().is_some_and(|record| !record.shards.values().any(live))
+        });
+        live.map(|shard| text(&shard["cluster"]))
     }
 
     /// No shard has done more than its pods did, and none that has work may run no pod (G1, G2).

@@ -93,7 +93,7 @@ impl<'a> Reporter<'a> {
     }
 
     /// Runs a change until it ends or the user presses Ctrl-C. The change may be cut off between
-    /// any two requests (G4).
+    /// any two requests (G4). What has happened to Jobs whose turn has not come is told then.
     ///
     /// # Errors
     /// The user ended it: the error says whether the change is recorded.
@@ -101,6 +101,7 @@ impl<'a> Reporter<'a> {
         tokio::select! {
             done = work => Ok(done),
             () = (self.session.world().interrupt)() => {
+                self.all_settled();
                 Err(Recording::interrupted(lock(&self.recording).values()))
             }
         }
@@ -221,6 +222,13 @@ impl Voice<'_, '_> {
 
     fn unfinished(&self, record: &Record) {
         self.note(words::finish_begun(record.namespace(), record.name()));
+    }
+
+    fn not_begun(&self, jobs: &[Record]) {
+        let were = if jobs.len() == 1 { "was" } else { "were" };
+        let names: Vec<_> = jobs.iter().map(Record::name).collect();
+        let (jobs, names) = (counted(jobs.len(), "job"), names.join(", "));
+        self.note(format!("{jobs} {were} not begun: {names}"));
     }
 
     fn reconciled(&self, record: &Record, status: &Status, changed: bool) {
@@ -400,6 +408,7 @@ impl Voice<'_, '_> {
             Event::Rests(error) => self.note(words::in_one_line(error)),
             Event::Waiting(waited) => self.reporter.progress.waiting(waited),
             Event::NoneFound(namespace) => self.note(none_found(namespace)),
+            Event::NotBegun(jobs) => self.not_begun(jobs),
         }
     }
 }
@@ -418,8 +427,17 @@ impl Observer for Reporter<'_> {
     }
 
     fn settled(&self, place: usize) {
+        lock(&self.recording).remove(&Some(place));
         let said = lock(&self.turns).settled(place);
         self.print_all(said);
+    }
+
+    fn goes_on(&self) {
+        // What is printed at the end only is not held back by the order.
+        if self.kept.is_none() {
+            let said = lock(&self.turns).goes_on();
+            self.print_all(said);
+        }
     }
 
     fn all_settled(&self) {

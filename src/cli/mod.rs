@@ -2,6 +2,7 @@
 
 mod arguments;
 mod backup;
+mod changing;
 mod cluster;
 mod complete;
 mod completion;
@@ -90,8 +91,23 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Who waits for Ctrl-C, from the first call of [`interrupted`] on.
+/// Who waits for Ctrl-C or the like, from the first call of [`interrupted`] on.
 static WAITING: Mutex<Option<Vec<oneshot::Sender<()>>>> = Mutex::new(None);
+
+/// Somebody asks this process to end: with Ctrl-C, or with the signal that a supervisor sends.
+async fn asked_to_end() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            heard = tokio::signal::ctrl_c() => heard,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
 
 /// Waits for Ctrl-C. Before the first call, Ctrl-C ends the process as usual. After it, a task of
 /// its own listens, because the thread that waits may be blocked by a pager that does not read. A
@@ -106,7 +122,7 @@ async fn interrupted() {
     };
     if !listens {
         // The signal is taken from now on, and not only once the task runs.
-        let mut first = Box::pin(tokio::signal::ctrl_c());
+        let mut first = Box::pin(asked_to_end());
         if futures::poll!(&mut first).is_pending() {
             tokio::spawn(listen(first));
         }
@@ -127,7 +143,7 @@ async fn listen(first: impl Future<Output = io::Result<()>>) {
             std::process::exit(Exit::Interrupted.code().into());
         }
         is_first = false;
-        heard = tokio::signal::ctrl_c().await;
+        heard = asked_to_end().await;
     }
 }
 

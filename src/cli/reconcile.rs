@@ -109,10 +109,13 @@ impl Reconcile {
             federation.reconcile_until_done(scope).await?;
         } else {
             let reopen = self.which(session, &federation, scope).await?;
-            if self.rebalance {
-                federation.rebalance(scope).await?;
-            }
-            federation.reconcile(scope, reopen).await?;
+            let reconciled = async {
+                if self.rebalance {
+                    federation.rebalance(scope).await?;
+                }
+                federation.reconcile(scope, reopen).await
+            };
+            reporter.interruptible(Box::pin(reconciled)).await??;
         }
         Ok(())
     }

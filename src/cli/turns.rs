@@ -1,4 +1,5 @@
-//! What is said of Jobs that are settled side by side: each Job has its turn, in their order.
+//! What is said of Jobs that are settled side by side: each Job has its turn, in their order. A Job
+//! that is slow is passed over by those that are settled, because what was done is to be known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,12 +28,15 @@ pub(super) struct Turns {
     front: usize,
     settled: BTreeSet<usize>,
     later: BTreeMap<usize, Vec<Said>>,
+    /// Whether nothing was heard since [`Turns::goes_on`] was called last.
+    is_quiet: bool,
 }
 
 impl Turns {
     /// Gives what is said of the Job at a place back if that is to be heard now.
     pub fn say(&mut self, place: usize, said: Said) -> Option<Said> {
         if place == self.front {
+            self.is_quiet = false;
             return Some(said);
         }
         self.later.entry(place).or_default().push(said);
@@ -45,9 +49,20 @@ impl Turns {
         let mut now = Vec::new();
         while self.settled.remove(&self.front) {
             self.front += 1;
+            self.is_quiet = false;
             now.extend(self.later.remove(&self.front).into_iter().flatten());
         }
         now
+    }
+
+    /// Is called again and again. Gives what is said of all that are settled, if nothing was heard
+    /// from one call to the next.
+    pub fn goes_on(&mut self) -> Vec<Said> {
+        if !std::mem::replace(&mut self.is_quiet, true) {
+            return Vec::new();
+        }
+        let settled = self.settled.iter().filter_map(|place| self.later.remove(place));
+        settled.flatten().collect()
     }
 
     /// Begins anew. Gives what has not been heard.
@@ -82,6 +97,21 @@ mod tests {
         assert_eq!(words(turns.settled(0)), "b");
         assert_eq!(say(&mut turns, 1, "b"), "b");
         assert_eq!(words(turns.settled(1)), "c");
+    }
+
+    #[test]
+    fn a_front_job_that_says_nothing_is_passed_over_by_those_that_are_settled() {
+        let mut turns = Turns::default();
+        assert_eq!(say(&mut turns, 0, "a") + &say(&mut turns, 2, "c"), "a");
+        assert_eq!(say(&mut turns, 1, "b") + &say(&mut turns, 3, "d"), "");
+        assert_eq!(words(turns.settled(3)) + &words(turns.settled(2)), "");
+        assert_eq!(words(turns.goes_on()), "", "it may have said something just now");
+        assert_eq!(say(&mut turns, 0, "a"), "a");
+        assert_eq!(words(turns.goes_on()), "", "it has");
+        assert_eq!(words(turns.goes_on()), "cd", "b may have more to say");
+        assert_eq!(words(turns.goes_on()), "", "all is said once");
+        assert_eq!(words(turns.settled(0)), "b");
+        assert_eq!(words(turns.settled(1)) + &say(&mut turns, 4, "e"), "e");
     }
 
     #[test]

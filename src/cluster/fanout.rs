@@ -13,10 +13,19 @@ where
     I: IntoIterator,
     F: Future<Output = T>,
 {
+    fan_out_by(FAN_OUT, items, ask).await
+}
+
+/// The same, at most `most` at once, which is not 0.
+pub async fn fan_out_by<I, T, F>(most: usize, items: I, ask: impl FnMut(I::Item) -> F) -> Vec<T>
+where
+    I: IntoIterator,
+    F: Future<Output = T>,
+{
     let mut answers: Vec<(usize, T)> =
         futures::stream::iter(items.into_iter().map(ask).enumerate())
             .map(|(place, answer)| async move { (place, answer.await) })
-            .buffer_unordered(FAN_OUT)
+            .buffer_unordered(most)
             .collect()
             .await;
     answers.sort_by_key(|(place, _)| *place);

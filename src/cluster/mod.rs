@@ -77,7 +77,7 @@ pub use dialer::{Dialer, DialerOptions};
 pub use endpoint::Endpoint;
 pub use error::{Cause, Denial, Error};
 pub use exec::PluginPolicy;
-pub use fanout::{FAN_OUT, fan_out};
+pub use fanout::{FAN_OUT, fan_out, fan_out_by};
 pub use flags::Overrides;
 pub use kubeconfig::Kubeconfig;
 pub use kuberc::Kuberc;

@@ -9,9 +9,10 @@ use super::{
     refusals::Refusals,
     request::{Request, check_open, is_same},
     submit::{Proposal, Source, unmade},
+    turns::at_once,
 };
 use crate::{
-    cluster::fan_out,
+    cluster::{fan_out, fan_out_by},
     reconcile::{Members, Observations},
     state::Record,
 };
@@ -98,6 +99,15 @@ impl Step {
         }
     }
 
+    /// The record as it is to be.
+    fn record(&self) -> &Record {
+        match self {
+            Self::Create(proposal) => &proposal.record,
+            Self::Change(step) => &step.change.after,
+            Self::Keep(step) => &step.0,
+        }
+    }
+
     /// The record as it is, if there is one, and as it is to be; none where nothing changes.
     pub fn difference(&self) -> Option<(Option<&Record>, &Record)> {
         match self {
@@ -137,7 +147,8 @@ impl Federation<'_> {
         let take = async |federation: &Self, step| {
             Box::pin(federation.take(step, terms, dry_run, &members)).await
         };
-        let taken = self.side_by_side(steps, take).await;
+        let at_once = at_once(steps.iter().map(Step::record));
+        let taken = self.side_by_side(at_once, steps, take).await;
         Error::all(taken.into_iter().filter_map(Result::err).collect())
     }
 
@@ -226,7 +237,8 @@ impl Federation<'_> {
         let plan = async |federation: &Self, (found, seen)| {
             federation.plan_one(found, seen, terms, dry_run, &members).await
         };
-        let planned = self.side_by_side(steps.into_iter().zip(seen), plan).await;
+        let at_once = at_once(present);
+        let planned = self.side_by_side(at_once, steps.into_iter().zip(seen), plan).await;
         let (steps, errors): (Vec<_>, Vec<_>) = planned.into_iter().partition(Result::is_ok);
         Error::all(errors.into_iter().filter_map(Result::err).collect())?;
         Ok(Plan { steps: steps.into_iter().filter_map(Result::ok).collect(), members })
@@ -270,7 +282,8 @@ impl Federation<'_> {
             Step::Keep(_) => Ok(None),
         };
         let mut refusals = Refusals::new("applied", true);
-        for (step, answers) in steps.iter().zip(fan_out(steps, ask).await) {
+        let asked = fan_out_by(at_once(steps.iter().map(Step::record)), steps, ask).await;
+        for (step, answers) in steps.iter().zip(asked) {
             let Some(answers) = answers? else { continue };
             match step {
                 Step::Create(proposal) => {

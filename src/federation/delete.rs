@@ -14,10 +14,10 @@ use super::{
     preflight::preflight_deletion,
     refusal::Refusal,
     refusals::Place,
-    turns::Turns,
+    turns::{Turns, at_once},
 };
 use crate::{
-    cluster::fan_out,
+    cluster::fan_out_by,
     reconcile::{Members, Observations, ShardStatus, Status},
     state::{Cascade, Change, MemberState, Phase, Record, Shard},
 };
@@ -80,7 +80,17 @@ impl Federation<'_> {
         patience: Patience,
     ) -> Vec<Error> {
         let turns = Turns::of(self);
+        turns.while_settling(self.delete_by(&turns, jobs, patience)).await
+    }
+
+    async fn delete_by(
+        &self,
+        turns: &Turns<'_, '_>,
+        jobs: Vec<Result<(Record, Deletion), Error>>,
+        patience: Patience,
+    ) -> Vec<Error> {
         let members = self.unasked();
+        let at_once = at_once(existing(&jobs));
         let mut errors = BTreeMap::new();
         let concerned = carrying(&needing_members(&jobs));
         let begin = async |(place, job): (usize, Result<_, Error>)| {
@@ -92,7 +102,7 @@ impl Federation<'_> {
         };
         // Nobody writes before the mark is written; who the members are can be asked meanwhile.
         let (begun, ()) = tokio::join!(
-            fan_out(jobs.into_iter().enumerate(), begin),
+            fan_out_by(at_once, jobs.into_iter().enumerate(), begin),
             self.join(&members, concerned)
         );
         let mut going = Vec::new();
@@ -108,7 +118,7 @@ impl Federation<'_> {
         while !going.is_empty() {
             let records: Vec<_> = going.iter().map(|(_, job)| &job.record).collect();
             self.join(&members, carrying(&records)).await;
-            let observed = self.observe_by_namespace(&records, &members).await;
+            let observed = self.observe(&records, &members).await;
             let go_on = async |((place, job), seen): ((usize, Going), Observations)| {
                 let federation = turns.at(place);
                 let gone = federation.go_on(job, seen, &members, patience).await;
@@ -117,7 +127,7 @@ impl Federation<'_> {
                 }
                 (place, gone)
             };
-            let gone = fan_out(going.into_iter().zip(observed), go_on).await;
+            let gone = fan_out_by(at_once, going.into_iter().zip(observed), go_on).await;
             going = Vec::new();
             for (place, gone) in gone {
                 match gone {
@@ -171,26 +181,6 @@ impl Federation<'_> {
         }
     }
 
-    /// What the members say of these records: one list of each member and namespace. Whoever
-    /// deletes Jobs in several namespaces may have no rights in others.
-    async fn observe_by_namespace(
-        &self,
-        records: &[&Record],
-        members: &Members,
-    ) -> Vec<Observations> {
-        let mut namespaces: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (place, record) in records.iter().enumerate() {
-            namespaces.entry(record.namespace()).or_default().push(place);
-        }
-        let observe = async |places: Vec<usize>| {
-            let there: Vec<_> = places.iter().map(|place| records[*place]).collect();
-            places.into_iter().zip(self.observe(&there, members).await).collect::<Vec<_>>()
-        };
-        let observed = fan_out(namespaces.into_values(), observe).await;
-        let by_place: BTreeMap<_, _> = observed.into_iter().flatten().collect();
-        by_place.into_values().collect()
-    }
-
     /// Says what would be deleted; nothing is. With [`DryRun::Server`] the host and the members
     /// are asked whether they would let go of it. A Job that could not be read is the error that it
     /// is.
@@ -209,7 +199,9 @@ impl Federation<'_> {
             let (record, deletion) = job?;
             federation.check_deletion(&record, deletion, &members, dry_run).await
         };
-        self.side_by_side(jobs, check).await.into_iter().filter_map(Result::err).collect()
+        let at_once = at_once(existing(&jobs));
+        let checked = self.side_by_side(at_once, jobs, check).await;
+        checked.into_iter().filter_map(Result::err).collect()
     }
 
     async fn check_deletion(
@@ -338,6 +330,7 @@ impl Federation<'_> {
     /// Marks the record, so that whoever reconciles next goes on.
     async fn mark(&self, record: Record, cascade: Cascade) -> Result<Record, Error> {
         let name = record.name().to_owned();
+        self.notify(Event::Recording(&record));
         let marked = self.store.update(record, async |mut record| {
             Ok::<_, Error>(match record.state.deleting.replace(cascade) {
                 Some(before) if before == cascade => Change::Keep(record),
@@ -346,6 +339,7 @@ impl Federation<'_> {
         });
         let (Change::Replace(record) | Change::Keep(record) | Change::Remove(record)) =
             known(marked.await, &name)?;
+        self.notify(Event::Recorded(&record));
         Ok(record)
     }
 
@@ -401,6 +395,11 @@ enum How {
     Abandoned,
     /// The record is marked, and so many rounds were made.
     Marked { rounds: usize },
+}
+
+/// The records that could be read.
+fn existing(jobs: &[Result<(Record, Deletion), Error>]) -> impl Iterator<Item = &Record> {
+    jobs.iter().flatten().map(|(record, _)| record)
 }
 
 /// The records of Jobs whose members are to be asked.

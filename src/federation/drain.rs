@@ -8,7 +8,10 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{dry_run_strategy::DryRun, error::Error, event::Event, key::key, open::Federation};
+use super::{
+    dry_run_strategy::DryRun, error::Error, event::Event, key::key, open::Federation,
+    turns::at_once,
+};
 use crate::{
     reconcile::{Reconciled, ShardStatus, Status},
     state::{Member, MemberState, Record, Shard},
@@ -98,14 +101,15 @@ impl Federation<'_> {
     async fn drain_round(&self, name: &str, uid: &str, records: Vec<Record>) -> Result<(), Error> {
         let all: Vec<_> = records.iter().collect();
         let members = self.members_to_reconcile(&all).await;
-        let observed = self.observe(&all, &members).await;
+        let observed = self.observe_together(&all, &members).await;
         let (mut errors, mut kept, mut left, mut pods) = (Vec::new(), BTreeSet::new(), 0, 0_i32);
         let run = async |federation: &Self, (record, observations)| {
             let reconciled = federation.run(record, observations, &members).await?;
             federation.notify(Event::Done(&reconciled.done, DryRun::None));
             Ok::<_, Error>(reconciled)
         };
-        for reconciled in self.side_by_side(records.into_iter().zip(observed), run).await {
+        let (at_once, jobs) = (at_once(&records), records.into_iter().zip(observed));
+        for reconciled in self.side_by_side(at_once, jobs, run).await {
             let Reconciled { record: after, observations, .. } = reconciled?;
             let Some(after) = after else { continue };
             let status = Status::new(&after, &observations);

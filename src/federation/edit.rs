@@ -11,6 +11,7 @@ use super::{
     refusals::Refusals,
     request::{Request, check_open, is_same, may_recreate},
     simulate::simulate,
+    turns::at_once,
 };
 use crate::{
     cluster::fan_out,
@@ -114,7 +115,8 @@ impl Federation<'_> {
             let make = |record: &Record| make(record, request);
             Box::pin(federation.edit_seen(record?, seen, request, make, &members)).await
         };
-        self.side_by_side(found.into_iter().zip(seen).zip(requests), edit).await
+        let at_once = at_once(found.iter().flatten());
+        self.side_by_side(at_once, found.into_iter().zip(seen).zip(requests), edit).await
     }
 
     /// Changes a Job of which the members were asked just now, if they were.

@@ -16,13 +16,17 @@ pub trait Observer: Sync {
     fn notify(&self, event: Event<'_>);
 
     /// The same, about the Job at this place among those that are settled side by side. The first
-    /// has the place 0. What is told of a Job comes after all that is told of those before it.
+    /// has the place 0. What is told of a Job comes after all that is told of those before it, unless
+    /// they are slow.
     fn notify_of(&self, _place: usize, event: Event<'_>) {
         self.notify(event);
     }
 
     /// Nothing more happens to the Job at this place.
     fn settled(&self, _place: usize) {}
+
+    /// Jobs are settled side by side for a while already; comes again and again.
+    fn goes_on(&self) {}
 
     /// No Jobs are settled side by side any more. Where they were cut off, what has happened to
     /// those that wait for their turn is told now.
@@ -364,4 +368,6 @@ pub enum Event<'a> {
     Waiting(&'a [Waited<'a>]),
     /// There is no Job that the request could be about: in this namespace, or in none at all.
     NoneFound(Option<&'a str>),
+    /// These Jobs were not begun, because the host has refused another.
+    NotBegun(&'a [Record]),
 }

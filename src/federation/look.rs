@@ -83,7 +83,7 @@ impl Federation<'_> {
     ) -> Vec<T> {
         let all: Vec<_> = records.iter().collect();
         let members = self.members_of(&all).await;
-        let observed = self.observe(&all, &members).await;
+        let observed = self.observe_together(&all, &members).await;
         self.name_the_clocks(&members);
         let seen = records.into_iter().zip(observed);
         fan_out(seen, async |(stored, observations)| {

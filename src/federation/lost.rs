@@ -97,7 +97,7 @@ impl Federation<'_> {
     pub(super) async fn reconcile_records(&self, records: Vec<Record>) -> Result<(), Error> {
         let all: Vec<_> = records.iter().collect();
         let members = self.members_to_reconcile(&all).await;
-        let observed = self.observe(&all, &members).await;
+        let observed = self.observe_together(&all, &members).await;
         let jobs = records.into_iter().zip(observed).collect();
         Error::all(self.reconcile_all(jobs, &members, Reopen::None).await)
     }

@@ -1,7 +1,7 @@
 //! A federation that is open: its host is known to be the right one, and its registry was read.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -12,7 +12,7 @@ use super::{
     event::{Event, Observer},
 };
 use crate::{
-    cluster::{self, Connection},
+    cluster::{self, Connection, fan_out},
     reconcile::{
         Members, Observations, TOLERATED_SKEW, may_open, observe, plausible_skew, server_time,
     },
@@ -146,9 +146,30 @@ impl<'a> Federation<'a> {
         }
     }
 
-    /// What the members say of these records, one answer for each record, with how far the members'
-    /// clocks differ from the host's.
+    /// What the members say of these records, one answer for each record: one list of each member
+    /// and namespace. Whoever works on Jobs in several namespaces may have no rights in others.
     pub(super) async fn observe(
+        &self,
+        records: &[&Record],
+        members: &Members,
+    ) -> Vec<Observations> {
+        let mut namespaces: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (place, record) in records.iter().enumerate() {
+            namespaces.entry(record.namespace()).or_default().push(place);
+        }
+        let observe = async |places: Vec<usize>| {
+            let there: Vec<_> = places.iter().map(|place| records[*place]).collect();
+            let observed = self.observe_together(&there, members).await;
+            places.into_iter().zip(observed).collect::<Vec<_>>()
+        };
+        let observed = fan_out(namespaces.into_values(), observe).await;
+        let by_place: BTreeMap<_, _> = observed.into_iter().flatten().collect();
+        by_place.into_values().collect()
+    }
+
+    /// The same with one list of each member, of all namespaces where the records are in several:
+    /// for who works on all namespaces. With how far the members' clocks differ from the host's.
+    pub(super) async fn observe_together(
         &self,
         records: &[&Record],
         members: &Members,

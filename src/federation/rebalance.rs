@@ -17,7 +17,7 @@ impl Federation<'_> {
         let Records { records, mut errors } = self.records(scope.names, scope.namespace).await?;
         let all: Vec<_> = records.iter().collect();
         let members = self.members_of(&all).await;
-        let observed = self.observe(&all, &members).await;
+        let observed = self.observe_together(&all, &members).await;
         let move_work = async |(record, observations): (Record, Observations)| {
             let moved = self.store.update(record, async |record| {
                 let (mut seen, known) =

@@ -14,6 +14,7 @@ use super::{
     open::Federation,
     records::Records,
     rounds::{Rounds, View},
+    turns::at_once,
 };
 use crate::{
     reconcile::{Idle, Members, Observations, Status, preview},
@@ -75,7 +76,8 @@ impl Federation<'_> {
         let all: Vec<_> = records.iter().collect();
         let members = self.members_to_reconcile(&all).await;
         let mut uncertain = Vec::new();
-        for (record, observations) in all.iter().zip(self.observe(&all, &members).await) {
+        let observed = self.observe_together(&all, &members).await;
+        for (record, observations) in all.iter().zip(observed) {
             let (seen, _) = preview(record, observations, &members, self.now()).await;
             let shards = seen.shards.values();
             for shard in shards.filter(|shard| shard.may_have_ended() && !shard.reopened) {
@@ -108,7 +110,7 @@ impl Federation<'_> {
             // What is opened again may go anywhere.
             Reopen::Undone | Reopen::All => self.all_members().await,
         };
-        let observed = self.observe(&all, &members).await;
+        let observed = self.observe_together(&all, &members).await;
         let jobs = records.into_iter().zip(observed).collect();
         errors.extend(self.reconcile_all(jobs, &members, reopen).await);
         Error::all(errors)
@@ -138,7 +140,8 @@ impl Federation<'_> {
             tell(Some(place));
             done
         };
-        let done = self.side_by_side(jobs.into_iter().enumerate(), reconcile).await;
+        let at_once = at_once(jobs.iter().map(|(record, _)| record));
+        let done = self.side_by_side(at_once, jobs.into_iter().enumerate(), reconcile).await;
         self.notify(Event::Ended);
         done.into_iter().filter_map(Result::err).collect()
     }
@@ -302,6 +305,7 @@ impl Watching<'_, '_> {
         let observed = self.rounds.observe(&all).await;
         let federation = &*self.rounds.federation;
         let turns = federation.side_by_side(
+            at_once(&records),
             records.into_iter().zip(observed),
             async |federation: &Federation<'_>, (record, observations)| {
                 self.turn(federation, record, observations).await

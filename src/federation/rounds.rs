@@ -174,7 +174,11 @@ impl<'f, 'a> Rounds<'f, 'a> {
         let members = std::mem::take(&mut self.members);
         let dial = |name: &str, member: &Member| access.dial(name, member);
         self.members = members.reconnect(registry, names, dial).await;
-        let observed = self.federation.observe(records, &self.members).await;
+        let observed = if self.is_named {
+            self.federation.observe(records, &self.members).await
+        } else {
+            self.federation.observe_together(records, &self.members).await
+        };
         self.federation.name_the_clocks(&self.members);
         self.federation.name_the_astray(&self.members);
         observed

@@ -15,9 +15,10 @@ use super::{
     event::{Event, Work},
     open::{Federation, carrying},
     refusals::Refusals,
+    turns::at_once,
 };
 use crate::{
-    cluster::fan_out,
+    cluster::{fan_out, fan_out_by},
     job::Manifest,
     reconcile::{Members, Observation, Observations, Status, new_record},
     seams,
@@ -168,17 +169,18 @@ impl Federation<'_> {
             let ask = async |Proposal { record, source }: &Proposal| {
                 self.ask_creation(record, source, &members).await
             };
-            for (proposal, asked) in proposals.iter().zip(fan_out(&proposals, ask).await) {
+            let asked = fan_out_by(at_once(records), &proposals, ask).await;
+            for (proposal, asked) in proposals.iter().zip(asked) {
                 let Proposal { record, source } = proposal;
                 self.check_creation(record, source, asked?, &members, &mut refusals).await;
             }
             Error::of_refusals(refusals)?;
         }
-        // What the host has against one Job is said once, and no further one is begun.
+        // Once the host has refused one Job, no further one is begun.
         let is_refused = AtomicBool::new(false);
         let submit = async |federation: &Self, proposal: Proposal| {
             if is_refused.load(Ordering::Relaxed) {
-                return Ok(());
+                return Err(proposal.record);
             }
             federation.name_plan(&proposal.record);
             if dry_run == DryRun::Server {
@@ -190,19 +192,26 @@ impl Federation<'_> {
                 created = Box::pin(federation.create(proposal, &members)).await;
                 if !matches!(created, Ok(()) | Err(Error::Unfinished(_))) {
                     is_refused.store(true, Ordering::Relaxed);
-                    return created;
+                    return Ok(created);
                 }
             }
             federation.notify(Event::Created(&record, dry_run));
-            created
+            Ok(created)
         };
-        let submitted = self.side_by_side(proposals, submit).await;
-        let mut errors: Vec<_> = submitted.into_iter().filter_map(Result::err).collect();
-        if is_refused.into_inner() {
-            let mut said = BTreeSet::new();
-            errors.retain(|error| {
-                !matches!(error, Error::Unfinished(_)) && said.insert(error.to_string())
-            });
+        let at_once = at_once(proposals.iter().map(|proposal| &proposal.record));
+        let submitted = self.side_by_side(at_once, proposals, submit).await;
+        let (mut errors, mut not_begun, mut said) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for submitted in submitted {
+            match submitted {
+                Ok(Ok(())) => {}
+                // What the host has against all of them is said once.
+                Ok(Err(Error::HostRefused { error, .. })) if !said.insert(error.to_string()) => {}
+                Ok(Err(error)) => errors.push(error),
+                Err(record) => not_begun.push(record),
+            }
+        }
+        if !not_begun.is_empty() {
+            self.notify(Event::NotBegun(&not_begun));
         }
         Error::all(errors)
     }
@@ -256,10 +265,12 @@ impl Federation<'_> {
         if record.state.create_namespace {
             self.store.ensure_namespace(record.namespace()).await?;
         }
+        self.notify(Event::Recording(&record));
         let record = match self.store.create(&record).await {
             Ok(record) => record,
             Err(error) => return Err(self.host_refusal(&record, &source, error).await),
         };
+        self.notify(Event::Recorded(&record));
         let observations = unmade(&record, members);
         self.notify(Event::Began(Work::Creating, &record));
         let reconciled = self.run(record, observations, members).await;

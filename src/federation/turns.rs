@@ -1,7 +1,30 @@
 //! Jobs of one request are settled side by side, and what happens to each is told in its turn.
 
+use std::time::Duration;
+
 use super::open::Federation;
-use crate::cluster::fan_out;
+use crate::{cluster::fan_out_by, state::Record};
+
+/// The most Jobs that are settled at once.
+const JOBS: usize = 64;
+
+/// The most shards that Jobs have which are settled at once, where it is more than one Job: what is
+/// sent to each is held in memory until its server takes it.
+const SHARDS: usize = 2048;
+
+/// How long a Job may say nothing before it is passed over. What is held back behind it is told
+/// once that has lasted for one to two times as long.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How many Jobs are settled at once, if the largest of them is as the largest of these records.
+pub(super) fn at_once<'r>(records: impl IntoIterator<Item = &'r Record>) -> usize {
+    jobs_of(records.into_iter().map(|record| record.shards.len()).max().unwrap_or(0))
+}
+
+/// The same where no Job has more shards than this.
+fn jobs_of(shards: usize) -> usize {
+    (SHARDS / shards.max(1)).clamp(1, JOBS)
+}
 
 /// The Jobs of one request while they are settled side by side. Once this is dropped, all that
 /// has happened to them is told.
@@ -24,6 +47,17 @@ impl<'f, 'a> Turns<'f, 'a> {
     pub fn settled(&self, place: usize) {
         self.federation.observer.settled(place);
     }
+
+    /// Settles Jobs. Meanwhile what was done is not held back for long behind a Job that is slow.
+    pub async fn while_settling<T>(&self, settle: impl Future<Output = T>) -> T {
+        let mut settle = std::pin::pin!(settle);
+        loop {
+            if let Ok(settled) = tokio::time::timeout(GRACE, &mut settle).await {
+                return settled;
+            }
+            self.federation.observer.goes_on();
+        }
+    }
 }
 
 impl Drop for Turns<'_, '_> {
@@ -33,10 +67,11 @@ impl Drop for Turns<'_, '_> {
 }
 
 impl<'a> Federation<'a> {
-    /// Settles Jobs side by side, as many at once as clusters are asked at once. `settle` is given
-    /// the federation as it is for one Job. The results have the order of the Jobs.
+    /// Settles Jobs side by side, at most so many at once as of [`at_once`]. `settle` is given the
+    /// federation as it is for one Job. The results have the order of the Jobs.
     pub(super) async fn side_by_side<T, R>(
         &self,
+        at_once: usize,
         jobs: impl IntoIterator<Item = T>,
         settle: impl AsyncFn(&Federation<'a>, T) -> R,
     ) -> Vec<R> {
@@ -46,6 +81,17 @@ impl<'a> Federation<'a> {
             turns.settled(place);
             settled
         };
-        fan_out(jobs.into_iter().enumerate(), settle).await
+        turns.while_settling(fan_out_by(at_once, jobs.into_iter().enumerate(), settle)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shards_that_are_under_way_are_bounded() {
+        assert_eq!([0, 1, 3, 32].map(jobs_of), [JOBS; 4]);
+        assert_eq!([33, 200, 1000, 2048, 10_000].map(jobs_of), [62, 10, 2, 1, 1]);
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sim::When;
 use tokio::time::Instant;
 
+use super::evidence::manifest;
 use super::net::{Fate, Sent};
 use super::stage::{CLUSTERS, CREATE, Ran, Stage};
 
@@ -146,6 +147,132 @@ async fn what_the_host_has_against_a_job_keeps_others_from_beginning() {
     assert!(planned < names.len(), "{planned} Jobs were begun");
     let refused = ran.stderr.matches("was refused").count();
     assert_eq!(refused, 1, "it is said once: {}", ran.stderr);
+    assert!(begun <= 64, "{begun} Jobs were begun");
+    let not_begun = format!("{} jobs were not begun: pi64, pi65, ", names.len() - 64);
+    assert!(ran.stderr.contains(&not_begun), "{}", ran.stderr);
     stage.net.heal();
     stage.nothing_left();
+}
+
+/// Whether a request makes or deletes the Job `a` in `west`.
+fn is_of_a_in_west(sent: &Sent) -> bool {
+    let makes = sent.body["metadata"]["name"] == "a" && sent.method == Method::POST;
+    let deletes = sent.path.ends_with("/jobs/a") && sent.method == Method::DELETE;
+    sent.cluster == "west" && sent.mutating && sent.of_jobs() && (makes || deletes)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_done_is_not_held_back_behind_a_job_that_is_slow() {
+    let stage = Stage::federated().await;
+    stage.net.witness(super::witness::Witness::leave);
+    stage.several_of(&NAMES, 6, 12);
+    let names = NAMES.join(" ");
+    let commands = [
+        (CREATE.to_owned(), " created"),
+        (format!("job delete {names} --cascade=background"), r#"" deleted from default namespace"#),
+    ];
+    for (command, end) in &commands {
+        stage.net.watch(
+            |sent, _| {
+                if is_of_a_in_west(sent) { Fate::Hang(When::Before) } else { Fate::Pass }
+            },
+        );
+        let ran = stage.run(command).await;
+        let lines: Vec<_> = ran.stdout.lines().filter(|line| line.contains(&end[2..9])).collect();
+        assert_eq!(told(&ran, end)[..7], NAMES[1..], "{command}: {ran:?}");
+        let last = lines.last().copied().unwrap_or_default();
+        assert!(!last.contains("job.batch/h") && !last.contains("\"h\""), "{command}: {ran:?}");
+        stage.net.heal();
+        stage.must("reconcile").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_done_is_told_where_the_user_ends_the_command() {
+    let stage = Stage::federated().await;
+    stage.net.witness(super::witness::Witness::leave);
+    stage.several_of(&NAMES, 6, 12);
+    let names = NAMES.join(" ");
+    let delete = format!("job delete {names} --cascade=background");
+    let commands = [
+        (CREATE.to_owned(), "job.batch/", " created"),
+        ("reconcile".to_owned(), "job.batch/", " unchanged: Running 0/12"),
+        (delete.clone(), "job.batch ", r#"" deleted from default namespace"#),
+        (CREATE.to_owned() + " -o name", "job.batch/", ""),
+        (delete + " -o name", "job.batch/", ""),
+    ];
+    for (command, begin, end) in &commands {
+        stage.net.watch(
+            |sent, _| {
+                if is_of_a_in_west(sent) { Fate::Hang(When::Before) } else { Fate::Pass }
+            },
+        );
+        // Sooner than anything is told because of the time.
+        let ran = stage.interrupted_after(Duration::from_millis(500), command).await;
+        assert_eq!(ran.code, 130, "{command}: {ran:?}");
+        assert_eq!(told(&ran, end), NAMES[1..], "{command}: {ran:?}");
+        assert!(ran.stdout.lines().all(|line| line.starts_with(begin)), "{command}: {ran:?}");
+        let is_recorded = ran.stderr.contains("job.batch/a: interrupted. The change is recorded");
+        assert_eq!(is_recorded, command != "reconcile", "{command}: {ran:?}");
+        if command.contains("delete") {
+            stage.net.heal();
+            stage.must("reconcile").await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_members_have_yet_to_do_is_told_though_the_host_refuses_another_job() {
+    let stage = Stage::federated().await;
+    stage.net.witness(super::witness::Witness::leave);
+    stage.several_of(&NAMES, 6, 12);
+    let is_record_of_h = |sent: &Sent| {
+        let name = sent.body["metadata"]["name"].as_str().unwrap_or_default();
+        sent.mutating && sent.path.ends_with("/configmaps") && name.ends_with("h")
+    };
+    stage.net.watch(move |sent, _| match sent {
+        sent if is_record_of_h(sent) => Fate::Refused,
+        sent if is_of_a_in_west(sent) => Fate::Hang(When::Before),
+        _ => Fate::Pass,
+    });
+    let ran = stage.run(CREATE).await;
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("reconcile a finishes what is left"), "{ran:?}");
+    assert!(ran.stderr.contains("was refused"), "{ran:?}");
+    assert!(!ran.stderr.contains("not begun"), "{ran:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_namespaces_of_the_jobs_are_listed() {
+    let stage = Stage::federated().await;
+    let jobs = |completions: i64| {
+        let job = |(namespace, name, completions)| {
+            let mut job = manifest(name, 2, completions);
+            job["metadata"]["namespace"] = json!(namespace);
+            job
+        };
+        let jobs = [("one", "a", 12), ("two", "b", completions)].map(job);
+        stage.manifest(&json!({"apiVersion": "v1", "kind": "List", "items": jobs}));
+    };
+    let listed = async |command: &str| {
+        stage.net.watch(|_, _| Fate::Pass);
+        let ran = stage.must(command).await;
+        let lists = stage.net.sent().into_iter().filter(|sent| {
+            sent.method == Method::GET && sent.path.ends_with("/jobs") && sent.cluster == "west"
+        });
+        let mut lists: Vec<_> = lists.map(|sent| sent.path).collect();
+        lists.sort();
+        (ran, lists)
+    };
+    let apart =
+        ["/apis/batch/v1/namespaces/one/jobs", "/apis/batch/v1/namespaces/two/jobs"].as_slice();
+    jobs(12);
+    stage.must(&(CREATE.to_owned() + " --create-namespace")).await;
+    jobs(13);
+    let (ran, lists) = listed("job apply -f pi.yaml").await;
+    assert!(ran.stdout.contains("job.batch/a unchanged"), "{ran:?}");
+    assert_eq!(lists, apart, "{ran:?}");
+    // Whoever works on all namespaces lists them together.
+    assert_eq!(listed("reconcile -A").await.1, ["/apis/batch/v1/jobs"]);
+    assert_eq!(listed("job delete -f pi.yaml --cascade=background").await.1, apart);
 }

@@ -3,10 +3,11 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kubectl_federate::cli::{World, run};
-use kubectl_federate::print::Output;
+use kubectl_federate::print::{Captured, Output};
 use serde_json::json;
 use sim::{Cluster, User, When};
 use tokio::sync::Notify;
@@ -85,7 +86,8 @@ impl Stage {
         self.manifest(&json!({"apiVersion": "v1", "kind": "List", "items": jobs}));
     }
 
-    fn manifest(&self, manifest: &serde_json::Value) {
+    /// Has the manifest be this.
+    pub fn manifest(&self, manifest: &serde_json::Value) {
         std::fs::write(self.directory.path().join("pi.yaml"), manifest.to_string())
             .expect("written");
     }
@@ -112,7 +114,7 @@ impl Stage {
         self.directory.path().join(format!("{user}-federate.yaml"))
     }
 
-    fn world(&self, user: &str) -> (World, kubectl_federate::print::Captured) {
+    fn world(&self, user: &str) -> (World, Captured) {
         let (output, captured) = Output::captured();
         let mut world = World::process(output);
         let path = |file: &str| self.directory.path().join(file).display().to_string();
@@ -127,7 +129,17 @@ impl Stage {
 
     /// Runs a command of a user to its end, or none where it is killed.
     pub async fn run_as(&self, user: &str, command: &str) -> Option<Ran> {
-        let (world, captured) = self.world(user);
+        self.run_in(self.world(user), command).await
+    }
+
+    /// Runs a command that its user ends after this time.
+    pub async fn interrupted_after(&self, patience: Duration, command: &str) -> Ran {
+        let (mut world, captured) = self.world("alice");
+        world.interrupt = Box::new(move || Box::pin(tokio::time::sleep(patience)));
+        self.run_in((world, captured), command).await.expect("nobody kills it")
+    }
+
+    async fn run_in(&self, (world, captured): (World, Captured), command: &str) -> Option<Ran> {
         let words = command.split_whitespace().map(|word| match word {
             "pi.yaml" => self.directory.path().join(word).into_os_string(),
             word => word.into(),

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     cli::{
         ChangeFlags, DryRunFlag, Filenames, Session,
+        changing::interruptible,
         events::{Reporter, Wording},
         output::Several,
     },
@@ -75,7 +76,8 @@ impl Apply {
         let apply = async |may_stop| {
             let terms = ApplyTerms { may_stop, ..self.terms.into() };
             let applied = federation.apply(sources.clone(), terms, self.dry_run.strategy);
-            reporter.interruptible(Box::pin(applied)).await
+            let printed = (format.as_ref(), Several::Listed);
+            interruptible(session, &reporter, printed, Box::pin(applied)).await
         };
         let submitted = Box::pin(recreate::asking(session, self.yes, apply)).await?;
         let (jobs, objects) = (keys(&sources), reporter.objects());

@@ -5,6 +5,7 @@ use clap::Args;
 use crate::{
     cli::{
         ChangeFlags, DryRunFlag, Session,
+        changing::interruptible,
         events::{Reporter, Wording},
         job_name::job_name,
         number::natural,
@@ -76,7 +77,8 @@ impl Scale {
         let scaled = federation.edit_all(&namespace, &jobs, |manifest| {
             Ok(manifest.scaled(parallelism, self.completions)?)
         });
-        let scaled = reporter.interruptible(Box::pin(scaled)).await?;
+        let printed = (format.as_ref(), Several::Apart);
+        let scaled = interruptible(session, &reporter, printed, Box::pin(scaled)).await?;
         let errors = scaled.into_iter().filter_map(std::result::Result::err).collect();
         let jobs = reporter.objects();
         let printed = print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await;

@@ -5,6 +5,7 @@ use clap::Args;
 use crate::{
     cli::{
         ChangeFlags, DryRunFlag, Session,
+        changing::interruptible,
         events::{Reporter, Wording},
         job_name::job_name,
         output::{Several, print_changed},
@@ -92,7 +93,8 @@ impl Jobs {
         let jobs: Vec<_> = self.names.iter().map(String::as_str).zip(&requests).collect();
         let set =
             federation.edit_all(&namespace, &jobs, |manifest| Ok(manifest.suspending(suspend)));
-        let set = reporter.interruptible(Box::pin(set)).await?;
+        let printed = (format.as_ref(), Several::Apart);
+        let set = interruptible(session, &reporter, printed, Box::pin(set)).await?;
         let errors = set.into_iter().filter_map(std::result::Result::err).collect();
         let jobs = reporter.objects();
         let printed = print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await;

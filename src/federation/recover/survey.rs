@@ -324,7 +324,7 @@ impl Federation<'_> {
     async fn look_at(&self, mut survey: Survey) -> Result<Survey, Error> {
         let members = self.all_members().await;
         let records: Vec<_> = survey.jobs.iter().map(|job| job.record.clone()).collect();
-        let observed = self.observe(&records.iter().collect::<Vec<_>>(), &members).await;
+        let observed = self.observe_together(&records.iter().collect::<Vec<_>>(), &members).await;
         for (job, observations) in survey.jobs.iter_mut().zip(observed) {
             let (seen, observations) =
                 preview(&job.record, observations, &members, self.now()).await;

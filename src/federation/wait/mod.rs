@@ -19,6 +19,7 @@ use super::{
     open::Federation,
     reconcile::{Scope, idle},
     rounds::{Rounds, View},
+    turns::at_once,
 };
 use crate::{
     reconcile::{Idle, Observations, Reconciled, Status, preview},
@@ -219,8 +220,8 @@ impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
         let advance = async |federation: &Federation<'_>, (record, observations)| {
             self.advance(federation, record, observations).await
         };
-        let advanced =
-            self.rounds.federation.side_by_side(records.into_iter().zip(observed), advance);
+        let (at_once, jobs) = (at_once(&records), records.into_iter().zip(observed));
+        let advanced = self.rounds.federation.side_by_side(at_once, jobs, advance);
         let mut looked = Vec::new();
         for (key, advanced) in keys.into_iter().zip(advanced.await) {
             let seen = match advanced {

@@ -9,6 +9,7 @@ use super::until_ended::{Submission, UntilEnded, keys};
 use crate::{
     cli::{
         ChangeFlags, Document, DryRunFlag, Filenames, Session,
+        changing::interruptible,
         events::{Reporter, Wording},
         output::Several,
     },
@@ -82,14 +83,15 @@ impl Create {
         let federation = session.federation(&reporter).await?;
         let sources = session.manifests(documents, |rules, objects| rules.read(objects))?;
         let jobs = keys(&sources);
+        let (format, several) = (format.as_ref(), Several::Apart);
         let submitted =
-            federation.submit(sources, self.create_namespace, self.dry_run.strategy).await;
+            Box::pin(federation.submit(sources, self.create_namespace, self.dry_run.strategy));
+        let submitted = interruptible(session, &reporter, (format, several), submitted).await?;
         let mut objects = reporter.objects();
         if let (Some(made), DryRun::Client) = (made, self.dry_run.strategy) {
             // As kubectl, which asks no server of such a job.
             objects.fill(made);
         }
-        let (format, several) = (format.as_ref(), Several::Apart);
         let submission = Submission { jobs, submitted, objects, format, several };
         self.until_ended.finish(session, submission).await
     }

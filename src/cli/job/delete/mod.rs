@@ -11,6 +11,7 @@ use self::which::{Found, Which};
 use crate::{
     cli::{
         Session, World,
+        changing::interruptible,
         confirm::choose_on_terminal,
         duration::timeout,
         events::{Reporter, Wording, none_found},
@@ -175,10 +176,14 @@ impl Delete {
                 Err(error) => Err(error),
             });
         }
-        let mut left = match self.dry_run {
-            DryRun::None => federation.delete(jobs, self.patience()).await,
-            dry_run => federation.check_deletions(jobs, dry_run).await,
+        let delete = async {
+            match self.dry_run {
+                DryRun::None => federation.delete(jobs, self.patience()).await,
+                dry_run => federation.check_deletions(jobs, dry_run).await,
+            }
         };
+        let printed = (format.as_ref(), Several::Apart);
+        let mut left = interruptible(session, &reporter, printed, Box::pin(delete)).await?;
         left.retain(|error| !self.which.forgives(error));
         errors.extend(left);
         let jobs = reporter.objects();

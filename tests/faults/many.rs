@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use http::Method;
+use serde_json::json;
 use sim::When;
 use tokio::time::Instant;
 

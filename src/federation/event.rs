@@ -16,8 +16,8 @@ pub trait Observer: Sync {
     fn notify(&self, event: Event<'_>);
 
     /// The same, about the Job at this place among those that are settled side by side. The first
-    /// has the place 0. What is told of a Job comes after all that is told of those before it, unless
-    /// they are slow.
+    /// has the place 0. What is told of a Job comes after all that is told of those before it,
+    /// unless they are slow.
     fn notify_of(&self, _place: usize, event: Event<'_>) {
         self.notify(event);
     }

@@ -194,7 +194,7 @@ async fn what_was_done_is_told_where_the_user_ends_the_command() {
     let delete = format!("job delete {names} --cascade=background");
     let commands = [
         (CREATE.to_owned(), "job.batch/", " created"),
-        ("reconcile".to_owned(), "job.batch/", " unchanged: Running 0/12"),
+        ("reconcile".to_owned(), "job.batch/", " reconciled: Running 0/12"),
         (delete.clone(), "job.batch ", r#"" deleted from default namespace"#),
         (CREATE.to_owned() + " -o name", "job.batch/", ""),
         (delete + " -o name", "job.batch/", ""),
@@ -235,7 +235,7 @@ async fn what_members_have_yet_to_do_is_told_though_the_host_refuses_another_job
     });
     let ran = stage.run(CREATE).await;
     assert_eq!(ran.code, 1, "{ran:?}");
-    assert!(ran.stderr.contains("reconcile a finishes what is left"), "{ran:?}");
+    assert!(ran.stderr.contains("reconcile a -n default` finishes what is left"), "{ran:?}");
     assert!(ran.stderr.contains("was refused"), "{ran:?}");
     assert!(!ran.stderr.contains("not begun"), "{ran:?}");
 }

@@ -325,7 +325,7 @@ fn what_the_table_and_the_circles_are_read_by_reads_paths() {
         let (from, to): (Module, Module) = (module(from), module(to));
         all[&from].contains(&to)
     };
-    assert!(uses(&["cli", "job", "scale"], &["federation", "edit"]), "through a front door");
+    assert!(uses(&["cli", "job", "scale"], &["federation", "request"]), "through a front door");
     assert!(uses(&["federation", "edit"], &["federation", "open"]), "beside it");
     assert!(!uses(&["federation", "edit"], &["cli", "session"]));
 }

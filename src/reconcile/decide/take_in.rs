@@ -156,8 +156,8 @@ struct Heard {
     disputed: BTreeSet<u32>,
 }
 
-/// The shards whose Jobs these members have. A Job knows better than those of other shards, which any
-/// member can write, whether it goes on, and what it has done.
+/// The shards whose Jobs these members have. A Job knows better than those of other shards, which
+/// any member can write, whether it goes on, and what it has done.
 fn present(record: &Record, observations: &Observations, members: &[String]) -> BTreeSet<u32> {
     let jobs = members.iter().flat_map(|name| {
         let place = observations.places.get(name);
@@ -258,8 +258,8 @@ fn caught_up(mut shard: Shard, job: &Observed) -> Shard {
 /// Takes over the shards that had ended or were given up when a Job was last written. Their Jobs
 /// may be gone, and what they achieved with them. Also those whose Jobs had yet to be adopted,
 /// where the ledger knows nothing newer of them: their adoption goes on. What is said of shards
-/// whose Jobs are `present` does not count. Those that had ended count as told until their own clusters
-/// have been listed.
+/// whose Jobs are `present` does not count. Those that had ended count as told until their own
+/// clusters have been listed.
 fn take_ended(record: &mut Record, recovery: &Recovery, present: &BTreeSet<u32>) {
     if !present.iter().any(|id| recovery.folded.has(*id)) {
         record.take_folded(&recovery.folded);

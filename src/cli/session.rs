@@ -215,7 +215,7 @@ impl<'a> Session<'a> {
     pub fn host(&self) -> Result<&Connection> {
         let context =
             self.host_context().or_else(|| self.kubeconfig.current_context()).unwrap_or("host");
-        let host = self.dialer.dial(context, &self.host_endpoint()?)?;
+        let host = self.dialer.dial_host(context, &self.host_endpoint()?)?;
         Ok(self.host.get_or_init(|| host))
     }
 

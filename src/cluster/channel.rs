@@ -31,7 +31,7 @@ pub(super) struct Shared {
     pub plugins: Plugins,
     pub warnings: WarningSink,
     pub silence: SilenceSink,
-    /// One for each request that may be open.
+    /// One for each request that may be open to a member.
     pub requests: Semaphore,
     pub network: Network,
     pub factory: Option<WireFactory>,

@@ -28,6 +28,7 @@ use super::items::TakesItems;
 use super::log;
 use super::patience::{BRIEF, Patience};
 use super::retry::{self, Ended};
+use super::silence::Silence;
 use crate::seams;
 
 /// How many requests may be open to one server at first, over one connection of HTTP/2.
@@ -48,8 +49,9 @@ pub(super) struct Inner {
     turns: Bound,
     /// Whether the command can go on without this cluster, and does not wait for it long.
     is_brief: AtomicBool,
-    /// Whether a request had no answer in its time, and none had one since.
-    is_silent: AtomicBool,
+    silence: Silence,
+    /// Whether its requests wait for none of those to other servers.
+    is_apart: bool,
 }
 
 /// A request without its credentials and headers.
@@ -93,7 +95,8 @@ pub(super) struct Answer {
 }
 
 impl Connection {
-    pub(super) fn new(channel: Channel) -> Self {
+    /// With `is_apart` its requests wait for none of those to other servers.
+    pub(super) fn new(channel: Channel, is_apart: bool) -> Self {
         Self {
             inner: Arc::new(Inner {
                 channel,
@@ -102,14 +105,15 @@ impl Connection {
                 clock: Clock::default(),
                 turns: Bound::new(1, OPEN_REQUESTS),
                 is_brief: AtomicBool::new(false),
-                is_silent: AtomicBool::new(false),
+                silence: Silence::default(),
+                is_apart,
             }),
         }
     }
 
     /// Waits for this cluster only briefly from now on: connecting and its identity may take
-    /// [`BRIEF`] together. Where one request had no answer in its time, no other is sent before the
-    /// identity is asked for again.
+    /// [`BRIEF`] together. Where a request had no answer in its time, nor did any other since it was
+    /// sent, none is sent before the identity is asked for again.
     ///
     /// It is for commands that can go on without the cluster. `--request-timeout` goes before.
     pub fn wait_briefly(&self) {
@@ -183,9 +187,9 @@ impl Connection {
         }
     }
 
-    /// Whether a request had no answer in its time, and none had one since.
+    /// Whether a request had no answer in its time, and no other had one since it was sent.
     pub fn is_silent(&self) -> bool {
-        self.inner.is_silent.load(Ordering::Relaxed)
+        self.inner.silence.holds()
     }
 
     fn is_brief(&self) -> bool {
@@ -199,13 +203,12 @@ impl Connection {
     ) -> Result<Answer, Error> {
         let client = self.inner.channel.client(credentials.certificate.as_ref())?;
         // Boxed, because it is in the future of whoever sends a request.
-        let ended = Box::pin(self.attempts(&client, call, credentials)).await;
-        let is_silent = match &ended {
-            Ok(_) => Some(false),
-            Err(lost) => matches!(lost.cause, Cause::Timeout(_)).then_some(true),
-        };
-        if let Some(is_silent) = is_silent {
-            self.inner.is_silent.store(is_silent, Ordering::Relaxed);
+        let mut first_sent = None;
+        let ended = Box::pin(self.attempts(&client, call, credentials, &mut first_sent)).await;
+        if let (Err(lost), Some(sent)) = (&ended, first_sent)
+            && matches!(lost.cause, Cause::Timeout(_))
+        {
+            self.inner.silence.timed_out(sent);
         }
         ended.map_err(|lost| self.unreachable(lost.cause))
     }
@@ -215,6 +218,7 @@ impl Connection {
         client: &Client,
         call: &Call<'_>,
         credentials: &Credentials,
+        first_sent: &mut Option<Instant>,
     ) -> Result<Answer, Lost> {
         let channel = &self.inner.channel;
         let limit = self.limit(call);
@@ -226,6 +230,7 @@ impl Connection {
         let mut done = 0;
         loop {
             let turn = self.turn(call, limit).await?;
+            first_sent.get_or_insert_with(Instant::now);
             log::body(self.name(), "request", &call.body, credentials);
             let attempt = self.attempt(client, call, credentials);
             let ended = patience.wait_for(attempt, notice).await.map_err(Lost::timeout)?;
@@ -269,7 +274,10 @@ impl Connection {
         let mut turn = pin!(async {
             let of_server = self.inner.turns.permit().await;
             let requests = &self.inner.channel.shared.requests;
-            let of_process = requests.acquire().await.expect("it is never closed");
+            let of_process = match self.inner.is_apart {
+                true => None,
+                false => Some(requests.acquire().await.expect("it is never closed")),
+            };
             Turn { of_server, _of_process: of_process }
         });
         let (turn, waited) = match futures::poll!(&mut turn) {
@@ -297,6 +305,7 @@ impl Connection {
         })?;
         let (sent, start) = (seams::now(), Instant::now());
         let response = client.send(request).await.map_err(|error| Lost::new(&error))?;
+        self.inner.silence.answered();
         let headers = response.headers();
         if let Some(date) = headers.get(DATE).and_then(|date| date.to_str().ok()) {
             self.inner.clock.measure(date, sent, start.elapsed());
@@ -449,7 +458,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 /// Leave to have one more request open.
 struct Turn<'a> {
     of_server: Permit,
-    _of_process: SemaphorePermit<'a>,
+    /// None for a server whose requests do not wait for those to others.
+    _of_process: Option<SemaphorePermit<'a>>,
 }
 
 impl Turn<'_> {

@@ -17,7 +17,7 @@ use super::transport::Network;
 /// may have more clusters than that.
 const FILES_TO_KEEP: u64 = 4096;
 
-/// How many requests of a command may be open, to all servers. Each may take a file.
+/// How many requests of a command may be open, to all members. Each may take a file.
 const OPEN_REQUESTS: usize = 512;
 
 /// The settings of a command for all its connections.
@@ -84,6 +84,15 @@ impl Dialer {
     /// # Errors
     /// [`Error::Configuration`] for certificates and keys that cannot be read or used.
     pub fn dial(&self, cluster: &str, endpoint: &Endpoint) -> Result<Connection, Error> {
-        Ok(Connection::new(Channel::new(&self.shared, cluster, endpoint)?))
+        Ok(Connection::new(Channel::new(&self.shared, cluster, endpoint)?, false))
+    }
+
+    /// A connection to the host, as [`Self::dial`] makes one. Requests to the host do not wait for
+    /// those to members, which may be silent: records and leases are written whatever members do.
+    ///
+    /// # Errors
+    /// As [`Self::dial`].
+    pub fn dial_host(&self, cluster: &str, endpoint: &Endpoint) -> Result<Connection, Error> {
+        Ok(Connection::new(Channel::new(&self.shared, cluster, endpoint)?, true))
     }
 }

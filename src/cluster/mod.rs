@@ -16,6 +16,7 @@
 //! | [`round_trip`] | the log of requests, and servers' warnings |
 //! | `connection`, `retry` | one request: credentials, time limit, repetition |
 //! | `patience` | how long is waited for a server |
+//! | `silence` | whether a server is silent, so that nothing more is sent there |
 //! | `bound` | how many requests and connections are under way at once |
 //! | `names` | the look-up of hosts' names |
 //! | `body`, `items` | the body of an answer; the items of a list, taken out as they come |
@@ -60,6 +61,7 @@ mod proxy;
 pub mod redact;
 mod retry;
 pub mod round_trip;
+mod silence;
 mod stream;
 mod tls;
 mod tls_words;

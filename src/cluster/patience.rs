@@ -72,7 +72,8 @@ impl<'a> Patience<'a> {
     }
 }
 
-/// How long the connections to one server have waited for their turn to be opened.
+/// How long the connections to one server have waited for their turn to be opened, and the name of
+/// their server for its turn to be looked up.
 #[derive(Default)]
 pub(super) struct Queue(Mutex<Waited>);
 

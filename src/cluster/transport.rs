@@ -26,8 +26,8 @@ use tower::{BoxError, Service, ServiceExt as _};
 
 use super::bound::Bound;
 use super::endpoint::Endpoint;
-use super::names::Names;
-use super::patience::{CONNECT_TIMEOUT, ConnectTimeout, Queue};
+use super::names::{Names, Resolver};
+use super::patience::{CONNECT_TIMEOUT, ConnectTimeout, Patience, Queue};
 use super::proxy::Proxy;
 use super::words;
 
@@ -85,7 +85,7 @@ impl Network {
         tls: ClientConfig,
         queue: &Arc<Queue>,
     ) -> Result<Wire, String> {
-        let connector = connector(endpoint, tls, self.names.clone())?;
+        let connector = connector(endpoint, tls, self.names.resolver(queue))?;
         let (opening, queue) = (self.opening.clone(), queue.clone());
         let connector = tower::service_fn(move |uri: Uri| {
             let connecting = connector.clone().oneshot(uri);
@@ -111,7 +111,9 @@ async fn open(
     queue: Arc<Queue>,
 ) -> Result<Stream, BoxError> {
     let permit = queue.wait_for(opening.permit()).await;
-    let opened = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
+    // The name of the server waits for its turn, too.
+    let mut patience = Patience::new(Some(CONNECT_TIMEOUT), &queue);
+    let opened = patience.wait_for(connecting, || Box::new(())).await;
     let opened = opened.map_err(|_| BoxError::from(ConnectTimeout))?;
     match &opened {
         Ok(_) => permit.succeeded(),
@@ -128,7 +130,7 @@ type Connector = BoxCloneSyncService<Uri, Stream, BoxError>;
 fn connector(
     endpoint: &Endpoint,
     mut tls: ClientConfig,
-    names: Names,
+    names: Resolver,
 ) -> Result<Connector, String> {
     let mut tcp = HttpConnector::new_with_resolver(names);
     tcp.enforce_http(false);

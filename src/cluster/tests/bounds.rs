@@ -159,3 +159,87 @@ async fn what_is_on_its_way_keeps_its_time() {
     east.verify("u").await.unwrap();
     east.get("/api/v1/pods/p").await.unwrap();
 }
+
+/// A connection to a server that does not answer one path, and all others after so many seconds.
+fn hangs_once(overrides: &Overrides, seconds: u32) -> Connection {
+    let hangs = move |request: Request<Body>| async move {
+        if request.uri().path().ends_with("/hangs") {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(seconds * SECOND).await;
+        answer(200, &json!({"kind": "Pod", "apiVersion": "v1"}))
+    };
+    dialled(1, DialerOptions::default(), overrides, hangs).remove(0)
+}
+
+/// Gets a hundred objects at once, of which the fourth hangs. Says which of them failed.
+async fn failed_of_hundred(east: &Connection) -> Vec<usize> {
+    let path = |n| if n == 3 { "/api/v1/hangs".to_owned() } else { format!("/api/v1/pods/{n}") };
+    let answers = fan_out(0..100, |n| east.get(path(n).leak())).await;
+    let failed = answers.iter().enumerate().filter(|(_, it)| it.is_err());
+    failed.map(|(n, _)| n).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_request_that_hangs_fails_alone_where_others_are_answered() {
+    let flag = Overrides { request_timeout: Some("5s".into()), ..Overrides::default() };
+    let east = hangs_once(&flag, 3);
+    assert_eq!(failed_of_hundred(&east).await, [3]);
+    east.get("/api/v1/pods/p").await.expect("the server answers");
+    let brief = hangs_once(&Overrides::default(), 7);
+    brief.wait_briefly();
+    assert_eq!(failed_of_hundred(&brief).await, [3]);
+    brief.get("/api/v1/pods/p").await.expect("the server answers");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_was_answering_and_falls_silent_costs_the_timeout_once_more() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let falls_silent = move |_: Request<Body>| {
+        let place = count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            if place >= 20 {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(SECOND).await;
+            answer(200, &json!({"kind": "Pod", "apiVersion": "v1"}))
+        }
+    };
+    let east = &dialled(1, DialerOptions::default(), &Overrides::default(), falls_silent)[0];
+    let start = Instant::now();
+    let ended = fan_out(0..500, |_| east.get("/api/v1/pods/p")).await;
+    assert_eq!(ended.iter().filter(|it| it.is_ok()).count(), 20);
+    // Twelve were sent after one second, and the last answer came after two: they prove nothing.
+    // Four that were sent with that answer do. What follows the twelve is on its way by then.
+    assert_eq!(start.elapsed(), 61 * SECOND);
+    assert_eq!(asked.load(Ordering::SeqCst), 20 + 16 + 12);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_host_is_asked_while_silent_members_hold_all_requests() {
+    let hangs = |request: Request<Body>| async move {
+        if request.uri().path().ends_with("/hangs") {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(SECOND).await;
+        answer(200, &json!({"kind": "ConfigMap", "apiVersion": "v1"}))
+    };
+    let factory = move |_: &Endpoint| transport::wire(tower::service_fn(hangs));
+    let dialer = Dialer::in_process(DialerOptions::default(), Arc::new(factory));
+    let overrides = Overrides { request_timeout: Some("0".into()), ..Overrides::default() };
+    let endpoint = endpoint(&json!({"server": "https://east:6443"}), &json!({}), &overrides);
+    let host = dialer.dial_host("host", &endpoint).unwrap();
+    let members = [(); 40].map(|()| dialer.dial("east", &endpoint).unwrap());
+    let asking = fan_out(0..1000, |n| members[n % 40].get("/api/v1/hangs"));
+    let records = async {
+        tokio::time::sleep(SECOND).await;
+        fan_out(0..160, |_| host.get("/api/v1/record")).await
+    };
+    let start = Instant::now();
+    tokio::select! {
+        _ = asking => panic!("they hang"),
+        records = records => assert!(records.iter().all(Result::is_ok), "{records:?}"),
+    }
+    assert_eq!(start.elapsed(), 11 * SECOND);
+}

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde_json::json;
-use sim::{EVENTS, Verdict};
+use sim::{EVENTS, Verdict, When};
 
 use crate::stage::{Event, Stage};
 
@@ -123,4 +123,29 @@ pub async fn broken_off() {
     let numbers = stdout.lines().filter_map(|line| line.strip_prefix("number "));
     let expected: Vec<_> = (0..100).map(|n| n.to_string()).collect();
     assert_eq!(numbers.collect::<Vec<_>>(), expected, "{stdout}");
+}
+
+/// Logs that break off are read whole where the server takes only one request at once: none that is
+/// opened ahead keeps another from being opened again.
+pub async fn broken_off_where_few_are_taken() {
+    let mut stage = running().await;
+    let west = stage.cluster("west").clone();
+    let pods = west.pods_of("default", "pi").len();
+    let asked = AtomicUsize::new(0);
+    west.on_request(move |request| {
+        if request.subresource != "log" {
+            return Verdict::Pass;
+        }
+        let place = asked.fetch_add(1, Ordering::SeqCst);
+        if place < pods {
+            Verdict::refusal(When::Before, 429, "TooManyRequests", "too many requests")
+        } else if place < 2 * pods {
+            Verdict::Cut(10)
+        } else {
+            Verdict::Pass
+        }
+    });
+    let (code, stdout, stderr) = stage.run("job logs pi --clusters=west", None).await;
+    assert_eq!((code, stderr.as_str()), (0, ""), "{stdout}");
+    assert_eq!(stdout.lines().count(), 2 * pods, "{stdout}");
 }

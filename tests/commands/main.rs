@@ -113,6 +113,10 @@ fn main() -> ExitCode {
             Ok(())
         }),
         played("a log that breaks off at any byte is read whole and once", logs::broken_off),
+        played(
+            "logs that break off are read where few requests are taken",
+            logs::broken_off_where_few_are_taken,
+        ),
         played("the rights of docs/operations.md suffice", rights::suffice),
         played("the rights of docs/operations.md are those that are checked", rights::checked),
         played("a preflight sends what the write sends", preflight::same_requests),

@@ -9,10 +9,12 @@
 //! | `cursor` | pure: which lines were read, so that a stream that begins again repeats none |
 //! | `stream` | reads one log until it ends or breaks off |
 //! | `pods` | the logs that there are in each member |
+//! | `ahead` | what is opened in order while one of it is read |
 //! | `once` | all logs as they are now, one after another |
 //! | `follow` | all logs side by side until the Job has ended |
 //! | `last` | the last lines of pods that failed, for `job describe` |
 
+mod ahead;
 mod cursor;
 mod error;
 mod follow;

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use futures::StreamExt as _;
 use tokio::time::Instant;
 
 use super::{
+    ahead::Ahead,
     cursor::Cursor,
     error::LogsError,
     pods::{Found, find},
@@ -52,15 +52,15 @@ impl Federation<'_> {
             let opened = open(&connection, namespace, &target.source, ask, &cursor).await;
             (connection, target, opened)
         });
-        let mut opened = futures::stream::iter(opening).buffered(terms.most.max(1));
+        let mut ahead = Ahead::new(opening, terms.most.max(1));
         let mut lost = BTreeSet::new();
-        while let Some((connection, target, opened)) = opened.next().await {
+        while let Some((connection, target, opened)) = ahead.next().await {
             let cluster = &target.source.cluster;
             if lost.contains(cluster) {
                 continue;
             }
             let log = Log { connection, target: &target, namespace, ask, limit: terms.limit };
-            if let Err(error) = log.read(opened, reader).await {
+            if let Err(error) = ahead.beside(log.read(opened, reader)).await {
                 read.some_unread = true;
                 reader.unread(cluster, Some(&target.source.pod), &error);
                 // Each further log would be waited for as long.

@@ -274,9 +274,10 @@ impl Connection {
         let mut turn = pin!(async {
             let of_server = self.inner.turns.permit().await;
             let requests = &self.inner.channel.shared.requests;
-            let of_process = match self.inner.is_apart {
-                true => None,
-                false => Some(requests.acquire().await.expect("it is never closed")),
+            let of_process = if self.inner.is_apart {
+                None
+            } else {
+                Some(requests.acquire().await.expect("it is never closed"))
             };
             Turn { of_server, _of_process: of_process }
         });

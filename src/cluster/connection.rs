@@ -112,8 +112,8 @@ impl Connection {
     }
 
     /// Waits for this cluster only briefly from now on: connecting and its identity may take
-    /// [`BRIEF`] together. Where a request had no answer in its time, nor did any other since it was
-    /// sent, none is sent before the identity is asked for again.
+    /// [`BRIEF`] together. Where a request had no answer in its time, and no other had one since it
+    /// was sent, none is sent before the identity is asked for again.
     ///
     /// It is for commands that can go on without the cluster. `--request-timeout` goes before.
     pub fn wait_briefly(&self) {

@@ -21,8 +21,8 @@ use super::patience::Queue;
 /// How many names are looked up at once, without those that take longer than [`SLOW`].
 const AT_ONCE: usize = 64;
 
-/// After this time a look-up gives its turn to the next. Where the servers of one domain are silent,
-/// the system waits for each of its names for many seconds.
+/// After this time a look-up gives its turn to the next. Where the servers of one domain are
+/// silent, the system waits for each of its names for many seconds.
 const SLOW: Duration = Duration::from_secs(1);
 
 /// How long the addresses of a name are kept. A command may run for hours, and names move.

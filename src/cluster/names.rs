@@ -211,7 +211,7 @@ mod tests {
             }
             .boxed()
         }));
-        let patient = Duration::from_secs(60);
+        let patient = Duration::from_mins(1);
         assert_eq!(found_within(BRIEF, &names, &hosts("host", 1)).await, 0);
         tokio::time::sleep(patient).await;
         assert_eq!(found_within(patient, &names, &hosts("host", 1)).await, 1);

@@ -70,7 +70,7 @@ mod tests {
         while let Some(n) = ahead.next().await {
             let again = async {
                 let _turn = turns.acquire().await.expect("it is open");
-                tokio::time::sleep(Duration::from_secs(60)).await;
+                tokio::time::sleep(Duration::from_mins(1)).await;
             };
             ahead.beside(again).await;
             now.set(now.get() - 1);

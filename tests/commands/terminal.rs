@@ -287,6 +287,26 @@ pub fn reader_interrupted() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Who cancels at one of several Jobs deletes none of them, and learns that.
+pub fn cancelled_at_the_second() -> Result<(), Failed> {
+    let machine = Machine::federation()?;
+    machine.succeeds("job create -f pi.yaml")?;
+    machine.succeeds("job create other --image=busybox -- true")?;
+    let mut terminal = types(&machine, "job delete pi other")?;
+    terminal.exp_string("Delete the jobs \"pi\" in ")?;
+    terminal.send_line("delete")?;
+    terminal.exp_string("Delete the jobs \"other\" in ")?;
+    terminal.send_line("")?;
+    let seen = terminal.exp_eof()?;
+    assert_eq!(exit_code(&mut terminal)?, 1, "{seen:?}");
+    assert!(
+        Screen::after(&seen).lines.concat().contains("none of the 2 jobs was deleted"),
+        "{seen}"
+    );
+    assert_eq!(machine.jobs("pi"), 3);
+    Ok(())
+}
+
 /// Ctrl-C ends a drain, and the user learns that the cluster stays as it is.
 pub fn drain_interrupted() -> Result<(), Failed> {
     let machine = Machine::federation()?;

@@ -170,7 +170,7 @@ impl Delete {
         for record in records {
             jobs.push(match record {
                 Ok(record) => {
-                    let deletion = self.deletion(session, &record).await?;
+                    let deletion = self.deletion(session, &record, names.len()).await?;
                     Ok((record, deletion))
                 }
                 Err(error) => Err(error),
@@ -203,11 +203,16 @@ impl Delete {
     }
 
     /// As the flag says; without it, as the user says when asked; without a terminal, the Jobs
-    /// stay.
+    /// stay. `count` says how many Jobs are meant.
     ///
     /// # Errors
-    /// The user cancels, which is what Enter alone does.
-    async fn deletion(&self, session: &Session<'_>, record: &Record) -> Result<Deletion> {
+    /// The user cancels, which is what Enter alone does: none of the Jobs is deleted.
+    async fn deletion(
+        &self,
+        session: &Session<'_>,
+        record: &Record,
+        count: usize,
+    ) -> Result<Deletion> {
         if let Some(deletion) = self.cascade {
             return Ok(deletion);
         }
@@ -222,7 +227,10 @@ impl Delete {
         let clusters = clusters.into_iter().collect::<Vec<_>>().join(", ");
         let name = record.name();
         let question = format!("Delete the jobs {name:?} in {clusters} too, or keep them running?");
-        let unchanged = format!("job.batch/{name} was not deleted");
+        let unchanged = match count {
+            1 => format!("job.batch/{name} was not deleted"),
+            _ => format!("none of the {count} jobs was deleted"),
+        };
         let words = &["delete", "keep"];
         match choose_on_terminal(session.world(), &question, words, &unchanged).await? {
             Some(0) => Ok(Deletion::Cascade(state::Cascade::Background)),

@@ -182,6 +182,10 @@ fn on_a_terminal() -> Vec<Trial> {
             "Ctrl-C ends a drain, and says what is left of it",
             terminal::drain_interrupted,
         ),
+        Trial::test(
+            "who cancels at one of several jobs deletes none of them",
+            terminal::cancelled_at_the_second,
+        ),
         Trial::test("who does not confirm changes nothing", confirmations::not_confirmed),
         Trial::test(
             "a plugin that reads a line is not heard among questions",

@@ -112,7 +112,7 @@ impl Connection {
     }
 
     /// Waits for this cluster only briefly from now on: connecting and its identity may take
-    /// [`BRIEF`] together. Where a request had no answer in its time, and no other had one since it
+    /// 3 seconds together. Where a request had no answer in its time, and no other had one since it
     /// was sent, none is sent before the identity is asked for again.
     ///
     /// It is for commands that can go on without the cluster. `--request-timeout` goes before.

@@ -20,6 +20,9 @@ const FILES_TO_KEEP: u64 = 4096;
 /// How many requests of a command may be open, to all members. Each may take a file.
 const OPEN_REQUESTS: usize = 512;
 
+/// The same where fewer files than [`FILES_TO_KEEP`] can be open.
+const OPEN_REQUESTS_OF_FEW_FILES: usize = 64;
+
 /// The settings of a command for all its connections.
 #[derive(Clone)]
 pub struct DialerOptions {
@@ -73,7 +76,8 @@ impl Dialer {
         let tls = Arc::new(Tls::new());
         let DialerOptions { warnings, silence, stdin, policy } = options;
         let plugins = Plugins::new(stdin, policy, tls.clone());
-        let (requests, network) = (Semaphore::new(OPEN_REQUESTS), Network::new(keep));
+        let most = if keep { OPEN_REQUESTS } else { OPEN_REQUESTS_OF_FEW_FILES };
+        let (requests, network) = (Semaphore::new(most), Network::new(keep));
         let shared = Shared { tls, plugins, warnings, silence, requests, network, factory };
         Self { shared: Arc::new(shared) }
     }

@@ -28,7 +28,7 @@ Flags are kubectl's where kubectl has them. Those that every command takes are l
 ";
 
 /// The pages that users and contributors read.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
@@ -39,6 +39,7 @@ const PAGES: [&str; 11] = [
     "docs/jobs.md",
     "docs/losses.md",
     "docs/operations.md",
+    "docs/performance.md",
     "krew/README.md",
 ];
 

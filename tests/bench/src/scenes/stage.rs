@@ -52,9 +52,13 @@ impl Stage {
         let player = Player { build: build.clone(), home };
         self.run(&self.federate(&player, ["init", &format!("--context={HOST}{host}")]))?;
         let members = self.fleet.members();
-        let register =
-            ["cluster", "register"].into_iter().chain(members.iter().map(String::as_str));
-        self.run(&self.federate(&player, register))?;
+        // An older build may take one name in a command.
+        let at_once = if build.subject == Subject::Ours { members.len().max(1) } else { 1 };
+        for names in members.chunks(at_once) {
+            let names = names.iter().map(String::as_str);
+            let register = ["cluster", "register"].into_iter().chain(names);
+            self.run(&self.federate(&player, register))?;
+        }
         Ok(player)
     }
 

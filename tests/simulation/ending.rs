@@ -202,7 +202,7 @@ fn once(site: &Site, kind: Kind) {
                 .jobs
                 .values()
                 .filter(|job| job.shard.0 == *uid || Some(&job.shard.0) == before);
-            let done: i64 = jobs.map(Job::done).sum();
+            let done: i64 = jobs.chain(knowledge.taken(ledger)).map(Job::done).sum();
             let is_complete = ledger.verdict() == Some("complete");
             let asked = ledger.asked().filter(|_| ledger.spec["successPolicy"].is_null())?;
             (is_complete && done < asked).then(|| format!("G1: {done} of {asked} were done"))

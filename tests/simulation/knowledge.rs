@@ -123,6 +123,11 @@ impl Knowledge {
         }
     }
 
+    /// The Jobs that users made anew and a recovery took for shards of a federated Job.
+    pub fn taken(&self, ledger: &Ledger) -> impl Iterator<Item = &Job> {
+        self.made_anew.iter().filter(|(uid, _)| ledger.has_known(uid)).map(|(_, job)| job)
+    }
+
     /// A Job with the labels of a shard, whoever made it.
     fn job_mut(&mut self, uid: &str) -> Option<&mut Job> {
         self.jobs.get_mut(uid).or_else(|| self.made_anew.get_mut(uid))

@@ -90,8 +90,7 @@ impl Ledger {
         self.deleting |= record.deleting();
         let before = self.retries.clone().filter(|_| self.is_indexed());
         // A recovery cannot tell a Job that a user made anew from the one that was there.
-        let is_taken = |uid: &str| self.known.iter().any(|(_, known)| known == uid);
-        let taken = || made_anew.iter().filter(|(uid, _)| is_taken(uid)).map(|(_, job)| job);
+        let taken = || made_anew.iter().filter(|(uid, _)| self.has_known(uid)).map(|(_, job)| job);
         let ours = || jobs.values().filter(|job| job.shard.0 == uid).chain(taken());
         let earlier = || jobs.values().filter(|job| before.as_ref() == Some(&job.shard.0));
         let all = || ours().chain(earlier());
@@ -147,6 +146,11 @@ impl Ledger {
     /// Whether the host has ever said that a shard's Job has a uid.
     pub fn knows(&self, id: &str, uid: &str) -> bool {
         self.known.contains(&(id.to_owned(), uid.to_owned()))
+    }
+
+    /// Whether the host has ever said that a Job is one of its shards.
+    pub fn has_known(&self, uid: &str) -> bool {
+        self.known.iter().any(|(_, known)| known == uid)
     }
 
     /// The verdict, if there is one.

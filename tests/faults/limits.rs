@@ -25,7 +25,7 @@ async fn timed(stage: &Stage, command: &str) -> Ran {
 }
 
 /// Enters all clusters into the registry as `register` has entered the first, in one write.
-pub async fn register_all(stage: &Stage) {
+async fn register_all(stage: &Stage) {
     let host = &stage.clusters[0];
     let registry =
         host.get(&sim::CONFIG_MAPS, "kubectl-federate", "federation").expect("there is a registry");
@@ -49,15 +49,21 @@ pub async fn register_all(stage: &Stage) {
     assert_eq!(answer.status(), 200);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_thousand_members_are_created_seen_and_deleted() {
-    let names: Vec<String> = (0..MEMBERS).map(|n| format!("cluster-{n}")).collect();
+/// A federation of so many members, `cluster-0` and so on, and a manifest with a pod for each.
+pub async fn with_members(count: usize) -> Stage {
+    let names: Vec<String> = (0..count).map(|n| format!("cluster-{n}")).collect();
     let stage = Stage::bare(&names.iter().map(String::as_str).collect::<Vec<_>>());
     stage.must("init").await;
     stage.must("cluster register cluster-0").await;
     register_all(&stage).await;
-    stage.size(MEMBERS as i64, 3 * MEMBERS as i64);
+    stage.size(count as i64, 3 * count as i64);
     stage.net.heal();
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_members_are_created_seen_and_deleted() {
+    let stage = with_members(MEMBERS).await;
     timed(&stage, CREATE).await;
     let record =
         stage.clusters[0].get(&sim::CONFIG_MAPS, "default", "pi.federated-job").expect("a record");

@@ -162,6 +162,11 @@ fn is_of_a_in_west(sent: &Sent) -> bool {
     sent.cluster == "west" && sent.mutating && sent.of_jobs() && (makes || deletes)
 }
 
+/// West answers nothing about the first Job.
+fn hangs_for_a_in_west(sent: &Sent) -> Fate {
+    if is_of_a_in_west(sent) { Fate::Hang(When::Before) } else { Fate::Pass }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_done_is_not_held_back_behind_a_job_that_is_slow() {
     let stage = Stage::federated().await;
@@ -173,11 +178,7 @@ async fn what_was_done_is_not_held_back_behind_a_job_that_is_slow() {
         (format!("job delete {names} --cascade=background"), r#"" deleted from default namespace"#),
     ];
     for (command, end) in &commands {
-        stage.net.watch(
-            |sent, _| {
-                if is_of_a_in_west(sent) { Fate::Hang(When::Before) } else { Fate::Pass }
-            },
-        );
+        stage.net.watch(|sent, _| hangs_for_a_in_west(sent));
         let ran = stage.run(command).await;
         assert_eq!(told(&ran, end)[..7], NAMES[1..], "{command}: {ran:?}");
         stage.net.heal();
@@ -200,11 +201,7 @@ async fn what_was_done_is_told_where_the_user_ends_the_command() {
         (delete + " -o name", "job.batch/", ""),
     ];
     for (command, begin, end) in &commands {
-        stage.net.watch(
-            |sent, _| {
-                if is_of_a_in_west(sent) { Fate::Hang(When::Before) } else { Fate::Pass }
-            },
-        );
+        stage.net.watch(|sent, _| hangs_for_a_in_west(sent));
         // Sooner than anything is told because of the time.
         let ran = stage.interrupted_after(Duration::from_millis(500), command).await;
         assert_eq!(ran.code, 130, "{command}: {ran:?}");

@@ -5,7 +5,7 @@ use http::Method;
 use sim::When;
 use tokio::time::Instant;
 
-use super::limits::register_all;
+use super::limits::with_members;
 use super::net::{Fate, Sent};
 use super::stage::{CREATE, Ran, Stage};
 
@@ -13,13 +13,7 @@ const MEMBERS: usize = 100;
 const SILENT: &str = "cluster-7";
 
 async fn stage() -> Stage {
-    let names: Vec<String> = (0..MEMBERS).map(|n| format!("cluster-{n}")).collect();
-    let stage = Stage::bare(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    stage.must("init").await;
-    stage.must("cluster register cluster-0").await;
-    register_all(&stage).await;
-    stage.size(MEMBERS as i64, 3 * MEMBERS as i64);
-    stage.net.heal();
+    let stage = with_members(MEMBERS).await;
     stage.must(CREATE).await;
     stage
 }

@@ -26,7 +26,8 @@
 //! | [`version`] | versions of Kubernetes, and those that are tested |
 //! | [`fanout`] | many clusters side by side |
 //! | `namespace` | creates namespaces that are missing |
-//! | `stream` | an answer that is read while it comes |
+//! | `stream`, `lines` | an answer that is read while it comes; bytes as lines |
+//! | `watch` | a server says what changes |
 //! | `download` | a file of a web server, over the same transport |
 //! | [`error`], `words`, `tls_words` | what went wrong, in kubectl's words |
 //!
@@ -52,6 +53,7 @@ pub mod flags;
 mod items;
 pub mod kubeconfig;
 mod kuberc;
+pub(crate) mod lines;
 pub mod log;
 mod names;
 mod namespace;
@@ -68,6 +70,7 @@ mod tls_words;
 pub mod transport;
 pub mod verbs;
 pub mod version;
+mod watch;
 mod words;
 
 #[cfg(test)]
@@ -87,3 +90,4 @@ pub use retry::jitter;
 pub use stream::Stream;
 pub use verbs::{Attributes, DeleteOptions, Propagation, WriteOptions};
 pub use version::{Minor, TESTED};
+pub use watch::{Change, Watched, WatchedPath};

@@ -452,7 +452,7 @@ fn list_query(selector: &str, limit: u32, token: &str) -> String {
     query.finish()
 }
 
-fn with_query(path: &str, query: &str) -> String {
+pub(super) fn with_query(path: &str, query: &str) -> String {
     match query {
         "" => path.to_owned(),
         query if path.contains('?') => format!("{path}&{query}"),

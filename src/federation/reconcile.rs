@@ -229,7 +229,7 @@ impl Federation<'_> {
                     }
                     return Error::all(errors);
                 }
-                _ => watching.rounds.pause(Duration::MAX).await,
+                _ => watching.rounds.rest(Duration::MAX).await,
             }
         }
     }
@@ -278,7 +278,13 @@ enum Turn {
     Removed(Key),
     /// It exists, and `stands` is what is told of its status. `quiet` if nothing was done for it in
     /// this round.
-    Kept { record: Box<Record>, status: Box<Status>, stands: String, quiet: bool },
+    Kept {
+        record: Box<Record>,
+        observations: Box<Observations>,
+        status: Box<Status>,
+        stands: String,
+        quiet: bool,
+    },
 }
 
 impl Watching<'_, '_> {
@@ -319,10 +325,11 @@ impl Watching<'_, '_> {
                     self.rounds.soon();
                     self.told.insert(key, None);
                 }
-                Ok(Turn::Kept { record, status, stands, quiet }) => {
+                Ok(Turn::Kept { record, observations, status, stands, quiet }) => {
                     if !quiet {
                         self.rounds.soon();
                     }
+                    self.rounds.know(&record, &observations);
                     self.told.insert(key(&record), Some(stands));
                     // Nobody waits for a shard of a cluster that was declared lost.
                     let over = |shard: &Shard| !shard.phase.live() || shard.is_lost();
@@ -332,7 +339,10 @@ impl Watching<'_, '_> {
                     idling.extend(rest.map(|rest| idle(&record, &status, rest)));
                     looked.push((record, status));
                 }
-                Err(error) => round.errors.push(error),
+                Err(error) => {
+                    self.rounds.soon();
+                    round.errors.push(error);
+                }
             }
         }
         let pairs = || looked.iter().map(|(record, status)| (&**record, &**status));
@@ -372,6 +382,8 @@ impl Watching<'_, '_> {
             }
         }
         let quiet = reconciled.done.is_empty();
-        Ok(Turn::Kept { record: Box::new(record), status: Box::new(status), stands, quiet })
+        let observations = Box::new(reconciled.observations);
+        let (record, status) = (Box::new(record), Box::new(status));
+        Ok(Turn::Kept { record, observations, status, stands, quiet })
     }
 }

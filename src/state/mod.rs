@@ -32,8 +32,8 @@ pub use record::{
     Cascade, Folded, HeldBack, Origin, Outcome, RanTwice, Record, State, Totals, Verdict, Withheld,
 };
 pub use recovery::{Recovery, annotate};
-pub use registry::NAMESPACE as REGISTRY_NAMESPACE;
 pub use registry::{Former, Gap, MemberChange, Moved, Registry, SavedRegistry};
+pub use registry::{NAME as REGISTRY_NAME, NAMESPACE as REGISTRY_NAMESPACE};
 pub use seen::Seen;
 pub use store::{Change, MAX_CONFLICTS, Store};
 

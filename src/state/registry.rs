@@ -11,7 +11,7 @@ use crate::job::is_zero;
 /// The namespace on the host that holds the registry.
 pub const NAMESPACE: &str = "kubectl-federate";
 /// The name of the registry's ConfigMap.
-pub(super) const NAME: &str = "federation";
+pub const NAME: &str = "federation";
 
 const SETTINGS: &str = "kubectl-federate.dev/settings";
 const MEMBER_PREFIX: &str = "member.kubectl-federate.dev/";
@@ -160,6 +160,11 @@ impl SavedRegistry {
 }
 
 impl Registry {
+    /// The resourceVersion of its ConfigMap as it was read.
+    pub fn resource_version(&self) -> &str {
+        &self.resource_version
+    }
+
     /// What a backup has of it.
     pub fn saved(&self) -> SavedRegistry {
         SavedRegistry {

@@ -28,4 +28,5 @@ mod refusals;
 mod registry;
 mod silence;
 mod stage;
+mod watching;
 mod witness;

@@ -41,6 +41,8 @@ pub struct Sent {
     pub body: Value,
     /// Whether it changes what is stored.
     pub mutating: bool,
+    /// Whether it asks to be told what changes from now on.
+    pub watches: bool,
 }
 
 impl Sent {
@@ -88,6 +90,8 @@ pub enum Fate {
     Answer(When, u16, Vec<(&'static str, &'static str)>, Bytes),
     /// The answer has no end.
     Endless,
+    /// The answer begins, and nothing comes.
+    Mute,
     /// The answer is the server's, changed so.
     Twisted(Arc<dyn Fn(&mut Value) + Send + Sync>),
     /// Half of the answer comes.
@@ -218,6 +222,7 @@ impl Net {
             path,
             body,
             mutating,
+            watches: query.contains("watch=true"),
         };
         state.sent.push(sent.clone());
         state.witness.judge(&sent);
@@ -259,6 +264,11 @@ impl Net {
             }
         };
         match fate {
+            Fate::Pass if head.uri.query().is_some_and(|query| query.contains("watch=true")) => {
+                let request = Request::from_parts((*head).clone(), Full::new(body));
+                let answer = self.clusters[name].service().oneshot(request).await?;
+                Ok(answer.map(|body| body.map_err(BoxError::from).boxed_unsync()))
+            }
             Fate::Pass => {
                 let answer = serve().await;
                 if answer.status().is_client_error() {
@@ -305,6 +315,10 @@ impl Net {
                 Ok(boxed(answer))
             }
             Fate::Endless => Ok(endless()),
+            Fate::Mute => {
+                let nothing = futures::stream::pending();
+                Ok(Response::new(http_body_util::StreamBody::new(nothing).boxed_unsync()))
+            }
             Fate::Twisted(change) => Ok(boxed(serve().await.map(|bytes| {
                 let Ok(mut value) = serde_json::from_slice(&bytes) else { return bytes };
                 change(&mut value);

@@ -5,7 +5,6 @@
 //! | `terms` | what is asked for, and who gets the lines |
 //! | `error` | why logs cannot be read at all |
 //! | `targets` | pure: which containers of which pods are asked |
-//! | `lines` | pure: bytes as lines of a bounded length |
 //! | `cursor` | pure: which lines were read, so that a stream that begins again repeats none |
 //! | `stream` | reads one log until it ends or breaks off |
 //! | `pods` | the logs that there are in each member |
@@ -19,7 +18,6 @@ mod cursor;
 mod error;
 mod follow;
 mod last;
-mod lines;
 mod once;
 mod pods;
 mod stream;

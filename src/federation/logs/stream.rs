@@ -4,10 +4,13 @@ use jiff::Timestamp;
 
 use super::{
     cursor::Cursor,
-    lines::{Lines, Piece},
     terms::{LogLine, LogReader, LogTerms, Since, Source},
 };
-use crate::cluster::{Connection, Error, Stream, path};
+use crate::cluster::{
+    Connection, Error, Stream,
+    lines::{Lines, Piece},
+    path,
+};
 
 /// The longest text of a time before a line.
 const TIME: usize = 40;

@@ -157,7 +157,7 @@ impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
             if left.is_zero() || self.is_over() {
                 return self.end(timed_out);
             }
-            self.rounds.pause(left).await;
+            self.rounds.rest(left).await;
         }
     }
 
@@ -233,6 +233,9 @@ impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
             };
             if seen.is_changed {
                 self.rounds.soon();
+            }
+            if let Some(record) = &seen.record {
+                self.rounds.know(record, &seen.observations);
             }
             match self.judge(&key, seen.record, &seen.observations) {
                 Found::Met => {}

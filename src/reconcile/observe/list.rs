@@ -10,7 +10,7 @@ use super::{
     observations::{Bar, Found, Observation, Observations, shard_id},
 };
 use crate::{
-    cluster::{Connection, Error, fan_out, path},
+    cluster::{Connection, Error, WatchedPath, fan_out, path},
     job::{Observed, labels},
     reconcile::paths::jobs_path,
     state::Record,
@@ -105,6 +105,11 @@ fn found_of(record: &Record, listed: &BTreeMap<String, Listed>) -> BTreeMap<Stri
         here.filter_map(|job| job.found.clone()).collect()
     };
     answered.map(|(name, jobs)| (name.clone(), found(jobs))).collect()
+}
+
+/// What [`observe`] lists in each member for these records, to be watched.
+pub fn watched(records: &[&Record]) -> WatchedPath {
+    WatchedPath { path: path(records), labels: selector(records), name: String::new() }
 }
 
 async fn list(

@@ -15,7 +15,7 @@ mod observations;
 mod place;
 
 pub use clocks::{Clocks, TOLERATED_SKEW, host_time, plausible_skew, server_time};
-pub use list::observe;
+pub use list::{observe, watched};
 pub use members::{Members, QueueAnswer};
 #[cfg(test)]
 pub use observations::Bar;

@@ -212,6 +212,11 @@ impl Record {
         Self { federation: federation.to_owned(), manifest, state, shards, stored: None }
     }
 
+    /// The resourceVersion of its ConfigMap as it was read; none before it is first written.
+    pub fn resource_version(&self) -> Option<&str> {
+        Some(&self.stored.as_ref()?.resource_version)
+    }
+
     /// The federated Job's name.
     pub fn name(&self) -> &str {
         self.manifest.name()

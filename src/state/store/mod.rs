@@ -12,7 +12,7 @@ use super::{
     registry::{MemberChange, NAME, NAMESPACE},
 };
 use crate::{
-    cluster::{Connection, DeleteOptions, WriteOptions, jitter, path},
+    cluster::{Connection, DeleteOptions, WatchedPath, WriteOptions, jitter, path},
     job::labels,
     seams::{self, Defect},
 };
@@ -309,6 +309,23 @@ impl Store {
         }
     }
 
+    /// The registry, to be watched.
+    pub fn watched_registry(&self) -> WatchedPath {
+        watched(config_maps_path(NAMESPACE), NAME.to_owned())
+    }
+
+    /// The record of one federated Job, to be watched.
+    pub fn watched_record(&self, namespace: &str, job: &str) -> WatchedPath {
+        watched(config_maps_path(namespace), Record::config_map_name(job))
+    }
+
+    /// All records of a federation, in one namespace or in all, to be watched.
+    pub fn watched_records(&self, federation: &str, namespace: Option<&str>) -> WatchedPath {
+        let path = path::collection(path::CORE, namespace, "configmaps");
+        let labels = format!("{}={federation}", labels::FEDERATION);
+        WatchedPath { path, labels, name: String::new() }
+    }
+
     /// Reads all records of a federation, in one namespace or in all. A record that is damaged or
     /// was moved to another host is an error in its place; the others are read.
     pub async fn records(
@@ -448,6 +465,10 @@ fn pause(conflicts: u32) -> Duration {
 
 fn stored(record: &Record) -> &Stored {
     record.stored.as_ref().expect("only records that were read are replaced or removed")
+}
+
+fn watched(path: String, name: String) -> WatchedPath {
+    WatchedPath { path, labels: String::new(), name }
 }
 
 fn config_maps_path(namespace: &str) -> String {

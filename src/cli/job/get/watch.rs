@@ -58,7 +58,7 @@ pub(super) async fn watch(
         if session.output().is_closed() {
             return Ok(());
         }
-        watching.rounds.pause(Duration::MAX).await;
+        watching.rounds.rest(Duration::MAX).await;
     }
 }
 

@@ -5,7 +5,7 @@ const MOST: usize = 1 << 20;
 
 /// What has come of a line that is not yet whole.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     held: Vec<u8>,
     /// How many pieces of the line were given.
     given: u64,
@@ -13,7 +13,7 @@ pub(super) struct Lines {
 
 /// A line without its line feed, or a piece of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Piece<'a> {
+pub(crate) struct Piece<'a> {
     /// Its bytes.
     pub text: &'a [u8],
     /// Which piece of its line it is, from 0.

@@ -1,25 +1,38 @@
-//! Polling, as waiting, watching and reconciling until all is done need it.
+//! Looking repeatedly, as waiting, watching and reconciling until all is done need it.
 //!
-//! Each round reads the records and asks the members, because nothing runs in a cluster that could
-//! notify us. The first pause is one second, so that the end of a short Job is seen quickly. Each
-//! pause is one second longer than the one before, up to five seconds, so that a long wait costs
-//! each API server one list every five seconds. After a round that wrote something the pauses start
-//! at one second again, because further steps usually follow.
+//! Each round reads the records and asks the members. The first pause is one second, so that the
+//! end of a short Job is seen quickly. Each pause is one second longer than the one before, up to
+//! five seconds. After a round that wrote something the pauses start at one second again, because
+//! further steps usually follow.
+//!
+//! That costs each API server a list every five seconds. So what the rounds read is watched
+//! meanwhile, where all servers allow that. Once the watches hold and nothing is left to be tried
+//! again, the next round comes when a watch says that something has changed, or after three
+//! minutes. Whatever a watch says, it is the round that reads how things stand.
+
+mod known;
+mod watches;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use self::{
+    known::{Known, next_moment},
+    watches::{Target, Watches},
+};
 use super::{
     error::Error,
     event::{Event, Waited},
     key::{Key, key},
-    open::{Federation, concerned},
+    open::{Federation, carrying, concerned},
 };
 use crate::{
-    cluster::fan_out,
-    reconcile::{Inspection, Members, Observations, ShardStatus, Status, inspect},
+    cluster::{Connection, fan_out},
+    reconcile::{Inspection, Members, Observations, ShardStatus, Status, inspect, watched},
     state::{self, Member, Record},
 };
 
@@ -29,8 +42,15 @@ const QUEUED: &str = "queued";
 /// The pause after the first round. Each pause is this much longer than the one before.
 const STEP: Duration = Duration::from_secs(1);
 
-/// The longest pause.
+/// The longest pause where not all is watched.
 const LONGEST: Duration = Duration::from_secs(5);
+
+/// The longest pause where all is watched: less than one request a minute, of each cluster.
+const WATCHED: Duration = Duration::from_mins(3);
+
+/// The same where somebody wants to know what keeps Jobs from going on. That is asked of pods,
+/// which are not watched.
+const EXPLAINED: Duration = Duration::from_secs(30);
 
 /// What the host answered in one round.
 #[derive(Default)]
@@ -60,6 +80,17 @@ pub struct Rounds<'f, 'a> {
     /// What was said of shards that wait or that members changed.
     told: BTreeSet<String>,
     pause: Duration,
+    /// How many rounds there were.
+    round: u64,
+    watches: Watches,
+    /// What is watched from the next pause on.
+    targets: BTreeMap<Target, Connection>,
+    /// What the last round has read.
+    seen: Known,
+    /// Whether nothing is left to be tried again: the next round may come when something changes.
+    is_settled: bool,
+    /// How long it is until something is to be done because of the time alone.
+    moment: Duration,
 }
 
 impl<'f, 'a> Rounds<'f, 'a> {
@@ -96,6 +127,12 @@ impl<'f, 'a> Rounds<'f, 'a> {
             unknown: BTreeSet::new(),
             told: BTreeSet::new(),
             pause: STEP,
+            round: 0,
+            watches: Watches::default(),
+            targets: BTreeMap::new(),
+            seen: Known::default(),
+            is_settled: false,
+            moment: Duration::MAX,
         }
     }
 
@@ -104,9 +141,13 @@ impl<'f, 'a> Rounds<'f, 'a> {
     /// # Errors
     /// The host is another cluster than it was, or refuses.
     pub async fn read(&mut self) -> Result<Option<View>, Error> {
+        self.round += 1;
         match self.ask().await {
             Ok(view) => {
                 self.lost = false;
+                self.is_settled = view.errors.is_empty();
+                self.seen = Known::of_host(&self.federation.registry, &view, self.is_named);
+                self.targets.clear();
                 Ok(Some(view))
             }
             Err(error) => self.lost(error).map(|()| None),
@@ -123,6 +164,7 @@ impl<'f, 'a> Rounds<'f, 'a> {
             error => error,
         };
         let Some(why) = error.unreachable() else { return Err(error) };
+        self.is_settled = false;
         if !std::mem::replace(&mut self.lost, true) {
             let host = self.federation.store.host().name();
             self.federation.notify(Event::HostSilent { host, why: &why });
@@ -181,7 +223,54 @@ impl<'f, 'a> Rounds<'f, 'a> {
         };
         self.federation.name_the_clocks(&self.members);
         self.federation.name_the_astray(&self.members);
+        for (record, observations) in records.iter().zip(&observed) {
+            self.seen.observe(record, observations);
+        }
+        self.targets = self.targets(records);
+        let now = self.federation.now().as_second();
+        let moments = records.iter().map(|record| next_moment(record, now));
+        self.moment = moments.min().unwrap_or(Duration::MAX);
         observed
+    }
+
+    /// What is read of the host and of the members in each round about these records.
+    fn targets(&self, records: &[&Record]) -> BTreeMap<Target, Connection> {
+        let store = &self.federation.store;
+        let host = |what| (Target { member: None, what }, store.host().clone());
+        let mut targets = BTreeMap::from([host(store.watched_registry())]);
+        let all = |namespace| store.watched_records(&self.federation.registry.uid, namespace);
+        let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (namespace, name) in self.known.iter().filter(|_| self.is_named) {
+            names.entry(namespace).or_default().push(name);
+        }
+        targets.extend(names.into_iter().map(|(namespace, names)| match names.as_slice() {
+            [name] => host(store.watched_record(namespace, name)),
+            _ => host(all(Some(namespace))),
+        }));
+        if !self.is_named {
+            targets.extend([host(all(self.namespace.as_deref()))]);
+        }
+        let mut groups: BTreeMap<&str, Vec<&Record>> = BTreeMap::new();
+        for record in records {
+            let group = if self.is_named { record.namespace() } else { "" };
+            groups.entry(group).or_default().push(record);
+        }
+        for records in groups.into_values() {
+            let what = watched(&records);
+            for name in carrying(&records) {
+                let Ok(connection) = self.members.get(&name) else { continue };
+                let (member, what) = (Some(name.clone()), what.clone());
+                targets.insert(Target { member, what }, connection.clone());
+            }
+        }
+        targets
+    }
+
+    /// Notes how a record and its shards are after this round, so that what the round itself wrote
+    /// is no news.
+    pub(super) fn know(&mut self, record: &Record, observations: &Observations) {
+        self.seen.record(record);
+        self.seen.observe(record, observations);
     }
 
     /// Warns of members that stopped answering, once each time that this happens, and of what
@@ -192,6 +281,10 @@ impl<'f, 'a> Rounds<'f, 'a> {
     ) {
         let mut unknown = BTreeMap::new();
         for (record, status) in looked {
+            let tries_again = |shard: &ShardStatus| {
+                shard.unknown.is_some() || shard.refused.is_some() || shard.waiting.is_some()
+            };
+            self.is_settled &= status.unlisted.is_empty() && !status.shards.iter().any(tries_again);
             unknown.extend(status.unlisted.clone());
             for shard in &status.shards {
                 if let Some(why) = &shard.unknown {
@@ -266,8 +359,9 @@ impl<'f, 'a> Rounds<'f, 'a> {
         self.federation.notify(Event::Waiting(&waited.await));
     }
 
-    /// Makes the next pause the shortest one.
+    /// Makes the next pause the shortest one: something was done, or is tried again.
     pub(super) fn soon(&mut self) {
+        self.is_settled = false;
         self.pause = STEP;
     }
 
@@ -275,6 +369,37 @@ impl<'f, 'a> Rounds<'f, 'a> {
     pub async fn pause(&mut self, most: Duration) {
         tokio::time::sleep(self.pause.min(most)).await;
         self.pause = (self.pause + STEP).min(LONGEST);
+    }
+
+    /// The same; where all is watched and nothing is to be tried again, until something changes.
+    /// It is for those who learn everything from the records and from the members' Jobs.
+    pub async fn rest(&mut self, most: Duration) {
+        let longest = if self.federation.wants_reasons() { EXPLAINED } else { WATCHED };
+        let longest = longest.min(self.moment).min(most);
+        self.watches.aim(std::mem::take(&mut self.targets));
+        let begun = Instant::now();
+        let pause = begun + self.pause.min(most);
+        let has_news = timeout_at(pause, self.news()).await.is_ok();
+        if has_news {
+            sleep_until(pause).await;
+        }
+        let may_rest = self.is_settled && self.watches.hold_since_before(self.round);
+        if has_news || !may_rest {
+            self.pause = (self.pause + STEP).min(LONGEST);
+            return;
+        }
+        self.pause = STEP;
+        // What is over is the time, or there is news: a round looks at both.
+        drop(timeout_at(begun + longest, self.news()).await);
+    }
+
+    /// Waits until a watch says what the last round did not read, or ends.
+    async fn news(&mut self) {
+        while let Some((member, change)) = self.watches.next(self.round).await {
+            if self.seen.is_news(member.as_deref(), &change) {
+                return;
+            }
+        }
     }
 }
 

@@ -1,0 +1,171 @@
+//! Waiting for long: what it asks of the clusters, and how soon it sees what happens there. Time
+//! stands still, so that both are exact.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sim::When;
+use tokio::time::{Instant, sleep};
+
+use super::limits::with_members;
+use super::net::{Fate, Sent};
+use super::stage::{CREATE, Ran, Stage};
+
+const MEMBERS: usize = 20;
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+
+/// What waits for the end of a Job.
+const COMMANDS: [&str; 3] = [
+    "job wait pi --for=condition=complete --timeout=2h",
+    "job wait pi --for=condition=complete --no-reconcile --timeout=2h",
+    "reconcile pi --watch",
+];
+
+async fn stage() -> Stage {
+    let stage = with_members(MEMBERS).await;
+    stage.net.witness(super::witness::Witness::leave);
+    stage.must(CREATE).await;
+    stage
+}
+
+/// What was sent to each cluster.
+fn by_cluster(sent: Vec<Sent>) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for Sent { cluster, .. } in sent {
+        *counts.entry(cluster).or_default() += 1;
+    }
+    counts
+}
+
+/// Has all pods in all clusters succeed.
+fn complete(stage: &Stage) {
+    for cluster in &stage.clusters {
+        loop {
+            let jobs = cluster.list(&sim::JOBS, "default");
+            let names = jobs.iter().filter_map(|job| job["metadata"]["name"].as_str());
+            let done: usize = names.map(|name| cluster.succeed_pods("default", name, 100)).sum();
+            cluster.settle();
+            if done == 0 {
+                break;
+            }
+        }
+    }
+}
+
+/// Runs a command, and has the Job complete after an hour. Says how long after that it ended, and
+/// what it had sent to each cluster before.
+async fn an_hour(
+    stage: &Stage,
+    command: &str,
+    judge: impl Fn(&Sent) -> Fate + Send + 'static,
+) -> (Ran, Duration, BTreeMap<String, usize>) {
+    stage.net.watch(move |sent, _| judge(sent));
+    let begun = Instant::now();
+    let happens = async {
+        sleep(HOUR).await;
+        let sent = by_cluster(stage.net.sent());
+        complete(stage);
+        sent
+    };
+    let (ran, sent) = tokio::join!(stage.run(command), happens);
+    stage.net.heal();
+    (ran, begun.elapsed().saturating_sub(HOUR), sent)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_of_waiting_costs_less_than_a_request_a_minute_and_the_end_is_seen_at_once() {
+    for command in COMMANDS {
+        let stage = stage().await;
+        let (ran, late, sent) = an_hour(&stage, command, |_| Fate::Pass).await;
+        assert_eq!(ran.code, 0, "{command}: {ran:?}");
+        assert!(late <= Duration::from_secs(1), "{command}: {late:?}");
+        let of_host = sent["cluster-0"];
+        let most = sent.values().skip(1).max().expect("a member");
+        assert!(*most < 60, "{command}: {sent:?}");
+        assert!(of_host < 3 * 60, "{command}: {sent:?}");
+    }
+}
+
+/// Who may not watch, or meets a server that never answers that, looks every few seconds.
+#[tokio::test(start_paused = true)]
+async fn without_a_watch_the_clusters_are_listed() {
+    let forbidden = r#"{"kind":"Status","code":403,"reason":"Forbidden","message":"not so"}"#;
+    let answer =
+        |code, text: &'static str| Fate::Answer(When::Before, code, Vec::new(), text.into());
+    let answers: [&dyn Fn() -> Fate; 5] = [
+        &|| Fate::Hang(When::Before),
+        &|| answer(403, forbidden),
+        &|| answer(200, ""),
+        &|| answer(200, "{\"type\":\"BOOKMARK\",\"object\":{}}\n"),
+        &|| answer(200, "nothing that is an event\n"),
+    ];
+    let fates: [(&str, fn(&Sent) -> bool); 2] =
+        [("a member", |sent| sent.cluster == "cluster-7"), ("all", |_| true)];
+    for (who, is_concerned) in fates {
+        for (number, answer) in answers.iter().enumerate() {
+            let stage = with_members(8).await;
+            stage.net.witness(super::witness::Witness::leave);
+            stage.must(CREATE).await;
+            let begun = Instant::now();
+            let fate = answer();
+            stage.net.watch(move |sent, _| {
+                if sent.watches && is_concerned(sent) { fate.clone() } else { Fate::Pass }
+            });
+            let happens = async {
+                sleep(5 * MINUTE).await;
+                complete(&stage);
+            };
+            let (ran, ()) = tokio::join!(stage.run(COMMANDS[0]), happens);
+            assert_eq!(ran.code, 0, "{who}, answer {number}: {ran:?}");
+            let warnings = ran.stderr.lines().filter(|line| !line.contains("its clock is"));
+            assert_eq!(warnings.count(), 0, "{who}, answer {number}: {ran:?}");
+            let late = begun.elapsed() - 5 * MINUTE;
+            assert!(late <= Duration::from_secs(6), "{who}, answer {number}: {late:?}");
+        }
+    }
+}
+
+/// A watch is believed in nothing. One that says nothing costs time alone.
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_silent_makes_the_end_late_and_not_lost() {
+    let stage = stage().await;
+    let judge = |sent: &Sent| if sent.watches { Fate::Mute } else { Fate::Pass };
+    let (ran, late, _) = an_hour(&stage, COMMANDS[0], judge).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(late <= 3 * MINUTE, "{late:?}");
+}
+
+/// What other commands change in the meantime is seen as soon: the registry, the record, a Job.
+#[tokio::test(start_paused = true)]
+async fn what_others_change_is_seen_at_once() {
+    let stage = stage().await;
+    let begun = Instant::now();
+    let wait = "job wait pi --for=jsonpath={.spec.parallelism}=40 --timeout=1h";
+    let happens = async {
+        sleep(10 * MINUTE).await;
+        stage.must("job scale pi --parallelism=40").await;
+    };
+    let (ran, ()) = tokio::join!(stage.run(wait), happens);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let late = begun.elapsed() - 10 * MINUTE;
+    assert!(late <= Duration::from_secs(1), "{late:?}");
+    let deleted = async {
+        sleep(10 * MINUTE).await;
+        stage.must("job delete pi --cascade=background").await;
+    };
+    let begun = Instant::now();
+    let (ran, ()) = tokio::join!(stage.run("job wait pi --for=delete --timeout=1h"), deleted);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let late = begun.elapsed() - 10 * MINUTE;
+    assert!(late <= Duration::from_secs(1), "{late:?}");
+    let created = async {
+        sleep(10 * MINUTE).await;
+        stage.must(CREATE).await;
+    };
+    let begun = Instant::now();
+    let (ran, ()) = tokio::join!(stage.run("job wait pi --for=create --timeout=1h"), created);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let late = begun.elapsed() - 10 * MINUTE;
+    assert!(late <= Duration::from_secs(1), "{late:?}");
+}

@@ -42,6 +42,9 @@ pub struct Right {
     pub is_optional: bool,
 }
 
+/// What is done without a right to watch.
+const UNWATCHED: &str = "who waits for jobs asks for them every few seconds";
+
 const IDENTITY: Right = Right {
     role: Role::Identity,
     verb: "get",
@@ -57,8 +60,10 @@ const IDENTITY: Right = Right {
 pub(super) const ON_HOST: &[Right] = &[
     IDENTITY,
     config_maps(Role::Registry, "get", "the members are not known"),
+    optional(config_maps(Role::Registry, "watch", UNWATCHED)),
     config_maps(Role::Records, "get", "nothing can be known of federated jobs"),
     config_maps(Role::Records, "list", "federated jobs cannot be found"),
+    optional(config_maps(Role::Records, "watch", UNWATCHED)),
     config_maps(Role::Records, "create", "no federated job can be created"),
     config_maps(Role::Records, "patch", "no federated job can be changed or reconciled"),
     config_maps(Role::Records, "delete", "no federated job can be deleted"),
@@ -69,17 +74,19 @@ pub(super) const IN_MEMBER: &[Right] = &[
     IDENTITY,
     in_member("get", "batch", "jobs", "", "nothing can be known of its jobs"),
     in_member("list", "batch", "jobs", "", "nothing can be known of its jobs"),
+    optional(in_member("watch", "batch", "jobs", "", UNWATCHED)),
     in_member("create", "batch", "jobs", "", "it cannot be given work"),
     in_member("patch", "batch", "jobs", "", "its jobs cannot be started"),
     in_member("delete", "batch", "jobs", "", "its jobs cannot be deleted"),
     in_member("patch", "batch", "jobs", "status", "work cannot be taken off it once it runs"),
     in_member("list", "", "pods", "", "its jobs cannot be stopped"),
-    Right {
-        is_optional: true,
-        ..in_member("get", "", "pods", "log", "the logs of its pods cannot be read")
-    },
+    optional(in_member("get", "", "pods", "log", "the logs of its pods cannot be read")),
     in_member("list", "", "events", "", "it cannot be told why a job does not start"),
 ];
+
+const fn optional(right: Right) -> Right {
+    Right { is_optional: true, ..right }
+}
 
 const fn config_maps(role: Role, verb: &'static str, without: &'static str) -> Right {
     let (group, resource, subresource, name) = ("", "configmaps", "", "");

@@ -353,6 +353,7 @@ impl Cluster {
     /// cluster goes on.
     pub fn go_away(&self) {
         self.0.gone.store(true, Ordering::Relaxed);
+        self.announce();
     }
 
     /// Has the API server come back.

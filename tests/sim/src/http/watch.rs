@@ -96,7 +96,7 @@ async fn next(mut watch: Watch) -> Option<(Bytes, Watch)> {
             line.push('\n');
             return Some((Bytes::from(line), watch));
         }
-        if watch.done {
+        if watch.done || watch.cluster.is_away() {
             return None;
         }
         watch.changed.mark_unchanged();
@@ -104,6 +104,7 @@ async fn next(mut watch: Watch) -> Option<(Bytes, Watch)> {
         if !watch.ready.is_empty() {
             continue;
         }
+        // A server that goes away ends what is open.
         tokio::select! {
             changed = watch.changed.changed() => watch.done = changed.is_err(),
             () = tokio::time::sleep_until(watch.deadline) => {

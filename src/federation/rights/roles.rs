@@ -113,7 +113,7 @@ mod tests {
         let role = "kubectl-federate-shards";
         let expected = [format!("Role/{role}"), format!("RoleBinding/{role}:alice")];
         assert_eq!(names(&made), expected);
-        assert_eq!(made[0]["rules"][0]["verbs"].as_array().map(Vec::len), Some(5));
+        assert_eq!(made[0]["rules"][0]["verbs"].as_array().map(Vec::len), Some(6));
         assert!(made.iter().all(|it| it["metadata"]["namespace"] == "math"));
     }
 

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::View;
 use crate::{
     cluster::Change,
+    federation::Key,
     reconcile::Observations,
     state::{REGISTRY_NAME, REGISTRY_NAMESPACE, Record, Registry},
 };
@@ -28,16 +28,21 @@ struct Object {
 }
 
 impl Known {
-    /// The registry and the records as they were read. `is_named` says that no other records are
-    /// asked for.
-    pub fn of_host(registry: &Registry, view: &View, is_named: bool) -> Self {
+    /// The registry and the records as they were read, and the Jobs that have none. `is_named` says
+    /// that no other records are asked for.
+    pub fn of_host(
+        registry: &Registry,
+        records: &[Record],
+        absent: &[Key],
+        is_named: bool,
+    ) -> Self {
         let mut known = Self { versions: BTreeMap::new(), takes_all: !is_named };
         let version = registry.resource_version().to_owned();
         known.insert(None, REGISTRY_NAMESPACE, REGISTRY_NAME, Some(version));
-        for (namespace, name) in &view.absent {
+        for (namespace, name) in absent {
             known.insert(None, namespace, &Record::config_map_name(name), None);
         }
-        for record in &view.records {
+        for record in records {
             known.record(record);
         }
         known

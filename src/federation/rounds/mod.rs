@@ -146,7 +146,8 @@ impl<'f, 'a> Rounds<'f, 'a> {
             Ok(view) => {
                 self.lost = false;
                 self.is_settled = view.errors.is_empty();
-                self.seen = Known::of_host(&self.federation.registry, &view, self.is_named);
+                let registry = &self.federation.registry;
+                self.seen = Known::of_host(registry, &view.records, &view.absent, self.is_named);
                 self.targets.clear();
                 Ok(Some(view))
             }

@@ -331,6 +331,7 @@ impl Voice<'_, '_> {
             Event::OwnIndex { .. }
             | Event::NoLease { .. }
             | Event::Dropped { .. }
+            | Event::UnknownField { .. }
             | Event::Unasked { .. }
             | Event::ShardFailed { .. }
             | Event::Unlisted { .. }

@@ -38,6 +38,7 @@ mod suggest;
 mod topics;
 mod turns;
 mod usage;
+mod validate;
 mod version;
 mod warnings;
 mod world;
@@ -60,12 +61,13 @@ pub use dry_run::DryRunFlag;
 pub use files::{Document, Filenames};
 pub use flags::ConnectionFlags;
 pub use in_clusters::InClusters;
-pub use output::{ChangeFlags, ListFlags, OutputFlags, TableFlags};
+pub use output::{ChangeFlags, ListFlags, OutputFlags, PrintFlags, TableFlags};
 pub use selection::{Selection, Selectors};
 pub use selector::Selector;
 pub use session::Session;
 pub use topics::{TOPICS, Topic, VARIABLES};
 pub use usage::command;
+pub use validate::ValidateFlag;
 pub use world::World;
 
 use crate::{

@@ -28,6 +28,9 @@ struct TemplateFlags {
     #[arg(default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
     #[arg(hide_possible_values = true)]
     allow_missing_template_keys: bool,
+    /// Taken as kubectl takes it: what is printed here has no managed fields
+    #[arg(long)]
+    show_managed_fields: bool,
 }
 
 /// `-o` and its templates.
@@ -36,6 +39,17 @@ pub struct OutputFlags {
     /// How to print: json, yaml, kyaml, name, wide, jsonpath=TEMPLATE, jsonpath-as-json=TEMPLATE,
     /// jsonpath-file=FILE, custom-columns=SPEC, custom-columns-file=FILE, go-template=TEMPLATE or
     /// go-template-file=FILE
+    #[arg(short, long, value_name = "FORMAT", default_value = "", hide_default_value = true)]
+    output: String,
+    #[command(flatten)]
+    templates: TemplateFlags,
+}
+
+/// `-o` of a verb whose table is always the same.
+#[derive(Debug, Clone, Args)]
+pub struct PrintFlags {
+    /// How to print: json, yaml, kyaml, name, jsonpath=TEMPLATE, jsonpath-as-json=TEMPLATE,
+    /// jsonpath-file=FILE, go-template=TEMPLATE or go-template-file=FILE
     #[arg(short, long, value_name = "FORMAT", default_value = "", hide_default_value = true)]
     output: String,
     #[command(flatten)]
@@ -103,10 +117,26 @@ impl ChangeFlags {
     /// # Errors
     /// There is none such, or its template is none, in kubectl's words.
     pub fn format(&self) -> Result<Option<Format>> {
+        self.templates.without_tables(&self.output)
+    }
+}
+
+impl PrintFlags {
+    /// The format that is asked for; none for the table.
+    ///
+    /// # Errors
+    /// There is none such, or its template is none, in kubectl's words.
+    pub fn format(&self) -> Result<Option<Format>> {
+        self.templates.without_tables(&self.output)
+    }
+}
+
+impl TemplateFlags {
+    fn without_tables(&self, output: &str) -> Result<Option<Format>> {
         let asked = Asked {
-            output: &self.output,
-            template: &self.templates.template,
-            allow_missing_keys: self.templates.allow_missing_template_keys,
+            output,
+            template: &self.template,
+            allow_missing_keys: self.allow_missing_template_keys,
             headers: true,
         };
         Format::choose(asked, &Format::of_changes(), read).map_err(Error::new)

@@ -33,6 +33,7 @@ pub fn warning<'a>(event: &Event<'a>) -> Option<(Option<&'a str>, String)> {
             let (job, clusters) = (job(record), named(clusters));
             (None, format!("{job}: {path} is not kept by the server of {clusters}"))
         }
+        Event::UnknownField { field, clusters } => (None, format!("{field} ({})", named(clusters))),
         Event::Unasked { record, cluster, why } => {
             (Some(cluster), format!("{}: could not be asked: {why}", job(record)))
         }

@@ -23,6 +23,7 @@
 //! | `clock` | the difference between a server's clock and ours |
 //! | [`path`](mod@path) | paths of the API, with encoded names |
 //! | [`verbs`] | get, list, create, patch, delete; identity, version, rights |
+//! | `field_validation` | what is done about fields that a server does not know |
 //! | [`version`] | versions of Kubernetes, and those that are tested |
 //! | [`fanout`] | many clusters side by side |
 //! | `namespace` | creates namespaces that are missing |
@@ -49,6 +50,7 @@ pub mod endpoint;
 pub mod error;
 mod exec;
 pub mod fanout;
+mod field_validation;
 pub mod flags;
 mod items;
 pub mod kubeconfig;
@@ -83,6 +85,7 @@ pub use endpoint::Endpoint;
 pub use error::{Cause, Denial, Error};
 pub use exec::PluginPolicy;
 pub use fanout::{FAN_OUT, fan_out, fan_out_by};
+pub use field_validation::FieldValidation;
 pub use flags::Overrides;
 pub use kubeconfig::Kubeconfig;
 pub use kuberc::Kuberc;

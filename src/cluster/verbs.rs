@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::connection::{Call, Connection, Reading};
 use super::error::{Cause, Error};
+use super::field_validation::FieldValidation;
 use super::items::{self, TakesItems};
 use super::path;
 
@@ -28,12 +29,19 @@ const MAX_PAGES: usize = 2_000;
 const MAX_LIST: usize = 256 << 20;
 
 /// How an object is to be written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriteOptions {
     /// Whether this is a dry run: the server checks everything and stores nothing.
     pub dry_run: bool,
-    /// Whether an unknown or duplicate field is an error. Otherwise it is a warning.
-    pub strict: bool,
+    /// What is done about an unknown field.
+    pub field_validation: FieldValidation,
+}
+
+/// The object is stored, and unknown fields are warned of.
+impl Default for WriteOptions {
+    fn default() -> Self {
+        Self { dry_run: false, field_validation: FieldValidation::Warn }
+    }
 }
 
 /// How the dependents of a deleted object are deleted.
@@ -186,20 +194,16 @@ impl Connection {
 
     /// Changes the object or subresource at a path by a JSON merge patch (RFC 7396).
     pub async fn patch(&self, path: &str, body: &Value) -> Result<Value, Error> {
-        self.write(
-            Method::PATCH,
-            path,
-            "application/merge-patch+json",
-            body,
-            WriteOptions::default(),
-        )
-        .await
+        self.patch_with(path, body, WriteOptions::default()).await
     }
 
-    /// Sends the same patch as a dry run: the server checks it and stores nothing. Gives the object
-    /// as it would be stored.
-    pub async fn try_patch(&self, path: &str, body: &Value) -> Result<Value, Error> {
-        let options = WriteOptions { dry_run: true, ..WriteOptions::default() };
+    /// The same in another way, such as a dry run. Gives the object as it is, or would be, stored.
+    pub async fn patch_with(
+        &self,
+        path: &str,
+        body: &Value,
+        options: WriteOptions,
+    ) -> Result<Value, Error> {
         self.write(Method::PATCH, path, "application/merge-patch+json", body, options).await
     }
 
@@ -246,7 +250,7 @@ impl Connection {
     ) -> Result<Value, Error> {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("fieldManager", FIELD_MANAGER);
-        query.append_pair("fieldValidation", if options.strict { "Strict" } else { "Warn" });
+        query.append_pair("fieldValidation", options.field_validation.as_str());
         if options.dry_run {
             query.append_pair("dryRun", "All");
         }

@@ -8,11 +8,11 @@ use super::{
     open::{Federation, carrying},
     refusals::Refusals,
     request::{Request, check_open, is_same},
-    submit::{Proposal, Source, unmade},
+    submit::{Proposal, Source, SubmitTerms, unmade},
     turns::at_once,
 };
 use crate::{
-    cluster::{fan_out, fan_out_by},
+    cluster::{FieldValidation, fan_out, fan_out_by},
     reconcile::{Members, Observations},
     state::Record,
 };
@@ -26,6 +26,8 @@ pub struct ApplyTerms {
     pub may_stop: bool,
     /// Missing namespaces are made.
     pub create_namespace: bool,
+    /// What is done about fields that a member does not know.
+    pub field_validation: FieldValidation,
 }
 
 impl ApplyTerms {
@@ -39,7 +41,13 @@ impl ApplyTerms {
             may_stop: self.may_stop,
             open_only: false,
             create_namespace: self.create_namespace,
+            field_validation: Some(self.field_validation),
         }
+    }
+
+    fn of_creation(self) -> SubmitTerms {
+        let Self { create_namespace, field_validation, .. } = self;
+        SubmitTerms { create_namespace, field_validation }
     }
 }
 
@@ -220,7 +228,7 @@ impl Federation<'_> {
         let mut steps = Vec::new();
         for (source, record) in found {
             steps.push(match record {
-                None => Found::Absent(self.propose(source, terms.create_namespace)?),
+                None => Found::Absent(self.propose(source, terms.of_creation())?),
                 Some(record) => Found::Present(source, record),
             });
         }

@@ -9,7 +9,7 @@ use super::{
     refusals::{InTheWay, Owner, Place, Refusals},
 };
 use crate::{
-    cluster,
+    cluster::{self, FieldValidation},
     job::Observed,
     reconcile::{Members, Observations, job_path},
     state::{self, Record},
@@ -139,6 +139,11 @@ impl Federation<'_> {
         refusals.is_template_refused |= answers.is_template_refused;
         for (path, clusters) in &answers.dropped {
             self.notify(Event::Dropped { record, path, clusters });
+        }
+        if record.state.field_validation == FieldValidation::Warn {
+            for (field, clusters) in &answers.unknown {
+                self.notify(Event::UnknownField { field, clusters });
+            }
         }
         for Refusal { cluster, error } in answers.refusals {
             let report = say(&error);

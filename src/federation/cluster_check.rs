@@ -121,7 +121,7 @@ impl Federation<'_> {
         if let ToCheck::Members(names) = which {
             let unknown = names.iter().find(|name| !self.registry.members.contains_key(*name));
             if let Some(name) = unknown {
-                return Err(Error::NotRegistered { name: name.clone() });
+                return Err(Error::not_registered(name, &self.registry));
             }
         }
         let host = async {

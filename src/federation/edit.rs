@@ -305,12 +305,13 @@ impl Federation<'_> {
             Ok(after) => after,
             Err(error) => {
                 if may_recreate(&error) {
-                    self.check_known(manifest, request, members).await?;
+                    self.check_known(&seen, manifest, request, members).await?;
                 }
                 return Err(request.refusal(&seen, error));
             }
         };
         after.state.create_namespace |= request.create_namespace;
+        after.state.field_validation = request.field_validation(&seen);
         if after.manifest.lease() != seen.manifest.lease() {
             after.state.leased = self.lease_consent(&after.manifest).await;
         }
@@ -327,11 +328,14 @@ impl Federation<'_> {
     /// It is.
     async fn check_known(
         &self,
+        record: &Record,
         manifest: Manifest,
         request: &Request<'_>,
         members: &Members,
     ) -> Result<(), Error> {
-        let Ok(proposed) = new_record(&self.registry, manifest, self.now()) else { return Ok(()) };
+        let proposed = new_record(&self.registry, manifest, self.now());
+        let Ok(mut proposed) = proposed else { return Ok(()) };
+        proposed.state.field_validation = request.field_validation(record);
         self.join(members, carrying(&[&proposed])).await;
         self.check_fields(&proposed, request.source, members).await
     }

@@ -95,6 +95,13 @@ pub enum Event<'a> {
         /// The members.
         clusters: &'a BTreeSet<String>,
     },
+    /// These members do not know a field, and drop it, which the user lets them.
+    UnknownField {
+        /// What they say: `unknown field "spec.x"`.
+        field: &'a str,
+        /// The members.
+        clusters: &'a BTreeSet<String>,
+    },
     /// A dry run could not ask a member.
     Unasked {
         /// The Job.

@@ -3,7 +3,18 @@
 use std::collections::BTreeSet;
 
 use super::{error::Error, open::Federation};
-use crate::state::Record;
+use crate::{
+    plan::did_you_mean,
+    state::{Record, Registry},
+};
+
+impl Error {
+    /// The error that no cluster of this name is registered. It asks whether another one is meant.
+    pub fn not_registered(name: &str, registry: &Registry) -> Self {
+        let meant = did_you_mean(name, registry.members.keys().map(String::as_str));
+        Self::NotRegistered { name: name.to_owned(), meant }
+    }
+}
 
 impl Federation<'_> {
     /// Checks that these clusters are known: as members, or because one of the Jobs has shards
@@ -22,7 +33,7 @@ impl Federation<'_> {
             unknown.retain(|name| !has_shards(record, name));
         }
         match unknown.pop_first() {
-            Some(name) => Err(Error::NotRegistered { name: name.to_owned() }),
+            Some(name) => Err(Error::not_registered(name, &self.registry)),
             None => Ok(()),
         }
     }

@@ -28,10 +28,7 @@ impl Federation<'_> {
     /// # Errors
     /// There is none.
     pub(super) fn member(&self, name: &str) -> Result<&Member, Error> {
-        self.registry
-            .members
-            .get(name)
-            .ok_or_else(|| Error::NotRegistered { name: name.to_owned() })
+        self.registry.members.get(name).ok_or_else(|| Error::not_registered(name, &self.registry))
     }
 
     /// Changes a member as a compare-and-swap. Gives whether anything changed.
@@ -53,10 +50,8 @@ impl Federation<'_> {
         change: impl Fn(&Member) -> Result<Member, Error>,
     ) -> Result<bool, Error> {
         let make = async |registry: &Registry| {
-            let member = registry
-                .members
-                .get(name)
-                .ok_or_else(|| Error::NotRegistered { name: name.to_owned() })?;
+            let member =
+                registry.members.get(name).ok_or_else(|| Error::not_registered(name, registry))?;
             let changed = change(member)?;
             checked(name, &changed)?;
             Ok::<_, Error>(if changed == *member {

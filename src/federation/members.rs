@@ -173,7 +173,7 @@ impl Federation<'_> {
             let mut left = None;
             let change = async |registry: &Registry| {
                 let Some(member) = registry.members.get(name) else {
-                    return Err(Error::NotRegistered { name: name.to_owned() });
+                    return Err(Error::not_registered(name, registry));
                 };
                 jobs = self.jobs_that_need(name, member).await?;
                 Ok(match (member.state, jobs.is_empty()) {

@@ -131,6 +131,6 @@ pub use retry::{Retry, UnknownWork};
 pub use rights::{AskedRight, Right, manifests};
 pub use rounds::{Rounds, View};
 pub use simulate::simulate;
-pub use submit::{Manifests, Proposal, Source};
+pub use submit::{Manifests, Proposal, Source, SubmitTerms};
 pub use timeline::{PodRun, Timeline};
 pub use wait::{Goal, Timeout, WaitTerms};

@@ -2,6 +2,7 @@
 
 use super::{dry_run_strategy::DryRun, error::Error};
 use crate::{
+    cluster::FieldValidation,
     job::{Manifest, can_recreate, same},
     reconcile::EditError,
     state::Record,
@@ -30,6 +31,9 @@ pub struct Request<'a> {
     pub open_only: bool,
     /// Whether missing namespaces are made.
     pub create_namespace: bool,
+    /// What is done about fields that a member does not know; none where the verb does not ask, so
+    /// that what was said of the Job before holds.
+    pub field_validation: Option<FieldValidation>,
 }
 
 impl Request<'_> {
@@ -44,6 +48,7 @@ impl Request<'_> {
             may_stop: true,
             open_only: false,
             create_namespace: false,
+            field_validation: None,
         }
     }
 
@@ -57,6 +62,16 @@ impl Request<'_> {
             return Ok(false);
         }
         check_open(record, self).map(|()| true)
+    }
+
+    /// What is done about fields that a member of the Job does not know.
+    pub(super) fn field_validation(&self, record: &Record) -> FieldValidation {
+        let before = match record.state.field_validation {
+            // They were warned of when they came.
+            FieldValidation::Warn => FieldValidation::Ignore,
+            said => said,
+        };
+        self.field_validation.unwrap_or(before)
     }
 
     pub(super) fn refusal(&self, record: &Record, error: EditError) -> Error {

@@ -102,6 +102,7 @@ impl Federation<'_> {
             error,
         })?;
         new.state.create_namespace = known.state.create_namespace;
+        new.state.field_validation = known.state.field_validation;
         new.state.retries = Some(known.state.uid);
         Ok(Retry { proposal: Proposal { record: new, source }, left, uncertain, earlier, failed })
     }

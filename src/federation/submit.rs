@@ -18,7 +18,7 @@ use super::{
     turns::at_once,
 };
 use crate::{
-    cluster::{fan_out, fan_out_by},
+    cluster::{FieldValidation, fan_out, fan_out_by},
     job::Manifest,
     reconcile::{Members, Observation, Observations, Status, new_record},
     seams,
@@ -119,6 +119,15 @@ impl Manifests<'_> {
     }
 }
 
+/// What a submission may do, and what it lets pass.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SubmitTerms {
+    /// Namespaces are made wherever they are missing.
+    pub create_namespace: bool,
+    /// What is done about fields that a member does not know.
+    pub field_validation: FieldValidation,
+}
+
 /// A new federated Job that is ready to be written, and where it was read.
 #[derive(Debug)]
 pub struct Proposal {
@@ -129,20 +138,19 @@ pub struct Proposal {
 }
 
 impl Federation<'_> {
-    /// Divides new Jobs over the members, asks whether they would take them, and only then writes;
-    /// `create_namespace` makes their namespaces wherever they are missing.
+    /// Divides new Jobs over the members, asks whether they would take them, and only then writes.
     ///
     /// # Errors
     /// Nothing was written; or, for each Job that was, that members did not all do their part.
     pub async fn submit(
         &self,
         sources: Vec<Source>,
-        create_namespace: bool,
+        terms: SubmitTerms,
         dry_run: DryRun,
     ) -> Result<(), Error> {
         let mut proposals = Vec::new();
         for source in sources {
-            proposals.push(self.propose(source, create_namespace)?);
+            proposals.push(self.propose(source, terms)?);
         }
         self.submit_all(proposals, dry_run).await
     }
@@ -223,12 +231,13 @@ impl Federation<'_> {
     pub(super) fn propose(
         &self,
         Source { source, manifest }: Source,
-        create_namespace: bool,
+        terms: SubmitTerms,
     ) -> Result<Proposal, Error> {
         let name = manifest.name().to_owned();
         match new_record(&self.registry, manifest, self.now()) {
             Ok(mut record) => {
-                record.state.create_namespace = create_namespace;
+                record.state.create_namespace = terms.create_namespace;
+                record.state.field_validation = terms.field_validation;
                 Ok(Proposal { record, source })
             }
             Err(error) => Err(Error::NotDivisible { source_file: source, name, error }),

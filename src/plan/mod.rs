@@ -110,7 +110,9 @@ use std::collections::BTreeMap;
 use shares::{Exact, Line};
 use terms::Terms;
 
-pub use preferences::{ClusterPreference, InvalidPreferences, PREFERENCES, Preferences};
+pub use preferences::{
+    ClusterPreference, InvalidPreferences, PREFERENCES, Preferences, did_you_mean,
+};
 pub use reason::Reason;
 pub use request::{Member, Request, Share};
 pub use shortfall::{Limit, Shortfall};

@@ -24,7 +24,10 @@ use super::{
     compressed::{compress, decompress},
     documents::ANNOTATIONS,
 };
-use crate::job::{Invalid, Manifest, TemplateEdits, is_zero, labels};
+use crate::{
+    cluster::FieldValidation,
+    job::{Invalid, Manifest, TemplateEdits, is_zero, labels},
+};
 
 /// The version of the document. A newer one is not read.
 const VERSION: u32 = 1;
@@ -51,6 +54,8 @@ pub struct Recovery {
     pub created: i64,
     /// Whether its namespace is created where it is missing.
     pub create_namespace: bool,
+    /// What is done about fields that a member does not know.
+    pub field_validation: FieldValidation,
     /// The federated Job's manifest.
     pub manifest: Manifest,
     /// Whether the manifest is as it was submitted. Otherwise some of it is as the server of the
@@ -80,6 +85,8 @@ struct Document {
     created: i64,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     create_namespace: bool,
+    #[serde(default, skip_serializing_if = "FieldValidation::is_strict")]
+    field_validation: FieldValidation,
     manifest: Value,
     /// JSON pointers of what the manifest lacks and the Job has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -109,6 +116,7 @@ impl Record {
             revision: self.state.revision,
             created: self.state.created,
             create_namespace: self.state.create_namespace,
+            field_validation: self.state.field_validation,
             manifest: Value::Null,
             omitted: Vec::new(),
             template_edits: self.state.template_edits.clone(),
@@ -172,6 +180,7 @@ impl Recovery {
             revision: document.revision,
             created: document.created,
             create_namespace: document.create_namespace,
+            field_validation: document.field_validation,
             manifest,
             is_verbatim: document.omitted.is_empty(),
             template_edits: document.template_edits,

@@ -20,6 +20,8 @@ const CREATE: Verb = ("create job", "job create");
 
 const FILES: Verb = ("create --validate=false", "job create");
 
+const MANIFEST: Verb = ("create", "job create");
+
 const WAIT: Verb = ("wait job", "job wait");
 
 const DELETE: Verb = ("delete job", "job delete");
@@ -31,10 +33,12 @@ enum Said {
     All,
     /// What it prints on stdout: on stderr we say how the Job is divided.
     Stdout,
+    /// That, and the errors and warnings of servers.
+    Servers,
 }
 
 /// Lines, of which a word with blanks comes after a tab.
-const LINES: [(Verb, &str, Said); 63] = [
+const LINES: [(Verb, &str, Said); 70] = [
     (CREATE, "a --image=x --dry-run=client", Said::Stdout),
     (CREATE, "a --image=x --dry-run=client -o yaml", Said::Stdout),
     (
@@ -60,6 +64,13 @@ const LINES: [(Verb, &str, Said); 63] = [
     (CREATE, "a --image=x --restart=Never", Said::All),
     (CREATE, "a --image", Said::All),
     (CREATE, "a --image=x -n none --dry-run=client", Said::Stdout),
+    (MANIFEST, "-f unknown-field.yaml --dry-run=server", Said::Servers),
+    (MANIFEST, "-f unknown-field.yaml --validate --dry-run=server", Said::Servers),
+    (MANIFEST, "-f unknown-field.yaml --validate=true --dry-run=server", Said::Servers),
+    (MANIFEST, "-f unknown-field.yaml --validate=warn --dry-run=server", Said::Servers),
+    (MANIFEST, "-f unknown-field.yaml --validate=ignore --dry-run=server", Said::Servers),
+    (MANIFEST, "-f unknown-field.yaml --validate=0 --dry-run=server", Said::Servers),
+    (MANIFEST, "-f unknown-field.yaml --validate=no --dry-run=server", Said::Servers),
     (FILES, "-f pi.yaml -f several", Said::Stdout),
     (WAIT, "--for=create", Said::All),
     (WAIT, "pi --for=create", Said::All),
@@ -130,13 +141,27 @@ pub fn kubectl() -> Result<(), Failed> {
         let printed = machine.command(ours).args(words(line)).output()?;
         let told = |output: &Output| {
             let shown = |bytes: &[u8]| in_our_words(&text(bytes), theirs, ours);
-            let stderr = if said == Said::All { shown(&output.stderr) } else { String::new() };
+            let stderr = match said {
+                Said::All => shown(&output.stderr),
+                Said::Stdout => String::new(),
+                Said::Servers => of_servers(&text(&output.stderr)),
+            };
             (output.status.code(), shown(&output.stdout), stderr)
         };
         let all = (text(&expected.stderr), text(&printed.stderr));
         assert_eq!(told(&printed), told(&expected), "{theirs} {line}\n{all:?}");
     }
     Ok(())
+}
+
+/// What servers say, without the clusters that say it. What refuses a Job is an error of one.
+fn of_servers(text: &str) -> String {
+    let is_theirs = |line: &&str| line.starts_with("Warning: ") || line.starts_with("Error from ");
+    let lines = text.lines().filter(is_theirs);
+    lines.fold(String::new(), |all, line| {
+        let said = line.split(" (cluster").next().unwrap_or(line);
+        all + said + "\n"
+    })
 }
 
 /// A sentence of kubectl about the same of the plugin.

@@ -38,6 +38,7 @@ pub async fn by_cluster(snapshot: String) {
     stage.types("job get --clusters=mars").await;
     stage.types("job get --clusters=mars -w").await;
     stage.types("job get --clusters=mars --tree -w").await;
+    stage.about("mistyped").types("job get --clusters=west,eats").await;
     stage.types("job get --tree --by-cluster").await;
     stage.set_down("north", true);
     stage.about("a cluster is away").types("job get pi --by-cluster -o wide").await;

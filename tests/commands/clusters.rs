@@ -56,6 +56,7 @@ pub async fn cordon(snapshot: String) {
     for command in [
         "cluster cordon west north",
         "cluster cordon west south",
+        "cluster cordon west noth",
         "cluster list",
         "job create -f pi.yaml",
         "cluster uncordon west north",

@@ -7,6 +7,7 @@
 
 mod adopt;
 mod beside;
+mod beside_kubectl;
 mod by_cluster;
 mod by_flags;
 mod changes;
@@ -38,6 +39,7 @@ mod shell;
 mod stage;
 mod terminal;
 mod timeline;
+mod validate;
 mod verbs;
 mod waiting;
 mod yaml;
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         transcript("lost", clusters::lost),
         transcript("create", verbs::create),
         transcript("create by flags", made::made),
+        transcript("fields that clusters do not know", validate::validate),
         transcript("apply", changes::apply),
         transcript("apply that is refused", changes::apply_refused),
         transcript("diff", changes::diff),
@@ -137,6 +140,9 @@ fn main() -> ExitCode {
         Trial::test("another program shows differences", process::external_diff),
         Trial::test("manifests in any encoding are taken", yaml::files_in_any_encoding),
         real::blocking_trial("command lines beside kubectl", beside::kubectl),
+        real::blocking_trial("events beside kubectl", beside_kubectl::events),
+        real::blocking_trial("edits beside kubectl", beside_kubectl::edits),
+        real::blocking_trial("values are completed in bash", completion::in_bash),
         real::blocking_trial("formats beside kubectl", formats::beside_kubectl),
         real::blocking_trial("templates print what kubectl prints", jsonpath::as_kubectl_prints_it),
         real::blocking_trial("KYAML is as kubectl prints it", kyaml::as_kubectl_prints_it),

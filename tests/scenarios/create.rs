@@ -25,6 +25,7 @@ pub fn scenarios() -> Scenarios {
         .both("a missing namespace is refused in the server's words", missing_namespace)
         .both("a missing namespace is created everywhere where that is asked for", create_namespace)
         .both("an unknown field is refused in the server's words", unknown_field)
+        .both("an unknown field passes where the user lets it", unknown_field_that_passes)
         .both("an invalid job is refused in the server's words", invalid_job)
         .both("a dry run writes nothing", dry_run)
         .both(
@@ -315,6 +316,23 @@ async fn unknown_field(stage: &Stage) -> Outcome {
         .fails("strict decoding error: unknown field \"spec.paralelism\"")
         .warns("(clusters east, north, west)");
     stage.assert_nothing_of("pi", &before).await
+}
+
+/// What no cluster knows passes where the user lets it, also when the Job is changed later.
+async fn unknown_field_that_passes(stage: &Stage) -> Outcome {
+    let mut mistyped = job("pi", Some(3), Some(6));
+    mistyped["spec"]["paralelism"] = 3.into();
+    mistyped["spec"]["template"]["spec"]["containers"][0]["imag"] = "x".into();
+    stage.write("pi.yaml", &mistyped)?;
+    let warned = stage.federate("job create -f pi.yaml --validate=warn").await.ok();
+    assert_eq!(warned.stdout, "job.batch/pi created\n");
+    let line =
+        |field: &str| format!("Warning: unknown field {field:?} (clusters east, north, west)");
+    warned.warns(&line("spec.paralelism")).warns(&line("spec.template.spec.containers[0].imag"));
+    let scaled = stage.federate("job scale pi --parallelism=6").await.ok();
+    assert_eq!(scaled.stderr, "", "it was said once");
+    stage.federate("job get pi -o yaml").await.ok().says("paralelism: 3");
+    Ok(())
 }
 
 async fn invalid_job(stage: &Stage) -> Outcome {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use kubectl_federate::federation::{
     self, Deletion, DrainTerms, DryRun, Federation, Manifests, Patience, Registration, Reopen,
-    Request, Scope,
+    Request, Scope, SubmitTerms,
 };
 use kubectl_federate::job::Patch;
 use kubectl_federate::seams::{self, Defect, Simulated};
@@ -380,7 +380,7 @@ async fn carry_out(
         Command::Create => {
             let rules = Manifests { default_namespace: NAMESPACE, asked_namespace: None };
             let sources = rules.read([("life.yaml".to_owned(), manifest.clone())])?;
-            federation.submit(sources, false, DryRun::None).await
+            federation.submit(sources, SubmitTerms::default(), DryRun::None).await
         }
         Command::Reconcile(reopen) => {
             let scope = Scope { names: &[], namespace: Some(NAMESPACE) };

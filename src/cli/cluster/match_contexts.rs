@@ -56,7 +56,7 @@ fn also(name: &str, others: &[String]) -> String {
 pub async fn match_contexts(session: &Session<'_>, names: &[String]) -> Result<()> {
     let registry = session.federation(&()).await?.registry;
     if let Some(name) = names.iter().find(|name| !registry.members.contains_key(*name)) {
-        return Err(federation::Error::NotRegistered { name: name.clone() }.into());
+        return Err(federation::Error::not_registered(name, &registry).into());
     }
     let output = session.output();
     if registry.members.is_empty() {

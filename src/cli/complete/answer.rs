@@ -91,11 +91,39 @@ impl Candidates {
         };
         found.retain(|it| {
             let word = it.get_value();
-            !it.is_hide_set() && (wants_flag || !is_flag(word)) && !is_typed(word)
+            !it.is_hide_set()
+                && (wants_flag || !is_flag(word))
+                && !is_typed(word)
+                && !repeats_itself(word)
         });
+        let found = match last.and_then(|word| flag_of_value(word)) {
+            Some(flag) => found.into_iter().map(|it| without(flag, it)).collect(),
+            None => found,
+        };
         let asked = asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Self { found, asked }
     }
+}
+
+/// Whether the last name of a list with commas stands before it, too.
+fn repeats_itself(word: &OsStr) -> bool {
+    let word = word.to_string_lossy();
+    let list = word.rsplit_once('=').map_or(&*word, |(_, list)| list);
+    let named = list.rsplit_once(',');
+    named.is_some_and(|(before, last)| before.split(',').any(|name| name == last))
+}
+
+/// The flag and the sign before a value that is typed behind them, as in `--for=delete`.
+fn flag_of_value(word: &OsStr) -> Option<&str> {
+    let word = word.to_str().filter(|word| word.starts_with('-'))?;
+    word.find('=').map(|at| &word[..=at])
+}
+
+/// The value alone: what kubectl's code in a shell completes is what stands behind the sign.
+fn without(flag: &str, candidate: CompletionCandidate) -> CompletionCandidate {
+    let word = candidate.get_value().to_string_lossy();
+    let Some(value) = word.strip_prefix(flag) else { return candidate };
+    CompletionCandidate::new(value).help(candidate.get_help().cloned())
 }
 
 /// What can follow `help`: verbs, and at first topics. None where the words do not begin with it.

@@ -80,10 +80,12 @@ fn kind(path: &[&str], arg: &Arg) -> Option<Kind> {
         "clusters" | "manifest-of" => Kind::Clusters,
         "namespace" => Kind::Namespaces,
         "output" if verbs == ["job", "timeline"] => Kind::Words(&["json", "kyaml", "svg", "yaml"]),
+        "output" if verbs == ["job", "edit"] => Kind::Words(&["json", "kyaml", "yaml"]),
         "output" if verbs == ["version"] => Kind::Words(&["json", "yaml"]),
         "output" => Kind::Words(&["json", "kyaml", "name", "wide", "yaml"]),
         "dry-run" => Kind::Words(&["client", "none", "server"]),
         "for" => Kind::Words(&["condition=complete", "condition=failed", "delete"]),
+        "validate" => Kind::Words(&["ignore", "strict", "warn"]),
         "color" => Kind::Words(&["always", "auto", "never"]),
         _ => return None,
     })

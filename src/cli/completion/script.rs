@@ -38,14 +38,26 @@ pub struct Fish {}
 /// The last line of an answer is a directive for kubectl. A tab comes before a description.
 pub(super) const BASH: &str = r#"# Completes kubectl-federate in bash.
 _kubectl_federate() {
-    local line directive="" out
+    local line directive="" out word joins="" last="" cut=""
     COMPREPLY=()
-    local -a words=("${COMP_WORDS[@]:1:COMP_CWORD}")
+    # bash takes words apart at = and at :, and completes what stands behind the last of them.
+    local -a words=()
+    for word in "${COMP_WORDS[@]:1:COMP_CWORD}"; do
+        if ((${#words[@]})) && [[ $joins || $word == [=:]* ]]; then
+            words[${#words[@]} - 1]+=$word
+        else
+            words+=("$word")
+        fi
+        if [[ $word == [=:]* ]]; then joins=1; else joins=""; fi
+        last=${words[${#words[@]} - 1]}
+    done
+    if [[ $last == -*=* ]]; then last=${last#*=}; fi
+    if [[ $last == *[=:]* ]]; then cut=${last%"${last##*[=:]}"}; fi
     out=$(kubectl-federate __complete "${words[@]}" </dev/null 2>/dev/null) || return
     while IFS= read -r line; do
         case "$line" in
             :*) directive=${line#:} ;;
-            *) COMPREPLY+=("${line%%$'\t'*}") ;;
+            *) line=${line%%$'\t'*}; COMPREPLY+=("${line#"$cut"}") ;;
         esac
     done <<<"$out"
     if ((directive & 2)); then compopt -o nospace; fi
@@ -58,7 +70,9 @@ pub(super) const ZSH: &str = r#"#compdef kubectl-federate
 # Completes kubectl-federate in zsh.
 _kubectl_federate() {
     local line directive=0 out
-    local -a found
+    local -a found prefix
+    # What stands behind the = of a flag is completed alone.
+    if [[ "${words[CURRENT]}" == -*=* ]]; then prefix=(-P "${words[CURRENT]%%=*}="); fi
     out=$(kubectl-federate __complete "${(@)words[2,CURRENT]}" </dev/null 2>/dev/null) || return
     for line in "${(@f)out}"; do
         case "$line" in
@@ -67,11 +81,11 @@ _kubectl_federate() {
         esac
     done
     if ((${#found} == 0 && !(directive & 4))); then
-        _files
+        _files "${prefix[@]}"
     elif ((directive & 2)); then
-        _describe 'kubectl-federate' found -S ''
+        _describe 'kubectl-federate' found "${prefix[@]}" -S ''
     else
-        _describe 'kubectl-federate' found
+        _describe 'kubectl-federate' found "${prefix[@]}"
     fi
 }
 compdef _kubectl_federate kubectl-federate
@@ -84,7 +98,11 @@ function __kubectl_federate_complete
     if test "$found" = ":0"
         __fish_complete_path (commandline -ct)
     else
-        string match -v -r '^:[0-9]+$' -- $found
+        # What stands behind the = of a flag is told alone.
+        set -l flag (string match -r -- '^-[^=]*=' (commandline -ct))
+        for line in (string match -v -r '^:[0-9]+$' -- $found)
+            printf '%s%s\n' "$flag" $line
+        end
     end
 end
 complete -c kubectl-federate -f -a '(__kubectl_federate_complete)'

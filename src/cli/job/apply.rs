@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     cli::{
-        ChangeFlags, DryRunFlag, Filenames, Session,
+        ChangeFlags, DryRunFlag, Filenames, Session, ValidateFlag,
         changing::interruptible,
         events::{Reporter, Wording},
         output::Several,
@@ -61,6 +61,8 @@ pub(super) struct Terms {
     /// Make the job's namespace in the host and in the clusters that lack it
     #[arg(long)]
     create_namespace: bool,
+    #[command(flatten)]
+    validate: ValidateFlag,
 }
 
 impl Apply {
@@ -88,7 +90,8 @@ impl Apply {
 }
 
 impl From<Terms> for ApplyTerms {
-    fn from(Terms { recreate, create_namespace }: Terms) -> Self {
-        Self { recreate, may_stop: false, create_namespace }
+    fn from(Terms { recreate, create_namespace, validate }: Terms) -> Self {
+        let field_validation = validate.field_validation;
+        Self { recreate, may_stop: false, create_namespace, field_validation }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
@@ -18,15 +18,21 @@ use crate::{
         events::{Reporter, Wording},
         files,
         job_name::job_name,
+        output::{Several, print_changed},
+        validate::validation,
     },
+    cluster::FieldValidation,
     error::{Error, Result},
     federation::{self, DryRun, Federation, Request},
     job::{Manifest, Patch},
-    print::format,
+    print::{
+        Format,
+        format::{self, Asked},
+    },
     state::Record,
 };
 
-/// What stands above the Job, as in kubectl.
+/// What stands above the Job, as in kubectl. JSON has no comments.
 const HEADER: &str = "\
 # Please edit the object below. Lines beginning with a '#' will be ignored,
 # and an empty file will abort the edit. If an error occurs while saving this file will be
@@ -49,17 +55,23 @@ Examples:
 /// Edit a job in your editor
 ///
 /// The editor is the one that KUBE_EDITOR or EDITOR names, or vi. A file that is invalid is opened
-/// again, with the error at its head.
+/// again, with the error at its head; of JSON, which has no comments, the error is printed.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Edit {
     /// The name of the job
     #[arg(value_parser = job_name)]
     name: String,
-    /// How the job is written: yaml, kyaml or json
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "yaml")]
-    #[arg(hide_possible_values = true)]
-    output: Syntax,
+    /// How the job is written, and printed afterwards in place of a sentence: yaml, kyaml or json;
+    /// if left out, as yaml, and not printed
+    #[arg(short, long, value_name = "FORMAT", value_parser = syntax)]
+    output: Option<Format>,
+    /// What becomes of fields that a cluster does not know: strict (or true) refuses the change,
+    /// warn drops the fields with a warning, ignore (or false) drops them without a word; if left
+    /// out, as the job was submitted
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "strict", value_parser = validation)]
+    validate: Option<FieldValidation>,
     /// Allow changes of fields that a job in a cluster cannot change, such as its template. The
     /// shards are stopped, what has succeeded counts, and the rest runs anew
     #[arg(long)]
@@ -67,14 +79,20 @@ pub struct Edit {
     /// Do not ask before pods that run are stopped
     #[arg(short = 'y', long, requires = "recreate")]
     yes: bool,
+    /// Taken as kubectl takes it: `job apply` needs no annotation to change a job later
+    #[arg(long)]
+    save_config: bool,
+    /// Taken as kubectl takes it: what is printed here has no managed fields
+    #[arg(long)]
+    show_managed_fields: bool,
 }
 
-/// The values of `-o`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Syntax {
-    Json,
-    Kyaml,
-    Yaml,
+/// Reads a value of `-o`.
+fn syntax(text: &str) -> Result<Format> {
+    let asked = Asked { output: text, template: "", allow_missing_keys: true, headers: true };
+    let allowed = ["json", "kyaml", "yaml"];
+    let format = Format::choose(asked, &allowed, |_| Err(String::new())).map_err(Error::new)?;
+    format.ok_or_else(|| Error::new("--output needs a format"))
 }
 
 /// What came of an editor.
@@ -83,35 +101,36 @@ enum Edited {
     Cancelled(&'static str),
     /// The Job is to be this.
     Changed(Box<Manifest>),
-    /// What is wrong with it.
-    Wrong(Vec<String>),
+    /// What keeps it from being one Job at all.
+    Wrong(String),
+    /// It is another Job by now.
+    Another,
+    /// What the Job has that it cannot have.
+    Invalid(String),
 }
 
 impl Edit {
     /// Has the Job edited until it is valid, or the user gives up, and then changed.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let wording = Wording { unchanged: Some(NO_CHANGES), ..Wording::new("edited") };
-        let reporter = Reporter::new(session, wording);
+        let reporter = Reporter::new(session, wording).keeping(self.output.is_some());
         let federation = session.federation(&reporter).await?;
         let before = federation.editable(&session.namespace()?, &self.name).await?;
         let editor = Editor::from_environment(session.world());
         let original = before.manifest.sized();
-        let mut body = self.output.write(&original);
+        let mut body = self.write(&original);
         let mut reasons: Vec<String> = Vec::new();
-        let file = self.output.file(&temporary(session))?;
+        let file = self.file(&temporary(session))?;
         loop {
-            let text =
-                match open(&editor, file.path(), &format!("{HEADER}{}{body}", comment(&reasons)))
-                    .await
-                {
-                    Ok(text) => text,
-                    Err(error) if reasons.is_empty() => return Err(error),
-                    Err(error) => return Err(preserved(session, file, error)),
-                };
+            let text = match open(&editor, file.path(), &self.with_header(&reasons, &body)).await {
+                Ok(text) => text,
+                Err(error) if reasons.is_empty() => return Err(error),
+                Err(error) => return Err(preserved(session, file, error)),
+            };
             let edited = without_header(&text);
             if !reasons.is_empty() && edited == body {
-                for reason in reasons.iter().flat_map(|reason| reason.lines()) {
-                    session.output().note(reason);
+                if !self.is_json() {
+                    name(session, &reasons);
                 }
                 let error = Error::new("Edit cancelled, no valid changes were saved.");
                 return Err(preserved(session, file, error));
@@ -121,7 +140,12 @@ impl Edit {
                     session.output().note(why);
                     return Ok(());
                 }
-                Edited::Wrong(why) => why,
+                Edited::Wrong(why) => vec![why],
+                Edited::Another => {
+                    let why = "At least one of apiVersion, kind and name was changed";
+                    return Err(preserved(session, file, Error::new(why)));
+                }
+                Edited::Invalid(why) => self.refused(session, [why]),
                 Edited::Changed(manifest) => {
                     let change = Patch::between(&original, manifest.object());
                     let edit = async |may_stop| {
@@ -133,11 +157,13 @@ impl Edit {
                         Err(error) => return Err(preserved(session, file, error)),
                     };
                     match changed {
-                        Ok(()) => return Ok(()),
+                        Ok(()) => {
+                            let (format, jobs) = (self.output.as_ref(), reporter.objects());
+                            let world = session.world();
+                            return print_changed(world, format, jobs, Several::Apart).await;
+                        }
                         Err(error) if error.is_refusal() => {
-                            let invalid = format!("jobs.batch {:?} is invalid", self.name);
-                            session.output().error(&Error::new(invalid).to_string(), &[]);
-                            self.invalid(reasons_of(error))
+                            self.refused(session, reasons_of(error))
                         }
                         // It is written.
                         Err(error @ federation::Error::Unfinished(_)) => return Err(error.into()),
@@ -147,6 +173,9 @@ impl Edit {
             };
             edited.clone_into(&mut body);
             reasons = wrong;
+            if self.is_json() {
+                name(session, &reasons);
+            }
         }
     }
 
@@ -159,18 +188,22 @@ impl Edit {
             Ok(documents) => documents,
             Err(error) => {
                 let why = error.message();
-                return Edited::Wrong(vec![format!("The edited file had a syntax error: {why}")]);
+                return Edited::Wrong(format!("The edited file had a syntax error: {why}"));
             }
         };
         let Ok([Document { object, .. }]) = <[Document; 1]>::try_from(documents) else {
-            return Edited::Wrong(vec!["The edited file must hold one object".to_owned()]);
+            return Edited::Wrong("The edited file must hold one object".to_owned());
         };
         if object == *original {
             return Edited::Cancelled(NO_CHANGES);
         }
+        let identity = ["/apiVersion", "/kind", "/metadata/name"];
+        if identity.iter().any(|field| object.pointer(field) != original.pointer(field)) {
+            return Edited::Another;
+        }
         match Manifest::new(object, before.namespace(), "") {
             Ok(manifest) => Edited::Changed(Box::new(manifest)),
-            Err(error) => Edited::Wrong(self.invalid([error.to_string()])),
+            Err(error) => Edited::Invalid(error.to_string()),
         }
     }
 
@@ -182,13 +215,21 @@ impl Edit {
         may_stop: bool,
     ) -> Result<(), federation::Error> {
         let recreate = Some(self.recreate);
-        let request = Request { recreate, may_stop, ..Request::new(&self.name, DryRun::None) };
+        let request = Request {
+            recreate,
+            may_stop,
+            field_validation: self.validate,
+            ..Request::new(&self.name, DryRun::None)
+        };
         let (namespace, name) = (before.namespace(), before.name());
         let edited = federation.edit(namespace, name, &request, |manifest| change.apply(manifest));
         edited.await.map(drop)
     }
 
-    fn invalid(&self, why: impl IntoIterator<Item = String>) -> Vec<String> {
+    /// Says that the Job was refused, and gives what the file says of it.
+    fn refused(&self, session: &Session<'_>, why: impl IntoIterator<Item = String>) -> Vec<String> {
+        let invalid = format!("jobs.batch {:?} is invalid", self.name);
+        session.output().error(&Error::new(invalid).to_string(), &[]);
         let head = format!("jobs.batch {:?} was not valid:", self.name);
         std::iter::once(head).chain(why.into_iter().map(|why| format!("* {why}"))).collect()
     }
@@ -210,21 +251,27 @@ fn reasons_of(error: federation::Error) -> Vec<String> {
 
 const NO_CHANGES: &str = "Edit cancelled, no changes made.";
 
-impl Syntax {
-    fn write(self, object: &Value) -> String {
-        match self {
-            Self::Json => format::json(object),
-            Self::Kyaml => format::kyaml(object),
-            Self::Yaml => format::yaml(object),
+impl Edit {
+    fn is_json(&self) -> bool {
+        self.output == Some(Format::Json)
+    }
+
+    fn write(&self, object: &Value) -> String {
+        match self.output {
+            Some(Format::Json) => format::json(object),
+            Some(Format::Kyaml) => format::kyaml(object),
+            _ => format::yaml(object),
         }
     }
 
+    /// What is edited, with what was wrong with it above.
+    fn with_header(&self, reasons: &[String], body: &str) -> String {
+        if self.is_json() { body.to_owned() } else { format!("{HEADER}{}{body}", comment(reasons)) }
+    }
+
     /// A file that only the user can read.
-    fn file(self, directory: &Path) -> Result<NamedTempFile> {
-        let suffix = match self {
-            Self::Json => ".json",
-            Self::Kyaml | Self::Yaml => ".yaml",
-        };
+    fn file(&self, directory: &Path) -> Result<NamedTempFile> {
+        let suffix = if self.is_json() { ".json" } else { ".yaml" };
         let file = tempfile::Builder::new()
             .prefix("kubectl-federate-edit-")
             .suffix(suffix)
@@ -270,6 +317,13 @@ fn comment(lines: &[String]) -> String {
     }
     comment.push_str("#\n");
     comment
+}
+
+/// Says what is wrong with what was edited.
+fn name(session: &Session<'_>, reasons: &[String]) {
+    for reason in reasons.iter().flat_map(|reason| reason.lines()) {
+        session.output().note(reason);
+    }
 }
 
 /// Leaves the file where it is, and says where that is.

@@ -4,21 +4,19 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     cli::{
-        InClusters, Session,
+        InClusters, PrintFlags, Session,
         events::{Reporter, Wording},
         job_name::job_name,
+        output::print,
     },
     error::{Error, Exit, Result},
     federation::{JobEvents, MemberEvent},
     job::text,
-    print::{
-        Format, Table, age,
-        format::{Asked, list},
-    },
+    print::{Format, Table, age},
     reconcile::Clocks,
 };
 
@@ -29,7 +27,10 @@ Examples:
   kubectl federate job events pi
 
   # Show the warnings, and those to come
-  kubectl federate job events pi --types=Warning --watch";
+  kubectl federate job events pi --types=Warning --watch
+
+  # Print the reasons of the events in one cluster
+  kubectl federate job events pi --clusters=west -o jsonpath='{.items[*].reason}'";
 
 /// The annotation of an event that is printed as an object: the cluster that has it.
 const CLUSTER: &str = "kubectl-federate.dev/cluster";
@@ -52,20 +53,14 @@ pub struct Events {
     /// Afterwards, show events as they come
     #[arg(short, long)]
     watch: bool,
-    /// How to print: wide, json, yaml, kyaml or name
-    #[arg(short, long, value_name = "FORMAT", value_parser = format)]
-    output: Option<Format>,
+    #[command(flatten)]
+    output: PrintFlags,
     /// Print no column names
     #[arg(long)]
     no_headers: bool,
-}
-
-/// Reads a format that has no template.
-fn format(text: &str) -> Result<Format> {
-    let asked = Asked { output: text, template: "", allow_missing_keys: true, headers: true };
-    let allowed = ["json", "kyaml", "name", "wide", "yaml"];
-    let format = Format::choose(asked, &allowed, |_| Err(String::new())).map_err(Error::new)?;
-    format.ok_or_else(|| Error::new("--output needs a format"))
+    /// Taken as kubectl takes it: lists are always read in chunks of 500
+    #[arg(long, value_name = "N", default_value_t = 500, hide_default_value = true)]
+    chunk_size: i64,
 }
 
 impl Events {
@@ -80,10 +75,15 @@ impl Events {
         if !self.types.iter().all(is_type) {
             return Err(Error::new("valid --types are Normal or Warning"));
         }
+        let format = self.output.format()?;
+        if self.watch && matches!(format, Some(Format::GoTemplate(_))) {
+            return Err(Error::new("--watch cannot be used with a go-template"));
+        }
         let (namespace, clusters) = (session.namespace()?, self.clusters.names());
         let reporter = Reporter::new(session, Wording::new("shown"));
         let mut federation = session.federation(&reporter).await?;
-        let mut shown = Shown { session, terms: &self, widths: Vec::new(), is_begun: false };
+        let (widths, is_begun) = (Vec::new(), false);
+        let mut shown = Shown { session, terms: &self, format, widths, is_begun };
         if self.watch {
             let tell = &mut |found| {
                 shown.more(found);
@@ -94,7 +94,7 @@ impl Events {
         }
         let found = federation.job_events(&namespace, &self.job, &clusters).await?;
         let is_whole = found.silent.is_empty();
-        shown.all(found, &namespace);
+        shown.all(found, &namespace).await?;
         if is_whole { Ok(()) } else { Err(Error::silent(Exit::Failed.code())) }
     }
 
@@ -108,49 +108,52 @@ impl Events {
 struct Shown<'s> {
     session: &'s Session<'s>,
     terms: &'s Events,
+    /// None for the table.
+    format: Option<Format>,
     /// Of the columns of the table.
     widths: Vec<usize>,
     is_begun: bool,
 }
 
 impl Shown<'_> {
-    /// Prints all events there are.
-    fn all(&mut self, mut found: JobEvents, namespace: &str) {
+    /// Prints all events there are, as one list.
+    async fn all(&mut self, mut found: JobEvents, namespace: &str) -> Result<()> {
         found.events.retain(|event| self.terms.is_asked(event));
         let output = self.session.output();
-        let objects = || list(found.events.iter().map(object).collect());
-        match self.terms.output.as_ref().and_then(|format| format.print(&objects(), "event")) {
-            Some(printed) => output.block(&printed.text),
-            None if found.events.is_empty() => {
-                if found.silent.is_empty() {
-                    output.note(format!("No events found in {namespace} namespace."));
-                }
-            }
-            None => output.block(&self.table(&found).render()),
-        }
         self.name_the_silent(&found.silent);
+        if found.events.is_empty() {
+            if found.silent.is_empty() {
+                output.note(format!("No events found in {namespace} namespace."));
+            }
+            return Ok(());
+        }
+        let objects = || event_list(found.events.iter().map(object).collect());
+        if !print(self.session.world(), self.format.as_ref(), objects, "event").await? {
+            output.block(&self.table(&found).render());
+        }
+        Ok(())
     }
 
     /// Prints events that are new.
     fn more(&mut self, mut found: JobEvents) {
         found.events.retain(|event| self.terms.is_asked(event));
         let output = self.session.output();
-        if matches!(self.terms.output, None | Some(Format::Wide)) {
+        let Some(format) = &self.format else {
             if !found.events.is_empty() {
                 let table = self.table(&found);
                 output.block(&table.render_below(&mut self.widths));
                 self.is_begun = true;
             }
-        } else {
-            for event in found.events.iter().map(object) {
-                let format = self.terms.output.as_ref();
-                let printed = format.and_then(|format| format.print(&event, "event"));
-                if self.terms.output == Some(Format::Yaml) && self.is_begun {
-                    output.line("---");
-                }
-                output.block(&printed.map(|printed| printed.text).unwrap_or_default());
-                self.is_begun = true;
+            self.name_the_silent(&found.silent);
+            return;
+        };
+        for event in found.events.iter().map(object) {
+            if *format == Format::Yaml && self.is_begun {
+                output.line("---");
             }
+            let printed = format.print(&event, "event");
+            output.exactly(&printed.map(|printed| printed.text).unwrap_or_default());
+            self.is_begun = true;
         }
         self.name_the_silent(&found.silent);
     }
@@ -177,6 +180,11 @@ impl Shown<'_> {
             self.session.output().warning(Some(cluster), why);
         }
     }
+}
+
+/// The list that `kubectl events` makes of several.
+fn event_list(items: Vec<Value>) -> Value {
+    json!({"apiVersion": "v1", "kind": "EventList", "metadata": {}, "items": items})
 }
 
 /// The event with the cluster that has it.
@@ -212,8 +220,6 @@ fn last_seen(event: &Value, cluster: &str, clocks: &Clocks, now: Timestamp) -> S
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

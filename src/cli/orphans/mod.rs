@@ -67,7 +67,7 @@ impl Which {
                 || registry.former.values().any(|former| former.name == *name)
         };
         match self.clusters.names().into_iter().find(|name| !is_known(name)) {
-            Some(name) => Err(federation::Error::NotRegistered { name }.into()),
+            Some(name) => Err(federation::Error::not_registered(&name, registry).into()),
             None => Ok(()),
         }
     }

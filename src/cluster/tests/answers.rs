@@ -196,7 +196,7 @@ async fn the_clock_of_the_server_is_compared_with_ours() {
 async fn writes_say_how() {
     let server = Server::new(|_, _| answer(200, &json!({"kind": "Pod"})));
     let connection = server.connection();
-    let strict = WriteOptions { dry_run: true, strict: true };
+    let strict = WriteOptions { dry_run: true, field_validation: FieldValidation::Strict };
     connection.create(PODS, &json!({"kind": "Pod"}), strict).await.unwrap();
     connection.patch(POD, &json!({"a": null})).await.unwrap();
     let options =
@@ -240,7 +240,7 @@ async fn a_write_that_is_answered_with_another_kind_is_an_error() {
     ] {
         let object = json!({"apiVersion": version, "kind": kind});
         let server = Server::new(move |_, _| answer(200, &object));
-        let answered = server.connection().try_patch(path, &json!({})).await;
+        let answered = server.connection().patch(path, &json!({})).await;
         assert_eq!(answered.is_ok(), taken, "{path} {version} {kind}");
         let Err(error) = answered else { continue };
         assert!(error.is_of_other_kind() && error.is_unreachable(), "{error}");

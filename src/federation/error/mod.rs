@@ -230,10 +230,13 @@ pub enum Error {
         name: Option<String>,
     },
     /// No cluster of this name is registered.
-    #[error("cluster {name:?} is not registered")]
+    #[error("cluster {name:?} is not registered{meant}")]
     NotRegistered {
         /// The name.
         name: String,
+        /// A question that names the registered cluster that may be meant; empty where none is like
+        /// it.
+        meant: String,
     },
     /// A cluster in which a Job is to be looked at has no shard of it.
     #[error("job.batch/{name} has no shard in cluster {cluster}")]

@@ -1,10 +1,12 @@
 //! A member is asked about the Job of a shard by a dry run of its creation.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::rights::check_rights;
 use crate::{
-    cluster::{Connection, Error, WriteOptions},
+    cluster::{Connection, Error, FieldValidation, WriteOptions},
     job::dropped,
     reconcile::{
         QueueAnswer,
@@ -29,6 +31,8 @@ const HELD_BACK: [&str; 2] = ["ttlSecondsAfterFinished", "successPolicy"];
 pub(super) struct Checked {
     /// The paths of the fields that its server would drop.
     pub dropped: Vec<String>,
+    /// What it has said of fields that it does not know, where the user lets these pass.
+    pub unknown: BTreeSet<String>,
     /// What it has answered about this very Job; none where another one stood for it.
     pub queue: Option<QueueAnswer>,
 }
@@ -60,16 +64,21 @@ pub(super) async fn check(
 
 /// Asks whether the values of all fields are valid for a shard that exists already. What else a
 /// server has against creating it again is not looked at, such as a quota or an admission policy.
+///
+/// Gives what the server says of fields that it does not know, where the user lets these pass.
 pub(super) async fn check_fields(
     record: &Record,
     id: u32,
     connection: &Connection,
-) -> Result<(), Error> {
+) -> Result<BTreeSet<String>, Error> {
     let job = with_held_back(record, bodies::creation(record, id));
-    match try_create(connection, record.namespace(), &job).await {
+    let mut unknown = BTreeSet::new();
+    let send =
+        async |validation| try_create(connection, record.namespace(), &job, validation).await;
+    match ask(record, &mut unknown, send).await {
         Err(error) if is_about_fields(&error, |_| true) => Err(error),
         Err(error) if error.is_unreachable() => Err(error),
-        _ => Ok(()),
+        _ => Ok(unknown),
     }
 }
 
@@ -81,9 +90,12 @@ async fn check_in(
 ) -> Result<Checked, Error> {
     let mut sent = bodies::creation(record, id);
     sent["metadata"]["namespace"] = namespace.into();
-    let answer = ask_queue(connection, namespace, &sent, true).await?;
+    let mut unknown = BTreeSet::new();
+    let send = async |validation| ask_queue(connection, namespace, &sent, validation).await;
+    let answer = ask(record, &mut unknown, send).await?;
     let sent = prepared(sent, &answer);
-    let stored = try_create(connection, namespace, &sent).await?;
+    let send = async |validation| try_create(connection, namespace, &sent, validation).await;
+    let stored = ask(record, &mut unknown, send).await?;
     // A server that does not know these fields would run the Job at once, or each index everywhere.
     let lacks = ["suspend", "completionMode"].into_iter().find(|field| {
         let asked = &sent["spec"][field];
@@ -97,17 +109,43 @@ async fn check_in(
         return Err(Error::refusal(connection.name(), 422, "Invalid", message));
     }
     let complete = with_held_back(record, sent.clone());
+    let send = async |validation| try_create(connection, namespace, &complete, validation).await;
     if complete != sent
-        && let Err(error) = try_create(connection, namespace, &complete).await
+        && let Err(error) = ask(record, &mut unknown, send).await
         && is_about_fields(&error, is_held_back)
     {
         return Err(error);
     }
-    Ok(Checked { dropped: dropped(&sent, &stored), queue: Some(answer) })
+    let mut dropped = dropped(&sent, &stored);
+    dropped.retain(|path| !unknown.contains(&format!("unknown field \"{path}\"")));
+    Ok(Checked { dropped, unknown, queue: Some(answer) })
 }
 
-async fn try_create(connection: &Connection, namespace: &str, job: &Value) -> Result<Value, Error> {
-    let options = WriteOptions { dry_run: true, strict: true };
+/// Sends a dry run that refuses unknown fields. Where the user lets them pass, the answer is noted,
+/// and the dry run is sent again without that check, for what else there is to say.
+async fn ask<T>(
+    record: &Record,
+    unknown: &mut BTreeSet<String>,
+    send: impl AsyncFn(FieldValidation) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let answer = send(FieldValidation::Strict).await;
+    let passes = !record.state.field_validation.is_strict();
+    match answer.as_ref().err().filter(|_| passes).and_then(Error::unknown_fields) {
+        Some(fields) => {
+            unknown.extend(fields);
+            send(FieldValidation::Ignore).await
+        }
+        None => answer,
+    }
+}
+
+async fn try_create(
+    connection: &Connection,
+    namespace: &str,
+    job: &Value,
+    field_validation: FieldValidation,
+) -> Result<Value, Error> {
+    let options = WriteOptions { dry_run: true, field_validation };
     connection.create(&jobs_path(namespace), job, options).await
 }
 

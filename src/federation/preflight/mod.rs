@@ -24,7 +24,7 @@ use super::{
     simulate::{Creation, Write, simulate_writes},
 };
 use crate::{
-    cluster::{Connection, DeleteOptions, Error, fan_out},
+    cluster::{Connection, DeleteOptions, Error, WriteOptions, fan_out},
     reconcile::{Members, Observations, job_path},
     state::{Record, Shard},
 };
@@ -39,6 +39,9 @@ pub struct Preflight {
     /// The fields of the Job that servers would drop without refusing it: the clusters by the
     /// fields' paths.
     pub dropped: BTreeMap<String, BTreeSet<String>>,
+    /// What members say of fields that they do not know, where the user lets these pass: the
+    /// clusters by what they say.
+    pub unknown: BTreeMap<String, BTreeSet<String>>,
     /// Whether a member refuses to change the template of a Job in place. New shards could have the
     /// new template.
     pub is_template_refused: bool,
@@ -46,7 +49,7 @@ pub struct Preflight {
 
 /// Sends each reachable member its shard as a server dry run with strict field validation. An
 /// invalid Job, an unknown field, a name that is taken, a missing namespace or right shows here, in
-/// the server's words.
+/// the server's words. An unknown field refuses nothing where the user lets it pass.
 ///
 /// A member that cannot be reached refuses nothing: its shard waits for it. One that used up its
 /// time is given up for this command, so that it is not waited for again. One whose context,
@@ -94,7 +97,7 @@ pub async fn preflight_change(
             preflight.refusals.push(Refusal { cluster, error });
         }
     }
-    preflight.ask_patches(writes.patches, template.as_ref(), members).await;
+    preflight.ask_patches(after, writes.patches, template.as_ref(), members).await;
     preflight.ask_deletions(writes.deletions, members).await;
     preflight
 }
@@ -159,13 +162,14 @@ impl Preflight {
         };
         for (cluster, path, answer) in fan_out(creations, ask).await {
             match answer {
-                Ok(creation::Checked { dropped, queue }) => {
+                Ok(creation::Checked { dropped, unknown, queue }) => {
                     if let Some(answer) = queue {
                         members.hand_on_queue_answer(&cluster, path, answer);
                     }
                     for path in dropped {
                         self.dropped.entry(path).or_default().insert(cluster.clone());
                     }
+                    self.add_unknown(&cluster, unknown);
                 }
                 Err(error) if error.is_of_other_kind() => {
                     members.give_up(&cluster, error.report());
@@ -203,13 +207,14 @@ impl Preflight {
         let ask = async |(id, cluster): (u32, String)| {
             let answer = match members.of_shard(&record.shards[&id]) {
                 Ok(connection) => creation::check_fields(&record, id, connection).await,
-                Err(_) => Ok(()),
+                Err(_) => Ok(BTreeSet::new()),
             };
             (cluster, answer)
         };
         for (cluster, answer) in fan_out(shards, ask).await {
-            if let Err(error) = answer {
-                self.add(cluster, error, members);
+            match answer {
+                Ok(unknown) => self.add_unknown(&cluster, unknown),
+                Err(error) => self.add(cluster, error, members),
             }
         }
     }
@@ -217,13 +222,18 @@ impl Preflight {
     /// Sends patches of existing Jobs as dry runs.
     async fn ask_patches(
         &mut self,
+        record: &Record,
         patches: Vec<Write>,
         template: Option<&TemplateChange>,
         members: &Members,
     ) {
+        let field_validation = record.state.field_validation.of_writes();
+        let options = WriteOptions { dry_run: true, field_validation };
         let ask = async |write: Write| {
             let answer = match members.get(&write.cluster) {
-                Ok(connection) => connection.try_patch(&write.path, &write.body).await.err(),
+                Ok(connection) => {
+                    connection.patch_with(&write.path, &write.body, options).await.err()
+                }
                 Err(_) => None,
             };
             (write, answer)
@@ -256,6 +266,13 @@ impl Preflight {
             if let Some(error) = error {
                 self.add(cluster, error, members);
             }
+        }
+    }
+
+    /// Adds what a member says of fields that it does not know.
+    fn add_unknown(&mut self, cluster: &str, fields: BTreeSet<String>) {
+        for field in fields {
+            self.unknown.entry(field).or_default().insert(cluster.to_owned());
         }
     }
 

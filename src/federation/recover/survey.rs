@@ -122,7 +122,7 @@ impl Federation<'_> {
         manifest_of: Option<&str>,
     ) -> Result<Survey, Error> {
         if let Some(name) = manifest_of.filter(|name| !self.registry.members.contains_key(*name)) {
-            return Err(Error::NotRegistered { name: name.to_owned() });
+            return Err(Error::not_registered(name, &self.registry));
         }
         let mut silent = BTreeMap::new();
         let mut found = Vec::new();
@@ -239,6 +239,7 @@ impl Federation<'_> {
         record.state.uid = uid.to_owned();
         record.state.created = newest.recovery.created;
         record.state.create_namespace = newest.recovery.create_namespace;
+        record.state.field_validation = newest.recovery.field_validation;
         record.state.revision = newest.recovery.revision;
         record.state.template_edits = newest.recovery.template_edits.clone();
         record.state.unlisted = self.listable().into_iter().map(|asked| asked.name).collect();

@@ -88,7 +88,7 @@ impl Preferences {
         for (name, preference) in &preferences.clusters {
             let place = format!("clusters.{name}");
             if name != DEFAULT && !registered.contains(&name.as_str()) {
-                let hint = did_you_mean(name, registered);
+                let hint = did_you_mean(name, registered.iter().copied());
                 let problem = format!("no cluster of that name is registered{hint}");
                 return Err(InvalidPreferences::new(place, problem));
             }
@@ -125,12 +125,12 @@ impl ClusterPreference {
 }
 
 /// A question that is added to an error: the most similar known name, if there is one.
-fn did_you_mean(name: &str, known: &[&str]) -> String {
+pub fn did_you_mean<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> String {
     let lower = name.to_lowercase();
-    let nearest =
-        known.iter().map(|known| (strsim::levenshtein(&lower, &known.to_lowercase()), known)).min();
-    match nearest {
-        Some((edits, known)) if edits <= 2 && edits < known.chars().count() => {
+    let slips = |known: &str| strsim::osa_distance(&lower, &known.to_lowercase());
+    match known.into_iter().map(|known| (slips(known), known)).min() {
+        // More than one slip would make north of south.
+        Some((edits, known)) if edits <= 1 && edits < known.chars().count() => {
             format!("; did you mean {known}?")
         }
         _ => String::new(),

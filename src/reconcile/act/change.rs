@@ -184,7 +184,8 @@ async fn is_resumed(target: &Target<'_>, job: &Observed) -> Result<bool, Error> 
         let asked = record.manifest.label(queue::QUEUE_NAME).unwrap_or(own);
         question["metadata"]["labels"][queue::QUEUE_NAME] = asked.into();
     }
-    let options = WriteOptions { dry_run: true, ..WriteOptions::default() };
+    let field_validation = record.state.field_validation.of_writes();
+    let options = WriteOptions { dry_run: true, field_validation };
     match connection.create(&jobs_path(record.namespace()), &question, options).await {
         Ok(answer) => Ok(queue::queue_in_answer(&answer).is_none()),
         Err(error) if is_denied(&error) => Ok(false),

@@ -9,7 +9,7 @@ use super::{
     wait::wait_for_first_look,
 };
 use crate::{
-    cluster::{Connection, Error, WriteOptions},
+    cluster::{Connection, Error, FieldValidation, WriteOptions},
     job::{Observed, gang, queue},
     reconcile::{
         observe::{Answer, QueueAnswer},
@@ -17,8 +17,7 @@ use crate::{
     },
 };
 
-/// Asks a cluster, by a dry run, whether it decides when the Job of a new shard runs. `strict` has
-/// the server check all fields.
+/// Asks a cluster, by a dry run, whether it decides when the Job of a new shard runs.
 ///
 /// # Errors
 /// The cluster refuses the Job, or would run it in a way that a shard must not be run.
@@ -26,9 +25,9 @@ pub(crate) async fn ask_queue(
     connection: &Connection,
     namespace: &str,
     job: &Value,
-    strict: bool,
+    field_validation: FieldValidation,
 ) -> Result<QueueAnswer, Error> {
-    let options = WriteOptions { dry_run: true, strict };
+    let options = WriteOptions { dry_run: true, field_validation };
     let question = queue::question(job.clone());
     let answer = connection.create(&jobs_path(namespace), &question, options).await?;
     let invalid = |why: &str| {
@@ -70,13 +69,15 @@ pub(super) async fn create(
     let namespace = record.namespace();
     let job = bodies::creation(record, *id);
     let jobs = jobs_path(namespace);
+    let field_validation = record.state.field_validation.of_writes();
     let post = async || {
         let answer = match &answer {
             Some(answer) => answer.clone(),
-            None => ask_queue(connection, namespace, &job, false).await?,
+            None => ask_queue(connection, namespace, &job, field_validation).await?,
         };
         let job = prepared(job.clone(), &answer);
-        let stored = connection.create(&jobs, &job, WriteOptions::default()).await?;
+        let options = WriteOptions { dry_run: false, field_validation };
+        let stored = connection.create(&jobs, &job, options).await?;
         Ok((job, stored))
     };
     let mut created = post().await;

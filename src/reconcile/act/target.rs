@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::bodies;
 use crate::{
-    cluster::{Connection, Error},
+    cluster::{Connection, Error, WriteOptions},
     job::{Observed, differences, dropped},
     reconcile::observe::{Answer, server_time, shard_id},
     seams,
@@ -45,7 +45,8 @@ impl Target<'_> {
     /// each field.
     pub(super) fn altered(&self, sent: &Value, stored: &Value) -> Vec<String> {
         let mut altered = differences(sent, stored);
-        if !self.is_asked {
+        // Who lets pass what a cluster does not know is not told of it again and again.
+        if !self.is_asked && self.record.state.field_validation.is_strict() {
             altered.extend(dropped(sent, stored).iter().map(|path| format!("{path} is not kept")));
         }
         altered
@@ -67,7 +68,10 @@ impl Target<'_> {
         read: &Observed,
     ) -> Result<Value, Error> {
         let patch = bodies::conditional(patch, read);
-        self.connection.patch(&format!("{}{subresource}", self.path), &patch).await
+        let field_validation = self.record.state.field_validation.of_writes();
+        let options = WriteOptions { dry_run: false, field_validation };
+        let path = format!("{}{subresource}", self.path);
+        self.connection.patch_with(&path, &patch, options).await
     }
 
     /// Reads the Job, decides what to write to it, and writes that on the condition that the Job is

@@ -21,6 +21,7 @@ use super::{
     Acceptance, Consent, Member, Moved, Shard, VERSION, documents::Documents, ids::check_id,
 };
 use crate::{
+    cluster::FieldValidation,
     job::{Indexes, Manifest, Ownership, Removed, Spec, TemplateEdits, is_zero},
     seams,
 };
@@ -71,6 +72,9 @@ pub struct State {
     /// Whether the Job's namespace is created in a member that lacks it. The user asks for that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub create_namespace: bool,
+    /// What is done about fields that a member does not know, as the user said when they came.
+    #[serde(default, skip_serializing_if = "FieldValidation::is_strict")]
+    pub field_validation: FieldValidation,
     /// How its shards are deleted. None until the user asks for its deletion with its shards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleting: Option<Cascade>,
@@ -190,6 +194,7 @@ impl Record {
             uid: seams::uuid().to_string(),
             created: now.as_second(),
             create_namespace: false,
+            field_validation: FieldValidation::Strict,
             deleting: None,
             started: None,
             outcome: None,

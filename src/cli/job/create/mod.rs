@@ -8,13 +8,13 @@ use self::by_flags::ByFlags;
 use super::until_ended::{Submission, UntilEnded, keys};
 use crate::{
     cli::{
-        ChangeFlags, Document, DryRunFlag, Filenames, Session,
+        ChangeFlags, Document, DryRunFlag, Filenames, Session, ValidateFlag,
         changing::interruptible,
         events::{Reporter, Wording},
         output::Several,
     },
     error::Result,
-    federation::DryRun,
+    federation::{DryRun, SubmitTerms},
 };
 
 /// The examples in its help.
@@ -57,6 +57,8 @@ pub struct Create {
     #[command(flatten)]
     dry_run: DryRunFlag,
     #[command(flatten)]
+    validate: ValidateFlag,
+    #[command(flatten)]
     output: ChangeFlags,
     /// Make the job's namespace in the host and in the clusters that lack it
     #[arg(long)]
@@ -84,8 +86,9 @@ impl Create {
         let sources = session.manifests(documents, |rules, objects| rules.read(objects))?;
         let jobs = keys(&sources);
         let (format, several) = (format.as_ref(), Several::Apart);
-        let submitted =
-            Box::pin(federation.submit(sources, self.create_namespace, self.dry_run.strategy));
+        let field_validation = self.validate.field_validation;
+        let terms = SubmitTerms { create_namespace: self.create_namespace, field_validation };
+        let submitted = Box::pin(federation.submit(sources, terms, self.dry_run.strategy));
         let submitted = interruptible(session, &reporter, (format, several), submitted).await?;
         let mut objects = reporter.objects();
         if let (Some(made), DryRun::Client) = (made, self.dry_run.strategy) {

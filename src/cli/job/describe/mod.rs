@@ -13,12 +13,13 @@ use clap::Args;
 
 use crate::{
     cli::{
-        InClusters, Session,
+        InClusters, Selector, Session,
         events::{Reporter, Wording, name_the_unknown, none_found},
         job_name::job_name,
     },
-    error::Result,
+    error::{Error, Result},
     federation::{self, Described, Records},
+    state::Record,
 };
 
 /// The examples in its help.
@@ -31,7 +32,10 @@ Examples:
   kubectl federate job describe pi --clusters=east,west
 
   # Describe all jobs of a namespace
-  kubectl federate job describe --namespace=math";
+  kubectl federate job describe --namespace=math
+
+  # Describe the jobs of all namespaces that have a label
+  kubectl federate job describe --all-namespaces --selector=team=math";
 
 /// Show one federated job in full: what was asked for, what each cluster was given, and what it did
 ///
@@ -44,19 +48,38 @@ pub struct Describe {
     /// The names of the jobs; all of the namespace if left out
     #[arg(value_name = "NAME", value_parser = job_name)]
     names: Vec<String>,
+    /// The jobs of all namespaces
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
+    /// Only jobs whose labels match, such as team=math,tier!=web
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    #[arg(default_value = "", hide_default_value = true)]
+    selector: Selector,
     #[command(flatten)]
     clusters: InClusters,
+    /// Taken as kubectl takes it: `job events` shows all events
+    #[arg(long)]
+    show_events: bool,
+    /// Taken as kubectl takes it: lists are always read in chunks of 500
+    #[arg(long, value_name = "N", default_value_t = 500, hide_default_value = true)]
+    chunk_size: i64,
 }
 
 impl Describe {
     /// Reads the records, asks the members, and prints a section for each.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        if !self.selector.is_empty() && !self.names.is_empty() {
+            return Err(Error::new("name cannot be provided when a selector is specified"));
+        }
         let reporter = Reporter::new(session, Wording::new("described"));
         let federation = session.federation(&reporter).await?;
-        let namespace = session.namespace()?;
-        let Records { records, errors } = federation.records(&self.names, Some(&namespace)).await?;
+        let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
+        let namespace = namespace.as_deref();
+        let Records { mut records, errors } = federation.records(&self.names, namespace).await?;
+        let labels = |record: &Record| record.manifest.object()["metadata"]["labels"].clone();
+        records.retain(|record| self.selector.matches(&labels(record)));
         if records.is_empty() && errors.is_empty() {
-            session.output().note(none_found(Some(&namespace)));
+            session.output().note(none_found(namespace));
         }
         match records.as_slice() {
             [record] if self.names.len() == 1 => {

@@ -11,6 +11,7 @@ mod packing;
 #[path = "../../krew/pages.rs"]
 mod pages;
 mod release;
+mod workflows;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,8 @@ fn main() -> ExitCode {
         quick("what krew would refuse is refused before anything is written", packing::refused),
         quick("each command has a man page", man::every_command),
         quick("a release has every platform of the manifest", packing::released_platforms),
+        quick("what the workflows run is there", workflows::name_what_is_there),
+        quick("workflows and the Containerfile pin versions", workflows::pin_versions),
         quick("newer symbols of the C library are found", release::newer_symbols_are_found),
         release::trial("a release runs with glibc 2.17", release::old_c_library),
         release::trial("a release says what it was built from", release::provenance),

@@ -13,7 +13,7 @@ pub const VARIABLES: [(&str, &str); 24] = [
     ("KUBECONFIG", "The kubeconfig files, a list with colons, if --kubeconfig names none"),
     ("KUBECTL_EXTERNAL_DIFF", "The program, with its flags, that shows what `job diff` finds"),
     ("KUBECTL_FEDERATE_CONFIG", "Your own settings, in place of ~/.kube/federate.yaml"),
-    ("KUBECTL_KUBERC", "Is it false, no kuberc is read"),
+    ("KUBECTL_KUBERC", "If it is false, no kuberc is read"),
     (
         "KUBECTL_PATH",
         "The kubectl that is run for -k and -o go-template; kubectl sets it since 1.37",
@@ -22,7 +22,7 @@ pub const VARIABLES: [(&str, &str); 24] = [
     ("KUBERNETES_SERVICE_HOST", "In a pod without a kubeconfig: the address of its API server"),
     ("KUBERNETES_SERVICE_PORT", "In a pod without a kubeconfig: the port of its API server"),
     ("KUBE_EDITOR", "The editor of `job edit`"),
-    ("NO_COLOR", "Is it set, nothing is coloured, unless --color says so"),
+    ("NO_COLOR", "If it is set, nothing is coloured, unless --color says so"),
     ("NO_PROXY", "The servers that are reached without a proxy, also as no_proxy"),
     ("PATH", "Where credential plugins, editors and kubectl are found"),
     ("POD_NAMESPACE", "In a pod without a kubeconfig: the namespace, if -n names none"),

@@ -42,7 +42,7 @@ Examples:
 /// It also says with which versions of Kubernetes the plugin is tested. If a cluster has another
 /// one, a warning says so where it matters: where work is taken off a job that runs there.
 ///
-/// With `-o json` and `-o yaml` it says also what the plugin was built from, when, with which
+/// With `-o json` and `-o yaml` it also says what the plugin was built from, when, with which
 /// compiler, and for which platform.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]

@@ -99,7 +99,7 @@ pub struct Logs {
     /// Begin each line with the cluster, the pod and the container that it is from
     #[arg(long, value_name = "BOOL", value_parser = BoolishValueParser::new())]
     #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true)]
-    #[arg(default_value = "true", default_missing_value = "true")]
+    #[arg(default_value = "true", default_missing_value = "true", hide_possible_values = true)]
     prefix: bool,
     /// How many logs are followed at a time at most; those that have ended do not count
     #[arg(long, value_name = "NUMBER", default_value_t = MOST)]

@@ -8,7 +8,8 @@ use super::flags::{TOKEN, without_login};
 use crate::print;
 
 /// Words that users of kubectl and of other tools know for the verbs of this program.
-const SYNONYMS: [(&str, &[&str]); 8] = [
+const SYNONYMS: [(&str, &[&str]); 9] = [
+    ("apply", &["replace"]),
     ("get", &["list", "ls", "show", "status"]),
     ("list", &["get", "ls", "show"]),
     ("describe", &["info", "inspect"]),

@@ -24,6 +24,8 @@ const MANIFEST: Verb = ("create", "job create");
 
 const WAIT: Verb = ("wait job", "job wait");
 
+const OF_FILES: Verb = ("wait", "job wait");
+
 const DELETE: Verb = ("delete job", "job delete");
 
 /// What is compared of what a command says.
@@ -38,7 +40,7 @@ enum Said {
 }
 
 /// Lines, of which a word with blanks comes after a tab.
-const LINES: [(Verb, &str, Said); 70] = [
+const LINES: [(Verb, &str, Said); 73] = [
     (CREATE, "a --image=x --dry-run=client", Said::Stdout),
     (CREATE, "a --image=x --dry-run=client -o yaml", Said::Stdout),
     (
@@ -86,6 +88,9 @@ const LINES: [(Verb, &str, Said); 70] = [
     (WAIT, "phi --for=condition=failed --timeout=0", Said::All),
     (WAIT, "phi --for=create -o wide", Said::All),
     (WAIT, "none --for=condition=failed", Said::All),
+    (OF_FILES, "-f several -f pi.yaml --for=create", Said::All),
+    (OF_FILES, "-f several -f pi.yaml --for=condition=failed --timeout=0", Said::All),
+    (WAIT, "pi -f pi.yaml --for=create", Said::All),
     (WAIT, "phi --for=create -o\tjsonpath={.metadata.name}{\"\\n\"}", Said::All),
     (DELETE, "", Said::All),
     (DELETE, "pi --all", Said::All),

@@ -37,6 +37,7 @@ mod rights;
 mod screen;
 mod shell;
 mod stage;
+mod surface;
 mod terminal;
 mod timeline;
 mod validate;
@@ -144,6 +145,10 @@ fn main() -> ExitCode {
         real::blocking_trial("edits beside kubectl", beside_kubectl::edits),
         real::blocking_trial("values are completed in bash", completion::in_bash),
         real::blocking_trial("formats beside kubectl", formats::beside_kubectl),
+        real::blocking_trial(
+            "flags are those of kubectl, or left out by the page",
+            surface::left_out,
+        ),
         real::blocking_trial("templates print what kubectl prints", jsonpath::as_kubectl_prints_it),
         real::blocking_trial("KYAML is as kubectl prints it", kyaml::as_kubectl_prints_it),
         real::blocking_trial("YAML means what kubectl takes it for", yaml::as_kubectl_reads_it),

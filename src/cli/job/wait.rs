@@ -1,17 +1,19 @@
 //! `kubectl federate job wait`.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 
 use crate::{
     cli::{
-        ChangeFlags, Selectors, Session,
+        ChangeFlags, Filenames, Selectors, Session,
         duration::timeout,
         events::{Live, Reporter, Wording},
         job_name::job_name,
         output::{Several, print_changed},
     },
     error::{Error, Result},
-    federation::{self, Federation, Goal, Records, Scope, Timeout, WaitTerms, key},
+    federation::{self, Federation, Goal, Key, Records, Scope, Timeout, WaitTerms, key},
     jsonpath::{JsonPath, relaxed},
 };
 
@@ -27,6 +29,9 @@ Examples:
   # Wait until a job is created, and then until it is complete
   kubectl federate job wait pi --for=create --for=condition=complete --timeout=1h
 
+  # Wait until the jobs of a file are complete
+  kubectl federate job wait -f pi.yaml --for=condition=complete --timeout=1h
+
   # Wait until a deleted job is gone
   kubectl federate job wait pi --for=delete --timeout=60s";
 
@@ -41,6 +46,8 @@ pub struct Wait {
     /// The names of the jobs
     #[arg(value_parser = job_name)]
     names: Vec<String>,
+    #[command(flatten)]
+    filenames: Filenames,
     /// What to wait for: condition=NAME[=VALUE] (complete, failed, suspended, …; VALUE is true if
     /// left out), jsonpath='{PATH}'[=VALUE] (any value if left out), delete, or create, which is
     /// waited for first; can be repeated
@@ -143,9 +150,22 @@ impl Wait {
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let selects = !self.selectors.is_empty();
         let every = self.all || self.all_namespaces || selects;
-        if self.names.is_empty() && !every {
+        let has_files = !self.filenames.is_empty();
+        if self.names.is_empty() && !every && !has_files {
             return Err(Error::new("resource(s) were provided, but no name was specified")
                 .hint("Name the jobs, or wait for --all."));
+        }
+        if has_files && !self.names.is_empty() {
+            return Err(Error::new(
+                "when paths, URLs, or stdin is provided as input, you may not specify resource \
+                arguments as well",
+            ));
+        }
+        if has_files && (selects || self.all) {
+            return Err(Error::new(
+                "when paths, URLs, or stdin is provided as input, you may not specify a selector \
+                or --all as well",
+            ));
         }
         if !self.names.is_empty() && selects {
             return Err(Error::new("name cannot be provided when a selector is specified"));
@@ -165,10 +185,25 @@ impl Wait {
             reconcile: !self.no_reconcile,
             goes_on: false,
         };
-        let waited = self.wait_for(&mut federation, namespace.as_deref(), &terms).await;
+        let waited = match self.of_files(session).await? {
+            Some(jobs) => federation.wait_for(jobs, &terms).await.map_err(Error::from),
+            None => self.wait_for(&mut federation, namespace.as_deref(), &terms).await,
+        };
         let jobs = reporter.objects();
         print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await?;
         waited
+    }
+
+    /// The Jobs of files; none where no file is named.
+    async fn of_files(&self, session: &Session<'_>) -> Result<Option<BTreeSet<Key>>> {
+        if self.filenames.is_empty() {
+            return Ok(None);
+        }
+        let documents = self.filenames.read("wait", session.world()).await?;
+        let keys = session.manifests(documents, |rules, objects| {
+            objects.iter().map(|(source, object)| rules.name(source, object)).collect()
+        })?;
+        Ok(Some(keys))
     }
 
     async fn wait_for(

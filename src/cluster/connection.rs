@@ -136,6 +136,11 @@ impl Connection {
         self.inner.channel.endpoint.host()
     }
 
+    /// Whether what it is made of stays open after a request.
+    pub(super) fn is_kept(&self) -> bool {
+        self.inner.channel.shared.network.keeps()
+    }
+
     /// How far the clock of the server is ahead of the local clock; negative where it is behind.
     /// `None` before the first answer, and for a server that sends no `Date` header.
     ///

@@ -36,6 +36,10 @@ use super::words;
 const PING_AFTER: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long a connection is kept that nothing is asked over: longer than rounds of a command are
+/// apart while a watch is open. A stream that is open over it does not count as use.
+const IDLE: Duration = Duration::from_mins(5);
+
 /// The body of an answer.
 pub type AnswerBody = UnsyncBoxBody<Bytes, BoxError>;
 
@@ -78,6 +82,11 @@ impl Network {
         Self { keep, names: Names::of_system(), opening }
     }
 
+    /// Whether connections are kept after a request.
+    pub fn keeps(&self) -> bool {
+        self.keep
+    }
+
     /// The wire to an endpoint. `queue` counts what its connections wait for their turn.
     pub fn wire(
         &self,
@@ -96,6 +105,7 @@ impl Network {
             .pool_max_idle_per_host(if self.keep { usize::MAX } else { 0 })
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
             .http2_keep_alive_interval(PING_AFTER)
             .http2_keep_alive_timeout(PING_TIMEOUT)
             .build::<_, Body>(connector);

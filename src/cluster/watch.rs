@@ -5,12 +5,18 @@ use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
 use serde::Deserialize;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;
 use super::lines::Lines;
 use super::stream::Stream;
 use super::verbs::with_query;
+
+/// How long a server may take until it begins to watch.
+const BEGIN: Duration = Duration::from_secs(30);
+
+/// After which silence a watch is gone on with anew. A server sends a bookmark each minute.
+const SILENCE: Duration = Duration::from_mins(10);
 
 /// How long a watch lasts at least that is gone on with where its server has ended it. A server
 /// that ends it sooner would be asked again and again.
@@ -32,7 +38,8 @@ pub struct Change {
 /// What a watch says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Watched {
-    /// The server watches from now on. It says first what there is.
+    /// The server watches: it has said something. It says first what there is. A proxy that holds
+    /// back what a server says does not get so far.
     Begun,
     /// An object that there is, or that has changed.
     Changed(Change),
@@ -77,12 +84,16 @@ impl Connection {
     /// at Most Recent"). A server ends each watch after 30 to 60 minutes. It is gone on with then
     /// at the last resourceVersion, so that nothing is missed.
     ///
-    /// Nothing is sent before the stream is polled. The last item is [`Watched::Ended`].
+    /// Nothing is sent before the stream is polled. The last item is [`Watched::Ended`]. Where few
+    /// files can be open, it is the only one: each watch would keep a connection open.
     pub fn watch(&self, what: &WatchedPath) -> BoxStream<'static, Watched> {
-        let (lines, read, version) = Default::default();
+        if !self.is_kept() {
+            return Box::pin(stream::iter([Watched::Ended]));
+        }
+        let (lines, read, version, has_begun) = Default::default();
         let (connection, what) = (self.clone(), what.clone());
-        let watch =
-            Watch { connection, what, stream: None, begun: Instant::now(), lines, read, version };
+        let (stream, begun) = (None, Instant::now());
+        let watch = Watch { connection, what, stream, begun, lines, read, version, has_begun };
         Box::pin(stream::unfold(Some(watch), next))
     }
 }
@@ -98,6 +109,7 @@ struct Watch {
     read: VecDeque<Event>,
     /// The last resourceVersion; empty before the first.
     version: String,
+    has_begun: bool,
 }
 
 /// What a watch says next, and the watch unless it has ended.
@@ -113,50 +125,54 @@ impl Watch {
     /// What it says next; none where it ends.
     async fn next(&mut self) -> Option<Watched> {
         loop {
+            if let Some(event) = self.read.front() {
+                if !event.is_known() {
+                    return None;
+                }
+                if !std::mem::replace(&mut self.has_begun, true) {
+                    return Some(Watched::Begun);
+                }
+            }
+            if let Some(Event { kind, object }) = self.read.pop_front() {
+                let Metadata { namespace, name, resource_version } = object.metadata;
+                self.version.clone_from(&resource_version);
+                if kind != BOOKMARK {
+                    let is_gone = kind == DELETED;
+                    let change = Change { namespace, name, resource_version, is_gone };
+                    return Some(Watched::Changed(change));
+                }
+                continue;
+            }
             let Some(stream) = &mut self.stream else {
                 let request = self.what.request(&self.version);
                 self.begun = Instant::now();
-                self.stream = Some(self.connection.stream(&request, true).await.ok()?);
-                if self.version.is_empty() {
-                    return Some(Watched::Begun);
-                }
+                let begins = timeout(BEGIN, self.connection.stream(&request, true)).await;
+                self.stream = Some(begins.ok()?.ok()?);
                 continue;
             };
-            if let Some(event) = self.read.pop_front() {
-                let Event { kind, object: Object { metadata } } = event;
-                self.version.clone_from(&metadata.resource_version);
-                let is_gone = match kind.as_str() {
-                    "ADDED" | "MODIFIED" => false,
-                    "DELETED" => true,
-                    "BOOKMARK" => continue,
-                    // An error, such as 410, or what is no event.
-                    _ => return None,
-                };
-                let Metadata { namespace, name, resource_version } = metadata;
-                let change = Change { namespace, name, resource_version, is_gone };
-                return Some(Watched::Changed(change));
+            if let Ok(Ok(Some(bytes))) = timeout(SILENCE, stream.next()).await {
+                let read = &mut self.read;
+                self.lines.push(&bytes, |piece| {
+                    // An object may be larger than what is kept of a line.
+                    let is_whole = piece.is_ended && piece.number == 0;
+                    let event = is_whole.then(|| serde_json::from_slice(piece.text).ok());
+                    read.push_back(event.flatten().unwrap_or_default());
+                });
+                continue;
             }
-            match stream.next().await {
-                Ok(Some(bytes)) => {
-                    let read = &mut self.read;
-                    self.lines.push(&bytes, |piece| {
-                        // An object may be larger than what is kept of a line.
-                        let is_whole = piece.is_ended && piece.number == 0;
-                        let event = is_whole.then(|| serde_json::from_slice(piece.text).ok());
-                        read.push_back(event.flatten().unwrap_or_default());
-                    });
-                }
-                // It breaks off where a connection is closed for its age, as load balancers do.
-                Ok(None) | Err(_) => {
-                    if self.version.is_empty() || self.begun.elapsed() < LEAST {
-                        return None;
-                    }
-                    (self.stream, self.lines) = Default::default();
-                }
+            // It breaks off where a connection is closed for its age, as load balancers do.
+            if self.version.is_empty() || self.begun.elapsed() < LEAST {
+                return None;
             }
+            (self.stream, self.lines) = Default::default();
         }
     }
 }
+
+/// The kinds of events that say something. Any other is an error, such as 410.
+const KNOWN: [&str; 4] = ["ADDED", "MODIFIED", DELETED, BOOKMARK];
+const DELETED: &str = "DELETED";
+const BOOKMARK: &str = "BOOKMARK";
 
 /// An event of a watch (`WatchEvent` of `meta/v1`).
 #[derive(Default, Deserialize)]
@@ -164,6 +180,12 @@ struct Event {
     #[serde(rename = "type")]
     kind: String,
     object: Object,
+}
+
+impl Event {
+    fn is_known(&self) -> bool {
+        KNOWN.contains(&self.kind.as_str())
+    }
 }
 
 #[derive(Default, Deserialize)]

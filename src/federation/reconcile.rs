@@ -340,7 +340,7 @@ impl Watching<'_, '_> {
                     looked.push((record, status));
                 }
                 Err(error) => {
-                    self.rounds.soon();
+                    self.rounds.tries_again();
                     round.errors.push(error);
                 }
             }

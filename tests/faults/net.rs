@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::StreamExt as _;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -90,8 +91,8 @@ pub enum Fate {
     Answer(When, u16, Vec<(&'static str, &'static str)>, Bytes),
     /// The answer has no end.
     Endless,
-    /// The answer begins, and nothing comes.
-    Mute,
+    /// The answer begins so, and nothing more comes.
+    Mute(Bytes),
     /// The answer is the server's, changed so.
     Twisted(Arc<dyn Fn(&mut Value) + Send + Sync>),
     /// Half of the answer comes.
@@ -315,9 +316,10 @@ impl Net {
                 Ok(boxed(answer))
             }
             Fate::Endless => Ok(endless()),
-            Fate::Mute => {
-                let nothing = futures::stream::pending();
-                Ok(Response::new(http_body_util::StreamBody::new(nothing).boxed_unsync()))
+            Fate::Mute(text) => {
+                let begin = futures::stream::iter([Ok(hyper::body::Frame::data(text))]);
+                let frames = begin.chain(futures::stream::pending());
+                Ok(Response::new(http_body_util::StreamBody::new(frames).boxed_unsync()))
             }
             Fate::Twisted(change) => Ok(boxed(serve().await.map(|bytes| {
                 let Ok(mut value) = serde_json::from_slice(&bytes) else { return bytes };

@@ -6,8 +6,11 @@ use crate::{
     cluster::Change,
     federation::Key,
     reconcile::Observations,
-    state::{REGISTRY_NAME, REGISTRY_NAMESPACE, Record, Registry},
+    state::{REGISTRY_NAME, REGISTRY_NAMESPACE, Record, Registry, Shard},
 };
+
+/// How late it is seen at most that a cluster is back whose work was given to others.
+const RETURN: Duration = Duration::from_secs(30);
 
 /// The ConfigMaps of the host and the Jobs of the members, at the versions that were read.
 #[derive(Debug, Default)]
@@ -85,29 +88,40 @@ fn object(member: Option<&str>, namespace: &str, name: &str) -> Object {
     Object { member: member.map(str::to_owned), namespace, name }
 }
 
-/// How long it is until something is to be done about a record because of the time alone, in whole
-/// seconds; the longest there is where nothing is. `now` is in seconds since 1970 by the host's
+/// How long a round may be put off for the sake of one record, although nothing has changed; the
+/// longest time there is where no limit is needed. `now` is in seconds since 1970 by the host's
 /// clock.
 ///
-/// These are the deadline of the Job, its deletion after its end, and the lease of each shard,
-/// which is renewed where less than half is left and may end in silence.
-pub(super) fn next_moment(record: &Record, now: i64) -> Duration {
-    let manifest = &record.manifest;
+/// A Job that has ended is deleted at its `ttlSecondsAfterFinished`. A lease is renewed where less
+/// than half of it is left. A cluster that was declared lost, or that was missed at a recovery, may
+/// come back, and what it does until it is seen runs twice.
+pub(super) fn longest_rest(record: &Record, now: i64) -> Duration {
     let outcome = record.state.outcome.as_ref();
-    let deadline = match outcome {
-        None => record.state.started.zip(manifest.active_deadline_seconds()),
-        Some(outcome) => Some(outcome.at).zip(manifest.ttl_seconds_after_finished()),
-    };
-    let left = deadline.map(|(from, seconds)| from.saturating_add(seconds).saturating_sub(now));
-    let unended = record.shards.values().filter(|shard| !shard.phase.ended());
-    let leases = unended.filter_map(|shard| Some(shard.lease.as_ref()?.seconds / 4));
-    let soonest = left.into_iter().chain(leases).min();
-    soonest.map_or(Duration::MAX, |left| Duration::from_secs(left.max(0).unsigned_abs()))
+    let deleted = outcome.and_then(|outcome| {
+        let ttl = record.manifest.ttl_seconds_after_finished()?;
+        Some(outcome.at.saturating_add(ttl).saturating_sub(now)).filter(|left| *left > 0)
+    });
+    let unended = record.shards.values().filter(|shard| !shard.is_over());
+    let renewed = unended.filter_map(|shard| {
+        let lease = shard.lease.as_ref().filter(|lease| lease.until.is_some())?;
+        Some((lease.seconds / 4).max(1))
+    });
+    let may_return = record.shards.values().any(Shard::is_lost) || record.awaits_lists();
+    let soonest = deleted.into_iter().chain(renewed).min();
+    let soonest = soonest.map_or(Duration::MAX, |left| Duration::from_secs(left.unsigned_abs()));
+    if may_return { soonest.min(RETURN) } else { soonest }
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use serde_json::json;
+
     use super::*;
+    use crate::{
+        job::{Lease, Manifest, Size},
+        state::{Outcome, Phase, Verdict},
+    };
 
     fn change(namespace: &str, name: &str, version: &str, is_gone: bool) -> Change {
         let (namespace, name) = (namespace.to_owned(), name.to_owned());
@@ -136,5 +150,38 @@ mod tests {
         assert!(known.is_news(None, &change("ns", "another", "8", false)));
         assert!(!known.is_news(None, &change("ns", "another", "8", true)));
         assert!(!known.is_news(Some("east"), &change("ns", "another", "8", false)));
+    }
+
+    /// A record whose only shard runs, and has a lease of so many seconds.
+    fn record(lease: Option<i64>) -> Record {
+        let manifest = json!({
+            "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"},
+            "spec": {"completions": 3, "ttlSecondsAfterFinished": 60},
+        });
+        let manifest = Manifest::new(manifest, "work", "").expect("valid");
+        let mut shard = Shard::planned("east", Size { parallelism: 1, completions: Some(3) });
+        shard.phase = Phase::Started;
+        shard.lease = Lease::planned(&manifest, lease, 0);
+        if let Some(lease) = &mut shard.lease {
+            lease.until = Some(600);
+        }
+        Record::new("f", manifest, vec![shard], Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_rest_ends_in_time_for_what_the_time_alone_brings() {
+        let seconds = Duration::from_secs;
+        assert_eq!(longest_rest(&record(None), 0), Duration::MAX);
+        assert_eq!(longest_rest(&record(Some(1800)), 0), seconds(450));
+        let mut lost = record(Some(1800));
+        lost.shards.get_mut(&1).expect("a shard").given_up = Some(100);
+        assert_eq!(longest_rest(&lost, 0), RETURN);
+        let mut ended = record(Some(1800));
+        ended.shards.get_mut(&1).expect("a shard").phase = Phase::Complete;
+        ended.state.outcome = Some(Outcome::new(Verdict::Complete, "", "", 100));
+        assert_eq!(longest_rest(&ended, 120), seconds(40));
+        assert_eq!(longest_rest(&ended, 160), Duration::MAX, "what is over is waited for no more");
+        ended.state.missed.insert("uid".to_owned(), "west".to_owned());
+        assert_eq!(longest_rest(&ended, 160), RETURN);
     }
 }

@@ -18,10 +18,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use self::{
-    known::{Known, next_moment},
+    known::{Known, longest_rest},
     watches::{Target, Watches},
 };
 use super::{
@@ -31,7 +31,7 @@ use super::{
     open::{Federation, carrying, concerned},
 };
 use crate::{
-    cluster::{Connection, fan_out},
+    cluster::{Connection, fan_out, jitter},
     reconcile::{Inspection, Members, Observations, ShardStatus, Status, inspect, watched},
     state::{self, Member, Record},
 };
@@ -48,7 +48,10 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// The longest pause where all is watched: less than one request a minute, of each cluster.
 const WATCHED: Duration = Duration::from_mins(3);
 
-/// The same where somebody wants to know what keeps Jobs from going on. That is asked of pods,
+/// How long a change is left alone at most, so that those who wait for it do not all ask at once.
+const GATHERED: Duration = Duration::from_millis(500);
+
+/// The same as [`WATCHED`] where somebody wants to know what keeps Jobs from going on. That is asked of pods,
 /// which are not watched.
 const EXPLAINED: Duration = Duration::from_secs(30);
 
@@ -83,14 +86,14 @@ pub struct Rounds<'f, 'a> {
     /// How many rounds there were.
     round: u64,
     watches: Watches,
-    /// What is watched from the next pause on.
-    targets: BTreeMap<Target, Connection>,
+    /// What is watched from the next pause on; none where that is not known.
+    targets: Option<BTreeMap<Target, Connection>>,
     /// What the last round has read.
     seen: Known,
     /// Whether nothing is left to be tried again: the next round may come when something changes.
     is_settled: bool,
-    /// How long it is until something is to be done because of the time alone.
-    moment: Duration,
+    /// How long the next round may be put off.
+    longest: Duration,
 }
 
 impl<'f, 'a> Rounds<'f, 'a> {
@@ -129,10 +132,10 @@ impl<'f, 'a> Rounds<'f, 'a> {
             pause: STEP,
             round: 0,
             watches: Watches::default(),
-            targets: BTreeMap::new(),
+            targets: None,
             seen: Known::default(),
             is_settled: false,
-            moment: Duration::MAX,
+            longest: Duration::MAX,
         }
     }
 
@@ -148,7 +151,7 @@ impl<'f, 'a> Rounds<'f, 'a> {
                 self.is_settled = view.errors.is_empty();
                 let registry = &self.federation.registry;
                 self.seen = Known::of_host(registry, &view.records, &view.absent, self.is_named);
-                self.targets.clear();
+                self.longest = Duration::MAX;
                 Ok(Some(view))
             }
             Err(error) => self.lost(error).map(|()| None),
@@ -224,13 +227,16 @@ impl<'f, 'a> Rounds<'f, 'a> {
         };
         self.federation.name_the_clocks(&self.members);
         self.federation.name_the_astray(&self.members);
+        // Of a lost cluster nothing is waited for.
+        let is_unknown = |(record, observations): (&&Record, &Observations)| {
+            let mut awaited = record.shards.values().filter(|shard| !shard.is_over());
+            awaited.any(|shard| observations.is_unknown(&shard.cluster))
+        };
+        self.is_settled &= !records.iter().zip(&observed).any(is_unknown);
         for (record, observations) in records.iter().zip(&observed) {
-            self.seen.observe(record, observations);
+            self.know(record, observations);
         }
-        self.targets = self.targets(records);
-        let now = self.federation.now().as_second();
-        let moments = records.iter().map(|record| next_moment(record, now));
-        self.moment = moments.min().unwrap_or(Duration::MAX);
+        self.targets = Some(self.targets(records));
         observed
     }
 
@@ -272,6 +278,8 @@ impl<'f, 'a> Rounds<'f, 'a> {
     pub(super) fn know(&mut self, record: &Record, observations: &Observations) {
         self.seen.record(record);
         self.seen.observe(record, observations);
+        let now = self.federation.now().as_second();
+        self.longest = self.longest.min(longest_rest(record, now));
     }
 
     /// Warns of members that stopped answering, once each time that this happens, and of what
@@ -283,7 +291,10 @@ impl<'f, 'a> Rounds<'f, 'a> {
         let mut unknown = BTreeMap::new();
         for (record, status) in looked {
             let tries_again = |shard: &ShardStatus| {
-                shard.unknown.is_some() || shard.refused.is_some() || shard.waiting.is_some()
+                shard.unknown.is_some()
+                    || shard.refused.is_some()
+                    || shard.waiting.is_some()
+                    || shard.left_alone
             };
             self.is_settled &= status.unlisted.is_empty() && !status.shards.iter().any(tries_again);
             unknown.extend(status.unlisted.clone());
@@ -360,46 +371,48 @@ impl<'f, 'a> Rounds<'f, 'a> {
         self.federation.notify(Event::Waiting(&waited.await));
     }
 
-    /// Makes the next pause the shortest one: something was done, or is tried again.
+    /// Makes the next pause the shortest one: something was done.
     pub(super) fn soon(&mut self) {
-        self.is_settled = false;
+        self.tries_again();
         self.pause = STEP;
+    }
+
+    /// Has the next round come after a pause, whatever changes: something is tried again then.
+    pub(super) fn tries_again(&mut self) {
+        self.is_settled = false;
     }
 
     /// Waits for the next round, at most for this long.
     pub async fn pause(&mut self, most: Duration) {
-        tokio::time::sleep(self.pause.min(most)).await;
+        sleep(self.pause.min(most)).await;
         self.pause = (self.pause + STEP).min(LONGEST);
     }
 
     /// The same; where all is watched and nothing is to be tried again, until something changes.
     /// It is for those who learn everything from the records and from the members' Jobs.
     pub async fn rest(&mut self, most: Duration) {
-        let longest = if self.federation.wants_reasons() { EXPLAINED } else { WATCHED };
-        let longest = longest.min(self.moment).min(most);
-        self.watches.aim(std::mem::take(&mut self.targets));
         let begun = Instant::now();
-        let pause = begun + self.pause.min(most);
-        let has_news = timeout_at(pause, self.news()).await.is_ok();
-        if has_news {
-            sleep_until(pause).await;
+        // A short wait is over before a watch pays.
+        let is_short = self.pause < LONGEST && self.watches.is_empty();
+        if let Some(targets) = self.targets.take().filter(|_| !is_short) {
+            self.watches.aim(targets);
         }
-        let may_rest = self.is_settled && self.watches.hold_since_before(self.round);
-        if has_news || !may_rest {
-            self.pause = (self.pause + STEP).min(LONGEST);
+        let longest = if self.federation.wants_reasons() { EXPLAINED } else { WATCHED };
+        let longest = begun + longest.min(self.longest).min(most);
+        let pause = begun + self.pause.min(most);
+        self.pause = (self.pause + STEP).min(LONGEST);
+        sleep_until(pause).await;
+        let may_rest = self.watches.hold_since_before(self.round) && self.is_settled;
+        if self.watches.have_news(&self.seen) || !may_rest {
             return;
         }
-        self.pause = STEP;
-        // What is over is the time, or there is news: a round looks at both.
-        drop(timeout_at(begun + longest, self.news()).await);
-    }
-
-    /// Waits until a watch says what the last round did not read, or ends.
-    async fn news(&mut self) {
-        while let Some((member, change)) = self.watches.next(self.round).await {
-            if self.seen.is_news(member.as_deref(), &change) {
-                return;
-            }
+        let has_news = timeout_at(longest, self.watches.news(&self.seen)).await.is_ok();
+        if begun.elapsed() >= LONGEST {
+            self.pause = STEP;
+        }
+        if has_news {
+            // One change seldom comes alone, and others may wait for the same.
+            sleep_until(longest.min(Instant::now() + GATHERED.mul_f64(jitter()))).await;
         }
     }
 }

@@ -139,6 +139,11 @@ impl Observations {
         known.flat_map(|(cluster, jobs)| jobs.iter().map(move |(id, job)| (cluster, *id, &**job)))
     }
 
+    /// Whether nothing is known of a member.
+    pub fn is_unknown(&self, cluster: &str) -> bool {
+        matches!(self.members.get(cluster), Some(Observation::Unknown { .. }))
+    }
+
     /// The queue of a shard whose cluster decides when it runs, as its Job says; empty for none.
     pub fn queue(&self, shard: &Shard, id: u32) -> Option<String> {
         match self.answer(shard)? {

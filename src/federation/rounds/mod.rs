@@ -48,11 +48,11 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// The longest pause where all is watched: less than one request a minute, of each cluster.
 const WATCHED: Duration = Duration::from_mins(3);
 
-/// How long a change is left alone at most, so that those who wait for it do not all ask at once.
+/// How long a change is left alone at most, so that those who wait for it do not ask all at once.
 const GATHERED: Duration = Duration::from_millis(500);
 
-/// The same as [`WATCHED`] where somebody wants to know what keeps Jobs from going on. That is asked of pods,
-/// which are not watched.
+/// The same as [`WATCHED`] where somebody wants to know what keeps Jobs from going on. That is
+/// asked of pods, which are not watched.
 const EXPLAINED: Duration = Duration::from_secs(30);
 
 /// What the host answered in one round.

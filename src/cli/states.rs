@@ -1,7 +1,7 @@
 //! Which state of several shards is shown for their cluster; pure.
 
 /// The states of shards, from what matters most to somebody who waits to what matters least.
-const BY_INTEREST: [&str; 14] = [
+const BY_INTEREST: [&str; 15] = [
     "Unknown",
     "Forbidden",
     "Unauthorized",
@@ -11,6 +11,7 @@ const BY_INTEREST: [&str; 14] = [
     "Running",
     "Queued",
     "Pending",
+    "Foreseen",
     "Suspended",
     "Lost",
     "Deleted",

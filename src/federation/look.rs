@@ -88,7 +88,8 @@ impl Federation<'_> {
         let seen = records.into_iter().zip(observed);
         fan_out(seen, async |(stored, observations)| {
             let (record, observations) = preview(&stored, observations, &members, self.now()).await;
-            let status = Status::new(&record, &observations);
+            let mut status = Status::new(&record, &observations);
+            status.name_the_foreseen(&stored);
             closer(Look { stored, record, observations, status }, &members).await
         })
         .await

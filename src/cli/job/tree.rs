@@ -94,7 +94,12 @@ impl Cluster<'_> {
         });
         Branch {
             name: name.to_owned(),
-            word: if self.shards.is_empty() { "Complete" } else { foremost(states) }.to_owned(),
+            word: match () {
+                () if !self.shards.is_empty() => foremost(states),
+                () if record.state.deleting.is_some() => DELETED,
+                () => "Complete",
+            }
+            .to_owned(),
             share: share(done, running, failed, asked),
             completions: if counts { format!("{done}/{asked}") } else { done.to_string() },
             notes: notes.collect(),

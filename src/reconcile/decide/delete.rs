@@ -63,7 +63,14 @@ pub(super) fn delete(
             cascade,
         })
         .collect();
-    record.shards.retain(|id, _| !gone.contains(id));
+    for id in gone {
+        // What it did stays known until all are gone.
+        if record.shards[&id].phase == Phase::Planned {
+            record.forget(id);
+        } else {
+            record.fold(id, None);
+        }
+    }
     Deletion { confirm, actions }
 }
 

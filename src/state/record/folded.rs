@@ -10,8 +10,8 @@ use crate::{
     state::{Phase, Shard},
 };
 
-/// The totals of the shards that were folded: they ended, their Jobs are gone, and nothing of them
-/// can change. Each quantity of a record counts them as if they were in the ledger.
+/// The totals of the shards that were folded: they ended or were deleted with the federated Job,
+/// their Jobs are gone, and nothing of them can change. Each quantity of a record counts them as if they were in the ledger.
 ///
 /// A Job that retries an Indexed one begins with the indexes that were completed there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,7 +117,8 @@ impl Shard {
 }
 
 impl Record {
-    /// Folds a shard into the totals. It must be [settled](Shard::is_settled), and its Job gone.
+    /// Folds a shard into the totals. Its Job must be gone, and it must be
+    /// [settled](Shard::is_settled) or its federated Job be deleted.
     /// No other shard gets its id or its name. `end` is when it ended, by the host's clock, in
     /// seconds since 1970.
     pub fn fold(&mut self, id: u32, end: Option<i64>) {

@@ -40,6 +40,19 @@ fn a_deletion_goes_on_until_each_member_has_nothing_of_it() {
 }
 
 #[test]
+fn what_deleted_shards_did_stays_known_until_all_are_gone() {
+    let shares = [(Phase::Started, Some(3)), (Phase::Started, Some(3))];
+    let mut record = record(json!({"completions": 6}), &shares);
+    for shard in record.shards.values_mut() {
+        shard.seen = Some(Seen { succeeded: 2, ..Seen::default() });
+    }
+    record.state.deleting = Some(Cascade::Background);
+    let decided = decide(&record, &answered(&record, [], Answer::Gone), NOW).record;
+    assert_eq!(decided.shards.len(), 1, "the other has yet to be deleted");
+    assert_eq!((record.achieved(), decided.achieved()), (4, 4));
+}
+
+#[test]
 fn a_shard_that_was_never_made_is_forgotten_and_its_id_and_name_are_not_given_again() {
     let mut record = one(Phase::Planned);
     record.shards.get_mut(&1).expect("one").retired = true;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use self::{
     fields::{completions, counts, submitted, time},
     predicates::{is_ending, is_suspended, no_place, waits_in_queue},
-    shard::DELETED,
+    shard::{DELETED, FORESEEN},
 };
 use crate::{
     job::{Indexes, Observed, Size},
@@ -87,7 +87,9 @@ impl Status {
         let outcome = record.state.outcome.as_ref();
         let end = outcome.and_then(|outcome| Timestamp::from_second(outcome.at).ok());
         let complete = outcome.is_some_and(|outcome| outcome.verdict == Verdict::Complete);
-        let started = record.state.started.filter(|_| !record.manifest.suspended());
+        // A suspended Job gives up its start. One that has ended keeps it, as in Kubernetes.
+        let keeps_start = outcome.is_some() || !record.manifest.suspended();
+        let started = record.state.started.filter(|_| keeps_start);
         // A deletion removes shards from the ledger. Their work is not unplaced.
         // Nor is it known what is unplaced before all members have been listed.
         let is_known = record.state.deleting.is_none() && record.state.unlisted.is_empty();
@@ -123,6 +125,14 @@ impl Status {
             folded: record.state.folded.clone(),
             shards,
         }
+    }
+
+    /// Says which shards are in no record yet, and so in no member: a reconcile would record them.
+    /// This is the record as it is stored.
+    pub fn name_the_foreseen(&mut self, stored: &Record) {
+        let is_foreseen =
+            |it: &&mut ShardStatus| it.uid.is_none() && !stored.shards.contains_key(&it.id);
+        self.shards.iter_mut().filter(is_foreseen).for_each(|it| it.state = FORESEEN);
     }
 
     /// The word in the STATUS column: kubectl's word for a Job. `Unknown`, `Forbidden`,
@@ -161,9 +171,10 @@ impl Status {
     }
 
     /// The members that have a shard: how many of them answered, and how many there are. Shards
-    /// that somebody deleted, and lost ones, do not count.
+    /// that somebody deleted, lost ones, and those in no record, do not count.
     pub fn clusters(&self) -> (usize, usize) {
-        let is_there = |shard: &&ShardStatus| shard.state != DELETED && !shard.is_lost();
+        let is_there =
+            |shard: &&ShardStatus| ![DELETED, FORESEEN].contains(&shard.state) && !shard.is_lost();
         let all: BTreeSet<_> =
             self.shards.iter().filter(is_there).map(|shard| &shard.cluster).collect();
         let unknown =

@@ -20,6 +20,9 @@ pub const LEFT_ALONE: &str = "its labels were removed: it is left alone, and may
 /// The state of a shard whose Job has done all of its share.
 const COMPLETE: &str = "Complete";
 
+/// The state of a shard that is in no record yet.
+pub(super) const FORESEEN: &str = "Foreseen";
+
 /// The state of a shard that its cluster has not admitted.
 const QUEUED: &str = "Queued";
 

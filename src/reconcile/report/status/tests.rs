@@ -284,6 +284,33 @@ fn conditions_are_those_of_one_job() {
 }
 
 #[test]
+fn a_suspended_job_has_no_start_before_it_has_ended() {
+    let spec = json!({"completions": 3, "suspend": true});
+    let mut suspended = record(spec, vec![("a", Phase::Started, Some(3), seen(0, 1))]);
+    suspended.state.started = Some(5);
+    assert_eq!(Status::new(&suspended, &answering(&suspended)).start, None);
+    suspended.state.outcome = Some(Outcome::new(Verdict::Complete, "R", "m", 7));
+    let start = Status::new(&suspended, &answering(&suspended)).start;
+    assert_eq!(start.map(Timestamp::as_second), Some(5), "as Kubernetes keeps it");
+}
+
+#[test]
+fn a_shard_that_is_in_no_record_is_foreseen() {
+    let started = vec![("a", Phase::Started, Some(3), seen(1, 0))];
+    let stored = record(json!({"completions": 9}), started);
+    let mut after = stored.clone();
+    let own = Size { parallelism: 1, completions: Some(3) };
+    after.add(Shard::planned("b", own));
+    // What is taken over from a member is there.
+    after.add(Shard { uid: Some("u".into()), ..Shard::planned("c", own) });
+    let mut status = Status::new(&after, &answering(&after));
+    status.name_the_foreseen(&stored);
+    let states: Vec<_> = status.shards.iter().map(|shard| shard.state).collect();
+    assert_eq!(states, ["Running", "Foreseen", "Pending"]);
+    assert_eq!(status.clusters().1, 2);
+}
+
+#[test]
 fn a_deletion_waits_for_members_that_do_not_answer_and_leaves_nothing_unplaced() {
     let mut deleted =
         record(json!({"completions": 6}), vec![("a", Phase::Complete, Some(3), seen(0, 3))]);

@@ -87,7 +87,7 @@ mod tests {
     #[tokio::test]
     async fn only_yes_goes_on_and_enter_alone_cancels() {
         for (line, goes_on) in
-            [("yes\n", true), ("y\n", true), ("\n", false), ("no\n", false), ("", false)]
+            [("yes\n", true), ("y\n", false), ("\n", false), ("no\n", false), ("", false)]
         {
             let (output, _) = Output::captured();
             let world = World::process(output.answering(line));

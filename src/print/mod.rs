@@ -30,11 +30,13 @@ pub use columns::CustomColumns;
 pub use command::{
     Repeated, command, federate, federate_line, federate_on_host, kubectl_line, repeating,
 };
-pub use counted::counted;
+pub use counted::{counted, listed};
 pub use error::Error;
 pub use format::Format;
 pub use live::{Canvas, Live, View};
-pub use output::{ATTEMPTS, Captured, Colour, LogText, Output, UnknownColour, choice, selection};
+pub use output::{
+    ATTEMPTS, Captured, Colour, LogText, NOT_UNDERSTOOD, Output, UnknownColour, choice, selection,
+};
 pub use printed::Printed;
 pub use signs::Signs;
 pub use steps::Steps;

@@ -162,7 +162,7 @@ fn main() -> ExitCode {
 fn on_a_terminal() -> Vec<Trial> {
     vec![
         Trial::test("delete and Enter delete the jobs in the clusters", terminal::yes),
-        Trial::test("k and Enter keep them", terminal::no),
+        Trial::test("keep and Enter keep them", terminal::no),
         Trial::test("a y before Enter can be taken back", terminal::second_thoughts),
         Trial::test("the end of input changes nothing", terminal::end_of_input),
         Trial::test("Esc changes nothing", terminal::escape),
@@ -194,8 +194,8 @@ fn on_a_terminal() -> Vec<Trial> {
             terminal::drain_interrupted,
         ),
         Trial::test(
-            "who cancels at one of several jobs deletes none of them",
-            terminal::cancelled_at_the_second,
+            "who cancels at several jobs deletes none of them",
+            terminal::cancelled_at_several,
         ),
         Trial::test("who does not confirm changes nothing", confirmations::not_confirmed),
         Trial::test(

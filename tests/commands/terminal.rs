@@ -50,10 +50,10 @@ pub fn yes() -> Result<(), Failed> {
     Ok(())
 }
 
-/// `k` and Enter keep them, and how they are deleted is said.
+/// `keep` and Enter keep them, and how they are deleted is said.
 pub fn no() -> Result<(), Failed> {
     let (machine, mut terminal) = asked()?;
-    terminal.send_line("k")?;
+    terminal.send_line("keep")?;
     terminal.exp_string(
         "kubectl federate orphans clean --namespace=default --selector=kubectl-federate.dev/job=",
     )?;
@@ -287,15 +287,13 @@ pub fn reader_interrupted() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Who cancels at one of several Jobs deletes none of them, and learns that.
-pub fn cancelled_at_the_second() -> Result<(), Failed> {
+/// Who cancels at several Jobs, of which all is asked at once, deletes none of them, and learns that.
+pub fn cancelled_at_several() -> Result<(), Failed> {
     let machine = Machine::federation()?;
     machine.succeeds("job create -f pi.yaml")?;
     machine.succeeds("job create other --image=busybox -- true")?;
     let mut terminal = types(&machine, "job delete pi other")?;
-    terminal.exp_string("Delete the jobs \"pi\" in ")?;
-    terminal.send_line("delete")?;
-    terminal.exp_string("Delete the jobs \"other\" in ")?;
+    terminal.exp_string("Delete the shards of these 2 jobs too, or keep them running? ")?;
     terminal.send_line("")?;
     let seen = terminal.exp_eof()?;
     assert_eq!(exit_code(&mut terminal)?, 1, "{seen:?}");

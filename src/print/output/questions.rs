@@ -12,6 +12,9 @@ use crate::print::escape;
 /// How many answers a question takes before it counts as cancelled.
 pub const ATTEMPTS: usize = 3;
 
+/// Why a question is cancelled after so many answers.
+pub const NOT_UNDERSTOOD: &str = "None of 3 answers was understood.";
+
 /// Answers that cancel a question, unless they are among its words.
 const NO: [&str; 4] = ["n", "no", "c", "cancel"];
 
@@ -21,8 +24,8 @@ impl Output {
         self.answers.is_some()
     }
 
-    /// Asks a question that one of these words answers, or its first letter, and Enter. Gives the
-    /// index of the word. Another answer is asked for again, [`ATTEMPTS`] times in all.
+    /// Asks a question that one of these words answers, in full, and Enter. Gives the index of the
+    /// word. Another answer is asked for again, [`ATTEMPTS`] times in all.
     ///
     /// None without a terminal, at the end of input, at once after Esc, after Enter alone or a word
     /// that says no, and after too many wrong answers.
@@ -31,8 +34,8 @@ impl Output {
         self.ask_until(&prompt, |answer| choice(answer, words))
     }
 
-    /// Asks which of `count` numbered things are meant: numbers and ranges such as `1,3-5`, or
-    /// `all`. Gives their indexes from 0, in order, each once. Another answer is asked for again,
+    /// Asks which of `count` numbered things are meant: numbers and ranges such as `1,3-5` or
+    /// `1 3-5`, or `all`. Gives their indexes from 0, in order, each once. Another answer is asked for again,
     /// [`ATTEMPTS`] times in all.
     ///
     /// None as of [`Output::choose`].
@@ -55,6 +58,7 @@ impl Output {
                 Err(why) => self.note(why),
             }
         }
+        self.note(NOT_UNDERSTOOD);
         None
     }
 
@@ -86,15 +90,12 @@ impl Output {
     }
 }
 
-/// The index of the word that an answer is, or is the first letter of. None if it is empty or says
-/// no.
+/// The index of the word that an answer is. None if it is empty or says no.
 ///
 /// # Errors
 /// It is another answer: a sentence that says which there are.
 pub fn choice(answer: &str, words: &[&str]) -> Result<Option<usize>, String> {
-    let typed = answer.to_ascii_lowercase();
-    let is_meant = |word: &&str| *word == typed || word.get(..1) == Some(typed.as_str());
-    match words.iter().position(is_meant) {
+    match words.iter().position(|word| word.eq_ignore_ascii_case(answer)) {
         Some(index) => Ok(Some(index)),
         None if cancels(answer) => Ok(None),
         None => Err(format!("Type {}; Enter alone cancels.", words.join(" or "))),
@@ -111,7 +112,7 @@ fn cancels(answer: &str) -> bool {
 /// # Errors
 /// The text is no such list: a sentence that says what is.
 pub fn selection(text: &str, count: usize) -> Result<Vec<usize>, String> {
-    if matches!(text.to_ascii_lowercase().as_str(), "a" | "all") {
+    if text.eq_ignore_ascii_case("all") {
         return Ok((0..count).collect());
     }
     let chosen = numbers(text, count)
@@ -122,7 +123,10 @@ pub fn selection(text: &str, count: usize) -> Result<Vec<usize>, String> {
 /// Of each thing whether its number is in the list; none where the text is no list of numbers.
 fn numbers(text: &str, count: usize) -> Option<Vec<bool>> {
     let mut chosen = vec![false; count];
-    for item in text.split(',') {
+    // A range may be typed with blanks.
+    let text = text.split('-').map(str::trim).collect::<Vec<_>>().join("-");
+    let is_between = |c: char| c == ',' || c.is_whitespace();
+    for item in text.split(is_between).filter(|item| !item.is_empty()) {
         let (first, last) = item.split_once('-').unwrap_or((item, item));
         let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
         if first == 0 || first > last || last > count {
@@ -130,7 +134,7 @@ fn numbers(text: &str, count: usize) -> Option<Vec<bool>> {
         }
         chosen[first - 1..last].fill(true);
     }
-    Some(chosen)
+    chosen.contains(&true).then_some(chosen)
 }
 
 #[cfg(test)]
@@ -143,14 +147,22 @@ mod tests {
             ("2", Some(vec![1])),
             ("4, 1-2,2", Some(vec![0, 1, 3])),
             ("all", Some(vec![0, 1, 2, 3])),
-            ("A", Some(vec![0, 1, 2, 3])),
+            ("ALL", Some(vec![0, 1, 2, 3])),
+            ("2 3", Some(vec![1, 2])),
+            ("1, 3  4", Some(vec![0, 2, 3])),
+            ("1 - 3", Some(vec![0, 1, 2])),
+            ("1,", Some(vec![0])),
+            ("a", None),
             ("", None),
+            (" ", None),
+            (",", None),
+            ("1 2 x", None),
+            ("1--3", None),
             ("0", None),
             ("5", None),
             ("3-2", None),
             ("1-99999999999999999999", None),
             ("x", None),
-            ("1,", None),
             ("\u{1b}", None),
         ] {
             assert_eq!(selection(text, 4).ok(), chosen, "{text:?}");
@@ -173,6 +185,8 @@ mod tests {
         let words = ["drain", "keep"];
         for (lines, asked, chosen) in [
             ("what\nkeep\n", 2, Some(1)),
+            // What is not shown is no answer.
+            ("d\nDrain\n", 2, Some(0)),
             ("1\n2\ndrain\n", 3, Some(0)),
             ("1\n2\n3\ndrain\n", 3, None),
             ("what\nno\n", 2, None),
@@ -184,8 +198,10 @@ mod tests {
             let said = captured.stderr();
             assert_eq!(said.matches("Which? [drain/keep/CANCEL] ").count(), asked, "{said}");
             let why = "Type drain or keep; Enter alone cancels.\n";
-            let wrong = lines.lines().filter(|line| "what123".contains(line) && !line.is_empty());
-            assert_eq!(said.matches(why).count(), wrong.count(), "{said}");
+            let wrong = lines.lines().filter(|line| "whatd123".contains(line) && !line.is_empty());
+            let wrong = wrong.count();
+            assert_eq!(said.matches(why).count(), wrong, "{said}");
+            assert_eq!(said.contains(NOT_UNDERSTOOD), wrong == ATTEMPTS, "{said}");
         }
         for (lines, chosen) in [("9\n2\n", Some(vec![1])), ("9\n8\n7\n1\n", None), ("n\n", None)] {
             let (output, captured) = Output::captured();

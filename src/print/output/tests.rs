@@ -106,13 +106,15 @@ fn a_full_disk_is_reported_at_the_end() {
 }
 
 #[test]
-fn only_a_word_or_its_first_letter_chooses() {
+fn only_a_word_that_is_shown_chooses() {
     let words = ["delete", "keep"];
     for (line, expected) in [
         ("delete\n", Some(0)),
-        ("D\n", Some(0)),
-        (" k \n", Some(1)),
+        (" keep \n", Some(1)),
         ("KEEP\n", Some(1)),
+        ("d\n", None),
+        ("k\n", None),
+        ("del\n", None),
         ("\n", None),
         ("y\n", None),
         ("\x1b\n", None),

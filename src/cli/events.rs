@@ -1,8 +1,11 @@
 //! What requests say while they are carried out, in words, on the terminal.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    collections::BTreeSet,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use serde_json::{Value, json};
@@ -12,15 +15,15 @@ use super::{
     dry_run::suffix,
     orphans::clean_all,
     progress::Progress,
-    recording::Recording,
+    recording::{Recording, Recordings},
     turns::{Said, Turns},
-    warnings::{held, job_of, ran_twice, surplus, unlisted, untaken, warning},
+    warnings::{held, job_of, ran_twice, surplus, untaken, warning},
 };
 use crate::{
     error::{Result, words},
     federation::{DryRun, Event, Key, Observer, Place},
     job::{labels, summary},
-    print::{Table, counted, kubectl_line},
+    print::{Table, counted, kubectl_line, listed},
     reconcile::{Done, Status},
     state::{Phase, Record},
 };
@@ -40,6 +43,8 @@ pub struct Wording {
     pub done: bool,
     /// Where an action is told as it is taken.
     pub live: Live,
+    /// Whether the same command does the rest where it is ended early.
+    pub repeatable: bool,
 }
 
 /// Where an action is told as it is taken.
@@ -56,8 +61,15 @@ pub enum Live {
 impl Wording {
     /// The wording of a verb that changes Jobs, such as `scaled`.
     pub fn new(changed: &'static str) -> Self {
-        let deleted = "deleted";
-        Self { changed, deleted, unchanged: None, fields: true, done: true, live: Live::No }
+        Self {
+            changed,
+            deleted: "deleted",
+            unchanged: None,
+            fields: true,
+            done: true,
+            live: Live::No,
+            repeatable: true,
+        }
     }
 }
 
@@ -66,8 +78,9 @@ pub struct Reporter<'a> {
     session: &'a Session<'a>,
     wording: Wording,
     progress: Progress<'a>,
-    /// By the places of the Jobs, where several are settled side by side.
-    recording: Mutex<BTreeMap<Option<usize>, Recording>>,
+    recording: Mutex<Recordings>,
+    /// Whether the command is about several Jobs, so that what is said of one names it.
+    are_several: AtomicBool,
     turns: Mutex<Turns>,
     /// The Jobs that are printed as objects, in place of sentences about them.
     kept: Option<Mutex<Vec<Value>>>,
@@ -77,7 +90,8 @@ impl<'a> Reporter<'a> {
     /// A reporter for one verb.
     pub fn new(session: &'a Session<'a>, wording: Wording) -> Self {
         let (progress, (recording, turns)) = (Progress::new(session.output()), Default::default());
-        Self { session, wording, progress, recording, turns, kept: None }
+        let are_several = AtomicBool::new(false);
+        Self { session, wording, progress, recording, are_several, turns, kept: None }
     }
 
     /// The same, which says nothing of Jobs on stdout and keeps them, if `keep`.
@@ -102,7 +116,8 @@ impl<'a> Reporter<'a> {
             done = work => Ok(done),
             () = (self.session.world().interrupt)() => {
                 self.all_settled();
-                Err(Recording::interrupted(lock(&self.recording).values()))
+                let again = || words::repeat(self.wording.repeatable);
+                Err(lock(&self.recording).interrupted(self.wording.changed, again))
             }
         }
     }
@@ -149,7 +164,7 @@ impl Voice<'_, '_> {
     }
 
     fn recorded(&self, recording: Recording) {
-        lock(&self.reporter.recording).insert(self.place, recording);
+        lock(&self.reporter.recording).note(self.place, recording);
     }
 
     fn line(&self, text: String) {
@@ -174,12 +189,15 @@ impl Voice<'_, '_> {
     }
 
     fn planned(&self, record: &Record) {
-        let mut table = Table::new(["CLUSTER", "PARALLELISM", "COMPLETIONS"]);
+        let name = self.reporter.are_several.load(Relaxed).then(|| record.name());
+        let headers = name.map(|_| "NAME").into_iter();
+        let mut table = Table::new(headers.chain(["CLUSTER", "PARALLELISM", "COMPLETIONS"]));
         for shard in record.shards.values() {
             let completions = shard
                 .completions
                 .map_or("<none>".to_owned(), |completions| completions.to_string());
-            table.row([shard.cluster.clone(), shard.parallelism.to_string(), completions]);
+            let row = [shard.cluster.clone(), shard.parallelism.to_string(), completions];
+            table.row(name.map(str::to_owned).into_iter().chain(row));
         }
         self.say(Said::Table(table));
     }
@@ -224,10 +242,16 @@ impl Voice<'_, '_> {
         self.note(words::finish_begun(record.namespace(), record.name()));
     }
 
+    fn jobs(&self, jobs: &[Key], dry_run: DryRun) {
+        self.reporter.are_several.store(jobs.len() > 1, Relaxed);
+        let changed = if dry_run == DryRun::None { jobs } else { &[] };
+        lock(&self.reporter.recording).begin(changed);
+    }
+
     fn not_begun(&self, jobs: &[Record]) {
         let were = if jobs.len() == 1 { "was" } else { "were" };
         let names: Vec<_> = jobs.iter().map(Record::name).collect();
-        let (jobs, names) = (counted(jobs.len(), "job"), names.join(", "));
+        let (jobs, names) = (counted(jobs.len(), "job"), listed(&names));
         self.note(format!("{jobs} {were} not begun: {names}"));
     }
 
@@ -332,6 +356,7 @@ impl Voice<'_, '_> {
             | Event::NoLease { .. }
             | Event::Dropped { .. }
             | Event::UnknownField { .. }
+            | Event::Silent { .. }
             | Event::Unasked { .. }
             | Event::ShardFailed { .. }
             | Event::Unlisted { .. }
@@ -409,6 +434,7 @@ impl Voice<'_, '_> {
             Event::Rests(error) => self.note(words::in_one_line(error)),
             Event::Waiting(waited) => self.reporter.progress.waiting(waited),
             Event::NoneFound(namespace) => self.note(none_found(namespace)),
+            Event::Jobs(jobs, dry_run) => self.jobs(jobs, dry_run),
             Event::NotBegun(jobs) => self.not_begun(jobs),
         }
     }
@@ -428,7 +454,7 @@ impl Observer for Reporter<'_> {
     }
 
     fn settled(&self, place: usize) {
-        lock(&self.recording).remove(&Some(place));
+        lock(&self.recording).settled(place);
         let said = lock(&self.turns).settled(place);
         self.print_all(said);
     }
@@ -456,30 +482,5 @@ pub fn none_found(namespace: Option<&str>) -> String {
     match namespace {
         Some(namespace) => format!("No resources found in {namespace} namespace."),
         None => "No resources found".to_owned(),
-    }
-}
-
-/// Names each shard of which nothing is known, with what was known last.
-pub fn name_the_unknown(session: &Session<'_>, record: &Record, status: &Status) {
-    for (cluster, why) in &status.unlisted {
-        session.output().warning(Some(cluster), &unlisted(record, why));
-    }
-    for shard in &status.shards {
-        let Some(why) = &shard.unknown else { continue };
-        let known = match shard.seen.at {
-            // Only what has a uid on the host is ever started.
-            _ if shard.uid.is_none() => "it is not created yet, or has run nothing".to_owned(),
-            0 => "nothing is known of it".to_owned(),
-            at => format!("{} succeeded as of {} ago", shard.achieved, session.age(at)),
-        };
-        let share = shard
-            .share
-            .completions
-            .map_or(String::new(), |count| format!(" of {}", counted(count, "completion")));
-        let job = record.name();
-        session.output().warning(
-            Some(&shard.cluster),
-            &format!("job.batch/{job}: its share{share} is Unknown ({known}): {why}"),
-        );
     }
 }

@@ -37,6 +37,7 @@ mod states;
 mod suggest;
 mod topics;
 mod turns;
+mod unknown;
 mod usage;
 mod validate;
 mod version;
@@ -237,7 +238,7 @@ async fn offer_match(session: &Session<'_>) -> Result<()> {
     }
     match cluster::match_contexts::match_contexts(session, &astray).await {
         Ok(()) => output.note("Run the command again."),
-        Err(error) => output.error(&error.to_string(), error.hints()),
+        Err(error) => output.error(&error.to_string(), &error.hints()),
     }
     Ok(())
 }
@@ -251,7 +252,7 @@ async fn finish(world: &World, command: impl Future<Output = Result<()>>) -> u8 
 }
 
 fn fail(world: &World, error: &Error) -> u8 {
-    world.output.error(&error.to_string(), error.hints());
+    world.output.error(&error.to_string(), &error.hints());
     error.exit_code()
 }
 

@@ -82,7 +82,7 @@ impl Reconcile {
         }
         let uncertain = federation.uncertain(scope).await?;
         for Uncertain { job, work } in &uncertain {
-            session.output().note(format!("job.batch/{job}: {}", about(work)));
+            session.output().note(format!("job.batch/{job}: {}", about(job, work)));
         }
         if uncertain.is_empty() {
             return Ok(Reopen::Undone);
@@ -122,15 +122,21 @@ impl Reconcile {
 }
 
 /// What is not known of some work, a sentence.
-fn about(work: &UncertainWork) -> String {
+fn about(job: &str, work: &UncertainWork) -> String {
+    // Of several shards in one cluster each is named.
+    let its_shard = |name: &str, cluster: &str| {
+        let name = if name == job { String::new() } else { format!(" {name}") };
+        format!("its shard{name} in cluster {cluster}")
+    };
     match work {
-        UncertainWork::Shard { cluster, ttl_seconds: Some(seconds) } => format!(
-            "its shard in cluster {cluster} is gone, and may have finished: the cluster had set \
-             its ttlSecondsAfterFinished to {seconds}."
+        UncertainWork::Shard { name, cluster, ttl_seconds: Some(seconds) } => format!(
+            "{} is gone, and may have finished: the cluster had set its ttlSecondsAfterFinished \
+             to {seconds}.",
+            its_shard(name, cluster)
         ),
-        UncertainWork::Shard { cluster, ttl_seconds: None } => format!(
-            "what is left of its shard in cluster {cluster} may have been done: its record was \
-             restored from a backup."
+        UncertainWork::Shard { name, cluster, ttl_seconds: None } => format!(
+            "what is left of {} may have been done: its record was restored from a backup.",
+            its_shard(name, cluster)
         ),
         UncertainWork::Withheld(work) => format!(
             "{work} may have been done since the backup was made from which its record was \

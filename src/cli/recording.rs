@@ -1,9 +1,68 @@
 //! Whether a change is recorded on the host: what is said where the user ends a command early.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{
     error::{Error, Exit, words},
+    federation::Key,
+    print::{counted, listed},
     state::Record,
 };
+
+/// How far the changes of a command have come.
+#[derive(Debug, Default)]
+pub(super) struct Recordings {
+    /// The Jobs that the command changes, by their places.
+    jobs: Vec<Key>,
+    settled: BTreeSet<usize>,
+    /// By the places of the Jobs, where several are settled side by side.
+    last: BTreeMap<Option<usize>, Recording>,
+}
+
+impl Recordings {
+    /// What follows changes these Jobs. One that could not be read has no name.
+    pub fn begin(&mut self, jobs: &[Key]) {
+        *self = Self { jobs: jobs.to_vec(), ..Self::default() };
+    }
+
+    /// How far the change of the Job at a place is.
+    pub fn note(&mut self, place: Option<usize>, recording: Recording) {
+        self.last.insert(place, recording);
+    }
+
+    /// Nothing more happens to the Job at a place.
+    pub fn settled(&mut self, place: usize) {
+        self.last.remove(&Some(place));
+        self.settled.insert(place);
+    }
+
+    /// What a command ends with if the user ends it now: what is to be known of each Job. `what`
+    /// says what becomes of Jobs, such as `scaled`. `again` says what does the rest.
+    pub fn interrupted(&self, what: &str, again: impl FnOnce() -> String) -> Error {
+        let errors = self.last.values().filter_map(Recording::error);
+        let error = errors.chain(self.not_begun(what, again)).reduce(Error::and);
+        let code = Exit::Interrupted.code();
+        error.unwrap_or_else(|| Error::silent(code)).exit(code)
+    }
+
+    /// Which of several Jobs were not begun.
+    fn not_begun(&self, what: &str, again: impl FnOnce() -> String) -> Option<Error> {
+        let is_open = |place: &usize| {
+            let is_begun = self.last.get(&Some(*place)).is_some_and(|it| *it != Recording::None);
+            !self.settled.contains(place) && !is_begun
+        };
+        let open = self.jobs.iter().enumerate().filter(|(place, _)| is_open(place));
+        let names = open.map(|(_, (_, name))| name.as_str()).filter(|name| !name.is_empty());
+        let names: Vec<_> = names.collect();
+        if self.jobs.len() < 2 || names.is_empty() {
+            return None;
+        }
+        let were = if names.len() == 1 { "was" } else { "were" };
+        let (jobs, names) = (counted(names.len(), "job"), listed(&names));
+        let error = Error::new(format!("interrupted before {jobs} {were} {what}: {names}"));
+        Some(error.hint(again()))
+    }
+}
 
 /// How far the last change of a command has come.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,14 +87,6 @@ impl Recording {
         Self::Done(record.namespace().to_owned(), record.name().to_owned())
     }
 
-    /// What a command ends with if the user ends it now: what is to be known of each Job.
-    pub fn interrupted<'r>(all: impl IntoIterator<Item = &'r Self>) -> Error {
-        let errors = all.into_iter().filter_map(Self::error);
-        let error = errors.reduce(Error::and);
-        let code = Exit::Interrupted.code();
-        error.unwrap_or_else(|| Error::silent(code)).exit(code)
-    }
-
     fn error(&self) -> Option<Error> {
         match self {
             Self::None => None,
@@ -47,7 +98,7 @@ impl Recording {
             Self::Done(namespace, name) => {
                 let text = "interrupted. The change is recorded";
                 let error = Error::new(format!("job.batch/{name}: {text}"));
-                Some(error.hint(words::finish_begun(namespace, name)))
+                Some(error.hint(words::finish_begun_of(namespace, name)))
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     cluster::TESTED,
     error::kubectl,
-    federation::Event,
+    federation::{Event, LeadsTo},
     job::summary,
     print::{counted, federate},
     reconcile::{LEFT_ALONE, ShardStatus},
@@ -34,10 +34,11 @@ pub fn warning<'a>(event: &Event<'a>) -> Option<(Option<&'a str>, String)> {
             (None, format!("{job}: {path} is not kept by the server of {clusters}"))
         }
         Event::UnknownField { field, clusters } => (None, format!("{field} ({})", named(clusters))),
+        Event::Silent { cluster, why } => (Some(cluster), format!("could not be asked: {why}")),
         Event::Unasked { record, cluster, why } => {
             (Some(cluster), format!("{}: could not be asked: {why}", job(record)))
         }
-        Event::Unlisted { record, cluster, why } => (Some(cluster), unlisted(record, why)),
+        Event::Unlisted { cluster, why } => (Some(cluster), unlisted(why)),
         Event::ManifestTaken { before, after, cluster } => (Some(cluster), taken(before, after)),
         Event::Disputed { record, edit, clusters } => (None, disputed(record, *edit, clusters)),
         Event::ShardFailed { shard, why, .. } => {
@@ -47,8 +48,8 @@ pub fn warning<'a>(event: &Event<'a>) -> Option<(Option<&'a str>, String)> {
             let text = format!("{}: the cluster changed it: {difference}", job_of(shard));
             (Some(&shard.cluster), text)
         }
-        Event::ContextAstray { cluster, context, leads_elsewhere } => {
-            (Some(cluster), astray(cluster, context, *leads_elsewhere))
+        Event::ContextAstray { cluster, context, leads_to } => {
+            (Some(cluster), astray(cluster, context, *leads_to))
         }
         Event::UntestedServer { cluster, version } => {
             let [oldest, newest] = TESTED;
@@ -126,18 +127,23 @@ fn named(clusters: &BTreeSet<String>) -> String {
     format!("{what} {}", names.join(", "))
 }
 
-/// A context does not lead to its member. What leads to another cluster may lead to the member's
-/// successor.
-fn astray(cluster: &str, context: &str, leads_elsewhere: bool) -> String {
+/// A context does not lead to its member. Only what leads to a cluster that nobody knows may lead
+/// to the member's successor.
+fn astray(cluster: &str, context: &str, leads_to: LeadsTo<'_>) -> String {
     let finds = federate("cluster match", [cluster]);
     let register =
         |context| federate("cluster register", [cluster, &format!("--cluster-context={context}")]);
     let changes = register("CONTEXT");
+    let leads = match leads_to {
+        LeadsTo::Nothing | LeadsTo::Stranger => "does not lead to it".to_owned(),
+        LeadsTo::Member(other) => format!("leads to cluster {other}, and not to it"),
+        LeadsTo::Host => "leads to the host, and not to it".to_owned(),
+    };
     let text = format!(
-        "your context {context:?} does not lead to it: {finds} looks for one that does, and \
-         {changes} changes the context for everybody"
+        "your context {context:?} {leads}: {finds} looks for one that does, and {changes} changes \
+         the context for everybody"
     );
-    if !leads_elsewhere {
+    if leads_to != LeadsTo::Stranger {
         return text;
     }
     let lost = federate("cluster lost", [cluster]);
@@ -148,10 +154,10 @@ fn astray(cluster: &str, context: &str, leads_elsewhere: bool) -> String {
     )
 }
 
-/// A member has not been listed since the record was recovered, restored or moved.
-pub fn unlisted(record: &Record, why: &str) -> String {
-    let waits = "it may have shards of this job, and no work is opened before that is known";
-    format!("job.batch/{}: {waits}: {why}", record.name())
+/// A member has not been listed since a record was recovered, restored or moved.
+pub fn unlisted(why: &str) -> String {
+    let waits = "it may have shards that no record has, and no work is opened before that is known";
+    format!("{waits}: {why}")
 }
 
 /// What became of a shard whose cluster was declared lost and answers again.

@@ -1,16 +1,18 @@
 //! The one error that reaches the user: a message, perhaps hints, and an exit code.
 //!
 //! Each layer has an error type of its own. They become this one here and nowhere else: [`words`]
-//! says what is printed for each, and what the user can do about it. Where that is a command of
-//! kubectl, [`kubectl`] has it. [`exit`] has the exit codes.
+//! says what is printed for each, and what the user can do about it: a [`Hint`]. Where that is a
+//! command of kubectl, [`kubectl`] has it. [`exit`] has the exit codes.
 
 pub mod exit;
+mod hint;
 pub mod kubectl;
 pub mod words;
 
 use std::{fmt, sync::Arc};
 
 pub use exit::Exit;
+pub use hint::{Hint, OfJobs};
 
 /// What a command ends with when it did not do all it was asked to.
 ///
@@ -21,7 +23,7 @@ pub use exit::Exit;
 pub struct Error {
     kind: Kind,
     message: String,
-    hints: Vec<String>,
+    hints: Vec<Hint>,
     exit: u8,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -68,15 +70,16 @@ impl Error {
     /// The same error with a sentence that tells the user what to do, in place of what it said
     /// before.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Hint>) -> Self {
         self.hints = vec![hint.into()];
         self
     }
 
-    /// The same error with one more such sentence.
+    /// The same error with one more such sentence, unless one that it has says that too.
     #[must_use]
-    pub fn and_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
+    pub fn and_hint(mut self, hint: impl Into<Hint>) -> Self {
+        let rest = self.hints.iter_mut().fold(Some(hint.into()), |next, hint| hint.join(next?));
+        self.hints.extend(rest);
         self
     }
 
@@ -88,8 +91,8 @@ impl Error {
     }
 
     /// The sentences that say what to do: none, one, or, of several errors, those of each.
-    pub fn hints(&self) -> &[String] {
-        &self.hints
+    pub fn hints(&self) -> Vec<String> {
+        self.hints.iter().map(|hint| hint.text().to_owned()).collect()
     }
 
     /// The exit code of the process, 1 unless said otherwise.
@@ -116,12 +119,8 @@ impl Error {
     #[must_use]
     pub fn and(mut self, next: Self) -> Self {
         (self.kind, self.message) = (Kind::Complete, format!("{self}\n{next}"));
-        for hint in next.hints {
-            if !self.hints.contains(&hint) {
-                self.hints.push(hint);
-            }
-        }
-        Self { exit: self.exit.max(next.exit), ..self }
+        let exit = self.exit.max(next.exit);
+        Self { exit, ..next.hints.into_iter().fold(self, Self::and_hint) }
     }
 }
 

@@ -91,7 +91,7 @@ impl Federation<'_> {
     pub(super) fn name_the_unasked(&self, record: &Record, members: &Members) {
         for shard in record.shards.values().filter(|shard| !shard.is_lost()) {
             if let Err(why) = members.of_shard(shard) {
-                self.notify(Event::Unasked { record, cluster: &shard.cluster, why });
+                self.notify(Event::Silent { cluster: &shard.cluster, why });
             }
         }
     }
@@ -143,7 +143,9 @@ impl Federation<'_> {
     /// [`Error::Unfinished`], if there are any.
     pub(super) fn report(&self, record: &Record, status: &Status) -> Result<(), Error> {
         for shard in &status.shards {
-            if let Some(why) = shard.unknown.as_ref().or(shard.refused.as_ref()) {
+            if let Some(why) = &shard.unknown {
+                self.notify(Event::Silent { cluster: &shard.cluster, why });
+            } else if let Some(why) = &shard.refused {
                 self.notify(Event::ShardFailed { record, shard, why });
             } else if let Some(why) = &shard.waiting {
                 self.notify(Event::ShardWaits { record, shard, why });
@@ -153,7 +155,7 @@ impl Federation<'_> {
             }
         }
         for (cluster, why) in &status.unlisted {
-            self.notify(Event::Unlisted { record, cluster, why });
+            self.notify(Event::Unlisted { cluster, why });
         }
         self.name_the_left_alone(record, status);
         let count = |counts: fn(&ShardStatus) -> bool, others: &BTreeSet<&String>| {

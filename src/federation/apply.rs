@@ -8,7 +8,7 @@ use super::{
     open::{Federation, carrying},
     refusals::Refusals,
     request::{Request, check_open, is_same},
-    submit::{Proposal, Source, SubmitTerms, unmade},
+    submit::{Proposal, Source, SubmitTerms, names, unmade},
     turns::at_once,
 };
 use crate::{
@@ -145,13 +145,23 @@ impl Federation<'_> {
         terms: ApplyTerms,
         dry_run: DryRun,
     ) -> Result<(), Error> {
-        let Plan { steps, members } = self.plan(sources, terms, dry_run).await?;
+        let count = sources.len();
+        let nothing = |errors| Error::none_done("applied", count, errors);
+        let asked = sources.iter().map(|it| (it.manifest.namespace(), it.manifest.name()));
+        self.about(asked, dry_run);
+        let (plan, errors) = self.plan(sources, terms, dry_run).await;
+        nothing(errors)?;
+        let Plan { steps, members } = plan;
         if dry_run != DryRun::Client {
-            Box::pin(self.check_all(&steps, &members)).await?;
+            let (refusals, errors) = Box::pin(self.check_all(&steps, &members)).await;
+            nothing(errors)?;
+            Error::of_refusals(refusals)?;
         }
         if dry_run == DryRun::None && !terms.may_stop {
             check_stops(steps.iter().filter_map(Step::change))?;
         }
+        // Those that were planned are begun now.
+        self.about(steps.iter().map(|step| names(step.record())), dry_run);
         let take = async |federation: &Self, step| {
             Box::pin(federation.take(step, terms, dry_run, &members)).await
         };
@@ -172,8 +182,12 @@ impl Federation<'_> {
         terms: ApplyTerms,
         show: impl AsyncFnOnce(&[Step]) -> Result<T, E>,
     ) -> Result<T, E> {
-        let Plan { steps, members } = self.plan(sources, terms, DryRun::Server).await?;
-        Box::pin(self.check_all(&steps, &members)).await?;
+        let (plan, errors) = self.plan(sources, terms, DryRun::Server).await;
+        Error::all(errors)?;
+        let Plan { steps, members } = plan;
+        let (refusals, errors) = Box::pin(self.check_all(&steps, &members)).await;
+        Error::all(errors)?;
+        Error::of_refusals(refusals)?;
         let shown = show(&steps).await?;
         for step in steps {
             match step {
@@ -191,47 +205,46 @@ impl Federation<'_> {
         Ok(shown)
     }
 
-    /// What each manifest asks for. The members are asked once for all of them; nothing is written.
+    /// What each manifest asks for, and why others cannot be done. The members are asked once for
+    /// all of them; nothing is written.
     async fn plan(
         &self,
         sources: Vec<Source>,
         terms: ApplyTerms,
         dry_run: DryRun,
-    ) -> Result<Plan, Error> {
+    ) -> (Plan, Vec<Error>) {
         let find = async |source: Source| {
             let (namespace, name) = (source.manifest.namespace(), source.manifest.name());
             let record = self.record(namespace, name).await;
             (source, record)
         };
-        let mut found = Vec::new();
-        for (source, record) in fan_out(sources, find).await {
-            found.push(match record {
-                Ok(record) => {
-                    if !is_same(&record, &source.manifest) {
-                        check_open(&record, &terms.request(&source, dry_run))?;
-                    }
-                    (source, Some(record))
+        let find_one = |(source, record): (Source, Result<Record, Error>)| match record {
+            Ok(record) => {
+                if !is_same(&record, &source.manifest) {
+                    check_open(&record, &terms.request(&source, dry_run))?;
                 }
-                Err(Error::NotFound { .. }) => (source, None),
-                Err(error) => return Err(error),
-            });
+                Ok(Found::Present(source, record))
+            }
+            Err(Error::NotFound { .. }) => {
+                Ok(Found::Absent(self.propose(source, terms.of_creation())?))
+            }
+            Err(error) => Err(error),
+        };
+        let (found, mut errors) = parted(fan_out(sources, find).await.into_iter().map(find_one));
+        if !errors.is_empty() {
+            return (Plan { steps: Vec::new(), members: self.unasked() }, errors);
         }
-        Box::pin(self.plan_found(found, terms, dry_run)).await
+        let plan = Box::pin(self.plan_found(found, terms, dry_run)).await;
+        errors.extend(plan.1);
+        (plan.0, errors)
     }
 
     async fn plan_found(
         &self,
-        found: Vec<(Source, Option<Record>)>,
+        steps: Vec<Found>,
         terms: ApplyTerms,
         dry_run: DryRun,
-    ) -> Result<Plan, Error> {
-        let mut steps = Vec::new();
-        for (source, record) in found {
-            steps.push(match record {
-                None => Found::Absent(self.propose(source, terms.of_creation())?),
-                Some(record) => Found::Present(source, record),
-            });
-        }
+    ) -> (Plan, Vec<Error>) {
         // A Job that stays as it is may have been left unfinished.
         let records = || steps.iter().filter_map(Found::open);
         let proposed = steps.iter().filter_map(Found::proposed);
@@ -247,9 +260,8 @@ impl Federation<'_> {
         };
         let at_once = at_once(present);
         let planned = self.side_by_side(at_once, steps.into_iter().zip(seen), plan).await;
-        let (steps, errors): (Vec<_>, Vec<_>) = planned.into_iter().partition(Result::is_ok);
-        Error::all(errors.into_iter().filter_map(Result::err).collect())?;
-        Ok(Plan { steps: steps.into_iter().filter_map(Result::ok).collect(), members })
+        let (steps, errors) = parted(planned);
+        (Plan { steps, members }, errors)
     }
 
     /// What one manifest asks for, by what the members have said of its Job if they were asked.
@@ -277,7 +289,8 @@ impl Federation<'_> {
         })
     }
 
-    async fn check_all(&self, steps: &[Step], members: &Members) -> Result<(), Error> {
+    /// What the members have against what is to be done; and what the host has.
+    async fn check_all(&self, steps: &[Step], members: &Members) -> (Refusals, Vec<Error>) {
         let ask = async |step: &Step| match step {
             Step::Create(proposal) => {
                 let Proposal { record, source } = &**proposal;
@@ -291,8 +304,16 @@ impl Federation<'_> {
         };
         let mut refusals = Refusals::new("applied", true);
         let asked = fan_out_by(at_once(steps.iter().map(Step::record)), steps, ask).await;
+        let mut errors = Vec::new();
         for (step, answers) in steps.iter().zip(asked) {
-            let Some(answers) = answers? else { continue };
+            let answers = match answers {
+                Ok(Some(answers)) => answers,
+                Ok(None) => continue,
+                Err(error) => {
+                    errors.push(error);
+                    continue;
+                }
+            };
             match step {
                 Step::Create(proposal) => {
                     let Proposal { record, source } = &**proposal;
@@ -305,7 +326,7 @@ impl Federation<'_> {
                 Step::Keep(_) => {}
             }
         }
-        Error::of_refusals(refusals)
+        (refusals, errors)
     }
 
     async fn take(
@@ -351,4 +372,11 @@ impl Federation<'_> {
             }
         }
     }
+}
+
+/// What succeeded, and the errors of the rest.
+fn parted<T>(results: impl IntoIterator<Item = Result<T, Error>>) -> (Vec<T>, Vec<Error>) {
+    let (done, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+    let errors = failed.into_iter().filter_map(Result::err).collect();
+    (done.into_iter().filter_map(Result::ok).collect(), errors)
 }

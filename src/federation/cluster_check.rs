@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 
 use super::{
     error::Error,
+    event::LeadsTo,
     open::Federation,
     rights::{AskedRight, IN_MEMBER, ON_HOST, Right, ask_rights},
 };
@@ -60,8 +61,13 @@ pub struct Answer {
 pub enum Identity {
     /// It is.
     Same,
-    /// It is another one: a sentence with both uids.
-    Other(String),
+    /// It is another one.
+    Other {
+        /// A sentence with both uids.
+        why: String,
+        /// Whether the federation knows that one, as another member or as the host.
+        is_known: bool,
+    },
     /// It cannot be told, because the user lacks a right.
     Unknown,
 }
@@ -101,7 +107,7 @@ impl Answer {
 /// be read. `jobs` is the namespace of the user's Jobs; none for all.
 pub async fn check_host(host: &Connection, uid: Option<&str>, jobs: Option<&str>) -> Checked {
     let (name, context) = (host.name().to_owned(), host.name().to_owned());
-    let answer = ask(host, uid, ON_HOST, jobs).await;
+    let answer = ask(host, uid, ON_HOST, jobs, |_| false).await;
     let denial = answer.as_ref().err().and_then(cluster::Error::denial);
     let answer = answer.map_err(|error| error.to_string());
     Checked { name, state: None, context, answer, denial }
@@ -144,7 +150,13 @@ impl Federation<'_> {
     async fn check_member(&self, name: &str, member: &Member, jobs: Option<&str>) -> Checked {
         let answer = match self.access.dial(name, member) {
             Ok(connection) => {
-                let answer = ask(&connection, Some(&member.uid), IN_MEMBER, jobs).await;
+                let is_known = |error: &cluster::Error| match error {
+                    cluster::Error::WrongCluster { found, .. } => {
+                        self.leads_to(found) != LeadsTo::Stranger
+                    }
+                    _ => false,
+                };
+                let answer = ask(&connection, Some(&member.uid), IN_MEMBER, jobs, is_known).await;
                 answer.map(|answer| self.by_the_hosts_clock(answer))
             }
             Err(error) => Err(error),
@@ -165,12 +177,13 @@ impl Federation<'_> {
 }
 
 /// Asks a cluster who it is, and then everything else at once. Another one than the registered is
-/// asked nothing else.
+/// asked nothing else; `is_known` says whether the federation knows it.
 async fn ask(
     connection: &Connection,
     uid: Option<&str>,
     rights: &'static [Right],
     jobs: Option<&str>,
+    is_known: impl Fn(&cluster::Error) -> bool,
 ) -> Result<Answer, cluster::Error> {
     let identity = match (connection.identity().await, uid) {
         (Err(error), _) if error.hides_identity() => Identity::Unknown,
@@ -178,10 +191,10 @@ async fn ask(
         (Ok(_), None) => Identity::Unknown,
         (Ok(_), Some(uid)) => match connection.verify(uid).await {
             Ok(()) => Identity::Same,
-            Err(error) => Identity::Other(error.to_string()),
+            Err(error) => Identity::Other { why: error.to_string(), is_known: is_known(&error) },
         },
     };
-    let (version, user, asked) = if matches!(identity, Identity::Other(_)) {
+    let (version, user, asked) = if matches!(identity, Identity::Other { .. }) {
         (None, None, Vec::new())
     } else {
         let asked = ask_rights(connection, rights, jobs);

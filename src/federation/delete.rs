@@ -1,19 +1,23 @@
 //! How a federated Job is deleted together with its shards, or forgotten while they stay.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     dry_run_strategy::DryRun,
     edit::known,
     error::Error,
     event::{Event, Work},
-    key::key,
+    key::{Key, key},
     open::{Federation, carrying},
     preflight::preflight_deletion,
     refusal::Refusal,
     refusals::Place,
+    submit::names,
     turns::{Turns, at_once},
 };
 use crate::{
@@ -24,6 +28,9 @@ use crate::{
 
 /// How long to wait before looking again whether pods have gone.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long members are asked at least. Less would keep those that answer from being asked at all.
+const LEAST: Duration = Duration::from_secs(2);
 
 /// What becomes of the shards of a federated Job that is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +61,14 @@ impl Patience {
             Self::Endless => true,
             Self::Until(end) => Instant::now() < end,
             Self::None => false,
+        }
+    }
+
+    /// When a deletion is cut off that began then, if it is at all.
+    fn cut(self, begun: Instant) -> Option<Instant> {
+        match self {
+            Self::Until(end) => Some(end.max(begun + LEAST)),
+            Self::Endless | Self::None => None,
         }
     }
 
@@ -89,39 +104,56 @@ impl Federation<'_> {
         jobs: Vec<Result<(Record, Deletion), Error>>,
         patience: Patience,
     ) -> Vec<Error> {
+        let now = Instant::now();
+        let cut = patience.cut(now);
         let members = self.unasked();
         let at_once = at_once(existing(&jobs));
         let mut errors = BTreeMap::new();
         let concerned = carrying(&needing_members(&jobs));
+        let unread = || ("", "");
+        let all = jobs.iter().map(|job| job.as_ref().map_or_else(|_| unread(), |it| names(&it.0)));
+        self.about(all, DryRun::None);
         let begin = async |(place, job): (usize, Result<_, Error>)| {
             let begun = match job {
                 Ok((record, deletion)) => turns.at(place).begin(record, deletion).await,
                 Err(error) => Err(error),
             };
+            if !matches!(begun, Ok(Some(_))) {
+                turns.settled(place);
+            }
             (place, begun)
         };
-        // Nobody writes before the mark is written; who the members are can be asked meanwhile.
+        // Nobody writes before the mark is written; who the members are can be asked meanwhile. The
+        // other half of the time is for those that answer.
+        let half = cut.map(|end| now + end.duration_since(now) / 2);
         let (begun, ()) = tokio::join!(
             fan_out_by(at_once, jobs.into_iter().enumerate(), begin),
-            self.join(&members, concerned)
+            self.join_until(&members, concerned, half)
         );
         let mut going = Vec::new();
         for (place, begun) in begun {
             match begun {
                 Ok(Some(begun)) => going.push((place, begun)),
-                ended => {
-                    turns.settled(place);
-                    errors.extend(ended.err().map(|error| (place, error)));
-                }
+                ended => errors.extend(ended.err().map(|error| (place, error))),
             }
         }
         while !going.is_empty() {
             let records: Vec<_> = going.iter().map(|(_, job)| &job.record).collect();
-            self.join(&members, carrying(&records)).await;
-            let observed = self.observe(&records, &members).await;
+            let look = async {
+                self.join(&members, carrying(&records)).await;
+                self.observe(&records, &members).await
+            };
+            let Some(observed) = within(cut, look).await else {
+                for (place, job) in going {
+                    errors.insert(place, turns.at(place).cut_off(&key(&job.record)));
+                    turns.settled(place);
+                }
+                break;
+            };
             let go_on = async |((place, job), seen): ((usize, Going), Observations)| {
-                let federation = turns.at(place);
-                let gone = federation.go_on(job, seen, &members, patience).await;
+                let (federation, key) = (turns.at(place), key(&job.record));
+                let gone = within(cut, federation.go_on(job, seen, &members, patience)).await;
+                let gone = gone.unwrap_or_else(|| Err(federation.cut_off(&key)));
                 if !matches!(gone, Ok(Some(_))) {
                     turns.settled(place);
                 }
@@ -136,10 +168,30 @@ impl Federation<'_> {
                 }
             }
             if !going.is_empty() {
-                tokio::time::sleep(LOOK_AGAIN).await;
+                let _ = within(cut, tokio::time::sleep(LOOK_AGAIN)).await;
             }
         }
         errors.into_values().collect()
+    }
+
+    /// The time of a deletion is over while members are asked.
+    fn cut_off(&self, key: &Key) -> Error {
+        self.notify(Event::Deleting(key));
+        self.notify(Event::Ended);
+        Error::TimedOut { name: Some(key.1.clone()) }
+    }
+
+    /// Connects to more members, until then if there is an end. Those that have not answered by
+    /// then are not asked any more in this command.
+    async fn join_until(&self, members: &Members, names: BTreeSet<String>, end: Option<Instant>) {
+        if within(end, self.join(members, names.clone())).await.is_some() {
+            return;
+        }
+        let answered: BTreeSet<_> = members.asked().map(str::to_owned).collect();
+        for name in names.difference(&answered) {
+            members.give_up(name, "it did not answer in time".to_owned());
+        }
+        self.name_the_astray(members);
     }
 
     /// Begins a deletion: what stays is forgotten, or the record is marked. Gives what is left to
@@ -379,6 +431,15 @@ impl Federation<'_> {
             self.notify(Event::PodsEnding);
         }
         Ok(Some(rest))
+    }
+}
+
+/// Does something until then, if there is an end. None if that is over before it is done: it may
+/// be cut off between any two requests (G4).
+async fn within<T>(end: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match end {
+        Some(end) => timeout_at(end, work).await.ok(),
+        None => Some(work.await),
     }
 }
 

@@ -53,6 +53,10 @@ impl Federation<'_> {
         let uid = member.uid.clone();
         let ends = terms.timeout.and_then(|limit| Instant::now().checked_add(limit));
         let timed_out = || Error::DrainTimedOut { name: name.to_owned() };
+        let stays = |error| match error {
+            error @ Error::NobodyTakes { .. } => error,
+            error => Error::StaysDraining { name: name.to_owned(), error: Box::new(error) },
+        };
         loop {
             let mut records = self.all_records().await?;
             records.retain(|record| record.needs(name, &member));
@@ -62,8 +66,10 @@ impl Federation<'_> {
             let round = self.drain_round(name, &uid, records);
             match ends {
                 // A round may be cut off between any two requests (G4).
-                Some(end) => timeout_at(end, round).await.map_err(|_| timed_out())??,
-                None => round.await?,
+                Some(end) => {
+                    timeout_at(end, round).await.map_err(|_| timed_out())?.map_err(stays)?;
+                }
+                None => round.await.map_err(stays)?,
             }
             if ends.is_some_and(|end| Instant::now() >= end) {
                 return Err(timed_out());

@@ -96,6 +96,9 @@ impl Federation<'_> {
             make(&record.manifest)
                 .map_err(|error| Error::NotApplicable { subject: request.subject.clone(), error })
         };
+        let keys: Vec<_> = jobs.iter().map(|(name, _)| (namespace, *name)).collect();
+        let dry_run = jobs.first().map_or(DryRun::None, |(_, request)| request.dry_run);
+        self.about(keys, dry_run);
         let find = async |(name, _): &(&str, _)| self.record(namespace, name).await;
         let found = fan_out(jobs, find).await;
         let is_asked_about = |record: &Record, request: &Request<'_>| {

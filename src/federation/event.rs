@@ -67,6 +67,19 @@ pub enum Work {
     Recording,
 }
 
+/// Where a context leads that does not lead to its member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeadsTo<'a> {
+    /// Nowhere: there is no such context.
+    Nothing,
+    /// To a cluster that is registered by this name.
+    Member(&'a str),
+    /// To the host, which is no member.
+    Host,
+    /// To a cluster that the federation does not know. It may be the member's successor.
+    Stranger,
+}
+
 /// Something that happened while a request was carried out.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
@@ -102,7 +115,15 @@ pub enum Event<'a> {
         /// The members.
         clusters: &'a BTreeSet<String>,
     },
-    /// A dry run could not ask a member.
+    /// A member could not be asked about any of its Jobs. It is said of the member, and not of each
+    /// Job.
+    Silent {
+        /// The member.
+        cluster: &'a str,
+        /// Why.
+        why: &'a str,
+    },
+    /// What is in a member is left as it is.
     Unasked {
         /// The Job.
         record: &'a Record,
@@ -160,7 +181,7 @@ pub enum Event<'a> {
     },
     /// How a Job stands after a request; some of its work may be unplaced.
     Stands(&'a Record, &'a Status),
-    /// A shard of which nothing is known, or whose member refused what was asked.
+    /// The member of a shard refused what was asked.
     ShardFailed {
         /// The Job.
         record: &'a Record,
@@ -169,11 +190,9 @@ pub enum Event<'a> {
         /// Why.
         why: &'a str,
     },
-    /// A member has not been listed since the record was recovered, restored or moved: it may have
+    /// A member has not been listed since a record was recovered, restored or moved: it may have
     /// shards of the Job, and none is opened elsewhere.
     Unlisted {
-        /// The Job.
-        record: &'a Record,
         /// The member.
         cluster: &'a str,
         /// Why it was not listed.
@@ -230,8 +249,8 @@ pub enum Event<'a> {
         cluster: &'a str,
         /// The context.
         context: &'a str,
-        /// Whether it leads to another cluster; otherwise it does not exist.
-        leads_elsewhere: bool,
+        /// Where it leads.
+        leads_to: LeadsTo<'a>,
     },
     /// Work was credited to a Job on a server whose version of Kubernetes is not tested.
     UntestedServer {
@@ -375,6 +394,9 @@ pub enum Event<'a> {
     Waiting(&'a [Waited<'a>]),
     /// There is no Job that the request could be about: in this namespace, or in none at all.
     NoneFound(Option<&'a str>),
+    /// What follows is about these Jobs, in their order: those that are settled side by side have
+    /// the same places.
+    Jobs(&'a [Key], DryRun),
     /// These Jobs were not begun, because the host has refused another.
     NotBegun(&'a [Record]),
 }

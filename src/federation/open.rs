@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     error::Error,
-    event::{Event, Observer},
+    event::{Event, LeadsTo, Observer},
 };
 use crate::{
     cluster::{self, Connection, fan_out},
@@ -140,9 +140,22 @@ impl<'a> Federation<'a> {
             let error = members.lasting_error(cluster).filter(|error| error.is_astray());
             if let Some(error) = error {
                 let context = self.access.context(cluster, member);
-                let leads_elsewhere = matches!(error, cluster::Error::WrongCluster { .. });
-                self.notify(Event::ContextAstray { cluster, context, leads_elsewhere });
+                let leads_to = match error {
+                    cluster::Error::WrongCluster { found, .. } => self.leads_to(found),
+                    _ => LeadsTo::Nothing,
+                };
+                self.notify(Event::ContextAstray { cluster, context, leads_to });
             }
+        }
+    }
+
+    /// Which cluster of the federation has this uid.
+    pub(super) fn leads_to(&self, uid: &str) -> LeadsTo<'_> {
+        let member = self.registry.members.iter().find(|(_, member)| member.uid == uid);
+        match member {
+            Some((name, _)) => LeadsTo::Member(name),
+            None if self.registry.host == uid => LeadsTo::Host,
+            None => LeadsTo::Stranger,
         }
     }
 

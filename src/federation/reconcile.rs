@@ -55,6 +55,8 @@ pub struct Uncertain {
 pub enum UncertainWork {
     /// A shard whose Job is gone and may have ended before.
     Shard {
+        /// The name of its Job.
+        name: String,
         /// The member.
         cluster: String,
         /// The `ttlSecondsAfterFinished` that its cluster had given it; none if it was gone when
@@ -79,10 +81,11 @@ impl Federation<'_> {
         let observed = self.observe_together(&all, &members).await;
         for (record, observations) in all.iter().zip(observed) {
             let (seen, _) = preview(record, observations, &members, self.now()).await;
-            let shards = seen.shards.values();
-            for shard in shards.filter(|shard| shard.may_have_ended() && !shard.reopened) {
+            let shards = seen.shards.iter();
+            for (id, shard) in shards.filter(|(_, it)| it.may_have_ended() && !it.reopened) {
                 let (cluster, ttl_seconds) = (shard.cluster.clone(), shard.foreign_ttl());
-                let work = UncertainWork::Shard { cluster, ttl_seconds };
+                let name = seen.job_name(*id).to_owned();
+                let work = UncertainWork::Shard { name, cluster, ttl_seconds };
                 uncertain.push(Uncertain { job: record.name().to_owned(), work });
             }
             let withheld = seen.withheld_work().filter(|_| seen.state.outcome.is_none());
@@ -104,6 +107,7 @@ impl Federation<'_> {
         if records.is_empty() && errors.is_empty() {
             self.notify(Event::NoneFound(scope.namespace));
         }
+        self.about(records.iter().map(|it| (it.namespace(), it.name())), DryRun::None);
         let all: Vec<_> = records.iter().collect();
         let members = match reopen {
             Reopen::None => self.members_to_reconcile(&all).await,

@@ -148,10 +148,14 @@ impl Federation<'_> {
         terms: SubmitTerms,
         dry_run: DryRun,
     ) -> Result<(), Error> {
-        let mut proposals = Vec::new();
+        let (mut proposals, mut errors, count) = (Vec::new(), Vec::new(), sources.len());
         for source in sources {
-            proposals.push(self.propose(source, terms)?);
+            match self.propose(source, terms) {
+                Ok(proposal) => proposals.push(proposal),
+                Err(error) => errors.push(error),
+            }
         }
+        Error::none_done("created", count, errors)?;
         self.submit_all(proposals, dry_run).await
     }
 
@@ -164,25 +168,15 @@ impl Federation<'_> {
         proposals: Vec<Proposal>,
         dry_run: DryRun,
     ) -> Result<(), Error> {
+        self.about(proposals.iter().map(|proposal| names(&proposal.record)), dry_run);
         let members = self.unasked();
         if dry_run == DryRun::Client {
             let check = async |proposal: &Proposal| self.check_name(proposal).await;
-            for checked in fan_out(&proposals, check).await {
-                checked?;
-            }
+            let checked = fan_out(&proposals, check).await.into_iter();
+            let errors = checked.filter_map(Result::err).collect();
+            Error::none_done("created", proposals.len(), errors)?;
         } else {
-            let records: Vec<_> = proposals.iter().map(|proposal| &proposal.record).collect();
-            self.join(&members, carrying(&records)).await;
-            let mut refusals = Refusals::new("created", true);
-            let ask = async |Proposal { record, source }: &Proposal| {
-                self.ask_creation(record, source, &members).await
-            };
-            let asked = fan_out_by(at_once(records), &proposals, ask).await;
-            for (proposal, asked) in proposals.iter().zip(asked) {
-                let Proposal { record, source } = proposal;
-                self.check_creation(record, source, asked?, &members, &mut refusals).await;
-            }
-            Error::of_refusals(refusals)?;
+            self.check_proposals(&proposals, &members).await?;
         }
         // Once the host has refused one Job, no further one is begun.
         let is_refused = AtomicBool::new(false);
@@ -222,6 +216,36 @@ impl Federation<'_> {
             self.notify(Event::NotBegun(&not_begun));
         }
         Error::all(errors)
+    }
+
+    /// Asks the host and the members whether they would take new Jobs.
+    ///
+    /// # Errors
+    /// They would not take all.
+    async fn check_proposals(
+        &self,
+        proposals: &[Proposal],
+        members: &Members,
+    ) -> Result<(), Error> {
+        let records: Vec<_> = proposals.iter().map(|proposal| &proposal.record).collect();
+        self.join(members, carrying(&records)).await;
+        let mut refusals = Refusals::new("created", true);
+        let ask = async |Proposal { record, source }: &Proposal| {
+            self.ask_creation(record, source, members).await
+        };
+        let asked = fan_out_by(at_once(records), proposals, ask).await;
+        let (mut answers, mut errors) = (Vec::new(), Vec::new());
+        for (proposal, asked) in proposals.iter().zip(asked) {
+            match asked {
+                Ok(asked) => answers.push((proposal, asked)),
+                Err(error) => errors.push(error),
+            }
+        }
+        Error::none_done("created", proposals.len(), errors)?;
+        for (Proposal { record, source }, asked) in answers {
+            self.check_creation(record, source, asked, members, &mut refusals).await;
+        }
+        Error::of_refusals(refusals)
     }
 
     /// Divides a Job over the members.
@@ -341,6 +365,11 @@ impl Federation<'_> {
             Existing::Running
         }
     }
+}
+
+/// The namespace and the name of a Job.
+pub(super) fn names(record: &Record) -> (&str, &str) {
+    (record.namespace(), record.name())
 }
 
 impl Error {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::open::Federation;
+use super::{dry_run_strategy::DryRun, event::Event, open::Federation};
 use crate::{cluster::fan_out_by, state::Record};
 
 /// The most Jobs that are settled at once.
@@ -67,6 +67,17 @@ impl Drop for Turns<'_, '_> {
 }
 
 impl<'a> Federation<'a> {
+    /// Says which Jobs what follows is about, by namespace and name.
+    pub(super) fn about<'n>(
+        &self,
+        jobs: impl IntoIterator<Item = (&'n str, &'n str)>,
+        dry_run: DryRun,
+    ) {
+        let own = |(namespace, name): (&str, &str)| (namespace.to_owned(), name.to_owned());
+        let jobs: Vec<_> = jobs.into_iter().map(own).collect();
+        self.notify(Event::Jobs(&jobs, dry_run));
+    }
+
     /// Settles Jobs side by side, at most so many at once as of [`at_once`]. `settle` is given the
     /// federation as it is for one Job. The results have the order of the Jobs.
     pub(super) async fn side_by_side<T, R>(

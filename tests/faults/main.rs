@@ -18,6 +18,7 @@ mod kills;
 mod limits;
 mod losses;
 mod many;
+mod many_silent;
 mod net;
 mod networks;
 mod promises;

@@ -143,14 +143,19 @@ impl Check {
     /// What the user can do about a cluster that did not pass; none where it must answer first.
     fn way_out(&self, session: &Session<'_>, one: &Checked) -> Option<String> {
         let (answer, name) = (one.answer.as_ref().ok()?, one.name.as_str());
-        if matches!(answer.identity, Identity::Other(_)) {
-            return Some(format!(
-                "{} looks for a context of yours that leads to it. If it was built anew: {}, then \
-                 {}.",
-                federate("cluster match", [name]),
-                federate("cluster lost", [name]),
-                federate("cluster register", [name]),
-            ));
+        if let Identity::Other { is_known, .. } = answer.identity {
+            let finds = federate("cluster match", [name]);
+            let looks = format!("{finds} looks for a context of yours that leads to it.");
+            // That one is no successor of this one.
+            return Some(if is_known {
+                looks
+            } else {
+                format!(
+                    "{looks} If it was built anew: {}, then {}.",
+                    federate("cluster lost", [name]),
+                    federate("cluster register", [name]),
+                )
+            });
         }
         let which = if one.state.is_some() { name } else { "--host" };
         let mut words = vec![which.to_owned(), "--print-rbac".to_owned()];
@@ -195,7 +200,7 @@ impl Check {
 fn print_rbac(session: &Session<'_>, one: &Checked, jobs: Option<&str>) -> Result<()> {
     let name = &one.name;
     let answer = one.answer.as_ref().map_err(|why| Error::new(format!("[{name}] {why}")))?;
-    if let Identity::Other(why) = &answer.identity {
+    if let Identity::Other { why, .. } = &answer.identity {
         return Err(Error::new(why));
     }
     if answer.missing().next().is_none() {
@@ -226,7 +231,7 @@ fn role(one: &Checked) -> &'static str {
 fn identity(answer: &Answer) -> &'static str {
     match answer.identity {
         Identity::Same => "Same",
-        Identity::Other(_) => "Other",
+        Identity::Other { .. } => "Other",
         Identity::Unknown => UNKNOWN,
     }
 }
@@ -251,7 +256,7 @@ fn findings(one: &Checked) -> Vec<String> {
         Err(why) => return vec![why.clone()],
     };
     let mut findings = Vec::new();
-    if let Identity::Other(why) = &answer.identity {
+    if let Identity::Other { why, .. } = &answer.identity {
         findings.push(why.clone());
     }
     if let (Some(version), Some(false)) = (&answer.version, answer.is_tested()) {
@@ -288,7 +293,7 @@ fn object(one: &Checked) -> Value {
                 Identity::Unknown => "Unknown".into(),
                 _ => identity(answer).into(),
             };
-            if let Identity::Other(why) = &answer.identity {
+            if let Identity::Other { why, .. } = &answer.identity {
                 status["message"] = why.as_str().into();
             }
             status["version"] = json!(answer.version);

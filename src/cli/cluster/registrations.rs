@@ -3,7 +3,7 @@
 use crate::{
     cli::session::Session,
     error::{Error, Result},
-    federation::{AskedRight, Federation, Registered, Registration},
+    federation::{self, AskedRight, Federation, Registered, Registration},
     job::lease_text,
     print::{counted, federate, kubectl_line},
     state::{Member, NAME_RULE, is_member_name, member_name},
@@ -31,7 +31,14 @@ pub async fn register(
         ))
     })?;
     let namespace = session.namespace()?;
-    let (registered, missing) = federation.register(&connection, registration, &namespace).await?;
+    let registered = federation.register(&connection, registration, &namespace).await;
+    let (registered, missing) = registered.map_err(|error| match &error {
+        federation::Error::Cluster(cause) if cause.is_unreachable() => {
+            let is_member = federation.registry.members.contains_key(name);
+            about(name, &error.into()).and_hint(must_answer(is_member))
+        }
+        _ => error.into(),
+    })?;
     session.output().line(format!("cluster/{name} {}", past_participle(&registered)));
     if let Registered::Changed { before, after } = &registered {
         for change in changes(before, after) {
@@ -87,12 +94,24 @@ pub(super) fn both(one: Result<()>, other: Result<()>) -> Result<()> {
     }
 }
 
+/// What to do where a cluster gives no answer.
+fn must_answer(is_member: bool) -> &'static str {
+    if is_member {
+        "Its weight, its labels and its lease can be set without its answer: see `cluster weight`, \
+         `cluster label` and `cluster lease`."
+    } else {
+        "It has to say which cluster it is. Register it once it answers, or name another context \
+         with --cluster-context."
+    }
+}
+
 /// An error of one of several clusters: it names the cluster.
 fn about(name: &str, error: &Error) -> Error {
     let text = error.to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    let named = Error::new(format!("cluster/{name} was not registered: {text}"));
-    error.hints().iter().cloned().fold(named, Error::hint)
+    let what = format!("cluster/{name} was not registered: ");
+    let named = Error::new(format!("{what}{}", text.strip_prefix(&what).unwrap_or(text)));
+    error.hints().into_iter().fold(named, Error::and_hint)
 }
 
 /// A member's name that was given, or a hint how to give another one. `context` is the context that

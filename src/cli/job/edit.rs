@@ -243,7 +243,7 @@ fn reasons_of(error: federation::Error) -> Vec<String> {
         E::NotApplicable { error, .. } => vec![error.to_string()],
         E::NotEditable { error: why, .. } => {
             let why = why.to_string();
-            std::iter::once(why).chain(Error::from(error).hints().iter().cloned()).collect()
+            std::iter::once(why).chain(Error::from(error).hints()).collect()
         }
         error => vec![error.to_string()],
     }

@@ -184,7 +184,7 @@ fn not_read(error: federation::Error, namespace: &str) -> Error {
     }
     let why =
         format!("error from server (NotFound): {} in namespace {namespace:?}", error.message());
-    error.hints().iter().fold(Error::new(why), Error::and_hint)
+    error.hints().into_iter().fold(Error::new(why), Error::and_hint)
 }
 
 /// How long a pod is waited for.

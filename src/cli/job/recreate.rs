@@ -35,8 +35,10 @@ pub(super) async fn asking<T>(
 }
 
 /// What becomes of the pods of a shard.
-fn consequence(Stopped { job, cluster, active }: &Stopped) -> String {
-    let shard = format!("job.batch/{job}: its shard in cluster {cluster} is stopped");
+fn consequence(Stopped { job, shard, cluster, active }: &Stopped) -> String {
+    // Of several shards in one cluster each is named.
+    let name = if shard == job { String::new() } else { format!(" {shard}") };
+    let shard = format!("job.batch/{job}: its shard{name} in cluster {cluster} is stopped");
     match active {
         Some(1) => format!("{shard}. 1 pod runs, and loses what it has not finished."),
         Some(active) => {

@@ -6,20 +6,6 @@ use crate::{
     print::{federate, federate_on_host},
 };
 
-/// What to do about silent clusters, if they are gone for good: empty, or after a space.
-pub(super) fn about_silent(silent: &[String]) -> String {
-    let (cluster, name) = match silent {
-        [] => return String::new(),
-        [one] => (format!("cluster {one}"), one.as_str()),
-        several => (format!("one of the clusters {}", several.join(", ")), "NAME"),
-    };
-    let lost = federate("cluster lost", [name]);
-    format!(
-        " Only if {cluster} is gone for good: {lost} has others do its work, and what it has done \
-         unseen runs twice."
-    )
-}
-
 /// What to do about a cluster that cannot be registered, or whose work has not all gone to others,
 /// or has long gone there; and about a federation that cannot be moved to another host yet.
 pub(super) fn about_leaving(error: &federation::Error) -> Error {
@@ -32,9 +18,10 @@ pub(super) fn about_leaving(error: &federation::Error) -> Error {
             federate("cluster unregister", [name]),
             federate("cluster lost", [name])
         )),
-        E::DrainTimedOut { name } => said.hint(format!(
-            "The drain goes on with each reconcile; {} waits for it again.",
-            federate("cluster drain", [name])
+        E::DrainTimedOut { name } | E::StaysDraining { name, .. } => said.hint(format!(
+            "The drain goes on with each reconcile; {} waits for it again, {} ends it.",
+            federate("cluster drain", [name]),
+            federate("cluster uncordon", [name])
         )),
         E::LacksJobs { from, context, .. } => said.hint(format!(
             "Save a backup of the old host, and restore it on the new one first: {}, {}",

@@ -4,9 +4,9 @@ mod clusters;
 
 use std::sync::Arc;
 
-use self::clusters::{about_leaving, about_silent};
+use self::clusters::about_leaving;
 use super::{
-    Error,
+    Error, Hint, OfJobs,
     kubectl::{about_what_is_in_the_way, kubectl},
 };
 use crate::{
@@ -63,7 +63,14 @@ impl Error {
         self
     }
 
-    fn hinted(self, hint: Option<impl Into<String>>) -> Self {
+    fn hinted_too(self, hint: Option<impl Into<Hint>>) -> Self {
+        match hint {
+            Some(hint) => self.and_hint(hint),
+            None => self,
+        }
+    }
+
+    fn hinted(self, hint: Option<impl Into<Hint>>) -> Self {
         match hint {
             Some(hint) => self.hint(hint),
             None => self,
@@ -173,14 +180,27 @@ fn of_federation(error: &federation::Error) -> Error {
             Error::new(error).hinted((!hints.is_empty()).then(|| hints.join(" ")))
         }
         E::Refused(refusals) => of_refusals(error, refusals),
+        E::NothingDone { what, errors, .. } => {
+            let said = errors.iter().map(of_federation).reduce(Error::and);
+            let nothing = Error::new(error);
+            let said = said.map_or_else(|| nothing.clone(), |said| said.and(nothing.clone()));
+            // Those that are there keep the others from being created.
+            let goes_on = *what == "created" && errors.iter().any(|error| error.is_in_use());
+            said.hinted_too(goes_on.then(about_apply))
+        }
+        E::StaysDraining { error: why, .. } => of_federation(why).and(about_leaving(error)),
         E::Unfinished(unfinished) => {
-            let finish = reconcile(&unfinished.namespace, &unfinished.name, &[]);
-            let silent = about_silent(&unfinished.silent);
-            Error::new(error).hint(format!("{finish} finishes what is left.{silent}"))
+            let said = Error::new(error).hint(finish_left(&unfinished.namespace, &unfinished.name));
+            match unfinished.silent.as_slice() {
+                [] => said,
+                silent => said.and_hint(Hint::about_silent(silent.iter().cloned())),
+            }
         }
-        E::Interrupted { error, namespace, name } => {
-            of_federation(error).hint(format!("It is recorded: {}", finish_begun(namespace, name)))
-        }
+        E::Interrupted { error, namespace, name } => of_federation(error).hint(OfJobs::reconcile(
+            namespace,
+            name,
+            ["It is recorded: {} finishes what was begun."; 2],
+        )),
         E::MaybeRecorded { error, namespace, name } => {
             of_federation(error).hint(maybe_recorded(namespace, name))
         }
@@ -230,8 +250,7 @@ fn of_federation(error: &federation::Error) -> Error {
             Error::new(error).hint(format!("There are jobs of {}.", found.join(", ")))
         }
         E::NotRecovered { error: why, .. } => {
-            let hints = of_federation(why).hints().to_vec();
-            hints.into_iter().fold(Error::new(error), Error::hint)
+            of_federation(why).hints.into_iter().fold(Error::new(error), Error::and_hint)
         }
         // As kubectl, which says each in a line.
         E::Several(errors) if errors.iter().all(E::is_of_time) => {
@@ -287,24 +306,44 @@ fn deletions(jobs: &[(String, String)]) -> String {
     deletions.collect::<Vec<_>>().join(", ")
 }
 
+/// What does the rest of a command about several Jobs that was ended early. `repeatable` says that
+/// the command may be typed again although some of it is done.
+pub fn repeat(repeatable: bool) -> String {
+    if repeatable { "The same command does the rest.".to_owned() } else { about_apply() }
+}
+
+/// How Jobs are created of which some are there already.
+fn about_apply() -> String {
+    let apply = federate("job apply", ["-f", "FILE"]);
+    format!("{apply} creates those that are not there, and has the others do what the file says.")
+}
+
 /// What to do about the federated Job that has the name already.
-fn about_existing(there: Existing, namespace: &str, name: &str) -> String {
-    let job = [name, "-n", namespace];
+fn about_existing(there: Existing, namespace: &str, name: &str) -> Hint {
+    let job = |verb, sentences| OfJobs::of(verb, namespace, name, sentences);
     match there {
         Existing::OfAnotherFederation => format!(
             "It belongs to another federation. If the registry of that one was lost, {} makes its \
              jobs count again. Else take another name.",
             federate("job recover", ["--all", "--all-namespaces"])
-        ),
-        Existing::Deleting => {
-            format!("It is being deleted: {} finishes that.", federate("reconcile", job))
-        }
+        )
+        .into(),
+        Existing::Deleting => job(
+            "reconcile",
+            ["It is being deleted: {} finishes that.", "They are being deleted: {} finishes that."],
+        )
+        .into(),
         Existing::Ended => {
-            let delete = federate("job delete", job.into_iter().chain(["--cascade=background"]));
-            format!("It has ended: {delete} makes room for a new one.")
+            let room = [
+                "It has ended: {} makes room for a new one.",
+                "They have ended: {} makes room for new ones.",
+            ];
+            OfJobs { flags: &["--cascade=background"], ..job("job delete", room) }.into()
         }
-        Existing::Unfinished => finish_begun(namespace, name),
-        Existing::Running => format!("{} shows how far it is.", federate("job get", job)),
+        Existing::Unfinished => finish_begun_of(namespace, name),
+        Existing::Running => {
+            job("job get", ["{} shows how far it is.", "{} shows how far they are."]).into()
+        }
     }
 }
 
@@ -385,22 +424,20 @@ fn about_unfit(error: &federation::Error) -> Error {
     use federation::Error as E;
     let hint = match error {
         E::NotRetriable { namespace, name, why } => Some(match why {
-            NotRetriable::Deleting | NotRetriable::NotStopped => {
-                format!("{} finishes what is left.", reconcile(namespace, name, &[]))
-            }
-            NotRetriable::NotFailed => format!(
+            NotRetriable::Deleting | NotRetriable::NotStopped => finish_left(namespace, name),
+            NotRetriable::NotFailed => Hint::from(format!(
                 "If a job of it has failed in its cluster, {} records that first.",
                 reconcile(namespace, name, &[])
-            ),
-            NotRetriable::Succeeded => about_idle(Idle::Stopped, None, namespace, name),
+            )),
+            NotRetriable::Succeeded => about_idle(Idle::Stopped, None, namespace, name).into(),
         }),
         E::NotAdoptable { namespace, name, owner: Owner::Forgotten, .. } => {
             let recover = federate("job recover", [name, "-n", namespace]);
-            Some(format!("{recover} rebuilds its record."))
+            Some(Hint::from(format!("{recover} rebuilds its record.")))
         }
         E::NotAdoptable { namespace, owner: Owner::Recorded, .. } => {
             let get = federate("job get", ["-n", namespace]);
-            Some(format!("{get} lists the job that it is a shard of."))
+            Some(format!("{get} lists the job that it is a shard of.").into())
         }
         _ => None,
     };
@@ -414,9 +451,19 @@ pub fn maybe_recorded(namespace: &str, name: &str) -> String {
     format!("It may be recorded, as {get} shows. If it is, {finish}")
 }
 
+/// The hint where what is left of a Job is done by whoever reconciles it next.
+fn finish_left(namespace: &str, name: &str) -> Hint {
+    OfJobs::reconcile(namespace, name, ["{} finishes what is left."; 2]).into()
+}
+
 /// The hint where the record says what is to be done, and it is not known how much of it was.
 pub fn finish_begun(namespace: &str, name: &str) -> String {
-    format!("{} finishes what was begun.", reconcile(namespace, name, &[]))
+    finish_begun_of(namespace, name).text().to_owned()
+}
+
+/// The same, to be joined with those of other Jobs.
+pub fn finish_begun_of(namespace: &str, name: &str) -> Hint {
+    OfJobs::reconcile(namespace, name, ["{} finishes what was begun."; 2]).into()
 }
 
 fn recover(namespace: &str, name: &str) -> String {

@@ -30,6 +30,8 @@ impl fmt::Display for InUse {
 pub struct Stopped {
     /// The name of the federated Job.
     pub job: String,
+    /// The name of the shard's Job.
+    pub shard: String,
     /// The member that has the shard.
     pub cluster: String,
     /// How many of its pods run. None if the member does not say.

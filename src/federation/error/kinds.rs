@@ -1,6 +1,8 @@
 //! Which kind of error an error is.
 
-use super::{super::refusals::Refusals, Error};
+use std::collections::BTreeSet;
+
+use super::{super::refusals::Refusals, Error, Existing};
 use crate::{cluster, reconcile::EditError, state};
 
 impl Error {
@@ -24,6 +26,23 @@ impl Error {
                 errors.push(last);
                 Err(Self::Several(errors))
             }
+        }
+    }
+
+    /// Ends a request about so many Jobs, of which nothing was done because of these errors. What
+    /// holds for all Jobs alike is said once.
+    ///
+    /// # Errors
+    /// There is one.
+    pub fn none_done(what: &'static str, of: usize, errors: Vec<Self>) -> Result<(), Self> {
+        let count = errors.len();
+        let mut said = BTreeSet::new();
+        let mut errors = errors;
+        errors.retain(|error| said.insert(error.to_string()));
+        match errors.len() {
+            0 => Ok(()),
+            1 if of == 1 || count > 1 => Self::all(errors),
+            _ => Err(Self::NothingDone { what, count, of, errors }),
         }
     }
 
@@ -69,6 +88,15 @@ impl Error {
     /// Whether a condition was waited for that did not come in time.
     pub fn is_of_time(&self) -> bool {
         matches!(self, Self::TimedOut { .. } | Self::NotMet { .. })
+    }
+
+    /// Whether a Job was to be created that is there, and goes on.
+    pub fn is_in_use(&self) -> bool {
+        let there = match self {
+            Self::AlreadyExists { there, .. } => *there,
+            _ => None,
+        };
+        matches!(there, Some(Existing::Running | Existing::Unfinished))
     }
 
     /// Whether the host gave no answer, so that it is not known whether it did what was asked.

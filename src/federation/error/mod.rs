@@ -137,6 +137,18 @@ pub enum Error {
     /// Members would not take what was to be written, and nothing was.
     #[error("nothing was {}: {} refused", .0.what, .0.count())]
     Refused(Box<Refusals>),
+    /// Of several Jobs that were asked for, some cannot be done. So nothing was.
+    #[error("nothing was {what}: {count} of {of} jobs cannot be {what}")]
+    NothingDone {
+        /// What was not done: `created`, `applied`.
+        what: &'static str,
+        /// How many cannot be done.
+        count: usize,
+        /// How many were asked for.
+        of: usize,
+        /// Why, each once.
+        errors: Vec<Error>,
+    },
     /// What is to be done is written down, and members did not all do their part.
     #[error("job.batch/{}: {}", .0.name, .0.sentence())]
     Unfinished(Unfinished),
@@ -410,6 +422,14 @@ pub enum Error {
     DrainTimedOut {
         /// The member.
         name: String,
+    },
+    /// A drain was begun, and something keeps it from being finished.
+    #[error("cluster {name:?} stays Draining")]
+    StaysDraining {
+        /// The member.
+        name: String,
+        /// What it was.
+        error: Box<Error>,
     },
     /// A member cannot be drained because it was declared lost.
     #[error("cluster {name:?} was declared lost: its work is given to others already")]

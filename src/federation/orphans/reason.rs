@@ -107,7 +107,7 @@ fn is_there(shard: &Shard, place: Place<'_>) -> bool {
 }
 
 impl Reason {
-    /// The word for it in JSON.
+    /// The word for it, as Kubernetes writes reasons.
     pub fn word(self) -> &'static str {
         match self {
             Self::NoRecord => "NoRecord",

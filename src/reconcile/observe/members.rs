@@ -125,6 +125,7 @@ impl Members {
         let connect = async |(line, (name, member), kept): (&Line, (&String, &Member), _)| {
             line.connection.get_or_init(|| connected(name, member, kept, &dial)).await;
         };
+        let known = known.filter(|(line, ..)| line.given_up.get().is_none());
         fan_out(known, connect).await;
     }
 

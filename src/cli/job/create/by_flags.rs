@@ -68,7 +68,18 @@ impl ByFlags {
                 return Err(Error::new("cannot specify --from and command"));
             }
             (None, Some(from)) => return Err(refused(name, &from, namespace)),
-            _ => return Err(Error::new("either --image or --from must be specified")),
+            (Some(_), Some(_)) => {
+                return Err(Error::new("either --image or --from must be specified"));
+            }
+            (None, None) => {
+                return Err(Error::new("either -f FILE or --image must be specified").hint(
+                    format!(
+                        "{} creates the jobs of a file, {} makes one of an image.",
+                        federate("job create", ["-f", "FILE"]),
+                        federate("job create", [name, "--image=IMAGE"])
+                    ),
+                ));
+            }
         };
         let mut container = json!({"name": name, "image": image, "resources": {}});
         if !command.is_empty() {

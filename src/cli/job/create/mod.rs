@@ -80,7 +80,7 @@ impl Create {
             Some(object) => vec![Document { source: String::new(), object }],
             None => self.filenames.read("create", session.world()).await?,
         };
-        let wording = Wording { done: false, ..Wording::new("created") };
+        let wording = Wording { done: false, repeatable: false, ..Wording::new("created") };
         let reporter = Reporter::new(session, wording).keeping(format.is_some());
         let federation = session.federation(&reporter).await?;
         let sources = session.manifests(documents, |rules, objects| rules.read(objects))?;

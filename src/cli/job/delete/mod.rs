@@ -1,26 +1,29 @@
 //! `kubectl federate job delete`.
 
+mod asked;
 mod which;
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::fmt::Write as _;
 
 use clap::{ArgAction, Args};
 use tokio::time::Instant;
 
-use self::which::{Found, Which};
+use self::{
+    asked::asked,
+    which::{Found, Which},
+};
 use crate::{
     cli::{
         Session, World,
         changing::interruptible,
-        confirm::choose_on_terminal,
         duration::timeout,
         events::{Reporter, Wording, none_found},
         output::{Several, print_changed},
     },
     error::{Error, Result},
     federation::{self, Deletion, DryRun, Patience, Timeout},
-    print::{Format, federate},
-    state::{self, Record},
+    print::Format,
+    state,
 };
 
 /// The examples in its help.
@@ -166,16 +169,15 @@ impl Delete {
             session.output().line("deletion is cancelled");
             return Ok(federation::Error::all(errors)?);
         }
-        let mut jobs = Vec::new();
-        for record in records {
-            jobs.push(match record {
-                Ok(record) => {
-                    let deletion = self.deletion(session, &record, names.len()).await?;
-                    Ok((record, deletion))
-                }
-                Err(error) => Err(error),
-            });
-        }
+        let there: Vec<_> = records.iter().flatten().collect();
+        let deletions = match self.cascade {
+            Some(deletion) => vec![deletion; there.len()],
+            None if self.dry_run != DryRun::None => vec![Deletion::Orphan; there.len()],
+            None => asked(session, &there, names.len()).await?,
+        };
+        let mut deletions = deletions.into_iter();
+        let mut and_deletion = |record| (record, deletions.next().unwrap_or(Deletion::Orphan));
+        let jobs = records.into_iter().map(|record| record.map(&mut and_deletion)).collect();
         let delete = async {
             match self.dry_run {
                 DryRun::None => federation.delete(jobs, self.patience()).await,
@@ -201,73 +203,4 @@ impl Delete {
             }
         }
     }
-
-    /// As the flag says; without it, as the user says when asked; without a terminal, the Jobs
-    /// stay. `count` says how many Jobs are meant.
-    ///
-    /// # Errors
-    /// The user cancels, which is what Enter alone does: none of the Jobs is deleted.
-    async fn deletion(
-        &self,
-        session: &Session<'_>,
-        record: &Record,
-        count: usize,
-    ) -> Result<Deletion> {
-        if let Some(deletion) = self.cascade {
-            return Ok(deletion);
-        }
-        if !session.output().can_ask() || record.shards.is_empty() || self.dry_run != DryRun::None {
-            return Ok(Deletion::Orphan);
-        }
-        if let Some(begun) = record.state.deleting {
-            return go_on(session, record, begun).await;
-        }
-        let clusters: BTreeSet<_> =
-            record.shards.values().map(|shard| shard.cluster.as_str()).collect();
-        let clusters = clusters.into_iter().collect::<Vec<_>>().join(", ");
-        let name = record.name();
-        let question = format!("Delete the jobs {name:?} in {clusters} too, or keep them running?");
-        let unchanged = match count {
-            1 => format!("job.batch/{name} was not deleted"),
-            _ => format!("none of the {count} jobs was deleted"),
-        };
-        let words = &["delete", "keep"];
-        match choose_on_terminal(session.world(), &question, words, &unchanged).await? {
-            Some(0) => Ok(Deletion::Cascade(state::Cascade::Background)),
-            Some(_) => Ok(Deletion::Orphan),
-            None => {
-                Err(Error::new(format!("cancelled: {unchanged}")).hint(without_question(record)))
-            }
-        }
-    }
-}
-
-/// As the user says of a deletion that was begun.
-///
-/// # Errors
-/// The user cancels: the deletion stays as it is.
-async fn go_on(session: &Session<'_>, record: &Record, begun: state::Cascade) -> Result<Deletion> {
-    let name = record.name();
-    let question = format!(
-        "job.batch/{name} is being deleted already. Continue, or abandon what is in clusters that \
-         do not answer?"
-    );
-    let unchanged = format!("job.batch/{name} is being deleted as before");
-    let words = &["continue", "abandon"];
-    match choose_on_terminal(session.world(), &question, words, &unchanged).await? {
-        Some(0) => Ok(Deletion::Cascade(begun)),
-        Some(_) => Ok(Deletion::Abandon),
-        None => Err(Error::new(format!("cancelled: {unchanged}"))),
-    }
-}
-
-/// The commands that delete a Job without a question.
-fn without_question(record: &Record) -> String {
-    let delete =
-        |cascade| federate("job delete", [record.name(), "-n", record.namespace(), cascade]);
-    format!(
-        "{} deletes the jobs too, {} keeps them running.",
-        delete("--cascade=background"),
-        delete("--cascade=orphan")
-    )
 }

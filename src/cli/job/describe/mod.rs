@@ -14,8 +14,9 @@ use clap::Args;
 use crate::{
     cli::{
         InClusters, Selector, Session,
-        events::{Reporter, Wording, name_the_unknown, none_found},
+        events::{Reporter, Wording, none_found},
         job_name::job_name,
+        unknown::name_the_unknown,
     },
     error::{Error, Result},
     federation::{self, Described, Records},
@@ -106,7 +107,7 @@ fn print(session: &Session<'_>, mut described: Described, clusters: &InClusters)
     logs::print(session, &described);
     section::print(session, "Next", next);
     let Described { look, inspection, .. } = &described;
-    name_the_unknown(session, &look.record, &look.status);
+    name_the_unknown(session, &[(&look.record, &look.status)]);
     for (cluster, error) in &inspection.unread {
         let text = format!("job.batch/{}: not all could be read: {error}", look.record.name());
         session.output().warning(Some(cluster), &text);

@@ -12,9 +12,10 @@ use super::tree::tree;
 use crate::{
     cli::{
         InClusters, ListFlags, Selection, Session,
-        events::{Reporter, Wording, name_the_unknown, none_found},
+        events::{Reporter, Wording, none_found},
         fields::Fields,
         output::{is_table, listing, print},
+        unknown::name_the_unknown,
     },
     error::Result,
     federation::{self, Look, Records},
@@ -165,9 +166,8 @@ impl Get {
                 session.output().table(&table);
             }
         }
-        for look in &looks {
-            name_the_unknown(session, &look.record, &look.status);
-        }
+        let shown: Vec<_> = looks.iter().map(|look| (&look.record, &look.status)).collect();
+        name_the_unknown(session, &shown);
         printed?;
         Ok(federation::Error::all(errors)?)
     }

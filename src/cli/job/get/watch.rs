@@ -131,7 +131,7 @@ impl Watching<'_, '_, '_> {
         for error in errors {
             let error = Error::from(error);
             if self.told.insert(error.to_string()) {
-                self.session.output().error(&error.to_string(), error.hints());
+                self.session.output().error(&error.to_string(), &error.hints());
             }
         }
         Ok(())

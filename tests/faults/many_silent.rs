@@ -1,0 +1,129 @@
+//! Many Jobs in one command, and a cluster that gives no answer or a user who ends the command: what
+//! is said, how often, and how long it takes. Time stands still, so that this is exact.
+
+use std::time::Duration;
+
+use sim::When;
+use tokio::time::Instant;
+
+use super::net::{Fate, Sent};
+use super::stage::{CREATE, Ran, Stage};
+
+const NAMES: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+
+/// The three clusters with these Jobs.
+async fn with_jobs(names: &[&str]) -> Stage {
+    let stage = Stage::federated().await;
+    stage.net.witness(super::witness::Witness::leave);
+    stage.several_of(names, 6, 12);
+    stage.must(CREATE).await;
+    stage
+}
+
+/// How many lines of stderr are as asked for.
+fn lines(ran: &Ran, is_asked: impl Fn(&str) -> bool) -> usize {
+    ran.stderr.lines().filter(|line| is_asked(line)).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_silent_cluster_one_warning_is_printed_and_of_each_job_one_line() {
+    let names = NAMES.join(" ");
+    let commands = [
+        CREATE.to_owned() + " --dry-run=server",
+        CREATE.to_owned(),
+        "job get".to_owned(),
+        "reconcile".to_owned(),
+        format!("job suspend {names}"),
+        format!("job resume {names}"),
+        format!("job scale {names} --parallelism=3"),
+        format!("job scale {names} --parallelism=9 --dry-run=server"),
+        "job apply -f pi.yaml".to_owned(),
+        "cluster drain west".to_owned(),
+        format!("job delete {names} --cascade=background"),
+    ];
+    let stage = Stage::federated().await;
+    stage.net.witness(super::witness::Witness::leave);
+    stage.several_of(&NAMES, 6, 12);
+    for command in &commands {
+        let away = |sent: &Sent| if sent.cluster == "west" { Fate::Refused } else { Fate::Pass };
+        stage.net.watch(move |sent, _| away(sent));
+        let ran = stage.run(command).await;
+        assert_eq!(lines(&ran, |line| line.contains("[west]")), 1, "{command}: {}", ran.stderr);
+        assert!(lines(&ran, |line| line.starts_with("hint:")) <= 3, "{command}: {}", ran.stderr);
+        for name in NAMES {
+            let of_job = format!("error: job.batch/{name}: ");
+            let count = lines(&ran, |line| line.starts_with(&of_job));
+            let fails = !command.contains("dry-run") && !command.contains("get");
+            assert_eq!(count, usize::from(fails), "{command}: {}", ran.stderr);
+        }
+        let stays = ran.stderr.contains("error: cluster \"west\" stays Draining");
+        assert_eq!(stays, command.contains("drain"), "{command}: {}", ran.stderr);
+        stage.net.heal();
+        if command == CREATE {
+            stage.must("reconcile").await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_ends_a_command_early_learns_which_jobs_were_not_begun() {
+    let names: Vec<String> = (10..80).map(|n| format!("p{n}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let stage = Stage::federated().await;
+    stage.net.witness(super::witness::Witness::leave);
+    for names in names.chunks(35) {
+        stage.several_of(names, 1, 1);
+        stage.must(CREATE).await;
+        stage.net.heal();
+    }
+    let suspend = format!("job suspend {}", names.join(" "));
+    let half = Duration::from_millis(500);
+    // Before anything is begun.
+    let hangs = |hangs| if hangs { Fate::Hang(When::Before) } else { Fate::Pass };
+    stage.net.watch(move |sent, _| hangs(sent.of_jobs()));
+    let ran = stage.interrupted_after(half, "job suspend p10 p11 p12").await;
+    let none = "error: interrupted before 3 jobs were suspended: p10, p11, p12\n\
+        hint: The same command does the rest.\n";
+    assert_eq!((ran.code, ran.stderr.as_str()), (130, none));
+    let one = stage.interrupted_after(half, "job suspend p10").await;
+    assert_eq!((one.code, one.stderr.as_str()), (130, ""), "it is known which one that is");
+    let many = stage.interrupted_after(half, &suspend).await;
+    assert!(many.stderr.contains("before 70 jobs were suspended: p10, p11, "), "{many:?}");
+    assert!(many.stderr.contains(" and 50 more\n"), "{many:?}");
+    // So many are begun at once.
+    stage.net.watch(move |sent, _| hangs(sent.of_jobs() && sent.mutating));
+    let ran = stage.interrupted_after(half, &suspend).await;
+    assert_eq!(lines(&ran, |line| line.ends_with("The change is recorded")), 64, "{ran:?}");
+    let rest = "error: interrupted before 6 jobs were suspended: p74, p75, p76, p77, p78, p79\n";
+    assert!(ran.stderr.contains(rest), "{ran:?}");
+    assert_eq!(lines(&ran, |line| line.starts_with("hint:")), 2, "{}", ran.stderr);
+    stage.net.heal();
+    let again = stage.must(&suspend).await;
+    assert_eq!(again.stdout.matches(" suspended").count(), 6, "{again:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_keeps_its_time_though_a_cluster_is_silent() {
+    let timeout = Duration::from_secs(10);
+    for hangs in [
+        |sent: &Sent| sent.cluster == "west",
+        |sent: &Sent| sent.cluster == "west" && sent.mutating,
+    ] {
+        let stage = with_jobs(&NAMES[..3]).await;
+        let fate =
+            move |sent: &Sent| if hangs(sent) { Fate::Hang(When::Before) } else { Fate::Pass };
+        stage.net.watch(move |sent, _| fate(sent));
+        let begun = Instant::now();
+        let delete = "job delete a b c --cascade=background --timeout=10s";
+        let ran = stage.run(delete).await;
+        assert!(begun.elapsed() <= timeout, "{:?}: {ran:?}", begun.elapsed());
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert_eq!(ran.stdout.matches("is being deleted from default").count(), 3, "{ran:?}");
+        // What answers is not kept waiting.
+        let left = stage.jobs().into_iter().count();
+        assert_eq!(left, 3, "{ran:?}");
+        stage.net.heal();
+        stage.must("reconcile").await;
+        stage.nothing_left();
+    }
+}

@@ -46,11 +46,15 @@ impl Exit {
     /// What the code says, for the user.
     pub const fn meaning(self) -> &'static str {
         match self {
-            Self::Done => "All was done that was asked for",
+            Self::Done => {
+                "All was done that was asked for. Also where a state is shown as Unknown because \
+                 a cluster does not answer: `job get`, `job describe`, `cluster list`"
+            }
             Self::Failed => {
-                "An error, also in one cluster or one job of several; a mistake in the command \
-                 line; a condition that was not met in time; a job that is not Complete after \
-                 --wait or --logs"
+                "An error, also in one cluster or one job of several; a cluster that does not \
+                 answer, where something was to be done there, or only it has what was asked for: \
+                 logs, events, a timeline, orphans; a mistake in the command line; a condition \
+                 that was not met in time; a job that is not Complete after --wait or --logs"
             }
             Self::Differs => "Of `job diff`: something would change",
             Self::DiffFailed => "Of `job diff`: an error",

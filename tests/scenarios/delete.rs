@@ -173,7 +173,7 @@ async fn unreachable(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
     west.link.cut().await?;
     let deleted = stage.federate("job delete pi --cascade=background").await;
-    let deleted = deleted.fails(": 1 cluster ").warns("[west] job.batch/pi: Unknown: ");
+    let deleted = deleted.fails(": 1 cluster ").warns("[west] could not be asked: ");
     let began = format!("job.batch \"pi\" is being deleted from {} namespace\n", stage.namespace);
     assert_eq!(deleted.stdout, began);
     assert_eq!(stage.shares("pi").await?, ["west 1/2"]);

@@ -302,7 +302,7 @@ async fn by_uid(stage: &Stage) -> Outcome {
         .says("unlisted jobs of cluster north")
         .says("`kubectl federate cluster register NAME --cluster-context=CONTEXT`");
     // What is left in the cluster that has no name any more is known by its uid.
-    stage.federate("orphans list").await.ok().says("its cluster was unregistered");
+    stage.federate("orphans list").await.ok().says("Unregistered");
     // How much nobody has depends on what was taken off the shards by then.
     stage.federate("reconcile pi --reopen --yes").await.ok();
     work_until(stage, "pi", "Complete 9/9").await

@@ -137,7 +137,7 @@ async fn wrong_member(stage: &Stage) -> Outcome {
     let mark = north.mark().await?;
     stage.create(&job("pi", Some(2), Some(4))).await?.fails("nothing was created").warns(explained);
     assert_eq!(stage.shares("pi").await?, Vec::<String>::new());
-    stage.federate("cluster list").await.fails("1 of 2 clusters").warns(explained);
+    stage.federate("cluster list").await.ok().warns(explained);
     assert_asked_only_who_it_is(north, mark).await?;
     stage.contexts(&RIGHT, "admin")?;
     stage.create(&job("pi", Some(2), Some(4))).await?.ok();

@@ -33,7 +33,7 @@ async fn at_create(stage: &Stage) -> Outcome {
     let created = stage.create(&job("pi", Some(3), Some(6))).await?;
     let created = created
         .fails("error: job.batch/pi: 1 of 3 clusters")
-        .warns("Warning: [west] job.batch/pi: Unknown: ");
+        .warns("Warning: [west] could not be asked: ");
     assert_eq!(created.stdout, "job.batch/pi created\n");
     assert!(created.stderr.contains("was refused"), "{created:#?}");
     assert_eq!(stage.shares("pi").await?, ["east 1/2", "north 1/2"]);
@@ -61,7 +61,7 @@ async fn silent(stage: &Stage) -> Outcome {
     west.link.silence().await?;
     stage.write("pi.yaml", &job("pi", Some(3), Some(6)))?;
     let created = stage.federate("job create -f pi.yaml --request-timeout=3s").await;
-    created.fails("1 of 3 clusters").warns("Warning: [west] job.batch/pi: Unknown: ");
+    created.fails("1 of 3 clusters").warns("Warning: [west] could not be asked: ");
     west.link.restore().await?;
     stage.federate("reconcile pi").await.ok();
     assert_eq!(stage.shares("pi").await?, ["east 1/2", "north 1/2", "west 1/2"]);
@@ -143,7 +143,7 @@ async fn lost_answer(stage: &Stage) -> Outcome {
         .create(&job("pi", Some(3), Some(6)))
         .await?
         .fails("1 of 3 clusters")
-        .warns("[west] job.batch/pi: Unknown");
+        .warns("[west] could not be asked: ");
     west.clear_hook();
     let left = stage.site("west").job("pi").await?;
     assert_eq!(left["spec"]["suspend"], true);
@@ -161,7 +161,7 @@ async fn goes_away(stage: &Stage) -> Outcome {
         .create(&job("pi", Some(3), Some(6)))
         .await?
         .fails("1 of 3 clusters")
-        .warns("[west] job.batch/pi: Unknown");
+        .warns("[west] could not be asked: ");
     assert_eq!(stage.shares("pi").await?, ["east 1/2", "north 1/2"]);
     west.clear_hook();
     stage.federate("reconcile pi").await.ok().says("job.batch/pi created in cluster west");

@@ -103,7 +103,7 @@ async fn frozen_member(stage: &Stage, fleet: &'static Fleet) -> Outcome {
         let created = stage.federate(&format!("job create -f pi.yaml {TIMEOUT}")).await;
         assert_eq!(created.stdout, "job.batch/pi created\n");
         created.fails("error: job.batch/pi: 1 of 3 clusters could not be asked").warns(
-            "Warning: [west] job.batch/pi: Unknown: Unable to connect to the server: no \
+            "Warning: [west] could not be asked: Unable to connect to the server: no \
                 answer from",
         );
         for name in ["east", "north"] {
@@ -217,7 +217,7 @@ async fn killed_server(stage: &Stage, fleet: &'static Fleet) -> Outcome {
     struck(fleet.cluster("west"), Blow::Kill, async {
         stage.until_row("pi", "Running,Unknown 0/6").await;
         let created = stage.create(&job("tau", Some(3), Some(6))).await?;
-        created.fails("1 of 3 clusters").warns("[west] job.batch/tau: Unknown");
+        created.fails("1 of 3 clusters").warns("[west] could not be asked: ");
         Ok(())
     })
     .await?;

@@ -119,7 +119,7 @@ async fn silent(stage: &Stage) -> Outcome {
         site.run("pi", 1).await?;
     }
     stage.site("west").link.cut().await?;
-    let ran = stage.federate("job timeline pi").await.ok();
+    let ran = stage.federate("job timeline pi").await.fails("Warning: [west] ");
     assert!(ran.stdout.contains("\neast ") && !ran.stdout.contains("\nwest "), "{ran:?}");
     assert!(ran.stderr.starts_with("Warning: [west] "), "{ran:?}");
     let tree = stage.federate("job get pi --tree").await.ok();

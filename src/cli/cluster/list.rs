@@ -11,8 +11,8 @@ use crate::{
         warnings::stray_jobs,
     },
     cluster::Denial,
-    error::{Error, Result},
-    federation::{Answered, Carried, some_clusters},
+    error::Result,
+    federation::{Answered, Carried},
     job::lease_text,
     print::{Format, Table, format::list},
     state::{Member, MemberState},
@@ -38,6 +38,7 @@ const UNKNOWN: &str = "<unknown>";
 /// STATE is Ready, Cordoned, Draining, Lost or Leaving. Unknown is added if the cluster does not
 /// answer; Forbidden if you lack a right there; Unauthorized if it does not know you. CONTEXT is
 /// the one by which you reach it. JOBS and PODS count what has not ended, as it was recorded last.
+/// That a cluster is Unknown is no error here; `cluster check` fails then.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct List {
@@ -66,26 +67,17 @@ impl List {
             [] => output.note("No clusters found."),
             _ => output.table(&self.table(session, format, &answers)),
         }
-        let mut silent = 0;
         for Answered { name, member, version, .. } in &answers {
             // That a lost one does not answer is known.
             if let (Err(why), true) = (version, member.state != MemberState::Lost) {
                 output.warning(Some(name), why);
-                silent += 1;
             }
             if let (Ok(_), MemberState::Lost) = (version, member.state) {
                 let text = format!("it was declared lost, and answers. {}", stray_jobs(name));
                 output.warning(Some(name), &text);
             }
         }
-        printed?;
-        match silent {
-            0 => Ok(()),
-            n => {
-                let clusters = some_clusters(n, answers.len());
-                Err(Error::new(format!("{clusters} cannot be used")))
-            }
-        }
+        printed.map(drop)
     }
 
     fn table(&self, session: &Session<'_>, format: Option<&Format>, answers: &[Answered]) -> Table {

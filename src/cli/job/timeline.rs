@@ -12,7 +12,7 @@ use crate::{
         events::{Reporter, Wording},
         job_name::job_name,
     },
-    error::{Error, Result},
+    error::{Error, Exit, Result},
     federation::{PodRun, Timeline as Found},
     print::{
         Format, age,
@@ -93,7 +93,7 @@ impl Timeline {
         for (cluster, why) in &found.silent {
             output.warning(Some(cluster), why);
         }
-        Ok(())
+        if found.silent.is_empty() { Ok(()) } else { Err(Error::silent(Exit::Failed.code())) }
     }
 
     fn format(&self) -> Result<Option<Format>> {

@@ -29,7 +29,7 @@ pub struct Lease {
     /// The member's name
     #[arg(value_name = "NAME")]
     name: String,
-    /// How long it is: 1m or more, longer than any pod runs; none for no lease
+    /// How long it is: 1m or more, longer than any pod runs; none, or 0, takes the lease away
     #[arg(value_name = "DURATION", value_parser = length)]
     lease: Length,
 }

@@ -15,7 +15,8 @@ pub(super) struct Columns {
     pub numbers: bool,
     /// One says the namespace.
     pub namespace: bool,
-    /// The last say the uids, of the Job and of its federated Job, and the shard.
+    /// The last say the uids, of the Job and of its federated Job, the shard, and what the reason
+    /// means.
     pub wide: bool,
 }
 
@@ -32,7 +33,8 @@ impl Columns {
         headers.extend(self.namespace.then_some("NAMESPACE"));
         headers.extend(["NAME", "CLUSTER", "STATUS", "PODS", "SUCCEEDED", "FAILED", "AGE"]);
         headers.push("REASON");
-        headers.extend(self.wide.then_some(["UID", "JOB", "SHARD"]).into_iter().flatten());
+        let wide = ["UID", "JOB", "SHARD", "MESSAGE"];
+        headers.extend(self.wide.then_some(wide).into_iter().flatten());
         let table = Table::new(headers);
         let mut table = flags.iter().fold(table, |table, flags| flags.dressed(table));
         for (number, orphan) in (1..).zip(orphans) {
@@ -41,7 +43,8 @@ impl Columns {
             row.extend(self.namespace.then(|| orphan.namespace.clone()));
             row.extend(cells(session, orphan));
             let Orphan { job, owner, .. } = orphan;
-            let wide = [job.uid.clone(), owner.job.clone(), owner.shard.clone()];
+            let message = words(orphan.reason).to_owned();
+            let wide = [job.uid.clone(), owner.job.clone(), owner.shard.clone(), message];
             row.extend(self.wide.then_some(wide).into_iter().flatten());
             row.extend(flags.iter().flat_map(|flags| flags.label_cells(&orphan.labels)));
             table.row(row);
@@ -62,7 +65,7 @@ fn cells(session: &Session<'_>, orphan: &Orphan) -> [String; 8] {
         succeeded.to_string(),
         job.failed.to_string(),
         orphan.created_by_host.map_or(age::UNKNOWN.to_owned(), |at| session.age(at)),
-        words(orphan.reason).to_owned(),
+        orphan.reason.word().to_owned(),
     ]
 }
 

@@ -142,7 +142,7 @@ fn missed(look: &Look) -> Table {
 /// The shards of which nothing is known because their clusters do not answer, or keep the user out
 /// so.
 fn unknown(session: &Session<'_>, look: &Look, denial: Option<Denial>) -> Table {
-    let mut table = Table::new(["Cluster", "Job", "Known As Of", "Reason"]);
+    let mut table = Table::new(["Cluster", "Job", "Known As Of", "Message"]);
     for shard in look.status.shards.iter().filter(|shard| shard.denial == denial) {
         let Some(why) = &shard.unknown else { continue };
         let age = match shard.seen.at {

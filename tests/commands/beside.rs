@@ -33,7 +33,7 @@ const DELETE: Verb = ("delete job", "job delete");
 enum Said {
     /// All of it.
     All,
-    /// What it prints on stdout: on stderr we say how the Job is divided.
+    /// What it prints on stdout: on stderr we say how the Job is divided, or what else is wrong.
     Stdout,
     /// That, and the errors and warnings of servers.
     Servers,
@@ -55,11 +55,12 @@ const LINES: [(Verb, &str, Said); 73] = [
         "a --image=x --dry-run=client -o\tjsonpath={.spec.template.spec}{\"\\n\"}",
         Said::Stdout,
     ),
-    (CREATE, "a", Said::All),
+    // Ours takes a file too.
+    (CREATE, "a", Said::Stdout),
     (CREATE, "a b --image=x", Said::All),
     (CREATE, "--image=x -- a b", Said::All),
     (CREATE, "a --image=x b -- c", Said::All),
-    (CREATE, "a --image=", Said::All),
+    (CREATE, "a --image=", Said::Stdout),
     (CREATE, "a --image=x --from=cronjob/b", Said::All),
     (CREATE, "a --from=cronjob/b -- date", Said::All),
     (CREATE, "a --image=x --dry-run=client -o wide", Said::All),

@@ -77,6 +77,9 @@ pub async fn drain(snapshot: String) {
     stage.types("cluster list").await;
     stage.types("cluster drain west --timeout=soon").await;
     stage.types("cluster drain south").await;
+    stage.quietly("job create -f several").await;
+    stage.set_down("west", true);
+    stage.about("it does not answer").types("cluster drain west").await;
     stage.end(&snapshot);
 }
 

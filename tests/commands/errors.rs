@@ -100,6 +100,11 @@ pub async fn taken(snapshot: String) {
     stage.about("it was begun").types(again).await;
     stage.types(again).await;
     stage.about("several were begun").types("job create -f several").await;
+    stage.set_down("west", false);
+    let several = "job create -f pi.yaml,several,fragile.yaml";
+    stage.about("some of several are there").types(several).await;
+    stage.types(&format!("{several} --dry-run=client")).await;
+    stage.types("job get fragile").await;
     stage.end(&snapshot);
 }
 
@@ -147,6 +152,13 @@ pub async fn clusters(snapshot: String) {
     stage.types("job get").await;
     stage.types("job create -f generated.yaml").await;
     stage.types("cluster list").await;
+    stage.about("a context leads to another member: nothing is lost");
+    stage.write(
+        ".kube/federate.yaml",
+        &remembered(stage.cluster("east"), "{north: west, west: east}"),
+    );
+    stage.types("job get").await;
+    stage.types("cluster check north west").await;
     stage.about("a right is missing in one cluster");
     stage.write(
         ".kube/federate.yaml",

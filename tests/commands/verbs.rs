@@ -401,6 +401,9 @@ pub async fn delete(snapshot: String) {
     stage.quietly("job create -f fragile.yaml").await;
     stage.about("on a terminal: nobody answers").answers("job delete fragile", "").await;
     stage.about("on a terminal: delete").answers("job delete fragile", "delete\n").await;
+    stage.quietly("job create -f several").await;
+    stage.about("a letter is no answer").answers("job delete euler phi", "d\ny\nk\n").await;
+    stage.about("one question for all").answers("job delete euler phi", "delete\n").await;
     stage.quietly("job create -f pi.yaml").await;
     stage.set_down("north", true);
     stage.about("a cluster is away").types("job delete pi nothing --cascade=background").await;

@@ -216,9 +216,20 @@ fn pods_end(stage: &Stage) {
 pub(super) async fn drains(book: &mut Book) {
     let mut stage = pi().await;
     let again = book.hear(&mut stage, "cluster drain west --timeout=1s").await;
-    assert_eq!(again.len(), 1, "{again:?}");
+    assert_eq!(again.len(), 2, "{again:?}");
     pods_end(&stage);
     book.follow(&mut stage, &again, &[]).await;
+    says(&mut stage, "cluster list", "Ready").await;
+    let mut stage = pi().await;
+    stage.set_down("west", true);
+    let commands = book.hear(&mut stage, "cluster drain west").await;
+    let [reconcile, lost, drain, uncordon] = &commands[..] else { panic!("{commands:?}") };
+    book.followed.extend([lost.clone(), drain.clone()]);
+    stage.set_down("west", false);
+    for command in [reconcile, uncordon] {
+        book.follow(&mut stage, std::slice::from_ref(command), &[]).await;
+    }
+    says(&mut stage, "cluster list", "Ready").await;
     let mut stage = pi().await;
     stage.quietly("cluster cordon east north").await;
     book.heed(&mut stage, "cluster drain west", 1).await;

@@ -93,6 +93,35 @@ pub(super) async fn names_taken(book: &mut Book) {
     says(&mut stage, create, "created").await;
 }
 
+/// Where the host has some of several Jobs.
+pub(super) async fn several_taken(book: &mut Book) {
+    let mut stage = Stage::federation().await;
+    stage.quietly("job create -f several").await;
+    let several = "job create -f pi.yaml,several";
+    let commands = book.hear(&mut stage, several).await;
+    let [get, apply] = &commands[..] else { panic!("{commands:?}") };
+    book.follow(&mut stage, std::slice::from_ref(get), &[]).await;
+    let known = [("FILE", "pi.yaml,several")];
+    book.follow(&mut stage, std::slice::from_ref(apply), &known).await;
+    says(&mut stage, "job get pi", "Running").await;
+    complete_pi(&mut stage).await;
+    for member in ["east", "west"] {
+        stage.succeed(member, "euler", 2);
+    }
+    stage.quietly("reconcile").await;
+    let ended = "job create -f pi.yaml,several/euler.yaml";
+    let room = book.hear(&mut stage, ended).await;
+    assert_eq!(room.len(), 1, "{:?}", book.said.last());
+    stage.set_down("west", true);
+    stage.run("job delete pi euler --cascade=background", None).await;
+    let deleting = book.hear(&mut stage, ended).await;
+    assert_eq!(deleting.len(), 1, "{:?}", book.said.last());
+    stage.set_down("west", false);
+    book.follow(&mut stage, &deleting, &[]).await;
+    says(&mut stage, ended, "created").await;
+    book.follow(&mut stage, &room, &[]).await;
+}
+
 /// Where clusters have Jobs of the name.
 pub(super) async fn jobs_in_the_way(book: &mut Book) {
     let create = "job create -f pi.yaml";
@@ -193,6 +222,16 @@ pub(super) async fn interrupted(book: &mut Book) {
         let completions = if written == 0 { "0/18" } else { "0/24" };
         says(&mut stage, "job get pi", completions).await;
     }
+}
+
+/// Where the user ends a command about several Jobs before they are begun.
+pub(super) async fn not_begun(book: &mut Book) {
+    let mut stage = pi().await;
+    stage.quietly("job create -f several").await;
+    stage.cluster("west").on_request(|_| Verdict::Hang(When::Before));
+    stage.interrupts_after(Duration::from_secs(1));
+    let rest = "The same command does the rest.";
+    book.read(&mut stage, "job suspend pi euler phi", rest).await;
 }
 
 /// Of a Job that has nothing to run again.

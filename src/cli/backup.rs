@@ -167,6 +167,7 @@ impl Restore {
             }
         }
         let (registry, all) = (plan.registry.clone(), plan.every_name_is_free());
+        let unmarked = plan.other_host.as_ref().and_then(|other| about_unmarked(other, &context));
         let reporter = Reporter::new(session, Wording::new("restored"));
         plan.apply(&store, left.as_ref(), &context, &reporter).await?;
         let what = if registry == RegistryChange::Same { "unchanged" } else { "restored" };
@@ -174,6 +175,9 @@ impl Restore {
         // The host of the backup is not to be used any more: nothing goes back to it.
         let is_left = |before: &Host| before.uid == saved_host;
         remember(session, uid, is_left)?;
+        if let Some(unmarked) = unmarked {
+            session.output().warning(None, &unmarked);
+        }
         let next = federate_line("reconcile", ["--all-namespaces"]);
         session.output().note(format!("Next: {next}"));
         Ok(all?)
@@ -271,6 +275,21 @@ fn about_other_host(other: &OtherHost, context: &str) -> String {
             finish("CONTEXT")
         ),
     }
+}
+
+/// What is to be done about a host that could not be marked as moved, once all is restored. Nothing
+/// else can tell that two hosts act for one federation. `context` is that of the new host.
+fn about_unmarked(other: &OtherHost, context: &str) -> Option<String> {
+    let (host, old) = match other {
+        OtherHost::Silent { name, .. } => (format!("host {name:?}"), name.as_str()),
+        OtherHost::Unknown => ("the host before".to_owned(), "CONTEXT"),
+        _ => return None,
+    };
+    let marks = federate_on_host("init", [format!("--from={old}")], context);
+    Some(format!(
+        "{host} is not marked as moved, and would give out the same work: once it answers again, \
+         run {marks} before anything else"
+    ))
 }
 
 /// What is overwritten, and what is to be thought of: a sentence each. `context` is that of the

@@ -8,7 +8,7 @@ use super::{
     open::{Federation, carrying},
     refusals::Refusals,
     request::{Request, check_open, is_same},
-    submit::{Proposal, Source, SubmitTerms, names, unmade},
+    submit::{Proposal, Source, SubmitTerms, names, parted, unmade},
     turns::at_once,
 };
 use crate::{
@@ -372,11 +372,4 @@ impl Federation<'_> {
             }
         }
     }
-}
-
-/// What succeeded, and the errors of the rest.
-fn parted<T>(results: impl IntoIterator<Item = Result<T, Error>>) -> (Vec<T>, Vec<Error>) {
-    let (done, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
-    let errors = failed.into_iter().filter_map(Result::err).collect();
-    (done.into_iter().filter_map(Result::ok).collect(), errors)
 }

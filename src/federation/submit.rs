@@ -55,14 +55,13 @@ impl Manifests<'_> {
     /// namespace that was asked for, and none is there twice.
     ///
     /// # Errors
-    /// One is not; the error names its place.
+    /// Some are not; the error of each names its place.
     pub fn read(
         &self,
         objects: impl IntoIterator<Item = (String, Value)>,
     ) -> Result<Vec<Source>, Error> {
         let mut seen: BTreeMap<(String, String), String> = BTreeMap::new();
-        let mut manifests = Vec::new();
-        for (source, object) in objects {
+        let read = |(source, object): (String, Value)| -> Result<Source, Error> {
             let invalid = |why: String| Error::Manifest { source_file: source.clone(), why };
             let manifest = Manifest::new(object, self.default_namespace, &random_suffix())
                 .map_err(|error| invalid(error.to_string()))?;
@@ -71,8 +70,10 @@ impl Manifests<'_> {
             if let Some(first) = seen.insert(key, source.clone()) {
                 return Err(invalid(format!("job {:?} is in {first} too", manifest.name())));
             }
-            manifests.push(Source { source, manifest });
-        }
+            Ok(Source { source, manifest })
+        };
+        let (manifests, errors) = parted(objects.into_iter().map(read));
+        Error::all(Error::each_once(errors))?;
         Ok(manifests)
     }
 
@@ -365,6 +366,15 @@ impl Federation<'_> {
             Existing::Running
         }
     }
+}
+
+/// What succeeded, and the errors of the rest.
+pub(super) fn parted<T>(
+    results: impl IntoIterator<Item = Result<T, Error>>,
+) -> (Vec<T>, Vec<Error>) {
+    let (done, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+    let errors = failed.into_iter().filter_map(Result::err).collect();
+    (done.into_iter().filter_map(Result::ok).collect(), errors)
 }
 
 /// The namespace and the name of a Job.

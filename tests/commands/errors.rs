@@ -53,6 +53,7 @@ pub async fn manifests(snapshot: String) {
         "negative.yaml",
         "text-count.yaml",
         "too-large-count.yaml",
+        "negative.yaml,bad-name.yaml,pi.yaml",
         "twice.yaml",
         "pi.yaml,several,several/phi.yaml",
         "preferences-json.yaml",

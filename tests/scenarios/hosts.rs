@@ -185,7 +185,8 @@ async fn left_behind(stage: &Stage) -> Outcome {
     let restore = "restore federation.yaml --context=west";
     let asks = stage.federate(restore).await.fails("no terminal");
     asks.warns("cannot be marked as moved").warns("init --from=host --context=west");
-    stage.federate(&format!("{restore} --yes")).await.ok();
+    let restored = stage.federate(&format!("{restore} --yes")).await.ok();
+    restored.warns("Warning: host \"host\" is not marked as moved");
     // Somebody who still knows the old host uses it.
     host.link.restore().await?;
     stage.write("late.yaml", &job("late", Some(3), Some(9)))?;

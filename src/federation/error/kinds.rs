@@ -29,6 +29,13 @@ impl Error {
         }
     }
 
+    /// These errors without those that say the same as an earlier one.
+    pub(in crate::federation) fn each_once(mut errors: Vec<Self>) -> Vec<Self> {
+        let mut said = BTreeSet::new();
+        errors.retain(|error| said.insert(error.to_string()));
+        errors
+    }
+
     /// Ends a request about so many Jobs, of which nothing was done because of these errors. What
     /// holds for all Jobs alike is said once.
     ///
@@ -36,9 +43,7 @@ impl Error {
     /// There is one.
     pub fn none_done(what: &'static str, of: usize, errors: Vec<Self>) -> Result<(), Self> {
         let count = errors.len();
-        let mut said = BTreeSet::new();
-        let mut errors = errors;
-        errors.retain(|error| said.insert(error.to_string()));
+        let errors = Self::each_once(errors);
         match errors.len() {
             0 => Ok(()),
             1 if of == 1 || count > 1 => Self::all(errors),

@@ -35,8 +35,8 @@ impl Output {
     }
 
     /// Asks which of `count` numbered things are meant: numbers and ranges such as `1,3-5` or
-    /// `1 3-5`, or `all`. Gives their indexes from 0, in order, each once. Another answer is asked for again,
-    /// [`ATTEMPTS`] times in all.
+    /// `1 3-5`, or `all`. Gives their indexes from 0, in order, each once. Another answer is asked
+    /// for again, [`ATTEMPTS`] times in all.
     ///
     /// None as of [`Output::choose`].
     pub fn choose_several(&self, question: &str, count: usize) -> Option<Vec<usize>> {

@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// The totals of the shards that were folded: they ended or were deleted with the federated Job,
-/// their Jobs are gone, and nothing of them can change. Each quantity of a record counts them as if they were in the ledger.
+/// their Jobs are gone, and nothing of them can change. Each quantity of a record counts them as if
+/// they were in the ledger.
 ///
 /// A Job that retries an Indexed one begins with the indexes that were completed there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -96,7 +96,7 @@ impl Init {
         }
         if !picked.is_empty() {
             let host = store.host().clone();
-            let federation = Federation::open(host, None, session, &()).await?;
+            let federation = Federation::open(host, None, [], session, &()).await?;
             return registrations::register_each(session, &federation, picked).await;
         }
         if relocated == Some(true) {

@@ -102,8 +102,10 @@ impl Reconcile {
     async fn reconcile(&self, session: &Session<'_>) -> Result<()> {
         let live = if self.watch { Live::Stdout } else { Live::No };
         let reporter = Reporter::new(session, Wording { live, ..Wording::new("reconciled") });
-        let mut federation = session.federation(&reporter).await?;
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
+        // Who watches reads them in each round.
+        let read = namespace.as_deref().filter(|_| !self.watch);
+        let mut federation = session.federation_about(&self.names, read, &reporter).await?;
         let scope = Scope { names: &self.names, namespace: namespace.as_deref() };
         if self.watch {
             federation.reconcile_until_done(scope).await?;

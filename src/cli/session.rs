@@ -231,8 +231,24 @@ impl<'a> Session<'a> {
     /// # Errors
     /// There is no registry: the hint names `init`.
     pub async fn federation<'s>(&'s self, observer: &'s dyn Observer) -> Result<Federation<'s>> {
+        self.federation_about(&[], None, observer).await
+    }
+
+    /// The same for a command that begins with the records of the Jobs of these names: they are
+    /// read at the same time.
+    ///
+    /// # Errors
+    /// As [`Session::federation`].
+    pub async fn federation_about<'s>(
+        &'s self,
+        names: &[String],
+        namespace: Option<&str>,
+        observer: &'s dyn Observer,
+    ) -> Result<Federation<'s>> {
         let host = self.host()?.clone();
-        Ok(Federation::open(host, self.remembered_host(), self, observer).await?)
+        let job = |name: &String| Some((namespace?.to_owned(), name.clone()));
+        let jobs: BTreeSet<_> = names.iter().filter_map(job).collect();
+        Ok(Federation::open(host, self.remembered_host(), jobs, self, observer).await?)
     }
 
     /// The context by which this user reaches a member.

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use super::endpoint::Endpoint;
 use super::error::Error;
 use super::exec::Plugins;
+use super::opened::Opened;
 use super::patience::Queue;
 use super::round_trip::{RoundTrip, WarningSink};
 use super::tls::Tls;
@@ -39,18 +40,20 @@ pub(super) struct Shared {
 
 impl Shared {
     /// What sends requests to an endpoint, without its credentials. `queue` counts what connections
-    /// wait for their turn to be opened.
+    /// wait for their turn to be opened, `opened` is told of the first.
     pub fn wire(
         &self,
         endpoint: &Endpoint,
         certificate: Option<Arc<CertifiedKey>>,
         queue: &Arc<Queue>,
+        opened: &Arc<Opened>,
     ) -> Result<Wire, Error> {
         if let Some(factory) = &self.factory {
+            opened.set();
             return Ok(factory(endpoint));
         }
         let tls = self.tls.config(&endpoint.trust, certificate).map_err(Error::configuration)?;
-        self.network.wire(endpoint, tls, queue).map_err(Error::configuration)
+        self.network.wire(endpoint, tls, queue, opened).map_err(Error::configuration)
     }
 
     fn client(
@@ -59,9 +62,10 @@ impl Shared {
         endpoint: &Endpoint,
         certificate: Option<Arc<CertifiedKey>>,
         queue: &Arc<Queue>,
+        opened: &Arc<Opened>,
     ) -> Result<Client, Error> {
         let round_trip = RoundTrip {
-            wire: self.wire(endpoint, certificate, queue)?,
+            wire: self.wire(endpoint, certificate, queue, opened)?,
             cluster: cluster.into(),
             server: endpoint.server.clone(),
             warnings: self.warnings.clone(),
@@ -88,6 +92,8 @@ pub(super) struct Channel {
     pub shared: Arc<Shared>,
     /// What its connections waited for their turn to be opened.
     pub queue: Arc<Queue>,
+    /// Whether one is open that takes several requests.
+    pub opened: Arc<Opened>,
     certificate: Option<Arc<CertifiedKey>>,
     current: Mutex<(Option<Arc<CertifiedKey>>, Client)>,
 }
@@ -101,13 +107,14 @@ impl Channel {
             }
             _ => None,
         };
-        let queue = Arc::default();
-        let client = shared.client(cluster, endpoint, certificate.clone(), &queue)?;
+        let (queue, opened) = Default::default();
+        let client = shared.client(cluster, endpoint, certificate.clone(), &queue, &opened)?;
         Ok(Self {
             cluster: cluster.into(),
             endpoint: endpoint.clone(),
             shared: shared.clone(),
             queue,
+            opened,
             certificate,
             current: Mutex::new((None, client)),
         })
@@ -123,8 +130,8 @@ impl Channel {
         };
         if !same {
             let certificate = plugins.cloned().or_else(|| self.certificate.clone());
-            let client =
-                self.shared.client(&self.cluster, &self.endpoint, certificate, &self.queue)?;
+            let Self { cluster, endpoint, queue, opened, .. } = self;
+            let client = self.shared.client(cluster, endpoint, certificate, queue, opened)?;
             *current = (plugins.cloned(), client);
         }
         Ok(current.1.clone())

@@ -1,9 +1,10 @@
 //! A connection to one API server. Each request gets credentials and a time limit, and is repeated
 //! where that is safe.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -41,9 +42,11 @@ pub struct Connection {
 }
 
 pub(super) struct Inner {
-    channel: Channel,
+    pub(super) channel: Channel,
     pub(super) identity: OnceCell<String>,
     pub(super) version: OnceCell<String>,
+    /// Which rights it has said to grant, by what was asked.
+    pub(super) grants: Mutex<BTreeMap<String, Arc<OnceCell<bool>>>>,
     clock: Clock,
     /// The requests that may be open.
     turns: Bound,
@@ -102,6 +105,7 @@ impl Connection {
                 channel,
                 identity: OnceCell::new(),
                 version: OnceCell::new(),
+                grants: Mutex::default(),
                 clock: Clock::default(),
                 turns: Bound::new(1, OPEN_REQUESTS),
                 is_brief: AtomicBool::new(false),

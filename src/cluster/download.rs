@@ -98,8 +98,9 @@ impl Dialer {
         // A redirect may lead to another server, so that each request has its own connection.
         let send = tower::service_fn(move |request: Request<Empty<Bytes>>| {
             let endpoint = anonymous(request.uri(), &environment);
-            let wire =
-                endpoint.and_then(|endpoint| dialer.shared.wire(&endpoint, None, &Arc::default()));
+            let wire = endpoint.and_then(|endpoint| {
+                dialer.shared.wire(&endpoint, None, &Arc::default(), &Arc::default())
+            });
             async move {
                 let wire = wire.map_err(|error| BoxError::from(error.to_string()))?;
                 wire.oneshot(request.map(|_| Body::empty())).await

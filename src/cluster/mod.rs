@@ -17,6 +17,8 @@
 //! | `connection`, `retry` | one request: credentials, time limit, repetition |
 //! | `patience` | how long is waited for a server |
 //! | `silence` | whether a server is silent, so that nothing more is sent there |
+//! | `beside` | requests to one server beside each other |
+//! | `opened` | whether a connection is open that takes several requests at once |
 //! | `bound` | how many requests and connections are under way at once |
 //! | `names` | the look-up of hosts' names |
 //! | `body`, `items` | the body of an answer; the items of a list, taken out as they come |
@@ -39,6 +41,7 @@
 //! limits the pause between bytes, but `--request-timeout` must limit the whole request.
 
 mod auth;
+mod beside;
 mod body;
 mod bound;
 mod channel;
@@ -59,6 +62,7 @@ pub(crate) mod lines;
 pub mod log;
 mod names;
 mod namespace;
+mod opened;
 pub mod path;
 mod patience;
 mod proxy;

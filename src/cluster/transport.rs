@@ -27,6 +27,7 @@ use tower::{BoxError, Service, ServiceExt as _};
 use super::bound::Bound;
 use super::endpoint::Endpoint;
 use super::names::{Names, Resolver};
+use super::opened::Opened;
 use super::patience::{CONNECT_TIMEOUT, ConnectTimeout, Patience, Queue};
 use super::proxy::Proxy;
 use super::words;
@@ -87,12 +88,14 @@ impl Network {
         self.keep
     }
 
-    /// The wire to an endpoint. `queue` counts what its connections wait for their turn.
+    /// The wire to an endpoint. `queue` counts what its connections wait for their turn, `opened`
+    /// is told of the first.
     pub fn wire(
         &self,
         endpoint: &Endpoint,
         tls: ClientConfig,
         queue: &Arc<Queue>,
+        opened: &Arc<Opened>,
     ) -> Result<Wire, String> {
         let connector = connector(endpoint, tls, self.names.resolver(queue))?;
         let (opening, queue) = (self.opening.clone(), queue.clone());
@@ -109,7 +112,12 @@ impl Network {
             .http2_keep_alive_interval(PING_AFTER)
             .http2_keep_alive_timeout(PING_TIMEOUT)
             .build::<_, Body>(connector);
-        Ok(wire(client))
+        let opened = opened.clone();
+        Ok(wire(tower::service_fn(move |mut request: Request<Body>| {
+            let (opened, connection) = (opened.clone(), opened.watch(&mut request));
+            let answer = client.request(request);
+            async move { opened.while_sent(connection, answer).await }
+        })))
     }
 }
 

@@ -197,7 +197,15 @@ impl Connection {
         self.patch_with(path, body, WriteOptions::default()).await
     }
 
-    /// The same in another way, such as a dry run. Gives the object as it is, or would be, stored.
+    /// Changes the object at a path by a JSON patch (RFC 6902): by all operations, or, where a
+    /// test among them fails, by none.
+    pub async fn json_patch(&self, path: &str, operations: &Value) -> Result<Value, Error> {
+        let options = WriteOptions::default();
+        self.write(Method::PATCH, path, "application/json-patch+json", operations, options).await
+    }
+
+    /// As [`Connection::patch`] in another way, such as a dry run. Gives the object as it is, or
+    /// would be, stored.
     pub async fn patch_with(
         &self,
         path: &str,
@@ -342,6 +350,15 @@ impl Connection {
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
         let answer = self.review(path, &review, "SelfSubjectAccessReview").await?;
         Ok(answer["status"]["allowed"].as_bool().unwrap_or(false))
+    }
+
+    /// The same, asked once however many Jobs of a command need it.
+    pub async fn is_granted(&self, asked: &Attributes<'_>) -> Result<bool, Error> {
+        let grant = {
+            let mut grants = self.inner.grants.lock().unwrap_or_else(PoisonError::into_inner);
+            grants.entry(format!("{asked:?}")).or_default().clone()
+        };
+        grant.get_or_try_init(|| self.allowed(asked)).await.copied()
     }
 
     /// Asks the server (`SelfSubjectReview`, since Kubernetes 1.28) which user this is. None if the

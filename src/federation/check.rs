@@ -63,7 +63,10 @@ impl Federation<'_> {
     }
 
     /// Asks the host whether it would take a new record.
-    async fn check_record(&self, record: &Record, source: &str) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// It would not.
+    pub(super) async fn check_record(&self, record: &Record, source: &str) -> Result<(), Error> {
         match self.store.try_create(record).await {
             Err(error) if error.is_not_found() && record.state.create_namespace => Ok(()),
             Err(error) => Err(self.host_refusal(record, source, error).await),

@@ -110,8 +110,9 @@ impl Federation<'_> {
         });
         let open: Vec<_> = open.collect();
         let asked: Vec<_> = open.iter().copied().flatten().collect();
-        let members = self.members_of(&asked).await;
-        let mut observed = self.observe(&asked, &members).await.into_iter();
+        let members = self.unasked();
+        let observed = self.join_and_observe(&asked, &members, carrying(&asked)).await;
+        let mut observed = observed.into_iter();
         let seen: Vec<_> = open.iter().map(|open| open.and_then(|_| observed.next())).collect();
         let requests = jobs.iter().map(|(_, request)| *request);
         let edit = async |federation: &Self, ((record, seen), request): (_, &Request<'_>)| {
@@ -152,8 +153,9 @@ impl Federation<'_> {
         let record = self.record(namespace, name).await?;
         let request = Request::new(name, DryRun::None);
         check_open(&record, &request)?;
-        let members = self.members_of(&[&record]).await;
-        let observations = self.observe(&[&record], &members).await.remove(0);
+        let members = self.unasked();
+        let carrying = carrying(&[&record]);
+        let observations = self.join_and_observe(&[&record], &members, carrying).await.remove(0);
         let seen = self.check_unended(&record, observations, &members, &request).await?;
         Ok(seen.0)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     logs::{LastLines, last_lines},
-    open::Federation,
+    open::{Federation, carrying},
     refusals::Place,
     simulate::simulate,
 };
@@ -82,8 +82,8 @@ impl Federation<'_> {
         closer: impl AsyncFn(Look, &Members) -> T,
     ) -> Vec<T> {
         let all: Vec<_> = records.iter().collect();
-        let members = self.members_of(&all).await;
-        let observed = self.observe_together(&all, &members).await;
+        let members = self.unasked();
+        let observed = self.join_and_observe(&all, &members, carrying(&all)).await;
         self.name_the_clocks(&members);
         let seen = records.into_iter().zip(observed);
         fan_out(seen, async |(stored, observations)| {

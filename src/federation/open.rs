@@ -10,13 +10,15 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     error::Error,
     event::{Event, LeadsTo, Observer},
+    key::Key,
 };
 use crate::{
     cluster::{self, Connection, fan_out},
     reconcile::{
-        Members, Observations, TOLERATED_SKEW, may_open, observe, plausible_skew, server_time,
+        Members, Observations, TOLERATED_SKEW, join_and_observe, may_open, observe, plausible_skew,
+        server_time,
     },
-    state::{Member, MemberState, Record, Registry, Store},
+    state::{self, Member, MemberState, Record, Registry, Store},
 };
 
 /// How a user reaches the members, and the clock.
@@ -45,7 +47,12 @@ pub struct Federation<'a> {
     /// The place of the Job that this is about, among those that are settled side by side.
     place: Option<usize>,
     told: Arc<Told>,
+    /// The records that were read with the registry, until they are asked for.
+    ahead: Arc<Mutex<Ahead>>,
 }
+
+/// What a host has answered about federated Jobs.
+type Ahead = BTreeMap<Key, Result<Record, state::Error>>;
 
 /// What was said of clusters, which is said once.
 #[derive(Default)]
@@ -58,25 +65,52 @@ struct Told {
 
 impl<'a> Federation<'a> {
     /// Reads the registry of a host, and makes sure of the host's identity (G7). `remembered` is
-    /// the uid that the host has by the user's own configuration, if that is how it was found.
+    /// the uid that the host has by the user's own configuration, if that is how it was found. The
+    /// records of `jobs` are read at the same time, for [`Federation::record`]: it is to be called
+    /// at once.
     ///
     /// # Errors
     /// The host is another cluster, cannot be asked, or holds no registry.
     pub async fn open(
         host: Connection,
         remembered: Option<&str>,
+        jobs: impl IntoIterator<Item = Key>,
         access: &'a dyn Access,
         observer: &'a dyn Observer,
     ) -> Result<Self, Error> {
-        if let Some(uid) = remembered {
-            host.verify(uid).await.map_err(|error| Error::host(error, true))?;
-        }
         let store = Store::new(host);
-        let registry = store.registry().await?;
-        let verified = store.host().verify(&registry.host).await;
+        let host = store.host();
+        let is_other = |error| Error::host(error, remembered.is_some());
+        let read = async |(namespace, name): Key| {
+            let record = store.record(&namespace, &name).await;
+            ((namespace, name), record)
+        };
+        let read = fan_out(jobs, read);
+        let (registry, ahead) = match remembered {
+            // A cluster that is another one by now is none whose registry matters.
+            Some(uid) => {
+                let verified = async { host.verify(uid).await.map_err(is_other) };
+                let others = async { tokio::join!(store.registry(), read) };
+                let ((), (registry, ahead)) = host.beside(verified, others).await?;
+                (registry?, ahead)
+            }
+            None => {
+                let others = async { tokio::join!(host.identity(), read) };
+                let (registry, (identity, ahead)) = host.beside(store.registry(), others).await?;
+                identity.map_err(is_other)?;
+                (registry, ahead)
+            }
+        };
+        let verified = host.verify(&registry.host).await;
         verified.map_err(|error| Error::host(error, false))?;
         let (registry, told) = (Arc::new(registry), Arc::default());
-        Ok(Self { store, registry, access, observer, place: None, told })
+        let ahead = Arc::new(Mutex::new(ahead.into_iter().collect()));
+        Ok(Self { store, registry, access, observer, place: None, told, ahead })
+    }
+
+    /// What the host has answered about a federated Job while the federation was opened, once.
+    pub(super) fn take_ahead(&self, job: &Key) -> Option<Result<Record, state::Error>> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner).remove(job)
     }
 
     /// The same federation for the Job at this place among those that are settled side by side.
@@ -88,6 +122,7 @@ impl<'a> Federation<'a> {
             observer: self.observer,
             place: Some(place),
             told: self.told.clone(),
+            ahead: self.ahead.clone(),
         }
     }
 
@@ -188,11 +223,15 @@ impl<'a> Federation<'a> {
         members: &Members,
     ) -> Vec<Observations> {
         let mut observed = observe(records, members).await;
+        self.compare_clocks(&mut observed, members);
+        observed
+    }
+
+    fn compare_clocks(&self, observed: &mut [Observations], members: &Members) {
         let clocks = members.clocks(self.store.host());
-        for observations in &mut observed {
+        for observations in observed {
             observations.clocks.clone_from(&clocks);
         }
-        observed
     }
 
     /// The kubeconfig context by which this user reaches a member; none for a cluster that is not
@@ -212,6 +251,21 @@ impl<'a> Federation<'a> {
         let dial = |name: &str, member: &Member| self.access.dial(name, member);
         members.join(&self.registry, names, dial).await;
         self.name_the_astray(members);
+    }
+
+    /// Connects to members, as [`Self::join`] does, and asks each that carries shards of these
+    /// records what it says of them while its identity is being checked.
+    pub(super) async fn join_and_observe(
+        &self,
+        records: &[&Record],
+        members: &Members,
+        names: BTreeSet<String>,
+    ) -> Vec<Observations> {
+        let dial = |name: &str, member: &Member| self.access.dial(name, member);
+        let mut observed = join_and_observe(records, members, &self.registry, names, dial).await;
+        self.name_the_astray(members);
+        self.compare_clocks(&mut observed, members);
+        observed
     }
 
     /// Connects to the members that carry shards of these records.

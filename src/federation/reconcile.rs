@@ -11,7 +11,7 @@ use super::{
     error::Error,
     event::{Event, Work},
     key::{Key, key},
-    open::Federation,
+    open::{Federation, concerned},
     records::Records,
     rounds::{Rounds, View},
     turns::at_once,
@@ -76,9 +76,10 @@ impl Federation<'_> {
     pub async fn uncertain(&self, scope: Scope<'_>) -> Result<Vec<Uncertain>, Error> {
         let Records { records, .. } = self.records(scope.names, scope.namespace).await?;
         let all: Vec<_> = records.iter().collect();
-        let members = self.members_to_reconcile(&all).await;
+        let members = self.unasked();
+        let names = concerned(&self.registry, &all, self.now());
+        let observed = self.join_and_observe(&all, &members, names).await;
         let mut uncertain = Vec::new();
-        let observed = self.observe_together(&all, &members).await;
         for (record, observations) in all.iter().zip(observed) {
             let (seen, _) = preview(record, observations, &members, self.now()).await;
             let shards = seen.shards.iter();
@@ -109,12 +110,13 @@ impl Federation<'_> {
         }
         self.about(records.iter().map(|it| (it.namespace(), it.name())), DryRun::None);
         let all: Vec<_> = records.iter().collect();
-        let members = match reopen {
-            Reopen::None => self.members_to_reconcile(&all).await,
+        let names = match reopen {
+            Reopen::None => concerned(&self.registry, &all, self.now()),
             // What is opened again may go anywhere.
-            Reopen::Undone | Reopen::All => self.all_members().await,
+            Reopen::Undone | Reopen::All => self.registry.members.keys().cloned().collect(),
         };
-        let observed = self.observe_together(&all, &members).await;
+        let members = self.unasked();
+        let observed = self.join_and_observe(&all, &members, names).await;
         let jobs = records.into_iter().zip(observed).collect();
         errors.extend(self.reconcile_all(jobs, &members, reopen).await);
         Error::all(errors)

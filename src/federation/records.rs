@@ -27,7 +27,11 @@ impl Federation<'_> {
     /// # Errors
     /// There is none, or it is of another federation.
     pub async fn record(&self, namespace: &str, name: &str) -> Result<Record, Error> {
-        match self.store.record(namespace, name).await {
+        let record = match self.take_ahead(&(namespace.to_owned(), name.to_owned())) {
+            Some(record) => record,
+            None => self.store.record(namespace, name).await,
+        };
+        match record {
             Ok(record) => self.own(record),
             Err(error) if error.is_not_found() => Err(Error::NotFound { name: name.to_owned() }),
             Err(error) => Err(error.into()),

@@ -14,6 +14,7 @@ use super::{
     error::{Error, Existing},
     event::{Event, Work},
     open::{Federation, carrying},
+    preflight::preflight,
     refusals::Refusals,
     turns::at_once,
 };
@@ -229,21 +230,18 @@ impl Federation<'_> {
         members: &Members,
     ) -> Result<(), Error> {
         let records: Vec<_> = proposals.iter().map(|proposal| &proposal.record).collect();
-        self.join(members, carrying(&records)).await;
-        let mut refusals = Refusals::new("created", true);
-        let ask = async |Proposal { record, source }: &Proposal| {
-            self.ask_creation(record, source, members).await
-        };
-        let asked = fan_out_by(at_once(records), proposals, ask).await;
-        let (mut answers, mut errors) = (Vec::new(), Vec::new());
-        for (proposal, asked) in proposals.iter().zip(asked) {
-            match asked {
-                Ok(asked) => answers.push((proposal, asked)),
-                Err(error) => errors.push(error),
-            }
-        }
+        let (most, carrying) = (at_once(records.iter().copied()), carrying(&records));
+        // While the members are connected to, the host has the time to answer.
+        let check =
+            async |Proposal { record, source }: &Proposal| self.check_record(record, source).await;
+        let check = fan_out_by(most, proposals, check);
+        let (checked, ()) = tokio::join!(check, self.join(members, carrying));
+        let errors = checked.into_iter().filter_map(Result::err).collect();
         Error::none_done("created", proposals.len(), errors)?;
-        for (Proposal { record, source }, asked) in answers {
+        let mut refusals = Refusals::new("created", true);
+        let ask = async |proposal: &Proposal| preflight(&proposal.record, members).await;
+        let asked = fan_out_by(most, proposals, ask).await;
+        for (Proposal { record, source }, asked) in proposals.iter().zip(asked) {
             self.check_creation(record, source, asked, members, &mut refusals).await;
         }
         Error::of_refusals(refusals)

@@ -55,7 +55,7 @@ pub use decide::{
 };
 pub use observe::{
     Answer, Clocks, Found, Members, Observation, Observations, Place, Places, QueueAnswer,
-    TOLERATED_SKEW, host_time, observe, plausible_skew, server_time, watched,
+    TOLERATED_SKEW, host_time, join_and_observe, observe, plausible_skew, server_time, watched,
 };
 pub(crate) use paths::{events_path, job_path, jobs_path, pods_path};
 pub use report::{

@@ -9,6 +9,7 @@
 mod admission;
 mod announce;
 mod checks;
+mod compare;
 mod credit;
 mod ending;
 mod facts;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         admission::facts,
         announce::facts,
         checks::facts,
+        compare::facts,
         credit::facts,
         ending::facts,
         gangs::facts,

@@ -101,7 +101,7 @@ async fn a_frozen_reconcile_runs_nothing_twice() {
     let begun = async || {
         let stage = Stage::federated().await;
         // The record is there, and not all Jobs are.
-        stage.kill(CREATE, 21, When::Before).await;
+        stage.kill(CREATE, 18, When::Before).await;
         stage
     };
     frozen("reconcile", begun).await;
@@ -195,7 +195,7 @@ async fn what_sleeps_while_the_federation_moves_runs_nothing_twice() {
     let begun = async || {
         let stage = moved().await;
         // The record is there, and not all Jobs are.
-        stage.kill(CREATE, 21, When::Before).await;
+        stage.kill(CREATE, 18, When::Before).await;
         stage
     };
     frozen_at_a_move("reconcile", begun).await;

@@ -27,6 +27,7 @@ mod random;
 mod recovery;
 mod refusals;
 mod registry;
+mod round_trips;
 mod silence;
 mod stage;
 mod watching;

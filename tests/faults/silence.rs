@@ -42,21 +42,22 @@ async fn timed(
 #[tokio::test(start_paused = true)]
 async fn who_only_looks_waits_briefly_and_names_who_is_silent() {
     let stage = stage().await;
-    for (command, expected) in [
-        ("job get", 3),
-        ("job get pi -o wide", 3),
-        ("job describe pi", 3),
-        ("job events pi", 3),
-        ("job wait pi --for=condition=complete --no-reconcile --timeout=0", 3),
-        ("cluster list", 3),
-        ("cluster check", 3),
-        ("orphans list -A", 3),
-        ("job get --request-timeout=7s", 7),
-        ("job get --request-timeout=2", 2),
-        ("reconcile", 30),
+    // Some ask for its Jobs while they ask who it is.
+    for (command, expected, asked) in [
+        ("job get", 3, 2),
+        ("job get pi -o wide", 3, 2),
+        ("job describe pi", 3, 2),
+        ("job events pi", 3, 1),
+        ("job wait pi --for=condition=complete --no-reconcile --timeout=0", 3, 1),
+        ("cluster list", 3, 1),
+        ("cluster check", 3, 1),
+        ("orphans list -A", 3, 1),
+        ("job get --request-timeout=7s", 7, 2),
+        ("job get --request-timeout=2", 2, 2),
+        ("reconcile", 30, 2),
     ] {
         let (ran, seconds, sent) = timed(&stage, command, |_| true).await;
-        assert_eq!((seconds, sent), (expected, 1), "{command}: {ran:?}");
+        assert_eq!((seconds, sent), (expected, asked), "{command}: {ran:?}");
         let said = format!("{}{}", ran.stdout, ran.stderr);
         assert!(said.contains(SILENT), "{command}: {said}");
         assert!(said.contains(&format!("within {expected}s")), "{command}: {said}");
@@ -81,6 +82,6 @@ async fn who_was_declared_lost_is_waited_for_briefly() {
     stage.must(&format!("cluster lost {SILENT} --yes")).await;
     for (command, expected) in [("reconcile", 3), ("reconcile --request-timeout=5s", 5)] {
         let (ran, seconds, sent) = timed(&stage, command, |_| true).await;
-        assert_eq!((seconds, sent), (expected, 1), "{command}: {ran:?}");
+        assert_eq!((seconds, sent), (expected, 2), "{command}: {ran:?}");
     }
 }

@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::Value;
 use sim::Cluster;
 
-use super::evidence::{Ours, Recorded, ShardKey, shard_of};
+use super::evidence::{Ours, Recorded, ShardKey, named_uid, shard_of};
 use super::net::Sent;
 
 /// Sees everything, and remembers it.
@@ -143,7 +143,7 @@ impl Witness {
             }
             return;
         }
-        let uid = text(&sent.body["metadata"]["uid"]) + &text(&sent.body["preconditions"]["uid"]);
+        let uid = named_uid(&sent.body);
         if uid.is_empty() {
             self.broken.push(format!("a Job is written without its uid: {sent}"));
         }

@@ -15,7 +15,7 @@ const DEFECTS: [(Defect, u64); 8] = [
     (Defect::UnknownFails, 50),
     (Defect::StartUnassigned, 100),
     (Defect::LedgerByName, 300),
-    (Defect::ReopenExpired, 300),
+    (Defect::ReopenExpired, 1000),
 ];
 
 #[test]

@@ -9,7 +9,7 @@ use sim::{Cluster, RequestInfo};
 
 use kubectl_federate::federation::Reopen;
 
-use super::evidence::{Ours, ShardKey, shard_of};
+use super::evidence::{Ours, ShardKey, named_uid, shard_of};
 use super::jobs::RETRY;
 use super::ledger::Ledger;
 use super::life::{ClusterCommand, Command};
@@ -437,7 +437,7 @@ impl Knowledge {
             }
             return;
         }
-        let uid = text(&body["metadata"]["uid"]).to_owned() + text(&body["preconditions"]["uid"]);
+        let uid = named_uid(body);
         let Some(there) = cluster.get(&sim::JOBS, &request.namespace, &request.name) else {
             return;
         };

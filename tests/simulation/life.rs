@@ -374,7 +374,7 @@ async fn carry_out(
     manifest: &Value,
     command: Command,
 ) -> Result<(), federation::Error> {
-    let mut federation = Federation::open(process.host(), None, process, &()).await?;
+    let mut federation = Federation::open(process.host(), None, [], process, &()).await?;
     let name = process.subject();
     match command {
         Command::Create => {
@@ -454,7 +454,7 @@ async fn carry_out_on_cluster(
 /// None where it cannot say.
 pub async fn ran_twice(site: &Arc<Site>) -> Option<RanTwice> {
     let process = Person::new(site, PEOPLE[0]);
-    let federation = Federation::open(process.host(), None, &process, &()).await.ok()?;
+    let federation = Federation::open(process.host(), None, [], &process, &()).await.ok()?;
     Some(federation.record(NAMESPACE, NAME).await.ok()?.ran_twice())
 }
 

@@ -99,7 +99,8 @@ impl Check {
             names => ToCheck::Members(names),
         };
         let host = session.host()?;
-        match Federation::open(host.clone(), session.remembered_host(), session, &()).await {
+        let remembered = session.remembered_host();
+        match Federation::open(host.clone(), remembered, [], session, &()).await {
             Ok(federation) => Ok(federation.check_clusters(which, jobs).await?),
             Err(error) if error.hides_registry() && self.names.is_empty() => {
                 Ok(vec![check_host(host, session.remembered_host(), jobs).await])

@@ -37,7 +37,7 @@ Examples:
 /// Make clusters members of the federation
 ///
 /// The cluster is the one that the context leads to. It is identified by the uid of its kube-system
-/// namespace: if the context leads to another cluster later, nothing is sent there.
+/// namespace: if the context leads to another cluster later, nothing is written there.
 ///
 /// If the cluster is a member already, its weight, its lease and its context are changed where they
 /// are given, and labels are added to those it has. Such a change is for everybody who uses the

@@ -114,8 +114,10 @@ impl Edit {
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let wording = Wording { unchanged: Some(NO_CHANGES), ..Wording::new("edited") };
         let reporter = Reporter::new(session, wording).keeping(self.output.is_some());
-        let federation = session.federation(&reporter).await?;
-        let before = federation.editable(&session.namespace()?, &self.name).await?;
+        let namespace = session.namespace()?;
+        let names = std::slice::from_ref(&self.name);
+        let federation = session.federation_about(names, Some(&namespace), &reporter).await?;
+        let before = federation.editable(&namespace, &self.name).await?;
         let editor = Editor::from_environment(session.world());
         let original = before.manifest.sized();
         let mut body = self.write(&original);

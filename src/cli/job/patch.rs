@@ -75,9 +75,10 @@ impl Patch {
         let patch = self.read()?;
         let reporter = Reporter::new(session, Wording::new("patched"));
         let reporter = reporter.keeping(format.is_some());
-        let federation = session.federation(&reporter).await?;
-        let dry_run = self.dry_run.strategy;
         let namespace = session.namespace()?;
+        let names = std::slice::from_ref(&self.name);
+        let federation = session.federation_about(names, Some(&namespace), &reporter).await?;
+        let dry_run = self.dry_run.strategy;
         let edit = async |may_stop| {
             let recreate = Some(self.recreate);
             let request = Request { recreate, may_stop, ..Request::new(&self.name, dry_run) };

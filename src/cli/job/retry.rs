@@ -50,8 +50,10 @@ impl Retry {
     /// Divides what is left, asks where it may run twice, and submits it.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let reporter = Reporter::new(session, Wording { done: false, ..Wording::new("created") });
-        let federation = session.federation(&reporter).await?;
-        let failed = federation.record(&session.namespace()?, &self.job).await?;
+        let namespace = session.namespace()?;
+        let names = std::slice::from_ref(&self.job);
+        let federation = session.federation_about(names, Some(&namespace), &reporter).await?;
+        let failed = federation.record(&namespace, &self.job).await?;
         let retry = federation.propose_retry(failed, self.name.as_deref()).await?;
         let may = |work: &UnknownWork| {
             format!("It is not known whether this was done: {}.", uncertain(work))

@@ -66,14 +66,14 @@ impl Scale {
         }
         let reporter = Reporter::new(session, Wording::new("scaled"));
         let reporter = reporter.keeping(format.is_some());
-        let federation = session.federation(&reporter).await?;
+        let namespace = session.namespace()?;
+        let federation = session.federation_about(&self.names, Some(&namespace), &reporter).await?;
         let request = |name: &String| Request {
             open_only: true,
             ..Request::new(name, self.dry_run.strategy)
         };
         let requests: Vec<_> = self.names.iter().map(request).collect();
         let jobs: Vec<_> = self.names.iter().map(String::as_str).zip(&requests).collect();
-        let namespace = session.namespace()?;
         let scaled = federation.edit_all(&namespace, &jobs, |manifest| {
             Ok(manifest.scaled(parallelism, self.completions)?)
         });

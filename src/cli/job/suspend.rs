@@ -81,8 +81,8 @@ impl Jobs {
         // The verb says what changes.
         let wording = Wording { fields: false, ..Wording::new(what) };
         let reporter = Reporter::new(session, wording).keeping(format.is_some());
-        let federation = session.federation(&reporter).await?;
         let namespace = session.namespace()?;
+        let federation = session.federation_about(&self.names, Some(&namespace), &reporter).await?;
         // Whoever stops a Job is not to be told that a server of today would not take it any more.
         let request = |name: &String| Request {
             preflight: false,

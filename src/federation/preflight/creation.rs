@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::rights::check_rights;
 use crate::{
     cluster::{Connection, Error, FieldValidation, WriteOptions},
-    job::dropped,
+    job::{dropped, queue},
     reconcile::{
         QueueAnswer,
         act::{
@@ -46,20 +46,30 @@ pub(super) async fn check(
     id: u32,
     connection: &Connection,
 ) -> Result<Checked, Error> {
-    let checked = match check_in(record.namespace(), record, id, connection).await {
+    let (checked, rights) =
+        tokio::join!(check_anywhere(record, id, connection), check_rights(record, connection));
+    let checked = checked?;
+    rights?;
+    Ok(checked)
+}
+
+async fn check_anywhere(
+    record: &Record,
+    id: u32,
+    connection: &Connection,
+) -> Result<Checked, Error> {
+    match check_in(record.namespace(), record, id, connection).await {
         Err(error) if error.is_not_found() && record.state.create_namespace => {
             connection.try_namespace(record.namespace()).await?;
             match check_in(EVERYWHERE, record, id, connection).await {
                 Err(error) if error.is_forbidden() || error.is_already_exists() => {
-                    Checked::default()
+                    Ok(Checked::default())
                 }
-                other => Checked { queue: None, ..other? },
+                other => Ok(Checked { queue: None, ..other? }),
             }
         }
-        other => other?,
-    };
-    check_rights(record, connection).await?;
-    Ok(checked)
+        other => other,
+    }
 }
 
 /// Asks whether the values of all fields are valid for a shard that exists already. What else a
@@ -91,11 +101,8 @@ async fn check_in(
     let mut sent = bodies::creation(record, id);
     sent["metadata"]["namespace"] = namespace.into();
     let mut unknown = BTreeSet::new();
-    let send = async |validation| ask_queue(connection, namespace, &sent, validation).await;
-    let answer = ask(record, &mut unknown, send).await?;
-    let sent = prepared(sent, &answer);
-    let send = async |validation| try_create(connection, namespace, &sent, validation).await;
-    let stored = ask(record, &mut unknown, send).await?;
+    let (answer, sent, stored) =
+        rehearse(namespace, record, sent, connection, &mut unknown).await?;
     // A server that does not know these fields would run the Job at once, or each index everywhere.
     let lacks = ["suspend", "completionMode"].into_iter().find(|field| {
         let asked = &sent["spec"][field];
@@ -137,6 +144,44 @@ async fn ask<T>(
         }
         None => answer,
     }
+}
+
+/// Asks whether the cluster decides when a Job runs, and whether it would take the Job as it is to
+/// be created then. Gives both answers, and the Job.
+///
+/// Few clusters put a Job in a queue that names none. So both are asked at once of such a Job, and
+/// where it is queued nevertheless, the rehearsal is repeated with what is to be created there.
+async fn rehearse(
+    namespace: &str,
+    record: &Record,
+    job: Value,
+    connection: &Connection,
+    unknown: &mut BTreeSet<String>,
+) -> Result<(QueueAnswer, Value, Value), Error> {
+    let mut unknown_later = BTreeSet::new();
+    let send = async |validation| ask_queue(connection, namespace, &job, validation).await;
+    let asked = ask(record, unknown, send);
+    let (answer, stored) = match record.manifest.label(queue::QUEUE_NAME) {
+        Some(_) => (asked.await?, None),
+        None => {
+            let send = async |validation| try_create(connection, namespace, &job, validation).await;
+            let rehearsed = ask(record, &mut unknown_later, send);
+            let (answer, stored) = tokio::join!(asked, rehearsed);
+            (answer?, Some(stored))
+        }
+    };
+    let stored = stored.filter(|_| answer.queue.is_none());
+    let prepared = prepared(job.clone(), &answer);
+    let stored = match stored {
+        Some(stored) => stored?,
+        None => {
+            let send =
+                async |validation| try_create(connection, namespace, &prepared, validation).await;
+            ask(record, &mut unknown_later, send).await?
+        }
+    };
+    unknown.append(&mut unknown_later);
+    Ok((answer, prepared, stored))
 }
 
 async fn try_create(

@@ -2,7 +2,7 @@
 //! when the shard exists.
 
 use crate::{
-    cluster::{Attributes, Connection, Error},
+    cluster::{Attributes, Connection, Error, fan_out},
     state::Record,
 };
 
@@ -22,11 +22,16 @@ struct Right {
 /// One is missing: a refusal in the words of an API server.
 pub(super) async fn check_rights(record: &Record, connection: &Connection) -> Result<(), Error> {
     let namespace = record.namespace();
-    for Right { verb, group, resource, subresource, who } in needed(record) {
+    let ask = async |right: Right| {
+        let Right { verb, group, resource, subresource, .. } = right;
         let asked = Attributes { verb, group, resource, subresource, namespace, name: "" };
-        if connection.allowed(&asked).await? {
+        (connection.is_granted(&asked).await, right)
+    };
+    for (allowed, right) in fan_out(needed(record), ask).await {
+        if allowed? {
             continue;
         }
+        let Right { verb, group, resource, subresource, who } = right;
         let name = match subresource {
             "" => resource.to_owned(),
             subresource => format!("{resource}/{subresource}"),

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     job::{self, Indexes, Observed, credit::Credit, gang, labels, queue},
-    reconcile::decide::is_changed_whole,
+    reconcile::{decide::is_changed_whole, observe::Created},
     seams::{self, Defect},
     state::{Outcome, Record, annotate},
 };
@@ -21,6 +21,38 @@ pub(crate) fn conditional(mut body: Value, read: &Observed) -> Value {
     body["metadata"]["uid"] = read.uid.as_str().into();
     body["metadata"]["resourceVersion"] = read.resource_version.as_str().into();
     body
+}
+
+/// The JSON patch that does to a Job what a merge patch does. It holds only while nothing has
+/// changed of all that is decided on since the Job was created: who has suspended, retired or
+/// credited it meanwhile, has taken its labels away or has let it end, has left a trace in what is
+/// compared. A stop of a Job that has not started changes nothing of its spec, and so not its
+/// `generation`; but it is written in an annotation, and whoever ends it sets `startTime`.
+///
+/// None for a patch that changes what is not known of the Job.
+pub(crate) fn while_as_created(created: &Created, patch: &Value) -> Option<Value> {
+    let before = created.object();
+    let mut after = before.clone();
+    json_patch::merge(&mut after, patch);
+    let compared = ["uid", "generation", "labels", "annotations"].map(|field| ("metadata", field));
+    let compared = compared.into_iter().chain([("spec", "suspend"), ("status", "startTime")]);
+    let mut operations: Vec<Value> = compared
+        .map(|(part, field)| {
+            json!({"op": "test", "path": format!("/{part}/{field}"), "value": before[part][field]})
+        })
+        .collect();
+    for part in ["metadata", "spec"] {
+        let (old, new) = (before[part].as_object()?, after[part].as_object()?);
+        for field in new.keys().filter(|field| old.get(*field) != new.get(*field)) {
+            let path = format!("/{part}/{field}");
+            operations.push(json!({"op": "add", "path": path, "value": new[field]}));
+        }
+        for field in old.keys().filter(|field| !new.contains_key(*field)) {
+            operations.push(json!({"op": "remove", "path": format!("/{part}/{field}")}));
+        }
+    }
+    let is_unknown = |field: &str| !patch["spec"][field].is_null();
+    (!["template", "selector"].into_iter().any(is_unknown)).then(|| operations.into())
 }
 
 /// The Job that is POSTed for a shard.

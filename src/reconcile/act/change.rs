@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::{
     bodies,
-    target::{Performed, Target, answer_of, is_denied},
+    target::{Performed, Target, answer_of, answer_of_error, is_denied},
 };
 use crate::{
     cluster::{Error, WriteOptions},
     job::{Indexes, Observed, queue},
     reconcile::{
         decide::{is_assigned, is_changed_whole, is_outdated, is_renewed_alone},
-        observe::Answer,
+        observe::{Answer, Created, shard_id},
         paths::jobs_path,
     },
     state::{Phase, Record, Shard},
@@ -36,34 +36,40 @@ pub(super) async fn change(target: &Target<'_>) -> (Performed, Option<Vec<String
         return (performed, None);
     }
     let altered = Mutex::new(None);
-    let (answer, what) = target
-        .act_on_current(async |job| {
-            let is_left_alone = job.end.is_some() || !is_assigned(shard, job);
-            if is_left_alone || !is_outdated(record, target.id, job) {
-                return Ok(None);
+    let act = async |job: &Observed, created: Option<&Created>| {
+        let is_left_alone = job.end.is_some() || !is_assigned(shard, job);
+        if is_left_alone || !is_outdated(record, target.id, job) {
+            return Ok(None);
+        }
+        if let Some(refusal) = unstartable(record, target.id, job) {
+            return Ok(Some((Answer::Refused(refusal), None)));
+        }
+        let mut patch = bodies::change(record, target.id, job);
+        if is_resumed(target, job).await? {
+            queue::resume(&mut patch);
+        }
+        let what = description(record, target.id, job, &patch).to_owned();
+        let resumes = patch["spec"]["suspend"] == false;
+        let stored = match created.map(|created| bodies::while_as_created(created, &patch)) {
+            None => send(target, patch, job).await?,
+            Some(None) => return Ok(None),
+            Some(Some(patch)) => target.connection.json_patch(&target.path, &patch).await?,
+        };
+        let sent = bodies::creation(record, target.id);
+        let found = target.altered(&as_queued(sent, job), &stored);
+        *altered.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        Ok(Some(match answer_of(&stored) {
+            Answer::Job(job) if resumes && job.suspended && job.queue.is_none() => {
+                let why = "the job was resumed, and its cluster keeps it suspended".to_owned();
+                (Answer::Refused(why), None)
             }
-            if let Some(refusal) = unstartable(record, target.id, job) {
-                return Ok(Some((Answer::Refused(refusal), None)));
-            }
-            let mut patch = bodies::change(record, target.id, job);
-            if is_resumed(target, job).await? {
-                queue::resume(&mut patch);
-            }
-            let what = description(record, target.id, job, &patch).to_owned();
-            let resumes = patch["spec"]["suspend"] == false;
-            let stored = send(target, patch, job).await?;
-            let sent = bodies::creation(record, target.id);
-            let found = target.altered(&as_queued(sent, job), &stored);
-            *altered.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
-            Ok(Some(match answer_of(&stored) {
-                Answer::Job(job) if resumes && job.suspended && job.queue.is_none() => {
-                    let why = "the job was resumed, and its cluster keeps it suspended".to_owned();
-                    (Answer::Refused(why), None)
-                }
-                answer => (answer, Some(what)),
-            }))
-        })
-        .await;
+            answer => (answer, Some(what)),
+        }))
+    };
+    let (answer, what) = match without_look(target, &act).await {
+        Some(performed) => performed,
+        None => target.act_on_current(async |job| act(job, None).await).await,
+    };
     let altered = altered.into_inner().unwrap_or_else(PoisonError::into_inner);
     match (answer, what) {
         (Answer::Job(job), Some(what))
@@ -72,6 +78,25 @@ pub(super) async fn change(target: &Target<'_>) -> (Performed, Option<Vec<String
             ((started(target, job).await, Some(what)), altered)
         }
         performed => (performed, altered),
+    }
+}
+
+/// Changes a Job that this command has created, if it is as it was stored then. None where it has
+/// to be looked at: it is another one by now, or its cluster takes no such patch.
+async fn without_look(
+    target: &Target<'_>,
+    act: &impl AsyncFn(&Observed, Option<&Created>) -> Result<Option<Performed>, Error>,
+) -> Option<Performed> {
+    let created = target.created.get()?;
+    let job = created.observed();
+    let is_ours = shard_id(target.record, &job) == Some(target.id);
+    if !is_ours || target.uid != Some(job.uid.as_str()) {
+        return None;
+    }
+    match act(&job, Some(created)).await {
+        Ok(performed) => performed,
+        Err(error) if error.is_unreachable() => Some((answer_of_error(&error), None)),
+        Err(_) => None,
     }
 }
 

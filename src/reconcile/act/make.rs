@@ -12,7 +12,7 @@ use crate::{
     cluster::{Connection, Error, FieldValidation, WriteOptions},
     job::{Observed, gang, queue},
     reconcile::{
-        observe::{Answer, QueueAnswer},
+        observe::{Answer, Created, QueueAnswer},
         paths::jobs_path,
     },
 };
@@ -90,6 +90,10 @@ pub(super) async fn create(
     match created {
         Ok((sent, stored)) => {
             let altered = target.altered(&sent, &stored);
+            if let Some(created) = Created::of(&stored) {
+                // It is created once.
+                let _ = target.created.set(created);
+            }
             ((answer_of(&stored), Some("created".to_owned())), Some(altered))
         }
         Err(error) if error.is_already_exists() => match target.read().await {

@@ -2,7 +2,10 @@
 //!
 //! Every change of an existing Job is one PATCH under the uid and the resourceVersion that were
 //! read. So nobody overwrites what somebody else did meanwhile, not even a process that was frozen
-//! for an hour.
+//! for an hour. A Job that was created just now has another resourceVersion by the time it is to
+//! start: its controller has written its status. It is not read again. The PATCH that starts it
+//! compares all that is decided on with what was stored when it was created
+//! ([`bodies::while_as_created`]).
 //!
 //! | action | file |
 //! |---|---|

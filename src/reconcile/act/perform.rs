@@ -1,5 +1,7 @@
 //! The actions of a decision are performed, all members at once.
 
+use std::sync::OnceLock;
+
 use super::{
     adopt, change, credit,
     done::Done,
@@ -60,8 +62,17 @@ pub(in crate::reconcile) async fn act(
                 let path = job_path(record.namespace(), record.job_name(id));
                 let answer = members.take_queue_answer(&cluster, &path);
                 let is_asked = members.was_asked(&cluster, &path);
-                let target = Target { record, id, uid: action.uid(), connection, path, is_asked };
-                perform(&action, &target, answer).await
+                let created = members.take_created(&cluster, &path);
+                // Any other action makes it another Job than was created.
+                let created = created.filter(|_| matches!(action, Action::Change { .. }));
+                let created = created.map_or_else(OnceLock::new, OnceLock::from);
+                let uid = action.uid();
+                let target = Target { record, id, uid, connection, path, is_asked, created };
+                let performed = perform(&action, &target, answer).await;
+                if let (Action::Create { .. }, Some(job)) = (&action, target.created.into_inner()) {
+                    members.hand_on_created(&cluster, target.path, job);
+                }
+                performed
             }
             Err(why) => ((Answer::Unknown(why.to_owned()), None), None),
         };

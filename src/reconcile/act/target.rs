@@ -1,5 +1,7 @@
 //! A shard's Job in its member, and how actions read and write it.
 
+use std::sync::OnceLock;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -7,7 +9,7 @@ use super::bodies;
 use crate::{
     cluster::{Connection, Error, WriteOptions},
     job::{Observed, differences, dropped},
-    reconcile::observe::{Answer, server_time, shard_id},
+    reconcile::observe::{Answer, Created, server_time, shard_id},
     seams,
     state::Record,
 };
@@ -33,6 +35,9 @@ pub(super) struct Target<'a> {
     /// Whether the preflight of this command has asked about the Job, and so has named what its
     /// server does not keep.
     pub is_asked: bool,
+    /// The Job as this command has created it: what [`create`](super::make::create) leaves, and
+    /// [`change`](super::change::change) finds.
+    pub created: OnceLock<Created>,
 }
 
 impl Target<'_> {

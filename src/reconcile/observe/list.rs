@@ -13,7 +13,7 @@ use crate::{
     cluster::{Connection, Error, WatchedPath, fan_out, path},
     job::{Observed, labels},
     reconcile::paths::jobs_path,
-    state::Record,
+    state::{Member, Record, Registry},
 };
 
 /// The Jobs of one member, with their namespaces, by the uid of the federated Job in their labels;
@@ -50,24 +50,83 @@ struct Job {
 /// Where all records are in one namespace, only that namespace is listed. A user with rights in one
 /// namespace needs no more.
 pub async fn observe(records: &[&Record], members: &Members) -> Vec<Observations> {
-    let clusters: BTreeSet<&str> = records.iter().flat_map(|record| record.clusters()).collect();
-    let rebuilt: BTreeSet<&str> = records
-        .iter()
-        .filter(|record| record.awaits_lists())
-        .map(|record| record.state.uid.as_str())
-        .collect();
-    let path = path(records);
-    let selector = selector(records);
-    let ask = async |cluster: &str| {
-        let listed = match members.get(cluster) {
-            Ok(connection) => list(connection, &path, &selector, &rebuilt).await,
-            Err(why) => Err(members
-                .lasting_error(cluster)
-                .map_or_else(|| Absence { why: why.to_owned(), bar: None }, Absence::from)),
-        };
-        (cluster.to_owned(), listed)
+    Question::about(records).observe(records, members, BTreeMap::new()).await
+}
+
+/// Connects to the members with these names, as [`Members::join`] does, and asks those of them
+/// that carry shards while their identity is being checked. What another cluster has answered is
+/// not used (G7).
+pub async fn join_and_observe(
+    records: &[&Record],
+    members: &Members,
+    registry: &Registry,
+    names: BTreeSet<String>,
+    dial: impl Fn(&str, &Member) -> Result<Connection, Error>,
+) -> Vec<Observations> {
+    let question = Question::about(records);
+    let ask = async |cluster: &str, connection: &Connection| {
+        let is_asked = question.clusters.contains(cluster);
+        if is_asked { Some(question.ask(connection).await) } else { None }
     };
-    let mut listed: BTreeMap<_, _> = fan_out(clusters, ask).await.into_iter().collect();
+    let ahead = members.join_and_ask(registry, names, dial, ask).await;
+    let ahead = ahead.into_iter().filter_map(|(name, listed)| Some((name, listed?))).collect();
+    question.observe(records, members, ahead).await
+}
+
+/// What the members are asked about records.
+struct Question<'r> {
+    /// Those that are asked.
+    clusters: BTreeSet<&'r str>,
+    /// The uids of the records that have to know more of what their Jobs keep.
+    rebuilt: BTreeSet<&'r str>,
+    path: String,
+    selector: String,
+}
+
+impl<'r> Question<'r> {
+    fn about(records: &[&'r Record]) -> Self {
+        let rebuilt = records.iter().filter(|record| record.awaits_lists());
+        Self {
+            clusters: records.iter().flat_map(|record| record.clusters()).collect(),
+            rebuilt: rebuilt.map(|record| record.state.uid.as_str()).collect(),
+            path: path(records),
+            selector: selector(records),
+        }
+    }
+
+    async fn ask(&self, connection: &Connection) -> Listed {
+        list(connection, &self.path, &self.selector, &self.rebuilt).await
+    }
+
+    /// Asks those that have not answered `ahead`.
+    async fn observe(
+        &self,
+        records: &[&Record],
+        members: &Members,
+        mut ahead: BTreeMap<String, Listed>,
+    ) -> Vec<Observations> {
+        let clusters = self.clusters.iter().map(|cluster| (*cluster, ahead.remove(*cluster)));
+        let ask = async |(cluster, listed): (&str, Option<Listed>)| {
+            let listed = match (listed, members.get(cluster)) {
+                (Some(listed), Ok(_)) => listed,
+                (None, Ok(connection)) => self.ask(connection).await,
+                (_, Err(why)) => Err(members
+                    .lasting_error(cluster)
+                    .map_or_else(|| Absence { why: why.to_owned(), bar: None }, Absence::from)),
+            };
+            (cluster.to_owned(), listed)
+        };
+        let listed = fan_out(clusters.collect::<Vec<_>>(), ask).await;
+        observations(records, members, listed.into_iter().collect())
+    }
+}
+
+/// What the lists of the members say of each record.
+fn observations(
+    records: &[&Record],
+    members: &Members,
+    mut listed: BTreeMap<String, Listed>,
+) -> Vec<Observations> {
     let bar = |listed: &Listed| listed.as_ref().err()?.bar;
     let bars = listed.iter().filter_map(|(name, listed)| Some((name.clone(), bar(listed)?)));
     let bars: BTreeMap<_, _> = bars.collect();

@@ -9,6 +9,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     clocks::{Clocks, plausible_skew},
+    created::Created,
     place::Place,
 };
 use crate::{
@@ -25,6 +26,8 @@ pub struct Members {
     lines: BTreeMap<String, Line>,
     /// What was answered about new Jobs, by member and API path.
     queue_answers: Mutex<BTreeMap<(String, String), Option<QueueAnswer>>>,
+    /// The Jobs that were created and not started yet, by member and API path.
+    created: Mutex<BTreeMap<(String, String), Created>>,
 }
 
 /// What a cluster has answered about the Job of a new shard.
@@ -88,8 +91,21 @@ impl Members {
         names: BTreeSet<String>,
         dial: impl Fn(&str, &Member) -> Result<Connection, Error>,
     ) {
+        self.join_and_ask(registry, names, dial, async |_, _| ()).await;
+    }
+
+    /// As [`Members::join`], and asks each of the members something while its identity is being
+    /// checked. It must be no write and no dry run (G7). Gives the answers of those that are the
+    /// registered clusters, and have not been talked to before.
+    pub async fn join_and_ask<T>(
+        &self,
+        registry: &Registry,
+        names: BTreeSet<String>,
+        dial: impl Fn(&str, &Member) -> Result<Connection, Error>,
+        ask: impl AsyncFn(&str, &Connection) -> T,
+    ) -> BTreeMap<String, T> {
         let names = names.into_iter().map(|name| (name, None)).collect();
-        self.connect_or_verify(registry, names, dial).await;
+        self.connect_or_verify(registry, names, dial, ask).await
     }
 
     /// As [`Members::connect`], for a command that works in rounds. It keeps the connections of the
@@ -108,25 +124,36 @@ impl Members {
         });
         let names = names.collect();
         let members = Self::of(registry);
-        members.connect_or_verify(registry, names, dial).await;
+        members.connect_or_verify(registry, names, dial, async |_, _| ()).await;
         members
     }
 
-    /// Connects to members, or asks those again that there is a connection to.
-    async fn connect_or_verify(
+    /// Connects to members, or asks those again that there is a connection to. Gives what they
+    /// answered besides.
+    async fn connect_or_verify<T>(
         &self,
         registry: &Registry,
         names: Vec<(String, Option<Connection>)>,
         dial: impl Fn(&str, &Member) -> Result<Connection, Error>,
-    ) {
+        ask: impl AsyncFn(&str, &Connection) -> T,
+    ) -> BTreeMap<String, T> {
         let known = names.into_iter().filter_map(|(name, kept)| {
             Some((self.lines.get(&name)?, registry.members.get_key_value(&name)?, kept))
         });
         let connect = async |(line, (name, member), kept): (&Line, (&String, &Member), _)| {
-            line.connection.get_or_init(|| connected(name, member, kept, &dial)).await;
+            let mut answer = None;
+            let connect = async || match connected(name, member, kept, &dial, &ask).await {
+                Ok((connection, answered)) => {
+                    answer = Some(answered);
+                    Ok(connection)
+                }
+                Err(absent) => Err(absent),
+            };
+            line.connection.get_or_init(connect).await;
+            Some((name.clone(), answer?))
         };
         let known = known.filter(|(line, ..)| line.given_up.get().is_none());
-        fan_out(known, connect).await;
+        fan_out(known, connect).await.into_iter().flatten().collect()
     }
 
     /// All members of the federation as places for work, by their names.
@@ -185,6 +212,20 @@ impl Members {
         self.queue_answers().contains_key(&(name.to_owned(), path.to_owned()))
     }
 
+    /// Hands on a Job that was created, by its API path, to whoever starts it in this command.
+    pub fn hand_on_created(&self, name: &str, path: String, job: Created) {
+        self.created().insert((name.to_owned(), path), job);
+    }
+
+    /// The Job that was handed on, once.
+    pub fn take_created(&self, name: &str, path: &str) -> Option<Created> {
+        self.created().remove(&(name.to_owned(), path.to_owned()))
+    }
+
+    fn created(&self) -> MutexGuard<'_, BTreeMap<(String, String), Created>> {
+        self.created.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn queue_answers(&self) -> MutexGuard<'_, BTreeMap<(String, String), Option<QueueAnswer>>> {
         self.queue_answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -207,16 +248,17 @@ impl Members {
     }
 }
 
-/// A connection to a member. One that was declared lost is not waited for long, as it costs each
-/// command that time.
-async fn connected(
+/// A connection to a member, and what it has answered besides. One that was declared lost is not
+/// waited for long, as it costs each command that time.
+async fn connected<T>(
     name: &str,
     member: &Member,
     kept: Option<Connection>,
     dial: &impl Fn(&str, &Member) -> Result<Connection, Error>,
-) -> Result<Connection, Absent> {
+    ask: &impl AsyncFn(&str, &Connection) -> T,
+) -> Result<(Connection, T), Absent> {
     let is_lost = member.state == MemberState::Lost;
-    verified(name, member, kept, dial).await.map_err(|error| {
+    verified(name, member, kept, dial, ask).await.map_err(|error| {
         if is_lost && error.is_unreachable() && error.is_timeout() {
             return Absent {
                 why: "it was declared lost, and does not answer".to_owned(),
@@ -227,12 +269,13 @@ async fn connected(
     })
 }
 
-async fn verified(
+async fn verified<T>(
     name: &str,
     member: &Member,
     kept: Option<Connection>,
     dial: &impl Fn(&str, &Member) -> Result<Connection, Error>,
-) -> Result<Connection, Error> {
+    ask: &impl AsyncFn(&str, &Connection) -> T,
+) -> Result<(Connection, T), Error> {
     let is_kept = kept.is_some();
     let connection = match kept {
         Some(connection) => connection,
@@ -241,10 +284,13 @@ async fn verified(
     if member.state == MemberState::Lost {
         connection.wait_briefly();
     }
-    if is_kept {
-        connection.verify_again(&member.uid).await?;
-    } else {
-        connection.verify(&member.uid).await?;
-    }
-    Ok(connection)
+    let verified = async {
+        if is_kept {
+            connection.verify_again(&member.uid).await
+        } else {
+            connection.verify(&member.uid).await
+        }
+    };
+    let ((), answer) = connection.beside(verified, ask(name, &connection)).await?;
+    Ok((connection, answer))
 }

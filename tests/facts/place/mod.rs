@@ -242,6 +242,11 @@ impl Place {
         self.api.patch(&self.path(name), &change).await
     }
 
+    /// Changes a Job by a JSON patch.
+    pub async fn patch_json(&self, name: &str, operations: Value) -> Result<Value, Error> {
+        self.api.patch_json(&self.path(name), &operations).await
+    }
+
     /// Changes a Job's status, and what else a patch of the status may change, by a merge patch.
     pub async fn patch_status(&self, name: &str, change: Value) -> Result<Value, Error> {
         self.api.patch(&format!("{}/status", self.path(name)), &change).await

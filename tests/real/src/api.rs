@@ -85,6 +85,11 @@ impl Api {
         self.request(Method::PATCH, path, Some(("application/merge-patch+json", change))).await
     }
 
+    /// Changes an object by a JSON patch.
+    pub async fn patch_json(&self, path: &str, operations: &Value) -> Result<Value, Error> {
+        self.request(Method::PATCH, path, Some(("application/json-patch+json", operations))).await
+    }
+
     /// As [`Api::patch`], by a strategic merge patch, which merges conditions by their type.
     pub async fn patch_strategic(&self, path: &str, change: &Value) -> Result<Value, Error> {
         self.request(Method::PATCH, path, Some(("application/strategic-merge-patch+json", change)))

@@ -164,8 +164,15 @@ pub(crate) fn json(target: &mut Value, steps: &Value) -> Result<(), String> {
                 *target.pointer_mut(path).ok_or_else(|| missing("replace", path))? =
                     step["value"].clone();
             }
-            "test" if target.pointer(path) == Some(&step["value"]) => {}
-            "test" => return Err(format!("testing path {path}: test failed")),
+            "test" => {
+                // What is missing equals null where its parent is there.
+                let (parent, _) = place(path)?;
+                let there = target.pointer(parent).ok_or_else(|| missing("test", path))?;
+                let same = target.pointer(path).unwrap_or(&Value::Null) == &step["value"];
+                if !same || there.is_array() && target.pointer(path).is_none() {
+                    return Err(format!("testing value {path} failed: test failed"));
+                }
+            }
             op @ ("move" | "copy") => {
                 let from = step["from"].as_str().ok_or("an operation has no from")?;
                 let value = if op == "move" {

@@ -159,7 +159,9 @@ impl Delete {
         }
         let format = self.output.map(|()| Format::Name);
         let reporter = Reporter::new(session, wording).keeping(format.is_some());
-        let federation = session.federation(&reporter).await?;
+        let namespace = session.namespace()?;
+        let names = self.which.names();
+        let federation = session.federation_about(names, Some(&namespace), &reporter).await?;
         let Found { names, records, mut errors } = self.which.find(session, &federation).await?;
         if names.is_empty() && errors.is_empty() {
             // On stdout, as kubectl.

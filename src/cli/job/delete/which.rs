@@ -41,6 +41,11 @@ pub(super) struct Found {
 }
 
 impl Which {
+    /// The names that are given.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// Whether an error says only that there is no such Job, and nothing is to be said of that.
     pub fn forgives(&self, error: &federation::Error) -> bool {
         let is_asked = self.ignore_not_found || self.names.is_empty() && self.filenames.is_empty();

@@ -73,9 +73,9 @@ impl Describe {
             return Err(Error::new("name cannot be provided when a selector is specified"));
         }
         let reporter = Reporter::new(session, Wording::new("described"));
-        let federation = session.federation(&reporter).await?;
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
         let namespace = namespace.as_deref();
+        let federation = session.federation_about(&self.names, namespace, &reporter).await?;
         let Records { mut records, errors } = federation.records(&self.names, namespace).await?;
         let labels = |record: &Record| record.manifest.object()["metadata"]["labels"].clone();
         records.retain(|record| self.selector.matches(&labels(record)));

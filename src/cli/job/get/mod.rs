@@ -95,7 +95,9 @@ impl Get {
         let namespace = self.selection.namespace(session)?;
         let fields = self.selection.fields()?;
         let reporter = Reporter::new(session, Wording::new("reconciled"));
-        let federation = session.federation(&reporter).await?;
+        // Who watches reads them in each round.
+        let read = namespace.as_deref().filter(|_| !self.watch);
+        let federation = session.federation_about(&self.selection.names, read, &reporter).await?;
         if self.watch {
             let asked = watch::Asked {
                 selection: &self.selection,

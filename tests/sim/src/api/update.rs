@@ -71,7 +71,9 @@ impl State {
             Patch::Merge(patch) => patch::merge(&mut body, patch),
             Patch::Strategic(patch) => patch::strategic(resource.kind, &mut body, patch),
             Patch::Json(patch) => {
-                patch::json(&mut body, patch).map_err(|why| Status::new(422, "Invalid", why))?;
+                // Which operation it was that does not apply is not told.
+                let why = "the server rejected our request due to an error in our request";
+                patch::json(&mut body, patch).map_err(|_| Status::new(422, "Invalid", why))?;
             }
         }
         let mut warnings = Vec::new();

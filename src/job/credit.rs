@@ -131,9 +131,14 @@ pub fn moving(job: &Observed, pods: &[Pod]) -> usize {
 /// Whether the Job controller keeps a failed pod, uncounted, until it has created the next pod of
 /// its index (KEP-3850). A suspended Job creates none, so nobody may wait for such a pod, and a
 /// deletion of the pod waits for it as well.
+///
+/// A failure that a rule ignores does not count for the limit: its index is tried again although it
+/// has none left. Which failures those are only the Job controller says.
 pub fn awaits_successor(job: &Observed, pod: &Pod) -> bool {
-    let may_retry = job.backoff_limit_per_index.is_some_and(|limit| pod.index_failures < limit);
-    may_retry && pod.phase == pod::Phase::Failed && pod.tracked
+    let may_retry = |limit| pod.index_failures < limit || job.ignores_failures;
+    job.backoff_limit_per_index.is_some_and(may_retry)
+        && pod.phase == pod::Phase::Failed
+        && pod.tracked
 }
 
 /// Pods that can still be counted as successes: those that the controller tracks and that have not

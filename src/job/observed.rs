@@ -61,6 +61,8 @@ pub struct Observed {
     pub ttl_seconds: Option<i64>,
     /// `spec.backoffLimitPerIndex`.
     pub backoff_limit_per_index: Option<i32>,
+    /// Whether a rule of `spec.podFailurePolicy` ignores failures.
+    pub ignores_failures: bool,
     /// `spec.maxFailedIndexes`.
     pub max_failed_indexes: Option<i32>,
     /// `spec.completions`.
@@ -158,6 +160,7 @@ impl Observed {
             backoff_limit: number(&job["spec"]["backoffLimit"]),
             ttl_seconds: job["spec"]["ttlSecondsAfterFinished"].as_i64(),
             backoff_limit_per_index: number(&job["spec"]["backoffLimitPerIndex"]),
+            ignores_failures: ignores_failures(&job["spec"]["podFailurePolicy"]),
             max_failed_indexes: number(&job["spec"]["maxFailedIndexes"]),
             completions: number(&job["spec"]["completions"]),
             indexed: job["spec"]["completionMode"] == "Indexed",
@@ -332,4 +335,9 @@ pub(crate) fn text(value: &Value) -> &str {
 
 fn time(value: &Value) -> Option<Timestamp> {
     value.as_str()?.parse().ok()
+}
+/// Whether a rule of a `podFailurePolicy` has the action `Ignore` (KEP-3329).
+fn ignores_failures(policy: &Value) -> bool {
+    let rules = policy["rules"].as_array();
+    rules.into_iter().flatten().any(|rule| rule["action"] == "Ignore")
 }

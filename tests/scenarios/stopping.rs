@@ -10,6 +10,7 @@ use crate::stage::{MEMBERS, SOON, Stage, job};
 pub fn scenarios() -> Scenarios {
     Scenarios::of("stopping")
         .both("a new template is not held up by an index that would be tried again", recreated)
+        .both("a new template is not held up by a failure that a rule ignores", ignored)
         .both("fewer completions are not held up by an index that would be tried again", lowered)
         .both("a failed job ends though an index of another shard would be tried again", failed)
         .both("a job that fails is ended where it can be, and a missing right is said", no_right)
@@ -48,6 +49,24 @@ async fn recreated(stage: &Stage) -> Outcome {
     let tracked = |pod: &&Value| pod["metadata"]["finalizers"].to_string().contains("tracking");
     assert_eq!(west.iter().filter(tracked).count(), 0, "nothing holds the failed pod");
     Ok(())
+}
+
+/// The limit of an index is used up by no failure that is ignored.
+async fn ignored(stage: &Stage) -> Outcome {
+    let mut indexed = tried_again(6);
+    indexed["spec"]["backoffLimitPerIndex"] = 0.into();
+    let rule = json!({"action": "Ignore", "onExitCodes": {"operator": "In", "values": [43]}});
+    indexed["spec"]["podFailurePolicy"] = json!({"rules": [rule]});
+    stage.create(&indexed).await?.ok();
+    let west = stage.site("west");
+    west.run("pi", 1).await?;
+    west.until_job("pi", "it runs", |job| job["status"]["ready"] == 1).await;
+    west.exit("pi", 1, 43).await?;
+    west.until_job("pi", "its pod has failed", |job| job["status"]["ready"] == 0).await;
+    indexed["spec"]["template"]["spec"]["containers"][0]["image"] = "perl:5".into();
+    stage.write("pi.yaml", &indexed)?;
+    stage.federate("job apply -f pi.yaml --recreate --yes").await;
+    work_until(stage, "pi", "Complete 6/6").await
 }
 
 async fn lowered(stage: &Stage) -> Outcome {

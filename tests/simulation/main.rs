@@ -51,7 +51,7 @@ use self::life::{Lived, Terms, live};
 const SEEDS: u64 = 1000;
 
 /// The lives that once showed a fault of the product.
-const REGRESSIONS: [u64; 5] = [
+const REGRESSIONS: [u64; 6] = [
     // The last pods are counted after the suspension: the Job has no `startTime` to end with. In the
     // second life, some such Jobs are about to be Failed.
     118, 1028,
@@ -60,6 +60,8 @@ const REGRESSIONS: [u64; 5] = [
     // A Job gets fewer completions than its `maxFailedIndexes`, and no server takes a shard of it.
     591, // A lease ends a Job that has more pods than its shard is to have by now.
     2069,
+    // A pod whose failure is ignored waits for its successor, though its index may not fail once.
+    74077,
 ];
 
 /// A number from the environment.

@@ -199,8 +199,12 @@ impl Connection {
 
     /// Changes the object at a path by a JSON patch (RFC 6902): by all operations, or, where a
     /// test among them fails, by none.
-    pub async fn json_patch(&self, path: &str, operations: &Value) -> Result<Value, Error> {
-        let options = WriteOptions::default();
+    pub async fn json_patch(
+        &self,
+        path: &str,
+        operations: &Value,
+        options: WriteOptions,
+    ) -> Result<Value, Error> {
         self.write(Method::PATCH, path, "application/json-patch+json", operations, options).await
     }
 
@@ -352,13 +356,17 @@ impl Connection {
         Ok(answer["status"]["allowed"].as_bool().unwrap_or(false))
     }
 
-    /// The same, asked once however many Jobs of a command need it.
+    /// The same, asked once however many Jobs of a command need it. What is refused may be granted
+    /// later.
     pub async fn is_granted(&self, asked: &Attributes<'_>) -> Result<bool, Error> {
-        let grant = {
-            let mut grants = self.inner.grants.lock().unwrap_or_else(PoisonError::into_inner);
-            grants.entry(format!("{asked:?}")).or_default().clone()
-        };
-        grant.get_or_try_init(|| self.allowed(asked)).await.copied()
+        let grants = || self.inner.grants.lock().unwrap_or_else(PoisonError::into_inner);
+        let what = format!("{asked:?}");
+        let grant = grants().entry(what.clone()).or_default().clone();
+        let is_granted = *grant.get_or_try_init(|| self.allowed(asked)).await?;
+        if !is_granted {
+            grants().remove(&what);
+        }
+        Ok(is_granted)
     }
 
     /// Asks the server (`SelfSubjectReview`, since Kubernetes 1.28) which user this is. None if the

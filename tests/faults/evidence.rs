@@ -121,12 +121,26 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
+/// What a JSON patch compares before it starts a Job. Without any of them it would undo what others
+/// have done.
+const COMPARED: [&str; 6] = [
+    "/metadata/uid",
+    "/metadata/generation",
+    "/metadata/labels",
+    "/metadata/annotations",
+    "/spec/suspend",
+    "/status/startTime",
+];
+
 /// The uid that a request says its object has: in its metadata, as a precondition, or as what a JSON
-/// patch tests. Empty where it says none.
+/// patch tests before it changes anything. Empty where it says none, and where a JSON patch does not
+/// compare all.
 #[allow(dead_code, reason = "not all that share this file judge requests")]
 pub fn named_uid(body: &Value) -> String {
-    let tests = |step: &&Value| step["op"] == "test" && step["path"] == "/metadata/uid";
-    let tested = body.as_array().into_iter().flatten().find(tests).map(|step| &step["value"]);
+    let steps = body.as_array().map(Vec::as_slice).unwrap_or_default();
+    let first = steps.iter().take_while(|step| step["op"] == "test");
+    let compared: Vec<_> = first.filter_map(|step| step["path"].as_str()).collect();
+    let tested = steps.first().filter(|_| compared == COMPARED).map(|step| &step["value"]);
     let named = [&body["metadata"]["uid"], &body["preconditions"]["uid"]];
     named.into_iter().chain(tested).filter_map(Value::as_str).collect()
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use sim::When;
 use tokio::sync::Notify;
 
-use super::net::Fate;
-use super::stage::{CREATE, Stage};
+use super::net::{Fate, Sent};
+use super::stage::{CLUSTERS, CREATE, Stage};
 
 /// What others do while it sleeps, each after the one before.
 const MEANWHILE: [&str; 6] = [
@@ -37,6 +37,17 @@ async fn asleep_at(
     at: usize,
     others: impl Future<Output = ()>,
 ) -> bool {
+    asleep_while(stage, command, at, |_| Fate::Pass, others).await
+}
+
+/// The same, where this becomes of the requests of others.
+async fn asleep_while(
+    stage: &Stage,
+    command: &str,
+    at: usize,
+    judge: impl Fn(&Sent) -> Fate + Send + 'static,
+    others: impl Future<Output = ()>,
+) -> bool {
     std::fs::copy(stage.remembered("alice"), stage.remembered("bob"))
         .expect("bob knows the host too");
     let signal = Arc::new(Notify::new());
@@ -47,7 +58,7 @@ async fn asleep_at(
             tell.notify_one();
             return Fate::Hold(held.clone());
         }
-        Fate::Pass
+        if sent.user == "alice" { Fate::Pass } else { judge(sent) }
     });
     let others = async {
         asleep.notified().await;
@@ -105,6 +116,68 @@ async fn a_frozen_reconcile_runs_nothing_twice() {
         stage
     };
     frozen("reconcile", begun).await;
+}
+
+/// The Jobs in the clusters that have an annotation in their pods' template.
+fn annotated(stage: &Stage) -> usize {
+    let jobs = stage.clusters.iter().flat_map(|cluster| cluster.list(&sim::JOBS, "default"));
+    let annotations = jobs.map(|job| job["spec"]["template"]["metadata"]["annotations"].clone());
+    annotations.filter(|annotations| annotations["stage"] == "one").count()
+}
+
+/// An edit of the template changes nothing that a start compares before its Job has it. Whoever
+/// made it may not have got so far.
+#[tokio::test(start_paused = true)]
+async fn a_frozen_create_loses_no_edit_of_the_template() {
+    let edit =
+        r#"job patch pi -p {"spec":{"template":{"metadata":{"annotations":{"stage":null}}}}}"#;
+    let cases = [
+        (&[edit][..], false),
+        (&[edit], true),
+        (&[edit, "job resume pi"], false),
+        (&[edit, "job resume pi"], true),
+    ];
+    let begin = async || {
+        let stage = Stage::federated().await;
+        let mut manifest = super::evidence::manifest("pi", 6, 12);
+        manifest["spec"]["suspend"] = true.into();
+        manifest["spec"]["template"]["metadata"]["annotations"]["stage"] = "one".into();
+        stage.manifest(&manifest);
+        stage.net.heal();
+        stage
+    };
+    let stage = begin().await;
+    stage.must(CREATE).await;
+    let writes: Vec<_> = stage.net.sent().into_iter().filter(|sent| sent.mutating).collect();
+    for (others, reaches_members) in cases {
+        let mut cases = 0;
+        for at in writes.iter().map(|sent| sent.number) {
+            let stage = begin().await;
+            let meanwhile = async {
+                for command in others {
+                    stage.run_as("bob", command).await.expect("it ends");
+                }
+            };
+            let judge = move |sent: &Sent| match sent.mutating && sent.of_jobs() && !reaches_members
+            {
+                true => Fate::Refused,
+                false => Fate::Pass,
+            };
+            if !asleep_while(&stage, CREATE, at, judge, meanwhile).await {
+                continue;
+            }
+            stage.net.heal();
+            cases += 1;
+            // Before its record is there nothing can be edited.
+            let is_unedited = stage.must("job get pi -o yaml").await.stdout.contains("stage: one");
+            stage.settle().await;
+            stage.must("job resume pi").await;
+            stage.settle().await;
+            let left = if is_unedited { CLUSTERS.len() } else { 0 };
+            assert_eq!(annotated(&stage), left, "frozen at {at}, then {others:?}");
+        }
+        assert!(cases >= 5, "{cases}");
+    }
 }
 
 /// The Job that was to be deleted is; the one of the same name that was made meanwhile is not.

@@ -278,7 +278,7 @@ async fn missing_rights(stage: &Stage) -> Outcome {
              once it runs\n"
         ));
     // Rights in the namespace are enough.
-    let verbs = ["list", "get", "create", "patch", "delete"];
+    let verbs = ["list", "get", "watch", "create", "patch", "delete"];
     west.grant(
         Some(&stage.namespace),
         rule(&["jobs", "jobs/status", "pods", "pods/log", "events"], &verbs),

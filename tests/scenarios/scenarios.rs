@@ -61,7 +61,7 @@ impl Scenarios {
     where
         T: AsyncFnOnce(&Stage) -> Outcome + Copy + Send + 'static,
     {
-        let new = [Versions::Newest, Versions::Mixed];
+        let new = Versions::with_new_east();
         self.sim(name, test).real_of(&new, name, Setting::Federation, test)
     }
 

@@ -53,7 +53,7 @@ pub(super) async fn change(target: &Target<'_>) -> (Performed, Option<Vec<String
         let stored = match created.map(|created| bodies::while_as_created(created, &patch)) {
             None => send(target, patch, job).await?,
             Some(None) => return Ok(None),
-            Some(Some(patch)) => target.connection.json_patch(&target.path, &patch).await?,
+            Some(Some(patch)) => target.json_patch(&patch).await?,
         };
         let sent = bodies::creation(record, target.id);
         let found = target.altered(&as_queued(sent, job), &stored);
@@ -90,7 +90,9 @@ async fn without_look(
     let created = target.created.get()?;
     let job = created.observed();
     let is_ours = shard_id(target.record, &job) == Some(target.id);
-    if !is_ours || target.uid != Some(job.uid.as_str()) {
+    // What an edit changes in the template is known only by a look at it.
+    let awaits_template = target.record.shards[&target.id].awaits_template(&job);
+    if !is_ours || awaits_template || target.uid != Some(job.uid.as_str()) {
         return None;
     }
     match act(&job, Some(created)).await {

@@ -73,10 +73,18 @@ impl Target<'_> {
         read: &Observed,
     ) -> Result<Value, Error> {
         let patch = bodies::conditional(patch, read);
-        let field_validation = self.record.state.field_validation.of_writes();
-        let options = WriteOptions { dry_run: false, field_validation };
         let path = format!("{}{subresource}", self.path);
-        self.connection.patch_with(&path, &patch, options).await
+        self.connection.patch_with(&path, &patch, self.write_options()).await
+    }
+
+    /// Changes the Job by a JSON patch, which says itself on which conditions.
+    pub(super) async fn json_patch(&self, operations: &Value) -> Result<Value, Error> {
+        self.connection.json_patch(&self.path, operations, self.write_options()).await
+    }
+
+    fn write_options(&self) -> WriteOptions {
+        let field_validation = self.record.state.field_validation.of_writes();
+        WriteOptions { dry_run: false, field_validation }
     }
 
     /// Reads the Job, decides what to write to it, and writes that on the condition that the Job is

@@ -82,6 +82,13 @@ impl Versions {
     /// All that are as a user without further settings has them.
     pub const ALL: [Self; 3] = [Self::Newest, Self::Oldest, Self::Mixed];
 
+    /// Those in which `east` has what no server had before 1.36, such as `MutatingAdmissionPolicy`.
+    /// A version that was chosen may be older.
+    pub fn with_new_east() -> Vec<Self> {
+        let is_new = |versions: &Self| *versions == Self::Mixed || *NEWEST >= Version::V1_36;
+        [Self::Newest, Self::Mixed].into_iter().filter(is_new).collect()
+    }
+
     /// A test on the fleet of these versions, together with others. Ignored, or failed, as
     /// [`decide`] says.
     pub fn trial<T>(self, name: &str, test: T) -> Trial

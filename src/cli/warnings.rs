@@ -138,6 +138,12 @@ fn astray(cluster: &str, context: &str, leads_to: LeadsTo<'_>) -> String {
         LeadsTo::Nothing | LeadsTo::Stranger => "does not lead to it".to_owned(),
         LeadsTo::Member(other) => format!("leads to cluster {other}, and not to it"),
         LeadsTo::Host => "leads to the host, and not to it".to_owned(),
+        LeadsTo::Former(other) if other == cluster => {
+            "leads to the cluster that had its name before, and not to it".to_owned()
+        }
+        LeadsTo::Former(other) => {
+            format!("leads to cluster {other}, which was unregistered, and not to it")
+        }
     };
     let text = format!(
         "your context {context:?} {leads}: {finds} looks for one that does, and {changes} changes \

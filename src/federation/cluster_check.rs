@@ -65,7 +65,8 @@ pub enum Identity {
     Other {
         /// A sentence with both uids.
         why: String,
-        /// Whether the federation knows that one, as another member or as the host.
+        /// Whether the federation knows that one: as another member, as the host, or as a cluster
+        /// that was a member before.
         is_known: bool,
     },
     /// It cannot be told, because the user lacks a right.

@@ -76,6 +76,9 @@ pub enum LeadsTo<'a> {
     Member(&'a str),
     /// To the host, which is no member.
     Host,
+    /// To a cluster that was a member by this name, and is none any more. It is no successor of a
+    /// member: another cluster may have its name by now.
+    Former(&'a str),
     /// To a cluster that the federation does not know. It may be the member's successor.
     Stranger,
 }

@@ -190,7 +190,10 @@ impl<'a> Federation<'a> {
         match member {
             Some((name, _)) => LeadsTo::Member(name),
             None if self.registry.host == uid => LeadsTo::Host,
-            None => LeadsTo::Stranger,
+            None => match self.registry.former.get(uid) {
+                Some(former) => LeadsTo::Former(&former.name),
+                None => LeadsTo::Stranger,
+            },
         }
     }
 

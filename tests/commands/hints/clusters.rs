@@ -134,6 +134,21 @@ pub(super) async fn checks(book: &mut Book) {
     book.follow(&mut stage, &commands[1..], &[]).await;
     says(&mut stage, "cluster check north", "Same").await;
 
+    // It leads to the cluster that was built anew, which may run on beside its successor.
+    let mut stage = elsewhere().await;
+    let uid = stage.cluster("spare").kube_system_uid();
+    let former = json!({"name": "north", "context": "spare"}).to_string();
+    stage.annotate(REGISTRY, &format!("former.kubectl-federate.dev/{uid}"), &former.into()).await;
+    let commands = book.hear(&mut stage, "cluster check north").await;
+    assert_eq!(commands.len(), 1, "{:?}", book.said.last());
+    let commands = book.hear(&mut stage, "job create -f pi.yaml").await;
+    assert!(commands.iter().all(|command| !command.contains(" lost ")), "{commands:?}");
+    let said = "leads to the cluster that had its name before, and not to it";
+    assert!(book.said.last().is_some_and(|it| it.contains(said)), "{:?}", book.said.last());
+    let registers: Vec<_> =
+        commands.into_iter().filter(|command| command.contains("CONTEXT")).collect();
+    book.follow(&mut stage, &registers, &[("CONTEXT", "north")]).await;
+
     let mut stage = Stage::with_users(&[("reader", |access| access.verb != "create")]);
     stage.federate(MEMBERS).await;
     let uid = stage.cluster("east").kube_system_uid();

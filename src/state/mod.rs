@@ -42,8 +42,9 @@ use crate::{cluster, job::labels};
 /// The version of the state that this program writes, and the newest that it reads. Since version 2
 /// a shard names its cluster by uid, and large documents are compressed. Since version 3 members
 /// can be cordoned, drained and lost, and records remember what users accepted. Since version 4
-/// entries are compressed together where there are many.
-pub const VERSION: u32 = 4;
+/// entries are compressed together where there are many. Since version 5 records remember what is
+/// done about fields that a member does not know.
+pub const VERSION: u32 = 5;
 
 /// Why the state cannot be read or written.
 #[derive(Debug, thiserror::Error)]

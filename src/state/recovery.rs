@@ -29,8 +29,10 @@ use crate::{
     job::{Invalid, Manifest, TemplateEdits, is_zero, labels},
 };
 
-/// The version of the document. A newer one is not read.
-const VERSION: u32 = 1;
+/// The newest version of the document. A newer one is not read. Since version 2 it says what is
+/// done about fields that a member does not know. One that does not say it has version 1, so that
+/// Jobs need no new annotation.
+const VERSION: u32 = 2;
 
 /// What the annotation can have, in bytes.
 const MOST: usize = 64 * 1024;
@@ -112,7 +114,7 @@ impl Record {
         let others = self.shards.iter().filter(|(other, _)| **other != id);
         let ended = others.filter(|(_, shard)| says_nothing(shard));
         let mut document = Document {
-            version: VERSION,
+            version: if self.state.field_validation.is_strict() { 1 } else { VERSION },
             revision: self.state.revision,
             created: self.state.created,
             create_namespace: self.state.create_namespace,
@@ -300,6 +302,21 @@ mod tests {
     }
 
     #[test]
+    fn only_what_earlier_versions_do_not_know_raises_the_version() {
+        for (field_validation, version) in
+            [(FieldValidation::Strict, 1), (FieldValidation::Warn, 2), (FieldValidation::Ignore, 2)]
+        {
+            let mut record = record("a", "pi");
+            record.state.field_validation = field_validation;
+            let text = decompress(&record.recovery(1).expect("fits")).expect("whole");
+            let document: Value = serde_json::from_str(&text).expect("whole");
+            assert_eq!(document["version"], version);
+            let read = Recovery::from_job(&stored(&record)).expect("whole");
+            assert_eq!(read.field_validation, field_validation);
+        }
+    }
+
+    #[test]
     fn an_annotation_that_does_not_fit_is_not_written() {
         let record = record(&noise(240_000), "pi");
         assert_eq!(record.recovery(1), None);
@@ -322,7 +339,7 @@ mod tests {
             "it is a copy of a job in namespace \"work\""
         );
         assert!(change(annotation, json!("AAAA")).contains("is damaged: it is not gzip"));
-        let newer = change(annotation, compress("{\"version\":2}").into());
+        let newer = change(annotation, compress("{\"version\":3}").into());
         assert_eq!(newer, "a newer kubectl-federate wrote it");
         let no_shard = change(annotation, compress("{\"version\":1}").into());
         assert!(no_shard.contains("is damaged: missing field"), "{no_shard}");

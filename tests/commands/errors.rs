@@ -207,7 +207,7 @@ pub async fn state(snapshot: String) {
     for (key, value) in [
         ("kubectl-federate.dev/settings", Value::Null),
         ("kubectl-federate.dev/settings", "{}".into()),
-        ("kubectl-federate.dev/settings", r#"{"version":5,"keys":{}}"#.into()),
+        ("kubectl-federate.dev/settings", r#"{"version":99,"keys":{}}"#.into()),
         ("member.kubectl-federate.dev/west", "{".into()),
         ("member.kubectl-federate.dev/west", r#"{"context":"west","uid":"u"}"#.into()),
     ] {
@@ -218,7 +218,7 @@ pub async fn state(snapshot: String) {
     for (key, value) in [
         ("kubectl-federate.dev/state", Value::Null),
         ("kubectl-federate.dev/state", "null".into()),
-        ("kubectl-federate.dev/state", r#"{"version":5}"#.into()),
+        ("kubectl-federate.dev/state", r#"{"version":99}"#.into()),
         ("kubectl-federate.dev/manifest", r#"{"kind":"Job"}"#.into()),
         ("kubectl-federate.dev/manifest", "[".into()),
         (

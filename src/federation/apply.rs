@@ -259,7 +259,8 @@ impl Federation<'_> {
             federation.plan_one(found, seen, terms, dry_run, &members).await
         };
         let at_once = at_once(present);
-        let planned = self.side_by_side(at_once, steps.into_iter().zip(seen), plan).await;
+        let found = steps.into_iter().zip(seen);
+        let planned = self.plan_side_by_side(at_once, found, plan).await;
         let (steps, errors) = parted(planned);
         (Plan { steps, members }, errors)
     }

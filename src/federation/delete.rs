@@ -182,14 +182,14 @@ impl Federation<'_> {
     }
 
     /// Connects to more members, until then if there is an end. Those that have not answered by
-    /// then are not asked any more in this command.
+    /// then, or whose turn to be asked has not come, are not asked any more in this command.
     async fn join_until(&self, members: &Members, names: BTreeSet<String>, end: Option<Instant>) {
         if within(end, self.join(members, names.clone())).await.is_some() {
             return;
         }
         let answered: BTreeSet<_> = members.asked().map(str::to_owned).collect();
         for name in names.difference(&answered) {
-            members.give_up(name, "it did not answer in time".to_owned());
+            members.give_up(name, "the time was over before it had answered".to_owned());
         }
         self.name_the_astray(members);
     }

@@ -58,7 +58,7 @@ impl Federation<'_> {
             error => Error::StaysDraining { name: name.to_owned(), error: Box::new(error) },
         };
         loop {
-            let mut records = self.all_records().await?;
+            let mut records = self.all_records().await.map_err(stays)?;
             records.retain(|record| record.needs(name, &member));
             if records.is_empty() {
                 break;

@@ -94,6 +94,19 @@ impl<'a> Federation<'a> {
         };
         turns.while_settling(fan_out_by(at_once, jobs.into_iter().enumerate(), settle)).await
     }
+
+    /// The same for what comes before: what happens to each Job is told in its turn, and none is
+    /// settled by it. Who ends the command then learns that none was begun.
+    pub(super) async fn plan_side_by_side<T, R>(
+        &self,
+        at_once: usize,
+        jobs: impl IntoIterator<Item = T>,
+        plan: impl AsyncFn(&Federation<'a>, T) -> R,
+    ) -> Vec<R> {
+        let turns = Turns::of(self);
+        let plan = async |(place, job): (usize, T)| plan(&turns.at(place), job).await;
+        turns.while_settling(fan_out_by(at_once, jobs.into_iter().enumerate(), plan)).await
+    }
 }
 
 #[cfg(test)]

@@ -103,6 +103,36 @@ async fn who_ends_a_command_early_learns_which_jobs_were_not_begun() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_ends_an_apply_while_it_asks_learns_that_nothing_was_begun() {
+    let names = &NAMES[..3];
+    let stage = with_jobs(names).await;
+    stage.several_of(names, 3, 12);
+    let asks = |sent: &Sent| sent.of_jobs() && sent.method != "GET";
+    stage.net.watch(move |sent, _| if asks(sent) { Fate::Hang(When::Before) } else { Fate::Pass });
+    let ran = stage.interrupted_after(Duration::from_millis(500), "job apply -f pi.yaml").await;
+    let said = "error: interrupted before 3 jobs were configured: a, b, c\n\
+        hint: The same command does the rest.\n";
+    assert!(ran.code == 130 && ran.stderr.ends_with(said), "{ran:?}");
+    stage.net.heal();
+    stage.must("job apply -f pi.yaml").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_stays_draining_where_the_host_goes_away() {
+    let stage = with_jobs(&NAMES[..1]).await;
+    let mut is_marked = false;
+    stage.net.watch(move |sent, _| {
+        let is_list = !sent.mutating && sent.path.ends_with("/configmaps");
+        is_marked |= sent.mutating && sent.path.ends_with("/configmaps/federation");
+        if is_list && is_marked { Fate::Refused } else { Fate::Pass }
+    });
+    let ran = stage.run("cluster drain west").await;
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("error: cluster \"west\" stays Draining\n"), "{ran:?}");
+    assert!(ran.stderr.contains("hint: The drain goes on with each reconcile"), "{ran:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_deletion_keeps_its_time_though_a_cluster_is_silent() {
     let timeout = Duration::from_secs(10);
     for hangs in [
@@ -118,6 +148,7 @@ async fn a_deletion_keeps_its_time_though_a_cluster_is_silent() {
         let ran = stage.run(delete).await;
         assert!(begun.elapsed() <= timeout, "{:?}: {ran:?}", begun.elapsed());
         assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(!ran.stderr.contains("did not answer in time"), "it may not have been asked");
         assert_eq!(ran.stdout.matches("is being deleted from default").count(), 3, "{ran:?}");
         // What answers is not kept waiting.
         let left = stage.jobs().into_iter().count();

@@ -405,7 +405,10 @@ pub async fn delete(snapshot: String) {
     stage.about("a letter is no answer").answers("job delete euler phi", "d\ny\nk\n").await;
     stage.about("one question for all").answers("job delete euler phi", "delete\n").await;
     stage.quietly("job create -f pi.yaml").await;
+    stage.quietly("job create queue --image=pi --parallelism=3").await;
     stage.set_down("north", true);
+    stage.run("job delete queue --cascade=background", None).await;
+    stage.about("a work queue asks for no completions").types("job get queue -o wide").await;
     stage.about("a cluster is away").types("job delete pi nothing --cascade=background").await;
     stage.types("job get pi").await;
     stage.types("job describe pi").await;

@@ -12,7 +12,7 @@ pub(super) const KEPT: usize = 8;
 
 /// Folds the oldest of the ended shards whose Jobs are gone and of which nothing can change, until
 /// [`KEPT`] are left. Gives the shards that must be asked for by name before that can be told. A
-/// work queue has few shards, and keeps them.
+/// work queue has few shards, and keeps them until it is deleted.
 pub(super) fn fold(record: &mut Record, observations: &Observations) -> Vec<u32> {
     if record.manifest.size().completions.is_none() {
         return Vec::new();

@@ -24,7 +24,7 @@ pub(super) fn print(session: &Session<'_>, described: &Described) {
     {
         section::print(session, title, accepted(session, &described.look, what, may_repeat));
     }
-    section::print(session, "Ended Shards Whose Jobs Are Gone", folded(&described.look));
+    section::print(session, "Shards Whose Jobs Are Gone", folded(&described.look));
     section::print(session, "Given Up Before They Were Listed", missed(&described.look));
     for (title, denial) in [
         ("Unreachable", None),

@@ -161,7 +161,9 @@ fn shards(status: &Status) -> String {
     for (cluster, totals) in &status.folded.clusters {
         let (achieved, completions) = shards.entry((cluster.as_str(), "")).or_default();
         *achieved += totals.achieved;
-        *completions = Some(completions.unwrap_or(0) + totals.carried);
+        if status.counts_completions() {
+            *completions = Some(completions.unwrap_or(0) + totals.carried);
+        }
     }
     let each = shards.into_iter().map(|((cluster, state), (achieved, completions))| {
         let of = completions.map_or(String::new(), |completions| format!("/{completions}"));

@@ -153,6 +153,11 @@ impl Status {
         self.condition_to_come.is_some_and(|to_come| to_come.eq_ignore_ascii_case(kind))
     }
 
+    /// Whether a number of completions is asked for, as not of a work queue.
+    pub fn counts_completions(&self) -> bool {
+        self.asked.completions.is_some()
+    }
+
     /// The COMPLETIONS column, as kubectl prints it for a Job.
     pub fn completions(&self) -> String {
         completions(self.asked, self.succeeded)

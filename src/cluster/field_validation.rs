@@ -36,8 +36,9 @@ impl FieldValidation {
         *self == Self::Strict
     }
 
-    /// How an object is written after dry runs were judged by this. Who lets unknown fields pass
-    /// was told of them then. Otherwise only a server that did not answer then can have some.
+    /// How an object is written after dry runs were judged by this. A server that did not answer
+    /// then does not refuse the object later. Where unknown fields pass, nothing that it says of
+    /// them is needed: the fields that it does not keep are seen in its answer.
     #[must_use]
     pub fn of_writes(self) -> Self {
         if self.is_strict() { Self::Warn } else { Self::Ignore }

@@ -4,13 +4,14 @@ use super::{
     error::Error,
     event::Event,
     open::Federation,
-    preflight::{Preflight, preflight, preflight_adoption, preflight_change},
+    preflight::{Preflight, preflight, preflight_adoption, preflight_change, preflight_fields},
     refusal::Refusal,
     refusals::{InTheWay, Owner, Place, Refusals},
+    request::Request,
 };
 use crate::{
     cluster::{self, FieldValidation},
-    job::Observed,
+    job::{Manifest, Observed},
     reconcile::{Members, Observations, job_path},
     state::{self, Record},
 };
@@ -102,22 +103,29 @@ impl Federation<'_> {
         self.add_refusals(after, answers, members, refusals, say).await;
     }
 
-    /// Asks every member whether it knows all fields of a Job; what else it has against it is not
-    /// looked at.
-    ///
-    /// `source` is the file that the Job was read from, if it was.
+    /// Asks every member whether it knows all fields that a Job has and `before` lacks; what else
+    /// it has against the Job is not looked at. Fields that the request lets pass are named.
     ///
     /// # Errors
     /// One does not know a field.
     pub(super) async fn check_fields(
         &self,
+        before: &Manifest,
         record: &Record,
-        source: Option<&str>,
+        request: &Request<'_>,
         members: &Members,
     ) -> Result<(), Error> {
+        let source = request.source;
         let mut refusals = Refusals::new("changed", source.is_some());
         refusals.asked.extend(record.shards.values().map(|shard| shard.cluster.clone()));
-        for Refusal { cluster, error } in preflight(record, members).await.refusals {
+        let mut answers = preflight_fields(record, members).await;
+        if request.field_validation.is_none() {
+            answers.refuse_new_fields(before);
+        }
+        for (field, clusters) in answers.new_fields(before) {
+            self.notify(Event::UnknownField { field, clusters });
+        }
+        for Refusal { cluster, error } in answers.refusals {
             if error.reason() == "BadRequest" || error.is_invalid() {
                 let report = source.map_or_else(
                     || error.report(),

@@ -241,7 +241,11 @@ impl Federation<'_> {
         };
         if let (Some(Prepared { before, after, observations }), true) = (attempt.change(), asks) {
             let mut refusals = Refusals::new("changed", request.source.is_some());
-            let answers = Box::pin(self.ask_change((before, after), observations, members)).await;
+            let asked = self.ask_change((before, after), observations, members);
+            let mut answers = Box::pin(asked).await;
+            if request.field_validation.is_none() {
+                answers.refuse_new_fields(&before.manifest);
+            }
             self.check_change(after, answers, request.source, members, &mut refusals).await;
             Error::of_refusals(refusals)?;
         }
@@ -327,7 +331,8 @@ impl Federation<'_> {
     }
 
     /// Of a field that may not change, makes sure that the clusters know it: where they do not, or
-    /// it holds what it cannot, that is what is wrong.
+    /// it holds what it cannot, that is what is wrong. Where the user lets such fields pass, they
+    /// are named: nobody is to stop pods for the sake of a field that clusters drop.
     ///
     /// # Errors
     /// It is.
@@ -342,7 +347,7 @@ impl Federation<'_> {
         let Ok(mut proposed) = proposed else { return Ok(()) };
         proposed.state.field_validation = request.field_validation(record);
         self.join(members, carrying(&[&proposed])).await;
-        self.check_fields(&proposed, request.source, members).await
+        self.check_fields(&record.manifest, &proposed, request, members).await
     }
 
     /// Makes sure that the Job has not ended by what its clusters say now, whether or not anybody

@@ -31,8 +31,9 @@ pub struct Request<'a> {
     pub open_only: bool,
     /// Whether missing namespaces are made.
     pub create_namespace: bool,
-    /// What is done about fields that a member does not know; none where the verb does not ask, so
-    /// that what was said of the Job before holds.
+    /// What is done about fields that a member does not know; none where the user does not say.
+    /// Then what was said of the Job before holds for the fields that it has, and others are
+    /// refused.
     pub field_validation: Option<FieldValidation>,
 }
 
@@ -64,14 +65,9 @@ impl Request<'_> {
         check_open(record, self).map(|()| true)
     }
 
-    /// What is done about fields that a member of the Job does not know.
+    /// What is done about fields that a member of the Job does not know, once it is changed.
     pub(super) fn field_validation(&self, record: &Record) -> FieldValidation {
-        let before = match record.state.field_validation {
-            // They were warned of when they came.
-            FieldValidation::Warn => FieldValidation::Ignore,
-            said => said,
-        };
-        self.field_validation.unwrap_or(before)
+        self.field_validation.unwrap_or(record.state.field_validation)
     }
 
     pub(super) fn refusal(&self, record: &Record, error: EditError) -> Error {

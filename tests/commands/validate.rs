@@ -61,5 +61,27 @@ pub async fn validate(snapshot: String) {
     stage.types("job create -f ~/newer.yaml").await;
     stage.types("job get").await;
     stage.types("job create -f ~/newer.yaml --validate=warn").await;
+    stage.about("what is new is judged, and what was let pass is not");
+    let typo = newer.replace("spec:\n  pod", "spec:\n  backofLimt: 1\n  pod");
+    assert_ne!(newer, typo);
+    stage.write("typo.yaml", &typo);
+    for command in [
+        "job patch pi -p '{\"spec\":{\"backofLimt\":1}}'",
+        "job patch pi -p '{\"spec\":{\"backofLimt\":1,\"parallelism\":6}}' --recreate --yes",
+        "job apply -f ~/typo.yaml --validate=warn",
+        "job scale pi --parallelism=6",
+    ] {
+        stage.types(command).await;
+    }
+    stage.about("a cluster that was away says once what it does not keep");
+    stage.quietly("job delete pi --cascade=background").await;
+    stage.set_down("west", true);
+    let away = "job create -f unknown-field.yaml --validate=warn";
+    let (_, _, said) = stage.run(away, None).await;
+    assert!(said.contains("(clusters east, north)"), "{said}");
+    stage.set_down("west", false);
+    for command in ["reconcile", "job scale pi --parallelism=6", "reconcile"] {
+        stage.types(command).await;
+    }
     stage.end(&snapshot);
 }

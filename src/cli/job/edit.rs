@@ -68,7 +68,7 @@ pub struct Edit {
     output: Option<Format>,
     /// What becomes of fields that a cluster does not know: strict (or true) refuses the change,
     /// warn drops the fields with a warning, ignore (or false) drops them without a word; if left
-    /// out, as the job was submitted
+    /// out, those that the job was submitted with pass, and others are refused
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "strict", value_parser = validation)]
     validate: Option<FieldValidation>,

@@ -4,12 +4,14 @@
 //! | file | what is asked |
 //! |---|---|
 //! | [`creation`] | the Job of a new shard |
+//! | [`fields`] | which fields that a server does not know are new |
 //! | [`rights`] | the rights that a new shard needs later |
 //! | [`template`] | the template of a Job that exists |
 //!
 //! The bodies are those of the writes: both take them from `reconcile::act::bodies`.
 
 mod creation;
+mod fields;
 mod rights;
 mod template;
 
@@ -99,6 +101,13 @@ pub async fn preflight_change(
     }
     preflight.ask_patches(after, writes.patches, template.as_ref(), members).await;
     preflight.ask_deletions(writes.deletions, members).await;
+    preflight
+}
+
+/// Asks each member of a Job whether it knows all fields, and takes their values.
+pub(super) async fn preflight_fields(record: &Record, members: &Members) -> Preflight {
+    let mut preflight = Preflight::default();
+    preflight.ask_fields(record, members).await;
     preflight
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::bodies;
 use crate::{
-    cluster::{Connection, Error, WriteOptions},
+    cluster::{Connection, Error, FieldValidation, WriteOptions},
     job::{Observed, differences, dropped},
     reconcile::observe::{Answer, Created, server_time, shard_id},
     seams,
@@ -50,11 +50,35 @@ impl Target<'_> {
     /// each field.
     pub(super) fn altered(&self, sent: &Value, stored: &Value) -> Vec<String> {
         let mut altered = differences(sent, stored);
-        // Who lets pass what a cluster does not know is not told of it again and again.
-        if !self.is_asked && self.record.state.field_validation.is_strict() {
+        if self.names_dropped() {
             altered.extend(dropped(sent, stored).iter().map(|path| format!("{path} is not kept")));
         }
         altered
+    }
+
+    /// Whether it is said which fields the server does not keep. Who lets such fields pass with a
+    /// warning is not told of them again and again: the preflight has named them, or, where the
+    /// cluster did not answer then, the first Job that is created there does.
+    fn names_dropped(&self) -> bool {
+        let is_told = match self.record.state.field_validation {
+            FieldValidation::Strict => false,
+            FieldValidation::Warn => !(self.is_new() && self.is_first_there()),
+            FieldValidation::Ignore => true,
+        };
+        !self.is_asked && !is_told
+    }
+
+    /// Whether the Job is created in this command.
+    fn is_new(&self) -> bool {
+        self.uid.is_none() || self.created.get().is_some()
+    }
+
+    /// Whether the federated Job has had no other Job in this cluster.
+    fn is_first_there(&self) -> bool {
+        let Some(own) = self.record.shards.get(&self.id) else { return false };
+        let mut others = self.record.shards.iter().filter(|(id, _)| **id != self.id);
+        !self.record.state.folded.clusters.contains_key(&own.cluster)
+            && !others.any(|(_, other)| other.cluster == own.cluster && other.uid.is_some())
     }
 
     /// Reads the Job, if it is this shard and has the uid that it must have.

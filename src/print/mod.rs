@@ -35,7 +35,7 @@ pub use error::Error;
 pub use format::Format;
 pub use live::{Canvas, Live, View};
 pub use output::{
-    ATTEMPTS, Captured, Colour, LogText, NOT_UNDERSTOOD, Output, UnknownColour, choice, selection,
+    ATTEMPTS, Captured, Colour, LogText, Output, UnknownColour, choice, not_understood, selection,
 };
 pub use printed::Printed;
 pub use signs::Signs;

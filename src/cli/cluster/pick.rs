@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Exit, Result},
     federation::{AskedContext, Registration, Standing, standings},
     job::lease_text,
-    print::{ATTEMPTS, NOT_UNDERSTOOD, Output, Table, choice, selection},
+    print::{ATTEMPTS, Output, Table, choice, not_understood, selection},
     state::{MemberState, NAME_RULE, Registry, is_member_name, member_name},
 };
 
@@ -269,7 +269,7 @@ async fn until<T>(
             Err(why) => output.note(why),
         }
     }
-    output.note(NOT_UNDERSTOOD);
+    output.note(not_understood());
     Err(cancelled())
 }
 

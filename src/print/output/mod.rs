@@ -5,7 +5,7 @@ mod log;
 mod questions;
 
 pub use log::LogText;
-pub use questions::{ATTEMPTS, NOT_UNDERSTOOD, choice, selection};
+pub use questions::{ATTEMPTS, choice, not_understood, selection};
 
 use std::collections::HashSet;
 use std::env;

@@ -13,7 +13,9 @@ use crate::print::escape;
 pub const ATTEMPTS: usize = 3;
 
 /// Why a question is cancelled after so many answers.
-pub const NOT_UNDERSTOOD: &str = "None of 3 answers was understood.";
+pub fn not_understood() -> String {
+    format!("None of {ATTEMPTS} answers was understood.")
+}
 
 /// Answers that cancel a question, unless they are among its words.
 const NO: [&str; 4] = ["n", "no", "c", "cancel"];
@@ -58,7 +60,7 @@ impl Output {
                 Err(why) => self.note(why),
             }
         }
-        self.note(NOT_UNDERSTOOD);
+        self.note(not_understood());
         None
     }
 
@@ -201,7 +203,7 @@ mod tests {
             let wrong = lines.lines().filter(|line| "whatd123".contains(line) && !line.is_empty());
             let wrong = wrong.count();
             assert_eq!(said.matches(why).count(), wrong, "{said}");
-            assert_eq!(said.contains(NOT_UNDERSTOOD), wrong == ATTEMPTS, "{said}");
+            assert_eq!(said.contains(&not_understood()), wrong == ATTEMPTS, "{said}");
         }
         for (lines, chosen) in [("9\n2\n", Some(vec![1])), ("9\n8\n7\n1\n", None), ("n\n", None)] {
             let (output, captured) = Output::captured();

@@ -11,7 +11,7 @@ use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use super::names::Names;
 
 /// What the values of an argument are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     /// Contexts of the kubeconfig.
     Contexts,
@@ -22,10 +22,13 @@ pub(super) enum Kind {
     /// Namespaces of federated Jobs.
     Namespaces,
     /// Words that are always the same.
-    Words(&'static [&'static str]),
+    Words(Vec<&'static str>),
     /// Files or folders, which the shell knows better.
     Files,
 }
+
+/// The values of `-o` that are whole words.
+const FORMATS: [&str; 6] = ["json", "kyaml", "name", "svg", "wide", "yaml"];
 
 /// The kinds of values that were asked for.
 pub(super) type Asked = Arc<Mutex<BTreeSet<Kind>>>;
@@ -43,8 +46,8 @@ fn below(command: Command, path: &[&str], names: &Arc<Names>, asked: &Asked) -> 
             Some(kind) => {
                 let (names, asked) = (names.clone(), asked.clone());
                 arg.add(ArgValueCandidates::new(move || {
-                    asked.lock().unwrap_or_else(PoisonError::into_inner).insert(kind);
-                    candidates(kind, &names)
+                    asked.lock().unwrap_or_else(PoisonError::into_inner).insert(kind.clone());
+                    candidates(&kind, &names)
                 }))
             }
             None => arg,
@@ -52,7 +55,7 @@ fn below(command: Command, path: &[&str], names: &Arc<Names>, asked: &Asked) -> 
         .mut_subcommands(|verb| below(verb, &path, names, asked))
 }
 
-fn candidates(kind: Kind, names: &Names) -> Vec<CompletionCandidate> {
+fn candidates(kind: &Kind, names: &Names) -> Vec<CompletionCandidate> {
     let new = |name: &String| CompletionCandidate::new(name);
     match kind {
         Kind::Contexts => names.contexts.iter().map(new).collect(),
@@ -79,16 +82,22 @@ fn kind(path: &[&str], arg: &Arg) -> Option<Kind> {
         "context" | "cluster-context" | "from" => Kind::Contexts,
         "clusters" | "manifest-of" => Kind::Clusters,
         "namespace" => Kind::Namespaces,
-        "output" if verbs == ["job", "timeline"] => Kind::Words(&["json", "kyaml", "svg", "yaml"]),
-        "output" if verbs == ["job", "edit"] => Kind::Words(&["json", "kyaml", "yaml"]),
-        "output" if verbs == ["version"] => Kind::Words(&["json", "yaml"]),
-        "output" => Kind::Words(&["json", "kyaml", "name", "wide", "yaml"]),
-        "dry-run" => Kind::Words(&["client", "none", "server"]),
-        "for" => Kind::Words(&["condition=complete", "condition=failed", "delete"]),
-        "validate" => Kind::Words(&["ignore", "strict", "warn"]),
-        "color" => Kind::Words(&["always", "auto", "never"]),
+        "output" => Kind::Words(formats(arg)),
+        "dry-run" => Kind::Words(vec!["client", "none", "server"]),
+        "for" => Kind::Words(vec!["condition=complete", "condition=failed", "delete"]),
+        "validate" => Kind::Words(vec!["ignore", "strict", "warn"]),
+        "color" => Kind::Words(vec!["always", "auto", "never"]),
         _ => return None,
     })
+}
+
+/// The formats without a template that a verb prints: its help names them.
+fn formats(output: &Arg) -> Vec<&'static str> {
+    let help = output.get_help().map(ToString::to_string).unwrap_or_default();
+    let is_named = |format: &&str| {
+        help.split(|letter: char| !letter.is_alphanumeric()).any(|word| word == *format)
+    };
+    FORMATS.into_iter().filter(is_named).collect()
 }
 
 fn positional(verbs: &[&str]) -> Option<Kind> {

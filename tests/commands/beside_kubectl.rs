@@ -21,7 +21,7 @@ const ATTEMPTS: usize = 5;
 
 /// The words after `events --for job/pi` and after `job events pi`. What follows a tab is one. With
 /// `-o name` kubectl prints nothing.
-const EVENTS: [&str; 14] = [
+const EVENTS: [&str; 15] = [
     "",
     "--no-headers",
     "--types=Normal",
@@ -32,6 +32,7 @@ const EVENTS: [&str; 14] = [
     "-o yaml",
     "-o yaml --show-managed-fields",
     "-o json",
+    "-o json --types=Warning",
     "-o wide",
     "-o\tjsonpath={.kind} {.items[*].reason}{\"\\n\"}",
     "-o\tgo-template={{range .items}}{{.reason}} {{end}}",
@@ -138,8 +139,12 @@ fn without_cluster(table: &str) -> String {
     lines.fold(String::new(), |all, line| all + line + "\n")
 }
 
-/// The same list however it is written, without our annotation, and without what is null.
+/// The same list however it is written, without our annotation, and without what is null. Nothing
+/// is printed of no events.
 fn parsed((code, stdout, stderr): (Option<i32>, String, String)) -> (Option<i32>, String, String) {
+    if stdout.is_empty() {
+        return (code, stdout, stderr);
+    }
     let mut list: Value = serde_yaml::from_str(&stdout).expect("YAML, or JSON, which is YAML");
     for item in list["items"].as_array_mut().expect("a list") {
         item["metadata"].as_object_mut().expect("an object").remove("annotations");

@@ -87,6 +87,9 @@ pub async fn events(snapshot: String) {
     stage.types("job events pi --types=warning -o name").await;
     stage.types("job events pi --types=other").await;
     stage.types("job events nothing").await;
+    let watch = "job events pi --watch -o jsonpath={.x} --allow-missing-template-keys=false";
+    let (code, _, stderr) = stage.run(watch, None).await;
+    assert!(code == 1 && stderr.contains("x is not found"), "{code} {stderr}");
     stage.set_down("west", true);
     stage.about("a cluster is away").types("job events pi --types=Warning").await;
     stage.end(&snapshot);

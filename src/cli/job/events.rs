@@ -85,12 +85,14 @@ impl Events {
         let (widths, is_begun) = (Vec::new(), false);
         let mut shown = Shown { session, terms: &self, format, widths, is_begun };
         if self.watch {
+            let mut told = Ok(());
             let tell = &mut |found| {
-                shown.more(found);
-                !session.output().is_closed()
+                told = shown.more(found);
+                told.is_ok() && !session.output().is_closed()
             };
             let watch = federation.watch_job_events(&namespace, &self.job, &clusters, tell);
-            return Ok(Box::pin(watch).await?);
+            Box::pin(watch).await?;
+            return told;
         }
         let found = federation.job_events(&namespace, &self.job, &clusters).await?;
         let is_whole = found.silent.is_empty();
@@ -135,7 +137,10 @@ impl Shown<'_> {
     }
 
     /// Prints events that are new.
-    fn more(&mut self, mut found: JobEvents) {
+    ///
+    /// # Errors
+    /// A template does not fit one.
+    fn more(&mut self, mut found: JobEvents) -> Result<()> {
         found.events.retain(|event| self.terms.is_asked(event));
         let output = self.session.output();
         let Some(format) = &self.format else {
@@ -145,17 +150,22 @@ impl Shown<'_> {
                 self.is_begun = true;
             }
             self.name_the_silent(&found.silent);
-            return;
+            return Ok(());
         };
         for event in found.events.iter().map(object) {
             if *format == Format::Yaml && self.is_begun {
                 output.line("---");
             }
-            let printed = format.print(&event, "event");
-            output.exactly(&printed.map(|printed| printed.text).unwrap_or_default());
+            if let Some(printed) = format.print(&event, "event") {
+                output.exactly(&printed.text);
+                if let Some(why) = printed.failed {
+                    return Err(Error::new(why));
+                }
+            }
             self.is_begun = true;
         }
         self.name_the_silent(&found.silent);
+        Ok(())
     }
 
     fn table(&self, found: &JobEvents) -> Table {

@@ -9,6 +9,11 @@ use crate::{
     state::{Member, NAME_RULE, is_member_name, member_name},
 };
 
+/// What to do where the certificate of a server is not trusted.
+const DISTRUSTED: &str = "The certificate of its server is not trusted. In the kubeconfig, \
+    certificate-authority-data of the cluster says who may sign it, and tls-server-name which name \
+    it must have.";
+
 /// Registers a cluster, or changes what is given anew, and prints what came of it.
 ///
 /// # Errors
@@ -33,6 +38,9 @@ pub async fn register(
     let namespace = session.namespace()?;
     let registered = federation.register(&connection, registration, &namespace).await;
     let (registered, missing) = registered.map_err(|error| match &error {
+        federation::Error::Cluster(cause) if cause.is_distrusted() => {
+            about(name, &error.into()).and_hint(DISTRUSTED)
+        }
         federation::Error::Cluster(cause) if cause.is_unreachable() => {
             let is_member = federation.registry.members.contains_key(name);
             about(name, &error.into()).and_hint(must_answer(is_member))

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::{
     Session,
     dry_run::suffix,
+    named::{are_apart, named},
     orphans::clean_all,
     progress::Progress,
     recording::{Recording, Recordings},
@@ -20,10 +21,13 @@ use super::{
     warnings::{held, job_of, ran_twice, surplus, untaken, warning},
 };
 use crate::{
-    error::{Result, words},
+    error::{
+        Result,
+        words::{self, Again},
+    },
     federation::{DryRun, Event, Key, Observer, Place},
     job::{labels, summary},
-    print::{Table, counted, kubectl_line, listed},
+    print::{Table, counted, kubectl_line},
     reconcile::{Done, Status},
     state::{Phase, Record},
 };
@@ -43,8 +47,8 @@ pub struct Wording {
     pub done: bool,
     /// Where an action is told as it is taken.
     pub live: Live,
-    /// Whether the same command does the rest where it is ended early.
-    pub repeatable: bool,
+    /// What does the rest where it is ended early.
+    pub again: Again,
 }
 
 /// Where an action is told as it is taken.
@@ -68,7 +72,7 @@ impl Wording {
             fields: true,
             done: true,
             live: Live::No,
-            repeatable: true,
+            again: Again::Same,
         }
     }
 }
@@ -81,6 +85,8 @@ pub struct Reporter<'a> {
     recording: Mutex<Recordings>,
     /// Whether the command is about several Jobs, so that what is said of one names it.
     are_several: AtomicBool,
+    /// Whether those are in several namespaces.
+    are_apart: AtomicBool,
     turns: Mutex<Turns>,
     /// The Jobs that are printed as objects, in place of sentences about them.
     kept: Option<Mutex<Vec<Value>>>,
@@ -90,8 +96,8 @@ impl<'a> Reporter<'a> {
     /// A reporter for one verb.
     pub fn new(session: &'a Session<'a>, wording: Wording) -> Self {
         let (progress, (recording, turns)) = (Progress::new(session.output()), Default::default());
-        let are_several = AtomicBool::new(false);
-        Self { session, wording, progress, recording, are_several, turns, kept: None }
+        let (are_several, are_apart) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { session, wording, progress, recording, are_several, are_apart, turns, kept: None }
     }
 
     /// The same, which says nothing of Jobs on stdout and keeps them, if `keep`.
@@ -116,7 +122,7 @@ impl<'a> Reporter<'a> {
             done = work => Ok(done),
             () = (self.session.world().interrupt)() => {
                 self.all_settled();
-                let again = || words::repeat(self.wording.repeatable);
+                let again = || self.wording.again.hint();
                 Err(lock(&self.recording).interrupted(self.wording.changed, again))
             }
         }
@@ -189,15 +195,18 @@ impl Voice<'_, '_> {
     }
 
     fn planned(&self, record: &Record) {
-        let name = self.reporter.are_several.load(Relaxed).then(|| record.name());
-        let headers = name.map(|_| "NAME").into_iter();
+        let name = self.reporter.are_several.load(Relaxed).then(|| ("NAME", record.name()));
+        let is_apart = self.reporter.are_apart.load(Relaxed);
+        let namespace = is_apart.then(|| ("NAMESPACE", record.namespace()));
+        let key: Vec<_> = namespace.into_iter().chain(name).collect();
+        let headers = key.iter().map(|(header, _)| *header);
         let mut table = Table::new(headers.chain(["CLUSTER", "PARALLELISM", "COMPLETIONS"]));
         for shard in record.shards.values() {
             let completions = shard
                 .completions
                 .map_or("<none>".to_owned(), |completions| completions.to_string());
             let row = [shard.cluster.clone(), shard.parallelism.to_string(), completions];
-            table.row(name.map(str::to_owned).into_iter().chain(row));
+            table.row(key.iter().map(|(_, text)| (*text).to_owned()).chain(row));
         }
         self.say(Said::Table(table));
     }
@@ -243,15 +252,17 @@ impl Voice<'_, '_> {
     }
 
     fn jobs(&self, jobs: &[Key], dry_run: DryRun) {
+        let names = jobs.iter().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
         self.reporter.are_several.store(jobs.len() > 1, Relaxed);
+        self.reporter.are_apart.store(are_apart(names), Relaxed);
         let changed = if dry_run == DryRun::None { jobs } else { &[] };
         lock(&self.reporter.recording).begin(changed);
     }
 
     fn not_begun(&self, jobs: &[Record]) {
         let were = if jobs.len() == 1 { "was" } else { "were" };
-        let names: Vec<_> = jobs.iter().map(Record::name).collect();
-        let (jobs, names) = (counted(jobs.len(), "job"), listed(&names));
+        let names: Vec<_> = jobs.iter().map(|job| (job.namespace(), job.name())).collect();
+        let (jobs, names) = (counted(jobs.len(), "job"), named(&names));
         self.note(format!("{jobs} {were} not begun: {names}"));
     }
 

@@ -22,6 +22,7 @@ mod job;
 mod job_name;
 mod kubectl;
 mod logging;
+mod named;
 mod number;
 mod options;
 mod orphans;

@@ -56,16 +56,19 @@ pub struct PrintFlags {
     templates: TemplateFlags,
 }
 
+/// What `-o` is for where a verb says what became of Jobs.
+const OF_CHANGES: &str = "\
+    Print the jobs in place of sentences about them, those that are changed as recorded and \
+    without a status: json, yaml, kyaml, name, jsonpath=TEMPLATE, jsonpath-as-json=TEMPLATE, \
+    jsonpath-file=FILE, go-template=TEMPLATE or go-template-file=FILE";
+
 /// `-o` of a verb that says what became of Jobs.
 #[derive(Debug, Clone, Args)]
+#[command(mut_arg("output", |output| output.help(OF_CHANGES)))]
 pub struct ChangeFlags {
-    /// Print the jobs in place of sentences about them, those that are changed as recorded and
-    /// without a status: json, yaml, kyaml, name, jsonpath=TEMPLATE, jsonpath-as-json=TEMPLATE,
-    /// jsonpath-file=FILE, go-template=TEMPLATE or go-template-file=FILE
-    #[arg(short, long, value_name = "FORMAT", default_value = "", hide_default_value = true)]
-    output: String,
+    /// The formats, which are the same.
     #[command(flatten)]
-    templates: TemplateFlags,
+    pub print: PrintFlags,
 }
 
 /// What a table shows beside its own columns, and in which order.
@@ -111,32 +114,16 @@ impl OutputFlags {
     }
 }
 
-impl ChangeFlags {
-    /// The format that is asked for; none for sentences.
-    ///
-    /// # Errors
-    /// There is none such, or its template is none, in kubectl's words.
-    pub fn format(&self) -> Result<Option<Format>> {
-        self.templates.without_tables(&self.output)
-    }
-}
-
 impl PrintFlags {
-    /// The format that is asked for; none for the table.
+    /// The format that is asked for; none for the table, or for sentences.
     ///
     /// # Errors
     /// There is none such, or its template is none, in kubectl's words.
     pub fn format(&self) -> Result<Option<Format>> {
-        self.templates.without_tables(&self.output)
-    }
-}
-
-impl TemplateFlags {
-    fn without_tables(&self, output: &str) -> Result<Option<Format>> {
         let asked = Asked {
-            output,
-            template: &self.template,
-            allow_missing_keys: self.allow_missing_template_keys,
+            output: &self.output,
+            template: &self.templates.template,
+            allow_missing_keys: self.templates.allow_missing_template_keys,
             headers: true,
         };
         Format::choose(asked, &Format::of_changes(), read).map_err(Error::new)

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::named::named;
 use crate::{
     error::{Error, Exit, words},
     federation::Key,
-    print::{counted, listed},
+    print::counted,
     state::Record,
 };
 
@@ -52,13 +53,13 @@ impl Recordings {
             !self.settled.contains(place) && !is_begun
         };
         let open = self.jobs.iter().enumerate().filter(|(place, _)| is_open(place));
-        let names = open.map(|(_, (_, name))| name.as_str()).filter(|name| !name.is_empty());
-        let names: Vec<_> = names.collect();
-        if self.jobs.len() < 2 || names.is_empty() {
+        let open = open.map(|(_, (namespace, name))| (namespace.as_str(), name.as_str()));
+        let open: Vec<_> = open.filter(|(_, name)| !name.is_empty()).collect();
+        if self.jobs.len() < 2 || open.is_empty() {
             return None;
         }
-        let were = if names.len() == 1 { "was" } else { "were" };
-        let (jobs, names) = (counted(names.len(), "job"), listed(&names));
+        let were = if open.len() == 1 { "was" } else { "were" };
+        let (jobs, names) = (counted(open.len(), "job"), named(&open));
         let error = Error::new(format!("interrupted before {jobs} {were} {what}: {names}"));
         Some(error.hint(again()))
     }

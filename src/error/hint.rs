@@ -160,7 +160,7 @@ mod tests {
         let mut hints: Vec<Hint> = Vec::new();
         for (namespace, name) in jobs {
             let next = Hint::from(OfJobs::of(verb, namespace, name, SENTENCES));
-            let rest = hints.iter_mut().fold(Some(next), |next, hint| hint.join(next?));
+            let rest = hints.iter_mut().try_fold(next, |next, hint| hint.join(next));
             hints.extend(rest);
         }
         hints.into_iter().map(|hint| hint.text).collect()

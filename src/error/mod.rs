@@ -78,7 +78,7 @@ impl Error {
     /// The same error with one more such sentence, unless one that it has says that too.
     #[must_use]
     pub fn and_hint(mut self, hint: impl Into<Hint>) -> Self {
-        let rest = self.hints.iter_mut().fold(Some(hint.into()), |next, hint| hint.join(next?));
+        let rest = self.hints.iter_mut().try_fold(hint.into(), |next, hint| hint.join(next));
         self.hints.extend(rest);
         self
     }

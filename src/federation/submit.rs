@@ -13,6 +13,7 @@ use super::{
     dry_run_strategy::DryRun,
     error::{Error, Existing},
     event::{Event, Work},
+    key::Key,
     open::{Federation, carrying},
     preflight::preflight,
     refusals::Refusals,
@@ -83,22 +84,33 @@ impl Manifests<'_> {
     /// # Errors
     /// As [`Manifests::read`]; or one has only a `generateName`.
     pub fn read_named(&self, objects: Vec<(String, Value)>) -> Result<Vec<Source>, Error> {
-        for (_, object) in &objects {
+        let generated = objects.iter().filter_map(|(_, object)| {
             let metadata = &object["metadata"];
-            if let (Some(prefix), None) =
-                (metadata["generateName"].as_str(), metadata["name"].as_str())
-            {
-                return Err(Error::GenerateName { prefix: prefix.to_owned() });
-            }
-        }
+            let prefix = metadata["generateName"].as_str()?;
+            let is_named = metadata["name"].is_string();
+            (!is_named).then(|| Error::GenerateName { prefix: prefix.to_owned() })
+        });
+        Error::all(Error::each_once(generated.collect()))?;
         self.read(objects)
+    }
+
+    /// The namespaces and the names of the Jobs in these objects, each with the place where it was
+    /// read.
+    ///
+    /// # Errors
+    /// Some have none, as of [`Manifests::name`].
+    pub fn names(&self, objects: &[(String, Value)]) -> Result<Vec<Key>, Error> {
+        let (keys, errors) =
+            parted(objects.iter().map(|(source, object)| self.name(source, object)));
+        Error::all(Error::each_once(errors))?;
+        Ok(keys)
     }
 
     /// The namespace and the name of the Job in an object; what else is in it does not matter.
     ///
     /// # Errors
     /// It is no Job, has no name, or is in another namespace than the one that was asked for.
-    pub fn name(&self, source: &str, object: &Value) -> Result<(String, String), Error> {
+    fn name(&self, source: &str, object: &Value) -> Result<(String, String), Error> {
         let invalid =
             |why: &str| Error::Manifest { source_file: source.to_owned(), why: why.to_owned() };
         if object["apiVersion"] != "batch/v1" || object["kind"] != "Job" {

@@ -226,6 +226,11 @@ pub async fn edit(snapshot: String) {
     stage.about("an editor with words in quotes").types("job edit pi").await;
     stage.types("job edit tau").await;
     stage.types("job edit pi -o wide").await;
+    stage.set_down("west", true);
+    stage.set("EDITOR", "sh -c 'sed -i.bak s/950/960/ \"$1\"' editor");
+    stage.about("a cluster is away: what is recorded is printed");
+    stage.types("job edit pi -o yaml").await;
+    stage.types("job patch pi -p '{\"spec\":{\"activeDeadlineSeconds\":970}}' -o name").await;
     stage.end(&snapshot);
 }
 

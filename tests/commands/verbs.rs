@@ -391,6 +391,7 @@ pub async fn delete(snapshot: String) {
         "job delete -f nothing.yaml",
         "job delete -f service.yaml",
         "job delete -f generated.yaml",
+        "job delete -f service.yaml,generated.yaml,pi.yaml",
         "job delete -f elsewhere.yaml -n default",
     ] {
         stage.types(command).await;
@@ -405,6 +406,9 @@ pub async fn delete(snapshot: String) {
     stage.about("a letter is no answer").answers("job delete euler phi", "d\ny\nk\n").await;
     stage.about("one question for all").answers("job delete euler phi", "delete\n").await;
     stage.quietly("job create -f pi.yaml").await;
+    stage.quietly("job create -f elsewhere.yaml --create-namespace").await;
+    stage.about("of several namespaces").answers("job delete --all -A", "\n").await;
+    stage.quietly("job delete -f elsewhere.yaml --cascade=background").await;
     stage.quietly("job create queue --image=pi --parallelism=3").await;
     stage.set_down("north", true);
     stage.run("job delete queue --cascade=background", None).await;

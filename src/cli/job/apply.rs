@@ -68,7 +68,7 @@ pub(super) struct Terms {
 impl Apply {
     /// Creates the Jobs of all documents, or makes them what the documents say.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        let format = self.output.format()?;
+        let format = self.output.print.format()?;
         self.until_ended.check(self.dry_run.strategy)?;
         let documents = self.filenames.read("apply", session.world()).await?;
         let reporter = Reporter::new(session, Wording::new("configured"));

@@ -14,6 +14,7 @@ use super::recreate;
 use crate::{
     cli::{
         Document, Session,
+        changing::interruptible,
         editor::Editor,
         events::{Reporter, Wording},
         files,
@@ -58,6 +59,7 @@ Examples:
 /// again, with the error at its head; of JSON, which has no comments, the error is printed.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Edit {
     /// The name of the job
     #[arg(value_parser = job_name)]
@@ -132,12 +134,12 @@ impl Edit {
             let edited = without_header(&text);
             if !reasons.is_empty() && edited == body {
                 if !self.is_json() {
-                    name(session, &reasons);
+                    tell(session, &reasons);
                 }
                 let error = Error::new("Edit cancelled, no valid changes were saved.");
                 return Err(preserved(session, file, error));
             }
-            let wrong = match self.understand(edited, &before, &original) {
+            let wrong = match understand(edited, &before, &original) {
                 Edited::Cancelled(why) => {
                     session.output().note(why);
                     return Ok(());
@@ -152,18 +154,18 @@ impl Edit {
                     let change = Patch::between(&original, manifest.object());
                     let edit = async |may_stop| {
                         let changed = self.change(&federation, &before, &change, may_stop);
-                        reporter.interruptible(Box::pin(changed)).await
+                        let printed = (self.output.as_ref(), Several::Apart);
+                        interruptible(session, &reporter, printed, Box::pin(changed)).await
                     };
                     let changed = match Box::pin(recreate::asking(session, self.yes, edit)).await {
                         Ok(changed) => changed,
                         Err(error) => return Err(preserved(session, file, error)),
                     };
+                    let (format, jobs) = (self.output.as_ref(), reporter.objects());
+                    let printed = print_changed(session.world(), format, jobs, Several::Apart);
+                    let printed = printed.await;
                     match changed {
-                        Ok(()) => {
-                            let (format, jobs) = (self.output.as_ref(), reporter.objects());
-                            let world = session.world();
-                            return print_changed(world, format, jobs, Several::Apart).await;
-                        }
+                        Ok(()) => return printed,
                         Err(error) if error.is_refusal() => {
                             self.refused(session, reasons_of(error))
                         }
@@ -176,36 +178,8 @@ impl Edit {
             edited.clone_into(&mut body);
             reasons = wrong;
             if self.is_json() {
-                name(session, &reasons);
+                tell(session, &reasons);
             }
-        }
-    }
-
-    /// Reads what was edited.
-    fn understand(&self, text: &str, before: &Record, original: &Value) -> Edited {
-        if !text.lines().map(str::trim).any(|line| !line.is_empty() && !line.starts_with('#')) {
-            return Edited::Cancelled("Edit cancelled, saved file was empty.");
-        }
-        let documents = match files::parse("it", text) {
-            Ok(documents) => documents,
-            Err(error) => {
-                let why = error.message();
-                return Edited::Wrong(format!("The edited file had a syntax error: {why}"));
-            }
-        };
-        let Ok([Document { object, .. }]) = <[Document; 1]>::try_from(documents) else {
-            return Edited::Wrong("The edited file must hold one object".to_owned());
-        };
-        if object == *original {
-            return Edited::Cancelled(NO_CHANGES);
-        }
-        let identity = ["/apiVersion", "/kind", "/metadata/name"];
-        if identity.iter().any(|field| object.pointer(field) != original.pointer(field)) {
-            return Edited::Another;
-        }
-        match Manifest::new(object, before.namespace(), "") {
-            Ok(manifest) => Edited::Changed(Box::new(manifest)),
-            Err(error) => Edited::Invalid(error.to_string()),
         }
     }
 
@@ -234,6 +208,34 @@ impl Edit {
         session.output().error(&Error::new(invalid).to_string(), &[]);
         let head = format!("jobs.batch {:?} was not valid:", self.name);
         std::iter::once(head).chain(why.into_iter().map(|why| format!("* {why}"))).collect()
+    }
+}
+
+/// Reads what was edited.
+fn understand(text: &str, before: &Record, original: &Value) -> Edited {
+    if !text.lines().map(str::trim).any(|line| !line.is_empty() && !line.starts_with('#')) {
+        return Edited::Cancelled("Edit cancelled, saved file was empty.");
+    }
+    let documents = match files::parse("it", text) {
+        Ok(documents) => documents,
+        Err(error) => {
+            let why = error.message();
+            return Edited::Wrong(format!("The edited file had a syntax error: {why}"));
+        }
+    };
+    let Ok([Document { object, .. }]) = <[Document; 1]>::try_from(documents) else {
+        return Edited::Wrong("The edited file must hold one object".to_owned());
+    };
+    if object == *original {
+        return Edited::Cancelled(NO_CHANGES);
+    }
+    let identity = ["/apiVersion", "/kind", "/metadata/name"];
+    if identity.iter().any(|field| object.pointer(field) != original.pointer(field)) {
+        return Edited::Another;
+    }
+    match Manifest::new(object, before.namespace(), "") {
+        Ok(manifest) => Edited::Changed(Box::new(manifest)),
+        Err(error) => Edited::Invalid(error.to_string()),
     }
 }
 
@@ -322,7 +324,7 @@ fn comment(lines: &[String]) -> String {
 }
 
 /// Says what is wrong with what was edited.
-fn name(session: &Session<'_>, reasons: &[String]) {
+fn tell(session: &Session<'_>, reasons: &[String]) {
     for reason in reasons.iter().flat_map(|reason| reason.lines()) {
         session.output().note(reason);
     }

@@ -8,6 +8,7 @@ use super::recreate;
 use crate::{
     cli::{
         ChangeFlags, DryRunFlag, Session,
+        changing::interruptible,
         events::{Reporter, Wording},
         files::read_text,
         job_name::job_name,
@@ -71,7 +72,7 @@ enum Kind {
 impl Patch {
     /// Patches the Job's manifest.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        let format = self.output.format()?;
+        let format = self.output.print.format()?;
         let patch = self.read()?;
         let reporter = Reporter::new(session, Wording::new("patched"));
         let reporter = reporter.keeping(format.is_some());
@@ -84,11 +85,14 @@ impl Patch {
             let request = Request { recreate, may_stop, ..Request::new(&self.name, dry_run) };
             let make = |manifest: &Manifest| patch.apply(manifest);
             let patched = federation.edit(&namespace, &self.name, &request, make);
-            reporter.interruptible(Box::pin(patched)).await
+            let printed = (format.as_ref(), Several::Apart);
+            interruptible(session, &reporter, printed, Box::pin(patched)).await
         };
-        Box::pin(recreate::asking(session, self.yes, edit)).await??;
+        let patched = Box::pin(recreate::asking(session, self.yes, edit)).await?;
         let jobs = reporter.objects();
-        print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await
+        let printed = print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await;
+        patched?;
+        printed
     }
 
     fn read(&self) -> Result<job::Patch> {

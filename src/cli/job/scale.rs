@@ -59,7 +59,7 @@ pub struct Scale {
 impl Scale {
     /// Changes the numbers.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        let format = self.output.format()?;
+        let format = self.output.print.format()?;
         let parallelism = self.parallelism.or(self.replicas);
         if parallelism.is_none() && self.completions.is_none() {
             return Err(Error::new("must specify --parallelism, --replicas or --completions"));

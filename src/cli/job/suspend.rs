@@ -76,7 +76,7 @@ impl Resume {
 
 impl Jobs {
     async fn set(self, session: &Session<'_>, suspend: bool) -> Result<()> {
-        let format = self.output.format()?;
+        let format = self.output.print.format()?;
         let what = if suspend { "suspended" } else { "resumed" };
         // The verb says what changes.
         let wording = Wording { fields: false, ..Wording::new(what) };

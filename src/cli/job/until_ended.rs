@@ -40,7 +40,7 @@ pub(super) struct UntilEnded {
 /// What a verb has submitted.
 pub(super) struct Submission<'f> {
     /// Which Jobs.
-    pub jobs: BTreeSet<Key>,
+    pub jobs: Vec<Key>,
     /// What came of it.
     pub submitted: Result<(), federation::Error>,
     /// The Jobs as they are printed in a format.
@@ -82,7 +82,7 @@ impl UntilEnded {
     async fn wait(
         self,
         session: &Session<'_>,
-        jobs: BTreeSet<Key>,
+        jobs: Vec<Key>,
         submitted: Result<(), federation::Error>,
         is_quiet: bool,
     ) -> Result<()> {
@@ -99,7 +99,7 @@ impl UntilEnded {
     async fn until_ended(
         self,
         session: &Session<'_>,
-        jobs: BTreeSet<Key>,
+        jobs: Vec<Key>,
         is_quiet: bool,
     ) -> Result<()> {
         let wording = Wording { live: Live::Stderr, ..Wording::new("reconciled") };
@@ -124,7 +124,7 @@ impl UntilEnded {
 }
 
 /// The Jobs of these manifests.
-pub(super) fn keys(sources: &[Source]) -> BTreeSet<Key> {
+pub(super) fn keys(sources: &[Source]) -> Vec<Key> {
     let key = |Source { manifest, .. }: &Source| {
         (manifest.namespace().to_owned(), manifest.name().to_owned())
     };
@@ -135,7 +135,7 @@ pub(super) fn keys(sources: &[Source]) -> BTreeSet<Key> {
 /// their ends.
 async fn beside_logs(
     session: &Session<'_>,
-    jobs: BTreeSet<Key>,
+    jobs: Vec<Key>,
     waiting: impl Future<Output = Result<(), federation::Error>>,
 ) -> Result<(), federation::Error> {
     let logs = futures::future::join_all(jobs.into_iter().map(|job| follow(session, job)));

@@ -1,7 +1,5 @@
 //! `kubectl federate job wait`.
 
-use std::collections::BTreeSet;
-
 use clap::Args;
 
 use crate::{
@@ -176,7 +174,7 @@ impl Wait {
     async fn wait(&self, session: &Session<'_>) -> Result<()> {
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
         let wording = Wording { live: Live::Stderr, ..Wording::new("reconciled") };
-        let format = self.output.format()?;
+        let format = self.output.print.format()?;
         let reporter = Reporter::new(session, wording).keeping(format.is_some());
         let mut federation = session.federation(&reporter).await?;
         let terms = WaitTerms {
@@ -190,19 +188,18 @@ impl Wait {
             None => self.wait_for(&mut federation, namespace.as_deref(), &terms).await,
         };
         let jobs = reporter.objects();
-        print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await?;
-        waited
+        let printed = print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await;
+        waited?;
+        printed
     }
 
     /// The Jobs of files; none where no file is named.
-    async fn of_files(&self, session: &Session<'_>) -> Result<Option<BTreeSet<Key>>> {
+    async fn of_files(&self, session: &Session<'_>) -> Result<Option<Vec<Key>>> {
         if self.filenames.is_empty() {
             return Ok(None);
         }
         let documents = self.filenames.read("wait", session.world()).await?;
-        let keys = session.manifests(documents, |rules, objects| {
-            objects.iter().map(|(source, object)| rules.name(source, object)).collect()
-        })?;
+        let keys = session.manifests(documents, |rules, objects| rules.names(&objects))?;
         Ok(Some(keys))
     }
 

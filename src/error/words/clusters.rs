@@ -6,8 +6,9 @@ use crate::{
     print::{federate, federate_on_host},
 };
 
-/// What to do about a cluster that cannot be registered, or whose work has not all gone to others,
-/// or has long gone there; and about a federation that cannot be moved to another host yet.
+/// What to do about a cluster that cannot be registered or unregistered, or whose work has not all
+/// gone to others, or has long gone there; and about a federation that cannot be moved to another
+/// host yet.
 pub(super) fn about_leaving(error: &federation::Error) -> Error {
     use federation::Error as E;
     let said = Error::new(error);
@@ -53,6 +54,21 @@ pub(super) fn about_leaving(error: &federation::Error) -> Error {
             "{} gives it to others. Then register the new one.",
             federate("reconcile", ["--all-namespaces"])
         )),
+        E::CarriesShards { name, silent: true, .. } => said.hint(format!(
+            "It does not answer, and cannot be drained. Only if it is gone for good: {} has others \
+             do its work and takes it out. What it has done unseen runs twice.",
+            federate("cluster unregister", [name.as_str(), "--force"])
+        )),
+        E::CarriesShards { name, jobs, .. } => said.hint(format!(
+            "{} gives its work to others first; --force gives it up, as `cluster lost` does. Or \
+             delete the jobs, with all that they have done: {}",
+            federate("cluster drain", [name]),
+            deletions(jobs)
+        )),
+        E::FederationInUse { .. } => said.hint(format!(
+            "Make another host with {}. Or run it again once this federation has no jobs.",
+            federate("init", ["--context=CONTEXT"])
+        )),
         E::DeclaredLost { name } => said.hint(format!(
             "{} gives the cluster new work again. Then it can be drained.",
             federate("cluster uncordon", [name])
@@ -65,4 +81,12 @@ pub(super) fn about_leaving(error: &federation::Error) -> Error {
         // The sentence says it all.
         _ => said,
     }
+}
+
+/// The commands that delete these Jobs, by namespace and name, and their shards.
+fn deletions(jobs: &[(String, String)]) -> String {
+    let deletions = jobs.iter().map(|(namespace, name)| {
+        federate("job delete", [name, "-n", namespace, "--cascade=background"])
+    });
+    deletions.collect::<Vec<_>>().join(", ")
 }

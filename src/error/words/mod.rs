@@ -185,7 +185,7 @@ fn of_federation(error: &federation::Error) -> Error {
             let nothing = Error::new(error);
             let said = said.map_or_else(|| nothing.clone(), |said| said.and(nothing.clone()));
             // Those that are there keep the others from being created.
-            let goes_on = *what == "created" && errors.iter().any(|error| error.is_in_use());
+            let goes_on = *what == "created" && errors.iter().any(E::is_in_use);
             said.hinted_too(goes_on.then(about_apply))
         }
         E::StaysDraining { error: why, .. } => of_federation(why).and(about_leaving(error)),
@@ -199,7 +199,10 @@ fn of_federation(error: &federation::Error) -> Error {
         E::Interrupted { error, namespace, name } => of_federation(error).hint(OfJobs::reconcile(
             namespace,
             name,
-            ["It is recorded: {} finishes what was begun."; 2],
+            [
+                "It is recorded: {} finishes what was begun.",
+                "They are recorded: {} finishes what was begun.",
+            ],
         )),
         E::MaybeRecorded { error, namespace, name } => {
             of_federation(error).hint(maybe_recorded(namespace, name))
@@ -228,24 +231,10 @@ fn of_federation(error: &federation::Error) -> Error {
             let list = federate("cluster list", None::<&str>);
             Error::new(error).hint(format!("{list} shows those that are."))
         }
-        E::CarriesShards { name, silent: true, .. } => Error::new(error).hint(format!(
-            "It does not answer, and cannot be drained. Only if it is gone for good: {} has others \
-             do its work and takes it out. What it has done unseen runs twice.",
-            federate("cluster unregister", [name.as_str(), "--force"])
-        )),
-        E::CarriesShards { name, jobs, .. } => Error::new(error).hint(format!(
-            "{} gives its work to others first; --force gives it up, as `cluster lost` does. Or \
-             delete the jobs, with all that they have done: {}",
-            federate("cluster drain", [name]),
-            deletions(jobs)
-        )),
+        E::GenerateName { .. } => Error::new(error).hint(about_generated()),
         E::SeveralFederations { .. } => {
             Error::new(error).hint("Choose one of them with --federation=UID.")
         }
-        E::FederationInUse { .. } => Error::new(error).hint(format!(
-            "Make another host with {}. Or run it again once this federation has no jobs.",
-            federate("init", ["--context=CONTEXT"])
-        )),
         E::NoShardsOf { found, .. } if !found.is_empty() => {
             Error::new(error).hint(format!("There are jobs of {}.", found.join(", ")))
         }
@@ -298,24 +287,46 @@ fn about_edit(error: &EditError, from_file: bool, namespace: &str, name: &str) -
     }
 }
 
-/// The commands that delete these Jobs, by namespace and name, and their shards.
-fn deletions(jobs: &[(String, String)]) -> String {
-    let deletions = jobs.iter().map(|(namespace, name)| {
-        federate("job delete", [name, "-n", namespace, "--cascade=background"])
-    });
-    deletions.collect::<Vec<_>>().join(", ")
+/// What does the rest of a command about several Jobs that was ended early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// The same command: it passes over what is done.
+    Same,
+    /// The same command, for which what is done is not there any more.
+    IgnoringNotFound,
+    /// A command that takes what is there: the Jobs were to be created.
+    Apply,
+    /// A command about the rest alone: the names of Jobs are made anew each time.
+    Apart,
 }
 
-/// What does the rest of a command about several Jobs that was ended early. `repeatable` says that
-/// the command may be typed again although some of it is done.
-pub fn repeat(repeatable: bool) -> String {
-    if repeatable { "The same command does the rest.".to_owned() } else { about_apply() }
+impl Again {
+    /// The sentence.
+    pub fn hint(self) -> String {
+        match self {
+            Self::Same => "The same command does the rest.".to_owned(),
+            Self::IgnoringNotFound => {
+                "The same command does the rest, with --ignore-not-found.".to_owned()
+            }
+            Self::Apply => about_apply(),
+            Self::Apart => about_generated(),
+        }
+    }
 }
 
 /// How Jobs are created of which some are there already.
 fn about_apply() -> String {
     let apply = federate("job apply", ["-f", "FILE"]);
     format!("{apply} creates those that are not there, and has the others do what the file says.")
+}
+
+/// How Jobs are created whose names are made anew each time.
+fn about_generated() -> String {
+    let create = federate("job create", ["-f", "FILE"]);
+    format!(
+        "{create} creates jobs with a generateName, each time anew: let FILE hold only those that \
+         are still to be created."
+    )
 }
 
 /// What to do about the federated Job that has the name already.

@@ -71,7 +71,7 @@ impl Federation<'_> {
         let named = scope.namespace.iter().flat_map(|namespace| {
             scope.names.iter().map(|name| ((*namespace).to_owned(), name.clone()))
         });
-        let jobs = named.collect();
+        let jobs: Vec<_> = named.collect();
         let rounds = Rounds::begin(self, scope.names, scope.namespace)?;
         Waiting::new(terms, jobs, rounds).until_met().await
     }
@@ -80,8 +80,8 @@ impl Federation<'_> {
     ///
     /// # Errors
     /// Jobs did not meet it in time, or can no longer.
-    pub async fn wait_for(&mut self, jobs: BTreeSet<Key>, terms: &WaitTerms) -> Result<(), Error> {
-        let rounds = Rounds::about(self, jobs.clone());
+    pub async fn wait_for(&mut self, jobs: Vec<Key>, terms: &WaitTerms) -> Result<(), Error> {
+        let rounds = Rounds::about(self, jobs.iter().cloned().collect());
         Waiting::new(terms, jobs, rounds).until_met().await
     }
 }
@@ -92,6 +92,8 @@ struct Waiting<'w, 'f, 'a> {
     rounds: Rounds<'f, 'a>,
     /// The Jobs that have not met all goals yet.
     jobs: BTreeMap<Key, Progress>,
+    /// The places of the Jobs that were named, in the order in which they are told.
+    places: BTreeMap<Key, usize>,
     /// The Jobs of which it was said that they are suspended or paused.
     told_idle: BTreeSet<Key>,
     /// Whether the host has answered once.
@@ -129,10 +131,16 @@ enum Found {
 }
 
 impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
-    fn new(terms: &'w WaitTerms, jobs: BTreeSet<Key>, rounds: Rounds<'f, 'a>) -> Self {
-        let jobs = jobs.into_iter().map(|key| (key, Progress::default())).collect();
+    fn new(terms: &'w WaitTerms, named: Vec<Key>, rounds: Rounds<'f, 'a>) -> Self {
+        let jobs = named.iter().map(|key| (key.clone(), Progress::default())).collect();
+        let places = named.into_iter().zip(0..).collect();
         let (told_idle, failed) = Default::default();
-        Self { terms, rounds, jobs, told_idle, begun: false, failed }
+        Self { terms, rounds, jobs, places, told_idle, begun: false, failed }
+    }
+
+    /// By what Jobs are ordered: those that were named as they were, the others behind.
+    fn place(&self, key: &Key) -> usize {
+        self.places.get(key).copied().unwrap_or(usize::MAX)
     }
 
     /// Looks until all goals are met or the time is over.
@@ -174,7 +182,10 @@ impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
         if !self.begun && self.jobs.is_empty() {
             return Err(error(None));
         }
-        self.failed.extend(self.jobs.keys().map(|(_, name)| error(Some(name.clone()))));
+        let mut open: Vec<_> = self.jobs.keys().collect();
+        open.sort_by_key(|key| self.place(key));
+        let open: Vec<_> = open.into_iter().map(|(_, name)| error(Some(name.clone()))).collect();
+        self.failed.extend(open);
         Error::all(self.failed)
     }
 
@@ -203,8 +214,9 @@ impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
         }
         self.miss(absent);
         self.begun = true;
-        let records: Vec<_> =
-            records.into_iter().filter(|record| self.jobs.contains_key(&key(record))).collect();
+        let is_open = |record: &Record| self.jobs.contains_key(&key(record));
+        let mut records: Vec<_> = records.into_iter().filter(is_open).collect();
+        records.sort_by_key(|record| self.place(&key(record)));
         let all: Vec<_> = records.iter().collect();
         let observed = self.rounds.observe(&all).await;
         for record in &records {
@@ -269,7 +281,8 @@ impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
     }
 
     /// Handles Jobs that do not exist: that meets a goal, or may still change, or is an error.
-    fn miss(&mut self, absent: Vec<Key>) {
+    fn miss(&mut self, mut absent: Vec<Key>) {
+        absent.sort_by_key(|key| self.place(key));
         for key in absent {
             let Some(Progress { uid, .. }) = self.jobs.get(&key) else { continue };
             if uid.is_none() && self.terms.waits_for(&Goal::Create) {

@@ -232,6 +232,35 @@ pub(super) async fn not_begun(book: &mut Book) {
     stage.interrupts_after(Duration::from_secs(1));
     let rest = "The same command does the rest.";
     book.read(&mut stage, "job suspend pi euler phi", rest).await;
+    let generated = "job create -f generated.yaml,fragile.yaml";
+    let commands = book.hear(&mut stage, generated).await;
+    let mut stage = Stage::federation().await;
+    let apply = "job apply -f generated.yaml";
+    assert_eq!(book.hear(&mut stage, apply).await, commands, "{:?}", book.said.last());
+    book.follow(&mut stage, &commands, &[("FILE", "generated.yaml")]).await;
+
+    // More than are deleted at once.
+    let jobs = (10..76).map(|n| {
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": format!("p{n}")},
+            "spec": {"suspend": true, "template": {"spec": {"restartPolicy": "Never",
+                "containers": [{"name": "p", "image": "p"}]}}}})
+    });
+    let jobs: Vec<_> = jobs.collect();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": jobs});
+    stage.write("many.json", &list.to_string());
+    stage.quietly("job create -f ~/many.json").await;
+    stage.cluster("east").on_request(|request| {
+        if request.mutating { Verdict::Hang(When::Before) } else { Verdict::Pass }
+    });
+    stage.interrupts_after(Duration::from_secs(1));
+    let commands = book.hear(&mut stage, "job delete -f ~/many.json --cascade=background").await;
+    book.followed.extend(commands);
+    let said = book.said.last().expect("a command was typed");
+    let rest = "The same command does the rest, with --ignore-not-found.";
+    assert!(
+        said.contains("before 2 jobs were deleted: p74, p75\n") && said.contains(rest),
+        "{said}"
+    );
 }
 
 /// Of a Job that has nothing to run again.

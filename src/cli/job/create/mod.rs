@@ -13,7 +13,7 @@ use crate::{
         events::{Reporter, Wording},
         output::Several,
     },
-    error::Result,
+    error::{Result, words::Again},
     federation::{DryRun, SubmitTerms},
 };
 
@@ -73,14 +73,15 @@ pub struct Create {
 impl Create {
     /// Creates the Jobs of all documents, or none.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
-        let format = self.output.format()?;
+        let format = self.output.print.format()?;
         self.until_ended.check(self.dry_run.strategy)?;
         let made = self.by_flags.job(session.namespace_flag(), !self.filenames.is_empty())?;
         let documents = match made.clone() {
             Some(object) => vec![Document { source: String::new(), object }],
             None => self.filenames.read("create", session.world()).await?,
         };
-        let wording = Wording { done: false, repeatable: false, ..Wording::new("created") };
+        let again = if documents.iter().any(is_generated) { Again::Apart } else { Again::Apply };
+        let wording = Wording { done: false, again, ..Wording::new("created") };
         let reporter = Reporter::new(session, wording).keeping(format.is_some());
         let federation = session.federation(&reporter).await?;
         let sources = session.manifests(documents, |rules, objects| rules.read(objects))?;
@@ -98,4 +99,10 @@ impl Create {
         let submission = Submission { jobs, submitted, objects, format, several };
         self.until_ended.finish(session, submission).await
     }
+}
+
+/// Whether the name of a Job is made anew each time.
+fn is_generated(document: &Document) -> bool {
+    let metadata = &document.object["metadata"];
+    metadata["generateName"].is_string() && !metadata["name"].is_string()
 }

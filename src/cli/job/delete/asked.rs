@@ -3,10 +3,14 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    cli::{Session, confirm::choose_on_terminal},
+    cli::{
+        Session,
+        confirm::choose_on_terminal,
+        named::{are_apart, named},
+    },
     error::{Error, Result},
     federation::Deletion,
-    print::{Table, federate, listed},
+    print::{Table, federate},
     state::{Cascade, Phase, Record},
 };
 
@@ -49,8 +53,7 @@ async fn goes_on(session: &Session<'_>, begun: &[&Record]) -> Result<bool> {
             (format!("{job} is"), format!("{job} is being deleted as before"))
         }
         several => {
-            let names: Vec<_> = several.iter().map(|record| record.name()).collect();
-            let are = format!("{} jobs ({}) are", several.len(), listed(&names));
+            let are = format!("{} jobs ({}) are", several.len(), named(&keys(several)));
             (are, format!("{} jobs are being deleted as before", several.len()))
         }
     };
@@ -76,9 +79,14 @@ async fn cascade(session: &Session<'_>, open: &[&Record], count: usize) -> Resul
             (format!("{what}, or keep them running?"), of_one(one))
         }
         several => {
-            let mut table = Table::new(["NAME", "STATUS", "SHARDS IN"]);
+            let are_apart = are_apart(keys(several));
+            let namespace = are_apart.then_some("NAMESPACE");
+            let headers = namespace.into_iter().chain(["NAME", "STATUS", "SHARDS IN"]);
+            let mut table = Table::new(headers);
             for record in several {
-                table.row([record.name().to_owned(), status(record).to_owned(), clusters(record)]);
+                let namespace = are_apart.then(|| record.namespace().to_owned());
+                let row = [record.name().to_owned(), status(record).to_owned(), clusters(record)];
+                table.row(namespace.into_iter().chain(row));
             }
             session.output().note_table(&table);
             let what = format!("Delete the shards of these {} jobs too", several.len());
@@ -95,6 +103,11 @@ async fn cascade(session: &Session<'_>, open: &[&Record], count: usize) -> Resul
         Some(_) => Ok(Deletion::Orphan),
         None => Err(Error::new(format!("cancelled: {unchanged}")).hint(hint)),
     }
+}
+
+/// The namespaces and the names of Jobs.
+fn keys<'r>(records: &[&'r Record]) -> Vec<(&'r str, &'r str)> {
+    records.iter().map(|record| (record.namespace(), record.name())).collect()
 }
 
 /// Where the shards of a Job are.

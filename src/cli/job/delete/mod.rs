@@ -152,7 +152,7 @@ impl Delete {
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         self.which.check()?;
         self.grace.check()?;
-        let mut wording = Wording::new("deleted");
+        let mut wording = Wording { again: self.which.again(), ..Wording::new("deleted") };
         if self.grace.force {
             wording.deleted = "force deleted";
             session.output().warning(None, FORCED);
@@ -191,8 +191,9 @@ impl Delete {
         left.retain(|error| !self.which.forgives(error));
         errors.extend(left);
         let jobs = reporter.objects();
-        print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await?;
-        Ok(federation::Error::all(errors)?)
+        let printed = print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await;
+        federation::Error::all(errors)?;
+        printed
     }
 
     /// How long is waited for all.

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::{
     cli::{Filenames, Selectors, Session, job_name::job_name},
-    error::{Error, Result},
+    error::{Error, Result, words::Again},
     federation::{self, Federation, Key, Records},
     state::Record,
 };
@@ -46,10 +46,19 @@ impl Which {
         &self.names
     }
 
+    /// What deletes the rest of them.
+    pub fn again(&self) -> Again {
+        if self.forgives_absence() { Again::Same } else { Again::IgnoringNotFound }
+    }
+
+    /// Whether nothing is to be said of a Job that is not there.
+    fn forgives_absence(&self) -> bool {
+        self.ignore_not_found || self.names.is_empty() && self.filenames.is_empty()
+    }
+
     /// Whether an error says only that there is no such Job, and nothing is to be said of that.
     pub fn forgives(&self, error: &federation::Error) -> bool {
-        let is_asked = self.ignore_not_found || self.names.is_empty() && self.filenames.is_empty();
-        is_asked && matches!(error, federation::Error::NotFound { .. })
+        self.forgives_absence() && matches!(error, federation::Error::NotFound { .. })
     }
 
     /// Checks what is given against each other.
@@ -93,9 +102,7 @@ impl Which {
         };
         if !self.filenames.is_empty() {
             let documents = self.filenames.read("delete", session.world()).await?;
-            let keys: Vec<Key> = session.manifests(documents, |rules, objects| {
-                objects.iter().map(|(source, object)| rules.name(source, object)).collect()
-            })?;
+            let keys = session.manifests(documents, |rules, objects| rules.names(&objects))?;
             return Ok(by_key(keys).await);
         }
         if !self.names.is_empty() {

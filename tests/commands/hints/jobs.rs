@@ -1,7 +1,11 @@
 //! Hints about federated Jobs.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    collections::BTreeSet,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -222,6 +226,23 @@ pub(super) async fn interrupted(book: &mut Book) {
         let completions = if written == 0 { "0/18" } else { "0/24" };
         says(&mut stage, "job get pi", completions).await;
     }
+    // Of two Jobs, each of which is written once.
+    let mut stage = pi().await;
+    stage.write("tau.yaml", &changed("metadata:\n  name: pi\n", "metadata:\n  name: tau\n"));
+    stage.quietly("job create -f ~/tau.yaml").await;
+    let written = Mutex::new(BTreeSet::new());
+    stage.cluster("east").on_request(move |request| {
+        let writes = request.mutating && request.resource == "configmaps";
+        let mut written = written.lock().expect("it is whole");
+        if writes && !written.insert(request.name.clone()) {
+            return Verdict::Reset(When::Before);
+        }
+        Verdict::Pass
+    });
+    let commands = book.hear(&mut stage, "job scale pi tau --completions=24").await;
+    assert_eq!(commands.len(), 1, "{:?}", book.said.last());
+    stage.cluster("east").clear_hook();
+    book.follow(&mut stage, &commands, &[]).await;
 }
 
 /// Where the user ends a command about several Jobs before they are begun.

@@ -14,9 +14,9 @@ use crate::{
     cluster::{self, Connection, Dialer, Endpoint, Kubeconfig, Kuberc, Overrides, PluginPolicy},
     error::{Error, Result},
     federation::{self, Access, AskedContext, Federation, Manifests, Observer, ask_contexts},
-    print::{Output, age},
+    print::{Output, age, federate},
     reconcile::server_time,
-    state::Member,
+    state::{self, Member},
 };
 
 /// One command's surroundings.
@@ -123,7 +123,43 @@ impl<'a> Session<'a> {
     }
 
     fn host_endpoint(&self) -> Result<Endpoint> {
-        Ok(self.kubeconfig.endpoint(self.host_context(), &self.overrides)?)
+        let endpoint = self.kubeconfig.endpoint(self.host_context(), &self.overrides);
+        endpoint.map_err(|error| {
+            let remembered = self.config.host.is_some() && !self.names_host();
+            if !remembered || !matches!(error, cluster::Error::NoContext { .. }) {
+                return error.into();
+            }
+            let init = federate("init", ["--context=CONTEXT"]);
+            let file = self.config_path().map(|path| path.display().to_string());
+            Error::from(error).hint(format!(
+                "It is remembered as the context of the host, in {}. If the host has another \
+                 context by now, {init} remembers that one.",
+                file.unwrap_or_default()
+            ))
+        })
+    }
+
+    /// What is said where a host has no federation. If another host is remembered, that one is
+    /// meant, and a second federation is not.
+    fn not_opened(&self, error: federation::Error) -> Error {
+        let is_empty = matches!(error, federation::Error::State(state::Error::NoRegistry { .. }));
+        let error = Error::from(error);
+        let Some(host) = self.config.host.as_ref().filter(|_| is_empty && self.names_host()) else {
+            return error;
+        };
+        if self.named_context() == Some(&host.context) {
+            return error;
+        }
+        let flags = if self.flags.name_a_server() { "--server and --cluster" } else { "--context" };
+        let narrowed = if self.only_looks {
+            " --clusters=NAME narrows what `job get` and the like show to one cluster."
+        } else {
+            ""
+        };
+        let remembered = &host.context;
+        error.hint(format!(
+            "The host that is remembered is {remembered:?}: leave {flags} out.{narrowed}"
+        ))
     }
 
     /// The namespace that the command is about: `-n`, or the one of the host's context, or
@@ -248,7 +284,8 @@ impl<'a> Session<'a> {
         let host = self.host()?.clone();
         let job = |name: &String| Some((namespace?.to_owned(), name.clone()));
         let jobs: BTreeSet<_> = names.iter().filter_map(job).collect();
-        Ok(Federation::open(host, self.remembered_host(), jobs, self, observer).await?)
+        let opened = Federation::open(host, self.remembered_host(), jobs, self, observer).await;
+        opened.map_err(|error| self.not_opened(error))
     }
 
     /// The context by which this user reaches a member.

@@ -86,7 +86,10 @@ fn of_cluster(error: &cluster::Error) -> Error {
 /// An error of the host. Who names the host in no command may not know that it was asked.
 fn of_host(error: &cluster::Error) -> Error {
     let hint = error.cluster().filter(|_| error.is_unreachable()).map(|context| {
-        format!("It is the host cluster, by the context {context:?}. --context names another one.")
+        format!(
+            "It is the host cluster, by the context {context:?}. --context names another context \
+             that leads to it."
+        )
     });
     of_cluster(error).hinted(hint)
 }

@@ -50,7 +50,17 @@ pub(super) async fn hosts(book: &mut Book) {
     book.read(&mut stage, "job get", hint).await;
     let mut stage = Stage::federation().await;
     stage.set_down("east", true);
-    book.read(&mut stage, "job get", "--context names another one").await;
+    book.read(&mut stage, "job get", "--context names another context").await;
+    stage.set_down("east", false);
+    let hint = "The host that is remembered is \"east\": leave --context out. --clusters=NAME";
+    book.read(&mut stage, "job get --context=west", hint).await;
+    let hint = "The host that is remembered is \"east\": leave --context out.\n";
+    book.read(&mut stage, "job create -f pi.yaml --context=west", hint).await;
+    let east = stage.cluster("east").kube_system_uid();
+    stage.write(".kube/federate.yaml", &format!("host: {{context: old, uid: {east}}}\n"));
+    let commands = book.hear(&mut stage, "job get").await;
+    book.follow(&mut stage, &commands, &[("CONTEXT", "east")]).await;
+    says(&mut stage, "job get", "No resources").await;
 }
 
 /// With a host that only a flag names.

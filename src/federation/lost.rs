@@ -43,15 +43,24 @@ pub enum Contact {
 }
 
 impl Federation<'_> {
-    /// Asks a member who it is. None that does not answer is waited for long.
+    /// Asks a member who it is, and tells why it cannot be asked. None that does not answer is
+    /// waited for long.
     pub async fn contact(&self, name: &str) -> Contact {
         let dial = |name: &str, member: &Member| self.access.dial(name, member);
         let names = [name.to_owned()].into();
         let asked = Members::connect(&self.registry, names, dial);
-        match tokio::time::timeout(PATIENCE, asked).await {
-            Ok(members) if members.get(name).is_ok() => Contact::Answers,
-            Ok(members) if members.lasting_error(name).is_some() => Contact::Barred,
-            Ok(_) | Err(_) => Contact::Silent,
+        let Ok(members) = tokio::time::timeout(PATIENCE, asked).await else {
+            self.notify(Event::Silent { cluster: name, why: "it gives no answer" });
+            return Contact::Silent;
+        };
+        self.name_the_astray(&members);
+        match members.get(name) {
+            Ok(_) => Contact::Answers,
+            Err(why) => {
+                self.notify(Event::Silent { cluster: name, why });
+                let is_barred = members.lasting_error(name).is_some();
+                if is_barred { Contact::Barred } else { Contact::Silent }
+            }
         }
     }
 

@@ -50,6 +50,15 @@ pub(super) async fn lost_and_answers(book: &mut Book) {
     let (_, _, said) = stage.run("cluster lost west", Some("no\n")).await;
     book.note(said);
     says(&mut stage, "cluster list", "Ready").await;
+    let uid = stage.cluster("east").kube_system_uid();
+    let host = format!("host: {{context: east, uid: {uid}}}\n");
+    stage.write(".kube/federate.yaml", &format!("{host}contexts: {{west: mars}}\n"));
+    let commands = book.hear(&mut stage, "cluster lost west").await;
+    assert_eq!(commands.len(), 2, "{:?}", book.said.last());
+    let why = "[west] could not be asked: context \"mars\" does not exist";
+    assert!(book.said.last().is_some_and(|said| said.contains(why)), "{:?}", book.said.last());
+    book.follow(&mut stage, &commands[..1], &[]).await;
+    book.follow(&mut stage, &commands[1..], &[("CONTEXT", "west")]).await;
 }
 
 /// Where contexts are looked for that lead to the members.

@@ -7,10 +7,11 @@ use clap::Args;
 use super::{
     Host, Session,
     cluster::{pick, registrations},
+    confirm::choose_on_terminal,
     events::{Reporter, Wording},
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     federation::{Federation, Registration, relocate},
     print::{counted, federate, federate_line},
     state::{self, Error::NoRegistry, Store},
@@ -36,7 +37,7 @@ Examples:
 /// changed.
 ///
 /// On a terminal, without --context, it shows your contexts and asks which of their clusters to
-/// register.
+/// register. It asks, too, before it remembers a cluster in place of another one.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Init {
@@ -71,11 +72,35 @@ impl Init {
         pick::ask(session, None, pick::Given { weight: None, lease: None, labels: &[] }).await
     }
 
+    /// Asks on a terminal before all commands go to another host than they did.
+    ///
+    /// # Errors
+    /// The user does not want that.
+    async fn confirm(&self, session: &Session<'_>, uid: &str) -> Result<()> {
+        let (Some(before), Some(after)) = (&session.config().host, session.named_context()) else {
+            return Ok(());
+        };
+        let is_other = before.uid != uid && before.context != after;
+        if !is_other || self.from.is_some() || !session.output().can_ask() {
+            return Ok(());
+        }
+        let question = format!(
+            "All commands use the host {:?}. Are they to use {after:?} in its place?",
+            before.context
+        );
+        let unchanged = "no host was made, and the one that is remembered stays";
+        match choose_on_terminal(session.world(), &question, &["yes"], unchanged).await? {
+            Some(_) => Ok(()),
+            None => Err(Error::new(format!("cancelled: {unchanged}"))),
+        }
+    }
+
     /// Makes the registry, then remembers the host. On a terminal, where nothing says which cluster
     /// is meant, it asks first which clusters to register.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let host = session.dial_named()?;
         let uid = host.identity().await.map_err(state::Error::Cluster)?;
+        self.confirm(session, &uid).await?;
         let store = Store::new(host);
         let picked = self.pick(session, &store).await?;
         let relocated = match &self.from {

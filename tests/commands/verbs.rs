@@ -64,10 +64,11 @@ pub async fn init(snapshot: String) {
     let mut stage = Stage::new();
     stage.about("the current context").types("init").await;
     stage.about("again").types("init").await;
+    stage.about("another host, on a terminal").answers("init --context=west", "no\n").await;
     stage.about("another host").types("init --context=west").await;
     stage.quietly("cluster register west").await;
     stage.about("a host with members").types("init --context west").await;
-    stage.about("back").types("init --context east").await;
+    stage.about("back").answers("init --context east", "yes\n").await;
     stage.about("a host that no context leads to").types("init --cluster=west").await;
     stage.about("it is not the host of what follows").types("cluster list -o name").await;
     stage.end(&snapshot);

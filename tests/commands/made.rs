@@ -4,7 +4,12 @@ use crate::stage::Stage;
 
 /// `job create NAME --image=IMAGE`.
 pub async fn made(snapshot: String) {
-    let mut stage = Stage::federation().await;
+    let mut stage = Stage::new();
+    stage.about("before there is a federation");
+    for dry_run in ["--dry-run=client -o yaml", "--dry-run=client"] {
+        stage.types(&format!("job create pi --image=perl:5.34.0 {dry_run}")).await;
+    }
+    let mut stage = stage.anew().await;
     stage.about("nothing is written by dry runs");
     for command in [
         "job create pi --image=perl:5.34.0 --completions=9 --parallelism=3 --dry-run=client -o yaml \
@@ -21,12 +26,15 @@ pub async fn made(snapshot: String) {
     stage.types("job create pi --image=perl:5.34.0 --dry-run=server").await;
     stage.about("what is refused");
     for command in [
+        "job create",
         "job create pi",
+        "job create pi.yaml",
         "job create --image=perl",
         "job create pi euler --image=perl",
         "job create --completions=3",
         "job create pi -f pi.yaml",
         "job create -f pi.yaml --image=perl",
+        "job create -f pi.yaml --parallelism=3 --completions=9",
         "job create hello --from=cronjob/nightly",
         "job create hello --from=cronjob/nightly -n work",
         "job create Hello --image=perl",

@@ -1,5 +1,7 @@
 //! A Job that is made of flags, as `kubectl create job` makes one.
 
+use std::path::Path;
+
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -52,7 +54,13 @@ impl ByFlags {
             return Err(Error::new(
                 "when paths, URLs, or stdin is provided as input, you may not specify resource \
                 arguments as well",
-            ));
+            )
+            .hint(self.without_files()));
+        }
+        if image.is_none() && from.is_none() && are_files(names) {
+            let files = names.iter().map(|name| format!("--filename={name}"));
+            return Err(Error::new("either -f FILE or --image must be specified")
+                .hint(format!("{} creates the jobs of files.", federate("job create", files))));
         }
         let [name] = names.as_slice() else {
             return Err(Error::new(format!(
@@ -72,13 +80,9 @@ impl ByFlags {
                 return Err(Error::new("either --image or --from must be specified"));
             }
             (None, None) => {
-                return Err(Error::new("either -f FILE or --image must be specified").hint(
-                    format!(
-                        "{} creates the jobs of a file, {} makes one of an image.",
-                        federate("job create", ["-f", "FILE"]),
-                        federate("job create", [name, "--image=IMAGE"])
-                    ),
-                ));
+                return Err(
+                    Error::new("either -f FILE or --image must be specified").hint(ways(name))
+                );
             }
         };
         let mut container = json!({"name": name, "image": image, "resources": {}});
@@ -103,6 +107,36 @@ impl ByFlags {
         }
         Ok(Some(job))
     }
+
+    /// Which of the flags cannot be given with files.
+    fn without_files(&self) -> String {
+        if self.image.is_some() || self.from.is_some() {
+            return "--image makes a job without a file: give one of both.".to_owned();
+        }
+        let given = [
+            (!self.names.is_empty(), "NAME"),
+            (self.parallelism.is_some(), "--parallelism"),
+            (self.completions.is_some(), "--completions"),
+            (!self.command.is_empty(), "COMMAND"),
+        ];
+        let given: Vec<_> = given.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
+        let go = if given.len() == 1 { "goes" } else { "go" };
+        format!("{} {go} with --image only: a file says it itself.", given.join(", "))
+    }
+}
+
+/// The two ways to create a Job.
+pub(super) fn ways(name: &str) -> String {
+    format!(
+        "{} creates the jobs of a file, {} makes one of an image.",
+        federate("job create", ["-f", "FILE"]),
+        federate("job create", [name, "--image=IMAGE"])
+    )
+}
+
+/// Whether somebody has left out `-f`.
+fn are_files(names: &[String]) -> bool {
+    !names.is_empty() && names.iter().all(|name| Path::new(name).is_file())
 }
 
 /// A cron job is in one cluster, and which of them is meant only kubectl knows.

@@ -4,17 +4,18 @@ mod by_flags;
 
 use clap::Args;
 
-use self::by_flags::ByFlags;
+use self::by_flags::{ByFlags, ways};
 use super::until_ended::{Submission, UntilEnded, keys};
 use crate::{
     cli::{
         ChangeFlags, Document, DryRunFlag, Filenames, Session, ValidateFlag,
         changing::interruptible,
         events::{Reporter, Wording},
-        output::Several,
+        output::{Several, print_changed},
     },
-    error::{Result, words::Again},
+    error::{Error, Result, words::Again},
     federation::{DryRun, SubmitTerms},
+    print::Format,
 };
 
 /// The examples in its help.
@@ -78,12 +79,19 @@ impl Create {
         let made = self.by_flags.job(session.namespace_flag(), !self.filenames.is_empty())?;
         let documents = match made.clone() {
             Some(object) => vec![Document { source: String::new(), object }],
-            None => self.filenames.read("create", session.world()).await?,
+            None => self.filenames.read("create", session.world()).await.map_err(|error| {
+                if self.filenames.is_empty() { error.hint(ways("NAME")) } else { error }
+            })?,
         };
         let again = if documents.iter().any(is_generated) { Again::Apart } else { Again::Apply };
         let wording = Wording { done: false, again, ..Wording::new("created") };
         let reporter = Reporter::new(session, wording).keeping(format.is_some());
-        let federation = session.federation(&reporter).await?;
+        let federation = match session.federation(&reporter).await {
+            Err(why) if made.is_some() && self.dry_run.strategy == DryRun::Client => {
+                return print_alone(session, documents, format.as_ref(), &why).await;
+            }
+            federation => federation?,
+        };
         let sources = session.manifests(documents, |rules, objects| rules.read(objects))?;
         let jobs = keys(&sources);
         let (format, several) = (format.as_ref(), Several::Apart);
@@ -105,4 +113,24 @@ impl Create {
 fn is_generated(document: &Document) -> bool {
     let metadata = &document.object["metadata"];
     metadata["generateName"].is_string() && !metadata["name"].is_string()
+}
+
+/// Prints a Job that is made of flags where no federation says how it would be divided. As in
+/// kubectl, no server is needed for that.
+///
+/// # Errors
+/// It is no Job, or no format was asked for: then it would have been the division.
+async fn print_alone(
+    session: &Session<'_>,
+    documents: Vec<Document>,
+    format: Option<&Format>,
+    why: &Error,
+) -> Result<()> {
+    if format.is_none() {
+        return Err(why.clone());
+    }
+    let objects = documents.iter().map(|document| document.object.clone()).collect();
+    session.manifests(documents, |rules, objects| rules.read(objects))?;
+    session.output().warning(None, &format!("not divided over clusters: {}", why.message()));
+    print_changed(session.world(), format, objects, Several::Apart).await
 }

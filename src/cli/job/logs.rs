@@ -16,7 +16,7 @@ use crate::{
     federation::{
         self, Containers, LogLine, LogReader, LogSource, LogTerms, LogsError, LogsRead, Since,
     },
-    print::{LogText, Output},
+    print::{LogText, Output, federate},
 };
 
 /// The examples in its help.
@@ -36,6 +36,9 @@ Examples:
 
 /// The most logs that are read side by side, as in kubectl.
 const MOST: usize = 5;
+
+/// How long a pod is waited for if nothing else is said, as in kubectl.
+const WAIT: &str = "20s";
 
 /// Print the logs of a federated job: of all its pods, in all clusters
 ///
@@ -88,7 +91,7 @@ pub struct Logs {
     #[arg(long, value_name = "BYTES", default_value_t = 0, hide_default_value = true)]
     limit_bytes: u64,
     /// How long to wait for the first pod of a job that has none yet
-    #[arg(long, value_name = "DURATION", default_value = "20s")]
+    #[arg(long, value_name = "DURATION", default_value = WAIT)]
     pod_running_timeout: String,
     /// Taken as kubectl takes it: all pods are read in any case; it sets --prefix
     #[arg(long)]
@@ -130,6 +133,10 @@ impl Logs {
         };
         let LogsRead { logs, some_unread } = read.map_err(|error| match error {
             LogsError::Job(error) => not_read(*error, &terms.namespace),
+            LogsError::TooMany { asked, .. } => {
+                let command = federate("job logs", self.with_most(asked));
+                Error::new(error).hint(format!("{command} follows them all."))
+            }
             error => Error::new(error),
         })?;
         if logs == 0 && !some_unread {
@@ -141,6 +148,38 @@ impl Logs {
         } else {
             Ok(())
         }
+    }
+
+    /// What was typed, with another number of logs that may be followed.
+    fn with_most(&self, most: usize) -> Vec<String> {
+        let mut words = vec![self.job.clone()];
+        for (is_given, flag) in [
+            (self.follow, "--follow"),
+            (self.failed, "--failed"),
+            (self.all_containers, "--all-containers"),
+            (self.previous, "--previous"),
+            (self.all_pods, "--all-pods"),
+            (self.timestamps, "--timestamps"),
+            (!self.prefix, "--prefix=false"),
+            (self.ignore_errors, "--ignore-errors"),
+        ] {
+            words.extend(is_given.then(|| flag.to_owned()));
+        }
+        let clusters = self.clusters.names().into_iter().collect::<Vec<_>>().join(",");
+        for (flag, value) in [
+            ("clusters", Some(clusters).filter(|names| !names.is_empty())),
+            ("index", self.index.map(|index| index.to_string())),
+            ("container", self.container.clone()),
+            ("since", self.since.clone()),
+            ("since-time", self.since_time.clone()),
+            ("tail", (self.tail >= 0).then(|| self.tail.to_string())),
+            ("limit-bytes", (self.limit_bytes > 0).then(|| self.limit_bytes.to_string())),
+            ("pod-running-timeout", Some(self.pod_running_timeout.clone()).filter(|it| it != WAIT)),
+        ] {
+            words.extend(value.map(|value| format!("--{flag}={value}")));
+        }
+        words.push(format!("--max-log-requests={most}"));
+        words
     }
 
     fn terms(&self, namespace: String) -> Result<LogTerms> {

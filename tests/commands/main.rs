@@ -49,6 +49,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
+#[expect(clippy::too_many_lines, reason = "it lists all transcripts")]
 fn main() -> ExitCode {
     // File names are typed as in a directory of manifests.
     let manifests = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/commands/manifests");

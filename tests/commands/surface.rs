@@ -73,7 +73,7 @@ fn listed() -> BTreeMap<&'static str, (String, BTreeSet<String>)> {
         let cells: Vec<_> = row.split('|').map(str::trim).collect();
         if !cells[1].is_empty() {
             verb = cells[1].trim_matches('`');
-            found.entry(verb).or_default().0 = cells[2].trim_matches('`').to_owned();
+            cells[2].trim_matches('`').clone_into(&mut found.entry(verb).or_default().0);
         }
         let flags = cells[3].split(", ").map(|flag| flag.trim_matches('`').to_owned());
         found.entry(verb).or_default().1.extend(flags);

@@ -158,10 +158,9 @@ async fn a_frozen_create_loses_no_edit_of_the_template() {
                     stage.run_as("bob", command).await.expect("it ends");
                 }
             };
-            let judge = move |sent: &Sent| match sent.mutating && sent.of_jobs() && !reaches_members
-            {
-                true => Fate::Refused,
-                false => Fate::Pass,
+            let judge = move |sent: &Sent| {
+                let is_refused = sent.mutating && sent.of_jobs() && !reaches_members;
+                if is_refused { Fate::Refused } else { Fate::Pass }
             };
             if !asleep_while(&stage, CREATE, at, judge, meanwhile).await {
                 continue;

@@ -151,7 +151,7 @@ async fn a_deletion_keeps_its_time_though_a_cluster_is_silent() {
         assert!(!ran.stderr.contains("did not answer in time"), "it may not have been asked");
         assert_eq!(ran.stdout.matches("is being deleted from default").count(), 3, "{ran:?}");
         // What answers is not kept waiting.
-        let left = stage.jobs().into_iter().count();
+        let left = stage.jobs().len();
         assert_eq!(left, 3, "{ran:?}");
         stage.net.heal();
         stage.must("reconcile").await;

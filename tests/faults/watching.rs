@@ -103,9 +103,7 @@ async fn without_a_watch_the_clusters_are_listed() {
         &|| answer(200, "{\"type\":\"BOOKMARK\",\"object\":{}}\n"),
         &|| answer(200, "nothing that is an event\n"),
     ];
-    let fates: [(&str, fn(&Sent) -> bool); 2] =
-        [("a member", |sent| sent.cluster == "cluster-7"), ("all", |_| true)];
-    for (who, is_concerned) in fates {
+    for who in ["cluster-3", "all"] {
         for (number, answer) in answers.iter().enumerate() {
             let stage = with_members(4).await;
             stage.net.witness(super::witness::Witness::leave);
@@ -113,7 +111,11 @@ async fn without_a_watch_the_clusters_are_listed() {
             let begun = Instant::now();
             let fate = answer();
             stage.net.watch(move |sent, _| {
-                if sent.watches && is_concerned(sent) { fate.clone() } else { Fate::Pass }
+                if sent.watches && (who == "all" || sent.cluster == who) {
+                    fate.clone()
+                } else {
+                    Fate::Pass
+                }
             });
             let happens = async {
                 sleep(2 * MINUTE).await;
@@ -123,7 +125,7 @@ async fn without_a_watch_the_clusters_are_listed() {
             assert_eq!(ran.code, 0, "{who}, answer {number}: {ran:?}");
             let warnings = ran.stderr.lines().filter(|line| !line.contains("its clock is"));
             assert_eq!(warnings.count(), 0, "{who}, answer {number}: {ran:?}");
-            let late = begun.elapsed() - 2 * MINUTE;
+            let late = begun.elapsed().saturating_sub(2 * MINUTE);
             assert!(late <= Duration::from_secs(6), "{who}, answer {number}: {late:?}");
         }
     }
@@ -152,7 +154,7 @@ async fn what_others_change_is_seen_at_once() {
     };
     let (ran, ()) = tokio::join!(stage.run(wait), happens);
     assert_eq!(ran.code, 0, "{ran:?}");
-    let late = begun.elapsed() - 10 * MINUTE;
+    let late = begun.elapsed().saturating_sub(10 * MINUTE);
     assert!(late <= Duration::from_secs(1), "{late:?}");
     let deleted = async {
         sleep(10 * MINUTE).await;
@@ -161,7 +163,7 @@ async fn what_others_change_is_seen_at_once() {
     let begun = Instant::now();
     let (ran, ()) = tokio::join!(stage.run("job wait pi --for=delete --timeout=1h"), deleted);
     assert_eq!(ran.code, 0, "{ran:?}");
-    let late = begun.elapsed() - 10 * MINUTE;
+    let late = begun.elapsed().saturating_sub(10 * MINUTE);
     assert!(late <= Duration::from_secs(1), "{late:?}");
     let created = async {
         sleep(10 * MINUTE).await;
@@ -170,7 +172,7 @@ async fn what_others_change_is_seen_at_once() {
     let begun = Instant::now();
     let (ran, ()) = tokio::join!(stage.run("job wait pi --for=create --timeout=1h"), created);
     assert_eq!(ran.code, 0, "{ran:?}");
-    let late = begun.elapsed() - 10 * MINUTE;
+    let late = begun.elapsed().saturating_sub(10 * MINUTE);
     assert!(late <= Duration::from_secs(6), "{late:?}");
 }
 
@@ -212,9 +214,13 @@ async fn nothing_is_listed_more_often_than_every_few_seconds() {
     stage.must(CREATE).await;
     complete(&stage, "pi");
     let forbidden = r#"{"kind":"Status","code":403,"reason":"Forbidden","message":"not so"}"#;
-    stage.net.watch(move |sent, _| match sent.path.contains("/configmaps/pi.") && sent.mutating {
-        true => Fate::Answer(When::Before, 403, Vec::new(), forbidden.into()),
-        false => Fate::Pass,
+    stage.net.watch(move |sent, _| {
+        let is_refused = sent.mutating && sent.path.contains("/configmaps/pi.");
+        if is_refused {
+            Fate::Answer(When::Before, 403, Vec::new(), forbidden.into())
+        } else {
+            Fate::Pass
+        }
     });
     let refused = lists_in_five_minutes(&stage, "reconcile --watch").await;
     assert!((50..=65).contains(&refused), "while the host refuses: {refused}");

@@ -25,7 +25,7 @@ use crate::{
         Result,
         words::{self, Again},
     },
-    federation::{DryRun, Event, Key, Observer, Place},
+    federation::{DryRun, Event, Federation, Key, Observer, Place},
     job::{labels, summary},
     print::{Table, counted, kubectl_line},
     reconcile::{Done, Status},
@@ -126,6 +126,20 @@ impl<'a> Reporter<'a> {
                 Err(lock(&self.recording).interrupted(self.wording.changed, again))
             }
         }
+    }
+
+    /// The federation for a command that changes Jobs, as of [`Session::federation_about`]. The
+    /// user can end it already while the host is asked.
+    ///
+    /// # Errors
+    /// As there, or the user ended it.
+    pub async fn federation_about(
+        &self,
+        names: &[String],
+        namespace: Option<&str>,
+    ) -> Result<Federation<'_>> {
+        let opened = self.session.federation_about(names, namespace, self);
+        self.interruptible(Box::pin(opened)).await?
     }
 
     /// Says something now.
@@ -442,7 +456,7 @@ impl Voice<'_, '_> {
             Event::ConditionMet(name, job) => {
                 self.tell(format!("job.batch/{name} condition met"), || job.clone());
             }
-            Event::Rests(error) => self.note(words::in_one_line(error)),
+            Event::Rests(error) => words::in_lines(error).into_iter().for_each(|it| self.note(it)),
             Event::Waiting(waited) => self.reporter.progress.waiting(waited),
             Event::NoneFound(namespace) => self.note(none_found(namespace)),
             Event::Jobs(jobs, dry_run) => self.jobs(jobs, dry_run),

@@ -97,6 +97,19 @@ impl World {
         }
     }
 
+    /// As [`World::interruptible`], for work that only waits: after Ctrl-C a terminal is told by
+    /// `again` what waits for the same again.
+    pub async fn waiting<T>(
+        &self,
+        work: impl Future<Output = Result<T>>,
+        again: impl FnOnce() -> String,
+    ) -> Result<T> {
+        if !self.output.draws() {
+            return self.interruptible(work).await;
+        }
+        self.interruptible_with(work, || format!("interrupted. The jobs go on: {}", again())).await
+    }
+
     /// Runs something that only reads. Once the terminal shows who is waited for, Ctrl-C ends it as
     /// of [`World::interruptible`], so that the line is taken away. Before, it ends the process.
     pub async fn reading<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {

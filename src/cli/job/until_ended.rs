@@ -15,7 +15,7 @@ use crate::{
     },
     error::{Error, Result, words},
     federation::{self, Containers, DryRun, Goal, Key, LogTerms, Source, Timeout, WaitTerms},
-    print::Format,
+    print::{Format, federate},
 };
 
 /// The most logs that are followed side by side: a server has room for other requests beside.
@@ -89,11 +89,15 @@ impl UntilEnded {
         match submitted {
             submitted if !self.wait && !self.logs => return Ok(submitted?),
             Err(error) if error.is_unfinished() => {
-                session.output().note(words::in_one_line(&error));
+                for line in words::in_lines(&error) {
+                    session.output().note(line);
+                }
             }
             submitted => submitted?,
         }
-        session.world().interruptible(Box::pin(self.until_ended(session, jobs, is_quiet))).await
+        let again = again(&jobs);
+        let until_ended = Box::pin(self.until_ended(session, jobs, is_quiet));
+        session.world().waiting(until_ended, || again).await
     }
 
     async fn until_ended(
@@ -121,6 +125,19 @@ impl UntilEnded {
         }
         Ok(waited?)
     }
+}
+
+/// What waits for these Jobs again.
+fn again(jobs: &[Key]) -> String {
+    const FOR: &str = "--for=condition=complete";
+    let Some((namespace, _)) = jobs.first() else { return String::new() };
+    let wait = if jobs.iter().all(|(other, _)| other == namespace) {
+        let names = jobs.iter().map(|(_, name)| name.as_str());
+        federate("job wait", names.chain(["-n", namespace.as_str(), FOR]))
+    } else {
+        federate("job wait", ["-f", "FILE", FOR])
+    };
+    format!("{wait} waits again.")
 }
 
 /// The Jobs of these manifests.
@@ -172,14 +189,17 @@ async fn follow(session: &Session<'_>, (namespace, name): Key) {
         most: MOST,
         waits: true,
     };
-    let warn = |why: String| {
-        output.warning(None, &format!("job.batch/{}: its logs are not read: {why}", terms.name));
+    let warn = |why: &str| {
+        for why in why.lines() {
+            let text = format!("job.batch/{}: its logs are not read: {why}", terms.name);
+            output.warning(None, &text);
+        }
     };
     match session.federation(&()).await {
-        Err(error) => warn(error.message().to_owned()),
+        Err(error) => warn(error.message()),
         Ok(mut federation) => {
             if let Err(error) = federation.follow_logs(&terms, &lines).await {
-                warn(error.to_string());
+                warn(&error.to_string());
             }
         }
     }

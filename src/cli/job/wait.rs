@@ -168,7 +168,8 @@ impl Wait {
         if !self.names.is_empty() && selects {
             return Err(Error::new("name cannot be provided when a selector is specified"));
         }
-        session.world().interruptible(Box::pin(self.wait(session))).await
+        let again = || "the same command waits again.".to_owned();
+        session.world().waiting(Box::pin(self.wait(session)), again).await
     }
 
     async fn wait(&self, session: &Session<'_>) -> Result<()> {

@@ -378,10 +378,18 @@ fn of_refusals(error: &federation::Error, refusals: &Refusals) -> Error {
     Error::verbatim(format!("{said}\nerror: {error}")).hinted(hint)
 }
 
-/// An error in one line: what is wrong, and what to do about it.
-pub fn in_one_line(error: &federation::Error) -> String {
-    let error = of_federation(error);
-    format!("{}. {}", error.message(), error.hints().join(" "))
+/// An error in lines that stand alone: what is wrong, and, at the end, what to do about it.
+pub fn in_lines(error: &federation::Error) -> Vec<String> {
+    let hints = of_federation(error).hints().join(" ");
+    let one = std::slice::from_ref(error);
+    let each = if let federation::Error::Several(each) = error { each.as_slice() } else { one };
+    let messages = each.iter().map(|error| of_federation(error).message().to_owned());
+    let mut lines: Vec<_> =
+        messages.flat_map(|it| it.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    if let Some(last) = lines.last_mut().filter(|_| !hints.is_empty()) {
+        *last = format!("{}. {hints}", last.trim_end_matches('.'));
+    }
+    lines
 }
 
 /// What lets a Job go on that goes no further by itself.

@@ -164,6 +164,7 @@ fn on_a_terminal() -> Vec<Trial> {
     vec![
         Trial::test("delete and Enter delete the jobs in the clusters", terminal::yes),
         Trial::test("keep and Enter keep them", terminal::no),
+        Trial::test("a terminal is told what is missing, and what goes on", terminal::missing),
         Trial::test("a y before Enter can be taken back", terminal::second_thoughts),
         Trial::test("the end of input changes nothing", terminal::end_of_input),
         Trial::test("Esc changes nothing", terminal::escape),

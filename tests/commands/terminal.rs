@@ -40,6 +40,27 @@ fn asked() -> Result<(Machine, PtySession), Failed> {
     Ok((machine, terminal))
 }
 
+/// What is missing is said before the question, which is about the rest.
+pub fn missing() -> Result<(), Failed> {
+    let machine = Machine::federation()?;
+    machine.succeeds("job create -f pi.yaml")?;
+    let mut terminal = types(&machine, "job delete tau pi")?;
+    terminal.exp_string("Error from server (NotFound): jobs.batch \"tau\" not found")?;
+    terminal.exp_string("Delete the jobs \"pi\" in east, north, west too")?;
+    terminal.send_line("")?;
+    terminal.exp_string("cancelled: job.batch/pi was not deleted")?;
+    terminal.exp_eof()?;
+    assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (1, 3));
+    // Ctrl-C ends a wait, and the user is told that the job does not end with it.
+    let mut terminal = types(&machine, "job wait pi --for=condition=complete")?;
+    terminal.exp_string("west")?;
+    terminal.send_control('c')?;
+    terminal.exp_string("interrupted. The jobs go on: the same command waits again.")?;
+    terminal.exp_eof()?;
+    assert_eq!(exit_code(&mut terminal)?, 130);
+    Ok(())
+}
+
 /// `delete` and Enter delete the shards too.
 pub fn yes() -> Result<(), Failed> {
     let (machine, mut terminal) = asked()?;

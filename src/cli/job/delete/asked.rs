@@ -15,15 +15,11 @@ use crate::{
 };
 
 /// What becomes of each of these Jobs, as the user says when asked; without a terminal, they are
-/// forgotten and their shards stay. `count` says how many Jobs are meant.
+/// forgotten and their shards stay.
 ///
 /// # Errors
 /// The user cancels, which is what Enter alone does: none of the Jobs is deleted.
-pub(super) async fn asked(
-    session: &Session<'_>,
-    records: &[&Record],
-    count: usize,
-) -> Result<Vec<Deletion>> {
+pub(super) async fn asked(session: &Session<'_>, records: &[&Record]) -> Result<Vec<Deletion>> {
     if !session.output().can_ask() {
         return Ok(vec![Deletion::Orphan; records.len()]);
     }
@@ -31,8 +27,11 @@ pub(super) async fn asked(
     let (begun, open): (Vec<_>, Vec<_>) =
         with_shards.partition(|record| record.state.deleting.is_some());
     let begun = if begun.is_empty() { true } else { goes_on(session, &begun).await? };
-    let open =
-        if open.is_empty() { Deletion::Orphan } else { cascade(session, &open, count).await? };
+    let open = if open.is_empty() {
+        Deletion::Orphan
+    } else {
+        cascade(session, &open, records.len()).await?
+    };
     let of_one = |record: &&Record| match record.state.deleting {
         _ if record.shards.is_empty() => Deletion::Orphan,
         Some(cascade) if begun => Deletion::Cascade(cascade),

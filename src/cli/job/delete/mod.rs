@@ -20,7 +20,7 @@ use crate::{
         events::{Reporter, Wording, none_found},
         output::{Several, print_changed},
     },
-    error::{Error, Result},
+    error::{Error, Exit, Result},
     federation::{self, Deletion, DryRun, Patience, Timeout},
     print::Format,
     state,
@@ -161,8 +161,9 @@ impl Delete {
         let reporter = Reporter::new(session, wording).keeping(format.is_some());
         let namespace = session.namespace()?;
         let names = self.which.names();
-        let federation = session.federation_about(names, Some(&namespace), &reporter).await?;
-        let Found { names, records, mut errors } = self.which.find(session, &federation).await?;
+        let federation = reporter.federation_about(names, Some(&namespace)).await?;
+        let found = Box::pin(self.which.find(session, &federation));
+        let Found { names, records, mut errors } = reporter.interruptible(found).await??;
         if names.is_empty() && errors.is_empty() {
             // On stdout, as kubectl.
             session.output().line(none_found(None));
@@ -171,11 +172,18 @@ impl Delete {
             session.output().line("deletion is cancelled");
             return Ok(federation::Error::all(errors)?);
         }
+        let asks = self.cascade.is_none() && self.dry_run == DryRun::None;
+        let (records, missing) = if asks && session.output().can_ask() {
+            records.into_iter().partition(Result::is_ok)
+        } else {
+            (records, Vec::new())
+        };
+        let lacks = self.say(session, missing.into_iter().filter_map(Result::err));
         let there: Vec<_> = records.iter().flatten().collect();
         let deletions = match self.cascade {
             Some(deletion) => vec![deletion; there.len()],
             None if self.dry_run != DryRun::None => vec![Deletion::Orphan; there.len()],
-            None => asked(session, &there, names.len()).await?,
+            None => asked(session, &there).await?,
         };
         let mut deletions = deletions.into_iter();
         let mut and_deletion = |record| (record, deletions.next().unwrap_or(Deletion::Orphan));
@@ -193,7 +201,20 @@ impl Delete {
         let jobs = reporter.objects();
         let printed = print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await;
         federation::Error::all(errors)?;
-        printed
+        printed?;
+        if lacks { Err(Error::silent(Exit::Failed.code())) } else { Ok(()) }
+    }
+
+    /// Says before a question what is wrong with Jobs that it is not about. Gives whether anything
+    /// is.
+    fn say(&self, session: &Session<'_>, errors: impl Iterator<Item = federation::Error>) -> bool {
+        let mut said = false;
+        for error in errors.filter(|error| !self.which.forgives(error)) {
+            let error = Error::from(error);
+            session.output().error(&error.to_string(), &error.hints());
+            said = true;
+        }
+        said
     }
 
     /// How long is waited for all.

@@ -25,7 +25,7 @@ use crate::{
         Result,
         words::{self, Again},
     },
-    federation::{DryRun, Event, Federation, Key, Observer, Place},
+    federation::{DryRun, Event, Key, Observer, Place},
     job::{labels, summary},
     print::{Table, counted, kubectl_line},
     reconcile::{Done, Status},
@@ -126,20 +126,6 @@ impl<'a> Reporter<'a> {
                 Err(lock(&self.recording).interrupted(self.wording.changed, again))
             }
         }
-    }
-
-    /// The federation for a command that changes Jobs, as of [`Session::federation_about`]. The
-    /// user can end it already while the host is asked.
-    ///
-    /// # Errors
-    /// As there, or the user ended it.
-    pub async fn federation_about(
-        &self,
-        names: &[String],
-        namespace: Option<&str>,
-    ) -> Result<Federation<'_>> {
-        let opened = self.session.federation_about(names, namespace, self);
-        self.interruptible(Box::pin(opened)).await?
     }
 
     /// Says something now.

@@ -103,9 +103,12 @@ impl Reconcile {
         let live = if self.watch { Live::Stdout } else { Live::No };
         let reporter = Reporter::new(session, Wording { live, ..Wording::new("reconciled") });
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
-        // Who watches reads them in each round.
-        let read = namespace.as_deref().filter(|_| !self.watch);
-        let mut federation = session.federation_about(&self.names, read, &reporter).await?;
+        // Who watches reads the records in each round, and is interrupted as a whole.
+        let mut federation = if self.watch {
+            session.federation(&reporter).await?
+        } else {
+            reporter.opening(session, &self.names, namespace.as_deref()).await?
+        };
         let scope = Scope { names: &self.names, namespace: namespace.as_deref() };
         if self.watch {
             federation.reconcile_until_done(scope).await?;

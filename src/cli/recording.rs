@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::named::named;
 use crate::{
-    error::{Error, Exit, words},
+    error::{Error, Exit, OfJobs, words},
     federation::Key,
     print::counted,
     state::Record,
 };
+
+/// What finishes those changes that are recorded.
+const IF_RECORDED: &str = "{} finishes what was begun of those that are recorded.";
 
 /// How far the changes of a command have come.
 #[derive(Debug, Default)]
@@ -40,28 +43,35 @@ impl Recordings {
     /// What a command ends with if the user ends it now: what is to be known of each Job. `what`
     /// says what becomes of Jobs, such as `scaled`. `again` says what does the rest.
     pub fn interrupted(&self, what: &str, again: impl FnOnce() -> String) -> Error {
-        let errors = self.last.values().filter_map(Recording::error);
-        let error = errors.chain(self.not_begun(what, again)).reduce(Error::and);
         let code = Exit::Interrupted.code();
+        if self.jobs.is_empty() && self.last.is_empty() {
+            return Error::new(format!("interrupted before any job was {what}")).exit(code);
+        }
+        let each = || self.last.values();
+        let done: Vec<_> = each().filter_map(Recording::as_done).collect();
+        let begun: Vec<_> = each().filter_map(Recording::as_begun).collect();
+        let errors = [recorded(&done), maybe_recorded(&begun), self.not_begun(what, again)];
+        let error = errors.into_iter().flatten().reduce(Error::and);
         error.unwrap_or_else(|| Error::silent(code)).exit(code)
     }
 
-    /// Which of several Jobs were not begun.
+    /// Which Jobs were not begun.
     fn not_begun(&self, what: &str, again: impl FnOnce() -> String) -> Option<Error> {
         let is_open = |place: &usize| {
-            let is_begun = self.last.get(&Some(*place)).is_some_and(|it| *it != Recording::None);
-            !self.settled.contains(place) && !is_begun
+            // One that is finished is there, too, until it is settled.
+            !self.settled.contains(place) && !self.last.contains_key(&Some(*place))
         };
         let open = self.jobs.iter().enumerate().filter(|(place, _)| is_open(place));
         let open = open.map(|(_, (namespace, name))| (namespace.as_str(), name.as_str()));
         let open: Vec<_> = open.filter(|(_, name)| !name.is_empty()).collect();
-        if self.jobs.len() < 2 || open.is_empty() {
+        // A change without a place is that of the one Job.
+        if open.is_empty() || self.last.contains_key(&None) {
             return None;
         }
         let were = if open.len() == 1 { "was" } else { "were" };
         let (jobs, names) = (counted(open.len(), "job"), named(&open));
         let error = Error::new(format!("interrupted before {jobs} {were} {what}: {names}"));
-        Some(error.hint(again()))
+        Some(if self.jobs.len() < 2 { error } else { error.hint(again()) })
     }
 }
 
@@ -88,19 +98,52 @@ impl Recording {
         Self::Done(record.namespace().to_owned(), record.name().to_owned())
     }
 
-    fn error(&self) -> Option<Error> {
+    fn as_begun(&self) -> Option<(&str, &str)> {
         match self {
-            Self::None => None,
-            Self::Begun(namespace, name) => {
-                let text = "interrupted, and it is not known whether the change is recorded";
-                let error = Error::new(format!("job.batch/{name}: {text}"));
-                Some(error.hint(words::maybe_recorded(namespace, name)))
-            }
-            Self::Done(namespace, name) => {
-                let text = "interrupted. The change is recorded";
-                let error = Error::new(format!("job.batch/{name}: {text}"));
-                Some(error.hint(words::finish_begun_of(namespace, name)))
-            }
+            Self::Begun(namespace, name) => Some((namespace, name)),
+            Self::None | Self::Done(..) => None,
         }
     }
+
+    fn as_done(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Done(namespace, name) => Some((namespace, name)),
+            Self::None | Self::Begun(..) => None,
+        }
+    }
+}
+
+/// The change of these Jobs is recorded.
+fn recorded(jobs: &[(&str, &str)]) -> Option<Error> {
+    let text = match jobs {
+        [] => return None,
+        [(_, name)] => format!("job.batch/{name}: interrupted. The change is recorded"),
+        several => format!("interrupted. The changes of {} are recorded", these(several)),
+    };
+    let hints = jobs.iter().map(|(namespace, name)| words::finish_begun_of(namespace, name));
+    Some(hints.fold(Error::new(text), Error::and_hint))
+}
+
+/// It is not known whether the change of these Jobs is recorded.
+fn maybe_recorded(jobs: &[(&str, &str)]) -> Option<Error> {
+    let unknown = "interrupted, and it is not known whether the";
+    match jobs {
+        [] => None,
+        [(namespace, name)] => {
+            let error = Error::new(format!("job.batch/{name}: {unknown} change is recorded"));
+            Some(error.hint(words::maybe_recorded(namespace, name)))
+        }
+        several => {
+            let text = format!("{unknown} changes of {} are recorded", these(several));
+            let hints = several
+                .iter()
+                .map(|(namespace, name)| OfJobs::reconcile(namespace, name, [IF_RECORDED; 2]));
+            Some(hints.fold(Error::new(text), Error::and_hint))
+        }
+    }
+}
+
+/// `3 jobs (a, b, c)`.
+fn these(jobs: &[(&str, &str)]) -> String {
+    format!("{} ({})", counted(jobs.len(), "job"), named(jobs))
 }

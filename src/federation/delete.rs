@@ -280,6 +280,7 @@ impl Federation<'_> {
     /// Forgets the federated Job, and says where its Jobs are.
     async fn orphan(&self, record: Record) -> Result<(), Error> {
         let key = key(&record);
+        self.notify(Event::Recording(&record));
         let removed = self.store.update(record, async |record| match record.state.deleting {
             Some(_) => Err(deleted_already(&record)),
             None => Ok(Change::Remove(record)),
@@ -361,6 +362,7 @@ impl Federation<'_> {
                 self.report(&rest, &status)?;
                 return Err(deleted_already(&rest));
             }
+            self.notify(Event::Recording(&rest));
             self.store.remove(&rest).await?;
             for shard in &status.shards {
                 let why = shard.unknown.as_deref().unwrap_or_default();

@@ -73,7 +73,7 @@ impl Apply {
         let documents = self.filenames.read("apply", session.world()).await?;
         let reporter = Reporter::new(session, Wording::new("configured"));
         let reporter = reporter.keeping(format.is_some());
-        let federation = session.federation(&reporter).await?;
+        let federation = reporter.opening(session, &[], None).await?;
         let sources = session.manifests(documents, |rules, objects| rules.read_named(objects))?;
         let apply = async |may_stop| {
             let terms = ApplyTerms { may_stop, ..self.terms.into() };

@@ -118,7 +118,7 @@ impl Edit {
         let reporter = Reporter::new(session, wording).keeping(self.output.is_some());
         let namespace = session.namespace()?;
         let names = std::slice::from_ref(&self.name);
-        let federation = session.federation_about(names, Some(&namespace), &reporter).await?;
+        let federation = reporter.opening(session, names, Some(&namespace)).await?;
         let before = federation.editable(&namespace, &self.name).await?;
         let editor = Editor::from_environment(session.world());
         let original = before.manifest.sized();

@@ -78,7 +78,7 @@ impl Patch {
         let reporter = reporter.keeping(format.is_some());
         let namespace = session.namespace()?;
         let names = std::slice::from_ref(&self.name);
-        let federation = session.federation_about(names, Some(&namespace), &reporter).await?;
+        let federation = reporter.opening(session, names, Some(&namespace)).await?;
         let dry_run = self.dry_run.strategy;
         let edit = async |may_stop| {
             let recreate = Some(self.recreate);

@@ -67,7 +67,7 @@ impl Scale {
         let reporter = Reporter::new(session, Wording::new("scaled"));
         let reporter = reporter.keeping(format.is_some());
         let namespace = session.namespace()?;
-        let federation = session.federation_about(&self.names, Some(&namespace), &reporter).await?;
+        let federation = reporter.opening(session, &self.names, Some(&namespace)).await?;
         let request = |name: &String| Request {
             open_only: true,
             ..Request::new(name, self.dry_run.strategy)

@@ -82,7 +82,7 @@ impl Jobs {
         let wording = Wording { fields: false, ..Wording::new(what) };
         let reporter = Reporter::new(session, wording).keeping(format.is_some());
         let namespace = session.namespace()?;
-        let federation = session.federation_about(&self.names, Some(&namespace), &reporter).await?;
+        let federation = reporter.opening(session, &self.names, Some(&namespace)).await?;
         // Whoever stops a Job is not to be told that a server of today would not take it any more.
         let request = |name: &String| Request {
             preflight: false,

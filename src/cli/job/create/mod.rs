@@ -86,8 +86,14 @@ impl Create {
         let again = if documents.iter().any(is_generated) { Again::Apart } else { Again::Apply };
         let wording = Wording { done: false, again, ..Wording::new("created") };
         let reporter = Reporter::new(session, wording).keeping(format.is_some());
-        let federation = match session.federation(&reporter).await {
-            Err(why) if made.is_some() && self.dry_run.strategy == DryRun::Client => {
+        let is_alone = made.is_some() && self.dry_run.strategy == DryRun::Client;
+        let opened = if is_alone {
+            session.federation(&reporter).await
+        } else {
+            reporter.opening(session, &[], None).await
+        };
+        let federation = match opened {
+            Err(why) if is_alone => {
                 return print_alone(session, documents, format.as_ref(), &why).await;
             }
             federation => federation?,

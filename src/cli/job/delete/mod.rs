@@ -161,7 +161,7 @@ impl Delete {
         let reporter = Reporter::new(session, wording).keeping(format.is_some());
         let namespace = session.namespace()?;
         let names = self.which.names();
-        let federation = reporter.federation_about(names, Some(&namespace)).await?;
+        let federation = reporter.opening(session, names, Some(&namespace)).await?;
         let found = Box::pin(self.which.find(session, &federation));
         let Found { names, records, mut errors } = reporter.interruptible(found).await??;
         if names.is_empty() && errors.is_empty() {

@@ -98,7 +98,7 @@ impl Manifests<'_> {
     /// read.
     ///
     /// # Errors
-    /// Some have none, as of [`Manifests::name`].
+    /// Some have none, such as those with a `generateName` alone.
     pub fn names(&self, objects: &[(String, Value)]) -> Result<Vec<Key>, Error> {
         let (keys, errors) =
             parted(objects.iter().map(|(source, object)| self.name(source, object)));

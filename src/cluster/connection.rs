@@ -46,7 +46,7 @@ pub(super) struct Inner {
     pub(super) identity: OnceCell<String>,
     pub(super) version: OnceCell<String>,
     /// Which rights it has said to grant, by what was asked.
-    pub(super) grants: Mutex<BTreeMap<String, Arc<OnceCell<bool>>>>,
+    pub(super) grants: Mutex<BTreeMap<String, Arc<OnceCell<Result<bool, Error>>>>>,
     clock: Clock,
     /// The requests that may be open.
     turns: Bound,

@@ -356,17 +356,17 @@ impl Connection {
         Ok(answer["status"]["allowed"].as_bool().unwrap_or(false))
     }
 
-    /// The same, asked once however many Jobs of a command need it. What is refused may be granted
-    /// later.
+    /// The same, asked once however many Jobs of a command need it. All that wait for the answer
+    /// share it, also where there is none in time. What is refused may be granted later.
     pub async fn is_granted(&self, asked: &Attributes<'_>) -> Result<bool, Error> {
         let grants = || self.inner.grants.lock().unwrap_or_else(PoisonError::into_inner);
         let what = format!("{asked:?}");
         let grant = grants().entry(what.clone()).or_default().clone();
-        let is_granted = *grant.get_or_try_init(|| self.allowed(asked)).await?;
-        if !is_granted {
+        let answer = grant.get_or_init(|| self.allowed(asked)).await.clone();
+        if !matches!(answer, Ok(true)) {
             grants().remove(&what);
         }
-        Ok(is_granted)
+        answer
     }
 
     /// Asks the server (`SelfSubjectReview`, since Kubernetes 1.28) which user this is. None if the

@@ -131,7 +131,7 @@ struct State {
     judge: Judge,
     sent: Vec<Sent>,
     witness: Witness,
-    /// Clusters, users, and the names of Jobs that they may have made there, of which no read has
+    /// Clusters, users, and the paths of Jobs that they may have made there, of which no read has
     /// told them since.
     unread: BTreeSet<(String, String, String)>,
     /// The revision of each cluster before its last write.
@@ -236,8 +236,8 @@ impl Net {
         let place = (sent.cluster.clone(), sent.user.clone());
         let tells = sent.method == Method::GET && fate.tells() || sent.method == Method::DELETE;
         if sent.makes_job() {
-            let name = sent.body["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-            let place = (place.0, place.1, name);
+            let name = sent.body["metadata"]["name"].as_str().unwrap_or_default();
+            let place = (place.0, place.1, format!("{}/{name}", sent.path));
             if state.unread.contains(&place) {
                 state.witness.accuse(format!("a POST is repeated with no read between: {sent}"));
             }

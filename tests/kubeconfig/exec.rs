@@ -264,7 +264,8 @@ fn expires() {
     assert_eq!(scene.read("refused").lines().count(), 2);
     let tokens: Vec<_> =
         ours.arrived.iter().filter_map(|a| a.caller.authorization.as_deref()).collect();
-    assert_eq!(tokens.iter().filter(|token| **token == "Bearer first").count(), 1, "{tokens:?}");
+    let refused = tokens.iter().filter(|token| **token == "Bearer first").count();
+    assert!((1..=2).contains(&refused), "the first requests are sent at once: {tokens:?}");
     assert!(tokens.len() > 1);
 
     // One that gives the same again is asked once more, and then the server's word is passed on.

@@ -205,7 +205,7 @@ async fn moved(stage: &Stage) -> Outcome {
     host.grant(Some("kubectl-federate"), config_maps(&["get", "create"])).await?;
     may(stage, "init --context=host").await;
     for site in stage.members() {
-        let jobs = ["get", "list", "create", "patch", "delete"];
+        let jobs = ["get", "list", "watch", "create", "patch", "delete"];
         site.grant(Some(&site.namespace), in_batch("jobs", &jobs)).await?;
         site.grant(Some(&site.namespace), in_batch("jobs/status", &["patch"])).await?;
         let read = json!([{"apiGroups": [""], "resources": ["pods", "events"], "verbs": ["list"]}]);

@@ -41,12 +41,15 @@ pub struct Connection {
     pub(super) inner: Arc<Inner>,
 }
 
+/// The answer to one question about a right, for all that wait for it.
+type Grant = Arc<OnceCell<Result<bool, Error>>>;
+
 pub(super) struct Inner {
     pub(super) channel: Channel,
     pub(super) identity: OnceCell<String>,
     pub(super) version: OnceCell<String>,
     /// Which rights it has said to grant, by what was asked.
-    pub(super) grants: Mutex<BTreeMap<String, Arc<OnceCell<Result<bool, Error>>>>>,
+    pub(super) grants: Mutex<BTreeMap<String, Grant>>,
     clock: Clock,
     /// The requests that may be open.
     turns: Bound,

@@ -94,6 +94,7 @@ fn verbs() -> Result<(), Failed> {
     assert!(count(&rows, "wide-create", Subject::Ours, Measure::Requests)? >= 4.0);
     // An identity and a list.
     assert!(count(&rows, "wide-get", Subject::Ours, Measure::Requests)? <= 2.0);
+    let rows: Vec<&Row> = rows.iter().collect();
     let text = bench::table::markdown(&rows, Told::Everything);
     assert_eq!(text.lines().count(), 2 + 2 * rows.len(), "{text}");
     assert_eq!(bench::picture::svg(&rows).matches("class=\"ours\"").count(), rows.len());
@@ -121,4 +122,13 @@ fn flags() {
     let some = Arguments::parse_from(["bench", "--only=wide,silent-get"]);
     let wanted = ["wide-get", "silent-get", "silent-describe"].map(|row| some.wants(row));
     assert_eq!(wanted, [true, true, false]);
+    // Karmada is built and started for these rows.
+    for unasked in ["--rounds=1", "--only=one", "--only=many-3,wide", "--counts"] {
+        let some = Arguments::parse_from(["bench", unasked]);
+        assert!(!some.wants("karmada-one-3") && !some.wants("karmada-many-3"), "{unasked}");
+    }
+    let some = Arguments::parse_from(["bench", "--only=karmada-one"]);
+    let wanted = ["karmada-one-3", "karmada-one-6", "karmada-many-3"].map(|row| some.wants(row));
+    assert_eq!(wanted, [true, true, false]);
+    assert!(!some.wants("wide-get"));
 }

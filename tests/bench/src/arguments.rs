@@ -8,11 +8,7 @@ use std::{
 
 use clap::{Args, Parser};
 
-use crate::Error;
-
-/// What stands before and after the table in a page.
-const BEGIN: &str = "<!-- table: begin -->\n";
-const END: &str = "<!-- table: end -->\n";
+use crate::{Error, rows::Table};
 
 /// How fast kubectl-federate is, beside an older build and what else people use
 #[derive(Debug, Clone, Parser)]
@@ -26,7 +22,8 @@ pub struct Arguments {
     /// The kubectl to compare it with; if left out, the one that the tests build
     #[arg(long, value_name = "PATH")]
     pub kubectl: Option<PathBuf>,
-    /// Measure only rows whose names contain one of these words, such as wide or silent-get
+    /// Measure only rows whose names contain one of these words, such as wide or silent-get. Those
+    /// beside Karmada are measured only if a word begins with "karmada"
     #[arg(long, value_name = "WORD", value_delimiter = ',')]
     pub only: Vec<String>,
     /// How often each row is measured, in turn with the other programs; the median is told
@@ -38,7 +35,8 @@ pub struct Arguments {
     /// Tell only what is the same however busy the machine is: requests and connections
     #[arg(long)]
     pub counts: bool,
-    /// Write the table into this page, between its marks, and a picture of the times beside it
+    /// Write each table that has rows now into this page, between its marks, and a picture of the
+    /// times on simulated clusters beside it
     #[arg(long, value_name = "FILE")]
     pub write: Option<PathBuf>,
     /// How large everything is.
@@ -49,7 +47,16 @@ pub struct Arguments {
 impl Arguments {
     /// Whether a row of this name is asked for.
     pub fn wants(&self, row: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|word| row.contains(word.as_str()))
+        let is_named = |word: &String| row.contains(word.as_str());
+        match Table::of(row) {
+            Table::Simulated => self.only.is_empty() || self.only.iter().any(is_named),
+            // Only times are measured there.
+            Table::Karmada if self.counts => false,
+            Table::Karmada => {
+                let asks = |word: &&String| Table::of(word) == Table::Karmada;
+                self.only.iter().filter(asks).any(is_named)
+            }
+        }
     }
 
     /// The round-trip time.
@@ -89,18 +96,26 @@ pub struct Sizes {
     /// Members of the row "plan"
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub plan_members: usize,
+    /// Jobs in one command, of the row "karmada-many-3"
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub karmada_jobs: usize,
+    /// How long nothing is done in the row "karmada-idle-6", in seconds
+    #[arg(long, value_name = "S", default_value_t = 60)]
+    pub karmada_idle: u64,
     /// How often each program is started in a round of the row "start"
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub starts: usize,
 }
 
-/// A page, and what is to stand in it.
+/// A table that is to stand in a page.
 pub(crate) struct Write<'a> {
     /// The page. The picture is beside it, with the ending `svg`.
     pub page: &'a Path,
+    /// Which table it is.
+    pub table: Table,
     /// The table.
     pub text: &'a str,
-    /// The picture; none where no times are told.
+    /// The picture; none where none is drawn.
     pub picture: Option<&'a str>,
 }
 
@@ -111,13 +126,42 @@ impl Write<'_> {
     /// The page has no marks, or a file cannot be read or written.
     pub fn write(&self) -> Result<(), Error> {
         let page = fs::read_to_string(self.page)?;
-        let marks = page.split_once(BEGIN).and_then(|(before, rest)| {
-            let (_, after) = rest.split_once(END)?;
-            Some((before, after))
-        });
-        let (before, after) = marks.ok_or("the page has no marks for the table")?;
-        fs::write(self.page, format!("{before}{BEGIN}\n{}\n{END}{after}", self.text))?;
+        let written = self.placed_in(&page).ok_or("the page has no marks for the table")?;
+        fs::write(self.page, written)?;
         let picture = self.page.with_extension("svg");
         Ok(self.picture.map_or(Ok(()), |drawn| fs::write(picture, drawn))?)
+    }
+
+    /// The page with the table between its marks; none where there are no marks.
+    fn placed_in(&self, page: &str) -> Option<String> {
+        let name = match self.table {
+            Table::Simulated => "table",
+            Table::Karmada => "karmada",
+        };
+        let (begin, end) = (format!("<!-- {name}: begin -->\n"), format!("<!-- {name}: end -->\n"));
+        let (before, rest) = page.split_once(&begin)?;
+        let (_, after) = rest.split_once(&end)?;
+        Some(format!("{before}{begin}\n{}\n{end}{after}", self.text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_replaces_itself_and_no_other() {
+        let page = "a\n<!-- table: begin -->\nold\n<!-- table: end -->\nb\n\
+                    <!-- karmada: begin -->\nold\n<!-- karmada: end -->\nc\n";
+        let write = |table, page: &str| {
+            Write { page: Path::new("page.md"), table, text: "new\n", picture: None }
+                .placed_in(page)
+        };
+        let expected = "a\n<!-- table: begin -->\nold\n<!-- table: end -->\nb\n\
+                        <!-- karmada: begin -->\n\nnew\n\n<!-- karmada: end -->\nc\n";
+        assert_eq!(write(Table::Karmada, page).as_deref(), Some(expected));
+        let both = write(Table::Simulated, expected);
+        assert_eq!(both.map(|text| text.matches("\nnew\n").count()), Some(2));
+        assert_eq!(write(Table::Karmada, "no marks"), None);
     }
 }

@@ -18,7 +18,7 @@ text{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;fill:#1f2328
 
 /// A bar for each program that this build is compared with: how much of its wall time this build
 /// takes.
-pub fn svg(rows: &[Row]) -> String {
+pub fn svg(rows: &[&Row]) -> String {
     let mut lines = String::new();
     let mut y = 40;
     for row in rows {

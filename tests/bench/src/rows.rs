@@ -9,6 +9,8 @@ use crate::{fleet::Traffic, measure::Usage};
 pub enum Subject {
     /// This build.
     Ours,
+    /// This build, called by `kubectl`.
+    Plugin,
     /// An older build.
     Baseline,
     /// `kubectl` for one cluster after the other, in a loop of the shell; or alone.
@@ -17,16 +19,20 @@ pub enum Subject {
     Xargs,
     /// A program over client-go with a goroutine for each cluster.
     ClientGo,
+    /// Karmada, with all that has to run for it.
+    Karmada,
 }
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ours => "this build",
+            Self::Plugin => "this build, by kubectl",
             Self::Baseline => "older build",
             Self::Kubectl => "kubectl",
             Self::Xargs => "xargs -P16 kubectl",
             Self::ClientGo => "client-go",
+            Self::Karmada => return write!(f, "Karmada {}", real::KARMADA),
         })
     }
 }
@@ -111,6 +117,29 @@ pub struct Row {
     pub goals: Vec<Goal>,
     /// The samples of each program.
     pub samples: BTreeMap<Subject, Vec<Sample>>,
+}
+
+/// How the names of rows begin that are measured beside Karmada.
+const BESIDE_KARMADA: &str = "karmada";
+
+/// Where a row is told. Each table is measured and written without the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table {
+    /// What is measured on simulated clusters, and on none.
+    Simulated,
+    /// What is measured beside Karmada, on real control planes: only if a row is asked for by its
+    /// name, because Karmada is built for it.
+    Karmada,
+}
+
+impl Table {
+    /// All of them, in the order in which they are told.
+    pub const ALL: [Self; 2] = [Self::Simulated, Self::Karmada];
+
+    /// The table of a row of this name.
+    pub fn of(row: &str) -> Self {
+        if row.starts_with(BESIDE_KARMADA) { Self::Karmada } else { Self::Simulated }
+    }
 }
 
 impl Row {

@@ -9,13 +9,24 @@ pub enum Told {
     Everything,
     /// What is the same however busy the machine is.
     Counts,
+    /// Times and memory.
+    Times,
+}
+
+impl Told {
+    fn tells(self, measure: Measure) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Counts => measure.is_count(),
+            Self::Times => !measure.is_count(),
+        }
+    }
 }
 
 /// The table: a line for each program of each row.
-pub fn markdown(rows: &[Row], told: Told) -> String {
+pub fn markdown(rows: &[&Row], told: Told) -> String {
     let counts_only = told == Told::Counts;
-    let columns: Vec<_> =
-        COLUMNS.iter().filter(|(measure, ..)| measure.is_count() || !counts_only).collect();
+    let columns: Vec<_> = COLUMNS.iter().filter(|(measure, ..)| told.tells(*measure)).collect();
     let mut heads = vec!["row", "program"];
     heads.extend(columns.iter().map(|(_, head, _)| *head));
     heads.extend((!counts_only).then_some("this build has of its wall, CPU, memory"));
@@ -30,7 +41,7 @@ pub fn markdown(rows: &[Row], told: Told) -> String {
                 median.map_or_else(String::new, |value| format!("{value:.digits$}"))
             }));
             cells.extend((!counts_only).then(|| shares(row, *subject)));
-            cells.push(goals(row, *subject, counts_only));
+            cells.push(goals(row, *subject, told));
             text += &line(&cells);
         }
     }
@@ -65,11 +76,9 @@ fn shares(row: &Row, subject: Subject) -> String {
 
 /// The goals that are about a program: the absolute ones beside this build, each other one beside
 /// the program that it compares with.
-fn goals(row: &Row, subject: Subject, counts_only: bool) -> String {
-    let about = |goal: &&Goal| {
-        let is_told = goal.measure.is_count() || !counts_only;
-        is_told && goal.of.unwrap_or(Subject::Ours) == subject
-    };
+fn goals(row: &Row, subject: Subject, told: Told) -> String {
+    let about =
+        |goal: &&Goal| told.tells(goal.measure) && goal.of.unwrap_or(Subject::Ours) == subject;
     let goals = row.goals.iter().filter(about).map(|goal| reached(row, goal));
     goals.collect::<Vec<_>>().join("; ")
 }
@@ -112,7 +121,7 @@ mod tests {
                 row.add(subject, sample(time));
             }
         }
-        let rows = [row];
+        let rows = [&row];
         let told = |told| markdown(&rows, told).lines().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(
             told(Told::Counts)[..3],
@@ -131,5 +140,7 @@ mod tests {
              wall ≤ 0.4: met |",
         ];
         assert_eq!(told(Told::Everything)[2..], expected);
+        let times = "|  | older build | 0.050 | 0.050 | 50 | 0.40, 0.40, 0.40 | wall ≤ 0.4: met |";
+        assert_eq!(told(Told::Times)[3], times);
     }
 }

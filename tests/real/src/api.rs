@@ -4,11 +4,13 @@ use crate::error::{Error, during};
 use jiff::Timestamp;
 use rustls::crypto::aws_lc_rs;
 use serde_json::Value;
+use std::fmt;
+use std::io::{BufRead as _, BufReader, Lines};
 use std::sync::Arc;
 use std::time::Duration;
-use ureq::Agent;
 use ureq::http::{Method, Request, Response};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{Agent, BodyReader};
 
 /// How long any request may take. A frozen server answers after it was thawed, or not at all.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -101,6 +103,25 @@ impl Api {
         self.request(Method::DELETE, path, Some(("application/json", options))).await
     }
 
+    /// What happens in a collection from a `resourceVersion` on (a watch), for so long. Returns
+    /// when the server has begun to answer. Blocks, as each event does.
+    pub fn watch(&self, path: &str, since: &str, within: Duration) -> Result<Events, Error> {
+        let uri = format!("{}{path}?watch=true&resourceVersion={since}", self.base);
+        let request = Request::builder()
+            .uri(&uri)
+            .header("authorization", &self.authorization)
+            .header("accept", "application/json")
+            .body(())
+            .map_err(during("make a request"))?;
+        let request = self.agent.configure_request(request).timeout_global(Some(within)).build();
+        let failed = |error: String| Error::Unreachable(format!("{uri}: {error}"));
+        let answer = self.agent.run(request).map_err(|error| failed(error.to_string()))?;
+        if answer.status() != 200 {
+            return Err(failed(answer.status().to_string()));
+        }
+        Ok(Events { lines: BufReader::new(answer.into_body().into_reader()).lines() })
+    }
+
     async fn request(
         &self,
         method: Method,
@@ -136,6 +157,26 @@ impl Api {
         let field = |name: &str| value[name].as_str().map(str::to_owned);
         let message = field("message").unwrap_or_else(|| value.to_string());
         Err(Error::Status { code, reason: field("reason").unwrap_or_default(), message })
+    }
+}
+
+/// The events of a watch, as the server writes them: `{"type": "ADDED", "object": …}`.
+pub struct Events {
+    lines: Lines<BufReader<BodyReader<'static>>>,
+}
+
+impl Iterator for Events {
+    type Item = Result<Value, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let line = self.lines.next()?.map_err(during("read a watch"));
+        Some(line.and_then(|line| serde_json::from_str(&line).map_err(during("read a watch"))))
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").finish_non_exhaustive()
     }
 }
 

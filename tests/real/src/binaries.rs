@@ -1,5 +1,5 @@
-//! The binaries of each version of Kubernetes, of Kueue and of krew: found, or built once from the Go
-//! module that pins them.
+//! The binaries of each version of Kubernetes, of Kueue, of Karmada and of krew: found, or built
+//! once from the Go module that pins them.
 
 use crate::error::{Error, during};
 use std::fmt;
@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Instant;
 
 /// Names a directory of binaries that were built elsewhere, with a folder for each version:
-/// `v1.36.3`, `v1.30.14`, `kueue-v0.17.0`, `krew-v0.4.3`.
+/// `v1.36.3`, `v1.30.14`, `kueue-v0.17.0`, `karmada-v1.16.0`, `krew-v0.4.3`.
 const ELSEWHERE: &str = "KUBECTL_FEDERATE_CONTROL_PLANES";
 
 /// What a cluster consists of, in every version: the names of the files, and the packages that they
@@ -136,7 +136,7 @@ const KUEUE_FILES: [(&str, &str); 2] = [
     ("config/components/webhook/manifests.yaml", WEBHOOKS),
 ];
 
-/// The file with Kueue's webhooks.
+/// The file with the webhooks of Kueue, or of Karmada.
 pub(crate) const WEBHOOKS: &str = "webhooks.yaml";
 
 fn kueue_module() -> Module {
@@ -155,6 +155,46 @@ fn kueue_module() -> Module {
 /// or built as [`available`] says.
 pub(crate) fn kueue() -> Result<PathBuf, Unavailable> {
     folder(&kueue_module())
+}
+
+/// The version of Karmada that a module in this crate pins.
+pub const KARMADA: &str = "v1.16.0";
+
+/// Files of Karmada's module that are kept beside its programs.
+const KARMADA_FILES: [(&str, &str); 9] = [
+    ("charts/karmada/_crds/bases/apps", "crds/apps"),
+    ("charts/karmada/_crds/bases/autoscaling", "crds/autoscaling"),
+    ("charts/karmada/_crds/bases/config", "crds/config"),
+    ("charts/karmada/_crds/bases/multicluster", "crds/multicluster"),
+    ("charts/karmada/_crds/bases/networking", "crds/networking"),
+    ("charts/karmada/_crds/bases/policy", "crds/policy"),
+    ("charts/karmada/_crds/bases/remedy", "crds/remedy"),
+    ("charts/karmada/_crds/bases/work", "crds/work"),
+    ("artifacts/deploy/webhook-configuration.yaml", WEBHOOKS),
+];
+
+fn karmada_module() -> Module {
+    let version = "github.com/karmada-io/karmada/pkg/version.gitVersion";
+    Module {
+        name: "Karmada",
+        tag: KARMADA,
+        folder: format!("karmada-{KARMADA}"),
+        source: Path::new(env!("CARGO_MANIFEST_DIR")).join("karmada").join(KARMADA),
+        linker_flags: format!("-s -w -X {version}={KARMADA}"),
+        programs: vec![
+            ("aggregated-apiserver", "github.com/karmada-io/karmada/cmd/aggregated-apiserver"),
+            ("webhook", "github.com/karmada-io/karmada/cmd/webhook"),
+            ("controller-manager", "github.com/karmada-io/karmada/cmd/controller-manager"),
+            ("scheduler", "github.com/karmada-io/karmada/cmd/scheduler"),
+        ],
+        files: &KARMADA_FILES,
+    }
+}
+
+/// The folder with Karmada's programs, its CRDs in `crds` and its webhooks in [`WEBHOOKS`]: found
+/// or built as [`available`] says.
+pub(crate) fn karmada() -> Result<PathBuf, Unavailable> {
+    folder(&karmada_module())
 }
 
 /// The version of krew that a module in this crate pins.

@@ -8,7 +8,7 @@ use crate::logs::Logs;
 use crate::process::{Process, free_port, lost_its_port};
 use crate::secrets::{ADMINISTRATOR, CONTROLLERS, Secrets};
 use crate::until::poll;
-use crate::{Binaries, Managed, Version, audit, kueue};
+use crate::{Binaries, Managed, Version, audit, kueue, secrets};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -60,6 +60,31 @@ pub(crate) struct Settings {
     /// The process group that the components join.
     pub(crate) group: i32,
     pub(crate) with_controllers: bool,
+    pub(crate) purpose: Purpose,
+    /// Whether the API server says in a log who asked what.
+    pub(crate) audited: bool,
+}
+
+/// What a cluster is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Jobs run there.
+    Jobs,
+    /// Objects are kept there, some of which other API servers serve behind its own. No Job runs.
+    Objects,
+}
+
+impl Purpose {
+    /// The controllers, as `--controllers` names them.
+    fn controllers(self, version: Version) -> &'static str {
+        match self {
+            Self::Jobs => version.controllers(),
+            Self::Objects => {
+                "namespace-controller,garbage-collector-controller,ttl-after-finished-controller,\
+                 clusterrole-aggregation-controller"
+            }
+        }
+    }
 }
 
 impl Cluster {
@@ -88,6 +113,8 @@ impl Cluster {
         cluster.write_kubeconfigs()?;
         if with_controllers {
             cluster.revive_controllers()?;
+        }
+        if with_controllers && cluster.inner.settings.purpose == Purpose::Jobs {
             cluster.create("/api/v1/nodes", &json!({"metadata": {"name": NODE}})).await?;
             cluster.serve_logs().await?;
         }
@@ -321,7 +348,7 @@ impl Cluster {
         let settings = &self.inner.settings;
         let mut arguments = vec![
             format!("--kubeconfig={}", self.kubeconfig_of(CONTROLLERS).display()),
-            format!("--controllers={}", settings.binaries.version().controllers()),
+            format!("--controllers={}", settings.purpose.controllers(self.version())),
             "--leader-elect=false".to_owned(),
             "--secure-port=0".to_owned(),
             "--kube-api-qps=1000".to_owned(),
@@ -411,7 +438,12 @@ async fn start_server(settings: &Settings, port: u16, api: &Api) -> Result<Proce
         "--disable-admission-plugins=ServiceAccount".to_owned(),
         "--endpoint-reconciler-type=none".to_owned(),
     ];
-    arguments.extend(audit::arguments(&settings.directory));
+    if settings.audited {
+        arguments.extend(audit::arguments(&settings.directory));
+    }
+    if settings.purpose == Purpose::Objects {
+        arguments.extend(secrets::front_proxy(&settings.directory)?);
+    }
     arguments.extend(settings.gates.iter().map(|gates| format!("--feature-gates={gates}")));
     arguments.extend(settings.apis.iter().map(|apis| format!("--runtime-config={apis}")));
     let program = settings.binaries.server("kube-apiserver");

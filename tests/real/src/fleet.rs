@@ -1,10 +1,11 @@
 //! Several clusters on one etcd.
 
 use crate::binaries::{Binaries, Unavailable, Version, available};
-use crate::cluster::{Cluster, Settings};
+use crate::cluster::{Cluster, Purpose, Settings};
 use crate::error::{Error, during};
 use crate::kubeconfig::kubeconfig;
 use crate::kueue::Managed;
+use crate::load::Load;
 use crate::process::{Process, free_port, lost_its_port, random};
 use crate::secrets::ADMINISTRATOR;
 use crate::watchdog::Watchdog;
@@ -42,6 +43,8 @@ struct FleetSettings {
     /// Feature gates and APIs, as the flags of the components have them.
     gates: Option<String>,
     apis: Option<String>,
+    purpose: Purpose,
+    audited: bool,
 }
 
 /// What a fleet shall be made of.
@@ -53,6 +56,8 @@ pub struct FleetBuilder {
     users: Vec<String>,
     gates: Option<String>,
     apis: Option<String>,
+    purpose: Purpose,
+    audited: bool,
 }
 
 impl FleetBuilder {
@@ -92,6 +97,22 @@ impl FleetBuilder {
         self
     }
 
+    /// Has the API servers keep no audit log, which costs them time. What was asked of them cannot
+    /// be told then.
+    #[must_use]
+    pub fn unaudited(mut self) -> Self {
+        self.audited = false;
+        self
+    }
+
+    /// Makes clusters in which objects are kept and no Jobs run, for other API servers behind
+    /// theirs.
+    #[must_use]
+    pub(crate) fn for_objects(mut self) -> Self {
+        self.purpose = Purpose::Objects;
+        self
+    }
+
     /// Adds a user without rights (in group `limited`) to every cluster, for [`Cluster::grant`].
     #[must_use]
     pub fn user(mut self, name: &str) -> Self {
@@ -118,6 +139,8 @@ impl FleetBuilder {
             etcd: url,
             gates: self.gates,
             apis: self.apis,
+            purpose: self.purpose,
+            audited: self.audited,
         };
         let mut starting = JoinSet::new();
         for (place, (name, version)) in self.clusters.into_iter().enumerate() {
@@ -162,6 +185,8 @@ impl Fleet {
             users: Vec::new(),
             gates: None,
             apis: None,
+            purpose: Purpose::Jobs,
+            audited: true,
         }
     }
 
@@ -222,6 +247,22 @@ impl Fleet {
             .await
     }
 
+    /// What all processes of the fleet take: etcd, and those of the clusters. Fails where the
+    /// system does not tell it as Linux does.
+    pub fn load(&self) -> Result<Load, Error> {
+        Load::of_group(self.group())
+    }
+
+    /// The process group that all processes of the fleet are in.
+    pub(crate) fn group(&self) -> i32 {
+        self.watchdog.group()
+    }
+
+    /// The URL of etcd.
+    pub(crate) fn etcd(&self) -> &str {
+        &self.settings.etcd
+    }
+
     /// Waits for its turn to use the fleet together with others, by namespaces.
     pub async fn together(&self) -> RwLockReadGuard<'_, ()> {
         self.turn.read().await
@@ -262,6 +303,8 @@ fn cluster_settings(
         apis: fleet.apis.clone(),
         group: watchdog.group(),
         with_controllers,
+        purpose: fleet.purpose,
+        audited: fleet.audited,
     }
 }
 

@@ -6,7 +6,8 @@
 //! frozen, killed and revived ([`Cluster::freeze`], [`Cluster::kill`]), and what was asked of them
 //! can be counted ([`Cluster::requests_since`]).
 //!
-//! A fleet ends with its process, however that ends: see [`Fleet`].
+//! A fleet ends with its process, however that ends: see [`Fleet`]. So does [`Karmada`], which
+//! other clusters can join.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), real::Error> {
@@ -40,9 +41,11 @@ mod binaries;
 mod cluster;
 mod error;
 mod fleet;
+mod karmada;
 mod kubeconfig;
 mod kubelet;
 mod kueue;
+mod load;
 mod logs;
 mod process;
 mod secrets;
@@ -50,18 +53,20 @@ mod testing;
 mod until;
 mod watchdog;
 
-pub use api::Api;
+pub use api::{Api, Events};
 pub use audit::{AuditEntry, Mark};
-pub use binaries::{Binaries, Unavailable, Version, available};
+pub use binaries::{Binaries, KARMADA, Unavailable, Version, available};
 pub use cluster::Cluster;
 pub use error::Error;
 pub use fleet::{Fleet, FleetBuilder};
+pub use karmada::Karmada;
 pub use kubeconfig::kubeconfig;
 pub use kubelet::{Kubelet, Player, Pod};
 pub use kueue::{FLAVOR, Managed, Stopped};
+pub use load::Load;
 pub use secrets::ADMINISTRATOR;
 pub use testing::{
     Decision, Installers, Versions, blocking_trial, decide, exclusive_trial, installers_trial,
     trial,
 };
-pub use until::until;
+pub use until::{poll, until};

@@ -2,7 +2,10 @@
 
 use crate::error::{Error, during};
 use crate::process::random;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -64,10 +67,7 @@ impl Secrets {
 /// An authority, and what it signed for loopback: certificate of the authority, certificate and key
 /// of the server.
 fn certificates(cluster: &str) -> Result<(String, String, String), rcgen::Error> {
-    let mut authority = CertificateParams::new(Vec::new())?;
-    authority.distinguished_name.push(DnType::CommonName, format!("{cluster}-ca"));
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    let authority = authority(&format!("{cluster}-ca"))?;
     let authority_key = KeyPair::generate()?;
     let authority_certificate = authority.self_signed(&authority_key)?.pem();
     let issuer = Issuer::new(authority, authority_key);
@@ -77,4 +77,46 @@ fn certificates(cluster: &str) -> Result<(String, String, String), rcgen::Error>
     let key = KeyPair::generate()?;
     let certificate = server.signed_by(&key, &issuer)?.pem();
     Ok((authority_certificate, certificate, key.serialize_pem()))
+}
+
+/// What an authority of this name is made from.
+fn authority(name: &str) -> Result<CertificateParams, rcgen::Error> {
+    let mut authority = CertificateParams::new(Vec::new())?;
+    authority.distinguished_name.push(DnType::CommonName, name);
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    Ok(authority)
+}
+
+/// Makes the certificate by which an API server proves to those behind it that it asks them for its
+/// users. Returns the flags that make the server use it.
+pub(crate) fn front_proxy(directory: &Path) -> Result<[String; 7], Error> {
+    const NAME: &str = "front-proxy-client";
+    let certificates = || -> Result<(String, String, String), rcgen::Error> {
+        let authority = authority("front-proxy-ca")?;
+        let key = KeyPair::generate()?;
+        let certificate = authority.self_signed(&key)?.pem();
+        let issuer = Issuer::new(authority, key);
+        let mut client = CertificateParams::new(Vec::new())?;
+        client.distinguished_name.push(DnType::CommonName, NAME);
+        client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate()?;
+        Ok((certificate, client.signed_by(&key, &issuer)?.pem(), key.serialize_pem()))
+    };
+    let (authority, certificate, key) =
+        certificates().map_err(during("make a certificate for a proxy"))?;
+    let file = |ending: &str, text: &str| {
+        let path = directory.join(format!("{NAME}.{ending}"));
+        std::fs::write(&path, text).map_err(during("write a secret"))?;
+        Ok(path.display().to_string())
+    };
+    Ok([
+        format!("--requestheader-client-ca-file={}", file("ca", &authority)?),
+        format!("--proxy-client-cert-file={}", file("crt", &certificate)?),
+        format!("--proxy-client-key-file={}", file("key", &key)?),
+        format!("--requestheader-allowed-names={NAME}"),
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-".to_owned(),
+        "--requestheader-group-headers=X-Remote-Group".to_owned(),
+        "--requestheader-username-headers=X-Remote-User".to_owned(),
+    ])
 }

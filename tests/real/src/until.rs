@@ -33,7 +33,7 @@ where
 }
 
 /// As [`until`], but answers with what was seen last when the time has passed.
-pub(crate) async fn poll<T, F>(within: Duration, mut probe: impl FnMut() -> F) -> Result<T, String>
+pub async fn poll<T, F>(within: Duration, mut probe: impl FnMut() -> F) -> Result<T, String>
 where
     F: Future<Output = Result<T, String>>,
 {

@@ -1,6 +1,8 @@
 //! What each row does, step by step. In a round every program does all steps of a scene; the next
 //! round begins with the next program.
 
+mod folder;
+mod karmada;
 mod peers;
 mod single;
 mod stage;
@@ -31,7 +33,7 @@ struct Scene {
 }
 
 /// All scenes, in the order of the table.
-const SCENES: [Scene; 8] = [
+const SCENES: [Scene; 10] = [
     Scene { rows: verbs::jobs_rows, play: verbs::jobs },
     Scene { rows: verbs::wide_rows, play: verbs::wide },
     Scene { rows: verbs::silent_rows, play: verbs::silent },
@@ -40,6 +42,8 @@ const SCENES: [Scene; 8] = [
     Scene { rows: peers::client_go_rows, play: peers::client_go },
     Scene { rows: single::plan_rows, play: single::plan },
     Scene { rows: single::start_rows, play: single::start },
+    Scene { rows: karmada::three_rows, play: karmada::three },
+    Scene { rows: karmada::six_rows, play: karmada::six },
 ];
 
 /// What all scenes need.

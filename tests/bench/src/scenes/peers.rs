@@ -25,13 +25,13 @@ pub(super) fn kubectl(bench: &Bench<'_>, rows: &mut Rows) -> Result<(), Error> {
     let members = bench.arguments.sizes.kubectl_members;
     let kubectl = program::kubectl(bench.arguments)?.display().to_string();
     let mut stage = Stage::new(bench, members)?;
-    stage.write("members", &(stage.fleet.members().join("\n") + "\n"))?;
-    stage.write("one.yaml", &documents([job("pi", 1, 2)]))?;
-    let home = stage.path("home-kubectl");
+    stage.folder.write("members", &(stage.fleet.members().join("\n") + "\n"))?;
+    stage.folder.write("one.yaml", &documents([job("pi", 1, 2)]))?;
+    let home = stage.folder.path("home-kubectl");
     fs::create_dir(&home)?;
     let shell = |line: &str| {
-        let mut command = stage.command(Path::new("/bin/sh"), &home);
-        command.args(["-ec", line]).env("KUBECTL", &kubectl).env("STAGE", stage.path(""));
+        let mut command = stage.folder.command(Path::new("/bin/sh"), &home);
+        command.args(["-ec", line]).env("KUBECTL", &kubectl).env("STAGE", stage.folder.path(""));
         command
     };
     let each = "while read -r name; do \"$KUBECTL\" --context=\"$name\" create -f \"$STAGE/one.yaml\"; \
@@ -40,7 +40,7 @@ pub(super) fn kubectl(bench: &Bench<'_>, rows: &mut Rows) -> Result<(), Error> {
                 < \"$STAGE/members\"";
     let others = [(Subject::Kubectl, shell(each)), (Subject::Xargs, shell(some))];
     // The first time each member is asked what it serves; that is kept.
-    stage.run(&others[1].1)?;
+    stage.folder.run(&others[1].1)?;
     stage.fleet.clear()?;
     beside(bench, rows, &mut stage, "kubectl-create", others.into())
 }
@@ -57,9 +57,9 @@ pub(super) fn client_go(bench: &Bench<'_>, rows: &mut Rows) -> Result<(), Error>
     let members = bench.arguments.sizes.client_go_members;
     let peer = program::client_go()?;
     let mut stage = Stage::new(bench, members)?;
-    let file = stage.write("one.yaml", &documents([job("pi", 1, 2)]))?;
-    let mut command = stage.command(&peer, &stage.path(""));
-    command.arg("-kubeconfig").arg(stage.path("kubeconfig"));
+    let file = stage.folder.write("one.yaml", &documents([job("pi", 1, 2)]))?;
+    let mut command = stage.folder.command(&peer, &stage.folder.path(""));
+    command.arg("-kubeconfig").arg(stage.folder.path("kubeconfig"));
     command.args(["-host", &format!("{HOST}{}", HOSTS - 1), "-members", MEMBER, "-file", &file]);
     beside(bench, rows, &mut stage, "client-go-create", vec![(Subject::ClientGo, command)])
 }
@@ -73,7 +73,7 @@ fn beside(
     others: Vec<(Subject, Command)>,
 ) -> Result<(), Error> {
     let members = stage.fleet.members().len();
-    let file = stage.write("job.yaml", &documents([job("pi", members, 2 * members)]))?;
+    let file = stage.folder.write("job.yaml", &documents([job("pi", members, 2 * members)]))?;
     let players: Result<Vec<Player>, _> =
         bench.builds.iter().map(|build| stage.player(build)).collect();
     let players = players?;
@@ -83,7 +83,9 @@ fn beside(
             let create = stage.federate(player, ["job", "create", "-f", &file]);
             stage.step(rows, row, player.build.subject, &[create])?;
             stage.expect_jobs(members)?;
-            stage.run(&stage.federate(player, ["job", "delete", "pi", "--cascade=background"]))?;
+            stage
+                .folder
+                .run(&stage.federate(player, ["job", "delete", "pi", "--cascade=background"]))?;
         } else {
             let (subject, command) = &others[n - players.len()];
             stage.step(rows, row, *subject, std::slice::from_ref(command))?;

@@ -1,24 +1,18 @@
 //! Where a scene plays: clusters far away, and a home for each program.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 
-use super::{Bench, Rows};
+use super::{Bench, Rows, folder::Folder};
 use crate::{
     Error,
     fleet::{Fleet, HOST},
-    measure::measure,
     program::Build,
     rows::{Sample, Subject, together},
 };
 
 /// A folder, the clusters, and those who reach them.
 pub(super) struct Stage {
-    folder: tempfile::TempDir,
+    pub folder: Folder,
     pub fleet: Fleet,
     round_trip: Duration,
 }
@@ -39,25 +33,25 @@ impl Player {
 impl Stage {
     /// So many members, near by until [`Stage::go_far`].
     pub fn new(bench: &Bench<'_>, members: usize) -> Result<Self, Error> {
-        let folder = tempfile::tempdir()?;
-        let fleet = Fleet::start(members, &folder.path().join("kubeconfig"))?;
+        let folder = Folder::new()?;
+        let fleet = Fleet::start(members, &folder.kubeconfig())?;
         Ok(Self { folder, fleet, round_trip: bench.arguments.round_trip() })
     }
 
     /// A build that has a federation of all members, at a host of its own.
     pub fn player(&mut self, build: &Build) -> Result<Player, Error> {
         let host = usize::from(build.subject != Subject::Ours);
-        let home = self.folder.path().join(format!("home-{host}"));
+        let home = self.folder.path(&format!("home-{host}"));
         fs::create_dir(&home)?;
         let player = Player { build: build.clone(), home };
-        self.run(&self.federate(&player, ["init", &format!("--context={HOST}{host}")]))?;
+        self.folder.run(&self.federate(&player, ["init", &format!("--context={HOST}{host}")]))?;
         let members = self.fleet.members();
         // An older build may take one name in a command.
         let at_once = if build.subject == Subject::Ours { members.len().max(1) } else { 1 };
         for names in members.chunks(at_once) {
             let names = names.iter().map(String::as_str);
             let register = ["cluster", "register"].into_iter().chain(names);
-            self.run(&self.federate(&player, register))?;
+            self.folder.run(&self.federate(&player, register))?;
         }
         Ok(player)
     }
@@ -67,50 +61,15 @@ impl Stage {
         self.fleet.set_round_trip(self.round_trip)
     }
 
-    /// Writes a file.
-    pub fn write(&self, file: &str, text: &str) -> Result<String, Error> {
-        let path = self.folder.path().join(file);
-        fs::write(&path, text)?;
-        Ok(path.display().to_string())
-    }
-
-    /// A file, which need not be there.
-    pub fn path(&self, file: &str) -> PathBuf {
-        self.folder.path().join(file)
-    }
-
     /// A command line of a build.
     pub fn federate<'a>(
         &self,
         player: &Player,
         words: impl IntoIterator<Item = &'a str>,
     ) -> Command {
-        let mut command = self.command(&player.build.path, &player.home);
+        let mut command = self.folder.command(&player.build.path, &player.home);
         command.args(words);
         command
-    }
-
-    /// A program in an environment of its own.
-    pub fn command(&self, program: &Path, home: &Path) -> Command {
-        let mut command = Command::new(program);
-        command.env_clear().env("HOME", home).env("KUBECONFIG", self.path("kubeconfig"));
-        command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
-        command
-    }
-
-    /// Runs a command that must succeed.
-    pub fn run(&self, command: &Command) -> Result<crate::measure::Usage, Error> {
-        let errors = self.path("errors");
-        let usage = measure(command, &errors)?;
-        if usage.succeeded {
-            return Ok(usage);
-        }
-        let told = fs::read_to_string(errors).unwrap_or_default();
-        let program = command.get_program().display().to_string();
-        let words: Vec<_> =
-            command.get_args().take(3).map(|word| word.display().to_string()).collect();
-        let told = told.lines().take(5).collect::<Vec<_>>().join("\n");
-        Err(format!("{program} {} failed:\n{told}", words.join(" ")).into())
     }
 
     /// Runs commands one after the other, and adds what they took together to a row, if it is asked
@@ -123,7 +82,8 @@ impl Stage {
         commands: &[Command],
     ) -> Result<(), Error> {
         self.fleet.begin()?;
-        let usages: Result<Vec<_>, _> = commands.iter().map(|command| self.run(command)).collect();
+        let usages: Result<Vec<_>, _> =
+            commands.iter().map(|command| self.folder.run(command)).collect();
         let sample = Sample { usage: together(usages?), traffic: self.fleet.traffic()? };
         if let Some(row) = rows.get(name) {
             row.add(subject, sample);

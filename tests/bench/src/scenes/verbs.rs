@@ -42,8 +42,8 @@ pub(super) fn jobs(bench: &Bench<'_>, rows: &mut Rows) -> Result<(), Error> {
     let names: Vec<String> = (0..count).map(|n| format!("job-{n:03}")).collect();
     let file =
         |parallelism| documents(names.iter().map(|name| job(name, parallelism, 4 * members)));
-    let plain = stage.write("jobs.yaml", &file(members))?;
-    let wider = stage.write("wider.yaml", &file(2 * members))?;
+    let plain = stage.folder.write("jobs.yaml", &file(members))?;
+    let wider = stage.folder.write("wider.yaml", &file(2 * members))?;
     let players = players(&mut stage, &bench.builds)?;
     stage.go_far()?;
     let parallelism = format!("--parallelism={}", 3 * members);
@@ -111,7 +111,7 @@ pub(super) fn wide_rows(arguments: &Arguments) -> Vec<Row> {
 pub(super) fn wide(bench: &Bench<'_>, rows: &mut Rows) -> Result<(), Error> {
     let members = bench.arguments.sizes.wide_members;
     let mut stage = Stage::new(bench, members)?;
-    let file = stage.write("job.yaml", &documents([job("pi", members, 2 * members)]))?;
+    let file = stage.folder.write("job.yaml", &documents([job("pi", members, 2 * members)]))?;
     let players = players(&mut stage, &bench.builds)?;
     stage.go_far()?;
     for n in bench.turns(players.len()) {
@@ -147,8 +147,8 @@ pub(super) fn silent(bench: &Bench<'_>, rows: &mut Rows) -> Result<(), Error> {
     let name = |subject: Subject| format!("pi-{}", subject as usize);
     for player in &players {
         let job = job(&name(player.build.subject), members, 2 * members);
-        let file = stage.write("job.yaml", &documents([job]))?;
-        stage.run(&stage.federate(player, ["job", "create", "-f", &file]))?;
+        let file = stage.folder.write("job.yaml", &documents([job]))?;
+        stage.folder.run(&stage.federate(player, ["job", "create", "-f", &file]))?;
     }
     stage.go_far()?;
     stage.fleet.set_silent(true)?;
@@ -176,9 +176,9 @@ pub(super) fn all(bench: &Bench<'_>, rows: &mut Rows) -> Result<(), Error> {
     let (count, members) = (bench.arguments.sizes.all_jobs, bench.arguments.sizes.all_members);
     let mut stage = Stage::new(bench, members)?;
     let jobs = (0..count).map(|n| job(&format!("job-{n:05}"), members, 2 * members));
-    let file = stage.write("jobs.yaml", &documents(jobs))?;
+    let file = stage.folder.write("jobs.yaml", &documents(jobs))?;
     let ours = stage.player(&bench.builds[0])?;
-    stage.run(&stage.federate(&ours, ["job", "create", "-f", &file]))?;
+    stage.folder.run(&stage.federate(&ours, ["job", "create", "-f", &file]))?;
     stage.expect_jobs(count * members)?;
     stage.go_far()?;
     for n in bench.turns(bench.builds.len()) {

@@ -32,6 +32,10 @@ pub struct Arguments {
     /// The round-trip time to each cluster in milliseconds, which counts for connecting too
     #[arg(long, value_name = "MS", default_value_t = 50)]
     pub round_trip: u64,
+    /// How many requests a second Karmada's processes may send to an API server, in place of their
+    /// own default, which is 40
+    #[arg(long, value_name = "N")]
+    pub karmada_qps: Option<u32>,
     /// Tell only what is the same however busy the machine is: requests and connections
     #[arg(long)]
     pub counts: bool,

@@ -48,7 +48,10 @@ pub struct Karmada {
 impl Karmada {
     /// Finds or builds what it is made of, which takes minutes the first time, and starts it.
     /// Returns when its API servers and its webhooks answer.
-    pub async fn start() -> Result<Self, Error> {
+    ///
+    /// `qps` is how many requests a second its controllers and its scheduler may send to an API
+    /// server, in place of their defaults.
+    pub async fn start(qps: Option<u32>) -> Result<Self, Error> {
         let folder = tokio::task::spawn_blocking(binaries::karmada).await;
         let folder = folder.map_err(during("look for Karmada"))?;
         let folder = folder.map_err(during("there is no Karmada"))?;
@@ -61,10 +64,13 @@ impl Karmada {
         }
         start.kubectl_create(&folder.join("crds")).await?;
         let mut processes = vec![start.aggregated().await?, start.webhook().await?];
-        for name in ["controller-manager", "scheduler"] {
-            let flags = ["--metrics-bind-address=0", "--health-probe-bind-address=0"];
-            processes.push(start.process(name, flags.map(str::to_owned))?);
-        }
+        let limits = |server| qps.into_iter().flat_map(move |qps| limits(server, qps));
+        let flags = ["--metrics-bind-address=0", "--health-probe-bind-address=0"];
+        let mut flags = flags.map(str::to_owned).to_vec();
+        flags.extend(limits("kube"));
+        processes.push(start.process("scheduler", flags.clone())?);
+        flags.extend(limits("cluster"));
+        processes.push(start.process("controller-manager", flags)?);
         Ok(Self { _processes: processes, fleet })
     }
 
@@ -109,6 +115,12 @@ impl Karmada {
     pub fn load(&self) -> Result<Load, Error> {
         self.fleet.load()
     }
+}
+
+/// Flags for so many requests a second to a kind of API servers: `kube` for Karmada's own, `cluster`
+/// for those of members.
+fn limits(server: &str, qps: u32) -> [String; 2] {
+    [format!("--{server}-api-qps={qps}"), format!("--{server}-api-burst={}", qps * 2)]
 }
 
 /// Whether Karmada can send Jobs to a member.

@@ -44,13 +44,14 @@ pub(super) struct Ground {
 
 impl Ground {
     /// So many members, which have joined Karmada too.
-    pub fn new(members: usize) -> Result<Self, Error> {
+    pub fn new(bench: &Bench<'_>, members: usize) -> Result<Self, Error> {
         let (runtime, folder) = (Runtime::new()?, Folder::new()?);
         let names = (1..=members).map(|number| format!("member-{number}"));
         let fleet = Fleet::builder(Version::NEWEST).unaudited();
         let fleet = names.fold(fleet, |fleet, name| fleet.cluster(&name));
         let (members, karmada) = runtime.block_on(async {
-            let (members, karmada) = (fleet.start().await?, Karmada::start().await?);
+            let karmada = Karmada::start(bench.arguments.karmada_qps).await?;
+            let members = fleet.start().await?;
             for member in members.clusters() {
                 karmada.join(member).await?;
             }

@@ -78,7 +78,7 @@ impl Over {
     /// In each round every player creates a Job, sees it end, and creates many. The first round is
     /// not told: nobody has seen these servers before.
     fn play(&self, bench: &Bench<'_>, rows: &mut Rows) -> Result<(), Error> {
-        let ground = Ground::new(self.members)?;
+        let ground = Ground::new(bench, self.members)?;
         let players = ground.players(bench)?;
         for player in &players {
             self.turn(bench, &mut Rows(Vec::new()), &ground, player, "first")?;

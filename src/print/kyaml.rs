@@ -3,10 +3,9 @@
 
 use std::fmt::Write as _;
 
-use jiff::civil::Date;
 use serde_json::Value;
 
-use crate::jsonpath::go;
+use crate::{jsonpath::go, yaml::is_timestamp};
 
 /// What has a string go on in the next line.
 const FOLD: &str = "\\\n";
@@ -152,7 +151,7 @@ fn is_ambiguous(word: &str) -> bool {
     if words.contains(&&*lower) {
         return true;
     }
-    is_number(&lower.replace('_', "")) || is_date(word)
+    is_number(&lower.replace('_', "")) || is_timestamp(word)
 }
 
 /// Whether Go reads a number from lower-case text.
@@ -180,25 +179,6 @@ fn is_hexadecimal_float(text: &str) -> bool {
     !digits.is_empty()
         && digits.chars().all(|c| c.is_ascii_hexdigit())
         && exponent.parse::<i16>().is_ok()
-}
-
-/// Whether it is a date such as `2026-1-2`.
-fn is_date(word: &str) -> bool {
-    let parts: Vec<&str> = word.split('-').collect();
-    let [year, month, day] = parts[..] else { return false };
-    let number = |text: &str, lengths: std::ops::RangeInclusive<usize>| {
-        let fits = lengths.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-        text.parse::<i16>().ok().filter(|_| fits)
-    };
-    let (year, month, day) = (number(year, 4..=4), number(month, 1..=2), number(day, 1..=2));
-    let date = year.zip(month).zip(day).map(|((year, month), day)| {
-        Date::new(
-            year,
-            i8::try_from(month).unwrap_or_default(),
-            i8::try_from(day).unwrap_or_default(),
-        )
-    });
-    date.is_some_and(|date| date.is_ok())
 }
 
 #[cfg(test)]

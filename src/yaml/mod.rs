@@ -1,11 +1,11 @@
-//! YAML as kubectl reads it, and YAML that kubectl reads back.
+//! YAML as kubectl reads and writes it.
 //!
 //! A manifest must mean here what it means in kubectl, which uses go-yaml v2. That is YAML 1.1
 //! with rules of its own: `yes` and `on` are booleans, `0755` is octal, `1_000` is a thousand,
 //! `12e4567` is text, the last of equal keys wins, and a merge key (`<<`) is an entry like the
 //! others, so that it overrides what stands above it. `scalar` and `compose` follow these
-//! rules over the events of granit-parser; serde-saphyr writes, with quotes around strings that
-//! either version of YAML would take for something else.
+//! rules over the events of granit-parser. What [`write`](fn@write) gives is byte for byte what
+//! kubectl prints; no crate has go-yaml's rules for quotes, broken lines and the order of keys.
 //!
 //! What kubectl drops without a word is read: the documents behind a `...` line, and all
 //! documents but the first of a file in UTF-16.
@@ -13,17 +13,15 @@
 mod compose;
 mod encoding;
 mod scalar;
+mod write;
 
-use std::fmt::Write as _;
-
-use serde::{Serialize, Serializer};
 use serde_json::Value;
-use serde_saphyr::{DoubleQuoted, ser_options};
 
-use crate::hidden::is_hidden;
 use compose::TooDeep;
 
 pub use encoding::{decode, decode_first};
+pub use scalar::is_timestamp;
+pub use write::write;
 
 #[cfg(test)]
 mod tests;
@@ -67,69 +65,5 @@ pub fn whole_numbers(value: &mut Value) {
             }
         }
         _ => {}
-    }
-}
-
-/// Writes a value as one block-style document that ends in a newline, with sorted keys.
-///
-/// kubectl reads the same value from it. Hidden characters ([`is_hidden`]) other than tabs and line
-/// breaks are escaped.
-pub fn write(value: &Value) -> String {
-    let unfolded = ser_options! { folded_wrap_chars: usize::MAX };
-    // serde-saphyr cannot be told to quote a key. In JSON, which is YAML too, each is in quotes.
-    let text = if has_escaped_key(value) {
-        format!("{value:#}\n")
-    } else {
-        serde_saphyr::to_string_with_options(&Written(value), unfolded)
-            .expect("a value has string keys, and memory does not fail to be written")
-    };
-    if !text.contains(is_escaped) {
-        return text;
-    }
-    // They stand in double quotes only.
-    let mut escaped = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        match u32::from(c) {
-            _ if !is_escaped(c) => escaped.push(c),
-            code @ ..=0xffff => _ = write!(escaped, "\\u{code:04x}"),
-            code => _ = write!(escaped, "\\U{code:08x}"),
-        }
-    }
-    escaped
-}
-
-fn is_escaped(c: char) -> bool {
-    is_hidden(c) && !matches!(c, '\t' | '\n')
-}
-
-fn has_escaped_key(value: &Value) -> bool {
-    match value {
-        Value::Array(items) => items.iter().any(has_escaped_key),
-        Value::Object(fields) => {
-            fields.iter().any(|(key, value)| key.contains(is_escaped) || has_escaped_key(value))
-        }
-        _ => false,
-    }
-}
-
-/// A value in the styles that kubectl reads.
-struct Written<'v>(&'v Value);
-
-impl Serialize for Written<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Value::Array(items) => serializer.collect_seq(items.iter().map(Written)),
-            Value::Object(fields) => {
-                serializer.collect_map(fields.iter().map(|(key, value)| (key, Written(value))))
-            }
-            // go-yaml takes a tab at the beginning of a block for its indentation.
-            Value::String(text)
-                if text.contains(is_escaped)
-                    || text.trim_start_matches([' ', '\n']).starts_with('\t') =>
-            {
-                DoubleQuoted(text).serialize(serializer)
-            }
-            value => value.serialize(serializer),
-        }
     }
 }

@@ -1,7 +1,10 @@
 //! What a scalar means: the rules of go-yaml v2, which kubectl reads with (`resolve.go`).
 
+use std::fmt::{Display, LowerExp};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jiff::civil::Date;
 use serde_json::Value;
 
 /// The namespace of YAML's own tags, which `!!` stands for.
@@ -155,19 +158,20 @@ pub(super) fn key(value: Value) -> Option<String> {
         Value::String(text) => Some(text),
         Value::Bool(value) => Some(value.to_string()),
         Value::Number(number) => Some(match number.as_f64().filter(|_| number.is_f64()) {
-            Some(float) => shortest(float as f32),
+            // kubectl formats keys in 32 bits.
+            Some(float) => match float as f32 {
+                f32::INFINITY => ".inf".to_owned(),
+                f32::NEG_INFINITY => "-.inf".to_owned(),
+                float => shortest(float),
+            },
             None => number.as_i64()?.to_string(),
         }),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
-/// A float as Go formats it with `%g` in 32 bits, which kubectl does for keys: with an exponent
-/// below -4 and above 5.
-fn shortest(float: f32) -> String {
-    if float.is_infinite() {
-        return if float > 0.0 { ".inf" } else { "-.inf" }.to_owned();
-    }
+/// A float as Go formats it with `%g`: with an exponent below -4 and above 5.
+pub(super) fn shortest<F: Display + LowerExp>(float: F) -> String {
     let scientific = format!("{float:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or_default();
@@ -177,4 +181,72 @@ fn shortest(float: f32) -> String {
         let sign = if exponent < 0 { '-' } else { '+' };
         format!("{digits}e{sign}{:02}", exponent.abs())
     }
+}
+
+/// Whether kubectl reads a string where the text stands without quotes, and writes none.
+pub(super) fn is_text(text: &str) -> bool {
+    matches!(plain(text), Plain::Text) && !is_timestamp(text) && !is_sexagesimal(text)
+}
+
+/// Whether it is a number in base 60, such as `1:30`. kubectl reads it as text, and writes quotes.
+fn is_sexagesimal(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let Some((first, rest)) = unsigned.split_once(':') else { return false };
+    let is_run = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
+    let (rest, fraction) = rest.split_once('.').unwrap_or((rest, ""));
+    let is_place = |place: &str| match place.as_bytes() {
+        [b'0'..=b'5', digit] | [digit] => digit.is_ascii_digit(),
+        _ => false,
+    };
+    let is_first = first.starts_with(|c: char| c.is_ascii_digit()) && is_run(first);
+    is_first && rest.split(':').all(is_place) && is_run(fraction)
+}
+
+/// Whether go-yaml reads a date from the text, with or without a time, as Go's `time.Parse` does.
+pub fn is_timestamp(text: &str) -> bool {
+    let Some(rest) = behind_date(text) else { return false };
+    match rest.chars().next() {
+        None => true,
+        Some('T' | 't') => behind_time(&rest[1..]).is_some_and(is_zone),
+        Some(' ') => behind_time(rest.trim_start_matches(' ')).is_some_and(str::is_empty),
+        Some(_) => false,
+    }
+}
+
+/// What stands behind a date such as `2026-1-02`.
+fn behind_date(text: &str) -> Option<&str> {
+    let (year, rest) = text.split_at_checked(4)?;
+    let (year, _) = leading(year, 4).filter(|(_, rest)| rest.is_empty())?;
+    let (month, rest) = leading(rest.strip_prefix('-')?, 2)?;
+    let (day, rest) = leading(rest.strip_prefix('-')?, 2)?;
+    Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
+    Some(rest)
+}
+
+/// What stands behind a time of day such as `3:04:05.6`.
+fn behind_time(text: &str) -> Option<&str> {
+    let (_, rest) = leading(text, 2).filter(|(hour, _)| *hour < 24)?;
+    let (_, rest) = leading(rest.strip_prefix(':')?, 2).filter(|(minute, _)| *minute < 60)?;
+    let (_, rest) = leading(rest.strip_prefix(':')?, 2).filter(|(second, _)| *second < 60)?;
+    let fraction = rest.strip_prefix(['.', ',']).unwrap_or("");
+    let without = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
+    Some(if without.len() < fraction.len() { without } else { rest })
+}
+
+/// Whether it is `Z` or a distance from it such as `+01:00`.
+fn is_zone(text: &str) -> bool {
+    let two = |text: &str| {
+        let number = leading(text, 2).filter(|(_, rest)| rest.is_empty());
+        number.filter(|_| text.len() == 2).map(|(number, _)| number)
+    };
+    let distance = text.strip_prefix(['+', '-']).and_then(|text| text.split_once(':'));
+    let distance = distance.and_then(|(hours, minutes)| two(hours).zip(two(minutes)));
+    text == "Z" || distance.is_some_and(|(hours, minutes)| hours <= 24 && minutes <= 60)
+}
+
+/// The number of the first digits, at most so many, and what stands behind them.
+fn leading(text: &str, most: usize) -> Option<(i16, &str)> {
+    let count = text.bytes().take(most).take_while(u8::is_ascii_digit).count();
+    let (digits, rest) = text.split_at(count);
+    Some((digits.parse().ok()?, rest))
 }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{read, write};
+use super::{is_timestamp, read, write};
 use crate::hidden::is_hidden;
 
 fn one(text: &str) -> Value {
@@ -209,10 +209,10 @@ fn output_is_plain_where_it_can_be_and_quoted_where_it_must_be() {
         "script": "set -e\n\necho hi\n", "strip": "a\nb", "keep": "a\n\n", "space": " a\nb\n",
         "long": "a word ".repeat(14) + "end",
     });
-    let long = "a word ".repeat(14);
+    let long = format!("{}a word\n  {}end", "a word ".repeat(10), "a word ".repeat(3));
     let expected = format!(
-        r#""012": 1
-"<<": 1
+        r#""<<": 1
+"012": 1
 escaped:
 - "a\tb"
 - "\e[31m"
@@ -228,7 +228,7 @@ list:
   - 3
 - {{}}
 - []
-long: {long}end
+long: {long}
 none: null
 number: 1.5
 "on": 1
@@ -248,9 +248,9 @@ quoted:
 - "2001-01-01"
 - "1e3"
 - "0x1F"
-- "- a"
-- "a: b"
-- "a "
+- '- a'
+- 'a: b'
+- 'a '
 script: |
   set -e
 
@@ -356,4 +356,47 @@ proptest! {
     fn no_text_makes_reading_panic(text in "[ -~\n\t\u{80}-\u{a0}]{0,200}") {
         let _ = read(&text);
     }
+}
+
+/// Expected values are those of Go's `time.Parse`, by the formats that go-yaml has.
+#[test]
+fn timestamps_are_what_go_takes_for_them() {
+    for text in [
+        "2001-01-01",
+        "2001-1-1",
+        "2004-02-29",
+        "0000-01-01",
+        "2001-01-01   1:2:3.4",
+        "2001-01-01T1:2:3Z",
+        "2001-01-01t01:02:03,4+24:60",
+    ] {
+        assert!(is_timestamp(text), "{text}");
+    }
+    for text in [
+        "",
+        "201-01-01",
+        "20011-01-01",
+        "2001-001-01",
+        "2001-02-29",
+        "2001-13-01",
+        "2001-01-01é",
+        "2001-01-01 ",
+        "2001-01-01T01:02:03",
+        "2001-01-01 01:02:03Z",
+        "2001-01-01T24:00:00Z",
+        "2001-01-01T01:02:03.Z",
+        "2001-01-01T01:02:03+1:00",
+        "2001-01-01T01:02:03+1x:00",
+    ] {
+        assert!(!is_timestamp(text), "{text}");
+    }
+}
+
+#[test]
+fn keys_stand_in_the_order_of_go_yaml() {
+    let keys = ["_a", "1", "2", "10", "a", "a1", "a2", "a02", "a10", "aB", "aa", "b"];
+    let value = keys.iter().map(|key| ((*key).to_owned(), json!("x"))).collect();
+    let text = write(&Value::Object(value)).replace('"', "");
+    let written: Vec<&str> = text.lines().filter_map(|line| line.strip_suffix(": x")).collect();
+    assert_eq!(written, keys);
 }

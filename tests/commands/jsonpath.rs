@@ -227,7 +227,7 @@ pub fn as_kubectl_prints_it() -> Result<(), Failed> {
         let (_, stdout, _) = kubectls(&kubectl, &[&format!("-o={format}")])?;
         assert_eq!(ours(format, true), Ok(stdout), "{format}");
     }
-    // Text is quoted otherwise, and so are numbers with an exponent: the meaning is the same.
+    // The line separator in a text is escaped, which no terminal shows: the meaning is the same.
     let (_, theirs, _) = kubectls(&kubectl, &["-o=yaml"])?;
     assert_eq!(yaml::read(&ours("yaml", true)?)?, yaml::read(&theirs)?);
     Ok(())

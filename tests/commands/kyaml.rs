@@ -117,7 +117,7 @@ fn others() -> Vec<Value> {
 }
 
 /// Many objects, each with other texts and values in it.
-fn objects() -> Vec<Value> {
+pub fn objects() -> Vec<Value> {
     let texts = TEXTS.iter().map(|text| json!(text)).chain(others());
     let alone = texts.clone().enumerate().map(|(at, value)| {
         json!({
@@ -145,7 +145,7 @@ pub fn as_kubectl_prints_it() -> Result<(), Failed> {
     let kubectl = real::available(real::Version::NEWEST)?.kubectl();
     let objects = objects();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
-    let theirs = printed(&kubectl, &list)?;
+    let theirs = printed(&kubectl, &list, "kyaml")?;
     let theirs: Vec<&str> = theirs.split("---\n").filter(|text| !text.is_empty()).collect();
     assert_eq!(theirs.len(), objects.len());
     for (object, theirs) in objects.iter().zip(theirs) {
@@ -155,9 +155,9 @@ pub fn as_kubectl_prints_it() -> Result<(), Failed> {
 }
 
 /// What `kubectl patch --local` makes of objects that it changes nothing in.
-fn printed(kubectl: &Path, list: &Value) -> Result<String, Failed> {
+pub fn printed(kubectl: &Path, list: &Value, format: &str) -> Result<String, Failed> {
     let mut child = Command::new(kubectl)
-        .args(["patch", "--local", "-f", "-", "--type=json", "--patch=[]", "-o", "kyaml"])
+        .args(["patch", "--local", "-f", "-", "--type=json", "--patch=[]", "-o", format])
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

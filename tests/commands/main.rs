@@ -43,6 +43,7 @@ mod timeline;
 mod validate;
 mod verbs;
 mod waiting;
+mod written;
 mod yaml;
 
 use std::process::ExitCode;
@@ -152,6 +153,7 @@ fn main() -> ExitCode {
         ),
         real::blocking_trial("templates print what kubectl prints", jsonpath::as_kubectl_prints_it),
         real::blocking_trial("KYAML is as kubectl prints it", kyaml::as_kubectl_prints_it),
+        real::blocking_trial("YAML is as kubectl prints it", written::as_kubectl_prints_it),
         real::blocking_trial("YAML means what kubectl takes it for", yaml::as_kubectl_reads_it),
         real::trial("kubectl finds the plugin, and the main job is typed", plugin::main_job),
     ];

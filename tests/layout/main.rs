@@ -259,6 +259,16 @@ fn a_module_with_children_is_a_folder_and_unit_tests_are_in_files_named_tests() 
     }
 }
 
+#[test]
+fn what_only_unix_has_stands_behind_its_cfg() {
+    for file in files().values() {
+        for words in ["os::unix", "signal::unix", "rustix::"] {
+            let Some((before, _)) = file.text.split_once(words) else { continue };
+            assert!(before.contains("#[cfg(unix)]"), "{}: {words}", file.path);
+        }
+    }
+}
+
 /// The most lines of a file.
 const LINES: usize = 500;
 

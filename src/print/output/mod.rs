@@ -1,6 +1,7 @@
 //! The one owner of stdout, stderr, the terminal and colour.
 
 mod answer;
+mod esc;
 mod log;
 mod questions;
 

@@ -2,11 +2,7 @@
 
 use console::Term;
 
-use super::{
-    Output,
-    answer::{self, EscEndsLine},
-    lock,
-};
+use super::{Output, answer, esc::EscEndsLine, lock};
 use crate::print::escape;
 
 /// How many answers a question takes before it counts as cancelled.

@@ -87,6 +87,7 @@ impl Lease {
     /// The lease after a contact with a Job that has run for so many seconds by its cluster's
     /// clock, if it is to change: less than half of the lease is left. `own` is the user's
     /// deadline in seconds. It is never passed, so a lease that ends with it is not renewed.
+    /// Nor is one that [has passed](Self::has_passed), which the caller asks.
     ///
     /// A Job that was suspended in a cluster before Kubernetes 1.36 may have far more left than a
     /// lease. That is cut.
@@ -138,6 +139,16 @@ impl Lease {
     /// lease gives a Job less than its own length, so anything shorter was set by somebody else.
     pub fn has_ended(&self, actual: Option<i64>, own: Option<i64>) -> bool {
         actual.is_some_and(|actual| actual >= self.seconds && own.is_none_or(|own| actual < own))
+    }
+
+    /// Whether the lease of a running Job is over, and only the Job controller of its cluster has
+    /// not acted yet. `running` is for how many seconds it has run by its cluster's clock; `actual`
+    /// and `own` are those of [`Self::has_ended`].
+    ///
+    /// Kubelets have ended its pods by then, or will soon. If such a Job got a longer deadline, the
+    /// Job controller would count these pods as failures of their own.
+    pub fn has_passed(&self, running: i64, actual: Option<i64>, own: Option<i64>) -> bool {
+        actual.is_some_and(|actual| running >= actual) && self.has_ended(actual, own)
     }
 
     /// The lease as long as its entry can become.
@@ -211,6 +222,26 @@ mod tests {
             (Some(600), Some(400), false),
         ] {
             assert_eq!(lease.has_ended(actual, own), expected, "{actual:?} {own:?}");
+        }
+    }
+
+    #[test]
+    fn a_lease_has_passed_with_the_deadline_that_its_job_has() {
+        let lease = Lease::planned(&manifest(None, false), Some(600), 0).expect("a lease");
+        for (running, actual, own, expected) in [
+            (599, Some(600), None, false),
+            (600, Some(600), None, true),
+            (700, Some(600), None, true),
+            // A renewal is recorded, and has not arrived, or the other way round.
+            (700, Some(900), None, false),
+            (700, None, None, false),
+            // Somebody else set it, or it is the user's own.
+            (700, Some(500), None, false),
+            (700, Some(650), Some(650), false),
+            (700, Some(650), Some(660), true),
+        ] {
+            let found = lease.has_passed(running, actual, own);
+            assert_eq!(found, expected, "{running} {actual:?} {own:?}");
         }
     }
 

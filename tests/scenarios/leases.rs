@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use jiff::SignedDuration;
 use real::Fleet;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -46,6 +47,7 @@ pub fn scenarios() -> Scenarios {
             "a lease that ended over night is no failure of an indexed job",
             async |stage| over_night(stage, "Indexed").await,
         )
+        .sim_from_nothing("a lease that is over is not renewed before its job has ended", passed)
         .both_from_nothing("a job asks for a lease of its own, or for none", annotated)
         .both_from_nothing("pods that may run longer than a lease are refused", too_long)
         .both_from_nothing("a lease that came later ends no pods before their own deadline", later)
@@ -183,6 +185,36 @@ async fn over_night(stage: &Stage, mode: &str) -> Outcome {
     }
     let morning = stage.federate("reconcile pi").await.ok().says("Running 0/12");
     morning.warns("no command renewed its lease in time");
+    let status = stage.get("pi").await?["status"].clone();
+    assert!(status["failed"].is_null(), "{status:#}");
+    let all: Vec<&Site> = stage.members().collect();
+    work_in(stage, &all, "pi", "Complete 12/12").await?;
+    assert_eq!(successes(stage).await?.len(), 12);
+    Ok(())
+}
+
+/// The controllers of a cluster stand still until its lease is over and kubelets have ended its
+/// pods.
+async fn passed(stage: &Stage) -> Outcome {
+    stage.federation_of(&MEMBERS).await;
+    stage.federate("cluster lease west 5m").await.ok();
+    stage.create(&job("pi", Some(6), Some(12))).await?.ok();
+    let west = stage.site("west");
+    west.run("pi", 2).await?;
+    stage.federate("reconcile pi").await.ok();
+    west.cluster().set_kubelet(sim::Kubelet::obeys_deadlines());
+    west.cluster().stop_controllers();
+    for site in stage.members().chain([stage.host()]) {
+        site.cluster().set_clock_ahead(SignedDuration::from_mins(6));
+    }
+    let before = stage.mark().await?;
+    stage.federate("reconcile pi").await.ok().says("unchanged");
+    assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
+    assert_eq!(deadline(&west.job("pi").await?), 300);
+    west.cluster().start_controllers();
+    let failed = |job: &Value| job["status"]["failed"] == 2;
+    west.until_job("pi", "its controller counts its pods", failed).await;
+    stage.federate("reconcile pi").await.ok().warns("no command renewed its lease in time");
     let status = stage.get("pi").await?["status"].clone();
     assert!(status["failed"].is_null(), "{status:#}");
     let all: Vec<&Site> = stage.members().collect();

@@ -93,7 +93,7 @@ fn advance(decision: &mut Decision, observations: &Observations, now: Timestamp)
         if record.state.outcome.is_none() {
             lease::renew(record, observations, now);
         }
-        decision.actions = next::actions(record, observations);
+        decision.actions = next::actions(record, observations, now);
         return;
     }
     if record.state.outcome.is_none() {
@@ -116,5 +116,5 @@ fn advance(decision: &mut Decision, observations: &Observations, now: Timestamp)
         // What was refused is not tried again.
         record.shards.values_mut().for_each(|shard| shard.refusal = None);
     }
-    decision.actions = next::actions(record, observations);
+    decision.actions = next::actions(record, observations, now);
 }

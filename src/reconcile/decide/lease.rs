@@ -99,7 +99,8 @@ pub(super) fn expire(
 }
 
 /// Renews the leases of running Jobs of which less than half is left. A Job that waits for another
-/// change gets the renewal together with that, or alone where its cluster refuses the change.
+/// change gets the renewal together with that, or alone where its cluster refuses the change. A
+/// lease that has passed is over.
 pub(super) fn renew(record: &mut Record, observations: &Observations, now: Timestamp) {
     if record.manifest.suspended() {
         return;
@@ -116,7 +117,9 @@ pub(super) fn renew(record: &mut Record, observations: &Observations, now: Times
         } else {
             job.generation == shard.generation
         };
-        let takes_it = waits_for_it && takes_renewal(record, id, job);
+        let takes_it = waits_for_it
+            && takes_renewal(record, id, job)
+            && !awaits_its_end(record, id, job, &observations.clocks, now);
         let is_due = takes_it && lease.until.is_some();
         let Some(start) = job.start.filter(|_| is_due) else { continue };
         let now = observations.clocks.member_time(&shard.cluster, now.as_second());
@@ -139,6 +142,28 @@ pub(super) fn renew(record: &mut Record, observations: &Observations, now: Times
             shard.lease = Some(Lease { renewal, ..lease });
         }
     }
+}
+
+/// Whether the lease of a running Job has passed, so that its Job controller will end it. Nothing is
+/// to be changed of such a Job: a longer deadline would let it go on with pods that kubelets have
+/// ended, and the Job controller would count these as failures.
+///
+/// That is not known where the clock of the host is not: the local one may be off by days.
+pub(super) fn awaits_its_end(
+    record: &Record,
+    id: u32,
+    job: &Observed,
+    clocks: &Clocks,
+    now: Timestamp,
+) -> bool {
+    let shard = &record.shards[&id];
+    if clocks.is_host_unknown() || job.end.is_some() {
+        return false;
+    }
+    let Some(lease) = &shard.lease else { return false };
+    let Some(start) = start_since_resume(shard, job, clocks, now.as_second()) else { return false };
+    let running = now.as_second().saturating_sub(start);
+    lease.has_passed(running, job.active_deadline_seconds, record.own_deadline(id))
 }
 
 /// Whether the lease of a shard can be renewed: its Job runs, and goes on.

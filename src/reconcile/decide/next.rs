@@ -1,8 +1,10 @@
 //! The next action for each shard; pure.
 
+use jiff::Timestamp;
+
 use super::{
     action::Action,
-    lease::is_renewed_alone,
+    lease::{awaits_its_end, is_renewed_alone},
     lookup::{Lookup, is_ours, lookup},
     predicates::{has_lost_credit, is_assigned, is_outdated, winding_down},
 };
@@ -13,9 +15,26 @@ use crate::{
 };
 
 /// The next action of each shard that needs one.
-pub(super) fn actions(record: &Record, observations: &Observations) -> Vec<Action> {
+pub(super) fn actions(record: &Record, observations: &Observations, now: Timestamp) -> Vec<Action> {
     let shards = record.shards.iter();
-    shards.filter_map(|(&id, shard)| next_action(record, id, shard, observations)).collect()
+    let next = shards.filter_map(|(&id, shard)| next_action(record, id, shard, observations));
+    next.filter(|action| !lets_go_on(action, record, observations, now)).collect()
+}
+
+/// Whether an action gives a Job a longer deadline whose lease has passed.
+fn lets_go_on(
+    action: &Action,
+    record: &Record,
+    observations: &Observations,
+    now: Timestamp,
+) -> bool {
+    let (Action::Change { shard: id, .. } | Action::Renew { shard: id, .. }) = action else {
+        return false;
+    };
+    match lookup(*id, &record.shards[id], observations) {
+        Lookup::Found(job) => awaits_its_end(record, *id, job, &observations.clocks, now),
+        _ => false,
+    }
 }
 
 /// The action that brings a shard one step nearer to what the ledger says, if there is one.

@@ -109,6 +109,44 @@ fn a_lease_is_renewed_once_less_than_half_is_left() {
 }
 
 #[test]
+fn a_lease_that_has_passed_is_over_though_nobody_has_ended_its_job_yet() {
+    let record = begun(json!({"completions": 6, "backoffLimit": 0}));
+    let jobs = [1, 2].map(|id| (id, running(&record, id)));
+    let both = |record: &Record| seen(record, jobs.clone());
+    // Whatever is recorded and has not arrived: a renewal, or a change by a user.
+    let renewed = decide(&record, &both(&record), at(START + 590)).record;
+    let mut edited = record.clone();
+    edited.shards.values_mut().for_each(Shard::change);
+    for (case, record) in [("nothing", record), ("a renewal", renewed), ("an edit", edited)] {
+        let last = decide(&record, &both(&record), at(START + LEASE - 1));
+        let change = Action::Change { shard: 1, uid: "u1".into() };
+        assert!(last.actions.contains(&change), "{case}: {:?}", last.actions);
+        for passed in [LEASE, LEASE + 100] {
+            let late = decide(&record, &both(&record), at(START + passed));
+            assert_eq!(late.actions, [], "{case} after {passed} seconds");
+            let of = |record: &Record| lease(record, 1).deadline_seconds;
+            assert_eq!(of(&late.record), of(&record), "{case} after {passed} seconds");
+        }
+        let mut refused = both(&record);
+        refused.add("c1", 1, Answer::Refused("no".into()));
+        let late = decide(&record, &refused, at(START + LEASE + 100));
+        assert_eq!(late.actions, [], "{case}, refused");
+        // By a local clock that is fast it may only seem so.
+        let mut unknown = both(&record);
+        unknown.clocks = Clocks::unknown();
+        let believed = decide(&record, &unknown, at(START + LEASE + 100));
+        assert!(believed.actions.contains(&change), "{case}: {:?}", believed.actions);
+        // Its Job controller is back, and counts the pods that kubelets have ended.
+        let end = Some(deadline("BackoffLimitExceeded", START + LEASE + 200));
+        let two = Observed { active: 0, failed: 1, end, ..jobs[1].1.clone() };
+        let ended = seen(&record, [jobs[0].clone(), (2, two)]);
+        let decided = decide(&record, &ended, at(START + LEASE + 200)).record;
+        assert!(decided.shards[&2].has_expired(), "{case}");
+        assert_eq!(decided.state.outcome, None, "{case}");
+    }
+}
+
+#[test]
 fn a_shard_whose_cluster_refuses_a_change_is_renewed_alone() {
     let mut record = begun(json!({"completions": 6}));
     let job = running(&record, 1);

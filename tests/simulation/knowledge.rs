@@ -331,6 +331,7 @@ impl Knowledge {
             for (id, shard) in ledger.given_up_unasked(&self.declared_lost) {
                 broken.extend(self.check_expiry((uid.clone(), id), &shard));
             }
+            self.see_consents(&uid);
             there.insert(uid);
             for what in broken {
                 self.accuse(|| what);

@@ -40,6 +40,8 @@ pub struct Ledger {
     pub gone: bool,
     /// Whether it was ever rebuilt from what the shards keep.
     pub recovered: bool,
+    /// Each recovery that it has ever said a user has accepted.
+    recoveries: BTreeSet<String>,
     outcome: Value,
 }
 
@@ -117,6 +119,16 @@ impl Ledger {
         let repeats = !self.is_indexed() && asked > left;
         self.done_before = Some(done);
         repeats.then(|| format!("G1: {asked} are retried, and {left} are left"))
+    }
+
+    /// Whether it says for the first time that a user has accepted a recovery.
+    pub fn accepts_recovery(&mut self) -> bool {
+        let state = self.record.as_ref().map(|record| &record.state["accepted"]);
+        let accepted = state.and_then(Value::as_array).into_iter().flatten();
+        let recovered = accepted.filter(|entry| entry["what"] == "recovered");
+        let before = self.recoveries.len();
+        self.recoveries.extend(recovered.map(Value::to_string));
+        self.recoveries.len() > before
     }
 
     /// Whether a Job is known to have ended by itself, with all that it did.
@@ -261,14 +273,15 @@ impl Ledger {
     }
 
     /// What all Jobs together have done and can do yet, where it is more than was ever asked for.
-    /// What was done in Jobs that users deleted before anybody looked may be done again.
+    /// What was done in Jobs that users deleted before anybody looked may be done again, and what
+    /// Jobs do that a user let run again.
     pub fn work_twice<'j>(
         &self,
         jobs: impl Iterator<Item = &'j Job>,
         reopened_all: bool,
     ) -> Option<String> {
         self.asked()?;
-        let jobs: Vec<&Job> = jobs.filter(|job| counts(job)).collect();
+        let jobs: Vec<&Job> = jobs.filter(|job| counts(job) && !job.may_repeat).collect();
         if self.is_indexed() {
             let unseen: BTreeSet<i64> =
                 jobs.iter().flat_map(|job| self.unseen(job, reopened_all).1).collect();

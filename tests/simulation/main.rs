@@ -17,9 +17,10 @@
 //! | [`extras`], [`meddling`] | what some lives have besides, and what happens there between steps |
 //! | [`weather`], [`habits`], [`pods`] | faults; what users do; what pods do |
 //! | [`jobs`] | Jobs of every kind, and edits of them |
-//! | [`knowledge`], [`ledger`], [`leases`], [`work`] | what the simulation knows of its own, and what must hold |
+//! | [`knowledge`], [`ledger`], [`leases`], [`consents`], [`work`] | what the simulation knows of its own, and what must hold |
 //! | [`defects`] | mistakes in the product that the simulation finds |
 
+mod consents;
 mod defects;
 mod ending;
 mod events;

@@ -39,6 +39,8 @@ pub struct Job {
     pub over: bool,
     /// Whether it is suspended.
     pub suspended: bool,
+    /// Whether a user let its work run again, and the record says so.
+    pub may_repeat: bool,
     /// How long it may run.
     pub lease: Reach,
     completions: Option<i64>,
@@ -65,6 +67,7 @@ impl Job {
             has_failed_indexes: false,
             over: false,
             suspended: true,
+            may_repeat: false,
             lease: Reach::default(),
             completions: object["spec"]["completions"].as_i64(),
             parallelism: 0,

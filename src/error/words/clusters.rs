@@ -1,8 +1,9 @@
-//! What to do about clusters whose work is to go to others, and about hosts that are left.
+//! What to do about clusters that have not done their part or whose work is to go to others, and
+//! about hosts that are left.
 
 use crate::{
-    error::Error,
-    federation,
+    error::{Error, Hint, OfJobs},
+    federation::{self, Unfinished},
     print::{federate, federate_on_host},
 };
 
@@ -89,4 +90,21 @@ fn deletions(jobs: &[(String, String)]) -> String {
         federate("job delete", [name, "-n", namespace, "--cascade=background"])
     });
     deletions.collect::<Vec<_>>().join(", ")
+}
+
+/// The hint where what is left of a Job is done by whoever reconciles it next.
+pub(super) fn finish_left(namespace: &str, name: &str) -> Hint {
+    OfJobs::reconcile(namespace, name, ["{} finishes what is left."; 2]).into()
+}
+
+/// The hint where clusters did not do their part: when the rest can be done, and what does it.
+pub(super) fn finish_unfinished(Unfinished { namespace, name, unknown, .. }: &Unfinished) -> Hint {
+    if *unknown == 0 {
+        return finish_left(namespace, name);
+    }
+    let sentences = [
+        "Once all its clusters answer, {} finishes what is left.",
+        "Once all their clusters answer, {} finishes what is left.",
+    ];
+    OfJobs::reconcile(namespace, name, sentences).into()
 }

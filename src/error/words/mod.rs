@@ -4,7 +4,7 @@ mod clusters;
 
 use std::sync::Arc;
 
-use self::clusters::about_leaving;
+use self::clusters::{about_leaving, finish_left, finish_unfinished};
 use super::{
     Error, Hint, OfJobs,
     kubectl::{about_what_is_in_the_way, kubectl},
@@ -193,7 +193,7 @@ fn of_federation(error: &federation::Error) -> Error {
         }
         E::StaysDraining { error: why, .. } => of_federation(why).and(about_leaving(error)),
         E::Unfinished(unfinished) => {
-            let said = Error::new(error).hint(finish_left(&unfinished.namespace, &unfinished.name));
+            let said = Error::new(error).hint(finish_unfinished(unfinished));
             match unfinished.silent.as_slice() {
                 [] => said,
                 silent => said.and_hint(Hint::about_silent(silent.iter().cloned())),
@@ -471,11 +471,6 @@ pub fn maybe_recorded(namespace: &str, name: &str) -> String {
     let get = federate("job get", [name, "-n", namespace, "-o", "yaml"]);
     let finish = finish_begun(namespace, name);
     format!("It may be recorded, as {get} shows. If it is, {finish}")
-}
-
-/// The hint where what is left of a Job is done by whoever reconciles it next.
-fn finish_left(namespace: &str, name: &str) -> Hint {
-    OfJobs::reconcile(namespace, name, ["{} finishes what is left."; 2]).into()
 }
 
 /// The hint where the record says what is to be done, and it is not known how much of it was.

@@ -205,6 +205,14 @@ pub(super) async fn unfinished(book: &mut Book) {
         stage.run(&format!("cluster lost {name} --yes"), None).await;
     }
     says(&mut stage, "job get pi", "Running ").await;
+    // Of several Jobs.
+    let mut stage = pi().await;
+    stage.quietly("job create -f several").await;
+    stage.set_down("west", true);
+    let commands = book.hear(&mut stage, "job suspend pi euler").await;
+    stage.set_down("west", false);
+    book.follow(&mut stage, &commands[..1], &[]).await;
+    says(&mut stage, "job get pi", "Suspended").await;
 }
 
 /// Where the host stops answering in the middle of a change.

@@ -1,5 +1,7 @@
 //! How a federated Job is deleted together with its shards, or forgotten while they stay.
 
+mod ahead;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -126,10 +128,9 @@ impl Federation<'_> {
         // Nobody writes before the mark is written; who the members are can be asked meanwhile. The
         // other half of the time is for those that answer.
         let half = cut.map(|end| now + end.duration_since(now) / 2);
-        let (begun, ()) = tokio::join!(
-            fan_out_by(at_once, jobs.into_iter().enumerate(), begin),
-            self.join_until(&members, concerned, half)
-        );
+        let begin = fan_out_by(at_once, jobs.into_iter().enumerate(), begin);
+        let joined = self.join_until(&members, concerned, half);
+        let begun = self.begin_beside(turns, (at_once, cut), &members, begin, joined).await;
         let mut going = Vec::new();
         for (place, begun) in begun {
             match begun {

@@ -225,7 +225,7 @@ impl Federation<'_> {
     /// What kept Jobs from being finished; [`Error::Idle`] for each that goes no further unless a
     /// user says so.
     pub async fn reconcile_until_done(&mut self, scope: Scope<'_>) -> Result<(), Error> {
-        let rounds = Rounds::begin(self, scope.names, scope.namespace)?;
+        let rounds = Rounds::begin(self, scope.names, scope.namespace)?.at_length();
         let mut watching = Watching { rounds, told: BTreeMap::new() };
         loop {
             match watching.round().await? {

@@ -189,6 +189,24 @@ async fn lists_in_five_minutes(stage: &Stage, command: &str) -> usize {
     ended - begun
 }
 
+/// Who watches does so from the beginning: the first minute costs two lists.
+#[tokio::test(start_paused = true)]
+async fn who_watches_lists_twice_and_then_waits_for_changes() {
+    for command in ["job get -w", "reconcile --watch"] {
+        let stage = with_members(4).await;
+        stage.net.witness(super::witness::Witness::leave);
+        stage.must(CREATE).await;
+        stage.net.watch(|_, _| Fate::Pass);
+        stage.interrupted_after(MINUTE, command).await;
+        let is_list = |sent: &Sent| {
+            let is_read = sent.method == Method::GET && !sent.watches;
+            is_read && sent.cluster == "cluster-1" && sent.path.ends_with("/jobs")
+        };
+        let lists = stage.net.sent().iter().filter(|sent| is_list(sent)).count();
+        assert!(lists <= 2, "{command}: {lists}");
+    }
+}
+
 /// What happens all the time, what is refused each time, and what is over.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_listed_more_often_than_every_few_seconds() {

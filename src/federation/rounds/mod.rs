@@ -6,7 +6,8 @@
 //! further steps usually follow.
 //!
 //! That costs each API server a list every five seconds. So what the rounds read is watched
-//! meanwhile, where all servers allow that. Once the watches hold and nothing is left to be tried
+//! meanwhile, where all servers allow that: from the first pause on by those who watch, and after
+//! some pauses by those who wait, because a short wait is over before a watch pays. Once the watches hold and nothing is left to be tried
 //! again, the next round comes when a watch says that something has changed, or after three
 //! minutes. Whatever a watch says, it is the round that reads how things stand.
 
@@ -94,6 +95,8 @@ pub struct Rounds<'f, 'a> {
     is_settled: bool,
     /// How long the next round may be put off.
     longest: Duration,
+    /// Whether it is watched from the first pause on.
+    is_long: bool,
 }
 
 impl<'f, 'a> Rounds<'f, 'a> {
@@ -136,7 +139,15 @@ impl<'f, 'a> Rounds<'f, 'a> {
             seen: Known::default(),
             is_settled: false,
             longest: Duration::MAX,
+            is_long: false,
         }
+    }
+
+    /// The same for a command that goes on for long by its nature, so that watches pay from the
+    /// beginning.
+    #[must_use]
+    pub fn at_length(self) -> Self {
+        Self { is_long: true, ..self }
     }
 
     /// Reads the records. None if the host does not answer; an event says so the first time.
@@ -323,6 +334,11 @@ impl<'f, 'a> Rounds<'f, 'a> {
         self.unknown = unknown.into_keys().collect();
     }
 
+    /// The members of which it was said that they do not answer.
+    pub fn silent(&self) -> BTreeSet<String> {
+        self.unknown.clone()
+    }
+
     /// Says of each shard that begins to wait in a queue what its cluster says about that. A shard
     /// that was admitted and is evicted begins anew.
     pub async fn tell_queues<'r>(
@@ -393,7 +409,7 @@ impl<'f, 'a> Rounds<'f, 'a> {
     pub async fn rest(&mut self, most: Duration) {
         let begun = Instant::now();
         // A short wait is over before a watch pays.
-        let is_short = self.pause < LONGEST && self.watches.is_empty();
+        let is_short = !self.is_long && self.pause < LONGEST && self.watches.is_empty();
         if let Some(targets) = self.targets.take().filter(|_| !is_short) {
             self.watches.aim(targets);
         }

@@ -42,6 +42,7 @@ pub(super) async fn watch(
     asked: Asked<'_>,
 ) -> Result<()> {
     let rounds = Rounds::begin(&mut federation, &asked.selection.names, asked.namespace)?;
+    let rounds = rounds.at_length();
     let mut watching = Watching {
         session,
         asked,

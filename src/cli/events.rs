@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{
     Session,
     dry_run::suffix,
-    named::{are_apart, named},
+    named::are_apart,
     orphans::clean_all,
     progress::Progress,
     recording::{Recording, Recordings},
@@ -79,14 +79,14 @@ impl Wording {
 
 /// Prints what requests say.
 pub struct Reporter<'a> {
-    session: &'a Session<'a>,
+    pub(super) session: &'a Session<'a>,
     wording: Wording,
     progress: Progress<'a>,
     recording: Mutex<Recordings>,
     /// Whether the command is about several Jobs, so that what is said of one names it.
     are_several: AtomicBool,
     /// Whether those are in several namespaces.
-    are_apart: AtomicBool,
+    pub(super) are_apart: AtomicBool,
     turns: Mutex<Turns>,
     /// The Jobs that are printed as objects, in place of sentences about them.
     kept: Option<Mutex<Vec<Value>>>,
@@ -261,8 +261,7 @@ impl Voice<'_, '_> {
 
     fn not_begun(&self, jobs: &[Record]) {
         let were = if jobs.len() == 1 { "was" } else { "were" };
-        let names: Vec<_> = jobs.iter().map(|job| (job.namespace(), job.name())).collect();
-        let (jobs, names) = (counted(jobs.len(), "job"), named(&names));
+        let (jobs, names) = (counted(jobs.len(), "job"), self.reporter.names(jobs));
         self.note(format!("{jobs} {were} not begun: {names}"));
     }
 
@@ -452,6 +451,10 @@ impl Voice<'_, '_> {
 }
 
 impl Observer for Reporter<'_> {
+    fn time_is_over(&self, told: &BTreeSet<String>) {
+        self.name_the_awaited(told);
+    }
+
     fn wants_reasons(&self) -> bool {
         self.session.output().draws()
     }

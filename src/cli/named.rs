@@ -12,7 +12,12 @@ pub(super) fn are_apart<'k>(jobs: impl IntoIterator<Item = (&'k str, &'k str)>) 
 
 /// The names of Jobs in one line, each after its namespace if those differ: `work/pi, play/pi`.
 pub(super) fn named(jobs: &[(&str, &str)]) -> String {
-    let are_apart = are_apart(jobs.iter().copied());
+    named_among(jobs, are_apart(jobs.iter().copied()))
+}
+
+/// The same of some of the Jobs that a command is about: `are_apart` says whether those are in
+/// several namespaces.
+pub(super) fn named_among(jobs: &[(&str, &str)], are_apart: bool) -> String {
     let name = |(namespace, name): &(&str, &str)| {
         if are_apart { format!("{namespace}/{name}") } else { (*name).to_owned() }
     };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::named::named;
+use super::named::{are_apart, named_among};
 use crate::{
     error::{Error, Exit, OfJobs, words},
     federation::Key,
@@ -47,16 +47,33 @@ impl Recordings {
         if self.jobs.is_empty() && self.last.is_empty() {
             return Error::new(format!("interrupted before any job was {what}")).exit(code);
         }
+        let are_apart = self.are_apart();
         let each = || self.last.values();
         let done: Vec<_> = each().filter_map(Recording::as_done).collect();
         let begun: Vec<_> = each().filter_map(Recording::as_begun).collect();
-        let errors = [recorded(&done), maybe_recorded(&begun), self.not_begun(what, again)];
+        let errors = [
+            recorded(&done, are_apart),
+            maybe_recorded(&begun, are_apart),
+            self.not_begun(what, are_apart, again),
+        ];
         let error = errors.into_iter().flatten().reduce(Error::and);
         error.unwrap_or_else(|| Error::silent(code)).exit(code)
     }
 
+    /// Whether the Jobs of the command are in several namespaces.
+    fn are_apart(&self) -> bool {
+        let last = self.last.values().flat_map(|it| it.as_begun().into_iter().chain(it.as_done()));
+        let jobs = self.jobs.iter().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
+        are_apart(jobs.filter(|(_, name)| !name.is_empty()).chain(last))
+    }
+
     /// Which Jobs were not begun.
-    fn not_begun(&self, what: &str, again: impl FnOnce() -> String) -> Option<Error> {
+    fn not_begun(
+        &self,
+        what: &str,
+        are_apart: bool,
+        again: impl FnOnce() -> String,
+    ) -> Option<Error> {
         let is_open = |place: &usize| {
             // One that is finished is there, too, until it is settled.
             !self.settled.contains(place) && !self.last.contains_key(&Some(*place))
@@ -69,7 +86,7 @@ impl Recordings {
             return None;
         }
         let were = if open.len() == 1 { "was" } else { "were" };
-        let (jobs, names) = (counted(open.len(), "job"), named(&open));
+        let (jobs, names) = (counted(open.len(), "job"), named_among(&open, are_apart));
         let error = Error::new(format!("interrupted before {jobs} {were} {what}: {names}"));
         Some(if self.jobs.len() < 2 { error } else { error.hint(again()) })
     }
@@ -114,27 +131,30 @@ impl Recording {
 }
 
 /// The change of these Jobs is recorded.
-fn recorded(jobs: &[(&str, &str)]) -> Option<Error> {
+fn recorded(jobs: &[(&str, &str)], are_apart: bool) -> Option<Error> {
     let text = match jobs {
         [] => return None,
-        [(_, name)] => format!("job.batch/{name}: interrupted. The change is recorded"),
-        several => format!("interrupted. The changes of {} are recorded", these(several)),
+        [one] => format!("{}: interrupted. The change is recorded", this(one, are_apart)),
+        several => {
+            format!("interrupted. The changes of {} are recorded", these(several, are_apart))
+        }
     };
     let hints = jobs.iter().map(|(namespace, name)| words::finish_begun_of(namespace, name));
     Some(hints.fold(Error::new(text), Error::and_hint))
 }
 
 /// It is not known whether the change of these Jobs is recorded.
-fn maybe_recorded(jobs: &[(&str, &str)]) -> Option<Error> {
+fn maybe_recorded(jobs: &[(&str, &str)], are_apart: bool) -> Option<Error> {
     let unknown = "interrupted, and it is not known whether the";
     match jobs {
         [] => None,
-        [(namespace, name)] => {
-            let error = Error::new(format!("job.batch/{name}: {unknown} change is recorded"));
+        [one @ (namespace, name)] => {
+            let this = this(one, are_apart);
+            let error = Error::new(format!("{this}: {unknown} change is recorded"));
             Some(error.hint(words::maybe_recorded(namespace, name)))
         }
         several => {
-            let text = format!("{unknown} changes of {} are recorded", these(several));
+            let text = format!("{unknown} changes of {} are recorded", these(several, are_apart));
             let hints = several
                 .iter()
                 .map(|(namespace, name)| OfJobs::reconcile(namespace, name, [IF_RECORDED; 2]));
@@ -143,7 +163,50 @@ fn maybe_recorded(jobs: &[(&str, &str)]) -> Option<Error> {
     }
 }
 
+/// `job.batch/pi`, with its namespace where the Jobs of the command are in several.
+fn this((namespace, name): &(&str, &str), are_apart: bool) -> String {
+    let place = if are_apart { format!(" in namespace {namespace}") } else { String::new() };
+    format!("job.batch/{name}{place}")
+}
+
 /// `3 jobs (a, b, c)`.
-fn these(jobs: &[(&str, &str)]) -> String {
-    format!("{} ({})", counted(jobs.len(), "job"), named(jobs))
+fn these(jobs: &[(&str, &str)], are_apart: bool) -> String {
+    format!("{} ({})", counted(jobs.len(), "job"), named_among(jobs, are_apart))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(namespace: &str) -> (String, String) {
+        (namespace.to_owned(), "pi".to_owned())
+    }
+
+    fn said(jobs: &[&str], last: [Option<Recording>; 3]) -> String {
+        let mut recordings = Recordings::default();
+        recordings.begin(&jobs.iter().map(|namespace| of(namespace)).collect::<Vec<_>>());
+        for (place, recording) in last.into_iter().enumerate() {
+            recording.into_iter().for_each(|it| recordings.note(Some(place), it));
+        }
+        recordings.interrupted("scaled", || "Again.".to_owned()).to_string()
+    }
+
+    #[test]
+    fn jobs_of_one_name_are_told_apart_by_their_namespaces() {
+        let done = |namespace| Some(Recording::Done(of(namespace).0, of(namespace).1));
+        let begun = |namespace| Some(Recording::Begun(of(namespace).0, of(namespace).1));
+        let apart = said(&["a", "b", "c"], [done("a"), begun("b"), None]);
+        assert_eq!(
+            apart,
+            "error: job.batch/pi in namespace a: interrupted. The change is recorded\n\
+             error: job.batch/pi in namespace b: interrupted, and it is not known whether the \
+             change is recorded\n\
+             error: interrupted before 1 job was scaled: c/pi"
+        );
+        let several = said(&["a", "b", "c"], [done("a"), done("b"), None]);
+        let both = "error: interrupted. The changes of 2 jobs (a/pi, b/pi) are recorded\n";
+        assert!(several.starts_with(both), "{several}");
+        let one = said(&["a"], [done("a"), None, None]);
+        assert_eq!(one, "error: job.batch/pi: interrupted. The change is recorded");
+    }
 }

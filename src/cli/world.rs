@@ -97,17 +97,22 @@ impl World {
         }
     }
 
-    /// As [`World::interruptible`], for work that only waits: after Ctrl-C a terminal is told by
-    /// `again` what waits for the same again.
+    /// As [`World::interruptible`], for work that only waits: after Ctrl-C a terminal is told that
+    /// the Jobs go on. `left` gives whether that is one Job, and what waits for the same again.
     pub async fn waiting<T>(
         &self,
         work: impl Future<Output = Result<T>>,
-        again: impl FnOnce() -> String,
+        left: impl FnOnce() -> (bool, String),
     ) -> Result<T> {
         if !self.output.draws() {
             return self.interruptible(work).await;
         }
-        self.interruptible_with(work, || format!("interrupted. The jobs go on: {}", again())).await
+        let left = || {
+            let (is_one, again) = left();
+            let go_on = if is_one { "The job goes on" } else { "The jobs go on" };
+            format!("interrupted. {go_on}: {again}")
+        };
+        self.interruptible_with(work, left).await
     }
 
     /// Runs something that only reads. Once the terminal shows who is waited for, Ctrl-C ends it as

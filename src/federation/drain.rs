@@ -6,11 +6,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{
     dry_run_strategy::DryRun, error::Error, event::Event, key::key, open::Federation,
-    turns::at_once,
+    turns::at_once, wait::in_time,
 };
 use crate::{
     reconcile::{Reconciled, ShardStatus, Status},
@@ -58,18 +58,25 @@ impl Federation<'_> {
             error => Error::StaysDraining { name: name.to_owned(), error: Box::new(error) },
         };
         loop {
-            let mut records = self.all_records().await.map_err(stays)?;
-            records.retain(|record| record.needs(name, &member));
-            if records.is_empty() {
-                break;
-            }
-            let round = self.drain_round(name, &uid, records);
-            match ends {
+            let round = async {
+                let mut records = self.all_records().await?;
+                records.retain(|record| record.needs(name, &member));
+                if records.is_empty() {
+                    return Ok(true);
+                }
+                self.drain_round(name, &uid, records).await.map(|()| false)
+            };
+            let is_drained = match ends {
                 // A round may be cut off between any two requests (G4).
                 Some(end) => {
-                    timeout_at(end, round).await.map_err(|_| timed_out())?.map_err(stays)?;
+                    let most = end.duration_since(Instant::now());
+                    let done = in_time(most, self.observer, &BTreeSet::new(), round).await;
+                    done.ok_or_else(timed_out)?
                 }
-                None => round.await.map_err(stays)?,
+                None => round.await,
+            };
+            if is_drained.map_err(stays)? {
+                break;
             }
             if ends.is_some_and(|end| Instant::now() >= end) {
                 return Err(timed_out());

@@ -32,6 +32,10 @@ pub trait Observer: Sync {
     /// those that wait for their turn is told now.
     fn all_settled(&self) {}
 
+    /// The time of a wait is over while clusters are asked. Those that have not answered for a
+    /// while are told, but for these, of which that was told before.
+    fn time_is_over(&self, _told: &BTreeSet<String>) {}
+
     /// Whether it wants to know, of Jobs that are waited for, what keeps them from going on.
     fn wants_reasons(&self) -> bool {
         false

@@ -48,6 +48,11 @@ impl WaitingLine {
         }
     }
 
+    /// All who are waited for now.
+    pub fn names(&self) -> Vec<String> {
+        self.named().names.keys().cloned().collect()
+    }
+
     /// Waits until the line is shown on a terminal, or was.
     pub async fn shown(&self) {
         self.shown.notified().await;

@@ -55,7 +55,7 @@ pub fn missing() -> Result<(), Failed> {
     let mut terminal = types(&machine, "job wait pi --for=condition=complete")?;
     terminal.exp_string("west")?;
     terminal.send_control('c')?;
-    terminal.exp_string("interrupted. The jobs go on: the same command waits again.")?;
+    terminal.exp_string("interrupted. The job goes on: the same command waits again.")?;
     terminal.exp_eof()?;
     assert_eq!(exit_code(&mut terminal)?, 130);
     Ok(())
@@ -231,7 +231,7 @@ pub fn waiting() -> Result<(), Failed> {
     assert_eq!(exit_code(&mut terminal)?, 130, "{seen:?}");
     let shown = Screen::after(&seen).lines.into_iter();
     let left: Vec<_> = shown.filter(|line| !line.is_empty() && line != "^C").collect();
-    let goes_on = "interrupted. The jobs go on: the same command waits again.";
+    let goes_on = "interrupted. The job goes on: the same command waits again.";
     assert_eq!(left, [goes_on], "{seen:?}");
     machine.succeeds("job get pi")?;
     Ok(())

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use sim::When;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::net::{Fate, Sent};
 use super::stage::{CREATE, Ran, Stage};
@@ -158,5 +158,93 @@ async fn a_deletion_keeps_its_time_though_a_cluster_is_silent() {
         stage.net.heal();
         stage.must("reconcile").await;
         stage.nothing_left();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_that_answer_delete_at_once_though_another_hangs() {
+    let stage = with_jobs(&NAMES[..3]).await;
+    let hangs = |sent: &Sent| sent.cluster == "west";
+    let fate = move |sent: &Sent| if hangs(sent) { Fate::Hang(When::Before) } else { Fate::Pass };
+    stage.net.watch(move |sent, _| fate(sent));
+    let look = async {
+        sleep(Duration::from_secs(2)).await;
+        stage.jobs().len()
+    };
+    let (ran, left) = tokio::join!(stage.run("job delete a b c --cascade=background"), look);
+    assert_eq!((ran.code, left), (1, 3), "{ran:?}");
+    assert_eq!(ran.stdout.matches("is being deleted from default").count(), 3, "{ran:?}");
+    assert_eq!(lines(&ran, |line| line.contains("[west]")), 1, "{}", ran.stderr);
+    stage.net.heal();
+    stage.must("reconcile").await;
+    stage.nothing_left();
+}
+
+/// What is in a cluster that was declared lost is left behind only if that does not answer.
+#[tokio::test(start_paused = true)]
+async fn a_lost_cluster_that_answers_late_deletes_its_jobs_too() {
+    let stage = with_jobs(&NAMES[..1]).await;
+    stage.must("cluster lost west --yes").await;
+    stage.net.watch(|sent, _| match sent.cluster.as_str() {
+        "west" => Fate::Delay(Duration::from_secs(2)),
+        _ => Fate::Pass,
+    });
+    let ran = stage.must("job delete a --cascade=background").await;
+    assert!(!ran.stderr.contains("is not deleted"), "{ran:?}");
+    stage.nothing_left();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_keeps_its_time_and_names_who_is_silent() {
+    const WAIT: &str = "--for=condition=complete --timeout=10s";
+    let waits = [
+        ("west", format!("job wait a b {WAIT}")),
+        ("east", format!("job wait a b {WAIT}")),
+        ("east", format!("job wait --selector=team=math {WAIT}")),
+        ("west", format!("job wait --all {WAIT}")),
+        ("east", "job apply -f pi.yaml --wait --timeout=10s".to_owned()),
+        ("west", "cluster drain north --timeout=10s".to_owned()),
+    ];
+    for (silent, command) in waits {
+        let stage = with_jobs(&NAMES[..2]).await;
+        let begun = Instant::now();
+        // An apply is done by then.
+        let since = Duration::from_secs(if command.contains("apply") { 1 } else { 0 });
+        stage.net.watch(move |sent, _| {
+            let hangs = sent.cluster == silent && begun.elapsed() >= since;
+            if hangs { Fate::Hang(When::Before) } else { Fate::Pass }
+        });
+        let ran = stage.run(&command).await;
+        let most = since + Duration::from_secs(11);
+        assert!(begun.elapsed() <= most, "{command}: {:?}", begun.elapsed());
+        let named = format!("Warning: [{silent}] it did not answer before the time was over\n");
+        assert!(ran.code == 1 && ran.stderr.contains(&named), "{command}: {ran:?}");
+        let times = ran.stderr.matches("timed out waiting for the condition").count();
+        assert!(times <= 2 && (times > 0 || command.contains("drain")), "{command}: {ran:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_ends_a_command_while_the_host_hangs_learns_that_nothing_was_begun() {
+    let stage = with_jobs(&NAMES[..1]).await;
+    stage.net.watch(|sent, _| match sent.cluster.as_str() {
+        "east" => Fate::Hang(When::Before),
+        _ => Fate::Pass,
+    });
+    for (command, what) in [
+        (CREATE, "created"),
+        ("job apply -f pi.yaml", "configured"),
+        ("job scale a --parallelism=3", "scaled"),
+        ("job suspend a", "suspended"),
+        ("job retry a", "created"),
+        ("job adopt a --clusters=west", "adopted"),
+        ("job recover a", "recovered"),
+        ("job delete a --cascade=background", "deleted"),
+        ("orphans clean --yes", "deleted"),
+        ("reconcile a", "reconciled"),
+    ] {
+        let ran = stage.interrupted_after(Duration::from_millis(500), command).await;
+        let said = format!("error: interrupted before any job was {what}\n");
+        assert_eq!((ran.code, ran.stderr), (130, said), "{command}");
     }
 }

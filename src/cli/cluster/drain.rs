@@ -51,13 +51,15 @@ impl Drain {
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let wording = Wording { live: Live::Stdout, done: false, ..Wording::new("reconciled") };
         let reporter = Reporter::new(session, wording);
-        let mut federation = session.federation(&reporter).await?;
         let timeout = match self.timeout {
             Timeout::After(limit) => Some(limit),
             Timeout::Once => None,
         };
         let terms = DrainTerms { now: self.now, timeout };
-        let drained = async { Ok(federation.drain(&self.name, terms).await?) };
+        let drained = async {
+            let mut federation = session.federation(&reporter).await?;
+            Ok(federation.drain(&self.name, terms).await?)
+        };
         session.world().interruptible_with(drained, || self.interrupted()).await
     }
 

@@ -56,7 +56,7 @@ impl Adopt {
     /// Shows what will change, asks, and adopts the Jobs.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let reporter = Reporter::new(session, Wording::new("adopted"));
-        let federation = session.federation(&reporter).await?;
+        let federation = reporter.opening(session, &[], None).await?;
         let namespace = session.namespace()?;
         let clusters: BTreeSet<_> = self.clusters.into_iter().collect();
         let asked = ToAdopt {
@@ -66,7 +66,8 @@ impl Adopt {
             create_namespace: self.create_namespace,
         };
         let dry_run = self.dry_run.strategy;
-        let proposed = federation.propose_adoption(asked, dry_run).await?;
+        let proposed = Box::pin(federation.propose_adoption(asked, dry_run));
+        let proposed = reporter.interruptible(proposed).await??;
         let output = session.output();
         output.note_table(&describe::shards(&proposed.look));
         let consequences = consequences(&proposed.look);

@@ -64,12 +64,12 @@ impl Recover {
     /// Shows what was found, asks, and rebuilds the records.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let reporter = Reporter::new(session, Wording::new("recovered"));
-        let mut federation = session.federation(&reporter).await?;
+        let mut federation = reporter.opening(session, &[], None).await?;
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
         let chosen = self.federation.as_deref();
         let manifest_of = self.manifest_of.as_deref();
-        let survey =
-            federation.survey(&self.names, namespace.as_deref(), chosen, manifest_of).await?;
+        let survey = federation.survey(&self.names, namespace.as_deref(), chosen, manifest_of);
+        let survey = reporter.interruptible(Box::pin(survey)).await??;
         let output = session.output();
         for unusable in &survey.unusable {
             let Unusable { cluster, namespace, name, why } = unusable;

@@ -52,9 +52,12 @@ impl Retry {
         let reporter = Reporter::new(session, Wording { done: false, ..Wording::new("created") });
         let namespace = session.namespace()?;
         let names = std::slice::from_ref(&self.job);
-        let federation = session.federation_about(names, Some(&namespace), &reporter).await?;
-        let failed = federation.record(&namespace, &self.job).await?;
-        let retry = federation.propose_retry(failed, self.name.as_deref()).await?;
+        let federation = reporter.opening(session, names, Some(&namespace)).await?;
+        let proposed = async {
+            let failed = federation.record(&namespace, &self.job).await?;
+            federation.propose_retry(failed, self.name.as_deref()).await
+        };
+        let retry = reporter.interruptible(Box::pin(proposed)).await??;
         let may = |work: &UnknownWork| {
             format!("It is not known whether this was done: {}.", uncertain(work))
         };
@@ -72,7 +75,8 @@ impl Retry {
             .await?;
         }
         let detail = detail(&retry);
-        Ok(federation.retry(retry, &detail, self.dry_run.strategy).await?)
+        let retried = federation.retry(retry, &detail, self.dry_run.strategy);
+        Ok(reporter.interruptible(Box::pin(retried)).await??)
     }
 }
 

@@ -95,9 +95,9 @@ impl UntilEnded {
             }
             submitted => submitted?,
         }
-        let again = again(&jobs);
+        let left = (jobs.len() == 1, again(&jobs));
         let until_ended = Box::pin(self.until_ended(session, jobs, is_quiet));
-        session.world().waiting(until_ended, || again).await
+        session.world().waiting(until_ended, || left).await
     }
 
     async fn until_ended(
@@ -109,13 +109,12 @@ impl UntilEnded {
         let wording = Wording { live: Live::Stderr, ..Wording::new("reconciled") };
         // What is met is said below the logs.
         let reporter = Reporter::new(session, wording).keeping(true);
-        let mut federation = session.federation(&reporter).await?;
-        let terms = WaitTerms {
-            goals: vec![Goal::complete()],
-            timeout: self.timeout.unwrap_or(Timeout::After(Duration::MAX)),
-            reconcile: true,
-            goes_on: true,
-        };
+        let timeout = self.timeout.unwrap_or(Timeout::After(Duration::MAX));
+        let names: Vec<_> = jobs.iter().map(|(_, name)| name.clone()).collect();
+        let opening = Box::pin(session.federation(&reporter));
+        let (mut federation, timeout) = timeout.begin(&reporter, &names, opening).await?;
+        let terms =
+            WaitTerms { goals: vec![Goal::complete()], timeout, reconcile: true, goes_on: true };
         let waiting = federation.wait_for(jobs.clone(), &terms);
         let waited =
             if self.logs { beside_logs(session, jobs, waiting).await } else { waiting.await };

@@ -1,5 +1,7 @@
 //! `kubectl federate job wait`.
 
+use std::cell::Cell;
+
 use clap::Args;
 
 use crate::{
@@ -168,25 +170,31 @@ impl Wait {
         if !self.names.is_empty() && selects {
             return Err(Error::new("name cannot be provided when a selector is specified"));
         }
-        let again = || "the same command waits again.".to_owned();
-        session.world().waiting(Box::pin(self.wait(session)), again).await
+        let is_one = Cell::new(self.names.len() == 1);
+        let left = || (is_one.get(), "the same command waits again.".to_owned());
+        session.world().waiting(Box::pin(self.wait(session, &is_one)), left).await
     }
 
-    async fn wait(&self, session: &Session<'_>) -> Result<()> {
+    /// Waits. `is_one` is told whether that is for one Job, once it is known.
+    async fn wait(&self, session: &Session<'_>, is_one: &Cell<bool>) -> Result<()> {
         let namespace = if self.all_namespaces { None } else { Some(session.namespace()?) };
         let wording = Wording { live: Live::Stderr, ..Wording::new("reconciled") };
         let format = self.output.print.format()?;
         let reporter = Reporter::new(session, wording).keeping(format.is_some());
-        let mut federation = session.federation(&reporter).await?;
+        let opening = Box::pin(session.federation(&reporter));
+        let (mut federation, timeout) = self.timeout.begin(&reporter, &self.names, opening).await?;
         let terms = WaitTerms {
             goals: self.goals.clone(),
-            timeout: self.timeout,
+            timeout,
             reconcile: !self.no_reconcile,
             goes_on: false,
         };
         let waited = match self.of_files(session).await? {
-            Some(jobs) => federation.wait_for(jobs, &terms).await.map_err(Error::from),
-            None => self.wait_for(&mut federation, namespace.as_deref(), &terms).await,
+            Some(jobs) => {
+                is_one.set(jobs.len() == 1);
+                federation.wait_for(jobs, &terms).await.map_err(Error::from)
+            }
+            None => self.wait_for(&mut federation, namespace.as_deref(), terms, &reporter).await,
         };
         let jobs = reporter.objects();
         let printed = print_changed(session.world(), format.as_ref(), jobs, Several::Apart).await;
@@ -208,22 +216,27 @@ impl Wait {
         &self,
         federation: &mut Federation<'_>,
         namespace: Option<&str>,
-        terms: &WaitTerms,
+        terms: WaitTerms,
+        reporter: &Reporter<'_>,
     ) -> Result<()> {
         if self.selectors.is_empty() {
             let scope = Scope { names: &self.names, namespace };
-            return Ok(federation.wait(scope, terms).await?);
+            return Ok(federation.wait(scope, &terms).await?);
         }
         let fields = self.selectors.fields()?;
-        let all = federation.records(&[], namespace).await?;
-        let Records { records, errors } = self.selectors.choose(federation, &fields, all).await;
+        let choosing = async {
+            let all = federation.records(&[], namespace).await?;
+            Ok::<_, Error>(self.selectors.choose(federation, &fields, all).await)
+        };
+        let (chosen, timeout) = terms.timeout.begin(reporter, &[], Box::pin(choosing)).await?;
+        let (Records { records, errors }, terms) = (chosen, WaitTerms { timeout, ..terms });
         federation::Error::all(errors)?;
         if records.is_empty() {
             // As of what is gone already.
             let is_met = self.goals.contains(&Goal::Delete);
             return if is_met { Ok(()) } else { Err(federation::Error::NothingToWaitFor.into()) };
         }
-        Ok(federation.wait_for(records.iter().map(key).collect(), terms).await?)
+        Ok(federation.wait_for(records.iter().map(key).collect(), &terms).await?)
     }
 }
 

@@ -62,7 +62,7 @@ impl Clean {
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let namespace = self.which.selection.namespace(session)?;
         let reporter = Reporter::new(session, Wording::new("deleted"));
-        let federation = session.federation(&reporter).await?;
+        let federation = reporter.opening(session, &[], None).await?;
         self.which.check_clusters(&federation.registry)?;
         if !self.forget.is_empty() {
             federation.forget_former(&self.forget).await?;
@@ -71,7 +71,8 @@ impl Clean {
             }
             return Ok(());
         }
-        let mut found = federation.orphans(namespace.as_deref()).await?;
+        let found = Box::pin(federation.orphans(namespace.as_deref()));
+        let mut found = reporter.interruptible(found).await??;
         let answered = name_the_unanswered(session, &found);
         let mut orphans = std::mem::take(&mut found.orphans);
         self.which.narrow(&mut orphans)?;

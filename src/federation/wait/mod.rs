@@ -6,15 +6,17 @@ pub use goal::Goal;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    pin::pin,
     time::Duration,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{
     error::Error,
-    event::Event,
+    event::{Event, Observer},
     key::{Key, key},
     open::Federation,
     reconcile::{Scope, idle},
@@ -26,8 +28,9 @@ use crate::{
     state::{Record, Verdict},
 };
 
-/// How much longer than the timeout the last round may take.
-const GRACE: Duration = Duration::from_secs(5);
+/// How much longer than the timeout it may take what was begun before: the last round, or finding
+/// out which Jobs there are. A server that answers does so in this time.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// How long is waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,30 @@ pub enum Timeout {
     Once,
     /// Look repeatedly for this long.
     After(Duration),
+}
+
+impl Timeout {
+    /// Does what comes before a wait for the Jobs of these names, such as opening the federation,
+    /// in its time. Gives what is left of that.
+    ///
+    /// # Errors
+    /// The time is over, or what `work` gives.
+    pub async fn begin<T, E: From<Error>>(
+        self,
+        observer: &dyn Observer,
+        names: &[String],
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<(T, Self), E> {
+        let Self::After(time) = self else { return Ok((work.await?, self)) };
+        let begun = Instant::now();
+        let most = time.saturating_add(GRACE);
+        let Some(done) = in_time(most, observer, &BTreeSet::new(), work).await else {
+            let each = names.iter().map(|name| Error::TimedOut { name: Some(name.clone()) });
+            let error = Error::all(each.collect()).err();
+            return Err(error.unwrap_or(Error::TimedOut { name: None }).into());
+        };
+        Ok((done?, Self::After(time.saturating_sub(begun.elapsed()))))
+    }
 }
 
 /// What is waited for, how long, and how.
@@ -147,7 +174,7 @@ impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
     async fn until_met(mut self) -> Result<(), Error> {
         let deadline = match self.terms.timeout {
             Timeout::Once => None,
-            Timeout::After(time) => Some(later(self.now(), time)),
+            Timeout::After(time) => Some(later(Instant::now(), time)),
         };
         loop {
             let Some(deadline) = deadline else {
@@ -155,13 +182,14 @@ impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
                 return self.end(|name| Error::NotMet { name });
             };
             let timed_out = |name| Error::TimedOut { name };
-            let most = left(deadline, self.now()) + GRACE;
+            let most = left(deadline) + GRACE;
+            let (observer, told) = (self.rounds.federation.observer, self.rounds.silent());
             // A round may be cut short: that is the same as a kill (G4).
-            let Ok(ended) = tokio::time::timeout(most, self.round()).await else {
+            let Some(ended) = in_time(most, observer, &told, self.round()).await else {
                 return self.end(timed_out);
             };
             ended?;
-            let left = left(deadline, self.now());
+            let left = left(deadline);
             if left.is_zero() || self.is_over() {
                 return self.end(timed_out);
             }
@@ -393,27 +421,45 @@ impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
     }
 }
 
-fn later(now: Timestamp, time: Duration) -> Timestamp {
-    SignedDuration::try_from(time)
-        .ok()
-        .and_then(|time| now.checked_add(time).ok())
-        .unwrap_or(Timestamp::MAX)
+/// Does something in its time. None if that is over before: then those are told that have not
+/// answered, but for `told`.
+pub(super) async fn in_time<T>(
+    most: Duration,
+    observer: &dyn Observer,
+    told: &BTreeSet<String>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    // Whoever is waited for is known as long as the work is there.
+    let mut work = pin!(work);
+    let done = tokio::time::timeout(most, &mut work).await.ok();
+    if done.is_none() {
+        observer.time_is_over(told);
+    }
+    done
 }
 
-fn left(deadline: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(deadline.duration_since(now)).unwrap_or_default()
+/// No command lasts longer.
+const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
+
+fn later(now: Instant, time: Duration) -> Instant {
+    now + time.min(LONGEST)
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.duration_since(Instant::now())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_deadline_that_is_no_time_is_never() {
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_is_no_time_is_never() {
         let week = Duration::from_hours(7 * 24);
-        let now = Timestamp::UNIX_EPOCH;
-        assert_eq!(later(now, Duration::MAX), Timestamp::MAX);
-        assert_eq!(left(now, later(now, week)), Duration::ZERO, "it is over");
-        assert_eq!(left(later(now, week), now), week);
+        let begun = Instant::now();
+        assert_eq!(left(later(begun, Duration::MAX)), LONGEST);
+        assert_eq!(left(later(begun, week)), week);
+        tokio::time::advance(2 * week).await;
+        assert_eq!(left(later(begun, week)), Duration::ZERO, "it is over");
     }
 }

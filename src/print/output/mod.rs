@@ -320,6 +320,11 @@ impl Output {
         Waiting::begin(&self.waiting, &self.screen, name)
     }
 
+    /// The names of all who are waited for now, shown or not.
+    pub fn waited_for(&self) -> Vec<String> {
+        self.waiting.names()
+    }
+
     /// Waits until the terminal shows, or has shown, that somebody is waited for. This never ends
     /// without a terminal.
     pub async fn shows_waiting(&self) {

@@ -1,4 +1,5 @@
-//! Whether the host and the members can be used: what `cluster check` asks. Nothing is written.
+//! Whether the host and the members can be used, and whether another host acts for the federation
+//! beside: what `cluster check` asks. Nothing is written.
 
 use jiff::SignedDuration;
 
@@ -11,7 +12,7 @@ use super::{
 use crate::{
     cluster::{self, Connection, Denial, Minor, fan_out},
     reconcile::{TOLERATED_SKEW, plausible_skew},
-    state::{Member, MemberState},
+    state::{self, Member, MemberState, Store, Unmarked},
 };
 
 /// Which clusters are to be checked.
@@ -71,6 +72,19 @@ pub enum Identity {
     },
     /// It cannot be told, because the user lacks a right.
     Unknown,
+}
+
+/// A host that could not be marked as moved when the federation was restored on this one, and that
+/// is not known to be by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnmarkedHost {
+    /// Its uid.
+    pub uid: String,
+    /// The context by which whoever restored the federation would reach it; empty where they knew
+    /// none.
+    pub context: String,
+    /// Whether it answers, and so gives out the same work.
+    pub answers: bool,
 }
 
 impl Checked {
@@ -146,6 +160,29 @@ impl Federation<'_> {
         let members = fan_out(members, |(name, member)| self.check_member(name, member, jobs));
         let (host, members) = tokio::join!(host, members);
         Ok(host.into_iter().chain(members).collect())
+    }
+
+    /// The hosts that are not known to be marked as moved. `dial` connects by a context, if the user
+    /// has it. One that does not answer costs a few seconds.
+    pub async fn unmarked_hosts(
+        &self,
+        dial: impl Fn(&str) -> Option<Connection>,
+    ) -> Vec<UnmarkedHost> {
+        let ask = async |(uid, Unmarked { context }): (&String, &Unmarked)| {
+            let host = UnmarkedHost { uid: uid.clone(), context: context.clone(), answers: false };
+            let Some(connection) = dial(context) else { return Some(host) };
+            connection.wait_briefly();
+            if connection.verify(uid).await.is_err() {
+                return Some(host);
+            }
+            match Store::new(connection).any_registry().await {
+                Err(state::Error::NoRegistry { .. }) => None,
+                Err(_) => Some(host),
+                Ok(it) if it.uid != self.registry.uid || it.moved.is_some() => None,
+                Ok(_) => Some(UnmarkedHost { answers: true, ..host }),
+            }
+        };
+        fan_out(&self.registry.unmarked, ask).await.into_iter().flatten().collect()
     }
 
     async fn check_member(&self, name: &str, member: &Member, jobs: Option<&str>) -> Checked {

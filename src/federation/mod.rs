@@ -99,7 +99,7 @@ pub use apply::{ApplyTerms, Step};
 pub use backup::{
     Comparison, Difference, OtherHost, RecordChange, RegistryChange, Replaced, Restore,
 };
-pub use cluster_check::{Answer, Checked, Identity, ToCheck, check_host};
+pub use cluster_check::{Answer, Checked, Identity, ToCheck, UnmarkedHost, check_host};
 pub use contexts::{AskedContext, Identified, Standing, Way, ask_contexts, standings, ways};
 pub use delete::{Deletion, Patience};
 pub use drain::DrainTerms;

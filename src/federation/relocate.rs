@@ -35,6 +35,7 @@ pub async fn relocate(
     let old = from.any_registry().await?;
     from.host().verify(&old.host).await.map_err(|error| Error::host(error, false))?;
     let host = to.host().identity().await?;
+    let moved_to = host.clone();
     if host == old.host {
         return Err(Error::SameHost { name: to.host().name().to_owned() });
     }
@@ -55,7 +56,9 @@ pub async fn relocate(
     };
     if let Some(it) = &existing {
         if it.uid == old.uid && it.moved.is_none() {
-            return leave_behind(from, to, old, moved).await;
+            let uid = old.host.clone();
+            let is_marked = leave_behind(from, to, old, moved).await?;
+            return Ok(to.forget_unmarked(&uid).await? || is_marked);
         }
         refuse_in_use(to, it, &old).await?;
     }
@@ -82,7 +85,9 @@ pub async fn relocate(
         put(to, copy).await?;
     }
     observer.notify(Event::Ended);
-    to.write_registry(existing.as_ref(), &old.saved()).await?;
+    let mut saved = old.saved();
+    saved.unmarked.remove(&moved_to);
+    to.write_registry(existing.as_ref(), &saved).await?;
     Ok(true)
 }
 

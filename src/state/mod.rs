@@ -32,7 +32,7 @@ pub use record::{
     Cascade, Folded, HeldBack, Origin, Outcome, RanTwice, Record, State, Totals, Verdict, Withheld,
 };
 pub use recovery::{Recovery, annotate};
-pub use registry::{Former, Gap, MemberChange, Moved, Registry, SavedRegistry};
+pub use registry::{Former, Gap, MemberChange, Moved, Registry, SavedRegistry, Unmarked};
 pub use registry::{NAME as REGISTRY_NAME, NAMESPACE as REGISTRY_NAMESPACE};
 pub use seen::Seen;
 pub use store::{Change, MAX_CONFLICTS, Store};
@@ -43,8 +43,9 @@ use crate::{cluster, job::labels};
 /// a shard names its cluster by uid, and large documents are compressed. Since version 3 members
 /// can be cordoned, drained and lost, and records remember what users accepted. Since version 4
 /// entries are compressed together where there are many. Since version 5 records remember what is
-/// done about fields that a member does not know.
-pub const VERSION: u32 = 5;
+/// done about fields that a member does not know. Since version 6 a registry knows hosts that could
+/// not be marked as moved.
+pub const VERSION: u32 = 6;
 
 /// Why the state cannot be read or written.
 #[derive(Debug, thiserror::Error)]

@@ -187,8 +187,15 @@ async fn left_behind(stage: &Stage) -> Outcome {
     asks.warns("cannot be marked as moved").warns("init --from=host --context=west");
     let restored = stage.federate(&format!("{restore} --yes")).await.ok();
     restored.warns("Warning: host \"host\" is not marked as moved");
+    // Later commands know it, too.
+    let check = "cluster check --context=west";
+    let marks = "run `kubectl federate init --from=host --context=west` before anything else";
+    stage.federate(check).await.warns(marks);
+    stage.federate("backup again.yaml --context=west").await.ok();
+    assert!(std::fs::read_to_string(stage.path("again.yaml"))?.contains("unmarked"));
     // Somebody who still knows the old host uses it.
     host.link.restore().await?;
+    stage.federate(check).await.warns("and answers: both give out the same work");
     stage.write("late.yaml", &job("late", Some(3), Some(9)))?;
     stage.federate("job create -f late.yaml --context=host").await.ok();
     let relocate = "init --from=host --context=west";
@@ -197,6 +204,8 @@ async fn left_behind(stage: &Stage) -> Outcome {
     stage.federate("backup federation.yaml --context=host").await.ok();
     stage.federate(&format!("{restore} --yes")).await.ok();
     stage.federate(relocate).await.ok().says("moved to host cluster \"west\"");
+    let checked = stage.federate(check).await;
+    assert!(!checked.stderr.contains("not marked as moved"), "{checked:?}");
     stage.federate("job get --context=host").await.fails("was moved to another host");
     stage.federate(relocate).await.ok().says("unchanged");
     stage.federate("reconcile").await.ok();

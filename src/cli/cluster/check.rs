@@ -12,10 +12,10 @@ use crate::{
     cluster::TESTED,
     error::{Error, Result},
     federation::{
-        Answer, AskedRight, Checked, Federation, Identity, ToCheck, check_host, manifests,
-        some_clusters,
+        Answer, AskedRight, Checked, Federation, Identity, ToCheck, UnmarkedHost, check_host,
+        manifests, some_clusters,
     },
-    print::{Format, Table, federate, format::list},
+    print::{Format, Table, federate, federate_on_host, format::list},
     yaml,
 };
 
@@ -53,6 +53,9 @@ const UNKNOWN: &str = "<unknown>";
 /// --print-rbac prints the roles and bindings that are missing in one cluster, for `kubectl apply
 /// -f -` by somebody who may grant them. A role that is there already gets the rules that the
 /// documentation gives.
+///
+/// A host before this one that could not be marked as moved by `restore` is warned of until `init
+/// --from` has marked it. If it is used, both give out the same work.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[command(after_long_help = EXAMPLES)]
@@ -84,15 +87,19 @@ impl Check {
         }
         let format = self.output.format(!self.no_headers)?;
         let jobs = if self.all_namespaces { None } else { Some(session.namespace()?) };
-        let checked = self.ask(session, jobs.as_deref()).await?;
+        let (checked, unmarked) = self.ask(session, jobs.as_deref()).await?;
         match checked.as_slice() {
             [one] if self.print_rbac => print_rbac(session, one, jobs.as_deref()),
-            _ => self.print(session, format.as_ref(), &checked).await,
+            _ => self.print(session, format.as_ref(), &checked, &unmarked).await,
         }
     }
 
     /// Who may not read the registry learns what is missing on the host.
-    async fn ask(&self, session: &Session<'_>, jobs: Option<&str>) -> Result<Vec<Checked>> {
+    async fn ask(
+        &self,
+        session: &Session<'_>,
+        jobs: Option<&str>,
+    ) -> Result<(Vec<Checked>, Vec<UnmarkedHost>)> {
         let which = match self.names.as_slice() {
             _ if self.host => ToCheck::Host,
             [] => ToCheck::All,
@@ -101,9 +108,18 @@ impl Check {
         let host = session.host()?;
         let remembered = session.remembered_host();
         match Federation::open(host.clone(), remembered, [], session, &()).await {
-            Ok(federation) => Ok(federation.check_clusters(which, jobs).await?),
+            Ok(federation) => {
+                let unmarked = async {
+                    let is_asked = self.names.is_empty() && !self.print_rbac;
+                    if is_asked { unmarked(session, &federation).await } else { Vec::new() }
+                };
+                let checked = federation.check_clusters(which, jobs);
+                let (checked, unmarked) = tokio::join!(checked, unmarked);
+                Ok((checked?, unmarked))
+            }
             Err(error) if error.hides_registry() && self.names.is_empty() => {
-                Ok(vec![check_host(host, session.remembered_host(), jobs).await])
+                let checked = check_host(host, session.remembered_host(), jobs).await;
+                Ok((vec![checked], Vec::new()))
             }
             Err(error) => Err(error.into()),
         }
@@ -114,6 +130,7 @@ impl Check {
         session: &Session<'_>,
         format: Option<&Format>,
         checked: &[Checked],
+        unmarked: &[UnmarkedHost],
     ) -> Result<()> {
         let output = session.output();
         let members = || checked.iter().filter(|it| it.state.is_some());
@@ -129,6 +146,10 @@ impl Check {
             for finding in findings(one) {
                 output.warning(Some(&one.name), &finding);
             }
+        }
+        let host = session.host()?.name();
+        for before in unmarked {
+            output.warning(None, &about_unmarked(before, host));
         }
         let failed: Vec<_> = checked.iter().filter(|one| !one.passes()).collect();
         printed?;
@@ -194,6 +215,34 @@ impl Check {
             table.row(row);
         }
         table
+    }
+}
+
+/// The hosts before that may give out the same work, by the contexts of this user.
+async fn unmarked(session: &Session<'_>, federation: &Federation<'_>) -> Vec<UnmarkedHost> {
+    let dial = |context: &str| {
+        let is_known = !context.is_empty() && !session.lacks_context(context);
+        is_known.then(|| session.dial_context(context, context).ok()).flatten()
+    };
+    federation.unmarked_hosts(dial).await
+}
+
+/// What is to be done about a host that could not be marked as moved. `host` is the context of this
+/// one.
+fn about_unmarked(before: &UnmarkedHost, host: &str) -> String {
+    let (which, context) = match before.context.as_str() {
+        "" => (format!("the host before, with uid {},", before.uid), "CONTEXT"),
+        context => (format!("host {context:?}"), context),
+    };
+    let marks = federate_on_host("init", [format!("--from={context}")], host);
+    let since = format!("{which} was not marked as moved when the federation was restored here");
+    if before.answers {
+        format!("{since}, and answers: both give out the same work. Run {marks} now")
+    } else {
+        format!(
+            "{since}, and is not known to be by now. If it is used again, both give out the same \
+             work: once it answers, run {marks} before anything else"
+        )
     }
 }
 

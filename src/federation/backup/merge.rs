@@ -52,6 +52,7 @@ pub(super) fn merge(
         gap: same.map_or(saved.gap, |host| host.gap),
         ..saved.clone()
     };
+    whole.unmarked.extend(same.into_iter().flat_map(|host| host.unmarked.clone()));
     let mut differences = Vec::new();
     for (name, member) in saved.members {
         let on_host = whole.member_by_uid(&member.uid).map(str::to_owned);

@@ -166,6 +166,8 @@ impl Restore {
         }
         let (mut whole, mut differences) = merge(known, on_host.as_ref());
         differences.extend(salvaged);
+        whole.unmarked.extend(other_host.as_ref().and_then(|it| it.unmarked(&of_host)));
+        whole.unmarked.remove(&host);
         let new_gap = new_gap(&uid, on_host.as_ref(), gap, backup.created, now);
         if new_gap.is_some() {
             whole.created = whole.created.or(Some(backup.created));

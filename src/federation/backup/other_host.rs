@@ -9,7 +9,7 @@ use crate::{
         key::{Key, key},
         leaving::all_records,
     },
-    state::{self, Registry, Store},
+    state::{self, Registry, Store, Unmarked},
 };
 
 /// The host that a backup is of, where it is restored on another one.
@@ -51,6 +51,16 @@ pub enum OtherHost {
 }
 
 impl OtherHost {
+    /// What is to be remembered of the host, by its uid, if it cannot be marked as moved.
+    pub(super) fn unmarked(&self, uid: &str) -> Option<(String, Unmarked)> {
+        let context = match self {
+            Self::Silent { name, .. } => name.clone(),
+            Self::Unknown => String::new(),
+            Self::Left { .. } | Self::NotInUse { .. } | Self::Moved { .. } => return None,
+        };
+        Some((uid.to_owned(), Unmarked { context }))
+    }
+
     /// What becomes of the host with this uid, which `store` may lead to. `federation` is the uid
     /// of the federation that is restored on the host `new`, with these Jobs.
     pub(super) async fn find(

@@ -1,5 +1,6 @@
 //! The store of the state: ConfigMaps of the host cluster. Each write is a compare-and-swap.
 
+mod moves;
 mod repair;
 
 use std::time::Duration;
@@ -173,50 +174,6 @@ impl Store {
             self.host.create(&config_maps_path(NAMESPACE), &config_map, options).await?
         };
         Registry::from_config_map(&written)
-    }
-
-    /// Marks the federation of this host as moved to another one, as a compare-and-swap.
-    ///
-    /// # Errors
-    /// [`Error::Moved`] where it was moved to a third one already; somebody changed the registry
-    /// since it was read; or it cannot be written.
-    pub async fn mark_moved(&self, registry: Registry, to: Moved) -> Result<Registry, Error> {
-        match &registry.moved {
-            Some(moved) if moved.uid == to.uid => return Ok(registry),
-            Some(moved) => return Err(self.moved(moved)),
-            None => {}
-        }
-        let patch = registry.patch_moved(&to)?;
-        Registry::from_config_map(&self.patch(NAMESPACE, NAME, &patch).await?)
-    }
-
-    /// Marks a record of this host as moved to another one, as a compare-and-swap, whatever others
-    /// do to it meanwhile. Gives the record as it is stored then; none if it is gone.
-    ///
-    /// # Errors
-    /// It cannot be read or written, or there were [`MAX_CONFLICTS`] conflicts.
-    pub async fn mark_record(
-        &self,
-        mut record: Record,
-        to: &Moved,
-    ) -> Result<Option<Record>, Error> {
-        let mut conflicts = Conflicts::default();
-        let (namespace, name) = (record.namespace().to_owned(), record.name().to_owned());
-        loop {
-            if record.state.moved.as_ref() == Some(to) {
-                return Ok(Some(record));
-            }
-            record.state.moved = Some(to.clone());
-            match self.replace(&record).await {
-                Ok(marked) => return Ok(Some(marked)),
-                Err(error) if error.is_not_found() => return Ok(None),
-                Err(error) => conflicts.pause(error).await?,
-            }
-            record = match self.any_record(&record.federation, &namespace, &name).await {
-                Err(error) if error.is_not_found() => return Ok(None),
-                current => current?,
-            };
-        }
     }
 
     /// Removes clusters from the former ones of the registry, by their uids.

@@ -16,6 +16,7 @@ pub const NAME: &str = "federation";
 const SETTINGS: &str = "kubectl-federate.dev/settings";
 const MEMBER_PREFIX: &str = "member.kubectl-federate.dev/";
 const FORMER_PREFIX: &str = "former.kubectl-federate.dev/";
+const UNMARKED_PREFIX: &str = "unmarked.kubectl-federate.dev/";
 
 /// A federation and its members.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +30,9 @@ pub struct Registry {
     /// The clusters that were unregistered and may still have Jobs of the federation, by their
     /// uids.
     pub former: BTreeMap<String, Former>,
+    /// The hosts that could not be marked as moved when the federation was restored on another one,
+    /// by their uids. One that is used again gives out the same work.
+    pub unmarked: BTreeMap<String, Unmarked>,
     /// Since when the host has all records of the federation, in seconds since 1970: the ConfigMap
     /// was created then, or that of the host from which the federation was moved or restored. None
     /// where the host does not say.
@@ -72,6 +76,9 @@ pub struct SavedRegistry {
     /// uids.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub former: BTreeMap<String, Former>,
+    /// The hosts that could not be marked as moved, by their uids.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unmarked: BTreeMap<String, Unmarked>,
     /// Since when its host had all records, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<i64>,
@@ -117,6 +124,15 @@ pub struct Former {
     pub context: String,
 }
 
+/// A host that could not be marked as moved when the federation was restored on another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
+pub struct Unmarked {
+    /// The kubeconfig context by which whoever restored the federation would reach it: a hint.
+    /// Empty where they knew none.
+    pub context: String,
+}
+
 /// A change of one member in the registry: what a caller asks for, and what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MemberChange {
@@ -148,8 +164,15 @@ struct Settings {
 impl SavedRegistry {
     /// A registry without members, on no host yet.
     pub(super) fn new(uid: &str) -> Self {
-        let (members, former) = (BTreeMap::new(), BTreeMap::new());
-        Self { uid: uid.to_owned(), host: String::new(), members, former, created: None, gap: None }
+        Self {
+            uid: uid.to_owned(),
+            host: String::new(),
+            members: BTreeMap::new(),
+            former: BTreeMap::new(),
+            unmarked: BTreeMap::new(),
+            created: None,
+            gap: None,
+        }
     }
 
     /// The name of the member with this uid, if the cluster is registered.
@@ -172,6 +195,7 @@ impl Registry {
             host: self.host.clone(),
             members: self.members.clone(),
             former: self.former.clone(),
+            unmarked: self.unmarked.clone(),
             created: self.created,
             gap: self.gap,
         }
@@ -211,12 +235,14 @@ impl Registry {
             member.check(name).map_err(damaged)?;
         }
         let former = documents.with_prefix(FORMER_PREFIX)?;
+        let unmarked = documents.with_prefix(UNMARKED_PREFIX)?;
         let created = config_map["metadata"]["creationTimestamp"].as_str();
         Ok(Self {
             uid: settings.uid,
             host: settings.host,
             members,
             former,
+            unmarked,
             created: settings.created.or_else(|| {
                 let at = created.and_then(|at| at.parse::<jiff::Timestamp>().ok());
                 at.map(jiff::Timestamp::as_second)
@@ -278,6 +304,7 @@ impl Registry {
         let mut after = self.documents.clone();
         after.clear_prefix(MEMBER_PREFIX);
         after.clear_prefix(FORMER_PREFIX);
+        after.clear_prefix(UNMARKED_PREFIX);
         put_all(&mut after, saved, host);
         after.patch(&self.resource_version)
     }
@@ -313,6 +340,13 @@ impl Registry {
         for uid in uids {
             after.remove(&format!("{FORMER_PREFIX}{uid}"));
         }
+        after.patch(&self.resource_version)
+    }
+
+    /// The merge patch that removes a host from those that are not marked as moved.
+    pub(super) fn patch_unmarked(&self, uid: &str) -> Result<Value, Error> {
+        let mut after = self.current();
+        after.remove(&format!("{UNMARKED_PREFIX}{uid}"));
         after.patch(&self.resource_version)
     }
 
@@ -367,6 +401,9 @@ fn put_all(documents: &mut Documents, saved: &SavedRegistry, host: &str) {
     for (uid, former) in &saved.former {
         documents.put(&format!("{FORMER_PREFIX}{uid}"), former);
     }
+    for (uid, unmarked) in &saved.unmarked {
+        documents.put(&format!("{UNMARKED_PREFIX}{uid}"), unmarked);
+    }
 }
 
 fn object() -> String {
@@ -374,127 +411,4 @@ fn object() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_registry_has_room_for_five_thousand_members() {
-        let member = || Member::ready(&uuid::Uuid::new_v4().to_string());
-        let members = (0..5_000).map(|n| (format!("{}-{n}", "c".repeat(33)), member()));
-        let saved = SavedRegistry { members: members.collect(), ..SavedRegistry::new("f") };
-        let written = Registry::new_config_map(&saved, "host").expect("it fits");
-        assert_eq!(Registry::from_config_map(&written).expect("whole").members, saved.members);
-    }
-
-    #[test]
-    fn members_are_read_as_written_and_removed_alone() {
-        let mut config_map = Registry::new_config_map(&SavedRegistry::new("f"), "h").expect("fits");
-        let empty = Registry::from_config_map(&config_map).expect("whole");
-        assert_eq!((empty.uid.as_str(), empty.host.as_str(), empty.members.len()), ("f", "h", 0));
-        let patch = empty.patch("east", &MemberChange::Set(Member::ready("e"))).expect("fits");
-        for (key, value) in patch["metadata"]["annotations"].as_object().expect("annotations") {
-            config_map["metadata"]["annotations"][key] = value.clone();
-        }
-        let registry = Registry::from_config_map(&config_map).expect("whole");
-        assert_eq!(registry.members["east"], Member::ready("e"));
-        assert_eq!(registry.member_by_uid("e").map(|(name, _)| name), Some("east"));
-        let changes = |change: &MemberChange| {
-            let patch = registry.patch("east", change).expect("fits");
-            patch["metadata"]["annotations"].clone()
-        };
-        let member_key = "member.kubectl-federate.dev/east";
-        assert_eq!(changes(&MemberChange::Forget), json!({ member_key: null }));
-        let left = "{\"name\":\"east\",\"context\":\"gke_p_eu_a\"}";
-        assert_eq!(
-            changes(&MemberChange::Remove),
-            json!({ member_key: null, "former.kubectl-federate.dev/e": left })
-        );
-        let replaced = changes(&MemberChange::Set(Member::ready("anew")));
-        assert_eq!(replaced["former.kubectl-federate.dev/e"], left, "the old cluster stays known");
-    }
-
-    #[test]
-    fn a_cluster_that_was_unregistered_is_known_until_it_is_registered_or_clean() {
-        let mut config_map = Registry::new_config_map(&SavedRegistry::new("f"), "h").expect("fits");
-        config_map["metadata"]["annotations"]["former.kubectl-federate.dev/e"] =
-            json!("{\"name\":\"east\",\"context\":\"c\"}");
-        let registry = Registry::from_config_map(&config_map).expect("whole");
-        let east = Former { name: "east".into(), context: "c".into() };
-        assert_eq!(registry.former, [("e".to_owned(), east)].into());
-        let registered =
-            registry.patch("back", &MemberChange::Set(Member::ready("e"))).expect("fits");
-        let clean = registry.patch_former(&["e".to_owned()]).expect("fits");
-        for patch in [registered, clean] {
-            let key = "former.kubectl-federate.dev/e";
-            assert_eq!(patch["metadata"]["annotations"].get(key), Some(&Value::Null));
-        }
-    }
-
-    #[test]
-    fn of_a_damaged_registry_all_that_can_be_read_is_known() {
-        let mut config_map = Registry::new_config_map(&SavedRegistry::new("f"), "h").expect("fits");
-        let member = serde_json::to_string(&Member::ready("e")).expect("JSON");
-        let annotations = [
-            (SETTINGS, "{"),
-            ("member.kubectl-federate.dev/east", &member),
-            ("member.kubectl-federate.dev/west", "{"),
-            ("former.kubectl-federate.dev/n", "{\"name\":\"north\",\"context\":\"c\"}"),
-        ];
-        for (key, text) in annotations {
-            config_map["metadata"]["annotations"][key] = json!(text);
-        }
-        config_map["binaryData"] = json!({ "member.kubectl-federate.dev_south": "?" });
-        assert!(Registry::from_config_map(&config_map).is_err());
-        let (members, former) = Registry::salvage(&config_map);
-        assert_eq!(members, [("east".to_owned(), Member::ready("e"))].into());
-        assert_eq!(former.keys().collect::<Vec<_>>(), ["n"]);
-        let patch =
-            Registry::patch_damaged(&config_map, &SavedRegistry::new("g"), "h").expect("fits");
-        assert_eq!(patch["binaryData"]["member.kubectl-federate.dev_south"], Value::Null);
-        for (key, _) in annotations {
-            let after = &patch["metadata"]["annotations"][key];
-            assert_eq!(after.is_null(), key != SETTINGS, "{key}: {after}");
-        }
-        assert!(Registry::from_config_map(&patch).is_ok_and(|registry| registry.uid == "g"));
-    }
-
-    #[test]
-    fn a_registry_that_was_moved_or_restored_is_as_old_as_it_was_on_the_host_before() {
-        let read = |mut config_map: Value| {
-            config_map["metadata"]["creationTimestamp"] = json!("1970-01-01T00:01:40Z");
-            Registry::from_config_map(&config_map).expect("whole")
-        };
-        let saved = |created| SavedRegistry { created, ..SavedRegistry::new("f") };
-        let made = |created| read(Registry::new_config_map(&saved(created), "h").expect("fits"));
-        let (here, moved) = (made(None), made(Some(7)));
-        assert_eq!((here.created, moved.created), (Some(100), Some(7)));
-        assert_eq!((here.saved().created, moved.saved().created), (Some(100), Some(7)));
-        let settings = |patch: Value| -> Value {
-            let text = patch["metadata"]["annotations"][SETTINGS].as_str().unwrap_or("null");
-            serde_json::from_str(text).expect("JSON")
-        };
-        let to = Moved { uid: "n".into(), context: "new".into(), number: 1 };
-        let marked = moved.patch_moved(&to).expect("fits");
-        assert_eq!(settings(marked)["created"], 7, "a change of something else keeps it");
-        // It is moved to where an empty federation is, or restored there from a backup.
-        let other = SavedRegistry { created: Some(7), ..SavedRegistry::new("g") };
-        let replaced = here.patch_whole(&other, "h").expect("fits");
-        assert_eq!(settings(replaced)["created"], 7);
-    }
-
-    #[test]
-    fn records_may_be_lacking_that_are_older_than_the_registry_or_newer_than_its_backup() {
-        let gap = Some(Gap { from: 50, until: 60 });
-        let saved = SavedRegistry { created: Some(7), gap, ..SavedRegistry::new("f") };
-        let config_map = Registry::new_config_map(&saved, "h").expect("fits");
-        let registry = Registry::from_config_map(&config_map).expect("whole");
-        assert_eq!(registry.saved().gap, gap);
-        for (written, may_lack) in
-            [(6, true), (7, false), (49, false), (50, true), (59, true), (60, false)]
-        {
-            assert_eq!(registry.may_lack(written), may_lack, "{written}");
-        }
-        let opened = Registry { gap: gap.map(Gap::opened), ..registry };
-        assert!(opened.may_lack(7) && opened.may_lack(59) && !opened.may_lack(60));
-    }
-}
+mod tests;

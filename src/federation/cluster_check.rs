@@ -162,8 +162,8 @@ impl Federation<'_> {
         Ok(host.into_iter().chain(members).collect())
     }
 
-    /// The hosts that are not known to be marked as moved. `dial` connects by a context, if the user
-    /// has it. One that does not answer costs a few seconds.
+    /// The hosts that are not known to be marked as moved. `dial` connects by a context, if the
+    /// user has it. One that does not answer costs a few seconds.
     pub async fn unmarked_hosts(
         &self,
         dial: impl Fn(&str) -> Option<Connection>,

@@ -84,8 +84,8 @@ impl Federation<'_> {
         all
     }
 
-    /// Whether something can be deleted already. What is in a cluster that was declared lost is left
-    /// behind if that does not answer, so it is waited for.
+    /// Whether something can be deleted already. What is in a cluster that was declared lost is
+    /// left behind if that does not answer, so it is waited for.
     fn may_go_ahead(&self, job: &Going, members: &Members) -> bool {
         let asked: BTreeSet<_> = members.asked().collect();
         let is_lost = |name: &str| {

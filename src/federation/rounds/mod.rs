@@ -7,9 +7,10 @@
 //!
 //! That costs each API server a list every five seconds. So what the rounds read is watched
 //! meanwhile, where all servers allow that: from the first pause on by those who watch, and after
-//! some pauses by those who wait, because a short wait is over before a watch pays. Once the watches hold and nothing is left to be tried
-//! again, the next round comes when a watch says that something has changed, or after three
-//! minutes. Whatever a watch says, it is the round that reads how things stand.
+//! some pauses by those who wait, because a short wait is over before a watch pays. Once the
+//! watches hold and nothing is left to be tried again, the next round comes when a watch says that
+//! something has changed, or after three minutes. Whatever a watch says, it is the round that reads
+//! how things stand.
 
 mod known;
 mod watches;

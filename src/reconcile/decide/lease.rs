@@ -144,9 +144,9 @@ pub(super) fn renew(record: &mut Record, observations: &Observations, now: Times
     }
 }
 
-/// Whether the lease of a running Job has passed, so that its Job controller will end it. Nothing is
-/// to be changed of such a Job: a longer deadline would let it go on with pods that kubelets have
-/// ended, and the Job controller would count these as failures.
+/// Whether the lease of a running Job has passed, so that its Job controller will end it. Nothing
+/// is to be changed of such a Job: a longer deadline would let it go on with pods that kubelets
+/// have ended, and the Job controller would count these as failures.
 ///
 /// That is not known where the clock of the host is not: the local one may be off by days.
 pub(super) fn awaits_its_end(

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use http::Method;
+use serde_json::json;
 use sim::When;
 use tokio::sync::Notify;
 
-use super::evidence::Recorded;
+use super::evidence::{COMPLETIONS, PARALLELISM, Recorded, manifest};
 use super::net::Sent;
 use super::stage::{CLUSTERS, CREATE, Stage};
 use super::witness::Witness;
@@ -114,6 +115,42 @@ async fn create_is_finished(stage: &Stage) {
 #[tokio::test(start_paused = true)]
 async fn create_is_finished_by_reconcile() {
     everywhere(CREATE, async || Stage::federated().await, create_is_finished).await;
+}
+
+/// An Indexed Job whose shards are gangs: each is told which indexes belong to others.
+async fn with_gangs() -> Stage {
+    let stage = Stage::federated().await;
+    stage.clusters.iter().for_each(sim::Cluster::open_gang_gates);
+    let mut job = manifest("pi", PARALLELISM, COMPLETIONS);
+    job["spec"]["completionMode"] = "Indexed".into();
+    job["spec"]["scheduling"] = json!({"schedulingPolicy": {"gang": {"minCount": 2}}});
+    stage.manifest(&job);
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_gang_of_a_create_has_a_group_after_reconcile() {
+    everywhere(CREATE, with_gangs, async |stage| {
+        stage.settle().await;
+        if stage.records().is_empty() {
+            stage.nothing_left();
+            stage.must(CREATE).await;
+        }
+        let mut pods = 0;
+        for cluster in &stage.clusters {
+            cluster.settle();
+            for pod in cluster.stored(&sim::PODS, "default") {
+                let group = &pod["spec"]["schedulingGroup"]["podGroupName"];
+                assert!(group.is_string(), "{pod:#}");
+                pods += 1;
+            }
+        }
+        assert_eq!(pods, PARALLELISM);
+        stage.must("job delete pi --cascade=background").await;
+        stage.settle().await;
+        stage.nothing_left();
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]

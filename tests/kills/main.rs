@@ -10,11 +10,13 @@
 //! | [`moments`] | when a process is killed, and how often |
 //! | [`killed`], [`edited`], [`clusters`], [`pairs`] | the tests |
 //! | [`queued`] | those in clusters with Kueue |
+//! | [`gangs`] | one where pods are scheduled together |
 
 mod clusters;
 mod edited;
 #[path = "../faults/evidence.rs"]
 mod evidence;
+mod gangs;
 mod killed;
 mod moments;
 mod pairs;
@@ -25,7 +27,7 @@ mod scene;
 
 use std::process::ExitCode;
 
-use real::Versions::{Kueue, Mixed};
+use real::Versions::{Gangs, Kueue, Mixed};
 
 /// Tests at a time where the command line does not say: they wait for processes and servers more
 /// than they compute.
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
             "a job in queues runs once, killed before its uid is recorded, and deleted by others",
             queued::deleted,
         ),
+        Gangs.trial("an indexed job with gangs runs once, and each in a group", gangs::indexed),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
 }

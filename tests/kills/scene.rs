@@ -45,6 +45,9 @@ static FEDERATION: Federation = OnceCell::const_new();
 /// That of the fleet with queues.
 static QUEUED: Federation = OnceCell::const_new();
 
+/// That of the fleet whose pods are scheduled together.
+static GANGS: Federation = OnceCell::const_new();
+
 /// A port that refuses connections.
 const NOWHERE: &str = "https://127.0.0.1:1";
 
@@ -88,6 +91,11 @@ impl Scene {
             fleet.cluster(cluster).set_queue(&scene.namespace, "team", pods).await?;
         }
         Ok(scene)
+    }
+
+    /// On the fleet whose pods are scheduled together.
+    pub async fn with_gangs(fleet: &'static Fleet) -> Result<Self, Failed> {
+        Self::of(fleet, fleet.cluster("east").clone(), &GANGS).await
     }
 
     async fn of(
@@ -199,6 +207,13 @@ impl Scene {
             }
         }
         Ok(succeeded)
+    }
+
+    /// The pods of the Job in a cluster that have not ended.
+    pub async fn pods(&self, cluster: &str) -> Result<Vec<real::Pod>, Failed> {
+        let mut pods = self.cluster(cluster).kubelet().pods(&self.namespace, "pi").await?;
+        pods.retain(|pod| pod.is_live() && !pod.terminating);
+        Ok(pods)
     }
 
     /// Lets pods in these clusters succeed, and reconciles, until the whole Job is complete. Gives

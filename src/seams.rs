@@ -51,6 +51,10 @@ pub enum Defect {
     UnknownFails,
     /// A shard of an Indexed Job starts before it is told which indexes belong to others.
     StartUnassigned,
+    /// A shard with a gang is credited before its cluster has made the group of its pods.
+    CreditUngrouped,
+    /// A gang is not made smaller where fewer pods than that are left to do.
+    GangKept,
     /// A Job is taken for that of a shard by its name and labels, whatever uid it has.
     LedgerByName,
     /// Work that may have been done in a Job which expired is opened without a question.

@@ -7,7 +7,7 @@ use super::all;
 use super::life::Terms;
 
 /// Each mistake, and the number of seeds within which it is found.
-const DEFECTS: [(Defect, u64); 8] = [
+const DEFECTS: [(Defect, u64); 10] = [
     (Defect::BlindReplace, 20),
     (Defect::NoWriteAhead, 20),
     (Defect::UnmarkedCredit, 50),
@@ -15,6 +15,8 @@ const DEFECTS: [(Defect, u64); 8] = [
     (Defect::UnknownFails, 50),
     (Defect::StartUnassigned, 100),
     (Defect::LedgerByName, 300),
+    (Defect::CreditUngrouped, 300),
+    (Defect::GangKept, 300),
     (Defect::ReopenExpired, 1000),
 ];
 

@@ -45,7 +45,13 @@ pub async fn end(site: &Arc<Site>, kind: Kind, manifest: &Value, retries: bool) 
     // What is still on its way arrives.
     tokio::time::sleep(Duration::from_mins(7)).await;
     for round in 0..ROUNDS {
-        command(site, manifest, Command::Reconcile(Reopen::None)).await;
+        let reconciled = command(site, manifest, Command::Reconcile(Reopen::None)).await;
+        if reconciled == "done" {
+            let mut events = site.events();
+            for (place, cluster) in site.clusters.iter().enumerate() {
+                events.knowledge.check_gangs(place, cluster);
+            }
+        }
         match round {
             4 => give_everybody_work(site, manifest).await,
             10 | 20 => {

@@ -6,6 +6,9 @@ use super::random::Random;
 /// What sets these numbers apart from the others of a seed.
 const APART: u64 = 0x6c65_6173_6573;
 
+/// What sets the numbers about gangs apart from both.
+const GANGS: u64 = 0x0067_616e_6773;
+
 /// What one life has besides.
 pub struct Extras {
     /// Decides what becomes of it.
@@ -21,6 +24,8 @@ pub struct Extras {
     pub remakes: bool,
     /// Whether pods fail often, and what did not succeed of a Failed Job is retried.
     pub retries: bool,
+    /// Decides about gangs. None where pods are scheduled one by one.
+    pub gangs: Option<Random>,
     /// By how many seconds the clock of each cluster is ahead from the beginning.
     pub clocks: [i64; 4],
 }
@@ -40,8 +45,11 @@ impl Extras {
         let ttl = ttl.then_some(*random.pick(&[0, 5, 30]));
         let remakes = random.one_in(4) && seed % 2 == 1;
         let retries = random.one_in(4) && seed % 2 == 1;
+        let mut gangs = Random::new(seed ^ GANGS);
+        let has_gangs = gangs.one_in(4) && seed % 2 == 1;
         Self {
             random,
+            gangs: has_gangs.then_some(gangs),
             ttl,
             remakes,
             retries,

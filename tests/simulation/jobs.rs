@@ -67,6 +67,24 @@ pub fn manifest(random: &mut Random) -> (Kind, Value) {
     (kind, object)
 }
 
+/// Has the pods of a Job scheduled together: so many of them, or all.
+pub fn gather(manifest: &mut Value, random: &mut Random) {
+    let pods = 2 + random.below(8);
+    let gang =
+        if random.one_in(5) { json!({}) } else { json!({"minCount": 1 + random.below(MOST)}) };
+    manifest["spec"]["parallelism"] = pods.max(gang["minCount"].as_u64().unwrap_or(0)).into();
+    manifest["spec"]["scheduling"] = json!({"schedulingPolicy": {"gang": gang}});
+}
+
+/// Another size of the gangs.
+pub fn resize(random: &mut Random) -> Value {
+    let gang = json!({"minCount": 1 + random.below(MOST)});
+    json!({"spec": {"scheduling": {"schedulingPolicy": {"gang": gang}}}})
+}
+
+/// The most pods of a gang that says how many it has: no more than run in a Job that goes on.
+const MOST: u64 = 3;
+
 /// The exit code that a `podFailurePolicy` here fails the Job for.
 pub const FATAL: u64 = 42;
 /// The exit code that a `podFailurePolicy` here does not count.

@@ -276,6 +276,7 @@ impl Knowledge {
             let Some(ours) = Ours::read(cluster.name(), &object) else { continue };
             there.insert(ours.uid.clone());
             let is_of_nobody = self.is_of_nobody(&object);
+            self.check_group(cluster, &object);
             let jobs = if is_of_nobody { &mut self.made_anew } else { &mut self.jobs };
             jobs.entry(ours.uid.clone())
                 .or_insert_with(|| Job::new(place, ours.shard, &object))

@@ -192,6 +192,16 @@ impl Ledger {
         self.record.is_some() && self.live_clusters().next().is_none()
     }
 
+    /// Whether a shard is to do what it has left, as far as the host says.
+    pub fn goes_on(&self, id: &str) -> bool {
+        let shard = self.record.as_ref().and_then(|record| record.shards.get(id));
+        let is_open = !self.gone && !self.deleting && self.outcome.is_null();
+        is_open
+            && shard.is_some_and(|shard| {
+                shard["phase"] == "started" && shard["retired"] != true && !is_given_up(shard)
+            })
+    }
+
     /// The clusters of the shards that could do something, one for each.
     pub fn live_clusters(&self) -> impl Iterator<Item = &str> {
         let shards = self.record.iter().flat_map(|record| record.shards.values());

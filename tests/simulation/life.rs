@@ -131,12 +131,20 @@ struct Life {
 }
 
 impl Life {
-    fn new(site: &Arc<Site>, mut random: Random, changes_clusters: bool, extras: Extras) -> Self {
+    fn new(
+        site: &Arc<Site>,
+        mut random: Random,
+        changes_clusters: bool,
+        mut extras: Extras,
+    ) -> Self {
         let (kind, mut manifest) = jobs::manifest(&mut random);
         if let Some(lease) = extras.own_lease {
             manifest["metadata"]["annotations"]["kubectl-federate.dev/lease"] = lease.into();
         }
         let kills = *random.pick(&[0, 2, 5]);
+        if let Some(random) = &mut extras.gangs {
+            jobs::gather(&mut manifest, random);
+        }
         Self { site: site.clone(), random, kind, manifest, kills, changes_clusters, extras }
     }
 
@@ -210,6 +218,21 @@ impl Life {
             let random = &mut self.extras.random;
             if let Some(what) = remake(&site.clusters[place], random, &mut events.knowledge) {
                 events.note(|| format!("    {}: {what}", NAMES[place]));
+            }
+        }
+        if let Some(random) = &mut self.extras.gangs {
+            let place = random.below(site.clusters.len() as u64) as usize;
+            let (stands, starts) = (random.one_in(4), random.one_in(2));
+            let patch = random.one_in(5).then(|| jobs::resize(random));
+            // A first look comes late where the controllers stand still.
+            if stands {
+                site.events().note(|| format!("    {}: the controllers stop", NAMES[place]));
+                site.clusters[place].stop_controllers();
+            } else if starts {
+                site.clusters.iter().for_each(sim::Cluster::start_controllers);
+            }
+            if let Some(patch) = patch {
+                self.one(PEOPLE[0], Command::Edit(patch, false)).await;
             }
         }
         if let Some(ttl) = self.extras.ttl

@@ -18,6 +18,7 @@
 //! | [`weather`], [`habits`], [`pods`] | faults; what users do; what pods do |
 //! | [`jobs`] | Jobs of every kind, and edits of them |
 //! | [`knowledge`], [`ledger`], [`leases`], [`consents`], [`work`] | what the simulation knows of its own, and what must hold |
+//! | [`gangs`] | pods that are scheduled together |
 //! | [`defects`] | mistakes in the product that the simulation finds |
 
 mod consents;
@@ -28,6 +29,7 @@ mod events;
 #[path = "../faults/evidence.rs"]
 mod evidence;
 mod extras;
+mod gangs;
 mod habits;
 mod jobs;
 mod knowledge;

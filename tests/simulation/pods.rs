@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use sim::Cluster;
 
+use super::gangs::{schedule, waits_for_others};
 use super::jobs::{FATAL, IGNORED};
 use super::knowledge::Knowledge;
 use super::leases::may_start;
@@ -20,7 +21,10 @@ pub fn get_on(
     random: &mut Random,
     knowledge: &mut Knowledge,
 ) -> Option<String> {
-    let pods = unfinished(cluster);
+    let mut pods = unfinished(cluster);
+    if schedule(cluster, &pods, knowledge) {
+        pods = unfinished(cluster);
+    }
     if pods.is_empty() {
         return None;
     }
@@ -29,6 +33,9 @@ pub fn get_on(
     if is_deleting(&pod) {
         remove(cluster, name);
         return Some(format!("pod {name} is gone"));
+    }
+    if waits_for_others(&pod) {
+        return None;
     }
     let waits = pod["spec"]["nodeName"].is_null();
     if waits && knowledge.has_leases && !may_start(cluster, &pod) {
@@ -49,12 +56,13 @@ pub fn get_on(
     Some(format!("pod {name} exits with {code}"))
 }
 
-/// Every pod succeeds, or goes where it is being deleted.
+/// Every pod succeeds, but for those that wait for their gang, or goes where it is being deleted.
 pub fn finish(cluster: &Cluster, knowledge: &mut Knowledge) {
+    schedule(cluster, &unfinished(cluster), knowledge);
     for pod in unfinished(cluster) {
         if is_deleting(&pod) {
             remove(cluster, pod["metadata"]["name"].as_str().unwrap_or_default());
-        } else {
+        } else if !waits_for_others(&pod) {
             end(cluster, &pod, 0, knowledge);
         }
     }

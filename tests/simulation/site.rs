@@ -50,6 +50,8 @@ impl Site {
         let build = |name: &&str| {
             let builder = Cluster::builder(*name).starting_at(start()).seed(random.next());
             let version = if random.one_in(3) { Version::V1_30 } else { Version::V1_36 };
+            // No older server has gangs.
+            let version = if extras.gangs.is_some() { Version::V1_37 } else { version };
             let people = PEOPLE.iter().fold(builder.version(version), |builder, person| {
                 builder.user(User::admin(*person, format!("{name}-{person}")))
             });
@@ -61,6 +63,9 @@ impl Site {
                 cluster.set_kubelet(Kubelet::obeys_deadlines());
                 cluster.set_clock_ahead(SignedDuration::from_secs(ahead));
             }
+        }
+        if extras.gangs.is_some() {
+            clusters.iter().for_each(Cluster::open_gang_gates);
         }
         if let Some(seconds) = extras.ttl {
             for cluster in &clusters {

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::evidence::ShardKey;
 use super::leases::Reach;
 
-const CREDITED: &str = "kubectl-federate.dev/credited";
+/// The annotation with what was credited to a Job.
+pub const CREDITED: &str = "kubectl-federate.dev/credited";
 
 /// A Job of ours, as the simulation has seen it.
 #[derive(Debug)]

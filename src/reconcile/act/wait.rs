@@ -5,7 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::target::{Performed, Target};
-use crate::{job::Observed, reconcile::observe::Answer};
+use crate::{
+    job::Observed,
+    reconcile::observe::Answer,
+    seams::{self, Defect},
+};
 
 /// How long an action waits for one change of a Job.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
@@ -45,7 +49,7 @@ impl Target<'_> {
 /// their group at its first look, and only if nothing has succeeded. What is there if that takes
 /// too long is returned; none otherwise.
 pub(super) async fn wait_for_first_look(target: &Target<'_>) -> Option<Performed> {
-    target.record.manifest.gang()?;
+    target.record.manifest.gang().filter(|_| !seams::has(Defect::CreditUngrouped))?;
     let seen = target.wait_until(Observed::was_looked_at).await;
     (!matches!(seen, Answer::Job(_))).then_some((seen, None))
 }

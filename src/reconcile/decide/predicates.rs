@@ -66,7 +66,7 @@ fn escapes(record: &Record, job: &Observed) -> bool {
 /// Whether pods of a gang may wait for more pods than are left to do.
 fn awaits_others(shard: &Shard, own: &Spec, job: &Observed) -> bool {
     let is_larger = own.gang.zip(job.min_count).is_some_and(|(left, gang)| gang > left);
-    let may_wait = job.active == 0 || job.active > job.ready;
+    let may_wait = (job.active == 0 || job.active > job.ready) && !seams::has(Defect::GangKept);
     is_larger && may_wait && shard.completions.is_some() && shard.remaining() > 0
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::api::{DeleteOptions, Patch, Policy, Propagation, State, WriteOptions, Written};
 use crate::clock::{Clock, later};
-use crate::controller::{Controllers, Held, Kubelet};
+use crate::controller::{Controllers, Gangs, Held, Kubelet};
 use crate::http::{Hook, RequestInfo, Service, Verdict};
 use crate::logs::Logs;
 use crate::object;
@@ -372,7 +372,9 @@ impl Cluster {
         self.write(|state| {
             let (kubernetes, clock) = (state.kubernetes, state.clock);
             let random = Random::new(state.random.number());
+            let gangs = state.gangs.as_ref().map(|_| Gangs::default());
             *state = fresh(kubernetes, clock, random);
+            state.gangs = gangs;
         });
     }
 

@@ -59,6 +59,8 @@ pub enum Defect {
     LedgerByName,
     /// Work that may have been done in a Job which expired is opened without a question.
     ReopenExpired,
+    /// A Job is started although it may not be any more as this command has created it.
+    UncomparedStart,
 }
 
 /// Whether a deliberate mistake is to be made.

@@ -86,13 +86,7 @@ impl<'a> Federation<'a> {
         jobs: impl IntoIterator<Item = T>,
         settle: impl AsyncFn(&Federation<'a>, T) -> R,
     ) -> Vec<R> {
-        let turns = Turns::of(self);
-        let settle = async |(place, job): (usize, T)| {
-            let settled = settle(&turns.at(place), job).await;
-            turns.settled(place);
-            settled
-        };
-        turns.while_settling(fan_out_by(at_once, jobs.into_iter().enumerate(), settle)).await
+        self.in_turns(at_once, jobs, settle, |turns, place| turns.settled(place)).await
     }
 
     /// The same for what comes before: what happens to each Job is told in its turn, and none is
@@ -103,9 +97,24 @@ impl<'a> Federation<'a> {
         jobs: impl IntoIterator<Item = T>,
         plan: impl AsyncFn(&Federation<'a>, T) -> R,
     ) -> Vec<R> {
+        self.in_turns(at_once, jobs, plan, |_, _| {}).await
+    }
+
+    /// `after` is called with the place of each Job whose `work` is over.
+    async fn in_turns<T, R>(
+        &self,
+        at_once: usize,
+        jobs: impl IntoIterator<Item = T>,
+        work: impl AsyncFn(&Federation<'a>, T) -> R,
+        after: impl Fn(&Turns<'_, '_>, usize),
+    ) -> Vec<R> {
         let turns = Turns::of(self);
-        let plan = async |(place, job): (usize, T)| plan(&turns.at(place), job).await;
-        turns.while_settling(fan_out_by(at_once, jobs.into_iter().enumerate(), plan)).await
+        let work = async |(place, job): (usize, T)| {
+            let done = work(&turns.at(place), job).await;
+            after(&turns, place);
+            done
+        };
+        turns.while_settling(fan_out_by(at_once, jobs.into_iter().enumerate(), work)).await
     }
 }
 

@@ -101,7 +101,7 @@ impl Backend for Clusters<'_> {
     async fn places(&self, record: &Record) -> Result<Places, Error> {
         let registry = self.store.registry().await?;
         let ours = registry.uid == record.federation;
-        Ok(if ours { Place::all(&registry) } else { Places::new() })
+        Ok(if ours { Place::all(&registry) } else { Places::default() })
     }
 
     async fn confirm(&self, record: &Record, shards: &[u32], observations: &mut Observations) {

@@ -1,5 +1,6 @@
 //! A process that stands still before one of its requests, while others go on; then it wakes.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use sim::When;
@@ -179,6 +180,35 @@ async fn a_frozen_create_loses_no_edit_of_the_template() {
     }
 }
 
+/// What was suspended or scaled down meanwhile stays so. Pods that run when a Job is scaled down may
+/// end.
+#[tokio::test(start_paused = true)]
+async fn a_frozen_create_undoes_no_suspension_and_no_other_parallelism() {
+    let scaled = ("job scale pi --parallelism=2", None, "job scale pi --parallelism=4");
+    for (change, runs, undo) in [("job suspend pi", Some(0), "job resume pi"), scaled] {
+        let mut cases = 0;
+        for at in 0..40 {
+            let stage = Stage::federated().await;
+            let is_accepted = Cell::new(false);
+            let others = async {
+                is_accepted.set(stage.run_as("bob", change).await.expect("it ends").code == 0);
+            };
+            let slept = asleep_at(&stage, CREATE, at, others).await;
+            if !slept || !is_accepted.get() {
+                continue;
+            }
+            cases += 1;
+            let case = format!("frozen at {at}, then {change}");
+            let running = pods(&stage).1;
+            assert_eq!(running, runs.unwrap_or(running), "{case}");
+            stage.settle().await;
+            stage.must(undo).await;
+            ends(&stage, &case).await;
+        }
+        assert!(cases >= 3, "{change}: {cases}");
+    }
+}
+
 /// The Job that was to be deleted is; the one of the same name that was made meanwhile is not.
 #[tokio::test(start_paused = true)]
 async fn a_frozen_delete_deletes_what_it_was_to() {
@@ -220,6 +250,16 @@ fn pods(stage: &Stage) -> (usize, usize) {
     (count(&["Succeeded"]), count(&["Pending", "Running"]))
 }
 
+/// Plays the nodes until each completion was made, and none twice.
+async fn ends(stage: &Stage, case: &str) {
+    for _ in 0..20 {
+        while stage.net.witness(|witness| witness.succeed(usize::MAX)) > 0 {}
+        stage.must("reconcile").await;
+    }
+    let completions = usize::try_from(super::evidence::COMPLETIONS).expect("a few");
+    assert_eq!(pods(stage), (completions, 0), "{case}: {:#?}", stage.records());
+}
+
 /// Freezes a command at each of its writes, while somebody moves the federation to another host,
 /// which goes on with the Job. What was asleep then starts nothing by what it read before.
 async fn frozen_at_a_move(command: &str, prepare: impl AsyncFn() -> Stage) {
@@ -243,12 +283,7 @@ async fn frozen_at_a_move(command: &str, prepare: impl AsyncFn() -> Stage) {
             assert_eq!(pods(&stage), (0, 0), "{command} at {at}");
             continue;
         }
-        for _ in 0..20 {
-            while stage.net.witness(|witness| witness.succeed(usize::MAX)) > 0 {}
-            stage.must("reconcile").await;
-        }
-        let completions = usize::try_from(super::evidence::COMPLETIONS).expect("a few");
-        assert_eq!(pods(&stage), (completions, 0), "{command} at {at}: {:#?}", stage.records());
+        ends(&stage, &format!("{command} at {at}")).await;
     }
     println!("{command}: {cases} freezes");
     assert!(cases > 3, "{cases}");

@@ -7,7 +7,7 @@ use super::all;
 use super::life::Terms;
 
 /// Each mistake, and the number of seeds within which it is found.
-const DEFECTS: [(Defect, u64); 10] = [
+const DEFECTS: [(Defect, u64); 11] = [
     (Defect::BlindReplace, 20),
     (Defect::NoWriteAhead, 20),
     (Defect::UnmarkedCredit, 50),
@@ -18,6 +18,7 @@ const DEFECTS: [(Defect, u64); 10] = [
     (Defect::CreditUngrouped, 300),
     (Defect::GangKept, 300),
     (Defect::ReopenExpired, 1000),
+    (Defect::UncomparedStart, 1000),
 ];
 
 #[test]

@@ -47,6 +47,9 @@ pub(crate) fn while_as_created(created: &Created, patch: &Value) -> Option<Value
             json!({"op": "test", "path": format!("/{part}/{field}"), "value": before[part][field]})
         })
         .collect();
+    if seams::has(Defect::UncomparedStart) {
+        operations.clear();
+    }
     for part in ["metadata", "spec"] {
         let (old, new) = (before[part].as_object()?, after[part].as_object()?);
         for field in new.keys().filter(|field| old.get(*field) != new.get(*field)) {

@@ -18,7 +18,7 @@ use crate::{
 /// Job (G6): the user has accepted that what the shard does runs twice.
 pub(super) fn give_up_lost(record: &mut Record, observations: &Observations) {
     let mut any = false;
-    for (cluster, place) in &observations.places {
+    for (cluster, place) in observations.places.iter() {
         let Some(declared) = &place.lost else { continue };
         let live: Vec<u32> = record.live_in(cluster, &place.uid).map(|(id, _)| id).collect();
         let can_end = |id: &u32| {
@@ -50,7 +50,7 @@ pub(super) fn give_up_lost(record: &mut Record, observations: &Observations) {
 /// nobody else may take stays.
 pub(super) fn drain(record: &mut Record, places: &Places) {
     let mut any = false;
-    for (cluster, place) in places {
+    for (cluster, place) in places.iter() {
         let Some(stops_pods) = place.drained else { continue };
         let is_kept = |shard: &Shard| shard.retired || (!stops_pods && ends_with_its_pods(shard));
         let live = record.live_in(cluster, &place.uid);

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use super::{
     clocks::{Clocks, plausible_skew},
     created::Created,
-    place::Place,
+    place::{Place, Places},
 };
 use crate::{
     cluster::{Connection, Error, fan_out},
@@ -22,7 +22,7 @@ use crate::{
 /// members.
 #[derive(Default)]
 pub struct Members {
-    places: BTreeMap<String, Place>,
+    places: Places,
     lines: BTreeMap<String, Line>,
     /// What was answered about new Jobs, by member and API path.
     queue_answers: Mutex<BTreeMap<(String, String), Option<QueueAnswer>>>,
@@ -157,7 +157,7 @@ impl Members {
     }
 
     /// All members of the federation as places for work, by their names.
-    pub fn places(&self) -> &BTreeMap<String, Place> {
+    pub fn places(&self) -> &Places {
         &self.places
     }
 

@@ -1,6 +1,10 @@
 //! Members as places for work; pure.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
 
 use crate::{
     job::{Lease, Manifest},
@@ -30,8 +34,30 @@ pub struct Place {
     pub drained: Option<bool>,
 }
 
-/// The places of a federation, by the names of the members.
-pub type Places = BTreeMap<String, Place>;
+/// The places of a federation, by the names of the members. Clones share them until one is changed:
+/// of a thousand Jobs, each knows all places.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Places(Arc<BTreeMap<String, Place>>);
+
+impl Deref for Places {
+    type Target = BTreeMap<String, Place>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Places {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl FromIterator<(String, Place)> for Places {
+    fn from_iter<I: IntoIterator<Item = (String, Place)>>(places: I) -> Self {
+        Self(Arc::new(places.into_iter().collect()))
+    }
+}
 
 impl Place {
     /// What the registry says of the member.
@@ -64,7 +90,7 @@ impl Place {
     }
 
     /// The places of a federation: one for each member of the registry.
-    pub fn all(registry: &Registry) -> BTreeMap<String, Self> {
+    pub fn all(registry: &Registry) -> Places {
         let place = |member: &Member| Self {
             uid: member.uid.clone(),
             weight: member.weight,
@@ -83,7 +109,7 @@ impl Place {
         manifest: &Manifest,
     ) -> BTreeMap<&'static str, Vec<String>> {
         let mut names = BTreeMap::<_, Vec<_>>::new();
-        for (name, place) in places {
+        for (name, place) in places.iter() {
             let is_short = place.takes_work && place.ends_pods_of(manifest);
             let state = if is_short { SHORT_LEASE } else { place.state().as_str() };
             names.entry(state).or_default().push(name.clone());

@@ -247,7 +247,7 @@ impl Process {
     /// As [`kubectl_federate::reconcile::observe`]: one list per member that the ledger names.
     async fn list(&self, record: &Record, stale: bool) -> Observations {
         let mut places = Place::all(&self.world.borrow().registry);
-        for (name, place) in &mut places {
+        for (name, place) in places.iter_mut() {
             place.uid = self.connected(name);
         }
         let mut observations = Observations { places, ..Observations::default() };

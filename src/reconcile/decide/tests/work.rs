@@ -103,7 +103,7 @@ fn a_retry_of_an_indexed_job_is_planned_by_what_it_has_to_do_itself() {
     record.shards.get_mut(&1).expect("one").indexes = Some(Indexes::all(100).without(&before));
     record.state.folded.completed = before.clone();
     record.state.folded.carried_indexes = before;
-    let places = [("c1".into(), ready()), ("c2".into(), ready())].into();
+    let places = ["c1", "c2"].map(|name| (name.to_owned(), ready())).into_iter().collect();
     work::rebalance_now(&mut record, &places);
     assert_eq!(record.shards[&1].credit_target, 5, "each of two clusters gets a half");
 }

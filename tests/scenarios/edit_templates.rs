@@ -59,16 +59,6 @@ async fn values(stage: &Stage, pointer: &str) -> Result<Vec<Value>, libtest_mimi
     Ok(values)
 }
 
-/// Waits until the shard's Job is suspended and has no pods.
-async fn until_quiet(site: &Site) {
-    let suspended = |job: &Value| {
-        let conditions = job["status"]["conditions"].as_array();
-        conditions.is_some_and(|all| all.iter().any(|one| one["type"] == "Suspended"))
-            && job["status"].get("active").is_none()
-    };
-    site.until_job("pi", "it is suspended and has no pods", suspended).await;
-}
-
 /// Waits until each shard of `pi` has a pod that has not ended, and looks for this value at a
 /// pointer in all such pods.
 async fn until_pods_have(stage: &Stage, pointer: &str, value: &str) -> Outcome {
@@ -151,7 +141,7 @@ async fn after_a_run(stage: &Stage) -> Outcome {
     }
     stage.federate("job suspend pi").await.ok();
     for site in stage.members() {
-        until_quiet(site).await;
+        site.until_quiet().await;
     }
     let old = old_members(stage).await?;
     let resources = format!("job patch pi --type=json -p {}", cpu("2"));
@@ -274,7 +264,7 @@ async fn ran_meanwhile(stage: &Stage) -> Outcome {
     let unasked = "1 of 3 clusters could not be asked";
     stage.federate("job suspend pi").await.fails(unasked);
     for site in stage.members().filter(|site| site.name != "west") {
-        until_quiet(site).await;
+        site.until_quiet().await;
     }
     let patch = format!("job patch pi -p {}", disk("ssd"));
     let told = stage.federate(&patch).await;
@@ -332,7 +322,7 @@ async fn refused_later(stage: &Stage) -> Outcome {
     assert_eq!(mutations, ["west: patch jobs/pi"], "it is tried, and nothing is recorded");
     stage.federate("job suspend pi").await;
     for site in stage.members() {
-        until_quiet(site).await;
+        site.until_quiet().await;
     }
     let back = disk("ssd").replace(r#""ssd""#, "null");
     stage.federate(&format!("job patch pi -p {back}")).await.ok();
@@ -348,7 +338,7 @@ async fn unready(stage: &Stage) -> Outcome {
     }
     stage.federate("job suspend pi").await.ok();
     for site in stage.members() {
-        until_quiet(site).await;
+        site.until_quiet().await;
     }
     // As if a pod of it had not ended.
     let west = stage.site("west");

@@ -176,6 +176,8 @@ async fn unrecorded(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
     let west = stage.site("west");
     west.patch("jobs", "pi", &json!({"spec": {"suspend": true}})).await?;
+    // What its controller writes meanwhile would make the start be sent again.
+    west.until_quiet().await;
     let uid = west.job("pi").await?["metadata"]["uid"].clone();
     forget_uid(stage, "west").await?;
     let mark = west.mark().await?;

@@ -345,6 +345,17 @@ impl Site {
         .await
     }
 
+    /// Waits until the Job `pi` is suspended and has no pods, and its controller has said so.
+    pub async fn until_quiet(&self) {
+        let is_quiet = |job: &Value| {
+            let conditions = job["status"]["conditions"].as_array();
+            let is_suspended = |one: &Value| one["type"] == "Suspended" && one["status"] == "True";
+            conditions.is_some_and(|all| all.iter().any(is_suspended))
+                && job["status"].get("active").is_none()
+        };
+        self.until_job("pi", "it is suspended and has no pods", is_quiet).await;
+    }
+
     /// The present moment, for [`Site::requests`].
     pub async fn mark(&self) -> Result<Mark, Failed> {
         Ok(match &self.kind {

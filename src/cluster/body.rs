@@ -1,14 +1,15 @@
 //! The body of an answer, as far as it comes.
 
-use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use kube::client::Body;
+use hyper::body::Body;
+use tower::BoxError;
 
 use super::error::Cause;
 use super::items::{Splitter, TakesItems};
+use super::transport::AnswerBody;
 use super::words;
 
 /// The most that the body of one answer may hold, in bytes, after decompression.
@@ -26,19 +27,29 @@ pub(super) struct Lost {
     pub passing: bool,
 }
 
+/// Why no more of a body comes. It is a type of its own because rustc 1.95 cannot tell that a future
+/// is [`Send`] which holds a [`Limited`] body whose error is a boxed one.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct CutShort(#[source] BoxError);
+
+/// The body as far as it is not larger than [`MAX_BODY`].
+fn limited(body: AnswerBody) -> Limited<impl Body<Data = Bytes, Error = CutShort> + Unpin> {
+    Limited::new(body.map_err(CutShort), MAX_BODY)
+}
+
 /// The whole body, if it is not larger than [`MAX_BODY`].
-pub(super) async fn read(body: Body) -> Result<Bytes, Lost> {
-    let body = Limited::new(body, MAX_BODY).collect().await;
+pub(super) async fn read(body: AnswerBody) -> Result<Bytes, Lost> {
+    let body = limited(body).collect().await;
     Ok(body.map_err(|error| Lost::in_body(&*error))?.to_bytes())
 }
 
 /// The body of a list without its items, which are handed on, and how large it was.
-pub(super) async fn read_items<B>(body: B, takes: &dyn TakesItems) -> Result<(Bytes, usize), Lost>
-where
-    B: hyper::body::Body<Data = Bytes>,
-    B::Error: Into<tower::BoxError>,
-{
-    let mut body = pin!(Limited::new(body, MAX_BODY));
+pub(super) async fn read_items(
+    body: AnswerBody,
+    takes: &dyn TakesItems,
+) -> Result<(Bytes, usize), Lost> {
+    let mut body = limited(body);
     let (mut splitter, mut size) = (Splitter::default(), 0);
     takes.begin();
     while let Some(frame) = body.frame().await {

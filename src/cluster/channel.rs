@@ -3,9 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::{HeaderValue, USER_AGENT};
-use kube::client::Client;
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
+use kube::client::Body;
 use rustls::sign::CertifiedKey;
 use tokio::sync::Semaphore;
+use tower::util::BoxCloneSyncService;
+use tower::{BoxError, ServiceExt as _};
+use tower_http::decompression::DecompressionBody;
 
 use super::endpoint::Endpoint;
 use super::error::Error;
@@ -14,10 +19,14 @@ use super::opened::Opened;
 use super::patience::Queue;
 use super::round_trip::{RoundTrip, WarningSink};
 use super::tls::Tls;
-use super::transport::{Network, Wire};
+use super::transport::{AnswerBody, Network, Wire};
 
 /// Sent with every request.
 pub(super) const USER_AGENT_TEXT: &str = concat!("kubectl-federate/", env!("CARGO_PKG_VERSION"));
+
+/// Sends requests to one server. The client of kube 5.0 would do the same, with room for 1,024
+/// requests that wait in a queue: 10 KB for each server.
+pub(super) type Client = BoxCloneSyncService<Request<Body>, Response<AnswerBody>, BoxError>;
 
 /// Gives the wire to an endpoint, in place of the network.
 pub type WireFactory = Arc<dyn Fn(&Endpoint) -> Wire + Send + Sync>;
@@ -72,7 +81,7 @@ impl Shared {
         };
         let headers = endpoint.impersonation.clone();
         let stack = tower::ServiceBuilder::new()
-            .map_request(move |mut request: http::Request<kube::client::Body>| {
+            .map_request(move |mut request: Request<Body>| {
                 request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_TEXT));
                 for (name, value) in &headers {
                     request.headers_mut().append(name, value.clone());
@@ -81,7 +90,8 @@ impl Shared {
             })
             .layer(tower_http::decompression::DecompressionLayer::new().gzip(endpoint.compression))
             .service(round_trip);
-        Ok(Client::new(stack, endpoint.namespace.clone()))
+        let boxed = |body: DecompressionBody<_>| body.map_err(Into::into).boxed_unsync();
+        Ok(BoxCloneSyncService::new(stack.map_response(move |answer| answer.map(boxed))))
     }
 }
 

@@ -11,17 +11,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
 use jiff::SignedDuration;
-use kube::client::{Body, Client};
+use kube::client::Body;
 use kube::core::Status;
 use serde_json::Value;
 use tokio::sync::{OnceCell, SemaphorePermit};
 use tokio::time::Instant;
+use tower::ServiceExt as _;
 
 use super::auth::Credentials;
 use super::body::{Lost, NO_OBJECT, read, read_items};
 use super::bound::{Bound, Permit};
-use super::channel::Channel;
+use super::channel::{Channel, Client};
 use super::clock::Clock;
 use super::error::{Cause, Error};
 use super::exec::CredentialError;
@@ -30,6 +32,7 @@ use super::log;
 use super::patience::{BRIEF, Patience};
 use super::retry::{self, Ended};
 use super::silence::Silence;
+use super::transport::AnswerBody;
 use crate::seams;
 
 /// How many requests may be open to one server at first, over one connection of HTTP/2.
@@ -97,7 +100,7 @@ pub(super) struct Answer {
     /// How large the body was, in bytes.
     size: usize,
     /// The body, where it is taken as it comes.
-    pub rest: Option<Body>,
+    pub rest: Option<AnswerBody>,
 }
 
 impl Connection {
@@ -216,7 +219,7 @@ impl Connection {
         let client = self.inner.channel.client(credentials.certificate.as_ref())?;
         // Boxed, because it is in the future of whoever sends a request.
         let mut first_sent = None;
-        let ended = Box::pin(self.attempts(&client, call, credentials, &mut first_sent)).await;
+        let ended = Box::pin(self.attempts(client, call, credentials, &mut first_sent)).await;
         if let (Err(lost), Some(sent)) = (&ended, first_sent)
             && matches!(lost.cause, Cause::Timeout(_))
         {
@@ -227,7 +230,7 @@ impl Connection {
 
     async fn attempts(
         &self,
-        client: &Client,
+        client: Client,
         call: &Call<'_>,
         credentials: &Credentials,
         first_sent: &mut Option<Instant>,
@@ -244,7 +247,7 @@ impl Connection {
             let turn = self.turn(call, limit).await?;
             first_sent.get_or_insert_with(Instant::now);
             log::body(self.name(), "request", &call.body, credentials);
-            let attempt = self.attempt(client, call, credentials);
+            let attempt = self.attempt(client.clone(), call, credentials);
             let ended = patience.wait_for(attempt, notice).await.map_err(Lost::timeout)?;
             let outcome = match &ended {
                 Ok(answer) => {
@@ -307,7 +310,7 @@ impl Connection {
 
     async fn attempt(
         &self,
-        client: &Client,
+        client: Client,
         call: &Call<'_>,
         credentials: &Credentials,
     ) -> Result<Answer, Lost> {
@@ -317,7 +320,7 @@ impl Connection {
             passing: false,
         })?;
         let (sent, start) = (seams::now(), Instant::now());
-        let response = client.send(request).await.map_err(|error| Lost::new(&error))?;
+        let response = client.oneshot(request).await.map_err(|error| Lost::new(&*error))?;
         self.inner.silence.answered();
         let headers = response.headers();
         if let Some(date) = headers.get(DATE).and_then(|date| date.to_str().ok()) {
@@ -344,7 +347,7 @@ impl Connection {
         let size = body.len();
         match call.reading {
             Reading::Items(takes) if code.is_success() => {
-                let whole = http_body_util::Full::new(body);
+                let whole = Full::new(body).map_err(|never| match never {}).boxed_unsync();
                 let (body, _) = read_items(whole, takes).await?;
                 Ok(Answer { body, size, ..none })
             }

@@ -1,8 +1,8 @@
 //! An answer that is read while it comes, such as the log of a pod.
 
+use super::transport::AnswerBody;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
-use kube::client::Body;
 
 use super::connection::{Call, Connection, Reading};
 use super::error::{Cause, Error};
@@ -11,7 +11,7 @@ use super::words;
 /// The body of an answer, in the pieces in which it comes.
 pub struct Stream {
     connection: Connection,
-    body: Body,
+    body: AnswerBody,
 }
 
 impl Connection {
@@ -48,7 +48,7 @@ impl Stream {
                     Err(_) => {}
                 },
                 Some(Err(error)) => {
-                    let cause: Cause = words::cause(&error);
+                    let cause: Cause = words::cause(&*error);
                     return Err(self.connection.unreachable(cause));
                 }
             }

@@ -21,7 +21,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::client::Body;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tower::util::{BoxCloneService, BoxCloneSyncService};
+use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Service, ServiceExt as _};
 
 use super::bound::Bound;
@@ -46,12 +46,12 @@ pub type AnswerBody = UnsyncBoxBody<Bytes, BoxError>;
 
 /// Sends one request to one server and gives the answer. Below it there is the network, or a
 /// service in this process.
-pub type Wire = BoxCloneService<Request<Body>, Response<AnswerBody>, BoxError>;
+pub type Wire = BoxCloneSyncService<Request<Body>, Response<AnswerBody>, BoxError>;
 
 /// Makes a [`Wire`] from any HTTP service, such as a simulated API server.
 pub fn wire<S, B>(service: S) -> Wire
 where
-    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
     S::Error: Into<BoxError>,
     B: hyper::body::Body<Data = Bytes> + Send + 'static,
@@ -60,7 +60,7 @@ where
     let service = service
         .map_response(|response| response.map(|body: B| body.map_err(Into::into).boxed_unsync()))
         .map_err(Into::into);
-    BoxCloneService::new(service)
+    BoxCloneSyncService::new(service)
 }
 
 /// How many connections are opened at once, at first and at least. A server, what is before it or

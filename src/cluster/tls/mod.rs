@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use rustls::ClientConfig;
+use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
@@ -80,12 +81,15 @@ impl Tls {
             .map_err(|error| error.to_string())?
             .dangerous()
             .with_custom_certificate_verifier(self.verifier(trust)?);
-        Ok(match certificate {
+        let mut config = match certificate {
             // A resolver, because `with_client_auth_cert` of rustls 0.23 parses the certificate and
             // refuses X.509 version 1, which servers accept.
             Some(key) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key))),
             None => builder.with_no_client_auth(),
-        })
+        };
+        // It is for one server. Of the 32 for which rustls makes room, each takes half a KB.
+        config.resumption = Resumption::in_memory_sessions(1);
+        Ok(config)
     }
 
     /// The client certificate and key of a user.

@@ -15,7 +15,10 @@ mod fields;
 mod rights;
 mod template;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
@@ -59,7 +62,8 @@ pub struct Preflight {
 /// with something else than a Job is no API server now: it gets nothing in this command either.
 pub async fn preflight(record: &Record, members: &Members) -> Preflight {
     let mut preflight = Preflight::default();
-    let new = |id: &u32| Creation { record: record.clone(), id: *id };
+    let shared = Arc::new(record.clone());
+    let new = |id: &u32| Creation { record: shared.clone(), id: *id };
     preflight.ask_new(&record.shards.keys().map(new).collect::<Vec<_>>(), members).await;
     preflight
 }
@@ -82,7 +86,7 @@ pub async fn preflight_change(
     // The simulation creates nothing in a member that does not answer.
     for id in after.shards.keys().filter(|id| !before.shards.contains_key(id)) {
         if !writes.creations.iter().any(|new| new.id == *id) {
-            writes.creations.push(Creation { record: after.clone(), id: *id });
+            writes.create(after, *id);
         }
     }
     let mut preflight = Preflight { refusals: writes.refusals, ..Preflight::default() };

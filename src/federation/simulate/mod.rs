@@ -275,7 +275,7 @@ impl Simulated<'_> {
             };
             return (answer, None);
         }
-        self.writes().creations.push(Creation { record: record.clone(), id });
+        self.writes().create(record, id);
         (Answer::Job(Box::new(created(record, id))), Some("created".to_owned()))
     }
 

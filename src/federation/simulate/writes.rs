@@ -1,5 +1,7 @@
 //! The writes that a simulated reconcile would send to members.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::{cluster::Error, federation::refusal::Refusal, job::Observed, state::Record};
@@ -18,8 +20,9 @@ pub(in crate::federation) struct Write {
 /// The creation of a shard's Job.
 #[derive(Debug, Clone)]
 pub(in crate::federation) struct Creation {
-    /// The record as it is when the Job is created.
-    pub record: Record,
+    /// The record as it is when the Job is created. Creations of one record share it: it grows with
+    /// the number of its shards, and so would the memory of each.
+    pub record: Arc<Record>,
     /// The shard.
     pub id: u32,
 }
@@ -52,6 +55,14 @@ impl Writes {
         if !self.patches.contains(&write) {
             self.patches.push(write);
         }
+    }
+
+    /// Adds the creation of a shard's Job.
+    pub(in crate::federation) fn create(&mut self, record: &Record, id: u32) {
+        let last = self.creations.last().map(|last| &last.record);
+        let shared = last.filter(|last| ***last == *record).cloned();
+        let record = shared.unwrap_or_else(|| Arc::new(record.clone()));
+        self.creations.push(Creation { record, id });
     }
 
     /// Adds what a member refused.

@@ -13,6 +13,9 @@ use crate::{
     state::Record,
 };
 
+/// How many busy clusters are named at most: more lines than a terminal has.
+const NAMED: usize = 200;
+
 /// What is drawn while a verb works.
 pub(super) struct Progress<'a> {
     output: &'a Output,
@@ -67,15 +70,21 @@ impl<'a> Progress<'a> {
     }
 
     fn draw_steps(&self, state: &mut State) {
+        // Of a thousand clusters it would take longer than what they are asked for.
+        if !self.output.draws() {
+            return;
+        }
         let counts = || state.clusters.iter();
-        let busy = counts().filter(|(_, (done, of))| done < of);
+        let is_busy = |(_, (done, of)): &(&String, &(usize, usize))| done < of;
+        let named = counts().filter(is_busy).take(NAMED);
+        let busy: Vec<_> =
+            named.map(|(name, (done, of))| (name.clone(), format!("{done} of {of}"))).collect();
         let steps = Steps {
             what: state.what.to_owned(),
             done: counts().map(|(_, (done, _))| done).sum(),
             total: counts().map(|(_, (_, of))| of).sum(),
-            busy: busy
-                .map(|(name, (done, of))| (name.clone(), format!("{done} of {of}")))
-                .collect(),
+            unnamed: counts().filter(is_busy).count() - busy.len(),
+            busy,
         };
         self.output.draw(&mut state.live, steps);
     }
@@ -83,7 +92,7 @@ impl<'a> Progress<'a> {
     /// So many Jobs of a request that is about several are done, and this one is next.
     pub fn turn(&self, work: Work, job: &str, done: usize, total: usize) {
         let busy = vec![(format!("job.batch/{job}"), String::new())];
-        let steps = Steps { what: word(work).to_owned(), done, total, busy };
+        let steps = Steps { what: word(work).to_owned(), done, total, busy, unnamed: 0 };
         self.output.draw(&mut self.state().live, steps);
     }
 
@@ -101,7 +110,8 @@ impl<'a> Progress<'a> {
             return;
         }
         let (total, busy) = (state.began_with, vec![(cluster.to_owned(), left)]);
-        let steps = Steps { what: "draining".to_owned(), done: total - shards, total, busy };
+        let steps =
+            Steps { what: "draining".to_owned(), done: total - shards, total, busy, unnamed: 0 };
         self.output.draw(&mut state.live, steps);
     }
 

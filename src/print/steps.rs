@@ -19,6 +19,8 @@ pub struct Steps {
     pub total: usize,
     /// Who is still busy, and with what.
     pub busy: Vec<(String, String)>,
+    /// How many others are busy.
+    pub unnamed: usize,
 }
 
 impl View for Steps {
@@ -37,7 +39,7 @@ impl View for Steps {
             let (name, with) = (escape::line(name), escape::line(with));
             lines.push(format!("  {name}{:gap$}  {with}", ""));
         }
-        lines.extend(more(self.busy.len().saturating_sub(most), canvas));
+        lines.extend(more(self.busy.len().saturating_sub(most) + self.unnamed, canvas));
         lines
     }
 }
@@ -70,11 +72,15 @@ mod tests {
     #[test]
     fn who_is_busy_has_a_line_as_far_as_there_is_room() {
         let busy = ["east", "north", "west"].map(|name| (name.to_owned(), "1 of 2".to_owned()));
-        let steps = Steps { what: "creating".to_owned(), done: 3, total: 6, busy: busy.into() };
+        let what = "creating".to_owned();
+        let steps = Steps { what, done: 3, total: 6, busy: busy.into(), unnamed: 0 };
         let head = "creating [===============>              ] 3/6  72s";
         let [east, north, west] = ["  east   1 of 2", "  north  1 of 2", "  west   1 of 2"];
         assert_eq!(steps.lines(&canvas(9)), [head, east, north, west]);
         assert_eq!(steps.lines(&canvas(4)), [head, east, north, "  … and 1 more"]);
+        let steps = Steps { unnamed: 5, ..steps };
+        assert_eq!(steps.lines(&canvas(9)), [head, east, north, west, "  … and 5 more"]);
+        assert_eq!(steps.lines(&canvas(4)), [head, east, north, "  … and 6 more"]);
     }
 
     proptest! {

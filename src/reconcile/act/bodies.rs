@@ -66,12 +66,17 @@ pub(crate) fn while_as_created(created: &Created, patch: &Value) -> Option<Value
 
 /// The Job that is POSTed for a shard.
 pub(crate) fn creation(record: &Record, id: u32) -> Value {
-    let (name, own, owner) = (record.job_name(id), record.spec(id), record.ownership(id));
-    let mut job = job::shard(&record.manifest, name, &own, &owner);
+    let mut job = asked_for(record, id);
     if let Some(recovery) = record.recovery(id) {
         annotate(&mut job, Some(recovery));
     }
     job
+}
+
+/// The Job of [`creation`] without what only a recovery needs.
+pub(crate) fn asked_for(record: &Record, id: u32) -> Value {
+    let (name, own, owner) = (record.job_name(id), record.spec(id), record.ownership(id));
+    job::shard(&record.manifest, name, &own, &owner)
 }
 
 /// The Job of [`creation`] for a cluster that decides when it runs: held, until it is released to

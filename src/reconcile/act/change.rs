@@ -55,7 +55,7 @@ pub(super) async fn change(target: &Target<'_>) -> (Performed, Option<Vec<String
             Some(None) => return Ok(None),
             Some(Some(patch)) => target.json_patch(&patch).await?,
         };
-        let sent = bodies::creation(record, target.id);
+        let sent = bodies::asked_for(record, target.id);
         let found = target.altered(&as_queued(sent, job), &stored);
         *altered.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
         Ok(Some(match answer_of(&stored) {

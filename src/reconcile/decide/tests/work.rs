@@ -1,7 +1,12 @@
 //! Work that is opened or credited, and the pods for it.
 
 use super::*;
-use crate::reconcile::allocate::work;
+use crate::reconcile::{Places, allocate::work};
+
+/// Two clusters that take work.
+fn places() -> Places {
+    ["c1", "c2"].map(|name| (name.to_owned(), ready())).into_iter().collect()
+}
 
 #[test]
 fn a_shard_that_ends_leaves_no_more_pods_than_there_are() {
@@ -63,11 +68,7 @@ fn fewer_pods_are_divided_also_where_the_preferences_give_none_to_who_still_has_
     let preferences = json!({"clusters": {"c2": {"weight": 1}}}).to_string();
     object["metadata"]["annotations"][crate::plan::PREFERENCES] = preferences.into();
     record.manifest = Manifest::new(object, "work", "").expect("valid");
-    let place = ready();
-    pods::divide_after_edit(
-        &mut record,
-        &[("c1".into(), place.clone()), ("c2".into(), place)].into(),
-    );
+    pods::divide_after_edit(&mut record, &places());
     assert_eq!(record.shards[&1].parallelism, 1);
 }
 
@@ -103,8 +104,7 @@ fn a_retry_of_an_indexed_job_is_planned_by_what_it_has_to_do_itself() {
     record.shards.get_mut(&1).expect("one").indexes = Some(Indexes::all(100).without(&before));
     record.state.folded.completed = before.clone();
     record.state.folded.carried_indexes = before;
-    let places = ["c1", "c2"].map(|name| (name.to_owned(), ready())).into_iter().collect();
-    work::rebalance_now(&mut record, &places);
+    work::rebalance_now(&mut record, &places());
     assert_eq!(record.shards[&1].credit_target, 5, "each of two clusters gets a half");
 }
 
@@ -121,7 +121,7 @@ fn a_move_leaves_whole_gangs() {
         (shard.cluster, shard.parallelism) = ("c1".into(), 4);
     }
     // Half of the 12 completions belong to the other cluster by the plan.
-    work::rebalance_now(&mut record, &[("c1".into(), ready()), ("c2".into(), ready())].into());
+    work::rebalance_now(&mut record, &places());
     let retained: Vec<i32> = record.shards.values().map(Shard::retained).collect();
     assert_eq!(retained, [4, 4]);
 }

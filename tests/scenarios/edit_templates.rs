@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::edit_members::work_until;
 use crate::scenarios::{Outcome, Scenarios};
-use crate::site::{On, Site};
+use crate::site::On;
 use crate::stage::{SOON, Stage, job};
 
 pub fn scenarios() -> Scenarios {

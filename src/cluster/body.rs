@@ -27,8 +27,8 @@ pub(super) struct Lost {
     pub passing: bool,
 }
 
-/// Why no more of a body comes. It is a type of its own because rustc 1.95 cannot tell that a future
-/// is [`Send`] which holds a [`Limited`] body whose error is a boxed one.
+/// Why no more of a body comes. It is a type of its own because rustc 1.95 cannot tell that a
+/// future is [`Send`] which holds a [`Limited`] body whose error is a boxed one.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct CutShort(#[source] BoxError);

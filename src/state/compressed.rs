@@ -15,8 +15,8 @@ pub(super) const DOCUMENT: usize = 8 * 1024 * 1024;
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
 thread_local! {
-    /// A compressor takes 300 KB, and to set one up takes longer than to compress what a shard's Job
-    /// keeps. The encoder for gzip of flate2 1.1 cannot be used twice.
+    /// A compressor takes 300 KB, and to set one up takes longer than to compress what a shard's
+    /// Job keeps. The encoder for gzip of flate2 1.1 cannot be used twice.
     static DEFLATE: RefCell<DeflateEncoder<Vec<u8>>> =
         RefCell::new(DeflateEncoder::new(Vec::new(), Compression::default()));
 }

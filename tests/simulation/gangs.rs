@@ -62,13 +62,15 @@ fn left(job: &Value) -> Option<i64> {
 
 impl Knowledge {
     /// A Job with a gang is credited only when its cluster has made the group of its pods: it never
-    /// does so afterwards, and would schedule the pods one by one.
+    /// does so afterwards, and would schedule the pods one by one. A work queue is credited to end
+    /// it, and starts no more pods.
     pub fn check_group(&mut self, cluster: &Cluster, job: &Value) {
         let gang = &job["spec"]["scheduling"]["schedulingPolicy"]["gang"];
         let credited = &job["metadata"]["annotations"][CREDITED];
         let name = job["metadata"]["name"].as_str().unwrap_or_default();
         let is_late = gang.is_object()
             && credited.is_string()
+            && job["spec"]["completions"].is_i64()
             && cluster.min_count(NAMESPACE, name).is_none();
         if is_late && !self.is_of_nobody(job) {
             self.accuse(|| format!("gang: {name} is credited {credited} before it has a group"));

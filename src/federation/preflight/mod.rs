@@ -29,7 +29,7 @@ use super::{
     simulate::{Creation, Write, simulate_writes},
 };
 use crate::{
-    cluster::{Connection, DeleteOptions, Error, WriteOptions, fan_out},
+    cluster::{Connection, DeleteOptions, Error, FAN_OUT, WriteOptions, fan_out, fan_out_by},
     reconcile::{Members, Observations, job_path},
     state::{Record, Shard},
 };
@@ -173,7 +173,8 @@ impl Preflight {
                 };
             (cluster.clone(), job_path(record.namespace(), record.job_name(*id)), answer)
         };
-        for (cluster, path, answer) in fan_out(creations, ask).await {
+        // Each asks two things at once, and holds the Job meanwhile.
+        for (cluster, path, answer) in fan_out_by(FAN_OUT / 2, creations, ask).await {
             match answer {
                 Ok(creation::Checked { dropped, unknown, queue }) => {
                     if let Some(answer) = queue {

@@ -181,17 +181,30 @@ async fn members_that_answer_delete_at_once_though_another_hangs() {
 }
 
 /// What is in a cluster that was declared lost is left behind only if that does not answer.
+/// What a deletion leaves behind if it gets no answer is waited for.
 #[tokio::test(start_paused = true)]
-async fn a_lost_cluster_that_answers_late_deletes_its_jobs_too() {
-    let stage = with_jobs(&NAMES[..1]).await;
-    stage.must("cluster lost west --yes").await;
-    stage.net.watch(|sent, _| match sent.cluster.as_str() {
-        "west" => Fate::Delay(Duration::from_secs(2)),
-        _ => Fate::Pass,
-    });
-    let ran = stage.must("job delete a --cascade=background").await;
-    assert!(!ran.stderr.contains("is not deleted"), "{ran:?}");
-    stage.nothing_left();
+async fn a_cluster_that_was_given_up_and_answers_late_deletes_its_jobs_too() {
+    for uncordoned in [false, true] {
+        let stage = with_jobs(&NAMES[..1]).await;
+        if uncordoned {
+            stage.net.watch(|sent, _| match sent.cluster.as_str() {
+                "west" => Fate::Refused,
+                _ => Fate::Pass,
+            });
+        }
+        stage.must("cluster lost west --yes").await;
+        if uncordoned {
+            // Its shard stays given up until the cluster has been seen.
+            stage.must("cluster uncordon west").await;
+        }
+        stage.net.watch(|sent, _| match sent.cluster.as_str() {
+            "west" => Fate::Delay(Duration::from_secs(2)),
+            _ => Fate::Pass,
+        });
+        let ran = stage.must("job delete a --cascade=background").await;
+        assert!(!ran.stderr.contains("is not deleted"), "{ran:?}");
+        stage.nothing_left();
+    }
 }
 
 #[tokio::test(start_paused = true)]

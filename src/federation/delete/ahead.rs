@@ -84,18 +84,24 @@ impl Federation<'_> {
         all
     }
 
-    /// Whether something can be deleted already. What is in a cluster that was declared lost is
-    /// left behind if that does not answer, so it is waited for.
+    /// Whether something can be deleted already. What is in a cluster that was given up, or missed
+    /// at a recovery, is left behind if that does not answer, so it is waited for.
     fn may_go_ahead(&self, job: &Going, members: &Members) -> bool {
         let asked: BTreeSet<_> = members.asked().collect();
+        let record = &job.record;
         let is_lost = |name: &str| {
             let member = self.registry.members.get(name);
             member.is_some_and(|member| member.state == MemberState::Lost)
         };
-        let clusters = || job.record.clusters().into_iter();
+        let given_up = record.shards.values().filter(|shard| shard.is_lost());
+        let given_up = given_up.map(|shard| shard.cluster.as_str());
+        let missed = record.state.missed.values().map(String::as_str);
+        let mut left_behind = given_up
+            .chain(missed)
+            .chain(record.clusters().into_iter().filter(|name| is_lost(name)));
         matches!(job.how, How::Marked { .. })
-            && clusters().any(|name| members.get(name).is_ok())
-            && clusters().all(|name| asked.contains(name) || !is_lost(name))
+            && record.clusters().into_iter().any(|name| members.get(name).is_ok())
+            && left_behind.all(|name| asked.contains(name))
     }
 
     /// Deletes what is in members that have answered. Gives what is left, if anything is.
@@ -110,6 +116,9 @@ impl Federation<'_> {
             let status = Status::new(&before, &reconciled.observations);
             self.name_the_left_alone(&before, &status);
             self.name_those_not_adopted(&before, &reconciled.observations);
+            if reconciled.record.is_none() {
+                self.name_those_lost(&before, &reconciled.observations);
+            }
             Ok::<Option<Record>, Error>(reconciled.record)
         };
         let rest = rest.await;

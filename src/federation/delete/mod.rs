@@ -324,14 +324,18 @@ impl Federation<'_> {
         }
     }
 
-    /// Says which Jobs a deletion leaves behind in clusters that were declared lost and do not
-    /// answer.
+    /// Says which Jobs a deletion leaves behind in clusters that were given up and do not answer.
     fn name_those_lost(&self, record: &Record, observations: &Observations) {
         for shard in record.shards.values().filter(|shard| shard.phase != Phase::Deleted) {
             let member = self.registry.members.get(&shard.cluster);
-            let lost = member.is_some_and(|member| member.state == MemberState::Lost);
-            if lost && observations.unknown(shard).is_some() && !self.has_left(shard) {
-                let why = "its cluster was declared lost: its job there is not deleted";
+            let why = if member.is_some_and(|member| member.state == MemberState::Lost) {
+                "its cluster was declared lost: its job there is not deleted"
+            } else if shard.is_lost() {
+                "its work was given to others: its job there is not deleted"
+            } else {
+                continue;
+            };
+            if observations.unknown(shard).is_some() && !self.has_left(shard) {
                 self.notify(Event::Unasked { record, cluster: &shard.cluster, why });
             }
         }

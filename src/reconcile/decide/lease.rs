@@ -161,7 +161,12 @@ pub(super) fn awaits_its_end(
         return false;
     }
     let Some(lease) = &shard.lease else { return false };
-    let Some(start) = start_since_resume(shard, job, clocks, now.as_second()) else { return false };
+    // A Job that has yet to be suspended and resumed may have passed meanwhile. One that was has
+    // got a deadline that is as much longer as it ran before.
+    let Some(start) = job.start.filter(|_| !job.suspended && !job.suspension_seen) else {
+        return false;
+    };
+    let start = clocks.host_time(&shard.cluster, start.as_second());
     let running = now.as_second().saturating_sub(start);
     lease.has_passed(running, job.active_deadline_seconds, record.own_deadline(id))
 }

@@ -352,6 +352,7 @@ impl Site {
             let is_suspended = |one: &Value| one["type"] == "Suspended" && one["status"] == "True";
             conditions.is_some_and(|all| all.iter().any(is_suspended))
                 && job["status"].get("active").is_none()
+                && job["status"]["terminating"].as_i64().unwrap_or(0) == 0
         };
         self.until_job("pi", "it is suspended and has no pods", is_quiet).await;
     }

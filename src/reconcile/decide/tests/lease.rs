@@ -117,7 +117,18 @@ fn a_lease_that_has_passed_is_over_though_nobody_has_ended_its_job_yet() {
     let renewed = decide(&record, &both(&record), at(START + 590)).record;
     let mut edited = record.clone();
     edited.shards.values_mut().for_each(Shard::change);
-    for (case, record) in [("nothing", record), ("a renewal", renewed), ("an edit", edited)] {
+    let mut resumed = edited.clone();
+    for shard in resumed.shards.values_mut() {
+        shard.start_before_resume = Some(START);
+        shard.lease.as_mut().expect("leased").restart(300);
+    }
+    let cases = [
+        ("nothing", record),
+        ("a renewal", renewed),
+        ("an edit", edited),
+        ("a suspension and a resume", resumed),
+    ];
+    for (case, record) in cases {
         let last = decide(&record, &both(&record), at(START + LEASE - 1));
         let change = Action::Change { shard: 1, uid: "u1".into() };
         assert!(last.actions.contains(&change), "{case}: {:?}", last.actions);

@@ -46,9 +46,10 @@ const UNKNOWN: &str = "<unknown>";
 /// host's, and the host's of this computer's. RIGHTS counts the rights that you have, of those that
 /// are needed for jobs in the namespace. What is wrong is said below the table.
 ///
-/// The exit code is 1 if a cluster does not answer, is another one, or if a right is missing. The
-/// right to read logs, a clock that differs by more than 30 seconds, and a server of a version that
-/// is not tested, are warnings only. Nothing is written.
+/// The exit code is 1 if a cluster does not answer, is another one, if a right is missing, or if a
+/// host before this one gives out the same work. The right to read logs, a clock that differs by
+/// more than 30 seconds, and a server of a version that is not tested, are warnings only. Nothing
+/// is written.
 ///
 /// --print-rbac prints the roles and bindings that are missing in one cluster, for `kubectl apply
 /// -f -` by somebody who may grant them. A role that is there already gets the rules that the
@@ -154,6 +155,10 @@ impl Check {
         let failed: Vec<_> = checked.iter().filter(|one| !one.passes()).collect();
         printed?;
         if failed.is_empty() {
+            // The warning says what marks it.
+            if unmarked.iter().any(|before| before.answers) {
+                return Err(Error::new("two hosts give out the work of this federation"));
+            }
             return Ok(());
         }
         let clusters = some_clusters(failed.len(), checked.len());

@@ -259,7 +259,7 @@ fn about_other_host(other: &OtherHost, context: &str) -> String {
         OtherHost::NotInUse { name } => {
             format!("It is of host {name:?}, which has the federation no more.")
         }
-        OtherHost::Moved { name, to } => format!(
+        OtherHost::Moved { name, to, .. } => format!(
             "It is of host {name:?}. The federation was moved from there to another host{}. If \
              that one is used too, both give out the same work.",
             state::by_context(to)
@@ -283,7 +283,9 @@ fn about_unmarked(other: &OtherHost, context: &str) -> Option<String> {
     let (host, old) = match other {
         OtherHost::Silent { name, .. } => (format!("host {name:?}"), name.as_str()),
         OtherHost::Unknown => ("the host before".to_owned(), "CONTEXT"),
-        _ => return None,
+        OtherHost::Moved { to, .. } if !to.is_empty() => (format!("host {to:?}"), to.as_str()),
+        OtherHost::Moved { .. } => ("the host before".to_owned(), "CONTEXT"),
+        OtherHost::Left { .. } | OtherHost::NotInUse { .. } => return None,
     };
     let marks = federate_on_host("init", [format!("--from={old}")], context);
     Some(format!(

@@ -24,8 +24,9 @@ use crate::state::{self, Moved, Origin, Record, Registry, Store};
 ///
 /// # Errors
 /// A host cannot be read or written; a record is damaged; the old federation was moved elsewhere;
-/// the new host has another federation with members or Jobs; it has the same one, and lacks Jobs;
-/// or it has lost its registry since the move, and has records that are newer.
+/// the new host has another federation with members or Jobs; it has the same one, and lacks Jobs,
+/// or has what is older than a restore on the old one; or it has lost its registry since the move,
+/// and has records that are newer.
 pub async fn relocate(
     from: &Store,
     to: &Store,
@@ -56,6 +57,11 @@ pub async fn relocate(
     };
     if let Some(it) = &existing {
         if it.uid == old.uid && it.moved.is_none() {
+            // What it has is older than the restore on the old host. It must not become the truth.
+            if old.moved.is_none() && is_stale(it, &moved.uid, &old) {
+                let [host, from] = [to, from].map(|store| store.host().name().to_owned());
+                return Err(Error::StaleHost { host, from, context: context.to_owned() });
+            }
             let uid = old.host.clone();
             let is_marked = leave_behind(from, to, old, moved).await?;
             return Ok(to.forget_unmarked(&uid).await? || is_marked);
@@ -89,6 +95,15 @@ pub async fn relocate(
     saved.unmarked.remove(&moved_to);
     to.write_registry(existing.as_ref(), &saved).await?;
     Ok(true)
+}
+
+/// Whether a host with this uid and registry could not be marked as moved when the federation was
+/// restored on the present one. If each could not be when it was restored on the other one, the one
+/// of the last restore is the present one.
+fn is_stale(it: &Registry, host: &str, present: &Registry) -> bool {
+    let restored = |registry: &Registry| registry.gap.map(|gap| gap.until);
+    let is_later = it.unmarked.contains_key(&present.host) && restored(it) > restored(present);
+    present.unmarked.contains_key(host) && !is_later
 }
 
 /// Checks that the registry of a new host may become that of this federation: it is that already,

@@ -32,7 +32,7 @@ pub use record::{
     Cascade, Folded, HeldBack, Origin, Outcome, RanTwice, Record, State, Totals, Verdict, Withheld,
 };
 pub use recovery::{Recovery, annotate};
-pub use registry::{Former, Gap, MemberChange, Moved, Registry, SavedRegistry, Unmarked};
+pub use registry::{Former, Gap, MemberChange, Moved, Registry, Salvaged, SavedRegistry, Unmarked};
 pub use registry::{NAME as REGISTRY_NAME, NAMESPACE as REGISTRY_NAMESPACE};
 pub use seen::Seen;
 pub use store::{Change, MAX_CONFLICTS, Store};

@@ -16,6 +16,9 @@ pub fn scenarios() -> Scenarios {
         .sim_from_nothing("a move that was finished replaces no newer record", finished_before)
         .both_from_nothing("a backup makes no orphans of a cluster that comes back", comes_back)
         .both_from_nothing("a host that was left after a restore is not used any more", left_behind)
+        .sim_from_nothing("a host that was left unmarked gets what was done since", back_to_left)
+        .sim_from_nothing("a backup is restored on a host that was left unmarked", onto_left)
+        .sim_from_nothing("a restore remembers the host that is in use elsewhere", third_host)
         .both_from_nothing(
             "a restore marks the host before as moved if it answers",
             left_at_restore,
@@ -195,7 +198,8 @@ async fn left_behind(stage: &Stage) -> Outcome {
     assert!(std::fs::read_to_string(stage.path("again.yaml"))?.contains("unmarked"));
     // Somebody who still knows the old host uses it.
     host.link.restore().await?;
-    stage.federate(check).await.warns("and answers: both give out the same work");
+    let both = stage.federate(check).await.fails("two hosts give out the work");
+    both.warns("and answers: both give out the same work");
     stage.write("late.yaml", &job("late", Some(3), Some(9)))?;
     stage.federate("job create -f late.yaml --context=host").await.ok();
     let relocate = "init --from=host --context=west";
@@ -210,6 +214,83 @@ async fn left_behind(stage: &Stage) -> Outcome {
     stage.federate(relocate).await.ok().says("unchanged");
     stage.federate("reconcile").await.ok();
     clear(stage.site("west"), &["pi", "late"]).await
+}
+
+/// The host is silent, and the federation is restored on west, where one Job gets more work and
+/// another one is deleted.
+async fn leave_silently(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    for name in ["pi", "euler"] {
+        stage.create(&job(name, Some(3), Some(9))).await?.ok();
+    }
+    stage.federate("backup federation.yaml").await.ok();
+    stage.host().link.cut().await?;
+    stage.federate("restore federation.yaml --context=west --yes").await.ok();
+    stage.federate("reconcile").await.ok();
+    stage.federate("job scale pi --completions=18 --parallelism=6").await.ok();
+    stage.federate("job delete euler --cascade=background").await.ok();
+    Ok(())
+}
+
+async fn back_to_left(stage: &Stage) -> Outcome {
+    leave_silently(stage).await?;
+    stage.host().link.restore().await?;
+    let (back, mark) = ("init --from=west --context=host", "init --from=host --context=west");
+    let refused = stage.federate(back).await.fails("has the federation as it was before");
+    refused.warns(&format!("`kubectl federate {mark}`, `kubectl federate {back}`"));
+    let lacks = stage.federate(mark).await.fails("has the federation already, and lacks");
+    lacks.warns("That also brings back the jobs that were deleted on the new host since");
+    stage.federate("job delete euler --cascade=orphan --context=host").await.ok();
+    stage.federate(mark).await.ok();
+    stage.federate(back).await.ok().says("moved");
+    stage.federate("reconcile").await.ok();
+    stage.federate("job get euler").await.fails("not found");
+    work_until(stage, "pi", "Complete 18/18").await?;
+    assert_eq!(succeeded(stage).await?.0, 18, "nothing has run twice");
+    clear(stage.site("west"), &["pi"]).await
+}
+
+async fn onto_left(stage: &Stage) -> Outcome {
+    leave_silently(stage).await?;
+    stage.federate("backup late.yaml").await.ok();
+    stage.federate("job scale pi --completions=24 --parallelism=12").await.ok();
+    let west = stage.site("west");
+    west.link.cut().await?;
+    stage.host().link.restore().await?;
+    let restore = "restore late.yaml --context=host";
+    stage.federate(restore).await.fails("no terminal").warns("cannot be marked as moved");
+    stage.federate(&format!("{restore} --yes")).await.ok();
+    let marks = "init --from=west --context=host";
+    stage.federate("cluster check").await.warns(marks);
+    west.link.restore().await?;
+    stage.federate("cluster check").await.fails("two hosts give out the work");
+    let mark = stage.mark().await?;
+    stage.federate("reconcile").await;
+    let created = stage.mutations(&mark).await?;
+    assert!(!created.iter().any(|what| what.contains("create jobs")), "{created:?}");
+    stage.federate(marks).await.ok();
+    stage.federate("cluster check").await.ok();
+    // It is a host as any other by now.
+    let again = stage.federate(&format!("{restore} --yes")).await.ok();
+    assert!(!again.stderr.contains("It is of host"), "{again:?}");
+    clear(west, &["pi"]).await
+}
+
+async fn third_host(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    stage.federate("backup federation.yaml").await.ok();
+    stage.federate("init --from=host --context=west").await.ok();
+    let restored = stage.federate("restore federation.yaml --context=north --yes").await.ok();
+    let marks = "init --from=west --context=north";
+    restored.warns("The federation was moved from there to another host").warns(marks);
+    stage.federate("cluster check").await.fails("two hosts give out the work").warns(marks);
+    stage.federate(marks).await.ok();
+    stage.federate("cluster check").await.ok();
+    stage.federate("reconcile").await.ok();
+    work_until(stage, "pi", "Complete 9/9").await?;
+    clear(stage.site("west"), &["pi"]).await?;
+    clear(stage.site("north"), &["pi"]).await
 }
 
 /// Removes the ConfigMaps of a federation from a member.

@@ -26,9 +26,20 @@ pub(super) fn about_leaving(error: &federation::Error) -> Error {
             federate("cluster uncordon", [name])
         )),
         E::LacksJobs { from, context, .. } => said.hint(format!(
-            "Save a backup of the old host, and restore it on the new one first: {}, {}",
+            "Save a backup of the old host, and restore it on the new one first: {}, {}. That also \
+             brings back the jobs that were deleted on the new host since. If it lacks one for \
+             that reason, remove its record from the old host before: {}",
             federate("backup", ["FILE", &format!("--context={from}")]),
-            federate_on_host("restore", ["FILE"], context)
+            federate_on_host("restore", ["FILE"], context),
+            federate(
+                "job delete",
+                ["NAME", "--namespace=NAMESPACE", "--cascade=orphan", &format!("--context={from}")]
+            )
+        )),
+        E::StaleHost { from, context, .. } => said.hint(format!(
+            "Mark it as moved first, then move the federation there: {}, {}",
+            federate("init", [format!("--from={context}"), format!("--context={from}")]),
+            federate_on_host("init", [format!("--from={from}")], context)
         )),
         E::LeftRecords { context, .. } => said.hint(format!(
             "That host has the jobs: --context={context}. Only if it is gone for good, restore a \

@@ -50,9 +50,10 @@ pub(super) fn merge(
         members: host.map(|host| host.members.clone()).unwrap_or_default(),
         created: same.and_then(|host| host.created).or(saved.created),
         gap: same.map_or(saved.gap, |host| host.gap),
+        // What the host has forgotten since was marked, or is gone for good.
+        unmarked: same.map_or_else(|| saved.unmarked.clone(), |host| host.unmarked.clone()),
         ..saved.clone()
     };
-    whole.unmarked.extend(same.into_iter().flat_map(|host| host.unmarked.clone()));
     let mut differences = Vec::new();
     for (name, member) in saved.members {
         let on_host = whole.member_by_uid(&member.uid).map(str::to_owned);
@@ -124,6 +125,17 @@ pub(super) fn new_gap(
     Some(Gap { from: before.map_or(created, |gap| gap.from.min(created)), until })
 }
 
+/// Whether the federation was restored elsewhere while this host, which has it too, could not be
+/// marked as moved: then this host is as one that is new. It is not any more once such a backup was
+/// restored on it, which leaves a gap that begins before the backup was made and ends after.
+pub(super) fn is_stale(saved: &SavedRegistry, created: i64, host: &SavedRegistry) -> bool {
+    let is_done = |gap: Gap| !gap.is_open() && (gap.from..gap.until).contains(&created);
+    host.uid == saved.uid
+        && saved.host != host.host
+        && saved.unmarked.contains_key(&host.host)
+        && !host.gap.is_some_and(is_done)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -132,7 +144,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::state::{Member, Registry};
+    use crate::state::{Member, Registry, Unmarked};
 
     /// Clusters by name, each a uid.
     type Named = BTreeMap<String, String>;
@@ -208,6 +220,51 @@ mod tests {
                 ("west", &Difference::Joined),
             ]
         );
+    }
+
+    #[test]
+    fn which_hosts_are_not_marked_as_moved_is_known_by_the_host_if_it_has_the_federation() {
+        let unmarked = |uids: &[&str]| -> BTreeMap<_, _> {
+            let unmarked = Unmarked { context: "c".into() };
+            uids.iter().map(|uid| ((*uid).to_owned(), unmarked.clone())).collect()
+        };
+        let with = |federation: &str, uids: &[&str]| SavedRegistry {
+            unmarked: unmarked(uids),
+            ..registry(federation, &Named::new(), &BTreeSet::new()).saved()
+        };
+        for (host, expected) in [
+            (None, &["o"][..]),
+            (Some(with("g", &["x"])), &["o"]),
+            (Some(with("f", &["x"])), &["x"]),
+            (Some(with("f", &[])), &[]),
+        ] {
+            let (whole, _) = merge(with("f", &["o"]), host.as_ref());
+            assert_eq!(whole.unmarked, unmarked(expected), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_stale_until_a_backup_that_knows_it_as_unmarked_was_restored_there() {
+        let saved = |uids: &[&str]| {
+            let unmarked = Unmarked { context: "c".into() };
+            let unmarked = uids.iter().map(|uid| ((*uid).to_owned(), unmarked.clone()));
+            let saved = registry("f", &Named::new(), &BTreeSet::new()).saved();
+            SavedRegistry { unmarked: unmarked.collect(), host: "n".into(), ..saved }
+        };
+        let host = |uid: &str, gap: Option<(i64, i64)>| {
+            let gap = gap.map(|(from, until)| Gap { from, until });
+            SavedRegistry { gap, ..registry(uid, &Named::new(), &BTreeSet::new()).saved() }
+        };
+        for (host, expected) in [
+            (host("f", None), true),
+            (host("g", None), false),
+            (host("f", Some((10, 40))), true),
+            (host("f", Some((0, 60))), true),
+            (host("f", Some((50, 60))), false),
+        ] {
+            assert_eq!(is_stale(&saved(&["h"]), 50, &host), expected, "{host:?}");
+            assert!(!is_stale(&saved(&["x"]), 50, &host), "{host:?}");
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use self::merge::{join, merge, new_gap};
+use self::merge::{is_stale, join, merge, new_gap};
 use super::{
     acceptance::accepted,
     dry_run_strategy::DryRun,
@@ -33,8 +33,8 @@ use super::{
 use crate::{
     reconcile::server_time,
     state::{
-        self, Acceptance, Accepted, Backup, Gap, Member, Moved, Record, Registry, SavedRegistry,
-        Store,
+        self, Acceptance, Accepted, Backup, Gap, Member, Moved, Record, Registry, Salvaged,
+        SavedRegistry, Store,
     },
 };
 
@@ -48,7 +48,8 @@ pub struct Restore {
     /// The records, each with what becomes of it.
     pub records: Vec<(Record, RecordChange)>,
     /// What becomes of the host that the backup is of, if this host is another one and has no
-    /// registry of the federation yet. If both are used, both give out the same work.
+    /// registry of the federation yet, or one that is older than what was done there. If both are
+    /// used, both give out the same work.
     pub other_host: Option<OtherHost>,
     existing: Option<Registry>,
     whole: SavedRegistry,
@@ -136,7 +137,7 @@ impl Restore {
     pub async fn plan(
         store: &Store,
         backup: Backup,
-        saved: Vec<Record>,
+        mut saved: Vec<Record>,
         left: Option<&Store>,
         now: Timestamp,
     ) -> Result<Self, Error> {
@@ -151,7 +152,10 @@ impl Restore {
         let (former, of_host) = (backup.federation.former.clone(), backup.federation.host.clone());
         let saved_jobs: BTreeSet<_> = saved.iter().map(key).collect();
         let on_host = existing.as_ref().map(Registry::saved);
-        let makes_a_host = of_host != host && on_host.as_ref().is_none_or(|it| it.uid != uid);
+        let is_stale =
+            on_host.as_ref().is_some_and(|it| is_stale(&backup.federation, backup.created, it));
+        let makes_a_host =
+            is_stale || (of_host != host && on_host.as_ref().is_none_or(|it| it.uid != uid));
         let mut other_host = None;
         if makes_a_host {
             other_host = Some(OtherHost::find(left, &of_host, &uid, &host, &saved_jobs).await);
@@ -164,11 +168,20 @@ impl Restore {
         if damage.is_some() {
             (known, salvaged) = salvage(store, known).await?;
         }
+        let unmarked = known.unmarked.clone();
         let (mut whole, mut differences) = merge(known, on_host.as_ref());
         differences.extend(salvaged);
+        if is_stale {
+            whole.unmarked.extend(unmarked);
+            // One that is damaged is compared below.
+            let readable = store.any_records(&uid, None).await?.into_iter().flatten();
+            saved = with_stale(saved, readable);
+        }
         whole.unmarked.extend(other_host.as_ref().and_then(|it| it.unmarked(&of_host)));
         whole.unmarked.remove(&host);
-        let new_gap = new_gap(&uid, on_host.as_ref(), gap, backup.created, now);
+        let is_interrupted = |it: &&SavedRegistry| it.gap.is_some_and(Gap::is_open);
+        let restored = on_host.as_ref().filter(|it| !is_stale || is_interrupted(it));
+        let new_gap = new_gap(&uid, restored, gap, backup.created, now);
         if new_gap.is_some() {
             whole.created = whole.created.or(Some(backup.created));
             whole.gap = new_gap;
@@ -326,11 +339,26 @@ async fn salvage(
     store: &Store,
     saved: SavedRegistry,
 ) -> Result<(SavedRegistry, Vec<(String, Difference)>), Error> {
-    let (members, former) = store.salvage_registry().await?;
-    let since = SavedRegistry { members, former, ..saved.clone() };
+    let Salvaged { members, former, unmarked } = store.salvage_registry().await?;
+    let unmarked = saved.unmarked.clone().into_iter().chain(unmarked).collect();
+    let since = SavedRegistry { members, former, unmarked, ..saved.clone() };
     let (whole, mut differences) = join(saved, &since);
     differences.retain(|(_, difference)| *difference != Difference::Returns);
     Ok((whole, differences))
+}
+
+/// The records of a backup with those of a host that took no part in what was done since. These are
+/// as old as a backup: each that the backup lacks, or has older, is restored too.
+fn with_stale(saved: Vec<Record>, on_host: impl Iterator<Item = Record>) -> Vec<Record> {
+    let job = |record: &Record| (key(record), record.state.uid.clone());
+    let mut all: BTreeMap<_, _> = saved.into_iter().map(|record| (job(&record), record)).collect();
+    for record in on_host {
+        let is_newer = |saved: &Record| saved.last_change() < record.last_change();
+        if all.get(&job(&record)).is_none_or(is_newer) {
+            all.insert(job(&record), record.unstored());
+        }
+    }
+    all.into_values().collect()
 }
 
 /// What becomes of the records of a backup where the registry becomes this. `is_elsewhere` says

@@ -9,7 +9,7 @@ use crate::{
         key::{Key, key},
         leaving::all_records,
     },
-    state::{self, Registry, Store, Unmarked},
+    state::{self, Moved, Registry, Store, Unmarked},
 };
 
 /// The host that a backup is of, where it is restored on another one.
@@ -36,6 +36,8 @@ pub enum OtherHost {
     Moved {
         /// Its name.
         name: String,
+        /// The uid of the third one.
+        uid: String,
         /// The kubeconfig context by which whoever moved it reached the third one.
         to: String,
     },
@@ -51,12 +53,14 @@ pub enum OtherHost {
 }
 
 impl OtherHost {
-    /// What is to be remembered of the host, by its uid, if it cannot be marked as moved.
-    pub(super) fn unmarked(&self, uid: &str) -> Option<(String, Unmarked)> {
-        let context = match self {
-            Self::Silent { name, .. } => name.clone(),
-            Self::Unknown => String::new(),
-            Self::Left { .. } | Self::NotInUse { .. } | Self::Moved { .. } => return None,
+    /// The host that is not marked as moved, by its uid, and is to be remembered: the one with this
+    /// uid, which the backup is of, or the one to which the federation was moved from there.
+    pub(super) fn unmarked(&self, of_backup: &str) -> Option<(String, Unmarked)> {
+        let (uid, context) = match self {
+            Self::Silent { name, .. } => (of_backup, name.clone()),
+            Self::Unknown => (of_backup, String::new()),
+            Self::Moved { uid, to, .. } => (uid.as_str(), to.clone()),
+            Self::Left { .. } | Self::NotInUse { .. } => return None,
         };
         Some((uid.to_owned(), Unmarked { context }))
     }
@@ -83,7 +87,7 @@ impl OtherHost {
             Err(error) => Self::Silent { name, why: error.to_string() },
             Ok((registry, _)) if registry.uid != federation => Self::NotInUse { name },
             Ok((registry, records)) => match registry.moved.clone() {
-                Some(moved) if moved.uid != new => Self::Moved { name, to: moved.context },
+                Some(Moved { uid, context: to, .. }) if uid != new => Self::Moved { name, uid, to },
                 _ => {
                     let lacking = records.iter().map(key).filter(|job| !jobs.contains(job));
                     let lacking = lacking.collect();

@@ -336,6 +336,17 @@ pub enum Error {
         /// The Jobs, by namespace and name.
         jobs: Vec<(String, String)>,
     },
+    /// A federation is to be moved to a host that it was on before, and that could not be marked as
+    /// moved when the federation was restored on the present one.
+    #[error("host {host:?} has the federation as it was before it was restored on host {from:?}")]
+    StaleHost {
+        /// The host's name.
+        host: String,
+        /// The name of the present host.
+        from: String,
+        /// The kubeconfig context of the one to move to.
+        context: String,
+    },
     /// A record on a new host is in the way of what is to be written there.
     #[error("{error}")]
     InTheWay {

@@ -87,6 +87,17 @@ pub struct SavedRegistry {
     pub gap: Option<Gap>,
 }
 
+/// What can be read of a registry that is damaged.
+#[derive(Debug, Default)]
+pub struct Salvaged {
+    /// The members by name.
+    pub members: BTreeMap<String, Member>,
+    /// The clusters that were unregistered, by their uids.
+    pub former: BTreeMap<String, Former>,
+    /// The hosts that could not be marked as moved, by their uids.
+    pub unmarked: BTreeMap<String, Unmarked>,
+}
+
 /// A time of which records may be missing: a backup was made at its start, and restored at its end
 /// on a host that had no registry of the federation. In seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -258,18 +269,16 @@ impl Registry {
         })
     }
 
-    /// The members and the former clusters that can be read of a damaged registry, whatever else is
-    /// damaged.
-    pub(super) fn salvage(
-        config_map: &Value,
-    ) -> (BTreeMap<String, Member>, BTreeMap<String, Former>) {
+    /// What can be read of a damaged registry, whatever else is damaged.
+    pub(super) fn salvage(config_map: &Value) -> Salvaged {
         let plain = json!({ "metadata": config_map["metadata"] });
         let documents = Documents::read(object(), config_map)
             .or_else(|_| Documents::read(object(), &plain))
             .unwrap_or_else(|_| Documents::none(object()));
         let mut members: BTreeMap<String, Member> = documents.readable(MEMBER_PREFIX);
         members.retain(|name, member| member.check(name).is_ok());
-        (members, documents.readable(FORMER_PREFIX))
+        let former = documents.readable(FORMER_PREFIX);
+        Salvaged { members, former, unmarked: documents.readable(UNMARKED_PREFIX) }
     }
 
     /// The merge patch that makes this change of one member. It also writes the version. So a

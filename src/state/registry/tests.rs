@@ -63,15 +63,17 @@ fn of_a_damaged_registry_all_that_can_be_read_is_known() {
         ("member.kubectl-federate.dev/east", &member),
         ("member.kubectl-federate.dev/west", "{"),
         ("former.kubectl-federate.dev/n", "{\"name\":\"north\",\"context\":\"c\"}"),
+        ("unmarked.kubectl-federate.dev/o", "{\"context\":\"old\"}"),
     ];
     for (key, text) in annotations {
         config_map["metadata"]["annotations"][key] = json!(text);
     }
     config_map["binaryData"] = json!({ "member.kubectl-federate.dev_south": "?" });
     assert!(Registry::from_config_map(&config_map).is_err());
-    let (members, former) = Registry::salvage(&config_map);
-    assert_eq!(members, [("east".to_owned(), Member::ready("e"))].into());
-    assert_eq!(former.keys().collect::<Vec<_>>(), ["n"]);
+    let salvaged = Registry::salvage(&config_map);
+    assert_eq!(salvaged.members, [("east".to_owned(), Member::ready("e"))].into());
+    assert_eq!(salvaged.former.keys().collect::<Vec<_>>(), ["n"]);
+    assert_eq!(salvaged.unmarked.keys().collect::<Vec<_>>(), ["o"]);
     let patch = Registry::patch_damaged(&config_map, &SavedRegistry::new("g"), "h").expect("fits");
     assert_eq!(patch["binaryData"]["member.kubectl-federate.dev_south"], Value::Null);
     for (key, _) in annotations {

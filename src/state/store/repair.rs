@@ -9,23 +9,20 @@ use crate::{
     cluster::{DeleteOptions, path},
     job::labels,
     state::{
-        Error, Former, Member, Record, Registry, SavedRegistry,
+        Error, Record, Registry, Salvaged, SavedRegistry,
         registry::{NAME, NAMESPACE},
     },
 };
 
 impl Store {
-    /// The members and the former clusters that can be read of a registry that is damaged; none if
-    /// it is gone.
+    /// What can be read of a registry that is damaged; nothing if it is gone.
     ///
     /// # Errors
     /// The host cannot be read.
-    pub async fn salvage_registry(
-        &self,
-    ) -> Result<(BTreeMap<String, Member>, BTreeMap<String, Former>), Error> {
+    pub async fn salvage_registry(&self) -> Result<Salvaged, Error> {
         match self.host.get(&config_map_path(NAMESPACE, NAME)).await {
             Ok(config_map) => Ok(Registry::salvage(&config_map)),
-            Err(error) if error.is_not_found() => Ok(Default::default()),
+            Err(error) if error.is_not_found() => Ok(Salvaged::default()),
             Err(error) => Err(error.into()),
         }
     }

@@ -333,12 +333,19 @@ pub(super) async fn restores(book: &mut Book) {
     stage.quietly(&format!("{restore} --yes")).await;
     stage.set_down("east", false);
     stage.quietly("job create -f several/euler.yaml --context=east").await;
+    let back = book.hear(&mut stage, "init --from=spare --context=east").await;
+    assert_eq!(back.len(), 2, "{:?}", book.said.last());
+    stage.quietly("job delete pi --cascade=background --context=spare").await;
     let commands = book.hear(&mut stage, "init --from=east --context=spare").await;
-    assert_eq!(commands.len(), 2, "{:?}", book.said.last());
+    assert_eq!(commands.len(), 3, "{:?}", book.said.last());
+    let deleted = [("NAMESPACE", "default"), ("NAME", "pi")];
+    book.follow(&mut stage, &commands[2..], &deleted).await;
     let late = stage.path("late.yaml").display().to_string();
     book.follow(&mut stage, &commands[..1], &[("FILE", late.as_str())]).await;
     book.follow_and_agree(&mut stage, &commands[1], &[("FILE", late.as_str())]).await;
     book.follow(&mut stage, &marks, &[]).await;
+    says(&mut stage, "job get", "euler").await;
+    book.follow(&mut stage, &back, &[]).await;
     says(&mut stage, "job get", "euler").await;
 }
 

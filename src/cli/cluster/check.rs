@@ -244,9 +244,12 @@ fn about_unmarked(before: &UnmarkedHost, host: &str) -> String {
     if before.answers {
         format!("{since}, and answers: both give out the same work. Run {marks} now")
     } else {
+        let forget = [format!("--forget={}", before.uid)];
+        let forgets = federate_on_host("orphans clean", forget, host);
         format!(
             "{since}, and is not known to be by now. If it is used again, both give out the same \
-             work: once it answers, run {marks} before anything else"
+             work: once it answers, run {marks} before anything else. Only if it is gone for good, \
+             {forgets} forgets it"
         )
     }
 }

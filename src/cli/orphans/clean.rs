@@ -48,8 +48,8 @@ pub struct Clean {
     /// With --yes, delete those that still run, too
     #[arg(long)]
     running: bool,
-    /// Clusters that were unregistered and are gone for good, by name or uid; they are asked no
-    /// more
+    /// Clusters that were unregistered and are gone for good, by name or uid, and hosts that
+    /// `restore` could not mark as moved, by uid; they are asked no more
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     #[arg(conflicts_with_all = ["yes", "running", "strategy", "names", "selector", "clusters"])]
     forget: Vec<String>,

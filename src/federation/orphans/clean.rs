@@ -116,14 +116,21 @@ impl Federation<'_> {
         Error::all(errors)
     }
 
-    /// Forgets clusters that were unregistered, by the names that they had, or by their uids. What
-    /// they still have stays there.
+    /// Forgets clusters that were unregistered, by the names that they had, or by their uids, and
+    /// hosts that could not be marked as moved, by their uids. What they still have stays there.
     ///
     /// # Errors
     /// No such cluster is known; several had the same name; or the registry cannot be written.
     pub async fn forget_former(&self, names: &[String]) -> Result<(), Error> {
         let mut uids = Vec::new();
+        let mut hosts = Vec::new();
         for name in names {
+            if self.registry.unmarked.contains_key(name) {
+                hosts.push(name);
+                if !self.registry.former.contains_key(name) {
+                    continue;
+                }
+            }
             let is_it = |(uid, former): &(&String, &Former)| *uid == name || former.name == *name;
             let found: Vec<_> = self.registry.former.iter().filter(is_it).collect();
             uids.push(match found[..] {
@@ -135,7 +142,11 @@ impl Federation<'_> {
                 }
             });
         }
-        Ok(self.store.forget_former(Registry::clone(&self.registry), &uids).await?)
+        self.store.forget_former(Registry::clone(&self.registry), &uids).await?;
+        for host in hosts {
+            self.store.forget_unmarked(host).await?;
+        }
+        Ok(())
     }
 
     async fn clean_one(

@@ -331,6 +331,17 @@ pub(super) async fn restores(book: &mut Book) {
     let marks = book.hear(&mut stage, restore).await;
     assert_eq!(marks.len(), 1, "{:?}", book.said.last());
     stage.quietly(&format!("{restore} --yes")).await;
+    let check = "cluster check --context=spare";
+    let forgets = book.hear(&mut stage, check).await;
+    assert_eq!(forgets.len(), 2, "{:?}", book.said.last());
+    assert_eq!(forgets[0], marks[0]);
+    book.follow(&mut stage, &forgets[1..], &[]).await;
+    assert_eq!(book.hear(&mut stage, check).await, Vec::<String>::new());
+
+    let mut stage = pi().await;
+    stage.quietly("backup ~/federation.yaml").await;
+    stage.set_down("east", true);
+    stage.quietly(&format!("{restore} --yes")).await;
     stage.set_down("east", false);
     stage.quietly("job create -f several/euler.yaml --context=east").await;
     let back = book.hear(&mut stage, "init --from=spare --context=east").await;

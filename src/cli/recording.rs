@@ -186,7 +186,9 @@ mod tests {
         let mut recordings = Recordings::default();
         recordings.begin(&jobs.iter().map(|namespace| of(namespace)).collect::<Vec<_>>());
         for (place, recording) in last.into_iter().enumerate() {
-            recording.into_iter().for_each(|it| recordings.note(Some(place), it));
+            if let Some(it) = recording {
+                recordings.note(Some(place), it);
+            }
         }
         recordings.interrupted("scaled", || "Again.".to_owned()).to_string()
     }

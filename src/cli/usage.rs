@@ -162,7 +162,10 @@ fn explain(
             (format!("unknown command {typed:?} for {path:?}"), meant)
         }
         ErrorKind::UnknownArgument if flag.starts_with("--") => {
-            let meant = suggest::flags(known().filter_map(Arg::get_long), args, flag);
+            // It would choose another host, not the clusters of a Job.
+            let is_other = |long: &&str| flag == "--clusters" && *long == "cluster";
+            let longs = known().filter_map(Arg::get_long).filter(|long| !is_other(long));
+            let meant = suggest::flags(longs, args, flag);
             (format!("unknown flag: {flag}"), meant)
         }
         ErrorKind::UnknownArgument if argument.starts_with('-') => {

@@ -86,7 +86,7 @@ impl<'a> Federation<'a> {
         jobs: impl IntoIterator<Item = T>,
         settle: impl AsyncFn(&Federation<'a>, T) -> R,
     ) -> Vec<R> {
-        self.in_turns(at_once, jobs, settle, |turns, place| turns.settled(place)).await
+        self.in_turns(at_once, jobs, settle, true).await
     }
 
     /// The same for what comes before: what happens to each Job is told in its turn, and none is
@@ -97,21 +97,23 @@ impl<'a> Federation<'a> {
         jobs: impl IntoIterator<Item = T>,
         plan: impl AsyncFn(&Federation<'a>, T) -> R,
     ) -> Vec<R> {
-        self.in_turns(at_once, jobs, plan, |_, _| {}).await
+        self.in_turns(at_once, jobs, plan, false).await
     }
 
-    /// `after` is called with the place of each Job whose `work` is over.
+    /// `settles` says that nothing more happens to a Job once its `work` is over.
     async fn in_turns<T, R>(
         &self,
         at_once: usize,
         jobs: impl IntoIterator<Item = T>,
         work: impl AsyncFn(&Federation<'a>, T) -> R,
-        after: impl Fn(&Turns<'_, '_>, usize),
+        settles: bool,
     ) -> Vec<R> {
         let turns = Turns::of(self);
         let work = async |(place, job): (usize, T)| {
             let done = work(&turns.at(place), job).await;
-            after(&turns, place);
+            if settles {
+                turns.settled(place);
+            }
             done
         };
         turns.while_settling(fan_out_by(at_once, jobs.into_iter().enumerate(), work)).await

@@ -222,7 +222,7 @@ async fn a_wait_keeps_its_time_and_names_who_is_silent() {
         let stage = with_jobs(&NAMES[..2]).await;
         let begun = Instant::now();
         // An apply is done by then.
-        let since = Duration::from_secs(if command.contains("apply") { 1 } else { 0 });
+        let since = Duration::from_secs(command.contains("apply").into());
         stage.net.watch(move |sent, _| {
             let hangs = sent.cluster == silent && begun.elapsed() >= since;
             if hangs { Fate::Hang(When::Before) } else { Fate::Pass }

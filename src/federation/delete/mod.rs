@@ -126,10 +126,10 @@ impl Federation<'_> {
             (place, begun)
         };
         // Nobody writes before the mark is written; who the members are can be asked meanwhile. The
-        // other half of the time is for those that answer.
-        let half = cut.map(|end| now + end.duration_since(now) / 2);
+        // rest of the time is for what those have yet to do that have answered last.
+        let most = cut.map(|end| end - end.duration_since(now) / 10);
         let begin = fan_out_by(at_once, jobs.into_iter().enumerate(), begin);
-        let joined = self.join_until(&members, concerned, half);
+        let joined = self.join_until(&members, concerned, most);
         let begun = self.begin_beside(turns, (at_once, cut), &members, begin, joined).await;
         let mut going = Vec::new();
         for (place, begun) in begun {

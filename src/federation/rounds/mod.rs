@@ -69,6 +69,7 @@ pub struct View {
 }
 
 /// The rounds of one command.
+#[expect(clippy::struct_excessive_bools, reason = "they are about different things")]
 pub struct Rounds<'f, 'a> {
     /// The federation; its registry is read in each round.
     pub federation: &'f mut Federation<'a>,

@@ -282,9 +282,8 @@ fn about_other_host(other: &OtherHost, context: &str) -> String {
 fn about_unmarked(other: &OtherHost, context: &str) -> Option<String> {
     let (host, old) = match other {
         OtherHost::Silent { name, .. } => (format!("host {name:?}"), name.as_str()),
-        OtherHost::Unknown => ("the host before".to_owned(), "CONTEXT"),
         OtherHost::Moved { to, .. } if !to.is_empty() => (format!("host {to:?}"), to.as_str()),
-        OtherHost::Moved { .. } => ("the host before".to_owned(), "CONTEXT"),
+        OtherHost::Unknown | OtherHost::Moved { .. } => ("the host before".to_owned(), "CONTEXT"),
         OtherHost::Left { .. } | OtherHost::NotInUse { .. } => return None,
     };
     let marks = federate_on_host("init", [format!("--from={old}")], context);

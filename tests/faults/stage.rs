@@ -192,6 +192,8 @@ impl Stage {
     async fn struck(&self, command: &str, at: usize, fate: Fate) -> Option<Sent> {
         self.net.watch(move |sent, _| if sent.number == at { fate.clone() } else { Fate::Pass });
         let ran = self.run_as("alice", command).await;
+        // What was sent beside that request arrives, whoever has sent it.
+        tokio::time::sleep(Duration::from_millis(1)).await;
         let sent = self.net.sent();
         self.net.heal();
         match ran {

@@ -101,18 +101,22 @@ impl Served<'_> {
 
     fn traffic(&self) -> Traffic {
         let mut traffic = Traffic::default();
-        let each = |count: usize| count as f64 / self.members.len() as f64;
+        // Counted whole and divided once: a sum of fractions may be more than 1.
+        let (mut requests, mut writes, mut connections) = (0, 0, 0);
         for far in self.members {
-            let requests = far.cluster().requests();
-            traffic.requests += each(requests.len());
-            traffic.writes += each(requests.iter().filter(|request| request.mutating).count());
-            let lists = requests.iter().filter(|request| {
+            let all = far.cluster().requests();
+            requests += all.len();
+            writes += all.iter().filter(|request| request.mutating).count();
+            let lists = all.iter().filter(|request| {
                 request.verb == "list" && request.parameter("continue").is_none()
             });
-            let lists = lists.count();
-            traffic.lists = traffic.lists.max(lists);
-            traffic.connections += each(far.link.connections());
+            traffic.lists = traffic.lists.max(lists.count());
+            connections += far.link.connections();
         }
+        let each = |count: usize| count as f64 / self.members.len() as f64;
+        traffic.requests = each(requests);
+        traffic.writes = each(writes);
+        traffic.connections = each(connections);
         traffic.host = self.hosts.iter().map(|far| far.cluster().requests().len()).sum();
         traffic
     }

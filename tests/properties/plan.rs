@@ -156,7 +156,8 @@ fn fresh() -> impl Strategy<Value = Case> {
 fn gang() -> impl Strategy<Value = Case> {
     (case(), prop_oneof![8 => 2..9, 1 => number(9)]).prop_map(|(mut case, least)| {
         case.parallelism = case.parallelism.max(1);
-        Case { least, ..case }
+        // No gang is smaller: `minCount` 0 is refused before anything is planned.
+        Case { least: least.max(1), ..case }
     })
 }
 

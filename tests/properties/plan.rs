@@ -154,10 +154,10 @@ fn fresh() -> impl Strategy<Value = Case> {
 
 /// A case whose shares have a least number of pods, and which is not paused.
 fn gang() -> impl Strategy<Value = Case> {
-    (case(), prop_oneof![8 => 2..9, 1 => number(9)]).prop_map(|(mut case, least)| {
+    (case(), prop_oneof![8 => 2..9i32, 1 => number(9)]).prop_map(|(mut case, least)| {
         case.parallelism = case.parallelism.max(1);
         // No gang is smaller: `minCount` 0 is refused before anything is planned.
-        Case { least: least.max(1), ..case }
+        Case { least: i32::max(least, 1), ..case }
     })
 }
 

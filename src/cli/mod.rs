@@ -18,6 +18,7 @@ mod flags;
 mod groups;
 mod in_clusters;
 mod init;
+mod internal_error;
 mod job;
 mod job_name;
 mod kubectl;
@@ -80,6 +81,7 @@ use crate::{
 
 /// Runs the command line of this process and gives its exit code.
 pub fn main() -> ExitCode {
+    internal_error::explained();
     let args: Vec<OsString> = usage::without_help_verb(&std::env::args_os().collect::<Vec<_>>());
     if complete::ran_in_process(&args) {
         return ExitCode::SUCCESS;

@@ -5,7 +5,7 @@ use std::{ffi::OsString, fmt::Write as _};
 use crate::error::Exit;
 
 /// The variables of the environment that are read, and what each says.
-pub const VARIABLES: [(&str, &str); 24] = [
+pub const VARIABLES: [(&str, &str); 25] = [
     ("EDITOR", "The editor of `job edit`, if KUBE_EDITOR names none; without both it is vi"),
     ("HOME", "The home directory: .kube/config, .kube/kuberc and .kube/federate.yaml are in it"),
     ("HTTPS_PROXY", "The proxy to servers with https, also as https_proxy"),
@@ -26,6 +26,7 @@ pub const VARIABLES: [(&str, &str); 24] = [
     ("NO_PROXY", "The servers that are reached without a proxy, also as no_proxy"),
     ("PATH", "Where credential plugins, editors and kubectl are found"),
     ("POD_NAMESPACE", "In a pod without a kubeconfig: the namespace, if -n names none"),
+    ("RUST_BACKTRACE", "With 1 a defect of this program says all it knows, which may quote values"),
     ("SHELL", "The shell that runs an editor whose name has more than one word"),
     ("TERM", "What the terminal can do; with dumb nothing is coloured or drawn anew"),
     ("TMPDIR", "Where `job edit` keeps the file that is edited"),

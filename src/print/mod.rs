@@ -35,7 +35,8 @@ pub use error::Error;
 pub use format::Format;
 pub use live::{Canvas, Live, View};
 pub use output::{
-    ATTEMPTS, Captured, Colour, LogText, Output, UnknownColour, choice, not_understood, selection,
+    ATTEMPTS, Captured, Colour, LogText, Output, UnknownColour, choice, leave_terminal_as_it_was,
+    not_understood, selection,
 };
 pub use printed::Printed;
 pub use signs::Signs;

@@ -23,17 +23,38 @@ thread_local! {
 
 /// A text as gzip: no time and no name in it, so that the same text gives the same bytes.
 pub(super) fn gzip(text: &str) -> Vec<u8> {
-    let mut crc = Crc::new();
-    crc.update(text.as_bytes());
     let mut gzip = HEADER.to_vec();
     let deflated = DEFLATE.with_borrow_mut(|deflate| {
         deflate.write_all(text.as_bytes())?;
         deflate.reset(Vec::new())
     });
     gzip.extend(deflated.expect("a vector takes everything that is written to it"));
+    end(&mut gzip, text);
+    gzip
+}
+
+/// Appends what gzip ends with: the checksum and the length of the text.
+fn end(gzip: &mut Vec<u8>, text: &str) {
+    let mut crc = Crc::new();
+    crc.update(text.as_bytes());
     gzip.extend(crc.sum().to_le_bytes());
     gzip.extend(crc.amount().to_le_bytes());
-    gzip
+}
+
+/// A text as gzip that is not compressed, then encoded as base64: it is longer, and costs next to
+/// nothing. Such a block of deflate (RFC 1951, section 3.2.4) can have 65,535 bytes.
+///
+/// # Panics
+/// If the text is longer than that.
+pub(super) fn store(text: &str) -> String {
+    let length = u16::try_from(text.len()).expect("a text of one block");
+    let mut gzip = HEADER.to_vec();
+    gzip.push(1);
+    gzip.extend(length.to_le_bytes());
+    gzip.extend((!length).to_le_bytes());
+    gzip.extend(text.as_bytes());
+    end(&mut gzip, text);
+    STANDARD.encode(gzip)
 }
 
 /// A text as gzip, then encoded as base64.
@@ -62,11 +83,14 @@ mod tests {
 
     #[test]
     fn it_is_what_an_encoder_for_gzip_writes() {
-        for text in ["", "a", &"completions ".repeat(10_000), "", "ä"] {
+        for text in ["", "a", &"completions ".repeat(10_000), &"x".repeat(65_535), "", "ä"] {
             let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
             gzip.write_all(text.as_bytes()).expect("a vector");
             assert_eq!(super::gzip(text), gzip.finish().expect("a vector"));
             assert_eq!(decompress(&compress(text)).as_deref(), Ok(text));
+            if text.len() <= usize::from(u16::MAX) {
+                assert_eq!(decompress(&store(text)).as_deref(), Ok(text));
+            }
         }
     }
 

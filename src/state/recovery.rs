@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use super::{
     Folded, LAST_TAKEN_IN, Record, Shard,
-    compressed::{compress, decompress},
+    compressed::{compress, decompress, store},
     documents::ANNOTATIONS,
 };
 use crate::{
@@ -36,6 +36,11 @@ const VERSION: u32 = 2;
 
 /// What the annotation can have, in bytes.
 const MOST: usize = 64 * 1024;
+
+/// A document up to this length, in bytes, is not compressed. That of a Job of usual length is
+/// written three times for each member, and compressing it would cost more than most other work of a
+/// creation.
+const SMALL: usize = 2 * 1024;
 
 /// What the document can have before it is compressed, in bytes.
 const MOST_PLAIN: usize = 512 * 1024;
@@ -134,7 +139,8 @@ impl Record {
             document.omitted = omitted.iter().map(|&pointer| pointer.to_owned()).collect();
             document.manifest = without(self.manifest.object().clone(), omitted);
             let text = serde_json::to_string(&document).expect("its keys are strings");
-            let encoded = (text.len() <= MOST_PLAIN).then(|| compress(&text));
+            let encode = if text.len() <= SMALL { store } else { compress };
+            let encoded = (text.len() <= MOST_PLAIN).then(|| encode(&text));
             encoded.filter(|encoded| encoded.len() <= room)
         })
     }

@@ -1,7 +1,7 @@
 //! The key Esc while a line is typed on a terminal.
 
 #[cfg(unix)]
-pub use unix::EscEndsLine;
+pub use unix::{EscEndsLine, leave_terminal_as_it_was};
 
 /// What the key Esc sends.
 pub(super) const ESC: u8 = 0x1b;
@@ -18,6 +18,10 @@ impl EscEndsLine {
         Self
     }
 }
+
+/// Undoes what was changed of the terminal for a question: nothing, here.
+#[cfg(not(unix))]
+pub fn leave_terminal_as_it_was() {}
 
 #[cfg(unix)]
 mod unix {
@@ -75,14 +79,22 @@ mod unix {
                 let Ok(mut heard) = signal(kind) else { continue };
                 runtime.spawn(async move {
                     if heard.recv().await.is_some() {
-                        if let Some(before) = &*lock(&BEFORE) {
-                            set(before);
-                        }
+                        leave_terminal_as_it_was();
                         std::process::exit(128 + kind.as_raw_value());
                     }
                 });
             }
         });
+    }
+
+    /// Undoes what was changed of the terminal for a question, where the process ends during it.
+    pub fn leave_terminal_as_it_was() {
+        // Locked only by a thread that sets it, or undoes it, right now.
+        if let Ok(before) = BEFORE.try_lock()
+            && let Some(before) = &*before
+        {
+            set(before);
+        }
     }
 
     impl Drop for EscEndsLine {

@@ -5,6 +5,7 @@ mod esc;
 mod log;
 mod questions;
 
+pub use esc::leave_terminal_as_it_was;
 pub use log::LogText;
 pub use questions::{ATTEMPTS, choice, not_understood, selection};
 

@@ -371,13 +371,7 @@ async fn failed(stage: &Stage) -> Outcome {
 }
 
 async fn deleting(stage: &Stage) -> Outcome {
-    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
-    let west = stage.site("west");
-    west.link.cut().await?;
-    stage
-        .federate("job delete pi --cascade=background")
-        .await
-        .fails("1 cluster could not be asked");
+    let west = stage.stays_in_west(&job("pi", Some(3), Some(6))).await?;
     let before = stage.mark().await?;
     for command in
         ["job apply -f pi.yaml", "job scale pi --parallelism=6", "job suspend pi", "job edit pi"]

@@ -401,6 +401,28 @@ impl Stage {
         Ok(all)
     }
 
+    /// A Job whose deletion has begun and cannot end, because the member `west` does not answer.
+    pub async fn stays_in_west(&self, manifest: &Value) -> Result<&Site, Failed> {
+        self.create(manifest).await?.ok();
+        let west = self.site("west");
+        west.link.cut().await?;
+        let delete = "job delete pi --cascade=background";
+        self.federate(delete).await.fails("1 cluster could not be asked");
+        Ok(west)
+    }
+
+    /// A reconcile writes at most what it has seen, and another one nothing.
+    pub async fn goes_quiet(&self, name: &str) -> Result<(), Failed> {
+        let before = self.mark().await?;
+        self.federate(&format!("reconcile {name}")).await.ok();
+        let before_second = self.mark().await?;
+        self.federate(&format!("reconcile {name}")).await.ok().says("unchanged");
+        assert_eq!(self.mutations(&before_second).await?, Vec::<String>::new());
+        let all = self.mutations(&before).await?;
+        assert!(all.iter().all(|what| what.starts_with("east: patch configmaps")), "{all:?}");
+        Ok(())
+    }
+
     /// Fails if the product has asked to change anything anywhere since then, or there is a record
     /// of that name.
     pub async fn assert_nothing_of(&self, name: &str, since: &[Mark]) -> Result<(), Failed> {

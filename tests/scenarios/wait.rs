@@ -371,13 +371,7 @@ async fn reconciling(stage: &Stage) -> Outcome {
 }
 
 async fn reconciling_deletion(stage: &Stage) -> Outcome {
-    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
-    let west = stage.site("west");
-    west.link.cut().await?;
-    stage
-        .federate("job delete pi --cascade=background")
-        .await
-        .fails("1 cluster could not be asked");
+    let west = stage.stays_in_west(&job("pi", Some(3), Some(6))).await?;
     stage.federate(COMPLETE).await.fails("job.batch/pi is being deleted together with its jobs");
     let tried = Cell::new(false);
     let over = |said: &str| {

@@ -40,8 +40,8 @@ fn internal_error(location: Option<&Location<'_>>) -> Error {
     let place = location.map(|place| format!(" at {}:{}", place.file(), place.line()));
     let message = format!("kubectl-federate has a defect{}", place.unwrap_or_default());
     Error::new(message)
-        .hint("what it wrote until then is recorded: kubectl federate reconcile finishes it")
-        .and_hint("please report it; with RUST_BACKTRACE=1 it says more, which may quote values")
+        .hint("what it wrote is recorded: kubectl federate reconcile finishes it")
+        .and_hint("please report it; RUST_BACKTRACE=1 shows more, which may quote values")
 }
 
 #[cfg(test)]
@@ -76,8 +76,8 @@ mod tests {
         assert_eq!(
             lines[1..],
             [
-                "hint: what it wrote until then is recorded: kubectl federate reconcile finishes it",
-                "hint: please report it; with RUST_BACKTRACE=1 it says more, which may quote values",
+                "hint: what it wrote is recorded: kubectl federate reconcile finishes it",
+                "hint: please report it; RUST_BACKTRACE=1 shows more, which may quote values",
             ]
         );
         assert_eq!(output.status.code(), Some(1));

@@ -38,7 +38,7 @@ const VERSION: u32 = 2;
 const MOST: usize = 64 * 1024;
 
 /// A document up to this length, in bytes, is not compressed. That of a Job of usual length is
-/// written three times for each member, and compressing it would cost more than most other work of a
+/// written three times for each member. To compress it would cost more than most other work of a
 /// creation.
 const SMALL: usize = 2 * 1024;
 

@@ -84,6 +84,11 @@ impl Backup {
     /// Reads everything, then writes the file.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         self.check_folder()?;
+        session.left().stands(if self.file == Path::new(STANDARD) {
+            "nothing was saved".to_owned()
+        } else {
+            format!("{} was not written", self.file.display())
+        });
         let reporter = Reporter::new(session, Wording::new("saved"));
         let federation = session.federation(&reporter).await?;
         let backup = federation.backup().await?;
@@ -139,6 +144,10 @@ impl Restore {
     /// Compares the file with the host, asks where something is overwritten or the federation gets
     /// another host, and writes.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        session.left().begin(
+            "nothing was restored",
+            "some of it may be restored. Run the same command again: it restores the rest",
+        );
         let (backup, records) = self.read(session)?;
         let host = session.dial_named()?;
         let uid = host.identity().await?;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     Session,
+    cluster::became,
     dry_run::suffix,
     named::are_apart,
     orphans::clean_all,
@@ -120,7 +121,7 @@ impl<'a> Reporter<'a> {
     pub async fn interruptible<T>(&self, work: impl Future<Output = T>) -> Result<T> {
         tokio::select! {
             done = work => Ok(done),
-            () = (self.session.world().interrupt)() => {
+            () = self.session.world().interrupted() => {
                 self.all_settled();
                 let again = || self.wording.again.hint();
                 Err(lock(&self.recording).interrupted(self.wording.changed, again))
@@ -396,7 +397,8 @@ impl Voice<'_, '_> {
             }
             Event::MemberChanged { cluster, what, changed } => {
                 let already = if changed { "" } else { "already " };
-                self.line(format!("cluster/{cluster} {already}{what}"));
+                self.line(format!("cluster/{cluster} {already}{}", what.as_str()));
+                became(self.reporter.session, cluster, what);
             }
             Event::Planned(record) => self.planned(record),
             Event::Began(work, record) => self.reporter.progress.began(work, record),

@@ -98,6 +98,17 @@ impl Init {
     /// Makes the registry, then remembers the host. On a terminal, where nothing says which cluster
     /// is meant, it asks first which clusters to register.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let (before, after) = match &self.from {
+            Some(_) => (
+                "nothing was moved",
+                "the federation may be moved in part. Run the same command again: it moves the rest",
+            ),
+            None => (
+                "no host was made",
+                "it is not known whether the host was made. Run the same command again",
+            ),
+        };
+        session.left().begin(before, after);
         let host = session.dial_named()?;
         let uid = host.identity().await.map_err(state::Error::Cluster)?;
         self.confirm(session, &uid).await?;
@@ -115,7 +126,9 @@ impl Init {
             None if made => "initialized in",
             _ => "unchanged in",
         };
-        session.output().line(format!("federation {what} host cluster {:?}", store.host().name()));
+        let done = format!("federation {what} host cluster {:?}", store.host().name());
+        session.output().line(&done);
+        session.left().stands(done);
         if made && relocated.is_none() {
             name_left_records(session, &store, &registry.uid).await;
         }

@@ -22,6 +22,7 @@ mod internal_error;
 mod job;
 mod job_name;
 mod kubectl;
+mod left;
 mod logging;
 mod named;
 mod number;
@@ -50,7 +51,11 @@ use std::{
     ffi::OsString,
     io,
     process::ExitCode,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use clap::{FromArgMatches, error::ErrorKind};
@@ -100,6 +105,12 @@ pub fn main() -> ExitCode {
 /// Who waits for Ctrl-C or the like, from the first call of [`interrupted`] on.
 static WAITING: Mutex<Option<Vec<oneshot::Sender<()>>>> = Mutex::new(None);
 
+/// Whether one of them has heard of it.
+static IS_HEARD: AtomicBool = AtomicBool::new(false);
+
+/// How long a Ctrl-C may go unheard before it ends the process by itself.
+const DEAF: Duration = Duration::from_secs(1);
+
 /// Somebody asks this process to end: with Ctrl-C, or with the signal that a supervisor sends.
 async fn asked_to_end() -> io::Result<()> {
     #[cfg(unix)]
@@ -117,7 +128,8 @@ async fn asked_to_end() -> io::Result<()> {
 
 /// Waits for Ctrl-C. Before the first call, Ctrl-C ends the process as usual. After it, a task of
 /// its own listens, because the thread that waits may be blocked by a pager that does not read. A
-/// Ctrl-C for which nobody waits any longer, and each after the first, ends the process at once.
+/// Ctrl-C for which nobody waits any longer, and each after the first, ends the process at once; the
+/// first does if nobody hears of it soon.
 async fn interrupted() {
     let (pressed, waits) = oneshot::channel();
     let listens = {
@@ -136,6 +148,15 @@ async fn interrupted() {
     if waits.await.is_err() {
         std::future::pending::<()>().await;
     }
+    IS_HEARD.store(true, Ordering::SeqCst);
+}
+
+/// Becomes ready if nobody hears of a Ctrl-C, because the thread that waits is blocked.
+async fn unheard() {
+    tokio::time::sleep(DEAF).await;
+    if IS_HEARD.load(Ordering::SeqCst) {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Hears each Ctrl-C, `first` the first.
@@ -149,7 +170,10 @@ async fn listen(first: impl Future<Output = io::Result<()>>) {
             std::process::exit(Exit::Interrupted.code().into());
         }
         is_first = false;
-        heard = asked_to_end().await;
+        heard = tokio::select! {
+            again = asked_to_end() => again,
+            () = unheard() => std::process::exit(Exit::Interrupted.code().into()),
+        };
     }
 }
 
@@ -188,7 +212,8 @@ fn parse(args: &[OsString], output: &Output) -> Result<Cli, clap::Error> {
 
 async fn dispatch(world: &World, cli: Cli) -> Result<()> {
     let flags = cli.connection.repeated();
-    print::repeating(flags, Box::pin(run_verb(world, cli))).await
+    let verb = world.until_interrupted(Box::pin(run_verb(world, cli)));
+    print::repeating(flags, Box::pin(verb)).await
 }
 
 async fn run_verb(world: &World, cli: Cli) -> Result<()> {
@@ -239,6 +264,7 @@ async fn offer_match(session: &Session<'_>) -> Result<()> {
         output.note(format!("cancelled: {unchanged}"));
         return Ok(());
     }
+    session.world().left.stands("no context was remembered");
     match cluster::match_contexts::match_contexts(session, &astray).await {
         Ok(()) => output.note("Run the command again."),
         Err(error) => output.error(&error.to_string(), &error.hints()),

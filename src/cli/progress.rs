@@ -8,7 +8,7 @@ use std::{
 use super::job::tree;
 use crate::{
     federation::{Waited, Work},
-    print::{Live, Output, Steps, Trees, counted},
+    print::{Drawing, Live, Notes, Output, Steps, Tree, Trees, counted},
     reconcile::Done,
     state::Record,
 };
@@ -34,6 +34,33 @@ struct State {
     began_with: usize,
     /// What was said last of a drain.
     said: String,
+    /// How the Jobs stood last that are waited for.
+    trees: Vec<Tree>,
+}
+
+/// How the Jobs stood last that were waited for is to be read also after the end of the wait.
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        let State { live, trees, .. } = std::mem::take(&mut *self.state());
+        if live.is_none() || trees.is_empty() {
+            return;
+        }
+        drop(live);
+        for line in staying(self.output).lines(&trees) {
+            self.output.note(line);
+        }
+    }
+}
+
+/// How trees are printed that are to stay.
+pub(super) fn staying(output: &Output) -> Drawing {
+    Drawing {
+        room: output.room(),
+        signs: output.signs(),
+        colours: false,
+        notes: Notes::Wrapped,
+        headers: true,
+    }
 }
 
 impl<'a> Progress<'a> {
@@ -119,7 +146,7 @@ impl<'a> Progress<'a> {
     pub fn waiting(&self, waited: &[Waited<'_>]) {
         let mut state = self.state();
         if waited.is_empty() || !self.output.draws() {
-            state.live = None;
+            (state.live, state.trees) = (None, Vec::new());
             return;
         }
         let is_one = |it: &Waited<'_>| it.record.namespace() == waited[0].record.namespace();
@@ -128,7 +155,9 @@ impl<'a> Progress<'a> {
             .iter()
             .map(|Waited { record, status, inspection }| tree(record, status, inspection, named));
         let what = format!("waiting for {}", counted(waited.len(), "job"));
-        self.output.draw(&mut state.live, Trees { what, trees: trees.collect() });
+        let trees: Vec<_> = trees.collect();
+        state.trees.clone_from(&trees);
+        self.output.draw(&mut state.live, Trees { what, trees });
     }
 
     /// What was under way last is not any more.

@@ -67,7 +67,16 @@ impl Reconcile {
     /// Reconciles the Jobs, once or until all is done.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let reconcile = Box::pin(self.reconcile(session));
-        if self.watch { session.world().interruptible(reconcile).await } else { reconcile.await }
+        if !self.watch {
+            return reconcile.await;
+        }
+        // What ends by itself in the clusters needs nobody.
+        let left = || {
+            "interrupted. The pods that run go on. The same command finishes what was begun, and \
+             goes on with the rest."
+                .to_owned()
+        };
+        session.world().interruptible_with(reconcile, left).await
     }
 
     /// What is to be opened again. Work that may be done is asked for.

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Config, ConnectionFlags, Document, World};
+use super::{Config, ConnectionFlags, Document, World, left::Left};
 use crate::{
     cluster::{self, Connection, Dialer, Endpoint, Kubeconfig, Kuberc, Overrides, PluginPolicy},
     error::{Error, Result},
@@ -65,6 +65,11 @@ impl<'a> Session<'a> {
     /// Where everything is printed.
     pub fn output(&self) -> &Arc<Output> {
         &self.world.output
+    }
+
+    /// What is said where the user ends the command early.
+    pub fn left(&self) -> &Left {
+        &self.world.left
     }
 
     /// The world around the process.

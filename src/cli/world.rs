@@ -9,6 +9,7 @@ use std::{
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
+use super::left::Left;
 use crate::{
     cluster::{Dialer, DialerOptions, PluginPolicy, WireFactory},
     error::{Error, Exit, Result},
@@ -30,6 +31,8 @@ pub struct World {
     pub now: Box<dyn Fn() -> Timestamp + Send + Sync>,
     /// Becomes ready when the user asks a command that goes on and on to end, as Ctrl-C does.
     pub interrupt: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
+    /// What is said where the user ends the command early.
+    pub left: Arc<Left>,
     /// Where requests go in place of the network.
     pub wires: Option<WireFactory>,
 }
@@ -48,6 +51,7 @@ impl World {
             now: Box::new(Timestamp::now),
             // Who takes a signal takes it for the whole process: that is for `main` to say.
             interrupt: Box::new(|| Box::pin(std::future::pending())),
+            left: Arc::default(),
             wires: None,
         }
     }
@@ -72,12 +76,34 @@ impl World {
         String::from_utf8_lossy(&line).into_owned()
     }
 
-    /// Runs something until it ends or the user presses Ctrl-C. After Ctrl-C nothing more is
-    /// printed, and the exit code is 130. The work may be cut off between any two requests (G4).
+    /// Waits until the user presses Ctrl-C. Whoever waits here says what is left of the command.
+    pub async fn interrupted(&self) {
+        self.left.inside((self.interrupt)()).await;
+    }
+
+    /// Runs a whole command until it ends or the user presses Ctrl-C. Where no part of the command
+    /// says what is left of it then, [`World::left`] does, and the exit code is 130.
+    pub(super) async fn until_interrupted<T>(
+        &self,
+        command: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        tokio::select! {
+            // What has come to its end is told.
+            biased;
+            done = command => done,
+            left = self.left.outside(|| (self.interrupt)()) => {
+                self.output.note(left);
+                Err(Error::silent(Exit::Interrupted.code()))
+            }
+        }
+    }
+
+    /// Runs something that goes on until the user presses Ctrl-C, which is its end: nothing more is
+    /// said then, and the exit code is 130. It may be cut off between any two requests (G4).
     pub async fn interruptible<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             done = work => done,
-            () = (self.interrupt)() => Err(Error::silent(Exit::Interrupted.code())),
+            () = self.interrupted() => Err(Error::silent(Exit::Interrupted.code())),
         }
     }
 
@@ -90,42 +116,26 @@ impl World {
     ) -> Result<T> {
         tokio::select! {
             done = work => done,
-            () = (self.interrupt)() => {
+            () = self.interrupted() => {
                 self.output.note(left());
                 Err(Error::silent(Exit::Interrupted.code()))
             }
         }
     }
 
-    /// As [`World::interruptible`], for work that only waits: after Ctrl-C a terminal is told that
+    /// As [`World::interruptible`], for work that only waits: after Ctrl-C the user is told that
     /// the Jobs go on. `left` gives whether that is one Job, and what waits for the same again.
     pub async fn waiting<T>(
         &self,
         work: impl Future<Output = Result<T>>,
         left: impl FnOnce() -> (bool, String),
     ) -> Result<T> {
-        if !self.output.draws() {
-            return self.interruptible(work).await;
-        }
         let left = || {
             let (is_one, again) = left();
             let go_on = if is_one { "The job goes on" } else { "The jobs go on" };
             format!("interrupted. {go_on}: {again}")
         };
         self.interruptible_with(work, left).await
-    }
-
-    /// Runs something that only reads. Once the terminal shows who is waited for, Ctrl-C ends it as
-    /// of [`World::interruptible`], so that the line is taken away. Before, it ends the process.
-    pub async fn reading<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let interrupted = async {
-            self.output.shows_waiting().await;
-            (self.interrupt)().await;
-        };
-        tokio::select! {
-            done = work => done,
-            () = interrupted => Err(Error::silent(Exit::Interrupted.code())),
-        }
     }
 
     /// Asks something on the terminal, on a thread of its own: Ctrl-C is heard meanwhile.
@@ -148,7 +158,7 @@ impl World {
         tokio::select! {
             // Ctrl-C is waited for before the question is seen.
             biased;
-            () = (self.interrupt)() => {
+            () = self.interrupted() => {
                 // The first ends the line of the question.
                 self.output.note("");
                 self.output.note(format!("cancelled: {unchanged}"));
@@ -165,9 +175,11 @@ impl World {
     /// run.
     pub(super) fn dialer(&self, stdin: bool, policy: PluginPolicy) -> Dialer {
         let (output, waits) = (self.output.clone(), self.output.clone());
+        let left = self.left.clone();
         let options = DialerOptions {
             warnings: Arc::new(move |cluster, text| output.warning(Some(cluster), text)),
             silence: Arc::new(move |cluster| Box::new(waits.wait_for(cluster))),
+            writes: Arc::new(move || left.writes()),
             // A manifest that is read from there has been read before anybody is asked.
             stdin,
             policy,

@@ -35,12 +35,16 @@ pub type WireFactory = Arc<dyn Fn(&Endpoint) -> Wire + Send + Sync>;
 /// dropped when the answer is there, or is waited for no longer.
 pub type SilenceSink = Arc<dyn Fn(&str) -> Box<dyn Send> + Send + Sync>;
 
+/// Is told that a request is about to be sent that changes what a server has stored.
+pub type WriteSink = Arc<dyn Fn() + Send + Sync>;
+
 /// What all clients of a process share.
 pub(super) struct Shared {
     pub tls: Arc<Tls>,
     pub plugins: Plugins,
     pub warnings: WarningSink,
     pub silence: SilenceSink,
+    pub writes: WriteSink,
     /// One for each request that may be open to a member.
     pub requests: Semaphore,
     pub network: Network,

@@ -160,6 +160,11 @@ impl Connection {
         self.inner.clock.skew()
     }
 
+    /// A request that changes something is about to be sent.
+    pub(super) fn writes(&self) {
+        (self.inner.channel.shared.writes)();
+    }
+
     /// Sends a request and returns the object in the answer.
     pub(super) async fn call(&self, call: &Call<'_>) -> Result<Value, Error> {
         self.call_sized(call).await.map(|(object, _)| object)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::channel::{Channel, Shared, SilenceSink, WireFactory};
+use super::channel::{Channel, Shared, SilenceSink, WireFactory, WriteSink};
 use super::connection::Connection;
 use super::endpoint::Endpoint;
 use super::error::Error;
@@ -30,6 +30,8 @@ pub struct DialerOptions {
     pub warnings: WarningSink,
     /// Is told of each request that has had no answer for a second.
     pub silence: SilenceSink,
+    /// Is told of each request that changes something, before it is sent.
+    pub writes: WriteSink,
     /// Whether credential plugins may read standard input. A manifest may come from there instead.
     pub stdin: bool,
     /// Which credential plugins may run.
@@ -41,6 +43,7 @@ impl Default for DialerOptions {
         Self {
             warnings: Arc::new(|_, _| {}),
             silence: Arc::new(|_| Box::new(())),
+            writes: Arc::new(|| {}),
             stdin: false,
             policy: PluginPolicy::default(),
         }
@@ -74,11 +77,11 @@ impl Dialer {
 
     fn with(options: DialerOptions, keep: bool, factory: Option<WireFactory>) -> Self {
         let tls = Arc::new(Tls::new());
-        let DialerOptions { warnings, silence, stdin, policy } = options;
+        let DialerOptions { warnings, silence, writes, stdin, policy } = options;
         let plugins = Plugins::new(stdin, policy, tls.clone());
         let most = if keep { OPEN_REQUESTS } else { OPEN_REQUESTS_OF_FEW_FILES };
         let (requests, network) = (Semaphore::new(most), Network::new(keep));
-        let shared = Shared { tls, plugins, warnings, silence, requests, network, factory };
+        let shared = Shared { tls, plugins, warnings, silence, writes, requests, network, factory };
         Self { shared: Arc::new(shared) }
     }
 

@@ -238,6 +238,8 @@ impl Connection {
         }
         if options.dry_run {
             body["dryRun"] = json!(["All"]);
+        } else {
+            self.writes();
         }
         let body = body.to_string().into();
         self.call(&Call {
@@ -265,6 +267,8 @@ impl Connection {
         query.append_pair("fieldValidation", options.field_validation.as_str());
         if options.dry_run {
             query.append_pair("dryRun", "All");
+        } else {
+            self.writes();
         }
         let kind = path::kind(path);
         let path = with_query(path, &query.finish());

@@ -9,8 +9,13 @@ use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    dry_run_strategy::DryRun, error::Error, event::Event, key::key, open::Federation,
-    turns::at_once, wait::in_time,
+    dry_run_strategy::DryRun,
+    error::Error,
+    event::{Became, Event},
+    key::key,
+    open::Federation,
+    turns::at_once,
+    wait::in_time,
 };
 use crate::{
     reconcile::{Reconciled, ShardStatus, Status},
@@ -47,7 +52,11 @@ impl Federation<'_> {
             },
         };
         if self.change_member(name, drained).await? {
-            self.notify(Event::MemberChanged { cluster: name, what: "draining", changed: true });
+            self.notify(Event::MemberChanged {
+                cluster: name,
+                what: Became::Draining,
+                changed: true,
+            });
         }
         let member = self.not_lost(name)?.clone();
         let uid = member.uid.clone();
@@ -91,7 +100,7 @@ impl Federation<'_> {
         };
         self.change_member(name, cordoned).await?;
         self.not_lost(name)?;
-        self.notify(Event::MemberChanged { cluster: name, what: "drained", changed: true });
+        self.notify(Event::MemberChanged { cluster: name, what: Became::Drained, changed: true });
         Ok(())
     }
 

@@ -87,6 +87,28 @@ pub enum LeadsTo<'a> {
     Stranger,
 }
 
+/// What became of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Became {
+    /// Its work is being given to others.
+    Draining,
+    /// Its work was given to others.
+    Drained,
+    /// What it was not seen to have done is given up.
+    Lost,
+}
+
+impl Became {
+    /// The word for it, a participle.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Draining => "draining",
+            Self::Drained => "drained",
+            Self::Lost => "declared lost",
+        }
+    }
+}
+
 /// Something that happened while a request was carried out.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
@@ -293,8 +315,8 @@ pub enum Event<'a> {
     MemberChanged {
         /// The member.
         cluster: &'a str,
-        /// What it is now, a past participle such as `cordoned`.
-        what: &'a str,
+        /// What it is now.
+        what: Became,
         /// Whether it was not so already.
         changed: bool,
     },

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     error::Error,
-    event::Event,
+    event::{Became, Event},
     key::{Key, key},
     open::Federation,
     reconcile::Reopen,
@@ -92,7 +92,7 @@ impl Federation<'_> {
             ..member.clone()
         };
         let changed = self.change_member(name, lost).await?;
-        self.notify(Event::MemberChanged { cluster: name, what: "declared lost", changed });
+        self.notify(Event::MemberChanged { cluster: name, what: Became::Lost, changed });
         let member = self.member(name)?.clone();
         let mut records = self.all_records().await?;
         records.retain(|record| record.needs(name, &member));

@@ -106,7 +106,7 @@ pub use drain::DrainTerms;
 pub use dry_run_strategy::DryRun;
 pub use edit::Edited;
 pub use error::{Error, Existing, InUse, NotRetriable, Stopped, Unfinished};
-pub use event::{Event, LeadsTo, Observer, Waited, Work};
+pub use event::{Became, Event, LeadsTo, Observer, Waited, Work};
 pub use events::{JobEvents, MemberEvent};
 pub use key::{Key, key};
 pub use logs::{

@@ -5,8 +5,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::Notify;
-
 use super::{
     escape,
     live::{Canvas, Live, Screen, View},
@@ -16,8 +14,6 @@ use super::{
 #[derive(Default)]
 pub(super) struct WaitingLine {
     named: Mutex<Named>,
-    /// Told when the line is shown on a terminal.
-    shown: Notify,
 }
 
 #[derive(Default)]
@@ -43,19 +39,11 @@ impl WaitingLine {
         let mut named = self.named();
         *named.names.entry(name.to_owned()).or_default() += 1;
         named.show(screen);
-        if !screen.is_hidden() {
-            self.shown.notify_one();
-        }
     }
 
     /// All who are waited for now.
     pub fn names(&self) -> Vec<String> {
         self.named().names.keys().cloned().collect()
-    }
-
-    /// Waits until the line is shown on a terminal, or was.
-    pub async fn shown(&self) {
-        self.shown.notified().await;
     }
 
     fn remove(&self, name: &str, screen: &Arc<Screen>) {

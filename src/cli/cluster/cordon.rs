@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::steps;
 use crate::{
     cli::{Session, warnings::stray_jobs},
     error::Result,
@@ -76,9 +77,15 @@ async fn each(
     what: &str,
     change: impl AsyncFn(&mut Federation<'_>, &str) -> Result<bool, federation::Error>,
 ) -> Result<()> {
-    let mut federation = session.federation(&()).await?;
     let mut errors = Vec::new();
-    for name in names {
+    let begin = |place: usize| {
+        let rest = names[place + 1..].iter().map(String::as_str);
+        steps::begin(session, &names[place], rest, what);
+    };
+    begin(0);
+    let mut federation = session.federation(&()).await?;
+    for (place, name) in names.iter().enumerate() {
+        begin(place);
         match change(&mut federation, name).await {
             Ok(true) => session.output().line(format!("cluster/{name} {what}")),
             Ok(false) => session.output().line(format!("cluster/{name} already {what}")),

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::steps;
 use crate::{
     cli::{
         Session,
@@ -9,8 +10,8 @@ use crate::{
         events::{Live, Reporter, Wording},
     },
     error::Result,
-    federation::{DrainTerms, Timeout},
-    print::federate,
+    federation::{Became, DrainTerms, Timeout},
+    state::MemberState,
 };
 
 /// The examples in its help.
@@ -56,21 +57,12 @@ impl Drain {
             Timeout::Once => None,
         };
         let terms = DrainTerms { now: self.now, timeout };
-        let drained = async {
-            let mut federation = session.federation(&reporter).await?;
-            Ok(federation.drain(&self.name, terms).await?)
-        };
-        session.world().interruptible_with(drained, || self.interrupted()).await
-    }
-
-    /// What is said after Ctrl-C. The command may have been ended before the registry was written.
-    fn interrupted(&self) -> String {
-        format!(
-            "interrupted: if cluster {0} is Draining by now, every reconcile goes on with that. \
-             {1} waits for it again; {2} ends it.",
-            self.name,
-            federate("cluster drain", [&self.name]),
-            federate("cluster uncordon", [&self.name])
-        )
+        steps::begin(session, &self.name, [], "set to Draining");
+        let mut federation = session.federation(&reporter).await?;
+        let member = federation.registry.members.get(&self.name);
+        if member.is_some_and(|member| member.state == MemberState::Draining) {
+            steps::became(session, &self.name, Became::Draining);
+        }
+        Ok(federation.drain(&self.name, terms).await?)
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 
+use super::steps;
 use crate::{
     cli::Session,
     error::{Error, Result},
@@ -57,6 +58,9 @@ impl Label {
             let why = "can not both modify and remove a label in the same command";
             return Err(Error::new(why));
         }
+        let only_removes = removed.len() == self.changes.len() && !self.overwrite;
+        let done = if only_removes { "unlabeled" } else { "labeled" };
+        steps::begin(session, &self.name, [], done);
         let mut federation = session.federation(&()).await?;
         if let Some(member) = federation.registry.members.get(&self.name) {
             for key in removed.iter().filter(|key| !member.labels.contains_key(**key)) {
@@ -65,12 +69,7 @@ impl Label {
             }
         }
         let changed = federation.label(&self.name, &self.changes, self.overwrite).await?;
-        let only_removes = removed.len() == self.changes.len();
-        let what = match (changed, only_removes && !self.overwrite) {
-            (false, _) => "not labeled",
-            (true, true) => "unlabeled",
-            (true, false) => "labeled",
-        };
+        let what = if changed { done } else { "not labeled" };
         session.output().line(format!("cluster/{} {what}", self.name));
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::steps;
 use crate::{cli::Session, error::Result, job::parse_lease};
 
 /// The examples in its help.
@@ -49,6 +50,7 @@ pub fn length(text: &str) -> std::result::Result<Length, String> {
 impl Lease {
     /// Writes the lease to the registry.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        steps::begin(session, &self.name, [], "configured");
         let changed = session.federation(&()).await?.lease(&self.name, self.lease.0).await?;
         let what = if changed { "configured" } else { "unchanged" };
         session.output().line(format!("cluster/{} {what}", self.name));

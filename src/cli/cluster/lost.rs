@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::steps;
 use crate::{
     cli::{
         Confirmation, Session,
@@ -47,6 +48,7 @@ pub struct Lost {
 impl Lost {
     /// Asks if work may run twice or the cluster answers, then declares the cluster lost.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        steps::begin(session, &self.name, [], "declared lost");
         let reporter = Reporter::new(session, Wording::new("reconciled"));
         let mut federation = session.federation(&reporter).await?;
         let at_risk = federation.at_risk(&self.name).await?;

@@ -37,6 +37,7 @@ pub struct Match {
 impl Match {
     /// Asks the clusters, and remembers what is found.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        session.left().stands("no context was remembered");
         match_contexts(session, &self.names).await
     }
 }

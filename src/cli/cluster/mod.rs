@@ -11,10 +11,13 @@ pub mod match_contexts;
 pub mod pick;
 mod register;
 pub mod registrations;
+mod steps;
 mod unregister;
 mod weight;
 
 use clap::Subcommand;
+
+pub(super) use steps::became;
 
 use super::Session;
 use crate::error::Result;
@@ -57,8 +60,8 @@ impl Cluster {
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         match self {
             Self::Register(verb) => verb.run(session).await,
-            Self::List(verb) => session.world().reading(Box::pin(verb.run(session))).await,
-            Self::Check(verb) => session.world().reading(Box::pin(verb.run(session))).await,
+            Self::List(verb) => Box::pin(verb.run(session)).await,
+            Self::Check(verb) => Box::pin(verb.run(session)).await,
             Self::Label(verb) => verb.run(session).await,
             Self::Weight(verb) => verb.run(session).await,
             Self::Lease(verb) => verb.run(session).await,
@@ -66,7 +69,7 @@ impl Cluster {
             Self::Uncordon(verb) => verb.run(session).await,
             Self::Drain(verb) => Box::pin(verb.run(session)).await,
             Self::Lost(verb) => Box::pin(verb.run(session)).await,
-            Self::Match(verb) => session.world().reading(Box::pin(verb.run(session))).await,
+            Self::Match(verb) => Box::pin(verb.run(session)).await,
             Self::Unregister(verb) => verb.run(session).await,
         }
     }

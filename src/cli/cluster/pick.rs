@@ -46,7 +46,7 @@ pub async fn ask(
     let _asking = session.output().asking();
     tokio::select! {
         picked = pick(session, registry, given) => picked,
-        () = (session.world().interrupt)() => {
+        () = session.world().interrupted() => {
             // The first ends the line of the question.
             session.output().note("");
             session.output().note(CANCELLED);

@@ -9,6 +9,7 @@ use super::{
     lease::{self, Length},
     pick,
     registrations::{both, register, register_each, valid_name},
+    steps,
 };
 use crate::{
     cli::{Session, number::natural},
@@ -95,6 +96,7 @@ impl Register {
         }
         if self.names.len() <= 1 {
             let name = self.name()?;
+            steps::begin(session, &name, [], "registered");
             let federation = session.federation(&()).await?;
             return register(session, &federation, &self.registration(session, &federation, name))
                 .await;

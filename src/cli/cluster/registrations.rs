@@ -1,5 +1,6 @@
 //! Clusters are registered, and what came of it is printed.
 
+use super::steps;
 use crate::{
     cli::session::Session,
     error::{Error, Result},
@@ -87,8 +88,11 @@ pub async fn register_each(
     registrations: impl IntoIterator<Item = Registration>,
 ) -> Result<()> {
     let mut all = Ok(());
-    for registration in registrations {
-        let registered = register(session, federation, &registration).await;
+    let registrations: Vec<_> = registrations.into_iter().collect();
+    for (place, registration) in registrations.iter().enumerate() {
+        let rest = registrations[place + 1..].iter().map(|it| it.name.as_str());
+        steps::begin(session, &registration.name, rest, "registered");
+        let registered = register(session, federation, registration).await;
         all = both(all, registered.map_err(|error| about(&registration.name, &error)));
     }
     all

@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use super::lost::{answers, confirm};
+use super::{
+    lost::{answers, confirm},
+    steps,
+};
 use crate::{
     cli::{
         Session,
@@ -47,6 +50,7 @@ impl Unregister {
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         let wording = Wording { live: Live::Stdout, done: false, ..Wording::new("reconciled") };
         let reporter = Reporter::new(session, wording);
+        steps::begin(session, &self.name, [], "unregistered");
         let mut federation = session.federation(&reporter).await?;
         if self.force {
             let at_risk = federation.at_risk(&self.name).await?;
@@ -54,13 +58,16 @@ impl Unregister {
                 let answers = answers(&federation, &self.name).await;
                 confirm(session, &self.name, &at_risk, answers, self.yes).await?;
             }
+            steps::begin(session, &self.name, [], "declared lost");
             federation.declare_lost(&self.name).await?;
+            steps::begin(session, &self.name, [], "unregistered");
         }
         let left = match federation.unregister(&self.name).await {
             Err(error @ federation::Error::CarriesShards { silent: false, .. })
                 if session.output().can_ask() =>
             {
                 self.drain(session, &mut federation, error).await?;
+                steps::begin(session, &self.name, [], "unregistered");
                 federation.unregister(&self.name).await?
             }
             unregistered => unregistered?,
@@ -96,6 +103,7 @@ impl Unregister {
         match choose_on_terminal(session.world(), &question, &["drain"], &unchanged).await? {
             Some(_) => {
                 let terms = DrainTerms { now: false, timeout: None };
+                steps::begin(session, &self.name, [], "set to Draining");
                 Ok(federation.drain(&self.name, terms).await?)
             }
             None => Err(Error::new(format!("cancelled: {unchanged}"))),

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::steps;
 use crate::{
     cli::{Session, number::natural},
     error::Result,
@@ -34,6 +35,7 @@ pub struct Weight {
 impl Weight {
     /// Writes the weight to the registry.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        steps::begin(session, &self.name, [], "configured");
         let changed = session.federation(&()).await?.weigh(&self.name, self.weight).await?;
         let what = if changed { "configured" } else { "unchanged" };
         session.output().line(format!("cluster/{} {what}", self.name));

@@ -31,6 +31,7 @@ fn world(stdin: &[u8], path: &str) -> World {
         stdin: Mutex::new(Box::new(io::Cursor::new(stdin.to_vec()))),
         now: Box::new(jiff::Timestamp::now),
         interrupt: Box::new(|| Box::pin(std::future::pending())),
+        left: std::sync::Arc::default(),
         wires: None,
     }
 }

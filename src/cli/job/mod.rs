@@ -91,24 +91,24 @@ impl Job {
         match self {
             Self::Create(verb) => Box::pin(verb.run(session)).await,
             Self::Apply(verb) => Box::pin(verb.run(session)).await,
-            Self::Diff(verb) => world.reading(Box::pin(verb.run(session))).await,
+            Self::Diff(verb) => Box::pin(verb.run(session)).await,
             Self::Scale(verb) => verb.run(session).await,
             Self::Suspend(verb) => verb.run(session).await,
             Self::Resume(verb) => verb.run(session).await,
             Self::Edit(verb) => verb.run(session).await,
             Self::Patch(verb) => verb.run(session).await,
             Self::Retry(verb) => Box::pin(verb.run(session)).await,
-            Self::Get(verb) => world.reading(Box::pin(verb.run(session))).await,
-            Self::Describe(verb) => world.reading(Box::pin(verb.run(session))).await,
+            Self::Get(verb) => Box::pin(verb.run(session)).await,
+            Self::Describe(verb) => Box::pin(verb.run(session)).await,
             Self::Logs(verb) if verb.follows() => {
                 world.interruptible(Box::pin(verb.run(session))).await
             }
-            Self::Logs(verb) => world.reading(Box::pin(verb.run(session))).await,
+            Self::Logs(verb) => Box::pin(verb.run(session)).await,
             Self::Events(verb) if verb.watches() => {
                 world.interruptible(Box::pin(verb.run(session))).await
             }
-            Self::Events(verb) => world.reading(Box::pin(verb.run(session))).await,
-            Self::Timeline(verb) => world.reading(Box::pin(verb.run(session))).await,
+            Self::Events(verb) => Box::pin(verb.run(session)).await,
+            Self::Timeline(verb) => Box::pin(verb.run(session)).await,
             Self::Wait(verb) => verb.run(session).await,
             Self::Delete(verb) => verb.run(session).await,
             Self::Adopt(verb) => Box::pin(verb.run(session)).await,

@@ -117,6 +117,10 @@ impl Recover {
         if survey.jobs.iter().any(is_written) || survey.takes_over {
             confirmation.ask(session.world(), self.yes).await?;
         }
+        session.left().begin(
+            "nothing was recovered",
+            "some records may be rebuilt. Run the same command again: it rebuilds the rest",
+        );
         federation.recover(survey).await.map_err(Error::from)
     }
 }

@@ -65,6 +65,10 @@ impl Clean {
         let federation = reporter.opening(session, &[], None).await?;
         self.which.check_clusters(&federation.registry)?;
         if !self.forget.is_empty() {
+            session.left().begin(
+                "no cluster was forgotten",
+                "it is not known whether the clusters were forgotten. Run the same command again",
+            );
             federation.forget_former(&self.forget).await?;
             for name in &self.forget {
                 session.output().line(format!("cluster {name:?} forgotten"));
@@ -85,6 +89,11 @@ impl Clean {
         let asks = !self.yes && self.dry_run.strategy == DryRun::None;
         let chosen =
             if asks { self.ask(session, orphans).await? } else { self.allowed(session, orphans)? };
+        session.left().begin(
+            UNCHANGED,
+            "jobs that are not named above may be deleted, too. The same command finds those that \
+             are left",
+        );
         let cleaning = Cleaning { running: self.running, dry_run: self.dry_run.strategy };
         federation.clean(chosen, cleaning).await?;
         answered.and(uncertain)

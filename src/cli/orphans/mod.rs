@@ -44,7 +44,7 @@ impl Orphans {
     /// Runs the verb.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         match self {
-            Self::List(verb) => session.world().reading(Box::pin(verb.run(session))).await,
+            Self::List(verb) => Box::pin(verb.run(session)).await,
             Self::Clean(verb) => verb.run(session).await,
         }
     }

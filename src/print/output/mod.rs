@@ -326,12 +326,6 @@ impl Output {
         self.waiting.names()
     }
 
-    /// Waits until the terminal shows, or has shown, that somebody is waited for. This never ends
-    /// without a terminal.
-    pub async fn shows_waiting(&self) {
-        self.waiting.shown().await;
-    }
-
     /// Runs something that writes to the terminal by itself, such as a credential plugin, with no
     /// bar on it.
     pub fn suspended<T>(&self, run: impl FnOnce() -> T) -> T {

@@ -15,11 +15,12 @@ use crate::{
         events::{Reporter, Wording, none_found},
         fields::Fields,
         output::{is_table, listing, print},
+        progress::staying,
         unknown::name_the_unknown,
     },
     error::Result,
     federation::{self, Look, Records},
-    print::{Drawing, Format, Notes, format::list, sort::Listing},
+    print::{Drawing, Format, format::list, sort::Listing},
     reconcile::Inspection,
 };
 
@@ -113,7 +114,7 @@ impl Get {
             }
             if self.tree {
                 let watch = trees::watch_trees(session, federation, asked, self.drawing(session));
-                return session.world().interruptible(watch).await;
+                return watch.await;
             }
             let watch = watch::watch(session, federation, asked);
             return session.world().interruptible(watch).await;
@@ -209,14 +210,7 @@ impl Get {
 
     /// How trees are printed that are to stay.
     fn drawing(&self, session: &Session<'_>) -> Drawing {
-        let output = session.output();
-        Drawing {
-            room: output.room(),
-            signs: output.signs(),
-            colours: false,
-            notes: Notes::Wrapped,
-            headers: !self.list.table.no_headers,
-        }
+        Drawing { headers: !self.list.table.no_headers, ..staying(session.output()) }
     }
 
     /// Whether nothing is said of an error.

@@ -23,14 +23,11 @@ pub(super) async fn watch_trees(
     drawing: Drawing,
 ) -> Result<()> {
     let rounds = Rounds::begin(&mut federation, &asked.selection.names, asked.namespace)?;
-    let shown = Shown { session, drawing, live: None, printed: Vec::new() };
+    let shown = Shown { session, drawing, live: None, drawn: Vec::new(), printed: Vec::new() };
     let mut watching = Watching { asked, rounds, shown, is_known: false };
-    loop {
-        if watching.round().await? || session.output().is_closed() {
-            return Ok(());
-        }
-        watching.rounds.pause(Duration::MAX).await;
-    }
+    let watched = session.world().interruptible(Box::pin(watching.until_over())).await;
+    watching.shown.stay();
+    watched
 }
 
 /// One watch, between rounds.
@@ -47,11 +44,23 @@ struct Shown<'s> {
     session: &'s Session<'s>,
     drawing: Drawing,
     live: Option<Live>,
+    /// What was drawn last.
+    drawn: Vec<Tree>,
     /// What was printed last.
     printed: Vec<String>,
 }
 
 impl Watching<'_, '_, '_> {
+    /// Looks again and again until the Jobs have ended, or nobody reads on.
+    async fn until_over(&mut self) -> Result<()> {
+        loop {
+            if self.round().await? || self.shown.session.output().is_closed() {
+                return Ok(());
+            }
+            self.rounds.pause(Duration::MAX).await;
+        }
+    }
+
     /// Looks at the Jobs once, and gives whether all have ended.
     async fn round(&mut self) -> Result<bool> {
         let Some(View { mut records, absent, mut errors }) = self.rounds.read().await? else {
@@ -101,11 +110,25 @@ impl Shown<'_> {
     fn show(&mut self, trees: Vec<Tree>, is_over: bool) {
         let output = self.session.output();
         if output.is_terminal() && output.draws() && !is_over {
+            self.drawn.clone_from(&trees);
             output.draw(&mut self.live, Trees { what: "watching".to_owned(), trees });
             return;
         }
         self.live = None;
-        let lines = self.drawing.lines(&trees);
+        self.print(&trees);
+    }
+
+    /// Prints what is drawn, so that it can be read afterwards.
+    fn stay(&mut self) {
+        if self.live.take().is_some() {
+            let drawn = std::mem::take(&mut self.drawn);
+            self.print(&drawn);
+        }
+    }
+
+    fn print(&mut self, trees: &[Tree]) {
+        let output = self.session.output();
+        let lines = self.drawing.lines(trees);
         if lines == self.printed || trees.is_empty() {
             return;
         }

@@ -1,0 +1,45 @@
+//! What is left of a change of clusters where the user ends it early.
+
+use crate::{cli::Session, federation::Became, print::federate};
+
+/// The registry's entry of a cluster is about to be changed, and then those of `rest`. `done` says
+/// what a cluster then is, such as `cordoned`.
+pub(super) fn begin<'n>(
+    session: &Session<'_>,
+    name: &'n str,
+    rest: impl IntoIterator<Item = &'n str>,
+    done: &str,
+) {
+    let rest: Vec<_> = rest.into_iter().collect();
+    let list = federate("cluster list", [""; 0]);
+    let (not_begun, open) = (not(&[&[name], rest.as_slice()].concat(), done), not(&rest, done));
+    let open = if rest.is_empty() { String::new() } else { format!(", and {open}") };
+    session.left().begin(
+        not_begun,
+        format!("it is not known whether cluster {name} was {done}{open}. {list} shows it"),
+    );
+}
+
+/// It is recorded what became of a cluster.
+pub fn became(session: &Session<'_>, name: &str, what: Became) {
+    session.left().stands(match what {
+        Became::Draining => format!(
+            "cluster {name} is Draining, and every reconcile goes on with that. {} waits for it \
+             again. {} ends it.",
+            federate("cluster drain", [name]),
+            federate("cluster uncordon", [name])
+        ),
+        Became::Drained => format!("cluster {name} is drained, and stays cordoned"),
+        Became::Lost => format!(
+            "cluster {name} is Lost, and every reconcile gives its work to others. {} goes on with \
+             that.",
+            federate("reconcile", ["--all-namespaces"])
+        ),
+    });
+}
+
+/// `cluster west was not cordoned`.
+fn not(names: &[&str], done: &str) -> String {
+    let (clusters, were) = if names.len() == 1 { ("cluster", "was") } else { ("clusters", "were") };
+    format!("{clusters} {} {were} not {done}", names.join(", "))
+}

@@ -14,8 +14,8 @@ use super::{
     Session,
     cluster::became,
     dry_run::suffix,
+    kept::stay,
     named::are_apart,
-    orphans::clean_all,
     progress::Progress,
     recording::{Recording, Recordings},
     turns::{Said, Turns},
@@ -26,11 +26,11 @@ use crate::{
         Result,
         words::{self, Again},
     },
-    federation::{DryRun, Event, Key, Observer, Place},
-    job::{labels, summary},
-    print::{Table, counted, kubectl_line},
+    federation::{DryRun, Event, Key, Observer},
+    job::summary,
+    print::{Table, counted},
     reconcile::{Done, Status},
-    state::{Phase, Record},
+    state::Record,
 };
 
 /// How the events of one verb are worded.
@@ -96,7 +96,7 @@ pub struct Reporter<'a> {
 impl<'a> Reporter<'a> {
     /// A reporter for one verb.
     pub fn new(session: &'a Session<'a>, wording: Wording) -> Self {
-        let (progress, (recording, turns)) = (Progress::new(session.output()), Default::default());
+        let (progress, (recording, turns)) = (Progress::new(session.world()), Default::default());
         let (are_several, are_apart) = (AtomicBool::new(false), AtomicBool::new(false));
         Self { session, wording, progress, recording, are_several, are_apart, turns, kept: None }
     }
@@ -217,6 +217,16 @@ impl Voice<'_, '_> {
         self.tell(sentence, || Status::submitted(record));
     }
 
+    /// As [`Self::job`], of a Job that is made. As in kubectl, one that no server has seen has no
+    /// uid.
+    fn made(&self, record: &Record, what: &str, dry_run: DryRun) {
+        if dry_run != DryRun::Client {
+            return self.job(record, what, dry_run);
+        }
+        let sentence = format!("job.batch/{} {what}{}", record.name(), suffix(dry_run));
+        self.tell(sentence, || record.manifest.object().clone());
+    }
+
     /// Prints a sentence about a Job, or keeps the Job.
     fn tell(&self, sentence: String, job: impl FnOnce() -> Value) {
         self.say(match self.reporter.kept {
@@ -238,7 +248,12 @@ impl Voice<'_, '_> {
             let (name, suffix) = (after.name(), suffix(dry_run));
             self.line(format!("job.batch/{name}: {}{suffix}", fields.join(", ")));
         }
-        self.job(after, self.reporter.wording.changed, dry_run);
+        let changed = self.reporter.wording.changed;
+        if before.state.uid == after.state.uid {
+            self.job(after, changed, dry_run);
+        } else {
+            self.made(after, changed, dry_run);
+        }
     }
 
     fn unchanged(&self, record: &Record, dry_run: DryRun) {
@@ -323,33 +338,6 @@ impl Voice<'_, '_> {
         ));
     }
 
-    /// In which clusters the Jobs of a record that is gone stay, and the command that deletes them,
-    /// on one line. It selects by label, so that no Job of the same name that somebody else made is
-    /// deleted.
-    fn kept(&self, record: &Record, places: &[Place]) {
-        let clusters = |places: &mut dyn Iterator<Item = &Place>| {
-            let names: BTreeSet<_> = places.map(|place| place.cluster.as_str()).collect();
-            names.into_iter().collect::<Vec<_>>().join(", ")
-        };
-        let selector = format!("--selector={}={}", labels::JOB, record.state.uid);
-        let namespace = format!("--namespace={}", record.namespace());
-        let clean = clean_all(self.reporter.session.output(), [&*namespace, &selector]);
-        let run_on = !record.manifest.suspended()
-            && record.shards.values().any(|shard| shard.phase == Phase::Started);
-        let stay = if run_on { "stay and run on" } else { "stay" };
-        let (name, all) = (record.name(), clusters(&mut places.iter()));
-        let unknown = clusters(&mut places.iter().filter(|place| place.context.is_none()));
-        let elsewhere = if unknown.is_empty() {
-            String::new()
-        } else {
-            let delete = kubectl_line(Some("CONTEXT"), &[&*namespace, "delete", "jobs", &selector]);
-            format!(", and those in {unknown} by `{delete}`")
-        };
-        let text =
-            format!("The jobs of {name} in {all} {stay}. Delete them by {clean}{elsewhere}.");
-        self.note(text);
-    }
-
     fn silent(&self, cluster: &str, what: &str, why: &str) {
         // With the time in it the next one of the same words is another.
         let since = self.reporter.session.now().strftime("%FT%TZ");
@@ -413,8 +401,8 @@ impl Voice<'_, '_> {
                     self.line(format!("{done}{}", suffix(dry_run)));
                 }
             }
-            Event::Created(record, dry_run) => self.job(record, "created", dry_run),
-            Event::Adopted(record, dry_run) => self.job(record, "adopted", dry_run),
+            Event::Created(record, dry_run) => self.made(record, "created", dry_run),
+            Event::Adopted(record, dry_run) => self.made(record, "adopted", dry_run),
             Event::Changed { before, after, dry_run } => self.changed(before, after, dry_run),
             Event::Restored(record) => self.job(record, "restored", DryRun::None),
             Event::Recovered(record) => self.job(record, "recovered", DryRun::None),
@@ -435,7 +423,9 @@ impl Voice<'_, '_> {
             }
             Event::Deleting(job) => self.deleted(job, "is being deleted", DryRun::None),
             Event::PodsEnding => self.note("waiting for pods to end".to_owned()),
-            Event::Kept(record, places) => self.kept(record, places),
+            Event::Kept(record, kept) => {
+                self.note(stay(self.reporter.session.output(), record, kept))
+            }
             Event::HostSilent { host, why } => self.silent(host, "the host does not answer", why),
             Event::MemberSilent { cluster, why } => {
                 self.silent(cluster, "nothing is known of its jobs", why);

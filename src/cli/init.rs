@@ -101,7 +101,8 @@ impl Init {
         let (before, after) = match &self.from {
             Some(_) => (
                 "nothing was moved",
-                "the federation may be moved in part. Run the same command again: it moves the rest",
+                "the federation may be moved in part. Run the same command again: it moves the \
+                 rest",
             ),
             None => (
                 "no host was made",

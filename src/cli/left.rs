@@ -54,6 +54,11 @@ impl Left {
         self.begin(what.clone(), what);
     }
 
+    /// Whether the user has ended the command.
+    pub fn is_told(&self) -> bool {
+        self.state().is_told
+    }
+
     /// A request that changes something is about to be sent.
     pub fn writes(&self) {
         self.state().has_written = true;

@@ -21,6 +21,7 @@ mod init;
 mod internal_error;
 mod job;
 mod job_name;
+mod kept;
 mod kubectl;
 mod left;
 mod logging;
@@ -128,8 +129,8 @@ async fn asked_to_end() -> io::Result<()> {
 
 /// Waits for Ctrl-C. Before the first call, Ctrl-C ends the process as usual. After it, a task of
 /// its own listens, because the thread that waits may be blocked by a pager that does not read. A
-/// Ctrl-C for which nobody waits any longer, and each after the first, ends the process at once; the
-/// first does if nobody hears of it soon.
+/// Ctrl-C for which nobody waits any longer, and each after the first, ends the process at once;
+/// the first does if nobody hears of it soon.
 async fn interrupted() {
     let (pressed, waits) = oneshot::channel();
     let listens = {

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::job::tree;
+use super::{World, job::tree, left::Left};
 use crate::{
     federation::{Waited, Work},
     print::{Drawing, Live, Notes, Output, Steps, Tree, Trees, counted},
@@ -19,6 +19,7 @@ const NAMED: usize = 200;
 /// What is drawn while a verb works.
 pub(super) struct Progress<'a> {
     output: &'a Output,
+    left: &'a Left,
     state: Mutex<State>,
 }
 
@@ -38,11 +39,11 @@ struct State {
     trees: Vec<Tree>,
 }
 
-/// How the Jobs stood last that were waited for is to be read also after the end of the wait.
+/// How the Jobs stood last that were waited for can be read also after Ctrl-C.
 impl Drop for Progress<'_> {
     fn drop(&mut self) {
         let State { live, trees, .. } = std::mem::take(&mut *self.state());
-        if live.is_none() || trees.is_empty() {
+        if live.is_none() || !self.left.is_told() {
             return;
         }
         drop(live);
@@ -65,8 +66,8 @@ pub(super) fn staying(output: &Output) -> Drawing {
 
 impl<'a> Progress<'a> {
     /// Nothing is drawn yet.
-    pub fn new(output: &'a Output) -> Self {
-        Self { output, state: Mutex::default() }
+    pub fn new(world: &'a World) -> Self {
+        Self { output: &world.output, left: &world.left, state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

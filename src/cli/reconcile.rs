@@ -51,7 +51,7 @@ pub struct Reconcile {
     reopen: bool,
     /// Do not ask before work is run again that may have been done: of a shard that is gone and to
     /// which its cluster had given a ttlSecondsAfterFinished, or of a record that was restored
-    #[arg(short = 'y', long, requires = "reopen")]
+    #[arg(short = 'y', long)]
     yes: bool,
     /// Move work that has not started to clusters that carry less than their share, such as a new
     /// one
@@ -66,6 +66,10 @@ pub struct Reconcile {
 impl Reconcile {
     /// Reconciles the Jobs, once or until all is done.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        if self.yes && !self.reopen {
+            let why = "--yes needs --reopen: it answers the question what may be run again";
+            return Err(Error::new(why));
+        }
         let reconcile = Box::pin(self.reconcile(session));
         if !self.watch {
             return reconcile.await;

@@ -1,5 +1,7 @@
 //! Manifests that create a federated Job, or make it what they say.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{
     dry_run_strategy::DryRun,
     edit::{Attempt, Prepared, Start, check_stops},
@@ -14,7 +16,7 @@ use super::{
 use crate::{
     cluster::{FieldValidation, fan_out, fan_out_by},
     reconcile::{Members, Observations},
-    state::Record,
+    state::{Phase, Record},
 };
 
 /// What applying a manifest may do beside changing what the manifest says.
@@ -172,7 +174,8 @@ impl Federation<'_> {
 
     /// Finds out what [`Federation::apply`] would do, and asks the host and the members by dry run
     /// whether they would take it. `show` is given the steps and says what its
-    /// caller makes of them, before what would be done in the members is told.
+    /// caller makes of them, before what would be done in the members is told. Gives that, and the
+    /// members of which it is not known.
     ///
     /// # Errors
     /// It could not be done; or what `show` returns.
@@ -181,7 +184,7 @@ impl Federation<'_> {
         sources: Vec<Source>,
         terms: ApplyTerms,
         show: impl AsyncFnOnce(&[Step]) -> Result<T, E>,
-    ) -> Result<T, E> {
+    ) -> Result<(T, BTreeSet<String>), E> {
         let (plan, errors) = self.plan(sources, terms, DryRun::Server).await;
         Error::all(errors)?;
         let Plan { steps, members } = plan;
@@ -189,6 +192,7 @@ impl Federation<'_> {
         Error::all(errors)?;
         Error::of_refusals(refusals)?;
         let shown = show(&steps).await?;
+        let unasked = self.name_who_was_not_asked(&steps, &members);
         for step in steps {
             match step {
                 Step::Create(new) => {
@@ -202,7 +206,34 @@ impl Federation<'_> {
                 Step::Keep(_) => {}
             }
         }
-        Ok(shown)
+        Ok((shown, unasked))
+    }
+
+    /// Says which members did not say what they have of these Jobs, or whether they would take what
+    /// is to be done. Gives their names.
+    fn name_who_was_not_asked(&self, steps: &[Step], members: &Members) -> BTreeSet<String> {
+        let mut unasked = BTreeMap::new();
+        for step in steps {
+            let (record, seen) = match step {
+                Step::Create(proposal) => (&proposal.record, None),
+                Step::Change(step) => (&step.change.after, Some(&step.change.observations)),
+                // One that has ended needs nobody.
+                Step::Keep(step) if step.1.is_none() => continue,
+                Step::Keep(step) => (&step.0, step.1.as_ref()),
+            };
+            for shard in record.shards.values().filter(|shard| !shard.is_over()) {
+                let absent = members.of_shard(shard).err().map(str::to_owned);
+                let is_planned = shard.phase == Phase::Planned;
+                let unknown = || seen.filter(|_| !is_planned)?.unknown(shard);
+                if let Some(why) = absent.or_else(unknown) {
+                    unasked.entry(shard.cluster.clone()).or_insert(why);
+                }
+            }
+        }
+        for (cluster, why) in &unasked {
+            self.notify(Event::Silent { cluster, why });
+        }
+        unasked.into_keys().collect()
     }
 
     /// What each manifest asks for, and why others cannot be done. The members are asked once for

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{dry_run_strategy::DryRun, error::Error, key::Key, refusals::Place};
+use super::{dry_run_strategy::DryRun, error::Error, kept::Kept, key::Key, refusals::Place};
 use crate::{
     reconcile::{Done, Inspection, ShardStatus, Status},
     state::{Record, Shard},
@@ -393,7 +393,7 @@ pub enum Event<'a> {
     /// The deletion waits for pods to end.
     PodsEnding,
     /// A Job was forgotten, and its shards stay: their number, and where they are.
-    Kept(&'a Record, &'a [Place]),
+    Kept(&'a Record, &'a Kept),
     /// A shard was left behind in a member that does not answer, and may run there.
     LeftBehind {
         /// The shard.

@@ -64,6 +64,7 @@ mod error;
 mod event;
 mod events;
 mod in_clusters;
+mod kept;
 mod key;
 mod labelled;
 mod leaving;
@@ -108,6 +109,7 @@ pub use edit::Edited;
 pub use error::{Error, Existing, InUse, NotRetriable, Stopped, Unfinished};
 pub use event::{Became, Event, LeadsTo, Observer, Waited, Work};
 pub use events::{JobEvents, MemberEvent};
+pub use kept::Kept;
 pub use key::{Key, key};
 pub use logs::{
     Containers, LastLines, LogLine, LogReader, LogTerms, LogsError, LogsRead, Since,

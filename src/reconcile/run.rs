@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     act::{self, Done},
-    decide::{Action, Decision, decide},
+    decide::{Action, Decision, decide, overdue},
     observe::{Members, Observations, Place, Places},
 };
 use crate::{
@@ -141,6 +141,7 @@ pub async fn preview(
         act::confirm(&record, &decision.confirm, members, &mut observations).await;
         decision = decide(&record, &observations, now);
     }
+    observations.overdue = overdue(&decision.record, &observations, now);
     (decision.record, observations)
 }
 
@@ -196,6 +197,7 @@ pub async fn run_on(
         let expires_too_soon =
             decision.record.state.deleting != record.state.deleting && !was_expiring;
         if finished || expires_too_soon {
+            observations.overdue = overdue(&record, &observations, now());
             return Ok(Reconciled { record: Some(record), observations, done });
         }
         match write(backend, &record, &decision).await {

@@ -103,6 +103,12 @@ pub async fn diff(snapshot: String) {
     stage.quietly("job resume pi").await;
     stage.about("suspended and resumed, which is no difference").types("job diff -f pi.yaml").await;
     stage.types("job diff -f ~/deadline.yaml").await;
+    stage.set_down("west", true);
+    stage.about("a cluster that cannot be asked");
+    for file in ["pi.yaml", "~/deadline.yaml", "several/euler.yaml"] {
+        stage.types(&format!("job diff -f {file}")).await;
+    }
+    stage.set_down("west", false);
     for command in ["job diff -f nowhere.yaml", "job diff", "job diff -f pi.yaml --context=mars"] {
         stage.types(command).await;
     }

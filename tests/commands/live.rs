@@ -67,7 +67,7 @@ pub fn ends_with_the_job() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Ctrl-C ends a tree, and leaves nothing of it.
+/// Ctrl-C ends a tree, which can be read afterwards.
 pub fn interrupted() -> Result<(), Failed> {
     for columns in [30, 160] {
         let (_machine, mut terminal, mut seen) = watched(columns)?;
@@ -76,9 +76,27 @@ pub fn interrupted() -> Result<(), Failed> {
         assert_eq!(exit_code(&mut terminal)?, 130, "{seen:?}");
         shows_the_cursor(&seen);
         let left: Vec<_> = Screen::of(columns.into(), &seen).lines;
-        let left: Vec<_> = left.iter().filter(|line| !line.is_empty()).collect();
-        assert!(left.is_empty() || left == ["^C"], "{left:#?}");
+        let left: Vec<_> = left.iter().filter(|line| !line.is_empty() && *line != "^C").collect();
+        let names: Vec<_> = left.iter().map(|line| line.split("  ").next()).collect();
+        let expected = ["NAME", "pi", "├─ east", "├─ north", "└─ west"].map(Some);
+        assert_eq!(names, expected, "{columns}: {left:#?}");
     }
+    Ok(())
+}
+
+/// Ctrl-C ends a reconcile that goes on, and leaves the tree and what is to be known of it.
+pub fn reconcile_interrupted() -> Result<(), Failed> {
+    let machine = Machine::federation()?;
+    machine.succeeds("job create -f pi.yaml")?;
+    let mut terminal = types_in(&machine, "reconcile pi --watch", 100)?;
+    let mut seen = until(&mut terminal, "west    Running")?;
+    terminal.send_control('c')?;
+    seen.push_str(&rest(&mut terminal)?);
+    assert_eq!(exit_code(&mut terminal)?, 130, "{seen:?}");
+    shows_the_cursor(&seen);
+    let lines = Screen::of(100, &seen).lines.join("\n");
+    assert!(lines.contains("└─ west") && lines.contains("0/18"), "{lines}");
+    assert!(lines.contains("interrupted. The pods that run go on."), "{lines}");
     Ok(())
 }
 

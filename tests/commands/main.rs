@@ -15,11 +15,13 @@ mod clusters;
 mod completion;
 mod confirmations;
 mod connections;
+mod deletions;
 mod docs;
 mod errors;
 mod examples;
 mod formats;
 mod hints;
+mod interrupts;
 mod jsonpath;
 mod kyaml;
 mod live;
@@ -89,6 +91,7 @@ fn main() -> ExitCode {
         transcript("by cluster", by_cluster::by_cluster),
         played("a watch of shards has a row for each that changed", by_cluster::watched),
         transcript("delete", verbs::delete),
+        transcript("deletions of what is gone or away", deletions::deletions),
         transcript("reconcile", verbs::reconcile),
         transcript("orphans", orphans::orphans),
         transcript("retry", retry::retry),
@@ -131,6 +134,13 @@ fn main() -> ExitCode {
         played("the examples of every help do what they say", examples::examples),
         played("what hints offer is run, and does what they say", hints::all),
         played("hints repeat the flags that lead to the clusters", hints::by_flags),
+        Trial::test("interrupts: all verbs are known", || {
+            interrupts::is_whole();
+            Ok(())
+        }),
+        played("interrupts: before anything was begun", interrupts::before_anything),
+        played("interrupts: meanwhile", interrupts::meanwhile),
+        played("interrupts: of clusters", interrupts::of_clusters),
         Trial::test("errors of connections", connections::connections),
         Trial::test("files that may not be read", process::forbidden_files),
         Trial::test("a full disk leaves the configuration as it was", process::full_disk),
@@ -183,7 +193,8 @@ fn on_a_terminal() -> Vec<Trial> {
             terminal::waiting,
         ),
         Trial::test("live: a tree ends with its job", live::ends_with_the_job),
-        Trial::test("live: Ctrl-C leaves nothing of a tree", live::interrupted),
+        Trial::test("live: Ctrl-C leaves a tree as it was", live::interrupted),
+        Trial::test("live: Ctrl-C leaves a reconcile as it was", live::reconcile_interrupted),
         Trial::test("live: a tree fits a window that is resized", live::resized),
         Trial::test("live: colours, and terminals without", live::colours_and_dumb_terminals),
         Trial::test("live: a reconcile shows the tree", live::reconcile),

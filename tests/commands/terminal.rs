@@ -214,8 +214,8 @@ pub fn progress() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A wait shows how far the Job and its clusters are; Ctrl-C ends it, and leaves one line that
-/// says that the Job goes on.
+/// A wait shows how far the Job and its clusters are; Ctrl-C ends it, and leaves how far they were
+/// and one line that says that the Job goes on.
 pub fn waiting() -> Result<(), Failed> {
     let machine = Machine::federation()?;
     machine.succeeds("job create -f pi.yaml")?;
@@ -232,7 +232,9 @@ pub fn waiting() -> Result<(), Failed> {
     let shown = Screen::after(&seen).lines.into_iter();
     let left: Vec<_> = shown.filter(|line| !line.is_empty() && line != "^C").collect();
     let goes_on = "interrupted. The job goes on: the same command waits again.";
-    assert_eq!(left, [goes_on], "{seen:?}");
+    assert_eq!(left.last().map(String::as_str), Some(goes_on), "{seen:?}");
+    assert!(left.iter().any(|line| line.contains("0/18")), "{left:#?}");
+    assert!(!left.iter().any(|line| line.contains("waiting for")), "{left:#?}");
     machine.succeeds("job get pi")?;
     Ok(())
 }
@@ -289,7 +291,7 @@ pub fn silent_member() -> Result<(), Failed> {
 }
 
 /// Ctrl-C ends a command that only reads while it waits for a member, and leaves nothing of the
-/// line that says so; the cursor is seen.
+/// line that says so; that nothing was changed is said, and the cursor is seen.
 pub fn reader_interrupted() -> Result<(), Failed> {
     let machine = Machine::federation()?;
     machine.succeeds("job create -f pi.yaml")?;
@@ -303,7 +305,8 @@ pub fn reader_interrupted() -> Result<(), Failed> {
         assert_eq!(exit_code(&mut terminal)?, 130, "{line}: {seen:?}");
         let left: Vec<_> =
             Screen::after(&seen).lines.into_iter().filter(|line| !line.is_empty()).collect();
-        assert!(left.is_empty() || left == ["^C"], "{line}: {seen:?}");
+        let said = "interrupted: nothing was changed";
+        assert!(left == [said] || left == ["^C", said], "{line}: {seen:?}");
         let hidden = seen.matches("\u{1b}[?25l").count();
         assert_eq!(hidden, seen.matches("\u{1b}[?25h").count(), "{line}: {seen:?}");
     }
@@ -329,12 +332,12 @@ pub fn cancelled_at_several() -> Result<(), Failed> {
 pub fn drain_interrupted() -> Result<(), Failed> {
     let machine = Machine::federation()?;
     machine.succeeds("job create -f pi.yaml")?;
-    let mut terminal = types(&machine, "cluster drain west")?;
+    let mut terminal = types_in(&machine, "cluster drain west", 240)?;
     let mut seen = terminal.exp_string("credited")?;
     terminal.send_control('c')?;
     seen.push_str(&terminal.exp_eof()?);
     assert_eq!(exit_code(&mut terminal)?, 130, "{seen:?}");
-    let lines = Screen::after(&seen).lines.join(" ");
+    let lines = Screen::of(240, &seen).lines.join(" ");
     assert!(lines.contains("every reconcile goes on"), "{lines}");
     assert!(lines.contains("kubectl federate cluster uncordon west"), "{lines}");
     shows_the_cursor(&seen);

@@ -106,5 +106,20 @@ pub async fn tree(snapshot: String) {
     stage.cluster("west").settle();
     stage.quietly("reconcile").await;
     stage.about("it has failed").types("job get fragile --tree").await;
+    stage.quietly("job create -f pi.yaml").await;
+    stage.succeed("west", "pi", 2);
+    stage.quietly("reconcile pi").await;
+    stage.set_down("west", true);
+    stage.quietly("cluster lost west --yes").await;
+    stage.about("a cluster is lost").types("job get pi --tree").await;
+    stage.set_down("west", false);
+    stage.quietly("reconcile pi").await;
+    stage.about("it is back").types("job get pi --tree").await;
+    stage.quietly("reconcile pi").await;
+    for _ in 0..3 {
+        stage.cluster("west").settle();
+        stage.quietly("reconcile pi").await;
+    }
+    stage.about("it was counted").types("job get pi --tree").await;
     stage.end(&snapshot);
 }

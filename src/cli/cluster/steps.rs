@@ -22,20 +22,22 @@ pub(super) fn begin<'n>(
 
 /// It is recorded what became of a cluster.
 pub fn became(session: &Session<'_>, name: &str, what: Became) {
-    session.left().stands(match what {
+    let standing = match what {
         Became::Draining => format!(
             "cluster {name} is Draining, and every reconcile goes on with that. {} waits for it \
              again. {} ends it.",
             federate("cluster drain", [name]),
             federate("cluster uncordon", [name])
         ),
-        Became::Drained => format!("cluster {name} is drained, and stays cordoned"),
         Became::Lost => format!(
             "cluster {name} is Lost, and every reconcile gives its work to others. {} goes on with \
              that.",
             federate("reconcile", ["--all-namespaces"])
         ),
-    });
+        // Nothing is left of it.
+        Became::Drained => return,
+    };
+    session.left().stands(standing);
 }
 
 /// `cluster west was not cordoned`.

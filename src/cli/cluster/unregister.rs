@@ -41,13 +41,17 @@ pub struct Unregister {
     #[arg(long)]
     force: bool,
     /// Do not ask before work is given to others that may run twice
-    #[arg(short = 'y', long, requires = "force")]
+    #[arg(short = 'y', long)]
     yes: bool,
 }
 
 impl Unregister {
     /// Removes the member; work that it carries is given to others first, if the user says how.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        if self.yes && !self.force {
+            let why = "--yes needs --force: it answers the question what may be run twice";
+            return Err(Error::new(why));
+        }
         let wording = Wording { live: Live::Stdout, done: false, ..Wording::new("reconciled") };
         let reporter = Reporter::new(session, wording);
         steps::begin(session, &self.name, [], "unregistered");

@@ -40,7 +40,8 @@ Examples:
 /// names. What would be done in each cluster follows. The clusters are asked by dry run, as
 /// --dry-run=server does: what they would refuse is an error. What somebody changed of a shard in
 /// its cluster is no difference; 'kubectl federate job describe' shows it. The exit code is 0 if
-/// nothing would change, 1 if something would, and greater than 1 on an error.
+/// nothing would change, 1 if something would, and greater than 1 on an error. That a cluster
+/// cannot be asked is one.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Diff {
@@ -86,7 +87,12 @@ impl Diff {
                 }
             }
         };
-        federation.diff(sources, self.terms.into(), show).await
+        let (differs, unasked) = federation.diff(sources, self.terms.into(), show).await?;
+        if unasked.is_empty() {
+            return Ok(differs);
+        }
+        let clusters = unasked.into_iter().collect::<Vec<_>>().join(", ");
+        Err(Error::new(format!("what would be done in {clusters} is not known")))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     cli::states::foremost,
     print::{Branch, Share, Tree, counted},
     reconcile::{Finding, Inspection, LEFT_ALONE, ShardStatus, Status},
-    state::{Record, Verdict},
+    state::{Record, Shard, Verdict},
 };
 
 /// The state of a shard that somebody deleted: what it left is nowhere.
@@ -80,7 +80,8 @@ impl Cluster<'_> {
             self.shards.iter().map(|shard| of(shard)).fold(0, i32::saturating_add)
         };
         let done = achieved.saturating_add(sum(|shard| shard.achieved));
-        let asked = carried.saturating_add(sum(carries));
+        let carries = self.shards.iter().map(|shard| carries(record, shard));
+        let asked = carries.fold(carried, i32::saturating_add);
         let running = sum(|shard| shard.seen.active);
         let failed = failed.saturating_add(sum(|shard| shard.seen.failed));
         let counts = record.manifest.size().completions.is_some();
@@ -109,9 +110,10 @@ impl Cluster<'_> {
 
 /// How many completions a shard has, or had: what a lost or a deleted one did not do is left to
 /// others.
-fn carries(shard: &ShardStatus) -> i32 {
+fn carries(record: &Record, shard: &ShardStatus) -> i32 {
+    let is_replaced = record.shards.get(&shard.id).is_some_and(Shard::is_replaced);
     match shard.share.completions {
-        Some(own) if !shard.is_lost() && shard.state != DELETED => own,
+        Some(own) if !is_replaced && shard.state != DELETED => own,
         _ => shard.achieved,
     }
 }

@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Going, How, within};
+use super::{Going, How, Patience, within};
 use crate::{
     cluster::fan_out_by,
     federation::{
@@ -28,11 +28,12 @@ type Begun = Vec<(usize, Result<Option<Going>, Error>)>;
 impl Federation<'_> {
     /// Begins the deletion of Jobs by `begin`, while members are asked by `joined` who they are.
     /// Where some have not answered soon after that, the others delete meanwhile what they have.
-    /// `terms` are how many Jobs are settled at once, and when the deletion is cut off.
+    /// `terms` are how many Jobs are settled at once, when the deletion is cut off, and who waits
+    /// for it.
     pub(super) async fn begin_beside(
         &self,
         turns: &Turns<'_, '_>,
-        terms: (usize, Option<Instant>),
+        terms: (usize, Option<Instant>, Patience),
         members: &Members,
         begin: impl Future<Output = Begun>,
         joined: impl Future<Output = ()>,
@@ -55,7 +56,7 @@ impl Federation<'_> {
     async fn go_ahead(
         &self,
         turns: &Turns<'_, '_>,
-        (at_once, cut): (usize, Option<Instant>),
+        (at_once, cut, patience): (usize, Option<Instant>, Patience),
         members: &Members,
         begun: Begun,
     ) -> Begun {
@@ -72,9 +73,10 @@ impl Federation<'_> {
             return all;
         };
         let go_ahead = async |((place, job), seen): ((usize, Going), Observations)| {
-            let (federation, key) = (turns.at(place), key(&job.record));
+            let (federation, record) = (turns.at(place), job.record.clone());
             let rest = within(cut, federation.delete_what_answers(job, seen, members)).await;
-            let rest = rest.unwrap_or_else(|| Err(federation.cut_off(&key)));
+            let cut_off = || federation.cut_off(&record, patience).map(|()| None);
+            let rest = rest.unwrap_or_else(cut_off);
             if !matches!(rest, Ok(Some(_))) {
                 turns.settled(place);
             }

@@ -1,6 +1,7 @@
 //! How a federated Job is deleted together with its shards, or forgotten while they stay.
 
 mod ahead;
+mod stay;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,11 +15,10 @@ use super::{
     edit::known,
     error::Error,
     event::{Event, Work},
-    key::{Key, key},
+    key::key,
     open::{Federation, carrying},
     preflight::preflight_deletion,
     refusal::Refusal,
-    refusals::Place,
     submit::names,
     turns::{Turns, at_once},
 };
@@ -33,6 +33,10 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long members are asked at least. Less would keep those that answer from being asked at all.
 const LEAST: Duration = Duration::from_secs(2);
+
+/// How long members are asked where nobody waits for the deletion. The next reconcile asks the
+/// rest.
+const BRIEFLY: Duration = Duration::from_secs(3);
 
 /// What becomes of the shards of a federated Job that is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +74,8 @@ impl Patience {
     fn cut(self, begun: Instant) -> Option<Instant> {
         match self {
             Self::Until(end) => Some(end.max(begun + LEAST)),
-            Self::Endless | Self::None => None,
+            Self::None => Some(begun + BRIEFLY),
+            Self::Endless => None,
         }
     }
 
@@ -110,14 +115,15 @@ impl Federation<'_> {
         let cut = patience.cut(now);
         let members = self.unasked();
         let at_once = at_once(existing(&jobs));
+        let mut seen = self.see_what_stays(&jobs, &members).await;
         let mut errors = BTreeMap::new();
         let concerned = carrying(&needing_members(&jobs));
         let unread = || ("", "");
         let all = jobs.iter().map(|job| job.as_ref().map_or_else(|_| unread(), |it| names(&it.0)));
         self.about(all, DryRun::None);
-        let begin = async |(place, job): (usize, Result<_, Error>)| {
+        let begin = async |((place, job), seen): ((usize, Result<_, Error>), Observations)| {
             let begun = match job {
-                Ok((record, deletion)) => turns.at(place).begin(record, deletion).await,
+                Ok((record, deletion)) => turns.at(place).begin(record, deletion, &seen).await,
                 Err(error) => Err(error),
             };
             if !matches!(begun, Ok(Some(_))) {
@@ -128,9 +134,12 @@ impl Federation<'_> {
         // Nobody writes before the mark is written; who the members are can be asked meanwhile. The
         // rest of the time is for what those have yet to do that have answered last.
         let most = cut.map(|end| end - end.duration_since(now) / 10);
-        let begin = fan_out_by(at_once, jobs.into_iter().enumerate(), begin);
+        let jobs = jobs.into_iter().enumerate();
+        let jobs = jobs.map(|job| (seen.remove(&job.0).unwrap_or_default(), job));
+        let begin = fan_out_by(at_once, jobs.map(|(seen, job)| (job, seen)), begin);
         let joined = self.join_until(&members, concerned, most);
-        let begun = self.begin_beside(turns, (at_once, cut), &members, begin, joined).await;
+        let begun =
+            self.begin_beside(turns, (at_once, cut, patience), &members, begin, joined).await;
         let mut going = Vec::new();
         for (place, begun) in begun {
             match begun {
@@ -146,15 +155,17 @@ impl Federation<'_> {
             };
             let Some(observed) = within(cut, look).await else {
                 for (place, job) in going {
-                    errors.insert(place, turns.at(place).cut_off(&key(&job.record)));
+                    let cut_off = turns.at(place).cut_off(&job.record, patience);
+                    errors.extend(cut_off.err().map(|error| (place, error)));
                     turns.settled(place);
                 }
                 break;
             };
             let go_on = async |((place, job), seen): ((usize, Going), Observations)| {
-                let (federation, key) = (turns.at(place), key(&job.record));
+                let (federation, record) = (turns.at(place), job.record.clone());
                 let gone = within(cut, federation.go_on(job, seen, &members, patience)).await;
-                let gone = gone.unwrap_or_else(|| Err(federation.cut_off(&key)));
+                let cut_off = || federation.cut_off(&record, patience).map(|()| None);
+                let gone = gone.unwrap_or_else(cut_off);
                 if !matches!(gone, Ok(Some(_))) {
                     turns.settled(place);
                 }
@@ -176,10 +187,13 @@ impl Federation<'_> {
     }
 
     /// The time of a deletion is over while members are asked.
-    fn cut_off(&self, key: &Key) -> Error {
-        self.notify(Event::Deleting(key));
+    ///
+    /// # Errors
+    /// Somebody waits for it.
+    fn cut_off(&self, record: &Record, patience: Patience) -> Result<(), Error> {
+        self.notify(Event::Deleting(&key(record)));
         self.notify(Event::Ended);
-        Error::TimedOut { name: Some(key.1.clone()) }
+        patience.end(record, |event| self.notify(event))
     }
 
     /// Connects to more members, until then if there is an end. Those that have not answered by
@@ -197,12 +211,18 @@ impl Federation<'_> {
 
     /// Begins a deletion: what stays is forgotten, or the record is marked. Gives what is left to
     /// do in the members, if there is anything.
-    async fn begin(&self, record: Record, deletion: Deletion) -> Result<Option<Going>, Error> {
+    /// `seen` is what the members say of what stays.
+    async fn begin(
+        &self,
+        record: Record,
+        deletion: Deletion,
+        seen: &Observations,
+    ) -> Result<Option<Going>, Error> {
         match deletion {
             Deletion::Abandon if record.state.deleting.is_some() => {
                 Ok(Some(Going { record, how: How::Abandoned }))
             }
-            Deletion::Orphan | Deletion::Abandon => self.orphan(record).await.map(|()| None),
+            Deletion::Orphan | Deletion::Abandon => self.orphan(record, seen).await.map(|()| None),
             Deletion::Cascade(cascade) => {
                 let record = self.mark(record, cascade).await?;
                 self.name_those_left_behind(&record);
@@ -278,37 +298,6 @@ impl Federation<'_> {
         Ok(())
     }
 
-    /// Forgets the federated Job, and says where its Jobs are.
-    async fn orphan(&self, record: Record) -> Result<(), Error> {
-        let key = key(&record);
-        self.notify(Event::Recording(&record));
-        let removed = self.store.update(record, async |record| match record.state.deleting {
-            Some(_) => Err(deleted_already(&record)),
-            None => Ok(Change::Remove(record)),
-        });
-        let (Change::Remove(record) | Change::Replace(record) | Change::Keep(record)) =
-            known(removed.await, &key.1)?;
-        self.notify(Event::Deleted(&key, DryRun::None));
-        if !record.shards.is_empty() {
-            self.notify(Event::Kept(&record, &self.places(&record)));
-        }
-        Ok(())
-    }
-
-    /// Where the Jobs of a record are, one place for each shard that may have one. A cluster whose
-    /// name stands for another one by now is reached by no context that is known.
-    fn places(&self, record: &Record) -> Vec<Place> {
-        let shards = record.shards.iter().filter(|(_, shard)| shard.phase != Phase::Deleted);
-        let place = |(id, shard): (&u32, &Shard)| {
-            let mut place = self.place(&shard.cluster, record, record.job_name(*id));
-            if self.has_left(shard) {
-                place.context = None;
-            }
-            place
-        };
-        shards.map(place).collect()
-    }
-
     /// Whether the cluster of a shard is no member any more, or its name stands for another one.
     fn has_left(&self, shard: &Shard) -> bool {
         let member = self.registry.members.get(&shard.cluster);
@@ -373,14 +362,14 @@ impl Federation<'_> {
                 let why = shard.unknown.as_deref().unwrap_or_default();
                 self.notify(Event::LeftBehind { shard, why });
             }
-            let mut places = self.places(&rest);
-            for place in &mut places {
+            let mut kept = self.kept_by_record(&rest);
+            for place in &mut kept.places {
                 // A context that leads to another cluster is none that leads there.
                 if members.lasting_error(&place.cluster).is_some_and(is_elsewhere) {
                     place.context = None;
                 }
             }
-            self.notify(Event::Kept(&rest, &places));
+            self.notify(Event::Kept(&rest, &kept));
         }
         self.notify(Event::Deleted(&key, DryRun::None));
         Ok(())

@@ -206,7 +206,7 @@ impl Simulated<'_> {
         let what = (count > 0).then(|| act::credit::description(count));
         match what {
             Some(what) if count >= wanted.count => (Answer::Job(job), Some(what)),
-            what => (Answer::Waiting(job, "the rest may have started".to_owned()), what),
+            what => (Answer::Waiting(job, "pods may be running for the rest".to_owned()), what),
         }
     }
 

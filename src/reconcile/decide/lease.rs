@@ -1,6 +1,8 @@
 //! The leases of shards: what is known of their ends, when they are renewed, and when the work of a
 //! cluster that nobody reaches is given to others; pure. The rules are in `src/job/lease`.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::{
@@ -36,6 +38,8 @@ pub(super) fn see(shard: &mut Shard, job: &Observed, clocks: &Clocks, now: Times
     let Some(lease) = &mut shard.lease else { return };
     let start = job.start.filter(|_| starts.is_some()).map(Timestamp::as_second);
     let latest = start.and_then(|start| lease.latest(start, job.active_deadline_seconds));
+    // By a clock that is not known it might seem to be over too early.
+    let latest = latest.filter(|_| !clocks.is_unknown(&shard.cluster));
     let until = latest.map(|latest| clocks.host_time(&shard.cluster, latest));
     lease.grace_seconds = grace.flatten().unwrap_or(lease.grace_seconds);
     // The measurement of a clock varies by a second or so, and is no reason to write.
@@ -120,14 +124,15 @@ pub(super) fn renew(record: &mut Record, observations: &Observations, now: Times
         let takes_it = waits_for_it
             && takes_renewal(record, id, job)
             && !awaits_its_end(record, id, job, &observations.clocks, now);
-        let is_due = takes_it && lease.until.is_some();
+        let is_unknown = observations.clocks.is_unknown(&shard.cluster);
+        let is_due = takes_it && (lease.until.is_some() || is_unknown);
         let Some(start) = job.start.filter(|_| is_due) else { continue };
         let now = observations.clocks.member_time(&shard.cluster, now.as_second());
         let running = now - start.as_second();
         if let Some(mut lease) = lease.renewed(running, record.own_deadline(id)) {
             let latest = lease.latest(start.as_second(), job.active_deadline_seconds);
             let host_time = |at| observations.clocks.host_time(&shard.cluster, at);
-            lease.until = latest.map(host_time);
+            lease.until = latest.filter(|_| !is_unknown).map(host_time);
             renewed.push((id, lease, is_refused));
         }
     }
@@ -148,7 +153,8 @@ pub(super) fn renew(record: &mut Record, observations: &Observations, now: Times
 /// is to be changed of such a Job: a longer deadline would let it go on with pods that kubelets
 /// have ended, and the Job controller would count these as failures.
 ///
-/// That is not known where the clock of the host is not: the local one may be off by days.
+/// That is not known where the clock of the host is not, or that of the cluster: either may be off
+/// by days.
 pub(super) fn awaits_its_end(
     record: &Record,
     id: u32,
@@ -156,19 +162,47 @@ pub(super) fn awaits_its_end(
     clocks: &Clocks,
     now: Timestamp,
 ) -> bool {
+    passed_at(record, id, job, clocks, now).is_some()
+}
+
+/// Since when a shard [awaits its end](awaits_its_end), in seconds since 1970 by the host's clock.
+fn passed_at(
+    record: &Record,
+    id: u32,
+    job: &Observed,
+    clocks: &Clocks,
+    now: Timestamp,
+) -> Option<i64> {
     let shard = &record.shards[&id];
-    if clocks.is_host_unknown() || job.end.is_some() {
-        return false;
+    if clocks.is_unknown(&shard.cluster) || job.end.is_some() {
+        return None;
     }
-    let Some(lease) = &shard.lease else { return false };
+    let lease = shard.lease.as_ref()?;
     // A Job that has yet to be suspended and resumed may have passed meanwhile. One that was has
     // got a deadline that is as much longer as it ran before.
-    let Some(start) = job.start.filter(|_| !job.suspended && !job.suspension_seen) else {
-        return false;
-    };
+    let start = job.start.filter(|_| !job.suspended && !job.suspension_seen)?;
     let start = clocks.host_time(&shard.cluster, start.as_second());
     let running = now.as_second().saturating_sub(start);
-    lease.has_passed(running, job.active_deadline_seconds, record.own_deadline(id))
+    let actual = job.active_deadline_seconds;
+    let has_passed = lease.has_passed(running, actual, record.own_deadline(id));
+    has_passed.then(|| start.saturating_add(actual.unwrap_or(0)))
+}
+
+/// The live shards that await their ends, and since when, in seconds since 1970 by the host's
+/// clock.
+pub(in crate::reconcile) fn overdue(
+    record: &Record,
+    observations: &Observations,
+    now: Timestamp,
+) -> BTreeMap<u32, i64> {
+    let live = record.shards.iter().filter(|(_, shard)| !shard.is_over());
+    let since = |(&id, shard): (&u32, &Shard)| match lookup(id, shard, observations) {
+        Lookup::Found(job) if is_ours(record, id, job) => {
+            Some((id, passed_at(record, id, job, &observations.clocks, now)?))
+        }
+        _ => None,
+    };
+    live.filter_map(since).collect()
 }
 
 /// Whether the lease of a shard can be renewed: its Job runs, and goes on.

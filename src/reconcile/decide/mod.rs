@@ -39,7 +39,7 @@ pub(in crate::reconcile) use adopted_record::still_fits;
 pub use adopted_record::{Candidate, adopted_record};
 pub use decision::{Decision, decide};
 pub use edit_record::{EditError, edit_record};
-pub(in crate::reconcile) use lease::is_renewed_alone;
+pub(in crate::reconcile) use lease::{is_renewed_alone, overdue};
 pub use new_record::{NewRecordError, new_record, retry_record};
 pub(crate) use outcome::FAILED_INDEXES;
 pub(in crate::reconcile) use predicates::{

@@ -1,7 +1,7 @@
 //! The clocks of the clusters. A start time is its member's, and what it is compared with must not
 //! be the clock of whoever runs the command.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -20,6 +20,8 @@ const PLAUSIBLE_SKEW: SignedDuration = SignedDuration::from_hours(7 * 24);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Clocks {
     ahead: BTreeMap<String, i64>,
+    /// The members that have answered, and whose clocks are not known all the same.
+    unknown: BTreeSet<String>,
     is_host_unknown: bool,
 }
 
@@ -28,12 +30,18 @@ impl Clocks {
     #[cfg(test)]
     pub(in crate::reconcile) fn of_one(cluster: &str, ahead: i64) -> Self {
         let ahead = [(cluster.to_owned(), ahead)].into();
-        Self { ahead, is_host_unknown: false }
+        Self { ahead, ..Self::default() }
+    }
+
+    /// One member that has answered, and whose clock is not known.
+    #[cfg(test)]
+    pub(in crate::reconcile) fn without(cluster: &str) -> Self {
+        Self { unknown: [cluster.to_owned()].into(), ..Self::default() }
     }
 
     /// Nothing is known: the host has not said what its time is, or nobody believes it.
     pub fn unknown() -> Self {
-        Self { ahead: BTreeMap::new(), is_host_unknown: true }
+        Self { is_host_unknown: true, ..Self::default() }
     }
 
     /// Whether the present time by the host's clock is not known.
@@ -42,15 +50,27 @@ impl Clocks {
     }
 
     /// The clocks by what was measured: how far the host's clock is ahead of the local one, and how
-    /// far each member's is.
+    /// far each member's is; none for one that does not say it.
     pub(super) fn measured<'a>(
         host: SignedDuration,
-        members: impl Iterator<Item = (&'a str, SignedDuration)>,
+        members: impl Iterator<Item = (&'a str, Option<SignedDuration>)>,
     ) -> Self {
-        let ahead = members.map(|(name, skew)| (name.to_owned(), skew - host));
-        let skewed = ahead.filter(|(_, ahead)| ahead.abs() > TOLERATED_SKEW);
-        let ahead = skewed.map(|(name, ahead)| (name, ahead.as_secs())).collect();
-        Self { ahead, is_host_unknown: false }
+        let mut clocks = Self::default();
+        for (name, skew) in members {
+            match skew.map(|skew| skew - host) {
+                None => drop(clocks.unknown.insert(name.to_owned())),
+                Some(ahead) if ahead.abs() > TOLERATED_SKEW => {
+                    clocks.ahead.insert(name.to_owned(), ahead.as_secs());
+                }
+                Some(_) => {}
+            }
+        }
+        clocks
+    }
+
+    /// Whether it is not known what a time of a member that has answered is by the host's clock.
+    pub fn is_unknown(&self, cluster: &str) -> bool {
+        self.is_host_unknown || self.unknown.contains(cluster)
     }
 
     /// A time of a member's clock, in seconds since 1970, as the host's clock has it.
@@ -80,7 +100,7 @@ pub fn host_time(host: &Connection, member: &Connection, at: i64) -> i64 {
     let (Some(host), Some(member)) = (plausible_skew(host), plausible_skew(member)) else {
         return at;
     };
-    Clocks::measured(host, std::iter::once(("", member))).host_time("", at)
+    Clocks::measured(host, std::iter::once(("", Some(member)))).host_time("", at)
 }
 
 /// The time by the clock of a server, from the local time. It is the local time before the server's
@@ -103,8 +123,12 @@ mod tests {
     #[test]
     fn only_clocks_that_differ_much_from_the_hosts_are_corrected() {
         let seconds = SignedDuration::from_secs;
-        let measured = [("a", seconds(3600)), ("b", seconds(3620)), ("c", seconds(0))];
-        let clocks = Clocks::measured(seconds(3600), measured.into_iter());
+        let measured = [("a", 3600), ("b", 3620), ("c", 0)];
+        let measured = measured.map(|(name, skew)| (name, Some(seconds(skew))));
+        let measured = measured.into_iter().chain([("d", None)]);
+        let clocks = Clocks::measured(seconds(3600), measured);
+        let unknown = ["a", "b", "c", "d", "e"].map(|name| clocks.is_unknown(name));
+        assert_eq!(unknown, [false, false, false, true, false]);
         assert_eq!(clocks.skewed().collect::<Vec<_>>(), [("c", -3600)]);
         let host_times = ["a", "b", "c"].map(|name| clocks.host_time(name, 1000));
         assert_eq!(host_times, [1000, 1000, 4600]);

@@ -149,6 +149,7 @@ fn observations(
                 found,
                 untested: BTreeMap::new(),
                 bars: bars.clone(),
+                overdue: BTreeMap::new(),
             }
         })
         .collect()

@@ -168,13 +168,13 @@ impl Members {
     }
 
     /// How far the clocks of the members differ from the host's. A cluster that has not answered
-    /// yet, or sends no `Date`, counts as having the host's clock.
+    /// yet counts as having the host's clock; that of one that sends no `Date` is unknown.
     pub fn clocks(&self, host: &Connection) -> Clocks {
         let Some(host) = plausible_skew(host) else { return Clocks::unknown() };
         let connected = self
             .lines
             .iter()
-            .filter_map(|(name, line)| Some((name.as_str(), plausible_skew(line.get()?.ok()?)?)));
+            .filter_map(|(name, line)| Some((name.as_str(), plausible_skew(line.get()?.ok()?))));
         Clocks::measured(host, connected)
     }
 

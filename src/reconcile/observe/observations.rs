@@ -37,6 +37,9 @@ pub struct Observations {
     pub found: BTreeMap<String, Vec<Found>>,
     /// The members that this user is kept from until they correct something, by their names.
     pub bars: BTreeMap<String, Bar>,
+    /// The shards whose leases have passed, and whose Jobs have yet to be ended by the Job
+    /// controllers of their clusters, and since when, in seconds since 1970 by the host's clock.
+    pub overdue: BTreeMap<u32, i64>,
 }
 
 /// What keeps a user from a member until they correct it, such as a context that leads elsewhere.

@@ -1,6 +1,9 @@
 //! Hints that the verbs of clusters and orphans print themselves.
 
+use std::time::Duration;
+
 use serde_json::json;
+use sim::{RequestInfo, Verdict, When};
 
 use super::book::{Book, MEMBERS, complete_pi, pi, says};
 use crate::{
@@ -9,6 +12,29 @@ use crate::{
     shell,
     stage::Stage,
 };
+
+/// After the user has ended a command that changes clusters.
+pub(super) async fn interrupted(book: &mut Book) {
+    let hang = |_: &RequestInfo| Verdict::Hang(When::Before);
+    let hang_writes = |request: &RequestInfo| match request.verb {
+        "patch" => Verdict::Hang(When::Before),
+        _ => Verdict::Pass,
+    };
+    let mut stage = pi().await;
+    stage.interrupts_after(Duration::from_secs(5));
+    stage.cluster("east").on_request(hang_writes);
+    let commands = book.hear(&mut stage, "cluster cordon west").await;
+    assert_eq!(commands.len(), 1, "{:?}", book.said.last());
+    stage.cluster("east").on_request(|_| Verdict::Pass);
+    book.follow(&mut stage, &commands, &[]).await;
+    stage.set_down("north", true);
+    stage.cluster("west").on_request(hang);
+    let commands = book.hear(&mut stage, "cluster lost north --yes").await;
+    assert_eq!(commands.len(), 1, "{:?}", book.said.last());
+    stage.cluster("west").on_request(|_| Verdict::Pass);
+    book.follow(&mut stage, &commands, &[]).await;
+    says(&mut stage, "cluster list", "Lost").await;
+}
 
 /// After a cluster was unregistered in which Jobs stay.
 pub(super) async fn left_behind(book: &mut Book) {

@@ -51,6 +51,7 @@ pub async fn all() {
         federation::losses,
         federation::moves,
         federation::left_records,
+        clusters::interrupted,
         clusters::left_behind,
         clusters::lost_and_answers,
         clusters::stray_jobs,

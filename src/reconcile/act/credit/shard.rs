@@ -33,12 +33,10 @@ pub(in crate::reconcile::act) async fn credit_shard(target: &Target<'_>) -> Perf
             let why = match (credited.kept, credited.doubled.is_empty()) {
                 (0, true) => return (Answer::Job(job), what),
                 (_, false) => format!(
-                    "its indexes {} were credited while they started: they may run twice",
+                    "its indexes {} were taken off it while their pods started: they may run twice",
                     credited.doubled
                 ),
-                (kept, true) => {
-                    format!("{} more to be taken off, which may have started", completions(kept))
-                }
+                (kept, true) => held_up(kept),
             };
             (Answer::Waiting(job, why), what)
         }
@@ -74,6 +72,16 @@ pub(crate) fn wanted(record: &Record, id: u32, job: &Observed) -> Wanted {
     }
 }
 
+/// Why so many completions are not taken off yet.
+fn held_up(count: i32) -> String {
+    let (them, they) = if count == 1 { ("it", "it has") } else { ("them", "they have") };
+    format!(
+        "{} could not be taken off it yet, because pods may be running for {them}. The next \
+         reconcile takes {them} off, unless {they} succeeded by then",
+        completions(count)
+    )
+}
+
 /// What a credit of so many completions is called.
 pub(crate) fn description(count: i32) -> String {
     format!("credited {}", completions(count))
@@ -92,6 +100,24 @@ mod tests {
         job::{Manifest, Pod, credit::Credit, labels::CREDITED},
         state::Shard,
     };
+
+    #[test]
+    fn what_cannot_be_taken_off_yet_is_said_with_what_happens_next() {
+        for (count, text) in [
+            (
+                1,
+                "1 completion could not be taken off it yet, because pods may be running for it. \
+                 The next reconcile takes it off, unless it has succeeded by then",
+            ),
+            (
+                3,
+                "3 completions could not be taken off it yet, because pods may be running for \
+                 them. The next reconcile takes them off, unless they have succeeded by then",
+            ),
+        ] {
+            assert_eq!(held_up(count), text);
+        }
+    }
 
     #[test]
     fn an_index_beyond_an_edit_ends_by_itself_and_no_other_is_credited_in_its_place() {

@@ -452,3 +452,28 @@ fn leases_are_renewed_while_another_cluster_has_yet_to_be_listed() {
     let again = decide(&decided.record, &silent, at(START + LEASE / 2 + 1)).record;
     assert_eq!(again, decided.record, "once");
 }
+
+#[test]
+fn an_unknown_clock_never_lets_a_lease_pass() {
+    let record = begun(json!({"completions": 6, "backoffLimit": 0}));
+    let jobs = [1, 2].map(|id| (id, running(&record, id)));
+    for passed in [0, 1, LEASE / 2, LEASE - 1, LEASE, LEASE + 61, 10 * LEASE, 1000 * LEASE] {
+        for clocks in [Clocks::without("c1"), Clocks::unknown()] {
+            let now = at(START + passed);
+            let mut seen = seen(&record, jobs.clone());
+            seen.clocks.clone_from(&clocks);
+            let before = decide(&record, &seen, now).record;
+            assert_eq!(lease(&before, 1).until, None, "{passed}: {clocks:?}");
+            assert!(!overdue(&before, &seen, now).contains_key(&1), "{passed}: {clocks:?}");
+            // Its cluster falls silent, and its clock counts as known again.
+            let mut silent = self::seen(&before, [(2, running(&before, 2))]);
+            silent.clocks = Clocks::default();
+            let after = decide(&before, &silent, at(START + passed + 1000 * LEASE)).record;
+            assert!(after.shards[&1].given_up.is_none(), "{passed}: {clocks:?}");
+        }
+    }
+    let mut known = seen(&record, jobs);
+    known.clocks = Clocks::without("c2");
+    let late = at(START + LEASE + 5);
+    assert_eq!(overdue(&record, &known, late), [(1, START + LEASE)].into());
+}

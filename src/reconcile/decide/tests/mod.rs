@@ -17,7 +17,7 @@ mod work;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Action, Decision, decide, limits};
+use super::{Action, Decision, decide, limits, overdue};
 use crate::{
     job::{End, EndKind, Indexes, Manifest, Observed, Ownership, Size},
     reconcile::{

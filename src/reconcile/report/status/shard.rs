@@ -160,7 +160,8 @@ impl ShardStatus {
             waiting: observations
                 .waiting(&shard.cluster, id)
                 .or_else(|| observations.withheld(shard))
-                .map(str::to_owned),
+                .map(str::to_owned)
+                .or_else(|| observations.overdue.get(&id).map(|since| awaits_its_end(*since))),
             left_alone: observations.is_left_alone(record, id),
             silent: unknown.is_some() && observations.is_silent(shard),
             denial,
@@ -249,6 +250,15 @@ impl ShardStatus {
         }
         Value::Object(value)
     }
+}
+
+/// Why a shard does not go on whose lease has passed.
+fn awaits_its_end(since: i64) -> String {
+    let since = Timestamp::from_second(since).unwrap_or_default();
+    format!(
+        "its lease has passed at {since}, and the Job controller of its cluster has yet to end its \
+         job. Then its work is opened again"
+    )
 }
 
 fn word_of_shard(phase: Phase, suspended: bool, unknown: bool) -> &'static str {

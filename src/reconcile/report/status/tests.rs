@@ -325,3 +325,16 @@ fn a_deletion_waits_for_members_that_do_not_answer_and_leaves_nothing_unplaced()
     assert!(status.shards[0].unknown.is_some(), "whether its Job is gone is not known");
     assert_eq!(status.unplaced, 0);
 }
+
+#[test]
+fn a_shard_whose_lease_has_passed_says_what_it_waits_for() {
+    let record =
+        record(json!({"completions": 3}), vec![("a", Phase::Started, Some(3), seen(1, 1))]);
+    let mut observations = answering(&record);
+    observations.overdue = [(1, 3600)].into();
+    let status = Status::new(&record, &observations);
+    let why = "its lease has passed at 1970-01-01T01:00:00Z, and the Job controller of its cluster \
+               has yet to end its job. Then its work is opened again";
+    assert_eq!(status.shards[0].message(), Some(why));
+    assert_eq!(status.to_job(&record)["status"]["shards"][0]["message"], why);
+}

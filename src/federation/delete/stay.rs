@@ -1,0 +1,92 @@
+//! What stays in the members where a federated Job is forgotten.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::time::Instant;
+
+use super::{BRIEFLY, Deletion, deleted_already, known, within};
+use crate::{
+    federation::{
+        dry_run_strategy::DryRun,
+        error::Error,
+        event::Event,
+        kept::Kept,
+        key::key,
+        open::{Federation, carrying},
+    },
+    reconcile::{Members, Observations},
+    state::{Change, Phase, Record, Shard},
+};
+
+impl Federation<'_> {
+    /// What the members have of the Jobs that are forgotten, by the places of the Jobs. A member
+    /// that does not answer soon is not waited for: what it has stays in any case.
+    pub(super) async fn see_what_stays(
+        &self,
+        jobs: &[Result<(Record, Deletion), Error>],
+        members: &Members,
+    ) -> BTreeMap<usize, Observations> {
+        let stays = |(place, job): (usize, &Result<(Record, Deletion), Error>)| match job {
+            Ok((_, Deletion::Cascade(_))) | Err(_) => None,
+            Ok((record, Deletion::Abandon)) if record.state.deleting.is_some() => None,
+            Ok((record, _)) => Some((place, record.clone())),
+        };
+        let (places, records): (Vec<_>, Vec<_>) = jobs.iter().enumerate().filter_map(stays).unzip();
+        let records: Vec<_> = records.iter().collect();
+        let end = Instant::now() + BRIEFLY;
+        self.join_until(members, carrying(&records), Some(end - BRIEFLY / 3)).await;
+        let observed = within(Some(end), self.observe(&records, members)).await;
+        places.into_iter().zip(observed.unwrap_or_default()).collect()
+    }
+
+    /// Forgets the federated Job, and says where its Jobs are. `seen` is what the members say.
+    pub(super) async fn orphan(&self, record: Record, seen: &Observations) -> Result<(), Error> {
+        let key = key(&record);
+        self.notify(Event::Recording(&record));
+        let removed = self.store.update(record, async |record| match record.state.deleting {
+            Some(_) => Err(deleted_already(&record)),
+            None => Ok(Change::Remove(record)),
+        });
+        let (Change::Remove(record) | Change::Replace(record) | Change::Keep(record)) =
+            known(removed.await, &key.1)?;
+        self.notify(Event::Deleted(&key, DryRun::None));
+        let kept = self.kept(&record, seen);
+        if !kept.places.is_empty() {
+            self.notify(Event::Kept(&record, &kept));
+        }
+        Ok(())
+    }
+
+    /// What stays of a record, as it was recorded last.
+    pub(super) fn kept_by_record(&self, record: &Record) -> Kept {
+        let unasked = self.kept(record, &Observations::default());
+        Kept { unasked: BTreeSet::new(), ..unasked }
+    }
+
+    /// What stays of a record, one place for each shard that has a Job, or may have one. A cluster
+    /// whose name stands for another one by now is reached by no context that is known.
+    fn kept(&self, record: &Record, seen: &Observations) -> Kept {
+        let mut kept = Kept::default();
+        let has_job = |shard: &Shard| shard.phase != Phase::Deleted;
+        for (id, shard) in record.shards.iter().filter(|(_, shard)| has_job(shard)) {
+            match seen.unknown(shard) {
+                None => {
+                    let mut jobs = seen.jobs();
+                    let job = jobs.find(|job| (job.0, job.1) == (shard.cluster.as_str(), *id));
+                    let Some((_, _, job)) = job else { continue };
+                    kept.run_on |= job.end.is_none() && !job.suspended;
+                }
+                Some(_) => {
+                    kept.unasked.insert(shard.cluster.clone());
+                    kept.run_on |= shard.phase == Phase::Started && !record.manifest.suspended();
+                }
+            }
+            let mut place = self.place(&shard.cluster, record, record.job_name(*id));
+            if self.has_left(shard) {
+                place.context = None;
+            }
+            kept.places.push(place);
+        }
+        kept
+    }
+}

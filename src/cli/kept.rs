@@ -40,8 +40,8 @@ pub(super) fn stay(output: &Output, record: &Record, kept: &Kept) -> String {
              asked."
         ),
         (seen, unseen) => format!(
-            "The jobs of {name} in {seen} {stay}. {unseen} could not be asked: what is there stays, \
-             too."
+            "The jobs of {name} in {seen} {stay}. {unseen} could not be asked: what is there \
+             stays, too."
         ),
     };
     format!("{asked} Delete them by {clean}{elsewhere}.")

@@ -424,7 +424,7 @@ impl Voice<'_, '_> {
             Event::Deleting(job) => self.deleted(job, "is being deleted", DryRun::None),
             Event::PodsEnding => self.note("waiting for pods to end".to_owned()),
             Event::Kept(record, kept) => {
-                self.note(stay(self.reporter.session.output(), record, kept))
+                self.note(stay(self.reporter.session.output(), record, kept));
             }
             Event::HostSilent { host, why } => self.silent(host, "the host does not answer", why),
             Event::MemberSilent { cluster, why } => {

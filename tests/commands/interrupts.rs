@@ -150,9 +150,10 @@ pub fn is_whole() {
     fn verbs(command: &clap::Command, path: &str, all: &mut BTreeSet<String>) {
         for verb in command.get_subcommands() {
             let path = format!("{path} {}", verb.get_name()).trim().to_owned();
-            match verb.has_subcommands() {
-                true => verbs(verb, &path, all),
-                false => drop(all.insert(path)),
+            if verb.has_subcommands() {
+                verbs(verb, &path, all);
+            } else {
+                all.insert(path);
             }
         }
     }

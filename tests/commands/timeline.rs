@@ -117,7 +117,7 @@ pub async fn tree(snapshot: String) {
     stage.about("it is back").types("job get pi --tree").await;
     stage.quietly("reconcile pi").await;
     for _ in 0..3 {
-        stage.pass(std::time::Duration::from_secs(60));
+        stage.pass(std::time::Duration::from_mins(1));
         stage.cluster("west").settle();
         stage.quietly("reconcile pi").await;
     }

@@ -40,7 +40,7 @@ enum Said {
 }
 
 /// Lines, of which a word with blanks comes after a tab.
-const LINES: [(Verb, &str, Said); 73] = [
+const LINES: [(Verb, &str, Said); 75] = [
     (CREATE, "a --image=x --dry-run=client", Said::Stdout),
     (CREATE, "a --image=x --dry-run=client -o yaml", Said::Stdout),
     (
@@ -55,6 +55,8 @@ const LINES: [(Verb, &str, Said); 73] = [
         "a --image=x --dry-run=client -o\tjsonpath={.spec.template.spec}{\"\\n\"}",
         Said::Stdout,
     ),
+    (("create", "job create"), "-f pi.yaml --dry-run=client -o yaml", Said::Stdout),
+    (("create", "job create"), "-f several --dry-run=client -o json", Said::Stdout),
     // Ours takes a file too.
     (CREATE, "a", Said::Stdout),
     (CREATE, "a b --image=x", Said::All),

@@ -134,3 +134,38 @@ fn why(shard: &ShardStatus, finding: Option<&Finding>) -> Vec<String> {
     }));
     notes
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        job::{Manifest, Size},
+        reconcile::Observations,
+        state::{Phase, Seen},
+    };
+
+    #[test]
+    fn what_is_left_of_a_lost_cluster_is_no_part_of_its_bar_also_once_that_is_back() {
+        let branch = |phase, given_up| {
+            let job = json!({
+                "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"},
+                "spec": {"completions": 6},
+            });
+            let manifest = Manifest::new(job, "work", "").expect("valid");
+            let seen = Some(Seen { succeeded: 2, ..Seen::default() });
+            let planned = Shard::planned("west", Size { parallelism: 2, completions: Some(6) });
+            let shard = Shard { phase, given_up, seen, uid: Some("u".into()), ..planned };
+            let record = Record::new("f", manifest, vec![shard], Timestamp::UNIX_EPOCH);
+            let status = Status::new(&record, &Observations::default());
+            let tree = tree(&record, &status, &Inspection::default(), false);
+            (tree.branches[0].completions.clone(), tree.branches[0].share.left)
+        };
+        for phase in [Phase::Started, Phase::Failed] {
+            assert_eq!(branch(phase, Some(4)), ("2/2".to_owned(), 0), "{phase:?}");
+            assert_eq!(branch(phase, None), ("2/6".to_owned(), 4), "{phase:?}");
+        }
+    }
+}

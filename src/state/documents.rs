@@ -20,7 +20,7 @@
 //!   -o jsonpath='{.binaryData.pack\.kubectl-federate\.dev_documents}' | base64 -d | gunzip
 //! ```
 
-use std::{collections::BTreeMap, fmt::Display};
+use std::{collections::BTreeMap, fmt::Display, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Serialize, de::DeserializeOwned};
@@ -58,12 +58,15 @@ const PACK: &str = "pack.kubectl-federate.dev_documents";
 /// A document with more bytes is compressed by itself.
 const LARGE: usize = 4 * 1024;
 
+/// Texts by their keys. Copies share them: a record has what was read and what is written.
+type Texts = BTreeMap<Arc<str>, Arc<str>>;
+
 /// The documents of one ConfigMap. Ours are read and changed by key, the annotations of others
 /// stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Documents {
     object: String,
-    texts: BTreeMap<String, String>,
+    texts: Texts,
     read: Encoded,
 }
 
@@ -71,16 +74,16 @@ pub(super) struct Documents {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Encoded {
     /// `metadata.annotations`.
-    annotations: BTreeMap<String, String>,
+    annotations: Texts,
     /// `binaryData`: gzip, then base64.
-    binary: BTreeMap<String, String>,
+    binary: Texts,
 }
 
 impl Documents {
     /// No documents, for a ConfigMap that does not exist yet. `object` is its name in errors, such
     /// as `configmap NAMESPACE/NAME`.
     pub fn none(object: String) -> Self {
-        Self { object, texts: BTreeMap::new(), read: Encoded::default() }
+        Self { object, texts: Texts::new(), read: Encoded::default() }
     }
 
     /// The documents of a ConfigMap as read.
@@ -91,8 +94,10 @@ impl Documents {
         let strings = |map: &Value| {
             let entries = map.as_object().into_iter().flatten();
             entries
-                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-                .collect::<BTreeMap<_, _>>()
+                .filter_map(|(key, value)| {
+                    Some((Arc::from(key.as_str()), Arc::from(value.as_str()?)))
+                })
+                .collect::<Texts>()
         };
         let read = Encoded {
             annotations: strings(&config_map["metadata"]["annotations"]),
@@ -108,10 +113,10 @@ impl Documents {
             if all > ALL {
                 return Err(damaged(format!("the documents up to it have more than {ALL} bytes")));
             }
-            if name == PACK {
+            if **name == *PACK {
                 documents.texts.extend(unpack(&text).map_err(damaged)?);
             } else {
-                documents.texts.insert(key, text);
+                documents.texts.insert(key.into(), text.into());
             }
         }
         Ok(documents)
@@ -120,7 +125,7 @@ impl Documents {
     /// Puts a document under a key.
     pub fn put(&mut self, key: &str, document: &impl Serialize) {
         let text = serde_json::to_string(document).expect("our documents have string keys only");
-        self.texts.insert(key.to_owned(), text);
+        self.texts.insert(key.into(), text.into());
     }
 
     /// The document under a key that must be there.
@@ -206,9 +211,9 @@ impl Documents {
     /// [`Error::TooLarge`].
     pub fn write_to(&self, config_map: &mut Value) -> Result<(), Error> {
         let Encoded { annotations, binary } = self.encode()?;
-        config_map["metadata"]["annotations"] = json!(annotations);
+        config_map["metadata"]["annotations"] = object(&annotations);
         if !binary.is_empty() {
-            config_map["binaryData"] = json!(binary);
+            config_map["binaryData"] = object(&binary);
         }
         Ok(())
     }
@@ -250,11 +255,11 @@ impl Documents {
             encoded.annotations.remove(key);
             let data = gzip(text);
             compressed += data.len();
-            encoded.binary.insert(name_of(key), STANDARD.encode(data));
+            encoded.binary.insert(name_of(key).into(), STANDARD.encode(data).into());
         }
         if plain > PLAIN {
             let packed = pack(&encoded.annotations);
-            encoded.annotations.retain(|key, _| !packed.contains_key(key));
+            encoded.annotations.retain(|key, _| !packed.contains_key(&**key));
             plain = encoded.annotations.iter().map(size).sum();
             let text = serde_json::to_string(&packed).expect("its keys are strings");
             if text.len() > DOCUMENT {
@@ -262,7 +267,7 @@ impl Documents {
             }
             let data = gzip(&text);
             compressed += data.len();
-            encoded.binary.insert(PACK.to_owned(), STANDARD.encode(data));
+            encoded.binary.insert(PACK.into(), STANDARD.encode(data).into());
         }
         if compressed > COMPRESSED {
             return Err(self.too_large("the compressed documents", compressed, COMPRESSED));
@@ -275,27 +280,27 @@ impl Documents {
 }
 
 /// What an annotation has of what all can have together.
-fn size((key, text): (&String, &String)) -> usize {
+fn size((key, text): (&Arc<str>, &Arc<str>)) -> usize {
     key.len() + text.len()
 }
 
 /// The documents that are compressed together: the entries of members and of shards. What says the
 /// version stays an annotation.
-fn pack(texts: &BTreeMap<String, String>) -> BTreeMap<String, Value> {
+fn pack(texts: &Texts) -> BTreeMap<String, Value> {
     let entries = texts.iter().filter(|(key, _)| key.contains(OURS) && !key.starts_with(OURS));
     // A text that is no document stays where its reader looks for it, and says so.
     let documents = entries.filter_map(|(key, text)| {
         let document = serde_json::from_str(text).ok()?;
-        Some((key.clone(), document))
+        Some((key.to_string(), document))
     });
     documents.collect()
 }
 
 /// The documents of a pack, by their keys.
-fn unpack(text: &str) -> Result<impl Iterator<Item = (String, String)>, String> {
+fn unpack(text: &str) -> Result<impl Iterator<Item = (Arc<str>, Arc<str>)>, String> {
     let packed: BTreeMap<String, Value> =
         serde_json::from_str(text).map_err(|error| error.to_string())?;
-    Ok(packed.into_iter().map(|(key, document)| (key, document.to_string())))
+    Ok(packed.into_iter().map(|(key, document)| (key.into(), document.to_string().into())))
 }
 
 /// How many bytes entries take once they are compressed together.
@@ -304,16 +309,18 @@ pub(super) fn packed_size<'a>(entries: impl Iterator<Item = (String, &'a Value)>
     gzip(&serde_json::to_string(&packed).expect("its keys are strings")).len()
 }
 
+/// Texts as a JSON object.
+fn object(texts: &Texts) -> Value {
+    texts.iter().map(|(key, text)| (key.to_string(), Value::from(&**text))).collect()
+}
+
 /// What a merge patch must carry to turn `before` into `after`; null removes a key.
-fn difference(
-    before: &BTreeMap<String, String>,
-    after: &BTreeMap<String, String>,
-) -> Map<String, Value> {
+fn difference(before: &Texts, after: &Texts) -> Map<String, Value> {
     let removed = before.keys().filter(|key| !after.contains_key(*key));
     let changed = after.iter().filter(|(key, value)| before.get(*key) != Some(value));
     removed
-        .map(|key| (key.clone(), Value::Null))
-        .chain(changed.map(|(key, value)| (key.clone(), Value::from(value.as_str()))))
+        .map(|key| (key.to_string(), Value::Null))
+        .chain(changed.map(|(key, value)| (key.to_string(), Value::from(&**value))))
         .collect()
 }
 

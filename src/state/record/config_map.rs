@@ -99,15 +99,17 @@ impl Record {
         }
         let federation =
             metadata["labels"][labels::FEDERATION].as_str().unwrap_or_default().to_owned();
-        let mut shards = BTreeMap::new();
-        for (id, shard) in documents.with_prefix::<Shard>(SHARD_PREFIX)? {
+        let shards = documents.with_prefix::<Shard>(SHARD_PREFIX)?.into_iter();
+        let by_number = shards.map(|(id, shard)| {
             let number = id
                 .parse()
                 .map_err(|_| damaged(&format!("{SHARD_PREFIX}{id}"), &"its id is not a number"))?;
             let checked = check_id(number).and_then(|()| shard.check());
             checked.map_err(|cause| damaged(&format!("{SHARD_PREFIX}{id}"), &cause))?;
-            shards.insert(number, shard);
-        }
+            Ok((number, shard))
+        });
+        // Collected, because a map that is filled one by one has room for twice as many.
+        let shards = by_number.collect::<Result<BTreeMap<_, _>, Error>>()?;
         let stored = Stored {
             resource_version: text("resourceVersion").to_owned(),
             uid: text("uid").to_owned(),

@@ -19,7 +19,7 @@ pub(super) fn explained() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         leave_terminal_as_it_was();
-        if env::var_os(WHOLE).is_some_and(|value| value != "0") {
+        if env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
             usual(panic);
         }
         let error = internal_error(panic.location());
@@ -32,9 +32,6 @@ pub(super) fn explained() {
         std::process::exit(Exit::Failed.code().into());
     }));
 }
-
-/// The variable that asks for all that a panic says.
-const WHOLE: &str = "RUST_BACKTRACE";
 
 fn internal_error(location: Option<&Location<'_>>) -> Error {
     let place = location.map(|place| format!(" at {}:{}", place.file(), place.line()));
@@ -64,7 +61,7 @@ mod tests {
         let name = "a_defect_is_told_without_what_the_panic_quotes";
         let output = (Command::new(this).args([name, "--nocapture"]))
             .env(PANICS, "1")
-            .env(WHOLE, "0")
+            .env("RUST_BACKTRACE", "0")
             .output()
             .expect("it runs");
         let stderr = String::from_utf8_lossy(&output.stderr);

@@ -106,7 +106,7 @@ mod tests {
             let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
             // What a child process gets is not read here.
             let code = code.replace(".env(", "");
-            for read in ["var(", "set(", "env(", "either(", "_PROXY\", ", ": &str = "] {
+            for read in ["var(", "var_os(", "set(", "env(", "either(", "_PROXY\", ", ": &str = "] {
                 for rest in code.split(&format!("{read}\"")).skip(1) {
                     let name = rest.split('"').next().unwrap_or_default();
                     let is_name = |c: char| c.is_ascii_alphabetic() || c == '_';

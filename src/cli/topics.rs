@@ -5,7 +5,7 @@ use std::{ffi::OsString, fmt::Write as _};
 use crate::error::Exit;
 
 /// The variables of the environment that are read, and what each says.
-pub const VARIABLES: [(&str, &str); 25] = [
+pub const VARIABLES: [(&str, &str); 26] = [
     ("EDITOR", "The editor of `job edit`, if KUBE_EDITOR names none; without both it is vi"),
     ("HOME", "The home directory: .kube/config, .kube/kuberc and .kube/federate.yaml are in it"),
     ("HTTPS_PROXY", "The proxy to servers with https, also as https_proxy"),
@@ -31,6 +31,10 @@ pub const VARIABLES: [(&str, &str); 25] = [
     ("TERM", "What the terminal can do; with dumb nothing is coloured or drawn anew"),
     ("TMPDIR", "Where `job edit` keeps the file that is edited"),
     ("USERPROFILE", "The home directory, where HOME is not set"),
+    (
+        "XTERM_VERSION",
+        "Xterm sets it, which does not wrap lines anew when its window changes its width",
+    ),
     ("http_proxy", "The same as HTTP_PROXY, which comes first"),
     ("https_proxy", "The same as HTTPS_PROXY, which comes first"),
     ("no_proxy", "The same as NO_PROXY, which comes first"),

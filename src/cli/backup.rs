@@ -24,7 +24,7 @@ use crate::{
     },
     os_error,
     print::{counted, federate, federate_line, federate_on_host},
-    state::{self, Backup as Saved, Record, Store},
+    state::{self, Backup as Saved, Newer, Record, Store},
     yaml,
 };
 
@@ -78,6 +78,10 @@ pub struct Restore {
     /// Do not ask before something that the host has is overwritten, or a job comes back
     #[arg(short = 'y', long)]
     yes: bool,
+    /// Replace also records that are newer on the host than in the backup, or may be: what was
+    /// recorded since is forgotten. Without it they stay
+    #[arg(long)]
+    replace_newer: bool,
 }
 
 impl Backup {
@@ -155,7 +159,8 @@ impl Restore {
         let (created, saved_host) = (backup.created, backup.federation.host.clone());
         let left = if saved_host == uid { None } else { other_host(session, &saved_host).await? };
         let now = (session.world().now)();
-        let plan = Plan::plan(&store, backup, records, left.as_ref(), now).await?;
+        let (there, newer) = (left.as_ref(), self.replace_newer);
+        let plan = Plan::plan(&store, backup, records, there, now, newer).await?;
         let name = store.host().name().to_owned();
         let context = session.named_context().unwrap_or_default().to_owned();
         let consequences = consequences(&plan, &name, &context, created);
@@ -163,7 +168,7 @@ impl Restore {
             Some(question) => {
                 let confirmation = Confirmation {
                     consequences: &consequences,
-                    question,
+                    question: &question,
                     flag: "--yes",
                     unchanged: "nothing was restored",
                 };
@@ -225,7 +230,7 @@ impl Restore {
 
 /// The host that a backup is of, by one of the user's contexts: the remembered one if it leads
 /// there, or the first that does.
-async fn other_host(session: &Session<'_>, uid: &str) -> Result<Option<Store>> {
+pub(super) async fn other_host(session: &Session<'_>, uid: &str) -> Result<Option<Store>> {
     let remembered = session.config().host.as_ref().filter(|host| host.uid == uid);
     let context = match remembered.filter(|host| !session.lacks_context(&host.context)) {
         Some(host) => Some(host.context.clone()),
@@ -238,14 +243,21 @@ async fn other_host(session: &Session<'_>, uid: &str) -> Result<Option<Store>> {
 }
 
 /// What is asked before a restore, if it overwrites something or makes another host.
-fn question(plan: &Plan) -> Option<&'static str> {
-    match &plan.other_host {
+fn question(plan: &Plan) -> Option<String> {
+    let newer = plan.replaced_newer();
+    if !newer.is_empty() {
+        let jobs: Vec<_> =
+            newer.iter().map(|(namespace, name)| format!("{namespace}/{name}")).collect();
+        return Some(format!("Forget what was recorded since of {}?", jobs.join(", ")));
+    }
+    let question = match &plan.other_host {
         _ if plan.overwrites() => Some("Overwrite what the host has?"),
         Some(OtherHost::Left { .. }) => Some("Leave the other host?"),
         Some(_) => Some("Is the other host gone for good?"),
         None if plan.revives() => Some("Bring back the jobs that the host does not have?"),
         None => None,
-    }
+    };
+    question.map(str::to_owned)
 }
 
 /// What becomes of the host that the backup is of. `context` is that of the new host.
@@ -324,11 +336,11 @@ fn consequences(plan: &Plan, host: &str, context: &str, created: i64) -> Vec<Str
     for (record, change) in &plan.records {
         let job = format!("job.batch/{}", record.name());
         match change {
-            RecordChange::Readable(Comparison::Replaced { on_host, in_backup }) => {
-                let which = match on_host.cmp(in_backup) {
-                    std::cmp::Ordering::Greater => "the one on the host is newer",
-                    std::cmp::Ordering::Less => "the one in the backup is newer",
-                    std::cmp::Ordering::Equal => "neither is known to be newer",
+            RecordChange::Readable(Comparison::Replaced { on_host, in_backup, newer }) => {
+                let which = match newer {
+                    Newer::This => "the one on the host is newer",
+                    Newer::Other => "the one in the backup is newer",
+                    Newer::Neither => "neither is known to be newer",
                 };
                 said.push(format!(
                     "{job}: the record on the host is replaced: {which} (host: {}, backup: {}).",
@@ -352,17 +364,20 @@ fn consequences(plan: &Plan, host: &str, context: &str, created: i64) -> Vec<Str
                     federate("reconcile", [record.name(), "-n", record.namespace(), "--reopen"])
                 )),
             },
-            RecordChange::Kept { on_host, in_backup } => said.push(format!(
-                "{job}: the record on this host is newer than that of the other host, and stays \
-                 (this host: {}, backup: {}).",
-                time(*on_host),
-                time(*in_backup)
-            )),
+            RecordChange::Kept { on_host, in_backup, is_newer } => {
+                let which = if *is_newer { "is" } else { "may be" };
+                said.push(format!(
+                    "{job}: the record on the host {which} newer than that of the backup, and \
+                     stays (host: {}, backup: {}). --replace-newer replaces it.",
+                    time(*on_host),
+                    time(*in_backup)
+                ));
+            }
             RecordChange::Taken => said.push(format!(
                 "{job}: the host has another job of this name, which stays. The one of the backup \
                  is not restored."
             )),
-            RecordChange::Readable(Comparison::New | Comparison::Same) => {}
+            RecordChange::Readable(Comparison::New | Comparison::Same) | RecordChange::Listed => {}
         }
     }
     said

@@ -6,15 +6,17 @@ use clap::Args;
 
 use super::{
     Host, Session,
+    backup::other_host,
     cluster::{pick, registrations},
     confirm::choose_on_terminal,
     events::{Reporter, Wording},
+    orphans::take_over,
 };
 use crate::{
     error::{Error, Result},
-    federation::{Federation, Registration, relocate},
-    print::{counted, federate, federate_line},
-    state::{self, Error::NoRegistry, Store},
+    federation::{Federation, MovedAway, Registration, relocate},
+    print::{counted, federate, federate_line, federate_on_host},
+    state::{self, Error::NoRegistry, Registry, Store},
 };
 
 /// The examples in its help.
@@ -37,7 +39,8 @@ Examples:
 /// changed.
 ///
 /// On a terminal, without --context, it shows your contexts and asks which of their clusters to
-/// register. It asks, too, before it remembers a cluster in place of another one.
+/// register. It asks, too, before it remembers a cluster in place of another one, and before it makes
+/// another federation where one was moved away or has lost its registry.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Init {
@@ -46,6 +49,10 @@ pub struct Init {
     /// it again
     #[arg(long, value_name = "CONTEXT")]
     from: Option<String>,
+    /// Make another federation on a host from which one was moved away. What that one left there is
+    /// removed, once the new host is known to have it all
+    #[arg(long, conflicts_with = "from")]
+    replace_moved: bool,
 }
 
 impl Init {
@@ -95,6 +102,78 @@ impl Init {
         }
     }
 
+    /// Asks on a terminal before another federation is made where records are left of one whose
+    /// registry is gone. A backup brings that one back as it was.
+    ///
+    /// # Errors
+    /// The user does not want that.
+    async fn confirm_another(&self, session: &Session<'_>, store: &Store) -> Result<()> {
+        let is_new = matches!(store.registry().await, Err(NoRegistry { .. }));
+        if self.from.is_some() || !is_new {
+            return Ok(());
+        }
+        // Whoever may not list the records is told nothing.
+        let left = store.left_behind(None).await.unwrap_or_default();
+        if left.jobs.is_empty() {
+            return Ok(());
+        }
+        let host = store.host().name();
+        session.output().note(format!(
+            "Host {host:?} has no registry any more, but the records of {left}. If there is a \
+             backup, {} makes the registry again, and init is not needed.",
+            federate_on_host("restore", ["FILE"], host)
+        ));
+        if !session.output().can_ask() {
+            return Ok(());
+        }
+        let question = "Make another federation here, which can take over these jobs?";
+        let unchanged = "no host was made";
+        match choose_on_terminal(session.world(), question, &["yes"], unchanged).await? {
+            Some(_) => Ok(()),
+            None => Err(Error::new(format!("cancelled: {unchanged}"))),
+        }
+    }
+
+    /// Makes another federation on a host from which one was moved away, if the user says so: by a
+    /// flag, or asked on a terminal. Nothing is done on any other host.
+    ///
+    /// # Errors
+    /// The user does not want that, or the move may not be finished.
+    async fn replace_moved(
+        &self,
+        session: &Session<'_>,
+        store: &Store,
+    ) -> Result<Option<Registry>> {
+        let asks = session.output().can_ask() && !self.replace_moved;
+        if self.from.is_some() || !(asks || self.replace_moved) {
+            return Ok(None);
+        }
+        let moved = match store.any_registry().await {
+            Err(NoRegistry { .. }) => None,
+            registry => registry?.moved,
+        };
+        let Some(moved) = moved else { return Ok(None) };
+        let new = other_host(session, &moved.uid).await?;
+        let left = MovedAway::find(store, &moved, new.as_ref()).await?;
+        let host = store.host().name();
+        let moved = Error::from(store.moved(&moved));
+        let jobs = counted(left.count(), "job");
+        session.output().note(format!(
+            "{}, which has all of it. The registry and the records of {jobs} are left on host \
+             {host:?}, and are removed.",
+            moved.message()
+        ));
+        if asks {
+            let question = "Make another federation here?";
+            let unchanged = "nothing was removed";
+            let answer = choose_on_terminal(session.world(), question, &["yes"], unchanged).await?;
+            if answer.is_none() {
+                return Err(moved);
+            }
+        }
+        Ok(Some(left.replace(store).await?))
+    }
+
     /// Makes the registry, then remembers the host. On a terminal, where nothing says which cluster
     /// is meant, it asks first which clusters to register.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
@@ -114,12 +193,17 @@ impl Init {
         let uid = host.identity().await.map_err(state::Error::Cluster)?;
         self.confirm(session, &uid).await?;
         let store = Store::new(host);
+        self.confirm_another(session, &store).await?;
+        let replaced = self.replace_moved(session, &store).await?;
         let picked = self.pick(session, &store).await?;
         let relocated = match &self.from {
             Some(from) => Some(self.relocate(session, from, &store).await?),
             None => None,
         };
-        let (registry, made) = store.init().await?;
+        let (registry, made) = match replaced {
+            Some(registry) => (registry, true),
+            None => store.init().await?,
+        };
         store.host().verify(&registry.host).await?;
         remember(session, uid, |_| self.from.is_some())?;
         let what = match relocated {
@@ -131,7 +215,7 @@ impl Init {
         session.output().line(&done);
         session.left().stands(done);
         if made && relocated.is_none() {
-            name_left_records(session, &store, &registry.uid).await;
+            name_left_records(session, &store, &registry.uid, false).await;
         }
         if !picked.is_empty() {
             let host = store.host().clone();
@@ -150,15 +234,32 @@ impl Init {
 }
 
 /// Says which Jobs on this host have lost their registry, and what makes them count again. Whoever
-/// may not list the records is told nothing.
-pub(super) async fn name_left_records(session: &Session<'_>, store: &Store, own: &str) {
-    for (federation, jobs) in store.left_behind(own).await.unwrap_or_default() {
-        let jobs = counted(jobs, "job");
-        let recover = federate("job recover", ["--all", "--all-namespaces"]);
-        session.output().note(format!(
-            "This host has the records of {jobs} of another federation, {federation}, whose \
-             registry is gone. Register its clusters. Then {recover} makes these jobs count again."
-        ));
+/// may not list the records is told nothing. `in_use` says that the host's own federation has Jobs.
+pub(super) async fn name_left_records(
+    session: &Session<'_>,
+    store: &Store,
+    own: &str,
+    in_use: bool,
+) {
+    let left = store.left_behind(Some(own)).await.unwrap_or_default();
+    for (federation, jobs) in left.jobs {
+        let has = format!(
+            "This host has the records of {} of another federation, {federation}, whose registry \
+             is gone.",
+            counted(jobs, "job")
+        );
+        let take_over = take_over(in_use, None, &federation);
+        session.output().note(if in_use {
+            format!(
+                "{has} The federation here has jobs, and takes over no others: {take_over} \
+                 rebuilds these."
+            )
+        } else {
+            format!(
+                "{has} Register its clusters, and create no job before: a federation that has \
+                 jobs takes over no others. Then {take_over} makes these jobs count again."
+            )
+        });
     }
 }
 

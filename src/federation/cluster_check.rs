@@ -171,18 +171,25 @@ impl Federation<'_> {
         let ask = async |(uid, Unmarked { context }): (&String, &Unmarked)| {
             let host = UnmarkedHost { uid: uid.clone(), context: context.clone(), answers: false };
             let Some(connection) = dial(context) else { return Some(host) };
-            connection.wait_briefly();
-            if connection.verify(uid).await.is_err() {
-                return Some(host);
-            }
-            match Store::new(connection).any_registry().await {
-                Err(state::Error::NoRegistry { .. }) => None,
-                Err(_) => Some(host),
-                Ok(it) if it.uid != self.registry.uid || it.moved.is_some() => None,
-                Ok(_) => Some(UnmarkedHost { answers: true, ..host }),
+            match self.acts(uid, connection).await {
+                Some(false) => None,
+                None => Some(host),
+                Some(true) => Some(UnmarkedHost { answers: true, ..host }),
             }
         };
         fan_out(&self.registry.unmarked, ask).await.into_iter().flatten().collect()
+    }
+
+    /// Whether the cluster with this uid is a host of this federation that is not marked as moved;
+    /// none if it does not say. It is not waited for long.
+    pub async fn acts(&self, uid: &str, host: Connection) -> Option<bool> {
+        host.wait_briefly();
+        host.verify(uid).await.ok()?;
+        match Store::new(host).any_registry().await {
+            Err(state::Error::NoRegistry { .. }) => Some(false),
+            Err(_) => None,
+            Ok(it) => Some(it.uid == self.registry.uid && it.moved.is_none()),
+        }
     }
 
     async fn check_member(&self, name: &str, member: &Member, jobs: Option<&str>) -> Checked {

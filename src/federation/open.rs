@@ -8,9 +8,9 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    error::Error,
+    error::{Error, HostError},
     event::{Event, LeadsTo, Observer},
-    key::Key,
+    key::{Key, key},
 };
 use crate::{
     cluster::{self, Connection, fan_out},
@@ -91,21 +91,50 @@ impl<'a> Federation<'a> {
             Some(uid) => {
                 let verified = async { host.verify(uid).await.map_err(is_other) };
                 let others = async { tokio::join!(store.registry(), read) };
-                let ((), (registry, ahead)) = host.beside(verified, others).await?;
-                (registry?, ahead)
+                host.beside(verified, others).await?.1
             }
             None => {
                 let others = async { tokio::join!(host.identity(), read) };
-                let (registry, (identity, ahead)) = host.beside(store.registry(), others).await?;
-                identity.map_err(is_other)?;
-                (registry, ahead)
+                match host.beside(store.registry(), others).await {
+                    Ok((registry, (identity, ahead))) => {
+                        identity.map_err(is_other)?;
+                        (Ok(registry), ahead)
+                    }
+                    Err(error) => return Err(why_not_opened(&store, error).await),
+                }
             }
+        };
+        let registry = match registry {
+            Err(error) => return Err(why_not_opened(&store, error).await),
+            Ok(registry) => registry,
         };
         let verified = host.verify(&registry.host).await;
         verified.map_err(|error| Error::host(error, false))?;
         let (registry, told) = (Arc::new(registry), Arc::default());
         let ahead = Arc::new(Mutex::new(ahead.into_iter().collect()));
         Ok(Self { store, registry, access, observer, place: None, told, ahead })
+    }
+
+    /// Whether the federation has records. It cannot become another one then. It counts as one that
+    /// has some where the user may not list them.
+    pub(super) async fn is_in_use(&self) -> bool {
+        let records = self.store.records(&self.registry.uid, None).await;
+        !records.is_ok_and(|records| records.is_empty())
+    }
+
+    /// How many records the host has of each federation whose registry is gone, by its uid, while
+    /// this one could take them over but for the Jobs that are being created, by namespace and
+    /// name. Whoever may not list them is told of none.
+    pub async fn left_to_take_over(&self, begun: &[Key]) -> BTreeMap<String, usize> {
+        let own = &self.registry.uid;
+        let left = self.store.left_behind(Some(own)).await.unwrap_or_default();
+        if left.jobs.is_empty() {
+            return left.jobs;
+        }
+        let is_begun = |record: &Record| begun.contains(&key(record));
+        let records = self.store.records(own, None).await.unwrap_or_default();
+        let is_alone = records.iter().all(|record| record.as_ref().is_ok_and(is_begun));
+        if is_alone { left.jobs } else { BTreeMap::new() }
     }
 
     /// What the host has answered about a federated Job while the federation was opened, once.
@@ -290,6 +319,20 @@ impl<'a> Federation<'a> {
         let members = self.unasked();
         self.join(&members, self.registry.members.keys().cloned().collect()).await;
         members
+    }
+}
+
+/// Why the registry of a host could not be read: where there is none, also whether records say that
+/// there was one. Whoever may not list these is told nothing of them.
+async fn why_not_opened(store: &Store, error: state::Error) -> Error {
+    if !matches!(error, state::Error::NoRegistry { .. }) {
+        return error.into();
+    }
+    match store.left_behind(None).await {
+        Ok(left) if !left.is_empty() => {
+            HostError::LostRegistry { host: store.host().name().to_owned(), left }.into()
+        }
+        _ => error.into(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::{
     backup::{Comparison, compare, listable},
-    error::{Error, InUse},
+    error::{Error, HostError, InUse},
     event::{Event, Observer, Work},
     key::key as place,
     leaving::{all_records, leave},
@@ -33,12 +33,17 @@ pub async fn relocate(
     context: &str,
     observer: &dyn Observer,
 ) -> Result<bool, Error> {
-    let old = from.any_registry().await?;
+    let old = match from.any_registry().await {
+        Err(state::Error::NoRegistry { .. }) => {
+            return Err(nothing_to_move(from, to, context).await);
+        }
+        old => old?,
+    };
     from.host().verify(&old.host).await.map_err(|error| Error::host(error, false))?;
     let host = to.host().identity().await?;
     let moved_to = host.clone();
     if host == old.host {
-        return Err(Error::SameHost { name: to.host().name().to_owned() });
+        return Err(HostError::SameHost { name: to.host().name().to_owned() }.into());
     }
     if let Some(moved) = old.moved.as_ref().filter(|moved| moved.uid != host) {
         return Err(from.moved(moved).into());
@@ -58,9 +63,12 @@ pub async fn relocate(
     if let Some(it) = &existing {
         if it.uid == old.uid && it.moved.is_none() {
             // What it has is older than the restore on the old host. It must not become the truth.
-            if old.moved.is_none() && is_stale(it, &moved.uid, &old) {
+            let (there, here) = (it.saved(), old.saved());
+            let is_stale = there.is_left_for(&here) && !here.is_left_for(&there);
+            if old.moved.is_none() && is_stale {
                 let [host, from] = [to, from].map(|store| store.host().name().to_owned());
-                return Err(Error::StaleHost { host, from, context: context.to_owned() });
+                let context = context.to_owned();
+                return Err(HostError::StaleHost { host, from, context }.into());
             }
             let uid = old.host.clone();
             let is_marked = leave_behind(from, to, old, moved).await?;
@@ -97,13 +105,13 @@ pub async fn relocate(
     Ok(true)
 }
 
-/// Whether a host with this uid and registry could not be marked as moved when the federation was
-/// restored on the present one. If each could not be when it was restored on the other one, the one
-/// of the last restore is the present one.
-fn is_stale(it: &Registry, host: &str, present: &Registry) -> bool {
-    let restored = |registry: &Registry| registry.gap.map(|gap| gap.until);
-    let is_later = it.unmarked.contains_key(&present.host) && restored(it) > restored(present);
-    present.unmarked.contains_key(host) && !is_later
+/// Why there is nothing to move from a host without a registry.
+async fn nothing_to_move(from: &Store, to: &Store, context: &str) -> Error {
+    // Whoever may not list the records is told nothing of them.
+    let left = from.left_behind(None).await.unwrap_or_default();
+    let (from, context) = (from.host().name().to_owned(), context.to_owned());
+    let is_host = to.registry().await.is_ok();
+    HostError::NothingToMove { from, context, left, is_host }.into()
 }
 
 /// Checks that the registry of a new host may become that of this federation: it is that already,
@@ -145,7 +153,7 @@ async fn leave_behind(
         let jobs = unmarked.iter().filter(|record| lacking.contains(&key(record)));
         let jobs = jobs.map(place).collect();
         let [host, from] = [to, from].map(|store| store.host().name().to_owned());
-        return Err(Error::LacksJobs { host, from, context: moved.context, jobs });
+        return Err(HostError::LacksJobs { host, from, context: moved.context, jobs }.into());
     }
     // An older program marked no records: what the new host lacks was deleted there.
     if was_marked && moved.number == 0 {

@@ -289,7 +289,7 @@ impl Federation<'_> {
     /// Makes sure that the host has no federated Job of this name, as far as it says so.
     async fn check_name(&self, Proposal { record, source }: &Proposal) -> Result<(), Error> {
         match self.store.record(record.namespace(), record.name()).await {
-            Ok(there) => Err(self.already_exists(record, source, Some(&there))),
+            Ok(there) => Err(self.already_exists(record, source, Some(&there)).await),
             Err(_) => Ok(()),
         }
     }
@@ -337,7 +337,7 @@ impl Federation<'_> {
         if error.is_already_exists() {
             let there = self.store.record(record.namespace(), record.name()).await;
             // Where it went meanwhile, or cannot be read, only a look at it by itself says more.
-            return self.already_exists(record, source, there.ok().as_ref());
+            return self.already_exists(record, source, there.ok().as_ref()).await;
         }
         match error {
             state::Error::Cluster(error) => {
@@ -348,24 +348,28 @@ impl Federation<'_> {
     }
 
     /// The error that the host has a federated Job of this name already.
-    pub(super) fn already_exists(
+    pub(super) async fn already_exists(
         &self,
         record: &Record,
         source: &str,
         there: Option<&Record>,
     ) -> Error {
+        let there = match there {
+            Some(there) => Some(self.existing(there).await),
+            None => None,
+        };
         Error::AlreadyExists {
             source_file: source.to_owned(),
             namespace: record.namespace().to_owned(),
             name: record.name().to_owned(),
-            there: there.map(|there| self.existing(there)),
+            there,
         }
     }
 
-    fn existing(&self, there: &Record) -> Existing {
+    async fn existing(&self, there: &Record) -> Existing {
         let begun = |phase| matches!(phase, Phase::Planned | Phase::Created);
         if there.federation != self.registry.uid {
-            Existing::OfAnotherFederation
+            Existing::OfAnotherFederation { in_use: self.is_in_use().await }
         } else if there.state.deleting.is_some() {
             Existing::Deleting
         } else if there.state.outcome.is_some() {

@@ -13,6 +13,7 @@ mod compressed;
 mod documents;
 mod ids;
 mod ledger;
+mod left_behind;
 mod member;
 mod record;
 mod recovery;
@@ -25,14 +26,18 @@ pub use adoption::Adoption;
 pub use backup::Backup;
 pub use ids::LAST_TAKEN_IN;
 pub use ledger::{Phase, Shard};
+pub use left_behind::LeftBehind;
 pub use member::{
     Member, MemberLease, MemberState, NAME_RULE, check_label, is_member_name, member_name,
 };
 pub use record::{
-    Cascade, Folded, HeldBack, Origin, Outcome, RanTwice, Record, State, Totals, Verdict, Withheld,
+    Cascade, Folded, HeldBack, Newer, Origin, Outcome, RanTwice, Record, State, Totals, Verdict,
+    Withheld,
 };
 pub use recovery::{Recovery, annotate};
-pub use registry::{Former, Gap, MemberChange, Moved, Registry, Salvaged, SavedRegistry, Unmarked};
+pub use registry::{
+    Former, Gap, MemberChange, Moved, Registry, Restores, Salvaged, SavedRegistry, Unmarked,
+};
 pub use registry::{NAME as REGISTRY_NAME, NAMESPACE as REGISTRY_NAMESPACE};
 pub use seen::Seen;
 pub use store::{Change, MAX_CONFLICTS, Store};
@@ -44,8 +49,8 @@ use crate::{cluster, job::labels};
 /// can be cordoned, drained and lost, and records remember what users accepted. Since version 4
 /// entries are compressed together where there are many. Since version 5 records remember what is
 /// done about fields that a member does not know. Since version 6 a registry knows hosts that could
-/// not be marked as moved.
-pub const VERSION: u32 = 6;
+/// not be marked as moved. Since version 7 it counts on which hosts it was restored.
+pub const VERSION: u32 = 7;
 
 /// Why the state cannot be read or written.
 #[derive(Debug, thiserror::Error)]

@@ -161,7 +161,7 @@ const LOSSES: [Step; 19] = [
     Step::Type("cluster register east"),
     Step::Type("cluster register west"),
     Step::Type("cluster register north"),
-    Step::Type("job recover --all --yes"),
+    Step::Type("job recover --all --federation=1b2c… --yes"),
     Step::Succeed("east", "pi", 1),
     Step::Type("job get pi"),
     Step::Type("backup ~/federation.yaml"),
@@ -183,12 +183,22 @@ pub async fn operations_page() {
     update("docs/operations.md", &page, &without_uids(&played));
 }
 
+/// A uid as a page shows it.
+const CUT: &str = "1b2c…";
+
+/// The uid of the federation whose shard of `pi` the cluster east has.
+fn federation_of(stage: &Stage) -> String {
+    let job = stage.cluster("east").get(&sim::JOBS, "default", "pi").expect("it is there");
+    let label = &job["metadata"]["labels"]["kubectl-federate.dev/federation"];
+    label.as_str().expect("it is labelled").to_owned()
+}
+
 /// The text with the first characters of each uid.
 fn without_uids(text: &str) -> String {
     let is_uid = |word: &str| word.len() == 36 && word.matches('-').count() == 4;
     let cut = |word: &str| {
         let bare = word.trim_end_matches('.');
-        if is_uid(bare) { "1b2c…".to_owned() + &word[bare.len()..] } else { word.to_owned() }
+        if is_uid(bare) { CUT.to_owned() + &word[bare.len()..] } else { word.to_owned() }
     };
     text.split(' ').map(cut).collect::<Vec<_>>().join(" ")
 }
@@ -225,7 +235,11 @@ async fn play(stage: &mut Stage, steps: &[Step], page: &str) -> String {
             Step::Quietly(command) => stage.quietly(command).await,
             Step::Pass(seconds) => stage.pass(Duration::from_secs(seconds)),
             Step::Type(command) => {
-                let (code, stdout, stderr) = stage.run(command, None).await;
+                let typed = match command.contains(CUT) {
+                    true => command.replace(CUT, &federation_of(stage)),
+                    false => command.to_owned(),
+                };
+                let (code, stdout, stderr) = stage.run(&typed, None).await;
                 assert_eq!(code, 0, "{command}\n{stderr}");
                 let shown = match stdout.find("Shards:\n") {
                     Some(table) if command.contains("describe") => table_at(&stdout[table..]),

@@ -19,6 +19,7 @@ pub async fn another_registry(stage: &Stage, uid: &str) {
 /// `job recover`.
 pub async fn recover(snapshot: String) {
     let mut stage = Stage::federation().await;
+    another_registry(&stage, "first").await;
     stage.about("no shards").types("job recover --all").await;
     stage.types("job recover pi").await;
     stage.types("job recover").await;
@@ -44,6 +45,7 @@ pub async fn recover(snapshot: String) {
     another_registry(&stage, "another").await;
     stage.about("a registry that was made anew, and a shard that is gone");
     stage.types("job recover --all --yes").await;
+    stage.types("job recover --all --federation=first --yes").await;
     stage.quietly("job delete pi").await;
     another_registry(&stage, "second").await;
     stage.quietly("job create -f several/euler.yaml").await;
@@ -70,6 +72,8 @@ pub async fn backup(snapshot: String) {
     stage.quietly("cluster register west --weight=3").await;
     stage.about("older than what is there").types("restore ~/federation.yaml").await;
     stage.types("restore ~/federation.yaml --yes").await;
+    stage.types("restore ~/federation.yaml --replace-newer").await;
+    stage.types("restore ~/federation.yaml --replace-newer --yes").await;
     stage.quietly("reconcile pi").await;
     let healthy = stage.annotate(RECORD, STATE, &"{".into()).await;
     stage.about("a damaged record").types("backup").await;
@@ -100,8 +104,8 @@ pub async fn restored(snapshot: String) {
     stage.pass(std::time::Duration::from_mins(1));
     stage.quietly("reconcile pi").await;
     stage.delete("west", "pi").await;
-    stage.types("restore ~/federation.yaml").await;
-    stage.quietly("restore ~/federation.yaml --yes").await;
+    stage.types("restore ~/federation.yaml --replace-newer").await;
+    stage.quietly("restore ~/federation.yaml --replace-newer --yes").await;
     stage.about("what no cluster has any more").types("reconcile").await;
     stage.types("reconcile").await;
     stage.types("job describe pi").await;

@@ -215,6 +215,9 @@ async fn lease() -> Result<String, Error> {
     Ok(session.text)
 }
 
+/// The uid of the federation that a Job is of, for `kubectl get -o`.
+const FEDERATION: &str = r"jsonpath={.metadata.labels.kubectl-federate\.dev/federation}";
+
 async fn recovery() -> Result<String, Error> {
     let mut session = Session::half_way("NonIndexed", &[]).await?;
     let host = session.fleet.cluster("east").clone();
@@ -229,7 +232,9 @@ async fn recovery() -> Result<String, Error> {
     for name in NAMES {
         session.type_in(&format!("cluster register {name}")).await?;
     }
-    session.type_in("job recover --all --yes").await?;
+    let uid = host.kubectl(["get", "job", "pi", "-o", FEDERATION]).await?.stdout;
+    let uid = String::from_utf8_lossy(&uid).into_owned();
+    session.type_in(&format!("job recover --all --federation={uid} --yes")).await?;
     session.type_in("job wait pi --for=condition=complete --timeout=2m").await?;
     session.type_in("job get pi -o wide").await?;
     session.count_pods().await?;

@@ -5,18 +5,26 @@ use serde_json::json;
 use super::kills::everywhere;
 use super::stage::{CREATE, Stage};
 
-const RECOVER: &str = "job recover --all --yes";
+const RECOVER: &str = "job recover --all --federation=lost --yes";
 
 /// A Job that runs, whose record is gone, on a host whose registry was made anew.
 async fn lost() -> Stage {
     let stage = Stage::running().await;
+    stage.must("job delete pi --cascade=background").await;
+    become_federation(&stage, "lost");
+    stage.must(CREATE).await;
     stage.must("job delete pi").await;
+    become_federation(&stage, "another");
+    stage
+}
+
+/// Makes the registry that of another federation.
+fn become_federation(stage: &Stage, uid: &str) {
     let host = &stage.clusters[0];
-    let settings = json!({"version": 3, "uid": "another", "host": host.kube_system_uid()});
+    let settings = json!({"version": 3, "uid": uid, "host": host.kube_system_uid()});
     let annotations = json!({"kubectl-federate.dev/settings": settings.to_string()});
     let change = json!({"metadata": {"annotations": annotations}});
     host.patch(&sim::CONFIG_MAPS, "kubectl-federate", "federation", change).expect("it is there");
-    stage
 }
 
 #[tokio::test(start_paused = true)]

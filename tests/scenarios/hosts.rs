@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::edit_members::{work_in, work_until};
-use crate::recovery::{REGISTRY, federation, lose_all, succeeded};
+use crate::recovery::{REGISTRY, federation, federation_of, lose_all, succeeded};
 use crate::scenarios::{Outcome, Scenarios};
 use crate::site::Site;
 use crate::stage::{MEMBERS, SOON, Stage, job};
@@ -34,7 +34,7 @@ pub fn scenarios() -> Scenarios {
 }
 
 /// The path of a ConfigMap of a record.
-fn record_path(site: &Site, name: &str) -> String {
+pub fn record_path(site: &Site, name: &str) -> String {
     format!("{}/{name}.federated-job", site.path("configmaps"))
 }
 
@@ -75,8 +75,8 @@ async fn finished_before(stage: &Stage) -> Outcome {
     refused.warns("kubectl federate job recover --all --all-namespaces");
     let again = stage.federate("init --context=west").await.ok();
     again.warns("This host has the records of 1 job of another federation");
-    let early = stage.federate("job recover --all --all-namespaces").await.ok();
-    early.warns("whose registry is gone. Register its clusters.");
+    let early = stage.federate("job recover --all --all-namespaces").await;
+    early.fails("the jobs are of federation").warns("--yes --context=west` goes on");
     stage.federate(relocate).await.fails("has a newer record of job");
     for member in MEMBERS {
         stage.federate(&format!("cluster register {member}")).await.ok();
@@ -86,7 +86,8 @@ async fn finished_before(stage: &Stage) -> Outcome {
     let recover = "job recover --all --all-namespaces";
     let asks = stage.federate(recover).await.fails("no terminal");
     asks.warns("records of that federation, which count again: job.batch/pi.");
-    stage.federate(&format!("{recover} --yes")).await.ok();
+    let federation = federation_of(stage).await?;
+    stage.federate(&format!("{recover} --federation={federation} --yes")).await.ok();
     stage.federate("reconcile pi").await.ok().says("Suspended");
     stage.federate("job resume pi").await.ok();
     work_until(stage, "pi", "Complete 9/9").await?;
@@ -130,7 +131,7 @@ async fn newer(stage: &Stage) -> Outcome {
     stage.federate("init --from=host --context=west").await.fails("and lacks");
     stage.federate("backup late.yaml --context=host").await.ok();
     let restored = stage.federate("restore late.yaml --context=west --yes").await.ok();
-    restored.warns("job.batch/pi: the record on this host is newer than that of the other host");
+    restored.warns("job.batch/pi: the record on the host is newer than that of the backup");
     stage.federate("init --from=host --context=west").await.ok();
     stage.federate("reconcile").await.ok();
     stage.federate("job get pi").await.ok().says("Complete");

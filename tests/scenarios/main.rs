@@ -26,6 +26,7 @@ mod hosts;
 mod identity;
 mod kinds;
 mod leases;
+mod left;
 mod limits;
 mod link;
 mod logs;
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         logs::scenarios,
         timeline::scenarios,
         hosts::scenarios,
+        left::scenarios,
         describe::scenarios,
         delete::scenarios,
         orphans::scenarios,

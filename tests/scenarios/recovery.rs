@@ -69,6 +69,13 @@ pub async fn succeeded(stage: &Stage) -> Result<(usize, Vec<i32>), Failed> {
     Ok((count, indexes))
 }
 
+/// The uid of the federation whose shard of `pi` a member has.
+pub async fn federation_of(stage: &Stage) -> Result<String, Failed> {
+    let label = stage.site("east").job("pi").await?["metadata"]["labels"].clone();
+    let uid = label["kubectl-federate.dev/federation"].as_str().ok_or("it is labelled")?;
+    Ok(uid.to_owned())
+}
+
 /// Runs a third of a Job of 9, has the host lose everything, and makes it anew.
 async fn lose_half_way(stage: &Stage, job: &Value) -> Outcome {
     federation(stage).await;
@@ -87,9 +94,9 @@ async fn lose_half_way(stage: &Stage, job: &Value) -> Outcome {
 
 async fn lost(stage: &Stage) -> Outcome {
     lose_half_way(stage, &job("pi", Some(3), Some(9))).await?;
-    let labels = stage.site("east").job("pi").await?["metadata"]["labels"].clone();
+    let uid = federation_of(stage).await?;
     stage
-        .federate("job recover --all --yes")
+        .federate(&format!("job recover --all --federation={uid} --yes"))
         .await
         .ok()
         .says("job.batch/pi recovered")
@@ -97,8 +104,7 @@ async fn lost(stage: &Stage) -> Outcome {
         .warns("may run twice");
     let registry = stage.host().api.get(REGISTRY).await?;
     let settings = &registry["metadata"]["annotations"]["kubectl-federate.dev/settings"];
-    let uid = labels["kubectl-federate.dev/federation"].as_str().ok_or("it is labelled")?;
-    assert!(settings.as_str().is_some_and(|text| text.contains(uid)), "{settings}");
+    assert!(settings.as_str().is_some_and(|text| text.contains(&uid)), "{settings}");
     let described = stage.federate("job describe pi").await.ok().stdout;
     assert!(described.contains("job recover"), "it is remembered: {described}");
     let before = stage.mark().await?;
@@ -114,7 +120,8 @@ async fn lost_indexed(stage: &Stage) -> Outcome {
     let mut indexed = job("pi", Some(3), Some(9));
     indexed["spec"]["completionMode"] = "Indexed".into();
     lose_half_way(stage, &indexed).await?;
-    stage.federate("job recover pi --yes").await.ok().says("Running 3/9");
+    let recover = format!("job recover pi --federation={} --yes", federation_of(stage).await?);
+    stage.federate(&recover).await.ok().says("Running 3/9");
     work_until(stage, "pi", "Complete 9/9").await?;
     assert_eq!(succeeded(stage).await?, (9, (0..9).collect()));
     assert_eq!(stage.get("pi").await?["status"]["completedIndexes"], "0-8");
@@ -125,8 +132,9 @@ async fn unlisted(stage: &Stage) -> Outcome {
     lose_half_way(stage, &job("pi", Some(3), Some(9))).await?;
     let west = stage.site("west");
     west.link.cut().await?;
+    let uid = federation_of(stage).await?;
     stage
-        .federate("job recover --all --yes")
+        .federate(&format!("job recover --all --federation={uid} --yes"))
         .await
         .fails("1 of 3 clusters could not be asked")
         .warns("it may have shards that no record has");
@@ -216,7 +224,8 @@ async fn late(stage: &Stage) -> Outcome {
     for member in ["east", "north"] {
         stage.federate(&format!("cluster register {member}")).await.ok();
     }
-    stage.federate("job recover --all --yes").await.ok().warns("and may run twice");
+    let recover = format!("job recover --all --federation={} --yes", federation_of(stage).await?);
+    stage.federate(&recover).await.ok().warns("and may run twice");
     let west = stage.site("west");
     west.succeed("pi", 1).await?;
     west.until_job("pi", "one is counted", |job| job["status"]["succeeded"] == 1).await;
@@ -332,13 +341,12 @@ async fn restored(stage: &Stage) -> Outcome {
     stage.federate("reconcile pi").await.ok();
     assert_eq!(stage.get("pi").await?["spec"]["completions"], 18);
     let before = stage.record("pi").await?;
-    stage
-        .federate("restore federation.yaml --context=host")
-        .await
-        .fails("no terminal")
-        .warns("job.batch/pi: the record on the host is replaced");
+    stage.federate("restore federation.yaml --context=host").await.ok().warns("is newer than");
+    let replace = "restore federation.yaml --context=host --replace-newer";
+    let asks = stage.federate(replace).await.fails("no terminal");
+    asks.warns("job.batch/pi: the record on the host is replaced");
     assert_eq!(stage.record("pi").await?, before, "nothing is written without consent");
-    stage.federate("restore federation.yaml --context=host --yes").await.ok();
+    stage.federate(&format!("{replace} --yes")).await.ok();
     work_until(stage, "pi", "Complete 18/18").await?;
     assert_eq!(succeeded(stage).await?.0, 18);
     Ok(())

@@ -9,10 +9,10 @@ use crate::{
         events::{Reporter, Wording, none_found},
         init::name_left_records,
         job_name::job_name,
-        orphans::recover_of,
+        orphans::take_over,
     },
     error::{Error, Result},
-    federation::{Newest, Recoverable, Survey, Unusable},
+    federation::{self, Federation, HostError, Newest, Recoverable, Survey, Unusable},
     print::{Table, counted, federate_on_host},
 };
 
@@ -22,7 +22,7 @@ Examples:
   # Rebuild the record of one job from its shards, without a question
   kubectl federate job recover pi --yes
 
-  # Rebuild all records on a new host, after init and after all clusters were registered
+  # Rebuild all records of the federation, after all clusters were registered
   kubectl federate job recover --all --all-namespaces --yes";
 
 /// Rebuild the records of jobs from their shards
@@ -30,8 +30,8 @@ Examples:
 /// For when the ConfigMap of a job was deleted or damaged, or when the host was lost and init has
 /// made another. Register all clusters first: a cluster that is not registered is not asked, and
 /// what it runs may run twice. The shards keep their federation's uid, and a registry without jobs
-/// takes it over. No work is opened before every cluster was listed. It can be interrupted at any
-/// time and run again.
+/// takes it over: on a terminal that is asked, elsewhere --federation has to name it. No work is
+/// opened before every cluster was listed. It can be interrupted at any time and run again.
 ///
 /// A job that was deleted while its shards were kept cannot be told from one whose record was lost:
 /// --all brings it back, too. NAME says which jobs are meant.
@@ -48,7 +48,8 @@ pub struct Recover {
     /// The jobs of all namespaces
     #[arg(short = 'A', long, requires = "all")]
     all_namespaces: bool,
-    /// The uid of the federation whose jobs are meant, if the clusters have jobs of several
+    /// The uid of the federation whose jobs are meant, if it is another one than that of the host's
+    /// registry
     #[arg(long, value_name = "UID")]
     federation: Option<String>,
     /// The cluster whose manifest counts where clusters keep different ones of one edit
@@ -84,7 +85,7 @@ impl Recover {
                 0 => {
                     output.note(none_found(namespace.as_deref()));
                     let own = &federation.registry.uid;
-                    name_left_records(session, &federation.store, own).await;
+                    name_left_records(session, &federation.store, own, survey.in_use).await;
                 }
                 1 => output.note("The record of 1 job is there. Nothing is to be recovered."),
                 jobs => {
@@ -93,11 +94,11 @@ impl Recover {
                     ));
                 }
             }
-            for federation in &survey.others {
+            for uid in &survey.others {
+                let take_over = take_over(survey.in_use, namespace.as_deref(), uid);
                 output.note(format!(
-                    "The clusters have jobs of another federation, {federation}. A federation that \
-                     has no jobs of its own takes them over: {}.",
-                    recover_of(namespace.as_deref(), Some(federation))
+                    "The clusters have jobs of another federation, {uid}. If its host is gone for \
+                     good, {take_over} rebuilds its records."
                 ));
             }
             return Ok(());
@@ -105,10 +106,15 @@ impl Recover {
         if !survey.jobs.is_empty() {
             output.note_table(&table(&survey.jobs));
         }
+        self.must_name(session, &federation, &survey)?;
         let consequences = consequences(&survey, federation.store.host().name());
+        let mut question = "Recover these jobs?".to_owned();
+        if survey.takes_over {
+            question = format!("Take over federation {}, with these jobs?", survey.federation);
+        }
         let confirmation = Confirmation {
             consequences: &consequences,
-            question: "Recover these jobs?",
+            question: &question,
             flag: "--yes",
             unchanged: "nothing was recovered",
         };
@@ -122,6 +128,26 @@ impl Recover {
             "some records may be rebuilt. Run the same command again: it rebuilds the rest",
         );
         federation.recover(survey).await.map_err(Error::from)
+    }
+
+    /// Makes sure that the user knows which federation the registry takes over: they name it, or
+    /// are asked.
+    ///
+    /// # Errors
+    /// Neither is so.
+    fn must_name(
+        &self,
+        session: &Session<'_>,
+        federation: &Federation<'_>,
+        survey: &Survey,
+    ) -> Result<()> {
+        let is_asked = !self.yes && session.output().can_ask();
+        if !survey.takes_over || self.federation.is_some() || is_asked {
+            return Ok(());
+        }
+        let (own, host) = (federation.registry.uid.clone(), federation.store.host().name());
+        let (found, host) = (survey.federation.clone(), host.to_owned());
+        Err(federation::Error::from(HostError::NotNamed { federation: found, own, host }).into())
     }
 }
 

@@ -6,11 +6,14 @@ use super::{Which, name_the_unanswered, recover_of, rows::Columns};
 use crate::{
     cli::{
         DryRunFlag, Session,
+        backup::other_host,
         confirm::Confirmation,
         events::{Reporter, Wording, none_found},
     },
     error::{Error, Result},
-    federation::{Cleaning, DryRun, Orphan, Progress, Reason, Unasked},
+    federation::{
+        self, Cleaning, DryRun, Federation, HostError, Orphan, Progress, Reason, Unasked,
+    },
     print::{counted, federate},
 };
 
@@ -65,6 +68,7 @@ impl Clean {
         let federation = reporter.opening(session, &[], None).await?;
         self.which.check_clusters(&federation.registry)?;
         if !self.forget.is_empty() {
+            self.refuse_acting(session, &federation).await?;
             session.left().begin(
                 "no cluster was forgotten",
                 "it is not known whether the clusters were forgotten. Run the same command again",
@@ -97,6 +101,30 @@ impl Clean {
         let cleaning = Cleaning { running: self.running, dry_run: self.dry_run.strategy };
         federation.clean(chosen, cleaning).await?;
         answered.and(uncertain)
+    }
+
+    /// Refuses to forget a host that was not marked as moved, and that answers and acts for the
+    /// federation still.
+    ///
+    /// # Errors
+    /// There is such a one, or the user's contexts cannot be read.
+    async fn refuse_acting(
+        &self,
+        session: &Session<'_>,
+        federation: &Federation<'_>,
+    ) -> Result<()> {
+        for uid in &self.forget {
+            if !federation.registry.unmarked.contains_key(uid) {
+                continue;
+            }
+            let Some(store) = other_host(session, uid).await? else { continue };
+            if federation.acts(uid, store.host().clone()).await == Some(true) {
+                let name = store.host().name().to_owned();
+                let host = federation.store.host().name().to_owned();
+                return Err(federation::Error::from(HostError::StillActs { name, host }).into());
+            }
+        }
+        Ok(())
     }
 
     /// The command that rebuilds lost records where orphans are looked for.

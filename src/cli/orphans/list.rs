@@ -3,8 +3,9 @@
 use clap::Args;
 
 use super::{
-    Which, name_the_unanswered, recover_of,
+    Which, name_the_unanswered,
     rows::{Columns, object},
+    take_over,
 };
 use crate::{
     cli::{
@@ -14,7 +15,7 @@ use crate::{
     },
     error::Result,
     federation::Orphans,
-    print::{Format, federate, format::list},
+    print::{Format, format::list},
 };
 
 /// The examples in its help.
@@ -83,16 +84,10 @@ fn name_the_foreign(session: &Session<'_>, namespace: Option<&str>, found: &Orph
             1 => "1 job carries".to_owned(),
             n => format!("{n} jobs carry"),
         };
-        let first = if found.in_use {
-            let init = federate("init", ["--context=CONTEXT"]);
-            format!("make another host by {init} and register the clusters there. Then ")
-        } else {
-            String::new()
-        };
         session.output().note(format!(
             "{jobs} the labels of another federation, {federation}. If its host is gone for good, \
-            {first}{} rebuilds its records.",
-            recover_of(namespace, Some(federation))
+            {} rebuilds its records.",
+            take_over(found.in_use, namespace, federation)
         ));
     }
 }

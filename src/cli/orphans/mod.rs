@@ -105,6 +105,17 @@ pub fn recover_of(namespace: Option<&str>, federation: Option<&str>) -> String {
     federate("job recover", ["--all".to_owned(), scope].into_iter().chain(federation))
 }
 
+/// The command that takes over the Jobs of another federation, and what comes before it where the
+/// registry is in use: such a one takes over none.
+pub fn take_over(in_use: bool, namespace: Option<&str>, federation: &str) -> String {
+    let recover = recover_of(namespace, Some(federation));
+    if !in_use {
+        return recover;
+    }
+    let init = federate("init", ["--context=CONTEXT"]);
+    format!("make another host by {init} and register the clusters there. Then {recover}")
+}
+
 /// Names the clusters that did not answer. That a member did not is an error; a cluster that was
 /// unregistered or declared lost may be gone for good.
 fn name_the_unanswered(session: &Session<'_>, found: &federation::Orphans) -> Result<()> {

@@ -1,9 +1,10 @@
 //! What to do about clusters that have not done their part or whose work is to go to others, and
 //! about hosts that are left.
 
+use super::hosts::about_host;
 use crate::{
     error::{Error, Hint, OfJobs},
-    federation::{self, Unfinished},
+    federation::{self, InUse, Unfinished},
     print::{federate, federate_on_host},
 };
 
@@ -25,28 +26,13 @@ pub(super) fn about_leaving(error: &federation::Error) -> Error {
             federate("cluster drain", [name]),
             federate("cluster uncordon", [name])
         )),
-        E::LacksJobs { from, context, .. } => said.hint(format!(
-            "Save a backup of the old host, and restore it on the new one first: {}, {}. That also \
-             brings back the jobs that were deleted on the new host since. If it lacks one for \
-             that reason, remove its record from the old host before: {}",
-            federate("backup", ["FILE", &format!("--context={from}")]),
-            federate_on_host("restore", ["FILE"], context),
-            federate(
-                "job delete",
-                ["NAME", "--namespace=NAMESPACE", "--cascade=orphan", &format!("--context={from}")]
-            )
-        )),
-        E::StaleHost { from, context, .. } => said.hint(format!(
-            "Mark it as moved first, then move the federation there: {}, {}",
-            federate("init", [format!("--from={context}"), format!("--context={from}")]),
-            federate_on_host("init", [format!("--from={from}")], context)
-        )),
         E::LeftRecords { context, .. } => said.hint(format!(
             "That host has the jobs: --context={context}. Only if it is gone for good, restore a \
              backup of it. Without one, delete the configmaps NAME.federated-job of these jobs, \
              and rebuild their records: {}. What jobs did that are gone by then runs again.",
             federate("job recover", ["--all", "--all-namespaces"])
         )),
+        E::Host(error) => about_host(error),
         E::InTheWay { moved: Some(context), .. } => said.hint(format!(
             "The federation has moved there already, and only the registry is gone. Make another \
              one, register the clusters again, and rebuild the federation with it: {}, {}, {}",
@@ -76,6 +62,11 @@ pub(super) fn about_leaving(error: &federation::Error) -> Error {
              delete the jobs, with all that they have done: {}",
             federate("cluster drain", [name]),
             deletions(jobs)
+        )),
+        E::FederationInUse { by: InUse::AnotherHost, .. } => said.hint(format!(
+            "If nothing needs what it left here, {} makes another federation of it. Then run this \
+             again.",
+            federate("init", ["--replace-moved"])
         )),
         E::FederationInUse { .. } => said.hint(format!(
             "Make another host with {}. Or run it again once this federation has no jobs.",

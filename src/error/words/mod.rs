@@ -1,6 +1,7 @@
 //! What is printed for the errors of each layer, and what the user can do about them.
 
 mod clusters;
+mod hosts;
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::{
     cluster,
     federation::{self, Existing, NotRetriable, Owner, Place, Refusals},
     job::Manifest,
-    print::{self, federate, federate_on_host},
+    print::{self, federate},
     reconcile::{EditError, Idle, NewRecordError},
     state::{self, HeldBack, Record, Verdict},
 };
@@ -98,25 +99,8 @@ fn of_state(error: &state::Error) -> Error {
     let hint = match error {
         state::Error::Cluster(error) => return of_host(error),
         state::Error::Replaced { .. } => return Error::server("Conflict", error),
-        state::Error::NoRegistry { host } => {
-            return Error::new(error).hint(format!(
-                "{} makes one; --context names the host if there is one elsewhere. If this one \
-                 was lost, restore a backup there, or register the clusters again and recover its \
-                 jobs.",
-                federate_on_host("init", [] as [&str; 0], host)
-            ));
-        }
-        state::Error::Moved { host, context, .. } => {
-            // The new host may have been named by its address.
-            let context = if context.is_empty() { "CONTEXT" } else { context };
-            let to = format!("--context={context}");
-            return Error::new(error).hint(format!(
-                "{} uses the new host. {} finishes a move that was interrupted. If the new host is \
-                lost, restore a backup on another cluster: {}",
-                federate("init", [to.as_str()]),
-                federate("init", [format!("--from={host}"), to.clone()]),
-                federate("restore", ["FILE", "--context=CONTEXT"])
-            ));
+        state::Error::NoRegistry { .. } | state::Error::Moved { .. } => {
+            return hosts::about_registry(error);
         }
         state::Error::Newer { .. } => "Install a newer kubectl-federate.",
         state::Error::Damaged { key, .. }
@@ -336,7 +320,10 @@ fn about_generated() -> String {
 fn about_existing(there: Existing, namespace: &str, name: &str) -> Hint {
     let job = |verb, sentences| OfJobs::of(verb, namespace, name, sentences);
     match there {
-        Existing::OfAnotherFederation => format!(
+        Existing::OfAnotherFederation { in_use: true } => {
+            "It belongs to another federation: take another name.".into()
+        }
+        Existing::OfAnotherFederation { in_use: false } => format!(
             "It belongs to another federation. If the registry of that one was lost, {} makes its \
              jobs count again. Else take another name.",
             federate("job recover", ["--all", "--all-namespaces"])

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::state::{Former, Gap, Member, SavedRegistry};
+use crate::state::{Former, Gap, Member, Restores, SavedRegistry};
 
 /// How the host and the backup differ about one cluster. A cluster is known by its uid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,10 +50,12 @@ pub(super) fn merge(
         members: host.map(|host| host.members.clone()).unwrap_or_default(),
         created: same.and_then(|host| host.created).or(saved.created),
         gap: same.map_or(saved.gap, |host| host.gap),
+        restores: same.map_or_else(Restores::default, |host| host.restores.clone()),
         // What the host has forgotten since was marked, or is gone for good.
         unmarked: same.map_or_else(|| saved.unmarked.clone(), |host| host.unmarked.clone()),
         ..saved.clone()
     };
+    whole.restores.join(&saved.restores);
     let mut differences = Vec::new();
     for (name, member) in saved.members {
         let on_host = whole.member_by_uid(&member.uid).map(str::to_owned);
@@ -123,17 +125,6 @@ pub(super) fn new_gap(
         None => now,
     };
     Some(Gap { from: before.map_or(created, |gap| gap.from.min(created)), until })
-}
-
-/// Whether the federation was restored elsewhere while this host, which has it too, could not be
-/// marked as moved: then this host is as one that is new. It is not any more once such a backup was
-/// restored on it, which leaves a gap that begins before the backup was made and ends after.
-pub(super) fn is_stale(saved: &SavedRegistry, created: i64, host: &SavedRegistry) -> bool {
-    let is_done = |gap: Gap| !gap.is_open() && (gap.from..gap.until).contains(&created);
-    host.uid == saved.uid
-        && saved.host != host.host
-        && saved.unmarked.contains_key(&host.host)
-        && !host.gap.is_some_and(is_done)
 }
 
 #[cfg(test)]
@@ -240,30 +231,6 @@ mod tests {
         ] {
             let (whole, _) = merge(with("f", &["o"]), host.as_ref());
             assert_eq!(whole.unmarked, unmarked(expected), "{host:?}");
-        }
-    }
-
-    #[test]
-    fn a_host_is_stale_until_a_backup_that_knows_it_as_unmarked_was_restored_there() {
-        let saved = |uids: &[&str]| {
-            let unmarked = Unmarked { context: "c".into() };
-            let unmarked = uids.iter().map(|uid| ((*uid).to_owned(), unmarked.clone()));
-            let saved = registry("f", &Named::new(), &BTreeSet::new()).saved();
-            SavedRegistry { unmarked: unmarked.collect(), host: "n".into(), ..saved }
-        };
-        let host = |uid: &str, gap: Option<(i64, i64)>| {
-            let gap = gap.map(|(from, until)| Gap { from, until });
-            SavedRegistry { gap, ..registry(uid, &Named::new(), &BTreeSet::new()).saved() }
-        };
-        for (host, expected) in [
-            (host("f", None), true),
-            (host("g", None), false),
-            (host("f", Some((10, 40))), true),
-            (host("f", Some((0, 60))), true),
-            (host("f", Some((50, 60))), false),
-        ] {
-            assert_eq!(is_stale(&saved(&["h"]), 50, &host), expected, "{host:?}");
-            assert!(!is_stale(&saved(&["x"]), 50, &host), "{host:?}");
         }
     }
 

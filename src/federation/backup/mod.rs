@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use self::merge::{is_stale, join, merge, new_gap};
+use self::merge::{join, merge, new_gap};
 use super::{
     acceptance::accepted,
     dry_run_strategy::DryRun,
@@ -33,7 +33,7 @@ use super::{
 use crate::{
     reconcile::server_time,
     state::{
-        self, Acceptance, Accepted, Backup, Gap, Member, Moved, Record, Registry, Salvaged,
+        self, Acceptance, Accepted, Backup, Gap, Member, Moved, Newer, Record, Registry, Salvaged,
         SavedRegistry, Store,
     },
 };
@@ -86,15 +86,18 @@ pub enum RecordChange {
     Readable(Comparison),
     /// The host has one that cannot be read, and it is replaced.
     Damaged(String),
-    /// The host has a newer one, and the backup is of another host: that one stays. It is older
-    /// than what this host knows, and what was done since would be done again. The times are as of
-    /// [`Comparison::Replaced`].
+    /// The host has one that is newer, or of which that is not known: that one stays. What was done
+    /// since the backup would be forgotten. The fields are as of [`Comparison::Replaced`].
     Kept {
         /// The record of the host.
         on_host: i64,
         /// The record of the backup.
         in_backup: i64,
+        /// Whether the one of the host is known to be newer.
+        is_newer: bool,
     },
+    /// The host has the same, which lists its clusters again: others have given out its work.
+    Listed,
     /// The host has another federated Job under its name. That one stays, and this is not written.
     Taken,
 }
@@ -113,6 +116,8 @@ pub enum Comparison {
         on_host: i64,
         /// The record of the backup.
         in_backup: i64,
+        /// Which of the two is newer: this is the one of the host.
+        newer: Newer,
     },
 }
 
@@ -130,7 +135,8 @@ impl Federation<'_> {
 
 impl Restore {
     /// Compares a backup with what a host has. `left` is the host that the backup is of, if it is
-    /// another one and the user has a context for it. `now` is the local time.
+    /// another one and the user has a context for it. `now` is the local time. `replaces_newer` says
+    /// that records are replaced also where that of the host is newer, or may be.
     ///
     /// # Errors
     /// The host cannot be read, or belongs to another federation that has Jobs.
@@ -140,6 +146,7 @@ impl Restore {
         mut saved: Vec<Record>,
         left: Option<&Store>,
         now: Timestamp,
+        replaces_newer: bool,
     ) -> Result<Self, Error> {
         let host = store.host().identity().await?;
         let now = server_time(store.host(), now).as_second();
@@ -152,8 +159,7 @@ impl Restore {
         let (former, of_host) = (backup.federation.former.clone(), backup.federation.host.clone());
         let saved_jobs: BTreeSet<_> = saved.iter().map(key).collect();
         let on_host = existing.as_ref().map(Registry::saved);
-        let is_stale =
-            on_host.as_ref().is_some_and(|it| is_stale(&backup.federation, backup.created, it));
+        let is_stale = on_host.as_ref().is_some_and(|it| it.is_left_for(&backup.federation));
         let makes_a_host =
             is_stale || (of_host != host && on_host.as_ref().is_none_or(|it| it.uid != uid));
         let mut other_host = None;
@@ -185,12 +191,13 @@ impl Restore {
         if new_gap.is_some() {
             whole.created = whole.created.or(Some(backup.created));
             whole.gap = new_gap;
+            whole.restores.count(&host);
         }
         let registry = match (damage, &existing) {
             (Some(why), _) => RegistryChange::Damaged(why),
             (None, existing) => registry_change(store, existing.as_ref(), &whole).await?,
         };
-        let records = compare_all(store, &whole, saved, of_host != host).await?;
+        let records = compare_all(store, &whole, saved, replaces_newer, is_stale).await?;
         let left = whole.former.iter().filter(|(uid, _)| !former.contains_key(*uid));
         let left: BTreeMap<_, _> =
             left.map(|(uid, former)| (uid.clone(), former.name.clone())).collect();
@@ -222,6 +229,17 @@ impl Restore {
         matches!(self.registry, RegistryChange::TakenOver { .. } | RegistryChange::Damaged(_))
             || !self.differences.is_empty()
             || self.records.iter().any(|(_, change)| replaces(change))
+    }
+
+    /// The Jobs whose records on the host are replaced although these are newer, or may be, by
+    /// namespace and name.
+    pub fn replaced_newer(&self) -> Vec<(String, String)> {
+        let is_newer = |change: &RecordChange| match change {
+            RecordChange::Readable(Comparison::Replaced { newer, .. }) => *newer != Newer::Other,
+            _ => false,
+        };
+        let records = self.records.iter().filter(|(_, change)| is_newer(change));
+        records.map(|(record, _)| key(record)).collect()
     }
 
     /// That all Jobs of the backup can be restored.
@@ -263,7 +281,12 @@ impl Restore {
         }
         let writes = self.records.iter().any(|(_, change)| is_written(change));
         let opened = self.whole.gap.filter(|_| self.is_anew && writes).map(Gap::opened);
-        let first = SavedRegistry { gap: opened.or(self.whole.gap), ..self.whole.clone() };
+        let mut first = SavedRegistry { gap: opened.or(self.whole.gap), ..self.whole.clone() };
+        if opened.is_some() {
+            // It counts once all is written: until then the host is as old as it was.
+            let same = self.existing.as_ref().filter(|it| it.uid == first.uid);
+            first.restores = same.map(|it| it.restores.clone()).unwrap_or_default();
+        }
         match self.registry {
             RegistryChange::Damaged(_) => store.write_over_damaged_registry(&first).await?,
             RegistryChange::Same => {}
@@ -296,7 +319,8 @@ impl Restore {
         Error::all(errors)?;
         if opened.is_some() && first != self.whole {
             let current = store.registry().await?;
-            let whole = SavedRegistry { gap: self.whole.gap, ..current.saved() };
+            let (gap, restores) = (self.whole.gap, self.whole.restores);
+            let whole = SavedRegistry { gap, restores, ..current.saved() };
             store.write_registry(Some(&current), &whole).await?;
         }
         Ok(())
@@ -307,7 +331,7 @@ impl Restore {
 fn is_written(change: &RecordChange) -> bool {
     match change {
         RecordChange::Readable(comparison) => *comparison != Comparison::Same,
-        RecordChange::Damaged(_) => true,
+        RecordChange::Damaged(_) | RecordChange::Listed => true,
         RecordChange::Kept { .. } | RecordChange::Taken => false,
     }
 }
@@ -323,7 +347,8 @@ async fn write(
     record: &Record,
     change: &RecordChange,
 ) -> Result<Record, state::Error> {
-    if let RecordChange::Readable(Comparison::Replaced { .. }) = change {
+    if matches!(change, RecordChange::Readable(Comparison::Replaced { .. }) | RecordChange::Listed)
+    {
         return store.replace(record).await;
     }
     store.discard_damaged(&record.federation, record.namespace(), record.name()).await?;
@@ -353,7 +378,7 @@ fn with_stale(saved: Vec<Record>, on_host: impl Iterator<Item = Record>) -> Vec<
     let job = |record: &Record| (key(record), record.state.uid.clone());
     let mut all: BTreeMap<_, _> = saved.into_iter().map(|record| (job(&record), record)).collect();
     for record in on_host {
-        let is_newer = |saved: &Record| saved.last_change() < record.last_change();
+        let is_newer = |saved: &Record| record.newer(saved) == Newer::This;
         if all.get(&job(&record)).is_none_or(is_newer) {
             all.insert(job(&record), record.unstored());
         }
@@ -361,8 +386,9 @@ fn with_stale(saved: Vec<Record>, on_host: impl Iterator<Item = Record>) -> Vec<
     all.into_values().collect()
 }
 
-/// What becomes of the records of a backup where the registry becomes this. `is_elsewhere` says
-/// that the backup is of another host.
+/// What becomes of the records of a backup where the registry becomes this. `replaces_newer` is as
+/// for [`Restore::plan`]. `is_stale` says that the records on the host are as old as a backup: none
+/// of them stays as it is.
 ///
 /// # Errors
 /// The errors of [`compare`], except that a record is damaged.
@@ -370,7 +396,8 @@ async fn compare_all(
     store: &Store,
     whole: &SavedRegistry,
     saved: Vec<Record>,
-    is_elsewhere: bool,
+    replaces_newer: bool,
+    is_stale: bool,
 ) -> Result<Vec<(Record, RecordChange)>, Error> {
     let mut records = Vec::new();
     for mut record in saved {
@@ -382,10 +409,14 @@ async fn compare_all(
                 (record, RecordChange::Damaged(error.to_string()))
             }
             Err(Error::OtherJob { .. }) => (record, RecordChange::Taken),
-            Ok((record, Comparison::Replaced { on_host, in_backup }))
-                if is_elsewhere && on_host > in_backup =>
+            Ok((record, Comparison::Replaced { on_host, in_backup, newer }))
+                if newer != Newer::Other && !replaces_newer && !is_stale =>
             {
-                (record, RecordChange::Kept { on_host, in_backup })
+                let is_newer = newer == Newer::This;
+                (record, RecordChange::Kept { on_host, in_backup, is_newer })
+            }
+            Ok((there, Comparison::Same)) if is_stale && there.state != record.state => {
+                (record.in_place_of(&there), RecordChange::Listed)
             }
             compared => {
                 let (record, comparison) = compared?;
@@ -432,6 +463,11 @@ pub(super) async fn compare(store: &Store, record: &Record) -> Result<(Record, C
             let replaced = Comparison::Replaced {
                 on_host: there.last_change(),
                 in_backup: record.last_change(),
+                // One that was moved away has no effect here any more.
+                newer: match there.state.moved {
+                    Some(_) => Newer::Other,
+                    None => there.newer(record),
+                },
             };
             Ok((record.clone().in_place_of(&there), replaced))
         }

@@ -42,7 +42,10 @@ pub struct Stopped {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
     /// It belongs to another federation.
-    OfAnotherFederation,
+    OfAnotherFederation {
+        /// Whether this federation has Jobs, so that it cannot take over that one's.
+        in_use: bool,
+    },
     /// It is being deleted.
     Deleting,
     /// It has ended.

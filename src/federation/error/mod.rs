@@ -1,10 +1,12 @@
 //! Why a request was not carried out, or not wholly.
 
 mod causes;
+mod hosts;
 mod kinds;
 
 pub use causes::{Existing, InUse, NotRetriable, Stopped, Unfinished};
 use causes::{creating, idle_sentence, place};
+pub use hosts::HostError;
 
 use super::refusals::{Owner, Refusals};
 use crate::{
@@ -317,36 +319,9 @@ pub enum Error {
         /// The Job's name.
         name: String,
     },
-    /// A federation is to be moved to the host that it has.
-    #[error("{name:?} is the host of the federation already")]
-    SameHost {
-        /// The host's name.
-        name: String,
-    },
-    /// A federation is to be moved to a host that has it already, and that host does not have all
-    /// its Jobs.
-    #[error("host {host:?} has the federation already, and lacks {}", listed(jobs))]
-    LacksJobs {
-        /// The host's name.
-        host: String,
-        /// The name of the old host.
-        from: String,
-        /// The kubeconfig context of the new one.
-        context: String,
-        /// The Jobs, by namespace and name.
-        jobs: Vec<(String, String)>,
-    },
-    /// A federation is to be moved to a host that it was on before, and that could not be marked as
-    /// moved when the federation was restored on the present one.
-    #[error("host {host:?} has the federation as it was before it was restored on host {from:?}")]
-    StaleHost {
-        /// The host's name.
-        host: String,
-        /// The name of the present host.
-        from: String,
-        /// The kubeconfig context of the one to move to.
-        context: String,
-    },
+    /// A host cannot be what it was asked to be.
+    #[error(transparent)]
+    Host(#[from] HostError),
     /// A record on a new host is in the way of what is to be written there.
     #[error("{error}")]
     InTheWay {

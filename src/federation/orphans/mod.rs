@@ -154,8 +154,7 @@ impl Federation<'_> {
             }
         }
         if !found.foreign.is_empty() && !found.in_use {
-            let records = self.store.records(&self.registry.uid, None).await;
-            found.in_use = !records.is_ok_and(|records| records.is_empty());
+            found.in_use = self.is_in_use().await;
         }
         found.orphans.sort_by(|one, other| one.key().cmp(&other.key()));
         Ok(found)

@@ -33,6 +33,8 @@ pub struct Survey {
     pub silent: BTreeMap<String, String>,
     /// The uids of other federations that have Jobs in these members.
     pub others: BTreeSet<String>,
+    /// Whether the registry's own federation has Jobs, so that it cannot take over another one's.
+    pub in_use: bool,
 }
 
 /// A federated Job whose record can be rebuilt.
@@ -134,10 +136,15 @@ impl Federation<'_> {
         }
         let mut others: BTreeSet<_> =
             found.iter().map(|(_, job)| job.owner.federation.clone()).collect();
-        let mut federation = self.choose(&others, chosen).await?;
-        if federation != self.registry.uid && namespace.is_some() && self.has_own(&silent).await? {
-            others.insert(self.registry.uid.clone());
-            federation = self.choose(&others, chosen).await?;
+        let own = &self.registry.uid;
+        let mut in_use = others.contains(own) || !self.store.records(own, None).await?.is_empty();
+        if !in_use {
+            others.extend(self.store.left_behind(Some(own)).await?.jobs.into_keys());
+        }
+        let mut federation = self.choose(&others, chosen, in_use)?;
+        if federation != *own && namespace.is_some() && self.has_own(&silent).await? {
+            in_use = true;
+            federation = self.choose(&others, chosen, in_use)?;
         }
         others.remove(&federation);
         others.remove(&self.registry.uid);
@@ -150,6 +157,7 @@ impl Federation<'_> {
             unusable: Vec::new(),
             silent,
             others,
+            in_use,
         };
         let mut by_job: BTreeMap<String, Vec<_>> = BTreeMap::new();
         for (asked, job) in found {
@@ -158,6 +166,9 @@ impl Federation<'_> {
         for (uid, jobs) in by_job {
             let usable = usable(jobs, manifest_of, &mut survey.unusable);
             self.add_job(&mut survey, &uid, usable, names).await?;
+        }
+        if survey.takes_over {
+            self.add_left(&mut survey, names, namespace).await?;
         }
         let missing = names.iter().find(|name| {
             survey.whole.iter().all(|(_, whole)| whole != *name)
@@ -196,20 +207,20 @@ impl Federation<'_> {
         Asked::all(&self.registry).into_iter().filter(|asked| !asked.is_former).collect()
     }
 
-    /// The federation whose shards are meant: the registry's own, if it has any records or shards,
-    /// or the only one that was found.
-    async fn choose(
+    /// The federation whose shards are meant: the registry's own, if it is in use, or the only one
+    /// that was found.
+    fn choose(
         &self,
         found: &BTreeSet<String>,
         chosen: Option<&str>,
+        in_use: bool,
     ) -> Result<String, Error> {
         let own = &self.registry.uid;
         if chosen == Some(own) {
             return Ok(own.clone());
         }
-        let is_used = found.contains(own) || !self.store.records(own, None).await?.is_empty();
         let uids = || found.iter().cloned().collect::<Vec<_>>();
-        match (chosen, is_used) {
+        match (chosen, in_use) {
             (Some(_), true) => Err(Error::FederationInUse { own: own.clone(), by: InUse::Jobs }),
             (Some(uid), false) if found.contains(uid) => Ok(uid.to_owned()),
             (Some(uid), false) => {
@@ -219,6 +230,26 @@ impl Federation<'_> {
             (None, false) if found.len() > 1 => Err(Error::SeveralFederations { found: uids() }),
             (None, false) => Ok(found.first().unwrap_or(own).clone()),
         }
+    }
+
+    /// Adds the records of a federation that the registry is to take over, and of which no member
+    /// has a shard any more.
+    async fn add_left(
+        &self,
+        survey: &mut Survey,
+        names: &[String],
+        namespace: Option<&str>,
+    ) -> Result<(), Error> {
+        for record in self.store.records(&survey.federation, namespace).await? {
+            let Ok(record) = record else { continue };
+            let key = (record.namespace().to_owned(), record.name().to_owned());
+            let is_meant = names.is_empty() || names.contains(&key.1);
+            let mut found = survey.jobs.iter().map(|job| &job.record);
+            if is_meant && !found.any(|it| it.state.uid == record.state.uid) {
+                survey.whole.insert(key);
+            }
+        }
+        Ok(())
     }
 
     /// Adds one federated Job to a survey, if it is one of those that are meant.

@@ -6,10 +6,12 @@ mod config_map;
 mod folded;
 mod lost;
 mod names;
+mod progress;
 mod reopen;
 
 pub use folded::{Folded, Totals};
 pub use lost::RanTwice;
+pub use progress::Newer;
 pub use reopen::{HeldBack, Origin, Withheld};
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,9 @@
 //! The registry: the members of a federation. Each member is one annotation of a ConfigMap.
 
+mod unmarked;
+
+pub use unmarked::{Restores, Unmarked};
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -41,6 +45,8 @@ pub struct Registry {
     pub moved: Option<Moved>,
     /// Between which times records were written that a restore did not bring back.
     pub gap: Option<Gap>,
+    /// How often the federation was restored on each host.
+    pub restores: Restores,
     /// What [`Registry::created`] was on the host before this one.
     created_before: Option<i64>,
     pub(super) resource_version: String,
@@ -85,6 +91,9 @@ pub struct SavedRegistry {
     /// Between which times records were written that a restore did not bring back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<Gap>,
+    /// How often the federation was restored on each host.
+    #[serde(default, skip_serializing_if = "Restores::is_empty")]
+    pub restores: Restores,
 }
 
 /// What can be read of a registry that is damaged.
@@ -135,15 +144,6 @@ pub struct Former {
     pub context: String,
 }
 
-/// A host that could not be marked as moved when the federation was restored on another one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
-pub struct Unmarked {
-    /// The kubeconfig context by which whoever restored the federation would reach it: a hint.
-    /// Empty where they knew none.
-    pub context: String,
-}
-
 /// A change of one member in the registry: what a caller asks for, and what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MemberChange {
@@ -170,11 +170,13 @@ struct Settings {
     created: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gap: Option<Gap>,
+    #[serde(default, skip_serializing_if = "Restores::is_empty")]
+    restores: Restores,
 }
 
 impl SavedRegistry {
     /// A registry without members, on no host yet.
-    pub(super) fn new(uid: &str) -> Self {
+    pub fn new(uid: &str) -> Self {
         Self {
             uid: uid.to_owned(),
             host: String::new(),
@@ -183,6 +185,7 @@ impl SavedRegistry {
             unmarked: BTreeMap::new(),
             created: None,
             gap: None,
+            restores: Restores::default(),
         }
     }
 
@@ -209,6 +212,7 @@ impl Registry {
             unmarked: self.unmarked.clone(),
             created: self.created,
             gap: self.gap,
+            restores: self.restores.clone(),
         }
     }
 
@@ -261,6 +265,7 @@ impl Registry {
             created_before: settings.created,
             moved: settings.moved,
             gap: settings.gap,
+            restores: settings.restores,
             resource_version: config_map["metadata"]["resourceVersion"]
                 .as_str()
                 .unwrap_or_default()
@@ -381,6 +386,7 @@ impl Registry {
             moved: self.moved.clone(),
             created: self.created_before,
             gap: self.gap,
+            restores: self.restores.clone(),
         }
     }
 
@@ -402,6 +408,7 @@ fn put_all(documents: &mut Documents, saved: &SavedRegistry, host: &str) {
         moved: None,
         created: saved.created,
         gap: saved.gap,
+        restores: saved.restores.clone(),
     };
     documents.put(SETTINGS, &settings);
     for (name, member) in &saved.members {

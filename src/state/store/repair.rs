@@ -1,7 +1,5 @@
 //! ConfigMaps that were damaged, or have lost their label.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::{Store, config_map_path, stored};
@@ -9,7 +7,7 @@ use crate::{
     cluster::{DeleteOptions, path},
     job::labels,
     state::{
-        Error, Record, Registry, Salvaged, SavedRegistry,
+        Error, LeftBehind, Record, Registry, Salvaged, SavedRegistry,
         registry::{NAME, NAMESPACE},
     },
 };
@@ -120,20 +118,20 @@ impl Store {
         Ok(if is_labelled { None } else { Record::from_config_map(&config_map).ok() })
     }
 
-    /// How many records the host has of each federation but this one, by uid. Those that were moved
-    /// to another host, or cannot be read, do not count. Where there are any, the registry of that
-    /// federation was lost.
+    /// The records that the host has of other federations than this one, or of any if `own` is
+    /// none. Those that cannot be read do not count. Where there are any that were not moved, the
+    /// registry of that federation was lost.
     ///
     /// # Errors
     /// The host cannot be read.
-    pub async fn left_behind(&self, own: &str) -> Result<BTreeMap<String, usize>, Error> {
+    pub async fn left_behind(&self, own: Option<&str>) -> Result<LeftBehind, Error> {
         let path = path::collection(path::CORE, None, "configmaps");
-        let mut left = BTreeMap::new();
-        for config_map in self.host.list(&path, labels::FEDERATION).await? {
-            let record = Record::from_config_map(&config_map);
-            let is_left = |it: &Record| it.federation != own && it.state.moved.is_none();
-            if let Some(record) = record.ok().filter(is_left) {
-                *left.entry(record.federation).or_default() += 1;
+        let others = own.map(|own| format!(",{}!={own}", labels::FEDERATION));
+        let selector = format!("{}{}", labels::FEDERATION, others.unwrap_or_default());
+        let mut left = LeftBehind::default();
+        for config_map in self.host.list(&path, &selector).await? {
+            if let Ok(record) = Record::from_config_map(&config_map) {
+                left.add(record);
             }
         }
         Ok(left)

@@ -118,8 +118,9 @@ pub(super) async fn damage(book: &mut Book) {
     stage.federate(MEMBERS).await;
     book.read(&mut stage, "job get pi", "Its own host or registry knows it").await;
     let commands = book.hear(&mut stage, "job create -f pi.yaml").await;
-    assert_eq!(commands.len(), 1, "{:?}", book.said.last());
+    assert_eq!(commands.len(), 2, "{:?}", book.said.last());
     book.follow_and_agree(&mut stage, &commands[0], &[]).await;
+    book.follow(&mut stage, &commands[1..], &[]).await;
     says(&mut stage, "job get pi", "Running").await;
 }
 
@@ -259,8 +260,11 @@ pub(super) async fn moves(book: &mut Book) {
     stage.quietly("backup ~/federation.yaml").await;
     stage.quietly("init --from=east --context=spare").await;
     let commands = book.hear(&mut stage, "job get pi --context=east").await;
-    assert_eq!(commands.len(), 3, "{:?}", book.said.last());
+    assert_eq!(commands.len(), 4, "{:?}", book.said.last());
     book.follow(&mut stage, &commands[..2], &[]).await;
+    says(&mut stage, "job get pi", "0/18").await;
+    book.follow(&mut stage, &commands[3..], &[]).await;
+    stage.quietly("init --context=spare").await;
     says(&mut stage, "job get pi", "0/18").await;
     stage.set_down("spare", true);
     let file = stage.path("federation.yaml").display().to_string();
@@ -335,6 +339,11 @@ pub(super) async fn restores(book: &mut Book) {
     let forgets = book.hear(&mut stage, check).await;
     assert_eq!(forgets.len(), 2, "{:?}", book.said.last());
     assert_eq!(forgets[0], marks[0]);
+    stage.set_down("east", false);
+    let forget = forgets[1].strip_prefix("kubectl federate ").expect("a command");
+    let acts = book.hear(&mut stage, forget).await;
+    assert_eq!(acts, [marks[0].clone()], "{:?}", book.said.last());
+    stage.set_down("east", true);
     book.follow(&mut stage, &forgets[1..], &[]).await;
     assert_eq!(book.hear(&mut stage, check).await, Vec::<String>::new());
 
@@ -375,13 +384,78 @@ pub(super) async fn lost_registry(book: &mut Book) {
     let registry = format!("/api/v1/namespaces/{}/configmaps/{}", REGISTRY.0, REGISTRY.1);
     stage.request("east", "DELETE", &registry, None).await;
     let commands = book.hear(&mut stage, "init --context=east").await;
-    assert_eq!(commands.len(), 2, "{:?}", book.said.last());
+    assert_eq!(commands.len(), 3, "{:?}", book.said.last());
+    let [restore, recover, register] = &commands[..] else { panic!("{commands:?}") };
     for member in MEMBERS {
         let known = [("NAME", member), ("CONTEXT", member)];
-        book.follow(&mut stage, &commands[1..], &known).await;
+        book.follow(&mut stage, std::slice::from_ref(register), &known).await;
     }
+    book.follow_and_agree(&mut stage, recover, &[]).await;
+    says(&mut stage, "job get pi", "Running").await;
+
+    let mut stage = pi().await;
+    stage.quietly("backup ~/federation.yaml").await;
+    stage.request("east", "DELETE", &registry, None).await;
+    let file = stage.path("federation.yaml").display().to_string();
+    book.follow(&mut stage, std::slice::from_ref(restore), &[("FILE", file.as_str())]).await;
+    says(&mut stage, "job get pi", "Running").await;
+    stage.request("east", "DELETE", &registry, None).await;
+    let commands = book.hear(&mut stage, "job get pi").await;
+    let [again, init, register, recover] = &commands[..] else { panic!("{commands:?}") };
+    assert_eq!(again, restore);
+    book.follow(&mut stage, std::slice::from_ref(init), &[]).await;
+    for member in MEMBERS {
+        let known = [("NAME", member), ("CONTEXT", member)];
+        book.follow(&mut stage, std::slice::from_ref(register), &known).await;
+    }
+    book.follow_and_agree(&mut stage, recover, &[]).await;
+    says(&mut stage, "job get pi", "Running").await;
+}
+
+/// Where a Job is created although the registry of others was lost.
+pub(super) async fn first_of_another(book: &mut Book) {
+    let mut stage = pi().await;
+    let registry = format!("/api/v1/namespaces/{}/configmaps/{}", REGISTRY.0, REGISTRY.1);
+    stage.request("east", "DELETE", &registry, None).await;
+    stage.federate(MEMBERS).await;
+    let commands = book.hear(&mut stage, "job create -f several/euler.yaml").await;
+    assert_eq!(commands.len(), 1, "{:?}", book.said.last());
+    book.read(&mut stage, "job create -f pi.yaml", "take another name").await;
+    let there = book.hear(&mut stage, "job recover --all").await;
+    assert_eq!(there.len(), 2, "{:?}", book.said.last());
+    book.followed.extend(there);
+    stage.quietly("job delete euler --cascade=background").await;
     book.follow_and_agree(&mut stage, &commands[0], &[]).await;
     says(&mut stage, "job get pi", "Running").await;
+}
+
+/// Where there is no federation to move, or another one was moved away from where it goes.
+pub(super) async fn nothing_to_move(book: &mut Book) {
+    let mut stage = pi().await;
+    let relocate = "init --from=west --context=spare";
+    book.heed(&mut stage, relocate, 1).await;
+    book.heed(&mut stage, relocate, 1).await;
+    says(&mut stage, "cluster list", "No clusters").await;
+    stage.quietly("init --from=east --context=north").await;
+    let in_use = "init --from=spare --context=east";
+    book.heed(&mut stage, in_use, 1).await;
+    says(&mut stage, in_use, "moved").await;
+    let registry = format!("/api/v1/namespaces/{}/configmaps/{}", REGISTRY.0, REGISTRY.1);
+    stage.quietly("init --from=north --context=west").await;
+    stage.request("north", "DELETE", &registry, None).await;
+    book.heed(&mut stage, "job get --context=north", 1).await;
+    says(&mut stage, "job get pi", "Running").await;
+    let unfinished = "init --replace-moved --context=north";
+    stage.request("west", "DELETE", &registry, None).await;
+    stage.quietly("init --context=north").await;
+    stage.quietly("init --from=north --context=west").await;
+    stage.request("west", "DELETE", &registry, None).await;
+    let commands = book.hear(&mut stage, unfinished).await;
+    let [finish, delete, init] = &commands[..] else { panic!("{commands:?}") };
+    for command in [finish, delete, init] {
+        book.followed.insert(command.clone());
+        shell::run(&mut stage, command).await;
+    }
 }
 
 /// Where a cluster is registered after its work was given to others.
@@ -396,7 +470,9 @@ pub(super) async fn late(book: &mut Book) {
     for member in ["east", "north"] {
         stage.quietly(&format!("cluster register {member}")).await;
     }
-    stage.quietly("job recover --all --yes").await;
+    let taken = book.hear(&mut stage, "job recover --all --yes").await;
+    assert_eq!(taken.len(), 1, "{:?}", book.said.last());
+    book.follow(&mut stage, &taken, &[]).await;
     let commands = book.hear(&mut stage, "cluster register west").await;
     assert_eq!(commands.len(), 1, "{:?}", book.said.last());
     book.follow_and_agree(&mut stage, &commands[0], &[]).await;

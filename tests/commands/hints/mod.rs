@@ -63,6 +63,8 @@ pub async fn all() {
         federation::restores,
         federation::reused,
         federation::lost_registry,
+        federation::first_of_another,
+        federation::nothing_to_move,
         federation::late,
         jobs::namespaces,
         jobs::edits,

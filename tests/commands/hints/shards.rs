@@ -27,7 +27,7 @@ pub(super) async fn unplaced(book: &mut Book) {
     stage.quietly("backup ~/federation.yaml").await;
     complete_pi(&mut stage).await;
     stage.delete("west", "pi").await;
-    stage.quietly("restore ~/federation.yaml --yes").await;
+    stage.quietly("restore ~/federation.yaml --replace-newer --yes").await;
     for verb in ["reconcile pi", "job describe pi"] {
         let commands = book.hear(&mut stage, verb).await;
         assert_eq!(commands.len(), 1, "{verb}: {:?}", book.said.last());

@@ -11,11 +11,12 @@ use crate::{
         ChangeFlags, Document, DryRunFlag, Filenames, Session, ValidateFlag,
         changing::interruptible,
         events::{Reporter, Wording},
+        orphans::take_over,
         output::{Several, print_changed},
     },
     error::{Error, Result, words::Again},
-    federation::{DryRun, SubmitTerms},
-    print::Format,
+    federation::{DryRun, Federation, Key, SubmitTerms},
+    print::{Format, counted},
 };
 
 /// The examples in its help.
@@ -103,7 +104,10 @@ impl Create {
         let (format, several) = (format.as_ref(), Several::Apart);
         let field_validation = self.validate.field_validation;
         let terms = SubmitTerms { create_namespace: self.create_namespace, field_validation };
-        let submitted = Box::pin(federation.submit(sources, terms, self.dry_run.strategy));
+        let submitted = Box::pin(async {
+            let submit = federation.submit(sources, terms, self.dry_run.strategy);
+            tokio::join!(submit, name_the_left(session, &federation, &jobs)).0
+        });
         let submitted = interruptible(session, &reporter, (format, several), submitted).await?;
         let mut objects = reporter.objects();
         if let (Some(made), DryRun::Client) = (made, self.dry_run.strategy) {
@@ -112,6 +116,23 @@ impl Create {
         }
         let submission = Submission { jobs, submitted, objects, format, several };
         self.until_ended.finish(session, submission).await
+    }
+}
+
+/// Warns before the first Job of a federation where the host has records of another one, whose
+/// registry is gone: once there is a Job, those cannot be taken over here any more.
+async fn name_the_left(session: &Session<'_>, federation: &Federation<'_>, begun: &[Key]) {
+    for (uid, jobs) in federation.left_to_take_over(begun).await {
+        let recover = take_over(false, None, &uid);
+        let jobs = counted(jobs, "job");
+        session.output().warning(
+            None,
+            &format!(
+                "this host has the records of {jobs} of another federation, {uid}, whose registry \
+                 is gone. Once this federation has jobs, it takes over no others: only after they \
+                 are deleted does {recover} make the others count again"
+            ),
+        );
     }
 }
 

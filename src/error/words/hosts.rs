@@ -1,0 +1,117 @@
+//! What to do about a host that has no federation, or not the one that is meant.
+
+use crate::{
+    error::Error,
+    federation::HostError,
+    print::{federate, federate_on_host, kubectl_line},
+    state::{self, LeftBehind, REGISTRY_NAME, REGISTRY_NAMESPACE},
+};
+
+/// What to do about a host without a registry, or with one whose federation was moved away.
+pub(super) fn about_registry(error: &state::Error) -> Error {
+    let said = Error::new(error);
+    match error {
+        state::Error::NoRegistry { host } => said.hint(format!(
+            "{} makes one; --context names the host if there is one elsewhere. If this one was \
+             lost, restore a backup there, or register the clusters again and recover its jobs.",
+            federate_on_host("init", [] as [&str; 0], host)
+        )),
+        state::Error::Moved { host, context, .. } => {
+            // The new host may have been named by its address.
+            let context = if context.is_empty() { "CONTEXT" } else { context };
+            let to = format!("--context={context}");
+            said.hint(format!(
+                "{} uses the new host. {} finishes a move that was interrupted. If the new host is \
+                 lost, restore a backup on another cluster: {}. {} makes another federation here.",
+                federate("init", [to.as_str()]),
+                federate("init", [format!("--from={host}"), to.clone()]),
+                federate("restore", ["FILE", "--context=CONTEXT"]),
+                federate_on_host("init", ["--replace-moved"], host)
+            ))
+        }
+        // The sentence says it all.
+        _ => said,
+    }
+}
+
+/// What to do about a host that cannot be what it was asked to be.
+pub(super) fn about_host(error: &HostError) -> Error {
+    let said = Error::new(error);
+    match error {
+        HostError::LostRegistry { host, left } => said.hint(about_lost(host, left)),
+        HostError::NothingToMove { from, left, .. } if !left.is_empty() => {
+            said.hint(about_lost(from, left))
+        }
+        HostError::NothingToMove { context, is_host: true, .. } => said.hint(format!(
+            "The cluster of {context:?} has a federation already: {} uses it.",
+            federate("init", [format!("--context={context}")])
+        )),
+        HostError::NothingToMove { context, .. } => said.hint(format!(
+            "--from names the context of the host that has the federation. Where there is none \
+             yet, leave it out: {} makes one.",
+            federate("init", [format!("--context={context}")])
+        )),
+        HostError::NotNamed { federation, host, .. } => said.hint(format!(
+            "If that federation has another host, use that one in place of this. If it was lost, \
+             {} goes on: nothing is to use the old host then.",
+            federate_on_host(
+                "job recover",
+                ["--all", "--all-namespaces", &format!("--federation={federation}"), "--yes"],
+                host
+            )
+        )),
+        HostError::StillActs { name, host } => said.hint(format!(
+            "{} marks it as moved, and forgets it. Nothing can use it then.",
+            federate_on_host("init", [format!("--from={name}")], host)
+        )),
+        HostError::LacksJobs { from, context, .. } => said.hint(format!(
+            "Save a backup of the old host, and restore it on the new one first: {}, {}. That also \
+             brings back the jobs that were deleted on the new host since. If it lacks one for \
+             that reason, remove its record from the old host before: {}",
+            federate("backup", ["FILE", &format!("--context={from}")]),
+            federate_on_host("restore", ["FILE"], context),
+            federate(
+                "job delete",
+                ["NAME", "--namespace=NAMESPACE", "--cascade=orphan", &format!("--context={from}")]
+            )
+        )),
+        HostError::StaleHost { from, context, .. } => said.hint(format!(
+            "Mark it as moved first, then move the federation there: {}, {}",
+            federate("init", [format!("--from={context}"), format!("--context={from}")]),
+            federate_on_host("init", [format!("--from={from}")], context)
+        )),
+        HostError::Unfinished { host, context, .. } => {
+            let context = if context.is_empty() { "CONTEXT" } else { context };
+            let registry = ["delete", "configmap", REGISTRY_NAME, "-n", REGISTRY_NAMESPACE];
+            let delete = format!("`{}`", kubectl_line(Some(host), &registry));
+            said.hint(format!(
+                "{} finishes the move. Only if nothing is needed of what is left here, delete the \
+                 registry, and make another one: {}, {}",
+                federate("init", [format!("--from={host}"), format!("--context={context}")]),
+                delete,
+                federate_on_host("init", [] as [&str; 0], host)
+            ))
+        }
+        // The sentence says it all.
+        HostError::SameHost { .. } => said,
+    }
+}
+
+/// How a host gets its registry back.
+fn about_lost(host: &str, left: &LeftBehind) -> String {
+    let Some((federation, _)) = left.jobs.first_key_value() else {
+        let context = left.moved.keys().find(|context| !context.is_empty());
+        let context = context.map_or("CONTEXT", String::as_str);
+        let init = federate("init", [format!("--context={context}")]);
+        return format!("The federation has another host: {init} uses that one.");
+    };
+    let recover = ["--all", "--all-namespaces", &format!("--federation={federation}")];
+    format!(
+        "If there is a backup, {} makes the registry again. Without one: {}, then for each of its \
+         clusters {}, and before any job is created {}.",
+        federate_on_host("restore", ["FILE"], host),
+        federate_on_host("init", [] as [&str; 0], host),
+        federate_on_host("cluster register", ["NAME", "--cluster-context=CONTEXT"], host),
+        federate_on_host("job recover", recover, host)
+    )
+}

@@ -1,0 +1,68 @@
+//! A host from which a federation was moved away becomes the host of another one.
+
+use super::{
+    error::{Error, HostError},
+    leaving::all_records,
+};
+use crate::state::{self, Moved, Record, Registry, SavedRegistry, Store};
+
+/// What a federation has left on a host from which it was moved away, and which nothing needs: the
+/// new host has it all.
+#[derive(Debug)]
+pub struct MovedAway {
+    registry: Registry,
+    records: Vec<Record>,
+}
+
+impl MovedAway {
+    /// What is left on a host. `new` is the host to which its federation was moved, if the user has
+    /// a context for it.
+    ///
+    /// # Errors
+    /// It is not known that the move is finished, or a host cannot be read.
+    pub async fn find(store: &Store, moved: &Moved, new: Option<&Store>) -> Result<Self, Error> {
+        let registry = store.any_registry().await?;
+        let records = all_records(store, &registry.uid).await?;
+        let unfinished = |why: String| {
+            let host = store.host().name().to_owned();
+            HostError::Unfinished { host, context: moved.context.clone(), why }.into()
+        };
+        if records.iter().any(|record| record.state.moved.is_none()) {
+            return Err(unfinished("some records are not marked".to_owned()));
+        }
+        let Some(new) = new else {
+            return Err(unfinished("no context leads to the new host".to_owned()));
+        };
+        new.host().wait_briefly();
+        let there = async {
+            new.host().verify(&moved.uid).await.map_err(state::Error::Cluster)?;
+            new.any_registry().await
+        };
+        let there = there.await.map_err(|error| unfinished(error.to_string()))?;
+        if there.uid != registry.uid {
+            return Err(unfinished("the new host has another federation".to_owned()));
+        }
+        if there.moved.is_some_and(|back| back.uid == registry.host) {
+            return Err(unfinished("it is being moved back".to_owned()));
+        }
+        Ok(Self { registry, records })
+    }
+
+    /// How many records are left.
+    pub fn count(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Removes the records, then makes the registry that of another federation, as
+    /// compare-and-swaps. If it is interrupted, the same call finishes it.
+    ///
+    /// # Errors
+    /// The host cannot be written, or somebody changed what was read.
+    pub async fn replace(self, store: &Store) -> Result<Registry, Error> {
+        for record in &self.records {
+            store.remove(record).await?;
+        }
+        let anew = SavedRegistry::new(&crate::seams::uuid().to_string());
+        Ok(store.write_registry(Some(&self.registry), &anew).await?)
+    }
+}

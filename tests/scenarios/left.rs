@@ -1,0 +1,245 @@
+//! Hosts that have lost their registry, and hosts from which a federation was moved away.
+
+use serde_json::{Value, json};
+
+use crate::edit_members::work_until;
+use crate::hosts::record_path;
+use crate::recovery::{REGISTRY, federation, lose_all, succeeded};
+use crate::scenarios::{Outcome, Scenarios};
+use crate::stage::{MEMBERS, Stage, job};
+
+pub fn scenarios() -> Scenarios {
+    Scenarios::of_any_version("left")
+        .sim_from_nothing("nobody takes over a federation that they did not name", not_named)
+        .sim_from_nothing("a registry that is gone is taken over by init and recover", by_recover)
+        .sim_from_nothing("a registry that is gone comes back with a backup", by_backup)
+        .sim_from_nothing("records without shards are taken over, too", without_shards)
+        .sim_from_nothing("no verb offers what it would refuse", too_late)
+        .sim_from_nothing("a restore keeps records that are newer", kept)
+        .sim_from_nothing("a host that was moved away can be a host again", moved_away)
+        .sim_from_nothing("what may not have been moved is not replaced", unfinished)
+        .sim_from_nothing("a host that acts is not forgotten", acting)
+        .sim_from_nothing("there is nothing to move where no federation is", nothing_there)
+}
+
+/// The uid of the federation on the host.
+async fn uid(stage: &Stage) -> Result<String, libtest_mimic::Failed> {
+    let registry = stage.host().api.get(REGISTRY).await?;
+    let settings = &registry["metadata"]["annotations"]["kubectl-federate.dev/settings"];
+    let settings: Value = serde_json::from_str(settings.as_str().unwrap_or_default())?;
+    Ok(settings["uid"].as_str().unwrap_or_default().to_owned())
+}
+
+/// A Job that has begun, on a host that then loses its registry. Gives the uid of its federation.
+async fn lose_registry(stage: &Stage) -> Result<String, libtest_mimic::Failed> {
+    federation(stage).await;
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    let uid = uid(stage).await?;
+    stage.host().api.delete(REGISTRY, &json!({})).await?;
+    Ok(uid)
+}
+
+async fn not_named(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    let (lost, recover) = (uid(stage).await?, "job recover --all -A");
+    lose_all(stage, "pi").await?;
+    federation(stage).await;
+    let before = stage.mark().await?;
+    for command in [recover.to_owned(), format!("{recover} --yes")] {
+        let refused = stage.federate(&command).await.fails(&format!("of federation {lost}"));
+        refused.warns(&format!("--federation={lost} --yes"));
+    }
+    assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
+    stage.federate(&format!("{recover} --federation={lost}")).await.fails("no terminal");
+    stage.federate(&format!("{recover} --federation={lost} --yes")).await.ok();
+    assert_eq!(uid(stage).await?, lost);
+    work_until(stage, "pi", "Complete 9/9").await?;
+    assert_eq!(succeeded(stage).await?.0, 9);
+    Ok(())
+}
+
+async fn by_recover(stage: &Stage) -> Outcome {
+    let lost = lose_registry(stage).await?;
+    for command in ["job get", "reconcile pi", "cluster list", "job delete pi"] {
+        let refused = stage.federate(command).await.fails("has lost the registry of a federation");
+        refused
+            .warns(&format!("the records of 1 job of federation {lost}"))
+            .warns("`kubectl federate restore FILE --context=host`")
+            .warns(&format!("--all --all-namespaces --federation={lost}"));
+    }
+    let made = stage.federate("init --context=host").await.ok();
+    made.warns("has no registry any more").warns("restore FILE").warns("Register its clusters");
+    for member in MEMBERS {
+        stage.federate(&format!("cluster register {member}")).await.ok();
+    }
+    let recover = format!("job recover --all --all-namespaces --federation={lost} --yes");
+    stage.federate(&recover).await.ok();
+    work_until(stage, "pi", "Complete 9/9").await?;
+    assert_eq!(succeeded(stage).await?.0, 9);
+    Ok(())
+}
+
+async fn by_backup(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    stage.federate("backup federation.yaml").await.ok();
+    stage.federate("job scale pi --completions=18 --parallelism=6").await.ok();
+    stage.host().api.delete(REGISTRY, &json!({})).await?;
+    let restored = stage.federate("restore federation.yaml --context=host --yes").await.ok();
+    restored.warns("job.batch/pi: the record on the host is newer than that of the backup");
+    work_until(stage, "pi", "Complete 18/18").await?;
+    assert_eq!(succeeded(stage).await?.0, 18);
+    Ok(())
+}
+
+async fn without_shards(stage: &Stage) -> Outcome {
+    let lost = lose_registry(stage).await?;
+    for site in stage.members() {
+        site.delete("pi").await?;
+    }
+    federation(stage).await;
+    let recover = format!("job recover --all --all-namespaces --federation={lost}");
+    stage.federate(&recover).await.fails("no terminal").warns("which count again: job.batch/pi");
+    stage.federate(&format!("{recover} --yes")).await.ok();
+    stage.federate("job get pi").await.ok();
+    Ok(())
+}
+
+async fn too_late(stage: &Stage) -> Outcome {
+    let lost = lose_registry(stage).await?;
+    federation(stage).await;
+    stage.write("euler.yaml", &job("euler", Some(3), Some(6)))?;
+    let created = stage.federate("job create -f euler.yaml").await.ok();
+    created.warns(&format!(
+        "Warning: this host has the records of 1 job of another federation, {lost}"
+    ));
+    stage.write("phi.yaml", &job("phi", Some(3), Some(6)))?;
+    let again = stage.federate("job create -f phi.yaml").await.ok();
+    assert!(!again.stderr.contains("another federation"), "it is said once: {again:?}");
+    let recover = format!("job recover --all --all-namespaces --federation={lost} --yes");
+    let refused = stage.federate(&recover).await.fails("which has jobs");
+    refused.warns("kubectl federate init --context=CONTEXT");
+    stage.write("pi.yaml", &job("pi", Some(3), Some(9)))?;
+    let taken = stage.federate("job create -f pi.yaml").await;
+    assert!(!taken.stderr.contains("recover"), "{taken:?}");
+    taken.fails("already exists").warns("take another name");
+    let listed = stage.federate("orphans list").await.ok();
+    listed.warns("make another host by `kubectl federate init --context=CONTEXT`");
+    let nothing = stage.federate("job recover --all").await.ok();
+    nothing.warns("make another host by `kubectl federate init --context=CONTEXT`");
+    // That way leads to the end of the job.
+    stage.federate("init --context=west").await.ok();
+    for member in MEMBERS {
+        stage.federate(&format!("cluster register {member}")).await.ok();
+    }
+    stage.federate(&format!("job recover pi --federation={lost} --yes")).await.ok();
+    work_until(stage, "pi", "Complete 9/9").await
+}
+
+async fn kept(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    stage.federate("backup federation.yaml").await.ok();
+    stage.federate("job scale pi --completions=18 --parallelism=6").await.ok();
+    work_until(stage, "pi", "Complete 18/18").await?;
+    stage.federate("reconcile pi").await.ok();
+    let before = stage.host().api.get(&record_path(stage.host(), "pi")).await?;
+    let restore = "restore federation.yaml --context=host";
+    let restored = stage.federate(&format!("{restore} --yes")).await.ok();
+    restored
+        .warns("job.batch/pi: the record on the host is newer than that of the backup, and stays")
+        .warns("--replace-newer replaces it");
+    assert_eq!(stage.host().api.get(&record_path(stage.host(), "pi")).await?, before);
+    stage.federate("reconcile").await.ok();
+    stage.federate("job get pi").await.ok().says("Complete");
+    stage.federate(&format!("{restore} --replace-newer")).await.fails("no terminal");
+    assert_eq!(stage.host().api.get(&record_path(stage.host(), "pi")).await?, before);
+    let replaced = stage.federate(&format!("{restore} --replace-newer --yes")).await.ok();
+    replaced.warns("the record on the host is replaced: the one on the host is newer");
+    for _ in 0..3 {
+        stage.federate("reconcile pi").await.ok();
+    }
+    assert_eq!(succeeded(stage).await?.0, 18, "nothing has run twice");
+    Ok(())
+}
+
+async fn moved_away(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    let of_pi = uid(stage).await?;
+    stage.federate("init --from=host --context=west").await.ok();
+    let refused = stage.federate("init --context=host").await.fails("was moved to another host");
+    refused.warns("`kubectl federate init --replace-moved --context=host`");
+    // Another federation cannot move there either, and says what to do first.
+    stage.federate("init --context=north").await.ok();
+    let there = stage.federate("init --from=north --context=host").await.fails("was moved to");
+    there.warns("`kubectl federate init --replace-moved --context=host`");
+    let made = stage.federate("init --replace-moved --context=host").await.ok();
+    made.says("initialized").warns("the records of 1 job are left on host \"host\"");
+    assert_ne!(uid(stage).await?, of_pi);
+    assert!(stage.host().api.get(&record_path(stage.host(), "pi")).await.is_err());
+    stage.federate("init --replace-moved --context=host").await.ok().says("unchanged");
+    stage.federate("init --from=north --context=host").await.ok().says("moved");
+    // The federation that was moved away goes on, on its new host.
+    stage.federate("init --context=west").await.ok();
+    stage.federate("reconcile").await.ok();
+    work_until(stage, "pi", "Complete 9/9").await?;
+    assert_eq!(succeeded(stage).await?.0, 9);
+    Ok(())
+}
+
+async fn unfinished(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    stage.federate("init --from=host --context=west").await.ok();
+    let west = stage.site("west");
+    let replace = "init --replace-moved --context=host";
+    let before = stage.mark().await?;
+    west.link.cut().await?;
+    stage.federate(replace).await.fails("was moved away wholly");
+    west.link.restore().await?;
+    let registry = west.api.get(REGISTRY).await?;
+    west.api.delete(REGISTRY, &json!({})).await?;
+    let refused = stage.federate(replace).await.fails("holds no federation");
+    refused.warns("`kubectl federate init --from=host --context=west` finishes the move");
+    assert!(registry["metadata"].is_object());
+    let changed = stage.mutations(&before).await?;
+    assert!(!changed.iter().any(|what| what.starts_with("host: ")), "{changed:?}");
+    stage.federate("init --from=host --context=west").await.ok();
+    stage.federate(replace).await.ok().says("initialized");
+    Ok(())
+}
+
+async fn acting(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    stage.federate("backup federation.yaml").await.ok();
+    stage.host().link.cut().await?;
+    stage.federate("restore federation.yaml --context=west --yes").await.ok();
+    stage.host().link.restore().await?;
+    let system = stage.host().api.get("/api/v1/namespaces/kube-system").await?;
+    let old = system["metadata"]["uid"].as_str().unwrap_or_default();
+    let forget = format!("orphans clean --forget={old} --context=west");
+    let refused = stage.federate(&forget).await.fails("host \"host\" answers");
+    refused.warns("`kubectl federate init --from=host --context=west` marks it as moved");
+    stage.federate("cluster check --context=west").await.fails("two hosts give out the work");
+    stage.host().link.cut().await?;
+    stage.federate(&forget).await.ok();
+    stage.host().link.restore().await?;
+    Ok(())
+}
+
+async fn nothing_there(stage: &Stage) -> Outcome {
+    let first = stage.federate("init --from=host --context=west").await;
+    first
+        .fails("host \"host\" has no federation that could be moved")
+        .warns("leave it out: `kubectl federate init --context=west` makes one");
+    lose_registry(stage).await?;
+    let lost = stage.federate("init --from=host --context=west").await;
+    lost.fails("its registry is gone, but not the records of 1 job").warns("restore FILE");
+    stage.federate("init --context=west").await.ok();
+    let there = stage.federate("init --from=north --context=west").await;
+    there.fails("has no federation").warns("`kubectl federate init --context=west` uses it");
+    Ok(())
+}

@@ -15,6 +15,7 @@ use super::{
     confirm::Confirmation,
     events::{Reporter, Wording},
     init::remember,
+    other_host::other_host,
     private_file,
 };
 use crate::{
@@ -226,20 +227,6 @@ impl Restore {
             (Some(_), false) => Err(invalid(&"it has several documents")),
         }
     }
-}
-
-/// The host that a backup is of, by one of the user's contexts: the remembered one if it leads
-/// there, or the first that does.
-pub(super) async fn other_host(session: &Session<'_>, uid: &str) -> Result<Option<Store>> {
-    let remembered = session.config().host.as_ref().filter(|host| host.uid == uid);
-    let context = match remembered.filter(|host| !session.lacks_context(&host.context)) {
-        Some(host) => Some(host.context.clone()),
-        None => {
-            let asked = session.ask_contexts(None).await;
-            asked.into_iter().find(|context| context.leads_to(uid)).map(|context| context.name)
-        }
-    };
-    context.map(|name| Ok(Store::new(session.dial_context(&name, &name)?))).transpose()
 }
 
 /// What is asked before a restore, if it overwrites something or makes another host.

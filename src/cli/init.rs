@@ -6,11 +6,11 @@ use clap::Args;
 
 use super::{
     Host, Session,
-    backup::other_host,
     cluster::{pick, registrations},
     confirm::choose_on_terminal,
     events::{Reporter, Wording},
     orphans::take_over,
+    other_host::other_host,
 };
 use crate::{
     error::{Error, Result},
@@ -39,8 +39,8 @@ Examples:
 /// changed.
 ///
 /// On a terminal, without --context, it shows your contexts and asks which of their clusters to
-/// register. It asks, too, before it remembers a cluster in place of another one, and before it makes
-/// another federation where one was moved away or has lost its registry.
+/// register. It asks, too, before it remembers a cluster in place of another one, and before it
+/// makes another federation where one was moved away or has lost its registry.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Init {

@@ -29,6 +29,7 @@ mod named;
 mod number;
 mod options;
 mod orphans;
+mod other_host;
 mod output;
 mod private_file;
 mod progress;

@@ -235,9 +235,10 @@ async fn play(stage: &mut Stage, steps: &[Step], page: &str) -> String {
             Step::Quietly(command) => stage.quietly(command).await,
             Step::Pass(seconds) => stage.pass(Duration::from_secs(seconds)),
             Step::Type(command) => {
-                let typed = match command.contains(CUT) {
-                    true => command.replace(CUT, &federation_of(stage)),
-                    false => command.to_owned(),
+                let typed = if command.contains(CUT) {
+                    command.replace(CUT, &federation_of(stage))
+                } else {
+                    command.to_owned()
                 };
                 let (code, stdout, stderr) = stage.run(&typed, None).await;
                 assert_eq!(code, 0, "{command}\n{stderr}");

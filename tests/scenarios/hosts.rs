@@ -83,11 +83,11 @@ async fn finished_before(stage: &Stage) -> Outcome {
     }
     assert_eq!(west.api.get(&record_path(west, "pi")).await?, before);
     // The records are there, but the new registry is of another federation until it takes them over.
-    let recover = "job recover --all --all-namespaces";
-    let asks = stage.federate(recover).await.fails("no terminal");
+    let recover = "job recover --all --all-namespaces --federation";
+    let recover = format!("{recover}={}", federation_of(stage).await?);
+    let asks = stage.federate(&recover).await.fails("no terminal");
     asks.warns("records of that federation, which count again: job.batch/pi.");
-    let federation = federation_of(stage).await?;
-    stage.federate(&format!("{recover} --federation={federation} --yes")).await.ok();
+    stage.federate(&format!("{recover} --yes")).await.ok();
     stage.federate("reconcile pi").await.ok().says("Suspended");
     stage.federate("job resume pi").await.ok();
     work_until(stage, "pi", "Complete 9/9").await?;
@@ -380,7 +380,7 @@ async fn by_uid(stage: &Stage) -> Outcome {
     ] {
         stage.federate(command).await.ok();
     }
-    let restore = "restore federation.yaml --context=host";
+    let restore = "restore federation.yaml --context=host --replace-newer";
     let asks = stage.federate(restore).await.fails("no terminal");
     asks.warns("cluster \"west\": it is \"sunset\" on the host, and keeps that name")
         .warns("cluster \"north\": another cluster has this name on the host, and stays");

@@ -6,9 +6,9 @@ use super::{Which, name_the_unanswered, recover_of, rows::Columns};
 use crate::{
     cli::{
         DryRunFlag, Session,
-        backup::other_host,
         confirm::Confirmation,
         events::{Reporter, Wording, none_found},
+        other_host::other_host,
     },
     error::{Error, Result},
     federation::{

@@ -135,8 +135,8 @@ impl Federation<'_> {
 
 impl Restore {
     /// Compares a backup with what a host has. `left` is the host that the backup is of, if it is
-    /// another one and the user has a context for it. `now` is the local time. `replaces_newer` says
-    /// that records are replaced also where that of the host is newer, or may be.
+    /// another one and the user has a context for it. `now` is the local time. `replaces_newer`
+    /// says that records are replaced also where that of the host is newer, or may be.
     ///
     /// # Errors
     /// The host cannot be read, or belongs to another federation that has Jobs.

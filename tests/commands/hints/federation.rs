@@ -452,10 +452,11 @@ pub(super) async fn nothing_to_move(book: &mut Book) {
     stage.request("west", "DELETE", &registry, None).await;
     let commands = book.hear(&mut stage, unfinished).await;
     let [finish, delete, init] = &commands[..] else { panic!("{commands:?}") };
-    for command in [finish, delete, init] {
-        book.followed.insert(command.clone());
-        shell::run(&mut stage, command).await;
-    }
+    book.follow(&mut stage, std::slice::from_ref(finish), &[]).await;
+    assert!(delete.contains("kubectl --context=north delete configmap federation"), "{delete}");
+    book.followed.insert(delete.clone());
+    stage.request("north", "DELETE", &registry, None).await;
+    book.follow(&mut stage, std::slice::from_ref(init), &[]).await;
 }
 
 /// Where a cluster is registered after its work was given to others.

@@ -12,9 +12,9 @@ use crate::{
     print::leave_terminal_as_it_was,
 };
 
-/// From now on a panic ends the process at once, with an error like others and exit code 1. So the
-/// build for users needs no code that unwinds the stack. What the panic says is printed only where
-/// the user asks for it with `RUST_BACKTRACE`, because it may quote a value.
+/// From now on a panic ends the process at once, with an error like others and an exit code of its
+/// own. So the build for users needs no code that unwinds the stack. What the panic says is printed
+/// only where the user asks for it with `RUST_BACKTRACE`, because it may quote a value.
 pub(super) fn explained() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
@@ -29,7 +29,7 @@ pub(super) fn explained() {
         for hint in error.hints() {
             let _ = writeln!(stderr, "hint: {hint}");
         }
-        std::process::exit(Exit::Failed.code().into());
+        std::process::exit(Exit::Defect.code().into());
     }));
 }
 
@@ -37,8 +37,8 @@ fn internal_error(location: Option<&Location<'_>>) -> Error {
     let place = location.map(|place| format!(" at {}:{}", place.file(), place.line()));
     let message = format!("kubectl-federate has a defect{}", place.unwrap_or_default());
     Error::new(message)
-        .hint("what it wrote is recorded: kubectl federate reconcile finishes it")
-        .and_hint("please report it; RUST_BACKTRACE=1 shows more, which may quote values")
+        .hint("nothing that is recorded is lost; please report what you ran, and this line")
+        .and_hint("RUST_BACKTRACE=1 shows more, which may quote values")
 }
 
 #[cfg(test)]
@@ -72,10 +72,10 @@ mod tests {
         assert_eq!(
             lines[1..],
             [
-                "hint: what it wrote is recorded: kubectl federate reconcile finishes it",
-                "hint: please report it; RUST_BACKTRACE=1 shows more, which may quote values",
+                "hint: nothing that is recorded is lost; please report what you ran, and this line",
+                "hint: RUST_BACKTRACE=1 shows more, which may quote values",
             ]
         );
-        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(output.status.code(), Some(101));
     }
 }

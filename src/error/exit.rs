@@ -11,6 +11,8 @@ pub enum Exit {
     Differs,
     /// `job diff` failed.
     DiffFailed,
+    /// The program has a defect.
+    Defect,
     /// The terminal was closed at a question.
     HungUp,
     /// Ctrl-C ended it.
@@ -21,22 +23,25 @@ pub enum Exit {
 
 impl Exit {
     /// All of them, by their codes.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Done,
         Self::Failed,
         Self::Differs,
         Self::DiffFailed,
+        Self::Defect,
         Self::HungUp,
         Self::Interrupted,
         Self::Terminated,
     ];
 
     /// The code. After a signal it is the one that shells have for it: 128 and its number.
+    /// After a defect it is that of Rust's programs.
     pub const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
             Self::Failed | Self::Differs => 1,
             Self::DiffFailed => 2,
+            Self::Defect => 101,
             Self::HungUp => 129,
             Self::Interrupted => 130,
             Self::Terminated => 143,
@@ -58,6 +63,7 @@ impl Exit {
             }
             Self::Differs => "Of `job diff`: something would change",
             Self::DiffFailed => "Of `job diff`: an error",
+            Self::Defect => "A defect of this program: whether it did it is not known",
             Self::HungUp => "The terminal was closed at a question: nothing was changed",
             Self::Interrupted => "Ctrl-C; what is written then is finished by `reconcile`",
             Self::Terminated => "SIGTERM at a question: nothing was changed",

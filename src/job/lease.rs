@@ -90,12 +90,13 @@ impl Lease {
     /// Nor is one that [has passed](Self::has_passed), which the caller asks.
     ///
     /// A Job that was suspended in a cluster before Kubernetes 1.36 may have far more left than a
-    /// lease. That is cut.
+    /// lease. That is cut where the clocks are known: by another one the Job might seem to have run
+    /// for no time at all, and a short deadline would end it at once.
     #[must_use]
-    pub fn renewed(&self, running: i64, own: Option<i64>) -> Option<Self> {
+    pub fn renewed(&self, running: i64, own: Option<i64>, is_known: bool) -> Option<Self> {
         let left = self.deadline_seconds.saturating_sub(running);
         let is_short = left.saturating_mul(2) < self.seconds;
-        let is_long = left > self.seconds.saturating_mul(2);
+        let is_long = is_known && left > self.seconds.saturating_mul(2);
         let renewed =
             Self { deadline_seconds: running.max(0).saturating_add(self.seconds), ..self.clone() };
         let changes = renewed.deadline(own) != self.deadline(own);
@@ -293,7 +294,7 @@ mod tests {
                 if now >= start + actual {
                     break;
                 }
-                if let Some(renewed) = lease.renewed(now - (start + skew), own) {
+                if let Some(renewed) = lease.renewed(now - (start + skew), own, true) {
                     let user = own.unwrap_or(i64::MAX);
                     prop_assert!(renewed.deadline(own) <= user, "the user's deadline wins");
                     let left = renewed.deadline_seconds - (now - (start + skew));

@@ -129,7 +129,7 @@ pub(super) fn renew(record: &mut Record, observations: &Observations, now: Times
         let Some(start) = job.start.filter(|_| is_due) else { continue };
         let now = observations.clocks.member_time(&shard.cluster, now.as_second());
         let running = now - start.as_second();
-        if let Some(mut lease) = lease.renewed(running, record.own_deadline(id)) {
+        if let Some(mut lease) = lease.renewed(running, record.own_deadline(id), !is_unknown) {
             let latest = lease.latest(start.as_second(), job.active_deadline_seconds);
             let host_time = |at| observations.clocks.host_time(&shard.cluster, at);
             lease.until = latest.filter(|_| !is_unknown).map(host_time);
@@ -153,8 +153,8 @@ pub(super) fn renew(record: &mut Record, observations: &Observations, now: Times
 /// is to be changed of such a Job: a longer deadline would let it go on with pods that kubelets
 /// have ended, and the Job controller would count these as failures.
 ///
-/// That is not known where the clock of the host is not, or that of the cluster: either may be off
-/// by days.
+/// That is not known where the clock of the host is not, which may be off by days. A cluster that
+/// does not say its time is taken to have the host's.
 pub(super) fn awaits_its_end(
     record: &Record,
     id: u32,
@@ -162,10 +162,11 @@ pub(super) fn awaits_its_end(
     clocks: &Clocks,
     now: Timestamp,
 ) -> bool {
-    passed_at(record, id, job, clocks, now).is_some()
+    !clocks.is_host_unknown() && passed_at(record, id, job, clocks, now).is_some()
 }
 
-/// Since when a shard [awaits its end](awaits_its_end), in seconds since 1970 by the host's clock.
+/// When the lease of a running Job passed, in seconds since 1970 by the host's clock, as far as the
+/// clocks are known.
 fn passed_at(
     record: &Record,
     id: u32,
@@ -174,10 +175,7 @@ fn passed_at(
     now: Timestamp,
 ) -> Option<i64> {
     let shard = &record.shards[&id];
-    if clocks.is_unknown(&shard.cluster) || job.end.is_some() {
-        return None;
-    }
-    let lease = shard.lease.as_ref()?;
+    let lease = shard.lease.as_ref().filter(|_| job.end.is_none())?;
     // A Job that has yet to be suspended and resumed may have passed meanwhile. One that was has
     // got a deadline that is as much longer as it ran before.
     let start = job.start.filter(|_| !job.suspended && !job.suspension_seen)?;
@@ -189,16 +187,18 @@ fn passed_at(
 }
 
 /// The live shards that await their ends, and since when, in seconds since 1970 by the host's
-/// clock.
+/// clock. Those of clusters whose clocks are not known are left out: either may be off by days.
 pub(in crate::reconcile) fn overdue(
     record: &Record,
     observations: &Observations,
     now: Timestamp,
 ) -> BTreeMap<u32, i64> {
-    let live = record.shards.iter().filter(|(_, shard)| !shard.is_over());
+    let clocks = &observations.clocks;
+    let is_told = |shard: &Shard| !shard.is_over() && !clocks.is_unknown(&shard.cluster);
+    let live = record.shards.iter().filter(|(_, shard)| is_told(shard));
     let since = |(&id, shard): (&u32, &Shard)| match lookup(id, shard, observations) {
         Lookup::Found(job) if is_ours(record, id, job) => {
-            Some((id, passed_at(record, id, job, &observations.clocks, now)?))
+            Some((id, passed_at(record, id, job, clocks, now)?))
         }
         _ => None,
     };

@@ -477,3 +477,28 @@ fn an_unknown_clock_never_lets_a_lease_pass() {
     let late = at(START + LEASE + 5);
     assert_eq!(overdue(&record, &known, late), [(1, START + LEASE)].into());
 }
+
+#[test]
+fn an_unknown_clock_ends_no_job_and_has_none_go_on_that_has_passed() {
+    let before = begun(json!({"completions": 6, "backoffLimit": 0}));
+    let decide_at = |record: &Record, clocks: Clocks, second: i64| {
+        let mut seen = seen(record, [1, 2].map(|id| (id, running(record, id))));
+        seen.clocks = clocks;
+        let decided = decide(record, &seen, at(second));
+        let is_first = |action: &Action| action.shard() == 1;
+        (lease(&decided.record, 1).deadline_seconds, decided.actions.iter().any(is_first))
+    };
+    // By a clock that is far behind it seems to have run for no time, and to have too much left.
+    let mut long = before.clone();
+    let lease = long.shards.get_mut(&1).and_then(|shard| shard.lease.as_mut());
+    lease.expect("it has one").deadline_seconds = 10 * LEASE;
+    for clocks in [Clocks::without("c1"), Clocks::unknown()] {
+        let decided = decide_at(&long, clocks.clone(), START - 1000 * LEASE);
+        assert_eq!(decided, (10 * LEASE, false), "{clocks:?}");
+    }
+    // It has passed as far as anybody knows.
+    assert_eq!(decide_at(&before, Clocks::without("c1"), START + LEASE + 61), (LEASE, false));
+    // It has not: the contact counts.
+    let (deadline, is_changed) = decide_at(&before, Clocks::without("c1"), START + LEASE - 100);
+    assert!(deadline > LEASE && is_changed);
+}

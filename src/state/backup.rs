@@ -1,6 +1,9 @@
 //! A backup: the registry and all records of a federation in one document.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -77,11 +80,13 @@ impl Backup {
         if !is_backup(&document) {
             return Err(format!("kind: must be a {API_VERSION} {KIND}"));
         }
-        let backup: Self = serde_path_to_error::deserialize(document)
+        let mut backup: Self = serde_path_to_error::deserialize(document)
             .map_err(|error| format!("{}: {}", error.path(), error.inner()))?;
         for (name, member) in &backup.federation.members {
             member.check(name).map_err(|why| format!("federation.members.{name}: {why}"))?;
         }
+        let SavedRegistry { restores, host, unmarked, .. } = &mut backup.federation;
+        *restores = mem::take(restores).since(backup.version, host, unmarked);
         let mut records = Vec::new();
         for (n, job) in backup.jobs.iter().enumerate() {
             let record = job.record(&backup.federation.uid);
@@ -207,6 +212,32 @@ mod tests {
         assert_eq!(Backup::newer(&document), Some(99));
         document["kind"] = json!("Job");
         assert_eq!(Backup::newer(&document), None);
+    }
+
+    #[test]
+    fn a_restore_that_an_older_version_did_not_count_leaves_the_other_host() {
+        let settings = |version: u32, host: &str| {
+            json!({"version": version, "uid": "f", "host": host}).to_string()
+        };
+        let registry = |annotations: Value| {
+            let config_map = json!({"metadata": {"annotations": annotations}});
+            Registry::from_config_map(&config_map).expect("whole")
+        };
+        let unmarked = json!({"context": "old"});
+        let old = registry(json!({"kubectl-federate.dev/settings": settings(6, "o")}));
+        let new = registry(json!({
+            "kubectl-federate.dev/settings": settings(6, "n"),
+            "unmarked.kubectl-federate.dev/o": unmarked.to_string(),
+        }));
+        assert!(old.restores.is_empty());
+        assert!(old.saved().is_left_for(&new.saved()) && !new.saved().is_left_for(&old.saved()));
+        let (_, mut document) = saved();
+        document["version"] = json!(6);
+        document["federation"]["host"] = json!("n");
+        document["federation"]["unmarked"] = json!({"o": unmarked});
+        let (backup, _) = Backup::read(document).expect("whole");
+        assert_eq!(backup.federation.restores, new.restores);
+        assert!(old.saved().is_left_for(&backup.federation));
     }
 
     #[test]

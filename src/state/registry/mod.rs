@@ -242,7 +242,7 @@ impl Registry {
     /// The registry is damaged, or a newer version wrote it. The error names the annotation.
     pub fn from_config_map(config_map: &Value) -> Result<Self, Error> {
         let documents = Documents::read(object(), config_map)?;
-        documents.version(SETTINGS)?;
+        let version = documents.version(SETTINGS)?;
         let settings: Settings = documents.get(SETTINGS)?;
         let members: BTreeMap<String, Member> = documents.with_prefix(MEMBER_PREFIX)?;
         for (name, member) in &members {
@@ -251,6 +251,7 @@ impl Registry {
         }
         let former = documents.with_prefix(FORMER_PREFIX)?;
         let unmarked = documents.with_prefix(UNMARKED_PREFIX)?;
+        let restores = settings.restores.since(version, &settings.host, &unmarked);
         let created = config_map["metadata"]["creationTimestamp"].as_str();
         Ok(Self {
             uid: settings.uid,
@@ -265,7 +266,7 @@ impl Registry {
             created_before: settings.created,
             moved: settings.moved,
             gap: settings.gap,
-            restores: settings.restores,
+            restores,
             resource_version: config_map["metadata"]["resourceVersion"]
                 .as_str()
                 .unwrap_or_default()

@@ -21,7 +21,25 @@ pub struct Unmarked {
 #[serde(transparent)]
 pub struct Restores(BTreeMap<String, u32>);
 
+/// Since which version of the state restores are counted.
+const COUNTED_SINCE: u32 = 7;
+
 impl Restores {
+    /// What a registry of this version counts. An older program counted none. If its registry knows
+    /// hosts that were not marked, the federation was restored on its host: that counts once.
+    #[must_use]
+    pub fn since(
+        mut self,
+        version: u32,
+        host: &str,
+        unmarked: &BTreeMap<String, Unmarked>,
+    ) -> Self {
+        if version < COUNTED_SINCE && self.is_empty() && !unmarked.is_empty() {
+            self.count(host);
+        }
+        self
+    }
+
     /// Whether there were none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

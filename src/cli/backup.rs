@@ -25,7 +25,7 @@ use crate::{
     },
     os_error,
     print::{counted, federate, federate_line, federate_on_host},
-    state::{self, Backup as Saved, Newer, Record, Store},
+    state::{self, Backup as Saved, Lacking, Newer, Record, Store},
     yaml,
 };
 
@@ -351,13 +351,14 @@ fn consequences(plan: &Plan, host: &str, context: &str, created: i64) -> Vec<Str
                     federate("reconcile", [record.name(), "-n", record.namespace(), "--reopen"])
                 )),
             },
-            RecordChange::Kept { on_host, in_backup, is_newer } => {
+            RecordChange::Kept { on_host, in_backup, is_newer, lacking } => {
                 let which = if *is_newer { "is" } else { "may be" };
                 said.push(format!(
                     "{job}: the record on the host {which} newer than that of the backup, and \
-                     stays (host: {}, backup: {}). --replace-newer replaces it.",
+                     stays (host: {}, backup: {}). --replace-newer replaces it.{}",
                     time(*on_host),
-                    time(*in_backup)
+                    time(*in_backup),
+                    unknown(lacking)
                 ));
             }
             RecordChange::Taken => said.push(format!(
@@ -368,6 +369,25 @@ fn consequences(plan: &Plan, host: &str, context: &str, created: i64) -> Vec<Str
         }
     }
     said
+}
+
+/// What becomes of the shards of the backup that a record on the host, which stays, does not know.
+fn unknown(lacking: &Lacking) -> String {
+    if lacking.is_empty() {
+        return String::new();
+    }
+    let Lacking { shards, other } = lacking;
+    let listed = format!(
+        " It does not know these shards of the backup: {shards}. So no work is opened before all \
+         clusters were listed, and what they have of these is taken in."
+    );
+    if other.is_empty() {
+        return listed;
+    }
+    format!(
+        "{listed} It has other jobs as these shards: {other}. What those of the backup do may run \
+         twice."
+    )
 }
 
 /// What becomes of a cluster that a host and the backup do not have alike. `host` names the host.

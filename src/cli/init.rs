@@ -245,7 +245,8 @@ pub(super) async fn name_left_records(
     for (federation, jobs) in left.jobs {
         let has = format!(
             "This host has the records of {} of another federation, {federation}, whose registry \
-             is gone.",
+             is gone. If that federation has another host by now, use that one, and leave these \
+             records as they are.",
             counted(jobs, "job")
         );
         let take_over = take_over(in_use, None, &federation);

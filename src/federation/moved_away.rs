@@ -2,9 +2,10 @@
 
 use super::{
     error::{Error, HostError},
+    key::{Key, key},
     leaving::all_records,
 };
-use crate::state::{self, Moved, Record, Registry, SavedRegistry, Store};
+use crate::state::{self, Gap, Moved, Newer, Record, Registry, SavedRegistry, Store};
 
 /// What a federation has left on a host from which it was moved away, and which nothing needs: the
 /// new host has it all.
@@ -19,31 +20,41 @@ impl MovedAway {
     /// a context for it.
     ///
     /// # Errors
-    /// It is not known that the move is finished, or a host cannot be read.
+    /// It is not known that the move is finished, the new host lacks records or has older ones, or
+    /// a host cannot be read.
     pub async fn find(store: &Store, moved: &Moved, new: Option<&Store>) -> Result<Self, Error> {
         let registry = store.any_registry().await?;
         let records = all_records(store, &registry.uid).await?;
-        let unfinished = |why: String| {
-            let host = store.host().name().to_owned();
-            HostError::Unfinished { host, context: moved.context.clone(), why }.into()
+        let unfinished = |why: String, is_marked: bool| {
+            let (host, context) = (store.host().name().to_owned(), moved.context.clone());
+            HostError::Unfinished { host, context, why, is_marked }.into()
         };
         if records.iter().any(|record| record.state.moved.is_none()) {
-            return Err(unfinished("some records are not marked".to_owned()));
+            return Err(unfinished("some records are not marked".to_owned(), false));
         }
         let Some(new) = new else {
-            return Err(unfinished("no context leads to the new host".to_owned()));
+            return Err(unfinished("no context leads to the new host".to_owned(), true));
         };
         new.host().wait_briefly();
         let there = async {
             new.host().verify(&moved.uid).await.map_err(state::Error::Cluster)?;
             new.any_registry().await
         };
-        let there = there.await.map_err(|error| unfinished(error.to_string()))?;
+        let there = there.await.map_err(|error| unfinished(error.to_string(), true))?;
         if there.uid != registry.uid {
-            return Err(unfinished("the new host has another federation".to_owned()));
+            return Err(unfinished("the new host has another federation".to_owned(), true));
         }
         if there.moved.is_some_and(|back| back.uid == registry.host) {
-            return Err(unfinished("it is being moved back".to_owned()));
+            return Err(unfinished("it is being moved back".to_owned(), false));
+        }
+        let [host, name] = [store, new].map(|store| store.host().name().to_owned());
+        if there.gap.is_some_and(Gap::is_open) {
+            return Err(HostError::PartlyRestored { host: name }.into());
+        }
+        let jobs = not_there(&records, &all_records(new, &registry.uid).await?);
+        if !jobs.is_empty() {
+            let context = moved.context.clone();
+            return Err(HostError::NotThere { host, new: name, context, jobs }.into());
         }
         Ok(Self { registry, records })
     }
@@ -65,4 +76,17 @@ impl MovedAway {
         let anew = SavedRegistry::new(&crate::seams::uuid().to_string());
         Ok(store.write_registry(Some(&self.registry), &anew).await?)
     }
+}
+
+/// The Jobs of which a new host has no record, or one that is older than that of the old host or
+/// does not know all of its shards.
+fn not_there(old: &[Record], new: &[Record]) -> Vec<Key> {
+    let has = |record: &&Record| {
+        let of_same =
+            |it: &&Record| it.namespace() == record.namespace() && it.state.uid == record.state.uid;
+        new.iter().find(of_same).is_some_and(|there| {
+            record.newer(there) != Newer::This && there.lacking(record).is_empty()
+        })
+    };
+    old.iter().filter(|record| !has(record)).map(key).collect()
 }

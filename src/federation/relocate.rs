@@ -25,8 +25,8 @@ use crate::state::{self, Moved, Origin, Record, Registry, Store};
 /// # Errors
 /// A host cannot be read or written; a record is damaged; the old federation was moved elsewhere;
 /// the new host has another federation with members or Jobs; it has the same one, and lacks Jobs,
-/// or has what is older than a restore on the old one; or it has lost its registry since the move,
-/// and has records that are newer.
+/// or has what is older than a restore on the old one, or each lacks what was done on the other;
+/// or it has lost its registry since the move, and has records that are newer.
 pub async fn relocate(
     from: &Store,
     to: &Store,
@@ -64,11 +64,15 @@ pub async fn relocate(
         if it.uid == old.uid && it.moved.is_none() {
             // What it has is older than the restore on the old host. It must not become the truth.
             let (there, here) = (it.saved(), old.saved());
-            let is_stale = there.is_left_for(&here) && !here.is_left_for(&there);
-            if old.moved.is_none() && is_stale {
+            if old.moved.is_none() && there.is_left_for(&here) {
                 let [host, from] = [to, from].map(|store| store.host().name().to_owned());
                 let context = context.to_owned();
-                return Err(HostError::StaleHost { host, from, context }.into());
+                let error = if here.is_left_for(&there) {
+                    HostError::BothLeft { host, from, context }
+                } else {
+                    HostError::StaleHost { host, from, context }
+                };
+                return Err(error.into());
             }
             let uid = old.host.clone();
             let is_marked = leave_behind(from, to, old, moved).await?;

@@ -76,7 +76,7 @@ async fn finished_before(stage: &Stage) -> Outcome {
     let again = stage.federate("init --context=west").await.ok();
     again.warns("This host has the records of 1 job of another federation");
     let early = stage.federate("job recover --all --all-namespaces").await;
-    early.fails("the jobs are of federation").warns("--yes --context=west` goes on");
+    early.fails("the jobs are of federation").warns(" --context=west` goes on");
     stage.federate(relocate).await.fails("has a newer record of job");
     for member in MEMBERS {
         stage.federate(&format!("cluster register {member}")).await.ok();
@@ -219,7 +219,7 @@ async fn left_behind(stage: &Stage) -> Outcome {
 
 /// The host is silent, and the federation is restored on west, where one Job gets more work and
 /// another one is deleted.
-async fn leave_silently(stage: &Stage) -> Outcome {
+pub async fn leave_silently(stage: &Stage) -> Outcome {
     federation(stage).await;
     for name in ["pi", "euler"] {
         stage.create(&job(name, Some(3), Some(9))).await?.ok();

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::edit_members::work_until;
-use crate::hosts::record_path;
+use crate::hosts::{leave_silently, record_path};
 use crate::recovery::{REGISTRY, federation, lose_all, succeeded};
 use crate::scenarios::{Outcome, Scenarios};
+use crate::site::Site;
 use crate::stage::{MEMBERS, Stage, job};
 
 pub fn scenarios() -> Scenarios {
@@ -18,6 +19,11 @@ pub fn scenarios() -> Scenarios {
         .sim_from_nothing("a restore keeps records that are newer", kept)
         .sim_from_nothing("a host that was moved away can be a host again", moved_away)
         .sim_from_nothing("what may not have been moved is not replaced", unfinished)
+        .sim_from_nothing("records that the new host lacks are not removed", not_there)
+        .sim_from_nothing("a record that stays takes in what the backup knows", forked)
+        .sim_from_nothing("a shard that is another job on the host is named", other_job)
+        .sim_from_nothing("a host is left also if an older version restored", before_counting)
+        .sim_from_nothing("of two hosts that left each other none is followed", both_left)
         .sim_from_nothing("a host that acts is not forgotten", acting)
         .sim_from_nothing("there is nothing to move where no federation is", nothing_there)
 }
@@ -46,9 +52,15 @@ async fn not_named(stage: &Stage) -> Outcome {
     lose_all(stage, "pi").await?;
     federation(stage).await;
     let before = stage.mark().await?;
-    for command in [recover.to_owned(), format!("{recover} --yes")] {
-        let refused = stage.federate(&command).await.fails(&format!("of federation {lost}"));
-        refused.warns(&format!("--federation={lost} --yes"));
+    for (typed, offered) in [
+        ("--all -A", "--all --all-namespaces --federation=UID"),
+        ("--all -A --yes", "--all --all-namespaces --federation=UID --yes"),
+        ("pi --manifest-of=west", "pi --manifest-of=west --federation=UID"),
+        ("pi --yes", "pi --federation=UID --yes"),
+    ] {
+        let refused = stage.federate(&format!("job recover {typed}")).await;
+        let offered = format!("job recover {offered}").replace("UID", &lost);
+        refused.fails(&format!("of federation {lost}")).warns(&format!("{offered} --"));
     }
     assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
     stage.federate(&format!("{recover} --federation={lost}")).await.fails("no terminal");
@@ -241,5 +253,141 @@ async fn nothing_there(stage: &Stage) -> Outcome {
     stage.federate("init --context=west").await.ok();
     let there = stage.federate("init --from=north --context=west").await;
     there.fails("has no federation").warns("`kubectl federate init --context=west` uses it");
+    Ok(())
+}
+
+/// Changes the settings of the registry of a site.
+async fn change_settings(site: &Site, change: impl Fn(&mut Value)) -> Outcome {
+    let key = "kubectl-federate.dev/settings";
+    let registry = site.api.get(REGISTRY).await?;
+    let settings = registry["metadata"]["annotations"][key].as_str().unwrap_or_default();
+    let mut settings = serde_json::from_str(settings)?;
+    change(&mut settings);
+    let patch = json!({"metadata": {"annotations": {key: settings.to_string()}}});
+    site.api.patch(REGISTRY, &patch).await?;
+    Ok(())
+}
+
+async fn not_there(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    stage.federate("init --from=host --context=west").await.ok();
+    let west = stage.site("west");
+    let replace = "init --replace-moved --context=host";
+    let before = stage.mark().await?;
+    change_settings(west, |it| it["gap"] = json!({"from": 0, "until": 9})).await?;
+    stage.federate(replace).await.fails("a restore on host \"west\" was interrupted");
+    change_settings(west, |it| it["gap"] = json!({"from": 5, "until": 9})).await?;
+    west.api.delete(&record_path(west, "pi"), &json!({})).await?;
+    let refused = stage.federate(replace).await.fails("lacks, or has older records of, ");
+    refused.fails("/pi").warns("`kubectl federate restore FILE --context=west`");
+    let changed = stage.mutations(&before).await?;
+    assert!(!changed.iter().any(|what| what.starts_with("host: ")), "{changed:?}");
+    stage.host().api.delete(&record_path(stage.host(), "pi"), &json!({})).await?;
+    stage.federate(replace).await.ok().says("initialized");
+    Ok(())
+}
+
+async fn forked(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    let (host, path) = (stage.host(), record_path(stage.host(), "pi"));
+    let old = host.api.get(&path).await?;
+    stage.federate("job scale pi --completions=18 --parallelism=6").await.ok();
+    stage.federate("backup federation.yaml").await.ok();
+    // The host is set back, and goes on from there.
+    let mut annotations = old["metadata"]["annotations"].clone();
+    let now = host.api.get(&path).await?["metadata"]["annotations"].clone();
+    for key in now.as_object().into_iter().flat_map(|now| now.keys()) {
+        if annotations.get(key).is_none() {
+            annotations[key] = Value::Null;
+        }
+    }
+    host.api.patch(&path, &json!({"metadata": {"annotations": annotations}})).await?;
+    stage.federate("job suspend pi").await.ok();
+    stage.federate("job resume pi").await.ok();
+    let orphans = stage.federate("orphans list").await.ok();
+    assert!(orphans.stdout.contains("NotInLedger"), "{orphans:?}");
+    let restored = stage.federate("restore federation.yaml --context=host --yes").await.ok();
+    restored.warns("and stays").warns("It does not know these shards of the backup: ");
+    let west = stage.site("west");
+    west.link.cut().await?;
+    let mark = stage.mark().await?;
+    stage.federate("reconcile pi").await.fails("could not be asked");
+    let created = stage.mutations(&mark).await?;
+    assert!(!created.iter().any(|what| what.contains("create jobs")), "{created:?}");
+    west.link.restore().await?;
+    stage.federate("reconcile pi").await.ok();
+    let orphans = stage.federate("orphans list").await.ok();
+    assert!(!orphans.stdout.contains("NotInLedger"), "{orphans:?}");
+    work_until(stage, "pi", "Complete 9/9").await?;
+    assert_eq!(succeeded(stage).await?.0, 9, "nothing has run twice");
+    Ok(())
+}
+
+async fn before_counting(stage: &Stage) -> Outcome {
+    leave_silently(stage).await?;
+    stage.host().link.restore().await?;
+    let west = stage.site("west");
+    let older = |settings: &mut Value| {
+        settings["version"] = json!(6);
+        settings.as_object_mut().expect("an object").remove("restores").expect("counted");
+    };
+    change_settings(west, older).await?;
+    let back = "init --from=west --context=host";
+    stage.federate(back).await.fails("has the federation as it was before");
+    west.api.delete(&record_path(west, "pi"), &json!({})).await?;
+    west.api.delete(REGISTRY, &json!({})).await?;
+    Ok(())
+}
+
+async fn both_left(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    stage.federate("backup first.yaml").await.ok();
+    let (host, west) = (stage.host(), stage.site("west"));
+    host.link.cut().await?;
+    stage.federate("restore first.yaml --context=west --yes").await.ok();
+    stage.federate("backup second.yaml").await.ok();
+    host.link.restore().await?;
+    west.link.cut().await?;
+    stage.federate("restore second.yaml --context=host --yes").await.ok();
+    west.link.restore().await?;
+    west.api.delete(REGISTRY, &json!({})).await?;
+    stage.federate("restore second.yaml --context=west --yes").await.ok();
+    let before = stage.mark().await?;
+    for (from, to) in [("host", "west"), ("west", "host")] {
+        let refused = stage.federate(&format!("init --from={from} --context={to}")).await;
+        refused
+            .fails("neither has what was done on the other")
+            .warns(&format!("`kubectl federate backup FILE --context={from}`"))
+            .warns(&format!("`kubectl federate restore FILE --context={to}`"));
+    }
+    assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
+    stage.federate("backup third.yaml --context=west").await.ok();
+    stage.federate("restore third.yaml --context=host --yes").await.ok();
+    stage.federate("job get --context=west").await.fails("was moved to another host");
+    stage.federate("reconcile").await.ok();
+    work_until(stage, "pi", "Complete 9/9").await?;
+    assert_eq!(succeeded(stage).await?.0, 9, "nothing has run twice");
+    Ok(())
+}
+
+async fn other_job(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    stage.federate("backup federation.yaml").await.ok();
+    stage.federate("job suspend pi").await.ok();
+    let (path, key) = (record_path(stage.host(), "pi"), "shard.kubectl-federate.dev/1");
+    let record = stage.host().api.get(&path).await?;
+    let shard = record["metadata"]["annotations"][key].as_str().unwrap_or_default();
+    let mut shard: Value = serde_json::from_str(shard)?;
+    shard["uid"] = json!("another");
+    let patch = json!({"metadata": {"annotations": {key: shard.to_string()}}});
+    stage.host().api.patch(&path, &patch).await?;
+    let restored = stage.federate("restore federation.yaml --context=host").await.ok();
+    restored
+        .warns("It does not know these shards of the backup: 1. So no work is opened before")
+        .warns("It has other jobs as these shards: 1. What those of the backup do may run twice.");
     Ok(())
 }

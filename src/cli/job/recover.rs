@@ -145,9 +145,24 @@ impl Recover {
         if !survey.takes_over || self.federation.is_some() || is_asked {
             return Ok(());
         }
-        let (own, host) = (federation.registry.uid.clone(), federation.store.host().name());
-        let (found, host) = (survey.federation.clone(), host.to_owned());
-        Err(federation::Error::from(HostError::NotNamed { federation: found, own, host }).into())
+        let not_named = HostError::NotNamed {
+            federation: survey.federation.clone(),
+            own: federation.registry.uid.clone(),
+            host: federation.store.host().name().to_owned(),
+            typed: self.typed(),
+            is_agreed: self.yes,
+        };
+        Err(federation::Error::from(not_named).into())
+    }
+
+    /// The words that say which jobs are meant, as they were typed. The namespace is not among
+    /// them: each line that is offered repeats it.
+    fn typed(&self) -> Vec<String> {
+        let flags = [("--all", self.all), ("--all-namespaces", self.all_namespaces)];
+        let flags = flags.into_iter().filter(|(_, is_given)| *is_given);
+        let manifest_of = self.manifest_of.iter().map(|name| format!("--manifest-of={name}"));
+        let names = self.names.iter().cloned();
+        names.chain(flags.map(|(flag, _)| flag.to_owned())).chain(manifest_of).collect()
     }
 }
 

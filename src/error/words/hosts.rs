@@ -17,9 +17,7 @@ pub(super) fn about_registry(error: &state::Error) -> Error {
             federate_on_host("init", [] as [&str; 0], host)
         )),
         state::Error::Moved { host, context, .. } => {
-            // The new host may have been named by its address.
-            let context = if context.is_empty() { "CONTEXT" } else { context };
-            let to = format!("--context={context}");
+            let to = format!("--context={}", new_host(context));
             said.hint(format!(
                 "{} uses the new host. {} finishes a move that was interrupted. If the new host is \
                  lost, restore a backup on another cluster: {}. {} makes another federation here.",
@@ -51,15 +49,16 @@ pub(super) fn about_host(error: &HostError) -> Error {
              yet, leave it out: {} makes one.",
             federate("init", [format!("--context={context}")])
         )),
-        HostError::NotNamed { federation, host, .. } => said.hint(format!(
-            "If that federation has another host, use that one in place of this. If it was lost, \
-             {} goes on: nothing is to use the old host then.",
-            federate_on_host(
-                "job recover",
-                ["--all", "--all-namespaces", &format!("--federation={federation}"), "--yes"],
-                host
-            )
-        )),
+        HostError::NotNamed { federation, host, typed, is_agreed, .. } => {
+            let named = [format!("--federation={federation}")];
+            let yes = is_agreed.then(|| "--yes".to_owned());
+            let words = typed.iter().cloned().chain(named).chain(yes);
+            said.hint(format!(
+                "If that federation has another host, use that one in place of this. If it was \
+                 lost, {} goes on: nothing is to use the old host then.",
+                federate_on_host("job recover", words, host)
+            ))
+        }
         HostError::StillActs { name, host } => said.hint(format!(
             "{} marks it as moved, and forgets it. Nothing can use it then.",
             federate_on_host("init", [format!("--from={name}")], host)
@@ -80,21 +79,45 @@ pub(super) fn about_host(error: &HostError) -> Error {
             federate("init", [format!("--from={context}"), format!("--context={from}")]),
             federate_on_host("init", [format!("--from={from}")], context)
         )),
-        HostError::Unfinished { host, context, .. } => {
-            let context = if context.is_empty() { "CONTEXT" } else { context };
+        HostError::BothLeft { from, context, .. } => said.hint(format!(
+            "Save a backup of the one, and restore it on the other: {}, {}. That marks the first \
+             as moved, and lists all clusters before any work is opened.",
+            federate("backup", ["FILE", &format!("--context={from}")]),
+            federate_on_host("restore", ["FILE"], context)
+        )),
+        HostError::Unfinished { host, context, is_marked, .. } => {
+            let to = format!("--context={}", new_host(context));
+            let finish = federate("init", [format!("--from={host}"), to]);
+            let finish = format!("{finish} finishes the move.");
+            if !is_marked {
+                return said.hint(finish);
+            }
             let registry = ["delete", "configmap", REGISTRY_NAME, "-n", REGISTRY_NAMESPACE];
-            let delete = format!("`{}`", kubectl_line(Some(host), &registry));
             said.hint(format!(
-                "{} finishes the move. Only if nothing is needed of what is left here, delete the \
-                 registry, and make another one: {}, {}",
-                federate("init", [format!("--from={host}"), format!("--context={context}")]),
-                delete,
+                "{finish} Only if nothing is needed of what is left here, delete the registry, and \
+                 make another one: `{}`, {}",
+                kubectl_line(Some(host), &registry),
                 federate_on_host("init", [] as [&str; 0], host)
             ))
         }
+        HostError::NotThere { host, context, .. } => {
+            let record = ["delete", "configmap", "NAME.federated-job", "-n", "NAMESPACE"];
+            said.hint(format!(
+                "If there is a backup that has them, restore it on the new host: {}. Only if they \
+                 were deleted there since the move, delete their records here: `{}`",
+                federate("restore", ["FILE", &format!("--context={}", new_host(context))]),
+                kubectl_line(Some(host), &record)
+            ))
+        }
         // The sentence says it all.
-        HostError::SameHost { .. } => said,
+        HostError::SameHost { .. } | HostError::PartlyRestored { .. } => said,
     }
+}
+
+/// The context of the host to which a federation was moved, which may have been named by its
+/// address.
+fn new_host(context: &str) -> &str {
+    if context.is_empty() { "CONTEXT" } else { context }
 }
 
 /// How a host gets its registry back.

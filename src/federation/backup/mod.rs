@@ -2,6 +2,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | [`mod@compare`] | the records of the backup beside those of the host |
 //! | [`mod@merge`] | the registries of the backup and of the host as one; pure |
 //! | [`mod@other_host`] | the host that the backup is of, if it is another one |
 //! | this one | what is compared, and what is written |
@@ -10,9 +11,12 @@
 //! each restored record lists its members before it opens work, and takes in the shards that it
 //! does not know.
 
+mod compare;
 mod merge;
 mod other_host;
 
+pub use compare::Comparison;
+pub(super) use compare::{compare, listable};
 pub use merge::{Difference, Replaced};
 pub use other_host::OtherHost;
 
@@ -20,7 +24,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use self::merge::{join, merge, new_gap};
+use self::{
+    compare::{compare_all, other_job, with_stale},
+    merge::{join, merge, new_gap},
+};
 use super::{
     acceptance::accepted,
     dry_run_strategy::DryRun,
@@ -33,7 +40,7 @@ use super::{
 use crate::{
     reconcile::server_time,
     state::{
-        self, Acceptance, Accepted, Backup, Gap, Member, Moved, Newer, Record, Registry, Salvaged,
+        self, Acceptance, Accepted, Backup, Gap, Lacking, Moved, Newer, Record, Registry, Salvaged,
         SavedRegistry, Store,
     },
 };
@@ -87,7 +94,8 @@ pub enum RecordChange {
     /// The host has one that cannot be read, and it is replaced.
     Damaged(String),
     /// The host has one that is newer, or of which that is not known: that one stays. What was done
-    /// since the backup would be forgotten. The fields are as of [`Comparison::Replaced`].
+    /// since the backup would be forgotten. The times are as of [`Comparison::Replaced`]. Where it
+    /// does not know all shards of the backup, it lists its clusters before it opens work.
     Kept {
         /// The record of the host.
         on_host: i64,
@@ -95,30 +103,13 @@ pub enum RecordChange {
         in_backup: i64,
         /// Whether the one of the host is known to be newer.
         is_newer: bool,
+        /// The shards of the backup that it does not know.
+        lacking: Lacking,
     },
     /// The host has the same, which lists its clusters again: others have given out its work.
     Listed,
     /// The host has another federated Job under its name. That one stays, and this is not written.
     Taken,
-}
-
-/// How a record compares with what the host has under its name, if that can be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Comparison {
-    /// The host has none, and gets this one.
-    New,
-    /// The host has the same.
-    Same,
-    /// The host has another one, which is replaced: when each of the two last changed, in seconds
-    /// since 1970 as far as they say.
-    Replaced {
-        /// The record of the host.
-        on_host: i64,
-        /// The record of the backup.
-        in_backup: i64,
-        /// Which of the two is newer: this is the one of the host.
-        newer: Newer,
-    },
 }
 
 impl Federation<'_> {
@@ -332,7 +323,8 @@ fn is_written(change: &RecordChange) -> bool {
     match change {
         RecordChange::Readable(comparison) => *comparison != Comparison::Same,
         RecordChange::Damaged(_) | RecordChange::Listed => true,
-        RecordChange::Kept { .. } | RecordChange::Taken => false,
+        RecordChange::Kept { lacking, .. } => !lacking.is_empty(),
+        RecordChange::Taken => false,
     }
 }
 
@@ -347,8 +339,12 @@ async fn write(
     record: &Record,
     change: &RecordChange,
 ) -> Result<Record, state::Error> {
-    if matches!(change, RecordChange::Readable(Comparison::Replaced { .. }) | RecordChange::Listed)
-    {
+    if matches!(
+        change,
+        RecordChange::Readable(Comparison::Replaced { .. })
+            | RecordChange::Listed
+            | RecordChange::Kept { .. }
+    ) {
         return store.replace(record).await;
     }
     store.discard_damaged(&record.federation, record.namespace(), record.name()).await?;
@@ -370,61 +366,6 @@ async fn salvage(
     let (whole, mut differences) = join(saved, &since);
     differences.retain(|(_, difference)| *difference != Difference::Returns);
     Ok((whole, differences))
-}
-
-/// The records of a backup with those of a host that took no part in what was done since. These are
-/// as old as a backup: each that the backup lacks, or has older, is restored too.
-fn with_stale(saved: Vec<Record>, on_host: impl Iterator<Item = Record>) -> Vec<Record> {
-    let job = |record: &Record| (key(record), record.state.uid.clone());
-    let mut all: BTreeMap<_, _> = saved.into_iter().map(|record| (job(&record), record)).collect();
-    for record in on_host {
-        let is_newer = |saved: &Record| record.newer(saved) == Newer::This;
-        if all.get(&job(&record)).is_none_or(is_newer) {
-            all.insert(job(&record), record.unstored());
-        }
-    }
-    all.into_values().collect()
-}
-
-/// What becomes of the records of a backup where the registry becomes this. `replaces_newer` is as
-/// for [`Restore::plan`]. `is_stale` says that the records on the host are as old as a backup: none
-/// of them stays as it is.
-///
-/// # Errors
-/// The errors of [`compare`], except that a record is damaged.
-async fn compare_all(
-    store: &Store,
-    whole: &SavedRegistry,
-    saved: Vec<Record>,
-    replaces_newer: bool,
-    is_stale: bool,
-) -> Result<Vec<(Record, RecordChange)>, Error> {
-    let mut records = Vec::new();
-    for mut record in saved {
-        record.state.unlisted = listable(&whole.members);
-        record.mark_restored();
-        record.rename_clusters(|uid| whole.member_by_uid(uid));
-        records.push(match compare(store, &record).await {
-            Err(Error::State(error @ state::Error::Damaged { .. })) => {
-                (record, RecordChange::Damaged(error.to_string()))
-            }
-            Err(Error::OtherJob { .. }) => (record, RecordChange::Taken),
-            Ok((record, Comparison::Replaced { on_host, in_backup, newer }))
-                if newer != Newer::Other && !replaces_newer && !is_stale =>
-            {
-                let is_newer = newer == Newer::This;
-                (record, RecordChange::Kept { on_host, in_backup, is_newer })
-            }
-            Ok((there, Comparison::Same)) if is_stale && there.state != record.state => {
-                (record.in_place_of(&there), RecordChange::Listed)
-            }
-            compared => {
-                let (record, comparison) = compared?;
-                (record, RecordChange::Readable(comparison))
-            }
-        });
-    }
-    Ok(records)
 }
 
 /// What becomes of a registry that can be read, if there is one.
@@ -449,41 +390,4 @@ async fn registry_change(
             return Err(Error::FederationInUse { own: it.uid.clone(), by: InUse::Jobs });
         }
     })
-}
-
-/// Compares one record with what the host has. Gives it as it is to be written.
-///
-/// # Errors
-/// What is there under its name is no record of this Job, or cannot be read.
-pub(super) async fn compare(store: &Store, record: &Record) -> Result<(Record, Comparison), Error> {
-    match store.any_record(&record.federation, record.namespace(), record.name()).await {
-        Ok(there) if there.state.uid != record.state.uid => Err(other_job(record)),
-        Ok(there) if there.says_the_same(record) => Ok((there, Comparison::Same)),
-        Ok(there) => {
-            let replaced = Comparison::Replaced {
-                on_host: there.last_change(),
-                in_backup: record.last_change(),
-                // One that was moved away has no effect here any more.
-                newer: match there.state.moved {
-                    Some(_) => Newer::Other,
-                    None => there.newer(record),
-                },
-            };
-            Ok((record.clone().in_place_of(&there), replaced))
-        }
-        Err(error) if error.is_not_found() => Ok((record.clone(), Comparison::New)),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The error of a record whose name another federated Job has on the host.
-fn other_job(record: &Record) -> Error {
-    let (namespace, name) = key(record);
-    Error::OtherJob { namespace, name }
-}
-
-/// The members that have to be listed before a record is trusted: all. One that was declared lost
-/// may answer by now; if it does not, a reconcile does not wait for it.
-pub(super) fn listable(members: &BTreeMap<String, Member>) -> BTreeSet<String> {
-    members.keys().cloned().collect()
 }

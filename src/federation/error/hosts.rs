@@ -41,6 +41,10 @@ pub enum HostError {
         own: String,
         /// The host.
         host: String,
+        /// The words of the command that was typed, except `--federation` and `--yes`.
+        typed: Vec<String>,
+        /// Whether `--yes` was.
+        is_agreed: bool,
     },
     /// A host is to be forgotten that answers, and acts for the federation.
     #[error(
@@ -62,6 +66,33 @@ pub enum HostError {
         context: String,
         /// Why, a sentence.
         why: String,
+        /// Whether all records there are known to be marked as moved, and nothing comes back: what
+        /// is left has no effect, whatever becomes of its registry.
+        is_marked: bool,
+    },
+    /// A host is to become that of another federation, and the new host of the one before does not
+    /// have all of it.
+    #[error(
+        "the federation of host {host:?} was moved to host {new:?}, which lacks, or has older \
+        records of, {}",
+        listed(jobs)
+    )]
+    NotThere {
+        /// The host.
+        host: String,
+        /// The name of the new one.
+        new: String,
+        /// The kubeconfig context of the new one, of whoever moved the federation.
+        context: String,
+        /// The Jobs, by namespace and name.
+        jobs: Vec<(String, String)>,
+    },
+    /// A host is to become that of another federation, and a restore on the new host of the one
+    /// before is not finished.
+    #[error("a restore on host {host:?} was interrupted: run it again, it restores the rest")]
+    PartlyRestored {
+        /// The name of the new host.
+        host: String,
     },
     /// A federation is to be moved to the host that it has.
     #[error("{name:?} is the host of the federation already")]
@@ -89,6 +120,20 @@ pub enum HostError {
         /// The host's name.
         host: String,
         /// The name of the present host.
+        from: String,
+        /// The kubeconfig context of the one to move to.
+        context: String,
+    },
+    /// A federation is to be moved to a host that has left the present one, which has left that one
+    /// too: what was done on each, the other does not know.
+    #[error(
+        "hosts {host:?} and {from:?} have the same federation, and neither has what was done on \
+        the other"
+    )]
+    BothLeft {
+        /// The name of the host to move to.
+        host: String,
+        /// The name of the present one.
         from: String,
         /// The kubeconfig context of the one to move to.
         context: String,

@@ -11,7 +11,7 @@ mod reopen;
 
 pub use folded::{Folded, Totals};
 pub use lost::RanTwice;
-pub use progress::Newer;
+pub use progress::{Lacking, Newer};
 pub use reopen::{HeldBack, Origin, Withheld};
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,7 +1,10 @@
 //! Which of two records of one federated Job is the newer one.
 
 use super::Record;
-use crate::state::Phase;
+use crate::{
+    job::Indexes,
+    state::{Phase, Shard},
+};
 
 /// Which of two records of one Job is known to be newer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +17,22 @@ pub enum Newer {
     Neither,
 }
 
+/// The shards that one record of a Job has and another one does not know, by their ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lacking {
+    /// All of them.
+    pub shards: Indexes,
+    /// Those whose ids other shards have in the other record: nothing takes them in there.
+    pub other: Indexes,
+}
+
+impl Lacking {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.shards.is_empty()
+    }
+}
+
 impl Record {
     /// Which of this record and another one of the same Job is newer. They may be of two hosts,
     /// whose clocks differ. So it is told by counts that only grow, and by no time.
@@ -24,6 +43,28 @@ impl Record {
             (true, false) => Newer::This,
             (false, true) => Newer::Other,
             _ => Newer::Neither,
+        }
+    }
+
+    /// The shards of another record of the same Job that this one does not know: it has no shard of
+    /// the id, or its Job is another one. Of those that were folded, only the ids are known.
+    pub fn lacking(&self, record: &Self) -> Lacking {
+        let id = |id: &u32| i32::try_from(*id).ok();
+        let is_unknown = |(id, shard): &(&u32, &Shard)| match self.shards.get(id) {
+            Some(own) => shard.uid.is_some() && own.uid != shard.uid,
+            None => !self.state.folded.has(**id),
+        };
+        let is_other = |(id, shard): &(&u32, &Shard)| {
+            let own = self.shards.get(id);
+            own.is_some_and(|own| own.uid.is_some() || own.cluster_uid != shard.cluster_uid)
+        };
+        let unknown = || record.shards.iter().filter(is_unknown);
+        let live: Indexes = unknown().filter_map(|(it, _)| id(it)).collect();
+        let known: Indexes = self.shards.keys().filter_map(id).collect();
+        let folded = record.state.folded.ids.without(&self.state.folded.ids).without(&known);
+        Lacking {
+            shards: live.with(&folded),
+            other: unknown().filter(is_other).filter_map(|(it, _)| id(it)).collect(),
         }
     }
 
@@ -89,5 +130,40 @@ mod tests {
         }
         assert_eq!(folded.newer(&started), Newer::This);
         assert_eq!(edited.newer(&started), Newer::Neither, "each has what the other lacks");
+    }
+
+    #[test]
+    fn a_record_lacks_shards_whose_ids_or_jobs_it_does_not_know() {
+        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"},
+            "spec": {"completions": 9}});
+        let manifest = Manifest::new(job, "work", "").expect("valid");
+        let shard = |uid: Option<&str>| Shard {
+            uid: uid.map(str::to_owned),
+            ..Shard::planned("east", Size { parallelism: 1, completions: Some(9) })
+        };
+        let record = |uids: &[Option<&str>], folded: &str| {
+            let shards = uids.iter().map(|uid| shard(*uid)).collect();
+            let mut record = Record::new("f", manifest.clone(), shards, Timestamp::UNIX_EPOCH);
+            record.state.folded.ids = folded.parse().expect("ids");
+            record
+        };
+        let (a, b) = (Some("a"), Some("b"));
+        for (this, this_folded, other, other_folded, lacking, taken) in [
+            (&[a][..], "", &[a][..], "", "", ""),
+            (&[a, b], "", &[a], "", "", ""),
+            (&[a], "", &[a, b], "", "2", ""),
+            (&[a], "", &[a, None], "", "2", ""),
+            (&[a], "", &[b], "", "1", "1"),
+            (&[None], "", &[a], "", "1", ""),
+            (&[a], "", &[None], "", "", ""),
+            (&[], "1", &[a], "", "", ""),
+            (&[a], "", &[], "1,2", "2", ""),
+            (&[a], "2", &[], "2,3", "3", ""),
+        ] {
+            let (this, other) = (record(this, this_folded), record(other, other_folded));
+            let found = this.lacking(&other);
+            let found = (found.shards.to_string(), found.other.to_string());
+            assert_eq!(found, (lacking.to_owned(), taken.to_owned()), "{this:?} {other:?}");
+        }
     }
 }

@@ -8,6 +8,7 @@ mod book;
 mod clusters;
 mod complete;
 mod federation;
+mod hosts;
 mod jobs;
 mod shards;
 
@@ -66,6 +67,9 @@ pub async fn all() {
         federation::first_of_another,
         federation::nothing_to_move,
         federation::late,
+        hosts::not_there,
+        hosts::not_marked,
+        hosts::both_left,
         jobs::namespaces,
         jobs::edits,
         jobs::names_taken,

@@ -1,0 +1,161 @@
+//! What becomes of the records of a backup, beside those that the host has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::RecordChange;
+use crate::{
+    federation::{error::Error, key::key},
+    state::{self, Member, Newer, Record, SavedRegistry, Store},
+};
+
+/// How a record compares with what the host has under its name, if that can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// The host has none, and gets this one.
+    New,
+    /// The host has the same.
+    Same,
+    /// The host has another one, which is replaced: when each of the two last changed, in seconds
+    /// since 1970 as far as they say.
+    Replaced {
+        /// The record of the host.
+        on_host: i64,
+        /// The record of the backup.
+        in_backup: i64,
+        /// Which of the two is newer: this is the one of the host.
+        newer: Newer,
+    },
+}
+
+/// The records of a backup with those of a host that took no part in what was done since. These are
+/// as old as a backup: each that the backup lacks, or has older, is restored too.
+pub(super) fn with_stale(saved: Vec<Record>, on_host: impl Iterator<Item = Record>) -> Vec<Record> {
+    let job = |record: &Record| (key(record), record.state.uid.clone());
+    let mut all: BTreeMap<_, _> = saved.into_iter().map(|record| (job(&record), record)).collect();
+    for record in on_host {
+        let is_newer = |saved: &Record| record.newer(saved) == Newer::This;
+        if all.get(&job(&record)).is_none_or(is_newer) {
+            all.insert(job(&record), record.unstored());
+        }
+    }
+    all.into_values().collect()
+}
+
+/// What becomes of the records of a backup where the registry becomes this. `replaces_newer` is as
+/// for [`Restore::plan`](super::Restore::plan). `is_stale` says that the records on the host are as
+/// old as a backup: none of them stays as it is.
+///
+/// # Errors
+/// The errors of [`compare`], except that a record is damaged.
+pub(super) async fn compare_all(
+    store: &Store,
+    whole: &SavedRegistry,
+    saved: Vec<Record>,
+    replaces_newer: bool,
+    is_stale: bool,
+) -> Result<Vec<(Record, RecordChange)>, Error> {
+    let mut records = Vec::new();
+    for mut record in saved {
+        let unlisted = listable(&whole.members);
+        record.state.unlisted.clone_from(&unlisted);
+        record.mark_restored();
+        record.rename_clusters(|uid| whole.member_by_uid(uid));
+        let there = match on_host(store, &record).await {
+            Ok(Some(there)) => there,
+            Ok(None) => {
+                records.push((record, RecordChange::Readable(Comparison::New)));
+                continue;
+            }
+            Err(Error::State(error @ state::Error::Damaged { .. })) => {
+                records.push((record, RecordChange::Damaged(error.to_string())));
+                continue;
+            }
+            Err(Error::OtherJob { .. }) => {
+                records.push((record, RecordChange::Taken));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        records.push(match comparison(&there, &record) {
+            Comparison::Replaced { on_host, in_backup, newer }
+                if newer != Newer::Other && !replaces_newer && !is_stale =>
+            {
+                let is_newer = newer == Newer::This;
+                let lacking = there.lacking(&record);
+                let kept = if lacking.is_empty() { record } else { listed(there, unlisted) };
+                (kept, RecordChange::Kept { on_host, in_backup, is_newer, lacking })
+            }
+            Comparison::Same if is_stale && there.state != record.state => {
+                (record.in_place_of(&there), RecordChange::Listed)
+            }
+            Comparison::Same => (there, RecordChange::Readable(Comparison::Same)),
+            replaced => (record.in_place_of(&there), RecordChange::Readable(replaced)),
+        });
+    }
+    Ok(records)
+}
+
+/// The record of a host as it lists its members again: they may have shards that it does not know.
+fn listed(mut there: Record, unlisted: BTreeSet<String>) -> Record {
+    there.state.unlisted = unlisted;
+    there.mark_restored();
+    there
+}
+
+/// Compares one record with what the host has. Gives it as it is to be written.
+///
+/// # Errors
+/// What is there under its name is no record of this Job, or cannot be read.
+pub(in crate::federation) async fn compare(
+    store: &Store,
+    record: &Record,
+) -> Result<(Record, Comparison), Error> {
+    Ok(match on_host(store, record).await? {
+        None => (record.clone(), Comparison::New),
+        Some(there) => match comparison(&there, record) {
+            Comparison::Same => (there, Comparison::Same),
+            replaced => (record.clone().in_place_of(&there), replaced),
+        },
+    })
+}
+
+/// The record of the same Job that the host has, if it has one.
+///
+/// # Errors
+/// As for [`compare`].
+async fn on_host(store: &Store, record: &Record) -> Result<Option<Record>, Error> {
+    match store.any_record(&record.federation, record.namespace(), record.name()).await {
+        Ok(there) if there.state.uid != record.state.uid => Err(other_job(record)),
+        Ok(there) => Ok(Some(there)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// How a record compares with the one of the same Job that the host has.
+fn comparison(there: &Record, record: &Record) -> Comparison {
+    if there.says_the_same(record) {
+        return Comparison::Same;
+    }
+    Comparison::Replaced {
+        on_host: there.last_change(),
+        in_backup: record.last_change(),
+        // One that was moved away has no effect here any more.
+        newer: match there.state.moved {
+            Some(_) => Newer::Other,
+            None => there.newer(record),
+        },
+    }
+}
+
+/// The error of a record whose name another federated Job has on the host.
+pub(super) fn other_job(record: &Record) -> Error {
+    let (namespace, name) = key(record);
+    Error::OtherJob { namespace, name }
+}
+
+/// The members that have to be listed before a record is trusted: all. One that was declared lost
+/// may answer by now; if it does not, a reconcile does not wait for it.
+pub(in crate::federation) fn listable(members: &BTreeMap<String, Member>) -> BTreeSet<String> {
+    members.keys().cloned().collect()
+}

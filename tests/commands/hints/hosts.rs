@@ -1,0 +1,61 @@
+//! Hints about two hosts of one federation.
+
+use serde_json::Value;
+
+use super::book::{Book, pi, says};
+use crate::errors::{PI, REGISTRY};
+
+const RECORD: &str = "/api/v1/namespaces/default/configmaps/pi.federated-job";
+
+/// Where a host is to be that of another federation, and what was moved away is not all there.
+pub(super) async fn not_there(book: &mut Book) {
+    let mut stage = pi().await;
+    stage.quietly("backup ~/federation.yaml").await;
+    stage.quietly("init --from=east --context=spare").await;
+    stage.request("spare", "DELETE", RECORD, None).await;
+    let replace = "init --replace-moved --context=east";
+    let commands = book.hear(&mut stage, replace).await;
+    let [restore, delete] = &commands[..] else { panic!("{commands:?}") };
+    book.followed.insert(delete.clone());
+    let file = stage.path("federation.yaml").display().to_string();
+    book.follow_and_agree(&mut stage, restore, &[("FILE", file.as_str())]).await;
+    says(&mut stage, "job get pi", "Running").await;
+    says(&mut stage, replace, "initialized").await;
+}
+
+/// Where a host is to be that of another federation, and not all there is marked as moved.
+pub(super) async fn not_marked(book: &mut Book) {
+    let mut stage = pi().await;
+    stage.quietly("init --from=east --context=spare").await;
+    let key = "kubectl-federate.dev/state";
+    let moved = stage.annotate(PI, key, &Value::Null).await;
+    let mut state: Value = serde_json::from_str(moved.as_str().unwrap_or_default()).expect("it");
+    state.as_object_mut().expect("an object").remove("moved").expect("it was moved");
+    stage.annotate(PI, key, &state.to_string().into()).await;
+    book.heed(&mut stage, "init --replace-moved --context=east", 1).await;
+    says(&mut stage, "init --replace-moved --context=east", "initialized").await;
+}
+
+/// Where each of two hosts was left for the other.
+pub(super) async fn both_left(book: &mut Book) {
+    let mut stage = pi().await;
+    stage.quietly("backup ~/first.yaml").await;
+    stage.set_down("east", true);
+    stage.quietly("restore ~/first.yaml --context=spare --yes").await;
+    stage.quietly("backup ~/second.yaml").await;
+    stage.set_down("east", false);
+    stage.set_down("spare", true);
+    stage.quietly("restore ~/second.yaml --context=east --yes").await;
+    stage.set_down("spare", false);
+    let registry = format!("/api/v1/namespaces/{}/configmaps/{}", REGISTRY.0, REGISTRY.1);
+    stage.request("spare", "DELETE", &registry, None).await;
+    stage.quietly("restore ~/second.yaml --context=spare --yes").await;
+    let commands = book.hear(&mut stage, "init --from=spare --context=east").await;
+    let [save, restore] = &commands[..] else { panic!("{commands:?}") };
+    let file = stage.path("third.yaml").display().to_string();
+    let known = [("FILE", file.as_str())];
+    book.follow(&mut stage, std::slice::from_ref(save), &known).await;
+    book.follow_and_agree(&mut stage, restore, &known).await;
+    stage.quietly("reconcile").await;
+    says(&mut stage, "job get pi", "Running").await;
+}

@@ -2,11 +2,36 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::RecordChange;
 use crate::{
     federation::{error::Error, key::key},
-    state::{self, Member, Newer, Record, SavedRegistry, Store},
+    state::{self, Lacking, Member, Newer, Record, SavedRegistry, Store},
 };
+
+/// What becomes of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordChange {
+    /// The host has none, or one that can be read.
+    Readable(Comparison),
+    /// The host has one that cannot be read, and it is replaced.
+    Damaged(String),
+    /// The host has one that is newer, or of which that is not known: that one stays. What was done
+    /// since the backup would be forgotten. The times are as of [`Comparison::Replaced`]. Where it
+    /// does not know all shards of the backup, it lists its clusters before it opens work.
+    Kept {
+        /// The record of the host.
+        on_host: i64,
+        /// The record of the backup.
+        in_backup: i64,
+        /// Whether the one of the host is known to be newer.
+        is_newer: bool,
+        /// The shards of the backup that it does not know.
+        lacking: Lacking,
+    },
+    /// The host has the same, which lists its clusters again: others have given out its work.
+    Listed,
+    /// The host has another federated Job under its name. That one stays, and this is not written.
+    Taken,
+}
 
 /// How a record compares with what the host has under its name, if that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +67,7 @@ pub(super) fn with_stale(saved: Vec<Record>, on_host: impl Iterator<Item = Recor
 }
 
 /// What becomes of the records of a backup where the registry becomes this. `replaces_newer` is as
-/// for [`Restore::plan`](super::Restore::plan). `is_stale` says that the records on the host are as
+/// for the plan of a restore. `is_stale` says that the records on the host are as
 /// old as a backup: none of them stays as it is.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ mod compare;
 mod merge;
 mod other_host;
 
-pub use compare::Comparison;
+pub use compare::{Comparison, RecordChange};
 pub(super) use compare::{compare, listable};
 pub use merge::{Difference, Replaced};
 pub use other_host::OtherHost;
@@ -40,7 +40,7 @@ use super::{
 use crate::{
     reconcile::server_time,
     state::{
-        self, Acceptance, Accepted, Backup, Gap, Lacking, Moved, Newer, Record, Registry, Salvaged,
+        self, Acceptance, Accepted, Backup, Gap, Moved, Newer, Record, Registry, Salvaged,
         SavedRegistry, Store,
     },
 };
@@ -84,32 +84,6 @@ pub enum RegistryChange {
     },
     /// It cannot be read, for this reason, and is made anew.
     Damaged(String),
-}
-
-/// What becomes of a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RecordChange {
-    /// The host has none, or one that can be read.
-    Readable(Comparison),
-    /// The host has one that cannot be read, and it is replaced.
-    Damaged(String),
-    /// The host has one that is newer, or of which that is not known: that one stays. What was done
-    /// since the backup would be forgotten. The times are as of [`Comparison::Replaced`]. Where it
-    /// does not know all shards of the backup, it lists its clusters before it opens work.
-    Kept {
-        /// The record of the host.
-        on_host: i64,
-        /// The record of the backup.
-        in_backup: i64,
-        /// Whether the one of the host is known to be newer.
-        is_newer: bool,
-        /// The shards of the backup that it does not know.
-        lacking: Lacking,
-    },
-    /// The host has the same, which lists its clusters again: others have given out its work.
-    Listed,
-    /// The host has another federated Job under its name. That one stays, and this is not written.
-    Taken,
 }
 
 impl Federation<'_> {

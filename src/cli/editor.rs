@@ -1,11 +1,39 @@
 //! The user's editor, found and run as kubectl does.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use tokio::process::Command;
 
 use super::World;
 use crate::error::{Error, Result};
+
+/// How many editors run that this process waits for.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// An editor runs until this is dropped.
+struct Running;
+
+impl Running {
+    fn begin() -> Self {
+        RUNNING.fetch_add(1, Ordering::SeqCst);
+        Self
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNNING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Whether an editor runs. Then Ctrl-C is meant for it, as it is where git runs one: many editors
+/// have a use for it.
+pub fn has_ctrl_c() -> bool {
+    RUNNING.load(Ordering::SeqCst) > 0
+}
 
 /// A program that edits a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +80,9 @@ impl Editor {
         let Some((program, arguments)) = words.split_first() else {
             return Err(Error::new("no editor defined"));
         };
+        let running = Running::begin();
         let done = Command::new(program).args(arguments).arg(file).status().await;
+        drop(running);
         match done {
             Ok(status) if status.success() => Ok(()),
             Ok(_) => {

@@ -171,6 +171,11 @@ impl Init {
                 return Err(moved);
             }
         }
+        session.left().begin(
+            "no host was made",
+            "the records that the federation left here may be removed, and it is not known whether \
+             the host was made. Run the same command again",
+        );
         Ok(Some(left.replace(store).await?))
     }
 

@@ -22,27 +22,26 @@ pub(super) fn stay(output: &Output, record: &Record, kept: &Kept) -> String {
     let namespace = format!("--namespace={}", record.namespace());
     let clean = clean_all(output, [&*namespace, &selector]);
     let (name, places) = (record.name(), &kept.places);
-    let unknown = clusters(&mut places.iter().filter(|place| place.context.is_none()));
-    let elsewhere = if unknown.is_empty() {
+    let without = clusters(&mut places.iter().filter(|place| place.context.is_none()));
+    let elsewhere = if without.is_empty() {
         String::new()
     } else {
         let delete = kubectl_line(Some("CONTEXT"), &[&*namespace, "delete", "jobs", &selector]);
-        format!(", and those in {unknown} by `{delete}`")
+        format!(", and those in {without} by `{delete}`")
     };
     let stay = if kept.run_on { "stay and run on" } else { "stay" };
-    let is_unasked = |place: &&Place| kept.unasked.contains(&place.cluster);
-    let seen = clusters(&mut places.iter().filter(|place| !is_unasked(place)));
-    let unseen = clusters(&mut places.iter().filter(is_unasked));
-    let asked = match (seen.as_str(), unseen.as_str()) {
-        (seen, "") => format!("The jobs of {name} in {seen} {stay}."),
-        ("", unseen) => format!(
-            "The jobs of {name} in {unseen} {stay}, if they are there: {unseen} could not be \
-             asked."
-        ),
-        (seen, unseen) => format!(
-            "The jobs of {name} in {seen} {stay}. {unseen} could not be asked: what is there \
-             stays, too."
+    let is_unknown = |place: &&Place| kept.unknown.contains(&place.cluster);
+    let known = clusters(&mut places.iter().filter(|place| !is_unknown(place)));
+    let unknown = clusters(&mut places.iter().filter(is_unknown));
+    let where_they_are = match (known.as_str(), unknown.as_str()) {
+        (known, "") => format!("The jobs of {name} in {known} {stay}."),
+        ("", unknown) => {
+            format!("The jobs of {name} in {unknown} {stay}, if they are there: that is not known.")
+        }
+        (known, unknown) => format!(
+            "The jobs of {name} in {known} {stay}. What is in {unknown} is not known, and stays, \
+             too."
         ),
     };
-    format!("{asked} Delete them by {clean}{elsewhere}.")
+    format!("{where_they_are} Delete them by {clean}{elsewhere}.")
 }

@@ -120,12 +120,22 @@ async fn asked_to_end() -> io::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
-            heard = tokio::signal::ctrl_c() => heard,
+            heard = ctrl_c() => heard,
             _ = terminate.recv() => Ok(()),
         }
     }
     #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+    ctrl_c().await
+}
+
+/// Waits for a Ctrl-C that is not meant for an editor.
+async fn ctrl_c() -> io::Result<()> {
+    loop {
+        tokio::signal::ctrl_c().await?;
+        if !editor::has_ctrl_c() {
+            return Ok(());
+        }
+    }
 }
 
 /// Waits for Ctrl-C. Before the first call, Ctrl-C ends the process as usual. After it, a task of

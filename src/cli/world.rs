@@ -66,14 +66,24 @@ impl World {
         self.stdin.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next line of standard input, without what follows it; empty at its end.
-    #[expect(clippy::unbuffered_bytes, reason = "a buffer would take what follows the line")]
-    pub fn stdin_line(&self) -> String {
-        let mut stdin = self.stdin();
-        // Byte by byte: what comes after the line is for others to read.
-        let bytes = stdin.by_ref().bytes().map_while(Result::ok);
-        let line: Vec<_> = bytes.take_while(|byte| *byte != b'\n').take(MAX_LINE).collect();
-        String::from_utf8_lossy(&line).into_owned()
+    /// Asks something that the next line of standard input answers, which may be no terminal. Gives
+    /// the line, empty at the end of input. Ctrl-C is as in [`World::asking`].
+    ///
+    /// # Errors
+    /// The user presses Ctrl-C: the exit code is 130.
+    pub async fn asking_stdin(&self, unchanged: &str, question: String) -> Result<String> {
+        let output = self.output.clone();
+        let mut stdin = std::mem::replace(&mut *self.stdin(), Box::new(std::io::empty()));
+        let ask = move || {
+            output.prompt(&question);
+            let line = next_line(&mut *stdin);
+            (line, stdin)
+        };
+        let Some((line, stdin)) = self.answered(unchanged, ask).await? else {
+            return Ok(String::new());
+        };
+        *self.stdin() = stdin;
+        Ok(line)
     }
 
     /// Waits until the user presses Ctrl-C. Whoever waits here says what is left of the command.
@@ -154,7 +164,16 @@ impl World {
         }
         let _asking = self.output.asking();
         let output = self.output.clone();
-        let answer = async { tokio::task::spawn_blocking(move || ask(&output)).await };
+        Ok(self.answered(unchanged, move || ask(&output)).await?.flatten())
+    }
+
+    /// Waits for an answer on a thread of its own, or for Ctrl-C. None if there is no answer.
+    async fn answered<T: Send + 'static>(
+        &self,
+        unchanged: &str,
+        ask: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Option<T>> {
+        let answer = async { tokio::task::spawn_blocking(ask).await };
         tokio::select! {
             // Ctrl-C is waited for before the question is seen.
             biased;
@@ -164,7 +183,7 @@ impl World {
                 self.output.note(format!("cancelled: {unchanged}"));
                 Err(Error::silent(Exit::Interrupted.code()))
             }
-            answer = answer => Ok(answer.ok().flatten()),
+            answer = answer => Ok(answer.ok()),
         }
     }
 
@@ -189,4 +208,13 @@ impl World {
             None => Dialer::new(options),
         }
     }
+}
+
+/// The next line, without what follows it; empty at the end.
+#[expect(clippy::unbuffered_bytes, reason = "a buffer would take what follows the line")]
+fn next_line(from: &mut dyn Read) -> String {
+    // Byte by byte: what comes after the line is for others to read.
+    let bytes = from.bytes().map_while(Result::ok);
+    let line: Vec<_> = bytes.take_while(|byte| *byte != b'\n').take(MAX_LINE).collect();
+    String::from_utf8_lossy(&line).into_owned()
 }

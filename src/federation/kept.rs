@@ -11,6 +11,7 @@ pub struct Kept {
     pub places: Vec<Place>,
     /// Whether some of them run on, as far as that is known.
     pub run_on: bool,
-    /// The clusters that could not be asked: what they have is what was recorded last.
-    pub unasked: BTreeSet<String>,
+    /// The clusters that could not be asked, or did not show a Job that was recorded last: what
+    /// they have is what was recorded.
+    pub unknown: BTreeSet<String>,
 }

@@ -6,7 +6,10 @@ pub async fn deletions(snapshot: String) {
     let mut stage = Stage::federation().await;
     stage.quietly("job create -f pi.yaml").await;
     stage.delete("west", "pi").await;
-    stage.about("only what is there stays").types("job delete pi --cascade=orphan").await;
+    stage
+        .about("a job is not listed: whether it is gone is not known")
+        .types("job delete pi --cascade=orphan")
+        .await;
     for cluster in ["east", "north"] {
         stage.delete(cluster, "pi").await;
     }
@@ -18,7 +21,7 @@ pub async fn deletions(snapshot: String) {
     for cluster in ["east", "west", "north"] {
         stage.delete(cluster, "pi").await;
     }
-    stage.about("nothing is there").types("job delete pi --cascade=orphan").await;
+    stage.about("no job is listed").types("job delete pi --cascade=orphan").await;
     let mut stage = stage.anew().await;
     stage.quietly("job create -f pi.yaml").await;
     stage.cluster("west").on_request(|_| sim::Verdict::Hang(sim::When::Before));

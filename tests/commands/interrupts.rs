@@ -238,3 +238,47 @@ pub async fn of_clusters() {
         assert!(stderr.lines().any(|said| said == says), "{line}: {stderr}");
     }
 }
+
+/// Types a command after these while `north` is away, and ends it where it writes to the host the
+/// second time what is asked for; that is done, and not answered.
+async fn ended_at_the_second(
+    before: &[&str],
+    line: &str,
+    is_asked: fn(&RequestInfo) -> bool,
+) -> String {
+    let mut stage = scene().await;
+    for line in before {
+        stage.quietly(line).await;
+    }
+    stage.set_down("north", true);
+    let sent = AtomicUsize::new(0);
+    stage.cluster("east").on_request(move |request| {
+        let is_asked = writes(request) && is_asked(request);
+        let is_second = is_asked && sent.fetch_add(1, Ordering::SeqCst) > 0;
+        if is_second { Verdict::Hang(When::After) } else { Verdict::Pass }
+    });
+    // Until then the steps before are done.
+    stage.interrupts_after(10 * PATIENCE);
+    let (code, _, stderr) = stage.run(line, None).await;
+    assert_eq!(code, 130, "{line}: {stderr}");
+    stderr
+}
+
+/// Of a command that does one thing and then another, both are told.
+pub async fn of_several_steps() {
+    let is_registry = |request: &RequestInfo| request.path.contains("/kubectl-federate/");
+    let unregister = "cluster unregister north --force --yes";
+    let stderr = ended_at_the_second(&[], unregister, is_registry).await;
+    let says = "interrupted: it is not known whether cluster north was unregistered. `kubectl \
+                federate cluster list` shows it. If it was not, it is Lost, and every reconcile \
+                gives its work to others. `kubectl federate reconcile --all-namespaces` goes on \
+                with that.";
+    assert!(stderr.lines().any(|said| said == says), "{stderr}");
+    let moved = ["job create other --image=busybox -- true", "init --from=east --context=spare"];
+    let is_record = |request: &RequestInfo| request.verb == "delete";
+    let replace = "init --replace-moved --context=east";
+    let stderr = ended_at_the_second(&moved, replace, is_record).await;
+    let says = "interrupted: the records that the federation left here may be removed, and it is \
+                not known whether the host was made. Run the same command again";
+    assert!(stderr.lines().any(|said| said == says), "{stderr}");
+}

@@ -17,6 +17,7 @@ mod confirmations;
 mod connections;
 mod deletions;
 mod docs;
+mod editing;
 mod errors;
 mod examples;
 mod formats;
@@ -141,6 +142,7 @@ fn main() -> ExitCode {
         played("interrupts: before anything was begun", interrupts::before_anything),
         played("interrupts: meanwhile", interrupts::meanwhile),
         played("interrupts: of clusters", interrupts::of_clusters),
+        played("interrupts: of several steps", interrupts::of_several_steps),
         Trial::test("errors of connections", connections::connections),
         Trial::test("files that may not be read", process::forbidden_files),
         Trial::test("a full disk leaves the configuration as it was", process::full_disk),
@@ -191,6 +193,22 @@ fn on_a_terminal() -> Vec<Trial> {
         Trial::test(
             "progress shows completions and clusters, and Ctrl-C ends a wait",
             terminal::waiting,
+        ),
+        Trial::test(
+            "interrupts: Ctrl-C is left to an editor",
+            editing::leaves_ctrl_c_to_the_editor,
+        ),
+        Trial::test(
+            "interrupts: the text of an editor that Ctrl-C ends is kept",
+            editing::keeps_the_text_of_an_editor_that_ends,
+        ),
+        Trial::test(
+            "interrupts: SIGTERM keeps what is edited",
+            editing::keeps_the_text_where_it_is_ended,
+        ),
+        Trial::test(
+            "interrupts: Ctrl-C at a question of kubectl deletes nothing",
+            editing::ends_a_question_of_kubectl,
         ),
         Trial::test("live: a tree ends with its job", live::ends_with_the_job),
         Trial::test("live: Ctrl-C leaves a tree as it was", live::interrupted),

@@ -10,6 +10,7 @@
 //! | [`witness`] | what must hold at every moment |
 //! | [`promises`] | what must hold once a reconcile has run |
 
+mod abandoned;
 mod adoption;
 mod evidence;
 mod freezes;

@@ -276,7 +276,8 @@ async fn waiting(stage: &Stage) -> Outcome {
     let west = stage.site("west");
     west.run("pi", 1).await?;
     west.link.cut().await?;
-    stage.federate("job delete pi --cascade=foreground").await.fails("1 of 3 clusters");
+    // The others may have nothing left by the time that west is given up.
+    stage.federate("job delete pi --cascade=foreground").await.fails("could not be asked");
     stage
         .federate("job delete pi")
         .await

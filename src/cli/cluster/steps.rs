@@ -29,15 +29,31 @@ pub fn became(session: &Session<'_>, name: &str, what: Became) {
             federate("cluster drain", [name]),
             federate("cluster uncordon", [name])
         ),
-        Became::Lost => format!(
-            "cluster {name} is Lost, and every reconcile gives its work to others. {} goes on with \
-             that.",
-            federate("reconcile", ["--all-namespaces"])
-        ),
+        Became::Lost => format!("cluster {name} {}", is_lost()),
         // Nothing is left of it.
         Became::Drained => return,
     };
     session.left().stands(standing);
+}
+
+/// A cluster that is Lost is about to be unregistered.
+pub(super) fn unregister_lost(session: &Session<'_>, name: &str) {
+    let (list, is_lost) = (federate("cluster list", [""; 0]), is_lost());
+    session.left().begin(
+        format!("cluster {name} was not unregistered. It {is_lost}"),
+        format!(
+            "it is not known whether cluster {name} was unregistered. {list} shows it. If it was \
+             not, it {is_lost}"
+        ),
+    );
+}
+
+/// What is said of a cluster that is Lost, behind its name.
+fn is_lost() -> String {
+    format!(
+        "is Lost, and every reconcile gives its work to others. {} goes on with that.",
+        federate("reconcile", ["--all-namespaces"])
+    )
 }
 
 /// `cluster west was not cordoned`.

@@ -64,7 +64,7 @@ impl Unregister {
             }
             steps::begin(session, &self.name, [], "declared lost");
             federation.declare_lost(&self.name).await?;
-            steps::begin(session, &self.name, [], "unregistered");
+            steps::unregister_lost(session, &self.name);
         }
         let left = match federation.unregister(&self.name).await {
             Err(error @ federation::Error::CarriesShards { silent: false, .. })

@@ -124,30 +124,35 @@ impl Edit {
         let original = before.manifest.sized();
         let mut body = self.write(&original);
         let mut reasons: Vec<String> = Vec::new();
-        let file = self.file(&temporary(session))?;
+        let draft = Draft { session, file: Some(self.file(&temporary(session))?) };
         loop {
-            let text = match open(&editor, file.path(), &self.with_header(&reasons, &body)).await {
+            let written = self.with_header(&reasons, &body);
+            let text = match open(&editor, draft.path(), &written).await {
                 Ok(text) => text,
-                Err(error) if reasons.is_empty() => return Err(error),
-                Err(error) => return Err(preserved(session, file, error)),
+                Err(error) => {
+                    if reasons.is_empty() && draft.holds(&written) {
+                        draft.discard();
+                    }
+                    return Err(error);
+                }
             };
             let edited = without_header(&text);
             if !reasons.is_empty() && edited == body {
                 if !self.is_json() {
                     tell(session, &reasons);
                 }
-                let error = Error::new("Edit cancelled, no valid changes were saved.");
-                return Err(preserved(session, file, error));
+                return Err(Error::new("Edit cancelled, no valid changes were saved."));
             }
             let wrong = match understand(edited, &before, &original) {
                 Edited::Cancelled(why) => {
+                    draft.discard();
                     session.output().note(why);
                     return Ok(());
                 }
                 Edited::Wrong(why) => vec![why],
                 Edited::Another => {
                     let why = "At least one of apiVersion, kind and name was changed";
-                    return Err(preserved(session, file, Error::new(why)));
+                    return Err(Error::new(why));
                 }
                 Edited::Invalid(why) => self.refused(session, [why]),
                 Edited::Changed(manifest) => {
@@ -157,21 +162,25 @@ impl Edit {
                         let printed = (self.output.as_ref(), Several::Apart);
                         interruptible(session, &reporter, printed, Box::pin(changed)).await
                     };
-                    let changed = match Box::pin(recreate::asking(session, self.yes, edit)).await {
-                        Ok(changed) => changed,
-                        Err(error) => return Err(preserved(session, file, error)),
-                    };
+                    let changed = Box::pin(recreate::asking(session, self.yes, edit)).await?;
                     let (format, jobs) = (self.output.as_ref(), reporter.objects());
                     let printed = print_changed(session.world(), format, jobs, Several::Apart);
                     let printed = printed.await;
                     match changed {
-                        Ok(()) => return printed,
+                        Ok(()) => {
+                            draft.discard();
+                            return printed;
+                        }
                         Err(error) if error.is_refusal() => {
                             self.refused(session, reasons_of(error))
                         }
-                        // It is written.
-                        Err(error @ federation::Error::Unfinished(_)) => return Err(error.into()),
-                        Err(error) => return Err(preserved(session, file, error.into())),
+                        Err(error) => {
+                            // Then it is written.
+                            if matches!(error, federation::Error::Unfinished(_)) {
+                                draft.discard();
+                            }
+                            return Err(error.into());
+                        }
                     }
                 }
             };
@@ -330,13 +339,37 @@ fn tell(session: &Session<'_>, reasons: &[String]) {
     }
 }
 
-/// Leaves the file where it is, and says where that is.
-fn preserved(session: &Session<'_>, file: NamedTempFile, error: Error) -> Error {
-    if let Ok((_, path)) = file.keep() {
-        session.output().note(format!(
-            "A copy of your changes has been stored to {:?}",
-            path.display().to_string()
-        ));
+/// The file that is edited. However the command ends, also early, it stays, and the user is told
+/// where; unless it is discarded.
+struct Draft<'s> {
+    session: &'s Session<'s>,
+    /// None once it is discarded.
+    file: Option<NamedTempFile>,
+}
+
+impl Draft<'_> {
+    fn path(&self) -> &Path {
+        self.file.as_ref().map_or(Path::new(""), NamedTempFile::path)
     }
-    error
+
+    /// Whether this is what is in it.
+    fn holds(&self, text: &str) -> bool {
+        fs::read(self.path()).is_ok_and(|bytes| bytes == text.as_bytes())
+    }
+
+    /// Removes it: nothing that the user wrote is in it, or nothing that is still needed.
+    fn discard(mut self) {
+        self.file = None;
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        if let Some((_, path)) = self.file.take().and_then(|file| file.keep().ok()) {
+            self.session.output().note(format!(
+                "A copy of your changes has been stored to {:?}",
+                path.display().to_string()
+            ));
+        }
+    }
 }

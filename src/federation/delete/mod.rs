@@ -112,10 +112,12 @@ impl Federation<'_> {
         patience: Patience,
     ) -> Vec<Error> {
         let now = Instant::now();
-        let cut = patience.cut(now);
+        // What an abandoned deletion leaves behind nobody finishes: its clusters have all the time
+        // to answer.
+        let cut = if jobs.iter().flatten().any(is_abandoned) { None } else { patience.cut(now) };
         let members = self.unasked();
         let at_once = at_once(existing(&jobs));
-        let mut seen = self.see_what_stays(&jobs, &members).await;
+        let mut seen = self.see_what_stays(&jobs).await;
         let mut errors = BTreeMap::new();
         let concerned = carrying(&needing_members(&jobs));
         let unread = || ("", "");
@@ -459,13 +461,15 @@ fn existing(jobs: &[Result<(Record, Deletion), Error>]) -> impl Iterator<Item = 
     jobs.iter().flatten().map(|(record, _)| record)
 }
 
+/// Whether a deletion that was begun is ended without the clusters that do not answer.
+fn is_abandoned((record, deletion): &(Record, Deletion)) -> bool {
+    *deletion == Deletion::Abandon && record.state.deleting.is_some()
+}
+
 /// The records of Jobs whose members are to be asked.
 fn needing_members(jobs: &[Result<(Record, Deletion), Error>]) -> Vec<&Record> {
-    let needs = |(record, deletion): &&(Record, Deletion)| match deletion {
-        Deletion::Orphan => false,
-        Deletion::Abandon => record.state.deleting.is_some(),
-        Deletion::Cascade(_) => true,
-    };
+    let needs =
+        |job: &&(Record, Deletion)| matches!(job.1, Deletion::Cascade(_)) || is_abandoned(job);
     jobs.iter()
         .filter_map(|job| job.as_ref().ok())
         .filter(needs)

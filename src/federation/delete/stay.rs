@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
-use super::{BRIEFLY, Deletion, deleted_already, known, within};
+use super::{BRIEFLY, Deletion, deleted_already, is_abandoned, known, within};
 use crate::{
     federation::{
         dry_run_strategy::DryRun,
@@ -14,21 +14,22 @@ use crate::{
         key::key,
         open::{Federation, carrying},
     },
-    reconcile::{Members, Observations},
+    reconcile::Observations,
     state::{Change, Phase, Record, Shard},
 };
 
 impl Federation<'_> {
     /// What the members have of the Jobs that are forgotten, by the places of the Jobs. A member
-    /// that does not answer soon is not waited for: what it has stays in any case.
+    /// that does not answer soon is not waited for: what it has stays in any case. That it did not
+    /// is no reason to leave it out of other deletions.
     pub(super) async fn see_what_stays(
         &self,
         jobs: &[Result<(Record, Deletion), Error>],
-        members: &Members,
     ) -> BTreeMap<usize, Observations> {
+        let members = &self.unasked();
         let stays = |(place, job): (usize, &Result<(Record, Deletion), Error>)| match job {
             Ok((_, Deletion::Cascade(_))) | Err(_) => None,
-            Ok((record, Deletion::Abandon)) if record.state.deleting.is_some() => None,
+            Ok(job) if is_abandoned(job) => None,
             Ok((record, _)) => Some((place, record.clone())),
         };
         let (places, records): (Vec<_>, Vec<_>) = jobs.iter().enumerate().filter_map(stays).unzip();
@@ -59,25 +60,24 @@ impl Federation<'_> {
 
     /// What stays of a record, as it was recorded last.
     pub(super) fn kept_by_record(&self, record: &Record) -> Kept {
-        let unasked = self.kept(record, &Observations::default());
-        Kept { unasked: BTreeSet::new(), ..unasked }
+        let kept = self.kept(record, &Observations::default());
+        Kept { unknown: BTreeSet::new(), ..kept }
     }
 
-    /// What stays of a record, one place for each shard that has a Job, or may have one. A cluster
-    /// whose name stands for another one by now is reached by no context that is known.
+    /// What stays of a record, one place for each shard that has a Job, or may have one: a list may
+    /// be stale, or older than the shard. A cluster whose name stands for another one by now is
+    /// reached by no context that is known.
     fn kept(&self, record: &Record, seen: &Observations) -> Kept {
         let mut kept = Kept::default();
         let has_job = |shard: &Shard| shard.phase != Phase::Deleted;
         for (id, shard) in record.shards.iter().filter(|(_, shard)| has_job(shard)) {
-            match seen.unknown(shard) {
+            let is_known = seen.unknown(shard).is_none();
+            let mut jobs = seen.jobs().filter(|_| is_known);
+            match jobs.find(|job| (job.0, job.1) == (shard.cluster.as_str(), *id)) {
+                Some((_, _, job)) => kept.run_on |= job.end.is_none() && !job.suspended,
+                None if is_known && !shard.phase.live() => continue,
                 None => {
-                    let mut jobs = seen.jobs();
-                    let job = jobs.find(|job| (job.0, job.1) == (shard.cluster.as_str(), *id));
-                    let Some((_, _, job)) = job else { continue };
-                    kept.run_on |= job.end.is_none() && !job.suspended;
-                }
-                Some(_) => {
-                    kept.unasked.insert(shard.cluster.clone());
+                    kept.unknown.insert(shard.cluster.clone());
                     kept.run_on |= shard.phase == Phase::Started && !record.manifest.suspended();
                 }
             }

@@ -138,13 +138,17 @@ fn cascade(text: &str) -> Result<Deletion> {
 
 /// Whether the user confirms with a line on standard input that these Jobs are deleted; the words
 /// are kubectl's.
-fn is_confirmed(world: &World, jobs: &[String]) -> bool {
+///
+/// # Errors
+/// The user presses Ctrl-C.
+async fn is_confirmed(world: &World, jobs: &[String]) -> Result<bool> {
     let mut text = format!("You are about to delete the following {} resource(s):\n", jobs.len());
     for name in jobs {
         let _ = writeln!(text, "job.batch/{name}");
     }
-    world.output.prompt(&(text + "Do you want to continue? (y/N): "));
-    world.stdin_line().trim().eq_ignore_ascii_case("y")
+    text.push_str("Do you want to continue? (y/N): ");
+    let line = world.asking_stdin("nothing was deleted", text).await?;
+    Ok(line.trim().eq_ignore_ascii_case("y"))
 }
 
 impl Delete {
@@ -168,7 +172,8 @@ impl Delete {
             // On stdout, as kubectl.
             session.output().line(none_found(None));
         }
-        if self.interactive && !names.is_empty() && !is_confirmed(session.world(), &names) {
+        let asks_first = self.interactive && !names.is_empty();
+        if asks_first && !is_confirmed(session.world(), &names).await? {
             session.output().line("deletion is cancelled");
             return Ok(federation::Error::all(errors)?);
         }

@@ -74,10 +74,13 @@ pub(crate) fn wanted(record: &Record, id: u32, job: &Observed) -> Wanted {
 
 /// Why so many completions are not taken off yet.
 fn held_up(count: i32) -> String {
-    let (them, they) = if count == 1 { ("it", "it has") } else { ("them", "they have") };
+    let (them, free) = match count {
+        1 => ("it", "it off, unless a pod runs for it"),
+        _ => ("them", "off those for which no pod runs"),
+    };
     format!(
-        "{} could not be taken off it yet, because pods may be running for {them}. The next \
-         reconcile takes {them} off, unless {they} succeeded by then",
+        "{} could not be taken off it yet, because pods may be running for {them}. A later \
+         reconcile takes {free}",
         completions(count)
     )
 }
@@ -107,12 +110,12 @@ mod tests {
             (
                 1,
                 "1 completion could not be taken off it yet, because pods may be running for it. \
-                 The next reconcile takes it off, unless it has succeeded by then",
+                 A later reconcile takes it off, unless a pod runs for it",
             ),
             (
                 3,
                 "3 completions could not be taken off it yet, because pods may be running for \
-                 them. The next reconcile takes them off, unless they have succeeded by then",
+                 them. A later reconcile takes off those for which no pod runs",
             ),
         ] {
             assert_eq!(held_up(count), text);

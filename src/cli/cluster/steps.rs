@@ -40,12 +40,17 @@ pub fn became(session: &Session<'_>, name: &str, what: Became) {
 pub(super) fn unregister_lost(session: &Session<'_>, name: &str) {
     let (list, is_lost) = (federate("cluster list", [""; 0]), is_lost());
     session.left().begin(
-        format!("cluster {name} was not unregistered. It {is_lost}"),
+        stays(name, &is_lost),
         format!(
             "it is not known whether cluster {name} was unregistered. {list} shows it. If it was \
              not, it {is_lost}"
         ),
     );
+}
+
+/// That a cluster was not unregistered, and what it is.
+fn stays(name: &str, what: &str) -> String {
+    format!("{}. It {what}", not(&[name], "unregistered"))
 }
 
 /// What is said of a cluster that is Lost, behind its name.

@@ -34,6 +34,10 @@ pub(super) async fn interrupted(book: &mut Book) {
     stage.cluster("west").on_request(|_| Verdict::Pass);
     book.follow(&mut stage, &commands, &[]).await;
     says(&mut stage, "cluster list", "Lost").await;
+    stage.cluster("east").on_request(hang_writes);
+    let commands = book.hear(&mut stage, "cluster unregister north --force --yes").await;
+    stage.cluster("east").on_request(|_| Verdict::Pass);
+    book.follow(&mut stage, &commands, &[]).await;
 }
 
 /// After a cluster was unregistered in which Jobs stay.

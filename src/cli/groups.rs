@@ -54,6 +54,8 @@ const GROUPS: [(&str, &[&str]); 5] = [
             "overwrite",
             "recreate",
             "reopen",
+            "replace-moved",
+            "replace-newer",
             "validate",
             "yes",
         ],

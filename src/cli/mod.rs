@@ -119,9 +119,13 @@ async fn asked_to_end() -> io::Result<()> {
     {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate())?;
+        let terminated = async {
+            // At a question the terminal is left as it was first, and that ends the process.
+            while terminate.recv().await.is_some() && print::is_terminal_changed() {}
+        };
         tokio::select! {
             heard = ctrl_c() => heard,
-            _ = terminate.recv() => Ok(()),
+            () = terminated => Ok(()),
         }
     }
     #[cfg(not(unix))]

@@ -34,6 +34,8 @@ pub use counted::{counted, listed};
 pub use error::Error;
 pub use format::Format;
 pub use live::{Canvas, Live, View};
+#[cfg(unix)]
+pub use output::is_terminal_changed;
 pub use output::{
     ATTEMPTS, Captured, Colour, LogText, Output, UnknownColour, choice, leave_terminal_as_it_was,
     not_understood, selection,

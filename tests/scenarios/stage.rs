@@ -97,6 +97,24 @@ pub struct Ran {
     pub stderr: String,
 }
 
+/// Removes from a host what earlier scenarios have left there: the registry, and all records.
+async fn forget_federations(host: &real::Cluster) -> Result<(), Failed> {
+    let mut paths = vec!["/api/v1/namespaces/kubectl-federate/configmaps/federation".to_owned()];
+    let records = "/api/v1/configmaps?labelSelector=kubectl-federate.dev/federation";
+    for record in host.list(records).await? {
+        let text = |field: &str| record["metadata"][field].as_str().unwrap_or_default().to_owned();
+        let (namespace, name) = (text("namespace"), text("name"));
+        paths.push(format!("/api/v1/namespaces/{namespace}/configmaps/{name}"));
+    }
+    for path in paths {
+        match host.delete(&path, &json!({})).await {
+            Err(error) if error.code() != Some(404) => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 impl Stage {
     /// On simulated clusters of its own, of the newest version.
     pub async fn simulated(setting: Setting) -> Result<Self, Failed> {
@@ -143,13 +161,7 @@ impl Stage {
                 .await?;
             let host = host.lock().await;
             host.create("/api/v1/namespaces", &json!({"metadata": {"name": namespace}})).await?;
-            match host
-                .delete("/api/v1/namespaces/kubectl-federate/configmaps/federation", &json!({}))
-                .await
-            {
-                Err(error) if error.code() != Some(404) => return Err(error.into()),
-                _ => {}
-            }
+            forget_federations(&host).await?;
             sites.push(Site::real(HOST, &host, &namespace)?);
             return Self::with(namespace, sites, Some(host));
         }
@@ -269,7 +281,7 @@ impl Stage {
                 if enough(&said) { Ok(()) } else { Err(said + &captured.stderr()) }
             })
             .await;
-            ended.notify_one();
+            ended.notify_waiters();
         };
         tokio::join!(self.run(&world, &captured, command), watch).0
     }

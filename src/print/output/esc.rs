@@ -1,7 +1,7 @@
 //! The key Esc while a line is typed on a terminal.
 
 #[cfg(unix)]
-pub use unix::{EscEndsLine, leave_terminal_as_it_was};
+pub use unix::{EscEndsLine, is_terminal_changed, leave_terminal_as_it_was};
 
 /// What the key Esc sends.
 pub(super) const ESC: u8 = 0x1b;
@@ -78,13 +78,22 @@ mod unix {
             for kind in [SignalKind::terminate(), SignalKind::hangup()] {
                 let Ok(mut heard) = signal(kind) else { continue };
                 runtime.spawn(async move {
-                    if heard.recv().await.is_some() {
+                    while heard.recv().await.is_some() {
+                        // Without a question SIGTERM ends a command as Ctrl-C does.
+                        if kind == SignalKind::terminate() && !is_terminal_changed() {
+                            continue;
+                        }
                         leave_terminal_as_it_was();
                         std::process::exit(128 + kind.as_raw_value());
                     }
                 });
             }
         });
+    }
+
+    /// Whether the terminal is changed for a question. SIGTERM ends the process here then.
+    pub fn is_terminal_changed() -> bool {
+        lock(&BEFORE).is_some()
     }
 
     /// Undoes what was changed of the terminal for a question, where the process ends during it.

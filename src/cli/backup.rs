@@ -153,11 +153,12 @@ impl Restore {
             "nothing was restored",
             "some of it may be restored. Run the same command again: it restores the rest",
         );
-        let (backup, records) = self.read(session)?;
+        let (mut backup, records) = self.read(session)?;
         let host = session.dial_named()?;
         let uid = host.identity().await?;
         let store = Store::new(host);
-        let (created, saved_host) = (backup.created, backup.federation.host.clone());
+        let (created, saved_host) = (backup.created, Plan::host_now(&store, &backup).await);
+        backup.federation.host.clone_from(&saved_host);
         let left = if saved_host == uid { None } else { other_host(session, &saved_host).await? };
         let now = (session.world().now)();
         let (there, newer) = (left.as_ref(), self.replace_newer);

@@ -18,6 +18,7 @@ pub fn scenarios() -> Scenarios {
         .sim_from_nothing("no verb offers what it would refuse", too_late)
         .sim_from_nothing("a restore keeps records that are newer", kept)
         .sim_from_nothing("a host that was moved away can be a host again", moved_away)
+        .sim_from_nothing("a restore where a federation left marks the host it went to", back_again)
         .sim_from_nothing("what may not have been moved is not replaced", unfinished)
         .sim_from_nothing("records that the new host lacks are not removed", not_there)
         .sim_from_nothing("a record that stays takes in what the backup knows", forked)
@@ -196,6 +197,21 @@ async fn moved_away(stage: &Stage) -> Outcome {
     // The federation that was moved away goes on, on its new host.
     stage.federate("init --context=west").await.ok();
     stage.federate("reconcile").await.ok();
+    work_until(stage, "pi", "Complete 9/9").await?;
+    assert_eq!(succeeded(stage).await?.0, 9);
+    Ok(())
+}
+
+async fn back_again(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    stage.federate("backup federation.yaml").await.ok();
+    stage.federate("init --from=host --context=west").await.ok();
+    stage.federate("init --replace-moved --context=host").await.ok();
+    // This is the host of the backup. The federation has gone on elsewhere since.
+    stage.federate("restore federation.yaml --context=host --yes").await.ok();
+    stage.federate("job get --context=west").await.fails("was moved to another host");
+    stage.federate("reconcile --context=host").await.ok();
     work_until(stage, "pi", "Complete 9/9").await?;
     assert_eq!(succeeded(stage).await?.0, 9);
     Ok(())

@@ -99,6 +99,14 @@ impl Federation<'_> {
 }
 
 impl Restore {
+    /// The uid of the host that has the federation of a backup: that of the backup, or that to
+    /// which the federation was moved from this host before it became the host of another.
+    pub async fn host_now(store: &Store, backup: &Backup) -> String {
+        let registry = store.any_registry().await.ok();
+        let left = registry.and_then(|registry| registry.left(&backup.federation.uid));
+        left.map_or_else(|| backup.federation.host.clone(), |moved| moved.uid)
+    }
+
     /// Compares a backup with what a host has. `left` is the host that the backup is of, if it is
     /// another one and the user has a context for it. `now` is the local time. `replaces_newer`
     /// says that records are replaced also where that of the host is newer, or may be.

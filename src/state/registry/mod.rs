@@ -21,6 +21,8 @@ const SETTINGS: &str = "kubectl-federate.dev/settings";
 const MEMBER_PREFIX: &str = "member.kubectl-federate.dev/";
 const FORMER_PREFIX: &str = "former.kubectl-federate.dev/";
 const UNMARKED_PREFIX: &str = "unmarked.kubectl-federate.dev/";
+/// Federations that were moved away from this host before it became the host of another.
+const LEFT_PREFIX: &str = "left.kubectl-federate.dev/";
 
 /// A federation and its members.
 #[derive(Debug, Clone, PartialEq)]
@@ -216,6 +218,11 @@ impl Registry {
         }
     }
 
+    /// To which host a federation was moved from this one, before this became the host of another.
+    pub fn left(&self, federation: &str) -> Option<Moved> {
+        self.documents.get(&format!("{LEFT_PREFIX}{federation}")).ok()
+    }
+
     /// Whether the host may never have had, or may have lost, a record that was written at this
     /// time, in seconds since 1970.
     pub fn may_lack(&self, written: i64) -> bool {
@@ -314,9 +321,13 @@ impl Registry {
     }
 
     /// The merge patch that makes this what was saved of a registry, on this host. It is not marked
-    /// as moved then.
+    /// as moved then. A registry that becomes that of another federation keeps where its own went.
     pub(super) fn patch_whole(&self, saved: &SavedRegistry, host: &str) -> Result<Value, Error> {
         let mut after = self.documents.clone();
+        if let Some(moved) = self.moved.as_ref().filter(|_| saved.uid != self.uid) {
+            after.put(&format!("{LEFT_PREFIX}{}", self.uid), moved);
+        }
+        after.remove(&format!("{LEFT_PREFIX}{}", saved.uid));
         after.clear_prefix(MEMBER_PREFIX);
         after.clear_prefix(FORMER_PREFIX);
         after.clear_prefix(UNMARKED_PREFIX);

@@ -136,9 +136,11 @@ impl Federation<'_> {
         // Nobody writes before the mark is written; who the members are can be asked meanwhile. The
         // rest of the time is for what those have yet to do that have answered last.
         let most = cut.map(|end| end - end.duration_since(now) / 10);
-        let jobs = jobs.into_iter().enumerate();
-        let jobs = jobs.map(|job| (seen.remove(&job.0).unwrap_or_default(), job));
-        let begin = fan_out_by(at_once, jobs.map(|(seen, job)| (job, seen)), begin);
+        let jobs = jobs.into_iter().enumerate().map(|(place, job)| {
+            let seen = seen.remove(&place).unwrap_or_default();
+            ((place, job), seen)
+        });
+        let begin = fan_out_by(at_once, jobs, begin);
         let joined = self.join_until(&members, concerned, most);
         let begun =
             self.begin_beside(turns, (at_once, cut, patience), &members, begin, joined).await;

@@ -225,7 +225,7 @@ impl Init {
         if !picked.is_empty() {
             let host = store.host().clone();
             let federation = Federation::open(host, None, [], session, &()).await?;
-            return registrations::register_each(session, &federation, picked).await;
+            return registrations::register(session, &federation, picked).await;
         }
         if relocated == Some(true) {
             let next = federate_line("reconcile", ["--all-namespaces"]);

@@ -36,7 +36,7 @@ use super::transport::AnswerBody;
 use crate::seams;
 
 /// How many requests may be open to one server at first, over one connection of HTTP/2.
-const OPEN_REQUESTS: usize = 16;
+const OPEN_REQUESTS: usize = 32;
 
 /// One API server, as one user. Clones share everything.
 #[derive(Clone)]

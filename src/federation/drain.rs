@@ -14,6 +14,7 @@ use super::{
     event::{Became, Event},
     key::key,
     open::Federation,
+    records::Records,
     turns::at_once,
     wait::in_time,
 };
@@ -68,10 +69,11 @@ impl Federation<'_> {
         };
         loop {
             let round = async {
-                let mut records = self.all_records().await?;
+                let Records { mut records, errors } = self.records(&[], None).await?;
                 records.retain(|record| record.needs(name, &member));
                 if records.is_empty() {
-                    return Ok(true);
+                    // Whether the others have work there is not known.
+                    return Error::all(errors).map(|()| true);
                 }
                 self.drain_round(name, &uid, records).await.map(|()| false)
             };

@@ -84,22 +84,26 @@ impl Federation<'_> {
     ) -> Vec<Listing> {
         let path = path::collection(path::BATCH, namespace, "jobs");
         let ask = async |asked: Asked| {
-            let answer = self.list_labelled(&asked, &path).await;
+            let answer = async {
+                let connection = self.access.dial(&asked.name, &asked.member)?;
+                connection.verify(&asked.member.uid).await?;
+                let jobs = list_labelled(&connection, &path).await?;
+                Ok((connection, jobs))
+            };
+            let answer = answer.await;
             Listing { asked, answer }
         };
         fan_out(clusters, ask).await
     }
+}
 
-    async fn list_labelled(
-        &self,
-        asked: &Asked,
-        path: &str,
-    ) -> Result<(Connection, Vec<Labelled>), Error> {
-        let connection = self.access.dial(&asked.name, &asked.member)?;
-        connection.verify(&asked.member.uid).await?;
-        let jobs = connection.list(path, labels::FEDERATION).await?;
-        Ok((connection, jobs.into_iter().filter_map(Labelled::read).collect()))
-    }
+/// The Jobs at a path of a cluster that carry the labels of shards.
+pub(super) async fn list_labelled(
+    connection: &Connection,
+    path: &str,
+) -> Result<Vec<Labelled>, Error> {
+    let jobs = connection.list(path, labels::FEDERATION).await?;
+    Ok(jobs.into_iter().filter_map(Labelled::read).collect())
 }
 
 impl Labelled {

@@ -27,6 +27,22 @@ pub struct AtRisk {
     pub work: String,
 }
 
+/// What may run twice once a cluster is declared lost.
+#[derive(Debug)]
+pub struct Risks {
+    /// Its work, of each Job whose record was read.
+    pub jobs: Vec<AtRisk>,
+    /// Why other records were not read: whether those Jobs have work there is not known.
+    pub unread: Vec<Error>,
+}
+
+impl Risks {
+    /// Whether there may be any.
+    pub fn is_any(&self) -> bool {
+        !(self.jobs.is_empty() && self.unread.is_empty())
+    }
+}
+
 /// How long a member may take to say who it is before it counts as silent.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -68,17 +84,18 @@ impl Federation<'_> {
     /// member is asked.
     ///
     /// # Errors
-    /// There is no such member, or a record cannot be read.
-    pub async fn at_risk(&self, name: &str) -> Result<Vec<AtRisk>, Error> {
+    /// There is no such member, or the host cannot be asked.
+    pub async fn at_risk(&self, name: &str) -> Result<Risks, Error> {
         let member = self.member(name)?;
         let at_risk = |record: &Record| {
             Some(AtRisk { job: key(record), work: record.at_risk_in(name, &member.uid)? })
         };
-        Ok(self.all_records().await?.iter().filter_map(at_risk).collect())
+        let Records { records, errors } = self.records(&[], None).await?;
+        Ok(Risks { jobs: records.iter().filter_map(at_risk).collect(), unread: errors })
     }
 
     /// Declares a member lost, and gives what it was not seen to have done to others. No answer of
-    /// it is needed.
+    /// it is needed. A record that cannot be read keeps back no other Job.
     ///
     /// # Errors
     /// There is no such member; or for a Job, what kept its work from being given to others.
@@ -94,9 +111,10 @@ impl Federation<'_> {
         let changed = self.change_member(name, lost).await?;
         self.notify(Event::MemberChanged { cluster: name, what: Became::Lost, changed });
         let member = self.member(name)?.clone();
-        let mut records = self.all_records().await?;
+        let Records { mut records, mut errors } = self.records(&[], None).await?;
         records.retain(|record| record.needs(name, &member));
-        self.reconcile_records(records).await
+        errors.extend(self.reconcile_records(records).await.err());
+        Error::all(errors)
     }
 
     /// Reconciles these records, side by side.

@@ -1,52 +1,15 @@
-//! The members: registering clusters, listing and unregistering them.
-
-use std::collections::BTreeMap;
+//! The members: listing and unregistering them.
 
 use super::{
     error::Error,
     labelled::{Asked, Labelled},
     lost::Contact,
-    member_changes::checked,
     open::Federation,
-    rights::{AskedRight, IN_MEMBER, ask_rights},
 };
 use crate::{
-    cluster::{self, Connection, Denial, fan_out},
-    state::{Consent, Member, MemberChange, MemberState, Record, Registry},
+    cluster::{self, Denial, fan_out},
+    state::{Member, MemberChange, MemberState, Record, Registry},
 };
-
-/// A cluster that is to be registered, or registered anew with something changed.
-#[derive(Debug, Clone)]
-pub struct Registration {
-    /// The member's name.
-    pub name: String,
-    /// The kubeconfig context that leads to it.
-    pub context: String,
-    /// Whether the context was given, so that it replaces the one that a member has.
-    pub context_given: bool,
-    /// Its weight, if it is to change.
-    pub weight: Option<i32>,
-    /// Its lease in seconds, if it is to change; none inside for no lease.
-    pub lease: Option<Option<i64>>,
-    /// Labels that it gets beside those that it has.
-    pub labels: Vec<(String, String)>,
-}
-
-/// What came of a registration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Registered {
-    /// The cluster is a member from now on.
-    New,
-    /// The member was changed.
-    Changed {
-        /// As it was.
-        before: Box<Member>,
-        /// As it is for everybody who uses this federation.
-        after: Box<Member>,
-    },
-    /// It was so already.
-    Unchanged,
-}
 
 /// What a member answered when it was asked who it is.
 #[derive(Debug, Clone)]
@@ -94,66 +57,6 @@ impl Carried {
 }
 
 impl Federation<'_> {
-    /// Asks a cluster who it is, then adds it to the registry, or changes what is given anew. Gives
-    /// the rights that the user lacks there in a namespace.
-    ///
-    /// # Errors
-    /// The cluster cannot be asked, is registered under another name, or its name is taken: also by
-    /// a lost member whose shards are not all given up, because its uid identifies them.
-    pub async fn register(
-        &self,
-        connection: &Connection,
-        registration: &Registration,
-        namespace: &str,
-    ) -> Result<(Registered, Vec<AskedRight>), Error> {
-        let uid = connection.identity().await?;
-        let mut missing = ask_rights(connection, IN_MEMBER, Some(namespace)).await?;
-        missing.retain(|asked| !asked.is_granted);
-        let mut what = Registered::Unchanged;
-        let consent = match registration.lease.flatten() {
-            Some(_) => Some(self.consent().await),
-            None => None,
-        };
-        let change = async |registry: &Registry| {
-            if let Some(lost) = registration.replaced(registry, &uid) {
-                self.must_be_given_up(&registration.name, lost).await?;
-            }
-            let member;
-            let now = self.now().as_second();
-            (member, what) = registration.member(registry, &uid, consent.as_ref(), now)?;
-            Ok::<_, Error>(match what {
-                Registered::Unchanged => MemberChange::Keep,
-                Registered::New | Registered::Changed { .. } => MemberChange::Set(member),
-            })
-        };
-        self.store
-            .update_member(Registry::clone(&self.registry), &registration.name, change)
-            .await?;
-        Ok((what, missing))
-    }
-
-    /// How many Jobs of a member are shards that the records of their federated Jobs lack: others
-    /// were given their work while the cluster was no member. None if it cannot be asked, or the
-    /// records cannot be read.
-    pub async fn lacked(&self, name: &str) -> Option<usize> {
-        let registry = self.store.registry().await.ok()?;
-        let (name, member) = registry.members.get_key_value(name)?;
-        let asked = Asked { name: name.clone(), member: member.clone(), is_former: false };
-        let (_, jobs) = self.labelled(vec![asked], None).await.pop()?.answer.ok()?;
-        let records = self.all_records().await.ok()?;
-        let is_lacked = |job: &&Labelled| {
-            let of_it = |record: &&Record| {
-                record.state.uid == job.owner.job && record.namespace() == job.namespace
-            };
-            let id: Option<u32> = job.owner.shard.parse().ok();
-            let record = records.iter().find(of_it).filter(|it| it.state.deleting.is_none());
-            record
-                .zip(id)
-                .is_some_and(|(record, id)| !record.awaits_lists() && !record.knows_shard(id))
-        };
-        Some(jobs.iter().filter(is_lacked).count())
-    }
-
     /// Takes a member out of the registry, unless a federated Job needs it
     /// ([`Record::needs`](crate::state::Record::needs)). Nothing is changed in the cluster itself.
     /// Gives how many Jobs of this federation stay there; none if it could not be asked. Unless
@@ -213,7 +116,7 @@ impl Federation<'_> {
     ///
     /// # Errors
     /// A Job does, or a record cannot be read.
-    async fn must_be_given_up(&self, name: &str, lost: &Member) -> Result<(), Error> {
+    pub(super) async fn must_be_given_up(&self, name: &str, lost: &Member) -> Result<(), Error> {
         let jobs = self.jobs_that_need(name, lost).await?;
         if jobs.is_empty() {
             return Ok(());
@@ -268,67 +171,5 @@ impl Federation<'_> {
         let mut answers = fan_out(chosen, ask).await;
         answers.sort_by(|one, other| one.name.cmp(&other.name));
         answers
-    }
-}
-
-impl Registration {
-    /// The member whose name the cluster with this uid takes: a lost cluster makes room for one
-    /// that was built anew.
-    fn replaced<'r>(&self, registry: &'r Registry, uid: &str) -> Option<&'r Member> {
-        let before = registry.members.get(&self.name)?;
-        (before.uid != uid && before.state == MemberState::Lost).then_some(before)
-    }
-
-    /// The member as it is to be, and what that makes of it. `consent` says who asks for a lease.
-    fn member(
-        &self,
-        registry: &Registry,
-        uid: &str,
-        consent: Option<&Consent>,
-        now: i64,
-    ) -> Result<(Member, Registered), Error> {
-        let name = &self.name;
-        let before = match self.replaced(registry, uid) {
-            Some(_) => None,
-            None => registry.members.get(name),
-        };
-        if let Some(other) = before.filter(|member| member.uid != uid) {
-            return Err(Error::NameTaken { name: name.clone(), context: other.context.clone() });
-        }
-        if let Some((other, _)) = registry.member_by_uid(uid).filter(|(other, _)| other != name) {
-            return Err(Error::RegisteredAs { name: other.to_owned() });
-        }
-        let mut member = before.cloned().unwrap_or_else(|| Member {
-            context: self.context.clone(),
-            uid: uid.to_owned(),
-            weight: 1,
-            labels: BTreeMap::new(),
-            state: MemberState::Ready,
-            registered: now,
-            lost: None,
-            stops_pods: false,
-            lease: None,
-            state_before: None,
-        });
-        // An interrupted `cluster unregister` may have left its mark.
-        member = member.staying();
-        if self.context_given {
-            member.context.clone_from(&self.context);
-        }
-        member.weight = self.weight.unwrap_or(member.weight);
-        if let Some(seconds) = self.lease {
-            member = member.leased(seconds, consent);
-        }
-        member.labels.extend(self.labels.iter().cloned());
-        checked(name, &member)?;
-        let what = match before {
-            None => Registered::New,
-            Some(before) if *before == member => Registered::Unchanged,
-            Some(before) => Registered::Changed {
-                before: Box::new(before.clone()),
-                after: Box::new(member.clone()),
-            },
-        };
-        Ok((member, what))
     }
 }

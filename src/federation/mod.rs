@@ -35,7 +35,8 @@
 //! | `contexts` | which of a user's contexts lead to which members |
 //! | `rights` | the rights that a user needs, and the roles that grant them |
 //! | `cluster_check` | whether the host and the members can be used |
-//! | `members` | registering, listing and unregistering clusters |
+//! | `register` | clusters become members |
+//! | `members` | listing and unregistering them |
 //! | `member_changes` | cordoning, labelling and weighing them |
 //! | `lost` | declaring one lost |
 //! | `drain` | giving the work of one to others |
@@ -85,6 +86,7 @@ mod recover;
 mod recreate;
 mod refusal;
 mod refusals;
+mod register;
 mod relocate;
 mod request;
 mod retry;
@@ -117,9 +119,9 @@ pub use logs::{
     Source as LogSource,
 };
 pub use look::{Described, Look};
-pub use lost::{AtRisk, Contact};
+pub use lost::{AtRisk, Contact, Risks};
 pub use member_changes::LabelChange;
-pub use members::{Answered, Carried, Registered, Registration};
+pub use members::{Answered, Carried};
 pub use moved_away::MovedAway;
 pub use open::{Access, Federation};
 pub use orphans::{Cleaning, Orphan, Orphans, Progress, Reason, Unanswered, Unasked};
@@ -129,6 +131,7 @@ pub use records::Records;
 pub use recover::{Newest, Recoverable, Survey, Unusable};
 pub use refusal::Refusal;
 pub use refusals::{InTheWay, Owner, Place, Refusals, some_clusters};
+pub use register::{Registered, Registration};
 pub use relocate::relocate;
 pub use request::Request;
 pub use retry::{Retry, UnknownWork};

@@ -93,6 +93,24 @@ async fn many_jobs_of_a_command_cost_the_time_of_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_clusters_are_registered_in_one_write_and_the_time_of_one() {
+    let stage = Stage::bare(&["host", "a", "b", "c", "d", "e", "f", "g"]);
+    stage.must("init").await;
+    let mut costs = Vec::new();
+    for names in ["a", "b c", "d e f g"] {
+        let (ran, sent, chain) = far(&stage, &format!("cluster register {names}")).await;
+        let lines = names.split(' ').map(|name| format!("cluster/{name} registered\n"));
+        assert_eq!(ran.stdout, lines.collect::<String>());
+        let of_host: Vec<_> = sent.iter().filter(|sent| sent.cluster == "host").collect();
+        let writes = of_host.iter().filter(|sent| sent.method == Method::PATCH).count();
+        assert_eq!(writes, 1, "{names}: {of_host:?}");
+        costs.push((of_host.len(), chain));
+    }
+    assert_eq!(costs, [costs[0]; 3], "requests to the host, and one after another");
+    stage.must("cluster list").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_told_of_a_slow_job_comes_before_the_others() {
     let stage = Stage::federated().await;
     stage.net.witness(super::witness::Witness::leave);

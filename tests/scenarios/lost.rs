@@ -36,6 +36,7 @@ pub fn scenarios() -> Scenarios {
         .both_from_nothing("a failed job of which a cluster is lost is retried", retried)
         .both_from_nothing("a lost cluster keeps its name until its work is given up", named)
         .both_from_nothing("a deletion does not wait for a lost cluster", deleted)
+        .both_from_nothing("a record that cannot be read keeps no other job there", unread)
         .both_from_nothing("what nobody else may take stays unplaced", nobody_else)
         .real_alone("a killed API server is declared lost, and comes back", killed)
 }
@@ -293,6 +294,42 @@ async fn deleted(stage: &Stage) -> Outcome {
         assert_eq!(stage.site(name).names("jobs").await?, Vec::<String>::new());
     }
     Ok(())
+}
+
+/// Of two Jobs that west has shards of, the record of one is damaged. The other leaves west.
+async fn unread(stage: &Stage) -> Outcome {
+    stage.federation_of(&["east", "west"]).await;
+    for name in ["pi", "tau"] {
+        stage.create(&job(name, Some(2), Some(4))).await?.ok();
+    }
+    let key = "shard.kubectl-federate.dev/1";
+    let record = stage.record("tau").await?.ok_or("there is a record")?;
+    let set = async |value: &Value| {
+        let change = json!({"metadata": {"annotations": {key: value}}});
+        stage.host().patch("configmaps", "tau.federated-job", &change).await
+    };
+    set(&json!("{")).await?;
+    let damaged = format!("configmap {}/tau.federated-job is damaged", stage.namespace);
+    let (east, west) = (stage.site("east"), stage.site("west"));
+    let drained = stage.federate("cluster drain west --now --timeout=30s").await;
+    let drained = drained.fails(&damaged).says("job.batch/pi stopped in cluster west");
+    drained.warns("cluster \"west\" stays Draining");
+    stage.federate("cluster uncordon west").await.ok();
+    west.link.cut().await?;
+    let before = stage.mark().await?;
+    let asked = stage.federate("cluster lost west").await;
+    asked
+        .fails("there is no terminal to confirm this on")
+        .warns(&damaged)
+        .warns("it may run twice");
+    assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
+    let lost = stage.federate("cluster lost west --yes").await;
+    lost.fails(&damaged).says("cluster/west declared lost");
+    work_in(stage, &[east], "pi", "Complete 4/4").await?;
+    // Once it can be read, its work is given to others, too.
+    set(&record["metadata"]["annotations"][key]).await?;
+    stage.federate("reconcile tau").await.warns("[west] job.batch/tau: 2 completions");
+    work_in(stage, &[east], "tau", "Complete 4/4").await
 }
 
 async fn nobody_else(stage: &Stage) -> Outcome {

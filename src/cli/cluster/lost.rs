@@ -9,7 +9,7 @@ use crate::{
         events::{Reporter, Wording},
     },
     error::Result,
-    federation::{AtRisk, Contact, Federation},
+    federation::{self, AtRisk, Contact, Federation, Risks},
     print::federate,
     state::MemberState,
 };
@@ -53,7 +53,7 @@ impl Lost {
         let mut federation = session.federation(&reporter).await?;
         let at_risk = federation.at_risk(&self.name).await?;
         let answers = answers(&federation, &self.name).await;
-        if answers || !at_risk.is_empty() {
+        if answers || at_risk.is_any() {
             confirm(session, &self.name, &at_risk, answers, self.yes).await?;
         }
         Ok(federation.declare_lost(&self.name).await?)
@@ -76,7 +76,7 @@ pub(super) async fn answers(federation: &Federation<'_>, name: &str) -> bool {
 pub(super) async fn confirm(
     session: &Session<'_>,
     name: &str,
-    at_risk: &[AtRisk],
+    at_risk: &Risks,
     answers: bool,
     yes: bool,
 ) -> Result<()> {
@@ -91,11 +91,17 @@ pub(super) async fn confirm(
              {out} takes it out, if it carries none."
         )
     };
-    let consequences: Vec<_> =
-        answers.then(ways).into_iter().chain(at_risk.iter().map(sentence)).collect();
+    let unread = |error: &federation::Error| {
+        format!(
+            "{error}. If it has work in cluster {name:?}, the first reconcile that can read it \
+             gives that to others, and it may run twice"
+        )
+    };
+    let jobs = at_risk.jobs.iter().map(sentence).chain(at_risk.unread.iter().map(unread));
+    let consequences: Vec<_> = answers.then(ways).into_iter().chain(jobs).collect();
     let (all_the_same, others) = (
         if answers { " all the same" } else { "" },
-        if at_risk.is_empty() { "" } else { ", and have others do that" },
+        if at_risk.is_any() { ", and have others do that" } else { "" },
     );
     let confirmation = Confirmation {
         consequences: &consequences,

@@ -8,7 +8,7 @@ use super::{
     label,
     lease::{self, Length},
     pick,
-    registrations::{both, register, register_each, valid_name},
+    registrations::{both, register, valid_name},
     steps,
 };
 use crate::{
@@ -96,15 +96,15 @@ impl Register {
         }
         if self.names.len() <= 1 {
             let name = self.name()?;
-            steps::begin(session, &name, [], "registered");
+            steps::begin_together(session, [&*name], "registered");
             let federation = session.federation(&()).await?;
-            return register(session, &federation, &self.registration(session, &federation, name))
-                .await;
+            let registration = self.registration(session, &federation, name);
+            return register(session, &federation, [registration]).await;
         }
         let federation = session.federation(&()).await?;
         let registrations =
             self.names.iter().map(|name| self.registration(session, &federation, name.clone()));
-        register_each(session, &federation, registrations).await
+        register(session, &federation, registrations).await
     }
 
     /// Registers the cluster of each context, each once.
@@ -132,7 +132,7 @@ impl Register {
                 Err(why) => errors.push(Error::new(format!("context {:?}: {why}", context.name))),
             }
         }
-        let registered = register_each(session, &federation, registrations).await;
+        let registered = register(session, &federation, registrations).await;
         errors.into_iter().map(Err).fold(registered, both)
     }
 
@@ -145,7 +145,7 @@ impl Register {
         let (weight, lease) = (self.weight, self.lease);
         let given = pick::Given { weight, lease, labels: &self.labels };
         let picked = pick::ask(session, Some(&federation.registry), given).await?;
-        register_each(session, &federation, picked).await
+        register(session, &federation, picked).await
     }
 
     /// What is asked for under this name.

@@ -3,6 +3,7 @@
 use super::steps;
 use crate::{
     cli::session::Session,
+    cluster::Connection,
     error::{Error, Result},
     federation::{self, AskedRight, Federation, Registered, Registration},
     job::lease_text,
@@ -15,19 +16,70 @@ const DISTRUSTED: &str = "The certificate of its server is not trusted. In the k
     certificate-authority-data of the cluster says who may sign it, and tls-server-name which name \
     it must have.";
 
-/// Registers a cluster, or changes what is given anew, and prints what came of it.
+/// Registers clusters in one write, or changes what is given anew, and prints what came of each.
+/// One that cannot be registered does not keep the others from it.
 ///
 /// # Errors
-/// Its name is none, its context does not lead to a cluster, or the cluster cannot be registered.
+/// For each of them: its name is none, its context does not lead to a cluster, or it cannot be
+/// registered.
 pub async fn register(
     session: &Session<'_>,
     federation: &Federation<'_>,
-    registration: &Registration,
+    registrations: impl IntoIterator<Item = Registration>,
 ) -> Result<()> {
-    let Registration { name, context, .. } = registration;
+    let (mut clusters, mut errors) = (Vec::new(), Vec::new());
+    for registration in registrations {
+        match dial(session, &registration) {
+            Ok(connection) => clusters.push((connection, registration)),
+            Err(error) => errors.push((registration.name, error)),
+        }
+    }
+    let count = clusters.len() + errors.len();
+    let names = clusters.iter().map(|(_, registration)| &*registration.name);
+    steps::begin_together(session, names, "registered");
+    let registered = federation.register(&clusters, &session.namespace()?).await?;
+    let mut new = Vec::new();
+    for ((connection, registration), registered) in clusters.iter().zip(registered) {
+        let name = registration.name.as_str();
+        match registered {
+            Ok((registered, missing)) => {
+                tell(session, registration, &registered)?;
+                if registered == Registered::New {
+                    new.push((name, connection));
+                }
+                for AskedRight { right, words, .. } in missing {
+                    let text = format!("may not {words}: {}", right.without);
+                    session.output().warning(Some(name), &text);
+                }
+            }
+            Err(error) => errors.push((name.to_owned(), explained(federation, name, error))),
+        }
+    }
+    for (name, jobs) in federation.lacked(new).await {
+        let recover = federate("job recover", ["--all", "--all-namespaces"]);
+        session.output().warning(
+            Some(name),
+            &format!(
+                "it has {} that the records of their federated jobs lack, and that others were \
+                 given: {recover} stops them, and counts what they have done",
+                counted(jobs, "job")
+            ),
+        );
+    }
+    let named =
+        |(name, error): (String, Error)| if count > 1 { about(&name, &error) } else { error };
+    errors.into_iter().map(|error| Err(named(error))).fold(Ok(()), both)
+}
+
+/// A connection to the cluster of a registration.
+///
+/// # Errors
+/// Its name is none, or its context does not lead to a cluster.
+fn dial(session: &Session<'_>, registration: &Registration) -> Result<Connection> {
+    let Registration { name, context, context_given, .. } = registration;
     let name = &valid_name(name, Some(context))?;
-    let connection = session.dial_context(name, context).map_err(|error| {
-        if registration.context_given || !session.lacks_context(context) {
+    session.dial_context(name, context).map_err(|error| {
+        if *context_given || !session.lacks_context(context) {
             return error;
         }
         error.hint(format!(
@@ -35,10 +87,31 @@ pub async fn register(
             federate("cluster register", [&**name, "--cluster-context=CONTEXT"]),
             kubectl_line(None, &["config", "get-contexts", "-o", "name"])
         ))
-    })?;
-    let namespace = session.namespace()?;
-    let registered = federation.register(&connection, registration, &namespace).await;
-    let (registered, missing) = registered.map_err(|error| match &error {
+    })
+}
+
+/// Prints what came of a registration that is recorded.
+///
+/// # Errors
+/// The user's own file of contexts cannot be written.
+fn tell(session: &Session<'_>, registration: &Registration, registered: &Registered) -> Result<()> {
+    let name = &registration.name;
+    session.output().line(format!("cluster/{name} {}", past_participle(registered)));
+    if let Registered::Changed { before, after } = registered {
+        for change in changes(before, after) {
+            session.output().note(format!("cluster/{name}: {change}"));
+        }
+    }
+    if *registered == Registered::New || registration.context_given {
+        // What the user called it before would hide the context that was registered.
+        session.remember([(name.clone(), None)])?;
+    }
+    Ok(())
+}
+
+/// Why a cluster was not registered, and what to do.
+fn explained(federation: &Federation<'_>, name: &str, error: federation::Error) -> Error {
+    match &error {
         federation::Error::Cluster(cause) if cause.is_distrusted() => {
             about(name, &error.into()).and_hint(DISTRUSTED)
         }
@@ -47,55 +120,7 @@ pub async fn register(
             about(name, &error.into()).and_hint(must_answer(is_member))
         }
         _ => error.into(),
-    })?;
-    session.output().line(format!("cluster/{name} {}", past_participle(&registered)));
-    if let Registered::Changed { before, after } = &registered {
-        for change in changes(before, after) {
-            session.output().note(format!("cluster/{name}: {change}"));
-        }
     }
-    if registered == Registered::New || registration.context_given {
-        // What the user called it before would hide the context that was registered.
-        session.remember([(name.clone(), None)])?;
-    }
-    if registered == Registered::New
-        && let Some(count @ 1..) = federation.lacked(name).await
-    {
-        let recover = federate("job recover", ["--all", "--all-namespaces"]);
-        session.output().warning(
-            Some(name),
-            &format!(
-                "it has {} that the records of their federated jobs lack, and that others were \
-                 given: {recover} stops them, and counts what they have done",
-                counted(count, "job")
-            ),
-        );
-    }
-    for AskedRight { right, words, .. } in missing {
-        session.output().warning(Some(name), &format!("may not {words}: {}", right.without));
-    }
-    Ok(())
-}
-
-/// Registers one cluster after another. One that cannot be registered does not keep the others from
-/// it.
-///
-/// # Errors
-/// Each of them.
-pub async fn register_each(
-    session: &Session<'_>,
-    federation: &Federation<'_>,
-    registrations: impl IntoIterator<Item = Registration>,
-) -> Result<()> {
-    let mut all = Ok(());
-    let registrations: Vec<_> = registrations.into_iter().collect();
-    for (place, registration) in registrations.iter().enumerate() {
-        let rest = registrations[place + 1..].iter().map(|it| it.name.as_str());
-        steps::begin(session, &registration.name, rest, "registered");
-        let registered = register(session, federation, registration).await;
-        all = both(all, registered.map_err(|error| about(&registration.name, &error)));
-    }
-    all
 }
 
 /// The errors of both, if there are any.

@@ -20,6 +20,23 @@ pub(super) fn begin<'n>(
     );
 }
 
+/// The registry's entries of clusters are about to be written together. `done` says what the
+/// clusters then are, such as `registered`.
+pub(super) fn begin_together<'n>(
+    session: &Session<'_>,
+    names: impl IntoIterator<Item = &'n str>,
+    done: &str,
+) {
+    let names: Vec<_> = names.into_iter().collect();
+    let list = federate("cluster list", [""; 0]);
+    let (clusters, were) = clusters(&names);
+    let each = names.join(", ");
+    session.left().begin(
+        not(&names, done),
+        format!("it is not known whether {clusters} {each} {were} {done}. {list} shows it"),
+    );
+}
+
 /// It is recorded what became of a cluster.
 pub fn became(session: &Session<'_>, name: &str, what: Became) {
     let standing = match what {
@@ -63,6 +80,10 @@ fn is_lost() -> String {
 
 /// `cluster west was not cordoned`.
 fn not(names: &[&str], done: &str) -> String {
-    let (clusters, were) = if names.len() == 1 { ("cluster", "was") } else { ("clusters", "were") };
+    let (clusters, were) = clusters(names);
     format!("{clusters} {} {were} not {done}", names.join(", "))
+}
+
+fn clusters(names: &[&str]) -> (&'static str, &'static str) {
+    if names.len() == 1 { ("cluster", "was") } else { ("clusters", "were") }
 }

@@ -58,7 +58,7 @@ impl Unregister {
         let mut federation = session.federation(&reporter).await?;
         if self.force {
             let at_risk = federation.at_risk(&self.name).await?;
-            if !at_risk.is_empty() {
+            if at_risk.is_any() {
                 let answers = answers(&federation, &self.name).await;
                 confirm(session, &self.name, &at_risk, answers, self.yes).await?;
             }

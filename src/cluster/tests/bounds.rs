@@ -69,7 +69,7 @@ async fn requests_are_bounded_for_a_server_and_for_all() {
     let connections = busy.connections(1);
     let pods = fan_out(0..500, |n| connections[0].get(format!("/api/v1/pods/{n}").leak())).await;
     assert!(pods.iter().all(Result::is_ok), "what waits for its turn takes no time: {pods:?}");
-    assert_eq!(busy.counted(), (500, 16));
+    assert_eq!(busy.counted(), (500, 32));
 
     let busy = Busy::new(usize::MAX);
     let connections = busy.connections(1000);

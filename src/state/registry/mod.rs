@@ -294,28 +294,32 @@ impl Registry {
         Salvaged { members, former, unmarked: documents.readable(UNMARKED_PREFIX) }
     }
 
-    /// The merge patch that makes this change of one member. It also writes the version. So a
-    /// program that is older refuses a newer registry, instead of calling it damaged.
-    pub(super) fn patch(&self, name: &str, change: &MemberChange) -> Result<Value, Error> {
-        let key = format!("{MEMBER_PREFIX}{name}");
+    /// The merge patch that makes these changes of members, by their names. It also writes the
+    /// version. So a program that is older refuses a newer registry, instead of calling it damaged.
+    pub(super) fn patch(&self, changes: &BTreeMap<String, MemberChange>) -> Result<Value, Error> {
         let former = |uid: &str| format!("{FORMER_PREFIX}{uid}");
         let mut after = self.current();
-        match change {
-            MemberChange::Set(member) => {
-                after.put(&key, member);
-                after.remove(&former(&member.uid));
+        for (name, change) in changes {
+            let key = format!("{MEMBER_PREFIX}{name}");
+            match change {
+                MemberChange::Set(member) => {
+                    after.put(&key, member);
+                    after.remove(&former(&member.uid));
+                }
+                MemberChange::Remove | MemberChange::Forget => after.remove(&key),
+                MemberChange::Keep => {}
             }
-            MemberChange::Remove | MemberChange::Forget => after.remove(&key),
-            MemberChange::Keep => {}
         }
-        let leaves = |before: &&Member| match change {
-            MemberChange::Remove => true,
-            MemberChange::Set(member) => member.uid != before.uid,
-            MemberChange::Forget | MemberChange::Keep => false,
-        };
-        if let Some(Member { uid, context, .. }) = self.members.get(name).filter(leaves) {
-            let left = Former { name: name.to_owned(), context: context.clone() };
-            after.put(&former(uid), &left);
+        for (name, change) in changes {
+            let leaves = |before: &&Member| match change {
+                MemberChange::Remove => true,
+                MemberChange::Set(member) => member.uid != before.uid,
+                MemberChange::Forget | MemberChange::Keep => false,
+            };
+            if let Some(Member { uid, context, .. }) = self.members.get(name).filter(leaves) {
+                let left = Former { name: name.clone(), context: context.clone() };
+                after.put(&former(uid), &left);
+            }
         }
         after.patch(&self.resource_version)
     }

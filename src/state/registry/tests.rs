@@ -16,7 +16,9 @@ fn members_are_read_as_written_and_removed_alone() {
     let mut config_map = Registry::new_config_map(&SavedRegistry::new("f"), "h").expect("fits");
     let empty = Registry::from_config_map(&config_map).expect("whole");
     assert_eq!((empty.uid.as_str(), empty.host.as_str(), empty.members.len()), ("f", "h", 0));
-    let patch = empty.patch("east", &MemberChange::Set(Member::ready("e"))).expect("fits");
+    let patch = empty
+        .patch(&[("east".to_owned(), MemberChange::Set(Member::ready("e")))].into())
+        .expect("fits");
     for (key, value) in patch["metadata"]["annotations"].as_object().expect("annotations") {
         config_map["metadata"]["annotations"][key] = value.clone();
     }
@@ -24,7 +26,7 @@ fn members_are_read_as_written_and_removed_alone() {
     assert_eq!(registry.members["east"], Member::ready("e"));
     assert_eq!(registry.member_by_uid("e").map(|(name, _)| name), Some("east"));
     let changes = |change: &MemberChange| {
-        let patch = registry.patch("east", change).expect("fits");
+        let patch = registry.patch(&[("east".to_owned(), change.clone())].into()).expect("fits");
         patch["metadata"]["annotations"].clone()
     };
     let member_key = "member.kubectl-federate.dev/east";
@@ -46,7 +48,9 @@ fn a_cluster_that_was_unregistered_is_known_until_it_is_registered_or_clean() {
     let registry = Registry::from_config_map(&config_map).expect("whole");
     let east = Former { name: "east".into(), context: "c".into() };
     assert_eq!(registry.former, [("e".to_owned(), east)].into());
-    let registered = registry.patch("back", &MemberChange::Set(Member::ready("e"))).expect("fits");
+    let registered = registry
+        .patch(&[("back".to_owned(), MemberChange::Set(Member::ready("e")))].into())
+        .expect("fits");
     let clean = registry.patch_former(&["e".to_owned()]).expect("fits");
     for patch in [registered, clean] {
         let key = "former.kubectl-federate.dev/e";

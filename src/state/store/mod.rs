@@ -3,7 +3,7 @@
 mod moves;
 mod repair;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
@@ -134,19 +134,35 @@ impl Store {
     /// conflicts.
     pub async fn update_member<E: From<Error>>(
         &self,
-        mut registry: Registry,
+        registry: Registry,
         name: &str,
         mut change: impl AsyncFnMut(&Registry) -> Result<MemberChange, E>,
     ) -> Result<MemberChange, E> {
+        let changes = async |registry: &Registry| {
+            Ok::<_, E>([(name.to_owned(), change(registry).await?)].into())
+        };
+        let mut changes = self.update_members(registry, changes).await?;
+        Ok(changes.remove(name).unwrap_or(MemberChange::Keep))
+    }
+
+    /// The same of several members, by their names, in one write.
+    ///
+    /// # Errors
+    /// As those of [`Self::update_member`].
+    pub async fn update_members<E: From<Error>>(
+        &self,
+        mut registry: Registry,
+        mut change: impl AsyncFnMut(&Registry) -> Result<BTreeMap<String, MemberChange>, E>,
+    ) -> Result<BTreeMap<String, MemberChange>, E> {
         let mut conflicts = Conflicts::default();
         loop {
-            let change = change(&registry).await?;
-            if change == MemberChange::Keep {
-                return Ok(change);
+            let changes = change(&registry).await?;
+            if changes.values().all(|change| *change == MemberChange::Keep) {
+                return Ok(changes);
             }
-            let patch = registry.patch(name, &change)?;
+            let patch = registry.patch(&changes)?;
             match self.patch(NAMESPACE, NAME, &patch).await {
-                Ok(_) => return Ok(change),
+                Ok(_) => return Ok(changes),
                 Err(error) => conflicts.pause(error).await?,
             }
             registry = self.registry().await?;

@@ -461,8 +461,9 @@ async fn carry_out_on_cluster(
                 weight: None,
                 labels: Vec::new(),
             };
-            let connection = process.connection(name, name)?;
-            federation.register(&connection, &registration, NAMESPACE).await.map(drop)
+            let clusters = [(process.connection(name, name)?, registration)];
+            let registered = federation.register(&clusters, NAMESPACE).await?;
+            registered.into_iter().try_for_each(|cluster| cluster.map(drop))
         }
         ClusterCommand::Cordon => federation.cordon(name).await.map(drop),
         ClusterCommand::Uncordon => federation.uncordon(name).await.map(drop),

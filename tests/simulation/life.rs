@@ -462,8 +462,10 @@ async fn carry_out_on_cluster(
                 labels: Vec::new(),
             };
             let clusters = [(process.connection(name, name)?, registration)];
-            let registered = federation.register(&clusters, NAMESPACE).await?;
-            registered.into_iter().try_for_each(|cluster| cluster.map(drop))
+            for registered in federation.register(&clusters, NAMESPACE).await? {
+                registered?;
+            }
+            Ok(())
         }
         ClusterCommand::Cordon => federation.cordon(name).await.map(drop),
         ClusterCommand::Uncordon => federation.uncordon(name).await.map(drop),

@@ -241,17 +241,16 @@ async fn run_verb(world: &World, cli: Cli) -> Result<()> {
         Verb::Job(verb) => {
             let failed = verb.failure();
             let session = &session().map_err(|error| error.exit(failed))?;
-            let done = Box::pin(verb.run(session)).await;
-            let offered = Box::pin(offer_match(session)).await;
-            done.and(offered)
+            offering_match(session, verb.run(session)).await
         }
         Verb::Reconcile(verb) => {
             let session = &session()?;
-            let done = Box::pin(verb.run(session)).await;
-            let offered = Box::pin(offer_match(session)).await;
-            done.and(offered)
+            offering_match(session, verb.run(session)).await
         }
-        Verb::Orphans(verb) => Box::pin(verb.run(&session()?)).await,
+        Verb::Orphans(verb) => {
+            let session = &session()?;
+            offering_match(session, verb.run(session)).await
+        }
         Verb::Backup(verb) => verb.run(&session()?).await,
         Verb::Restore(verb) => Box::pin(verb.run(&session()?)).await,
         Verb::Options(_) => {
@@ -261,6 +260,20 @@ async fn run_verb(world: &World, cli: Cli) -> Result<()> {
         Verb::Version(verb) => verb.run(world, &cli.connection).await,
         Verb::Completion(verb) => verb.run(world),
     }
+}
+
+/// Carries out a verb, and then, on a terminal, offers to look for other contexts where the user's
+/// did not lead to members.
+///
+/// # Errors
+/// Those of the verb, or the user presses Ctrl-C at the question.
+async fn offering_match(
+    session: &Session<'_>,
+    verb: impl Future<Output = Result<()>>,
+) -> Result<()> {
+    let done = Box::pin(verb).await;
+    let offered = Box::pin(offer_match(session)).await;
+    done.and(offered)
 }
 
 /// On a terminal, where the user's contexts did not lead to members, offers to look for others that

@@ -91,6 +91,11 @@ impl Federation<'_> {
                 Ok((connection, jobs))
             };
             let answer = answer.await;
+            if let Err(error) = &answer
+                && !asked.is_former
+            {
+                self.name_if_astray(&asked.name, &asked.member, error);
+            }
             Listing { asked, answer }
         };
         fan_out(clusters, ask).await

@@ -201,16 +201,23 @@ impl<'a> Federation<'a> {
     /// Says to which members the user's contexts do not lead.
     pub(super) fn name_the_astray(&self, members: &Members) {
         for (cluster, member) in &self.registry.members {
-            let error = members.lasting_error(cluster).filter(|error| error.is_astray());
-            if let Some(error) = error {
-                let context = self.access.context(cluster, member);
-                let leads_to = match error {
-                    cluster::Error::WrongCluster { found, .. } => self.leads_to(found),
-                    _ => LeadsTo::Nothing,
-                };
-                self.notify(Event::ContextAstray { cluster, context, leads_to });
+            if let Some(error) = members.lasting_error(cluster) {
+                self.name_if_astray(cluster, member, error);
             }
         }
+    }
+
+    /// Says that the user's context does not lead to a member, if that is why it cannot be asked.
+    pub(super) fn name_if_astray(&self, cluster: &str, member: &Member, error: &cluster::Error) {
+        if !error.is_astray() {
+            return;
+        }
+        let context = self.access.context(cluster, member);
+        let leads_to = match error {
+            cluster::Error::WrongCluster { found, .. } => self.leads_to(found),
+            _ => LeadsTo::Nothing,
+        };
+        self.notify(Event::ContextAstray { cluster, context, leads_to });
     }
 
     /// Which cluster of the federation has this uid.

@@ -53,6 +53,8 @@ async fn other_names(stage: &Stage) -> Outcome {
         let advised = format!("`kubectl federate cluster match {name}`");
         assert!(got.stderr.contains(&advised), "{got:#?}");
     }
+    let orphans = stage.federate("orphans list").await;
+    orphans.fails("").warns("`kubectl federate cluster match west`");
     let matched = stage.federate("cluster match").await;
     let matched = matched
         .fails("1 of 2 clusters cannot be reached by your contexts")

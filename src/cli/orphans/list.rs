@@ -10,7 +10,7 @@ use super::{
 use crate::{
     cli::{
         ListFlags, Session,
-        events::none_found,
+        events::{Reporter, Wording, none_found},
         output::{is_table, listing, print},
     },
     error::Result,
@@ -50,7 +50,8 @@ impl List {
         let format = self.list.format()?;
         let format = format.as_ref();
         let namespace = self.which.selection.namespace(session)?;
-        let federation = session.federation(&()).await?;
+        let reporter = Reporter::new(session, Wording::new("listed"));
+        let federation = session.federation(&reporter).await?;
         self.which.check_clusters(&federation.registry)?;
         let mut found = federation.orphans(namespace.as_deref()).await?;
         let named = self.which.narrow(&mut found.orphans);

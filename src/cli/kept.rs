@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::orphans::clean_all;
+use super::orphans::{clean_all, selector};
 use crate::{
     federation::{Kept, Place},
-    job::labels,
     print::{Output, kubectl_line},
     state::Record,
 };
@@ -18,7 +17,7 @@ pub(super) fn stay(output: &Output, record: &Record, kept: &Kept) -> String {
         let names: BTreeSet<_> = places.map(|place| place.cluster.as_str()).collect();
         names.into_iter().collect::<Vec<_>>().join(", ")
     };
-    let selector = format!("--selector={}={}", labels::JOB, record.state.uid);
+    let selector = selector(&record.state.uid);
     let namespace = format!("--namespace={}", record.namespace());
     let clean = clean_all(output, [&*namespace, &selector]);
     let (name, places) = (record.name(), &kept.places);

@@ -96,6 +96,11 @@ impl Selection {
         Ok(if self.all_namespaces { None } else { Some(session.namespace()?) })
     }
 
+    /// Whether the selector names the values that a label may have.
+    pub fn names_values_of(&self, key: &str) -> bool {
+        self.selectors.selector.names_values_of(key)
+    }
+
     /// As of [`Selectors::fields`].
     ///
     /// # Errors

@@ -40,6 +40,11 @@ impl Selector {
         &self.text
     }
 
+    /// Whether it names the values that a label may have: `key=value`, or `key in (a,b)`.
+    pub fn names_values_of(&self, key: &str) -> bool {
+        self.requirements.iter().any(|it| it.key == key && matches!(it.asked, Asked::In(_)))
+    }
+
     /// Whether it matches an object's `metadata.labels`.
     pub fn matches(&self, labels: &Value) -> bool {
         self.requirements.iter().all(|Requirement { key, asked }| {
@@ -163,6 +168,24 @@ mod tests {
             assert_eq!(text.parse::<Selector>().expect(text).matches(&labels), matched, "{text}");
         }
         assert!(!"team".parse::<Selector>().expect("well-formed").matches(&Value::Null));
+    }
+
+    #[test]
+    fn the_values_of_a_label_are_named_by_equality_or_a_set() {
+        for (text, names) in [
+            ("", false),
+            ("team", false),
+            ("!team", false),
+            ("team=math", true),
+            ("team==math,tier", true),
+            ("tier,team in (math,art)", true),
+            ("team!=math", false),
+            ("team notin (math)", false),
+            ("teams=math", false),
+        ] {
+            let selector = text.parse::<Selector>().expect(text);
+            assert_eq!(selector.names_values_of("team"), names, "{text}");
+        }
     }
 
     #[test]

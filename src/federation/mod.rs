@@ -124,7 +124,7 @@ pub use member_changes::LabelChange;
 pub use members::{Answered, Carried};
 pub use moved_away::MovedAway;
 pub use open::{Access, Federation};
-pub use orphans::{Cleaning, Orphan, Orphans, Progress, Reason, Unanswered, Unasked};
+pub use orphans::{Cleaning, Named, Orphan, Orphans, Progress, Reason, Unanswered, Unasked};
 pub use preflight::{Preflight, preflight, preflight_change, preflight_deletion};
 pub use reconcile::{Reopen, Scope, Uncertain, UncertainWork};
 pub use records::Records;

@@ -19,6 +19,8 @@ pub fn scenarios() -> Scenarios {
     Scenarios::of_any_version("orphans")
         .both("what a deletion kept is listed, and deleted once it has ended", kept)
         .both("what still runs is deleted if it is named, or with --running", running)
+        .both("what may have lost its record stays unless it is named", recordless)
+        .both("a name that no orphan has keeps no other one from being deleted", missing)
         .both("a dry run and a question without a terminal write nothing", nothing_written)
         .both("what a ledger knows is no orphan, at no moment of its life", known)
         .both("a job that no record ever started is deleted, and its siblings stay", late)
@@ -66,30 +68,42 @@ fn is_complete(job: &Value) -> bool {
     conditions.iter().any(|one| one["type"] == "Complete" && one["status"] == "True")
 }
 
+/// The uid of the federated Job of `pi`, as a Job of it has it.
+async fn uid_of_pi(site: &Site) -> Result<String, Failed> {
+    let job = site.job("pi").await?;
+    let uid = job["metadata"]["labels"]["kubectl-federate.dev/job"].as_str();
+    Ok(uid.ok_or("no label")?.to_owned())
+}
+
 async fn kept(stage: &Stage) -> Outcome {
     forgotten(stage).await?;
-    end(stage.site("west")).await?;
+    let west = stage.site("west");
+    end(west).await?;
     assert_eq!(
         listed(stage).await?,
         ["east pi Running NoRecord", "north pi Running NoRecord", "west pi Complete NoRecord"]
     );
+    let clean = format!("orphans clean -l kubectl-federate.dev/job={}", uid_of_pi(west).await?);
     let mark = stage.mark().await?;
-    let cleaned = stage.federate("orphans clean --yes").await.ok();
+    let cleaned = stage.federate(&format!("{clean} --yes")).await.ok();
     assert_eq!(cleaned.stdout, "job.batch/pi deleted in cluster west\n");
     cleaned.warns("2 jobs have not ended, and would lose work: --running deletes them, too.");
     assert_eq!(stage.mutations(&mark).await?, ["west: delete jobs/pi"]);
-    stage.site("west").until_pods("pi", 0).await;
+    west.until_pods("pi", 0).await;
     let mark = stage.mark().await?;
-    stage.federate("orphans clean --yes").await.ok();
+    stage.federate(&format!("{clean} --yes")).await.ok();
     assert_eq!(stage.mutations(&mark).await?, Vec::<String>::new());
     Ok(())
 }
 
 async fn running(stage: &Stage) -> Outcome {
     forgotten(stage).await?;
+    let uid = uid_of_pi(stage.site("west")).await?;
+    let selector = format!("--selector=kubectl-federate.dev/job=={uid},other!=x");
+    let clean = format!("orphans clean {selector} --running --yes");
     let cleaned = stage.federate("orphans clean pi --clusters=east --yes").await.ok();
     assert_eq!(cleaned.stdout, "job.batch/pi deleted in cluster east\n");
-    let cleaned = stage.federate("orphans clean --running --yes").await.ok();
+    let cleaned = stage.federate(&clean).await.ok();
     cleaned
         .says("job.batch/pi deleted in cluster north\n")
         .says("job.batch/pi deleted in cluster west\n");
@@ -101,6 +115,59 @@ async fn running(stage: &Stage) -> Outcome {
     Ok(())
 }
 
+async fn recordless(stage: &Stage) -> Outcome {
+    forgotten(stage).await?;
+    let [east, north, west] = ["east", "north", "west"].map(|name| stage.site(name));
+    end(west).await?;
+    let (namespace, uid) = (&stage.namespace, uid_of_pi(west).await?);
+    let selector = format!("--namespace={namespace} --selector=kubectl-federate.dev/job={uid}");
+    let mark = stage.mark().await?;
+    for narrowed in ["", "--clusters=west", "-l kubectl-federate.dev/job", "-l other!=x"] {
+        let clean = format!("orphans clean --yes --running {narrowed}");
+        let stays = stage.federate(&clean).await.ok();
+        assert_eq!(stays.stdout, "", "{clean}");
+        stays
+            .warns("no record: the federated job was deleted, or its record was lost.")
+            .warns(&format!("first try `kubectl federate job recover pi --namespace={namespace}`,"))
+            .warns(&format!("`kubectl federate orphans clean {selector} --yes --running` deletes"));
+    }
+    // One that keeps nothing of it stays, too, as long as a sibling does.
+    let key = "kubectl-federate.dev/recovery";
+    let none = json!({ "metadata": { "annotations": { key: null } } });
+    for site in [east, west] {
+        site.patch("jobs", "pi", &none).await?;
+    }
+    stage.federate("orphans clean --yes --running").await.ok().warns("3 jobs have no record");
+    assert_eq!(stage.mutations(&mark).await?, Vec::<String>::new());
+    // Where another federated Job has the name, or nothing keeps the record, nobody can rebuild it.
+    let other = json!({ "metadata": { "name": "pi.federated-job" } });
+    stage.host().create("configmaps", &other).await?;
+    let clean = "orphans clean --yes --running --dry-run=client";
+    let cleaned = stage.federate(clean).await.ok();
+    assert_eq!((cleaned.stdout.lines().count(), &*cleaned.stderr), (3, ""), "{cleaned:?}");
+    stage.host().api.delete(&stage.host().path("configmaps/pi.federated-job"), &json!({})).await?;
+    stage.federate(clean).await.ok().warns("3 jobs have no record");
+    north.patch("jobs", "pi", &none).await?;
+    let cleaned = stage.federate("orphans clean --yes").await.ok();
+    assert_eq!(cleaned.stdout, "job.batch/pi deleted in cluster west\n");
+    cleaned.warns("2 jobs have not ended, and would lose work: --running deletes them, too.");
+    Ok(())
+}
+
+async fn missing(stage: &Stage) -> Outcome {
+    forgotten(stage).await?;
+    let listed = stage.federate("orphans list e pi tau --no-headers").await;
+    assert_eq!(listed.stdout.lines().count(), 3, "{listed:?}");
+    listed.fails("orphans \"e\" not found").warns("orphans \"tau\" not found");
+    let cleaned = stage.federate("orphans clean e pi tau --yes --clusters=east,west").await;
+    assert_eq!(cleaned.stdout.lines().count(), 2, "{cleaned:?}");
+    cleaned
+        .fails("Error from server (NotFound): orphans \"e\" not found\n")
+        .warns("Error from server (NotFound): orphans \"tau\" not found\n");
+    assert_eq!(self::listed(stage).await?, ["north pi Running NoRecord"]);
+    Ok(())
+}
+
 async fn nothing_written(stage: &Stage) -> Outcome {
     forgotten(stage).await?;
     let mark = stage.mark().await?;
@@ -108,8 +175,7 @@ async fn nothing_written(stage: &Stage) -> Outcome {
     let asked = asked.fails("3 orphans found, and there is no terminal");
     asked.warns("hint: --yes deletes");
     for strategy in ["client", "server"] {
-        let dry =
-            stage.federate(&format!("orphans clean --running --dry-run={strategy}")).await.ok();
+        let dry = stage.federate(&format!("orphans clean pi --dry-run={strategy}")).await.ok();
         let suffix = if strategy == "client" { "(dry run)" } else { "(server dry run)" };
         let dry = dry.says(&format!("job.batch/pi deleted in cluster east {suffix}\n"));
         dry.says(&format!("job.batch/pi deleted in cluster west {suffix}\n"));
@@ -225,7 +291,7 @@ async fn unreachable(stage: &Stage) -> Outcome {
     let list = stage.federate("orphans list --no-headers").await;
     let list = list.fails("1 of 3 clusters could not be asked").warns("Warning: [north] ");
     assert_eq!(list.stdout.lines().count(), 2);
-    let cleaned = stage.federate("orphans clean --yes --running").await;
+    let cleaned = stage.federate("orphans clean pi --yes").await;
     let cleaned = cleaned.fails("1 of 3 clusters could not be asked");
     assert_eq!(cleaned.stdout.lines().count(), 2, "{cleaned:?}");
     stage.site("north").link.restore().await?;
@@ -399,10 +465,14 @@ async fn clocks(stage: &Stage) -> Outcome {
     let is_young =
         |row: &str| row.split_whitespace().any(|cell| cell.ends_with('s') && cell.len() < 4);
     assert!(listed.stdout.lines().skip(1).all(is_young), "{listed:#?}");
-    // They are newer than the registry.
+    // They are newer than the registry, and nothing keeps what their records were.
+    let key = "kubectl-federate.dev/recovery";
+    let none = json!({ "metadata": { "annotations": { key: null } } });
+    for (site, name) in [("east", "pi"), ("east", "tau"), ("west", "pi"), ("west", "tau")] {
+        stage.site(site).patch("jobs", name, &none).await?;
+    }
     let cleaned = stage.federate("orphans clean --clusters=east --yes --running").await.ok();
-    assert!(!cleaned.stderr.contains("older"), "{cleaned:#?}");
-    assert_eq!(cleaned.stdout.lines().count(), 2, "{cleaned:#?}");
+    assert_eq!((cleaned.stdout.lines().count(), &*cleaned.stderr), (2, ""), "{cleaned:#?}");
     // An hour later the registry is made anew. What is left is older than that.
     for (name, seconds) in [("host", 0), ("east", -7200), ("west", 7200)] {
         ahead(name, seconds);
@@ -417,8 +487,8 @@ async fn clocks(stage: &Stage) -> Outcome {
     let mark = stage.mark().await?;
     let cleaned = stage.federate("orphans clean -A --yes --running").await.ok();
     cleaned
-        .warns("2 jobs are older than the registry of this federation")
-        .warns("First try `kubectl federate job recover --all -A`, ");
+        .warns("2 jobs have no record: the federated job was deleted, or its record was lost. They")
+        .warns("-A --selector=kubectl-federate.dev/job=UID --yes --running` deletes those of one");
     assert_eq!(stage.mutations(&mark).await?, Vec::<String>::new());
     Ok(())
 }

@@ -2,7 +2,11 @@
 
 use clap::Args;
 
-use super::{Which, name_the_unanswered, recover_of, rows::Columns};
+use super::{
+    Which, all, name_the_unanswered,
+    recordless::{Then, recordless},
+    rows::Columns,
+};
 use crate::{
     cli::{
         DryRunFlag, Session,
@@ -12,7 +16,7 @@ use crate::{
     },
     error::{Error, Result},
     federation::{
-        self, Cleaning, DryRun, Federation, HostError, Orphan, Progress, Reason, Unasked,
+        self, Cleaning, DryRun, Federation, HostError, Named, Orphan, Progress, Reason, Unasked,
     },
     print::{counted, federate},
 };
@@ -29,6 +33,9 @@ Examples:
   # Delete those in one cluster, also those that still run
   kubectl federate orphans clean --clusters=west --yes --running
 
+  # Delete all that a deleted job has left
+  kubectl federate orphans clean --selector=kubectl-federate.dev/job=UID --yes --running
+
   # Show what would be deleted
   kubectl federate orphans clean -A --dry-run=client";
 
@@ -38,8 +45,9 @@ const UNCHANGED: &str = "nothing was deleted";
 /// Delete jobs in the clusters that no federated job knows
 ///
 /// On a terminal you choose from a list. Elsewhere --yes deletes those that have ended or never
-/// ran. One that still runs is deleted if you name it, or with --running. Jobs of other federations
-/// are never deleted.
+/// ran. One that still runs is deleted if you name it, or with --running. One whose record may have
+/// been lost is deleted if you name it, or its federated job by -l kubectl-federate.dev/job=UID.
+/// Jobs of other federations are never deleted.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Clean {
@@ -83,12 +91,14 @@ impl Clean {
         let mut found = reporter.interruptible(found).await??;
         let answered = name_the_unanswered(session, &found);
         let mut orphans = std::mem::take(&mut found.orphans);
-        self.which.narrow(&mut orphans)?;
+        let named = self.which.narrow(&mut orphans)?;
         let uncertain = without_uncertain(session, &mut orphans);
         orphans.retain(|orphan| orphan.progress() != Progress::Terminating);
         if orphans.is_empty() {
-            session.output().note(none_found(namespace.as_deref()));
-            return answered.and(uncertain);
+            if named.is_ok() {
+                session.output().note(none_found(namespace.as_deref()));
+            }
+            return all([answered, uncertain, named]);
         }
         let asks = !self.yes && self.dry_run.strategy == DryRun::None;
         let chosen =
@@ -99,8 +109,8 @@ impl Clean {
              are left",
         );
         let cleaning = Cleaning { running: self.running, dry_run: self.dry_run.strategy };
-        federation.clean(chosen, cleaning).await?;
-        answered.and(uncertain)
+        let cleaned = federation.clean(chosen, cleaning).await.map_err(Error::from);
+        all([cleaned, answered, uncertain, named])
     }
 
     /// Refuses to forget a host that was not marked as moved, and that answers and acts for the
@@ -127,44 +137,15 @@ impl Clean {
         Ok(())
     }
 
-    /// The command that rebuilds lost records where orphans are looked for.
-    fn recover(&self, session: &Session<'_>) -> Result<String> {
-        Ok(recover_of(self.which.selection.namespace(session)?.as_deref(), None))
-    }
-
-    /// Says of which Jobs the record may have been lost although they are not older than the
-    /// registry.
-    ///
-    /// # Errors
-    /// The namespace is not known.
-    fn name_the_recordless(&self, session: &Session<'_>, orphans: &[Orphan]) -> Result<()> {
-        let is_recordless = |it: &&Orphan| it.reason == Reason::NoRecord && !it.outlived_registry;
-        let count = orphans.iter().filter(is_recordless).count();
-        if count > 0 {
-            let recover = self.recover(session)?;
-            session.output().note(format!(
-                "{} no record. If somebody deleted the records, and not the federated jobs, first \
-                 try {recover}, which rebuilds them: what these jobs did is lost with them.",
-                have(count).0
-            ));
-        }
-        Ok(())
-    }
-
     /// Those that the flags allow to be deleted; says of the others what would.
     ///
     /// # Errors
     /// The namespace is not known.
     fn allowed(&self, session: &Session<'_>, orphans: Vec<Orphan>) -> Result<Vec<Orphan>> {
-        let are_named = !self.which.selection.names.is_empty();
         let Unasked { chosen, recoverable, unfinished } =
-            Unasked::choose(orphans, are_named, self.running);
+            Unasked::choose(orphans, self.which.named(), self.running);
+        self.name_the_recordless(session, &recoverable, Then::Stay)?;
         let output = session.output();
-        if recoverable > 0 {
-            output.note(older(recoverable, &self.recover(session)?));
-            output.note("They stay, unless you name them.");
-        }
-        self.name_the_recordless(session, &chosen)?;
         if unfinished > 0 {
             let (jobs, them) = have(unfinished);
             output.note(format!(
@@ -172,6 +153,24 @@ impl Clean {
             ));
         }
         Ok(chosen)
+    }
+
+    /// Says of which Jobs the records may have been lost, and what can be done about that.
+    ///
+    /// # Errors
+    /// The namespace is not known.
+    fn name_the_recordless<'o>(
+        &self,
+        session: &Session<'_>,
+        orphans: impl IntoIterator<Item = &'o Orphan>,
+        then: Then,
+    ) -> Result<()> {
+        let namespace = self.which.selection.namespace(session)?;
+        let output = session.output();
+        if let Some(text) = recordless(output, namespace.as_deref(), orphans, then) {
+            output.note(text);
+        }
+        Ok(())
     }
 
     /// Those that the user chooses and confirms.
@@ -185,21 +184,23 @@ impl Clean {
                 "{} found, and there is no terminal to ask which of them to delete",
                 counted(orphans.len(), "orphan")
             ))
-            .hint(if self.which.selection.names.is_empty() {
-                "--yes deletes those that have ended or never ran; with --running it deletes \
-                those that still run, too."
-            } else {
-                "--yes deletes those that you named, also those that still run."
+            .hint(match self.which.named() {
+                Named::No => {
+                    "--yes deletes those that have ended or never ran, but none whose record may \
+                    have been lost; with --running it deletes those that still run, too."
+                }
+                Named::FederatedJobs => {
+                    "--yes deletes those that have ended or never ran; with --running it deletes \
+                    those that still run, too."
+                }
+                Named::Jobs => "--yes deletes those that you named, also those that still run.",
             }));
         }
         let columns =
             Columns { numbers: true, namespace: self.which.selection.all_namespaces, wide: false };
         output.note_table(&columns.table(session, &orphans, None));
-        match orphans.iter().filter(|orphan| orphan.outlived_registry).count() {
-            0 => {}
-            count => output.note(older(count, &self.recover(session)?)),
-        }
-        self.name_the_recordless(session, &orphans)?;
+        let may_be_lost = orphans.iter().filter(|orphan| orphan.record_may_be_lost);
+        self.name_the_recordless(session, may_be_lost, Then::Asked)?;
         let (question, count) = ("Which of them are to be deleted?", orphans.len());
         let chosen = session
             .world()
@@ -242,17 +243,8 @@ fn without_uncertain(session: &Session<'_>, orphans: &mut Vec<Orphan>) -> Result
         .hint(format!("{} shows which.", federate("job get", ["-A"]))))
 }
 
-/// Says that orphans are older than the registry, and what to do first.
-fn older(count: usize, recover: &str) -> String {
-    let (jobs, are) = (counted(count, "job"), if count == 1 { "is" } else { "are" });
-    format!(
-        "{jobs} {are} older than the registry of this federation: their records may have been lost \
-        with the host. First try {recover}, which rebuilds them."
-    )
-}
-
 /// `1 job has`, `it`; `3 jobs have`, `them`.
-fn have(count: usize) -> (String, &'static str) {
+pub(super) fn have(count: usize) -> (String, &'static str) {
     let (have, them) = if count == 1 { ("has", "it") } else { ("have", "them") };
     (format!("{} {have}", counted(count, "job")), them)
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{
-    Which, name_the_unanswered,
+    Which, all, name_the_unanswered,
     rows::{Columns, object},
     take_over,
 };
@@ -54,7 +54,7 @@ impl List {
         let federation = session.federation(&reporter).await?;
         self.which.check_clusters(&federation.registry)?;
         let mut found = federation.orphans(namespace.as_deref()).await?;
-        let named = self.which.narrow(&mut found.orphans);
+        let named = self.which.narrow(&mut found.orphans)?;
         found.orphans = self.list.table.sorted(found.orphans, object, listing(format))?;
         let output = session.output();
         let objects = || list(found.orphans.iter().map(object).collect());
@@ -74,7 +74,7 @@ impl List {
         }
         name_the_foreign(session, namespace.as_deref(), &found);
         printed?;
-        named.and(name_the_unanswered(session, &found))
+        all([named, name_the_unanswered(session, &found)])
     }
 }
 

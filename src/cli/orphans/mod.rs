@@ -2,6 +2,7 @@
 
 mod clean;
 mod list;
+mod recordless;
 mod rows;
 
 use clap::{Args, Subcommand};
@@ -10,7 +11,8 @@ use self::rows::object;
 use super::{InClusters, Selection, Session};
 use crate::{
     error::{Error, Result},
-    federation::{self, Orphan, Unanswered, some_clusters},
+    federation::{self, Named, Orphan, Unanswered, some_clusters},
+    job::labels,
     print::{Output, federate},
     state::{MemberState, Registry},
 };
@@ -73,7 +75,7 @@ impl Which {
     }
 
     /// Keeps the orphans that are meant. Gives an error for each name that none has.
-    fn narrow(&self, orphans: &mut Vec<Orphan>) -> Result<()> {
+    fn narrow(&self, orphans: &mut Vec<Orphan>) -> Result<Result<()>> {
         let names = &self.selection.names;
         let fields = self.selection.fields()?;
         orphans.retain(|orphan| {
@@ -83,11 +85,32 @@ impl Which {
                 && fields.matches(&object(orphan))
         });
         let is_missing = |name: &&String| orphans.iter().all(|orphan| orphan.job.name != **name);
-        match names.iter().find(is_missing) {
-            Some(name) => Err(Error::server("NotFound", format!("orphans {name:?} not found"))),
-            None => Ok(()),
+        let missing = names.iter().filter(is_missing);
+        let not_found = missing
+            .map(|name| Err(Error::server("NotFound", format!("orphans {name:?} not found"))));
+        Ok(all(not_found))
+    }
+
+    /// How the user has said which orphans are meant.
+    fn named(&self) -> Named {
+        if !self.selection.names.is_empty() {
+            Named::Jobs
+        } else if self.selection.names_values_of(labels::JOB) {
+            Named::FederatedJobs
+        } else {
+            Named::No
         }
     }
+}
+
+/// One result of several: all their errors.
+fn all(results: impl IntoIterator<Item = Result<()>>) -> Result<()> {
+    results.into_iter().filter_map(Result::err).reduce(Error::and).map_or(Ok(()), Err)
+}
+
+/// What selects the Jobs of the federated Job with this uid, and no others of their names.
+pub fn selector(uid: &str) -> String {
+    format!("--selector={}={uid}", labels::JOB)
 }
 
 /// The command that deletes all orphans that these words select. On a terminal it asks which of
@@ -97,10 +120,15 @@ pub fn clean_all<'w>(output: &Output, words: impl IntoIterator<Item = &'w str>) 
     federate("orphans clean", words.into_iter().chain(flags.iter().copied()))
 }
 
+/// The flag for a namespace, or for all.
+fn scope(namespace: Option<&str>) -> String {
+    namespace.map_or_else(|| "-A".to_owned(), |name| format!("--namespace={name}"))
+}
+
 /// The command that rebuilds the records of Jobs in a namespace, or in all. `federation` is the uid
 /// of theirs, if it is another one than that of the registry.
 pub fn recover_of(namespace: Option<&str>, federation: Option<&str>) -> String {
-    let scope = namespace.map_or_else(|| "-A".to_owned(), |name| format!("--namespace={name}"));
+    let scope = scope(namespace);
     let federation = federation.map(|uid| format!("--federation={uid}"));
     federate("job recover", ["--all".to_owned(), scope].into_iter().chain(federation))
 }

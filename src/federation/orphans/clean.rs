@@ -29,29 +29,37 @@ pub struct Cleaning {
     pub dry_run: DryRun,
 }
 
+/// How the user has said which orphans are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// Not by name.
+    No,
+    /// By the uids of their federated Jobs.
+    FederatedJobs,
+    /// By their own names.
+    Jobs,
+}
+
 /// Which orphans are deleted without a question.
 #[derive(Default)]
 pub struct Unasked {
     /// Those that are.
     pub chosen: Vec<Orphan>,
-    /// How many are not, because they are older than the registry: their records may have been
-    /// lost.
-    pub recoverable: usize,
+    /// Those that are not, because their records may have been lost.
+    pub recoverable: Vec<Orphan>,
     /// How many others are not, because they have not ended, and would lose work.
     pub unfinished: usize,
 }
 
 impl Unasked {
-    /// Chooses among orphans: all if the user named them. Else `running` says whether those go that
-    /// have run and have not ended.
-    pub fn choose(orphans: Vec<Orphan>, are_named: bool, running: bool) -> Self {
+    /// Chooses among orphans. What the user has named goes. Else one whose record may have been
+    /// lost stays, and `running` says whether one goes that has run and has not ended.
+    pub fn choose(orphans: Vec<Orphan>, named: Named, running: bool) -> Self {
         let mut unasked = Self::default();
         for orphan in orphans {
-            if are_named {
-                unasked.chosen.push(orphan);
-            } else if orphan.outlived_registry {
-                unasked.recoverable += 1;
-            } else if orphan.progress().is_unfinished() && !running {
+            if orphan.record_may_be_lost && named == Named::No {
+                unasked.recoverable.push(orphan);
+            } else if orphan.progress().is_unfinished() && !running && named != Named::Jobs {
                 unasked.unfinished += 1;
             } else {
                 unasked.chosen.push(orphan);
@@ -90,7 +98,8 @@ impl Federation<'_> {
             let here = orphans.iter().filter(|orphan| {
                 orphan.namespace == namespace && !knows.has(&namespace, &orphan.owner)
             });
-            let here = here.map(|it| (&*it.namespace, &*it.owner.job, it.federated.clone()));
+            let here =
+                here.map(|it| (it.namespace.clone(), it.owner.job.clone(), it.federated.clone()));
             let here = here.collect();
             self.note_unlabelled(&mut knows, here).await?;
             known.insert(namespace, knows);

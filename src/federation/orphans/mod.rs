@@ -17,15 +17,16 @@ use super::{
     error::Error,
     labelled::{Asked, Labelled, Listing},
     open::Federation,
+    recover::kept_by,
 };
 use crate::{
     cluster::{Connection, fan_out},
     job::{EndKind, Observed, Ownership},
     reconcile::host_time,
-    state::{MemberState, Recovery, Registry},
+    state::{self, MemberState, Recovery, Registry},
 };
 
-pub use clean::{Cleaning, Unasked};
+pub use clean::{Cleaning, Named, Unasked};
 pub use reason::Reason;
 
 /// A Job that carries this federation's labels, and that no ledger of it knows.
@@ -51,9 +52,11 @@ pub struct Orphan {
     pub created_by_host: Option<i64>,
     /// Why no ledger knows it.
     pub reason: Reason,
-    /// Whether its record may have been lost: it is older than the registry, which was made anew,
-    /// or newer than the backup from which the registry was restored.
-    pub outlived_registry: bool,
+    /// Whether its federated Job may not have been deleted, and only its record was lost: what Jobs
+    /// keep is enough to rebuild the record, or the registry is too new to have it.
+    pub record_may_be_lost: bool,
+    /// The name by which `job recover` rebuilds its record; none if it cannot.
+    pub rebuilt_as: Option<String>,
     /// The name of its federated Job.
     federated: String,
     connection: Connection,
@@ -64,6 +67,9 @@ fn federated_name(job: &Labelled) -> String {
     let recovery = Recovery::from_job(&job.object);
     recovery.map_or_else(|_| job.observed.name.clone(), |it| it.manifest.name().to_owned())
 }
+
+/// The federated Jobs whose records can be rebuilt: their names, by namespace and uid.
+type Rebuildable = BTreeMap<(String, String), String>;
 
 /// When the record of a Job may have been written at the earliest, in seconds since 1970, by the
 /// clock of the host. `created_by_host` says when the Job was created. A Job that was adopted is
@@ -89,6 +95,16 @@ pub enum Progress {
     Failed,
     /// It is being deleted.
     Terminating,
+}
+
+/// What the host has in the place of a record.
+enum Found {
+    /// Nothing.
+    Nothing,
+    /// The record, without the label of its federation.
+    Unlabelled,
+    /// Something else, which may be a record that cannot be read.
+    Another,
 }
 
 /// What the clusters were found to have.
@@ -130,20 +146,13 @@ impl Federation<'_> {
     pub async fn orphans(&self, namespace: Option<&str>) -> Result<Orphans, Error> {
         let listings = self.labelled(Asked::all(&self.registry), namespace).await;
         let mut known = self.known(namespace).await?;
-        let jobs = listings.iter().filter_map(|listing| listing.answer.as_ref().ok());
-        let jobs = jobs.flat_map(|(_, jobs)| jobs);
-        let without = jobs.filter(|job| {
-            job.owner.federation == self.registry.uid && !known.has(&job.namespace, &job.owner)
-        });
-        let without =
-            without.map(|job| (&*job.namespace, &*job.owner.job, federated_name(job))).collect();
-        self.note_unlabelled(&mut known, without).await?;
+        let rebuildable = self.look_without_labels(&mut known, &listings).await?;
         let mut found = Orphans { asked: listings.len(), ..Orphans::default() };
         for Listing { asked, answer } in listings {
             match answer {
                 Ok((connection, jobs)) => {
                     for job in jobs {
-                        self.sort_in(&mut found, job, &asked, &connection, &known);
+                        self.sort_in(&mut found, job, (&asked, &connection), &known, &rebuildable);
                     }
                 }
                 Err(error) => found.unanswered.push(Unanswered {
@@ -172,24 +181,67 @@ impl Federation<'_> {
         Ok(known)
     }
 
+    /// Notes the records of listed Jobs that have lost the label of the federation, so that no list
+    /// of records has them. Gives the records that are gone, and that can be rebuilt.
+    async fn look_without_labels(
+        &self,
+        known: &mut Known,
+        listings: &[Listing],
+    ) -> Result<Rebuildable, Error> {
+        let (mut without, mut kept) = (BTreeSet::new(), Rebuildable::new());
+        for Listing { asked, answer } in listings {
+            for job in answer.iter().flat_map(|(_, jobs)| jobs) {
+                let is_ours = job.owner.federation == self.registry.uid;
+                if !is_ours || known.has(&job.namespace, &job.owner) {
+                    continue;
+                }
+                let (namespace, uid) = (job.namespace.clone(), job.owner.job.clone());
+                // A cluster that was unregistered is not asked where a record is rebuilt.
+                let recovery = kept_by(job, &asked.member.uid).ok().filter(|_| !asked.is_former);
+                if let Some((_, recovery)) = recovery {
+                    let name = recovery.manifest.name().to_owned();
+                    kept.insert((namespace.clone(), uid.clone()), name);
+                }
+                without.insert((namespace, uid, federated_name(job)));
+            }
+        }
+        let free = self.note_unlabelled(known, without).await?;
+        kept.retain(|(namespace, _), name| free.contains(&(namespace.clone(), name.clone())));
+        Ok(kept)
+    }
+
     /// Notes the records that have lost the label of the federation, so that no list has them.
-    /// `jobs` are federated Jobs without a record: their namespaces, uids and names.
+    /// `jobs` are federated Jobs without a record: their namespaces, uids and names. Gives the
+    /// namespaces and names of those in whose place the host has nothing.
     async fn note_unlabelled(
         &self,
         known: &mut Known,
-        jobs: BTreeSet<(&str, &str, String)>,
-    ) -> Result<(), Error> {
-        let ask = async |(namespace, uid, name): (&str, &str, String)| {
-            let record = self.store.unlabelled(namespace, &name).await?;
-            let is_it = record.is_some_and(|record| record.state.uid == uid);
-            Ok::<_, Error>(is_it.then(|| namespace.to_owned()))
+        jobs: BTreeSet<(String, String, String)>,
+    ) -> Result<BTreeSet<(String, String)>, Error> {
+        let ask = async |(namespace, uid, name): (String, String, String)| {
+            let there = self.store.any_record(&self.registry.uid, &namespace, &name).await;
+            let found = match there {
+                Err(state::Error::NoRecord { .. }) => {
+                    let record = self.store.unlabelled(&namespace, &name).await?;
+                    let is_it = record.is_some_and(|record| record.state.uid == uid);
+                    if is_it { Found::Unlabelled } else { Found::Another }
+                }
+                Err(error) if error.is_not_found() => Found::Nothing,
+                Err(error @ state::Error::Cluster(_)) => return Err(Error::from(error)),
+                Ok(_) | Err(_) => Found::Another,
+            };
+            Ok((namespace, name, found))
         };
-        for namespace in fan_out(jobs, ask).await {
-            if let Some(namespace) = namespace? {
-                known.add_unreadable(Some(namespace));
+        let mut free = BTreeSet::new();
+        for looked in fan_out(jobs, ask).await {
+            let (namespace, name, found) = looked?;
+            match found {
+                Found::Unlabelled => known.add_unreadable(Some(namespace)),
+                Found::Nothing => drop(free.insert((namespace, name))),
+                Found::Another => {}
             }
         }
-        Ok(())
+        Ok(free)
     }
 
     /// Adds a Job to what was found: as an orphan, as one of another federation, or not at all.
@@ -197,9 +249,9 @@ impl Federation<'_> {
         &self,
         found: &mut Orphans,
         job: Labelled,
-        asked: &Asked,
-        connection: &Connection,
+        (asked, connection): (&Asked, &Connection),
         known: &Known,
+        rebuildable: &Rebuildable,
     ) {
         if job.owner.federation != self.registry.uid {
             *found.foreign.entry(job.owner.federation).or_default() += 1;
@@ -222,6 +274,8 @@ impl Federation<'_> {
         let created_by_host =
             created.map(|at| host_time(self.store.host(), connection, at.as_second()));
         let since = record_since(&job.object, created_by_host);
+        let rebuilt_as = rebuildable.get(&(job.namespace.clone(), job.owner.job.clone()));
+        let rebuilt_as = rebuilt_as.filter(|_| reason == Reason::NoRecord).cloned();
         found.orphans.push(Orphan {
             cluster: asked.name.clone(),
             cluster_uid: asked.member.uid.clone(),
@@ -230,8 +284,9 @@ impl Federation<'_> {
             created,
             created_by_host,
             reason,
-            outlived_registry: reason == Reason::NoRecord
-                && since.is_some_and(|at| self.registry.may_lack(at)),
+            record_may_be_lost: rebuilt_as.is_some()
+                || reason == Reason::NoRecord && since.is_some_and(|at| self.registry.may_lack(at)),
+            rebuilt_as,
             connection: connection.clone(),
             federated: federated_name(&job),
             namespace: job.namespace,

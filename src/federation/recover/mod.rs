@@ -11,6 +11,7 @@
 
 mod survey;
 
+pub(super) use survey::kept_by;
 pub use survey::{Newest, Recoverable, Survey, Unusable};
 
 use super::{

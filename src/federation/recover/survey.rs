@@ -391,7 +391,7 @@ fn usable(
     for (asked, job) in jobs {
         let cluster = asked.name;
         let name = job.observed.name.clone();
-        let read = read(&job, &asked.member.uid).and_then(|(shard, recovery)| {
+        let read = kept_by(&job, &asked.member.uid).and_then(|(shard, recovery)| {
             match usable.iter().find(|it| it.shard == shard) {
                 None => Ok(Usable {
                     shard,
@@ -466,8 +466,11 @@ fn newest_of(usable: &[Usable]) -> Option<Newest> {
     is_alone.then(|| Newest { cluster: newest.cluster.clone(), changes })
 }
 
-/// The id of a Job's shard, and what the Job keeps.
-fn read(job: &Labelled, uid: &str) -> Result<(u32, Recovery), String> {
+/// The id of a Job's shard, and what the Job keeps. `uid` is that of its cluster.
+///
+/// # Errors
+/// Why it is of no use, a sentence about `it`.
+pub(in crate::federation) fn kept_by(job: &Labelled, uid: &str) -> Result<(u32, Recovery), String> {
     let shard = &job.owner.shard;
     let id = shard.parse().ok().filter(|id| (1..=LAST_TAKEN_IN).contains(id));
     let id = id.ok_or_else(|| format!("its label says that it is shard {shard:?}"))?;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::orphans::{clean_all, selector};
+use super::orphans::clean_all;
 use crate::{
+    error::kubectl::selector_of_job,
     federation::{Kept, Place},
     print::{Output, kubectl_line},
     state::Record,
@@ -17,9 +18,9 @@ pub(super) fn stay(output: &Output, record: &Record, kept: &Kept) -> String {
         let names: BTreeSet<_> = places.map(|place| place.cluster.as_str()).collect();
         names.into_iter().collect::<Vec<_>>().join(", ")
     };
-    let selector = selector(&record.state.uid);
+    let selector = selector_of_job(&record.state.uid);
     let namespace = format!("--namespace={}", record.namespace());
-    let clean = clean_all(output, [&*namespace, &selector]);
+    let clean = clean_all(output, [&*namespace, &selector], true);
     let (name, places) = (record.name(), &kept.places);
     let without = clusters(&mut places.iter().filter(|place| place.context.is_none()));
     let elsewhere = if without.is_empty() {

@@ -126,10 +126,14 @@ impl<'a> Progress<'a> {
 
     /// How many of the shards that a drain began with have ended. Where nothing is drawn, a line
     /// says it whenever it is another number.
-    pub fn draining(&self, cluster: &str, shards: usize, pods: i32) {
+    pub fn draining(&self, cluster: &str, shards: usize, pods: Option<i32>) {
         let mut state = self.state();
         state.began_with = state.began_with.max(shards);
-        let left = format!("{} with {} left", counted(shards, "shard"), counted(pods, "pod"));
+        let left = counted(shards, "shard");
+        let left = match pods {
+            Some(pods) => format!("{left} with {} left", counted(pods, "pod")),
+            None => format!("{left} left, and what runs there is not known"),
+        };
         if !self.output.draws() {
             if shards > 0 && left != state.said {
                 self.output.note(format!("draining {cluster}: {left}"));

@@ -1,20 +1,17 @@
 //! Hints that offer commands of kubectl, and what to do about Jobs that are in the way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    federation::{InTheWay, Owner, Place},
+    federation::{Forgotten, Owner, Place, Refusals},
     job::{Ownership, labels},
-    print::{self, federate},
+    print::{self, federate, listed},
 };
 
 /// What to do about Jobs that have a name that is needed: it depends on whose they are.
-pub(super) fn about_what_is_in_the_way(all: &BTreeSet<InTheWay>) -> Option<String> {
+pub(super) fn about_what_is_in_the_way(refusals: &Refusals) -> Option<String> {
+    let all = &refusals.in_the_way;
     let owned = |owner| all.iter().filter(move |job| job.owner == owner).map(|job| &job.place);
-    let listed = |owner| {
-        let names = owned(owner).map(|place| place.cluster.as_str());
-        names.collect::<Vec<_>>().join(", ")
-    };
     let mut hints = Vec::new();
     for (owner, hint) in [
         (
@@ -28,24 +25,11 @@ pub(super) fn about_what_is_in_the_way(all: &BTreeSet<InTheWay>) -> Option<Strin
         ),
         (Owner::Unknown, "It could not be read whose job it is in {}: take another name."),
     ] {
-        let clusters = listed(owner);
-        hints.extend((!clusters.is_empty()).then(|| hint.replace("{}", &clusters)));
+        let clusters: Vec<_> = owned(owner).map(|place| place.cluster.as_str()).collect();
+        let clusters = (!clusters.is_empty()).then(|| clusters.join(", "));
+        hints.extend(clusters.map(|clusters| hint.replace("{}", &clusters)));
     }
-    let forgotten: Vec<_> = owned(Owner::Forgotten).collect();
-    if let [first, ..] = forgotten.as_slice() {
-        let names: BTreeSet<_> = forgotten.iter().map(|place| place.job.clone()).collect();
-        let namespace = format!("--namespace={}", first.namespace);
-        let clusters = format!("--clusters={}", listed(Owner::Forgotten).replace(", ", ","));
-        let recover = federate("job recover", names.iter().chain([&namespace]));
-        let list = federate("orphans list", names.iter().chain([&namespace, &clusters]));
-        let clean = federate("orphans clean", names.iter().chain([&namespace, &clusters]));
-        hints.push(format!(
-            "What is there is a shard of a federated job that has no record. If the record was \
-             lost, {recover} rebuilds it. If the job was deleted, its shards may still run, and \
-             another name would run its work once more: {list} shows what they do. {clean} deletes \
-             them, with what they have done."
-        ));
-    }
+    hints.extend(refusals.forgotten.iter().map(|(job, left)| about_forgotten(job, left)));
     let delete = |place: &Place| {
         let namespace = format!("--namespace={}", place.namespace);
         kubectl(place, &[&namespace, "delete", "job", &place.job])
@@ -59,6 +43,35 @@ pub(super) fn about_what_is_in_the_way(all: &BTreeSet<InTheWay>) -> Option<Strin
         ));
     }
     if hints.is_empty() { None } else { Some(hints.join("\n")) }
+}
+
+/// What to do about the Jobs that are left of a federated Job without a record.
+fn about_forgotten(job: &Forgotten, left: &BTreeMap<String, BTreeSet<String>>) -> String {
+    let in_clusters = |(name, clusters): (&String, &BTreeSet<String>)| {
+        let clusters: Vec<_> = clusters.iter().map(String::as_str).collect();
+        format!("{name} in {}", listed(&clusters))
+    };
+    let jobs: Vec<_> = left.iter().map(in_clusters).collect();
+    let namespace = format!("--namespace={}", job.namespace);
+    let rebuilds = job.rebuilt_as.as_ref().map(|name| {
+        let recover = federate("job recover", [name, &namespace]);
+        format!(" If the record was lost, {recover} rebuilds it.")
+    });
+    // All Jobs of it, and no others of their names.
+    let words = [namespace, selector_of_job(&job.uid)];
+    let (list, clean) = (federate("orphans list", &words), federate("orphans clean", &words));
+    format!(
+        "What is there is a shard of a federated job that has no record. Its jobs are {}.{} If it \
+         was deleted, its shards may still run, and another name would run its work once more: \
+         {list} shows what they do. {clean} deletes them, with what they have done.",
+        jobs.join("; "),
+        rebuilds.unwrap_or_default()
+    )
+}
+
+/// The flag that selects all Jobs of the federated Job with this uid, and no others of their names.
+pub fn selector_of_job(uid: &str) -> String {
+    format!("--selector={}={uid}", labels::JOB)
 }
 
 /// `kubectl`, in the cluster that a context leads to, between backticks.

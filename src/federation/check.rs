@@ -1,18 +1,21 @@
 //! Asking the host and the members by dry run whether they would take what is about to be written.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{
     error::Error,
     event::Event,
+    labelled::Labelled,
     open::Federation,
     preflight::{Preflight, preflight, preflight_adoption, preflight_change, preflight_fields},
     refusal::Refusal,
-    refusals::{InTheWay, Owner, Place, Refusals},
+    refusals::{Forgotten, InTheWay, Owner, Place, Refusals},
     request::Request,
 };
 use crate::{
-    cluster::{self, FieldValidation},
-    job::{Manifest, Observed},
-    reconcile::{Members, Observations, job_path},
+    cluster::{self, FieldValidation, fan_out},
+    job::{Manifest, Observed, labels},
+    reconcile::{Members, Observations, job_path, jobs_path},
     state::{self, Record},
 };
 
@@ -156,6 +159,7 @@ impl Federation<'_> {
                 self.notify(Event::UnknownField { field, clusters });
             }
         }
+        let mut forgotten = BTreeMap::new();
         for Refusal { cluster, error } in answers.refusals {
             let report = say(&error);
             if error.is_not_found() {
@@ -165,10 +169,46 @@ impl Federation<'_> {
                 let name = new_name(record, &cluster);
                 let place = self.place(&cluster, record, name);
                 let owner = self.owner(members, &place).await;
+                if let Owner::Forgotten(Forgotten { uid, rebuilt_as, .. }) = &owner {
+                    let known: &mut Option<String> = forgotten.entry(uid.clone()).or_default();
+                    *known = known.take().or_else(|| rebuilt_as.clone());
+                }
                 refusals.in_the_way.insert(InTheWay { place, owner });
             }
             refusals.add(report, cluster);
         }
+        for (uid, rebuilt_as) in forgotten {
+            let namespace = record.namespace().to_owned();
+            let jobs = self.jobs_left_of(&namespace, &uid, members).await;
+            refusals.forgotten.insert(Forgotten { namespace, uid, rebuilt_as }, jobs);
+        }
+    }
+
+    /// The Jobs of a federated Job in the members that answer: their names, and the members of each.
+    async fn jobs_left_of(
+        &self,
+        namespace: &str,
+        uid: &str,
+        members: &Members,
+    ) -> BTreeMap<String, BTreeSet<String>> {
+        let path = jobs_path(namespace);
+        let federation = &self.registry.uid;
+        let selector = format!("{}={federation},{}={uid}", labels::FEDERATION, labels::JOB);
+        let list = async |cluster: &str| {
+            let jobs = match members.get(cluster) {
+                Ok(connection) => connection.list(&path, &selector).await.unwrap_or_default(),
+                Err(_) => Vec::new(),
+            };
+            (cluster.to_owned(), jobs)
+        };
+        let mut left = BTreeMap::<_, BTreeSet<_>>::new();
+        for (cluster, jobs) in fan_out(members.asked(), list).await {
+            for job in &jobs {
+                let name = Observed::from_object(job).name;
+                left.entry(name).or_default().insert(cluster.clone());
+            }
+        }
+        left
     }
 
     /// Where a Job of a record is, or would be.
@@ -187,21 +227,26 @@ impl Federation<'_> {
         let Ok(job) = connection.get(&job_path(&place.namespace, &place.job)).await else {
             return Owner::Unknown;
         };
-        let Some(owner) = Observed::from_object(&job).owner else { return Owner::Nobody };
-        if owner.federation != self.registry.uid {
+        let Some(job) = Labelled::read(job) else { return Owner::Nobody };
+        if job.owner.federation != self.registry.uid {
             return Owner::AnotherFederation;
         }
-        match self.store.records(&self.registry.uid, Some(&place.namespace)).await {
-            Err(_) => Owner::Unknown,
-            Ok(records) => {
-                // A record that cannot be read may be the one.
-                let may_own = |record: Result<Record, state::Error>| {
-                    record.map_or(true, |record| record.state.uid == owner.job)
-                };
-                let recorded = records.into_iter().any(may_own);
-                if recorded { Owner::Recorded } else { Owner::Forgotten }
-            }
+        let Ok(records) = self.store.records(&self.registry.uid, Some(&place.namespace)).await
+        else {
+            return Owner::Unknown;
+        };
+        // A record that cannot be read may be the one.
+        let may_own = |record: Result<Record, state::Error>| {
+            record.map_or(true, |record| record.state.uid == job.owner.job)
+        };
+        if records.into_iter().any(may_own) {
+            return Owner::Recorded;
         }
+        let Ok(rebuilt_as) = self.rebuilt_as(&job, &place.cluster).await else {
+            return Owner::Unknown;
+        };
+        let (namespace, uid) = (place.namespace.clone(), job.owner.job);
+        Owner::Forgotten(Forgotten { namespace, uid, rebuilt_as })
     }
 }
 

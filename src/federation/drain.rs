@@ -126,7 +126,8 @@ impl Federation<'_> {
         let all: Vec<_> = records.iter().collect();
         let members = self.members_to_reconcile(&all).await;
         let observed = self.observe_together(&all, &members).await;
-        let (mut errors, mut kept, mut left, mut pods) = (Vec::new(), BTreeSet::new(), 0, 0_i32);
+        let (mut errors, mut kept, mut left) = (Vec::new(), BTreeSet::new(), 0);
+        let mut pods = Some(0_i32);
         let run = async |federation: &Self, (record, observations)| {
             let reconciled = federation.run(record, observations, &members).await?;
             federation.notify(Event::Done(&reconciled.done, DryRun::None));
@@ -141,13 +142,15 @@ impl Federation<'_> {
             let fails = |shard: &ShardStatus| {
                 shard.cluster == name && (shard.unknown.is_some() || shard.refused.is_some())
             };
+            let is_unknown = |shard: &ShardStatus| shard.cluster == name && shard.unknown.is_some();
+            pods = pods.filter(|_| !status.shards.iter().any(is_unknown));
             // Nothing is taken off a shard while the ledger may lack others.
             if status.shards.iter().any(fails) || !status.unlisted.is_empty() {
                 errors.extend(self.report(&after, &status).err());
             }
             for (_, shard) in after.live_in(name, uid) {
                 left += 1;
-                pods = pods.saturating_add(shard.active());
+                pods = pods.map(|pods| pods.saturating_add(shard.active()));
                 kept.extend((!is_leaving(&after, shard)).then(|| key(&after)));
             }
         }

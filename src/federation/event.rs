@@ -326,8 +326,8 @@ pub enum Event<'a> {
         cluster: &'a str,
         /// How many shards there have not ended.
         shards: usize,
-        /// How many pods of them are pending or running.
-        pods: i32,
+        /// How many pods of them are pending or running; none where the member does not answer.
+        pods: Option<i32>,
     },
     /// What a cluster that was declared lost was not seen to have done is done by others.
     GivenUp {

@@ -113,7 +113,7 @@ pub(super) async fn list_labelled(
 
 impl Labelled {
     /// Reads a Job; none if it lacks one of the three labels.
-    fn read(object: Value) -> Option<Self> {
+    pub fn read(object: Value) -> Option<Self> {
         let observed = Observed::from_object(&object);
         let namespace = object["metadata"]["namespace"].as_str()?.to_owned();
         Some(Self { namespace, owner: observed.owner.clone()?, observed, object })

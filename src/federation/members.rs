@@ -11,6 +11,17 @@ use crate::{
     state::{Member, MemberChange, MemberState, Record, Registry},
 };
 
+/// The Jobs of a federation that stay in a cluster that is taken out of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Staying {
+    /// How many there are.
+    pub jobs: usize,
+    /// How many of them are of federated Jobs that have records.
+    pub recorded: usize,
+    /// Whether one has run and has not ended.
+    pub run_on: bool,
+}
+
 /// What a member answered when it was asked who it is.
 #[derive(Debug, Clone)]
 pub struct Answered {
@@ -59,8 +70,8 @@ impl Carried {
 impl Federation<'_> {
     /// Takes a member out of the registry, unless a federated Job needs it
     /// ([`Record::needs`](crate::state::Record::needs)). Nothing is changed in the cluster itself.
-    /// Gives how many Jobs of this federation stay there; none if it could not be asked. Unless
-    /// there are none, the cluster stays known as a former one.
+    /// Gives what stays there; none if it could not be asked. Unless that is nothing, the cluster
+    /// stays known as a former one.
     ///
     /// One compare-and-swap cannot cover the registry and the records. So the member is marked as
     /// leaving, then the records are read, then it is removed. Whoever gives a member a shard
@@ -69,7 +80,7 @@ impl Federation<'_> {
     ///
     /// # Errors
     /// There is no such member, or it carries shards: their work would be forgotten.
-    pub async fn unregister(&self, name: &str) -> Result<Option<usize>, Error> {
+    pub async fn unregister(&self, name: &str) -> Result<Option<Staying>, Error> {
         let mut registry = Registry::clone(&self.registry);
         loop {
             let mut jobs = Vec::new();
@@ -78,12 +89,14 @@ impl Federation<'_> {
                 let Some(member) = registry.members.get(name) else {
                     return Err(Error::not_registered(name, registry));
                 };
-                jobs = self.jobs_that_need(name, member).await?;
+                let records = self.all_records().await?;
+                jobs = needing(&records, name, member);
                 Ok(match (member.state, jobs.is_empty()) {
                     // A lost member gets no shard: no mark is needed.
                     (MemberState::Leaving | MemberState::Lost, true) => {
-                        left = self.jobs_left(name, member).await;
-                        if left == Some(0) { MemberChange::Forget } else { MemberChange::Remove }
+                        left = self.staying(name, member, &records).await;
+                        let is_clean = left.is_some_and(|left| left.jobs == 0);
+                        if is_clean { MemberChange::Forget } else { MemberChange::Remove }
                     }
                     (MemberState::Leaving, false) => MemberChange::Set(member.staying()),
                     (_, true) => MemberChange::Set(member.leaving()),
@@ -103,13 +116,20 @@ impl Federation<'_> {
         }
     }
 
-    /// How many Jobs of this federation a cluster has; none if it could not be asked.
-    async fn jobs_left(&self, name: &str, member: &Member) -> Option<usize> {
+    /// What a cluster has of this federation, which has these records; none if it could not be
+    /// asked.
+    async fn staying(&self, name: &str, member: &Member, records: &[Record]) -> Option<Staying> {
         let (name, member) = (name.to_owned(), member.clone());
         let asked = vec![Asked { name, member, is_former: false }];
         let (_, jobs) = self.labelled(asked, None).await.pop()?.answer.ok()?;
-        let ours = |job: &&Labelled| job.owner.federation == self.registry.uid;
-        Some(jobs.iter().filter(ours).count())
+        let mut staying = Staying::default();
+        for job in jobs.iter().filter(|job| job.owner.federation == self.registry.uid) {
+            let is_its = |record: &Record| record.state.uid == job.owner.job;
+            staying.jobs += 1;
+            staying.recorded += usize::from(records.iter().any(is_its));
+            staying.run_on |= job.observed.end.is_none() && !job.observed.has_run_nothing();
+        }
+        Some(staying)
     }
 
     /// Makes sure that no Job needs a lost member, so that its name may stand for another cluster.
@@ -117,27 +137,11 @@ impl Federation<'_> {
     /// # Errors
     /// A Job does, or a record cannot be read.
     pub(super) async fn must_be_given_up(&self, name: &str, lost: &Member) -> Result<(), Error> {
-        let jobs = self.jobs_that_need(name, lost).await?;
+        let jobs = needing(&self.all_records().await?, name, lost);
         if jobs.is_empty() {
             return Ok(());
         }
         Err(Error::NotGivenUp { name: name.to_owned(), jobs })
-    }
-
-    /// The namespaces and names of the federated Jobs that need a member.
-    async fn jobs_that_need(
-        &self,
-        name: &str,
-        member: &Member,
-    ) -> Result<Vec<(String, String)>, Error> {
-        let mut jobs = Vec::new();
-        for record in self.store.records(&self.registry.uid, None).await? {
-            let record = record?;
-            if record.needs(name, member) {
-                jobs.push((record.namespace().to_owned(), record.name().to_owned()));
-            }
-        }
-        Ok(jobs)
     }
 
     /// Asks the members that `selected` chooses who they are and which versions their servers have,
@@ -172,4 +176,10 @@ impl Federation<'_> {
         answers.sort_by(|one, other| one.name.cmp(&other.name));
         answers
     }
+}
+
+/// The namespaces and names of the federated Jobs that need a member.
+fn needing(records: &[Record], name: &str, member: &Member) -> Vec<(String, String)> {
+    let needing = records.iter().filter(|record| record.needs(name, member));
+    needing.map(|record| (record.namespace().to_owned(), record.name().to_owned())).collect()
 }

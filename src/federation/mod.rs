@@ -121,7 +121,7 @@ pub use logs::{
 pub use look::{Described, Look};
 pub use lost::{AtRisk, Contact, Risks};
 pub use member_changes::LabelChange;
-pub use members::{Answered, Carried};
+pub use members::{Answered, Carried, Staying};
 pub use moved_away::MovedAway;
 pub use open::{Access, Federation};
 pub use orphans::{Cleaning, Named, Orphan, Orphans, Progress, Reason, Unanswered, Unasked};
@@ -130,8 +130,7 @@ pub use reconcile::{Reopen, Scope, Uncertain, UncertainWork};
 pub use records::Records;
 pub use recover::{Newest, Recoverable, Survey, Unusable};
 pub use refusal::Refusal;
-pub use refusals::{InTheWay, Owner, Place, Refusals, some_clusters};
-pub use register::{Registered, Registration};
+pub use members::{Answered, Carried, Staying};
 pub use relocate::relocate;
 pub use request::Request;
 pub use retry::{Retry, UnknownWork};

@@ -25,19 +25,30 @@ pub struct InTheWay {
 }
 
 /// Whose Job it is that has the name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Owner {
     /// It carries no labels of a federation: nothing of ours.
     Nobody,
     /// It is a shard of a federated Job that is recorded in this federation.
     Recorded,
-    /// It was a shard of a federated Job of this federation that was deleted while its shards
-    /// stayed.
-    Forgotten,
+    /// It is a shard of a federated Job of this federation that has no record.
+    Forgotten(Forgotten),
     /// It is a shard of a federated Job of another federation.
     AnotherFederation,
     /// It could not be read.
     Unknown,
+}
+
+/// A federated Job that has no record: it was deleted while its shards stayed, or the record was
+/// lost.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Forgotten {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its uid.
+    pub uid: String,
+    /// The name by which `job recover` rebuilds its record; none if it cannot.
+    pub rebuilt_as: Option<String>,
 }
 
 /// What clusters say against what is about to be written; the same answer of several clusters is
@@ -52,6 +63,9 @@ pub struct Refusals {
     pub without_namespace: BTreeSet<Place>,
     /// The Jobs that have a name that is needed.
     pub in_the_way: BTreeSet<InTheWay>,
+    /// The federated Jobs without a record that have such Jobs, and all Jobs that are left of them
+    /// in the clusters that answer: their names, and the clusters of each.
+    pub forgotten: BTreeMap<Forgotten, BTreeMap<String, BTreeSet<String>>>,
     /// Whether a cluster refuses to change a template in place. The request can have new shards
     /// made.
     pub is_template_refused: bool,

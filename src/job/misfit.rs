@@ -91,7 +91,10 @@ pub enum Misfit {
     #[error("status.conditions: it has failed, and the job in cluster {0} would be stopped")]
     Failed(String),
     /// More pods have failed in all than the federated Job allows.
-    #[error("status.failed: {failed} pods have failed in all, and spec.backoffLimit is {limit}")]
+    #[error(
+        "status.failed: {failed} {} failed in all, and spec.backoffLimit is {limit}",
+        if *failed == 1 { "pod has" } else { "pods have" }
+    )]
     FailedPods {
         /// In all clusters.
         failed: i32,

@@ -60,10 +60,13 @@ impl fmt::Display for Shortfall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { asked, placed, least, limits } = self;
         if limits.is_empty() {
-            return write!(f, "there is no cluster that could run the {asked} pods asked for");
+            let pods = if *asked == 1 { "pod" } else { "pods" };
+            return write!(f, "there is no cluster that could run the {asked} {pods} asked for");
         }
         if placed < asked {
-            write!(f, "{} of {asked} pods have no place: ", asked - placed)?;
+            let missing = asked - placed;
+            let have = if missing == 1 { "has" } else { "have" };
+            write!(f, "{missing} of {asked} pods {have} no place: ")?;
         } else {
             write!(
                 f,

@@ -14,7 +14,7 @@ use crate::{
         orphans::clean_all,
     },
     error::{Error, Result},
-    federation::{self, DrainTerms, Federation},
+    federation::{self, DrainTerms, Federation, Staying},
 };
 
 /// The examples in its help.
@@ -80,19 +80,27 @@ impl Unregister {
         Ok(())
     }
 
-    /// Says that the member is out, and how many Jobs stay in its cluster, if that is known.
-    fn unregistered(&self, session: &Session<'_>, left: Option<usize>) {
+    /// Says that the member is out, and which Jobs stay in its cluster, if that is known.
+    fn unregistered(&self, session: &Session<'_>, left: Option<Staying>) {
         let output = session.output();
         output.line(format!("cluster {:?} unregistered", self.name));
-        let jobs = match left {
+        let jobs = match left.map(|left| left.jobs) {
             Some(0) => return,
             Some(1) => "1 job of this federation stays in it".to_owned(),
             Some(n) => format!("{n} jobs of this federation stay in it"),
             None => "It could not be asked whether jobs of this federation stay in it".to_owned(),
         };
+        let recorded = match left.map_or(0, |left| left.recorded) {
+            0 => "",
+            _ => {
+                " Of a job that `job get` shows, what was done there counts all the same, and the \
+                  logs of its pods go."
+            }
+        };
         let clusters = format!("--clusters={}", self.name);
-        let clean = clean_all(output, ["-A", &clusters]);
-        output.note(format!("{jobs}. {clean} deletes them."));
+        let run_on = left.is_none_or(|left| left.run_on);
+        let clean = clean_all(output, ["-A", &clusters], run_on);
+        output.note(format!("{jobs}. {clean} deletes them.{recorded}"));
     }
 
     /// Offers to drain a member that carries work.

@@ -15,7 +15,7 @@ use crate::{
     error::Result,
     federation::{DryRun, Look, ToAdopt},
     job::labels,
-    print::federate,
+    print::{counted, federate},
 };
 
 /// The examples in its help.
@@ -133,9 +133,10 @@ fn consequences(look: &Look) -> Vec<String> {
 fn shared_limits(Look { record, status, .. }: &Look) -> Vec<String> {
     let mut said = Vec::new();
     if let Some(limit) = record.manifest.backoff_limit() {
+        let (pods, have) =
+            (counted(status.failed, "pod"), if status.failed == 1 { "has" } else { "have" });
         said.push(format!(
-            "backoffLimit, {limit}, holds for all clusters together: {} pods have failed.",
-            status.failed
+            "backoffLimit, {limit}, holds for all clusters together: {pods} {have} failed."
         ));
     }
     if let Some(seconds) = record.manifest.active_deadline_seconds() {

@@ -108,15 +108,19 @@ fn all(results: impl IntoIterator<Item = Result<()>>) -> Result<()> {
     results.into_iter().filter_map(Result::err).reduce(Error::and).map_or(Ok(()), Err)
 }
 
-/// What selects the Jobs of the federated Job with this uid, and no others of their names.
-pub fn selector(uid: &str) -> String {
-    format!("--selector={}={uid}", labels::JOB)
-}
-
 /// The command that deletes all orphans that these words select. On a terminal it asks which of
-/// them; elsewhere flags say that those that run are meant, too.
-pub fn clean_all<'w>(output: &Output, words: impl IntoIterator<Item = &'w str>) -> String {
-    let flags: &[&str] = if output.can_ask() { &[] } else { &["--yes", "--running"] };
+/// them. Elsewhere a flag says so; where some may run on, another one says that these are meant,
+/// too.
+pub fn clean_all<'w>(
+    output: &Output,
+    words: impl IntoIterator<Item = &'w str>,
+    run_on: bool,
+) -> String {
+    let flags: &[&str] = match run_on {
+        _ if output.can_ask() => &[],
+        true => &["--yes", "--running"],
+        false => &["--yes"],
+    };
     federate("orphans clean", words.into_iter().chain(flags.iter().copied()))
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{clean::have, clean_all, recover_of, scope, selector};
+use super::{clean::have, clean_all, recover_of, scope};
 use crate::{
+    error::kubectl::selector_of_job,
     federation::Orphan,
     print::{Output, federate},
 };
@@ -25,9 +26,12 @@ pub(super) fn recordless<'o>(
     orphans: impl IntoIterator<Item = &'o Orphan>,
     then: Then,
 ) -> Option<String> {
-    let (mut count, mut federated, mut rebuilt) = (0, BTreeSet::new(), BTreeSet::new());
-    for Orphan { namespace, owner, rebuilt_as, .. } in orphans {
+    let (mut count, mut run_on) = (0, false);
+    let (mut federated, mut rebuilt) = (BTreeSet::new(), BTreeSet::new());
+    for orphan in orphans {
+        let Orphan { namespace, owner, rebuilt_as, .. } = orphan;
         count += 1;
+        run_on |= orphan.progress().is_unfinished();
         federated.insert((namespace.as_str(), owner.job.as_str()));
         rebuilt.extend(rebuilt_as.iter().map(|name| (namespace.as_str(), name.as_str())));
     }
@@ -50,12 +54,13 @@ pub(super) fn recordless<'o>(
     if then == Then::Stay {
         said.push(match only {
             Some((namespace, uid)) => {
-                let clean = clean_all(output, [&*scope(Some(namespace)), &selector(uid)]);
+                let clean =
+                    clean_all(output, [&*scope(Some(namespace)), &selector_of_job(uid)], run_on);
                 format!("They stay: {clean} deletes them, with what they have done.")
             }
             None => {
                 let scope = scope(namespace);
-                let clean = clean_all(output, [&*scope, &selector("UID")]);
+                let clean = clean_all(output, [&*scope, &selector_of_job("UID")], run_on);
                 let list = federate("orphans list", [&*scope, "-o", "wide"]);
                 format!(
                     "They stay: {clean} deletes those of one federated job, with what they have \

@@ -354,7 +354,7 @@ fn of_refusals(error: &federation::Error, refusals: &Refusals) -> Error {
     let hint = if refusals.is_template_refused {
         Some(RECREATE_HINT.to_owned())
     } else if refusals.without_namespace.is_empty() {
-        about_what_is_in_the_way(&refusals.in_the_way)
+        about_what_is_in_the_way(refusals)
     } else if refusals.makes_namespaces {
         Some(NAMESPACE_HINT.to_owned())
     } else {
@@ -440,9 +440,11 @@ fn about_unfit(error: &federation::Error) -> Error {
             )),
             NotRetriable::Succeeded => about_idle(Idle::Stopped, None, namespace, name).into(),
         }),
-        E::NotAdoptable { namespace, name, owner: Owner::Forgotten, .. } => {
-            let recover = federate("job recover", [name, "-n", namespace]);
-            Some(Hint::from(format!("{recover} rebuilds its record.")))
+        E::NotAdoptable { namespace, owner: Owner::Forgotten(job), .. } => {
+            job.rebuilt_as.as_deref().map(|name| {
+                let recover = federate("job recover", [name, "-n", namespace]);
+                Hint::from(format!("{recover} rebuilds its record."))
+            })
         }
         E::NotAdoptable { namespace, owner: Owner::Recorded, .. } => {
             let get = federate("job get", ["-n", namespace]);

@@ -112,9 +112,13 @@ pub(super) fn idle_sentence(idle: Idle, unplaced: i32, asked: Option<i32>) -> St
     match (idle, asked) {
         (Idle::Suspended, _) => "is suspended".to_owned(),
         (Idle::Paused, _) => "is paused: its parallelism is 0".to_owned(),
-        (Idle::Stopped, Some(asked)) if unplaced > 0 => format!(
-            "is stopped: {unplaced} of {asked} completions are unplaced, and no shard is running"
-        ),
+        (Idle::Stopped, Some(asked)) if unplaced > 0 => {
+            let are = if unplaced == 1 { "is" } else { "are" };
+            format!(
+                "is stopped: {unplaced} of {asked} completions {are} unplaced, and no shard is \
+                 running"
+            )
+        }
         (Idle::Stopped, _) => "is stopped: no shard is running".to_owned(),
     }
 }

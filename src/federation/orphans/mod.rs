@@ -219,18 +219,8 @@ impl Federation<'_> {
         jobs: BTreeSet<(String, String, String)>,
     ) -> Result<BTreeSet<(String, String)>, Error> {
         let ask = async |(namespace, uid, name): (String, String, String)| {
-            let there = self.store.any_record(&self.registry.uid, &namespace, &name).await;
-            let found = match there {
-                Err(state::Error::NoRecord { .. }) => {
-                    let record = self.store.unlabelled(&namespace, &name).await?;
-                    let is_it = record.is_some_and(|record| record.state.uid == uid);
-                    if is_it { Found::Unlabelled } else { Found::Another }
-                }
-                Err(error) if error.is_not_found() => Found::Nothing,
-                Err(error @ state::Error::Cluster(_)) => return Err(Error::from(error)),
-                Ok(_) | Err(_) => Found::Another,
-            };
-            Ok((namespace, name, found))
+            let found = self.in_place_of_record(&namespace, &uid, &name).await?;
+            Ok::<_, Error>((namespace, name, found))
         };
         let mut free = BTreeSet::new();
         for looked in fan_out(jobs, ask).await {
@@ -242,6 +232,44 @@ impl Federation<'_> {
             }
         }
         Ok(free)
+    }
+
+    /// What the host has in the place of the record of a federated Job.
+    async fn in_place_of_record(
+        &self,
+        namespace: &str,
+        uid: &str,
+        name: &str,
+    ) -> Result<Found, Error> {
+        match self.store.any_record(&self.registry.uid, namespace, name).await {
+            Err(state::Error::NoRecord { .. }) => {
+                let record = self.store.unlabelled(namespace, name).await?;
+                let is_it = record.is_some_and(|record| record.state.uid == uid);
+                Ok(if is_it { Found::Unlabelled } else { Found::Another })
+            }
+            Err(error) if error.is_not_found() => Ok(Found::Nothing),
+            Err(error @ state::Error::Cluster(_)) => Err(error.into()),
+            Ok(_) | Err(_) => Ok(Found::Another),
+        }
+    }
+
+    /// The name by which `job recover` rebuilds the record of a federated Job from this Job of it,
+    /// which is in this member; none if it cannot.
+    ///
+    /// # Errors
+    /// The host cannot be asked.
+    pub(super) async fn rebuilt_as(
+        &self,
+        job: &Labelled,
+        cluster: &str,
+    ) -> Result<Option<String>, Error> {
+        let member = self.registry.members.get(cluster);
+        let kept = member.and_then(|member| kept_by(job, &member.uid).ok());
+        let Some((_, Recovery { manifest, .. })) = kept else { return Ok(None) };
+        let (namespace, name) = (&job.namespace, manifest.name());
+        let found = self.in_place_of_record(namespace, &job.owner.job, name).await?;
+        let can_be = matches!(found, Found::Nothing | Found::Unlabelled);
+        Ok(can_be.then(|| name.to_owned()))
     }
 
     /// Adds a Job to what was found: as an orphan, as one of another federation, or not at all.

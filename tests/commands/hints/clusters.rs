@@ -47,9 +47,14 @@ pub(super) async fn left_behind(book: &mut Book) {
     complete_pi(&mut stage).await;
     let commands = book.hear(&mut stage, "cluster unregister west").await;
     assert_eq!(commands.len(), 1, "{:?}", book.said.last());
-    assert!(book.said.last().is_some_and(|said| said.contains("1 job of this federation stays")));
+    let said = book.said.last().expect("it was typed");
+    assert!(said.contains("1 job of this federation stays"), "{said}");
+    // Nothing runs there, and the record has what was done.
+    assert!(said.contains("what was done there counts all the same"), "{said}");
+    assert!(!commands[0].contains("--running"), "{commands:?}");
     book.follow(&mut stage, &commands, &[]).await;
     says(&mut stage, list, "No resources found").await;
+    says(&mut stage, "job get pi", "Complete   18/18").await;
 
     let mut stage = Stage::federation().await;
     stage.quietly("job create -f several").await;
@@ -196,6 +201,51 @@ pub(super) async fn checks(book: &mut Book) {
     let commands = book.hear(&mut stage, "cluster check west").await;
     assert_eq!(commands.len(), 1, "{:?}", book.said.last());
     book.follow(&mut stage, &commands, &[]).await;
+}
+
+/// Of orphans whose records may have been lost.
+pub(super) async fn recordless(book: &mut Book) {
+    let clean = "orphans clean --yes --running";
+    let mut stage = pi().await;
+    stage.quietly("job delete pi --cascade=orphan").await;
+    let commands = book.hear(&mut stage, clean).await;
+    let [recovers, deletes] = &commands[..] else { panic!("{commands:?}") };
+    book.follow_and_agree(&mut stage, recovers, &[]).await;
+    says(&mut stage, "job get pi", "Running").await;
+    stage.quietly("job delete pi --cascade=orphan").await;
+    let (_, _, asked) = stage.run("orphans clean", Some("\n")).await;
+    assert_eq!(book.note(asked), commands[..1]);
+    book.follow(&mut stage, std::slice::from_ref(deletes), &[]).await;
+    says(&mut stage, "orphans list", "No resources found").await;
+
+    // What has ended is no work that is lost.
+    stage.quietly("job create -f pi.yaml").await;
+    complete_pi(&mut stage).await;
+    stage.quietly("job delete pi --cascade=orphan").await;
+    let commands = book.hear(&mut stage, "orphans clean -A --yes").await;
+    assert!(commands[1].ends_with("--yes"), "{commands:?}");
+    book.followed.insert(commands[0].clone());
+    book.follow(&mut stage, &commands[1..], &[]).await;
+    says(&mut stage, "orphans list", "No resources found").await;
+
+    // Of several federated Jobs.
+    for scope in ["", "-A "] {
+        let mut stage = pi().await;
+        stage.quietly("job create -f several/euler.yaml").await;
+        stage.quietly("job delete pi euler --cascade=orphan").await;
+        let commands =
+            book.hear(&mut stage, &format!("orphans clean {scope}--yes --running")).await;
+        let [recovers, deletes, lists] = &commands[..] else { panic!("{commands:?}") };
+        book.followed.insert(lists.clone());
+        let (_, listed, _) = shell::run(&mut stage, lists).await;
+        let row = listed.lines().find(|row| row.contains(" pi ") || row.starts_with("pi "));
+        let uid = row.and_then(|row| row.split_whitespace().rev().nth(7)).expect("a uid");
+        book.follow(&mut stage, std::slice::from_ref(deletes), &[("UID", uid)]).await;
+        let (_, left, _) = shell::run(&mut stage, lists).await;
+        assert!(!left.contains(uid) && left.contains("euler"), "{left}");
+        book.follow_and_agree(&mut stage, recovers, &[]).await;
+        says(&mut stage, "job get euler", "Running").await;
+    }
 }
 
 /// Of orphans of another federation, and of those that may belong to a damaged record.

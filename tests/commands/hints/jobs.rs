@@ -129,18 +129,37 @@ pub(super) async fn several_taken(book: &mut Book) {
 /// Where clusters have Jobs of the name.
 pub(super) async fn jobs_in_the_way(book: &mut Book) {
     let create = "job create -f pi.yaml";
-    // Shards that stayed, and a Job of nobody.
+    // Shards that stayed, with supplements, and a Job of nobody.
     let mut stage = pi().await;
+    stage.quietly("job scale pi --completions=36 --parallelism=18").await;
     stage.quietly("job delete pi --cascade=orphan").await;
     let commands = book.hear(&mut stage, create).await;
+    let said = book.said.last().expect("it was typed");
+    let jobs = "Its jobs are pi in east, north, west; pi-4 in east; pi-5 in north; pi-6 in west.";
+    assert!(said.contains(jobs), "{said}");
     let [recover, list, clean] = &commands[..] else { panic!("{commands:?}") };
     book.follow_and_agree(&mut stage, recover, &[]).await;
     says(&mut stage, "job get pi", "Running").await;
     stage.quietly("job delete pi --cascade=orphan").await;
-    book.follow(&mut stage, std::slice::from_ref(list), &[]).await;
+    book.followed.insert(list.clone());
+    let (_, listed, _) = shell::run(&mut stage, list).await;
+    assert_eq!(listed.lines().count(), 7, "{listed}");
     // It asks which of them, and whether.
     book.followed.insert(clean.clone());
-    shell::run_answering(&mut stage, clean, "1-3\nyes\n").await;
+    shell::run_answering(&mut stage, clean, "all\nyes\n").await;
+    says(&mut stage, "orphans list", "No resources found").await;
+    says(&mut stage, create, "created").await;
+    // Nothing keeps what its record was.
+    stage.quietly("job delete pi --cascade=orphan").await;
+    let none = json!({"metadata": {"annotations": {"kubectl-federate.dev/recovery": null}}});
+    for member in MEMBERS {
+        stage.request(member, "PATCH", &format!("{JOBS}/pi"), Some(&none)).await;
+    }
+    let commands = book.hear(&mut stage, create).await;
+    assert_eq!(commands.len(), 2, "{:?}", book.said.last());
+    book.follow(&mut stage, &commands[..1], &[]).await;
+    book.followed.insert(commands[1].clone());
+    shell::run_answering(&mut stage, &commands[1], "all\nyes\n").await;
     says(&mut stage, create, "created").await;
     stage.quietly("job delete pi --cascade=background").await;
     stage.request("west", "POST", JOBS, Some(&strangers_job())).await;
@@ -311,6 +330,12 @@ pub(super) async fn adoptions(book: &mut Book) {
     assert_eq!(commands.len(), 1, "{:?}", book.said.last());
     book.followed.insert(commands[0].clone());
     shell::run_answering(&mut stage, &commands[0], "yes\n").await;
+    says(&mut stage, "job get pi", "Running").await;
+    // A supplement is not what the federated Job is called.
+    stage.quietly("job delete pi").await;
+    let commands = book.hear(&mut stage, "job adopt pi-4 --clusters=east --yes").await;
+    assert_eq!(commands.len(), 1, "{:?}", book.said.last());
+    book.follow_and_agree(&mut stage, &commands[0], &[]).await;
     says(&mut stage, "job get pi", "Running").await;
 }
 

@@ -60,6 +60,7 @@ pub async fn all() {
         clusters::registrations,
         clusters::checks,
         clusters::orphans,
+        clusters::recordless,
         federation::ways,
         federation::restores,
         federation::reused,

@@ -134,18 +134,37 @@ pub(super) async fn deletions(book: &mut Book) {
     book.read(&mut stage, delete, "(cluster west)").await;
 }
 
-/// After a deletion that keeps the shards.
+/// After a deletion that keeps the shards, in a federation that is older than they are or not.
 pub(super) async fn kept(book: &mut Book) {
-    for left in [false, true] {
+    for (left, young, answer) in [
+        (false, false, None),
+        (true, false, None),
+        (false, true, None),
+        (false, true, Some("keep\n")),
+    ] {
         let mut stage = pi().await;
         if left {
             let key = "member.kubectl-federate.dev/west";
             stage.annotate(REGISTRY, key, &Value::Null).await;
         }
-        let commands = book.hear(&mut stage, "job delete pi").await;
+        if young {
+            let key = "kubectl-federate.dev/settings";
+            let settings = stage.annotate(REGISTRY, key, &Value::Null).await;
+            let settings = settings.as_str().unwrap_or_default();
+            let mut settings: Value = serde_json::from_str(settings).expect("JSON");
+            settings["created"] = i64::MAX.into();
+            stage.annotate(REGISTRY, key, &settings.to_string().into()).await;
+        }
+        let (_, _, said) = stage.run("job delete pi", answer).await;
+        assert!(!said.contains("recover"), "{said}");
+        let commands = book.note(said);
         assert_eq!(commands.len(), if left { 2 } else { 1 }, "{:?}", book.said.last());
         book.followed.insert(commands[0].clone());
-        shell::run_answering(&mut stage, &commands[0], "all\nyes\n").await;
+        if answer.is_some() {
+            shell::run_answering(&mut stage, &commands[0], "all\nyes\n").await;
+        } else {
+            shell::run(&mut stage, &commands[0]).await;
+        }
         book.follow(&mut stage, &commands[1..], &[("CONTEXT", "west")]).await;
         for member in MEMBERS {
             let job = stage.cluster(member).get(&sim::JOBS, "default", "pi");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     error::kubectl,
     federation::{Described, Look},
-    print::{Table, federate_line},
+    print::{Table, counted, federate_line},
     reconcile::ShardStatus,
     state::{HeldBack, Phase, Record, Verdict},
 };
@@ -20,7 +20,7 @@ pub(super) fn table(described: &Described) -> Table {
     }
     let status = &described.look.status;
     if status.all_members_closed() {
-        let what = format!("lets a cluster take the {} unplaced completions", status.held_back());
+        let what = format!("lets a cluster take {}", unplaced(status.held_back()));
         table.row([federate_line("cluster uncordon", ["NAME"]), what]);
     }
     for (line, what) in in_clusters(described) {
@@ -130,10 +130,8 @@ fn go_on(Look { record, status, .. }: &Look) -> Vec<Step> {
     let held = status.held_back();
     if let Some(held_back) = record.held_back().filter(|_| held > 0) {
         let what = match held_back {
-            HeldBack::Undone => format!("places the {held} unplaced completions in other shards"),
-            HeldBack::MayBeDone => {
-                format!("asks, and runs the {held} unplaced completions again")
-            }
+            HeldBack::Undone => format!("places {} in other shards", unplaced(held)),
+            HeldBack::MayBeDone => format!("asks, and runs {} again", unplaced(held)),
         };
         steps.push(("reconcile", Some("--reopen"), what));
     }
@@ -143,10 +141,15 @@ fn go_on(Look { record, status, .. }: &Look) -> Vec<Step> {
         let what = "lets it go on, with one pod at a time";
         steps.push(("job scale", Some("--parallelism=1"), what.to_owned()));
     } else if status.waiting > 0 {
-        let what = format!("places the {} unplaced completions as pods end", status.waiting);
+        let what = format!("places {} as pods end", unplaced(status.waiting));
         steps.push(("reconcile", Some("--watch"), what));
     }
     steps
+}
+
+/// `1 unplaced completion`.
+fn unplaced(count: i32) -> String {
+    counted(count, "unplaced completion")
 }
 
 /// What a reconcile will do for members that do not answer and have no shard yet, if there are any.

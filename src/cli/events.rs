@@ -14,7 +14,7 @@ use super::{
     Session,
     cluster::became,
     dry_run::suffix,
-    kept::stay,
+    kept::{stay, stay_unread},
     named::are_apart,
     progress::Progress,
     recording::{Recording, Recordings},
@@ -426,6 +426,7 @@ impl Voice<'_, '_> {
             Event::Kept(record, kept) => {
                 self.note(stay(self.reporter.session.output(), record, kept));
             }
+            Event::KeptUnread(job) => self.note(stay_unread(job)),
             Event::HostSilent { host, why } => self.silent(host, "the host does not answer", why),
             Event::MemberSilent { cluster, why } => {
                 self.silent(cluster, "nothing is known of its jobs", why);

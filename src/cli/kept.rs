@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::orphans::clean_all;
 use crate::{
     error::kubectl::selector_of_job,
-    federation::{Kept, Place},
-    print::{Output, kubectl_line},
+    federation::{Kept, Key, Place},
+    print::{Output, federate, kubectl_line},
     state::Record,
 };
 
@@ -44,4 +44,13 @@ pub(super) fn stay(output: &Output, record: &Record, kept: &Kept) -> String {
         ),
     };
     format!("{where_they_are} Delete them by {clean}{elsewhere}.")
+}
+
+/// What is said of a Job whose record was damaged, and is gone: what stays of it is not known.
+pub(super) fn stay_unread((namespace, name): &Key) -> String {
+    let list = federate("orphans list", [format!("--namespace={namespace}")]);
+    format!(
+        "The record of {name} was damaged, so it is not known which jobs of it clusters have. They \
+         stay, and {list} shows them."
+    )
 }

@@ -61,9 +61,9 @@ fn about_forgotten(job: &Forgotten, left: &BTreeMap<String, BTreeSet<String>>) -
     let words = [namespace, selector_of_job(&job.uid)];
     let (list, clean) = (federate("orphans list", &words), federate("orphans clean", &words));
     format!(
-        "What is there is a shard of a federated job that has no record. Its jobs are {}.{} If it \
-         was deleted, its shards may still run, and another name would run its work once more: \
-         {list} shows what they do. {clean} deletes them, with what they have done.",
+        "What is there is a shard of a federated job that has no record. Its jobs are {}.{} If the \
+         federated job was deleted, they may still run, and another name would run its work once \
+         more: {list} shows what they do. {clean} deletes them, with what they have done.",
         jobs.join("; "),
         rebuilds.unwrap_or_default()
     )

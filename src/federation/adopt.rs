@@ -151,7 +151,7 @@ impl Federation<'_> {
                 return Ok(self.proposed(record, observations, members, true).await);
             }
         }
-        Err(self.already_exists(&record, &source(&record), Some(&record)).await)
+        Err(self.already_exists(&record, &source(&record), Ok(&record)).await)
     }
 
     async fn proposed(

@@ -394,6 +394,8 @@ pub enum Event<'a> {
     PodsEnding,
     /// A Job was forgotten, and its shards stay: their number, and where they are.
     Kept(&'a Record, &'a Kept),
+    /// A Job was forgotten whose record is damaged: it is not known what clusters have of it.
+    KeptUnread(&'a Key),
     /// A shard was left behind in a member that does not answer, and may run there.
     LeftBehind {
         /// The shard.

@@ -289,8 +289,8 @@ impl Federation<'_> {
     /// Makes sure that the host has no federated Job of this name, as far as it says so.
     async fn check_name(&self, Proposal { record, source }: &Proposal) -> Result<(), Error> {
         match self.store.record(record.namespace(), record.name()).await {
-            Ok(there) => Err(self.already_exists(record, source, Some(&there)).await),
-            Err(_) => Ok(()),
+            Err(error) if !matches!(error, state::Error::Damaged { .. }) => Ok(()),
+            there => Err(self.already_exists(record, source, there.as_ref()).await),
         }
     }
 
@@ -336,8 +336,7 @@ impl Federation<'_> {
     ) -> Error {
         if error.is_already_exists() {
             let there = self.store.record(record.namespace(), record.name()).await;
-            // Where it went meanwhile, or cannot be read, only a look at it by itself says more.
-            return self.already_exists(record, source, there.ok().as_ref()).await;
+            return self.already_exists(record, source, there.as_ref()).await;
         }
         match error {
             state::Error::Cluster(error) => {
@@ -352,11 +351,13 @@ impl Federation<'_> {
         &self,
         record: &Record,
         source: &str,
-        there: Option<&Record>,
+        there: Result<&Record, &state::Error>,
     ) -> Error {
         let there = match there {
-            Some(there) => Some(self.existing(there).await),
-            None => None,
+            Ok(there) => Some(self.existing(there).await),
+            Err(state::Error::Damaged { .. }) => Some(Existing::Damaged),
+            // Where it went meanwhile, or cannot be read, only a look at it by itself says more.
+            Err(_) => None,
         };
         Error::AlreadyExists {
             source_file: source.to_owned(),

@@ -7,6 +7,8 @@ use crate::edit_members::work_until;
 use crate::scenarios::{Outcome, Scenarios};
 use crate::stage::{MEMBERS, Stage, job};
 
+const FEDERATION: &str = "kubectl-federate.dev/federation";
+
 pub const REGISTRY: &str = "/api/v1/namespaces/kubectl-federate/configmaps/federation";
 
 pub fn scenarios() -> Scenarios {
@@ -20,6 +22,8 @@ pub fn scenarios() -> Scenarios {
         .both_from_nothing("a federation moves to another host, and back", moved)
         .both("a record that was deleted or damaged is rebuilt with its supplements", one_record)
         .both("what can be read of a damaged record is kept, and nothing runs again", salvaged)
+        .both("a damaged record of which nothing is left can be forgotten", forgotten)
+        .both("a damaged record that was forgotten comes back from its shards", forgotten_too_soon)
         .both_from_nothing("a cluster that is registered late is taken in", late)
         .both("a record that is whole is not recovered, and nothing is without consent", consent)
         .both("a record that has lost its label is found again", unlabelled)
@@ -243,6 +247,68 @@ async fn late(stage: &Stage) -> Outcome {
     work_until(stage, "pi", "Complete 9/9").await?;
     stage.federate("orphans list").await.ok().warns("No resources found");
     Ok(())
+}
+
+/// Damages the record of `pi`.
+async fn damage(stage: &Stage) -> Outcome {
+    let damage = json!({"metadata": {"annotations": {"kubectl-federate.dev/state": "{"}}});
+    stage.host().patch("configmaps", "pi.federated-job", &damage).await?;
+    Ok(())
+}
+
+async fn forgotten(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    for site in stage.members() {
+        site.delete("pi").await?;
+    }
+    damage(stage).await?;
+    let before = stage.mark().await?;
+    let recover = format!("`kubectl federate job recover pi -n {}` rebuilds", stage.namespace);
+    let commands = ["job delete pi", "job delete pi --cascade=background", "job delete --all"];
+    for command in commands.into_iter().chain(["job create -f pi.yaml", "reconcile"]) {
+        stage.federate(command).await.fails("configmap").warns(&recover);
+    }
+    let forget = "job delete pi --cascade=orphan";
+    // Nobody knows what a cluster has that does not answer.
+    let west = stage.site("west");
+    west.link.cut().await?;
+    let silent = stage.federate("job recover pi --yes").await.fails("west could not be asked");
+    assert!(!silent.stderr.contains(forget), "{silent:?}");
+    west.link.restore().await?;
+    let hint = format!("`kubectl federate job delete pi -n {} --cascade=orphan`", stage.namespace);
+    stage.federate("job recover pi --yes").await.fails("no cluster has a shard").warns(&hint);
+    for strategy in ["client", "server"] {
+        let dry = stage.federate(&format!("{forget} --dry-run={strategy}")).await.ok();
+        dry.says("job.batch \"pi\" deleted from ").says("dry run)\n");
+    }
+    assert!(stage.record("pi").await?.is_some());
+    assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
+    let forgotten = stage.federate(forget).await.ok().says("job.batch \"pi\" deleted from ");
+    forgotten.warns("it is not known which jobs of it clusters have. They stay, and");
+    assert_eq!(stage.record("pi").await?, None);
+    stage.federate(forget).await.fails("not found");
+    stage.federate("reconcile").await.ok();
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    work_until(stage, "pi", "Complete 9/9").await
+}
+
+async fn forgotten_too_soon(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    damage(stage).await?;
+    // That of another federation is none of ours.
+    let label = |uid: &Value| json!({"metadata": {"labels": {FEDERATION: uid}}});
+    let own = stage.record("pi").await?.ok_or("a record")?["metadata"]["labels"][FEDERATION].take();
+    let host = stage.host();
+    host.patch("configmaps", "pi.federated-job", &label(&"other".into())).await?;
+    stage.federate("job delete pi --cascade=orphan").await.fails("another federation");
+    host.patch("configmaps", "pi.federated-job", &label(&own)).await?;
+    let before = stage.mark().await?;
+    stage.federate("job delete pi --cascade=orphan").await.ok();
+    assert_eq!(stage.mutations(&before).await?, ["east: delete configmaps/pi.federated-job"]);
+    let stays = stage.federate("orphans clean --yes --running").await.ok();
+    stays.warns("3 jobs have no record");
+    stage.federate("job recover pi --yes").await.ok().says("job.batch/pi recovered");
+    work_until(stage, "pi", "Complete 9/9").await
 }
 
 async fn consent(stage: &Stage) -> Outcome {

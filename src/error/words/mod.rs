@@ -207,7 +207,9 @@ fn of_federation(error: &federation::Error) -> Error {
             let describe = federate("job describe", [name, "-n", namespace]);
             Error::new(error).hint(format!("{describe} shows what failed."))
         }
-        E::NotRetriable { .. } | E::NotAdoptable { .. } => about_unfit(error),
+        E::NotRetriable { .. } | E::NotAdoptable { .. } | E::NothingToRecover { .. } => {
+            about_unfit(error)
+        }
         E::NotDivisible { error: NewRecordError::NoMembers, .. } => {
             Error::new(error).hint(format!(
                 "{} registers one.",
@@ -341,6 +343,7 @@ fn about_existing(there: Existing, namespace: &str, name: &str) -> Hint {
             ];
             OfJobs { flags: &["--cascade=background"], ..job("job delete", room) }.into()
         }
+        Existing::Damaged => recover(namespace, name).into(),
         Existing::Unfinished => finish_begun_of(namespace, name),
         Existing::Running => {
             job("job get", ["{} shows how far it is.", "{} shows how far they are."]).into()
@@ -428,7 +431,7 @@ pub fn about_untaken(are_closed: bool) -> String {
     format!("{uncordon} lets a cluster take work again. {register} adds another one.")
 }
 
-/// What can be done with a Job that cannot be retried or adopted.
+/// What can be done with a Job that cannot be retried, adopted or recovered.
 fn about_unfit(error: &federation::Error) -> Error {
     use federation::Error as E;
     let hint = match error {
@@ -445,6 +448,10 @@ fn about_unfit(error: &federation::Error) -> Error {
                 let recover = federate("job recover", [name, "-n", namespace]);
                 Hint::from(format!("{recover} rebuilds its record."))
             })
+        }
+        E::NothingToRecover { name, damaged_in: Some(namespace), .. } => {
+            let forget = federate("job delete", [name, "-n", namespace, "--cascade=orphan"]);
+            Some(format!("{forget} forgets the record, and what it has counted.").into())
         }
         E::NotAdoptable { namespace, owner: Owner::Recorded, .. } => {
             let get = federate("job get", ["-n", namespace]);

@@ -329,7 +329,8 @@ async fn write(
     ) {
         return store.replace(record).await;
     }
-    store.discard_damaged(&record.federation, record.namespace(), record.name()).await?;
+    let (namespace, name) = (record.namespace(), record.name());
+    store.discard_damaged(&record.federation, namespace, name, false).await?;
     store.create_anywhere(record).await
 }
 

@@ -15,7 +15,7 @@ use crate::{
         open::{Federation, carrying},
     },
     reconcile::Observations,
-    state::{Change, Phase, Record, Shard},
+    state::{self, Change, Phase, Record, Shard},
 };
 
 impl Federation<'_> {
@@ -56,6 +56,56 @@ impl Federation<'_> {
             self.notify(Event::Kept(&record, &kept));
         }
         Ok(())
+    }
+
+    /// Forgets the federated Jobs among these whose records are damaged, and gives the others. What
+    /// clusters have of them stays, and is not known: it is what no record has from then on. With
+    /// [`DryRun::Server`] the host is asked whether it would let go of the records.
+    pub async fn forget_damaged<T>(
+        &self,
+        jobs: Vec<Result<T, Error>>,
+        dry_run: DryRun,
+    ) -> Vec<Result<T, Error>> {
+        let mut others = Vec::new();
+        for job in jobs {
+            let damaged = match &job {
+                Err(Error::State(state::Error::Damaged { object, .. })) => Record::job_of(object),
+                _ => None,
+            };
+            let Some((namespace, name)) = damaged else {
+                others.push(job);
+                continue;
+            };
+            match self.forget_one_damaged(namespace, name, dry_run).await {
+                Ok(true) => {
+                    let key = (namespace.to_owned(), name.to_owned());
+                    self.notify(Event::Deleted(&key, dry_run));
+                    if dry_run == DryRun::None {
+                        self.notify(Event::KeptUnread(&key));
+                    }
+                }
+                // Somebody has repaired or deleted it meanwhile.
+                Ok(false) => others.push(job),
+                Err(error) => others.push(Err(error.into())),
+            }
+        }
+        others
+    }
+
+    /// Forgets a federated Job, if its record is damaged. Gives whether it is.
+    async fn forget_one_damaged(
+        &self,
+        namespace: &str,
+        name: &str,
+        dry_run: DryRun,
+    ) -> Result<bool, state::Error> {
+        let own = &self.registry.uid;
+        if dry_run == DryRun::Client {
+            let there = self.store.any_record(own, namespace, name).await;
+            return Ok(matches!(there, Err(state::Error::Damaged { .. })));
+        }
+        let is_dry = dry_run == DryRun::Server;
+        self.store.discard_damaged(own, namespace, name, is_dry).await
     }
 
     /// What stays of a record, as it was recorded last.

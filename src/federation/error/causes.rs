@@ -50,6 +50,8 @@ pub enum Existing {
     Deleting,
     /// It has ended.
     Ended,
+    /// Its record is damaged.
+    Damaged,
     /// It was created, and not all of its shards were.
     Unfinished,
     /// It runs.

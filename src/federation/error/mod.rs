@@ -300,8 +300,12 @@ pub enum Error {
     NothingToRecover {
         /// The Job's name.
         name: String,
-        /// Why a Job that seems to be a shard of it is of no use, if there is one.
+        /// Why a Job that seems to be a shard of it is of no use, or which members did not answer,
+        /// if there are any.
         why: Option<String>,
+        /// The namespace of the Job, where all members answered and the host has a record that is
+        /// damaged.
+        damaged_in: Option<String>,
     },
     /// A record could not be rebuilt.
     #[error("job.batch/{name} was not recovered: {error}")]

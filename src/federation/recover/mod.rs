@@ -3,6 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`survey`] | what can be rebuilt, with nothing written |
+//! | [`usable`] | which Jobs tell what a record was; pure |
 //! | this one | the rebuilding |
 //!
 //! A record is written without shards, and with all members as *unlisted*. The reconcile that
@@ -10,9 +11,11 @@
 //! is killed anywhere is finished by the next reconcile, or by the same command.
 
 mod survey;
+mod usable;
 
-pub(super) use survey::kept_by;
-pub use survey::{Newest, Recoverable, Survey, Unusable};
+pub use survey::{Recoverable, Survey};
+pub(super) use usable::kept_by;
+pub use usable::{Newest, Unusable};
 
 use super::{
     error::Error,
@@ -69,7 +72,7 @@ impl Federation<'_> {
         let detail = "work in clusters that were not registered";
         record.accept(self.acceptance(Accepted::Recovered, detail).await);
         if damage.is_some() {
-            self.store.discard_damaged(&record.federation, &namespace, &name).await?;
+            self.store.discard_damaged(&record.federation, &namespace, &name, false).await?;
         }
         let written = match self.store.create_anywhere(&record).await {
             Err(error) if error.is_already_exists() => {

@@ -1,19 +1,17 @@
 //! What can be rebuilt from the Jobs in the members; nothing is written.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::usable::{Newest, Unusable, Usable, newest_of, usable};
 use crate::{
     federation::{
         error::{Error, InUse},
-        labelled::{Asked, Labelled, Listing},
+        labelled::{Asked, Listing},
         open::Federation,
     },
-    job::{Indexes, summary},
+    job::Indexes,
     reconcile::{Status, preview},
-    state::{self, LAST_TAKEN_IN, Record, Recovery, State},
+    state::{self, Record, Recovery, State},
 };
 
 /// What the members have, and what can be rebuilt from it.
@@ -66,45 +64,6 @@ impl Survey {
     pub fn revives(&self) -> bool {
         self.takes_over && !self.whole.is_empty()
     }
-}
-
-/// A manifest that is newer than what other clusters have of it.
-#[derive(Debug)]
-pub struct Newest {
-    /// The cluster that has it.
-    pub cluster: String,
-    /// What the newest manifest of the others has changed to: a phrase for each field.
-    pub changes: Vec<String>,
-}
-
-/// A Job in a member that carries the labels of a shard, and is of no use.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unusable {
-    /// The member.
-    pub cluster: String,
-    /// The Job's namespace.
-    pub namespace: String,
-    /// The Job's name.
-    pub name: String,
-    /// Why, a sentence about `it`.
-    pub why: String,
-}
-
-impl Unusable {
-    /// Whether it has the name of the federated Job, or that of a supplement of it.
-    fn may_be_shard_of(&self, job: &str) -> bool {
-        let rest = self.name.strip_prefix(job);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-    }
-}
-
-/// A usable Job, with what it keeps.
-struct Usable {
-    shard: u32,
-    name: String,
-    cluster: String,
-    cluster_uid: String,
-    recovery: Recovery,
 }
 
 impl Federation<'_> {
@@ -175,15 +134,27 @@ impl Federation<'_> {
                 && survey.jobs.iter().all(|job| job.record.name() != *name)
         });
         match missing {
-            Some(name) => {
-                let unusable = survey.unusable.iter().find(|it| it.may_be_shard_of(name));
-                let why = unusable.map(|Unusable { cluster, name, why, .. }| {
-                    format!("job {name} in cluster {cluster} is left as it is: {why}")
-                });
-                Err(Error::NothingToRecover { name: name.clone(), why })
-            }
+            Some(name) => Err(self.nothing_of(name, namespace, &survey).await),
             None => self.look_at(survey).await,
         }
+    }
+
+    /// The error that the record of a Job cannot be rebuilt.
+    async fn nothing_of(&self, name: &str, namespace: Option<&str>, survey: &Survey) -> Error {
+        let unusable = survey.unusable.iter().find(|it| it.may_be_shard_of(name));
+        let unusable = unusable.map(|Unusable { cluster, name, why, .. }| {
+            format!("job {name} in cluster {cluster} is left as it is: {why}")
+        });
+        let silent: Vec<_> = survey.silent.keys().map(String::as_str).collect();
+        let silent = (!silent.is_empty()).then(|| silent.join(", "));
+        let mut damaged_in = None;
+        if let (Some(namespace), None) = (namespace, &silent) {
+            let there = self.store.any_record(&survey.federation, namespace, name).await;
+            let is_damaged = matches!(there, Err(state::Error::Damaged { .. }));
+            damaged_in = is_damaged.then(|| namespace.to_owned());
+        }
+        let silent = silent.map(|silent| format!("{silent} could not be asked"));
+        Error::NothingToRecover { name: name.to_owned(), why: unusable.or(silent), damaged_in }
     }
 
     /// Whether any member has shards of the registry's own federation, in whatever namespace. Those
@@ -376,118 +347,5 @@ impl Federation<'_> {
             key(one).cmp(&key(other))
         });
         Ok(survey)
-    }
-}
-
-/// The Jobs of one federated Job that can be used, the one with the newest manifest first. The
-/// others are added to `unusable`. Where members keep different manifests of the newest edit, that
-/// of the member `manifest_of` is first.
-fn usable(
-    jobs: Vec<(Asked, Labelled)>,
-    manifest_of: Option<&str>,
-    unusable: &mut Vec<Unusable>,
-) -> Vec<Usable> {
-    let mut usable: Vec<Usable> = Vec::new();
-    for (asked, job) in jobs {
-        let cluster = asked.name;
-        let name = job.observed.name.clone();
-        let read = kept_by(&job, &asked.member.uid).and_then(|(shard, recovery)| {
-            match usable.iter().find(|it| it.shard == shard) {
-                None => Ok(Usable {
-                    shard,
-                    name: name.clone(),
-                    cluster: cluster.clone(),
-                    cluster_uid: asked.member.uid.clone(),
-                    recovery,
-                }),
-                Some(Usable { name, cluster, .. }) => {
-                    Err(format!("it is shard {shard}, as job {name} in cluster {cluster} is"))
-                }
-            }
-        });
-        match read {
-            Ok(job) => usable.push(job),
-            Err(why) => {
-                unusable.push(Unusable { cluster, namespace: job.namespace, name, why });
-            }
-        }
-    }
-    usable.sort_by_key(|job| Reverse((job.recovery.revision, job.recovery.is_verbatim)));
-    let is_chosen = |job: &Usable| Some(job.cluster.as_str()) == manifest_of;
-    let newest = usable.first().map_or(0, |job| job.recovery.revision);
-    let chosen = usable.iter().position(|job| {
-        is_chosen(job) && job.recovery.is_verbatim && job.recovery.revision == newest
-    });
-    if let Some(why) = disputed(&usable) {
-        if let Some(chosen) = chosen {
-            // The others are changed to it, once they have been listed.
-            usable[..=chosen].rotate_right(1);
-            return usable;
-        }
-        let refused = usable.drain(..);
-        unusable.extend(refused.map(|it| it.unusable(it.recovery.manifest.namespace(), &why)));
-    }
-    usable
-}
-
-/// Why none of these Jobs can be used, the one with the newest manifest first: they have different
-/// manifests of one edit, and one of these is not true.
-fn disputed(usable: &[Usable]) -> Option<String> {
-    let newest = usable.first().filter(|it| it.recovery.is_verbatim)?;
-    let Recovery { revision, manifest, .. } = &newest.recovery;
-    let differs = |it: &Recovery| it.is_verbatim && it.revision == *revision;
-    let differs = |it: &&Usable| differs(&it.recovery) && it.recovery.manifest != *manifest;
-    let other = usable.iter().find(differs)?;
-    let mut clusters = [newest.cluster.as_str(), other.cluster.as_str()];
-    clusters.sort_unstable();
-    let [one, other] = clusters;
-    Some(format!(
-        "clusters {one} and {other} keep different manifests of edit {revision}; \
-         --manifest-of=CLUSTER says which one counts"
-    ))
-}
-
-/// Where the newest manifest is from, and what it has changed, of Jobs with the newest first. Of
-/// several manifests of the newest edit, how the first one differs from the next.
-fn newest_of(usable: &[Usable]) -> Option<Newest> {
-    let newest = usable.first()?;
-    let (edit, chosen) = (newest.recovery.revision, &newest.recovery.manifest);
-    let is_other = |it: &&Usable| {
-        it.recovery.is_verbatim && it.recovery.revision == edit && it.recovery.manifest != *chosen
-    };
-    if let Some(other) = usable.iter().find(is_other) {
-        let changes = summary(&other.recovery.manifest, chosen);
-        return Some(Newest { cluster: newest.cluster.clone(), changes });
-    }
-    let older = usable.iter().find(|it| it.recovery.revision < newest.recovery.revision)?;
-    let is_newest = |it: &&Usable| it.recovery.revision == newest.recovery.revision;
-    let is_alone = usable.iter().filter(is_newest).all(|it| it.cluster == newest.cluster);
-    let changes = summary(&older.recovery.manifest, &newest.recovery.manifest);
-    is_alone.then(|| Newest { cluster: newest.cluster.clone(), changes })
-}
-
-/// The id of a Job's shard, and what the Job keeps. `uid` is that of its cluster.
-///
-/// # Errors
-/// Why it is of no use, a sentence about `it`.
-pub(in crate::federation) fn kept_by(job: &Labelled, uid: &str) -> Result<(u32, Recovery), String> {
-    let shard = &job.owner.shard;
-    let id = shard.parse().ok().filter(|id| (1..=LAST_TAKEN_IN).contains(id));
-    let id = id.ok_or_else(|| format!("its label says that it is shard {shard:?}"))?;
-    let recovery = Recovery::from_job(&job.object)?;
-    match &recovery.shard.cluster_uid {
-        Some(from) if from != uid => Err("it is a copy of a job in another cluster".to_owned()),
-        _ => Ok((id, recovery)),
-    }
-}
-
-impl Usable {
-    fn unusable(&self, namespace: &str, why: &str) -> Unusable {
-        Unusable {
-            cluster: self.cluster.clone(),
-            namespace: namespace.to_owned(),
-            name: self.name.clone(),
-            why: why.to_owned(),
-        }
     }
 }

@@ -46,8 +46,9 @@ impl Store {
         Ok(())
     }
 
-    /// Removes the ConfigMap of a record of a federation that cannot be read because it is damaged.
-    /// One that can be read by now, or is gone, stays as it is.
+    /// Removes the ConfigMap of a record of a federation that cannot be read because it is damaged;
+    /// with `dry_run` the host is asked whether it would. One that can be read by now, or is gone,
+    /// stays as it is. Gives whether it was damaged.
     ///
     /// # Errors
     /// The errors of [`Store::any_record`], except [`Error::Damaged`].
@@ -56,17 +57,18 @@ impl Store {
         federation: &str,
         namespace: &str,
         job: &str,
-    ) -> Result<(), Error> {
+        dry_run: bool,
+    ) -> Result<bool, Error> {
         let path = config_map_path(namespace, &Record::config_map_name(job));
         let config_map = match self.host.get(&path).await {
-            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) if error.is_not_found() => return Ok(false),
             config_map => config_map?,
         };
         match Record::of_federation(federation, &config_map) {
             Err(Error::Damaged { .. }) => {}
-            other => return other.map(drop),
+            other => return other.map(|_| false),
         }
-        self.discard(&path, &config_map).await
+        self.discard(&path, &config_map, dry_run).await.map(|()| true)
     }
 
     /// What can be read of a damaged record of a federation: its state, and the shards whose
@@ -90,9 +92,10 @@ impl Store {
     }
 
     /// Removes a ConfigMap if it is as it was read.
-    async fn discard(&self, path: &str, config_map: &Value) -> Result<(), Error> {
+    async fn discard(&self, path: &str, config_map: &Value, dry_run: bool) -> Result<(), Error> {
         let metadata = &config_map["metadata"];
         let options = DeleteOptions {
+            dry_run,
             uid: metadata["uid"].as_str(),
             resource_version: metadata["resourceVersion"].as_str(),
             ..DeleteOptions::default()

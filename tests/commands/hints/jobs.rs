@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sim::{Verdict, When};
 
 use super::book::{Book, MEMBERS, changed, complete_pi, pi, says};
-use crate::{shell, stage::Stage};
+use crate::{errors::PI, shell, stage::Stage};
 
 /// The path of the Jobs of the namespace.
 pub(super) const JOBS: &str = "/apis/batch/v1/namespaces/default/jobs";
@@ -193,6 +193,41 @@ pub(super) async fn jobs_in_the_way(book: &mut Book) {
     let config = format!("host: {{context: east, uid: {uid}}}\ncontexts: {{west: blind@west}}\n");
     stage.write(".kube/federate.yaml", &config);
     book.read(&mut stage, create, "It could not be read whose job it is").await;
+}
+
+/// Of a damaged record, where no cluster has a shard any more.
+pub(super) async fn damaged(book: &mut Book) {
+    let mut stage = pi().await;
+    for member in MEMBERS {
+        stage.delete(member, "pi").await;
+    }
+    stage.annotate(PI, "kubectl-federate.dev/state", &"{".into()).await;
+    let recover = book.hear(&mut stage, "job get pi").await;
+    assert_eq!(recover.len(), 1, "{:?}", book.said.last());
+    book.followed.extend(recover.iter().cloned());
+    for command in [
+        "job create -f pi.yaml",
+        "job delete pi",
+        "job delete --all --cascade=background",
+        "reconcile -A",
+        "backup ~/federation.yaml",
+        "cluster unregister west",
+    ] {
+        assert_eq!(book.hear(&mut stage, command).await, recover, "{:?}", book.said.last());
+    }
+    let recovers = recover[0].strip_prefix("kubectl federate ").expect("a command");
+    stage.set_down("west", true);
+    book.read(&mut stage, recovers, "west could not be asked").await;
+    stage.set_down("west", false);
+    let forget = book.hear(&mut stage, recovers).await;
+    assert_eq!(forget.len(), 1, "{:?}", book.said.last());
+    let (_, _, said) = shell::run(&mut stage, &forget[0]).await;
+    book.followed.extend(forget);
+    let lists = book.note(said);
+    assert_eq!(lists.len(), 1, "{:?}", book.said.last());
+    book.follow(&mut stage, &lists, &[]).await;
+    says(&mut stage, "backup ~/federation.yaml", "the records of 0 jobs").await;
+    says(&mut stage, "job create -f pi.yaml", "created").await;
 }
 
 /// Where a cluster was away.

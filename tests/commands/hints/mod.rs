@@ -76,6 +76,7 @@ pub async fn all() {
         jobs::names_taken,
         jobs::several_taken,
         jobs::jobs_in_the_way,
+        jobs::damaged,
         jobs::unfinished,
         jobs::interrupted,
         jobs::not_begun,

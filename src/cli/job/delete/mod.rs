@@ -47,7 +47,8 @@ Examples:
 /// Delete a federated job
 ///
 /// By default only the federated job is forgotten: its shards stay in the clusters and keep
-/// running. On a terminal you are asked whether to delete them too.
+/// running. On a terminal you are asked whether to delete them too. A job whose record is damaged is
+/// forgotten by its name with --cascade=orphan; `job recover` rebuilds the record from its shards.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Delete {
@@ -194,6 +195,10 @@ impl Delete {
         let mut and_deletion = |record| (record, deletions.next().unwrap_or(Deletion::Orphan));
         let jobs = records.into_iter().map(|record| record.map(&mut and_deletion)).collect();
         let delete = async {
+            let jobs = match self.cascade {
+                Some(Deletion::Abandon) => federation.forget_damaged(jobs, self.dry_run).await,
+                _ => jobs,
+            };
             match self.dry_run {
                 DryRun::None => federation.delete(jobs, self.patience()).await,
                 dry_run => federation.check_deletions(jobs, dry_run).await,

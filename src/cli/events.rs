@@ -372,6 +372,7 @@ impl Voice<'_, '_> {
             | Event::Returned { .. }
             | Event::LostAnswers { .. }
             | Event::ShardLeftAlone { .. }
+            | Event::ShardSuspended { .. }
             | Event::LeftBehind { .. } => {}
             Event::RanTwice { record } => self.note(ran_twice(record)),
             Event::Crowded { record, pods, asked, dry_run } => {

@@ -8,7 +8,7 @@ use crate::{
     federation::{Event, LeadsTo},
     job::summary,
     print::{counted, federate},
-    reconcile::{LEFT_ALONE, ShardStatus},
+    reconcile::{LEFT_ALONE, SUSPENDED_THERE, ShardStatus},
     state::{HeldBack, Phase, Record, Shard},
 };
 
@@ -83,6 +83,11 @@ pub fn warning<'a>(event: &Event<'a>) -> Option<(Option<&'a str>, String)> {
             let label = kubectl::label_again(place, &record.ownership(shard.id));
             let label = label.map_or(String::new(), |line| format!(". `{line}` puts them back"));
             (Some(&shard.cluster), format!("{}: {LEFT_ALONE}{label}", job_of(shard)))
+        }
+        Event::ShardSuspended { shard, place, .. } => {
+            let resumes = kubectl::unsuspend(place);
+            let resumes = resumes.map_or(String::new(), |line| format!(". `{line}` resumes it"));
+            (Some(&shard.cluster), format!("{}: {SUSPENDED_THERE}{resumes}", job_of(shard)))
         }
         Event::GivenUp { record, cluster, work } => {
             let given = "are given to others, and may run twice";

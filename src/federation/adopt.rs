@@ -232,7 +232,7 @@ impl Federation<'_> {
                 Owner::Nobody
             };
             let (namespace, name) = (asked.namespace.to_owned(), asked.name.to_owned());
-            let why = Box::new(why);
+            let (why, owner) = (Box::new(why), Box::new(owner));
             errors.push(Error::NotAdoptable { namespace, name, cluster, why, owner });
         }
         match errors.len() {

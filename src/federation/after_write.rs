@@ -129,11 +129,20 @@ impl Federation<'_> {
         }
     }
 
-    /// Says which shards nothing is done to, because somebody removed our labels from their Jobs.
-    pub(super) fn name_the_left_alone(&self, record: &Record, status: &Status) {
-        for shard in status.shards.iter().filter(|shard| shard.left_alone) {
-            let place = &self.place(&shard.cluster, record, &shard.name);
-            self.notify(Event::ShardLeftAlone { record, shard, place });
+    /// Says which shards nothing is done to, because of what somebody did to their Jobs.
+    pub(super) fn name_the_meddled(&self, record: &Record, status: &Status) {
+        for shard in &status.shards {
+            self.name_meddling(record, shard);
+        }
+    }
+
+    /// Says of a shard that somebody removed our labels from its Job, or suspended it.
+    pub(super) fn name_meddling(&self, record: &Record, shard: &ShardStatus) {
+        let place = || self.place(&shard.cluster, record, &shard.name);
+        if shard.left_alone {
+            self.notify(Event::ShardLeftAlone { record, shard, place: &place() });
+        } else if shard.suspended_there {
+            self.notify(Event::ShardSuspended { record, shard, place: &place() });
         }
     }
 
@@ -157,7 +166,7 @@ impl Federation<'_> {
         for (cluster, why) in &status.unlisted {
             self.notify(Event::Unlisted { cluster, why });
         }
-        self.name_the_left_alone(record, status);
+        self.name_the_meddled(record, status);
         let count = |counts: fn(&ShardStatus) -> bool, others: &BTreeSet<&String>| {
             let shards = status.shards.iter().filter(|shard| counts(shard));
             let clusters: BTreeSet<_> = shards.map(|shard| &shard.cluster).collect();

@@ -263,6 +263,15 @@ pub enum Event<'a> {
         /// Where its Job is.
         place: &'a Place,
     },
+    /// Somebody suspended a shard's Job in its cluster: it is not resumed.
+    ShardSuspended {
+        /// The federated Job.
+        record: &'a Record,
+        /// The shard.
+        shard: &'a ShardStatus,
+        /// Where its Job is.
+        place: &'a Place,
+    },
     /// A member changed a shard's Job when it answered a write.
     ShardAltered {
         /// The Job.

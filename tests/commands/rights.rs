@@ -89,7 +89,7 @@ pub async fn suffice() {
         "job create -f pi.yaml",
         "job delete pi",
         "orphans list",
-        "orphans clean --yes --running",
+        "orphans clean pi --yes",
     ] {
         let typed = format!("{command} --namespace={NAMESPACE} --context=host@east");
         let (code, stdout, stderr) = stage.run(&typed, None).await;

@@ -231,6 +231,11 @@ async fn orphans_clean_has_deleted_or_not_and_can_be_run_again() {
     let prepare = async || {
         let stage = Stage::running().await;
         stage.must("job delete pi").await;
+        // Nobody can rebuild its record.
+        let none = json!({"metadata": {"annotations": {"kubectl-federate.dev/recovery": null}}});
+        for cluster in &stage.clusters {
+            cluster.patch(&sim::JOBS, "default", "pi", none.clone()).expect("a Job");
+        }
         stage.must("job create -f pi.yaml -n kube-system").await;
         stage.net.witness(Witness::allow_cleaning);
         stage

@@ -120,16 +120,22 @@ async fn recordless(stage: &Stage) -> Outcome {
     let [east, north, west] = ["east", "north", "west"].map(|name| stage.site(name));
     end(west).await?;
     let (namespace, uid) = (&stage.namespace, uid_of_pi(west).await?);
-    let selector = format!("--namespace={namespace} --selector=kubectl-federate.dev/job={uid}");
+    let selector = format!("--selector=kubectl-federate.dev/job={uid}");
     let mark = stage.mark().await?;
-    for narrowed in ["", "--clusters=west", "-l kubectl-federate.dev/job", "-l other!=x"] {
+    for (narrowed, deletes) in [
+        ("", format!("{selector} --yes --running")),
+        ("-l kubectl-federate.dev/job", format!("{selector} --yes --running")),
+        ("-l other!=x", format!("{selector} --yes --running")),
+        ("--clusters=west", format!("--clusters=west {selector} --yes")),
+    ] {
+        let deletes = format!("`kubectl federate orphans clean --namespace={namespace} {deletes}`");
         let clean = format!("orphans clean --yes --running {narrowed}");
         let stays = stage.federate(&clean).await.ok();
         assert_eq!(stays.stdout, "", "{clean}");
         stays
             .warns("no record: the federated job was deleted, or its record was lost.")
             .warns(&format!("first try `kubectl federate job recover pi --namespace={namespace}`,"))
-            .warns(&format!("`kubectl federate orphans clean {selector} --yes --running` deletes"));
+            .warns(&format!("They stay: {deletes} deletes them, with what they have done."));
     }
     // One that keeps nothing of it stays, too, as long as a sibling does.
     let key = "kubectl-federate.dev/recovery";

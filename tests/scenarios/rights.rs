@@ -106,7 +106,7 @@ async fn printed_roles(stage: &Stage) -> Outcome {
         "orphans list",
         "job delete queue --cascade=background",
         "job delete indexed",
-        "orphans clean --yes --running",
+        "orphans clean indexed --yes",
     ] {
         may(stage, command).await;
     }

@@ -11,6 +11,7 @@ use crate::stage::{Stage, job};
 pub fn scenarios() -> Scenarios {
     Scenarios::of("suspensions")
         .both("a shard that its cluster has suspended stays so while its limits change", limits)
+        .both("a job whose shards its clusters have suspended says so, and what resumes them", all)
         .sim("a shard that a later queueing system has stopped is not resumed", queued_later)
 }
 
@@ -52,6 +53,56 @@ async fn limits(stage: &Stage) -> Outcome {
     let spec = west.job("pi").await?["spec"].take();
     assert_eq!((&spec["suspend"], &spec["parallelism"]), (&json!(false), &json!(2)));
     work_until(stage, "pi", "Complete 12/12").await
+}
+
+/// The line that resumes the Job in a cluster.
+fn resumes(stage: &Stage, site: &Site) -> String {
+    let patch = r#"patch job pi '--patch={"spec":{"suspend":false}}'` resumes it"#;
+    format!("--context={} --namespace={} {patch}", site.name, stage.namespace)
+}
+
+async fn all(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let west = stage.site("west");
+    let suspend = json!({"spec": {"suspend": true}});
+    west.until_pods("pi", 1).await;
+    west.patch("jobs", "pi", &suspend).await?;
+    until_stopped(west).await;
+    // One of three: the others run.
+    stage.until_row("pi", "Running,Suspended 0/6").await;
+    let mark = stage.mark().await?;
+    let told = stage.federate("reconcile pi").await.ok().says("Running,Suspended 0/6");
+    told.warns("Warning: [west] job.batch/pi: somebody suspended it there")
+        .warns(&resumes(stage, west));
+    for site in stage.members().filter(|site| site.name != "west") {
+        site.succeed("pi", 2).await?;
+        let is_over = |job: &Value| job["status"]["completionTime"].is_string();
+        site.until_job("pi", "it is complete", is_over).await;
+    }
+    // All that are left: nothing runs, and only a user can change that.
+    let told = stage.federate("reconcile pi").await.ok();
+    told.says("Pending,Suspended 4/6").warns(&resumes(stage, west));
+    let watched = stage.federate("reconcile pi --watch").await;
+    let watched = watched.fails("job.batch/pi goes no further: somebody suspended its jobs");
+    watched.warns(&resumes(stage, west)).warns("job describe pi");
+    let wait = "job wait pi --for=condition=complete --timeout=3s";
+    stage.federate(wait).await.fails("timed out").warns(&resumes(stage, west));
+    let got = stage.get("pi").await?;
+    let shards = got["status"]["shards"].as_array().cloned().unwrap_or_default();
+    let of_west = shards.iter().find(|shard| shard["cluster"] == "west").ok_or("a shard")?;
+    assert_eq!(of_west["state"], "Suspended");
+    assert!(of_west["message"].as_str().is_some_and(|it| it.starts_with("somebody suspended")));
+    assert_eq!(
+        stage.mutations(&mark).await?.iter().filter(|what| what.contains("jobs")).count(),
+        0
+    );
+    // Suspended by its owner it is something else, and resumed with it.
+    let suspended = stage.federate("job suspend pi").await.ok();
+    assert!(!suspended.stderr.contains("somebody"), "{suspended:?}");
+    stage.until_row("pi", "Suspended 4/6").await;
+    let resumed = stage.federate("job resume pi").await.ok();
+    assert!(!resumed.stderr.contains("somebody"), "{resumed:?}");
+    work_until(stage, "pi", "Complete 6/6").await
 }
 
 async fn queued_later(stage: &Stage) -> Outcome {

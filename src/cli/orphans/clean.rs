@@ -165,9 +165,10 @@ impl Clean {
         orphans: impl IntoIterator<Item = &'o Orphan>,
         then: Then,
     ) -> Result<()> {
-        let namespace = self.which.selection.namespace(session)?;
-        let output = session.output();
-        if let Some(text) = recordless(output, namespace.as_deref(), orphans, then) {
+        let (namespace, clusters) =
+            (self.which.selection.namespace(session)?, self.which.clusters_flag());
+        let (output, scope) = (session.output(), (namespace.as_deref(), clusters.as_deref()));
+        if let Some(text) = recordless(output, scope, orphans, then) {
             output.note(text);
         }
         Ok(())

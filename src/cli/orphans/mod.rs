@@ -91,6 +91,12 @@ impl Which {
         Ok(all(not_found))
     }
 
+    /// The flag that narrows to clusters, where there is one.
+    fn clusters_flag(&self) -> Option<String> {
+        let names: Vec<_> = self.clusters.names().into_iter().collect();
+        (!names.is_empty()).then(|| format!("--clusters={}", names.join(",")))
+    }
+
     /// How the user has said which orphans are meant.
     fn named(&self) -> Named {
         if !self.selection.names.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{clean::have, clean_all, recover_of, scope};
+use super::{clean::have, clean_all, scope};
 use crate::{
     error::kubectl::selector_of_job,
     federation::Orphan,
@@ -19,10 +19,11 @@ pub(super) enum Then {
 }
 
 /// How many these are, what rebuilds their records, and, where they stay, what deletes them; none
-/// where there are none. They were looked for in a namespace, or in all.
+/// where there are none. They were looked for in a namespace, or in all, and in all clusters or
+/// those that a flag says.
 pub(super) fn recordless<'o>(
     output: &Output,
-    namespace: Option<&str>,
+    (namespace, clusters): (Option<&str>, Option<&str>),
     orphans: impl IntoIterator<Item = &'o Orphan>,
     then: Then,
 ) -> Option<String> {
@@ -35,38 +36,30 @@ pub(super) fn recordless<'o>(
         federated.insert((namespace.as_str(), owner.job.as_str()));
         rebuilt.extend(rebuilt_as.iter().map(|name| (namespace.as_str(), name.as_str())));
     }
-    let first = federated.first()?;
-    let only = (federated.len() == 1).then_some(first);
+    let (own, uid) = *federated.first()?;
+    let is_one = federated.len() == 1;
+    let scope = &*scope(if is_one { Some(own) } else { namespace });
     let mut said = vec![format!(
         "{} no record: the federated job was deleted, or its record was lost.",
         have(count).0
     )];
-    let recover = match (only, rebuilt.first()) {
-        (_, None) => None,
-        (Some(_), Some((namespace, name))) => {
-            Some(federate("job recover", [*name, &scope(Some(namespace))]))
-        }
-        (None, Some(_)) => Some(recover_of(namespace, None)),
-    };
-    said.extend(recover.map(|recover| {
+    said.extend(rebuilt.first().map(|(_, name)| {
+        let which = if is_one { name } else { "--all" };
+        let recover = federate("job recover", [which, scope]);
         format!("If it was lost, first try {recover}, which rebuilds it: the job goes on then.")
     }));
     if then == Then::Stay {
-        said.push(match only {
-            Some((namespace, uid)) => {
-                let clean =
-                    clean_all(output, [&*scope(Some(namespace)), &selector_of_job(uid)], run_on);
-                format!("They stay: {clean} deletes them, with what they have done.")
-            }
-            None => {
-                let scope = scope(namespace);
-                let clean = clean_all(output, [&*scope, &selector_of_job("UID")], run_on);
-                let list = federate("orphans list", [&*scope, "-o", "wide"]);
-                format!(
-                    "They stay: {clean} deletes those of one federated job, with what they have \
-                     done. {list} shows UID, in the column JOB."
-                )
-            }
+        let selector = &*selector_of_job(if is_one { uid } else { "UID" });
+        let words = [scope].into_iter().chain(clusters).chain([selector]);
+        let clean = clean_all(output, words, run_on);
+        said.push(if is_one {
+            format!("They stay: {clean} deletes them, with what they have done.")
+        } else {
+            let list = federate("orphans list", [scope, "-o", "wide"]);
+            format!(
+                "They stay: {clean} deletes those of one federated job, with what they have done. \
+                 {list} shows UID, in the column JOB."
+            )
         });
     }
     Some(said.join(" "))

@@ -86,6 +86,23 @@ pub(super) fn about_leaving(error: &federation::Error) -> Error {
     }
 }
 
+/// What to do where nothing, or not only one thing, can be recovered.
+pub(super) fn about_recovery(error: &federation::Error) -> Error {
+    use federation::Error as E;
+    let said = Error::new(error);
+    match error {
+        E::SeveralFederations { .. } => said.hint("Choose one of them with --federation=UID."),
+        E::NoShardsOf { found, .. } if !found.is_empty() => {
+            said.hint(format!("There are jobs of {}.", found.join(", ")))
+        }
+        E::NothingToRecover { name, damaged_in: Some(namespace), .. } => {
+            let forget = federate("job delete", [name, "-n", namespace, "--cascade=orphan"]);
+            said.hint(format!("{forget} forgets the record, and what it has counted."))
+        }
+        _ => said,
+    }
+}
+
 /// The commands that delete these Jobs, by namespace and name, and their shards.
 fn deletions(jobs: &[(String, String)]) -> String {
     let deletions = jobs.iter().map(|(namespace, name)| {

@@ -5,7 +5,7 @@ mod hosts;
 
 use std::sync::Arc;
 
-use self::clusters::{about_leaving, finish_left, finish_unfinished};
+use self::clusters::{about_leaving, about_recovery, finish_left, finish_unfinished};
 use super::{
     Error, Hint, OfJobs,
     kubectl::{about_what_is_in_the_way, kubectl},
@@ -207,9 +207,7 @@ fn of_federation(error: &federation::Error) -> Error {
             let describe = federate("job describe", [name, "-n", namespace]);
             Error::new(error).hint(format!("{describe} shows what failed."))
         }
-        E::NotRetriable { .. } | E::NotAdoptable { .. } | E::NothingToRecover { .. } => {
-            about_unfit(error)
-        }
+        E::NotRetriable { .. } | E::NotAdoptable { .. } => about_unfit(error),
         E::NotDivisible { error: NewRecordError::NoMembers, .. } => {
             Error::new(error).hint(format!(
                 "{} registers one.",
@@ -221,11 +219,8 @@ fn of_federation(error: &federation::Error) -> Error {
             Error::new(error).hint(format!("{list} shows those that are."))
         }
         E::GenerateName { .. } => Error::new(error).hint(about_generated()),
-        E::SeveralFederations { .. } => {
-            Error::new(error).hint("Choose one of them with --federation=UID.")
-        }
-        E::NoShardsOf { found, .. } if !found.is_empty() => {
-            Error::new(error).hint(format!("There are jobs of {}.", found.join(", ")))
+        E::SeveralFederations { .. } | E::NoShardsOf { .. } | E::NothingToRecover { .. } => {
+            about_recovery(error)
         }
         E::NotRecovered { error: why, .. } => {
             of_federation(why).hints.into_iter().fold(Error::new(error), Error::and_hint)
@@ -392,6 +387,9 @@ fn about_idle(idle: Idle, held_back: Option<HeldBack>, namespace: &str, name: &s
         Idle::Paused => {
             format!("{} lets it go on.", federate("job scale", job(&["--parallelism=1"])))
         }
+        Idle::SuspendedThere => {
+            format!("{} names what resumes them.", federate("job describe", job(&[])))
+        }
         Idle::Stopped => match held_back {
             Some(held_back) => reopen(held_back, namespace, name),
             None => format!("{} shows what happened.", federate("job describe", job(&[]))),
@@ -431,7 +429,7 @@ pub fn about_untaken(are_closed: bool) -> String {
     format!("{uncordon} lets a cluster take work again. {register} adds another one.")
 }
 
-/// What can be done with a Job that cannot be retried, adopted or recovered.
+/// What can be done with a Job that cannot be retried or adopted.
 fn about_unfit(error: &federation::Error) -> Error {
     use federation::Error as E;
     let hint = match error {
@@ -443,20 +441,17 @@ fn about_unfit(error: &federation::Error) -> Error {
             )),
             NotRetriable::Succeeded => about_idle(Idle::Stopped, None, namespace, name).into(),
         }),
-        E::NotAdoptable { namespace, owner: Owner::Forgotten(job), .. } => {
-            job.rebuilt_as.as_deref().map(|name| {
+        E::NotAdoptable { namespace, owner, .. } => match &**owner {
+            Owner::Forgotten(job) => job.rebuilt_as.as_deref().map(|name| {
                 let recover = federate("job recover", [name, "-n", namespace]);
                 Hint::from(format!("{recover} rebuilds its record."))
-            })
-        }
-        E::NothingToRecover { name, damaged_in: Some(namespace), .. } => {
-            let forget = federate("job delete", [name, "-n", namespace, "--cascade=orphan"]);
-            Some(format!("{forget} forgets the record, and what it has counted.").into())
-        }
-        E::NotAdoptable { namespace, owner: Owner::Recorded, .. } => {
-            let get = federate("job get", ["-n", namespace]);
-            Some(format!("{get} lists the job that it is a shard of.").into())
-        }
+            }),
+            Owner::Recorded => {
+                let get = federate("job get", ["-n", namespace]);
+                Some(format!("{get} lists the job that it is a shard of.").into())
+            }
+            _ => None,
+        },
         _ => None,
     };
     Error::new(error).hinted(hint)

@@ -116,7 +116,7 @@ impl Federation<'_> {
         let rest = async {
             let reconciled = self.run(before.clone(), seen, members).await?;
             let status = Status::new(&before, &reconciled.observations);
-            self.name_the_left_alone(&before, &status);
+            self.name_the_meddled(&before, &status);
             self.name_those_not_adopted(&before, &reconciled.observations);
             if reconciled.record.is_none() {
                 self.name_those_lost(&before, &reconciled.observations);

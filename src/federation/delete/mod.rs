@@ -408,7 +408,7 @@ impl Federation<'_> {
         let key = key(&before);
         let reconciled = self.run(before.clone(), seen, members).await?;
         let seen = Status::new(&before, &reconciled.observations);
-        self.name_the_left_alone(&before, &seen);
+        self.name_the_meddled(&before, &seen);
         if rounds == 0 {
             self.name_those_lost(&before, &reconciled.observations);
             self.name_those_not_adopted(&before, &reconciled.observations);

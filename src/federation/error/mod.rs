@@ -389,7 +389,7 @@ pub enum Error {
         /// Why.
         why: Box<Misfit>,
         /// Whose shard it is, if it is one.
-        owner: Owner,
+        owner: Box<Owner>,
     },
     /// No cluster of this name was unregistered and may still have Jobs of the federation.
     #[error("no cluster {name:?} is known that was unregistered and is not clean yet")]

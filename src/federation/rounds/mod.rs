@@ -295,8 +295,9 @@ impl<'f, 'a> Rounds<'f, 'a> {
         self.longest = self.longest.min(longest_rest(record, now));
     }
 
-    /// Warns of members that stopped answering, once each time that this happens, and of what
-    /// members refused. What shards wait for, and what members changed, is said once.
+    /// Warns of members that stopped answering, once each time that this happens, of what members
+    /// refused, and of what users did to Jobs. What shards wait for, and what members changed, is
+    /// said once.
     pub fn tell_failures<'r>(
         &mut self,
         looked: impl IntoIterator<Item = (&'r Record, &'r Status)>,
@@ -321,6 +322,7 @@ impl<'f, 'a> Rounds<'f, 'a> {
                 {
                     self.federation.notify(Event::ShardWaits { record, shard, why });
                 }
+                self.federation.name_meddling(record, shard);
                 for difference in &shard.altered {
                     if self.told.insert(told(record, shard, difference)) {
                         self.federation.notify(Event::ShardAltered { record, shard, difference });

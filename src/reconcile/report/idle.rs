@@ -12,6 +12,8 @@ pub enum Idle {
     Suspended,
     /// Its parallelism is 0, and no pod runs.
     Paused,
+    /// Somebody suspended all Jobs of its shards that have not ended, in their clusters.
+    SuspendedThere,
 }
 
 impl Idle {
@@ -35,10 +37,16 @@ impl Idle {
             return None;
         }
         let suspended = |shard: &ShardStatus| shard.state != "Running";
+        let stands_still = |shard: &ShardStatus| {
+            shard.suspended_there || record.shards.get(&shard.id).is_none_or(Shard::is_over)
+        };
         if record.manifest.suspended() {
             status.shards.iter().all(suspended).then_some(Self::Suspended)
+        } else if record.manifest.size().parallelism == 0 {
+            Some(Self::Paused)
         } else {
-            (record.manifest.size().parallelism == 0).then_some(Self::Paused)
+            let has_any = status.shards.iter().any(|shard| shard.suspended_there);
+            (has_any && status.shards.iter().all(stands_still)).then_some(Self::SuspendedThere)
         }
     }
 }
@@ -50,7 +58,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        job::{Manifest, Size},
+        job::{Manifest, Observed, Size},
         reconcile::{Observation, Observations},
         state::{Cascade, Outcome, Seen, Verdict},
     };
@@ -100,6 +108,33 @@ mod tests {
             let record = record(spec, phase, seen);
             assert_eq!(idle(&record, known()), expected, "{record:#?}");
         }
+    }
+
+    #[test]
+    fn a_job_is_idle_whose_shards_somebody_suspended_in_their_clusters() {
+        let quiet = Seen { suspended: true, ..Seen::default() };
+        let of = |phase, job: Value| {
+            let mut record = record(json!({"completions": 3}), phase, quiet.clone());
+            record.shards.get_mut(&1).expect("it has one").generation = 2;
+            let job = Observed::from_object(&job);
+            (idle(&record, Observation::known([(1, job)].into())), record)
+        };
+        let job = |generation: &str, suspend: bool| {
+            let generation = json!({"kubectl-federate.dev/generation": generation});
+            json!({"metadata": {"name": "pi", "uid": "u", "annotations": generation},
+                "spec": {"suspend": suspend}})
+        };
+        assert_eq!(of(Phase::Started, job("2", true)).0, Some(Idle::SuspendedThere));
+        assert_eq!(of(Phase::Started, job("2", false)).0, None, "its cluster has yet to see it");
+        assert_eq!(of(Phase::Started, job("1", true)).0, None, "a reconcile has yet to resume it");
+        assert_eq!(of(Phase::Created, job("2", true)).0, None, "it has yet to be started");
+        let mut stopped = job("2", true);
+        stopped["metadata"]["annotations"]["kubectl-federate.dev/stopped"] = "true".into();
+        assert_eq!(of(Phase::Started, stopped).0, None, "this program has stopped it");
+        let (_, mut record) = of(Phase::Started, job("2", true));
+        record.shards.get_mut(&1).expect("it has one").queued = true;
+        let queued = Observed::from_object(&job("2", true));
+        assert_eq!(idle(&record, Observation::known([(1, queued)].into())), None, "it waits");
     }
 
     #[test]

@@ -295,12 +295,33 @@ pub(super) async fn taken_over(book: &mut Book) {
     assert_eq!(commands.len(), 1, "{:?}", book.said.last());
     book.follow(&mut stage, &commands, &[]).await;
 
+    let suspend = json!({"spec": {"suspend": true}});
+    for command in
+        ["job describe pi", "reconcile pi", "job wait pi --for=condition=complete --timeout=3s"]
+    {
+        let mut stage = pi().await;
+        stage.let_time_pass();
+        stage.request("west", "PATCH", path, Some(&suspend)).await;
+        stage.cluster("west").settle();
+        book.heed(&mut stage, command, 1).await;
+        let job = stage.request("west", "GET", path, None).await;
+        assert_eq!(job["spec"]["suspend"], false, "{command}");
+    }
+    // Nothing is left that runs.
     let mut stage = pi().await;
-    stage.request("west", "PATCH", path, Some(&json!({"spec": {"suspend": true}}))).await;
-    stage.cluster("west").settle();
-    book.heed(&mut stage, "job describe pi", 1).await;
-    let job = stage.request("west", "GET", path, None).await;
-    assert_eq!(job["spec"]["suspend"], false);
+    for member in MEMBERS {
+        stage.request(member, "PATCH", path, Some(&suspend)).await;
+        stage.cluster(member).settle();
+    }
+    let mut commands = book.hear(&mut stage, "reconcile pi --watch").await;
+    assert_eq!(commands.len(), 4, "{:?}", book.said.last());
+    let describe = commands.pop().expect("there are four");
+    book.followed.insert(describe.clone());
+    let (_, described, _) = shell::run(&mut stage, &describe).await;
+    let named = commands.iter().filter(|command| described.contains(command.as_str()));
+    assert_eq!(named.count(), 3, "{described}");
+    book.follow(&mut stage, &commands, &[]).await;
+    says(&mut stage, "job get pi", "Running ").await;
 }
 
 /// Where Kueue admits a shard no more before somebody says so.

@@ -96,7 +96,7 @@ fn in_clusters(described: &Described) -> Vec<(String, String)> {
             return Some((line, what));
         }
         // A reconcile may be about to change its template: it must not start before.
-        let is_left_to_users = is_suspended_there(look, shard) && !described.reconcile_acts;
+        let is_left_to_users = shard.suspended_there && !described.reconcile_acts;
         let line = is_left_to_users.then(|| kubectl::unsuspend(place))??;
         Some((line, format!("resumes the job in cluster {}", shard.cluster)))
     };
@@ -114,14 +114,6 @@ fn is_to_run(Look { record, .. }: &Look, shard: &ShardStatus) -> bool {
     let entry = &record.shards[&shard.id];
     let is_stopped = record.state.outcome.is_some() || record.manifest.suspended();
     !is_stopped && !entry.is_lost() && !entry.retired
-}
-
-/// Whether somebody suspended a shard's Job that is to run. In a queue that is normal, and so it is
-/// while this plugin takes work off a shard.
-fn is_suspended_there(look: &Look, shard: &ShardStatus) -> bool {
-    let entry = &look.record.shards[&shard.id];
-    let is_started = entry.phase == Phase::Started && !entry.queued && entry.outstanding() == 0;
-    is_to_run(look, shard) && is_started && shard.unknown.is_none() && shard.seen.suspended
 }
 
 /// What places unplaced completions, and what lets a Job go on that a user has stopped.

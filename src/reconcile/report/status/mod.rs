@@ -23,7 +23,7 @@ use crate::{
     state::{Folded, MemberState, Phase, RanTwice, Record, Shard, Totals, Verdict},
 };
 
-pub use shard::{JobTimes, LEFT_ALONE, ShardStatus};
+pub use shard::{JobTimes, LEFT_ALONE, SUSPENDED_THERE, ShardStatus};
 
 /// The status of a federated Job over all its members (G9).
 #[derive(Debug, Clone, PartialEq)]
@@ -136,8 +136,8 @@ impl Status {
     }
 
     /// The word in the STATUS column: kubectl's word for a Job. `Unknown`, `Forbidden`,
-    /// `Unauthorized`, `Refused` and `Unplaced` are appended where they apply to a shard or to
-    /// completions.
+    /// `Unauthorized`, `Suspended`, `Refused` and `Unplaced` are appended where they apply to a
+    /// shard or to completions.
     pub fn word(&self) -> &str {
         &self.word
     }
@@ -275,14 +275,17 @@ fn word(record: &Record, unplaced: i32, shards: &[ShardStatus]) -> String {
         return word.to_owned();
     }
     let is = |phase| record.shards.values().any(|shard| shard.phase == phase && !shard.is_lost());
-    let runs = |shard: &Shard| {
-        shard.phase == Phase::Started && !shard.is_lost() && !waits_in_queue(record, shard)
+    let suspended: BTreeSet<_> =
+        shards.iter().filter(|shard| shard.suspended_there).map(|shard| shard.id).collect();
+    let runs = |(id, shard): (&u32, &Shard)| {
+        let waits = waits_in_queue(record, shard) || suspended.contains(id);
+        shard.phase == Phase::Started && !shard.is_lost() && !waits
     };
     let mut word = if is_suspended(record) {
         "Suspended"
     } else if record.manifest.size().parallelism == 0 {
         "Paused"
-    } else if record.shards.values().any(runs) {
+    } else if record.shards.iter().any(runs) {
         "Running"
     } else if [Phase::Planned, Phase::Created, Phase::Started].into_iter().any(is) {
         "Pending"
@@ -296,6 +299,9 @@ fn word(record: &Record, unplaced: i32, shards: &[ShardStatus]) -> String {
     }
     let denials: BTreeSet<_> = shards.iter().filter_map(|shard| shard.denial).collect();
     word.extend(denials.iter().flat_map(|denial| [",", denial.as_str()]));
+    if !suspended.is_empty() {
+        word.push_str(",Suspended");
+    }
     if record.shards.values().any(|shard| shard.refusal.is_some()) {
         word.push_str(",Refused");
     }

@@ -1,6 +1,9 @@
 //! Questions about a record, or a shard of it, that the status answers; pure.
 
-use crate::state::{Phase, Record, Shard};
+use crate::{
+    job::Observed,
+    state::{Phase, Record, Shard},
+};
 
 /// Whether what is held back would be placed if a member took it.
 pub(super) fn no_place(record: &Record) -> bool {
@@ -28,4 +31,17 @@ pub(super) fn is_ending(record: &Record) -> bool {
 pub(super) fn waits_in_queue(record: &Record, shard: &Shard) -> bool {
     let is_suspended = shard.seen.as_ref().is_some_and(|seen| seen.suspended);
     shard.queued && shard.phase == Phase::Started && is_suspended && !record.manifest.suspended()
+}
+
+/// Whether somebody suspended the Job of a shard that is to run. In a queue that is normal. So it
+/// is while this program takes work off a shard, or has yet to write what the ledger says.
+pub(super) fn is_suspended_there(record: &Record, shard: &Shard, job: &Observed) -> bool {
+    let is_stopped = record.state.outcome.is_some()
+        || record.state.deleting.is_some()
+        || record.manifest.suspended();
+    let is_to_run =
+        !is_stopped && !shard.retired && !shard.is_lost() && shard.phase == Phase::Started;
+    let is_as_written = job.generation >= shard.generation && shard.outstanding() == 0;
+    let is_by_others = job.suspended && !job.was_stopped && !shard.queued;
+    is_to_run && is_as_written && is_by_others && job.takes_credit()
 }

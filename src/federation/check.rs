@@ -184,7 +184,8 @@ impl Federation<'_> {
         }
     }
 
-    /// The Jobs of a federated Job in the members that answer: their names, and the members of each.
+    /// The Jobs of a federated Job in the members that answer: their names, and the members of
+    /// each.
     async fn jobs_left_of(
         &self,
         namespace: &str,

@@ -1,11 +1,6 @@
 //! The members: listing and unregistering them.
 
-use super::{
-    error::Error,
-    labelled::{Asked, Labelled},
-    lost::Contact,
-    open::Federation,
-};
+use super::{error::Error, labelled::Asked, lost::Contact, open::Federation};
 use crate::{
     cluster::{self, Denial, fan_out},
     state::{Member, MemberChange, MemberState, Record, Registry},

@@ -126,7 +126,7 @@ async fn recordless(stage: &Stage) -> Outcome {
         ("", format!("{selector} --yes --running")),
         ("-l kubectl-federate.dev/job", format!("{selector} --yes --running")),
         ("-l other!=x", format!("{selector} --yes --running")),
-        ("--clusters=west", format!("--clusters=west {selector} --yes")),
+        ("--clusters=east,west", format!("--clusters=east,west {selector} --yes --running")),
     ] {
         let deletes = format!("`kubectl federate orphans clean --namespace={namespace} {deletes}`");
         let clean = format!("orphans clean --yes --running {narrowed}");
@@ -135,7 +135,7 @@ async fn recordless(stage: &Stage) -> Outcome {
         stays
             .warns("no record: the federated job was deleted, or its record was lost.")
             .warns(&format!("first try `kubectl federate job recover pi --namespace={namespace}`,"))
-            .warns(&format!("They stay: {deletes} deletes them, with what they have done."));
+            .warns(&format!(" stay: {deletes} deletes them, with what they have done."));
     }
     // One that keeps nothing of it stays, too, as long as a sibling does.
     let key = "kubectl-federate.dev/recovery";

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{
     Which, all, name_the_unanswered,
-    recordless::{Then, recordless},
+    recordless::{Then, have, recordless},
     rows::Columns,
 };
 use crate::{
@@ -242,10 +242,4 @@ fn without_uncertain(session: &Session<'_>, orphans: &mut Vec<Orphan>) -> Result
     }
     Err(Error::new("a record cannot be read")
         .hint(format!("{} shows which.", federate("job get", ["-A"]))))
-}
-
-/// `1 job has`, `it`; `3 jobs have`, `them`.
-pub(super) fn have(count: usize) -> (String, &'static str) {
-    let (have, them) = if count == 1 { ("has", "it") } else { ("have", "them") };
-    (format!("{} {have}", counted(count, "job")), them)
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{clean::have, clean_all, scope};
+use super::{clean_all, scope};
 use crate::{
     error::kubectl::selector_of_job,
     federation::Orphan,
-    print::{Output, federate},
+    print::{Output, counted, federate},
 };
 
 /// What becomes of the orphans that something is said of.
@@ -49,18 +49,29 @@ pub(super) fn recordless<'o>(
         format!("If it was lost, first try {recover}, which rebuilds it: the job goes on then.")
     }));
     if then == Then::Stay {
+        let (stay, done) = if count == 1 {
+            ("It stays", "it, with what it has done.")
+        } else {
+            ("They stay", "them, with what they have done.")
+        };
         let selector = &*selector_of_job(if is_one { uid } else { "UID" });
         let words = [scope].into_iter().chain(clusters).chain([selector]);
         let clean = clean_all(output, words, run_on);
         said.push(if is_one {
-            format!("They stay: {clean} deletes them, with what they have done.")
+            format!("{stay}: {clean} deletes {done}")
         } else {
             let list = federate("orphans list", [scope, "-o", "wide"]);
             format!(
-                "They stay: {clean} deletes those of one federated job, with what they have done. \
+                "{stay}: {clean} deletes those of one federated job, with what they have done. \
                  {list} shows UID, in the column JOB."
             )
         });
     }
     Some(said.join(" "))
+}
+
+/// `1 job has`, `it`; `3 jobs have`, `them`.
+pub(super) fn have(count: usize) -> (String, &'static str) {
+    let (have, them) = if count == 1 { ("has", "it") } else { ("have", "them") };
+    (format!("{} {have}", counted(count, "job")), them)
 }

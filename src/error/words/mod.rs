@@ -338,7 +338,7 @@ fn about_existing(there: Existing, namespace: &str, name: &str) -> Hint {
             ];
             OfJobs { flags: &["--cascade=background"], ..job("job delete", room) }.into()
         }
-        Existing::Damaged => recover(namespace, name).into(),
+        Existing::Damaged => format!("Its record is damaged: {}", recover(namespace, name)).into(),
         Existing::Unfinished => finish_begun_of(namespace, name),
         Existing::Running => {
             job("job get", ["{} shows how far it is.", "{} shows how far they are."]).into()

@@ -53,6 +53,8 @@ impl Idle {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use jiff::Timestamp;
     use serde_json::{Value, json};
 
@@ -113,28 +115,34 @@ mod tests {
     #[test]
     fn a_job_is_idle_whose_shards_somebody_suspended_in_their_clusters() {
         let quiet = Seen { suspended: true, ..Seen::default() };
-        let of = |phase, job: Value| {
+        let in_phase = |phase| {
             let mut record = record(json!({"completions": 3}), phase, quiet.clone());
             record.shards.get_mut(&1).expect("it has one").generation = 2;
-            let job = Observed::from_object(&job);
-            (idle(&record, Observation::known([(1, job)].into())), record)
+            record
         };
-        let job = |generation: &str, suspend: bool| {
-            let generation = json!({"kubectl-federate.dev/generation": generation});
-            json!({"metadata": {"name": "pi", "uid": "u", "annotations": generation},
-                "spec": {"suspend": suspend}})
+        let of = |record: &Record, suspend: bool, annotations: Value| {
+            let labels: BTreeMap<_, _> = record.ownership(1).labels().into();
+            let job = Observed::from_object(&json!({
+                "metadata": {
+                    "name": "pi", "uid": "u", "labels": labels, "annotations": annotations,
+                },
+                "spec": {"suspend": suspend},
+            }));
+            idle(record, Observation::known([(1, Box::new(job))].into()))
         };
-        assert_eq!(of(Phase::Started, job("2", true)).0, Some(Idle::SuspendedThere));
-        assert_eq!(of(Phase::Started, job("2", false)).0, None, "its cluster has yet to see it");
-        assert_eq!(of(Phase::Started, job("1", true)).0, None, "a reconcile has yet to resume it");
-        assert_eq!(of(Phase::Created, job("2", true)).0, None, "it has yet to be started");
-        let mut stopped = job("2", true);
-        stopped["metadata"]["annotations"]["kubectl-federate.dev/stopped"] = "true".into();
-        assert_eq!(of(Phase::Started, stopped).0, None, "this program has stopped it");
-        let (_, mut record) = of(Phase::Started, job("2", true));
-        record.shards.get_mut(&1).expect("it has one").queued = true;
-        let queued = Observed::from_object(&job("2", true));
-        assert_eq!(idle(&record, Observation::known([(1, queued)].into())), None, "it waits");
+        let current = json!({"kubectl-federate.dev/generation": "2"});
+        let started = in_phase(Phase::Started);
+        assert_eq!(of(&started, true, current.clone()), Some(Idle::SuspendedThere));
+        assert_eq!(of(&started, false, current.clone()), None, "its cluster has yet to see it");
+        assert_eq!(of(&started, true, json!({})), None, "a reconcile has yet to resume it");
+        let mut stopped = current.clone();
+        stopped["kubectl-federate.dev/stopped"] = "true".into();
+        assert_eq!(of(&started, true, stopped), None, "this program has stopped it");
+        let created = in_phase(Phase::Created);
+        assert_eq!(of(&created, true, current.clone()), None, "it has yet to be started");
+        let mut queued = started;
+        queued.shards.get_mut(&1).expect("it has one").queued = true;
+        assert_eq!(of(&queued, true, current), None, "it waits in its queue");
     }
 
     #[test]

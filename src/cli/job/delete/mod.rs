@@ -47,8 +47,9 @@ Examples:
 /// Delete a federated job
 ///
 /// By default only the federated job is forgotten: its shards stay in the clusters and keep
-/// running. On a terminal you are asked whether to delete them too. A job whose record is damaged is
-/// forgotten by its name with --cascade=orphan; `job recover` rebuilds the record from its shards.
+/// running. On a terminal you are asked whether to delete them too. A job whose record is damaged
+/// is forgotten by its name with --cascade=orphan; `job recover` rebuilds the record from its
+/// shards.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Delete {

@@ -121,7 +121,8 @@ mod tests {
             record
         };
         let of = |record: &Record, suspend: bool, annotations: Value| {
-            let labels: BTreeMap<_, _> = record.ownership(1).labels().into();
+            let ownership = record.ownership(1);
+            let labels: BTreeMap<_, _> = ownership.labels().into();
             let job = Observed::from_object(&json!({
                 "metadata": {
                     "name": "pi", "uid": "u", "labels": labels, "annotations": annotations,

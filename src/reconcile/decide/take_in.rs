@@ -120,7 +120,7 @@ fn take_missed(record: &mut Record, observations: &Observations) -> bool {
                 && !is_copy(recovery, uid)
             {
                 let shard = recovered(record, name, uid, recovery, &found.job);
-                record.add_missed(id, caught_up(shard, &found.job));
+                record.add_missed(id, caught_up(shard, &found.job, Some(recovery)));
             }
         }
         record.state.missed.remove(uid);
@@ -202,7 +202,7 @@ fn take(record: &mut Record, cluster: &str, uid: &str, found: &Found, heard: &He
         };
         let is_disputed = |it: &&Recovery| heard.disputed.contains(&it.revision);
         let other = recovery.filter(is_other).filter(|it| !is_disputed(it));
-        let mut shard = caught_up(shard, job);
+        let mut shard = caught_up(shard, job, recovery);
         let lacks_nothing = shard.adoption.is_none() || job.generation >= shard.generation;
         if recovery.is_some_and(|it| !is_other(&it)) && lacks_nothing {
             // The last edit and the annotation were written at once.
@@ -236,10 +236,12 @@ fn is_copy(recovery: &Recovery, uid: &str) -> bool {
 }
 
 /// A shard as its Job says it is. Where the ledger is older than the Job, the Job is right.
-fn caught_up(mut shard: Shard, job: &Observed) -> Shard {
+fn caught_up(mut shard: Shard, job: &Observed, recovery: Option<&Recovery>) -> Shard {
     // A Job that is held in a queue has no pods, and gets its own back when it is released.
+    // Somebody may have changed the pods of any Job by hand: what it keeps was written with those
+    // that it got.
     if job.generation >= shard.generation && !job.in_hold_queue {
-        shard.parallelism = job.parallelism;
+        shard.parallelism = recovery.map_or(job.parallelism, |it| it.shard.parallelism);
     }
     shard.uid = Some(job.uid.clone());
     shard.refusal = None;

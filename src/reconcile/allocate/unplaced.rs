@@ -2,7 +2,7 @@
 
 use crate::{
     job::{Indexes, Size},
-    state::{Record, Shard, Withheld},
+    state::{Phase, Record, Shard, Withheld},
 };
 
 /// Work that no shard carries and that new shards may take. Work that a user took away by deleting
@@ -105,10 +105,14 @@ fn placeable_pods(record: &Record, parallelism: i32) -> i32 {
     if record.achieved() > 0 {
         return 0;
     }
+    // One that is Complete and has done nothing was ended by a credit. A record that was rebuilt
+    // does not know what for.
+    let is_done = |shard: &Shard| shard.is_over() && (shard.retired || shard.reopened);
+    let gives = |shard: &Shard| is_done(shard) || shard.phase == Phase::Complete;
     let given = record
         .shards
         .values()
-        .filter(|shard| !(shard.is_over() && (shard.retired || shard.reopened)))
+        .filter(|shard| !gives(shard))
         .map(|shard| shard.parallelism)
         .fold(0, i32::saturating_add);
     parallelism.saturating_sub(given).max(0)

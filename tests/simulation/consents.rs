@@ -25,6 +25,7 @@ mod tests {
     use serde_json::{Value, json};
     use sim::Cluster;
 
+    use super::super::registries::{self, REGISTRY};
     use super::*;
 
     const NAMESPACE: &str = "default";
@@ -44,11 +45,16 @@ mod tests {
                 let uid = scene.clusters[place].kube_system_uid();
                 json!({"uid": uid}).to_string()
             };
-            let registry = json!({"metadata": {"name": "federation", "annotations": {
+            let registry = json!({"metadata": {"name": REGISTRY, "annotations": {
+                "kubectl-federate.dev/settings": json!({"uid": "f"}).to_string(),
                 "member.kubectl-federate.dev/east": member(0),
                 "member.kubectl-federate.dev/west": member(1),
             }}});
-            scene.create(&registry);
+            let namespace = json!({"metadata": {"name": registries::NAMESPACE}});
+            scene.clusters[0].create(&sim::NAMESPACES, "", namespace).expect("created");
+            let created =
+                scene.clusters[0].create(&sim::CONFIG_MAPS, registries::NAMESPACE, registry);
+            created.expect("nothing is in the way");
             scene.record(&["east", "west"], &json!([]));
             scene.shard(0, "1");
             scene.shard(1, "2");
@@ -105,7 +111,7 @@ mod tests {
                 "member.kubectl-federate.dev/west": null,
             }}});
             let changed =
-                self.clusters[0].patch(&sim::CONFIG_MAPS, NAMESPACE, "federation", change);
+                self.clusters[0].patch(&sim::CONFIG_MAPS, registries::NAMESPACE, REGISTRY, change);
             changed.expect("the registry is there");
             self.look();
         }

@@ -12,15 +12,23 @@ use serde_json::Value;
 use sim::Cluster;
 use tokio::sync::Notify;
 
+use super::commands::{ClusterCommand, Command, ran_twice, resumption, run};
 use super::habits::Habits;
+use super::hosts::remedy;
 use super::jobs::{Kind, NAME};
-use super::life::{ClusterCommand, Command, ran_twice, resumption, run};
+use super::random::Random;
 use super::site::{NAMES, PEOPLE, Site};
 use super::weather::Weather;
 use super::work::Job;
 
 /// More rounds than any Job here needs.
 const ROUNDS: usize = 40;
+
+/// How a Job ended of which users have deleted the record and all Jobs, and not the federated Job.
+const LOST: &str = "lost with its Jobs";
+
+/// More commands than a recovery takes.
+const MOST_REMEDIES: usize = 12;
 
 /// Ends a life, and says how its federated Job ended.
 pub async fn end(site: &Arc<Site>, kind: Kind, manifest: &Value, retries: bool) -> &'static str {
@@ -33,6 +41,7 @@ pub async fn end(site: &Arc<Site>, kind: Kind, manifest: &Value, retries: bool) 
             Habits::undo(cluster, &mut events.knowledge);
         }
     }
+    recover(site, manifest).await;
     // Preferences that name a cluster can be followed while it is registered.
     let names_clusters = !manifest["metadata"]["annotations"][PREFERENCES].is_null();
     let (members, lacks_one) = {
@@ -45,6 +54,7 @@ pub async fn end(site: &Arc<Site>, kind: Kind, manifest: &Value, retries: bool) 
     // What is still on its way arrives.
     tokio::time::sleep(Duration::from_mins(7)).await;
     for round in 0..ROUNDS {
+        recover(site, manifest).await;
         let reconciled = command(site, manifest, Command::Reconcile(Reopen::None)).await;
         if reconciled == "done" {
             let mut events = site.events();
@@ -80,7 +90,9 @@ pub async fn end(site: &Arc<Site>, kind: Kind, manifest: &Value, retries: bool) 
             command(site, manifest, Command::Retry).await;
         }
         if let Some(end) = ended(site) {
-            quiet(site, manifest).await;
+            if end != LOST {
+                quiet(site, manifest).await;
+            }
             once(site, kind);
             reported(site, kind).await;
             return end;
@@ -89,11 +101,24 @@ pub async fn end(site: &Arc<Site>, kind: Kind, manifest: &Value, retries: bool) 
     excused_or_stuck(site)
 }
 
+/// What was lost is recovered: the registry, the members and the records; and no other host acts for
+/// the federation.
+async fn recover(site: &Arc<Site>, manifest: &Value) {
+    let mut random = Random::new(site.backups() as u64);
+    for _ in 0..MOST_REMEDIES {
+        let Some(next) = remedy(site, PEOPLE[0], &mut random) else { break };
+        command(site, manifest, next).await;
+    }
+}
+
 /// No cluster is cordoned, drained or lost any more. In half of the lives, those that were replaced
 /// are declared lost, and the new ones registered.
 async fn give_everybody_work(site: &Arc<Site>, manifest: &Value) {
-    let rebuilt = site.events().knowledge.rebuilt_clusters();
-    let declares = site.clusters[0].kube_system_uid().as_bytes()[0].is_multiple_of(2);
+    let (rebuilt, has_hosts) = {
+        let knowledge = &site.events().knowledge;
+        (knowledge.rebuilt_clusters(), knowledge.has_hosts)
+    };
+    let declares = site.clusters[0].kube_system_uid().as_bytes()[0].is_multiple_of(2) || has_hosts;
     for cluster in NAMES.into_iter().take(site.clusters.len()) {
         let commands: &[ClusterCommand] = if !rebuilt.contains(&cluster) {
             &[ClusterCommand::Uncordon]
@@ -110,9 +135,15 @@ async fn give_everybody_work(site: &Arc<Site>, manifest: &Value) {
 
 async fn command(site: &Arc<Site>, manifest: &Value, command: Command) -> String {
     site.events().note(|| format!("{command:?}"));
-    site.events().knowledge.asked(&command);
+    {
+        let mut events = site.events();
+        events.knowledge.set_busy(true);
+        events.knowledge.doing.insert(PEOPLE[0], command.doing());
+    }
     let ended = run(site, PEOPLE[0], manifest, command, Arc::new(Notify::new())).await;
-    site.events().spare();
+    let mut events = site.events();
+    events.knowledge.set_busy(false);
+    events.spare();
     ended
 }
 
@@ -125,8 +156,15 @@ fn ended(site: &Site) -> Option<&'static str> {
     let events = site.events();
     let knowledge = &events.knowledge;
     let there: Vec<_> = knowledge.ledgers.values().filter(|ledger| !ledger.gone).collect();
+    if knowledge.lost_record().is_some() {
+        return None;
+    }
     let Some(ledger) = there.iter().max_by_key(|ledger| ledger.retries.is_some()) else {
-        return Some(if knowledge.ledgers.is_empty() { "never created" } else { "deleted" });
+        return Some(match knowledge.is_lost_for_good() {
+            _ if knowledge.ledgers.is_empty() => "never created",
+            true => LOST,
+            false => "deleted",
+        });
     };
     if there.iter().any(|ledger| !ledger.is_over()) {
         return None;
@@ -227,7 +265,7 @@ async fn reported(site: &Arc<Site>, kind: Kind) {
     let Some((uid, ledger)) = there.find(|(_, ledger)| ledger.name == NAME) else {
         return;
     };
-    if knowledge.reopened_all || ledger.recovered {
+    if ledger.reopened || ledger.rebuilt {
         return;
     }
     let is_asked = |job: &&Job| job.shard.0 == *uid && knowledge.is_member(job.place);

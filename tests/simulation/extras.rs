@@ -9,6 +9,9 @@ const APART: u64 = 0x6c65_6173_6573;
 /// What sets the numbers about gangs apart from both.
 const GANGS: u64 = 0x0067_616e_6773;
 
+/// What sets the numbers about hosts apart from all.
+const HOSTS: u64 = 0x0068_6f73_7473;
+
 /// What one life has besides.
 pub struct Extras {
     /// Decides what becomes of it.
@@ -24,13 +27,33 @@ pub struct Extras {
     pub remakes: bool,
     /// Whether pods fail often, and what did not succeed of a Failed Job is retried.
     pub retries: bool,
+    /// Decides about hosts, backups and recoveries. None where the host stays as it is.
+    pub hosts: Option<Random>,
     /// Decides about gangs. None where pods are scheduled one by one.
     pub gangs: Option<Random>,
     /// By how many seconds the clock of each cluster is ahead from the beginning.
     pub clocks: [i64; 4],
 }
 
+/// One life of so many has each.
+pub const ONE_IN: [(&str, usize); 6] =
+    [("leases", 6), ("ttl", 8), ("remakes", 8), ("retries", 8), ("gangs", 8), ("hosts", 8)];
+
 impl Extras {
+    /// The names of those that it has, as in [`ONE_IN`].
+    pub fn names(&self) -> Vec<&'static str> {
+        let has = [
+            self.leases.is_some(),
+            self.ttl.is_some(),
+            self.remakes,
+            self.retries,
+            self.gangs.is_some(),
+            self.hosts.is_some(),
+        ];
+        let names = ONE_IN.iter().zip(has).filter(|(_, has)| *has);
+        names.map(|((name, _), _)| *name).collect()
+    }
+
     /// What the life of a seed has. Those of even seeds have nothing: some of them once showed a
     /// fault.
     pub fn of(seed: u64) -> Self {
@@ -47,8 +70,11 @@ impl Extras {
         let retries = random.one_in(4) && seed % 2 == 1;
         let mut gangs = Random::new(seed ^ GANGS);
         let has_gangs = gangs.one_in(4) && seed % 2 == 1;
+        let mut hosts = Random::new(seed ^ HOSTS);
+        let has_hosts = hosts.one_in(4) && seed % 2 == 1;
         Self {
             random,
+            hosts: has_hosts.then_some(hosts),
             gangs: has_gangs.then_some(gangs),
             ttl,
             remakes,
@@ -57,5 +83,16 @@ impl Extras {
             own_lease: own_lease.filter(|_| has_leases),
             clocks: if has_leases { clocks } else { [0; 4] },
         }
+    }
+}
+
+#[test]
+fn so_many_lives_have_each() {
+    let seeds = 4000;
+    let lives: Vec<_> = (0..seeds).map(|seed| Extras::of(seed).names()).collect();
+    for (name, one_in) in ONE_IN {
+        let count = lives.iter().filter(|names| names.contains(&name)).count();
+        let expected = seeds as usize / one_in;
+        assert!(count.abs_diff(expected) < expected / 5, "{name}: {count} of {seeds}");
     }
 }

@@ -135,7 +135,9 @@ impl Habits {
                 knowledge.deleted_by_users(pod);
                 Some(format!("pod {name} is deleted"))
             }
-            Habit::AnnotateRecord | Habit::DeleteRecord => record(habit, place, cluster, random),
+            Habit::AnnotateRecord | Habit::DeleteRecord => {
+                record(habit, place, cluster, random, knowledge)
+            }
             Habit::TakeName => take_name(cluster, knowledge),
             Habit::Policy => Some(policy(cluster, random)),
             Habit::Controllers => {
@@ -255,15 +257,24 @@ fn suspend(cluster: &Cluster, job: &Value, suspends: bool, knowledge: &mut Knowl
     }
 }
 
-fn record(habit: Habit, place: usize, cluster: &Cluster, random: &mut Random) -> Option<String> {
+fn record(
+    habit: Habit,
+    place: usize,
+    cluster: &Cluster,
+    random: &mut Random,
+    knowledge: &mut Knowledge,
+) -> Option<String> {
     let name = format!("{NAME}.federated-job");
-    if place != 0 || cluster.get(&sim::CONFIG_MAPS, NAMESPACE, &name).is_none() {
+    if place != knowledge.registries.home
+        || cluster.get(&sim::CONFIG_MAPS, NAMESPACE, &name).is_none()
+    {
         return None;
     }
     if habit == Habit::DeleteRecord {
         if !random.one_in(20) {
             return None;
         }
+        knowledge.records_are_lost();
         cluster.delete(&sim::CONFIG_MAPS, NAMESPACE, &name).ok()?;
         return Some("the record is deleted by a user".to_owned());
     }

@@ -5,24 +5,31 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::Value;
-use sim::{Cluster, RequestInfo};
+use sim::Cluster;
 
-use kubectl_federate::federation::Reopen;
-
-use super::evidence::{Ours, ShardKey, named_uid, shard_of};
+use super::evidence::{Ours, ShardKey, shard_of};
 use super::jobs::RETRY;
 use super::ledger::Ledger;
-use super::life::{ClusterCommand, Command};
+use super::registries::{NAMESPACE, REGISTRY, Registries};
 use super::site::NAMES;
 use super::work::Job;
 
-const REGISTRY: &str = "federation";
-const MEMBER: &str = "member.kubectl-federate.dev/";
+/// What a command may do that others may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// It rebuilds or restores records, or moves them to another host: one that it removes comes
+    /// again.
+    Rebuilds,
+    /// It deletes orphans.
+    Cleans,
+    /// It does neither.
+    Neither,
+}
 
 /// Everything that is known of one life.
 pub struct Knowledge {
     /// The names of the clusters, and the uids that they have by now.
-    clusters: Vec<(String, String)>,
+    pub clusters: Vec<(String, String)>,
     /// What was looked at last, by cluster.
     revisions: Vec<u64>,
     /// Every Job of ours, by its uid.
@@ -31,12 +38,16 @@ pub struct Knowledge {
     ran: BTreeMap<ShardKey, BTreeSet<String>>,
     /// Every federated Job, by its uid.
     pub ledgers: BTreeMap<String, Ledger>,
-    /// The uids by which members are registered, by name.
-    registered: BTreeMap<String, String>,
-    /// The names of the members that the registry has as lost.
-    lost: BTreeSet<String>,
+    /// What the registries of all hosts say.
+    pub registries: Registries,
+    /// Whether the federation may get another host in this life.
+    pub has_hosts: bool,
+    /// How many commands were given so far.
+    step: u64,
+    /// What people do now.
+    pub doing: BTreeMap<&'static str, Doing>,
     /// Objects whose creation was sent and not answered, with who sent it and where.
-    unread: BTreeSet<(usize, String, String)>,
+    pub unread: BTreeSet<(usize, String, String)>,
     of_nobody: BTreeSet<String>,
     /// The Jobs that users made anew with the labels of a shard, by uid. Only a recovery takes them
     /// for shards.
@@ -55,10 +66,6 @@ pub struct Knowledge {
     busy: bool,
     /// The clusters that were replaced by other ones, by place.
     rebuilt: BTreeSet<usize>,
-    /// The clusters that a user has ever declared lost.
-    declared_lost: BTreeSet<&'static str>,
-    /// Whether a user let work run again that may be done already.
-    pub reopened_all: bool,
     broken: Vec<String>,
 }
 
@@ -72,8 +79,10 @@ impl Knowledge {
             jobs: BTreeMap::new(),
             ran: BTreeMap::new(),
             ledgers: BTreeMap::new(),
-            registered: BTreeMap::new(),
-            lost: BTreeSet::new(),
+            registries: Registries::default(),
+            has_hosts: false,
+            step: 0,
+            doing: BTreeMap::new(),
             unread: BTreeSet::new(),
             of_nobody: BTreeSet::new(),
             made_anew: BTreeMap::new(),
@@ -85,8 +94,6 @@ impl Knowledge {
             scaled_by_users: BTreeSet::new(),
             busy: false,
             rebuilt: BTreeSet::new(),
-            declared_lost: BTreeSet::new(),
-            reopened_all: false,
             broken: Vec::new(),
         }
     }
@@ -110,7 +117,46 @@ impl Knowledge {
 
     /// Says whether a command is under way.
     pub fn set_busy(&mut self, busy: bool) {
+        self.step += u64::from(busy && !self.busy);
         self.busy = busy;
+        if !busy {
+            self.doing.clear();
+        }
+    }
+
+    /// Another host counts from now on.
+    pub fn moves_to(&mut self, home: usize, cluster: &Cluster) {
+        if self.registries.home == home {
+            return;
+        }
+        self.registries.home = home;
+        self.ledgers.values_mut().for_each(Ledger::moves);
+        self.look_at_records(home, cluster);
+    }
+
+    /// Somebody deletes or damages records, and not federated Jobs: these are to come back.
+    pub fn records_are_lost(&mut self) {
+        let there = self.ledgers.values_mut().filter(|ledger| !ledger.gone);
+        there.for_each(|ledger| ledger.removed = false);
+    }
+
+    /// Whether there is nothing left of a federated Job that nobody has deleted.
+    pub fn is_lost_for_good(&self) -> bool {
+        self.ledgers.values().any(|ledger| ledger.gone && !ledger.removed)
+    }
+
+    /// A federated Job whose record was lost and can be rebuilt: it still has Jobs, and no other one
+    /// has its name.
+    pub fn lost_record(&self) -> Option<&Ledger> {
+        let there = |name: &str| self.ledgers.values().any(|it| !it.gone && it.name == name);
+        let has_jobs = |uid: &String| {
+            let mut jobs = self.jobs.values().filter(|job| job.shard.0 == *uid);
+            jobs.any(|job| !job.gone && !job.lost)
+        };
+        let mut lost = self.ledgers.iter().filter(|(uid, ledger)| {
+            ledger.gone && !ledger.removed && !there(&ledger.name) && has_jobs(uid)
+        });
+        lost.next().map(|(_, ledger)| ledger)
     }
 
     /// A pod has succeeded.
@@ -145,25 +191,25 @@ impl Knowledge {
 
     /// The names of the clusters that were replaced by other ones.
     pub fn rebuilt_clusters(&self) -> Vec<&'static str> {
-        self.rebuilt.iter().map(|place| NAMES[*place]).collect()
+        let is_told = |place: &&usize| !self.has_hosts || self.is_another(**place);
+        self.rebuilt.iter().filter(is_told).map(|place| NAMES[*place]).collect()
+    }
+
+    /// Whether another cluster is registered under the name of the one at a place.
+    fn is_another(&self, place: usize) -> bool {
+        let (name, identity) = &self.clusters[place];
+        let registered = self.registries.current().and_then(|it| it.members.get(name));
+        registered.is_some_and(|uid| uid != identity)
     }
 
     /// Whether a cluster was replaced, and the registry has the old one and not as lost: what it
     /// had stays unknown.
     pub fn waits_for_a_cluster(&self) -> bool {
-        self.rebuilt.iter().any(|place| {
-            let (name, identity) = &self.clusters[*place];
-            !self.lost.contains(name)
-                && self.registered.get(name).is_some_and(|uid| uid != identity)
-        })
-    }
-
-    /// A user gives a command, and so accepts what may come of it.
-    pub fn asked(&mut self, command: &Command) {
-        self.reopened_all |= matches!(command, Command::Reconcile(Reopen::All));
-        if let Command::Cluster(ClusterCommand::Lost, name) = command {
-            self.declared_lost.insert(name);
-        }
+        let is_lost = |name: &String| {
+            self.registries.current().is_some_and(|registry| registry.lost.contains(name))
+        };
+        let mut rebuilt = self.rebuilt.iter();
+        rebuilt.any(|place| self.is_another(*place) && !is_lost(&self.clusters[*place].0))
     }
 
     /// A Job that no federation made.
@@ -200,17 +246,21 @@ impl Knowledge {
     /// read records that were stale.
     pub fn lacks_a_member(&self) -> bool {
         let there = self.ledgers.values().filter(|ledger| !ledger.gone);
-        there.flat_map(Ledger::live_clusters).any(|name| !self.registered.contains_key(name))
+        there.flat_map(Ledger::live_clusters).any(|name| !self.is_registered(name))
     }
 
     /// How many clusters are registered.
     pub fn members(&self) -> usize {
-        self.registered.len()
+        self.registries.current().map_or(0, |registry| registry.members.len())
     }
 
     /// Whether the cluster at a place is registered: only then it is asked for what it did.
     pub fn is_member(&self, place: usize) -> bool {
-        self.registered.contains_key(&self.clusters[place].0)
+        self.is_registered(&self.clusters[place].0)
+    }
+
+    fn is_registered(&self, name: &str) -> bool {
+        self.registries.current().is_some_and(|registry| registry.members.contains_key(name))
     }
 
     /// A user has suspended a Job, or resumed it.
@@ -264,8 +314,8 @@ impl Knowledge {
         }
         self.look_at_jobs(place, cluster);
         self.look_at_pods(place, cluster);
-        if place == 0 {
-            self.look_at_records(cluster);
+        if place == self.registries.home || self.has_hosts {
+            self.look_at_records(place, cluster);
         }
         self.check_work();
     }
@@ -304,42 +354,65 @@ impl Knowledge {
             job.ran = true;
             let jobs = self.ran.entry(shard.clone()).or_default();
             jobs.insert(owner.to_owned());
-            if jobs.len() > 1 {
+            // A recovery gives the number of a shard again that it found nowhere.
+            let is_forgotten = |uid: &String| {
+                let ledger = self.ledgers.get(&shard.0);
+                let job = self.jobs.get(uid).filter(|job| job.gone || job.may_repeat);
+                job.is_some() && ledger.is_some_and(|ledger| ledger.rebuilt)
+            };
+            if jobs.iter().any(|uid| uid != owner && !is_forgotten(uid)) {
                 self.accuse(|| format!("G4: shard {} has run in two Jobs", shard.1));
             }
         }
         self.check_expired(place);
     }
 
-    fn look_at_records(&mut self, cluster: &Cluster) {
+    fn look_at_records(&mut self, place: usize, cluster: &Cluster) {
+        let counts = place == self.registries.home;
+        let maps = cluster.stored(&sim::CONFIG_MAPS, "");
+        let is_registry = |map: &Value| {
+            let metadata = &map["metadata"];
+            metadata["name"] == REGISTRY && metadata["namespace"] == NAMESPACE
+        };
+        let registry = maps.iter().find(|map| is_registry(map));
+        self.registries.see(place, registry.map(|map| &**map), self.step);
         let mut there = BTreeSet::new();
-        for map in cluster.stored(&sim::CONFIG_MAPS, "") {
-            if text(&map["metadata"]["name"]) == REGISTRY {
-                self.look_at_registry(&map);
-                continue;
-            }
-            let Some(uid) = Ledger::uid_of(&map) else { continue };
+        for map in maps.iter().filter(|map| !is_registry(map)) {
+            let Some(uid) = Ledger::uid_of(map) else { continue };
             let ledger = self.ledgers.entry(uid.clone()).or_default();
-            let mut broken = ledger.see(&map, (&self.jobs, &self.made_anew), &uid);
-            let retried = ledger.retries.clone().filter(|_| ledger.done_before.is_none());
-            if let Some(retried) = retried {
-                let before = self.known_done(&retried);
-                let ledger = self.ledgers.entry(uid.clone()).or_default();
-                broken.extend(ledger.begin_retry(before));
-            }
-            let ledger = self.ledgers.entry(uid.clone()).or_default();
-            broken.extend(ledger.of_users(&self.of_nobody));
-            for (id, shard) in ledger.given_up_unasked(&self.declared_lost) {
-                broken.extend(self.check_expiry((uid.clone(), id), &shard));
-            }
-            self.see_consents(&uid);
-            there.insert(uid);
+            let at = (place, counts, self.step);
+            let broken = ledger.see(map, at, (&self.jobs, &self.made_anew), &uid);
             for what in broken {
                 self.accuse(|| what);
             }
+            if counts {
+                self.look_at_record(&uid);
+                there.insert(uid);
+            }
         }
-        for (uid, ledger) in &mut self.ledgers {
+        for (uid, ledger) in self.ledgers.iter_mut().filter(|_| counts) {
             ledger.gone |= !there.contains(uid);
+        }
+    }
+
+    /// Looks at what the host that counts says of one federated Job.
+    fn look_at_record(&mut self, uid: &str) {
+        let mut broken = Vec::new();
+        let Some(ledger) = self.ledgers.get(uid) else { return };
+        let retried = ledger.retries.clone().filter(|_| ledger.done_before.is_none());
+        if let Some(retried) = retried {
+            let before = self.known_done(&retried);
+            let ledger = self.ledgers.entry(uid.to_owned()).or_default();
+            broken.extend(ledger.begin_retry(before));
+        }
+        let ledger = self.ledgers.entry(uid.to_owned()).or_default();
+        broken.extend(ledger.of_users(&self.of_nobody));
+        for (id, shard) in ledger.given_up_unasked(&self.registries) {
+            broken.extend(self.check_expiry((uid.to_owned(), id), &shard));
+        }
+        self.see_consents(uid);
+        for what in broken {
+            self.accuse(|| what);
         }
     }
 
@@ -354,143 +427,18 @@ impl Knowledge {
         (ledger.asked().map_or(i64::MAX, |asked| asked - done), indexes.collect())
     }
 
-    fn look_at_registry(&mut self, map: &Value) {
-        self.registered.clear();
-        self.lost.clear();
-        for (key, value) in map["metadata"]["annotations"].as_object().into_iter().flatten() {
-            let Some(name) = key.strip_prefix(MEMBER) else { continue };
-            let member: Value = serde_json::from_str(text(value)).unwrap_or_default();
-            self.registered.insert(name.to_owned(), text(&member["uid"]).to_owned());
-            if member["state"] == "lost" {
-                self.lost.insert(name.to_owned());
-            }
-        }
-    }
-
     /// Work is nowhere twice: what all Jobs of a federated Job together can do by themselves, and
     /// what they have done, is no more than was ever asked for (G1, G8).
     fn check_work(&mut self) {
         let mut broken = Vec::new();
         for (uid, ledger) in &self.ledgers {
             let jobs = self.jobs.values().filter(|job| job.shard.0 == *uid);
-            broken.extend(ledger.work_twice(jobs, self.reopened_all));
+            broken.extend(ledger.work_twice(jobs));
         }
         for what in broken {
             self.accuse(|| what);
         }
     }
-
-    /// What a request is about to do, the host has said before (G3); it is done to what is ours
-    /// (G6), in the cluster that is meant (G7), and it is sent once (G4).
-    pub fn judge(&mut self, place: usize, cluster: &Cluster, request: &RequestInfo) {
-        if !(request.mutating || request.dry_run) {
-            return;
-        }
-        self.look(place, cluster);
-        let (name, identity) = self.clusters[place].clone();
-        if self.registered.get(&name).is_some_and(|uid| *uid != identity) {
-            self.accuse(|| format!("G7: {} in another cluster than {name}", request.verb));
-        }
-        if !request.mutating {
-            return;
-        }
-        let body = request.json();
-        let created = created(request, &body);
-        if let Some(what) = created
-            && self.unread.contains(&(place, request.user.clone(), what.clone()))
-        {
-            self.accuse(|| {
-                format!("G4: the creation of {what} is sent again with no read between")
-            });
-        }
-        match request.resource.as_str() {
-            "configmaps" => self.judge_host(request, &body),
-            "jobs" => self.judge_member(place, cluster, request, &body),
-            _ => {}
-        }
-    }
-
-    fn judge_host(&mut self, request: &RequestInfo, body: &Value) {
-        let version = match request.verb {
-            "patch" => &body["metadata"]["resourceVersion"],
-            "delete" => &body["preconditions"]["resourceVersion"],
-            _ => return,
-        };
-        if !version.is_string() {
-            self.accuse(|| format!("G3: {} is no compare-and-swap", request.path));
-        }
-    }
-
-    fn judge_member(
-        &mut self,
-        place: usize,
-        cluster: &Cluster,
-        request: &RequestInfo,
-        body: &Value,
-    ) {
-        let (name, identity) = &self.clusters[place];
-        if request.verb == "create" {
-            let named = shard_of(body).is_some_and(|(uid, id)| {
-                self.ledgers.get(&uid).is_some_and(|ledger| ledger.named(&id, name, identity))
-            });
-            if !named || body["spec"]["suspend"] != true {
-                let path = request.path.clone();
-                self.accuse(|| format!("G3: {path} makes a Job in no ledger, or not suspended"));
-            }
-            return;
-        }
-        let uid = named_uid(body);
-        let Some(there) = cluster.get(&sim::JOBS, &request.namespace, &request.name) else {
-            return;
-        };
-        if uid.is_empty() {
-            self.accuse(|| format!("G6: {} names no uid", request.path));
-        }
-        if !uid.is_empty() && text(&there["metadata"]["uid"]) != uid {
-            return;
-        }
-        let Some((federated, id)) = shard_of(&there) else {
-            self.accuse(|| format!("G6: {} of a Job that is nobody's", request.verb));
-            return;
-        };
-        let ledger = self.ledgers.get(&federated);
-        let unstarted = there["spec"]["suspend"] == true && !self.has_run(&there);
-        let fine = match request.verb {
-            "patch" => ledger.is_some_and(|ledger| ledger.knows(&id, &uid)),
-            _ => unstarted || ledger.is_some_and(|ledger| ledger.deleting),
-        };
-        if !fine {
-            self.accuse(|| {
-                format!("G3: {} {} that no record has said", request.verb, request.path)
-            });
-        }
-    }
-
-    /// A request was sent, and its sender does not know what became of it.
-    pub fn lost(&mut self, place: usize, request: &RequestInfo) {
-        if let Some(what) = created(request, &request.json()) {
-            self.unread.insert((place, request.user.clone(), what));
-        }
-    }
-
-    /// A request is answered: a read says what there is.
-    pub fn answered(&mut self, place: usize, request: &RequestInfo) {
-        if matches!(request.verb, "get" | "list") {
-            let kind = &request.resource;
-            self.unread.retain(|(where_, user, what)| {
-                *where_ != place || *user != request.user || !what.starts_with(kind.as_str())
-            });
-        }
-    }
-}
-
-/// What a request creates: a Job by its name, and the federated Job that it is of. One that was made
-/// anew under the same name sends a creation of its own.
-fn created(request: &RequestInfo, body: &Value) -> Option<String> {
-    let creates = request.mutating && request.verb == "create" && request.resource == "jobs";
-    let (name, labels) = (&body["metadata"]["name"], &body["metadata"]["labels"]);
-    let of = text(&labels["kubectl-federate.dev/job"]);
-    creates.then(|| format!("{}/{} of {of}", request.resource, text(name)))
 }
 
 fn text(value: &Value) -> &str {

@@ -5,30 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use kubectl_federate::federation::{
-    self, Deletion, DrainTerms, DryRun, Federation, Manifests, Patience, Registration, Reopen,
-    Request, Scope, SubmitTerms,
-};
-use kubectl_federate::job::Patch;
+use kubectl_federate::federation::{Deletion, Reopen};
 use kubectl_federate::seams::{self, Defect, Simulated};
-use kubectl_federate::state::{Cascade, RanTwice};
-use serde_json::{Value, json};
+use kubectl_federate::state::Cascade;
+use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::commands::{ClusterCommand, Command, run};
+use super::disasters::strike;
 use super::ending;
 use super::extras::Extras;
 use super::habits::Habits;
-use super::jobs::{self, Kind, NAME, RETRY};
+use super::hosts::{HostCommand, remedy};
+use super::jobs::{self, Kind};
 use super::meddling::{cut_off, expire, remake};
 use super::random::Random;
-use super::site::{self, NAMES, PEOPLE, Person, Site};
+use super::site::{self, NAMES, PEOPLE, Site};
 use super::weather::Weather;
-
-const NAMESPACE: &str = "default";
-
-/// How long a command may take before its user presses Ctrl-C.
-const PATIENCE: Duration = Duration::from_mins(10);
 
 /// How a life is run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -86,34 +80,6 @@ pub fn live(seed: u64, terms: Terms) -> Lived {
 fn words(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
-}
-
-/// What someone asks for.
-#[derive(Clone, Debug)]
-pub enum Command {
-    Create,
-    Reconcile(Reopen),
-    Edit(Value, bool),
-    Delete(Deletion),
-    Look,
-    Rebalance,
-    Recover,
-    Retry,
-    Unregister(&'static str),
-    Cluster(ClusterCommand, &'static str),
-}
-
-/// What someone asks for of one cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClusterCommand {
-    Register,
-    Cordon,
-    Uncordon,
-    Drain,
-    DrainNow,
-    Lost,
-    /// A lease of so many seconds, or none.
-    Lease(Option<i64>),
 }
 
 /// One life.
@@ -241,6 +207,38 @@ impl Life {
             expire(&site, &mut self.extras.random, ttl).await;
             self.one(PEOPLE[0], Command::Reconcile(Reopen::Undone)).await;
         }
+        if let Some(mut random) = self.extras.hosts.take() {
+            self.change_hosts(&mut random).await;
+            self.extras.hosts = Some(random);
+        }
+    }
+
+    /// Users recover what was lost, or change the host, or lose it.
+    async fn change_hosts(&mut self, random: &mut Random) {
+        let site = self.site.clone();
+        let [alice, bob] = PEOPLE;
+        if random.one_in(3) {
+            site.clusters.iter().for_each(sim::Cluster::come_back);
+        }
+        for _ in 0..4 {
+            let next = if random.one_in(3) { None } else { remedy(&site, alice, random) };
+            let Some(command) = next else { break };
+            self.one(alice, command).await;
+        }
+        if random.one_in(2) {
+            // Bob hears of it.
+            site.uses(bob, site.home());
+        }
+        let place = random.below(site.clusters.len() as u64) as usize;
+        match random.below(12) {
+            0..=2 => strike(&site, random),
+            chance => {
+                let command = HostCommand::any(chance, &site, place, random);
+                if let Some(command) = command {
+                    self.one(alice, Command::Host(command)).await;
+                }
+            }
+        }
     }
 
     /// A cluster is cut off, and comes back after somebody has reconciled or later. Sometimes
@@ -269,7 +267,11 @@ impl Life {
 
     fn command(&mut self, first: bool) -> Command {
         let random = &mut self.random;
-        let is_there = self.site.events().knowledge.ledgers.values().any(|ledger| !ledger.gone);
+        let is_there = {
+            let knowledge = &self.site.events().knowledge;
+            let is_lost = knowledge.has_hosts && knowledge.lost_record().is_some();
+            is_lost || knowledge.ledgers.values().any(|ledger| !ledger.gone)
+        };
         if first || (!is_there && random.one_in(2)) {
             return Command::Create;
         }
@@ -332,10 +334,10 @@ impl Life {
         self.done();
     }
 
-    fn ready(&self, person: &str, command: &Command) {
+    fn ready(&self, person: &'static str, command: &Command) {
         let mut events = self.site.events();
         events.knowledge.set_busy(true);
-        events.knowledge.asked(command);
+        events.knowledge.doing.insert(person, command.doing());
         let at = self.site.now();
         events.note(|| format!("{at} {person}: {command:?}"));
     }
@@ -355,136 +357,4 @@ impl Life {
         }
         signal
     }
-}
-
-/// Runs a command to its end, or until its process is killed, or until its user has no patience.
-/// Says how it ended: `done`, or why not.
-pub async fn run(
-    site: &Arc<Site>,
-    person: &'static str,
-    manifest: &Value,
-    command: Command,
-    killed: Arc<Notify>,
-) -> String {
-    let process = Person::new(site, person);
-    let work = Box::pin(carry_out(&process, manifest, command));
-    let ended = tokio::select! {
-        biased;
-        () = killed.notified() => "killed".to_owned(),
-        done = tokio::time::timeout(PATIENCE, work) => match done {
-            Ok(Ok(())) => "done".to_owned(),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "interrupted".to_owned(),
-        },
-    };
-    let mut events = site.events();
-    if let Some(dump) = dump(&ended) {
-        events.knowledge.accuse(|| format!("an error dumps {dump:?}: {ended}"));
-    }
-    events.note(|| format!("{person}: {ended}"));
-    ended
-}
-
-/// What no error shows.
-fn dump(text: &str) -> Option<&'static str> {
-    let dumps =
-        ["Some(", "Err(", "Ok(", "None,", " { cluster:", "Custom {", "Os {", "Kind(", "Status {"];
-    dumps.into_iter().find(|dump| text.contains(dump))
-}
-
-async fn carry_out(
-    process: &Person,
-    manifest: &Value,
-    command: Command,
-) -> Result<(), federation::Error> {
-    let mut federation = Federation::open(process.host(), None, [], process, &()).await?;
-    let name = process.subject();
-    match command {
-        Command::Create => {
-            let rules = Manifests { default_namespace: NAMESPACE, asked_namespace: None };
-            let sources = rules.read([("life.yaml".to_owned(), manifest.clone())])?;
-            federation.submit(sources, SubmitTerms::default(), DryRun::None).await
-        }
-        Command::Reconcile(reopen) => {
-            let scope = Scope { names: &[], namespace: Some(NAMESPACE) };
-            federation.reconcile(scope, reopen).await
-        }
-        Command::Edit(patch, recreate) => {
-            let mut request = Request::new(name, DryRun::None);
-            request.recreate = Some(recreate);
-            let patch = Patch::merge(patch).expect("it is an object");
-            federation.edit(NAMESPACE, name, &request, |old| patch.apply(old)).await.map(drop)
-        }
-        Command::Delete(deletion) => {
-            let record = federation.record(NAMESPACE, name).await?;
-            let jobs = vec![Ok((record, deletion))];
-            federation::Error::all(federation.delete(jobs, Patience::Endless).await)
-        }
-        Command::Look => {
-            let record = federation.record(NAMESPACE, name).await?;
-            federation.describe(vec![record]).await;
-            Ok(())
-        }
-        Command::Rebalance => {
-            federation.rebalance(Scope { names: &[], namespace: Some(NAMESPACE) }).await
-        }
-        Command::Recover => {
-            let survey = federation.survey(&[], Some(NAMESPACE), None, None).await?;
-            federation.recover(survey).await
-        }
-        Command::Retry => {
-            let record = federation.record(NAMESPACE, NAME).await?;
-            let retry = federation.propose_retry(record, Some(RETRY)).await?;
-            federation.retry(retry, "what failed", DryRun::None).await
-        }
-        Command::Unregister(name) => federation.unregister(name).await.map(drop),
-        Command::Cluster(command, name) => {
-            carry_out_on_cluster(process, &mut federation, command, name).await
-        }
-    }
-}
-
-async fn carry_out_on_cluster(
-    process: &Person,
-    federation: &mut Federation<'_>,
-    command: ClusterCommand,
-    name: &'static str,
-) -> Result<(), federation::Error> {
-    let terms = |now| DrainTerms { now, timeout: Some(Duration::from_mins(2)) };
-    match command {
-        ClusterCommand::Register => {
-            let registration = Registration {
-                name: name.to_owned(),
-                context: name.to_owned(),
-                context_given: false,
-                lease: None,
-                weight: None,
-                labels: Vec::new(),
-            };
-            let clusters = [(process.connection(name, name)?, registration)];
-            for registered in federation.register(&clusters, NAMESPACE).await? {
-                registered?;
-            }
-            Ok(())
-        }
-        ClusterCommand::Cordon => federation.cordon(name).await.map(drop),
-        ClusterCommand::Uncordon => federation.uncordon(name).await.map(drop),
-        ClusterCommand::Drain => federation.drain(name, terms(false)).await,
-        ClusterCommand::DrainNow => federation.drain(name, terms(true)).await,
-        ClusterCommand::Lost => federation.declare_lost(name).await,
-        ClusterCommand::Lease(seconds) => federation.lease(name, seconds).await.map(drop),
-    }
-}
-
-/// What has run twice in all, as the product says: how much, and of an Indexed Job which indexes.
-/// None where it cannot say.
-pub async fn ran_twice(site: &Arc<Site>) -> Option<RanTwice> {
-    let process = Person::new(site, PEOPLE[0]);
-    let federation = Federation::open(process.host(), None, [], &process, &()).await.ok()?;
-    Some(federation.record(NAMESPACE, NAME).await.ok()?.ran_twice())
-}
-
-/// A change that lets a Job go on.
-pub fn resumption() -> Command {
-    Command::Edit(json!({"spec": {"suspend": false, "parallelism": 3}}), false)
 }

@@ -5,24 +5,29 @@
 //! ```text
 //! cargo test --test simulation                                        what CI runs
 //! SEEDS=100000 cargo test --profile lives --test simulation -- seeds  any number of seeds
+//! WITH=hosts SEEDS=9999 cargo test --test simulation -- seeds         those that have this extra
 //! SEED=4711 cargo test --test simulation -- trace                     one seed, with all that happens
 //! ```
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`life`] | one life, step by step |
+//! | [`life`], [`commands`] | one life, step by step; what people ask for |
 //! | [`ending`] | how it ends: in peace, all work is done once |
 //! | [`site`] | the clusters, the way to them, and the time there |
 //! | [`events`] | what happens at each request |
 //! | [`extras`], [`meddling`] | what some lives have besides, and what happens there between steps |
+//! | [`hosts`], [`disasters`] | another host, backups and recoveries; what befalls hosts |
 //! | [`weather`], [`habits`], [`pods`] | faults; what users do; what pods do |
 //! | [`jobs`] | Jobs of every kind, and edits of them |
-//! | [`knowledge`], [`ledger`], [`leases`], [`consents`], [`work`] | what the simulation knows of its own, and what must hold |
+//! | [`knowledge`], [`ledger`], [`leases`], [`consents`], [`work`], [`registries`] | what the simulation knows of its own, and what must hold |
+//! | [`judging`] | what requests may do |
 //! | [`gangs`] | pods that are scheduled together |
 //! | [`defects`] | mistakes in the product that the simulation finds |
 
+mod commands;
 mod consents;
 mod defects;
+mod disasters;
 mod ending;
 mod events;
 #[allow(dead_code, reason = "other tests need the rest of it")]
@@ -31,7 +36,9 @@ mod evidence;
 mod extras;
 mod gangs;
 mod habits;
+mod hosts;
 mod jobs;
+mod judging;
 mod knowledge;
 mod leases;
 mod ledger;
@@ -39,6 +46,7 @@ mod life;
 mod meddling;
 mod pods;
 mod random;
+mod registries;
 mod site;
 mod weather;
 mod work;
@@ -48,6 +56,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use self::extras::Extras;
 use self::life::{Lived, Terms, live};
 
 /// How many lives a run has that does not say. They take two minutes of one core.
@@ -77,6 +86,7 @@ fn asked(name: &str) -> Option<u64> {
 /// was broken. With `GO_ON`, all seeds are lived and each that is broken is printed.
 fn all(seeds: std::ops::Range<u64>, terms: Terms) -> Option<(u64, String)> {
     let goes_on = asked("GO_ON").is_some();
+    let with = std::env::var("WITH").ok();
     let next = AtomicU64::new(seeds.start);
     let broken: Mutex<BTreeMap<u64, String>> = Mutex::default();
     let ends: Mutex<BTreeMap<&str, u64>> = Mutex::default();
@@ -85,6 +95,10 @@ fn all(seeds: std::ops::Range<u64>, terms: Terms) -> Option<(u64, String)> {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if seed >= seeds.end {
             return;
+        }
+        let extras = Extras::of(seed);
+        if with.as_deref().is_some_and(|asked| !extras.names().contains(&asked)) {
+            continue;
         }
         let Lived { broken: what, end, .. } = live(seed, terms);
         *ends.lock().unwrap_or_else(PoisonError::into_inner).entry(end).or_default() += 1;

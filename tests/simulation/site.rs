@@ -1,6 +1,7 @@
 //! The clusters of one life, the way to them, and the time there.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use kubectl_federate::cluster::{
 };
 use kubectl_federate::federation::Access;
 use kubectl_federate::state::{Member, Store};
-use serde_json::json;
+use serde_json::{Value, json};
 use sim::{Cluster, Kubelet, Operation, Policy, Rule, User, Version};
 use tokio::time::Instant;
 use tower::{BoxError, ServiceExt as _};
@@ -21,6 +22,7 @@ use super::events::Events;
 use super::extras::Extras;
 use super::jobs::{NAME, RETRY};
 use super::random::Random;
+use super::registries::{NAMESPACE, REGISTRY};
 
 /// The names that clusters can have. The first is the host, and a member too.
 pub const NAMES: [&str; 4] = ["east", "west", "north", "south"];
@@ -38,6 +40,14 @@ pub struct Site {
     /// The leases of the clusters in seconds. None where nobody thinks of leases.
     pub leases: Option<[Option<i64>; 4]>,
     begun: Instant,
+    /// The hosts that people use: the places of their clusters.
+    hosts: Mutex<[usize; 2]>,
+    /// The backups that were made.
+    backups: Mutex<Vec<Value>>,
+    /// Whether all clusters are to be registered: the registry was made anew.
+    lacks_members: AtomicBool,
+    /// How often somebody has tried to mark another host as moved.
+    attempts: AtomicUsize,
     passed: Mutex<Vec<Duration>>,
     /// What happens at each request, and what is known of all clusters.
     pub events: Arc<Mutex<Events>>,
@@ -74,10 +84,15 @@ impl Site {
         }
         let mut events = Events::new(&clusters, random.fork(), trace);
         events.knowledge.has_leases = extras.leases.is_some();
+        events.knowledge.has_hosts = extras.hosts.is_some();
         let site = Arc::new(Self {
             passed: Mutex::new(vec![Duration::ZERO; clusters.len()]),
             leases: extras.leases,
             begun: Instant::now(),
+            hosts: Mutex::default(),
+            backups: Mutex::default(),
+            lacks_members: AtomicBool::default(),
+            attempts: AtomicUsize::default(),
             clusters,
             events: Arc::new(Mutex::new(events)),
         });
@@ -101,9 +116,9 @@ impl Site {
 
     /// Enters the clusters that are not in the registry, as `cluster register` does.
     pub fn register_all(&self) {
-        let registry = self.clusters[0]
-            .get(&sim::CONFIG_MAPS, "kubectl-federate", "federation")
-            .expect("the registry is there");
+        let host = &self.clusters[self.home()];
+        let registry =
+            host.get(&sim::CONFIG_MAPS, NAMESPACE, REGISTRY).expect("the registry is there");
         let key = |cluster: &Cluster| format!("member.kubectl-federate.dev/{}", cluster.name());
         let is_new =
             |cluster: &&Cluster| registry["metadata"]["annotations"][key(cluster)].is_null();
@@ -121,9 +136,84 @@ impl Site {
         let members: BTreeMap<String, String> =
             self.clusters.iter().filter(is_new).map(member).collect();
         let patch = json!({"metadata": {"annotations": members}});
-        self.clusters[0]
-            .patch(&sim::CONFIG_MAPS, "kubectl-federate", "federation", patch)
-            .expect("the registry is there");
+        host.patch(&sim::CONFIG_MAPS, NAMESPACE, REGISTRY, patch).expect("the registry is there");
+    }
+
+    /// The place of the host that counts: the one that the first of the people uses.
+    pub fn home(&self) -> usize {
+        lock(&self.hosts)[0]
+    }
+
+    /// The place of the host that a person uses.
+    pub fn host_of(&self, person: &str) -> usize {
+        let who = PEOPLE.iter().position(|other| *other == person);
+        lock(&self.hosts)[who.expect("one of the people")]
+    }
+
+    /// A person uses another host from now on.
+    pub fn uses(&self, person: &'static str, place: usize) {
+        if self.host_of(person) == place {
+            return;
+        }
+        let who = PEOPLE.iter().position(|other| *other == person);
+        lock(&self.hosts)[who.expect("one of the people")] = place;
+        let home = self.home();
+        let mut events = self.events();
+        events.knowledge.registries.used_by(person, place);
+        events.note(|| format!("    {person} uses {}", NAMES[place]));
+        events.knowledge.moves_to(home, &self.clusters[home]);
+    }
+
+    /// Everybody uses another host from now on.
+    pub fn all_use(&self, place: usize) {
+        for person in PEOPLE {
+            self.uses(person, place);
+        }
+    }
+
+    /// The place of the cluster with a uid, if there is one.
+    pub fn place_of(&self, uid: &str) -> Option<usize> {
+        self.clusters.iter().position(|cluster| cluster.kube_system_uid() == uid)
+    }
+
+    /// Keeps a backup.
+    pub fn keep_backup(&self, document: Value) {
+        lock(&self.backups).push(document);
+    }
+
+    /// How many backups there are.
+    pub fn backups(&self) -> usize {
+        lock(&self.backups).len()
+    }
+
+    /// The backup with this number, from 0.
+    pub fn backup(&self, number: usize) -> Value {
+        lock(&self.backups)[number].clone()
+    }
+
+    /// The registry is made anew: all clusters are to be registered.
+    pub fn lack_members(&self) {
+        self.lacks_members.store(true, Ordering::Relaxed);
+    }
+
+    /// All clusters are registered, as far as they are to be.
+    pub fn have_members(&self) {
+        self.lacks_members.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether all clusters are to be registered.
+    pub fn lacks_members(&self) -> bool {
+        self.lacks_members.load(Ordering::Relaxed)
+    }
+
+    /// How often this was asked before.
+    pub fn attempts(&self) -> usize {
+        self.attempts.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Notes what a cluster stores now.
+    pub fn look(&self, place: usize) {
+        self.events().look(place, &self.clusters[place]);
     }
 
     /// The lease that a cluster has from the beginning, in seconds.
@@ -176,7 +266,7 @@ impl Site {
                         site.pass(place);
                         let answer = site.clusters[place].service().oneshot(request).await;
                         // What the host says of leases is compared with all clusters as they are.
-                        if place == 0 && site.leases.is_some() {
+                        if place == site.home() && site.leases.is_some() {
                             site.pass_everywhere();
                         }
                         site.pass(place);
@@ -234,9 +324,24 @@ impl Person {
         if self.site.events().knowledge.is_retried() { RETRY } else { NAME }
     }
 
-    /// A connection to the host.
+    /// Who it is.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The clusters.
+    pub fn site(&self) -> &Arc<Site> {
+        &self.site
+    }
+
+    /// A connection to the host that this person uses.
     pub fn host(&self) -> Connection {
-        self.connection(NAMES[0], NAMES[0]).expect("nothing is read from files")
+        self.host_at(self.site.host_of(self.name))
+    }
+
+    /// A connection to a cluster as a host.
+    pub fn host_at(&self, place: usize) -> Connection {
+        self.connection(NAMES[place], NAMES[place]).expect("nothing is read from files")
     }
 
     /// A connection to a cluster by its context, which has its name.

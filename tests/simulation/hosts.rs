@@ -1,0 +1,280 @@
+//! What people ask for that concerns the host: another one, backups, restores, recoveries; and what
+//! they do when the host, its registry or a record is lost.
+
+use std::sync::Arc;
+
+use kubectl_federate::federation::{
+    self, Cleaning, DryRun, Federation, MovedAway, OtherHost, Reason, Restore, Unasked, relocate,
+};
+use kubectl_federate::state::{Backup, Store};
+use serde_json::Value;
+
+use super::commands::{ClusterCommand, Command};
+use super::ledger::Ledger;
+use super::random::Random;
+use super::registries::{NAMESPACE, REGISTRY};
+use super::site::{NAMES, Person, Site};
+
+/// What someone asks for that concerns the host. Places are those of clusters.
+#[derive(Clone, Debug)]
+pub enum HostCommand {
+    /// `init`
+    Init,
+    /// `init --from`
+    Move { from: usize, to: usize },
+    /// `init --replace-moved`, with the host to which the federation was moved.
+    ReplaceMoved { here: usize, new: usize },
+    /// `backup` of the host at a place.
+    Backup(usize),
+    /// `restore` of the backup with a number.
+    Restore { backup: usize, to: usize, replaces_newer: bool },
+    /// `job recover --all --all-namespaces --federation`
+    Recover { federation: String },
+    /// `orphans clean --all-namespaces --yes`, with or without `--running`.
+    Clean { running: bool },
+    /// `cluster unregister --force`
+    Unregister(&'static str),
+}
+
+impl HostCommand {
+    /// One of those that nobody has to give, if it can be given here; none at some chances. `place`
+    /// is any cluster.
+    pub fn any(chance: u64, site: &Site, place: usize, random: &mut Random) -> Option<Self> {
+        let (home, backups) = (site.home(), site.backups() as u64);
+        let is_lost = site.events().knowledge.lost_record().is_some();
+        match chance {
+            3 | 4 => Some(Self::Backup(home)),
+            5 if place != home => Some(Self::Move { from: home, to: place }),
+            6 if backups > 0 => {
+                let backup = random.below(backups) as usize;
+                Some(Self::Restore { backup, to: place, replaces_newer: random.one_in(2) })
+            }
+            7 if !is_lost => Some(Self::Clean { running: random.one_in(2) }),
+            8 if random.one_in(2) => Some(Self::Unregister(NAMES[place])),
+            9 => {
+                let moved = site.events().knowledge.registries.on(place)?.moved.clone()?;
+                Some(Self::ReplaceMoved { here: place, new: site.place_of(&moved)? })
+            }
+            _ => None,
+        }
+    }
+
+    /// Carries it out for a person. What makes another host the one to use has that remembered.
+    pub async fn carry_out(self, process: &Person) -> Result<(), federation::Error> {
+        let site = process.site();
+        match self {
+            Self::Init => {
+                Store::new(process.host()).init().await?;
+            }
+            Self::Move { from, to } => {
+                let [old, new] = [from, to].map(|place| Store::new(process.host_at(place)));
+                relocate(&old, &new, NAMES[to], &()).await?;
+                new.init().await?;
+                site.uses(process.name(), to);
+            }
+            Self::ReplaceMoved { here, new } => {
+                let [store, new] = [here, new].map(|place| Store::new(process.host_at(place)));
+                let registry = store.any_registry().await?;
+                if let Some(moved) = &registry.moved {
+                    MovedAway::find(&store, moved, Some(&new)).await?.replace(&store).await?;
+                }
+            }
+            Self::Backup(place) => {
+                let host = process.host_at(place);
+                let federation = Federation::open(host, None, [], process, &()).await?;
+                site.keep_backup(federation.backup().await?.to_value());
+            }
+            Self::Restore { backup, to, replaces_newer } => {
+                restore(process, &site.backup(backup), to, replaces_newer).await?;
+            }
+            Self::Recover { federation: uid } => {
+                let mut federation =
+                    Federation::open(process.host(), None, [], process, &()).await?;
+                let survey = federation.survey(&[], None, Some(&uid), None).await?;
+                if survey.takes_over {
+                    // If it has another host, nobody uses that one any more.
+                    site.all_use(site.host_of(process.name()));
+                }
+                federation.recover(survey).await?;
+            }
+            Self::Clean { running } => {
+                let federation = Federation::open(process.host(), None, [], process, &()).await?;
+                let mut orphans = federation.orphans(None).await?.orphans;
+                orphans.retain(|orphan| orphan.reason != Reason::Unreadable);
+                let chosen = Unasked::choose(orphans, false, running).chosen;
+                let cleaning = Cleaning { running, dry_run: DryRun::None };
+                federation.clean(chosen, cleaning).await?;
+            }
+            Self::Unregister(name) => {
+                let mut federation =
+                    Federation::open(process.host(), None, [], process, &()).await?;
+                federation.declare_lost(name).await?;
+                federation.unregister(name).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Restores a backup on a host, as the command does: the host before is marked as moved if it
+/// answers. Where it is not, nobody uses it any more.
+async fn restore(
+    process: &Person,
+    document: &Value,
+    to: usize,
+    replaces_newer: bool,
+) -> Result<(), federation::Error> {
+    let site = process.site();
+    let (mut backup, records) = Backup::read(document.clone()).expect("it was written");
+    let store = Store::new(process.host_at(to));
+    let uid = store.host().identity().await.map_err(kubectl_federate::state::Error::Cluster)?;
+    backup.federation.host = Restore::host_now(&store, &backup).await;
+    let before = site.place_of(&backup.federation.host).filter(|_| backup.federation.host != uid);
+    let before = before.map(|place| Store::new(process.host_at(place)));
+    let now = site.now();
+    let plan = Restore::plan(&store, backup, records, before.as_ref(), now, replaces_newer).await?;
+    let all = plan.every_name_is_free();
+    let is_told = matches!(&plan.other_host, None | Some(OtherHost::Left { .. }));
+    plan.apply(&store, before.as_ref(), NAMES[to], &()).await?;
+    if is_told {
+        site.uses(process.name(), to);
+    } else {
+        site.all_use(to);
+    }
+    all
+}
+
+/// What a user does next who sees that the host, the registry or a record is lost, damaged or
+/// elsewhere. None where nothing is.
+pub fn remedy(site: &Arc<Site>, person: &'static str, random: &mut Random) -> Option<Command> {
+    let home = site.host_of(person);
+    if site.clusters[home].is_away() && site.clusters.len() > 1 {
+        let others = site.clusters.len() as u64 - 1;
+        let to = (home + 1 + random.below(others) as usize) % site.clusters.len();
+        let acts = |place| {
+            let events = site.events();
+            events.knowledge.registries.on(place).is_some_and(|it| it.moved.is_none())
+        };
+        if acts(to) {
+            // What it has is older than what the one before has.
+            let backup = site.backups().checked_sub(1)?;
+            let restore = HostCommand::Restore { backup, to, replaces_newer: false };
+            return Some(Command::Host(restore));
+        }
+        site.all_use(to);
+    }
+    remedy_here(site, person, random)
+}
+
+fn remedy_here(site: &Arc<Site>, person: &'static str, random: &mut Random) -> Option<Command> {
+    let home = site.host_of(person);
+    let backups = site.backups();
+    let restore = |random: &mut Random| {
+        let backup = backups.checked_sub(1 + random.below(backups.max(1) as u64) as usize)?;
+        Some(HostCommand::Restore { backup, to: home, replaces_newer: random.one_in(4) })
+    };
+    let restore = if random.one_in(2) { restore(random) } else { None };
+    let events = site.events();
+    let knowledge = &events.knowledge;
+    let registries = &knowledge.registries;
+    let Some(registry) = registries.on(home) else {
+        let is_damaged = registries.is_damaged(home);
+        drop(events);
+        if let Some(restore) = restore {
+            return Some(Command::Host(restore));
+        }
+        if is_damaged {
+            site.delete_registry(home);
+        }
+        site.lack_members();
+        return Some(Command::Host(HostCommand::Init));
+    };
+    if let Some(uid) = &registry.moved {
+        let new = site.place_of(uid);
+        let is_there = |place: &usize| {
+            let there = registries.on(*place);
+            there.is_some_and(|it| it.federation == registry.federation && it.moved.is_none())
+        };
+        let there = new.filter(is_there);
+        drop(events);
+        return match (there, new) {
+            (Some(place), _) => {
+                site.uses(person, place);
+                remedy_here(site, person, random)
+            }
+            (None, Some(to)) => Some(Command::Host(HostCommand::Move { from: home, to })),
+            // The new host is gone for good.
+            (None, None) => {
+                if let Some(restore) = restore {
+                    return Some(Command::Host(restore));
+                }
+                site.delete_registry(home);
+                site.lack_members();
+                Some(Command::Host(HostCommand::Init))
+            }
+        };
+    }
+    let is_strange = |ledger: &&Ledger| !ledger.gone && ledger.federation != registry.federation;
+    let strange = knowledge.ledgers.values().find(is_strange);
+    let lost = knowledge.lost_record().or(strange);
+    if lost.is_some() {
+        // What runs in a cluster that is not registered would not be known.
+        site.lack_members();
+    }
+    let is_member = |name: &&'static str| registry.members.contains_key(*name);
+    let mut names = NAMES.into_iter().take(site.clusters.len());
+    if let Some(name) = names.find(|name| site.lacks_members() && !is_member(name)) {
+        return Some(Command::Cluster(ClusterCommand::Register, name));
+    }
+    site.have_members();
+    if let Some(moved) = strange.and_then(|ledger| ledger.moved_to.clone()) {
+        // The move was not finished before the registry was lost. It is made anew on the new host.
+        let new = site.place_of(&moved);
+        drop(events);
+        match new {
+            Some(place) => site.all_use(place),
+            None => site.delete_records(home),
+        }
+        return remedy_here(site, person, random);
+    }
+    if let Some(ledger) = lost {
+        let federation = ledger.federation.clone();
+        return Some(Command::Host(HostCommand::Recover { federation }));
+    }
+    let other = registries.others_of(&registry.federation).next()?;
+    drop(events);
+    // Another host acts for the federation, too. What it alone has is restored here first.
+    Some(Command::Host(match site.attempts() % 3 {
+        0 => HostCommand::Move { from: other, to: home },
+        1 => HostCommand::Backup(other),
+        _ => HostCommand::Restore {
+            backup: site.backups().saturating_sub(1),
+            to: home,
+            replaces_newer: false,
+        },
+    }))
+}
+
+impl Site {
+    /// A user deletes the records on a host by hand.
+    pub fn delete_records(self: &Arc<Self>, place: usize) {
+        let cluster = &self.clusters[place];
+        for map in cluster.stored(&sim::CONFIG_MAPS, "") {
+            let text = |field: &str| map["metadata"][field].as_str().unwrap_or_default().to_owned();
+            if text("name") != REGISTRY {
+                let _ = cluster.delete(&sim::CONFIG_MAPS, &text("namespace"), &text("name"));
+            }
+        }
+        self.events().note(|| format!("    {}: no records any more", NAMES[place]));
+        self.look(place);
+    }
+
+    /// A user deletes the registry of a host by hand.
+    pub fn delete_registry(self: &Arc<Self>, place: usize) {
+        let deleted = self.clusters[place].delete(&sim::CONFIG_MAPS, NAMESPACE, REGISTRY);
+        if deleted.is_ok() {
+            self.events().note(|| format!("    {}: no registry any more", NAMES[place]));
+            self.look(place);
+        }
+    }
+}

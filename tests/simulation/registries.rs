@@ -1,0 +1,125 @@
+//! What the registries of all hosts say, and which host counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+/// The name of the ConfigMap of a registry.
+pub const REGISTRY: &str = "federation";
+/// Its namespace.
+pub const NAMESPACE: &str = "kubectl-federate";
+
+/// What the keys of our annotations have in them.
+pub const OURS: &str = "kubectl-federate.dev/";
+
+const SETTINGS: &str = "kubectl-federate.dev/settings";
+const MEMBER: &str = "member.kubectl-federate.dev/";
+
+/// What the registry of one host says.
+#[derive(Debug, Default)]
+pub struct Registry {
+    /// The uid of the federation.
+    pub federation: String,
+    /// The uid of the host to which the federation was moved.
+    pub moved: Option<String>,
+    /// The uids by which members are registered, by name.
+    pub members: BTreeMap<String, String>,
+    /// The names of the members that were declared lost.
+    pub lost: BTreeSet<String>,
+}
+
+impl Registry {
+    /// What a ConfigMap says; none where it is damaged.
+    pub fn read(map: &Value) -> Option<Self> {
+        let annotations = map["metadata"]["annotations"].as_object()?;
+        let settings: Value = serde_json::from_str(annotations.get(SETTINGS)?.as_str()?).ok()?;
+        let mut registry = Self {
+            federation: text(&settings["uid"]).to_owned(),
+            moved: settings["moved"]["uid"].as_str().map(str::to_owned),
+            ..Self::default()
+        };
+        for (key, value) in annotations.iter().filter(|(key, _)| key.contains(OURS)) {
+            let member: Value = serde_json::from_str(text(value)).ok()?;
+            let Some(name) = key.strip_prefix(MEMBER) else { continue };
+            registry.members.insert(name.to_owned(), text(&member["uid"]).to_owned());
+            if member["state"] == "lost" {
+                registry.lost.insert(name.to_owned());
+            }
+        }
+        Some(registry)
+    }
+}
+
+/// The registries of all hosts.
+#[derive(Debug, Default)]
+pub struct Registries {
+    /// None of a host whose registry is damaged.
+    on_hosts: BTreeMap<usize, Option<Registry>>,
+    /// The place of the host that counts: what others say has no effect.
+    pub home: usize,
+    /// The places of the hosts that people use; of the others it is the one that counts.
+    by_person: BTreeMap<&'static str, usize>,
+    /// In which step clusters were last seen to be declared lost, by their uids.
+    lost_in: BTreeMap<String, u64>,
+}
+
+impl Registries {
+    /// Takes over what a host says in a step. None where it has no registry.
+    pub fn see(&mut self, place: usize, map: Option<&Value>, step: u64) {
+        let Some(map) = map else {
+            self.on_hosts.remove(&place);
+            return;
+        };
+        let registry = Registry::read(map);
+        if let Some(registry) = &registry {
+            let lost = registry.lost.iter().filter_map(|name| registry.members.get(name));
+            self.lost_in.extend(lost.map(|uid| (uid.clone(), step)));
+        }
+        self.on_hosts.insert(place, registry);
+    }
+
+    /// The registry of the host that counts, if it can be read.
+    pub fn current(&self) -> Option<&Registry> {
+        self.on(self.home)
+    }
+
+    /// The registry of a host, if there is one that can be read.
+    pub fn on(&self, place: usize) -> Option<&Registry> {
+        self.on_hosts.get(&place)?.as_ref()
+    }
+
+    /// Whether a host has a registry that is damaged.
+    pub fn is_damaged(&self, place: usize) -> bool {
+        matches!(self.on_hosts.get(&place), Some(None))
+    }
+
+    /// The hosts other than the one that counts which act for a federation, too: they are not
+    /// marked as moved.
+    pub fn others_of<'r>(&'r self, federation: &'r str) -> impl Iterator<Item = usize> + 'r {
+        let acts = move |registry: &Registry| {
+            registry.federation == federation && registry.moved.is_none()
+        };
+        let others = self.on_hosts.iter().filter(|(place, _)| **place != self.home);
+        let acting = others.filter(move |(_, registry)| registry.as_ref().is_some_and(acts));
+        acting.map(|(place, _)| *place)
+    }
+
+    /// Has people use a host from now on.
+    pub fn used_by(&mut self, person: &'static str, place: usize) {
+        self.by_person.insert(person, place);
+    }
+
+    /// The registry by which a person works.
+    pub fn of(&self, person: &str) -> Option<&Registry> {
+        self.on(self.by_person.get(person).copied().unwrap_or(self.home))
+    }
+
+    /// Whether a cluster was seen to be declared lost since a step.
+    pub fn was_lost_since(&self, uid: &str, step: u64) -> bool {
+        self.lost_in.get(uid).is_some_and(|last| *last >= step)
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}

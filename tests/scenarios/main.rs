@@ -42,6 +42,7 @@ mod queue_stops;
 mod queues;
 mod reconcile;
 mod recovery;
+mod recovery_of_pods;
 mod registry;
 mod retry;
 mod rights;
@@ -94,6 +95,7 @@ fn main() -> ExitCode {
         kinds::scenarios,
         limits::scenarios,
         recovery::scenarios,
+        recovery_of_pods::scenarios,
         registry::scenarios,
         rights::scenarios,
         identity::scenarios,

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use kubectl_federate::federation::{
-    self, Cleaning, DryRun, Federation, MovedAway, OtherHost, Reason, Restore, Unasked, relocate,
+    self, Cleaning, DryRun, Federation, MovedAway, Named, OtherHost, Reason, Restore, Unasked,
+    relocate,
 };
 use kubectl_federate::state::{Backup, Store};
 use serde_json::Value;
@@ -101,7 +102,7 @@ impl HostCommand {
                 let federation = Federation::open(process.host(), None, [], process, &()).await?;
                 let mut orphans = federation.orphans(None).await?.orphans;
                 orphans.retain(|orphan| orphan.reason != Reason::Unreadable);
-                let chosen = Unasked::choose(orphans, false, running).chosen;
+                let chosen = Unasked::choose(orphans, Named::No, running).chosen;
                 let cleaning = Cleaning { running, dry_run: DryRun::None };
                 federation.clean(chosen, cleaning).await?;
             }

@@ -215,6 +215,13 @@ pub(super) async fn recordless(book: &mut Book) {
     stage.quietly("job delete pi --cascade=orphan").await;
     let (_, _, asked) = stage.run("orphans clean", Some("\n")).await;
     assert_eq!(book.note(asked), commands[..1]);
+    // One of them, in the cluster that was meant.
+    let one = book.hear(&mut stage, "orphans clean --clusters=east --yes --running").await;
+    assert_eq!((one.len(), &one[0]), (2, recovers), "{:?}", book.said.last());
+    assert!(book.said.last().is_some_and(|said| said.contains("It stays: ")), "{one:?}");
+    book.follow(&mut stage, &one[1..], &[]).await;
+    let (_, listed, _) = stage.run("orphans list", None).await;
+    assert!(!listed.contains("east") && listed.contains("north"), "{listed}");
     book.follow(&mut stage, std::slice::from_ref(deletes), &[]).await;
     says(&mut stage, "orphans list", "No resources found").await;
 

@@ -300,17 +300,6 @@ impl Registry {
         let former = |uid: &str| format!("{FORMER_PREFIX}{uid}");
         let mut after = self.current();
         for (name, change) in changes {
-            let key = format!("{MEMBER_PREFIX}{name}");
-            match change {
-                MemberChange::Set(member) => {
-                    after.put(&key, member);
-                    after.remove(&former(&member.uid));
-                }
-                MemberChange::Remove | MemberChange::Forget => after.remove(&key),
-                MemberChange::Keep => {}
-            }
-        }
-        for (name, change) in changes {
             let leaves = |before: &&Member| match change {
                 MemberChange::Remove => true,
                 MemberChange::Set(member) => member.uid != before.uid,
@@ -319,6 +308,18 @@ impl Registry {
             if let Some(Member { uid, context, .. }) = self.members.get(name).filter(leaves) {
                 let left = Former { name: name.clone(), context: context.clone() };
                 after.put(&former(uid), &left);
+            }
+        }
+        // One that leaves its name may be a member by another one: then it is no former one.
+        for (name, change) in changes {
+            let key = format!("{MEMBER_PREFIX}{name}");
+            match change {
+                MemberChange::Set(member) => {
+                    after.put(&key, member);
+                    after.remove(&former(&member.uid));
+                }
+                MemberChange::Remove | MemberChange::Forget => after.remove(&key),
+                MemberChange::Keep => {}
             }
         }
         after.patch(&self.resource_version)

@@ -58,6 +58,23 @@ fn a_cluster_that_was_unregistered_is_known_until_it_is_registered_or_clean() {
     }
 }
 
+/// A cluster gives its name to one that was built anew, and takes another name in the same write.
+#[test]
+fn a_cluster_that_is_a_member_by_another_name_is_no_former_one() {
+    let mut config_map = Registry::new_config_map(&SavedRegistry::new("f"), "h").expect("fits");
+    let member = serde_json::to_string(&Member::ready("e")).expect("JSON");
+    config_map["metadata"]["annotations"]["member.kubectl-federate.dev/west"] = json!(member);
+    let registry = Registry::from_config_map(&config_map).expect("whole");
+    for renamed in ["east", "zenith"] {
+        let set = |name: &str, uid| (name.to_owned(), MemberChange::Set(Member::ready(uid)));
+        let patch = registry.patch(&[set("west", "anew"), set(renamed, "e")].into());
+        let patch = patch.expect("fits");
+        let annotations = patch["metadata"]["annotations"].as_object().expect("annotations");
+        let former = annotations.get("former.kubectl-federate.dev/e");
+        assert_eq!(former.filter(|former| !former.is_null()), None, "{renamed}: {annotations:?}");
+    }
+}
+
 #[test]
 fn of_a_damaged_registry_all_that_can_be_read_is_known() {
     let mut config_map = Registry::new_config_map(&SavedRegistry::new("f"), "h").expect("fits");

@@ -115,6 +115,14 @@ impl Error {
         self.source.as_ref()?.downcast_ref()
     }
 
+    /// One result of several.
+    ///
+    /// # Errors
+    /// All of theirs, as [`Self::and`] puts them together.
+    pub fn all(results: impl IntoIterator<Item = Result<()>>) -> Result<()> {
+        results.into_iter().filter_map(Result::err).reduce(Self::and).map_or(Ok(()), Err)
+    }
+
     /// This error and another: their lines one after another, and then their hints, each once.
     #[must_use]
     pub fn and(mut self, next: Self) -> Self {

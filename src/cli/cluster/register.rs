@@ -8,7 +8,7 @@ use super::{
     label,
     lease::{self, Length},
     pick,
-    registrations::{both, register, valid_name},
+    registrations::{register, valid_name},
     steps,
 };
 use crate::{
@@ -133,7 +133,7 @@ impl Register {
             }
         }
         let registered = register(session, &federation, registrations).await;
-        errors.into_iter().map(Err).fold(registered, both)
+        Error::all([registered].into_iter().chain(errors.into_iter().map(Err)))
     }
 
     /// Asks which clusters to register.

@@ -68,7 +68,7 @@ pub async fn register(
     }
     let named =
         |(name, error): (String, Error)| if count > 1 { about(&name, &error) } else { error };
-    errors.into_iter().map(|error| Err(named(error))).fold(Ok(()), both)
+    Error::all(errors.into_iter().map(|error| Err(named(error))))
 }
 
 /// A connection to the cluster of a registration.
@@ -120,14 +120,6 @@ fn explained(federation: &Federation<'_>, name: &str, error: federation::Error) 
             about(name, &error.into()).and_hint(must_answer(is_member))
         }
         _ => error.into(),
-    }
-}
-
-/// The errors of both, if there are any.
-pub(super) fn both(one: Result<()>, other: Result<()>) -> Result<()> {
-    match (one, other) {
-        (Err(one), Err(other)) => Err(one.and(other)),
-        (one, other) => one.and(other),
     }
 }
 

@@ -10,14 +10,7 @@ pub(super) fn begin<'n>(
     rest: impl IntoIterator<Item = &'n str>,
     done: &str,
 ) {
-    let rest: Vec<_> = rest.into_iter().collect();
-    let list = federate("cluster list", [""; 0]);
-    let (not_begun, open) = (not(&[&[name], rest.as_slice()].concat(), done), not(&rest, done));
-    let open = if rest.is_empty() { String::new() } else { format!(", and {open}") };
-    session.left().begin(
-        not_begun,
-        format!("it is not known whether cluster {name} was {done}{open}. {list} shows it"),
-    );
+    begin_all(session, &[name], &rest.into_iter().collect::<Vec<_>>(), done);
 }
 
 /// The registry's entries of clusters are about to be written together. `done` says what the
@@ -27,13 +20,17 @@ pub(super) fn begin_together<'n>(
     names: impl IntoIterator<Item = &'n str>,
     done: &str,
 ) {
-    let names: Vec<_> = names.into_iter().collect();
+    begin_all(session, &names.into_iter().collect::<Vec<_>>(), &[], done);
+}
+
+/// The entries of these clusters are about to be written together, and then those of `rest`.
+fn begin_all(session: &Session<'_>, names: &[&str], rest: &[&str], done: &str) {
     let list = federate("cluster list", [""; 0]);
-    let (clusters, were) = clusters(&names);
-    let each = names.join(", ");
+    let (which, were) = clusters(names);
+    let open = if rest.is_empty() { String::new() } else { format!(", and {}", not(rest, done)) };
     session.left().begin(
-        not(&names, done),
-        format!("it is not known whether {clusters} {each} {were} {done}. {list} shows it"),
+        not(&[names, rest].concat(), done),
+        format!("it is not known whether {which} {were} {done}{open}. {list} shows it"),
     );
 }
 
@@ -80,10 +77,12 @@ fn is_lost() -> String {
 
 /// `cluster west was not cordoned`.
 fn not(names: &[&str], done: &str) -> String {
-    let (clusters, were) = clusters(names);
-    format!("{clusters} {} {were} not {done}", names.join(", "))
+    let (which, were) = clusters(names);
+    format!("{which} {were} not {done}")
 }
 
-fn clusters(names: &[&str]) -> (&'static str, &'static str) {
-    if names.len() == 1 { ("cluster", "was") } else { ("clusters", "were") }
+/// `cluster west`, `was`; `clusters west, north`, `were`.
+fn clusters(names: &[&str]) -> (String, &'static str) {
+    let (clusters, were) = if names.len() == 1 { ("cluster", "was") } else { ("clusters", "were") };
+    (format!("{clusters} {}", names.join(", ")), were)
 }

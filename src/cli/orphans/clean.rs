@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{
-    Which, all, name_the_unanswered,
+    Which, name_the_unanswered,
     recordless::{Then, have, recordless},
     rows::Columns,
 };
@@ -98,7 +98,7 @@ impl Clean {
             if named.is_ok() {
                 session.output().note(none_found(namespace.as_deref()));
             }
-            return all([answered, uncertain, named]);
+            return Error::all([answered, uncertain, named]);
         }
         let asks = !self.yes && self.dry_run.strategy == DryRun::None;
         let chosen =
@@ -110,7 +110,7 @@ impl Clean {
         );
         let cleaning = Cleaning { running: self.running, dry_run: self.dry_run.strategy };
         let cleaned = federation.clean(chosen, cleaning).await.map_err(Error::from);
-        all([cleaned, answered, uncertain, named])
+        Error::all([cleaned, answered, uncertain, named])
     }
 
     /// Refuses to forget a host that was not marked as moved, and that answers and acts for the

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{
-    Which, all, name_the_unanswered,
+    Which, name_the_unanswered,
     rows::{Columns, object},
     take_over,
 };
@@ -13,7 +13,7 @@ use crate::{
         events::{Reporter, Wording, none_found},
         output::{is_table, listing, print},
     },
-    error::Result,
+    error::{Error, Result},
     federation::Orphans,
     print::{Format, format::list},
 };
@@ -74,7 +74,7 @@ impl List {
         }
         name_the_foreign(session, namespace.as_deref(), &found);
         printed?;
-        all([named, name_the_unanswered(session, &found)])
+        Error::all([named, name_the_unanswered(session, &found)])
     }
 }
 

@@ -88,7 +88,7 @@ impl Which {
         let missing = names.iter().filter(is_missing);
         let not_found = missing
             .map(|name| Err(Error::server("NotFound", format!("orphans {name:?} not found"))));
-        Ok(all(not_found))
+        Ok(Error::all(not_found))
     }
 
     /// The flag that narrows to clusters, where there is one.
@@ -107,11 +107,6 @@ impl Which {
             Named::No
         }
     }
-}
-
-/// One result of several: all their errors.
-fn all(results: impl IntoIterator<Item = Result<()>>) -> Result<()> {
-    results.into_iter().filter_map(Result::err).reduce(Error::and).map_or(Ok(()), Err)
 }
 
 /// The command that deletes all orphans that these words select. On a terminal it asks which of

@@ -60,7 +60,6 @@ impl Federation<'_> {
             });
         }
         let member = self.not_lost(name)?.clone();
-        let uid = member.uid.clone();
         let ends = terms.timeout.and_then(|limit| Instant::now().checked_add(limit));
         let timed_out = || Error::DrainTimedOut { name: name.to_owned() };
         let stays = |error| match error {
@@ -75,7 +74,7 @@ impl Federation<'_> {
                     // Whether the others have work there is not known.
                     return Error::all(errors).map(|()| true);
                 }
-                self.drain_round(name, &uid, records).await.map(|()| false)
+                self.drain_round(name, &member, records).await.map(|()| false)
             };
             let is_drained = match ends {
                 // A round may be cut off between any two requests (G4).
@@ -122,7 +121,12 @@ impl Federation<'_> {
     ///
     /// # Errors
     /// The member does not answer or refuses, or nobody else may take the work of a Job.
-    async fn drain_round(&self, name: &str, uid: &str, records: Vec<Record>) -> Result<(), Error> {
+    async fn drain_round(
+        &self,
+        name: &str,
+        member: &Member,
+        records: Vec<Record>,
+    ) -> Result<(), Error> {
         let all: Vec<_> = records.iter().collect();
         let members = self.members_to_reconcile(&all).await;
         let observed = self.observe_together(&all, &members).await;
@@ -148,10 +152,11 @@ impl Federation<'_> {
             if status.shards.iter().any(fails) || !status.unlisted.is_empty() {
                 errors.extend(self.report(&after, &status).err());
             }
-            for (_, shard) in after.live_in(name, uid) {
+            for (_, shard) in after.live_in(name, &member.uid) {
                 left += 1;
                 pods = pods.map(|pods| pods.saturating_add(shard.active()));
-                kept.extend((!is_leaving(&after, shard)).then(|| key(&after)));
+                let stops_pods = member.stops_pods || after.manifest.suspended();
+                kept.extend((!is_leaving(&after, shard, stops_pods)).then(|| key(&after)));
             }
         }
         self.notify(Event::Draining { cluster: name, shards: left, pods });
@@ -164,11 +169,14 @@ impl Federation<'_> {
 }
 
 /// Whether a shard ends without doing anything that has not started, or nothing is known of that
-/// yet.
-fn is_leaving(record: &Record, shard: &Shard) -> bool {
+/// yet. `stops_pods` says that it is not to do what runs either.
+fn is_leaving(record: &Record, shard: &Shard, stops_pods: bool) -> bool {
     let state = &record.state;
     if state.outcome.is_some() || state.deleting.is_some() || !state.unlisted.is_empty() {
         return true;
+    }
+    if stops_pods {
+        return shard.retired;
     }
     let is_credited = |completions| shard.credit_target >= completions;
     // A work queue that has succeeded starts nothing more.

@@ -90,8 +90,8 @@ async fn deletion(stage: &Stage) -> Outcome {
     assert!(text.contains("2 completions: shards were deleted"), "{text}");
     let namespace = &stage.namespace;
     let next = format!(
-        "kubectl federate reconcile pi -n {namespace} --reopen places the 2 unplaced completions in \
-         other shards"
+        "kubectl federate reconcile pi -n {namespace} --reopen places 2 unplaced completions in other \
+         shards"
     );
     assert_eq!(section(&text, "Next"), [next]);
     stage.federate("reconcile pi --reopen").await.ok();

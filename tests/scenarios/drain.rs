@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::edit_members::work_in;
 use crate::lost::{begun, create, others, successes};
 use crate::scenarios::{Outcome, Scenarios};
-use crate::stage::{Stage, job};
+use crate::stage::{MEMBERS, Stage, job};
 
 pub fn scenarios() -> Scenarios {
     Scenarios::of("drain")
@@ -14,8 +14,16 @@ pub fn scenarios() -> Scenarios {
         .both_from_nothing("a cluster whose work runs all at once is drained", running)
         .both_from_nothing("a drain that may not wait stops pods, and loses nothing", now)
         .sim("a drain by a computer whose clock is ahead stops pods, and loses nothing", early)
+        .both_from_nothing("the work of a suspended job is drained, too", async |stage| {
+            at_rest(stage, "job suspend pi", "job resume pi").await
+        })
+        .both_from_nothing("so is that of a job that is suspended early", suspended_early)
+        .both_from_nothing("the work of a paused job is drained, too", async |stage| {
+            at_rest(stage, "job scale pi --parallelism=0", "job scale pi --parallelism=6").await
+        })
         .both_from_nothing("a drain that is cut short is finished by another", repeated)
         .both_from_nothing("work that nobody else may take stays", nobody_else)
+        .both_from_nothing("a drain stops no pods whose work nobody else may take", nobody_to_go_on)
         .both_from_nothing("a cluster is unregistered by force with its work", forced)
         .both_from_nothing("a new cluster gets work that has not started when asked", rebalanced)
         .both_from_nothing("a cluster that was built anew takes the name of a lost one", built_anew)
@@ -70,6 +78,31 @@ async fn now(stage: &Stage) -> Outcome {
     Ok(())
 }
 
+/// It has no pods that could finish, and none starts.
+async fn at_rest(stage: &Stage, stop: &str, go_on: &str) -> Outcome {
+    begun(stage, "NonIndexed").await?;
+    stage.federate(stop).await.ok();
+    let drained = stage.federate("cluster drain west --timeout=1m").await.ok();
+    drained.says("cluster/west drained");
+    stage.federate(go_on).await.ok();
+    others(stage, "Complete 30/30").await?;
+    assert_eq!(successes(stage).await?.len(), 30, "each completion was made once");
+    Ok(())
+}
+
+/// It is suspended before any pod has ended.
+async fn suspended_early(stage: &Stage) -> Outcome {
+    stage.federation_of(&MEMBERS).await;
+    stage.create(&job("pi", Some(6), Some(18))).await?.ok();
+    stage.federate("job suspend pi").await.ok();
+    let drained = stage.federate("cluster drain west --timeout=1m").await.ok();
+    drained.says("cluster/west drained");
+    stage.federate("job resume pi").await.ok();
+    others(stage, "Complete 18/18").await?;
+    assert_eq!(successes(stage).await?.len(), 18, "each completion was made once");
+    Ok(())
+}
+
 async fn early(stage: &Stage) -> Outcome {
     for site in stage.members() {
         site.cluster().set_clock_ahead(SignedDuration::from_hours(-1));
@@ -108,6 +141,26 @@ async fn nobody_else(stage: &Stage) -> Outcome {
     let west = stage.site("west");
     west.succeed("pi", 4).await?;
     stage.until_row("pi", "Complete 4/4").await;
+    Ok(())
+}
+
+/// A drain has waited for pods. When it may not wait any more, no other cluster takes work.
+async fn nobody_to_go_on(stage: &Stage) -> Outcome {
+    begun(stage, "NonIndexed").await?;
+    let waited = stage.federate("cluster drain west --timeout=2s").await;
+    waited.fails("timed out waiting for the shards in cluster \"west\" to end");
+    stage.federate("reconcile pi").await.ok();
+    is_credited(stage).await;
+    for other in ["east", "north"] {
+        stage.federate(&format!("cluster cordon {other}")).await.ok();
+    }
+    let now = "cluster drain west --now --timeout=1m";
+    let kept = stage.federate(now).await;
+    kept.fails("no other cluster may take the work of cluster \"west\", which stays:");
+    stage.federate("cluster uncordon east").await.ok();
+    stage.federate(now).await.ok().says("cluster/west drained");
+    others(stage, "Complete 30/30").await?;
+    assert_eq!(successes(stage).await?.len(), 30, "each completion was made once");
     Ok(())
 }
 

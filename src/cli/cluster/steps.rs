@@ -52,19 +52,25 @@ pub fn became(session: &Session<'_>, name: &str, what: Became) {
 
 /// A cluster that is Lost is about to be unregistered.
 pub(super) fn unregister_lost(session: &Session<'_>, name: &str) {
-    let (list, is_lost) = (federate("cluster list", [""; 0]), is_lost());
-    session.left().begin(
-        stays(name, &is_lost),
-        format!(
-            "it is not known whether cluster {name} was unregistered. {list} shows it. If it was \
-             not, it {is_lost}"
-        ),
-    );
+    unregister(session, name, &is_lost());
 }
 
-/// That a cluster was not unregistered, and what it is.
-fn stays(name: &str, what: &str) -> String {
-    format!("{}. It {what}", not(&[name], "unregistered"))
+/// A cluster that was drained is about to be unregistered.
+pub(super) fn unregister_drained(session: &Session<'_>, name: &str) {
+    let uncordon = federate("cluster uncordon", [name]);
+    unregister(session, name, &format!("is Cordoned, and gets no work. {uncordon} ends that."));
+}
+
+/// A cluster is about to be unregistered. `is` says what it is until then, behind its name.
+fn unregister(session: &Session<'_>, name: &str, is: &str) {
+    let list = federate("cluster list", [""; 0]);
+    session.left().begin(
+        format!("{}. It {is}", not(&[name], "unregistered")),
+        format!(
+            "it is not known whether cluster {name} was unregistered. {list} shows it. If it was \
+             not, it {is}"
+        ),
+    );
 }
 
 /// What is said of a cluster that is Lost, behind its name.

@@ -71,7 +71,7 @@ impl Unregister {
                 if session.output().can_ask() =>
             {
                 self.drain(session, &mut federation, error).await?;
-                steps::begin(session, &self.name, [], "unregistered");
+                steps::unregister_drained(session, &self.name);
                 federation.unregister(&self.name).await?
             }
             unregistered => unregistered?,

@@ -47,11 +47,12 @@ pub(super) fn give_up_lost(record: &mut Record, observations: &Observations) {
 }
 
 /// Takes the work off the shards in members that are drained, as far as others may take it. What
-/// nobody else may take stays.
+/// nobody else may take stays. A suspended Job has no pods that could finish.
 pub(super) fn drain(record: &mut Record, places: &Places) {
     let mut any = false;
     for (cluster, place) in places.iter() {
         let Some(stops_pods) = place.drained else { continue };
+        let stops_pods = stops_pods || record.manifest.suspended();
         let is_kept = |shard: &Shard| shard.retired || (!stops_pods && ends_with_its_pods(shard));
         let live = record.live_in(cluster, &place.uid);
         let to_drain: Vec<u32> =

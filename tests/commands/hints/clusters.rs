@@ -1,6 +1,9 @@
 //! Hints that the verbs of clusters and orphans print themselves.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use serde_json::json;
 use sim::{RequestInfo, Verdict, When};
@@ -10,7 +13,7 @@ use crate::{
     errors::{PI, REGISTRY},
     recovery::another_registry,
     shell,
-    stage::Stage,
+    stage::{Event, Stage},
 };
 
 /// After the user has ended a command that changes clusters.
@@ -37,6 +40,22 @@ pub(super) async fn interrupted(book: &mut Book) {
     stage.cluster("east").on_request(hang_writes);
     let commands = book.hear(&mut stage, "cluster unregister north --force --yes").await;
     stage.cluster("east").on_request(|_| Verdict::Pass);
+    book.follow(&mut stage, &commands, &[]).await;
+
+    // It is set to Draining and to Cordoned first.
+    let mut stage = pi().await;
+    stage.later(Duration::from_secs(1), "west", Event::Succeed("pi", 3));
+    stage.interrupts_after(Duration::from_secs(10));
+    let writes = AtomicUsize::new(0);
+    stage.cluster("east").on_request(move |request| {
+        let is_registry = request.verb == "patch" && request.path.contains("/kubectl-federate/");
+        let is_last = is_registry && writes.fetch_add(1, Ordering::SeqCst) > 1;
+        if is_last { Verdict::Hang(When::Before) } else { Verdict::Pass }
+    });
+    let (_, stdout, stderr) = stage.run("cluster unregister west", Some("drain\n")).await;
+    let commands = book.note(format!("{stdout}{stderr}"));
+    stage.cluster("east").on_request(|_| Verdict::Pass);
+    assert!(stderr.contains("it is Cordoned, and gets no work"), "{stderr}");
     book.follow(&mut stage, &commands, &[]).await;
 }
 

@@ -17,15 +17,17 @@ use super::{
     init::remember,
     other_host::other_host,
     private_file,
+    warnings::unknown_shards,
 };
 use crate::{
     error::{Error, Result},
     federation::{
         Comparison, Difference, OtherHost, RecordChange, RegistryChange, Replaced, Restore as Plan,
+        Return,
     },
     os_error,
     print::{counted, federate, federate_line, federate_on_host},
-    state::{self, Backup as Saved, Lacking, Newer, Record, Store},
+    state::{self, Backup as Saved, Newer, Record, Store},
     yaml,
 };
 
@@ -239,6 +241,8 @@ fn question(plan: &Plan) -> Option<String> {
         return Some(format!("Forget what was recorded since of {}?", jobs.join(", ")));
     }
     let question = match &plan.other_host {
+        Some(OtherHost::Left { .. }) if plan.returns.is_some() => Some("Leave the other host?"),
+        _ if plan.returns.is_some() => Some("Is the other host gone for good?"),
         _ if plan.overwrites() => Some("Overwrite what the host has?"),
         Some(OtherHost::Left { .. }) => Some("Leave the other host?"),
         Some(_) => Some("Is the other host gone for good?"),
@@ -248,13 +252,15 @@ fn question(plan: &Plan) -> Option<String> {
     question.map(str::to_owned)
 }
 
-/// What becomes of the host that the backup is of. `context` is that of the new host.
-fn about_other_host(other: &OtherHost, context: &str) -> String {
+/// What becomes of the host that has the federation. `is` begins the sentence: it says that the
+/// backup is of it, or that it is the one to which the federation was moved. `context` is that of
+/// the new host.
+fn about_other_host(other: &OtherHost, is: &str, context: &str) -> String {
     let finish = |old: &str| federate_on_host("init", [format!("--from={old}")], context);
     match other {
         OtherHost::Left { name, lacking, .. } => {
             let all = format!(
-                "It is of host {name:?}, which answers: it is marked as moved, and nothing can use \
+                "{is} host {name:?}, which answers: it is marked as moved, and nothing can use \
                  it afterwards. {} moves the federation as it is now instead.",
                 finish(name)
             );
@@ -266,20 +272,21 @@ fn about_other_host(other: &OtherHost, context: &str) -> String {
             format!("{all} It lacks jobs that are there: {jobs}.")
         }
         OtherHost::NotInUse { name } => {
-            format!("It is of host {name:?}, which has the federation no more.")
+            format!("{is} host {name:?}, which has the federation no more.")
         }
         OtherHost::Moved { name, to, .. } => format!(
-            "It is of host {name:?}. The federation was moved from there to another host{}. If \
+            "{is} host {name:?}. The federation was moved from there to another host{}. If \
              that one is used too, both give out the same work.",
             state::by_context(to)
         ),
         OtherHost::Silent { name, why } => format!(
-            "It is of host {name:?}, which cannot be marked as moved: {why}. If it is used again, \
-             both give out the same work. {} marks it then.",
+            "{is} host {name:?}, which cannot be marked as moved: {}. If it is used again, both \
+             give out the same work. {} marks it then.",
+            why.trim_end_matches(['.', '?']),
             finish(name)
         ),
         OtherHost::Unknown => format!(
-            "It is of another host, and no context leads there that answers. If that host is used \
+            "{is} another host, and no context leads there that answers. If that host is used \
              again, both give out the same work. {} marks it then.",
             finish("CONTEXT")
         ),
@@ -306,7 +313,18 @@ fn about_unmarked(other: &OtherHost, context: &str) -> Option<String> {
 /// host.
 fn consequences(plan: &Plan, host: &str, context: &str, created: i64) -> Vec<String> {
     let mut said = vec![format!("The backup was made at {}.", time(created))];
-    said.extend(plan.other_host.iter().map(|other| about_other_host(other, context)));
+    let is = match &plan.returns {
+        Some(Return { is_other_host: true, .. }) => "The federation was moved from here to",
+        _ => "It is of",
+    };
+    said.extend(plan.other_host.iter().map(|other| about_other_host(other, is, context)));
+    if let Some(Return { moved, is_other_host: false }) = &plan.returns {
+        said.push(format!(
+            "The federation was moved from here to another host{}. If that one is used too, both \
+             give out the same work.",
+            state::by_context(&moved.context)
+        ));
+    }
     if let Some(OtherHost::Left { name, differences, .. }) = &plan.other_host {
         let there = format!("host {name:?}");
         said.extend(differences.iter().map(|(name, how)| difference(name, how, &there)));
@@ -330,10 +348,15 @@ fn consequences(plan: &Plan, host: &str, context: &str, created: i64) -> Vec<Str
                     Newer::Other => "the one in the backup is newer",
                     Newer::Neither => "neither is known to be newer",
                 };
+                let taken_again = match newer {
+                    Newer::Other => "",
+                    Newer::This | Newer::Neither => {
+                        " A newer manifest that a cluster keeps is taken from there again."
+                    }
+                };
                 said.push(format!(
-                    "{job}: the record on the host is replaced: {which} (host: {}, backup: {}).",
-                    time(*on_host),
-                    time(*in_backup)
+                    "{job}: the record on the host is replaced: {which}{}.{taken_again}",
+                    times(*on_host, *in_backup)
                 ));
             }
             RecordChange::Damaged(why) => {
@@ -356,10 +379,9 @@ fn consequences(plan: &Plan, host: &str, context: &str, created: i64) -> Vec<Str
                 let which = if *is_newer { "is" } else { "may be" };
                 said.push(format!(
                     "{job}: the record on the host {which} newer than that of the backup, and \
-                     stays (host: {}, backup: {}). --replace-newer replaces it.{}",
-                    time(*on_host),
-                    time(*in_backup),
-                    unknown(lacking)
+                     stays{}. --replace-newer replaces it.{}",
+                    times(*on_host, *in_backup),
+                    unknown_shards(lacking, "the backup")
                 ));
             }
             RecordChange::Taken => said.push(format!(
@@ -370,25 +392,6 @@ fn consequences(plan: &Plan, host: &str, context: &str, created: i64) -> Vec<Str
         }
     }
     said
-}
-
-/// What becomes of the shards of the backup that a record on the host, which stays, does not know.
-fn unknown(lacking: &Lacking) -> String {
-    if lacking.is_empty() {
-        return String::new();
-    }
-    let Lacking { shards, other } = lacking;
-    let listed = format!(
-        " It does not know these shards of the backup: {shards}. So no work is opened before all \
-         clusters were listed, and what they have of these is taken in."
-    );
-    if other.is_empty() {
-        return listed;
-    }
-    format!(
-        "{listed} It has other jobs as these shards: {other}. What those of the backup do may run \
-         twice."
-    )
 }
 
 /// What becomes of a cluster that a host and the backup do not have alike. `host` names the host.
@@ -424,6 +427,15 @@ fn difference(name: &str, difference: &Difference, host: &str) -> String {
 fn settings(registration: &Replaced) -> String {
     let changes = changes(&registration.before, &registration.after);
     if changes.is_empty() { String::new() } else { format!(": {}", changes.join("; ")) }
+}
+
+/// When two records have last changed, in brackets. Which one is newer is told by counts. So
+/// nothing is said where the times are the same.
+fn times(on_host: i64, in_backup: i64) -> String {
+    if on_host == in_backup {
+        return String::new();
+    }
+    format!(" (host: {}, backup: {})", time(on_host), time(in_backup))
 }
 
 fn time(second: i64) -> String {

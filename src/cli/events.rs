@@ -15,6 +15,7 @@ use super::{
     cluster::became,
     dry_run::suffix,
     kept::{stay, stay_unread},
+    left_records,
     named::are_apart,
     progress::Progress,
     recording::{Recording, Recordings},
@@ -373,6 +374,7 @@ impl Voice<'_, '_> {
             | Event::LostAnswers { .. }
             | Event::ShardLeftAlone { .. }
             | Event::ShardSuspended { .. }
+            | Event::UnknownShards { .. }
             | Event::LeftBehind { .. } => {}
             Event::RanTwice { record } => self.note(ran_twice(record)),
             Event::Crowded { record, pods, asked, dry_run } => {
@@ -438,6 +440,9 @@ impl Voice<'_, '_> {
             Event::Rests(error) => words::in_lines(error).into_iter().for_each(|it| self.note(it)),
             Event::Waiting(waited) => self.reporter.progress.waiting(waited),
             Event::NoneFound(namespace) => self.note(none_found(namespace)),
+            Event::LeftRecords { federation, jobs } => {
+                self.note(left_records::about(federation, jobs, false));
+            }
             Event::Jobs(jobs, dry_run) => self.jobs(jobs, dry_run),
             Event::NotBegun(jobs) => self.not_begun(jobs),
         }

@@ -9,7 +9,7 @@ use super::{
     cluster::{pick, registrations},
     confirm::choose_on_terminal,
     events::{Reporter, Wording},
-    orphans::take_over,
+    left_records::name_left_records,
     other_host::other_host,
 };
 use crate::{
@@ -235,37 +235,6 @@ impl Init {
             session.output().note(format!("Next: {}", federate_line("cluster register", flags)));
         }
         Ok(())
-    }
-}
-
-/// Says which Jobs on this host have lost their registry, and what makes them count again. Whoever
-/// may not list the records is told nothing. `in_use` says that the host's own federation has Jobs.
-pub(super) async fn name_left_records(
-    session: &Session<'_>,
-    store: &Store,
-    own: &str,
-    in_use: bool,
-) {
-    let left = store.left_behind(Some(own)).await.unwrap_or_default();
-    for (federation, jobs) in left.jobs {
-        let has = format!(
-            "This host has the records of {} of another federation, {federation}, whose registry \
-             is gone. If that federation has another host by now, use that one, and leave these \
-             records as they are.",
-            counted(jobs, "job")
-        );
-        let take_over = take_over(in_use, None, &federation);
-        session.output().note(if in_use {
-            format!(
-                "{has} The federation here has jobs, and takes over no others: {take_over} \
-                 rebuilds these."
-            )
-        } else {
-            format!(
-                "{has} Register its clusters, and create no job before: a federation that has \
-                 jobs takes over no others. Then {take_over} makes these jobs count again."
-            )
-        });
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
     confirm::choose,
     events::{Live, Reporter, Wording},
     job_name::job_name,
+    unmarked::name_those_that_act,
 };
 use crate::{
     error::{Error, Result},
@@ -124,6 +125,7 @@ impl Reconcile {
         };
         let scope = Scope { names: &self.names, namespace: namespace.as_deref() };
         if self.watch {
+            name_those_that_act(session, &federation).await;
             federation.reconcile_until_done(scope).await?;
         } else {
             let reopen = self.which(session, &federation, scope).await?;
@@ -131,7 +133,8 @@ impl Reconcile {
                 if self.rebalance {
                     federation.rebalance(scope).await?;
                 }
-                federation.reconcile(scope, reopen).await
+                let act = name_those_that_act(session, &federation);
+                tokio::join!(federation.reconcile(scope, reopen), act).0
             };
             reporter.interruptible(Box::pin(reconciled)).await??;
         }

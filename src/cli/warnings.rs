@@ -9,7 +9,7 @@ use crate::{
     job::summary,
     print::{counted, federate},
     reconcile::{LEFT_ALONE, SUSPENDED_THERE, ShardStatus},
-    state::{HeldBack, Phase, Record, Shard},
+    state::{HeldBack, Lacking, Phase, Record, Shard},
 };
 
 /// How many clusters are named of those in the same state.
@@ -50,6 +50,10 @@ pub fn warning<'a>(event: &Event<'a>) -> Option<(Option<&'a str>, String)> {
         }
         Event::ContextAstray { cluster, context, leads_to } => {
             (Some(cluster), astray(cluster, context, *leads_to))
+        }
+        Event::UnknownShards { record, host, lacking } => {
+            let unknown = unknown_shards(lacking, &format!("host {host:?}"));
+            (None, format!("{}: its record here stays.{unknown}", job(record)))
         }
         Event::UntestedServer { cluster, version } => {
             let [oldest, newest] = TESTED;
@@ -260,4 +264,23 @@ pub fn untaken(members: &BTreeMap<&'static str, Vec<String>>) -> String {
         states if states.is_empty() => "no cluster takes them".to_owned(),
         states => format!("no cluster takes them ({})", states.join("; ")),
     }
+}
+
+/// What becomes of the shards that a record does not know, which stays; nothing where there are
+/// none. They are those of a backup, or of another host.
+pub fn unknown_shards(Lacking { shards, other }: &Lacking, whose: &str) -> String {
+    if shards.is_empty() {
+        return String::new();
+    }
+    let listed = format!(
+        " It does not know these shards of {whose}: {shards}. So no work is opened before all \
+         clusters were listed, and what they have of these is taken in."
+    );
+    if other.is_empty() {
+        return listed;
+    }
+    format!(
+        "{listed} It has other jobs as these shards: {other}. What those of {whose} do may run \
+         twice."
+    )
 }

@@ -174,6 +174,10 @@ impl Federation<'_> {
         };
         // What is deleted, or has ended, is not given to others.
         let is_open = record.state.deleting.is_none() && record.state.outcome.is_none();
+        let is_member = |name: &String| self.registry.members.contains_key(name);
+        let unknown = status.shards.iter().filter(|shard| shard.unknown.is_some());
+        let unregistered: BTreeSet<_> =
+            unknown.map(|shard| &shard.cluster).filter(|name| !is_member(name)).collect();
         let (unlisted, none) = (status.unlisted.keys().collect(), BTreeSet::new());
         let unfinished = Unfinished {
             namespace: record.namespace().to_owned(),
@@ -182,6 +186,7 @@ impl Federation<'_> {
             unknown: count(|shard| shard.unknown.is_some(), &unlisted),
             refused: count(|shard| shard.unknown.is_none() && shard.refused.is_some(), &none),
             silent: if is_open { status.silent_clusters() } else { Vec::new() },
+            unregistered: unregistered.into_iter().cloned().collect(),
         };
         match (unfinished.unknown, unfinished.refused) {
             (0, 0) => Ok(()),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{dry_run_strategy::DryRun, error::Error, kept::Kept, key::Key, refusals::Place};
 use crate::{
     reconcile::{Done, Inspection, ShardStatus, Status},
-    state::{Record, Shard},
+    state::{Lacking, Record, Shard},
 };
 
 /// Hears what a request says while it is carried out, in the order in which it happens.
@@ -434,6 +434,24 @@ pub enum Event<'a> {
     Waiting(&'a [Waited<'a>]),
     /// There is no Job that the request could be about: in this namespace, or in none at all.
     NoneFound(Option<&'a str>),
+    /// The host before this one, by its name, has given out shards of a Job that its record does not
+    /// know: it lists its clusters.
+    UnknownShards {
+        /// The record.
+        record: &'a Record,
+        /// The name of the host before.
+        host: &'a str,
+        /// The shards.
+        lacking: &'a Lacking,
+    },
+    /// The host has records of a federation whose registry is gone, and this one could take over
+    /// its Jobs.
+    LeftRecords {
+        /// Its uid.
+        federation: &'a str,
+        /// How many Jobs these are.
+        jobs: usize,
+    },
     /// What follows is about these Jobs, in their order: those that are settled side by side have
     /// the same places.
     Jobs(&'a [Key], DryRun),

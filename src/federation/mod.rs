@@ -68,6 +68,7 @@ mod in_clusters;
 mod kept;
 mod key;
 mod labelled;
+mod late;
 mod leaving;
 mod logs;
 mod look;
@@ -101,7 +102,7 @@ mod wait;
 pub use adopt::{Proposed, ToAdopt};
 pub use apply::{ApplyTerms, Step};
 pub use backup::{
-    Comparison, Difference, OtherHost, RecordChange, RegistryChange, Replaced, Restore,
+    Comparison, Difference, OtherHost, RecordChange, RegistryChange, Replaced, Restore, Return,
 };
 pub use cluster_check::{Answer, Checked, Identity, ToCheck, UnmarkedHost, check_host};
 pub use contexts::{AskedContext, Identified, Standing, Way, ask_contexts, standings, ways};

@@ -137,6 +137,14 @@ impl<'a> Federation<'a> {
         if is_alone { left.jobs } else { BTreeMap::new() }
     }
 
+    /// Says which Jobs this federation could take over, where it has none itself: whoever finds none
+    /// may look for these.
+    pub async fn name_left_to_take_over(&self) {
+        for (federation, jobs) in self.left_to_take_over(&[]).await {
+            self.notify(Event::LeftRecords { federation: &federation, jobs });
+        }
+    }
+
     /// What the host has answered about a federated Job while the federation was opened, once.
     pub(super) fn take_ahead(&self, job: &Key) -> Option<Result<Record, state::Error>> {
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner).remove(job)

@@ -107,6 +107,7 @@ impl Federation<'_> {
         let Records { records, mut errors } = self.records(scope.names, scope.namespace).await?;
         if records.is_empty() && errors.is_empty() {
             self.notify(Event::NoneFound(scope.namespace));
+            self.name_left_to_take_over().await;
         }
         self.about(records.iter().map(|it| (it.namespace(), it.name())), DryRun::None);
         let all: Vec<_> = records.iter().collect();
@@ -231,7 +232,9 @@ impl Federation<'_> {
             match watching.round().await? {
                 Some(Round { finished: true, errors }) => {
                     if watching.told.is_empty() && errors.is_empty() {
-                        watching.rounds.federation.notify(Event::NoneFound(scope.namespace));
+                        let federation = &watching.rounds.federation;
+                        federation.notify(Event::NoneFound(scope.namespace));
+                        federation.name_left_to_take_over().await;
                     }
                     return Error::all(errors);
                 }

@@ -9,6 +9,7 @@ use super::{
     error::{Error, HostError, InUse},
     event::{Event, Observer, Work},
     key::key as place,
+    late::Late,
     leaving::{all_records, leave},
 };
 use crate::state::{self, Moved, Origin, Record, Registry, Store};
@@ -24,8 +25,8 @@ use crate::state::{self, Moved, Origin, Record, Registry, Store};
 ///
 /// # Errors
 /// A host cannot be read or written; a record is damaged; the old federation was moved elsewhere;
-/// the new host has another federation with members or Jobs; it has the same one, and lacks Jobs,
-/// or has what is older than a restore on the old one, or each lacks what was done on the other;
+/// the new host has another federation with members or Jobs; it has the same one, and lacks Jobs
+/// or clusters, or has what is older than a restore on the old one, or each lacks what was done on the other;
 /// or it has lost its registry since the move, and has records that are newer.
 pub async fn relocate(
     from: &Store,
@@ -75,7 +76,7 @@ pub async fn relocate(
                 return Err(error.into());
             }
             let uid = old.host.clone();
-            let is_marked = leave_behind(from, to, old, moved).await?;
+            let is_marked = Late { from, to, registry: it, observer }.leave(old, moved).await?;
             return Ok(to.forget_unmarked(&uid).await? || is_marked);
         }
         refuse_in_use(to, it, &old).await?;
@@ -134,78 +135,6 @@ async fn refuse_in_use(to: &Store, it: &Registry, old: &Registry) -> Result<(), 
         None => InUse::ClustersOrJobs,
     };
     Err(Error::FederationInUse { own: it.uid.clone(), by })
-}
-
-/// Marks the old host of a federation that the new one has already: a move is done, or a backup was
-/// restored there. Records that were made on the old host while the federation moved are copied.
-/// Gives whether anything was left to do.
-async fn leave_behind(
-    from: &Store,
-    to: &Store,
-    old: Registry,
-    moved: Moved,
-) -> Result<bool, Error> {
-    let there: BTreeSet<_> = all_records(to, &old.uid).await?.iter().map(key).collect();
-    let unmarked = unmarked_records(from, &old.uid).await?;
-    let was_marked = old.moved.is_some();
-    if was_marked && unmarked.is_empty() {
-        return Ok(false);
-    }
-    let lacking: BTreeSet<_> =
-        unmarked.iter().map(key).filter(|key| !there.contains(key)).collect();
-    if !was_marked && !lacking.is_empty() {
-        let jobs = unmarked.iter().filter(|record| lacking.contains(&key(record)));
-        let jobs = jobs.map(place).collect();
-        let [host, from] = [to, from].map(|store| store.host().name().to_owned());
-        return Err(HostError::LacksJobs { host, from, context: moved.context, jobs }.into());
-    }
-    // An older program marked no records: what the new host lacks was deleted there.
-    if was_marked && moved.number == 0 {
-        leave(from, old, moved).await?;
-        return Ok(true);
-    }
-    let old = from.mark_moved(old, moved).await?;
-    move_late(from, to, &old, &there).await?;
-    Ok(true)
-}
-
-/// The records of a federation on a host that are not marked as moved.
-async fn unmarked_records(host: &Store, uid: &str) -> Result<Vec<Record>, Error> {
-    let mut records = all_records(host, uid).await?;
-    records.retain(|record| record.state.moved.is_none());
-    Ok(records)
-}
-
-/// Copies the records of a host that is marked as moved which were made since it was, and marks all
-/// that are not marked. `there` are the records that the new host has.
-///
-/// A record is marked after it was copied: if this is interrupted, the next call finds it again. If
-/// somebody changed it in between, the copy becomes what was marked.
-async fn move_late(
-    from: &Store,
-    to: &Store,
-    old: &Registry,
-    there: &BTreeSet<(String, String)>,
-) -> Result<(), Error> {
-    let Some(moved) = &old.moved else { return Ok(()) };
-    loop {
-        let unmarked = unmarked_records(from, &old.uid).await?;
-        if unmarked.is_empty() {
-            return Ok(());
-        }
-        for record in unmarked {
-            let is_late = !there.contains(&key(&record));
-            if is_late {
-                put(to, compare(to, &copy(&record, old)).await?).await?;
-            }
-            let marked = from.mark_record(record.clone(), moved).await?;
-            if let Some(marked) =
-                marked.filter(|it| is_late && !it.unstored().says_the_same(&record))
-            {
-                put(to, compare(to, &copy(&marked, old)).await?).await?;
-            }
-        }
-    }
 }
 
 /// What makes the records of a new host those of the old one.
@@ -275,7 +204,7 @@ async fn copies(
 
 /// A record of the old host as the new one gets it: its members are to be listed. It has all
 /// shards, unless it was itself to take some in.
-fn copy(record: &Record, old: &Registry) -> Record {
+pub(super) fn copy(record: &Record, old: &Registry) -> Record {
     let mut copy = record.unstored();
     if copy.state.unlisted.is_empty() && copy.state.origin.is_none() {
         copy.state.origin = Some(Origin::Move);
@@ -285,7 +214,10 @@ fn copy(record: &Record, old: &Registry) -> Record {
 }
 
 /// Writes what becomes of a record on the new host.
-async fn put(to: &Store, (record, comparison): (Record, Comparison)) -> Result<(), Error> {
+pub(super) async fn put(
+    to: &Store,
+    (record, comparison): (Record, Comparison),
+) -> Result<(), Error> {
     match comparison {
         Comparison::Replaced { .. } => drop(to.replace(&record).await?),
         Comparison::New => drop(to.create_anywhere(&record).await?),
@@ -295,6 +227,6 @@ async fn put(to: &Store, (record, comparison): (Record, Comparison)) -> Result<(
 }
 
 /// What a record is known by: its namespace and the uid of its Job.
-fn key(record: &Record) -> (String, String) {
+pub(super) fn key(record: &Record) -> (String, String) {
     (record.namespace().to_owned(), record.state.uid.clone())
 }

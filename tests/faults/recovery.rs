@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
+use super::evidence::COMPLETIONS;
 use super::kills::everywhere;
+use super::net::Fate;
 use super::stage::{CREATE, Stage};
 
 const RECOVER: &str = "job recover --all --federation=lost --yes";
@@ -81,6 +83,56 @@ async fn a_restore_is_finished_by_itself() {
         stage.must("restore pi.yaml --yes").await;
         stage.must("reconcile").await;
         stage.completes().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_on_a_host_that_was_left_is_finished_by_itself() {
+    const RESTORE: &str = "restore pi.yaml --yes --context=east";
+    let prepare = async || {
+        let stage = Stage::running().await;
+        stage.must("init --from=east --context=west").await;
+        stage.must("reconcile").await;
+        stage.must("backup pi.yaml").await;
+        stage
+    };
+    everywhere(RESTORE, prepare, async |stage| {
+        stage.must(RESTORE).await;
+        stage.must("reconcile").await;
+        stage.completes().await;
+    })
+    .await;
+}
+
+/// The host before was used again, and has opened a shard that the present one does not know.
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_marked_late_loses_no_shard() {
+    const MARK: &str = "init --from=west --context=east";
+    let prepare = async || {
+        let stage = Stage::running().await;
+        stage.must("init --from=east --context=west").await;
+        stage.must("backup pi.yaml").await;
+        stage.net.watch(|sent, _| if sent.cluster == "west" { Fate::Refused } else { Fate::Pass });
+        stage.must("restore pi.yaml --yes --context=east").await;
+        stage.net.heal();
+        stage.must("reconcile").await;
+        stage.clusters[2].delete(&sim::JOBS, "default", "pi").expect("it is there");
+        stage.must("reconcile --reopen --yes --context=west").await;
+        stage
+    };
+    everywhere(MARK, prepare, async |stage| {
+        stage.must(MARK).await;
+        stage.must("reconcile").await;
+        let orphans = stage.must("orphans list").await;
+        assert!(orphans.stderr.contains("No resources found"), "{orphans:?}");
+        while stage.net.witness(|witness| witness.succeed(usize::MAX)) > 0 {}
+        stage.must("reconcile").await;
+        stage.settle().await;
+        let record = stage.records().remove(0);
+        assert!(record.complete() && record.shards.len() == 4, "{record:#?}");
+        let successes = stage.net.witness(|witness| witness.successes(&record.uid));
+        assert_eq!(successes as i64, COMPLETIONS, "pods that succeeded");
     })
     .await;
 }

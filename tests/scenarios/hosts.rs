@@ -295,7 +295,7 @@ async fn third_host(stage: &Stage) -> Outcome {
 }
 
 /// Removes the ConfigMaps of a federation from a member.
-async fn clear(site: &Site, jobs: &[&str]) -> Outcome {
+pub async fn clear(site: &Site, jobs: &[&str]) -> Outcome {
     for name in jobs {
         site.api.delete(&record_path(site, name), &json!({})).await?;
     }

@@ -83,6 +83,16 @@ async fn by_recover(stage: &Stage) -> Outcome {
     }
     let made = stage.federate("init --context=host").await.ok();
     made.warns("has no registry any more").warns("restore FILE").warns("Register its clusters");
+    // No verb passes over what is there.
+    for command in ["job get", "job get --tree", "job describe", "cluster list", "reconcile"]
+        .into_iter()
+        .chain(["reconcile --watch", "orphans list -A", "orphans clean --yes"])
+    {
+        let left = format!("has the records of 1 job of another federation, {lost}");
+        stage.federate(command).await.ok().warns(&left).warns("Then `kubectl federate job recover");
+    }
+    let named = stage.federate("job get pi").await.fails("belongs to another federation");
+    named.warns(&format!("job recover --all --all-namespaces --federation={lost}"));
     for member in MEMBERS {
         stage.federate(&format!("cluster register {member}")).await.ok();
     }
@@ -135,8 +145,8 @@ async fn too_late(stage: &Stage) -> Outcome {
     refused.warns("kubectl federate init --context=CONTEXT");
     stage.write("pi.yaml", &job("pi", Some(3), Some(9)))?;
     let taken = stage.federate("job create -f pi.yaml").await;
-    assert!(!taken.stderr.contains("recover"), "{taken:?}");
-    taken.fails("already exists").warns("take another name");
+    assert!(!taken.stderr.contains("job recover"), "{taken:?}");
+    taken.fails("already exists").warns("take another name").warns("make another host by");
     let listed = stage.federate("orphans list").await.ok();
     listed.warns("make another host by `kubectl federate init --context=CONTEXT`");
     let nothing = stage.federate("job recover --all").await.ok();

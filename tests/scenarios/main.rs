@@ -23,6 +23,7 @@ mod edit_templates;
 mod gangs;
 mod get;
 mod hosts;
+mod hosts_again;
 mod identity;
 mod kinds;
 mod leases;
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
         logs::scenarios,
         timeline::scenarios,
         hosts::scenarios,
+        hosts_again::scenarios,
         left::scenarios,
         describe::scenarios,
         delete::scenarios,

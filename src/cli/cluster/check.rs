@@ -7,6 +7,7 @@ use crate::{
     cli::{
         OutputFlags, Session,
         output::{is_table, print},
+        unmarked::{about_unmarked, unmarked},
         warnings::clock_difference,
     },
     cluster::TESTED,
@@ -15,7 +16,7 @@ use crate::{
         Answer, AskedRight, Checked, Federation, Identity, ToCheck, UnmarkedHost, check_host,
         manifests, some_clusters,
     },
-    print::{Format, Table, federate, federate_on_host, format::list},
+    print::{Format, Table, federate, format::list},
     yaml,
 };
 
@@ -220,37 +221,6 @@ impl Check {
             table.row(row);
         }
         table
-    }
-}
-
-/// The hosts before that may give out the same work, by the contexts of this user.
-async fn unmarked(session: &Session<'_>, federation: &Federation<'_>) -> Vec<UnmarkedHost> {
-    let dial = |context: &str| {
-        let is_known = !context.is_empty() && !session.lacks_context(context);
-        is_known.then(|| session.dial_context(context, context).ok()).flatten()
-    };
-    federation.unmarked_hosts(dial).await
-}
-
-/// What is to be done about a host that could not be marked as moved. `host` is the context of this
-/// one.
-fn about_unmarked(before: &UnmarkedHost, host: &str) -> String {
-    let (which, context) = match before.context.as_str() {
-        "" => (format!("the host before, with uid {},", before.uid), "CONTEXT"),
-        context => (format!("host {context:?}"), context),
-    };
-    let marks = federate_on_host("init", [format!("--from={context}")], host);
-    let since = format!("{which} was not marked as moved when the federation was restored here");
-    if before.answers {
-        format!("{since}, and answers: both give out the same work. Run {marks} now")
-    } else {
-        let forget = [format!("--forget={}", before.uid)];
-        let forgets = federate_on_host("orphans clean", forget, host);
-        format!(
-            "{since}, and is not known to be by now. If it is used again, both give out the same \
-             work: once it answers, run {marks} before anything else. Only if it is gone for good, \
-             {forgets} forgets it"
-        )
     }
 }
 

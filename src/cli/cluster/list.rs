@@ -56,14 +56,18 @@ impl List {
         let format = format.as_ref();
         let selected = |member: &Member| self.selector.matches(&json!(member.labels));
         let reporter = Reporter::new(session, Wording::new("listed"));
-        let answers = session.federation(&reporter).await?.members(selected).await;
+        let federation = session.federation(&reporter).await?;
+        let answers = federation.members(selected).await;
         let answers = self.list.table.sorted(answers, object, listing(format))?;
         let output = session.output();
         let objects = || list(answers.iter().map(object).collect());
         let printed = print(session.world(), format, objects, "cluster").await;
         match answers.as_slice() {
             _ if !is_table(format) => {}
-            [] if self.selector.is_empty() => output.note("No clusters registered."),
+            [] if self.selector.is_empty() => {
+                output.note("No clusters registered.");
+                federation.name_left_to_take_over().await;
+            }
             [] => output.note("No clusters found."),
             _ => output.table(&self.table(session, format, &answers)),
         }

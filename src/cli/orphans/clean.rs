@@ -11,7 +11,8 @@ use crate::{
     cli::{
         DryRunFlag, Session,
         confirm::Confirmation,
-        events::{Reporter, Wording, none_found},
+        events::{Reporter, Wording},
+        left_records::name_none_found,
         other_host::other_host,
     },
     error::{Error, Result},
@@ -96,7 +97,7 @@ impl Clean {
         orphans.retain(|orphan| orphan.progress() != Progress::Terminating);
         if orphans.is_empty() {
             if named.is_ok() {
-                session.output().note(none_found(namespace.as_deref()));
+                name_none_found(session, &federation, namespace.as_deref()).await;
             }
             return Error::all([answered, uncertain, named]);
         }

@@ -10,7 +10,8 @@ use super::{
 use crate::{
     cli::{
         ListFlags, Session,
-        events::{Reporter, Wording, none_found},
+        events::{Reporter, Wording},
+        left_records::name_none_found,
         output::{is_table, listing, print},
     },
     error::{Error, Result},
@@ -61,7 +62,9 @@ impl List {
         let printed = print(session.world(), format, objects, "job.batch").await;
         match found.orphans.as_slice() {
             _ if !is_table(format) => {}
-            [] if named.is_ok() => output.note(none_found(namespace.as_deref())),
+            [] if named.is_ok() => {
+                name_none_found(session, &federation, namespace.as_deref()).await;
+            }
             [] => {}
             orphans => {
                 let columns = Columns {

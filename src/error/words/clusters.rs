@@ -1,7 +1,7 @@
 //! What to do about clusters that have not done their part or whose work is to go to others, and
 //! about hosts that are left.
 
-use super::hosts::about_host;
+use super::hosts::{about_host, delete_records};
 use crate::{
     error::{Error, Hint, OfJobs},
     federation::{self, InUse, Unfinished},
@@ -26,10 +26,11 @@ pub(super) fn about_leaving(error: &federation::Error) -> Error {
             federate("cluster drain", [name]),
             federate("cluster uncordon", [name])
         )),
-        E::LeftRecords { context, .. } => said.hint(format!(
+        E::LeftRecords { host, context, jobs } => said.hint(format!(
             "That host has the jobs: --context={context}. Only if it is gone for good, restore a \
-             backup of it. Without one, delete the configmaps NAME.federated-job of these jobs, \
-             and rebuild their records: {}. What jobs did that are gone by then runs again.",
+             backup of it. Without one, delete the records of these jobs here, and rebuild them: \
+             {}, {}. What jobs did that are gone by then runs again.",
+            delete_records(host, jobs),
             federate("job recover", ["--all", "--all-namespaces"])
         )),
         E::Host(error) => about_host(error),
@@ -58,8 +59,10 @@ pub(super) fn about_leaving(error: &federation::Error) -> Error {
             federate("cluster unregister", [name.as_str(), "--force"])
         )),
         E::CarriesShards { name, jobs, .. } => said.hint(format!(
-            "{} gives its work to others first; --force gives it up, as `cluster lost` does. Or \
-             delete the jobs, with all that they have done: {}",
+            "If its shards have ended, {} records that. {} gives their work to \
+             others first; --force gives it up, as `cluster lost` does. Or delete the jobs, with \
+             all that they have done: {}",
+            federate("reconcile", ["--all-namespaces"]),
             federate("cluster drain", [name]),
             deletions(jobs)
         )),
@@ -67,6 +70,12 @@ pub(super) fn about_leaving(error: &federation::Error) -> Error {
             "If nothing needs what it left here, {} makes another federation of it. Then run this \
              again.",
             federate("init", ["--replace-moved"])
+        )),
+        E::FederationInUse { by: InUse::Orphans, .. } => said.hint(format!(
+            "{} rebuilds their records, {} deletes them. Or make another host with {}.",
+            federate("job recover", ["--all", "--all-namespaces"]),
+            federate("orphans clean", ["-A"]),
+            federate("init", ["--context=CONTEXT"])
         )),
         E::FederationInUse { .. } => said.hint(format!(
             "Make another host with {}. Or run it again once this federation has no jobs.",
@@ -126,4 +135,13 @@ pub(super) fn finish_unfinished(Unfinished { namespace, name, unknown, .. }: &Un
         "Once all their clusters answer, {} finishes what is left.",
     ];
     OfJobs::reconcile(namespace, name, sentences).into()
+}
+
+/// How clusters become members again that have shards, and are none.
+pub(super) fn register_again(clusters: &[String]) -> Option<String> {
+    let register =
+        |name: &String| federate("cluster register", [name.as_str(), "--cluster-context=CONTEXT"]);
+    let commands: Vec<_> = clusters.iter().map(register).collect();
+    let registers = if clusters.len() == 1 { "registers it" } else { "register them" };
+    (!clusters.is_empty()).then(|| format!("{} {registers} again.", commands.join(", ")))
 }

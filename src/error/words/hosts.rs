@@ -1,10 +1,12 @@
 //! What to do about a host that has no federation, or not the one that is meant.
 
+use std::collections::BTreeMap;
+
 use crate::{
     error::Error,
     federation::HostError,
     print::{federate, federate_on_host, kubectl_line},
-    state::{self, LeftBehind, REGISTRY_NAME, REGISTRY_NAMESPACE},
+    state::{self, LeftBehind, REGISTRY_NAME, REGISTRY_NAMESPACE, Record},
 };
 
 /// What to do about a host without a registry, or with one whose federation was moved away.
@@ -20,7 +22,8 @@ pub(super) fn about_registry(error: &state::Error) -> Error {
             let to = format!("--context={}", new_host(context));
             said.hint(format!(
                 "{} uses the new host. {} finishes a move that was interrupted. If the new host is \
-                 lost, restore a backup on another cluster: {}. {} makes another federation here.",
+                 lost, restore a backup, here or on another cluster: {}. {} makes another \
+                 federation here.",
                 federate("init", [to.as_str()]),
                 federate("init", [format!("--from={host}"), to.clone()]),
                 federate("restore", ["FILE", "--context=CONTEXT"]),
@@ -63,17 +66,31 @@ pub(super) fn about_host(error: &HostError) -> Error {
             "{} marks it as moved, and forgets it. Nothing can use it then.",
             federate_on_host("init", [format!("--from={name}")], host)
         )),
-        HostError::LacksJobs { from, context, .. } => said.hint(format!(
-            "Save a backup of the old host, and restore it on the new one first: {}, {}. That also \
-             brings back the jobs that were deleted on the new host since. If it lacks one for \
-             that reason, remove its record from the old host before: {}",
-            federate("backup", ["FILE", &format!("--context={from}")]),
-            federate_on_host("restore", ["FILE"], context),
-            federate(
-                "job delete",
-                ["NAME", "--namespace=NAMESPACE", "--cascade=orphan", &format!("--context={from}")]
-            )
-        )),
+        HostError::LacksJobs { from, context, jobs, .. } => {
+            let (namespace, name) = one_of(jobs);
+            let namespace = format!("--namespace={namespace}");
+            let at = format!("--context={from}");
+            said.hint(format!(
+                "Save a backup of the old host, and restore it on the new one first: {}, {}. That \
+                 also brings back the jobs that were deleted on the new host since. If it lacks \
+                 one for that reason, remove its record from the old host before: {}",
+                federate("backup", ["FILE", &at]),
+                federate_on_host("restore", ["FILE"], context),
+                federate("job delete", [name, &namespace, "--cascade=orphan", &at])
+            ))
+        }
+        HostError::LacksClusters { context, clusters, .. } => {
+            let register = |(name, at): &(String, String)| {
+                let at = format!("--cluster-context={at}");
+                federate_on_host("cluster register", [name.as_str(), &at], context)
+            };
+            let register: Vec<_> = clusters.iter().map(register).collect();
+            said.hint(format!(
+                "What they run is not known on the new host until they are registered there: {}. \
+                 Then run it again.",
+                register.join(", ")
+            ))
+        }
         HostError::StaleHost { from, context, .. } => said.hint(format!(
             "Mark it as moved first, then move the federation there: {}, {}",
             federate("init", [format!("--from={context}"), format!("--context={from}")]),
@@ -100,13 +117,13 @@ pub(super) fn about_host(error: &HostError) -> Error {
                 federate_on_host("init", [] as [&str; 0], host)
             ))
         }
-        HostError::NotThere { host, context, .. } => {
-            let record = ["delete", "configmap", "NAME.federated-job", "-n", "NAMESPACE"];
+        HostError::NotThere { host, context, jobs, .. } => {
+            let (namespace, name) = one_of(jobs);
             said.hint(format!(
                 "If there is a backup that has them, restore it on the new host: {}. Only if they \
-                 were deleted there since the move, delete their records here: `{}`",
+                 were deleted there since the move, delete their records here: {}",
                 federate("restore", ["FILE", &format!("--context={}", new_host(context))]),
-                kubectl_line(Some(host), &record)
+                delete_records(host, &[(namespace.to_owned(), name.to_owned())])
             ))
         }
         // The sentence says it all.
@@ -118,6 +135,35 @@ pub(super) fn about_host(error: &HostError) -> Error {
 /// address.
 fn new_host(context: &str) -> &str {
     if context.is_empty() { "CONTEXT" } else { context }
+}
+
+/// The commands of kubectl that delete the records of these Jobs, by namespace and name, on a host.
+pub(super) fn delete_records(host: &str, jobs: &[(String, String)]) -> String {
+    let mut named: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (namespace, name) in jobs {
+        named.entry(namespace).or_default().push(Record::config_map_name(name));
+    }
+    let delete = |(namespace, names): (&str, Vec<String>)| {
+        let names = names.iter().map(String::as_str);
+        let words: Vec<_> =
+            ["delete", "configmap"].into_iter().chain(names).chain(["-n", namespace]).collect();
+        format!("`{}`", kubectl_line(Some(host), &words))
+    };
+    named.into_iter().map(delete).collect::<Vec<_>>().join(", ")
+}
+
+/// The namespace and the name of the Job that is meant: of several, only the user knows which.
+fn one_of(jobs: &[(String, String)]) -> (&str, &str) {
+    match jobs {
+        [(namespace, name)] => (namespace, name),
+        _ => ("NAMESPACE", "NAME"),
+    }
+}
+
+/// The command that makes the Jobs of another federation count again.
+pub(super) fn take_over(federation: &str) -> String {
+    let federation = format!("--federation={federation}");
+    federate("job recover", ["--all", "--all-namespaces", &federation])
 }
 
 /// How a host gets its registry back.

@@ -5,7 +5,9 @@ mod hosts;
 
 use std::sync::Arc;
 
-use self::clusters::{about_leaving, about_recovery, finish_left, finish_unfinished};
+use self::clusters::{
+    about_leaving, about_recovery, finish_left, finish_unfinished, register_again,
+};
 use super::{
     Error, Hint, OfJobs,
     kubectl::{about_what_is_in_the_way, kubectl},
@@ -129,7 +131,13 @@ fn of_state(error: &state::Error) -> Error {
             "It may be a record that has lost its label, which job recover puts back. If somebody \
              else made it and nobody needs it, delete or rename it."
         }
-        state::Error::OtherFederation { .. } => "Its own host or registry knows it; see --context.",
+        state::Error::OtherFederation { federation, .. } => {
+            return Error::new(error).hint(format!(
+                "Its own host or registry knows it; see --context. If that registry was lost, {} \
+                 makes its jobs count again.",
+                hosts::take_over(federation)
+            ));
+        }
     };
     Error::new(error).hint(hint)
 }
@@ -178,6 +186,7 @@ fn of_federation(error: &federation::Error) -> Error {
         E::StaysDraining { error: why, .. } => of_federation(why).and(about_leaving(error)),
         E::Unfinished(unfinished) => {
             let said = Error::new(error).hint(finish_unfinished(unfinished));
+            let said = said.hinted_too(register_again(&unfinished.unregistered));
             match unfinished.silent.as_slice() {
                 [] => said,
                 silent => said.and_hint(Hint::about_silent(silent.iter().cloned())),
@@ -317,9 +326,12 @@ fn about_generated() -> String {
 fn about_existing(there: Existing, namespace: &str, name: &str) -> Hint {
     let job = |verb, sentences| OfJobs::of(verb, namespace, name, sentences);
     match there {
-        Existing::OfAnotherFederation { in_use: true } => {
-            "It belongs to another federation: take another name.".into()
-        }
+        Existing::OfAnotherFederation { in_use: true } => format!(
+            "It belongs to another federation: take another name. If the registry of that one was \
+             lost, make another host by {}, register its clusters there, and recover its jobs.",
+            federate("init", ["--context=CONTEXT"])
+        )
+        .into(),
         Existing::OfAnotherFederation { in_use: false } => format!(
             "It belongs to another federation. If the registry of that one was lost, {} makes its \
              jobs count again. Else take another name.",

@@ -107,7 +107,13 @@ pub(super) async fn compare_all(
             {
                 let is_newer = newer == Newer::This;
                 let lacking = there.lacking(&record);
-                let kept = if lacking.is_empty() { record } else { listed(there, unlisted) };
+                let kept = if lacking.is_empty() {
+                    record
+                } else {
+                    let mut there = there;
+                    there.list_again(unlisted);
+                    there
+                };
                 (kept, RecordChange::Kept { on_host, in_backup, is_newer, lacking })
             }
             Comparison::Same if is_stale && there.state != record.state => {
@@ -118,13 +124,6 @@ pub(super) async fn compare_all(
         });
     }
     Ok(records)
-}
-
-/// The record of a host as it lists its members again: they may have shards that it does not know.
-fn listed(mut there: Record, unlisted: BTreeSet<String>) -> Record {
-    there.state.unlisted = unlisted;
-    there.mark_restored();
-    there
 }
 
 /// Compares one record with what the host has. Gives it as it is to be written.

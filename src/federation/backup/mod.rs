@@ -41,7 +41,7 @@ use crate::{
     reconcile::server_time,
     state::{
         self, Acceptance, Accepted, Backup, Gap, Moved, Newer, Record, Registry, Salvaged,
-        SavedRegistry, Store,
+        SavedRegistry, Store, Unmarked,
     },
 };
 
@@ -58,6 +58,8 @@ pub struct Restore {
     /// registry of the federation yet, or one that is older than what was done there. If both are
     /// used, both give out the same work.
     pub other_host: Option<OtherHost>,
+    /// That the federation was moved away from this host, which becomes its host again.
+    pub returns: Option<Return>,
     existing: Option<Registry>,
     whole: SavedRegistry,
     /// Whether the registry is made anew, or was made so by a restore that was interrupted.
@@ -86,6 +88,15 @@ pub enum RegistryChange {
     Damaged(String),
 }
 
+/// A host from which the federation was moved away becomes its host again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Return {
+    /// The host to which it was moved.
+    pub moved: Moved,
+    /// Whether that is the [other host](Restore::other_host) of the restore.
+    pub is_other_host: bool,
+}
+
 impl Federation<'_> {
     /// The registry and all records.
     ///
@@ -100,19 +111,27 @@ impl Federation<'_> {
 
 impl Restore {
     /// The uid of the host that has the federation of a backup: that of the backup, or that to
-    /// which the federation was moved from this host before it became the host of another.
+    /// which the federation was moved from this host since, or before this one became the host of
+    /// another.
     pub async fn host_now(store: &Store, backup: &Backup) -> String {
-        let registry = store.any_registry().await.ok();
-        let left = registry.and_then(|registry| registry.left(&backup.federation.uid));
-        left.map_or_else(|| backup.federation.host.clone(), |moved| moved.uid)
+        let of_backup = &backup.federation;
+        let moved_from = |it: Registry| match it.moved {
+            Some(moved) if it.uid == of_backup.uid && it.host == of_backup.host => Some(moved),
+            _ => it.left(&of_backup.uid),
+        };
+        let moved = store.any_registry().await.ok().and_then(moved_from);
+        moved.map_or_else(|| of_backup.host.clone(), |moved| moved.uid)
     }
 
     /// Compares a backup with what a host has. `left` is the host that the backup is of, if it is
     /// another one and the user has a context for it. `now` is the local time. `replaces_newer`
     /// says that records are replaced also where that of the host is newer, or may be.
     ///
+    /// A host from which the federation of the backup was moved away is as old as a backup itself.
+    ///
     /// # Errors
-    /// The host cannot be read, or belongs to another federation that has Jobs.
+    /// The host cannot be read, or belongs to another federation that has Jobs, or had another one
+    /// that was moved away.
     pub async fn plan(
         store: &Store,
         backup: Backup,
@@ -123,16 +142,23 @@ impl Restore {
     ) -> Result<Self, Error> {
         let host = store.host().identity().await?;
         let now = server_time(store.host(), now).as_second();
-        let (existing, damage) = match store.registry().await {
+        let (existing, damage) = match store.any_registry().await {
             Err(state::Error::NoRegistry { .. }) => (None, None),
             Err(error @ state::Error::Damaged { .. }) => (None, Some(error.to_string())),
             registry => (Some(registry?), None),
         };
+        let moved = existing.as_ref().and_then(|it| it.moved.clone());
+        if let (Some(it), Some(moved)) = (&existing, &moved)
+            && it.uid != backup.federation.uid
+        {
+            return Err(store.moved(moved).into());
+        }
         let (uid, gap) = (backup.federation.uid.clone(), backup.federation.gap);
         let (former, of_host) = (backup.federation.former.clone(), backup.federation.host.clone());
         let saved_jobs: BTreeSet<_> = saved.iter().map(key).collect();
         let on_host = existing.as_ref().map(Registry::saved);
-        let is_stale = on_host.as_ref().is_some_and(|it| it.is_left_for(&backup.federation));
+        let is_left = on_host.as_ref().is_some_and(|it| it.is_left_for(&backup.federation));
+        let is_stale = is_left || moved.is_some();
         let makes_a_host =
             is_stale || (of_host != host && on_host.as_ref().is_none_or(|it| it.uid != uid));
         let mut other_host = None;
@@ -150,15 +176,24 @@ impl Restore {
         let unmarked = known.unmarked.clone();
         let (mut whole, mut differences) = merge(known, on_host.as_ref());
         differences.extend(salvaged);
+        let is_interrupted = |it: &&SavedRegistry| it.gap.is_some_and(Gap::is_open);
         if is_stale {
             whole.unmarked.extend(unmarked);
+        }
+        if is_stale || on_host.as_ref().is_some_and(|it| is_interrupted(&it)) {
             // One that is damaged is compared below.
             let readable = store.any_records(&uid, None).await?.into_iter().flatten();
-            saved = with_stale(saved, readable);
+            // What was moved away counts again where a restore has begun to say so.
+            let is_old = |record: &Record| is_stale || record.state.moved.is_some();
+            saved = with_stale(saved, readable.filter(is_old));
+        }
+        let returns = moved.map(|moved| Return { is_other_host: moved.uid == of_host, moved });
+        if let Some(Return { moved, is_other_host: false }) = &returns {
+            let unmarked = Unmarked { context: moved.context.clone() };
+            whole.unmarked.insert(moved.uid.clone(), unmarked);
         }
         whole.unmarked.extend(other_host.as_ref().and_then(|it| it.unmarked(&of_host)));
         whole.unmarked.remove(&host);
-        let is_interrupted = |it: &&SavedRegistry| it.gap.is_some_and(Gap::is_open);
         let restored = on_host.as_ref().filter(|it| !is_stale || is_interrupted(it));
         let new_gap = new_gap(&uid, restored, gap, backup.created, now);
         if new_gap.is_some() {
@@ -183,6 +218,7 @@ impl Restore {
             differences,
             records,
             other_host,
+            returns,
             existing,
             whole,
             is_anew,
@@ -250,7 +286,9 @@ impl Restore {
     ) -> Result<(), Error> {
         if let (Some(OtherHost::Left { registry, .. }), Some(left)) = (self.other_host, left) {
             let uid = store.host().identity().await?;
-            leave(left, *registry, Moved { uid, context: context.to_owned(), number: 1 }).await?;
+            let before = self.returns.as_ref().map_or(0, |returns| returns.moved.number);
+            let number = before.saturating_add(1);
+            leave(left, *registry, Moved { uid, context: context.to_owned(), number }).await?;
         }
         let writes = self.records.iter().any(|(_, change)| is_written(change));
         let opened = self.whole.gap.filter(|_| self.is_anew && writes).map(Gap::opened);

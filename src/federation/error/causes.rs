@@ -9,6 +9,8 @@ use crate::{federation::refusals::some_clusters, reconcile::Idle};
 pub enum InUse {
     /// By Jobs.
     Jobs,
+    /// By Jobs in members that no record has.
+    Orphans,
     /// By clusters or Jobs.
     ClustersOrJobs,
     /// By another host, to which its federation was moved.
@@ -19,6 +21,7 @@ impl fmt::Display for InUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Jobs => "has jobs",
+            Self::Orphans => "has jobs in clusters that no record has",
             Self::ClustersOrJobs => "has clusters or jobs",
             Self::AnotherHost => "was moved to another host",
         })
@@ -73,6 +76,8 @@ pub struct Unfinished {
     pub refused: usize,
     /// The names of those that gave no answer at all, and so may be gone for good.
     pub silent: Vec<String>,
+    /// The names of those that are no members.
+    pub unregistered: Vec<String>,
 }
 
 impl Unfinished {

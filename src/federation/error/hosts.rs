@@ -113,6 +113,24 @@ pub enum HostError {
         /// The Jobs, by namespace and name.
         jobs: Vec<(String, String)>,
     },
+    /// A federation is to be moved to a host that has it already, and that host does not have
+    /// clusters in which the old one has given out work.
+    #[error(
+        "host {host:?} has the federation already, and lacks clusters in which host {from:?} has \
+        given out work: {}",
+        names(clusters)
+    )]
+    LacksClusters {
+        /// The host's name.
+        host: String,
+        /// The name of the old host.
+        from: String,
+        /// The kubeconfig context of the new one.
+        context: String,
+        /// The names that the clusters have on the old host, and the kubeconfig contexts of whoever
+        /// registered them.
+        clusters: Vec<(String, String)>,
+    },
     /// A federation is to be moved to a host that it was on before, and that could not be marked as
     /// moved when the federation was restored on the present one.
     #[error("host {host:?} has the federation as it was before it was restored on host {from:?}")]
@@ -146,4 +164,8 @@ fn lost(left: &LeftBehind) -> String {
         return String::new();
     }
     format!(": its registry is gone, but not the records of {left}")
+}
+
+fn names(clusters: &[(String, String)]) -> String {
+    clusters.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
 }

@@ -96,14 +96,17 @@ impl Federation<'_> {
         let mut others: BTreeSet<_> =
             found.iter().map(|(_, job)| job.owner.federation.clone()).collect();
         let own = &self.registry.uid;
-        let mut in_use = others.contains(own) || !self.store.records(own, None).await?.is_empty();
-        if !in_use {
+        let mut use_by = match self.store.records(own, None).await?.as_slice() {
+            [] => others.contains(own).then_some(InUse::Orphans),
+            _ => Some(InUse::Jobs),
+        };
+        if use_by.is_none() {
             others.extend(self.store.left_behind(Some(own)).await?.jobs.into_keys());
         }
-        let mut federation = self.choose(&others, chosen, in_use)?;
+        let mut federation = self.choose(&others, chosen, use_by)?;
         if federation != *own && namespace.is_some() && self.has_own(&silent).await? {
-            in_use = true;
-            federation = self.choose(&others, chosen, in_use)?;
+            use_by = Some(InUse::Orphans);
+            federation = self.choose(&others, chosen, use_by)?;
         }
         others.remove(&federation);
         others.remove(&self.registry.uid);
@@ -116,7 +119,7 @@ impl Federation<'_> {
             unusable: Vec::new(),
             silent,
             others,
-            in_use,
+            in_use: use_by.is_some(),
         };
         let mut by_job: BTreeMap<String, Vec<_>> = BTreeMap::new();
         for (asked, job) in found {
@@ -178,28 +181,28 @@ impl Federation<'_> {
         Asked::all(&self.registry).into_iter().filter(|asked| !asked.is_former).collect()
     }
 
-    /// The federation whose shards are meant: the registry's own, if it is in use, or the only one
-    /// that was found.
+    /// The federation whose shards are meant: the registry's own, if something uses it, or the only
+    /// one that was found.
     fn choose(
         &self,
         found: &BTreeSet<String>,
         chosen: Option<&str>,
-        in_use: bool,
+        use_by: Option<InUse>,
     ) -> Result<String, Error> {
         let own = &self.registry.uid;
         if chosen == Some(own) {
             return Ok(own.clone());
         }
         let uids = || found.iter().cloned().collect::<Vec<_>>();
-        match (chosen, in_use) {
-            (Some(_), true) => Err(Error::FederationInUse { own: own.clone(), by: InUse::Jobs }),
-            (Some(uid), false) if found.contains(uid) => Ok(uid.to_owned()),
-            (Some(uid), false) => {
+        match (chosen, use_by) {
+            (Some(_), Some(by)) => Err(Error::FederationInUse { own: own.clone(), by }),
+            (Some(uid), None) if found.contains(uid) => Ok(uid.to_owned()),
+            (Some(uid), None) => {
                 Err(Error::NoShardsOf { federation: uid.to_owned(), found: uids() })
             }
-            (None, true) => Ok(own.clone()),
-            (None, false) if found.len() > 1 => Err(Error::SeveralFederations { found: uids() }),
-            (None, false) => Ok(found.first().unwrap_or(own).clone()),
+            (None, Some(_)) => Ok(own.clone()),
+            (None, None) if found.len() > 1 => Err(Error::SeveralFederations { found: uids() }),
+            (None, None) => Ok(found.first().unwrap_or(own).clone()),
         }
     }
 

@@ -3,6 +3,8 @@
 //! Somebody may have deleted a shard's Job on purpose. And a record that was restored from a backup
 //! does not know what was done since: a shard that no member has may have ended there.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::Record;
@@ -77,6 +79,13 @@ impl Record {
         for shard in self.shards.values_mut() {
             shard.restored = !shard.is_over() || (shard.is_cut_short() && !shard.reopened);
         }
+    }
+
+    /// Lists these members before any work is opened: they may have shards that this record does
+    /// not know.
+    pub fn list_again(&mut self, members: BTreeSet<String>) {
+        self.state.unlisted = members;
+        self.mark_restored();
     }
 
     /// What is known of the work that is held back; none if none is.

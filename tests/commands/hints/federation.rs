@@ -116,7 +116,8 @@ pub(super) async fn damage(book: &mut Book) {
     let path = format!("/api/v1/namespaces/{}/configmaps/{}", REGISTRY.0, REGISTRY.1);
     stage.request("east", "DELETE", &path, None).await;
     stage.federate(MEMBERS).await;
-    book.read(&mut stage, "job get pi", "Its own host or registry knows it").await;
+    let recover = book.hear(&mut stage, "job get pi").await;
+    book.followed.insert(recover[0].clone());
     let commands = book.hear(&mut stage, "job create -f pi.yaml").await;
     assert_eq!(commands.len(), 2, "{:?}", book.said.last());
     book.follow_and_agree(&mut stage, &commands[0], &[]).await;
@@ -126,6 +127,16 @@ pub(super) async fn damage(book: &mut Book) {
 
 /// Where the clusters have shards of other federations.
 pub(super) async fn other_federations(book: &mut Book) {
+    let mut stage = pi().await;
+    stage.quietly("job delete pi --cascade=orphan").await;
+    let commands = book.hear(&mut stage, "job recover --all --federation=fourth").await;
+    let [recover, clean, init] = &commands[..] else { panic!("{commands:?}") };
+    book.follow_and_agree(&mut stage, recover, &[]).await;
+    stage.quietly("job delete pi --cascade=orphan").await;
+    book.followed.insert(clean.clone());
+    shell::run_answering(&mut stage, clean, "all\nyes\n").await;
+    book.follow(&mut stage, std::slice::from_ref(init), &[("CONTEXT", "west")]).await;
+
     let mut stage = pi().await;
     stage.quietly("job delete pi --cascade=orphan").await;
     another_registry(&stage, "second").await;
@@ -184,10 +195,15 @@ pub(super) async fn members(book: &mut Book) {
     let mut stage = pi().await;
     book.heed(&mut stage, "cluster unregister nowhere", 1).await;
     let commands = book.hear(&mut stage, "cluster unregister west").await;
-    assert_eq!(commands.len(), 2, "{commands:?}");
+    assert_eq!(commands.len(), 3, "{commands:?}");
     pods_end(&stage);
     book.follow(&mut stage, &commands, &[]).await;
     says(&mut stage, "cluster unregister west", "unregistered").await;
+    let mut ended = pi().await;
+    ended.succeed("west", "pi", 6);
+    let commands = book.hear(&mut ended, "cluster unregister west").await;
+    book.follow(&mut ended, &commands[..1], &[]).await;
+    says(&mut ended, "cluster unregister west", "unregistered").await;
     let mut gone = pi().await;
     gone.set_down("west", true);
     let commands = book.hear(&mut gone, "cluster unregister west").await;
@@ -286,12 +302,15 @@ pub(super) async fn left_records(book: &mut Book) {
     let commands = book.hear(&mut stage, "job get --all-namespaces").await;
     let said = book.said.last().expect("it was typed");
     let lines = said.lines().filter(|line| line.contains("were moved to another host"));
-    assert_eq!((lines.count(), commands.len()), (1, 1), "{said}");
+    assert_eq!((lines.count(), commands.len()), (1, 2), "{said}");
+    let deletes = "delete configmap euler.federated-job phi.federated-job -n default`";
+    assert!(said.contains(deletes), "{said}");
+    book.followed.insert(commands[0].clone());
     for name in ["euler", "phi"] {
         let path = format!("/api/v1/namespaces/default/configmaps/{name}.federated-job");
         stage.request("east", "DELETE", &path, None).await;
     }
-    book.follow_and_agree(&mut stage, &commands[0], &[]).await;
+    book.follow_and_agree(&mut stage, &commands[1], &[]).await;
     says(&mut stage, "job get", "euler").await;
 }
 
@@ -376,87 +395,6 @@ pub(super) async fn reused(book: &mut Book) {
     stage.quietly("job delete pi --cascade=background").await;
     stage.quietly("job create -f pi.yaml").await;
     book.heed(&mut stage, "restore ~/federation.yaml --context=east --yes", 2).await;
-}
-
-/// Where the registry of the Jobs on a host was lost, and another one is made.
-pub(super) async fn lost_registry(book: &mut Book) {
-    let mut stage = pi().await;
-    let registry = format!("/api/v1/namespaces/{}/configmaps/{}", REGISTRY.0, REGISTRY.1);
-    stage.request("east", "DELETE", &registry, None).await;
-    let commands = book.hear(&mut stage, "init --context=east").await;
-    assert_eq!(commands.len(), 3, "{:?}", book.said.last());
-    let [restore, recover, register] = &commands[..] else { panic!("{commands:?}") };
-    for member in MEMBERS {
-        let known = [("NAME", member), ("CONTEXT", member)];
-        book.follow(&mut stage, std::slice::from_ref(register), &known).await;
-    }
-    book.follow_and_agree(&mut stage, recover, &[]).await;
-    says(&mut stage, "job get pi", "Running").await;
-
-    let mut stage = pi().await;
-    stage.quietly("backup ~/federation.yaml").await;
-    stage.request("east", "DELETE", &registry, None).await;
-    let file = stage.path("federation.yaml").display().to_string();
-    book.follow(&mut stage, std::slice::from_ref(restore), &[("FILE", file.as_str())]).await;
-    says(&mut stage, "job get pi", "Running").await;
-    stage.request("east", "DELETE", &registry, None).await;
-    let commands = book.hear(&mut stage, "job get pi").await;
-    let [again, init, register, recover] = &commands[..] else { panic!("{commands:?}") };
-    assert_eq!(again, restore);
-    book.follow(&mut stage, std::slice::from_ref(init), &[]).await;
-    for member in MEMBERS {
-        let known = [("NAME", member), ("CONTEXT", member)];
-        book.follow(&mut stage, std::slice::from_ref(register), &known).await;
-    }
-    book.follow_and_agree(&mut stage, recover, &[]).await;
-    says(&mut stage, "job get pi", "Running").await;
-}
-
-/// Where a Job is created although the registry of others was lost.
-pub(super) async fn first_of_another(book: &mut Book) {
-    let mut stage = pi().await;
-    let registry = format!("/api/v1/namespaces/{}/configmaps/{}", REGISTRY.0, REGISTRY.1);
-    stage.request("east", "DELETE", &registry, None).await;
-    stage.federate(MEMBERS).await;
-    let commands = book.hear(&mut stage, "job create -f several/euler.yaml").await;
-    assert_eq!(commands.len(), 1, "{:?}", book.said.last());
-    book.read(&mut stage, "job create -f pi.yaml", "take another name").await;
-    let there = book.hear(&mut stage, "job recover --all").await;
-    assert_eq!(there.len(), 2, "{:?}", book.said.last());
-    book.followed.extend(there);
-    stage.quietly("job delete euler --cascade=background").await;
-    book.follow_and_agree(&mut stage, &commands[0], &[]).await;
-    says(&mut stage, "job get pi", "Running").await;
-}
-
-/// Where there is no federation to move, or another one was moved away from where it goes.
-pub(super) async fn nothing_to_move(book: &mut Book) {
-    let mut stage = pi().await;
-    let relocate = "init --from=west --context=spare";
-    book.heed(&mut stage, relocate, 1).await;
-    book.heed(&mut stage, relocate, 1).await;
-    says(&mut stage, "cluster list", "No clusters").await;
-    stage.quietly("init --from=east --context=north").await;
-    let in_use = "init --from=spare --context=east";
-    book.heed(&mut stage, in_use, 1).await;
-    says(&mut stage, in_use, "moved").await;
-    let registry = format!("/api/v1/namespaces/{}/configmaps/{}", REGISTRY.0, REGISTRY.1);
-    stage.quietly("init --from=north --context=west").await;
-    stage.request("north", "DELETE", &registry, None).await;
-    book.heed(&mut stage, "job get --context=north", 1).await;
-    says(&mut stage, "job get pi", "Running").await;
-    let unfinished = "init --replace-moved --context=north";
-    stage.request("west", "DELETE", &registry, None).await;
-    stage.quietly("init --context=north").await;
-    stage.quietly("init --from=north --context=west").await;
-    stage.request("west", "DELETE", &registry, None).await;
-    let commands = book.hear(&mut stage, unfinished).await;
-    let [finish, delete, init] = &commands[..] else { panic!("{commands:?}") };
-    book.follow(&mut stage, std::slice::from_ref(finish), &[]).await;
-    assert!(delete.contains(" --context=north delete configmap federation"), "{delete}");
-    book.followed.insert(delete.clone());
-    stage.request("north", "DELETE", &registry, None).await;
-    book.follow(&mut stage, std::slice::from_ref(init), &[]).await;
 }
 
 /// Where a cluster is registered after its work was given to others.

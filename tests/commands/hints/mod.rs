@@ -10,6 +10,7 @@ mod complete;
 mod federation;
 mod hosts;
 mod jobs;
+mod lost_hosts;
 mod shards;
 
 use std::panic::AssertUnwindSafe;
@@ -64,9 +65,9 @@ pub async fn all() {
         federation::ways,
         federation::restores,
         federation::reused,
-        federation::lost_registry,
-        federation::first_of_another,
-        federation::nothing_to_move,
+        lost_hosts::lost_registry,
+        lost_hosts::first_of_another,
+        lost_hosts::nothing_to_move,
         federation::late,
         hosts::not_there,
         hosts::not_marked,

@@ -14,8 +14,9 @@ use clap::Args;
 use crate::{
     cli::{
         InClusters, Selector, Session,
-        events::{Reporter, Wording, none_found},
+        events::{Reporter, Wording},
         job_name::job_name,
+        left_records::name_none_found,
         unknown::name_the_unknown,
     },
     error::{Error, Result},
@@ -80,7 +81,7 @@ impl Describe {
         let labels = |record: &Record| record.manifest.object()["metadata"]["labels"].clone();
         records.retain(|record| self.selector.matches(&labels(record)));
         if records.is_empty() && errors.is_empty() {
-            session.output().note(none_found(namespace));
+            name_none_found(session, &federation, namespace).await;
         }
         match records.as_slice() {
             [record] if self.names.len() == 1 => {

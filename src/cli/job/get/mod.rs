@@ -12,11 +12,13 @@ use super::tree::tree;
 use crate::{
     cli::{
         InClusters, ListFlags, Selection, Session,
-        events::{Reporter, Wording, none_found},
+        events::{Reporter, Wording},
         fields::Fields,
+        left_records::name_none_found,
         output::{is_table, listing, print},
         progress::staying,
         unknown::name_the_unknown,
+        unmarked::name_those_that_act,
     },
     error::Result,
     federation::{self, Look, Records},
@@ -137,14 +139,19 @@ impl Get {
             return Ok(federation::Error::all(errors)?);
         }
         if self.tree {
-            let mut looks = federation.look_and_inspect(records).await;
+            let act = name_those_that_act(session, &federation);
+            let (mut looks, ()) = tokio::join!(federation.look_and_inspect(records), act);
             for (look, _) in &mut looks {
                 self.clusters.narrow(&mut look.status);
             }
-            self.print_trees(session, &fields, &looks, namespace.as_deref(), errors.is_empty())?;
+            let is_any = self.print_trees(session, &fields, &looks)?;
+            if !is_any && errors.is_empty() && !self.ignore_not_found {
+                name_none_found(session, &federation, namespace.as_deref()).await;
+            }
             return Ok(federation::Error::all(errors)?);
         }
-        let mut looks = federation.look(records).await;
+        let act = name_those_that_act(session, &federation);
+        let (mut looks, ()) = tokio::join!(federation.look(records), act);
         looks.retain(|look| fields.matches(&look.status.to_job(&look.record)));
         for look in &mut looks {
             self.clusters.narrow(&mut look.status);
@@ -159,7 +166,9 @@ impl Get {
         let printed = print(session.world(), format, objects, "job.batch").await;
         match items.as_slice() {
             _ if !is_table(format) => {}
-            [] if errors.is_empty() => session.output().note(none_found(namespace.as_deref())),
+            [] if errors.is_empty() => {
+                name_none_found(session, &federation, namespace.as_deref()).await;
+            }
             [] => {}
             items => {
                 let mut table = columns.table();
@@ -175,24 +184,19 @@ impl Get {
         Ok(federation::Error::all(errors)?)
     }
 
-    /// Prints a tree for each Job that is asked for.
+    /// Prints a tree for each Job that is asked for. Gives whether there is any.
     fn print_trees(
         &self,
         session: &Session<'_>,
         fields: &Fields,
         looks: &[(Look, Inspection)],
-        namespace: Option<&str>,
-        is_whole: bool,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let output = session.output();
         let object = |(look, _): &&(Look, Inspection)| look.status.to_job(&look.record);
         let looks = looks.iter().filter(|look| fields.matches(&object(look))).collect();
         let looks = self.list.table.sorted(looks, object, Listing::Table)?;
         if looks.is_empty() {
-            if is_whole && !self.ignore_not_found {
-                output.note(none_found(namespace));
-            }
-            return Ok(());
+            return Ok(false);
         }
         let named = self.selection.all_namespaces;
         let trees = looks.iter().map(|(Look { record, status, .. }, inspection)| {
@@ -205,7 +209,7 @@ impl Get {
                 output.warning(Some(cluster), &text);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// How trees are printed that are to stay.

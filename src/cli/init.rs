@@ -165,10 +165,11 @@ impl Init {
         ));
         if asks {
             let question = "Make another federation here?";
-            let unchanged = "nothing was removed";
+            let unchanged = "nothing was removed, and no host was made";
             let answer = choose_on_terminal(session.world(), question, &["yes"], unchanged).await?;
             if answer.is_none() {
-                return Err(moved);
+                let cancelled = Error::new(format!("cancelled: {unchanged}"));
+                return Err(moved.hints().into_iter().fold(cancelled, Error::and_hint));
             }
         }
         session.left().begin(

@@ -37,7 +37,9 @@ mod process;
 mod recovery;
 mod retry;
 mod rights;
+mod scenes;
 mod screen;
+mod sentences;
 mod shell;
 mod stage;
 mod surface;
@@ -170,6 +172,7 @@ fn main() -> ExitCode {
         real::trial("kubectl finds the plugin, and the main job is typed", plugin::main_job),
     ];
     trials.extend(on_a_terminal());
+    trials.extend(confirmations::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
@@ -227,16 +230,10 @@ fn on_a_terminal() -> Vec<Trial> {
             terminal::drain_interrupted,
         ),
         Trial::test(
-            "who cancels at several jobs deletes none of them",
-            terminal::cancelled_at_several,
-        ),
-        Trial::test("who does not confirm changes nothing", confirmations::not_confirmed),
-        Trial::test(
             "a plugin that reads a line is not heard among questions",
             plugins::reads_a_line,
         ),
         Trial::test("clusters to register are chosen on a terminal", terminal::chosen),
-        Trial::test("who chooses no cluster changes nothing", terminal::not_chosen),
         Trial::test("init asks which clusters to register", terminal::init),
         Trial::test(
             "Ctrl-C, pressed again, ends a command whose output nobody reads",

@@ -313,21 +313,6 @@ pub fn reader_interrupted() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Who cancels at several Jobs, of which all is asked at once, deletes none of them, and learns that.
-pub fn cancelled_at_several() -> Result<(), Failed> {
-    let machine = Machine::federation()?;
-    machine.succeeds("job create -f pi.yaml")?;
-    machine.succeeds("job create other --image=busybox -- true")?;
-    let mut terminal = types(&machine, "job delete pi other")?;
-    terminal.exp_string("Delete the shards of these 2 jobs too, or keep them running? ")?;
-    terminal.send_line("")?;
-    let seen = terminal.exp_eof()?;
-    assert_eq!(exit_code(&mut terminal)?, 1, "{seen:?}");
-    assert!(decoded(&seen).contains("none of the 2 jobs was deleted"), "{seen:?}");
-    assert_eq!(machine.jobs("pi"), 3);
-    Ok(())
-}
-
 /// Ctrl-C ends a drain, and the user learns that the cluster stays as it is.
 pub fn drain_interrupted() -> Result<(), Failed> {
     let machine = Machine::federation()?;
@@ -428,33 +413,6 @@ pub fn chosen() -> Result<(), Failed> {
         terminal.exp_eof()?;
         assert_eq!(exit_code(&mut terminal)?, 0);
         assert_eq!(members(&machine)?, ["cluster/east", "cluster/london", "cluster/north"]);
-    }
-    Ok(())
-}
-
-/// Whoever does not go on changes nothing, at whatever question, and is told so.
-pub fn not_chosen() -> Result<(), Failed> {
-    for columns in [40, 200] {
-        for (questions, key, code) in
-            [(0, "\u{1b}", 1), (0, "\u{4}", 1), (0, "\u{3}", 130), (1, "\u{4}", 1), (9, "\n", 1)]
-        {
-            let (machine, mut terminal) = picking(columns)?;
-            let answers = ["all\n", "\n", "\n", "\n", "\n", "\n", "\n", "\n", "\n"];
-            // The last question comes after four about each of two clusters.
-            let mut seen = String::new();
-            for answer in &answers[..questions] {
-                terminal.send(answer)?;
-                let (before, prompt) = terminal.exp_regex(r"\]:? ")?;
-                seen.push_str(&(before + &prompt));
-            }
-            terminal.send(key)?;
-            terminal.flush()?;
-            seen.push_str(&terminal.exp_string("cancelled: nothing was changed")?);
-            seen.push_str(&terminal.exp_eof()?);
-            assert_eq!(exit_code(&mut terminal)?, code, "{key:?} {seen}");
-            assert_eq!(members(&machine)?, ["cluster/east"], "{key:?} {seen}");
-            assert!(!seen.contains("\u{1b}[?25l"), "the cursor is hidden: {seen:?}");
-        }
     }
     Ok(())
 }

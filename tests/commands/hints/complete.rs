@@ -1,12 +1,9 @@
 //! The comparison of the sentences in the source with what was printed.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fmt::Write as _, fs, path::Path};
 
 use super::book::Book;
+use crate::sentences::{files, has_in_order, literals, pieces};
 
 /// The files of the source whose sentences must all be printed by a case.
 const SENTENCES: [&str; 4] = [
@@ -53,15 +50,6 @@ pub(super) fn check(book: &Book) {
     assert!(missing.is_empty(), "no case prints:\n{missing}");
 }
 
-/// A file, or the files in a folder and below.
-fn files(path: &Path) -> Vec<PathBuf> {
-    if path.is_file() {
-        return vec![path.to_owned()];
-    }
-    let entries = fs::read_dir(path).expect("a folder of the source");
-    entries.flat_map(|entry| files(&entry.expect("an entry").path())).collect()
-}
-
 /// The functions of a source file that offer a command, tests aside.
 fn offering(source: &str) -> Vec<String> {
     let source = source.split("#[cfg(test)]").next().unwrap_or_default();
@@ -84,64 +72,4 @@ fn offering(source: &str) -> Vec<String> {
     }
     functions.retain(|function| OFFERS.iter().any(|offer| function.contains(offer)));
     functions
-}
-
-/// The string literals of a source file that have a blank in them, as they are at run time.
-/// Comments are left out.
-fn literals(source: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
-    let code = code.collect::<Vec<_>>().join("\n");
-    let mut rest = code.chars().peekable();
-    while let Some(c) = rest.next() {
-        if c == '\'' && rest.peek() == Some(&'"') {
-            rest.next();
-        }
-        if c != '"' {
-            continue;
-        }
-        let mut text = String::new();
-        loop {
-            match rest.next().expect("a literal ends") {
-                '"' => break,
-                '\\' => match rest.next().expect("an escape ends") {
-                    '\n' => while rest.next_if(|c| c.is_whitespace()).is_some() {},
-                    'n' => text.push('\n'),
-                    other => text.push(other),
-                },
-                c => text.push(c),
-            }
-        }
-        if text.trim().contains(' ') {
-            found.push(text);
-        }
-    }
-    found
-}
-
-/// What stands between the placeholders of a format string.
-fn pieces(sentence: &str) -> Vec<String> {
-    let mut pieces = vec![String::new()];
-    let mut inside = false;
-    for c in sentence.chars() {
-        match c {
-            '{' => inside = true,
-            '}' => {
-                inside = false;
-                pieces.push(String::new());
-            }
-            c if !inside => pieces.last_mut().expect("one at least").push(c),
-            _ => {}
-        }
-    }
-    pieces
-}
-
-fn has_in_order(text: &str, pieces: &[String]) -> bool {
-    let mut rest = text;
-    pieces.iter().all(|piece| {
-        let found = rest.split_once(piece.as_str());
-        rest = found.map_or(rest, |(_, after)| after);
-        found.is_some()
-    })
 }

@@ -36,8 +36,8 @@ impl Late<'_> {
     /// of the old one.
     pub async fn leave(&self, old: Registry, moved: Moved) -> Result<bool, Error> {
         let Self { from, to, .. } = self;
-        let there = all_records(to, &old.uid).await?;
-        let unmarked = unmarked_records(from, &old.uid).await?;
+        let there = all_records(to, &old.uid, None).await?;
+        let unmarked = unmarked_records(from, &old).await?;
         let was_marked = old.moved.is_some();
         if was_marked && unmarked.is_empty() {
             return Ok(false);
@@ -103,7 +103,7 @@ impl Late<'_> {
         let Self { from, to, .. } = self;
         let Some(moved) = &old.moved else { return Ok(()) };
         loop {
-            let unmarked = unmarked_records(from, &old.uid).await?;
+            let unmarked = unmarked_records(from, old).await?;
             if unmarked.is_empty() {
                 return Ok(());
             }
@@ -156,8 +156,8 @@ impl Late<'_> {
 }
 
 /// The records of a federation on a host that are not marked as moved.
-async fn unmarked_records(host: &Store, uid: &str) -> Result<Vec<Record>, Error> {
-    let mut records = all_records(host, uid).await?;
+async fn unmarked_records(host: &Store, registry: &Registry) -> Result<Vec<Record>, Error> {
+    let mut records = all_records(host, &registry.uid, registry.moved.as_ref()).await?;
     records.retain(|record| record.state.moved.is_none());
     Ok(records)
 }

@@ -5,8 +5,8 @@
 //! conflict, reads it again, and is refused. Whoever makes a new record reads the registry before
 //! it creates a Job, and is refused by that.
 
-use super::error::Error;
-use crate::state::{Moved, Record, Registry, Store};
+use super::error::{Error, HostError};
+use crate::state::{self, Moved, Record, Registry, Store};
 
 /// Marks a host as left for another one: the registry first, then each record. Gives the registry
 /// and the records as they were when they were marked: nothing changes them afterwards.
@@ -21,7 +21,7 @@ pub(super) async fn leave(
     let old = from.mark_moved(old, moved.clone()).await?;
     let moved = old.moved.clone().unwrap_or(moved);
     loop {
-        let records = all_records(from, &old.uid).await?;
+        let records = all_records(from, &old.uid, Some(&moved)).await?;
         if records.iter().all(|record| record.state.moved.is_some()) {
             return Ok((old, records));
         }
@@ -32,16 +32,40 @@ pub(super) async fn leave(
     }
 }
 
-/// All records of a federation on a host, also those that are marked as moved.
-pub(super) async fn all_records(store: &Store, federation: &str) -> Result<Vec<Record>, Error> {
+/// All records of a federation on a host, also those that are marked as moved. `moved` is what the
+/// registry of that host says.
+///
+/// # Errors
+/// The host cannot be read, or a record is damaged.
+pub(super) async fn all_records(
+    store: &Store,
+    federation: &str,
+    moved: Option<&Moved>,
+) -> Result<Vec<Record>, Error> {
     let mut records = Vec::new();
     let mut errors = Vec::new();
     for record in store.any_records(federation, None).await? {
         match record {
             Ok(record) => records.push(record),
-            Err(error) => errors.push(error.into()),
+            Err(error) => errors.push(match moved {
+                Some(moved) => on_left_host(store, moved, error),
+                None => error.into(),
+            }),
         }
     }
     Error::all(errors)?;
     Ok(records)
+}
+
+/// The error of a record on a host that was left: no record is rebuilt there.
+fn on_left_host(store: &Store, moved: &Moved, error: state::Error) -> Error {
+    let state::Error::Damaged { object, .. } = &error else { return error.into() };
+    let Some((namespace, name)) = Record::job_of(object) else { return error.into() };
+    HostError::LeftDamaged {
+        job: (namespace.to_owned(), name.to_owned()),
+        host: store.host().name().to_owned(),
+        context: moved.context.clone(),
+        error: error.to_string(),
+    }
+    .into()
 }

@@ -24,7 +24,7 @@ impl MovedAway {
     /// a host cannot be read.
     pub async fn find(store: &Store, moved: &Moved, new: Option<&Store>) -> Result<Self, Error> {
         let registry = store.any_registry().await?;
-        let records = all_records(store, &registry.uid).await?;
+        let records = all_records(store, &registry.uid, Some(moved)).await?;
         let unfinished = |why: String, is_marked: bool| {
             let (host, context) = (store.host().name().to_owned(), moved.context.clone());
             HostError::Unfinished { host, context, why, is_marked }.into()
@@ -44,14 +44,15 @@ impl MovedAway {
         if there.uid != registry.uid {
             return Err(unfinished("the new host has another federation".to_owned(), true));
         }
-        if there.moved.is_some_and(|back| back.uid == registry.host) {
+        if there.moved.as_ref().is_some_and(|back| back.uid == registry.host) {
             return Err(unfinished("it is being moved back".to_owned(), false));
         }
         let [host, name] = [store, new].map(|store| store.host().name().to_owned());
         if there.gap.is_some_and(Gap::is_open) {
             return Err(HostError::PartlyRestored { host: name }.into());
         }
-        let jobs = not_there(&records, &all_records(new, &registry.uid).await?);
+        let new = all_records(new, &registry.uid, there.moved.as_ref()).await?;
+        let jobs = not_there(&records, &new);
         if !jobs.is_empty() {
             let context = moved.context.clone();
             return Err(HostError::NotThere { host, new: name, context, jobs }.into());

@@ -91,7 +91,7 @@ pub async fn relocate(
     // no copies were written after this move, and are newer than those of the old host.
     let finished = old.moved.as_ref().filter(|_| !was_host).map(|_| context);
     // What cannot be copied is found before anything is marked.
-    let records = all_records(from, &old.uid).await?;
+    let records = all_records(from, &old.uid, old.moved.as_ref()).await?;
     copies(to, &old, records, was_host, finished).await?;
     let (old, records) = leave(from, old, moved).await?;
     let Copies { stale, copies } = copies(to, &old, records, was_host, finished).await?;

@@ -27,6 +27,7 @@ pub fn scenarios() -> Scenarios {
         .sim_from_nothing("of two hosts that left each other none is followed", both_left)
         .sim_from_nothing("a host that acts is not forgotten", acting)
         .sim_from_nothing("there is nothing to move where no federation is", nothing_there)
+        .sim_from_nothing("a move is finished although a record was damaged", damaged)
 }
 
 /// The uid of the federation on the host.
@@ -415,5 +416,35 @@ async fn other_job(stage: &Stage) -> Outcome {
     restored
         .warns("It does not know these shards of the backup: 1. So no work is opened before")
         .warns("It has other jobs as these shards: 1. What those of the backup do may run twice.");
+    Ok(())
+}
+
+/// The new host has lost all. So all is to be copied there again, and a record cannot be read.
+async fn damaged(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    for name in ["pi", "tau"] {
+        stage.create(&job(name, Some(3), Some(9))).await?.ok();
+    }
+    let relocate = "init --from=host --context=west";
+    stage.federate(relocate).await.ok().says("moved");
+    let (host, west) = (stage.host(), stage.site("west"));
+    for path in [record_path(west, "pi"), record_path(west, "tau"), REGISTRY.to_owned()] {
+        west.api.delete(&path, &json!({})).await?;
+    }
+    let damage = json!({"metadata": {"annotations": {"kubectl-federate.dev/state": "{"}}});
+    host.patch("configmaps", "pi.federated-job", &damage).await?;
+    let recover = format!("job recover pi -n {}", stage.namespace);
+    for command in [relocate, "init --replace-moved --context=host"] {
+        let refused = stage.federate(command).await.fails("pi.federated-job is damaged");
+        refused.warns(relocate).warns(&format!("{recover} --context=west"));
+    }
+    stage.federate(&format!("{recover} --context=host")).await.fails("was moved to another host");
+    host.api.delete(&record_path(host, "pi"), &json!({})).await?;
+    stage.federate(relocate).await.ok().says("moved");
+    stage.federate(&format!("{recover} --yes")).await.ok();
+    for name in ["pi", "tau"] {
+        work_until(stage, name, "Complete 9/9").await?;
+    }
+    assert_eq!(succeeded(stage).await?.0, 18, "nothing has run twice");
     Ok(())
 }

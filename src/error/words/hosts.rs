@@ -117,6 +117,17 @@ pub(super) fn about_host(error: &HostError) -> Error {
                 federate_on_host("init", [] as [&str; 0], host)
             ))
         }
+        HostError::LeftDamaged { job, host, context, .. } => {
+            let to = format!("--context={}", new_host(context));
+            let (namespace, name) = job;
+            said.hint(format!(
+                "Put back what was there. Or delete the record, finish the move, and rebuild the \
+                 record on the new host from the jobs in the clusters: {}, {}, {}",
+                delete_records(host, std::slice::from_ref(job)),
+                federate("init", [format!("--from={host}"), to.clone()]),
+                federate("job recover", [name.as_str(), "-n", namespace, &to])
+            ))
+        }
         HostError::NotThere { host, context, jobs, .. } => {
             let (namespace, name) = one_of(jobs);
             said.hint(format!(

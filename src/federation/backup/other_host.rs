@@ -79,7 +79,7 @@ impl OtherHost {
         let read = async || {
             store.host().verify(uid).await.map_err(state::Error::Cluster)?;
             let registry = store.any_registry().await?;
-            let records = all_records(store, federation).await?;
+            let records = all_records(store, federation, registry.moved.as_ref()).await?;
             Ok::<_, Error>((registry, records))
         };
         match read().await {

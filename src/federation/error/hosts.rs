@@ -94,6 +94,18 @@ pub enum HostError {
         /// The name of the new host.
         host: String,
     },
+    /// A record cannot be read on a host from which the federation was moved away.
+    #[error("{error}. The federation of host {host:?} was moved away: no record is rebuilt there")]
+    LeftDamaged {
+        /// The Job, by namespace and name.
+        job: (String, String),
+        /// The host.
+        host: String,
+        /// The kubeconfig context of the new one; empty where that is not known.
+        context: String,
+        /// What is wrong with the record, a sentence.
+        error: String,
+    },
     /// A federation is to be moved to the host that it has.
     #[error("{name:?} is the host of the federation already")]
     SameHost {

@@ -36,6 +36,25 @@ pub(super) async fn not_marked(book: &mut Book) {
     says(&mut stage, "init --replace-moved --context=east", "initialized").await;
 }
 
+/// Where the new host has lost all, and a record cannot be read that is to be copied there again.
+pub(super) async fn left_damaged(book: &mut Book) {
+    let mut stage = pi().await;
+    let relocate = "init --from=east --context=spare";
+    stage.quietly(relocate).await;
+    let registry = format!("/api/v1/namespaces/{}/configmaps/{}", REGISTRY.0, REGISTRY.1);
+    for lost in [RECORD, registry.as_str()] {
+        stage.request("spare", "DELETE", lost, None).await;
+    }
+    stage.annotate(PI, "kubectl-federate.dev/state", &"{".into()).await;
+    let commands = book.hear(&mut stage, relocate).await;
+    let [delete, finish, recover] = &commands[..] else { panic!("{commands:?}") };
+    book.followed.insert(delete.clone());
+    stage.request("east", "DELETE", RECORD, None).await;
+    book.follow(&mut stage, std::slice::from_ref(finish), &[]).await;
+    book.follow_and_agree(&mut stage, recover, &[]).await;
+    says(&mut stage, "job get pi", "Running").await;
+}
+
 /// Where each of two hosts was left for the other.
 pub(super) async fn both_left(book: &mut Book) {
     let mut stage = pi().await;

@@ -71,6 +71,7 @@ pub async fn all() {
         federation::late,
         hosts::not_there,
         hosts::not_marked,
+        hosts::left_damaged,
         hosts::both_left,
         jobs::namespaces,
         jobs::edits,

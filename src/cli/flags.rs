@@ -154,16 +154,19 @@ impl Flags {
     }
 }
 
-/// A URL with upper-case words in place of who logs in by it. A name without a password may be a
-/// token.
+/// A URL with upper-case words in place of who logs in by it, and of its query, which may have the
+/// signature of a link. A name without a password may be a token.
 pub(super) fn without_login(url: &str) -> String {
+    let (url, query) = url.split_once('?').map_or((url, ""), |(url, _)| (url, "?QUERY"));
     let start = url.find("://").map_or(0, |at| at + 3);
     let end = url[start..].find('/').map_or(url.len(), |at| start + at);
-    let Some(at) = url[start..end].rfind('@').map(|at| start + at) else { return url.to_owned() };
+    let Some(at) = url[start..end].rfind('@').map(|at| start + at) else {
+        return format!("{url}{query}");
+    };
     let login = if url[start..at].contains(':') { "USER:PASSWORD" } else { "USER" };
     // The sign between a short flag and its value stays.
     let flag = if start == 0 && url.starts_with('=') { 1 } else { start };
-    format!("{}{login}{}", &url[..flag], &url[at..])
+    format!("{}{login}{}{query}", &url[..flag], &url[at..])
 }
 
 #[cfg(test)]
@@ -214,6 +217,8 @@ mod tests {
             ("=t0ken@h", "=USER@h"),
             ("https://h:6443/a@b:c", "https://h:6443/a@b:c"),
             ("https://[::1]:6443", "https://[::1]:6443"),
+            ("https://h/a?sig=s3cret", "https://h/a?QUERY"),
+            ("https://u:p@h?a@b", "https://USER:PASSWORD@h?QUERY"),
         ] {
             assert_eq!(without_login(url), shown);
         }

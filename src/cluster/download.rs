@@ -20,6 +20,7 @@ use super::dialer::Dialer;
 use super::endpoint::Endpoint;
 use super::kubeconfig::Environment;
 use super::proxy;
+use super::redact::public_url;
 use super::tls::Trust;
 use super::words::cause;
 
@@ -46,7 +47,7 @@ impl Dialer {
     /// As in kubectl, redirects are followed, the proxies of the environment are used (`env` gives
     /// its variables), and up to three attempts are made a second apart where a server answers 5xx
     /// or not at all. Other than in kubectl, an attempt ends after 60 s. A name and a password in
-    /// the URL are sent (basic authentication); errors and logs do not show them.
+    /// the URL are sent (basic authentication); errors and logs show neither them nor the query.
     ///
     /// # Errors
     /// One sentence that names the URL: it cannot be parsed, there is no answer, the answer's
@@ -68,7 +69,8 @@ impl Dialer {
                 Ok(Err(failure)) => failure,
                 Err(_) => Failure {
                     problem: format!(
-                        "unable to read URL \"{url}\": no answer within {}s",
+                        "unable to read URL \"{}\": no answer within {}s",
+                        public_url(&url.to_string()),
                         ATTEMPT_TIMEOUT.as_secs()
                     ),
                     passing: true,
@@ -89,8 +91,9 @@ impl Dialer {
         environment: &Environment,
         limit: usize,
     ) -> Result<Bytes, Failure> {
+        let shown = public_url(&url.to_string());
         let failed = |why: &dyn std::fmt::Display, passing| Failure {
-            problem: format!("unable to read URL \"{url}\": {why}"),
+            problem: format!("unable to read URL \"{shown}\": {why}"),
             passing,
         };
         let dialer = self.clone();
@@ -126,7 +129,7 @@ impl Dialer {
         let status = answer.status();
         if status != StatusCode::OK {
             return Err(Failure {
-                problem: format!("unable to read URL \"{url}\", server reported {status}"),
+                problem: format!("unable to read URL \"{shown}\", server reported {status}"),
                 passing: status.is_server_error(),
             });
         }
@@ -286,7 +289,9 @@ mod tests {
                 ("https://other.example.com/c".to_owned(), None),
             ]
         );
-        let (body, _) = download("https://jane:s3cret@example.com/", |_, _| answer(403, "")).await;
-        assert!(!body.expect_err("refused").contains("s3cret"));
+        let (body, _) =
+            download("https://jane:s3cret@example.com/a?sig=s3cret", |_, _| answer(403, "")).await;
+        let refused = "unable to read URL \"https://example.com/a?…\", server reported 403";
+        assert!(body.expect_err("refused").starts_with(refused));
     }
 }

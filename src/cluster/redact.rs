@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use http::Uri;
+
 use crate::hidden::is_hidden;
 
 /// The text with its hidden characters escaped ([`is_hidden`]), so that a server cannot move the
@@ -17,6 +19,22 @@ pub fn printable(text: &str) -> String {
         }
     }
     shown
+}
+
+/// A URL as it may be shown: without who logs in by it, and without its query, which has the
+/// signature where a link is given to somebody for a while.
+pub fn public_url(url: &str) -> String {
+    let end = url.find(['?', '#']).unwrap_or(url.len());
+    let query = if url[end..].starts_with('?') { "?…" } else { "" };
+    let start = url.find("://").map_or(0, |at| at + 3).min(end);
+    let place = &url[start..end];
+    // Where it is no URL, a password may have a slash.
+    let is_url = url.parse::<Uri>().is_ok();
+    let host = place.find('/').filter(|_| is_url).unwrap_or(place.len());
+    match place[..host].rfind('@') {
+        Some(login) => format!("{}…{}{query}", &url[..start], &place[login..]),
+        None => format!("{}{query}", &url[..end]),
+    }
 }
 
 /// The text without what stands in quotes or backticks, for messages of parsers that quote their
@@ -44,6 +62,22 @@ mod tests {
     fn control_bytes_cannot_reach_a_terminal() {
         assert_eq!(printable("a\u{1b}[31mb\r\u{9b}c\td\n"), "a\\u{1b}[31mb\\u{d}\\u{9b}c\td\n");
         assert_eq!(printable("ünïcode stays"), "ünïcode stays");
+    }
+
+    #[test]
+    fn a_url_is_shown_without_what_lets_somebody_in() {
+        for (url, shown) in [
+            ("https://h:6443/a@b", "https://h:6443/a@b"),
+            ("https://u:p@q@h/a@b?c", "https://…@h/a@b?…"),
+            ("https://u:p /q@h/a", "https://…@h/a"),
+            ("https://exa mple:1?t=s3cret@h", "https://exa mple:1?…"),
+            ("t0ken@h:1", "…@h:1"),
+            ("https://h/a#b?c", "https://h/a"),
+            ("h?://u:p@x", "h?…"),
+            ("", ""),
+        ] {
+            assert_eq!(public_url(url), shown);
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::World;
-use crate::cluster::PluginPolicy;
+use crate::cluster::{PluginPolicy, redact::public_url};
 use crate::error::{Error, Result};
 use crate::{os_error, yaml};
 
@@ -91,7 +91,8 @@ impl Filenames {
                 let limit = MAX_BYTES as usize;
                 let dialer = world.dialer(true, PluginPolicy::DenyAll);
                 let body = dialer.download(name, |name| world.var(name), limit).await;
-                documents.extend(parse(name, &decode(name, &body.map_err(Error::new)?)?)?);
+                let source = public_url(name);
+                documents.extend(parse(&source, &decode(&source, &body.map_err(Error::new)?)?)?);
             } else {
                 for path in paths(Path::new(name), self.recursive)? {
                     documents.extend(parse(&path.display().to_string(), &read_text(&path)?)?);

@@ -18,6 +18,7 @@ use super::error::Error;
 use super::flags::{Overrides, request_timeout};
 use super::kubeconfig::{Cluster, Context, Kubeconfig, User};
 use super::proxy::{self, Proxy};
+use super::redact::public_url;
 use super::tls::{Identity, Trust};
 
 /// How long a whole request may take without `--request-timeout`.
@@ -268,9 +269,7 @@ fn override_cluster(cluster: &mut Cluster, flags: &Overrides) {
 /// whatever the other fields say. Before the host there may be a user and a password, as Go takes
 /// them: they are given apart, and no URL with them is kept.
 fn server_url(text: &str) -> Result<(Uri, Option<(String, SecretString)>), Error> {
-    // Before an `@` there may be a password.
-    let shown =
-        text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, place)| format!("…@{place}"));
+    let shown = public_url(text);
     let fault =
         || Error::configuration(format!("host must be a URL or a host:port pair: {shown:?}"));
     let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };

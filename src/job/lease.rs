@@ -123,7 +123,7 @@ impl Lease {
     /// Job, which cannot change. None where the cluster gives the pods no deadline.
     pub fn pods_grace(&self, template: &Value) -> Option<i64> {
         let Some(pods) = template.get("spec") else { return Some(self.grace_seconds) };
-        let beyond = (pods["activeDeadlineSeconds"].as_i64()? - self.seconds).max(0);
+        let beyond = pods["activeDeadlineSeconds"].as_i64()?.saturating_sub(self.seconds).max(0);
         let grace = pods["terminationGracePeriodSeconds"].as_i64().unwrap_or(GRACE);
         Some(grace.saturating_add(beyond).max(self.grace_seconds))
     }

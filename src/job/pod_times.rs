@@ -36,7 +36,8 @@ impl PodTimes {
         let phase = text(&status["phase"]);
         let failed = phase == "Failed";
         let scheduled = condition(status, "PodScheduled", "True");
-        let restarts = containers(status).filter_map(|one| one["restartCount"].as_i64()).sum();
+        let restarts = containers(status).filter_map(|one| one["restartCount"].as_i64());
+        let restarts = restarts.fold(0, i64::saturating_add);
         let ended = pod.ended().then(|| ended(object).unwrap_or(created));
         let has_run = phase == "Succeeded" || phase == "Running";
         let started = started(status, restarts)

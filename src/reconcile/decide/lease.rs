@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How much the end of a lease varies from one measurement of clocks to the next, in seconds.
-const JITTER: i64 = 5;
+const JITTER: u64 = 5;
 
 /// Records until when the Job of a shard may start pods, as far as its Job tells. It is not known
 /// of a Job that has not started since it was resumed.
@@ -43,7 +43,7 @@ pub(super) fn see(shard: &mut Shard, job: &Observed, clocks: &Clocks, now: Times
     let until = latest.map(|latest| clocks.host_time(&shard.cluster, latest));
     lease.grace_seconds = grace.flatten().unwrap_or(lease.grace_seconds);
     // The measurement of a clock varies by a second or so, and is no reason to write.
-    let is_known = until.zip(lease.until).is_some_and(|(new, old)| (new - old).abs() <= JITTER);
+    let is_known = until.zip(lease.until).is_some_and(|(new, old)| new.abs_diff(old) <= JITTER);
     // What was read before a resume tells of a start that counts no more.
     let is_later = until.zip(lease.until).is_none_or(|(new, old)| new > old);
     if !is_known && (is_later || !is_stale) {

@@ -78,6 +78,10 @@ pub trait Backend {
     ) -> impl Future<Output = Vec<Done>>;
 }
 
+/// How often a run writes a record at most. A few times are enough, unless the host keeps something
+/// else than what is written.
+const MAX_WRITES: u32 = 200;
+
 /// The host and the members as they are.
 struct Clusters<'a> {
     store: &'a Store,
@@ -177,7 +181,7 @@ pub async fn run_on(
     now: impl Fn() -> Timestamp,
 ) -> Result<Reconciled, Error> {
     let mut done = Vec::new();
-    let mut conflicts = 0;
+    let (mut conflicts, mut writes) = (0, 0);
     let mut last_step: Option<(Record, Vec<Action>)> = None;
     let was_expiring = record.state.expiring;
     loop {
@@ -201,7 +205,14 @@ pub async fn run_on(
             return Ok(Reconciled { record: Some(record), observations, done });
         }
         match write(backend, &record, &decision).await {
-            Ok(Some(written)) => record = written,
+            Ok(Some(written)) => {
+                writes += 1;
+                if writes > MAX_WRITES {
+                    let (namespace, name) = (record.namespace(), record.name());
+                    return Err(Error::restless(namespace, &Record::config_map_name(name)));
+                }
+                record = written;
+            }
             Ok(None) => return Ok(Reconciled { record: None, observations, done }),
             Err(error) if error.is_conflict() && conflicts < MAX_CONFLICTS => {
                 conflicts += 1;

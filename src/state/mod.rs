@@ -110,6 +110,12 @@ pub enum Error {
         /// That federation's uid.
         federation: String,
     },
+    /// The host does not keep what is written to the object.
+    #[error("{object} is never as it was written: something in the host changes it each time")]
+    Restless {
+        /// The ConfigMap, as `configmap NAMESPACE/NAME`.
+        object: String,
+    },
     /// Another federated Job has taken the name since the record was read.
     #[error("jobs.batch {job:?} was deleted and made anew meanwhile: the new one stays")]
     Replaced {
@@ -131,9 +137,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// The error that a host does not keep what is written to a ConfigMap.
+    pub fn restless(namespace: &str, name: &str) -> Self {
+        Self::Restless { object: format!("configmap {namespace}/{name}") }
+    }
+
     /// The namespace of the ConfigMap that it is about, if it is about one.
     pub fn namespace(&self) -> Option<&str> {
         let (Self::Damaged { object, .. }
+        | Self::Restless { object }
         | Self::Newer { object, .. }
         | Self::NoRecord { object }
         | Self::OtherFederation { object, .. }

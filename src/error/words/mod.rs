@@ -101,6 +101,7 @@ fn of_state(error: &state::Error) -> Error {
     let hint = match error {
         state::Error::Cluster(error) => return of_host(error),
         state::Error::Replaced { .. } => return Error::server("Conflict", error),
+        state::Error::Restless { .. } => return Error::new(error),
         state::Error::NoRegistry { .. } | state::Error::Moved { .. } => {
             return hosts::about_registry(error);
         }

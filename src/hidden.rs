@@ -1,4 +1,6 @@
-//! Characters that must not reach a terminal as they are.
+//! What of a text must not reach a terminal as it is: some characters, and more than anybody reads.
+
+use std::borrow::Cow;
 
 /// Whether a terminal acts on the character, or shows nothing for it, so that two different names
 /// can look the same.
@@ -28,6 +30,19 @@ pub fn is_hidden(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// The most that is shown of one text from outside, in bytes. It is more than servers and policies
+/// write.
+pub const MOST: usize = 4 * 1024;
+
+/// The text, or so many bytes of its beginning.
+pub fn bounded(text: &str, most: usize) -> Cow<'_, str> {
+    let end = text.floor_char_boundary(most);
+    match text.len() - end {
+        0 => text.into(),
+        more => format!("{}… ({more} more bytes)", &text[..end]).into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,5 +57,11 @@ mod tests {
         {
             assert!(!shown.contains(is_hidden), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_text_that_nobody_reads_is_cut() {
+        assert_eq!(bounded("a policy says no", MOST), "a policy says no");
+        assert_eq!(bounded("grüße", 3), "gr… (5 more bytes)");
     }
 }

@@ -6,7 +6,7 @@
 //! | [`error`] | the one error that reaches the user: message, hint, exit code | federation, reconcile, state, plan, job, cluster, print |
 //! | [`federation`] | what can be asked of a federation, without a terminal | reconcile, state, plan, job, cluster, jsonpath, seams |
 //! | [`reconcile`] | what brings the ledger and the members together: decide (pure) and act | state, plan, job, cluster, seams |
-//! | [`state`] | the registry, the record and the ledger in ConfigMaps; compare-and-swap | job, cluster, dns, seams |
+//! | [`state`] | the registry, the record and the ledger in ConfigMaps; compare-and-swap | job, cluster, dns, hidden, seams |
 //! | [`plan`] | preferences, and how work is divided by them; pure | nothing |
 //! | [`job`] | what a Job's spec allows, and how a shard's Job is made from it; pure | dns |
 //! | [`cluster`] | kubeconfig, identity, clients, fan-out, retries | yaml, hidden, os_error, seams |
@@ -14,7 +14,7 @@
 //! | [`jsonpath`] | kubectl's JSONPath, and values as Go prints them; pure | hidden |
 //! | [`yaml`] | YAML by kubectl's rules, read and written; pure | hidden |
 //! | [`dns`] | names by the rules of DNS; pure | nothing |
-//! | [`hidden`] | characters that must not reach a terminal as they are; pure | nothing |
+//! | [`hidden`] | what of a text must not reach a terminal as it is; pure | nothing |
 //! | [`os_error`] | the operating system's reasons in words; pure | nothing |
 //! | [`seams`] | time and chance, which a simulation replaces | nothing |
 //!

@@ -10,6 +10,7 @@ use rustls::sign::CertifiedKey;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::exec::{Credential, CredentialError, Plugin, Plugins};
+use super::secrets::Secrets;
 use crate::os_error;
 
 /// How a user authenticates, besides with a client certificate.
@@ -37,6 +38,13 @@ pub(super) struct Credentials {
     pub certificate: Option<Arc<CertifiedKey>>,
     /// The answer of the plugin, to tell later whether the server refused this one.
     source: Option<Arc<Credential>>,
+}
+
+impl Credentials {
+    /// What a server may quote of them.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::of(self.header.as_ref())
+    }
 }
 
 impl fmt::Debug for Credentials {

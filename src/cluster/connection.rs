@@ -14,7 +14,6 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use jiff::SignedDuration;
 use kube::client::Body;
-use kube::core::Status;
 use serde_json::Value;
 use tokio::sync::{OnceCell, SemaphorePermit};
 use tokio::time::Instant;
@@ -31,6 +30,7 @@ use super::items::TakesItems;
 use super::log;
 use super::patience::{BRIEF, Patience};
 use super::retry::{self, Ended};
+use super::secrets::Secrets;
 use super::silence::Silence;
 use super::transport::AnswerBody;
 use crate::seams;
@@ -93,14 +93,16 @@ pub(super) enum Reading<'a> {
 
 /// An answer.
 pub(super) struct Answer {
-    code: StatusCode,
+    pub code: StatusCode,
     retry_after: Option<Duration>,
     /// The whole body, without the items that were handed on; empty where there is a rest.
-    body: Bytes,
+    pub body: Bytes,
     /// How large the body was, in bytes.
     size: usize,
     /// The body, where it is taken as it comes.
     pub rest: Option<AnswerBody>,
+    /// What the server may quote of the credentials.
+    pub secrets: Secrets,
 }
 
 impl Connection {
@@ -333,7 +335,8 @@ impl Connection {
         }
         let (code, retry_after) = (response.status(), retry_after(headers));
         let body = response.into_body();
-        let none = Answer { code, retry_after, body: Bytes::new(), size: 0, rest: None };
+        let secrets = credentials.secrets();
+        let none = Answer { code, retry_after, body: Bytes::new(), size: 0, rest: None, secrets };
         if code.is_success() {
             match call.reading {
                 Reading::Stream | Reading::Whenever => {
@@ -370,37 +373,6 @@ impl Connection {
         }
     }
 
-    /// The error that an answer is that is no success.
-    pub(super) fn refused(&self, answer: &Answer) -> Error {
-        let told = serde_json::from_slice::<Value>(&answer.body)
-            .ok()
-            .filter(|value| value["kind"] == "Status")
-            .and_then(|v| serde_json::from_value::<Status>(v).ok());
-        let status = match told {
-            Some(mut status) => {
-                if status.code == 0 {
-                    status.code = answer.code.as_u16();
-                }
-                if status.message.trim().is_empty() {
-                    status.message =
-                        format!("the server answered {} without a reason", answer.code);
-                }
-                status
-            }
-            None => match bare_status(answer) {
-                Some(status) => status,
-                None => {
-                    return self.unreachable(Cause::Other(format!(
-                        "{} answered {} without a Kubernetes Status: is it an API server?",
-                        self.host(),
-                        answer.code
-                    )));
-                }
-            },
-        };
-        Error::Status { cluster: self.name().to_owned(), status: Box::new(status) }
-    }
-
     pub(super) fn unreachable(&self, cause: Cause) -> Error {
         // A proxy resolves the server's name and connects to it, so these two are about the proxy.
         let cause = match (cause, self.inner.channel.endpoint.proxy()) {
@@ -419,31 +391,6 @@ impl Connection {
             cause,
         }
     }
-}
-
-/// The Status for an answer that API servers, or authenticating proxies before them, give as bare
-/// text. A 404 is not among them: only an API server may say that an object does not exist.
-fn bare_status(answer: &Answer) -> Option<Status> {
-    let (reason, message) = match answer.code {
-        StatusCode::UNAUTHORIZED => {
-            ("Unauthorized", "the server has asked for the client to provide credentials")
-        }
-        StatusCode::FORBIDDEN => ("Forbidden", "the server does not allow this request"),
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            ("RequestEntityTooLarge", "the request is too large for the server")
-        }
-        StatusCode::TOO_MANY_REQUESTS => (
-            "TooManyRequests",
-            "the server has received too many requests and has asked us to try again later",
-        ),
-        _ => return None,
-    };
-    Some(Status {
-        code: answer.code.as_u16(),
-        reason: reason.into(),
-        message: message.into(),
-        ..Status::default()
-    })
 }
 
 fn request(call: &Call<'_>, credentials: &Credentials) -> Result<Request<Body>, http::Error> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use kube::core::{Status, response::StatusSummary};
 
 use super::redact::printable;
+use super::sentence::sentence;
 
 /// Why a request failed, or could not be sent.
 ///
@@ -321,50 +322,6 @@ impl Error {
     }
 }
 
-/// From how many characters a cause is shown without the value that it is about.
-const LARGE_VALUE: usize = 300;
-
-/// kubectl's sentence for a Status: the message of the server, or the object and the causes if the
-/// object is invalid.
-fn sentence(status: &Status) -> String {
-    let details = status.details.as_ref();
-    if status.reason == "Unauthorized" {
-        return format!("You must be logged in to the server ({})", printable(&status.message));
-    }
-    if status.reason != "Invalid" {
-        return printable(&status.message);
-    }
-    let Some(details) = details.filter(|d| !d.kind.is_empty() || !d.name.is_empty()) else {
-        return printable(&format!("The request is invalid: {}", status.message));
-    };
-    let what = format!("The {} {:?} is invalid", details.kind, details.name);
-    let mut causes = Vec::new();
-    for cause in &details.causes {
-        let message = without_large_value(&cause.message);
-        let text = if cause.field.is_empty() {
-            message.to_owned()
-        } else {
-            format!("{}: {message}", cause.field)
-        };
-        if !causes.contains(&text) {
-            causes.push(text);
-        }
-    }
-    printable(&match causes.as_slice() {
-        [] => what,
-        [cause] => format!("{what}: {cause}"),
-        causes => format!("{what}: \n* {}", causes.join("\n* ")),
-    })
-}
-
-/// The message of a cause without the value that it is about, if that is large: of an immutable
-/// template a server writes the whole template.
-fn without_large_value(message: &str) -> &str {
-    let is_large = message.starts_with("Invalid value: ") && message.len() > LARGE_VALUE;
-    let why = message.rsplit_once("}: ").map(|(_, why)| why);
-    why.filter(|_| is_large).unwrap_or(message)
-}
-
 fn unreachable(server: &str, cause: &Cause) -> String {
     match cause {
         Cause::Refused => {
@@ -428,44 +385,6 @@ mod tests {
             serde_json::json!({"reason": "Unauthorized", "code": 401, "message": "Unauthorized"}),
         );
         assert_eq!(error.report(), "error: You must be logged in to the server (Unauthorized)");
-    }
-
-    #[test]
-    fn the_error_of_an_invalid_object_has_every_cause() {
-        let mut json = serde_json::json!({"reason": "Invalid", "code": 422, "message": "long",
-            "details": {"kind": "Job", "name": "bad", "causes": [
-                {"field": "spec.completions", "message": "Invalid value: -1",
-                "reason": "FieldValueInvalid"}]}});
-        assert_eq!(
-            status(json.clone()).report(),
-            "The Job \"bad\" is invalid: spec.completions: Invalid value: -1"
-        );
-        json["details"]["causes"]
-            .as_array_mut()
-            .unwrap()
-            .push(serde_json::json!({"field": "spec.b", "message": "no"}));
-        let text = status(json).report();
-        assert_eq!(
-            text,
-            "The Job \"bad\" is invalid: \n* spec.completions: Invalid value: -1\n* spec.b: no"
-        );
-    }
-
-    #[test]
-    fn a_large_value_is_left_out() {
-        let of = |value: &str| {
-            let message = format!("Invalid value: {value}: field is immutable");
-            let causes = serde_json::json!([{"field": "spec.template", "message": message}]);
-            status(serde_json::json!({"reason": "Invalid", "code": 422, "message": "long",
-                "details": {"kind": "Job", "name": "pi", "causes": causes}}))
-            .report()
-        };
-        let head = "The Job \"pi\" is invalid: spec.template: ";
-        let large = format!("core.PodTemplateSpec{{Labels:{{{}}}}}", "a:b, ".repeat(200));
-        assert_eq!(of(&large), format!("{head}field is immutable"));
-        assert_eq!(of("{a: 1}"), format!("{head}Invalid value: {{a: 1}}: field is immutable"));
-        let text = "x".repeat(500);
-        assert_eq!(of(&text), format!("{head}Invalid value: {text}: field is immutable"));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 /// What `metadata` has that nobody here reads: which client wrote which field. It is often larger
@@ -125,15 +125,18 @@ impl Splitter {
     }
 }
 
-/// Reads an object of the API, without `metadata.managedFields`.
+/// Reads an object of the API, which has a name, without `metadata.managedFields`.
 ///
 /// # Errors
-/// It is no JSON.
+/// It is no JSON, or no object with a name.
 pub(super) fn object(json: &[u8]) -> serde_json::Result<Value> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let value = Without(&["metadata", MANAGED_FIELDS]).deserialize(&mut deserializer)?;
     deserializer.end()?;
-    Ok(value)
+    match value["metadata"]["name"] {
+        Value::String(_) => Ok(value),
+        _ => Err(serde_json::Error::custom("it has no name")),
+    }
 }
 
 /// Reads a value without what is at a path in it.
@@ -293,7 +296,8 @@ mod tests {
         let mut expected = with(Value::Null);
         expected["metadata"].as_object_mut().unwrap().remove("managedFields");
         assert_eq!(read, expected);
-        assert!(object(b"{} {}").is_err() && object(b"").is_err());
-        assert_eq!(object(b" [3] ").unwrap(), json!([3]));
+        for none in ["{} {}", "", " [3] ", "{}", r#"{"metadata": {"name": 7}}"#, "null"] {
+            assert!(object(none.as_bytes()).is_err(), "{none}");
+        }
     }
 }

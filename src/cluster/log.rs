@@ -14,6 +14,7 @@ use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue, SET_COOKIE};
 
 use super::auth::Credentials;
+use super::secrets::{MASKED, Secrets};
 
 /// The log target for requests, without their bodies.
 pub const REQUESTS: &str = "kubectl_federate::requests";
@@ -24,9 +25,6 @@ pub const BODIES: &str = "kubectl_federate::bodies";
 /// How many bytes of a body are logged at level 8, as in kubectl.
 const BEGINNING: usize = 1024;
 
-/// The text in place of a secret, as in kubectl.
-const MASKED: &str = "<masked>";
-
 /// Logs the headers of a request.
 pub(super) fn request_headers(cluster: &str, headers: &HeaderMap) {
     for (name, value) in headers {
@@ -35,11 +33,11 @@ pub(super) fn request_headers(cluster: &str, headers: &HeaderMap) {
     }
 }
 
-/// Logs the headers of an answer.
-pub(super) fn answer_headers(cluster: &str, headers: &HeaderMap) {
+/// Logs the headers of an answer. A credential in one is masked, since a server may quote it.
+pub(super) fn answer_headers(cluster: &str, headers: &HeaderMap, secrets: &Secrets) {
     for (name, value) in headers {
         tracing::trace!(target: REQUESTS, "[{cluster}] answer header {name}: \
-        {}", shown(name, value));
+        {}", secrets.masked(&shown(name, value)));
     }
 }
 
@@ -65,15 +63,8 @@ pub(super) fn body(cluster: &str, kind: &str, body: &[u8], credentials: &Credent
     if body.is_empty() || !wants_bodies() {
         return;
     }
-    let mut text = String::from_utf8_lossy(body).into_owned();
-    let credential =
-        credentials.header.as_ref().map(|value| String::from_utf8_lossy(value.as_bytes()));
-    if let Some(credential) = credential {
-        let secret = credential.split_once(' ').map_or(&*credential, |(_, secret)| secret);
-        if !secret.is_empty() {
-            text = text.replace(secret, MASKED);
-        }
-    }
+    let text = String::from_utf8_lossy(body);
+    let text = credentials.secrets().masked(&text).into_owned();
     let end = text.floor_char_boundary(BEGINNING);
     if end == text.len() || tracing::enabled!(target: BODIES, tracing::Level::TRACE) {
         tracing::debug!(target: BODIES, "[{cluster}] {kind} body: {text}");

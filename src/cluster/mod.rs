@@ -11,10 +11,12 @@
 //! | `channel` | the HTTP client of one server, and what all clients share |
 //! | [`redact`] | what may be shown of a text from outside |
 //! | `auth`, `exec`, `tls`, `proxy` | credentials, credential plugins, certificates, proxies |
+//! | `secrets` | credentials that a server quotes |
 //! | [`transport`] | bytes: TCP, TLS, HTTP/2; in tests, a service in this process |
 //! | [`log`] | what is logged of requests at which level |
 //! | [`round_trip`] | the log of requests, and servers' warnings |
 //! | `connection`, `retry` | one request: credentials, time limit, repetition |
+//! | `refusal` | what a server says where it refuses |
 //! | `patience` | how long is waited for a server |
 //! | `silence` | whether a server is silent, so that nothing more is sent there |
 //! | `beside` | requests to one server beside each other |
@@ -32,7 +34,7 @@
 //! | `stream`, `lines` | an answer that is read while it comes; bytes as lines |
 //! | `watch` | a server says what changes |
 //! | `download` | a file of a web server, over the same transport |
-//! | [`error`], `words`, `tls_words` | what went wrong, in kubectl's words |
+//! | [`error`], `sentence`, `words`, `tls_words` | what went wrong, in kubectl's words |
 //!
 //! A request goes `verbs` → `connection` (credentials, time, retries) → [`kube::Client`] → headers,
 //! gzip → `round_trip` → the wire. Only [`kube::Client`] is taken from kube-client. The HTTP stack
@@ -67,8 +69,11 @@ pub mod path;
 mod patience;
 mod proxy;
 pub mod redact;
+mod refusal;
 mod retry;
 pub mod round_trip;
+mod secrets;
+mod sentence;
 mod silence;
 mod stream;
 mod tls;

@@ -5,14 +5,19 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures::future::BoxFuture;
-use http::header::{HeaderMap, WARNING};
+use http::header::{AUTHORIZATION, HeaderMap, WARNING};
 use http::{Request, Response, Uri, uri};
 use kube::client::Body;
 use tower::{BoxError, Service};
 
 use super::log;
 use super::redact::printable;
+use super::secrets::Secrets;
 use super::transport::{AnswerBody, Wire};
+
+/// The most bytes that the warnings of one answer have together (`truncateAtTotalRunes` in
+/// `pkg/endpoints/filters/warning.go` of the API server).
+const WARNINGS: usize = 4 * 1024;
 
 /// Gets the warnings of servers: the name of the cluster and the text.
 pub type WarningSink = Arc<dyn Fn(&str, &str) + Send + Sync>;
@@ -42,6 +47,7 @@ impl Service<Request<Body>> for RoundTrip {
         }
         let (method, url) = (request.method().clone(), request.uri().clone());
         let (cluster, warnings) = (self.cluster.clone(), self.warnings.clone());
+        let secrets = Secrets::of(request.headers().get(AUTHORIZATION));
         log::request_headers(&cluster, request.headers());
         let answer = self.wire.call(request);
         let start = Instant::now();
@@ -53,9 +59,9 @@ impl Service<Request<Body>> for RoundTrip {
                     let status = response.status();
                     tracing::info!(target: log::REQUESTS,
                         "[{cluster}] {method} {url} {status} in {milliseconds} milliseconds");
-                    log::answer_headers(&cluster, response.headers());
+                    log::answer_headers(&cluster, response.headers(), &secrets);
                     for text in warning_texts(response.headers()) {
-                        warnings(&cluster, &text);
+                        warnings(&cluster, &secrets.masked_in_words(&text));
                     }
                 }
                 Err(error) => {
@@ -78,10 +84,18 @@ fn below(server: &Uri, path: &Uri) -> Result<Uri, http::Error> {
     Ok(Uri::from_parts(parts)?)
 }
 
-/// The texts of the `Warning: 299 - "text"` headers (RFC 7234 section 5.5, which API servers use).
+/// The texts of the `Warning: 299 - "text"` headers (RFC 7234 section 5.5, which API servers use),
+/// as far as an API server has room for them.
 fn warning_texts(headers: &HeaderMap) -> Vec<String> {
     let values = headers.get_all(WARNING).into_iter();
-    values.flat_map(|value| texts_of(&String::from_utf8_lossy(value.as_bytes()))).collect()
+    let texts = values.flat_map(|value| texts_of(&String::from_utf8_lossy(value.as_bytes())));
+    let mut room = WARNINGS;
+    let texts = texts.map_while(|text| {
+        let text = text[..text.floor_char_boundary(room)].to_owned();
+        room -= text.len();
+        (!text.is_empty()).then_some(text)
+    });
+    texts.collect()
 }
 
 /// The texts in one header, which may hold several warnings: `299 - "a", 299 agent "b" "date"`.
@@ -120,6 +134,8 @@ fn quoted(text: &str) -> Option<(String, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]
@@ -139,6 +155,16 @@ mod tests {
         ] {
             assert_eq!(texts_of(header), texts, "{header}");
         }
+    }
+
+    #[test]
+    fn warnings_beyond_the_room_of_an_answer_are_left_out() {
+        let mut headers = HeaderMap::new();
+        for text in ["é".repeat(1500), "b".repeat(1500), "c".to_owned()] {
+            let value = HeaderValue::from_bytes(format!("299 - \"{text}\"").as_bytes());
+            headers.append(WARNING, value.expect("a header's value"));
+        }
+        assert_eq!(warning_texts(&headers), ["é".repeat(1500), "b".repeat(1096)]);
     }
 
     #[test]

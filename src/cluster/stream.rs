@@ -3,6 +3,7 @@
 use super::transport::AnswerBody;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
+use tokio::task::coop::consume_budget;
 
 use super::connection::{Call, Connection, Reading};
 use super::error::{Cause, Error};
@@ -39,6 +40,8 @@ impl Stream {
     /// The answer broke off.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
+            // A server that has always more to say must not keep others from being heard.
+            consume_budget().await;
             match self.body.frame().await {
                 None => return Ok(None),
                 Some(Ok(frame)) => match frame.into_data() {

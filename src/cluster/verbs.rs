@@ -170,8 +170,11 @@ impl Connection {
             if count > MAX_OBJECTS {
                 return too_large("100,000 objects");
             }
-            if page.next.is_empty() || page.next == next {
+            if page.next.is_empty() {
                 return Ok(objects);
+            }
+            if page.next == next {
+                return Err(self.unreachable(Cause::Other("the list does not go on".into())));
             }
             if bytes > MAX_LIST {
                 return too_large("256 MiB");

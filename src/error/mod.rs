@@ -9,7 +9,10 @@ mod hint;
 pub mod kubectl;
 pub mod words;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt::{self, Write as _},
+    sync::Arc,
+};
 
 pub use exit::Exit;
 pub use hint::{Hint, OfJobs};
@@ -126,7 +129,11 @@ impl Error {
     /// This error and another: their lines one after another, and then their hints, each once.
     #[must_use]
     pub fn and(mut self, next: Self) -> Self {
-        (self.kind, self.message) = (Kind::Complete, format!("{self}\n{next}"));
+        if self.kind != Kind::Complete {
+            (self.kind, self.message) = (Kind::Complete, self.to_string());
+        }
+        // Of many, each is copied once.
+        let _ = write!(self.message, "\n{next}");
         let exit = self.exit.max(next.exit);
         Self { exit, ..next.hints.into_iter().fold(self, Self::and_hint) }
     }

@@ -30,6 +30,7 @@ use super::{
     Error,
     compressed::{DOCUMENT, decompress, gzip},
 };
+use crate::hidden::{MOST, bounded};
 
 /// What all annotations of an object together can have, keys included, in bytes
 /// (`TotalAnnotationSizeLimitB` of the API server's validation).
@@ -180,8 +181,9 @@ impl Documents {
     pub fn damaged(&self, key: &str, cause: &dyn Display) -> Error {
         Error::Damaged {
             object: self.object.clone(),
-            key: key.to_owned(),
-            cause: cause.to_string(),
+            key: bounded(key, MOST).into_owned(),
+            // It may quote the value.
+            cause: bounded(&cause.to_string(), MOST).into_owned(),
         }
     }
 

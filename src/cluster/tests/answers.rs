@@ -156,8 +156,9 @@ async fn a_list_is_read_up_to_a_limit() {
                 "items": items}),
         )
     };
-    let many = Value::Array(vec![json!({}); 20_000]);
-    let large = json!([{"data": " ".repeat(60 << 20)}]);
+    let named = json!({"name": "p"});
+    let many = Value::Array(vec![json!({ "metadata": named }); 20_000]);
+    let large = json!([{"metadata": named, "data": " ".repeat(60 << 20)}]);
     for (items, limit, requests) in
         [(many, "100,000 objects", 6), (json!([]), "2,000 pages", 2_000), (large, "256 MiB", 5)]
     {

@@ -90,3 +90,11 @@ async fn a_list_that_is_none_or_ends_early_is_an_error() {
         assert!(error.to_string().contains("the answer is not a"), "{text}: {error}");
     }
 }
+
+#[tokio::test]
+async fn a_list_that_repeats_a_page_is_an_error() {
+    let (east, asked) = in_pieces(vec![page(0..1, "a"), page(1..2, "a")], false);
+    let error = east.list(JOBS, "").await.unwrap_err();
+    assert!(error.to_string().ends_with("the list does not go on"), "{error}");
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}

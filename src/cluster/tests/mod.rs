@@ -8,6 +8,7 @@ mod issued;
 mod lists;
 mod plugins;
 mod proxies;
+mod refusals;
 mod tls;
 
 use std::sync::{Arc, Mutex};

@@ -21,7 +21,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use console::{Style, Term};
 
 use super::{Error, Live, Signs, Table, View, Waiting, escape, live::Screen, waiting::WaitingLine};
-use crate::os_error;
+use crate::{
+    hidden::{MOST, bounded},
+    os_error,
+};
+
+/// The most that is shown of a line of an error or a warning, in bytes: what somebody else says in
+/// it has less.
+const LINE: usize = 2 * MOST;
 
 /// The value of `--color`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -264,6 +271,7 @@ impl Output {
     /// Prints `Warning: TEXT`, or `Warning: [CLUSTER] TEXT`, to stderr. The same warning is printed
     /// once in the life of the process.
     pub fn warning(&self, cluster: Option<&str>, text: &str) {
+        let text = &bounded(text, LINE);
         let said = match cluster {
             Some(cluster) => escape::line(&format!("[{cluster}] {text}")).into_owned(),
             None => escape::line(text).into_owned(),
@@ -280,13 +288,15 @@ impl Output {
     /// Prints an error to stderr, and each of its hints as `hint: …`.
     pub fn error(&self, message: &str, hints: &[String]) {
         let mut text = String::new();
-        for line in ended(&escape::block(message)).lines() {
+        for line in ended(message).lines() {
+            let line = bounded(line, LINE);
+            let line = escape::block(&line);
             match line.strip_prefix("error:") {
                 Some(rest) => {
                     text.push_str(&self.mark("error:", &Style::new().red().bold()));
                     text.push_str(rest);
                 }
-                None => text.push_str(line),
+                None => text.push_str(&line),
             }
             text.push('\n');
         }

@@ -112,8 +112,7 @@ async fn a_frozen_create_runs_nothing_twice() {
 async fn a_frozen_reconcile_runs_nothing_twice() {
     let begun = async || {
         let stage = Stage::federated().await;
-        // The record is there, and not all Jobs are.
-        stage.kill(CREATE, 18, When::Before).await;
+        stage.half_create(18).await;
         stage
     };
     frozen("reconcile", begun).await;
@@ -302,7 +301,7 @@ async fn what_sleeps_while_the_federation_moves_runs_nothing_twice() {
     let begun = async || {
         let stage = moved().await;
         // The record is there, and not all Jobs are.
-        stage.kill(CREATE, 18, When::Before).await;
+        stage.must_kill(CREATE, 18, When::Before).await;
         stage
     };
     frozen_at_a_move("reconcile", begun).await;

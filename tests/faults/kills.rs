@@ -32,7 +32,7 @@ pub async fn everywhere(
     }
     for at in writes {
         let stage = prepare().await;
-        let sent = stage.kill(command, at, When::After).await.expect("as many requests as before");
+        let sent = stage.must_kill(command, at, When::After).await;
         println!("{command} killed after {sent}");
         check(&stage).await;
         stage.unbroken();
@@ -435,7 +435,7 @@ async fn a_request_may_arrive_after_its_process_has_died() {
                 CREATE => Stage::federated().await,
                 "reconcile" => {
                     let stage = Stage::federated().await;
-                    stage.kill(CREATE, first_job, When::Before).await;
+                    stage.must_kill(CREATE, first_job, When::Before).await;
                     stage
                 }
                 _ => Stage::running().await,

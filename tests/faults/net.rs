@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use kubectl_federate::cluster::{
     Endpoint, WireFactory,
     transport::{AnswerBody, wire},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use sim::{Cluster, Verdict, When};
 use tokio::sync::Notify;
 use tower::{BoxError, ServiceExt as _};
@@ -89,8 +90,10 @@ pub enum Fate {
     Delay(Duration),
     /// It is answered so, whatever the server would say. It is JSON, unless a header says otherwise.
     Answer(When, u16, Vec<(&'static str, &'static str)>, Bytes),
-    /// The answer has no end.
-    Endless,
+    /// The answer has no end: it is this again and again, with a pause before each.
+    Endless(Bytes, Duration),
+    /// It is refused, in words that quote the token that came with it.
+    Quoted,
     /// The answer begins so, and nothing more comes.
     Mute(Bytes),
     /// The answer is the server's, changed so.
@@ -125,6 +128,8 @@ pub struct Net {
     state: Mutex<State>,
     /// Given when a process dies at a request.
     pub killed: Notify,
+    /// How many bytes of answers without an end were taken.
+    poured: Arc<AtomicUsize>,
 }
 
 struct State {
@@ -156,7 +161,8 @@ impl Net {
         };
         let clusters =
             clusters.iter().map(|cluster| (cluster.name().to_owned(), cluster.clone())).collect();
-        Arc::new(Self { clusters, state: Mutex::new(state), killed: Notify::new() })
+        let (state, poured) = (Mutex::new(state), Arc::default());
+        Arc::new(Self { clusters, state, killed: Notify::new(), poured })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -168,6 +174,7 @@ impl Net {
         let mut state = self.state();
         state.judge = Box::new(judge);
         state.sent.clear();
+        self.poured.store(0, Ordering::SeqCst);
     }
 
     /// Lets every request pass from now on, and counts from 0 again.
@@ -178,6 +185,11 @@ impl Net {
     /// The requests that were sent since [`Net::watch`].
     pub fn sent(&self) -> Vec<Sent> {
         self.state().sent.clone()
+    }
+
+    /// How many bytes of answers without an end were taken since [`Net::watch`].
+    pub fn poured(&self) -> usize {
+        self.poured.load(Ordering::SeqCst)
     }
 
     /// What was seen so far.
@@ -315,7 +327,8 @@ impl Net {
                 }
                 Ok(boxed(answer))
             }
-            Fate::Endless => Ok(endless()),
+            Fate::Endless(piece, pause) => Ok(endless(piece, pause, self.poured.clone())),
+            Fate::Quoted => Ok(boxed(quoting(&head)?)),
             Fate::Mute(text) => {
                 let begin = futures::stream::iter([Ok(hyper::body::Frame::data(text))]);
                 let frames = begin.chain(futures::stream::pending());
@@ -375,10 +388,31 @@ fn boxed(answer: Response<Bytes>) -> Response<AnswerBody> {
     answer.map(|bytes| Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
 }
 
-fn endless() -> Response<AnswerBody> {
-    let chunk = Bytes::from(vec![b' '; 1 << 20]);
-    let frames = std::iter::repeat_with(move || Ok(hyper::body::Frame::data(chunk.clone())));
-    Response::new(http_body_util::StreamBody::new(futures::stream::iter(frames)).boxed_unsync())
+fn endless(piece: Bytes, pause: Duration, poured: Arc<AtomicUsize>) -> Response<AnswerBody> {
+    let frames = futures::stream::repeat(piece).then(move |piece| {
+        poured.fetch_add(piece.len(), Ordering::SeqCst);
+        async move {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            Ok(hyper::body::Frame::data(piece))
+        }
+    });
+    Response::new(http_body_util::StreamBody::new(frames).boxed_unsync())
+}
+
+/// A refusal that says in all places what token came.
+fn quoting(head: &http::request::Parts) -> Result<Response<Bytes>, BoxError> {
+    let token = head.headers.get(AUTHORIZATION).map(HeaderValue::to_str).transpose()?;
+    let words = format!("it is not enough to say {}", token.unwrap_or_default());
+    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 422,
+        "reason": "Invalid", "message": words, "details": {"kind": "Job", "name": words,
+        "causes": [{"field": words, "message": words}]}});
+    Ok(Response::builder()
+        .status(422)
+        .header(CONTENT_TYPE, "application/json")
+        .header("warning", format!("299 - \"{words}\""))
+        .body(status.to_string().into())?)
 }
 
 fn cut(answer: Response<Bytes>) -> Response<AnswerBody> {

@@ -144,7 +144,7 @@ async fn get_writes_nothing_whatever_it_is_told() {
 async fn reconcile_goes_on_when_the_network_is_back() {
     let begun = async || {
         let stage = Stage::federated().await;
-        stage.kill(CREATE, 21, When::Before).await;
+        stage.half_create(21).await;
         stage
     };
     troubled("reconcile", begun, async |stage| {

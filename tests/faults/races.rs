@@ -35,13 +35,8 @@ async fn race(stage: &Stage, seed: u64, alice: &str, bob: &str, play: bool) -> (
 /// A create that was killed at one of its requests.
 async fn begun(seed: u64) -> Stage {
     let stage = Stage::federated().await;
-    stage
-        .kill(
-            CREATE,
-            10 + seed as usize % 9,
-            if seed.is_multiple_of(2) { When::Before } else { When::After },
-        )
-        .await;
+    let when = if seed.is_multiple_of(2) { When::Before } else { When::After };
+    stage.must_kill(CREATE, 10 + seed as usize % 9, when).await;
     stage
 }
 

@@ -178,6 +178,20 @@ impl Stage {
         self.struck(command, at, Fate::Kill(when)).await
     }
 
+    /// Runs a command and kills it at a request, which it has to send.
+    pub async fn must_kill(&self, command: &str, at: usize, when: When) -> Sent {
+        let sent = self.kill(command, at, when).await;
+        sent.unwrap_or_else(|| panic!("{command} is over before request {at}"))
+    }
+
+    /// Begins to create the Job and kills that before a request: the record is there, and some Jobs
+    /// do not run.
+    pub async fn half_create(&self, at: usize) {
+        self.must_kill(CREATE, at, When::Before).await;
+        let running = self.jobs().iter().filter(|job| !job.suspended).count();
+        assert!(!self.records().is_empty() && running < CLUSTERS.len(), "{:#?}", self.jobs());
+    }
+
     /// Runs a command and kills it at a request, if it sends so many; the request arrives when the
     /// signal is given.
     pub async fn kill_with_request_on_its_way(
@@ -215,10 +229,12 @@ fn folder() -> std::io::Result<tempfile::TempDir> {
 /// What makes the Job.
 pub const CREATE: &str = "job create -f pi.yaml";
 
-/// What every command owes the one who reads it: no secret, no Debug dump, no other exit code than
-/// kubectl's.
+/// What every command owes the one who reads it: no secret, no Debug dump, nothing that a terminal
+/// acts on, no other exit code than kubectl's.
 fn presentable(command: &str, ran: &Ran) {
     let text = format!("{}{}", ran.stdout, ran.stderr);
+    let harms = |c: char| c == '\u{202e}' || (c.is_control() && c != '\n' && c != '\t');
+    assert!(!text.contains(harms), "{command} prints control characters: {text:?}");
     assert!(!text.contains(SECRET), "{command} tells a token: {text}");
     assert!(matches!(ran.code, 0 | 1 | 130), "{command} exits with {}: {text}", ran.code);
     assert!(ran.code != 1 || !ran.stderr.trim().is_empty(), "{command} fails without a word");

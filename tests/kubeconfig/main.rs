@@ -12,6 +12,7 @@ mod network;
 mod output;
 mod proxy;
 mod scene;
+mod secrets;
 mod tls;
 
 use libtest_mimic::{Arguments, Trial};
@@ -25,6 +26,7 @@ fn main() -> std::process::ExitCode {
         tls::trials(),
         network::trials(),
         output::trials(),
+        secrets::trials(),
         limits::trials(),
     ];
     libtest_mimic::run(&Arguments::from_args(), all.into_iter().flatten().collect()).exit_code()

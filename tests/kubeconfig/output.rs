@@ -5,18 +5,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use bytes::Bytes;
 use http::Response;
 use libtest_mimic::Trial;
-use serde_json::{Value, json};
+use serde_json::json;
 use sim::{Verdict, When};
 
-use super::front::{AUTHORITY, Manner, base64};
-use super::proxy::Proxy;
 use super::scene::Scene;
 
 pub fn trials() -> Vec<Trial> {
     super::trials(&[
         ("output: -v=6 tells of each request what kubectl's does", requests),
-        ("output: no secret is told at any level", secrets),
-        ("output: no secret is told when something fails", secrets_of_failures),
         ("output: a warning is shown once with the cluster's name", warnings),
         ("output: control bytes do not come through", control_bytes),
         ("output: what we write is its owner's alone", modes),
@@ -62,120 +58,9 @@ fn requests() {
     assert!(!ours.stderr.contains("Os {") && !ours.stderr.contains("Error("), "{ours:#?}");
 }
 
-/// Users with all kinds of secrets, and the texts that must not be told.
-fn users(scene: &Scene) -> Vec<(Value, Vec<String>)> {
-    let jane = AUTHORITY.user("jane");
-    let answer = |status: &Value| json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status});
-    let plugin = |name: &str, status: &Value| {
-        let path = scene.script(name, &format!("cat <<'END'\n{}\nEND", answer(status)));
-        json!({"exec": {
-            "apiVersion": "client.authentication.k8s.io/v1", "command": path, "interactiveMode": "Never",
-            "env": [{"name": "PLUGIN_PASSWORD", "value": "s3cret-of-environment"}],
-        }})
-    };
-    let token = scene.file("token", "s3cret-of-file");
-    let key_lines = |key: &str| {
-        key.lines().filter(|line| !line.starts_with("---")).map(str::to_owned).collect()
-    };
-    let environment = "s3cret-of-environment".to_owned();
-    vec![
-        (json!({"token": "s3cret-of-token"}), vec!["s3cret-of-token".to_owned()]),
-        (json!({"tokenFile": token}), vec!["s3cret-of-file".to_owned()]),
-        (
-            json!({"username": "jane", "password": "s3cret-word"}),
-            vec!["s3cret-word".to_owned(), base64("jane:s3cret-word")],
-        ),
-        (
-            json!({"client-certificate-data": base64(&jane.certificate), "client-key-data": base64(&jane.key)}),
-            [key_lines(&jane.key), vec![base64(&jane.key)]].concat(),
-        ),
-        (
-            plugin("gives-token", &json!({"token": "s3cret-of-plugin"})),
-            vec!["s3cret-of-plugin".to_owned(), environment.clone()],
-        ),
-        (
-            plugin(
-                "gives-key",
-                &json!({"clientCertificateData": jane.certificate, "clientKeyData": jane.key}),
-            ),
-            [key_lines(&jane.key), vec![environment]].concat(),
-        ),
-    ]
-}
-
-#[track_caller]
-fn keeps(said: &str, secrets: &[String]) {
-    for secret in secrets {
-        assert!(!said.contains(secret.as_str()), "{secret:?} is told:\n{said}");
-    }
-}
-
-fn secrets() {
-    let mut scene = Scene::new();
-    let proxy = Proxy::http(scene.east.address);
-    scene.var("HTTPS_PROXY", format!("http://jane:s3cret-of-proxy@{}", proxy.address));
-    for (user, mut secrets) in users(&scene) {
-        secrets.extend([
-            "s3cret-of-proxy".to_owned(),
-            base64("jane:s3cret-of-proxy"),
-            "s3cret-of-flag".to_owned(),
-        ]);
-        scene.user(&user);
-        for level in ["-v=6", "-v=7", "-v=8", "-v=9", "-v=10", "-v=99"] {
-            for more in
-                [&[][..], &["--server=https://api.example:6443"], &["--token=s3cret-of-flag"]]
-            {
-                // A name and a password exclude a token.
-                let run = scene.ours(&[&["version", level], more].concat());
-                assert!(run.ok || user["username"] == "jane", "{run:#?}");
-                keeps(&run.said(), &secrets);
-            }
-        }
-        let run = scene.ours(&["cluster", "list", "-v=9"]);
-        assert!(run.ok, "{run:#?}");
-        keeps(&run.said(), &secrets);
-        keeps(&run.said(), &["of-west".to_owned()]);
-    }
-}
-
-fn secrets_of_failures() {
-    let refusing =
-        Scene::in_manner(&Manner { wants: Some("Bearer nobody has it"), ..Manner::default() });
-    for (user, secrets) in users(&refusing) {
-        refusing.user(&user);
-        for args in [
-            &["version", "-v=9"][..],
-            &["cluster", "list", "-v=9"],
-            &["version", "-v=9", "--server=https://127.0.0.1:1"],
-            &["version", "-v=9", "--tls-server-name=other.example"],
-            &["version", "-v=9", "--server=https://jane:s3cret-of-url@127.0.0.1:1"],
-            &["version", "-v=9", "--server=https://jane:s3cret-of-url@exa mple"],
-        ] {
-            let run = refusing.ours(args);
-            assert!(!run.ok, "{args:?}: {run:#?}");
-            keeps(&run.said(), &secrets);
-            keeps(&run.said(), &["s3cret-of-url".to_owned()]);
-        }
-    }
-    let scene = Scene::new();
-    let mut cluster = scene.cluster("east");
-    for proxy in [
-        "http://jane:s3cret@127.0.0.1:1",
-        "ftp://jane:s3cret@proxy",
-        "http://jane:s3cret@exa mple",
-        "socks5://jane:s3cret@127.0.0.1:1",
-    ] {
-        cluster["proxy-url"] = proxy.into();
-        scene.entries(&cluster, &json!({"token": "t"}));
-        let run = scene.ours(&["version", "-v=9"]);
-        assert!(!run.ok, "{run:#?}");
-        keeps(&run.said(), &["s3cret".to_owned(), base64("jane:s3cret")]);
-    }
-}
-
 /// Clusters of its own, for a scene whose servers are told how to answer; both are hosts, and
 /// `west` is a member.
-fn own() -> Scene {
+pub fn own() -> Scene {
     let (east, west) = (sim::Cluster::new("east"), sim::Cluster::new("west"));
     let scene = Scene::on(&east, &west);
     scene.config(&scene.plain());

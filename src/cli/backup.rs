@@ -15,15 +15,15 @@ use super::{
     confirm::Confirmation,
     events::{Reporter, Wording},
     init::remember,
-    other_host::other_host,
+    other_host::last_host,
     private_file,
     warnings::unknown_shards,
 };
 use crate::{
     error::{Error, Result},
     federation::{
-        Comparison, Difference, OtherHost, RecordChange, RegistryChange, Replaced, Restore as Plan,
-        Return,
+        Comparison, Difference, OtherHost, RecordChange, RecordSource, RegistryChange, Replaced,
+        Restore as Plan, Return,
     },
     os_error,
     print::{counted, federate, federate_line, federate_on_host},
@@ -155,19 +155,23 @@ impl Restore {
             "nothing was restored",
             "some of it may be restored. Run the same command again: it restores the rest",
         );
-        let (mut backup, records) = self.read(session)?;
+        let (backup, records) = self.read(session)?;
         let host = session.dial_named()?;
         let uid = host.identity().await?;
         let store = Store::new(host);
         let (created, saved_host) = (backup.created, Plan::host_now(&store, &backup).await);
-        backup.federation.host.clone_from(&saved_host);
-        let left = if saved_host == uid { None } else { other_host(session, &saved_host).await? };
+        let of_backup = backup.federation.host.clone();
+        let (saved_host, left) =
+            last_host(session, saved_host, &uid, &backup.federation.uid).await?;
         let now = (session.world().now)();
         let (there, newer) = (left.as_ref(), self.replace_newer);
-        let plan = Plan::plan(&store, backup, records, there, now, newer).await?;
+        let plan = Plan::plan(&store, backup, records, there, now, newer, &saved_host).await?;
         let name = store.host().name().to_owned();
         let context = session.named_context().unwrap_or_default().to_owned();
-        let consequences = consequences(&plan, &name, &context, created);
+        let other = session.config().host.as_ref().filter(|host| host.uid != uid);
+        let other = other.map(|host| host.context.as_str());
+        let is_moved = of_backup != saved_host;
+        let consequences = consequences(&plan, (&name, &context), (other, is_moved), created);
         match question(&plan) {
             Some(question) => {
                 let confirmation = Confirmation {
@@ -242,6 +246,7 @@ fn question(plan: &Plan) -> Option<String> {
     }
     let question = match &plan.other_host {
         Some(OtherHost::Left { .. }) if plan.returns.is_some() => Some("Leave the other host?"),
+        Some(OtherHost::NotInUse { .. }) if plan.returns.is_some() => Some("Use this host again?"),
         _ if plan.returns.is_some() => Some("Is the other host gone for good?"),
         _ if plan.overwrites() => Some("Overwrite what the host has?"),
         Some(OtherHost::Left { .. }) => Some("Leave the other host?"),
@@ -311,10 +316,23 @@ fn about_unmarked(other: &OtherHost, context: &str) -> Option<String> {
 
 /// What is overwritten, and what is to be thought of: a sentence each. `context` is that of the
 /// host.
-fn consequences(plan: &Plan, host: &str, context: &str, created: i64) -> Vec<String> {
+/// `other` is the context of the host that is remembered, if that is another one. `is_moved` says
+/// that the federation has another host than the one that the backup is of.
+fn consequences(
+    plan: &Plan,
+    (host, context): (&str, &str),
+    (other, is_moved): (Option<&str>, bool),
+    created: i64,
+) -> Vec<String> {
     let mut said = vec![format!("The backup was made at {}.", time(created))];
+    said.extend(other.map(|other| {
+        format!(
+            "It is restored on host {host:?}, which all commands use then in place of {other:?}."
+        )
+    }));
     let is = match &plan.returns {
         Some(Return { is_other_host: true, .. }) => "The federation was moved from here to",
+        _ if is_moved => "The federation was moved since to",
         _ => "It is of",
     };
     said.extend(plan.other_host.iter().map(|other| about_other_host(other, is, context)));
@@ -384,6 +402,14 @@ fn consequences(plan: &Plan, host: &str, context: &str, created: i64) -> Vec<Str
                     unknown_shards(lacking, "the backup")
                 ));
             }
+            RecordChange::Revived(RecordSource::HostAlone) => said.push(format!(
+                "{job}: the backup does not have it: it is newer, or was deleted since the \
+                 federation left this host. It comes back as it was then. What no cluster has of \
+                 it any more may have been done, and is held back."
+            )),
+            RecordChange::Revived(_) => said.push(format!(
+                "{job}: this host has a newer record than the backup. It counts again."
+            )),
             RecordChange::Taken => said.push(format!(
                 "{job}: the host has another job of this name, which stays. The one of the backup \
                  is not restored."
@@ -416,6 +442,14 @@ fn difference(name: &str, difference: &Difference, host: &str) -> String {
         Difference::Left => format!(
             "cluster {name:?}: it was registered and unregistered since then. What it still runs \
              is not known, and may run twice."
+        ),
+        Difference::HostAlone => {
+            format!("cluster {name:?}: the backup does not have it. It stays a member.")
+        }
+        Difference::Superseded => format!(
+            "cluster {name:?}: another cluster has this name in the backup, and is the member. The \
+             one that {host} has is not registered: what it did since then is not known, and may \
+             run twice."
         ),
         Difference::Joined => {
             format!("cluster {name:?}: it was registered on {host} since then, and is a member.")

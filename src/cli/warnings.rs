@@ -52,8 +52,18 @@ pub fn warning<'a>(event: &Event<'a>) -> Option<(Option<&'a str>, String)> {
             (Some(cluster), astray(cluster, context, *leads_to))
         }
         Event::UnknownShards { record, host, lacking } => {
-            let unknown = unknown_shards(lacking, &format!("host {host:?}"));
-            (None, format!("{}: its record here stays.{unknown}", job(record)))
+            let whose = format!("host {host:?}");
+            let lacks = if lacking.is_empty() {
+                format!(" It lacks an edit of {whose}, which is taken from the clusters.")
+            } else {
+                unknown_shards(lacking, &whose)
+            };
+            let reopen =
+                federate("reconcile", [record.name(), "-n", record.namespace(), "--reopen"]);
+            let held = "Work that may have been done by then is held back";
+            let text =
+                format!("{}: its record here stays.{lacks} {held}: {reopen} asks", job(record));
+            (None, text)
         }
         Event::UntestedServer { cluster, version } => {
             let [oldest, newest] = TESTED;
@@ -281,6 +291,7 @@ pub fn unknown_shards(Lacking { shards, other }: &Lacking, whose: &str) -> Strin
     }
     format!(
         "{listed} It has other jobs as these shards: {other}. What those of {whose} do may run \
-         twice."
+         twice: {} shows them.",
+        federate("orphans list", ["-A"])
     )
 }

@@ -175,11 +175,9 @@ fn is_leaving(record: &Record, shard: &Shard, stops_pods: bool) -> bool {
     if state.outcome.is_some() || state.deleting.is_some() || !state.unlisted.is_empty() {
         return true;
     }
-    if stops_pods {
-        return shard.retired;
-    }
     let is_credited = |completions| shard.credit_target >= completions;
     // A work queue that has succeeded starts nothing more.
     let winds_down = shard.completions.is_none() && record.achieved() > 0;
-    shard.retired || winds_down || shard.completions.is_some_and(is_credited)
+    let runs_out = !stops_pods && shard.completions.is_some_and(is_credited);
+    shard.retired || winds_down || runs_out
 }

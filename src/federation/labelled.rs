@@ -1,7 +1,5 @@
 //! All Jobs in a cluster that carry the labels of shards, whatever the records say.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::open::Federation;
@@ -56,18 +54,7 @@ impl Asked {
         let former = former.filter(|(uid, _)| registry.member_by_uid(uid).is_none());
         let former = former.map(|(uid, Former { name, context })| Self {
             name: name.clone(),
-            member: Member {
-                context: context.clone(),
-                uid: uid.clone(),
-                weight: 0,
-                labels: BTreeMap::new(),
-                state: MemberState::Leaving,
-                registered: 0,
-                stops_pods: false,
-                lease: None,
-                state_before: None,
-                lost: None,
-            },
+            member: Member::unregistered(uid, context, MemberState::Leaving),
             is_former: true,
         });
         members.chain(former).collect()

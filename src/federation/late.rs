@@ -12,7 +12,9 @@ use super::{
     leaving::{all_records, leave},
     relocate::{copy, key, put},
 };
-use crate::state::{Change, Lacking, Moved, Record, Registry, Store};
+use crate::state::{
+    self, Change, Lacking, Member, MemberState, Moved, Record, Registry, Shard, Store,
+};
 
 /// The two hosts of one federation.
 pub(super) struct Late<'a> {
@@ -79,14 +81,14 @@ impl Late<'_> {
         let unknown = unmarked.iter().flat_map(|record| {
             let same = there.iter().find(|it| key(it) == key(record));
             let lacking = same.map(|same| same.lacking(record)).unwrap_or_default();
-            let shards = record.shards.iter().filter_map(move |(id, shard)| {
-                let is_unknown = i32::try_from(*id).is_ok_and(|id| lacking.shards.contains(id));
-                shard.cluster_uid.clone().filter(|_| is_unknown)
-            });
-            shards.collect::<Vec<_>>()
+            let shards = unknown_shards(record, &lacking);
+            shards.filter_map(|shard| shard.cluster_uid.clone()).collect::<Vec<_>>()
         });
         let uids: BTreeSet<_> = unknown.filter(is_lacking).collect();
-        let of_uid = old.members.iter().filter(|(_, member)| uids.contains(&member.uid));
+        // What was given up on the old host is not waited for here.
+        let is_waited_for = |member: &Member| member.state != MemberState::Lost;
+        let of_uid = old.members.iter();
+        let of_uid = of_uid.filter(|(_, it)| uids.contains(&it.uid) && is_waited_for(it));
         of_uid.map(|(name, member)| (name.clone(), member.context.clone())).collect()
     }
 
@@ -126,7 +128,10 @@ impl Late<'_> {
     }
 
     /// Has the record of the new host list its clusters, if the one of the old host knows shards
-    /// that it does not know: no work is opened before these were taken in.
+    /// that it does not know, or has a later edit: no work is opened before these were taken in.
+    ///
+    /// A cluster of such a shard that is no member is remembered: it was declared lost on the old
+    /// host.
     async fn list_again(&self, record: &Record) -> Result<(), Error> {
         let (namespace, name) = place(record);
         let there = match self.to.any_record(&record.federation, &namespace, &name).await {
@@ -134,25 +139,42 @@ impl Late<'_> {
             Err(error) if error.is_not_found() => return Ok(()),
             there => there?,
         };
+        let members = self.registry.saved();
         let mut lacking = Lacking::default();
         let change = async |mut there: Record| {
             lacking = there.lacking(record);
-            if lacking.is_empty() || there.state.uid != record.state.uid {
+            let has_edit = record.state.revision > there.state.revision;
+            if there.state.uid != record.state.uid || (lacking.is_empty() && !has_edit) {
                 return Ok::<_, Error>(Change::Keep(there));
             }
-            there.list_again(listable(&self.registry.members));
+            for shard in unknown_shards(record, &lacking) {
+                let uid = shard.cluster_uid.as_ref();
+                if let Some(uid) = uid.filter(|uid| members.member_by_uid(uid).is_none()) {
+                    there.miss(&shard.cluster, uid);
+                }
+            }
+            there.list_again(listable(&members.members));
             Ok(Change::Replace(there))
         };
-        match self.to.update(there, change).await? {
-            Change::Replace(written) => {
+        match self.to.update(there, change).await {
+            Ok(Change::Replace(written)) => {
                 let host = self.from.host().name();
                 let unknown = Event::UnknownShards { record: &written, host, lacking: &lacking };
                 self.observer.notify(unknown);
                 Ok(())
             }
-            Change::Keep(_) | Change::Remove(_) => Ok(()),
+            Ok(Change::Keep(_) | Change::Remove(_))
+            | Err(Error::State(state::Error::Replaced { .. })) => Ok(()),
+            Err(Error::State(error)) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error),
         }
     }
+}
+
+/// The shards of a record that another one does not know.
+fn unknown_shards<'r>(record: &'r Record, lacking: &'r Lacking) -> impl Iterator<Item = &'r Shard> {
+    let is_unknown = |id: u32| i32::try_from(id).is_ok_and(|id| lacking.shards.contains(id));
+    record.shards.iter().filter(move |(id, _)| is_unknown(**id)).map(|(_, shard)| shard)
 }
 
 /// The records of a federation on a host that are not marked as moved.

@@ -9,27 +9,33 @@ use super::error::{Error, HostError};
 use crate::state::{self, Moved, Record, Registry, Store};
 
 /// Marks a host as left for another one: the registry first, then each record. Gives the registry
-/// and the records as they were when they were marked: nothing changes them afterwards.
+/// as it was when it was marked: nothing changes it afterwards, nor the records.
+///
+/// A record that is damaged stays as it is: no verb acts on one.
 ///
 /// # Errors
-/// The host cannot be read or written, or a record is damaged.
-pub(super) async fn leave(
-    from: &Store,
-    old: Registry,
-    moved: Moved,
-) -> Result<(Registry, Vec<Record>), Error> {
+/// The host cannot be read or written.
+pub(super) async fn leave(from: &Store, old: Registry, moved: Moved) -> Result<Registry, Error> {
     let old = from.mark_moved(old, moved.clone()).await?;
     let moved = old.moved.clone().unwrap_or(moved);
     loop {
-        let records = all_records(from, &old.uid, Some(&moved)).await?;
+        let records = readable_records(from, &old.uid).await?;
         if records.iter().all(|record| record.state.moved.is_some()) {
-            return Ok((old, records));
+            return Ok(old);
         }
         // One that was made meanwhile is found when they are listed again.
         for record in records.into_iter().filter(|record| record.state.moved.is_none()) {
             from.mark_record(record, &moved).await?;
         }
     }
+}
+
+/// The records of a federation on a host that are not damaged, also those that are marked as moved.
+pub(super) async fn readable_records(
+    store: &Store,
+    federation: &str,
+) -> Result<Vec<Record>, Error> {
+    Ok(store.any_records(federation, None).await?.into_iter().flatten().collect())
 }
 
 /// All records of a federation on a host, also those that are marked as moved. `moved` is what the

@@ -80,13 +80,13 @@ impl Federation<'_> {
         }
     }
 
-    /// The work that may run twice if a member is declared lost, by what was recorded last. No
-    /// member is asked.
+    /// The work that may run twice if a cluster is declared lost, by what was recorded last. No
+    /// member is asked. It is a member, or none that has shards.
     ///
     /// # Errors
-    /// There is no such member, or the host cannot be asked.
+    /// There is no such cluster, or the host cannot be asked.
     pub async fn at_risk(&self, name: &str) -> Result<Risks, Error> {
-        let member = self.member(name)?;
+        let member = self.member_or_carrier(name).await?;
         let at_risk = |record: &Record| {
             Some(AtRisk { job: key(record), work: record.at_risk_in(name, &member.uid)? })
         };
@@ -94,11 +94,12 @@ impl Federation<'_> {
         Ok(Risks { jobs: records.iter().filter_map(at_risk).collect(), unread: errors })
     }
 
-    /// Declares a member lost, and gives what it was not seen to have done to others. No answer of
-    /// it is needed. A record that cannot be read keeps back no other Job.
+    /// Declares a cluster lost, and gives what it was not seen to have done to others. No answer of
+    /// it is needed. One that is no member, and has shards, becomes a member that is lost. A record
+    /// that cannot be read keeps back no other Job.
     ///
     /// # Errors
-    /// There is no such member; or for a Job, what kept its work from being given to others.
+    /// There is no such cluster; or for a Job, what kept its work from being given to others.
     pub async fn declare_lost(&mut self, name: &str) -> Result<(), Error> {
         let declared = self.acceptance(Accepted::Lost, &format!("cluster {name}")).await;
         let lost = |member: &Member| Member {
@@ -108,7 +109,8 @@ impl Federation<'_> {
             state_before: None,
             ..member.clone()
         };
-        let changed = self.change_member(name, lost).await?;
+        let is_new = self.register_lost(name, &declared).await?;
+        let changed = self.change_member(name, lost).await? || is_new;
         self.notify(Event::MemberChanged { cluster: name, what: Became::Lost, changed });
         let member = self.member(name)?.clone();
         let Records { mut records, mut errors } = self.records(&[], None).await?;

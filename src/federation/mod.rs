@@ -97,12 +97,14 @@ mod simulate;
 mod submit;
 mod timeline;
 mod turns;
+mod unregistered;
 mod wait;
 
 pub use adopt::{Proposed, ToAdopt};
 pub use apply::{ApplyTerms, Step};
 pub use backup::{
-    Comparison, Difference, OtherHost, RecordChange, RegistryChange, Replaced, Restore, Return,
+    Comparison, Difference, OtherHost, RecordChange, RecordSource, RegistryChange, Replaced,
+    Restore, Return,
 };
 pub use cluster_check::{Answer, Checked, Identity, ToCheck, UnmarkedHost, check_host};
 pub use contexts::{AskedContext, Identified, Standing, Way, ask_contexts, standings, ways};

@@ -5,7 +5,7 @@ use super::{
     key::{Key, key},
     leaving::all_records,
 };
-use crate::state::{self, Gap, Moved, Newer, Record, Registry, SavedRegistry, Store};
+use crate::state::{self, Gap, Lacking, Moved, Newer, Record, Registry, SavedRegistry, Store};
 
 /// What a federation has left on a host from which it was moved away, and which nothing needs: the
 /// new host has it all.
@@ -86,7 +86,9 @@ fn not_there(old: &[Record], new: &[Record]) -> Vec<Key> {
         let of_same =
             |it: &&Record| it.namespace() == record.namespace() && it.state.uid == record.state.uid;
         new.iter().find(of_same).is_some_and(|there| {
-            record.newer(there) != Newer::This && there.lacking(record).is_empty()
+            // Shards whose ids others have cannot be taken in: nothing here would help with that.
+            let Lacking { shards, other } = there.lacking(record);
+            record.newer(there) != Newer::This && shards.without(&other).is_empty()
         })
     };
     old.iter().filter(|record| !has(record)).map(key).collect()

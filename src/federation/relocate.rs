@@ -81,9 +81,15 @@ pub async fn relocate(
         }
         refuse_in_use(to, it, &old).await?;
     }
-    // Both say that the federation was moved to the other one: the last of these moves is finished.
-    let is_back = |left: &&Moved| left.uid == old.host && left.number > moved.number;
-    if let Some(left) = left.filter(is_back) {
+    // A move that was begun goes on only where the federation has not left the new host since: the
+    // last of its moves counts.
+    let mut arrived = old.restores.clone();
+    arrived.count(&moved_to);
+    let has_gone_on = |left: &&Moved| {
+        let has_arrived = existing.as_ref().is_some_and(|it| it.restores.include(&arrived));
+        old.moved.is_some() && (has_arrived || left.number >= moved.number)
+    };
+    if let Some(left) = left.filter(has_gone_on) {
         return Err(to.moved(left).into());
     }
     let was_host = left.is_some();
@@ -93,7 +99,8 @@ pub async fn relocate(
     // What cannot be copied is found before anything is marked.
     let records = all_records(from, &old.uid, old.moved.as_ref()).await?;
     copies(to, &old, records, was_host, finished).await?;
-    let (old, records) = leave(from, old, moved).await?;
+    let old = leave(from, old, moved).await?;
+    let records = all_records(from, &old.uid, old.moved.as_ref()).await?;
     let Copies { stale, copies } = copies(to, &old, records, was_host, finished).await?;
     for record in stale {
         to.remove(&record).await?;
@@ -106,6 +113,7 @@ pub async fn relocate(
     observer.notify(Event::Ended);
     let mut saved = old.saved();
     saved.unmarked.remove(&moved_to);
+    saved.restores = arrived;
     to.write_registry(existing.as_ref(), &saved).await?;
     Ok(true)
 }
@@ -159,6 +167,8 @@ async fn copies(
     let moved = || finished.map(str::to_owned);
     let mut errors = Vec::new();
     let mut stale = Vec::new();
+    // The new host may have lost all that it had. What it had given out is not known then.
+    let may_be_done = finished.is_some() && records.iter().all(|it| it.state.moved.is_some());
     let kept: BTreeSet<_> = records.iter().map(key).collect();
     let mut unreadable = BTreeSet::new();
     for record in to.any_records(&old.uid, None).await? {
@@ -176,7 +186,10 @@ async fn copies(
     let freed: BTreeSet<_> = stale.iter().map(place).collect();
     let mut copies = Vec::new();
     for record in records {
-        let copy = copy(&record, old);
+        let mut copy = copy(&record, old);
+        if may_be_done {
+            copy.mark_restored();
+        }
         if freed.contains(&place(&copy)) {
             copies.push((copy, Comparison::New));
             continue;

@@ -61,6 +61,16 @@ impl Indexes {
         Self(&self.0 - &others.0)
     }
 
+    /// Those that are not in a run of so many, or more, one after another.
+    #[must_use]
+    pub fn without_runs(&self, length: u32) -> Self {
+        let mut rest = RangeSetBlaze::new();
+        for run in self.0.ranges().filter(|run| run.end().abs_diff(*run.start()) + 1 < length) {
+            rest.ranges_insert(run);
+        }
+        Self(rest)
+    }
+
     /// The intersection.
     #[must_use]
     pub fn both(&self, others: &Self) -> Self {

@@ -78,6 +78,22 @@ pub enum MemberState {
 }
 
 impl Member {
+    /// A cluster that is not registered, as a member in this state. `context` is a hint.
+    pub fn unregistered(uid: &str, context: &str, state: MemberState) -> Self {
+        Self {
+            context: context.to_owned(),
+            uid: uid.to_owned(),
+            weight: 0,
+            labels: BTreeMap::new(),
+            state,
+            registered: 0,
+            stops_pods: false,
+            lease: None,
+            state_before: None,
+            lost: None,
+        }
+    }
+
     /// The member with a lease of so many seconds, or none. `consent` says who asks for it. One of
     /// the same length stays that of whoever asked first.
     #[must_use]

@@ -31,8 +31,8 @@ pub use member::{
     Member, MemberLease, MemberState, NAME_RULE, check_label, is_member_name, member_name,
 };
 pub use record::{
-    Cascade, Folded, HeldBack, Lacking, Newer, Origin, Outcome, RanTwice, Record, State, Totals,
-    Verdict, Withheld,
+    Cascade, Folded, HeldBack, Lacking, MISSED_IDS, Newer, Origin, Outcome, RanTwice, Record,
+    State, Totals, Verdict, Withheld,
 };
 pub use recovery::{Recovery, annotate};
 pub use registry::{

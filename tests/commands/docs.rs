@@ -12,7 +12,7 @@ use std::{
 
 use kubectl_federate::{cli, print::Output};
 
-use crate::stage::Stage;
+use crate::{errors::REGISTRY, stage::Stage};
 
 /// Set to write pages instead of comparing them.
 const UPDATE: &str = "UPDATE_DOCS";
@@ -109,6 +109,8 @@ enum Step {
     Succeed(&'static str, &'static str, usize),
     /// So many seconds go by.
     Pass(u64),
+    /// A host loses its registry.
+    LoseRegistry(&'static str),
 }
 
 /// The quick start of the README.
@@ -151,12 +153,13 @@ const EXAMPLE: [Step; 14] = [
 ];
 
 /// The sessions of docs/operations.md: what is lost is rebuilt.
-const LOSSES: [Step; 19] = [
+const LOSSES: [Step; 20] = [
     Step::Succeed("east", "pi", 2),
     Step::Succeed("north", "pi", 2),
     Step::Succeed("west", "pi", 2),
     Step::Quietly("job delete pi --cascade=orphan"),
     Step::Type("job recover pi --yes"),
+    Step::LoseRegistry("east"),
     Step::Type("init --context=new"),
     Step::Type("cluster register east"),
     Step::Type("cluster register west"),
@@ -234,6 +237,10 @@ async fn play(stage: &mut Stage, steps: &[Step], page: &str) -> String {
             Step::Succeed(cluster, job, pods) => stage.succeed(cluster, job, pods),
             Step::Quietly(command) => stage.quietly(command).await,
             Step::Pass(seconds) => stage.pass(Duration::from_secs(seconds)),
+            Step::LoseRegistry(host) => {
+                let path = format!("/api/v1/namespaces/{}/configmaps/{}", REGISTRY.0, REGISTRY.1);
+                drop(stage.request(host, "DELETE", &path, None).await);
+            }
             Step::Type(command) => {
                 let typed = if command.contains(CUT) {
                     command.replace(CUT, &federation_of(stage))

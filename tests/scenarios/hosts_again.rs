@@ -1,8 +1,10 @@
 //! A host that was left is used again: by who restores a backup there, or by who still knows it.
 
-use crate::edit_members::work_until;
+use serde_json::json;
+
+use crate::edit_members::{work_in, work_until};
 use crate::hosts::clear;
-use crate::recovery::{federation, succeeded};
+use crate::recovery::{REGISTRY, federation, federation_of, succeeded};
 use crate::scenarios::{Outcome, Scenarios};
 use crate::stage::{Stage, job};
 
@@ -16,6 +18,17 @@ pub fn scenarios() -> Scenarios {
         .sim_from_nothing("a federation that comes back leaves the host that answers", leaves)
         .both_from_nothing("what a host did that was used again is taken in", taken_in)
         .sim_from_nothing("a cluster of a host that was used again is registered", registered)
+        .sim_from_nothing("a cluster of a host that was used again is given up", given_up)
+        .sim_from_nothing("what ended on the new host is not edited by the old one", ended)
+        .sim_from_nothing("a job that was deleted since runs nothing again", deleted_since)
+        .sim_from_nothing("a name of the backup is not that of an older job", used_since)
+        .sim_from_nothing("a cluster is the one that the newer host knows", built_anew)
+        .sim_from_nothing("a cluster that is no member is declared lost", no_member)
+        .sim_from_nothing("a move that has long been done is not done again", chain)
+        .sim_from_nothing("a move to a host that has lost all takes in what it did", lost_all)
+        .sim_from_nothing("a federation whose host is a member is not taken over", beside)
+        .sim_from_nothing("a host with a damaged record is left, too", damaged)
+        .sim_from_nothing("a restore leaves the last of several hosts", last_of_several)
 }
 
 /// A Job on the host, which is then moved to west, and another one there.
@@ -128,10 +141,209 @@ async fn registered(stage: &Stage) -> Outcome {
     let refused = stage.federate(MARKS).await.fails("lacks clusters in which host \"host\" has");
     let register = "cluster register north --cluster-context=north --context=west";
     refused.warns(&format!("`kubectl federate {register}`"));
-    stage.federate(register).await.ok();
+    let known = stage.federate(register).await.ok();
+    known.warns(&format!("`kubectl federate {MARKS}` marks it as moved, and has them taken in"));
     stage.federate(MARKS).await.ok().warns("does not know these shards of host \"host\"");
     stage.federate("reconcile").await.ok();
     work_until(stage, "pi", "Complete 18/18").await?;
     assert_eq!(succeeded(stage).await?.0, 18, "nothing has run twice");
     clear(stage.site("west"), &["pi"]).await
+}
+
+/// North is gone for good, and only the host that was used again knows its shards.
+async fn given_up(stage: &Stage) -> Outcome {
+    stage.federation_of(&["east", "west"]).await;
+    two_hosts(stage).await?;
+    stage.federate("cluster register north --context=host").await.ok();
+    let scale = "job scale pi --completions=18 --parallelism=6 --context=host";
+    stage.federate(scale).await.ok();
+    stage.site("north").link.cut().await?;
+    let refused = stage.federate(MARKS).await.fails("lacks clusters in which host \"host\" has");
+    let lost = "cluster lost north --context=host";
+    refused.warns(&format!("`kubectl federate {lost}`"));
+    stage.federate(&format!("{lost} --yes")).await.ok();
+    stage.federate(MARKS).await.ok().warns("is held back: `kubectl federate reconcile pi");
+    stage.federate("reconcile").await.ok();
+    stage.federate("reconcile --reopen --yes").await.ok();
+    work_until(stage, "pi", "Complete 18/18").await?;
+    stage.site("north").link.restore().await?;
+    clear(stage.site("west"), &["pi"]).await
+}
+
+async fn ended(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    two_hosts(stage).await?;
+    work_until(stage, "pi", "Complete 9/9").await?;
+    stage.federate("job scale pi --completions=18 --parallelism=6 --context=host").await;
+    stage.federate(MARKS).await.ok();
+    stage.federate("reconcile").await.ok();
+    stage.federate("job get pi").await.ok().says("Complete").says("9/9");
+    clear(stage.site("west"), &["pi"]).await
+}
+
+/// West, the new host, gave up north and deleted a Job. Then it is lost, too.
+async fn deleted_since(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    stage.federate(MARKS).await.ok();
+    stage.federate("reconcile").await.ok();
+    let north = stage.site("north");
+    north.link.cut().await?;
+    stage.federate("cluster lost north --yes").await.ok();
+    stage.federate("job delete pi --cascade=background").await.ok();
+    stage.federate("backup late.yaml").await.ok();
+    stage.site("west").link.cut().await?;
+    let restored = stage.federate("restore late.yaml --context=host --yes").await.ok();
+    restored.warns("job.batch/pi: the backup does not have it");
+    stage.site("west").link.restore().await?;
+    let mark = stage.mark().await?;
+    for _ in 0..3 {
+        stage.federate("reconcile").await;
+    }
+    let sent = stage.mutations(&mark).await?;
+    assert!(!sent.iter().any(|what| what.contains("create jobs")), "{sent:?}");
+    north.link.restore().await?;
+    Ok(())
+}
+
+async fn used_since(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    stage.federate(MARKS).await.ok();
+    stage.federate("job delete pi --cascade=background").await.ok();
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    stage.federate("backup late.yaml").await.ok();
+    stage.site("west").link.cut().await?;
+    let restored = stage.federate("restore late.yaml --context=host --yes").await;
+    restored.fails("the host has another federated job \"pi\"");
+    stage.site("west").link.restore().await?;
+    Ok(())
+}
+
+/// West, the new host, has registered another cluster under the name of one that was built anew.
+async fn built_anew(stage: &Stage) -> Outcome {
+    stage.federation_of(&["east", "north"]).await;
+    stage.federate("cluster register spare --cluster-context=west").await.ok();
+    stage.federate("init --from=host --context=west").await.ok();
+    stage.federate("cluster unregister spare").await.ok();
+    stage.federate("cluster register spare --cluster-context=host").await.ok();
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    stage.federate("backup late.yaml").await.ok();
+    let restored = stage.federate("restore late.yaml --context=host --yes").await.ok();
+    restored.warns("cluster \"spare\": another cluster has this name in the backup");
+    stage.federate("reconcile").await.ok();
+    let sites = [stage.site("east"), stage.site("north"), stage.host()];
+    work_in(stage, &sites, "pi", "Complete 9/9").await
+}
+
+/// The registry was lost, and a cluster of its records with it.
+async fn no_member(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    stage.host().api.delete(REGISTRY, &json!({})).await?;
+    let north = stage.site("north");
+    north.link.cut().await?;
+    let made = stage.federate("init --context=host").await.ok();
+    let recover = made.stderr.split('`').find(|text| text.contains("job recover"));
+    let recover = recover.and_then(|it| it.strip_prefix("kubectl federate ")).map(str::to_owned);
+    for member in ["east", "west"] {
+        stage.federate(&format!("cluster register {member}")).await.ok();
+    }
+    stage.federate(&format!("{} --yes", recover.ok_or("a command")?)).await.ok();
+    let waits = stage.federate("reconcile pi").await.fails("could not be asked");
+    waits.warns("kubectl federate cluster lost north");
+    stage.federate("cluster lost north").await.fails("no terminal").warns("may run twice");
+    stage.federate("cluster lost north --yes").await.ok().says("declared lost");
+    let sites = [stage.site("east"), stage.site("west")];
+    work_in(stage, &sites, "pi", "Complete 9/9").await?;
+    north.link.restore().await?;
+    Ok(())
+}
+
+async fn chain(stage: &Stage) -> Outcome {
+    moved(stage).await?;
+    stage.federate("init --from=west --context=north").await.ok();
+    let again = stage.federate(MARKS).await.fails("was moved to another host");
+    again.warns("context \"north\"");
+    stage.federate("job get --context=west").await.fails("was moved to another host");
+    stage.federate("reconcile").await.ok();
+    work_until(stage, "pi", "Complete 9/9").await?;
+    work_until(stage, "euler", "Complete 6/6").await?;
+    // Back, and on again: a move of the same way is another one.
+    stage.federate("init --from=north --context=host").await.ok();
+    stage.federate(MARKS).await.ok().says("moved");
+    stage.federate("job get").await.ok().says("euler");
+    for site in ["west", "north"] {
+        clear(stage.site(site), &["pi", "euler"]).await?;
+    }
+    Ok(())
+}
+
+async fn lost_all(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    stage.federate(MARKS).await.ok();
+    stage.federate("reconcile").await.ok();
+    stage.federate("job scale pi --completions=18 --parallelism=6").await.ok();
+    let west = stage.site("west");
+    clear(west, &["pi"]).await?;
+    stage.federate(MARKS).await.ok().says("moved");
+    stage.federate("reconcile").await.ok();
+    work_until(stage, "pi", "Complete 18/18").await?;
+    assert_eq!(succeeded(stage).await?.0, 18, "nothing has run twice");
+    stage.federate("orphans list").await.ok().warns("No resources found");
+    clear(west, &["pi"]).await
+}
+
+async fn beside(stage: &Stage) -> Outcome {
+    federation(stage).await;
+    stage.create(&job("pi", Some(3), Some(9))).await?.ok();
+    let uid = federation_of(stage).await?;
+    stage.federate("init --context=west").await.ok();
+    for member in ["east", "north", "host"] {
+        stage.federate(&format!("cluster register {member}")).await.ok();
+    }
+    let recover = format!("job recover --all --all-namespaces --federation={uid} --yes");
+    let refused =
+        stage.federate(&recover).await.fails("cluster \"host\" is the host of federation");
+    refused.warns("`kubectl federate init --context=host` uses that host");
+    let there = stage.federate("job get").await.ok();
+    assert!(!there.stdout.contains("pi"), "{there:?}");
+    clear(stage.site("west"), &[]).await
+}
+
+async fn damaged(stage: &Stage) -> Outcome {
+    moved(stage).await?;
+    let damage = json!({"metadata": {"annotations": {"kubectl-federate.dev/state": "[]"}}});
+    stage.site("west").patch("configmaps", "euler.federated-job", &damage).await?;
+    let restored = stage.federate("restore late.yaml --context=north --yes").await.ok();
+    restored.warns("host \"west\", which answers: it is marked as moved");
+    stage.federate("job get --context=west").await.fails("was moved to another host");
+    stage.federate("reconcile").await.ok();
+    work_until(stage, "pi", "Complete 9/9").await?;
+    work_until(stage, "euler", "Complete 6/6").await?;
+    for site in ["west", "north"] {
+        clear(stage.site(site), &["pi", "euler"]).await?;
+    }
+    Ok(())
+}
+
+/// The backup is of the first one, from which the federation was moved twice.
+async fn last_of_several(stage: &Stage) -> Outcome {
+    moved(stage).await?;
+    stage.federate("init --from=west --context=north").await.ok();
+    let restored = stage.federate("restore late.yaml --context=host --yes").await.ok();
+    let restored = restored.warns("It is restored on host \"host\", which all commands use then");
+    restored.warns("host \"north\", which answers: it is marked as moved");
+    stage.federate("job get --context=north").await.fails("was moved to another host");
+    let checked = stage.federate("cluster check").await.ok();
+    assert!(!checked.stderr.contains("not marked as moved"), "{checked:?}");
+    stage.federate("reconcile").await.ok();
+    work_until(stage, "pi", "Complete 9/9").await?;
+    work_until(stage, "euler", "Complete 6/6").await?;
+    assert_eq!(succeeded(stage).await?.0, 15, "nothing has run twice");
+    for site in ["west", "north"] {
+        clear(stage.site(site), &["pi", "euler"]).await?;
+    }
+    Ok(())
 }

@@ -415,7 +415,7 @@ async fn other_job(stage: &Stage) -> Outcome {
     let restored = stage.federate("restore federation.yaml --context=host").await.ok();
     restored
         .warns("It does not know these shards of the backup: 1. So no work is opened before")
-        .warns("It has other jobs as these shards: 1. What those of the backup do may run twice.");
+        .warns("It has other jobs as these shards: 1. What those of the backup do may run twice:");
     Ok(())
 }
 

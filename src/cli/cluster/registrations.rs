@@ -7,7 +7,7 @@ use crate::{
     error::{Error, Result},
     federation::{self, AskedRight, Federation, Registered, Registration},
     job::lease_text,
-    print::{counted, federate, kubectl_line},
+    print::{counted, federate, federate_on_host, kubectl_line},
     state::{Member, NAME_RULE, is_member_name, member_name},
 };
 
@@ -56,15 +56,26 @@ pub async fn register(
         }
     }
     for (name, jobs) in federation.lacked(new).await {
-        let recover = federate("job recover", ["--all", "--all-namespaces"]);
-        session.output().warning(
-            Some(name),
-            &format!(
-                "it has {} that the records of their federated jobs lack, and that others were \
-                 given: {recover} stops them, and counts what they have done",
-                counted(jobs, "job")
-            ),
+        let lacked = format!(
+            "it has {} that the records of their federated jobs lack",
+            counted(jobs, "job")
         );
+        let text = if let Some(before) = federation.registry.unmarked.values().next() {
+            let context = if before.context.is_empty() { "CONTEXT" } else { &before.context };
+            let host = federation.store.host().name();
+            let marks = federate_on_host("init", [format!("--from={context}")], host);
+            format!(
+                "{lacked}. The host before this one may have given them out: {marks} marks it as \
+                 moved, and has them taken in"
+            )
+        } else {
+            let recover = federate("job recover", ["--all", "--all-namespaces"]);
+            format!(
+                "{lacked}, and that others were given: {recover} stops them, and counts what they \
+                 have done"
+            )
+        };
+        session.output().warning(Some(name), &text);
     }
     let named =
         |(name, error): (String, Error)| if count > 1 { about(&name, &error) } else { error };

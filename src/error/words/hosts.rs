@@ -62,6 +62,10 @@ pub(super) fn about_host(error: &HostError) -> Error {
                 federate_on_host("job recover", words, host)
             ))
         }
+        HostError::ActsElsewhere { context, .. } => said.hint(format!(
+            "{} uses that host. Two hosts of one federation would both give out its work.",
+            federate("init", [format!("--context={context}")])
+        )),
         HostError::StillActs { name, host } => said.hint(format!(
             "{} marks it as moved, and forgets it. Nothing can use it then.",
             federate_on_host("init", [format!("--from={name}")], host)
@@ -79,16 +83,19 @@ pub(super) fn about_host(error: &HostError) -> Error {
                 federate("job delete", [name, &namespace, "--cascade=orphan", &at])
             ))
         }
-        HostError::LacksClusters { context, clusters, .. } => {
+        HostError::LacksClusters { from, context, clusters, .. } => {
             let register = |(name, at): &(String, String)| {
                 let at = format!("--cluster-context={at}");
                 federate_on_host("cluster register", [name.as_str(), &at], context)
             };
             let register: Vec<_> = clusters.iter().map(register).collect();
+            let lost = if let [(name, _)] = clusters.as_slice() { name } else { "NAME" };
             said.hint(format!(
-                "What they run is not known on the new host until they are registered there: {}. \
-                 Then run it again.",
-                register.join(", ")
+                "What they run is not known on the new host until they are registered there, by \
+                 these names or others: {}. Or declare one that is gone for good lost on the old \
+                 host: {}. Then run it again.",
+                register.join(", "),
+                federate("cluster lost", [lost, &format!("--context={from}")])
             ))
         }
         HostError::StaleHost { from, context, .. } => said.hint(format!(

@@ -91,7 +91,8 @@ fn of_host(error: &cluster::Error) -> Error {
     let hint = error.cluster().filter(|_| error.is_unreachable()).map(|context| {
         format!(
             "It is the host cluster, by the context {context:?}. --context names another context \
-             that leads to it."
+             that leads to it. If it is gone for good, {} makes another host of a backup.",
+            federate("restore", ["FILE", "--context=CONTEXT"])
         )
     });
     of_cluster(error).hinted(hint)
@@ -188,10 +189,9 @@ fn of_federation(error: &federation::Error) -> Error {
         E::Unfinished(unfinished) => {
             let said = Error::new(error).hint(finish_unfinished(unfinished));
             let said = said.hinted_too(register_again(&unfinished.unregistered));
-            match unfinished.silent.as_slice() {
-                [] => said,
-                silent => said.and_hint(Hint::about_silent(silent.iter().cloned())),
-            }
+            let silent: Vec<_> =
+                unfinished.silent.iter().chain(&unfinished.unregistered).cloned().collect();
+            if silent.is_empty() { said } else { said.and_hint(Hint::about_silent(silent)) }
         }
         E::Interrupted { error, namespace, name } => of_federation(error).hint(OfJobs::reconcile(
             namespace,

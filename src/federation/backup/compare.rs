@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     federation::{error::Error, key::key},
-    state::{self, Lacking, Member, Newer, Record, SavedRegistry, Store},
+    state::{self, Lacking, Member, MemberState, Newer, Record, SavedRegistry, Store},
 };
 
 /// What becomes of a record.
@@ -29,6 +29,9 @@ pub enum RecordChange {
     },
     /// The host has the same, which lists its clusters again: others have given out its work.
     Listed,
+    /// The host is as old as a backup, and what it has of the Job counts again: it is newer than the
+    /// backup, or the backup lacks the Job.
+    Revived(RecordSource),
     /// The host has another federated Job under its name. That one stays, and this is not written.
     Taken,
 }
@@ -52,16 +55,34 @@ pub enum Comparison {
     },
 }
 
+/// Where a record that is restored is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordSource {
+    /// From the backup.
+    Backup,
+    /// From the host, which took no part in what was done since: it is newer there.
+    NewerOnHost,
+    /// From such a host: the backup lacks the Job.
+    HostAlone,
+}
+
 /// The records of a backup with those of a host that took no part in what was done since. These are
-/// as old as a backup: each that the backup lacks, or has older, is restored too.
-pub(super) fn with_stale(saved: Vec<Record>, on_host: impl Iterator<Item = Record>) -> Vec<Record> {
-    let job = |record: &Record| (key(record), record.state.uid.clone());
-    let mut all: BTreeMap<_, _> = saved.into_iter().map(|record| (job(&record), record)).collect();
+/// as old as a backup: each that the backup lacks, or has older, is restored too. A name that the
+/// backup has is that of its Job.
+pub(super) fn with_stale(
+    saved: Vec<(Record, RecordSource)>,
+    on_host: impl Iterator<Item = Record>,
+) -> Vec<(Record, RecordSource)> {
+    let by_name = saved.into_iter().map(|saved| (key(&saved.0), saved));
+    let mut all: BTreeMap<_, _> = by_name.collect();
     for record in on_host {
-        let is_newer = |saved: &Record| record.newer(saved) == Newer::This;
-        if all.get(&job(&record)).is_none_or(is_newer) {
-            all.insert(job(&record), record.unstored());
-        }
+        let source = match all.get(&key(&record)) {
+            None => RecordSource::HostAlone,
+            Some((saved, _)) if saved.state.uid != record.state.uid => continue,
+            Some((saved, _)) if record.newer(saved) == Newer::This => RecordSource::NewerOnHost,
+            Some(_) => continue,
+        };
+        all.insert(key(&record), (record.unstored(), source));
     }
     all.into_values().collect()
 }
@@ -75,16 +96,21 @@ pub(super) fn with_stale(saved: Vec<Record>, on_host: impl Iterator<Item = Recor
 pub(super) async fn compare_all(
     store: &Store,
     whole: &SavedRegistry,
-    saved: Vec<Record>,
+    saved: Vec<(Record, RecordSource)>,
     replaces_newer: bool,
     is_stale: bool,
 ) -> Result<Vec<(Record, RecordChange)>, Error> {
     let mut records = Vec::new();
-    for mut record in saved {
+    let is_lost = |uid: &str| {
+        let mut lost = whole.members.values().filter(|it| it.state == MemberState::Lost);
+        lost.any(|member| member.uid == uid)
+    };
+    for (mut record, source) in saved {
         let unlisted = listable(&whole.members);
         record.state.unlisted.clone_from(&unlisted);
         record.mark_restored();
         record.rename_clusters(|uid| whole.member_by_uid(uid));
+        record.give_up_before(is_lost);
         let there = match on_host(store, &record).await {
             Ok(Some(there)) => there,
             Ok(None) => {
@@ -101,6 +127,15 @@ pub(super) async fn compare_all(
             }
             Err(error) => return Err(error),
         };
+        if source != RecordSource::Backup {
+            records.push((record.in_place_of(&there), RecordChange::Revived(source)));
+            continue;
+        }
+        // What was moved away is the same but for the mark.
+        if is_stale && there.unstored().says_the_same(&record) && there.state != record.state {
+            records.push((record.in_place_of(&there), RecordChange::Listed));
+            continue;
+        }
         records.push(match comparison(&there, &record) {
             Comparison::Replaced { on_host, in_backup, newer }
                 if newer != Newer::Other && !replaces_newer && !is_stale =>
@@ -115,9 +150,6 @@ pub(super) async fn compare_all(
                     there
                 };
                 (kept, RecordChange::Kept { on_host, in_backup, is_newer, lacking })
-            }
-            Comparison::Same if is_stale && there.state != record.state => {
-                (record.in_place_of(&there), RecordChange::Listed)
             }
             Comparison::Same => (there, RecordChange::Readable(Comparison::Same)),
             replaced => (record.in_place_of(&there), RecordChange::Readable(replaced)),

@@ -26,6 +26,11 @@ pub enum Difference {
     Left,
     /// It was registered since the backup was made, and is a member.
     Joined,
+    /// The host, which is as old as a backup, has it, and the backup does not. It stays a member.
+    HostAlone,
+    /// Such a host has it under a name that another cluster has in the backup. That one is the
+    /// member, and this one becomes a former one.
+    Superseded,
 }
 
 /// A registration that is replaced.
@@ -89,6 +94,48 @@ pub(super) fn merge(
             differences.push((former.name.clone(), Difference::Left));
         }
         whole.former.insert(uid, former);
+    }
+    let members: BTreeSet<_> = whole.members.values().map(|member| member.uid.clone()).collect();
+    whole.former.retain(|uid, _| !members.contains(uid));
+    (whole, differences)
+}
+
+/// The registry of a backup with that of a host which is as old as a backup, and took no part in
+/// what was done since: what the backup says counts. Also gives how the two differ.
+///
+/// A cluster that the host alone has stays a member: it may have work that nobody else knows.
+pub(super) fn merge_stale(
+    backup: SavedRegistry,
+    host: &SavedRegistry,
+) -> (SavedRegistry, Vec<(String, Difference)>) {
+    let mut whole = backup;
+    whole.restores.join(&host.restores);
+    whole.created = whole.created.or(host.created);
+    let mut differences = Vec::new();
+    for (name, member) in &host.members {
+        let in_backup = whole.member_by_uid(&member.uid).map(str::to_owned);
+        let difference = match in_backup {
+            Some(in_backup) => {
+                let after = whole.members[&in_backup].clone();
+                let replaced = Box::new(Replaced { before: member.clone(), after });
+                let differs = replaced.before != replaced.after;
+                differs.then_some((in_backup, Difference::Changed(replaced)))
+            }
+            None if whole.members.contains_key(name) => {
+                let context = member.context.clone();
+                let former = Former { name: name.clone(), context };
+                whole.former.insert(member.uid.clone(), former);
+                Some((name.clone(), Difference::Superseded))
+            }
+            None => {
+                whole.members.insert(name.clone(), member.clone());
+                Some((name.clone(), Difference::HostAlone))
+            }
+        };
+        differences.extend(difference);
+    }
+    for (uid, former) in &host.former {
+        whole.former.entry(uid.clone()).or_insert_with(|| former.clone());
     }
     let members: BTreeSet<_> = whole.members.values().map(|member| member.uid.clone()).collect();
     whole.former.retain(|uid, _| !members.contains(uid));
@@ -159,6 +206,21 @@ mod tests {
 
     fn named(all: &[(&str, &str)]) -> Named {
         all.iter().map(|(name, uid)| ((*name).to_owned(), (*uid).to_owned())).collect()
+    }
+
+    #[test]
+    fn of_a_host_that_is_as_old_as_a_backup_the_backup_counts() {
+        let none = BTreeSet::new();
+        let old = registry("f", &named(&[("east", "e"), ("north", "n1"), ("old", "o")]), &none);
+        let left = ["o".to_owned()].into();
+        let new = registry("f", &named(&[("east", "e"), ("north", "n2")]), &left).saved();
+        let (whole, differences) = merge_stale(new, &old.saved());
+        let members = whole.members.into_iter().map(|(name, member)| (name, member.uid));
+        let expected = named(&[("east", "e"), ("north", "n2"), ("old", "o")]);
+        assert_eq!(members.collect::<Named>(), expected);
+        assert_eq!(whole.former.into_keys().collect::<Vec<_>>(), ["n1"]);
+        let expected = [("north", Difference::Superseded), ("old", Difference::HostAlone)];
+        assert_eq!(differences, expected.map(|(name, how)| (name.to_owned(), how)));
     }
 
     #[test]

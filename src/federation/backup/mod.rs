@@ -15,7 +15,7 @@ mod compare;
 mod merge;
 mod other_host;
 
-pub use compare::{Comparison, RecordChange};
+pub use compare::{Comparison, RecordChange, RecordSource};
 pub(super) use compare::{compare, listable};
 pub use merge::{Difference, Replaced};
 pub use other_host::OtherHost;
@@ -26,7 +26,7 @@ use jiff::Timestamp;
 
 use self::{
     compare::{compare_all, other_job, with_stale},
-    merge::{join, merge, new_gap},
+    merge::{join, merge, merge_stale, new_gap},
 };
 use super::{
     acceptance::accepted,
@@ -110,21 +110,16 @@ impl Federation<'_> {
 }
 
 impl Restore {
-    /// The uid of the host that has the federation of a backup: that of the backup, or that to
-    /// which the federation was moved from this host since, or before this one became the host of
-    /// another.
+    /// The uid of the host that has the federation of a backup, by what a host says that the
+    /// federation may have left.
     pub async fn host_now(store: &Store, backup: &Backup) -> String {
-        let of_backup = &backup.federation;
-        let moved_from = |it: Registry| match it.moved {
-            Some(moved) if it.uid == of_backup.uid && it.host == of_backup.host => Some(moved),
-            _ => it.left(&of_backup.uid),
-        };
-        let moved = store.any_registry().await.ok().and_then(moved_from);
-        moved.map_or_else(|| of_backup.host.clone(), |moved| moved.uid)
+        let registry = store.any_registry().await.ok();
+        host_now(registry.as_ref(), &backup.federation)
     }
 
-    /// Compares a backup with what a host has. `left` is the host that the backup is of, if it is
-    /// another one and the user has a context for it. `now` is the local time. `replaces_newer`
+    /// Compares a backup with what a host has. `of_host` is the uid of the host that has the
+    /// federation, as far as that is known, and `left` is that host, if it is another one and the
+    /// user has a context for it. `now` is the local time. `replaces_newer`
     /// says that records are replaced also where that of the host is newer, or may be.
     ///
     /// A host from which the federation of the backup was moved away is as old as a backup itself.
@@ -135,10 +130,11 @@ impl Restore {
     pub async fn plan(
         store: &Store,
         backup: Backup,
-        mut saved: Vec<Record>,
+        saved: Vec<Record>,
         left: Option<&Store>,
         now: Timestamp,
         replaces_newer: bool,
+        of_host: &str,
     ) -> Result<Self, Error> {
         let host = store.host().identity().await?;
         let now = server_time(store.host(), now).as_second();
@@ -154,7 +150,10 @@ impl Restore {
             return Err(store.moved(moved).into());
         }
         let (uid, gap) = (backup.federation.uid.clone(), backup.federation.gap);
-        let (former, of_host) = (backup.federation.former.clone(), backup.federation.host.clone());
+        let former = backup.federation.former.clone();
+        let first_host = host_now(existing.as_ref(), &backup.federation);
+        // One that was made here before the federation left is older than what is here.
+        let is_of_this = backup.federation.host == host;
         let saved_jobs: BTreeSet<_> = saved.iter().map(key).collect();
         let on_host = existing.as_ref().map(Registry::saved);
         let is_left = on_host.as_ref().is_some_and(|it| it.is_left_for(&backup.federation));
@@ -162,8 +161,12 @@ impl Restore {
         let makes_a_host =
             is_stale || (of_host != host && on_host.as_ref().is_none_or(|it| it.uid != uid));
         let mut other_host = None;
-        if makes_a_host {
-            other_host = Some(OtherHost::find(left, &of_host, &uid, &host, &saved_jobs).await);
+        if of_host != host {
+            other_host = Some(OtherHost::find(left, of_host, &uid, &host, &saved_jobs).await);
+        }
+        if !makes_a_host {
+            // The federation has a host here already. Another one that acts for it is left.
+            other_host = other_host.filter(OtherHost::acts);
         }
         let mut known = backup.federation;
         if let Some(OtherHost::Left { registry, differences, .. }) = &mut other_host {
@@ -174,26 +177,26 @@ impl Restore {
             (known, salvaged) = salvage(store, known).await?;
         }
         let unmarked = known.unmarked.clone();
-        let (mut whole, mut differences) = merge(known, on_host.as_ref());
+        let (mut whole, mut differences) = match &on_host {
+            Some(on_host) if is_stale && !is_of_this => merge_stale(known, on_host),
+            on_host => merge(known, on_host.as_ref()),
+        };
         differences.extend(salvaged);
-        let is_interrupted = |it: &&SavedRegistry| it.gap.is_some_and(Gap::is_open);
+        let mut saved: Vec<_> = saved.into_iter().map(|it| (it, RecordSource::Backup)).collect();
         if is_stale {
             whole.unmarked.extend(unmarked);
-        }
-        if is_stale || on_host.as_ref().is_some_and(|it| is_interrupted(&it)) {
             // One that is damaged is compared below.
             let readable = store.any_records(&uid, None).await?.into_iter().flatten();
-            // What was moved away counts again where a restore has begun to say so.
-            let is_old = |record: &Record| is_stale || record.state.moved.is_some();
-            saved = with_stale(saved, readable.filter(is_old));
+            saved = with_stale(saved, readable);
         }
-        let returns = moved.map(|moved| Return { is_other_host: moved.uid == of_host, moved });
+        let returns = moved.map(|moved| Return { is_other_host: moved.uid == first_host, moved });
         if let Some(Return { moved, is_other_host: false }) = &returns {
             let unmarked = Unmarked { context: moved.context.clone() };
             whole.unmarked.insert(moved.uid.clone(), unmarked);
         }
-        whole.unmarked.extend(other_host.as_ref().and_then(|it| it.unmarked(&of_host)));
+        whole.unmarked.extend(other_host.as_ref().and_then(|it| it.unmarked(of_host)));
         whole.unmarked.remove(&host);
+        let is_interrupted = |it: &&SavedRegistry| it.gap.is_some_and(Gap::is_open);
         let restored = on_host.as_ref().filter(|it| !is_stale || is_interrupted(it));
         let new_gap = new_gap(&uid, restored, gap, backup.created, now);
         if new_gap.is_some() {
@@ -210,7 +213,7 @@ impl Restore {
         let left: BTreeMap<_, _> =
             left.map(|(uid, former)| (uid.clone(), former.name.clone())).collect();
         let is_anew = new_gap.is_some();
-        let accepts = !left.is_empty() || (!is_anew && has_new(&records));
+        let accepts = !left.is_empty() || (!is_anew && has_new(&records)) || revives_any(&records);
         let accepted = accepted(store.host(), Accepted::Restored, "", now);
         let declared = if accepts { Some(accepted.await) } else { None };
         Ok(Self {
@@ -232,7 +235,9 @@ impl Restore {
         let replaces = |change: &RecordChange| {
             matches!(
                 change,
-                RecordChange::Readable(Comparison::Replaced { .. }) | RecordChange::Damaged(_)
+                RecordChange::Readable(Comparison::Replaced { .. })
+                    | RecordChange::Revived(_)
+                    | RecordChange::Damaged(_)
             )
         };
         matches!(self.registry, RegistryChange::TakenOver { .. } | RegistryChange::Damaged(_))
@@ -272,7 +277,8 @@ impl Restore {
     /// records. If it is interrupted, the same restore finishes it. `left` is as for
     /// [`Restore::plan`], `context` is the user's for this host.
     ///
-    /// Until all records are written, a registry that is made anew says that it may lack any.
+    /// Until all records are written, a registry that is made anew says that it may lack any. That
+    /// of a federation that comes back stays marked as moved until then.
     ///
     /// # Errors
     /// A host cannot be written, or somebody changed meanwhile what was compared. All records that
@@ -290,15 +296,18 @@ impl Restore {
             let number = before.saturating_add(1);
             leave(left, *registry, Moved { uid, context: context.to_owned(), number }).await?;
         }
+        let (registry, returns) = (self.registry, self.returns.is_some());
         let writes = self.records.iter().any(|(_, change)| is_written(change));
-        let opened = self.whole.gap.filter(|_| self.is_anew && writes).map(Gap::opened);
+        let opens = self.is_anew && writes && !returns;
+        let opened = self.whole.gap.filter(|_| opens).map(Gap::opened);
         let mut first = SavedRegistry { gap: opened.or(self.whole.gap), ..self.whole.clone() };
         if opened.is_some() {
             // It counts once all is written: until then the host is as old as it was.
             let same = self.existing.as_ref().filter(|it| it.uid == first.uid);
             first.restores = same.map(|it| it.restores.clone()).unwrap_or_default();
         }
-        match self.registry {
+        match registry {
+            _ if returns => {}
             RegistryChange::Damaged(_) => store.write_over_damaged_registry(&first).await?,
             RegistryChange::Same => {}
             _ => drop(store.write_registry(self.existing.as_ref(), &first).await?),
@@ -316,7 +325,8 @@ impl Restore {
             }
             if let Some(declared) = &self.declared {
                 record.give_up_left(&self.left, declared);
-                if !is_anew && change == RecordChange::Readable(Comparison::New) {
+                let is_new = !is_anew && change == RecordChange::Readable(Comparison::New);
+                if is_new || change == RecordChange::Revived(RecordSource::HostAlone) {
                     let detail = "work that was done since the backup".to_owned();
                     record.accept(Acceptance { detail, ..declared.clone() });
                 }
@@ -328,6 +338,9 @@ impl Restore {
         }
         observer.notify(Event::Ended);
         Error::all(errors)?;
+        if returns {
+            store.write_registry(self.existing.as_ref(), &self.whole).await?;
+        }
         if opened.is_some() && first != self.whole {
             let current = store.registry().await?;
             let (gap, restores) = (self.whole.gap, self.whole.restores);
@@ -342,7 +355,7 @@ impl Restore {
 fn is_written(change: &RecordChange) -> bool {
     match change {
         RecordChange::Readable(comparison) => *comparison != Comparison::Same,
-        RecordChange::Damaged(_) | RecordChange::Listed => true,
+        RecordChange::Damaged(_) | RecordChange::Listed | RecordChange::Revived(_) => true,
         RecordChange::Kept { lacking, .. } => !lacking.is_empty(),
         RecordChange::Taken => false,
     }
@@ -351,6 +364,21 @@ fn is_written(change: &RecordChange) -> bool {
 /// Whether the host has no record of some of these Jobs.
 fn has_new(records: &[(Record, RecordChange)]) -> bool {
     records.iter().any(|(_, change)| *change == RecordChange::Readable(Comparison::New))
+}
+
+/// Whether some of these Jobs come back that the backup lacks.
+fn revives_any(records: &[(Record, RecordChange)]) -> bool {
+    records.iter().any(|(_, change)| *change == RecordChange::Revived(RecordSource::HostAlone))
+}
+
+/// The uid of the host that has the federation of a backup: that of the backup, or that to which
+/// the federation was moved from this host since, or before this one became the host of another.
+fn host_now(this: Option<&Registry>, backup: &SavedRegistry) -> String {
+    let moved = this.and_then(|this| match &this.moved {
+        Some(moved) if this.uid == backup.uid && this.host == backup.host => Some(moved.clone()),
+        _ => this.left(&backup.uid),
+    });
+    moved.map_or_else(|| backup.host.clone(), |moved| moved.uid)
 }
 
 /// Writes one record, which is to become this.
@@ -363,6 +391,7 @@ async fn write(
         change,
         RecordChange::Readable(Comparison::Replaced { .. })
             | RecordChange::Listed
+            | RecordChange::Revived(_)
             | RecordChange::Kept { .. }
     ) {
         return store.replace(record).await;

@@ -7,7 +7,7 @@ use crate::{
     federation::{
         error::Error,
         key::{Key, key},
-        leaving::all_records,
+        leaving::readable_records,
     },
     state::{self, Moved, Registry, Store, Unmarked},
 };
@@ -65,6 +65,11 @@ impl OtherHost {
         Some((uid.to_owned(), Unmarked { context }))
     }
 
+    /// Whether it answers, and nothing says that the federation has left it.
+    pub(super) fn acts(&self) -> bool {
+        matches!(self, Self::Left { registry, .. } if registry.moved.is_none())
+    }
+
     /// What becomes of the host with this uid, which `store` may lead to. `federation` is the uid
     /// of the federation that is restored on the host `new`, with these Jobs.
     pub(super) async fn find(
@@ -79,7 +84,7 @@ impl OtherHost {
         let read = async || {
             store.host().verify(uid).await.map_err(state::Error::Cluster)?;
             let registry = store.any_registry().await?;
-            let records = all_records(store, federation, registry.moved.as_ref()).await?;
+            let records = readable_records(store, federation).await?;
             Ok::<_, Error>((registry, records))
         };
         match read().await {

@@ -46,6 +46,16 @@ pub enum HostError {
         /// Whether `--yes` was.
         is_agreed: bool,
     },
+    /// The registry would become a federation that has a host, which acts for it.
+    #[error("cluster {name:?} is the host of federation {federation}, and gives out its work")]
+    ActsElsewhere {
+        /// The name of the cluster, which is a member.
+        name: String,
+        /// The user's kubeconfig context for it.
+        context: String,
+        /// The uid of the federation.
+        federation: String,
+    },
     /// A host is to be forgotten that answers, and acts for the federation.
     #[error(
         "host {name:?} answers, and gives out the work of this federation: it is not forgotten"

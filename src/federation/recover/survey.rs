@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::usable::{Newest, Unusable, Usable, newest_of, usable};
 use crate::{
+    cluster::fan_out,
     federation::{
-        error::{Error, InUse},
+        error::{Error, HostError, InUse},
         labelled::{Asked, Listing},
         open::Federation,
     },
     job::Indexes,
     reconcile::{Status, preview},
-    state::{self, Record, Recovery, State},
+    state::{self, MISSED_IDS, Record, Recovery, State, Store},
 };
 
 /// What the members have, and what can be rebuilt from it.
@@ -130,6 +131,7 @@ impl Federation<'_> {
             self.add_job(&mut survey, &uid, usable, names).await?;
         }
         if survey.takes_over {
+            self.must_have_no_host(&survey.federation).await?;
             self.add_left(&mut survey, names, namespace).await?;
         }
         let missing = names.iter().find(|name| {
@@ -158,6 +160,28 @@ impl Federation<'_> {
         }
         let silent = silent.map(|silent| format!("{silent} could not be asked"));
         Error::NothingToRecover { name: name.to_owned(), why: unusable.or(silent), damaged_in }
+    }
+
+    /// Makes sure that no member is a host that acts for a federation. Whoever may not read its
+    /// registry is told nothing.
+    ///
+    /// # Errors
+    /// One is.
+    async fn must_have_no_host(&self, federation: &str) -> Result<(), Error> {
+        let members = self.all_members().await;
+        let ask = async |name: &String| {
+            let host = Store::new(members.get(name).ok()?.clone());
+            let registry = host.any_registry().await.ok()?;
+            (registry.uid == federation && registry.moved.is_none()).then(|| name.clone())
+        };
+        let acting = fan_out(self.registry.members.keys(), ask).await.into_iter().flatten().next();
+        match acting.and_then(|name| self.context(&name).map(|context| (name, context))) {
+            None => Ok(()),
+            Some((name, context)) => {
+                let federation = federation.to_owned();
+                Err(HostError::ActsElsewhere { name, context, federation }.into())
+            }
+        }
     }
 
     /// Whether any member has shards of the registry's own federation, in whatever namespace. Those
@@ -341,7 +365,8 @@ impl Federation<'_> {
             job.shards = seen.shards.values().filter(|shard| shard.uid.is_some()).count();
             let found = seen.shards.iter().filter(|(_, shard)| shard.uid.is_some());
             let ids: Indexes = found.filter_map(|(id, _)| i32::try_from(*id).ok()).collect();
-            job.missing = Indexes::from(1..=ids.end() - 1).without(&ids);
+            // A record leaves so many ids free where clusters may have unknown shards.
+            job.missing = Indexes::from(1..=ids.end() - 1).without(&ids).without_runs(MISSED_IDS);
         }
         survey.jobs.sort_by(|one, other| {
             let key = |job: &Recoverable| {

@@ -1,6 +1,9 @@
 //! The work of members that are drained or were declared lost is given to others; pure.
 
-use super::lookup::{Lookup, is_ours, lookup};
+use super::{
+    lookup::{Lookup, is_ours, lookup},
+    predicates::winding_down,
+};
 use crate::{
     reconcile::{
         allocate::{pods, work},
@@ -57,7 +60,9 @@ pub(super) fn drain(record: &mut Record, places: &Places) {
         let live = record.live_in(cluster, &place.uid);
         let to_drain: Vec<u32> =
             live.filter(|(_, shard)| !is_kept(shard)).map(|(id, _)| id).collect();
-        if to_drain.is_empty() || !work::others_may_take(record, places) {
+        // A work queue that has succeeded starts nothing anywhere.
+        let is_done = winding_down(record);
+        if to_drain.is_empty() || !(is_done || work::others_may_take(record, places)) {
             continue;
         }
         for id in to_drain {

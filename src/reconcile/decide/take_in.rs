@@ -292,14 +292,15 @@ fn take_ended(record: &mut Record, recovery: &Recovery, present: &BTreeSet<u32>)
     }
 }
 
-/// Takes over a newer manifest. The shards that are known already have yet to be told of it. Gives
-/// whether it did.
+/// Takes over a newer manifest. The shards that are known already have yet to be told of it. A Job
+/// that has ended keeps its own. Gives whether it did.
 fn adopt_manifest(record: &mut Record, recovery: &Recovery) -> bool {
     let is_of_it = recovery.manifest.name() == record.name()
         && recovery.manifest.indexed() == record.manifest.indexed()
         && recovery.manifest.size().completions.is_some()
             == record.manifest.size().completions.is_some();
-    if recovery.revision <= record.state.revision || !is_of_it {
+    let has_ended = record.state.outcome.is_some();
+    if recovery.revision <= record.state.revision || !is_of_it || has_ended {
         return false;
     }
     let older = std::mem::replace(&mut record.manifest, recovery.manifest.clone());

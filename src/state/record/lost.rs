@@ -12,7 +12,7 @@ use crate::{
 
 /// How many ids are left free for shards that a missed cluster may have. They were opened since a
 /// backup was made, or nothing of them was found by a recovery.
-const MISSED_IDS: u32 = 100;
+pub const MISSED_IDS: u32 = 100;
 
 /// Completions that succeeded twice: in a cluster that was declared lost, and in the one that took
 /// its work over.
@@ -161,6 +161,18 @@ impl Record {
         }
     }
 
+    /// Gives up the shards of a restored record in clusters that were declared lost before the
+    /// restore, by their uids. What they had to do may have been done since the record was saved:
+    /// nobody has accepted that it runs again.
+    pub fn give_up_before(&mut self, is_lost: impl Fn(&str) -> bool) {
+        let is_there = |shard: &Shard| shard.cluster_uid.as_deref().is_some_and(&is_lost);
+        let live = self.shards.values_mut().filter(|shard| is_there(shard) && !shard.is_over());
+        for shard in live.filter(|shard| shard.phase != Phase::Planned) {
+            shard.give_up();
+            shard.restored = false;
+        }
+    }
+
     /// Gives up a shard. Until it is known what a restored record lacks, what the shard had to do
     /// is told from what was given up before the backup.
     fn give_up_shard(&mut self, id: u32) {
@@ -180,6 +192,10 @@ impl Record {
         let cluster = shard.cluster.clone();
         let before = shard.clone();
         self.give_up_shard(id);
+        if let Some(shard) = self.shards.get_mut(&id) {
+            // Since a backup the lease may have passed before, and others may have done the work.
+            shard.restored = false;
+        }
         let Some(work) = self.at_risk(&cluster, std::iter::once(&before)) else { return };
         let own = self.manifest.lease().and(self.state.leased.as_ref());
         let (who, when) = match own.or(consent) {

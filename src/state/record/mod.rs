@@ -10,7 +10,7 @@ mod progress;
 mod reopen;
 
 pub use folded::{Folded, Totals};
-pub use lost::RanTwice;
+pub use lost::{MISSED_IDS, RanTwice};
 pub use progress::{Lacking, Newer};
 pub use reopen::{HeldBack, Origin, Withheld};
 

@@ -15,8 +15,8 @@ pub struct Unmarked {
     pub context: String,
 }
 
-/// How often the federation was restored on each host, by its uid. The clocks of two hosts may
-/// differ; a count only grows.
+/// How often the federation came to each host, by its uid: it was restored there, or moved there.
+/// The clocks of two hosts may differ; a count only grows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Restores(BTreeMap<String, u32>);

@@ -50,7 +50,8 @@ pub(super) async fn hosts(book: &mut Book) {
     book.read(&mut stage, "job get", hint).await;
     let mut stage = Stage::federation().await;
     stage.set_down("east", true);
-    book.read(&mut stage, "job get", "--context names another context").await;
+    let restore = book.hear(&mut stage, "job get").await;
+    book.followed.extend(restore);
     stage.set_down("east", false);
     let hint = "The host that is remembered is \"east\": leave --context out. --clusters=NAME";
     book.read(&mut stage, "job get --context=west", hint).await;

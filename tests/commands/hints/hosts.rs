@@ -78,3 +78,27 @@ pub(super) async fn both_left(book: &mut Book) {
     stage.quietly("reconcile").await;
     says(&mut stage, "job get pi", "Running").await;
 }
+
+/// Where the host before was used again, with a cluster that the new one does not have.
+pub(super) async fn used_again(book: &mut Book) {
+    let mut stage = pi().await;
+    stage.quietly("backup ~/federation.yaml").await;
+    stage.set_down("east", true);
+    stage.quietly("restore ~/federation.yaml --context=north --yes").await;
+    stage.set_down("east", false);
+    stage.quietly("reconcile --context=north").await;
+    stage.quietly("cluster register spare --context=east").await;
+    stage.quietly("job scale pi --completions=36 --parallelism=18 --context=east").await;
+    let marks = "init --from=east --context=north";
+    let commands = book.hear(&mut stage, marks).await;
+    let [register, lost] = &commands[..] else { panic!("{commands:?}") };
+    book.followed.insert(lost.clone());
+    let offered = {
+        let register = register.strip_prefix("kubectl federate ").expect("a command");
+        book.followed.insert(format!("kubectl federate {register}"));
+        book.hear(&mut stage, register).await
+    };
+    assert_eq!(offered.len(), 1, "{:?}", book.said.last());
+    book.follow(&mut stage, &offered, &[]).await;
+    says(&mut stage, marks, "unchanged").await;
+}

@@ -27,7 +27,7 @@ pub(super) async fn lost_registry(book: &mut Book) {
     book.follow_and_agree(&mut stage, &commands[0], &[]).await;
     for members in [&["north", "west"][..], &["west"]] {
         let commands = book.hear(&mut stage, "reconcile pi").await;
-        assert_eq!(commands.len(), 1 + members.len(), "{commands:?}");
+        assert_eq!(commands.len(), 2 + members.len(), "{commands:?}");
         let known = [("CONTEXT", members[0])];
         book.follow(&mut stage, &commands[1..2], &known).await;
         book.followed.extend(commands);

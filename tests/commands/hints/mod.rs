@@ -73,6 +73,7 @@ pub async fn all() {
         hosts::not_marked,
         hosts::left_damaged,
         hosts::both_left,
+        hosts::used_again,
         jobs::namespaces,
         jobs::edits,
         jobs::names_taken,

@@ -1,14 +1,14 @@
 //! A shell that reads command lines as users paste them. Its `kubectl` hands `kubectl federate` on
 //! to the product, and carries out the few other commands that hints name.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
+use std::{fs, process::Command};
 
 use serde_json::{Value, json};
 
 use crate::stage::Stage;
 
 /// Writes its arguments, each with a NUL after it, and a line feed after the last.
-const KUBECTL: &str = "#!/bin/sh\nprintf '%s\\0' \"$@\" >>\"$CALLS\"\necho >>\"$CALLS\"\n";
+const KUBECTL: &str = "printf '%s\\0' \"$@\" >>\"$CALLS\"\necho >>\"$CALLS\"\n";
 
 /// The exit code of a command that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
@@ -17,13 +17,12 @@ const INTERRUPTED: u8 = 130;
 fn calls(stage: &Stage, line: &str) -> Vec<Vec<String>> {
     stage.write("bin/kubectl", KUBECTL);
     stage.write("calls", "");
-    let program = stage.path("bin/kubectl");
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a file of our own");
-    let folder = program.parent().expect("it is in a folder").display().to_string();
-    let path = std::env::var("PATH").unwrap_or_default();
+    // A shell reads it. To execute what was just written may fail: a process that another test has
+    // begun meanwhile may hold it open.
+    let script = format!("kubectl() {{ sh \"$SCRIPT\" \"$@\"; }}\n{line}");
     let status = Command::new("sh")
-        .args(["-euc", line])
-        .env("PATH", format!("{folder}:{path}"))
+        .args(["-euc", &script])
+        .env("SCRIPT", stage.path("bin/kubectl"))
         .env("CALLS", stage.path("calls"))
         .status()
         .expect("there is a shell");

@@ -15,7 +15,7 @@ use super::{
     cluster::became,
     dry_run::suffix,
     kept::{stay, stay_unread},
-    left_records,
+    left_records::{about, none_found},
     named::are_apart,
     progress::Progress,
     recording::{Recording, Recordings},
@@ -440,9 +440,7 @@ impl Voice<'_, '_> {
             Event::Rests(error) => words::in_lines(error).into_iter().for_each(|it| self.note(it)),
             Event::Waiting(waited) => self.reporter.progress.waiting(waited),
             Event::NoneFound(namespace) => self.note(none_found(namespace)),
-            Event::LeftRecords { federation, jobs } => {
-                self.note(left_records::about(federation, jobs, false));
-            }
+            Event::LeftRecords { federation, jobs } => self.note(about(federation, jobs, false)),
             Event::Jobs(jobs, dry_run) => self.jobs(jobs, dry_run),
             Event::NotBegun(jobs) => self.not_begun(jobs),
         }
@@ -488,12 +486,4 @@ impl Observer for Reporter<'_> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What kubectl says where there is nothing to show.
-pub fn none_found(namespace: Option<&str>) -> String {
-    match namespace {
-        Some(namespace) => format!("No resources found in {namespace} namespace."),
-        None => "No resources found".to_owned(),
-    }
 }

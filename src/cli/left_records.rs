@@ -1,6 +1,6 @@
 //! What is said of records on a host whose registry is gone: no verb shows their Jobs.
 
-use super::{Session, events::none_found, orphans::take_over};
+use super::{Session, orphans::take_over};
 use crate::{federation::Federation, print::counted, state::Store};
 
 /// Says which Jobs on this host have lost their registry, and what makes them count again. Whoever
@@ -41,5 +41,13 @@ pub fn about(federation: &str, jobs: usize, in_use: bool) -> String {
             "{has} Register its clusters, and create no job before: a federation that has jobs \
              takes over no others. Then {take_over} makes these jobs count again."
         )
+    }
+}
+
+/// What kubectl says where there is nothing to show.
+pub fn none_found(namespace: Option<&str>) -> String {
+    match namespace {
+        Some(namespace) => format!("No resources found in {namespace} namespace."),
+        None => "No resources found".to_owned(),
     }
 }

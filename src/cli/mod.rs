@@ -238,7 +238,7 @@ async fn run_verb(world: &World, cli: Cli) -> Result<()> {
     let only_looks = cli.verb.only_looks();
     let session = || Session::new(world, &cli.connection, only_looks);
     match cli.verb {
-        Verb::Init(verb) => verb.run(&session()?).await,
+        Verb::Init(verb) => Box::pin(verb.run(&session()?)).await,
         Verb::Cluster(verb) => verb.run(&session()?).await,
         Verb::Job(verb) => {
             let failed = verb.failure();

@@ -51,20 +51,7 @@ pub fn warning<'a>(event: &Event<'a>) -> Option<(Option<&'a str>, String)> {
         Event::ContextAstray { cluster, context, leads_to } => {
             (Some(cluster), astray(cluster, context, *leads_to))
         }
-        Event::UnknownShards { record, host, lacking } => {
-            let whose = format!("host {host:?}");
-            let lacks = if lacking.is_empty() {
-                format!(" It lacks an edit of {whose}, which is taken from the clusters.")
-            } else {
-                unknown_shards(lacking, &whose)
-            };
-            let reopen =
-                federate("reconcile", [record.name(), "-n", record.namespace(), "--reopen"]);
-            let held = "Work that may have been done by then is held back";
-            let text =
-                format!("{}: its record here stays.{lacks} {held}: {reopen} asks", job(record));
-            (None, text)
-        }
+        Event::UnknownShards { record, host, lacking } => (None, used_again(record, host, lacking)),
         Event::UntestedServer { cluster, version } => {
             let [oldest, newest] = TESTED;
             let text = format!(
@@ -274,6 +261,22 @@ pub fn untaken(members: &BTreeMap<&'static str, Vec<String>>) -> String {
         states if states.is_empty() => "no cluster takes them".to_owned(),
         states => format!("no cluster takes them ({})", states.join("; ")),
     }
+}
+
+/// What becomes of what another host, which was used again, has done of a Job.
+fn used_again(record: &Record, host: &str, lacking: &Lacking) -> String {
+    let whose = format!("host {host:?}");
+    let lacks = if lacking.is_empty() {
+        format!(" It lacks an edit of {whose}, which is taken from the clusters.")
+    } else {
+        unknown_shards(lacking, &whose)
+    };
+    let reopen = federate("reconcile", [record.name(), "-n", record.namespace(), "--reopen"]);
+    format!(
+        "job.batch/{}: its record here stays.{lacks} Work that may have been done by then is held \
+         back: {reopen} asks",
+        record.name()
+    )
 }
 
 /// What becomes of the shards that a record does not know, which stays; nothing where there are

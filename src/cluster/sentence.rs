@@ -42,7 +42,7 @@ pub(super) fn sentence(status: &Status) -> String {
             causes.push(text);
         }
         if causes.len() > CAUSES {
-            causes[CAUSES] = "…".to_owned();
+            "…".clone_into(&mut causes[CAUSES]);
             break;
         }
     }

@@ -434,8 +434,8 @@ pub enum Event<'a> {
     Waiting(&'a [Waited<'a>]),
     /// There is no Job that the request could be about: in this namespace, or in none at all.
     NoneFound(Option<&'a str>),
-    /// The host before this one, by its name, has given out shards of a Job that its record does not
-    /// know: it lists its clusters.
+    /// The host before this one, by its name, has given out shards of a Job that its record does
+    /// not know: it lists its clusters.
     UnknownShards {
         /// The record.
         record: &'a Record,

@@ -1,5 +1,5 @@
-//! A host that could not be marked as moved is marked late: the federation has another host already,
-//! because a move is done, or a backup was restored there. What was done on the old host meanwhile
+//! A host that could not be marked as moved is marked late: the federation has another host
+//! already, because a move is done, or a backup was restored there. What was done on the old host meanwhile
 //! goes to the new one.
 
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ use super::{
     event::{Event, Observer},
     key::key as place,
     leaving::{all_records, leave},
-    relocate::{copy, key, put},
+    moved_record::{copy, key, put},
 };
 use crate::state::{
     self, Change, Lacking, Member, MemberState, Moved, Record, Registry, Shard, Store,

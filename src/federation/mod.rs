@@ -76,6 +76,7 @@ mod lost;
 mod member_changes;
 mod members;
 mod moved_away;
+mod moved_record;
 mod open;
 mod orphans;
 mod pods;

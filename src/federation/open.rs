@@ -137,8 +137,8 @@ impl<'a> Federation<'a> {
         if is_alone { left.jobs } else { BTreeMap::new() }
     }
 
-    /// Says which Jobs this federation could take over, where it has none itself: whoever finds none
-    /// may look for these.
+    /// Says which Jobs this federation could take over, where it has none itself: whoever finds
+    /// none may look for these.
     pub async fn name_left_to_take_over(&self) {
         for (federation, jobs) in self.left_to_take_over(&[]).await {
             self.notify(Event::LeftRecords { federation: &federation, jobs });

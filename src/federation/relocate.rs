@@ -5,14 +5,15 @@
 use std::collections::BTreeSet;
 
 use super::{
-    backup::{Comparison, compare, listable},
+    backup::{Comparison, compare},
     error::{Error, HostError, InUse},
     event::{Event, Observer, Work},
     key::key as place,
     late::Late,
     leaving::{all_records, leave},
+    moved_record::{copy, key, put},
 };
-use crate::state::{self, Moved, Origin, Record, Registry, Store};
+use crate::state::{self, Moved, Record, Registry, Store};
 
 /// Makes a new host of a federation: everything is copied, and the old host is marked, so that
 /// nothing uses it any more. `context` is the user's for the new host, and is said to whoever asks
@@ -26,8 +27,8 @@ use crate::state::{self, Moved, Origin, Record, Registry, Store};
 /// # Errors
 /// A host cannot be read or written; a record is damaged; the old federation was moved elsewhere;
 /// the new host has another federation with members or Jobs; it has the same one, and lacks Jobs
-/// or clusters, or has what is older than a restore on the old one, or each lacks what was done on the other;
-/// or it has lost its registry since the move, and has records that are newer.
+/// or clusters, or has what is older than a restore on the old one, or each lacks what was done on
+/// the other; or it has lost its registry since the move, and has records that are newer.
 pub async fn relocate(
     from: &Store,
     to: &Store,
@@ -213,33 +214,4 @@ async fn copies(
     errors.extend(unreadable.into_iter().map(|error| Error::InTheWay { error, moved: moved() }));
     Error::all(errors)?;
     Ok(Copies { stale, copies })
-}
-
-/// A record of the old host as the new one gets it: its members are to be listed. It has all
-/// shards, unless it was itself to take some in.
-pub(super) fn copy(record: &Record, old: &Registry) -> Record {
-    let mut copy = record.unstored();
-    if copy.state.unlisted.is_empty() && copy.state.origin.is_none() {
-        copy.state.origin = Some(Origin::Move);
-    }
-    copy.state.unlisted = listable(&old.members);
-    copy
-}
-
-/// Writes what becomes of a record on the new host.
-pub(super) async fn put(
-    to: &Store,
-    (record, comparison): (Record, Comparison),
-) -> Result<(), Error> {
-    match comparison {
-        Comparison::Replaced { .. } => drop(to.replace(&record).await?),
-        Comparison::New => drop(to.create_anywhere(&record).await?),
-        Comparison::Same => {}
-    }
-    Ok(())
-}
-
-/// What a record is known by: its namespace and the uid of its Job.
-pub(super) fn key(record: &Record) -> (String, String) {
-    (record.namespace().to_owned(), record.state.uid.clone())
 }

@@ -6,9 +6,9 @@ use crate::{
     cli::{
         Session,
         confirm::Confirmation,
-        events::{Reporter, Wording, none_found},
+        events::{Reporter, Wording},
         job_name::job_name,
-        left_records::name_left_records,
+        left_records::{name_left_records, none_found},
         orphans::take_over,
     },
     error::{Error, Result},

@@ -70,34 +70,7 @@ pub(super) fn about_host(error: &HostError) -> Error {
             "{} marks it as moved, and forgets it. Nothing can use it then.",
             federate_on_host("init", [format!("--from={name}")], host)
         )),
-        HostError::LacksJobs { from, context, jobs, .. } => {
-            let (namespace, name) = one_of(jobs);
-            let namespace = format!("--namespace={namespace}");
-            let at = format!("--context={from}");
-            said.hint(format!(
-                "Save a backup of the old host, and restore it on the new one first: {}, {}. That \
-                 also brings back the jobs that were deleted on the new host since. If it lacks \
-                 one for that reason, remove its record from the old host before: {}",
-                federate("backup", ["FILE", &at]),
-                federate_on_host("restore", ["FILE"], context),
-                federate("job delete", [name, &namespace, "--cascade=orphan", &at])
-            ))
-        }
-        HostError::LacksClusters { from, context, clusters, .. } => {
-            let register = |(name, at): &(String, String)| {
-                let at = format!("--cluster-context={at}");
-                federate_on_host("cluster register", [name.as_str(), &at], context)
-            };
-            let register: Vec<_> = clusters.iter().map(register).collect();
-            let lost = if let [(name, _)] = clusters.as_slice() { name } else { "NAME" };
-            said.hint(format!(
-                "What they run is not known on the new host until they are registered there, by \
-                 these names or others: {}. Or declare one that is gone for good lost on the old \
-                 host: {}. Then run it again.",
-                register.join(", "),
-                federate("cluster lost", [lost, &format!("--context={from}")])
-            ))
-        }
+        HostError::LacksJobs { .. } | HostError::LacksClusters { .. } => about_lacking(error),
         HostError::StaleHost { from, context, .. } => said.hint(format!(
             "Mark it as moved first, then move the federation there: {}, {}",
             federate("init", [format!("--from={context}"), format!("--context={from}")]),
@@ -146,6 +119,42 @@ pub(super) fn about_host(error: &HostError) -> Error {
         }
         // The sentence says it all.
         HostError::SameHost { .. } | HostError::PartlyRestored { .. } => said,
+    }
+}
+
+/// What to do about a host that has the federation already, and lacks what an old one has.
+fn about_lacking(error: &HostError) -> Error {
+    let said = Error::new(error);
+    match error {
+        HostError::LacksJobs { from, context, jobs, .. } => {
+            let (namespace, name) = one_of(jobs);
+            let namespace = format!("--namespace={namespace}");
+            let at = format!("--context={from}");
+            said.hint(format!(
+                "Save a backup of the old host, and restore it on the new one first: {}, {}. That \
+                 also brings back the jobs that were deleted on the new host since. If it lacks \
+                 one for that reason, remove its record from the old host before: {}",
+                federate("backup", ["FILE", &at]),
+                federate_on_host("restore", ["FILE"], context),
+                federate("job delete", [name, &namespace, "--cascade=orphan", &at])
+            ))
+        }
+        HostError::LacksClusters { from, context, clusters, .. } => {
+            let register = |(name, at): &(String, String)| {
+                let at = format!("--cluster-context={at}");
+                federate_on_host("cluster register", [name.as_str(), &at], context)
+            };
+            let register: Vec<_> = clusters.iter().map(register).collect();
+            let lost = if let [(name, _)] = clusters.as_slice() { name } else { "NAME" };
+            said.hint(format!(
+                "What they run is not known on the new host until they are registered there, by \
+                 these names or others: {}. Or declare one that is gone for good lost on the old \
+                 host: {}. Then run it again.",
+                register.join(", "),
+                federate("cluster lost", [lost, &format!("--context={from}")])
+            ))
+        }
+        _ => said,
     }
 }
 

@@ -29,8 +29,8 @@ pub enum RecordChange {
     },
     /// The host has the same, which lists its clusters again: others have given out its work.
     Listed,
-    /// The host is as old as a backup, and what it has of the Job counts again: it is newer than the
-    /// backup, or the backup lacks the Job.
+    /// The host is as old as a backup, and what it has of the Job counts again: it is newer than
+    /// the backup, or the backup lacks the Job.
     Revived(RecordSource),
     /// The host has another federated Job under its name. That one stays, and this is not written.
     Taken,

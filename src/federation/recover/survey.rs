@@ -97,9 +97,12 @@ impl Federation<'_> {
         let mut others: BTreeSet<_> =
             found.iter().map(|(_, job)| job.owner.federation.clone()).collect();
         let own = &self.registry.uid;
-        let mut use_by = match self.store.records(own, None).await?.as_slice() {
-            [] => others.contains(own).then_some(InUse::Orphans),
-            _ => Some(InUse::Jobs),
+        let records = self.store.records(own, None).await;
+        let mut use_by = match (others.contains(own), records) {
+            (true, Ok(records)) if records.is_empty() => Some(InUse::Orphans),
+            // Whoever may not list the records of all namespaces has Jobs there all the same.
+            (true, _) => Some(InUse::Jobs),
+            (false, records) => (!records?.is_empty()).then_some(InUse::Jobs),
         };
         if use_by.is_none() {
             others.extend(self.store.left_behind(Some(own)).await?.jobs.into_keys());

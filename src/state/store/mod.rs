@@ -13,7 +13,7 @@ use super::{
     registry::{MemberChange, NAME, NAMESPACE},
 };
 use crate::{
-    cluster::{Connection, DeleteOptions, WatchedPath, WriteOptions, jitter, path},
+    cluster::{self, Connection, DeleteOptions, WatchedPath, WriteOptions, jitter, path},
     job::labels,
     seams::{self, Defect},
 };
@@ -106,14 +106,9 @@ impl Store {
             found => return Ok((found?, false)),
         }
         let host = self.host.identity().await?;
-        self.ensure_namespace(NAMESPACE).await?;
         let uid = seams::uuid().to_string();
         let config_map = Registry::new_config_map(&SavedRegistry::new(&uid), &host)?;
-        match self
-            .host
-            .create(&config_maps_path(NAMESPACE), &config_map, WriteOptions::default())
-            .await
-        {
+        match self.create_in(NAMESPACE, &config_map).await {
             Ok(config_map) => Ok((Registry::from_config_map(&config_map)?, true)),
             Err(error) if error.is_already_exists() => Ok((self.registry().await?, false)),
             Err(error) => Err(error.into()),
@@ -123,6 +118,23 @@ impl Store {
     /// Creates a namespace on the host if it does not exist.
     pub async fn ensure_namespace(&self, name: &str) -> Result<(), Error> {
         Ok(self.host.ensure_namespace(name).await?)
+    }
+
+    /// Writes a new ConfigMap, and creates its namespace where that is missing. Where it is there,
+    /// no right to create namespaces is needed.
+    async fn create_in(
+        &self,
+        namespace: &str,
+        config_map: &Value,
+    ) -> Result<Value, cluster::Error> {
+        let path = config_maps_path(namespace);
+        match self.host.create(&path, config_map, WriteOptions::default()).await {
+            Err(error) if error.is_not_found() => {
+                self.host.ensure_namespace(namespace).await?;
+                self.host.create(&path, config_map, WriteOptions::default()).await
+            }
+            created => created,
+        }
     }
 
     /// Changes one member by compare-and-swap. `change` gets the registry and returns the change.
@@ -184,10 +196,8 @@ impl Store {
             let patch = existing.patch_whole(saved, &host)?;
             self.patch(NAMESPACE, NAME, &patch).await?
         } else {
-            self.ensure_namespace(NAMESPACE).await?;
             let config_map = Registry::new_config_map(saved, &host)?;
-            let options = WriteOptions::default();
-            self.host.create(&config_maps_path(NAMESPACE), &config_map, options).await?
+            self.create_in(NAMESPACE, &config_map).await?
         };
         Registry::from_config_map(&written)
     }
@@ -338,19 +348,13 @@ impl Store {
         Record::from_config_map(&self.post(record, WriteOptions::default()).await?)
     }
 
-    /// Writes a new record, and creates its namespace where that is missing. Where it is there, no
-    /// right to create namespaces is needed.
+    /// Writes a new record, and creates its namespace where that is missing.
     ///
     /// # Errors
     /// As [`Store::create`]; or the namespace cannot be created.
     pub async fn create_anywhere(&self, record: &Record) -> Result<Record, Error> {
-        match self.create(record).await {
-            Err(error) if error.is_not_found() => {
-                self.ensure_namespace(record.namespace()).await?;
-                self.create(record).await
-            }
-            created => created,
-        }
+        let config_map = record.to_config_map()?;
+        Record::from_config_map(&self.create_in(record.namespace(), &config_map).await?)
     }
 
     async fn post(&self, record: &Record, options: WriteOptions) -> Result<Value, Error> {

@@ -198,7 +198,10 @@ fn federation_of(stage: &Stage) -> String {
 
 /// The text with the first characters of each uid.
 fn without_uids(text: &str) -> String {
-    let is_uid = |word: &str| word.len() == 36 && word.matches('-').count() == 4;
+    let is_uid = |word: &str| {
+        let has_form = word.len() == 36 && word.matches('-').count() == 4;
+        has_form && word.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
+    };
     let cut = |word: &str| {
         let bare = word.trim_end_matches('.');
         if is_uid(bare) { CUT.to_owned() + &word[bare.len()..] } else { word.to_owned() }

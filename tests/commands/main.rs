@@ -37,6 +37,7 @@ mod process;
 mod recovery;
 mod retry;
 mod rights;
+mod roles;
 mod scenes;
 mod screen;
 mod sentences;

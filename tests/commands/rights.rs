@@ -1,53 +1,30 @@
 //! The rights that docs/operations.md gives as YAML: with them, and with nothing else, a Job can be
 //! submitted, changed, described and deleted.
 
-use std::{fs, sync::LazyLock};
+use std::sync::LazyLock;
 
 use kubectl_federate::yaml;
 use serde_json::{Value, json};
 use sim::{Access, NAMESPACES};
 
-use crate::stage::{May, Stage};
+use crate::{
+    roles::{IDENTITY, RUN_JOBS, allows, roles},
+    stage::{May, Stage},
+};
 
 /// The namespace of the page's roles.
 const NAMESPACE: &str = "math";
 
-/// The role that every cluster needs.
-const IDENTITY: &str = "kubectl-federate-identity";
-
-/// The YAML of the page's section on rights: roles by their documents.
-static ROLES: LazyLock<Vec<Value>> = LazyLock::new(|| {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md");
-    let page = fs::read_to_string(page).expect("the page is there");
-    let (_, rights) = page.split_once("## Rights").expect("a section on rights");
-    let (rights, _) = rights.split_once("\n## ").expect("another section after it");
-    let blocks = rights.split("```yaml\n").skip(1).map(|block| block.split("```").next());
-    let documents = blocks.map(|block| yaml::read(block.expect("a block")).expect("it is YAML"));
-    documents.flatten().collect()
-});
+/// The roles of the page.
+static ROLES: LazyLock<Vec<Value>> = LazyLock::new(|| roles(RUN_JOBS));
 
 /// Whether one of these roles of the page allows it.
-fn allowed(roles: &[&str], access: &Access) -> bool {
-    let holds =
-        |list: &Value, what: &str| list.as_array().is_some_and(|l| l.contains(&json!(what)));
-    let resource = match access.subresource.as_str() {
-        "" => access.resource.clone(),
-        subresource => format!("{}/{subresource}", access.resource),
-    };
+fn allowed(names: &[&str], access: &Access) -> bool {
     ROLES.iter().any(|role| {
-        let named = roles.iter().any(|name| role["metadata"]["name"] == *name);
+        let is_named = names.iter().any(|name| role["metadata"]["name"] == *name);
         let here =
             role["kind"] == "ClusterRole" || role["metadata"]["namespace"] == access.namespace;
-        let rules = role["rules"].as_array().expect("a role has rules");
-        named
-            && here
-            && rules.iter().any(|rule| {
-                let names = &rule["resourceNames"];
-                holds(&rule["apiGroups"], &access.group)
-                    && holds(&rule["resources"], &resource)
-                    && holds(&rule["verbs"], &access.verb)
-                    && (names.is_null() || holds(names, &access.name))
-            })
+        is_named && here && allows(&role["rules"], access)
     })
 }
 

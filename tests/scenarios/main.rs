@@ -9,6 +9,7 @@
 //! nobody else uses, and the product, run in process. What can be done on one kind of cluster only
 //! is listed for that kind.
 
+mod administration;
 mod admission;
 mod adopt;
 mod answers;
@@ -47,6 +48,8 @@ mod recovery_of_pods;
 mod registry;
 mod retry;
 mod rights;
+#[path = "../commands/roles.rs"]
+mod roles;
 mod scenarios;
 mod script;
 mod site;
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         recovery_of_pods::scenarios,
         registry::scenarios,
         rights::scenarios,
+        administration::scenarios,
         identity::scenarios,
         networks::scenarios,
         wait::scenarios,

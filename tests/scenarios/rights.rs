@@ -1,6 +1,6 @@
 //! `cluster check`, and users who have the rights that it prints and no others.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::scenarios::{Outcome, Scenarios};
 use crate::site::LIMITED;
@@ -10,7 +10,6 @@ pub fn scenarios() -> Scenarios {
     Scenarios::of_any_version("rights")
         .both("a check finds a cluster that does not answer, and writes nothing", silent)
         .both_from_nothing("the roles that a check prints suffice for a job's life", printed_roles)
-        .sim_from_nothing("a federation is made and moved with the rights for that", moved)
 }
 
 async fn silent(stage: &Stage) -> Outcome {
@@ -115,8 +114,7 @@ async fn printed_roles(stage: &Stage) -> Outcome {
     }
     may(stage, "job wait pi --for=condition=complete --timeout=60s").await;
     may(stage, "job delete pi --cascade=background").await;
-    after_failures(stage).await?;
-    cluster_verbs(stage).await
+    after_failures(stage).await
 }
 
 /// A Failed Job is retried, and a lost record is rebuilt, with the same rights.
@@ -142,89 +140,5 @@ async fn after_failures(stage: &Stage) -> Outcome {
     ] {
         may(stage, command).await;
     }
-    Ok(())
-}
-
-/// Rules for ConfigMaps.
-fn config_maps(verbs: &[&str]) -> Value {
-    json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": verbs}])
-}
-
-/// What changes members, and what reads and writes all records, takes more rights on the host: those
-/// of docs/operations.md, and no others.
-async fn cluster_verbs(stage: &Stage) -> Outcome {
-    let host = stage.site("host");
-    stage.create(&job("euler", Some(3), Some(6))).await?.ok();
-    host.grant(Some("kubectl-federate"), config_maps(&["get", "patch"])).await?;
-    for command in [
-        "cluster cordon east",
-        "cluster uncordon east",
-        "cluster label east zone=a",
-        "cluster weight east 2",
-        "cluster lease east 30m",
-        "cluster register east --weight=1 --lease=none",
-    ] {
-        may(stage, command).await;
-    }
-    host.grant(None, config_maps(&["list"])).await?;
-    for command in [
-        "cluster list",
-        "backup federation.yaml",
-        "cluster drain west --now --timeout=60s",
-        "cluster lost north --yes",
-        "reconcile",
-        "cluster unregister north --force --yes",
-    ] {
-        may(stage, command).await;
-    }
-    let namespaces = json!([{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["create"]}]);
-    host.grant(None, namespaces).await?;
-    host.grant(None, config_maps(&["get", "create", "patch", "delete"])).await?;
-    for command in [
-        "restore federation.yaml --context=host --yes",
-        "reconcile",
-        "job delete euler --cascade=background",
-    ] {
-        may(stage, command).await;
-    }
-    Ok(())
-}
-
-/// Everything is done by [`LIMITED`], who has no right but what docs/operations.md names.
-async fn moved(stage: &Stage) -> Outcome {
-    let contexts: Vec<_> = MEMBERS.into_iter().chain(["host"]).map(|name| (name, name)).collect();
-    stage.contexts(&contexts, LIMITED)?;
-    let (host, west) = (stage.site("host"), stage.site("west"));
-    let namespaces =
-        |verb: &str| json!([{"apiGroups": [""], "resources": ["namespaces"], "verbs": [verb]}]);
-    let in_batch = |resource: &str, verbs: &[&str]| json!([{"apiGroups": ["batch"], "resources": [resource], "verbs": verbs}]);
-    for site in stage.members().chain([host]) {
-        site.grant(None, namespaces("get")).await?;
-    }
-    host.grant(None, namespaces("create")).await?;
-    host.grant(Some("kubectl-federate"), config_maps(&["get", "create"])).await?;
-    may(stage, "init --context=host").await;
-    for site in stage.members() {
-        let jobs = ["get", "list", "watch", "create", "patch", "delete"];
-        site.grant(Some(&site.namespace), in_batch("jobs", &jobs)).await?;
-        site.grant(Some(&site.namespace), in_batch("jobs/status", &["patch"])).await?;
-        let read = json!([{"apiGroups": [""], "resources": ["pods", "events"], "verbs": ["list"]}]);
-        site.grant(Some(&site.namespace), read).await?;
-        let logs = json!([{"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]}]);
-        site.grant(Some(&site.namespace), logs).await?;
-    }
-    host.grant(Some("kubectl-federate"), config_maps(&["patch"])).await?;
-    for member in MEMBERS {
-        may(stage, &format!("cluster register {member}")).await;
-    }
-    let records = ["get", "list", "create", "patch", "delete"];
-    host.grant(Some(&host.namespace), config_maps(&records)).await?;
-    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
-    host.grant(None, config_maps(&["get", "list", "patch"])).await?;
-    west.grant(None, namespaces("create")).await?;
-    west.grant(None, config_maps(&records)).await?;
-    may(stage, "init --from=host --context=west").await;
-    may(stage, "reconcile pi").await;
-    stage.federate("job get pi --context=host").await.fails("was moved to another host");
     Ok(())
 }

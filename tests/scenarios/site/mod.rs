@@ -13,12 +13,16 @@ use real::{Api, Error, until};
 use serde_json::{Value, json};
 
 use crate::link::Link;
+use crate::roles::allows;
 use crate::stage::SOON;
 
 pub use policies::On;
 
 /// The user without rights but for those that [`Site::grant`] gives.
 pub const LIMITED: &str = "alice";
+
+/// The same for one scenario, which gives rights in all namespaces of clusters that others use, too.
+pub const OPERATOR: &str = "bob";
 
 /// The namespace of a registry.
 const REGISTRY: &str = "kubectl-federate";
@@ -43,7 +47,8 @@ enum Kind {
     Real(real::Cluster),
 }
 
-type Grants = Arc<Mutex<Vec<(Option<String>, Value)>>>;
+/// To whom rights are granted, in which namespace, and by which rules.
+type Grants = Arc<Mutex<Vec<(&'static str, Option<String>, Value)>>>;
 
 /// A moment in the life of a cluster.
 #[derive(Clone, Copy)]
@@ -70,17 +75,20 @@ impl Site {
         version: sim::Version,
     ) -> Result<Self, Failed> {
         let grants = Grants::default();
-        let granted = grants.clone();
         let administrator = sim::User::admin("admin", format!("admin-{name}"));
-        let limited = sim::User::new(LIMITED, format!("{LIMITED}-{name}"), move |access| {
-            let grants = granted.lock().unwrap_or_else(PoisonError::into_inner);
-            grants.iter().any(|(namespace, rules)| {
-                namespace.as_ref().is_none_or(|namespace| *namespace == access.namespace)
-                    && allows(rules, access)
+        let limited = [LIMITED, OPERATOR].map(|user| {
+            let granted = grants.clone();
+            sim::User::new(user, format!("{user}-{name}"), move |access| {
+                let grants = granted.lock().unwrap_or_else(PoisonError::into_inner);
+                grants.iter().any(|(whose, namespace, rules)| {
+                    *whose == user
+                        && namespace.as_ref().is_none_or(|it| *it == access.namespace)
+                        && allows(rules, access)
+                })
             })
         });
-        let builder = sim::Cluster::builder(name).version(version);
-        let cluster = builder.user(administrator).user(limited).build();
+        let builder = sim::Cluster::builder(name).version(version).user(administrator);
+        let cluster = limited.into_iter().fold(builder, sim::Builder::user).build();
         cluster.run_by_itself(sim::Kubelet::none());
         let server = cluster.serve().await?;
         let authority = server.ca_pem().to_owned();
@@ -136,12 +144,22 @@ impl Site {
 
     /// Gives [`LIMITED`] rights by RBAC's rules, in a namespace or everywhere.
     pub async fn grant(&self, namespace: Option<&str>, rules: Value) -> Result<(), Failed> {
+        self.grant_to(LIMITED, namespace, rules).await
+    }
+
+    /// The same to one of the users without rights.
+    pub async fn grant_to(
+        &self,
+        user: &'static str,
+        namespace: Option<&str>,
+        rules: Value,
+    ) -> Result<(), Failed> {
         match &self.kind {
             Kind::Simulated { grants, .. } => {
                 let mut grants = grants.lock().unwrap_or_else(PoisonError::into_inner);
-                grants.push((namespace.map(str::to_owned), rules));
+                grants.push((user, namespace.map(str::to_owned), rules));
             }
-            Kind::Real(cluster) => cluster.grant(LIMITED, namespace, &rules).await?,
+            Kind::Real(cluster) => cluster.grant(user, namespace, &rules).await?,
         }
         Ok(())
     }
@@ -424,21 +442,4 @@ impl Site {
         let requests = self.requests(since).await?.into_iter();
         Ok(requests.filter(|request| request.mutating).map(|request| request.what).collect())
     }
-}
-
-/// Whether RBAC's rules allow something.
-fn allows(rules: &Value, access: &sim::Access) -> bool {
-    let resource = match access.subresource.as_str() {
-        "" => access.resource.clone(),
-        subresource => format!("{}/{subresource}", access.resource),
-    };
-    let has = |rule: &Value, field: &str, value: &str| {
-        rule[field].as_array().is_some_and(|values| values.iter().any(|each| *each == value))
-    };
-    rules.as_array().into_iter().flatten().any(|rule| {
-        has(rule, "apiGroups", &access.group)
-            && has(rule, "resources", &resource)
-            && has(rule, "verbs", &access.verb)
-            && (rule.get("resourceNames").is_none() || has(rule, "resourceNames", &access.name))
-    })
 }

@@ -21,7 +21,7 @@ impl Site {
                     };
                     let role = documents.iter().find(is_bound).expect("the role is there");
                     let namespace = role["metadata"]["namespace"].as_str().map(str::to_owned);
-                    grants.push((namespace, role["rules"].clone()));
+                    grants.push((LIMITED, namespace, role["rules"].clone()));
                 }
             }
             Kind::Real(cluster) => {

@@ -197,10 +197,22 @@ fn remedy_here(site: &Arc<Site>, person: &'static str, random: &mut Random) -> O
             there.is_some_and(|it| it.federation == registry.federation && it.moved.is_none())
         };
         let there = new.filter(is_there);
+        let own = site.clusters[home].kube_system_uid();
+        let is_back = new.is_some_and(|place| registries.is_moved_back(place, registry, &own));
+        let is_taken = new.is_some_and(|place| registries.is_of_another(place, registry));
         drop(events);
         return match (there, new) {
+            // It was being moved back.
+            (None, Some(from)) if is_back => {
+                Some(Command::Host(HostCommand::Move { from, to: home }))
+            }
             (Some(place), _) => {
                 site.uses(person, place);
+                remedy_here(site, person, random)
+            }
+            (None, Some(to)) if is_taken || site.has_damaged_record(home) => {
+                // It cannot be moved. What the new host lacks is recovered there.
+                site.all_use(to);
                 remedy_here(site, person, random)
             }
             (None, Some(to)) => Some(Command::Host(HostCommand::Move { from: home, to })),
@@ -257,6 +269,12 @@ fn remedy_here(site: &Arc<Site>, person: &'static str, random: &mut Random) -> O
 }
 
 impl Site {
+    /// Whether a host has a record that cannot be read.
+    fn has_damaged_record(&self, place: usize) -> bool {
+        let maps = self.clusters[place].stored(&sim::CONFIG_MAPS, "");
+        maps.iter().any(|map| Ledger::is_labelled(map) && Ledger::uid_of(map).is_none())
+    }
+
     /// A user deletes the records on a host by hand.
     pub fn delete_records(self: &Arc<Self>, place: usize) {
         let cluster = &self.clusters[place];

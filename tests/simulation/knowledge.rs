@@ -2,6 +2,7 @@
 //! what must hold of them at every moment. Nothing here is taken from what the product says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -26,12 +27,22 @@ pub enum Doing {
     Neither,
 }
 
+/// The objects of one cluster that were looked at last: what has not changed is not read again.
+#[derive(Default)]
+struct Read {
+    jobs: Vec<Arc<Value>>,
+    pods: Vec<Arc<Value>>,
+    /// The ConfigMaps, and the uid of the federated Job whose record each is.
+    maps: Vec<(Arc<Value>, Option<String>)>,
+}
+
 /// Everything that is known of one life.
 pub struct Knowledge {
     /// The names of the clusters, and the uids that they have by now.
     pub clusters: Vec<(String, String)>,
     /// What was looked at last, by cluster.
     revisions: Vec<u64>,
+    read: Vec<Read>,
     /// Every Job of ours, by its uid.
     pub jobs: BTreeMap<String, Job>,
     /// The Jobs that made pods, by shard.
@@ -76,6 +87,7 @@ impl Knowledge {
         Self {
             clusters: clusters.iter().map(identity).collect(),
             revisions: vec![0; clusters.len()],
+            read: clusters.iter().map(|_| Read::default()).collect(),
             jobs: BTreeMap::new(),
             ran: BTreeMap::new(),
             ledgers: BTreeMap::new(),
@@ -312,59 +324,72 @@ impl Knowledge {
         if self.clusters[place].1.is_empty() {
             self.clusters[place].1 = cluster.kube_system_uid();
         }
-        self.look_at_jobs(place, cluster);
-        self.look_at_pods(place, cluster);
+        let jobs = cluster.stored(&sim::JOBS, "");
+        let pods = cluster.stored(&sim::PODS, "");
+        let read = &self.read[place];
+        if !(are_same(&read.jobs, &jobs) && are_same(&read.pods, &pods)) {
+            self.look_at_jobs(place, cluster, &jobs);
+            self.look_at_pods(place, &pods);
+            (self.read[place].jobs, self.read[place].pods) = (jobs, pods);
+        }
+        self.check_expired(place);
         if place == self.registries.home || self.has_hosts {
             self.look_at_records(place, cluster);
         }
         self.check_work();
     }
 
-    fn look_at_jobs(&mut self, place: usize, cluster: &Cluster) {
+    fn look_at_jobs(&mut self, place: usize, cluster: &Cluster, jobs: &[Arc<Value>]) {
         let mut there = BTreeSet::new();
-        for object in cluster.stored(&sim::JOBS, "") {
-            let Some(ours) = Ours::read(cluster.name(), &object) else { continue };
+        for object in jobs {
+            let Some(ours) = Ours::read(cluster.name(), object) else { continue };
             there.insert(ours.uid.clone());
-            let is_of_nobody = self.is_of_nobody(&object);
-            self.check_group(cluster, &object);
+            let is_of_nobody = self.is_of_nobody(object);
+            self.check_group(cluster, object);
             let jobs = if is_of_nobody { &mut self.made_anew } else { &mut self.jobs };
             jobs.entry(ours.uid.clone())
-                .or_insert_with(|| Job::new(place, ours.shard, &object))
-                .see(&object);
+                .or_insert_with(|| Job::new(place, ours.shard, object))
+                .see(object);
         }
         for (uid, job) in self.jobs.iter_mut().filter(|(_, job)| job.place == place) {
             job.gone |= !there.contains(uid);
         }
     }
 
-    fn look_at_pods(&mut self, place: usize, cluster: &Cluster) {
+    fn look_at_pods(&mut self, place: usize, pods: &[Arc<Value>]) {
         for job in self.jobs.values_mut().filter(|job| job.place == place) {
             job.lease.running = 0;
         }
-        for pod in cluster.stored(&sim::PODS, "") {
+        for pod in pods {
             let (Some(shard), owner) =
-                (shard_of(&pod), text(&pod["metadata"]["ownerReferences"][0]["uid"]))
+                (shard_of(pod), text(&pod["metadata"]["ownerReferences"][0]["uid"]))
             else {
                 continue;
             };
             if let Some(job) = self.job_mut(owner) {
-                job.see_pod(&pod);
+                job.see_pod(pod);
             }
             let Some(job) = self.jobs.get_mut(owner).filter(|job| !job.ran) else { continue };
             job.ran = true;
             let jobs = self.ran.entry(shard.clone()).or_default();
             jobs.insert(owner.to_owned());
-            // A recovery gives the number of a shard again that it found nowhere.
+            // A recovery gives the number of a shard again that it found nowhere. So does a restore
+            // where the cluster of the other one is not registered.
+            let registry = self.registries.current();
+            let is_unknown = |job: &Job| {
+                let name = &self.clusters[job.place].0;
+                registry.is_none_or(|registry| !registry.members.contains_key(name))
+            };
             let is_forgotten = |uid: &String| {
                 let ledger = self.ledgers.get(&shard.0);
-                let job = self.jobs.get(uid).filter(|job| job.gone || job.may_repeat);
+                let is_past = |job: &&Job| job.gone || job.may_repeat || is_unknown(job);
+                let job = self.jobs.get(uid).filter(is_past);
                 job.is_some() && ledger.is_some_and(|ledger| ledger.rebuilt)
             };
             if jobs.iter().any(|uid| uid != owner && !is_forgotten(uid)) {
                 self.accuse(|| format!("G4: shard {} has run in two Jobs", shard.1));
             }
         }
-        self.check_expired(place);
     }
 
     fn look_at_records(&mut self, place: usize, cluster: &Cluster) {
@@ -375,10 +400,14 @@ impl Knowledge {
             metadata["name"] == REGISTRY && metadata["namespace"] == NAMESPACE
         };
         let registry = maps.iter().find(|map| is_registry(map));
-        self.registries.see(place, registry.map(|map| &**map), self.step);
+        self.registries.see(place, registry, self.step);
+        let read = std::mem::take(&mut self.read[place].maps);
         let mut there = BTreeSet::new();
         for map in maps.iter().filter(|map| !is_registry(map)) {
-            let Some(uid) = Ledger::uid_of(map) else { continue };
+            let known = read.iter().find(|(known, _)| Arc::ptr_eq(known, map));
+            let uid = known.map_or_else(|| Ledger::uid_of(map), |(_, uid)| uid.clone());
+            self.read[place].maps.push((map.clone(), uid.clone()));
+            let Some(uid) = uid else { continue };
             let ledger = self.ledgers.entry(uid.clone()).or_default();
             let at = (place, counts, self.step);
             let broken = ledger.see(map, at, (&self.jobs, &self.made_anew), &uid);
@@ -420,8 +449,9 @@ impl Knowledge {
     /// of it, and which indexes are done.
     fn known_done(&self, uid: &str) -> (i64, BTreeSet<i64>) {
         let Some(ledger) = self.ledgers.get(uid) else { return (i64::MAX, BTreeSet::new()) };
-        let jobs = self.jobs.values().filter(|job| job.shard.0 == uid && ledger.has_ended(job));
-        let jobs: Vec<&Job> = jobs.collect();
+        let ended =
+            |(job_uid, job): &(&String, &Job)| job.shard.0 == uid && ledger.has_ended(job_uid, job);
+        let jobs: Vec<&Job> = self.jobs.iter().filter(ended).map(|(_, job)| job).collect();
         let done: i64 = jobs.iter().map(|job| job.done()).sum();
         let indexes = jobs.iter().flat_map(|job| job.successes.keys().filter_map(|index| *index));
         (ledger.asked().map_or(i64::MAX, |asked| asked - done), indexes.collect())
@@ -439,6 +469,11 @@ impl Knowledge {
             self.accuse(|| what);
         }
     }
+}
+
+/// Whether nothing has changed of some objects.
+fn are_same(before: &[Arc<Value>], now: &[Arc<Value>]) -> bool {
+    before.len() == now.len() && before.iter().zip(now).all(|(one, other)| Arc::ptr_eq(one, other))
 }
 
 fn text(value: &Value) -> &str {

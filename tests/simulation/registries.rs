@@ -1,6 +1,7 @@
 //! What the registries of all hosts say, and which host counts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -22,6 +23,8 @@ pub struct Registry {
     pub federation: String,
     /// The uid of the host to which the federation was moved.
     pub moved: Option<String>,
+    /// Which move between these two hosts it was.
+    pub moves: u64,
     /// The uids by which members are registered, by name.
     pub members: BTreeMap<String, String>,
     /// The names of the members that were declared lost.
@@ -36,6 +39,7 @@ impl Registry {
         let mut registry = Self {
             federation: text(&settings["uid"]).to_owned(),
             moved: settings["moved"]["uid"].as_str().map(str::to_owned),
+            moves: settings["moved"]["number"].as_u64().unwrap_or(0),
             ..Self::default()
         };
         for (key, value) in annotations.iter().filter(|(key, _)| key.contains(OURS)) {
@@ -53,8 +57,8 @@ impl Registry {
 /// The registries of all hosts.
 #[derive(Debug, Default)]
 pub struct Registries {
-    /// None of a host whose registry is damaged.
-    on_hosts: BTreeMap<usize, Option<Registry>>,
+    /// The ConfigMap of each host, and what it says; none where it is damaged.
+    on_hosts: BTreeMap<usize, (Arc<Value>, Option<Registry>)>,
     /// The place of the host that counts: what others say has no effect.
     pub home: usize,
     /// The places of the hosts that people use; of the others it is the one that counts.
@@ -65,17 +69,18 @@ pub struct Registries {
 
 impl Registries {
     /// Takes over what a host says in a step. None where it has no registry.
-    pub fn see(&mut self, place: usize, map: Option<&Value>, step: u64) {
+    pub fn see(&mut self, place: usize, map: Option<&Arc<Value>>, step: u64) {
         let Some(map) = map else {
             self.on_hosts.remove(&place);
             return;
         };
-        let registry = Registry::read(map);
-        if let Some(registry) = &registry {
+        if self.on_hosts.get(&place).is_none_or(|(known, _)| !Arc::ptr_eq(known, map)) {
+            self.on_hosts.insert(place, (map.clone(), Registry::read(map)));
+        }
+        if let Some(registry) = self.on_hosts.get(&place).and_then(|(_, it)| it.as_ref()) {
             let lost = registry.lost.iter().filter_map(|name| registry.members.get(name));
             self.lost_in.extend(lost.map(|uid| (uid.clone(), step)));
         }
-        self.on_hosts.insert(place, registry);
     }
 
     /// The registry of the host that counts, if it can be read.
@@ -85,12 +90,12 @@ impl Registries {
 
     /// The registry of a host, if there is one that can be read.
     pub fn on(&self, place: usize) -> Option<&Registry> {
-        self.on_hosts.get(&place)?.as_ref()
+        self.on_hosts.get(&place)?.1.as_ref()
     }
 
     /// Whether a host has a registry that is damaged.
     pub fn is_damaged(&self, place: usize) -> bool {
-        matches!(self.on_hosts.get(&place), Some(None))
+        matches!(self.on_hosts.get(&place), Some((_, None)))
     }
 
     /// The hosts other than the one that counts which act for a federation, too: they are not
@@ -100,8 +105,23 @@ impl Registries {
             registry.federation == federation && registry.moved.is_none()
         };
         let others = self.on_hosts.iter().filter(|(place, _)| **place != self.home);
-        let acting = others.filter(move |(_, registry)| registry.as_ref().is_some_and(acts));
+        let acting = others.filter(move |(_, (_, registry))| registry.as_ref().is_some_and(acts));
         acting.map(|(place, _)| *place)
+    }
+
+    /// Whether a host was left for the one with this uid, after that one was left: `left` is the
+    /// registry there.
+    pub fn is_moved_back(&self, place: usize, left: &Registry, uid: &str) -> bool {
+        self.on(place).is_some_and(|it| {
+            let is_same = it.federation == left.federation && it.moved.as_deref() == Some(uid);
+            is_same && it.moves > left.moves
+        })
+    }
+
+    /// Whether a host acts for another federation than that of a registry.
+    pub fn is_of_another(&self, place: usize, left: &Registry) -> bool {
+        let there = self.on(place);
+        there.is_some_and(|it| it.federation != left.federation && it.moved.is_none())
     }
 
     /// Has people use a host from now on.

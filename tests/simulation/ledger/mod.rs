@@ -73,9 +73,16 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Whether a ConfigMap has the label of a record.
+    pub fn is_labelled(map: &Value) -> bool {
+        map["metadata"]["labels"][FEDERATION].is_string()
+    }
+
     /// The uid of the federated Job whose record a ConfigMap is, if it can be read.
     pub fn uid_of(map: &Value) -> Option<String> {
-        map["metadata"]["labels"][FEDERATION].as_str()?;
+        if !Self::is_labelled(map) {
+            return None;
+        }
         let annotations = map["metadata"]["annotations"].as_object()?;
         let ours = annotations.iter().filter(|(key, _)| key.contains(OURS));
         let is_json = |value: &Value| serde_json::from_str::<Value>(text(value)).is_ok();
@@ -188,13 +195,18 @@ impl Ledger {
         self.recoveries.len() > before
     }
 
-    /// Whether a Job is known to have ended by itself, with all that it did.
-    pub fn has_ended(&self, job: &Job) -> bool {
-        let shards = self.record.as_ref().map(|record| &record.shards);
-        let shard = shards.and_then(|shards| shards.get(&job.shard.1));
-        shard.is_some_and(|shard| {
+    /// Whether the Job with this uid is known to have ended by itself, with all that it did. After
+    /// a recovery another Job may be the shard of its number.
+    pub fn has_ended(&self, uid: &str, job: &Job) -> bool {
+        self.shard(uid, job).is_some_and(|shard| {
             matches!(text(&shard["phase"]), "complete" | "failed") && !is_given_up(shard)
         })
+    }
+
+    /// What the host says of the shard whose Job has this uid.
+    fn shard(&self, uid: &str, job: &Job) -> Option<&Value> {
+        let shard = self.record.as_ref()?.shards.get(&job.shard.1)?;
+        (shard["uid"] == uid).then_some(shard)
     }
 
     /// The completions that are asked for.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::api::{DeleteOptions, Patch, Policy, Propagation, State, WriteOptions, Written};
-use crate::clock::{Clock, later};
+use crate::clock::Clock;
 use crate::controller::{Controllers, Gangs, Held, Kubelet};
 use crate::http::{Hook, RequestInfo, Service, Verdict};
 use crate::logs::Logs;
@@ -225,33 +225,6 @@ impl Cluster {
     /// watched from.
     pub fn compact(&self) {
         self.with(|state| state.store.compact());
-    }
-
-    /// Moves the clock on, and has the controllers do at each moment in between what falls due
-    /// then, until nothing is left to do. For clusters that do not run by themselves.
-    ///
-    /// # Panics
-    /// If the controllers never come to rest.
-    pub fn advance(&self, time: Duration) {
-        self.write(|state| {
-            let target = later(state.now(), time);
-            state.settle();
-            while let Some(due) = state.controllers.next_due().filter(|due| *due <= target) {
-                let due = due.max(state.now());
-                state.clock.advance_to(due);
-                state.settle();
-            }
-            state.clock.advance_to(target);
-            state.settle();
-        });
-    }
-
-    /// Has the controllers work until nothing is left to do at this moment.
-    ///
-    /// # Panics
-    /// If the controllers never come to rest.
-    pub fn settle(&self) {
-        self.write(State::settle);
     }
 
     /// Has a kubelet of this kind play all nodes from now on.
@@ -468,6 +441,14 @@ impl Cluster {
 
     /// Runs what may change something, and tells those who watch.
     pub(crate) fn write<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {
+        self.play(|state| {
+            state.controllers.look_at_all();
+            run(state)
+        })
+    }
+
+    /// The same where nothing but the controllers and the clock may change something.
+    pub(crate) fn play<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {
         let mut state = lock(&self.0.state);
         let before = state.store.version();
         let result = run(&mut state);

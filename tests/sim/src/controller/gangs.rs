@@ -32,7 +32,7 @@ struct Group {
 impl Cluster {
     /// Opens the gates for pods that are scheduled together.
     pub fn open_gang_gates(&self) {
-        self.with(|state| state.gangs = Some(Gangs::default()));
+        self.write(|state| state.gangs = Some(Gangs::default()));
     }
 
     /// The `minCount` of the `PodGroup` of a Job. None where it has none.

@@ -15,10 +15,13 @@ mod queues;
 mod sync;
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::api::State;
+use crate::clock::later;
+use crate::cluster::Cluster;
 use crate::object;
 use crate::resource::JOBS;
 use crate::store::Key;
@@ -59,6 +62,9 @@ pub(crate) struct Controllers {
     retries: HashMap<Key, Timestamp>,
     /// When something is to be looked at again.
     due: BTreeSet<Timestamp>,
+    /// The version and the time at which they had nothing left to do, as long as nothing else has
+    /// changed since.
+    settled: Option<(u64, Timestamp)>,
 }
 
 impl Controllers {
@@ -81,12 +87,17 @@ impl Controllers {
 
     /// Has a Job looked at again in ten seconds, unless it is looked at before that anyway.
     fn retry(&mut self, job: &Key, now: Timestamp) {
-        let again = crate::clock::later(now, std::time::Duration::from_secs(10));
+        let again = later(now, Duration::from_secs(10));
         let waits = self.retries.get(job).is_some_and(|at| *at > now);
         if !waits {
             self.retries.insert(job.clone(), again);
             self.look_again(again);
         }
+    }
+
+    /// Has everything looked at the next time: something may have changed that is not stored.
+    pub(crate) fn look_at_all(&mut self) {
+        self.settled = None;
     }
 
     /// Has everything looked at again at a moment.
@@ -95,9 +106,42 @@ impl Controllers {
     }
 }
 
+impl Cluster {
+    /// Moves the clock on, and has the controllers do at each moment in between what falls due
+    /// then, until nothing is left to do. For clusters that do not run by themselves.
+    ///
+    /// # Panics
+    /// If the controllers never come to rest.
+    pub fn advance(&self, time: Duration) {
+        self.play(|state| {
+            let target = later(state.now(), time);
+            state.settle();
+            while let Some(due) = state.controllers.next_due().filter(|due| *due <= target) {
+                let due = due.max(state.now());
+                state.clock.advance_to(due);
+                state.settle();
+            }
+            state.clock.advance_to(target);
+            state.settle();
+        });
+    }
+
+    /// Has the controllers work until nothing is left to do at this moment.
+    ///
+    /// # Panics
+    /// If the controllers never come to rest.
+    pub fn settle(&self) {
+        self.play(State::settle);
+    }
+}
+
 impl State {
     /// Runs all controllers until none of them changes anything.
     pub(crate) fn settle(&mut self) {
+        let seen = (self.store.version(), self.now());
+        if self.controllers.settled == Some(seen) {
+            return;
+        }
         // A look that was refused is not repeated at once: it would tell of what it does each time.
         let mut refused = BTreeSet::new();
         for _ in 0..MOST_ROUNDS {
@@ -111,6 +155,7 @@ impl State {
             if self.store.version() == before {
                 // Whatever wanted to look again at this moment would see the same.
                 self.controllers.due.retain(|due| *due > now);
+                self.controllers.settled = refused.is_empty().then_some((before, now));
                 return;
             }
         }

@@ -61,6 +61,22 @@ pub enum Defect {
     ReopenExpired,
     /// A Job is started although it may not be any more as this command has created it.
     UncomparedStart,
+    /// A lease counts as over as soon as its cluster does not answer, though its pods may run.
+    GiveUpEarly,
+    /// What a cluster does that was declared lost goes on there when it is back.
+    ReturnNotStopped,
+    /// What has run twice is not said.
+    TwiceUnreported,
+    /// What is left of a shard that is to be stopped is given to others before its Job has stopped.
+    OpenBeforeStopped,
+    /// A recovery passes over Jobs that have ended.
+    RecoverBlind,
+    /// Work is opened although a cluster that may do it was not listed since a recovery.
+    OpenBeforeListed,
+    /// A cluster is written to whether or not it is the one that was registered.
+    WriteUnverified,
+    /// A retry asks for all completions, also for those that have succeeded.
+    RetryWhole,
 }
 
 /// Whether a deliberate mistake is to be made.

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     job::Manifest,
     reconcile::retry_record,
+    seams::{self, Defect},
     state::{self, Accepted, Phase, Record, Shard, Verdict},
 };
 
@@ -174,7 +175,8 @@ fn unknown_work(shard: &Shard) -> UnknownWork {
 fn manifest(failed: &Record, name: &str, left: Option<i32>) -> Result<Manifest, String> {
     let mut object = failed.manifest.object().clone();
     object["metadata"]["name"] = name.into();
-    if let (Some(left), false) = (left, failed.manifest.indexed()) {
+    let is_whole = failed.manifest.indexed() || seams::has(Defect::RetryWhole);
+    if let (Some(left), false) = (left, is_whole) {
         object["spec"]["completions"] = left.into();
     }
     Manifest::recorded(object).map_err(|error| error.to_string())

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Adoption, Seen};
-use crate::job::{Changes, Indexes, Lacks, Lease, Observed, Owner, Size, is_zero};
+use crate::{
+    job::{Changes, Indexes, Lacks, Lease, Observed, Owner, Size, is_zero},
+    seams::{self, Defect},
+};
 
 /// One entry of the ledger: one Job in one member.
 ///
@@ -260,20 +263,21 @@ impl Shard {
     /// or lost. 0 for a work queue.
     pub fn carried(&self) -> i32 {
         let share = self.share().completions.unwrap_or(0);
-        match self.phase {
-            _ if self.is_lost() => self.achieved().min(share),
-            Phase::Failed | Phase::Deleted => self.achieved().min(share),
-            Phase::Planned | Phase::Created | Phase::Started | Phase::Complete => share,
-        }
+        if self.leaves_its_rest() { self.achieved().min(share) } else { share }
+    }
+
+    /// Whether others do what is left of it.
+    fn leaves_its_rest(&self) -> bool {
+        let is_early = self.retired && seams::has(Defect::OpenBeforeStopped);
+        self.is_lost() || matches!(self.phase, Phase::Failed | Phase::Deleted) || is_early
     }
 
     /// Of an Indexed Job, the indexes that no other shard has to do: its own, or the completed ones
     /// among them if it is Failed, Deleted or lost. Their number is [`Shard::carried`].
     pub fn carried_indexes(&self) -> Indexes {
         let own = self.indexes.clone().unwrap_or_default();
-        let keeps_all = !self.is_lost() && !matches!(self.phase, Phase::Failed | Phase::Deleted);
         match &self.seen {
-            _ if keeps_all => own,
+            _ if !self.leaves_its_rest() => own,
             Some(seen) => seen.completed.both(&own),
             None => Indexes::default(),
         }

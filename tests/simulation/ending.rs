@@ -61,6 +61,7 @@ pub async fn end(site: &Arc<Site>, kind: Kind, manifest: &Value, retries: bool) 
             for (place, cluster) in site.clusters.iter().enumerate() {
                 events.knowledge.check_gangs(place, cluster);
             }
+            events.knowledge.check_returns();
         }
         match round {
             4 => give_everybody_work(site, manifest).await,

@@ -17,6 +17,7 @@ use crate::{
         allocate::{unplaced, work},
         observe::{Observations, Places},
     },
+    seams::{self, Defect},
     state::{Origin, Record},
 };
 
@@ -88,7 +89,8 @@ fn advance(decision: &mut Decision, observations: &Observations, now: Timestamp)
     }
     leave::give_up_lost(record, observations);
     lease::give_up_expired(record, observations, now);
-    if is_unsettled || !record.state.unlisted.is_empty() {
+    let awaits_lists = is_unsettled || !record.state.unlisted.is_empty();
+    if awaits_lists && !seams::has(Defect::OpenBeforeListed) {
         // What runs must not end for want of a member that does not answer.
         if record.state.outcome.is_none() {
             lease::renew(record, observations, now);

@@ -15,6 +15,7 @@ use crate::{
         allocate::pods,
         observe::{Clocks, Observations},
     },
+    seams::{self, Defect},
     state::{Phase, Record, Seen, Shard},
 };
 
@@ -240,8 +241,12 @@ pub(super) fn give_up_expired(record: &mut Record, observations: &Observations, 
     if observations.clocks.is_host_unknown() {
         return;
     }
+    let ends = |lease: &Lease| {
+        let begun = lease.until.map(|until| until - lease.seconds);
+        if seams::has(Defect::GiveUpEarly) { begun } else { lease.over_at() }
+    };
     let is_over = |shard: &Shard| {
-        let over_at = shard.lease.as_ref().and_then(Lease::over_at);
+        let over_at = shard.lease.as_ref().and_then(ends);
         over_at.filter(|at| *at <= now.as_second() && !shard.is_over())
     };
     let over = record.shards.iter().filter_map(|(id, shard)| {

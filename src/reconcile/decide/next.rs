@@ -11,6 +11,7 @@ use super::{
 use crate::{
     job::Observed,
     reconcile::observe::Observations,
+    seams::{self, Defect},
     state::{Cascade, Phase, Record, Shard, Verdict},
 };
 
@@ -104,7 +105,8 @@ fn next_of_live_job(record: &Record, id: u32, job: &Observed, waits: bool) -> Op
         });
     }
     let unstarted = shard.phase == Phase::Created;
-    if shard.retired || (winding_down(record) && unstarted) {
+    let goes_on = shard.is_lost() && seams::has(Defect::ReturnNotStopped);
+    if (shard.retired && !goes_on) || (winding_down(record) && unstarted) {
         return (!waits).then_some(Action::Retire { shard: id, uid });
     }
     // The pods of the Job have to end before its template can change.

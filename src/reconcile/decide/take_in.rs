@@ -14,6 +14,7 @@ use crate::{
         allocate::pods,
         observe::{Found, Observation, Observations},
     },
+    seams::{self, Defect},
     state::{Origin, Phase, Record, Recovery, Shard},
 };
 
@@ -177,6 +178,9 @@ fn present(record: &Record, observations: &Observations, members: &[String]) -> 
 fn take(record: &mut Record, cluster: &str, uid: &str, found: &Found, heard: &Heard) -> bool {
     let job = &found.job;
     let Some(id) = found.shard_of(record) else { return false };
+    if job.end.is_some() && seams::has(Defect::RecoverBlind) {
+        return false;
+    }
     let known = record.shards.get(&id);
     let is_it = known.is_some_and(|shard| is_known_as(record, id, shard, cluster, job));
     let divides = match &found.recovery {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{Origin, Record};
 use crate::{
     job::{Indexes, Lease, Observed},
+    seams::{self, Defect},
     state::{Acceptance, Accepted, Consent, LAST_TAKEN_IN, Phase, Shard},
 };
 
@@ -234,10 +235,9 @@ impl Record {
     /// What has succeeded twice because shards were given up, as far as is known. It grows until
     /// all shards have ended. Nothing for a work queue, whose pods do not count one by one.
     pub fn ran_twice(&self) -> RanTwice {
-        let (Some(asked), true) = (
-            self.manifest.size().completions,
-            self.shards.values().any(|shard| shard.given_up.is_some()),
-        ) else {
+        let may_have = self.shards.values().any(|shard| shard.given_up.is_some())
+            && !seams::has(Defect::TwiceUnreported);
+        let (Some(asked), true) = (self.manifest.size().completions, may_have) else {
             return RanTwice::default();
         };
         if self.manifest.indexed() {

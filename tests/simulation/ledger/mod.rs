@@ -203,6 +203,13 @@ impl Ledger {
         })
     }
 
+    /// Whether the shard whose Job has this uid was given up, and has not been seen to end since.
+    pub fn has_given_up(&self, uid: &str, job: &Job) -> bool {
+        self.shard(uid, job).is_some_and(|shard| {
+            matches!(text(&shard["phase"]), "created" | "started") && is_given_up(shard)
+        })
+    }
+
     /// What the host says of the shard whose Job has this uid.
     fn shard(&self, uid: &str, job: &Job) -> Option<&Value> {
         let shard = self.record.as_ref()?.shards.get(&job.shard.1)?;

@@ -15,7 +15,7 @@ use super::{
     confirm::Confirmation,
     events::{Reporter, Wording},
     init::remember,
-    other_host::last_host,
+    other_host::other_host,
     private_file,
     warnings::unknown_shards,
 };
@@ -23,7 +23,7 @@ use crate::{
     error::{Error, Result},
     federation::{
         Comparison, Difference, OtherHost, RecordChange, RecordSource, RegistryChange, Replaced,
-        Restore as Plan, Return,
+        Restore as Plan, Return, last_host,
     },
     os_error,
     print::{counted, federate, federate_line, federate_on_host},
@@ -161,8 +161,8 @@ impl Restore {
         let store = Store::new(host);
         let (created, saved_host) = (backup.created, Plan::host_now(&store, &backup).await);
         let of_backup = backup.federation.host.clone();
-        let (saved_host, left) =
-            last_host(session, saved_host, &uid, &backup.federation.uid).await?;
+        let find = async |uid: &str| other_host(session, uid).await;
+        let (saved_host, left) = last_host(saved_host, &uid, &backup.federation.uid, find).await?;
         let now = (session.world().now)();
         let (there, newer) = (left.as_ref(), self.replace_newer);
         let plan = Plan::plan(&store, backup, records, there, now, newer, &saved_host).await?;

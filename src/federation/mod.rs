@@ -105,7 +105,7 @@ pub use adopt::{Proposed, ToAdopt};
 pub use apply::{ApplyTerms, Step};
 pub use backup::{
     Comparison, Difference, OtherHost, RecordChange, RecordSource, RegistryChange, Replaced,
-    Restore, Return,
+    Restore, Return, last_host,
 };
 pub use cluster_check::{Answer, Checked, Identity, ToCheck, UnmarkedHost, check_host};
 pub use contexts::{AskedContext, Identified, Standing, Way, ask_contexts, standings, ways};

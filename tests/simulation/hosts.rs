@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kubectl_federate::federation::{
     self, Cleaning, DryRun, Federation, MovedAway, Named, OtherHost, Reason, Restore, Unasked,
-    relocate,
+    last_host, relocate,
 };
 use kubectl_federate::state::{Backup, Store};
 use serde_json::Value;
@@ -126,17 +126,22 @@ async fn restore(
     replaces_newer: bool,
 ) -> Result<(), federation::Error> {
     let site = process.site();
-    let (mut backup, records) = Backup::read(document.clone()).expect("it was written");
+    let (backup, records) = Backup::read(document.clone()).expect("it was written");
     let store = Store::new(process.host_at(to));
     let uid = store.host().identity().await.map_err(kubectl_federate::state::Error::Cluster)?;
-    backup.federation.host = Restore::host_now(&store, &backup).await;
-    let before = site.place_of(&backup.federation.host).filter(|_| backup.federation.host != uid);
-    let before = before.map(|place| Store::new(process.host_at(place)));
+    let first = Restore::host_now(&store, &backup).await;
+    let find = async |uid: &str| {
+        let place = site.place_of(uid);
+        Ok::<_, federation::Error>(place.map(|place| Store::new(process.host_at(place))))
+    };
+    let (of_host, before) = last_host(first, &uid, &backup.federation.uid, find).await?;
     let now = site.now();
-    let plan = Restore::plan(&store, backup, records, before.as_ref(), now, replaces_newer).await?;
+    let before = before.as_ref();
+    let plan =
+        Restore::plan(&store, backup, records, before, now, replaces_newer, &of_host).await?;
     let all = plan.every_name_is_free();
     let is_told = matches!(&plan.other_host, None | Some(OtherHost::Left { .. }));
-    plan.apply(&store, before.as_ref(), NAMES[to], &()).await?;
+    plan.apply(&store, before, NAMES[to], &()).await?;
     if is_told {
         site.uses(process.name(), to);
     } else {

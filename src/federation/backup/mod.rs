@@ -18,7 +18,7 @@ mod other_host;
 pub use compare::{Comparison, RecordChange, RecordSource};
 pub(super) use compare::{compare, listable};
 pub use merge::{Difference, Replaced};
-pub use other_host::OtherHost;
+pub use other_host::{OtherHost, last_host};
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -52,6 +52,36 @@ pub enum OtherHost {
     Unknown,
 }
 
+/// The host that has a federation by now, from one that had it: each that answers says to which
+/// host it was moved. `find` leads to a host by its uid, if the user has a context for it. Gives
+/// the uid of the last, and that host if there is a context; none if it is `new`, the one to
+/// restore on.
+///
+/// # Errors
+/// Those of `find`.
+pub async fn last_host<E>(
+    first: String,
+    new: &str,
+    federation: &str,
+    find: impl AsyncFn(&str) -> Result<Option<Store>, E>,
+) -> Result<(String, Option<Store>), E> {
+    let mut seen = BTreeSet::new();
+    let mut uid = first;
+    loop {
+        if uid == new {
+            return Ok((uid, None));
+        }
+        let Some(store) = find(&uid).await? else { return Ok((uid, None)) };
+        store.host().wait_briefly();
+        let next = store.any_registry().await.ok().filter(|it| it.uid == federation);
+        let next = next.and_then(|it| it.moved).map(|moved| moved.uid);
+        match next.filter(|next| next != new && seen.insert(uid.clone())) {
+            Some(next) => uid = next,
+            None => return Ok((uid, Some(store))),
+        }
+    }
+}
+
 impl OtherHost {
     /// The host that is not marked as moved, by its uid, and is to be remembered: the one with this
     /// uid, which the backup is of, or the one to which the federation was moved from there.

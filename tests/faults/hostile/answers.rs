@@ -109,18 +109,18 @@ pub fn light() -> Vec<Hostility> {
             leaves(answer, &|key, leaf| {
                 let is_free = ["message", "reason", "context", "gitVersion", "username", "refusal"];
                 append(leaf, EVIL, is_free.contains(&key));
-            })
+            });
         }),
         lie("sequences everywhere", |answer| {
             leaves(answer, &|key, leaf| {
                 append(leaf, EVIL, !["kind", "apiVersion"].contains(&key));
-            })
+            });
         }),
         lie("sequences in names of fields", rename),
         lie("long texts", |answer| {
             leaves(answer, &|key, leaf| {
                 append(leaf, &"x".repeat(10_000), !["kind", "apiVersion", "uid"].contains(&key));
-            })
+            });
         }),
         lie("long lists", lengthen),
     ]

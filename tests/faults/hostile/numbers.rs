@@ -40,9 +40,9 @@ async fn absurd_numbers_are_told_and_change_nothing_in_the_other_members() {
             assert_eq!(others(&stage), before, "{command}, {number}: {ran:#?}");
             // The Job has run for an hour, or a little less, as the local clock has it.
             let lines = ran.stderr.lines().filter(|line| !line.contains("its clock is"));
-            let words: String = lines.map(|line| format!("{line}\n")).collect();
+            let words = lines.flat_map(|line| [line, "\n"]).collect::<String>();
             let rows = ran.stdout.lines().filter(|line| !line.starts_with("Start Time:"));
-            let rows: String = rows.map(|line| format!("{line}\n")).collect();
+            let rows = rows.flat_map(|line| [line, "\n"]).collect::<String>();
             let rows = rows.replace("59m", "60m").replace(&uid, "UID");
             let text = format!("$ {command}\n{rows}{words}exit code {}", ran.code);
             said.entry((place, text)).or_default().push(number.to_string());

@@ -1,6 +1,6 @@
 //! A host that could not be marked as moved is marked late: the federation has another host
-//! already, because a move is done, or a backup was restored there. What was done on the old host meanwhile
-//! goes to the new one.
+//! already, because a move is done, or a backup was restored there. What was done on the old host
+//! meanwhile goes to the new one.
 
 use std::collections::BTreeSet;
 

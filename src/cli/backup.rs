@@ -246,7 +246,6 @@ fn question(plan: &Plan) -> Option<String> {
     }
     let question = match &plan.other_host {
         Some(OtherHost::Left { .. }) if plan.returns.is_some() => Some("Leave the other host?"),
-        Some(OtherHost::NotInUse { .. }) if plan.returns.is_some() => Some("Use this host again?"),
         _ if plan.returns.is_some() => Some("Is the other host gone for good?"),
         _ if plan.overwrites() => Some("Overwrite what the host has?"),
         Some(OtherHost::Left { .. }) => Some("Leave the other host?"),

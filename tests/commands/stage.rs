@@ -28,8 +28,13 @@ use tower::ServiceExt as _;
 
 use crate::by_flags;
 
-/// The user who may do everything; also the token.
+/// The user who may do everything.
 const ADMINISTRATOR: &str = "admin";
+
+/// The token of a user. The product masks it in whatever a server says, and not the name.
+fn token(user: &str) -> String {
+    format!("sesame-{user}")
+}
 
 /// When every transcript begins.
 const BEGINNING: &str = "2026-01-01T12:00:00Z";
@@ -113,9 +118,9 @@ impl Stage {
         let mut sites = BTreeMap::new();
         for (seed, name) in (1..).zip(names) {
             let mut cluster = Cluster::builder(*name).seed(seed).starting_at(now);
-            cluster = cluster.user(User::admin(ADMINISTRATOR, ADMINISTRATOR));
+            cluster = cluster.user(User::admin(ADMINISTRATOR, token(ADMINISTRATOR)));
             for (user, may) in users {
-                cluster = cluster.user(User::new(*user, *user, *may));
+                cluster = cluster.user(User::new(*user, token(user), *may));
             }
             sites.insert((*name).to_owned(), Site { cluster: cluster.build() });
         }
@@ -183,7 +188,7 @@ impl Stage {
             }
         }
         for user in users.iter().chain(&[ADMINISTRATOR]) {
-            add("users", json!({ "name": user, "user": { "token": user } }));
+            add("users", json!({ "name": user, "user": { "token": token(user) } }));
         }
         config
     }
@@ -304,7 +309,7 @@ impl Stage {
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header("Authorization", format!("Bearer {ADMINISTRATOR}"))
+            .header("Authorization", format!("Bearer {}", token(ADMINISTRATOR)))
             .header("Content-Type", kind)
             .body(Full::new(Bytes::from(body)))
             .expect("a request");

@@ -89,6 +89,7 @@ fn below(server: &Uri, path: &Uri) -> Result<Uri, http::Error> {
 fn warning_texts(headers: &HeaderMap) -> Vec<String> {
     let values = headers.get_all(WARNING).into_iter();
     let texts = values.flat_map(|value| texts_of(&String::from_utf8_lossy(value.as_bytes())));
+    let texts = texts.filter(|text| !text.is_empty());
     let mut room = WARNINGS;
     let texts = texts.map_while(|text| {
         let text = text[..text.floor_char_boundary(room)].to_owned();

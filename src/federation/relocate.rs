@@ -85,9 +85,13 @@ pub async fn relocate(
     // A move that was begun goes on only where the federation has not left the new host since: the
     // last of its moves counts.
     let mut arrived = old.restores.clone();
-    arrived.count(&moved_to);
+    arrived.count_move(&moved_to);
     let has_gone_on = |left: &&Moved| {
-        let has_arrived = existing.as_ref().is_some_and(|it| it.restores.include(&arrived));
+        // Both say that the federation was moved to the other one: the last of these moves counts.
+        if left.uid == old.host {
+            return left.number > moved.number;
+        }
+        let has_arrived = existing.as_ref().is_some_and(|it| it.restores.include_moves(&arrived));
         old.moved.is_some() && (has_arrived || left.number >= moved.number)
     };
     if let Some(left) = left.filter(has_gone_on) {
@@ -99,10 +103,16 @@ pub async fn relocate(
     let finished = old.moved.as_ref().filter(|_| !was_host).map(|_| context);
     // What cannot be copied is found before anything is marked.
     let records = all_records(from, &old.uid, old.moved.as_ref()).await?;
-    copies(to, &old, records, was_host, finished).await?;
+    // Where all was marked before, and the new host has nothing, it may have lost what it had. What
+    // it had given out is not known then.
+    let were_marked = records.iter().all(|record| record.state.moved.is_some());
+    let may_be_lost =
+        finished.is_some() && were_marked && to.any_records(&old.uid, None).await?.is_empty();
+    let terms = Terms { was_host, finished, may_be_lost };
+    copies(to, &old, records, terms).await?;
     let old = leave(from, old, moved).await?;
     let records = all_records(from, &old.uid, old.moved.as_ref()).await?;
-    let Copies { stale, copies } = copies(to, &old, records, was_host, finished).await?;
+    let Copies { stale, copies } = copies(to, &old, records, terms).await?;
     for record in stale {
         to.remove(&record).await?;
     }
@@ -154,22 +164,28 @@ struct Copies {
     copies: Vec<(Record, Comparison)>,
 }
 
-/// Compares the records of the old host with those of the new one. `was_host` says that the
-/// federation was on the new one before, and left it. Only then does the old one know what was
-/// deleted since. `finished` is the context of a new host whose records may be newer: a record
-/// there that is no copy is not replaced.
+/// What is known of a new host.
+#[derive(Clone, Copy)]
+struct Terms<'a> {
+    /// Whether the federation was on it before, and left it. Only then does the old host know what
+    /// was deleted since.
+    was_host: bool,
+    /// Its context, if its records may be newer: a record there that is no copy is not replaced.
+    finished: Option<&'a str>,
+    /// Whether it may have lost all that it had.
+    may_be_lost: bool,
+}
+
+/// Compares the records of the old host with those of the new one.
 async fn copies(
     to: &Store,
     old: &Registry,
     records: Vec<Record>,
-    was_host: bool,
-    finished: Option<&str>,
+    Terms { was_host, finished, may_be_lost }: Terms<'_>,
 ) -> Result<Copies, Error> {
     let moved = || finished.map(str::to_owned);
     let mut errors = Vec::new();
     let mut stale = Vec::new();
-    // The new host may have lost all that it had. What it had given out is not known then.
-    let may_be_done = finished.is_some() && records.iter().all(|it| it.state.moved.is_some());
     let kept: BTreeSet<_> = records.iter().map(key).collect();
     let mut unreadable = BTreeSet::new();
     for record in to.any_records(&old.uid, None).await? {
@@ -188,7 +204,7 @@ async fn copies(
     let mut copies = Vec::new();
     for record in records {
         let mut copy = copy(&record, old);
-        if may_be_done {
+        if may_be_lost {
             copy.mark_restored();
         }
         if freed.contains(&place(&copy)) {

@@ -206,7 +206,7 @@ pub async fn run_on(
         }
         match write(backend, &record, &decision).await {
             Ok(Some(written)) => {
-                writes += 1;
+                writes += u32::from(decision.record != record);
                 if writes > MAX_WRITES {
                     let (namespace, name) = (record.namespace(), record.name());
                     return Err(Error::restless(namespace, &Record::config_map_name(name)));

@@ -63,8 +63,10 @@ pub(super) fn about_host(error: &HostError) -> Error {
             ))
         }
         HostError::ActsElsewhere { context, .. } => said.hint(format!(
-            "{} uses that host. Two hosts of one federation would both give out its work.",
-            federate("init", [format!("--context={context}")])
+            "{} uses that host. Two hosts of one federation would both give out its work. If the \
+             federation was restored on another host since, restore a backup of that one: {}.",
+            federate("init", [format!("--context={context}")]),
+            federate("restore", ["FILE", "--context=CONTEXT"])
         )),
         HostError::StillActs { name, host } => said.hint(format!(
             "{} marks it as moved, and forgets it. Nothing can use it then.",

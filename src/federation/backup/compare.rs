@@ -122,7 +122,17 @@ pub(super) async fn compare_all(
                 continue;
             }
             Err(Error::OtherJob { .. }) => {
-                records.push((record, RecordChange::Taken));
+                let (namespace, name) = key(&record);
+                let other = store.any_record(&record.federation, &namespace, &name).await?;
+                // One that was moved away has no effect here.
+                let is_left = is_stale && other.state.moved.is_some();
+                records.push(if is_left {
+                    let (on_host, in_backup) = (other.last_change(), record.last_change());
+                    let replaced = Comparison::Replaced { on_host, in_backup, newer: Newer::Other };
+                    (record.in_place_of(&other), RecordChange::Readable(replaced))
+                } else {
+                    (record, RecordChange::Taken)
+                });
                 continue;
             }
             Err(error) => return Err(error),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::state::{Former, Gap, Member, Restores, SavedRegistry};
+use crate::state::{Former, Gap, Member, MemberState, Restores, SavedRegistry};
 
 /// How the host and the backup differ about one cluster. A cluster is known by its uid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,7 +128,12 @@ pub(super) fn merge_stale(
                 Some((name.clone(), Difference::Superseded))
             }
             None => {
-                whole.members.insert(name.clone(), member.clone());
+                let mut member = member.clone();
+                // It was unregistered since. What it may have is listed, and it gets no new work.
+                if whole.former.contains_key(&member.uid) && member.state == MemberState::Ready {
+                    member.state = MemberState::Cordoned;
+                }
+                whole.members.insert(name.clone(), member);
                 Some((name.clone(), Difference::HostAlone))
             }
         };

@@ -168,6 +168,7 @@ impl Restore {
             // The federation has a host here already. Another one that acts for it is left.
             other_host = other_host.filter(OtherHost::acts);
         }
+        let is_joined = matches!(other_host, Some(OtherHost::Left { .. }));
         let mut known = backup.federation;
         if let Some(OtherHost::Left { registry, differences, .. }) = &mut other_host {
             (known, *differences) = join(known, &registry.saved());
@@ -178,7 +179,7 @@ impl Restore {
         }
         let unmarked = known.unmarked.clone();
         let (mut whole, mut differences) = match &on_host {
-            Some(on_host) if is_stale && !is_of_this => merge_stale(known, on_host),
+            Some(on_host) if is_stale && (!is_of_this || is_joined) => merge_stale(known, on_host),
             on_host => merge(known, on_host.as_ref()),
         };
         differences.extend(salvaged);
@@ -189,7 +190,10 @@ impl Restore {
             let readable = store.any_records(&uid, None).await?.into_iter().flatten();
             saved = with_stale(saved, readable);
         }
-        let returns = moved.map(|moved| Return { is_other_host: moved.uid == first_host, moved });
+        let returns = moved.map(|moved| {
+            let is_other_host = moved.uid == first_host || moved.uid == of_host;
+            Return { moved, is_other_host }
+        });
         if let Some(Return { moved, is_other_host: false }) = &returns {
             let unmarked = Unmarked { context: moved.context.clone() };
             whole.unmarked.insert(moved.uid.clone(), unmarked);

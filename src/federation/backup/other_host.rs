@@ -77,7 +77,11 @@ pub async fn last_host<E>(
         let next = next.and_then(|it| it.moved).map(|moved| moved.uid);
         match next.filter(|next| next != new && seen.insert(uid.clone())) {
             Some(next) => uid = next,
-            None => return Ok((uid, Some(store))),
+            // It is waited for as long as any other host.
+            None => {
+                let last = find(&uid).await?;
+                return Ok((uid, last));
+            }
         }
     }
 }

@@ -15,11 +15,14 @@ pub struct Unmarked {
     pub context: String,
 }
 
-/// How often the federation came to each host, by its uid: it was restored there, or moved there.
-/// The clocks of two hosts may differ; a count only grows.
+/// How often the federation was restored on each host, and moved there, by the uid of the host. The
+/// clocks of two hosts may differ; a count only grows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Restores(BTreeMap<String, u32>);
+
+/// What stands before the uid of a host where moves are counted, and not restores.
+const MOVE: &str = "move:";
 
 /// Since which version of the state restores are counted.
 const COUNTED_SINCE: u32 = 7;
@@ -47,7 +50,17 @@ impl Restores {
 
     /// Whether all that these others count was restored here, too.
     pub fn include(&self, others: &Self) -> bool {
-        others.0.iter().all(|(host, count)| self.0.get(host).is_some_and(|own| own >= count))
+        let restores = others.0.iter().filter(|(host, _)| !host.starts_with(MOVE));
+        restores.into_iter().all(|(host, count)| self.has(host, *count))
+    }
+
+    /// The same of moves and restores.
+    pub fn include_moves(&self, others: &Self) -> bool {
+        others.0.iter().all(|(host, count)| self.has(host, *count))
+    }
+
+    fn has(&self, host: &str, count: u32) -> bool {
+        self.0.get(host).is_some_and(|own| *own >= count)
     }
 
     /// Adds what others count.
@@ -56,6 +69,11 @@ impl Restores {
             let own = self.0.entry(host.clone()).or_default();
             *own = (*own).max(*count);
         }
+    }
+
+    /// Counts one more move to this host.
+    pub fn count_move(&mut self, host: &str) {
+        self.count(&format!("{MOVE}{host}"));
     }
 
     /// Counts one more on this host.

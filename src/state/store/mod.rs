@@ -133,6 +133,13 @@ impl Store {
                 self.host.ensure_namespace(namespace).await?;
                 self.host.create(&path, config_map, WriteOptions::default()).await
             }
+            // Some servers grant the rights in a namespace to whoever creates it.
+            Err(error) if error.is_forbidden() => {
+                if self.host.ensure_namespace(namespace).await.is_err() {
+                    return Err(error);
+                }
+                self.host.create(&path, config_map, WriteOptions::default()).await
+            }
             created => created,
         }
     }

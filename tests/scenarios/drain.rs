@@ -17,13 +17,13 @@ pub fn scenarios() -> Scenarios {
         .both_from_nothing("the work of a suspended job is drained, too", async |stage| {
             at_rest(stage, "job suspend pi", "job resume pi").await
         })
-        .both_from_nothing("so is that of a job that is suspended early", suspended_early)
-        .both_from_nothing("the work of a paused job is drained, too", async |stage| {
+        .sim_from_nothing("so is that of a job that is suspended early", suspended_early)
+        .sim_from_nothing("the work of a paused job is drained, too", async |stage| {
             at_rest(stage, "job scale pi --parallelism=0", "job scale pi --parallelism=6").await
         })
         .both_from_nothing("a drain that is cut short is finished by another", repeated)
         .both_from_nothing("work that nobody else may take stays", nobody_else)
-        .both_from_nothing("a drain stops no pods whose work nobody else may take", nobody_to_go_on)
+        .sim_from_nothing("a drain stops no pods whose work nobody else may take", nobody_to_go_on)
         .both_from_nothing("a cluster is unregistered by force with its work", forced)
         .both_from_nothing("a new cluster gets work that has not started when asked", rebalanced)
         .both_from_nothing("a cluster that was built anew takes the name of a lost one", built_anew)

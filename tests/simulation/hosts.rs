@@ -257,6 +257,15 @@ fn remedy_here(site: &Arc<Site>, person: &'static str, random: &mut Random) -> O
     }
     if let Some(ledger) = lost {
         let federation = ledger.federation.clone();
+        let is_other = federation != registry.federation;
+        let acts = |place: &usize| is_other && !site.clusters[*place].is_away();
+        let acting = registries.others_of(&federation).find(acts);
+        if let Some(place) = acting {
+            // It has a host that answers, and is taken over by no other.
+            drop(events);
+            site.all_use(place);
+            return remedy_here(site, person, random);
+        }
         return Some(Command::Host(HostCommand::Recover { federation }));
     }
     let other = registries.others_of(&registry.federation).next()?;

@@ -364,10 +364,11 @@ fn seconds(duration: Duration) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn status(json: serde_json::Value) -> Error {
+    /// The error of a server's refusal in the cluster `east`.
+    pub fn status(json: serde_json::Value) -> Error {
         Error::Status {
             cluster: "east".into(),
             status: Box::new(serde_json::from_value(json).unwrap()),

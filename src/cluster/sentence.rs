@@ -63,14 +63,7 @@ fn without_large_value(message: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use crate::cluster::Error;
-
-    fn status(json: serde_json::Value) -> Error {
-        Error::Status {
-            cluster: "east".into(),
-            status: Box::new(serde_json::from_value(json).unwrap()),
-        }
-    }
+    use crate::cluster::error::tests::status;
 
     #[test]
     fn the_error_of_an_invalid_object_has_every_cause() {

@@ -42,6 +42,15 @@ async fn moved(stage: &Stage) -> Outcome {
     Ok(())
 }
 
+/// Both Jobs of [`moved`] are done, each completion once.
+async fn complete(stage: &Stage) -> Outcome {
+    stage.federate("reconcile").await.ok();
+    work_until(stage, "pi", "Complete 9/9").await?;
+    work_until(stage, "euler", "Complete 6/6").await?;
+    assert_eq!(succeeded(stage).await?.0, 15, "nothing has run twice");
+    Ok(())
+}
+
 /// West is lost as a host, and back as a member, after a backup was restored on the host.
 async fn restored(stage: &Stage, file: &str) -> Outcome {
     let west = stage.site("west");
@@ -68,10 +77,7 @@ async fn back(stage: &Stage) -> Outcome {
     moved(stage).await?;
     restored(stage, "late.yaml").await?;
     stage.federate("init --from=west --context=host").await.ok();
-    stage.federate("reconcile").await.ok();
-    work_until(stage, "pi", "Complete 9/9").await?;
-    work_until(stage, "euler", "Complete 6/6").await?;
-    assert_eq!(succeeded(stage).await?.0, 15, "nothing has run twice");
+    complete(stage).await?;
     clear(stage.site("west"), &["pi", "euler"]).await
 }
 
@@ -83,10 +89,7 @@ async fn back_by_older(stage: &Stage) -> Outcome {
     // The other Job is known by its shards.
     stage.federate("job recover euler --yes").await.ok();
     stage.federate(marks).await.ok();
-    stage.federate("reconcile").await.ok();
-    work_until(stage, "pi", "Complete 9/9").await?;
-    work_until(stage, "euler", "Complete 6/6").await?;
-    assert_eq!(succeeded(stage).await?.0, 15, "nothing has run twice");
+    complete(stage).await?;
     clear(stage.site("west"), &["pi", "euler"]).await
 }
 
@@ -98,10 +101,7 @@ async fn leaves(stage: &Stage) -> Outcome {
     }
     stage.federate("restore late.yaml --context=host --yes").await.ok();
     stage.federate("job get --context=west").await.fails("was moved to another host");
-    stage.federate("reconcile").await.ok();
-    work_until(stage, "pi", "Complete 9/9").await?;
-    work_until(stage, "euler", "Complete 6/6").await?;
-    assert_eq!(succeeded(stage).await?.0, 15, "nothing has run twice");
+    complete(stage).await?;
     clear(stage.site("west"), &["pi", "euler"]).await
 }
 
@@ -270,9 +270,7 @@ async fn chain(stage: &Stage) -> Outcome {
     let again = stage.federate(MARKS).await.fails("was moved to another host");
     again.warns("context \"north\"");
     stage.federate("job get --context=west").await.fails("was moved to another host");
-    stage.federate("reconcile").await.ok();
-    work_until(stage, "pi", "Complete 9/9").await?;
-    work_until(stage, "euler", "Complete 6/6").await?;
+    complete(stage).await?;
     // Back, and on again: a move of the same way is another one.
     stage.federate("init --from=north --context=host").await.ok();
     stage.federate(MARKS).await.ok().says("moved");
@@ -323,9 +321,7 @@ async fn damaged(stage: &Stage) -> Outcome {
     let restored = stage.federate("restore late.yaml --context=north --yes").await.ok();
     restored.warns("host \"west\", which answers: it is marked as moved");
     stage.federate("job get --context=west").await.fails("was moved to another host");
-    stage.federate("reconcile").await.ok();
-    work_until(stage, "pi", "Complete 9/9").await?;
-    work_until(stage, "euler", "Complete 6/6").await?;
+    complete(stage).await?;
     for site in ["west", "north"] {
         clear(stage.site(site), &["pi", "euler"]).await?;
     }
@@ -342,10 +338,7 @@ async fn last_of_several(stage: &Stage) -> Outcome {
     stage.federate("job get --context=north").await.fails("was moved to another host");
     let checked = stage.federate("cluster check").await.ok();
     assert!(!checked.stderr.contains("not marked as moved"), "{checked:?}");
-    stage.federate("reconcile").await.ok();
-    work_until(stage, "pi", "Complete 9/9").await?;
-    work_until(stage, "euler", "Complete 6/6").await?;
-    assert_eq!(succeeded(stage).await?.0, 15, "nothing has run twice");
+    complete(stage).await?;
     for site in ["west", "north"] {
         clear(stage.site(site), &["pi", "euler"]).await?;
     }

@@ -240,17 +240,22 @@ async fn a_forged_manifest_is_named_where_a_record_is_rebuilt() {
     stage.completes().await;
 }
 
+/// Has two members keep different manifests of edit 7.
+fn forge_two_manifests(stage: &Stage) {
+    for (member, limit) in [("north", 98), ("west", 99)] {
+        forge(stage, member, |kept| {
+            kept["revision"] = 7.into();
+            kept["manifest"]["spec"]["backoffLimit"] = limit.into();
+        });
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn of_two_manifests_of_one_edit_none_is_taken() {
     let stage = Stage::running().await;
     stage.must("backup pi.yaml").await;
     let before = limits(&stage);
-    for (member, limit) in [("north", 98), ("west", 99)] {
-        forge(&stage, member, |kept| {
-            kept["revision"] = 7.into();
-            kept["manifest"]["spec"]["backoffLimit"] = limit.into();
-        });
-    }
+    forge_two_manifests(&stage);
     stage.must("job delete pi").await;
     let refused = stage.run("job recover --all --yes").await;
     let named = "clusters north and west keep different manifests of edit 7";
@@ -267,12 +272,7 @@ async fn of_two_manifests_of_one_edit_none_is_taken() {
 #[tokio::test(start_paused = true)]
 async fn of_two_manifests_of_one_edit_the_user_chooses_one() {
     let stage = Stage::running().await;
-    for (member, limit) in [("north", 98), ("west", 99)] {
-        forge(&stage, member, |kept| {
-            kept["revision"] = 7.into();
-            kept["manifest"]["spec"]["backoffLimit"] = limit.into();
-        });
-    }
+    forge_two_manifests(&stage);
     stage.must("job delete pi").await;
     let refused = stage.run("job recover pi --yes").await;
     assert!(refused.stderr.contains("--manifest-of=CLUSTER says which one"), "{refused:#?}");

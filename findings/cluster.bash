@@ -3,25 +3,12 @@
 #
 # needs: go, openssl, curl; or BINARIES=DIR, see README.md
 
-set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/base.bash"
 
 KUBERNETES=v1.37.2
 KUEUE=v0.17.0
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-work=$(mktemp -d)
-pids=()
 # Further flags of the components.
 api_flags=() controller_flags=()
-
-finish() {
-  local code=$?
-  if ((code)) && [[ -f $work/kueue.log ]]; then tail -n 5 "$work/kueue.log" >&2; fi
-  for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
-  wait 2>/dev/null || true
-  rm -rf "$work"
-  exit "$code"
-}
-trap finish EXIT
 
 # Waits until a command succeeds, for a minute or the given number of seconds.
 await() {
@@ -33,15 +20,6 @@ await() {
     fi
     sleep 0.1
   done
-}
-
-# Fails unless two texts are the same. The first argument says what they are about.
-expect() {
-  echo "$1: $2"
-  if [[ $2 != "$3" ]]; then
-    echo "changed: $1 is \"$2\", and was \"$3\"" >&2
-    exit 1
-  fi
 }
 
 kubectl() { "$bin/kubectl" --kubeconfig "$work/kubeconfig" "$@"; }

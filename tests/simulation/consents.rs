@@ -3,20 +3,33 @@
 use std::collections::BTreeSet;
 
 use super::knowledge::Knowledge;
-use super::ledger::Ledger;
 
 impl Knowledge {
-    /// A record that was rebuilt says that a user has accepted it: the work of Jobs in clusters that
-    /// were not registered then may run again. Nothing else may.
+    /// A record that was rebuilt says what a user has accepted: the work of Jobs in clusters that
+    /// were not registered then may run again, and of those in clusters that did not let their Jobs
+    /// be listed and had been declared lost. Nothing else may.
     pub fn see_consents(&mut self, uid: &str) {
-        if !self.ledgers.get_mut(uid).is_some_and(Ledger::accepts_recovery) {
+        let Some(ledger) = self.ledgers.get_mut(uid) else { return };
+        let (recovers, missed) = (ledger.accepts_recovery(), ledger.misses());
+        if !recovers && missed.is_empty() {
             return;
         }
         let places: BTreeSet<usize> = self.jobs.values().map(|job| job.place).collect();
-        let left: BTreeSet<usize> =
-            places.into_iter().filter(|place| !self.is_member(*place)).collect();
+        let is_given_up = |place: &usize| {
+            (recovers && !self.is_member(*place)) || self.is_lost_one(*place, &missed)
+        };
+        let left: BTreeSet<usize> = places.into_iter().filter(is_given_up).collect();
         let ours = self.jobs.values_mut().filter(|job| job.shard.0 == uid);
         ours.filter(|job| left.contains(&job.place)).for_each(|job| job.may_repeat = true);
+    }
+
+    /// Whether the cluster of a place is declared lost, by one of these uids.
+    fn is_lost_one(&self, place: usize, uids: &[String]) -> bool {
+        let name = &self.clusters[place].0;
+        self.registries.current().is_some_and(|registry| {
+            let is_one = registry.members.get(name).is_some_and(|uid| uids.contains(uid));
+            is_one && registry.lost.contains(name)
+        })
     }
 }
 
@@ -55,7 +68,7 @@ mod tests {
             let created =
                 scene.clusters[0].create(&sim::CONFIG_MAPS, registries::NAMESPACE, registry);
             created.expect("nothing is in the way");
-            scene.record(&["east", "west"], &json!([]));
+            scene.record(&["east", "west"], &json!({}));
             scene.shard(0, "1");
             scene.shard(1, "2");
             scene.look();
@@ -67,12 +80,15 @@ mod tests {
             self.clusters[0].create(&sim::CONFIG_MAPS, NAMESPACE, map.clone()).expect("created");
         }
 
-        fn record(&self, shards: &[&str], accepted: &Value) {
+        /// `state` is what its state says besides its uid.
+        fn record(&self, shards: &[&str], state: &Value) {
+            let mut state = state.clone();
+            state["uid"] = "u".into();
             let mut annotations = json!({
                 "kubectl-federate.dev/manifest": json!({
                     "metadata": {"name": "pi"}, "spec": {"completions": 6, "parallelism": 2},
                 }).to_string(),
-                "kubectl-federate.dev/state": json!({"uid": "u", "accepted": accepted}).to_string(),
+                "kubectl-federate.dev/state": state.to_string(),
             });
             for (id, cluster) in (1..).zip(shards) {
                 let key = format!("shard.kubectl-federate.dev/{id}");
@@ -107,8 +123,17 @@ mod tests {
         }
 
         fn unregister_west(&mut self) {
+            self.register_west(Value::Null);
+        }
+
+        fn lose_west(&mut self) {
+            let member = json!({"uid": self.clusters[1].kube_system_uid(), "state": "lost"});
+            self.register_west(member.to_string().into());
+        }
+
+        fn register_west(&mut self, member: Value) {
             let change = json!({"metadata": {"annotations": {
-                "member.kubectl-federate.dev/west": null,
+                "member.kubectl-federate.dev/west": member,
             }}});
             let changed =
                 self.clusters[0].patch(&sim::CONFIG_MAPS, registries::NAMESPACE, REGISTRY, change);
@@ -129,7 +154,7 @@ mod tests {
     }
 
     fn accepted(what: &str) -> Value {
-        json!([{"what": what, "detail": "", "who": "alice", "when": 7}])
+        json!({"accepted": [{"what": what, "detail": "", "who": "alice", "when": 7}]})
     }
 
     #[test]
@@ -145,10 +170,28 @@ mod tests {
             if leaves {
                 scene.unregister_west();
             }
-            scene.record(&["east"], &what.map_or(json!([]), accepted));
+            scene.record(&["east"], &what.map_or(json!({}), accepted));
             scene.look();
             scene.shard(0, "3");
             assert_eq!(scene.broken(), expected, "{what:?}, west leaves: {leaves}");
+        }
+    }
+
+    #[test]
+    fn work_in_a_lost_cluster_that_was_not_listed_at_a_recovery_may_run_again() {
+        for (is_lost, is_west, expected) in
+            [(true, true, false), (false, true, true), (true, false, true)]
+        {
+            let mut scene = Scene::new();
+            scene.abandon();
+            if is_lost {
+                scene.lose_west();
+            }
+            let missed = scene.clusters[usize::from(is_west)].kube_system_uid();
+            scene.record(&["east"], &json!({"missed": {missed: "west"}}));
+            scene.look();
+            scene.shard(0, "3");
+            assert_eq!(scene.broken(), expected, "lost: {is_lost}, missed: {is_west}");
         }
     }
 

@@ -63,6 +63,8 @@ pub struct Ledger {
     unseen_before: BTreeMap<String, (i64, BTreeSet<i64>)>,
     /// Each recovery that it has ever said a user has accepted.
     recoveries: BTreeSet<String>,
+    /// The uids of the clusters of which it has ever said that they were not listed and are given up.
+    missed: BTreeSet<String>,
     /// Each restore that it has ever said a user has accepted, and whether one is new in what it says
     /// now.
     restores: BTreeSet<String>,
@@ -193,6 +195,15 @@ impl Ledger {
         let before = self.recoveries.len();
         self.recoveries.extend(accepted(&record.state, "recovered").map(Value::to_string));
         self.recoveries.len() > before
+    }
+
+    /// The uids of the clusters of which it says for the first time that they were not listed and are
+    /// given up.
+    pub fn misses(&mut self) -> Vec<String> {
+        let Some(record) = &self.record else { return Vec::new() };
+        let named = record.state["missed"].as_object().into_iter().flatten();
+        let new = named.filter(|(uid, _)| self.missed.insert((*uid).clone()));
+        new.map(|(uid, _)| uid.clone()).collect()
     }
 
     /// Whether the Job with this uid is known to have ended by itself, with all that it did. After

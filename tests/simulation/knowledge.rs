@@ -393,7 +393,6 @@ impl Knowledge {
     }
 
     fn look_at_records(&mut self, place: usize, cluster: &Cluster) {
-        let counts = place == self.registries.home;
         let maps = cluster.stored(&sim::CONFIG_MAPS, "");
         let is_registry = |map: &Value| {
             let metadata = &map["metadata"];
@@ -401,6 +400,7 @@ impl Knowledge {
         };
         let registry = maps.iter().find(|map| is_registry(map));
         self.registries.see(place, registry, self.step);
+        let counts = place == self.registries.home && !self.registries.is_left(place);
         let read = std::mem::take(&mut self.read[place].maps);
         let mut there = BTreeSet::new();
         for map in maps.iter().filter(|map| !is_registry(map)) {
@@ -434,12 +434,12 @@ impl Knowledge {
             let ledger = self.ledgers.entry(uid.to_owned()).or_default();
             broken.extend(ledger.begin_retry(before));
         }
+        self.see_consents(uid);
         let ledger = self.ledgers.entry(uid.to_owned()).or_default();
         broken.extend(ledger.of_users(&self.of_nobody));
         for (id, shard) in ledger.given_up_unasked(&self.registries) {
             broken.extend(self.check_expiry((uid.to_owned(), id), &shard));
         }
-        self.see_consents(uid);
         for what in broken {
             self.accuse(|| what);
         }
@@ -451,7 +451,8 @@ impl Knowledge {
         let Some(ledger) = self.ledgers.get(uid) else { return (i64::MAX, BTreeSet::new()) };
         let ended =
             |(job_uid, job): &(&String, &Job)| job.shard.0 == uid && ledger.has_ended(job_uid, job);
-        let jobs: Vec<&Job> = self.jobs.iter().filter(ended).map(|(_, job)| job).collect();
+        let all = self.jobs.iter().chain(&self.made_anew);
+        let jobs: Vec<&Job> = all.filter(ended).map(|(_, job)| job).collect();
         let done: i64 = jobs.iter().map(|job| job.done()).sum();
         let indexes = jobs.iter().flat_map(|job| job.successes.keys().filter_map(|index| *index));
         (ledger.asked().map_or(i64::MAX, |asked| asked - done), indexes.collect())

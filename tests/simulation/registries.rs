@@ -98,6 +98,11 @@ impl Registries {
         matches!(self.on_hosts.get(&place), Some((_, None)))
     }
 
+    /// Whether the federation of a host was moved away from there.
+    pub fn is_left(&self, place: usize) -> bool {
+        self.on(place).is_some_and(|registry| registry.moved.is_some())
+    }
+
     /// The hosts other than the one that counts which act for a federation, too: they are not
     /// marked as moved.
     pub fn others_of<'r>(&'r self, federation: &'r str) -> impl Iterator<Item = usize> + 'r {

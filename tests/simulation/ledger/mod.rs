@@ -61,7 +61,8 @@ pub struct Ledger {
     pub rebuilt: bool,
     /// What shards did unseen that may be done again, as it was before the record was rebuilt.
     unseen_before: BTreeMap<String, (i64, BTreeSet<i64>)>,
-    /// Each recovery that it has ever said a user has accepted.
+    /// Each recovery that it has ever said a user has accepted: one is said anew where the record
+    /// was gone.
     recoveries: BTreeSet<String>,
     /// The uids of the clusters of which it has ever said that they were not listed and are given up.
     missed: BTreeSet<String>,
@@ -142,6 +143,9 @@ impl Ledger {
             }
             self.rebuilt = true;
             self.outcome = Value::Null;
+            if record.state["origin"] != "backup" {
+                self.recoveries.clear();
+            }
         }
         self.spec = manifest["spec"].clone();
         text(&manifest["metadata"]["name"]).clone_into(&mut self.name);
@@ -162,7 +166,8 @@ impl Ledger {
         // A recovery cannot tell a Job that a user made anew from the one that was there.
         let taken = || made_anew.iter().filter(|(uid, _)| self.has_known(uid)).map(|(_, job)| job);
         let ours = || jobs.values().filter(|job| job.shard.0 == uid).chain(taken());
-        let earlier = || jobs.values().filter(|job| before.as_ref() == Some(&job.shard.0));
+        let everybodys = || jobs.values().chain(made_anew.values());
+        let earlier = || everybodys().filter(|job| before.as_ref() == Some(&job.shard.0));
         let all = || ours().chain(earlier());
         broken.extend(self.check_shards(&record, jobs));
         let outcome = record.state["outcome"].clone();
@@ -264,7 +269,8 @@ impl Ledger {
     }
 
     /// The shards that are given up, and of which nobody has agreed to that: no registry has said
-    /// since what the record said before that their clusters are lost.
+    /// since what the record said before that their clusters are lost. Those of a cluster that was
+    /// not listed when it should have been are given up once they are seen: others do their work.
     pub fn given_up_unasked(&mut self, registries: &Registries) -> Vec<(String, Value)> {
         let mut unasked = Vec::new();
         for (id, shard) in self.record.iter().flat_map(|record| &record.shards) {
@@ -272,7 +278,9 @@ impl Ledger {
                 continue;
             }
             let uid = text(&shard["clusterUid"]);
-            if self.is_restored_now || registries.was_lost_since(uid, self.said_before_in) {
+            let is_late = self.missed.contains(uid);
+            let is_lost = registries.was_lost_since(uid, self.said_before_in);
+            if self.is_restored_now || is_late || is_lost {
                 self.agreed.insert(id.clone());
             } else {
                 unasked.push((id.clone(), shard.clone()));

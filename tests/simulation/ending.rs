@@ -247,7 +247,10 @@ fn once(site: &Site, kind: Kind) {
                 .jobs
                 .values()
                 .filter(|job| job.shard.0 == *uid || Some(&job.shard.0) == before);
-            let done: i64 = jobs.chain(knowledge.taken(ledger)).map(Job::done).sum();
+            let retried = before.and_then(|uid| knowledge.ledgers.get(uid));
+            let taken = [Some(ledger), retried].into_iter().flatten();
+            let taken = taken.flat_map(|ledger| knowledge.taken(ledger));
+            let done: i64 = jobs.chain(taken).map(Job::done).sum();
             let is_complete = ledger.verdict() == Some("complete");
             let asked = ledger.asked().filter(|_| ledger.spec["successPolicy"].is_null())?;
             (is_complete && done < asked).then(|| format!("G1: {done} of {asked} were done"))

@@ -17,8 +17,12 @@ impl Knowledge {
         let (name, identity) = self.clusters[place].clone();
         // What is written to a host is no work of a member, and a new one may have an old name.
         let is_of_host = matches!(request.resource.as_str(), "configmaps" | "namespaces");
-        let registered = self.registries.of(&request.user).and_then(|it| it.members.get(&name));
-        if !is_of_host && registered.is_some_and(|uid| *uid != identity) {
+        let registry = self.registries.of(&request.user);
+        let registered = registry.and_then(|it| it.members.get(&name));
+        // Orphans are removed from clusters that were members, whoever has their names now.
+        let was_one = registry.is_some_and(|it| it.former.contains(&identity))
+            && self.doing(request) == Doing::Cleans;
+        if !is_of_host && !was_one && registered.is_some_and(|uid| *uid != identity) {
             self.accuse(|| format!("G7: {} in another cluster than {name}", request.verb));
         }
         if !request.mutating {

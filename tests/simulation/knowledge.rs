@@ -261,6 +261,12 @@ impl Knowledge {
         there.flat_map(Ledger::live_clusters).any(|name| !self.is_registered(name))
     }
 
+    /// Whether somebody rebuilds a record, or one waits for clusters to be listed.
+    pub fn is_rebuilt(&self) -> bool {
+        let rebuilds = self.doing.values().any(|doing| *doing == Doing::Rebuilds);
+        rebuilds || self.ledgers.values().any(Ledger::awaits_lists)
+    }
+
     /// How many clusters are registered.
     pub fn members(&self) -> usize {
         self.registries.current().map_or(0, |registry| registry.members.len())
@@ -409,15 +415,17 @@ impl Knowledge {
             self.read[place].maps.push((map.clone(), uid.clone()));
             let Some(uid) = uid else { continue };
             let ledger = self.ledgers.entry(uid.clone()).or_default();
-            let at = (place, counts, self.step);
+            // What is of another federation has no effect on this host.
+            let is_ours = self.registries.on(place).is_none_or(|it| it.has(map));
+            let at = (place, counts && is_ours, self.step);
             let broken = ledger.see(map, at, (&self.jobs, &self.made_anew), &uid);
             for what in broken {
                 self.accuse(|| what);
             }
-            if counts {
+            if counts && is_ours {
                 self.look_at_record(&uid);
-                there.insert(uid);
             }
+            there.insert(uid);
         }
         for (uid, ledger) in self.ledgers.iter_mut().filter(|_| counts) {
             ledger.gone |= !there.contains(uid);
@@ -454,8 +462,8 @@ impl Knowledge {
         let all = self.jobs.iter().chain(&self.made_anew);
         let jobs: Vec<&Job> = all.filter(ended).map(|(_, job)| job).collect();
         let done: i64 = jobs.iter().map(|job| job.done()).sum();
-        let indexes = jobs.iter().flat_map(|job| job.successes.keys().filter_map(|index| *index));
-        (ledger.asked().map_or(i64::MAX, |asked| asked - done), indexes.collect())
+        let indexes = jobs.iter().flat_map(|job| ledger.own_done(job)).collect();
+        (ledger.asked().map_or(i64::MAX, |asked| asked - done), indexes)
     }
 
     /// Work is nowhere twice: what all Jobs of a federated Job together can do by themselves, and

@@ -37,7 +37,8 @@ impl Reach {
 }
 
 /// Whether a pod that no node has may get one: the scheduler of a cluster whose Job controller
-/// stands still starts none after the deadline of the Job, though a real one may.
+/// stands still starts none after the deadline of the Job, or once somebody has deleted a Job that
+/// had one, though a real one may.
 pub fn may_start(cluster: &Cluster, pod: &Value) -> bool {
     let (Some(namespace), Some(owner)) = (
         pod["metadata"]["namespace"].as_str(),
@@ -45,7 +46,9 @@ pub fn may_start(cluster: &Cluster, pod: &Value) -> bool {
     ) else {
         return false;
     };
-    let Some(job) = cluster.get(&sim::JOBS, namespace, owner) else { return true };
+    let Some(job) = cluster.get(&sim::JOBS, namespace, owner) else {
+        return pod["spec"]["activeDeadlineSeconds"].is_null();
+    };
     let mut reach = Reach::default();
     reach.see(&job);
     reach.until().is_none_or(|until| until > cluster.now().as_second())

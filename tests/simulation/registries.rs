@@ -15,6 +15,7 @@ pub const OURS: &str = "kubectl-federate.dev/";
 
 const SETTINGS: &str = "kubectl-federate.dev/settings";
 const MEMBER: &str = "member.kubectl-federate.dev/";
+const FORMER: &str = "former.kubectl-federate.dev/";
 
 /// What the registry of one host says.
 #[derive(Debug, Default)]
@@ -29,6 +30,8 @@ pub struct Registry {
     pub members: BTreeMap<String, String>,
     /// The names of the members that were declared lost.
     pub lost: BTreeSet<String>,
+    /// The uids of clusters that were members.
+    pub former: BTreeSet<String>,
 }
 
 impl Registry {
@@ -44,6 +47,7 @@ impl Registry {
         };
         for (key, value) in annotations.iter().filter(|(key, _)| key.contains(OURS)) {
             let member: Value = serde_json::from_str(text(value)).ok()?;
+            registry.former.extend(key.strip_prefix(FORMER).map(str::to_owned));
             let Some(name) = key.strip_prefix(MEMBER) else { continue };
             registry.members.insert(name.to_owned(), text(&member["uid"]).to_owned());
             if member["state"] == "lost" {
@@ -51,6 +55,11 @@ impl Registry {
             }
         }
         Some(registry)
+    }
+
+    /// Whether a record is of its federation.
+    pub fn has(&self, record: &Value) -> bool {
+        record["metadata"]["labels"]["kubectl-federate.dev/federation"] == self.federation
     }
 }
 

@@ -14,6 +14,7 @@ pub const CREDITED: &str = "kubectl-federate.dev/credited";
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "they are independent facts about a Job")]
 pub struct Job {
+    pub uid: String,
     /// The cluster that it is in.
     pub place: usize,
     /// The shard whose labels it carries.
@@ -55,6 +56,7 @@ impl Job {
     /// A Job that is seen for the first time.
     pub fn new(place: usize, shard: ShardKey, object: &Value) -> Self {
         Self {
+            uid: object["metadata"]["uid"].as_str().unwrap_or_default().to_owned(),
             place,
             shard,
             ran: false,

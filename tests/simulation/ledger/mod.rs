@@ -219,6 +219,19 @@ impl Ledger {
         })
     }
 
+    /// The indexes that a Job has done and its shard was to do.
+    pub fn own_done(&self, job: &Job) -> BTreeSet<i64> {
+        let shard = self.shard(&job.uid, job);
+        let own = shard.and_then(|shard| shard["indexes"].as_str()).map(indexes);
+        let done = job.successes.keys().filter_map(|index| *index);
+        done.filter(|index| own.as_ref().is_none_or(|own| own.contains(index))).collect()
+    }
+
+    /// Whether it waits for clusters to be listed.
+    pub fn awaits_lists(&self) -> bool {
+        !self.gone && self.record.as_ref().is_some_and(awaits_lists)
+    }
+
     /// Whether the shard whose Job has this uid was given up, and has not been seen to end since.
     pub fn has_given_up(&self, uid: &str, job: &Job) -> bool {
         self.shard(uid, job).is_some_and(|shard| {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::{Ledger, achieved, text};
 use crate::work::{Job, indexes};
 
@@ -78,7 +80,10 @@ impl Ledger {
             return (0, BTreeSet::new());
         }
         let done = || job.successes.keys().filter_map(|index| *index);
-        let Some(shard) = record.and_then(|record| record.shards.get(&job.shard.1)) else {
+        // A recovery that has found nothing of a number gives it to another Job.
+        let is_its = |shard: &&Value| shard["uid"].is_null() || shard["uid"] == job.uid;
+        let shard = record.and_then(|record| record.shards.get(&job.shard.1)).filter(is_its);
+        let Some(shard) = shard else {
             // No shard is left to say what it did. A backup does not know of it.
             let may_repeat = !self.recoveries.is_empty() || self.deleting || self.reopened;
             let unknown = if may_repeat { job.done() } else { 0 };

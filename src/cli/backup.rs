@@ -15,15 +15,15 @@ use super::{
     confirm::Confirmation,
     events::{Reporter, Wording},
     init::remember,
-    other_host::other_host,
+    other_host::{leaves_unnamed, other_host},
     private_file,
     warnings::unknown_shards,
 };
 use crate::{
     error::{Error, Result},
     federation::{
-        Comparison, Difference, OtherHost, RecordChange, RecordSource, RegistryChange, Replaced,
-        Restore as Plan, Return, last_host,
+        self, Comparison, Difference, OtherHost, RecordChange, RecordSource, RegistryChange,
+        Replaced, Restore as Plan, Return, last_host,
     },
     os_error,
     print::{counted, federate, federate_line, federate_on_host},
@@ -59,16 +59,17 @@ pub struct Backup {
 /// The examples in its help.
 const RESTORE_EXAMPLES: &str = "\
 Examples:
-  # Restore a federation on the host it had
-  kubectl federate restore ~/federation.yaml --context=east
+  # Restore a federation on the host that is remembered
+  kubectl federate restore ~/federation.yaml
 
   # Restore it on a new host
   kubectl federate restore ~/federation.yaml --context=spare --yes";
 
 /// Restore the registry and the records of a backup
 ///
-/// The host is the cluster of --context, or of the current context, and is remembered in
-/// ~/.kube/federate.yaml. Nothing that is there is overwritten without a confirmation. A backup may
+/// The host is the cluster of --context, or the one that is remembered in ~/.kube/federate.yaml, or
+/// that of the current context, and is remembered there. Another host that has the federation and
+/// answers is left for no host but that of --context. Nothing that is there is overwritten without a confirmation. A backup may
 /// be older than the jobs in the clusters. So a restored job opens no work until all clusters have
 /// been listed, and the shards that they have are taken in. It can be interrupted at any time and
 /// run again.
@@ -156,7 +157,11 @@ impl Restore {
             "some of it may be restored. Run the same command again: it restores the rest",
         );
         let (backup, records) = self.read(session)?;
-        let host = session.dial_named()?;
+        let host = session.host()?.clone();
+        if let Some(uid) = session.remembered_host() {
+            let verified = host.verify(uid).await;
+            verified.map_err(|error| federation::Error::host(error, true))?;
+        }
         let uid = host.identity().await?;
         let store = Store::new(host);
         let (created, saved_host) = (backup.created, Plan::host_now(&store, &backup).await);
@@ -166,8 +171,13 @@ impl Restore {
         let now = (session.world().now)();
         let (there, newer) = (left.as_ref(), self.replace_newer);
         let plan = Plan::plan(&store, backup, records, there, now, newer, &saved_host).await?;
+        if let Some(OtherHost::Left { name, .. }) = &plan.other_host
+            && !session.names_host()
+        {
+            return Err(leaves_unnamed(name, store.host().name()));
+        }
         let name = store.host().name().to_owned();
-        let context = session.named_context().unwrap_or_default().to_owned();
+        let context = session.used_context().unwrap_or_default().to_owned();
         let other = session.config().host.as_ref().filter(|host| host.uid != uid);
         let other = other.map(|host| host.context.as_str());
         let is_moved = of_backup != saved_host;
@@ -196,7 +206,7 @@ impl Restore {
         session.output().line(format!("federation {what} on host cluster {name:?}"));
         // The host of the backup is not to be used any more: nothing goes back to it.
         let is_left = |before: &Host| before.uid == saved_host;
-        remember(session, uid, is_left)?;
+        remember(session, session.used_context(), uid, is_left)?;
         if let Some(unmarked) = unmarked {
             session.output().warning(None, &unmarked);
         }
@@ -357,7 +367,7 @@ fn consequences(
     }
     said.extend(plan.differences.iter().map(|(name, how)| difference(name, how, "the host")));
     for (record, change) in &plan.records {
-        let job = format!("job.batch/{}", record.name());
+        let job = format!("job.batch/{} in namespace {}", record.name(), record.namespace());
         match change {
             RecordChange::Readable(Comparison::Replaced { on_host, in_backup, newer }) => {
                 let which = match newer {

@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -16,6 +17,9 @@ use crate::{
 
 /// The environment variable that names another file.
 const VARIABLE: &str = "KUBECTL_FEDERATE_CONFIG";
+
+/// How many bytes the file may have, so that a device in its place is not read for ever: 1 MiB.
+const LARGEST: u64 = 1 << 20;
 
 /// The user's own configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +63,15 @@ impl Config {
     /// # Errors
     /// It cannot be read, or is not ours; the error names it.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = match fs::read_to_string(path) {
+        let read = || {
+            let mut text = String::new();
+            fs::File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
+            io::Result::Ok(text)
+        };
+        let text = match read() {
+            Ok(text) if text.len() as u64 > LARGEST => {
+                return Err(unusable(path, "read", &format!("it has more than {LARGEST} bytes")));
+            }
             Ok(text) if text.trim().is_empty() => return Ok(Self::default()),
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
@@ -99,6 +111,8 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("new/federate.yaml");
         assert_eq!(Config::load(&path).expect("absent is empty"), Config::default());
+        let endless = Config::load(Path::new("/dev/zero")).expect_err("it is no configuration");
+        assert!(endless.to_string().ends_with("it has more than 1048576 bytes"), "{endless}");
         let config = Config {
             host: Some(Host { context: "arn:aws:eks@x".into(), uid: "u".into() }),
             contexts: [("east".to_owned(), "no".to_owned())].into(),

@@ -211,7 +211,6 @@ impl Init {
             None => store.init().await?,
         };
         store.host().verify(&registry.host).await?;
-        remember(session, uid, |_| self.from.is_some())?;
         let what = match relocated {
             Some(true) => "moved to",
             None if made => "initialized in",
@@ -220,6 +219,7 @@ impl Init {
         let done = format!("federation {what} host cluster {:?}", store.host().name());
         session.output().line(&done);
         session.left().stands(done);
+        remember(session, session.named_context(), uid, |_| self.from.is_some())?;
         if made && relocated.is_none() {
             name_left_records(session, &store, &registry.uid, false).await;
         }
@@ -239,16 +239,17 @@ impl Init {
     }
 }
 
-/// Remembers the cluster of the named context as the host, if a context is named. Where another
+/// Remembers the cluster of a context as the host, if a context alone names it. Where another
 /// host was remembered that was not left for this one, it says so; also where `--server` or
 /// `--cluster` names the host, so that no context leads there.
 pub(super) fn remember(
     session: &Session<'_>,
+    context: Option<&str>,
     uid: String,
     was_left: impl FnOnce(&Host) -> bool,
 ) -> Result<()> {
     let path = session.config_path()?;
-    let Some(context) = session.named_context() else {
+    let Some(context) = context else {
         let mut config = session.config().clone();
         if config.host.as_ref().is_some_and(was_left) {
             // No command goes on there.
@@ -266,7 +267,9 @@ pub(super) fn remember(
     let host = Host { context: context.to_owned(), uid };
     let mut config = session.config().clone();
     let before = config.host.replace(host.clone());
-    config.save(&path)?;
+    config.save(&path).map_err(|error| {
+        error.hint("The host is not remembered: name it with --context in every command.")
+    })?;
     if let Some(before) = before.filter(|before| before.uid != host.uid && !was_left(before)) {
         session.output().warning(None, &moved(&before, &host, &path));
     }

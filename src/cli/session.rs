@@ -107,6 +107,14 @@ impl<'a> Session<'a> {
         named.filter(|_| !self.flags.name_a_server())
     }
 
+    /// The context of the host: the one that the flags name, then what `init` remembered, then the
+    /// current one. None where `--server` or `--cluster` is given: the context alone may lead
+    /// elsewhere.
+    pub fn used_context(&self) -> Option<&str> {
+        let context = self.host_context().or_else(|| self.kubeconfig.current_context());
+        context.filter(|_| !self.flags.name_a_server())
+    }
+
     /// Whether the flags say which cluster is meant.
     pub fn names_host(&self) -> bool {
         self.flags.context().is_some() || self.flags.name_a_server()

@@ -36,9 +36,21 @@ pub(super) fn about_what_is_in_the_way(refusals: &Refusals) -> Option<String> {
     };
     let commands: Vec<_> = owned(Owner::Nobody).filter_map(delete).collect();
     if !commands.is_empty() {
+        let mut there: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+        for place in owned(Owner::Nobody) {
+            let job = (place.namespace.as_str(), place.job.as_str());
+            there.entry(job).or_default().push(&place.cluster);
+        }
+        let adopt = |((namespace, job), clusters): (&(&str, &str), &Vec<&str>)| {
+            let clusters = format!("--clusters={}", clusters.join(","));
+            let namespace = format!("--namespace={namespace}");
+            federate("job adopt", [job, clusters.as_str(), namespace.as_str()])
+        };
+        let adopted: Vec<_> = there.iter().map(adopt).collect();
         hints.push(format!(
-            "What is there is no shard of a federated job: take another name, or delete it: \
-             {}",
+            "What is there is no shard of a federated job: take another name, make shards of it: \
+             {}, or delete it: {}",
+            adopted.join(", "),
             commands.join(", ")
         ));
     }

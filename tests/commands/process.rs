@@ -168,7 +168,9 @@ pub fn full_disk() -> Result<(), Failed> {
         .env_clear()
         .env("HOME", machine.path(""))
         .output()?;
-    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()));
+    let made = "federation initialized in host cluster \"west\"\n".to_owned();
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), made));
+    assert!(text(&output.stderr).contains("name it with --context"), "{}", text(&output.stderr));
     let said = format!(
         "error: cannot write the configuration file {}: file too large\n",
         config.display()

@@ -81,6 +81,10 @@ pub async fn backup(snapshot: String) {
     stage.about("a new host").types("restore ~/federation.yaml --context=spare").await;
     stage.types("restore ~/federation.yaml --context=spare --yes").await;
     stage.types("reconcile pi").await;
+    stage.about("the host that is remembered").types("restore ~/federation.yaml --yes").await;
+    stage.write(".kube/federate.yaml", "");
+    stage.about("no host is named").types("restore ~/federation.yaml --yes").await;
+    stage.quietly("init --context=spare").await;
     stage.about("the host before").types("job get --context=east").await;
     stage.about("what is no backup").types("restore pi.yaml").await;
     stage.types("restore several/notes.txt").await;

@@ -163,7 +163,14 @@ pub(super) async fn jobs_in_the_way(book: &mut Book) {
     says(&mut stage, create, "created").await;
     stage.quietly("job delete pi --cascade=background").await;
     stage.request("west", "POST", JOBS, Some(&strangers_job())).await;
-    book.heed(&mut stage, create, 1).await;
+    let commands = book.hear(&mut stage, create).await;
+    let [adopt, _] = &commands[..] else { panic!("{commands:?}") };
+    book.follow_and_agree(&mut stage, adopt, &[]).await;
+    says(&mut stage, "job get pi", "Running").await;
+    stage.quietly("job delete pi --cascade=background").await;
+    stage.request("west", "POST", JOBS, Some(&strangers_job())).await;
+    let commands = book.hear(&mut stage, create).await;
+    book.follow(&mut stage, &commands[1..], &[]).await;
     says(&mut stage, create, "created").await;
 
     // A supplement has the name of a new Job.

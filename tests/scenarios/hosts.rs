@@ -131,7 +131,7 @@ async fn newer(stage: &Stage) -> Outcome {
     stage.federate("init --from=host --context=west").await.fails("and lacks");
     stage.federate("backup late.yaml --context=host").await.ok();
     let restored = stage.federate("restore late.yaml --context=west --yes").await.ok();
-    restored.warns("job.batch/pi: the record on the host is newer than that of the backup");
+    restored.warns("the record on the host is newer than that of the backup");
     stage.federate("init --from=host --context=west").await.ok();
     stage.federate("reconcile").await.ok();
     stage.federate("job get pi").await.ok().says("Complete");
@@ -153,7 +153,7 @@ async fn used_again(stage: &Stage) -> Outcome {
     let restored = stage.federate("restore federation.yaml --context=host --yes").await;
     restored
         .fails("the host has another federated job \"pi\"")
-        .warns("job.batch/pi: the host has another job of this name, which stays.")
+        .warns("the host has another job of this name, which stays.")
         .warns("kubectl federate job get pi -n");
     stage.federate("reconcile").await.ok();
     work_until(stage, "pi", "Complete 6/6").await?;
@@ -330,7 +330,7 @@ async fn gone_since(stage: &Stage) -> Outcome {
     stage.federate("job delete pi --cascade=background").await.ok();
     let restore = "restore federation.yaml --context=host";
     let asks = stage.federate(restore).await.fails("no terminal");
-    asks.warns("job.batch/pi: the host has no record of it");
+    asks.warns("the host has no record of it");
     stage.federate("job get pi").await.fails("not found");
     stage.federate(&format!("{restore} --yes")).await.ok();
     let mark = stage.mark().await?;

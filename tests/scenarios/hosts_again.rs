@@ -1,12 +1,13 @@
 //! A host that was left is used again: by who restores a backup there, or by who still knows it.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::edit_members::{work_in, work_until};
 use crate::hosts::clear;
+use crate::left::lose_registry;
 use crate::recovery::{REGISTRY, federation, federation_of, succeeded};
 use crate::scenarios::{Outcome, Scenarios};
-use crate::stage::{Stage, job};
+use crate::stage::{MEMBERS, Stage, job};
 
 /// What marks the host before as moved.
 const MARKS: &str = "init --from=host --context=west";
@@ -29,6 +30,7 @@ pub fn scenarios() -> Scenarios {
         .sim_from_nothing("a federation whose host is a member is not taken over", beside)
         .sim_from_nothing("a host with a damaged record is left, too", damaged)
         .sim_from_nothing("a restore leaves the last of several hosts", last_of_several)
+        .sim_from_nothing("a record from before the federation left is old", kept_from_before)
 }
 
 /// A Job on the host, which is then moved to west, and another one there.
@@ -194,7 +196,7 @@ async fn deleted_since(stage: &Stage) -> Outcome {
     stage.federate("backup late.yaml").await.ok();
     stage.site("west").link.cut().await?;
     let restored = stage.federate("restore late.yaml --context=host --yes").await.ok();
-    restored.warns("job.batch/pi: the backup does not have it");
+    restored.warns("the backup does not have it");
     stage.site("west").link.restore().await?;
     let mark = stage.mark().await?;
     for _ in 0..3 {
@@ -343,4 +345,34 @@ async fn last_of_several(stage: &Stage) -> Outcome {
         clear(stage.site(site), &["pi", "euler"]).await?;
     }
     Ok(())
+}
+
+/// A host that lost its registry has the record of a Job as it was then, and the federation was
+/// recovered on another host since. The backup from there lacks the Job.
+async fn kept_from_before(stage: &Stage) -> Outcome {
+    let lost = lose_registry(stage).await?;
+    stage.federate("init --context=west").await.ok();
+    for member in MEMBERS {
+        stage.federate(&format!("cluster register {member}")).await.ok();
+    }
+    stage.federate(&format!("job recover --all -A --federation={lost} --yes")).await.ok();
+    let file = stage.path("federation.json");
+    stage.federate(&format!("backup {}", file.display())).await.ok();
+    let saved = std::fs::read_to_string(&file)?;
+    let mut saved: Value = serde_json::from_str(&saved)?;
+    saved["jobs"] = json!([]);
+    stage.write("federation.json", &saved)?;
+    // Others do what north had, as the other host knows.
+    let north = stage.site("north");
+    north.link.cut().await?;
+    stage.federate("cluster lost north --yes").await;
+    north.link.restore().await?;
+    let restore = format!("restore {} --context=host --yes", file.display());
+    let restored = stage.federate(&restore).await.ok();
+    restored.warns("the backup does not have it");
+    work_until(stage, "pi", "Stopped,Unplaced 8/9").await?;
+    stage.federate("reconcile pi --reopen --yes").await.ok();
+    work_until(stage, "pi", "Complete 9/9").await?;
+    assert_eq!(succeeded(stage).await?.0, 9, "nothing has run twice");
+    clear(stage.site("west"), &["pi"]).await
 }

@@ -39,7 +39,7 @@ async fn uid(stage: &Stage) -> Result<String, libtest_mimic::Failed> {
 }
 
 /// A Job that has begun, on a host that then loses its registry. Gives the uid of its federation.
-async fn lose_registry(stage: &Stage) -> Result<String, libtest_mimic::Failed> {
+pub async fn lose_registry(stage: &Stage) -> Result<String, libtest_mimic::Failed> {
     federation(stage).await;
     stage.create(&job("pi", Some(3), Some(9))).await?.ok();
     let uid = uid(stage).await?;
@@ -111,7 +111,7 @@ async fn by_backup(stage: &Stage) -> Outcome {
     stage.federate("job scale pi --completions=18 --parallelism=6").await.ok();
     stage.host().api.delete(REGISTRY, &json!({})).await?;
     let restored = stage.federate("restore federation.yaml --context=host --yes").await.ok();
-    restored.warns("job.batch/pi: the record on the host is newer than that of the backup");
+    restored.warns("the record on the host is newer than that of the backup");
     work_until(stage, "pi", "Complete 18/18").await?;
     assert_eq!(succeeded(stage).await?.0, 18);
     Ok(())
@@ -172,7 +172,7 @@ async fn kept(stage: &Stage) -> Outcome {
     let restore = "restore federation.yaml --context=host";
     let restored = stage.federate(&format!("{restore} --yes")).await.ok();
     restored
-        .warns("job.batch/pi: the record on the host is newer than that of the backup, and stays")
+        .warns("the record on the host is newer than that of the backup, and stays")
         .warns("--replace-newer replaces it");
     assert_eq!(stage.host().api.get(&record_path(stage.host(), "pi")).await?, before);
     stage.federate("reconcile").await.ok();

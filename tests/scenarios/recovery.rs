@@ -410,7 +410,7 @@ async fn restored(stage: &Stage) -> Outcome {
     stage.federate("restore federation.yaml --context=host").await.ok().warns("is newer than");
     let replace = "restore federation.yaml --context=host --replace-newer";
     let asks = stage.federate(replace).await.fails("no terminal");
-    asks.warns("job.batch/pi: the record on the host is replaced");
+    asks.warns("the record on the host is replaced");
     assert_eq!(stage.record("pi").await?, before, "nothing is written without consent");
     stage.federate(&format!("{replace} --yes")).await.ok();
     work_until(stage, "pi", "Complete 18/18").await?;

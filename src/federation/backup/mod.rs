@@ -186,7 +186,9 @@ impl Restore {
         let mut saved: Vec<_> = saved.into_iter().map(|it| (it, RecordSource::Backup)).collect();
         if is_stale {
             whole.unmarked.extend(unmarked);
-            // One that is damaged is compared below.
+        }
+        if makes_a_host {
+            // They took no part in what was done since. One that is damaged is compared below.
             let readable = store.any_records(&uid, None).await?.into_iter().flatten();
             saved = with_stale(saved, readable);
         }
@@ -212,7 +214,7 @@ impl Restore {
             (Some(why), _) => RegistryChange::Damaged(why),
             (None, existing) => registry_change(store, existing.as_ref(), &whole).await?,
         };
-        let records = compare_all(store, &whole, saved, replaces_newer, is_stale).await?;
+        let records = compare_all(store, &whole, saved, replaces_newer, makes_a_host).await?;
         let left = whole.former.iter().filter(|(uid, _)| !former.contains_key(*uid));
         let left: BTreeMap<_, _> =
             left.map(|(uid, former)| (uid.clone(), former.name.clone())).collect();

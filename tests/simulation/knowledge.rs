@@ -141,8 +141,9 @@ impl Knowledge {
         if self.registries.home == home {
             return;
         }
+        let both_act = !self.registries.is_left(self.registries.home);
         self.registries.home = home;
-        self.ledgers.values_mut().for_each(Ledger::moves);
+        self.ledgers.values_mut().for_each(|ledger| ledger.moves(both_act));
         self.look_at_records(home, cluster);
     }
 

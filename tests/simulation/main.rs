@@ -62,8 +62,8 @@ use std::time::Instant;
 use self::extras::Extras;
 use self::life::{Lived, Terms, live};
 
-/// How many lives a run has that does not say. They take four minutes of one core.
-const SEEDS: u64 = 1500;
+/// How many lives a run has that does not say. They take five minutes of one core.
+const SEEDS: u64 = 3000;
 
 /// The lives that once showed a fault of the product.
 const REGRESSIONS: [u64; 7] = [

@@ -73,6 +73,8 @@ pub struct Ledger {
     /// Whether it has ever said that a user let work run again that may be done.
     pub reopened: bool,
     outcome: Value,
+    /// Whether two hosts that both acted ever had it.
+    is_forked: bool,
 }
 
 impl Ledger {
@@ -334,9 +336,14 @@ impl Ledger {
         live.map(|shard| text(&shard["cluster"]))
     }
 
-    /// Another host counts from now on: what it says is taken over anew.
-    pub fn moves(&mut self) {
+    /// Another host counts from now on: what it says is taken over anew. `both_act` says that the one
+    /// before is not left: from then on each host knows an outcome of its own.
+    pub fn moves(&mut self, both_act: bool) {
         self.versions.clear();
+        self.is_forked |= both_act;
+        if self.is_forked {
+            self.outcome = Value::Null;
+        }
     }
 }
 

@@ -34,13 +34,16 @@ pub fn is_hidden(c: char) -> bool {
 /// write.
 pub const MOST: usize = 4 * 1024;
 
-/// The text, or so many bytes of its beginning.
+/// The most bytes of what says how much of a text was cut off.
+const CUT: usize = 40;
+
+/// The text, or about so many bytes of its beginning. One that was cut stays as it is.
 pub fn bounded(text: &str, most: usize) -> Cow<'_, str> {
-    let end = text.floor_char_boundary(most);
-    match text.len() - end {
-        0 => text.into(),
-        more => format!("{}… ({more} more bytes)", &text[..end]).into(),
+    if text.len() <= most + CUT {
+        return text.into();
     }
+    let end = text.floor_char_boundary(most);
+    format!("{}… ({} more bytes)", &text[..end], text.len() - end).into()
 }
 
 #[cfg(test)]
@@ -62,6 +65,12 @@ mod tests {
     #[test]
     fn a_text_that_nobody_reads_is_cut() {
         assert_eq!(bounded("a policy says no", MOST), "a policy says no");
-        assert_eq!(bounded("grüße", 3), "gr… (5 more bytes)");
+        let long = format!("grüße{}", "x".repeat(100));
+        assert_eq!(bounded(&long, 3), "gr… (105 more bytes)");
+        for more in 0..200 {
+            let text = "ü".repeat(MOST / 2) + &"x".repeat(more);
+            let cut = bounded(&text, MOST);
+            assert_eq!(bounded(&cut, MOST), cut, "what was cut is not cut again");
+        }
     }
 }

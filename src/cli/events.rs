@@ -27,7 +27,7 @@ use crate::{
         Result,
         words::{self, Again},
     },
-    federation::{DryRun, Event, Key, Observer},
+    federation::{self, DryRun, Event, Key, Observer},
     job::summary,
     print::{Table, counted},
     reconcile::{Done, Status},
@@ -185,6 +185,12 @@ impl Voice<'_, '_> {
 
     fn warn(&self, cluster: Option<&str>, text: &str) {
         self.say(Said::Warning(cluster.map(str::to_owned), text.to_owned()));
+    }
+
+    fn unread(&self, error: &federation::Error) {
+        for line in words::in_lines(error) {
+            self.warn(None, &line);
+        }
     }
 
     fn acted(&self, done: &Done) {
@@ -438,6 +444,7 @@ impl Voice<'_, '_> {
                 self.tell(format!("job.batch/{name} condition met"), || job.clone());
             }
             Event::Rests(error) => words::in_lines(error).into_iter().for_each(|it| self.note(it)),
+            Event::Unread(error) => self.unread(error),
             Event::Waiting(waited) => self.reporter.progress.waiting(waited),
             Event::NoneFound(namespace) => self.note(none_found(namespace)),
             Event::LeftRecords { federation, jobs } => self.note(about(federation, jobs, false)),

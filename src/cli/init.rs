@@ -134,16 +134,12 @@ impl Init {
         }
     }
 
-    /// Makes another federation on a host from which one was moved away, if the user says so: by a
-    /// flag, or asked on a terminal. Nothing is done on any other host.
+    /// What is left on a host from which a federation was moved away, if the user says that another
+    /// one is to be made there: by a flag, or asked on a terminal. Nothing is written.
     ///
     /// # Errors
     /// The user does not want that, or the move may not be finished.
-    async fn replace_moved(
-        &self,
-        session: &Session<'_>,
-        store: &Store,
-    ) -> Result<Option<Registry>> {
+    async fn moved_away(&self, session: &Session<'_>, store: &Store) -> Result<Option<MovedAway>> {
         let asks = session.output().can_ask() && !self.replace_moved;
         if self.from.is_some() || !(asks || self.replace_moved) {
             return Ok(None);
@@ -172,12 +168,7 @@ impl Init {
                 return Err(moved.hints().into_iter().fold(cancelled, Error::and_hint));
             }
         }
-        session.left().begin(
-            "no host was made",
-            "the records that the federation left here may be removed, and it is not known whether \
-             the host was made. Run the same command again",
-        );
-        Ok(Some(left.replace(store).await?))
+        Ok(Some(left))
     }
 
     /// Makes the registry, then remembers the host. On a terminal, where nothing says which cluster
@@ -197,10 +188,22 @@ impl Init {
         session.left().begin(before, after);
         let host = session.dial_named()?;
         let uid = host.identity().await.map_err(state::Error::Cluster)?;
-        self.confirm(session, &uid).await?;
         let store = Store::new(host);
+        // Whoever is asked about a host knows what became of it.
+        let moved_away = self.moved_away(session, &store).await?;
+        self.confirm(session, &uid).await?;
         self.confirm_another(session, &store).await?;
-        let replaced = self.replace_moved(session, &store).await?;
+        let replaced = match moved_away {
+            Some(left) => {
+                session.left().begin(
+                    "no host was made",
+                    "the records that the federation left here may be removed, and it is not known \
+                     whether the host was made. Run the same command again",
+                );
+                Some(left.replace(&store).await?)
+            }
+            None => None,
+        };
         let picked = self.pick(session, &store).await?;
         let relocated = match &self.from {
             Some(from) => Some(self.relocate(session, from, &store).await?),
@@ -219,14 +222,15 @@ impl Init {
         let done = format!("federation {what} host cluster {:?}", store.host().name());
         session.output().line(&done);
         session.left().stands(done);
-        remember(session, session.named_context(), uid, |_| self.from.is_some())?;
+        let context = session.named_context();
+        remember(session, context, uid, &registry.uid, |_| self.from.is_some()).await?;
         if made && relocated.is_none() {
             name_left_records(session, &store, &registry.uid, false).await;
         }
         if !picked.is_empty() {
             let host = store.host().clone();
             let federation = Federation::open(host, None, [], session, &()).await?;
-            return registrations::register(session, &federation, picked).await;
+            return registrations::register(session, &federation, picked, 0).await;
         }
         if relocated == Some(true) {
             let next = federate_line("reconcile", ["--all-namespaces"]);
@@ -241,11 +245,13 @@ impl Init {
 
 /// Remembers the cluster of a context as the host, if a context alone names it. Where another
 /// host was remembered that was not left for this one, it says so; also where `--server` or
-/// `--cluster` names the host, so that no context leads there.
-pub(super) fn remember(
+/// `--cluster` names the host, so that no context leads there. `federation` is the uid of the
+/// federation that the host has.
+pub(super) async fn remember(
     session: &Session<'_>,
     context: Option<&str>,
     uid: String,
+    federation: &str,
     was_left: impl FnOnce(&Host) -> bool,
 ) -> Result<()> {
     let path = session.config_path()?;
@@ -271,20 +277,43 @@ pub(super) fn remember(
         error.hint("The host is not remembered: name it with --context in every command.")
     })?;
     if let Some(before) = before.filter(|before| before.uid != host.uid && !was_left(before)) {
-        session.output().warning(None, &moved(&before, &host, &path));
+        let there = registry_of(session, &before).await;
+        session.output().warning(None, &moved(&before, &host, &path, federation, there.as_ref()));
     }
     Ok(())
 }
 
+/// The registry of a host that was remembered, if it answers.
+async fn registry_of(session: &Session<'_>, host: &Host) -> Option<Registry> {
+    let connection = session.dial_context(&host.context, &host.context).ok()?;
+    connection.wait_briefly();
+    connection.verify(&host.uid).await.ok()?;
+    Store::new(connection).any_registry().await.ok()
+}
+
 /// A user who meant to do something in the federation there was would otherwise not know where it
-/// went.
-fn moved(before: &Host, host: &Host, path: &Path) -> String {
+/// went. `there` is what the host before has of one, as far as that is known.
+fn moved(
+    before: &Host,
+    host: &Host,
+    path: &Path,
+    federation: &str,
+    there: Option<&Registry>,
+) -> String {
+    let is_same = there.is_some_and(|there| there.uid == federation);
+    let has_left = there.and_then(|there| there.moved.as_ref());
+    let which = match there {
+        Some(_) if is_same => ". It is the same federation",
+        Some(_) => ": a federation with clusters and jobs of its own",
+        None => "",
+    };
     let (before, after) = (&before.context, &host.context);
-    format!(
-        "the host was {before:?} until now, {} names {after:?} from now on: a federation with \
-        clusters and jobs of its own. \
-         {} goes back.",
-        path.display(),
-        federate("init", [format!("--context={before}")])
-    )
+    let said = format!(
+        "the host was {before:?} until now, {} names {after:?} from now on{which}.",
+        path.display()
+    );
+    if has_left.is_some() {
+        return said;
+    }
+    format!("{said} {} goes back.", federate("init", [format!("--context={before}")]))
 }

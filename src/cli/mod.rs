@@ -25,6 +25,7 @@ mod kept;
 mod kubectl;
 mod left;
 mod left_records;
+mod left_shards;
 mod logging;
 mod named;
 mod number;
@@ -243,11 +244,13 @@ async fn run_verb(world: &World, cli: Cli) -> Result<()> {
         Verb::Job(verb) => {
             let failed = verb.failure();
             let session = &session().map_err(|error| error.exit(failed))?;
-            offering_match(session, verb.run(session)).await
+            let verb = left_shards::hinting_recovery(session, verb.run(session));
+            offering_match(session, verb).await
         }
         Verb::Reconcile(verb) => {
             let session = &session()?;
-            offering_match(session, verb.run(session)).await
+            let verb = left_shards::hinting_recovery(session, verb.run(session));
+            offering_match(session, verb).await
         }
         Verb::Orphans(verb) => {
             let session = &session()?;

@@ -24,8 +24,8 @@ pub async fn other_host(session: &Session<'_>, uid: &str) -> Result<Option<Store
 /// to take its place.
 pub fn leaves_unnamed(before: &str, host: &str) -> Error {
     Error::new(format!(
-        "the federation has the host {before:?}, which answers, and no flag says that host {host:?} \
-         is to take its place"
+        "the federation has the host {before:?}, which answers, and no flag says that host \
+         {host:?} is to take its place"
     ))
     .hint(format!("Name the host of the federation with --context: {before:?}, or another one."))
 }

@@ -13,7 +13,7 @@ use super::left::Left;
 use crate::{
     cluster::{Dialer, DialerOptions, PluginPolicy, WireFactory},
     error::{Error, Exit, Result},
-    print::Output,
+    print::{ESC, Output},
 };
 
 /// The most bytes of a line that somebody types.
@@ -67,17 +67,22 @@ impl World {
     }
 
     /// Asks something that the next line of standard input answers, which may be no terminal. Gives
-    /// the line, empty at the end of input. Ctrl-C is as in [`World::asking`].
+    /// the line, empty at the end of input and after Esc. Ctrl-C is as in [`World::asking`].
     ///
     /// # Errors
     /// The user presses Ctrl-C: the exit code is 130.
     pub async fn asking_stdin(&self, unchanged: &str, question: String) -> Result<String> {
         let output = self.output.clone();
+        let _asking = output.asking();
         let mut stdin = std::mem::replace(&mut *self.stdin(), Box::new(std::io::empty()));
+        let prompts = output.clone();
         let ask = move || {
-            output.prompt(&question);
+            prompts.prompt(&question);
             let line = next_line(&mut *stdin);
-            (line, stdin)
+            if line.is_none() {
+                prompts.prompt("\n");
+            }
+            (line.unwrap_or_default(), stdin)
         };
         let Some((line, stdin)) = self.answered(unchanged, ask).await? else {
             return Ok(String::new());
@@ -210,11 +215,17 @@ impl World {
     }
 }
 
-/// The next line, without what follows it; empty at the end.
+/// The next line, without what follows it; empty at the end. None where Esc takes it back.
 #[expect(clippy::unbuffered_bytes, reason = "a buffer would take what follows the line")]
-fn next_line(from: &mut dyn Read) -> String {
+fn next_line(from: &mut dyn Read) -> Option<String> {
     // Byte by byte: what comes after the line is for others to read.
     let bytes = from.bytes().map_while(Result::ok);
-    let line: Vec<_> = bytes.take_while(|byte| *byte != b'\n').take(MAX_LINE).collect();
-    String::from_utf8_lossy(&line).into_owned()
+    let mut line = Vec::new();
+    for byte in bytes.take_while(|byte| *byte != b'\n').take(MAX_LINE) {
+        if byte == ESC {
+            return None;
+        }
+        line.push(byte);
+    }
+    Some(String::from_utf8_lossy(&line).into_owned())
 }

@@ -27,7 +27,7 @@ pub(super) fn sentence(status: &Status) -> String {
         return shown(&status.message);
     }
     let Some(details) = details.filter(|d| !d.kind.is_empty() || !d.name.is_empty()) else {
-        return shown(&format!("The request is invalid: {}", status.message));
+        return format!("The request is invalid: {}", shown(&status.message));
     };
     let what = format!("The {} {:?} is invalid", details.kind, details.name);
     let mut causes = Vec::new();

@@ -24,8 +24,8 @@ enum About {
     Nothing,
     /// Federated Jobs.
     Jobs(OfJobs),
-    /// Clusters that give no answer.
-    Silent(BTreeSet<String>),
+    /// Clusters that give no answer, and whether a deletion waits for them.
+    Silent(BTreeSet<String>, bool),
 }
 
 /// A command that does something about federated Jobs.
@@ -61,9 +61,11 @@ impl From<OfJobs> for Hint {
 
 impl Hint {
     /// What has others do the work of clusters that give no answer, if they are gone for good.
-    pub fn about_silent(clusters: impl IntoIterator<Item = String>) -> Self {
+    /// `is_deletion` says that a deletion waits for them.
+    pub fn about_silent(clusters: impl IntoIterator<Item = String>, is_deletion: bool) -> Self {
         let clusters: BTreeSet<_> = clusters.into_iter().collect();
-        Self { text: about_silent(&clusters), about: About::Silent(clusters) }
+        let text = about_silent(&clusters, is_deletion);
+        Self { text, about: About::Silent(clusters, is_deletion) }
     }
 
     /// The sentence.
@@ -82,9 +84,11 @@ impl Hint {
                 self.text = own.text();
                 None
             }
-            (About::Silent(own), About::Silent(more)) => {
+            (About::Silent(own, is_deletion), About::Silent(more, other))
+                if *is_deletion == other =>
+            {
                 own.extend(more);
-                self.text = about_silent(own);
+                self.text = about_silent(own, other);
                 None
             }
             (_, about) => Some(Self { text: next.text, about }),
@@ -137,16 +141,17 @@ impl OfJobs {
 }
 
 /// What to do about silent clusters, if they are gone for good.
-fn about_silent(silent: &BTreeSet<String>) -> String {
+fn about_silent(silent: &BTreeSet<String>, is_deletion: bool) -> String {
     let names: Vec<_> = silent.iter().map(String::as_str).collect();
     let (cluster, name) = match names.as_slice() {
         [one] => (format!("cluster {one}"), *one),
         several => (format!("one of the clusters {}", several.join(", ")), "NAME"),
     };
     let lost = federate("cluster lost", [name]);
+    let ends = if is_deletion { "ends the deletion without it, and " } else { "" };
     format!(
-        "Only if {cluster} is gone for good: {lost} has others do its work, and what it has done \
-         unseen runs twice."
+        "Only if {cluster} is gone for good: {lost} {ends}has others do its work, and what it has \
+         done unseen runs twice."
     )
 }
 
@@ -186,11 +191,14 @@ mod tests {
 
     #[test]
     fn silent_clusters_are_named_in_one_sentence() {
-        let mut hint = Hint::about_silent(["west".to_owned()]);
+        let mut hint = Hint::about_silent(["west".to_owned()], false);
         assert!(hint.text().starts_with("Only if cluster west is gone for good: `kubectl"));
-        assert_eq!(hint.join(Hint::about_silent(["north".to_owned()])), None);
+        assert_eq!(hint.join(Hint::about_silent(["north".to_owned()], false)), None);
         assert!(hint.text().contains("one of the clusters north, west is gone"), "{hint:?}");
-        let other = Hint::from("Do nothing.");
-        assert_eq!(hint.join(other.clone()), Some(other));
+        let deletion = Hint::about_silent(["west".to_owned()], true);
+        assert!(deletion.text().contains("lost west` ends the deletion without it, and has "));
+        for other in [Hint::from("Do nothing."), deletion] {
+            assert_eq!(hint.join(other.clone()), Some(other));
+        }
     }
 }

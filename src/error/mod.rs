@@ -10,6 +10,7 @@ pub mod kubectl;
 pub mod words;
 
 use std::{
+    collections::BTreeSet,
     fmt::{self, Write as _},
     sync::Arc,
 };
@@ -28,6 +29,7 @@ pub struct Error {
     message: String,
     hints: Vec<Hint>,
     exit: u8,
+    absent: BTreeSet<(String, String)>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -62,7 +64,8 @@ impl Error {
     }
 
     fn of_kind(kind: Kind, message: String) -> Self {
-        Self { kind, message, hints: Vec::new(), exit: Exit::Failed.code(), source: None }
+        let (hints, exit, absent) = (Vec::new(), Exit::Failed.code(), BTreeSet::new());
+        Self { kind, message, hints, exit, absent, source: None }
     }
 
     /// An exit code that says it all, as that of `diff` where there are differences.
@@ -91,6 +94,24 @@ impl Error {
     pub fn exit(mut self, code: u8) -> Self {
         self.exit = code;
         self
+    }
+
+    /// The same error about a federated Job that was named and has no record.
+    #[must_use]
+    pub fn of_absent(mut self, namespace: &str, name: &str) -> Self {
+        self.absent.insert((namespace.to_owned(), name.to_owned()));
+        self
+    }
+
+    /// The same error in other words of ours.
+    #[must_use]
+    pub fn reworded(self, message: impl fmt::Display) -> Self {
+        Self { kind: Kind::Own, message: message.to_string(), ..self }
+    }
+
+    /// The federated Jobs that were named and have no record, by namespace and name.
+    pub fn absent(&self) -> &BTreeSet<(String, String)> {
+        &self.absent
     }
 
     /// The sentences that say what to do: none, one, or, of several errors, those of each.
@@ -135,6 +156,7 @@ impl Error {
         // Of many, each is copied once.
         let _ = write!(self.message, "\n{next}");
         let exit = self.exit.max(next.exit);
+        self.absent.extend(next.absent);
         Self { exit, ..next.hints.into_iter().fold(self, Self::and_hint) }
     }
 }

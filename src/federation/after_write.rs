@@ -172,8 +172,9 @@ impl Federation<'_> {
             let clusters: BTreeSet<_> = shards.map(|shard| &shard.cluster).collect();
             clusters.union(others).count()
         };
-        // What is deleted, or has ended, is not given to others.
-        let is_open = record.state.deleting.is_none() && record.state.outcome.is_none();
+        // What has ended is not given to others. A deletion waits for all clusters.
+        let is_deletion = record.state.deleting.is_some();
+        let is_open = is_deletion || record.state.outcome.is_none();
         let is_member = |name: &String| self.registry.members.contains_key(name);
         let unknown = status.shards.iter().filter(|shard| shard.unknown.is_some());
         let unregistered: BTreeSet<_> =
@@ -187,10 +188,11 @@ impl Federation<'_> {
             refused: count(|shard| shard.unknown.is_none() && shard.refused.is_some(), &none),
             silent: if is_open { status.silent_clusters() } else { Vec::new() },
             unregistered: unregistered.into_iter().cloned().collect(),
+            is_deletion,
         };
         match (unfinished.unknown, unfinished.refused) {
             (0, 0) => Ok(()),
-            _ => Err(Error::Unfinished(unfinished)),
+            _ => Err(Error::Unfinished(Box::new(unfinished))),
         }
     }
 }

@@ -66,6 +66,7 @@ impl Federation<'_> {
             error @ Error::NobodyTakes { .. } => error,
             error => Error::StaysDraining { name: name.to_owned(), error: Box::new(error) },
         };
+        let mut told = BTreeSet::new();
         loop {
             let round = async {
                 let Records { mut records, errors } = self.records(&[], None).await?;
@@ -73,6 +74,9 @@ impl Federation<'_> {
                 if records.is_empty() {
                     // Whether the others have work there is not known.
                     return Error::all(errors).map(|()| true);
+                }
+                for error in errors.iter().filter(|error| told.insert(error.to_string())) {
+                    self.notify(Event::Unread(error));
                 }
                 self.drain_round(name, &member, records).await.map(|()| false)
             };

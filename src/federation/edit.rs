@@ -6,6 +6,7 @@ use super::{
     dry_run_strategy::DryRun,
     error::Error,
     event::Event,
+    key::key,
     open::{Federation, carrying, concerned},
     recreate::stopped,
     refusals::Refusals,
@@ -173,7 +174,7 @@ impl Federation<'_> {
         make: impl Fn(&Record) -> Result<Manifest, Error>,
         members: &Members,
     ) -> Result<Edited, Error> {
-        let name = record.name().to_owned();
+        let (namespace, name) = key(&record);
         let (mut first, mut seen) = match start {
             Start::Prepared(change) => (Some(Attempt::Change(change)), None),
             Start::Seen(seen) => (None, seen),
@@ -206,7 +207,7 @@ impl Federation<'_> {
             }
             _ => error,
         });
-        match (known(written, &name)?, attempt) {
+        match (known(written, (&namespace, &name))?, attempt) {
             (Change::Replace(after), Attempt::Change(change)) => {
                 let Prepared { before, observations, .. } = *change;
                 self.notify(Event::Recorded(&after));
@@ -456,9 +457,12 @@ pub(super) fn check_stops<'c>(
 }
 
 /// It is the Job that the user knows, not its record.
-pub(super) fn known<T>(done: Result<T, Error>, name: &str) -> Result<T, Error> {
+pub(super) fn known<T>(
+    done: Result<T, Error>,
+    (namespace, name): (&str, &str),
+) -> Result<T, Error> {
     done.map_err(|error| match error {
-        error if error.is_not_found() => Error::NotFound { name: name.to_owned() },
+        error if error.is_not_found() => Error::not_found(namespace, name),
         error => error,
     })
 }

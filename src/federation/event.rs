@@ -430,6 +430,8 @@ pub enum Event<'a> {
     ConditionMet(&'a str, &'a Value),
     /// A Job that is waited for goes no further unless a user says so: [`Error::Idle`].
     Rests(&'a Error),
+    /// Records that cannot be read: what is said and done leaves their Jobs out.
+    Unread(&'a Error),
     /// How the Jobs stand that are waited for.
     Waiting(&'a [Waited<'a>]),
     /// There is no Job that the request could be about: in this namespace, or in none at all.

@@ -79,7 +79,7 @@ impl Federation<'_> {
             if let Some(View { records, errors, .. }) = rounds.read().await? {
                 Error::all(errors)?;
                 let Some(record) = records.first() else {
-                    let gone = Error::NotFound { name: name.to_owned() };
+                    let gone = Error::not_found(namespace, name);
                     return if is_known { Ok(()) } else { Err(gone) };
                 };
                 if !std::mem::replace(&mut is_known, true) {

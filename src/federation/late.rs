@@ -177,9 +177,10 @@ fn unknown_shards<'r>(record: &'r Record, lacking: &'r Lacking) -> impl Iterator
     record.shards.iter().filter(move |(id, _)| is_unknown(**id)).map(|(_, shard)| shard)
 }
 
-/// The records of a federation on a host that are not marked as moved.
-async fn unmarked_records(host: &Store, registry: &Registry) -> Result<Vec<Record>, Error> {
-    let mut records = all_records(host, &registry.uid, registry.moved.as_ref()).await?;
+/// The records of a federation on its old host that are not marked as moved.
+async fn unmarked_records(from: &Store, registry: &Registry) -> Result<Vec<Record>, Error> {
+    let read = all_records(from, &registry.uid, registry.moved.as_ref()).await;
+    let mut records = read.map_err(|error| Error::on_old_host(from, error))?;
     records.retain(|record| record.state.moved.is_none());
     Ok(records)
 }

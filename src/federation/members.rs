@@ -1,6 +1,6 @@
 //! The members: listing and unregistering them.
 
-use super::{error::Error, labelled::Asked, lost::Contact, open::Federation};
+use super::{error::Error, event::Event, labelled::Asked, lost::Contact, open::Federation};
 use crate::{
     cluster::{self, Denial, fan_out},
     state::{Member, MemberChange, MemberState, Record, Registry},
@@ -30,7 +30,7 @@ pub struct Answered {
     pub version: Result<String, String>,
     /// How it keeps this user out, if it answered that.
     pub denial: Option<Denial>,
-    /// What it carries; none where this user may not read the records of all namespaces.
+    /// What it carries; none where not all records of all namespaces can be read.
     pub carried: Option<Carried>,
 }
 
@@ -140,14 +140,17 @@ impl Federation<'_> {
     }
 
     /// Asks the members that `selected` chooses who they are and which versions their servers have,
-    /// side by side. Says what each carries, by the records on the host. One that does not answer
-    /// is not waited for long.
+    /// side by side. Says what each carries, by the records on the host, or why that is not known.
+    /// One that does not answer is not waited for long.
     pub async fn members(&self, selected: impl Fn(&Member) -> bool) -> Vec<Answered> {
         let chosen: Vec<_> =
             self.registry.members.iter().filter(|(_, member)| selected(member)).collect();
         let members = self.unasked();
         let names = chosen.iter().map(|(name, _)| (*name).clone()).collect();
         let (records, ()) = tokio::join!(self.all_records(), self.join(&members, names));
+        if let Err(error) = &records {
+            self.notify(Event::Unread(error));
+        }
         let records = records.ok();
         let ask = async |(name, member): (&String, &Member)| {
             let (version, denial) = match members.get(name) {

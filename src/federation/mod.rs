@@ -70,6 +70,7 @@ mod key;
 mod labelled;
 mod late;
 mod leaving;
+mod left_shards;
 mod logs;
 mod look;
 mod lost;

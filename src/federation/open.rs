@@ -117,7 +117,7 @@ impl<'a> Federation<'a> {
 
     /// Whether the federation has records. It cannot become another one then. It counts as one that
     /// has some where the user may not list them.
-    pub(super) async fn is_in_use(&self) -> bool {
+    pub async fn is_in_use(&self) -> bool {
         let records = self.store.records(&self.registry.uid, None).await;
         !records.is_ok_and(|records| records.is_empty())
     }

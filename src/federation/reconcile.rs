@@ -307,7 +307,7 @@ impl Watching<'_, '_> {
             match self.told.insert(key.clone(), None) {
                 None => {
                     self.told.remove(&key);
-                    round.errors.push(Error::NotFound { name: key.1.clone() });
+                    round.errors.push(Error::not_found(&key.0, &key.1));
                 }
                 // Another process has deleted it.
                 Some(Some(_)) => {

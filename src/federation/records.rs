@@ -33,7 +33,7 @@ impl Federation<'_> {
         };
         match record {
             Ok(record) => self.own(record),
-            Err(error) if error.is_not_found() => Err(Error::NotFound { name: name.to_owned() }),
+            Err(error) if error.is_not_found() => Err(Error::not_found(namespace, name)),
             Err(error) => Err(error.into()),
         }
     }
@@ -120,4 +120,15 @@ impl Federation<'_> {
         }
         Ok(all)
     }
+}
+
+/// The federated Jobs of these records, by namespace and name, also of those that cannot be read.
+pub(super) fn jobs_of<'r>(
+    records: impl IntoIterator<Item = &'r Result<Record, state::Error>>,
+) -> Vec<Key> {
+    let job = |record: &Result<Record, state::Error>| match record {
+        Ok(record) => Some(key(record)),
+        Err(error) => error.job().map(|(namespace, name)| (namespace.to_owned(), name.to_owned())),
+    };
+    records.into_iter().filter_map(job).collect()
 }

@@ -12,6 +12,7 @@ use super::{
     late::Late,
     leaving::{all_records, leave},
     moved_record::{copy, key, put},
+    records::jobs_of,
 };
 use crate::state::{self, Moved, Record, Registry, Store};
 
@@ -39,16 +40,17 @@ pub async fn relocate(
         Err(state::Error::NoRegistry { .. }) => {
             return Err(nothing_to_move(from, to, context).await);
         }
-        old => old?,
+        old => old.map_err(|error| Error::on_old_host(from, error))?,
     };
-    from.host().verify(&old.host).await.map_err(|error| Error::host(error, false))?;
+    let verified = from.host().verify(&old.host).await;
+    verified.map_err(|error| Error::on_old_host(from, Error::host(error, false)))?;
     let host = to.host().identity().await?;
     let moved_to = host.clone();
     if host == old.host {
         return Err(HostError::SameHost { name: to.host().name().to_owned() }.into());
     }
     if let Some(moved) = old.moved.as_ref().filter(|moved| moved.uid != host) {
-        return Err(from.moved(moved).into());
+        return Err(Error::on_old_host(from, from.moved(moved)));
     }
     let existing = match to.any_registry().await {
         Err(state::Error::NoRegistry { .. }) => None,
@@ -102,7 +104,8 @@ pub async fn relocate(
     // no copies were written after this move, and are newer than those of the old host.
     let finished = old.moved.as_ref().filter(|_| !was_host).map(|_| context);
     // What cannot be copied is found before anything is marked.
-    let records = all_records(from, &old.uid, old.moved.as_ref()).await?;
+    let read = all_records(from, &old.uid, old.moved.as_ref()).await;
+    let records = read.map_err(|error| Error::on_old_host(from, error))?;
     // Where all was marked before, and the new host has nothing, it may have lost what it had. What
     // it had given out is not known then.
     let were_marked = records.iter().all(|record| record.state.moved.is_some());
@@ -110,8 +113,7 @@ pub async fn relocate(
         finished.is_some() && were_marked && to.any_records(&old.uid, None).await?.is_empty();
     let terms = Terms { was_host, finished, may_be_lost };
     copies(to, &old, records, terms).await?;
-    let old = leave(from, old, moved).await?;
-    let records = all_records(from, &old.uid, old.moved.as_ref()).await?;
+    let (old, records) = mark(from, old, moved).await.map_err(|it| Error::on_old_host(from, it))?;
     let Copies { stale, copies } = copies(to, &old, records, terms).await?;
     for record in stale {
         to.remove(&record).await?;
@@ -127,6 +129,13 @@ pub async fn relocate(
     saved.restores = arrived;
     to.write_registry(existing.as_ref(), &saved).await?;
     Ok(true)
+}
+
+/// Marks the old host as left. Gives its registry and its records: nothing changes them afterwards.
+async fn mark(from: &Store, old: Registry, moved: Moved) -> Result<(Registry, Vec<Record>), Error> {
+    let old = leave(from, old, moved).await?;
+    let records = all_records(from, &old.uid, old.moved.as_ref()).await?;
+    Ok((old, records))
 }
 
 /// Why there is nothing to move from a host without a registry.
@@ -147,13 +156,14 @@ async fn refuse_in_use(to: &Store, it: &Registry, old: &Registry) -> Result<(), 
     if it.uid == old.uid {
         return Ok(());
     }
-    let is_empty = it.members.is_empty() && to.any_records(&it.uid, None).await?.is_empty();
+    let records = to.any_records(&it.uid, None).await?;
+    let is_empty = it.members.is_empty() && records.is_empty();
     let by = match it.moved {
         Some(_) => InUse::AnotherHost,
         None if is_empty => return Ok(()),
         None => InUse::ClustersOrJobs,
     };
-    Err(Error::FederationInUse { own: it.uid.clone(), by })
+    Err(Error::FederationInUse { own: it.uid.clone(), by, jobs: jobs_of(&records) })
 }
 
 /// What makes the records of a new host those of the old one.

@@ -76,7 +76,7 @@ impl Federation<'_> {
         }
         let failed = record.name().to_owned();
         let Some(look) = self.look(vec![record.clone()]).await.pop() else {
-            return Err(Error::NotFound { name: failed });
+            return Err(Error::not_found(record.namespace(), record.name()));
         };
         let known = look.record;
         let answers = |shard: &Shard| look.observations.unknown(shard).is_none();

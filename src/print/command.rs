@@ -50,6 +50,13 @@ pub async fn repeating<T>(flags: Repeated, command: impl Future<Output = T>) -> 
     REPEATED.scope(flags, command).await
 }
 
+/// The same for what is said of the host to which a context leads, which may be another one than
+/// that of the command.
+pub fn about_host_of<T>(context: &str, say: impl FnOnce() -> T) -> T {
+    let host = vec![format!("--context={context}")];
+    REPEATED.sync_scope(Repeated { host, ..repeated() }, say)
+}
+
 /// The flags of the command that runs; none outside of [`repeating`].
 fn repeated() -> Repeated {
     REPEATED.try_with(Clone::clone).unwrap_or_default()

@@ -28,7 +28,8 @@ mod waiting;
 
 pub use columns::CustomColumns;
 pub use command::{
-    Repeated, command, federate, federate_line, federate_on_host, kubectl_line, repeating,
+    Repeated, about_host_of, command, federate, federate_line, federate_on_host, kubectl_line,
+    repeating,
 };
 pub use counted::{counted, listed};
 pub use error::Error;
@@ -37,8 +38,8 @@ pub use live::{Canvas, Live, View};
 #[cfg(unix)]
 pub use output::is_terminal_changed;
 pub use output::{
-    ATTEMPTS, Captured, Colour, LogText, Output, UnknownColour, choice, leave_terminal_as_it_was,
-    not_understood, selection,
+    ATTEMPTS, Captured, Colour, ESC, LogText, Output, UnknownColour, choice,
+    leave_terminal_as_it_was, not_understood, selection,
 };
 pub use printed::Printed;
 pub use signs::Signs;

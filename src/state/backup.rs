@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Record, Registry, SavedRegistry, Shard, State, VERSION, ids::check_id};
+use super::{Gap, Record, Registry, SavedRegistry, Shard, State, VERSION, ids::check_id};
 use crate::job::Manifest;
 
 /// `apiVersion` and `kind` of the document.
@@ -29,6 +29,22 @@ pub struct Backup {
     pub federation: SavedRegistry,
     /// The records, sorted by namespace and name.
     pub jobs: Vec<SavedJob>,
+    /// The federated Jobs whose records could not be read. They are not in it, and may be on the
+    /// host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A federated Job that a backup lacks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
+pub struct LeftOut {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Why its record could not be read, a sentence.
+    pub why: String,
 }
 
 /// A record in a backup.
@@ -41,8 +57,13 @@ pub struct SavedJob {
 }
 
 impl Backup {
-    /// A backup of a registry and its records.
-    pub fn new(registry: &Registry, records: &[Record], created: i64) -> Self {
+    /// A backup of a registry and its records, but for those that could not be read.
+    pub fn new(
+        registry: &Registry,
+        records: &[Record],
+        left_out: Vec<LeftOut>,
+        created: i64,
+    ) -> Self {
         let mut jobs: Vec<_> = records.iter().collect();
         jobs.sort_by_key(|record| (record.namespace(), record.name()));
         let save = |record: &Record| SavedJob {
@@ -57,7 +78,13 @@ impl Backup {
             created,
             federation: registry.saved(),
             jobs: jobs.into_iter().map(save).collect(),
+            left_out,
         }
+    }
+
+    /// From when on records may be missing where it is restored, in seconds since 1970.
+    pub fn lacks_from(&self) -> i64 {
+        if self.left_out.is_empty() { self.created } else { Gap::ANY }
     }
 
     /// The document, with string keys only.
@@ -190,7 +217,8 @@ mod tests {
         let record = Record::new("f", manifest, vec![shard], Timestamp::UNIX_EPOCH);
         let config_map = Registry::new_config_map(&SavedRegistry::new("f"), "h").expect("fits");
         let registry = Registry::from_config_map(&config_map).expect("whole");
-        let document = Backup::new(&registry, std::slice::from_ref(&record), 7).to_value();
+        let document =
+            Backup::new(&registry, std::slice::from_ref(&record), Vec::new(), 7).to_value();
         (record, document)
     }
 

@@ -23,7 +23,7 @@ mod store;
 
 pub use acceptance::{Acceptance, Accepted, Consent};
 pub use adoption::Adoption;
-pub use backup::Backup;
+pub use backup::{Backup, LeftOut};
 pub use ids::LAST_TAKEN_IN;
 pub use ledger::{Phase, Shard};
 pub use left_behind::LeftBehind;
@@ -144,6 +144,15 @@ impl Error {
 
     /// The namespace of the ConfigMap that it is about, if it is about one.
     pub fn namespace(&self) -> Option<&str> {
+        Some(self.object()?.strip_prefix("configmap ")?.split_once('/')?.0)
+    }
+
+    /// The federated Job, by its namespace and name, whose record it is about, if it is about one.
+    pub fn job(&self) -> Option<(&str, &str)> {
+        Record::job_of(self.object()?)
+    }
+
+    fn object(&self) -> Option<&str> {
         let (Self::Damaged { object, .. }
         | Self::Restless { object }
         | Self::Newer { object, .. }
@@ -153,7 +162,7 @@ impl Error {
         else {
             return None;
         };
-        Some(object.strip_prefix("configmap ")?.split_once('/')?.0)
+        Some(object)
     }
 
     /// Whether somebody else changed the object since it was read: read it again.

@@ -131,13 +131,19 @@ fn of_hosts() -> Vec<Prompt> {
             "no host was made, and the one that is remembered stays",
         ),
         Prompt::new(scenes::without_registry, init, take_over, "no host was made"),
+        Prompt::new(
+            scenes::moved,
+            init,
+            "Make another federation here?",
+            "nothing was removed, and no host was made",
+        ),
         Prompt {
-            before: vec![("Are they to use \"east\" in its place? [yes/CANCEL] ", "yes\n")],
+            before: vec![("Make another federation here? [yes/CANCEL] ", "yes\n")],
             ..Prompt::new(
                 scenes::moved,
                 init,
-                "Make another federation here?",
-                "nothing was removed, and no host was made",
+                "All commands use the host \"west\". Are they to use \"east\" in its place?",
+                "no host was made, and the one that is remembered stays",
             )
         },
     ]

@@ -82,7 +82,7 @@ pub fn keeps_the_text_where_it_is_ended() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Ctrl-C at kubectl's question of `job delete -i` deletes nothing, and that is said.
+/// Ctrl-C and Esc at kubectl's question of `job delete -i` delete nothing, and that is said.
 pub fn ends_a_question_of_kubectl() -> Result<(), Failed> {
     let machine = Machine::federation()?;
     machine.succeeds("job create -f pi.yaml")?;
@@ -92,6 +92,13 @@ pub fn ends_a_question_of_kubectl() -> Result<(), Failed> {
     terminal.exp_string("cancelled: nothing was deleted")?;
     terminal.exp_eof()?;
     assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (130, 3));
+    let mut terminal = types_in(&machine, "job delete pi -i --cascade=background", 80)?;
+    terminal.exp_string("Do you want to continue? (y/N): ")?;
+    terminal.send("y\u{1b}")?;
+    terminal.flush()?;
+    terminal.exp_string("\r\ndeletion is cancelled")?;
+    terminal.exp_eof()?;
+    assert_eq!((exit_code(&mut terminal)?, machine.jobs("pi")), (0, 3));
     let mut terminal = types_in(&machine, "job delete pi -i --cascade=background", 80)?;
     terminal.exp_string("Do you want to continue? (y/N): ")?;
     terminal.send_line("y")?;

@@ -105,6 +105,7 @@ fn main() -> ExitCode {
         transcript("completion", completion::scripts),
         transcript("recover", recovery::recover),
         transcript("backup and restore", recovery::backup),
+        transcript("records that cannot be read", recovery::damaged),
         transcript("restored work", recovery::restored),
         transcript("another host", recovery::relocate),
         played("docs/operations.md shows what the commands print", docs::operations_page),

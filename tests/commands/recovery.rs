@@ -75,9 +75,6 @@ pub async fn backup(snapshot: String) {
     stage.types("restore ~/federation.yaml --replace-newer").await;
     stage.types("restore ~/federation.yaml --replace-newer --yes").await;
     stage.quietly("reconcile pi").await;
-    let healthy = stage.annotate(RECORD, STATE, &"{".into()).await;
-    stage.about("a damaged record").types("backup").await;
-    stage.annotate(RECORD, STATE, &healthy).await;
     stage.about("a new host").types("restore ~/federation.yaml --context=spare").await;
     stage.types("restore ~/federation.yaml --context=spare --yes").await;
     stage.types("reconcile pi").await;
@@ -92,6 +89,32 @@ pub async fn backup(snapshot: String) {
     stage.write("newer.yaml", "{apiVersion: kubectl-federate.dev/v1, kind: Backup, version: 99}");
     stage.types("restore ~/newer.yaml").await;
     stage.types("backup missing/").await;
+    stage.end(&snapshot);
+}
+
+/// What is said and saved where a record cannot be read, and restored of that.
+pub async fn damaged(snapshot: String) {
+    let mut stage = Stage::federation().await;
+    stage.quietly("job create -f pi.yaml").await;
+    stage.quietly("job create -f several/euler.yaml").await;
+    let healthy = stage.annotate(RECORD, STATE, &"{".into()).await;
+    stage.about("a damaged record").types("cluster list").await;
+    stage.types("orphans list").await;
+    stage.types("cluster drain west --timeout=1s").await;
+    stage.quietly("cluster uncordon west").await;
+    stage.about("it is left out").types("backup ~/federation.yaml").await;
+    stage.about("the host has what is damaged").types("restore ~/federation.yaml").await;
+    stage.annotate(RECORD, STATE, &healthy).await;
+    stage.about("the host has the record").types("restore ~/federation.yaml").await;
+    stage.types("job get").await;
+    stage
+        .about("a new host does not")
+        .types("restore ~/federation.yaml --context=spare --yes")
+        .await;
+    stage.types("job get pi").await;
+    stage.types("orphans clean --yes --running").await;
+    stage.types("job recover pi --yes").await;
+    stage.types("job get").await;
     stage.end(&snapshot);
 }
 
@@ -129,6 +152,9 @@ pub async fn relocate(snapshot: String) {
     stage.about("again").types("init --from=east --context=spare").await;
     stage.about("the old host").types("job get --context=east").await;
     stage.types("cluster register east --context=east").await;
+    let east = stage.cluster("east").kube_system_uid();
+    stage.write(".kube/federate.yaml", &format!("host: {{context: east, uid: {east}}}\n"));
+    stage.about("somebody who remembers the old host").types("init --context=spare").await;
     stage.about("to a third host").types("init --from=east --context=west").await;
     stage.about("back").types("init --from=spare --context=east").await;
     stage.types("job get").await;

@@ -126,6 +126,10 @@ pub async fn register(snapshot: String) {
         .about("no right to see who it is")
         .types("cluster register spare --cluster-context=blind@spare")
         .await;
+    stage
+        .about("no right to write the registry")
+        .types("cluster register spare other --context=reader@east")
+        .await;
     stage.set_down("spare", true);
     stage.about("nobody answers").types("cluster register spare").await;
     for command in [

@@ -149,7 +149,7 @@ proptest! {
         at in any::<prop::sample::Index>(), with in prop::sample::select(&HOSTILE[..]),
     ) {
         let registry = Registry::from_config_map(&registry()).expect("whole");
-        let backup = Backup::new(&registry, &[whole()], 7).to_value();
+        let backup = Backup::new(&registry, &[whole()], Vec::new(), 7).to_value();
         match Backup::read(replace(backup, at, with)) {
             Err(why) => clear(&why),
             Ok((backup, records)) => {

@@ -99,12 +99,12 @@ impl Register {
             steps::begin_together(session, [&*name], "registered");
             let federation = session.federation(&()).await?;
             let registration = self.registration(session, &federation, name);
-            return register(session, &federation, [registration]).await;
+            return register(session, &federation, [registration], 0).await;
         }
         let federation = session.federation(&()).await?;
         let registrations =
             self.names.iter().map(|name| self.registration(session, &federation, name.clone()));
-        register(session, &federation, registrations).await
+        register(session, &federation, registrations, 0).await
     }
 
     /// Registers the cluster of each context, each once.
@@ -132,7 +132,7 @@ impl Register {
                 Err(why) => errors.push(Error::new(format!("context {:?}: {why}", context.name))),
             }
         }
-        let registered = register(session, &federation, registrations).await;
+        let registered = register(session, &federation, registrations, errors.len()).await;
         Error::all([registered].into_iter().chain(errors.into_iter().map(Err)))
     }
 
@@ -145,7 +145,7 @@ impl Register {
         let (weight, lease) = (self.weight, self.lease);
         let given = pick::Given { weight, lease, labels: &self.labels };
         let picked = pick::ask(session, Some(&federation.registry), given).await?;
-        register(session, &federation, picked).await
+        register(session, &federation, picked, 0).await
     }
 
     /// What is asked for under this name.

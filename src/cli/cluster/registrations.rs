@@ -7,7 +7,7 @@ use crate::{
     error::{Error, Result},
     federation::{self, AskedRight, Federation, Registered, Registration},
     job::lease_text,
-    print::{counted, federate, federate_on_host, kubectl_line},
+    print::{counted, federate, federate_on_host, kubectl_line, listed},
     state::{Member, NAME_RULE, is_member_name, member_name},
 };
 
@@ -17,7 +17,8 @@ const DISTRUSTED: &str = "The certificate of its server is not trusted. In the k
     it must have.";
 
 /// Registers clusters in one write, or changes what is given anew, and prints what came of each.
-/// One that cannot be registered does not keep the others from it.
+/// One that cannot be registered does not keep the others from it. `others` is how many more the
+/// command is about, of which that is said elsewhere.
 ///
 /// # Errors
 /// For each of them: its name is none, its context does not lead to a cluster, or it cannot be
@@ -26,6 +27,7 @@ pub async fn register(
     session: &Session<'_>,
     federation: &Federation<'_>,
     registrations: impl IntoIterator<Item = Registration>,
+    others: usize,
 ) -> Result<()> {
     let (mut clusters, mut errors) = (Vec::new(), Vec::new());
     for registration in registrations {
@@ -34,10 +36,15 @@ pub async fn register(
             Err(error) => errors.push((registration.name, error)),
         }
     }
-    let count = clusters.len() + errors.len();
+    let count = clusters.len() + errors.len() + others;
     let names = clusters.iter().map(|(_, registration)| &*registration.name);
     steps::begin_together(session, names, "registered");
-    let registered = federation.register(&clusters, &session.namespace()?).await?;
+    let registered = federation.register(&clusters, &session.namespace()?).await;
+    let names = || clusters.iter().map(|(_, registration)| &*registration.name);
+    let registered = registered.map_err(|error| match clusters.len() {
+        1 if count == 1 => error.into(),
+        _ => about_all(&listed(&names().collect::<Vec<_>>()), &error.into()),
+    })?;
     let mut new = Vec::new();
     for ((connection, registration), registered) in clusters.iter().zip(registered) {
         let name = registration.name.as_str();
@@ -147,10 +154,19 @@ fn must_answer(is_member: bool) -> &'static str {
 
 /// An error of one of several clusters: it names the cluster.
 fn about(name: &str, error: &Error) -> Error {
+    begun_with(&format!("cluster/{name} was not registered: "), error)
+}
+
+/// An error of all clusters of these names together: none was registered.
+fn about_all(names: &str, error: &Error) -> Error {
+    begun_with(&format!("not registered: {names}: "), error)
+}
+
+/// The error with these words before it, once.
+fn begun_with(what: &str, error: &Error) -> Error {
     let text = error.to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    let what = format!("cluster/{name} was not registered: ");
-    let named = Error::new(format!("{what}{}", text.strip_prefix(&what).unwrap_or(text)));
+    let named = Error::new(format!("{what}{}", text.strip_prefix(what).unwrap_or(text)));
     error.hints().into_iter().fold(named, Error::and_hint)
 }
 

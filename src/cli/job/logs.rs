@@ -223,7 +223,7 @@ fn not_read(error: federation::Error, namespace: &str) -> Error {
     }
     let why =
         format!("error from server (NotFound): {} in namespace {namespace:?}", error.message());
-    error.hints().into_iter().fold(Error::new(why), Error::and_hint)
+    error.reworded(why)
 }
 
 /// How long a pod is waited for.

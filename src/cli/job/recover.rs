@@ -9,11 +9,12 @@ use crate::{
         events::{Reporter, Wording},
         job_name::job_name,
         left_records::{name_left_records, none_found},
+        named::named_among,
         orphans::take_over,
     },
     error::{Error, Result},
     federation::{self, Federation, HostError, Newest, Recoverable, Survey, Unusable},
-    print::{Table, counted, federate_on_host},
+    print::{Table, counted, federate, federate_on_host},
 };
 
 /// The examples in its help.
@@ -94,6 +95,9 @@ impl Recover {
                     ));
                 }
             }
+            if survey.in_use && !survey.own_jobs.is_empty() {
+                output.note(about_own(&survey));
+            }
             for uid in &survey.others {
                 let take_over = take_over(survey.in_use, namespace.as_deref(), uid);
                 output.note(format!(
@@ -166,6 +170,16 @@ impl Recover {
     }
 }
 
+/// Which Jobs keep a registry from taking over another federation.
+fn about_own(Survey { own_jobs, .. }: &Survey) -> String {
+    let jobs: Vec<_> = own_jobs.iter().map(|(it, name)| (it.as_str(), name.as_str())).collect();
+    let are = if jobs.len() == 1 { "a job" } else { "jobs" };
+    format!(
+        "This federation takes over no other one while it has {are}: {}.",
+        named_among(&jobs, true)
+    )
+}
+
 /// What was found of each Job.
 fn table(jobs: &[Recoverable]) -> Table {
     let mut table = Table::new(["NAMESPACE", "NAME", "STATUS", "COMPLETIONS", "SHARDS"]);
@@ -191,6 +205,28 @@ fn consequences(survey: &Survey, host: &str) -> Vec<String> {
              host answer again, {} marks it as moved, and nothing can use it then.",
             survey.federation,
             federate_on_host("init", ["--from=CONTEXT"], host)
+        ));
+    }
+    if survey.takes_over {
+        said.push(format!(
+            "The weights, labels and leases of its clusters were in the registry that is gone. \
+             {}, {} and {} set them again.",
+            federate("cluster weight", ["NAME", "N"]),
+            federate("cluster label", ["NAME", "KEY=VALUE"]),
+            federate("cluster lease", ["NAME", "30m"])
+        ));
+    }
+    if !survey.unregistered.is_empty() {
+        let register = |name: &String| {
+            federate("cluster register", [name.as_str(), "--cluster-context=CONTEXT"])
+        };
+        let commands: Vec<_> = survey.unregistered.iter().map(register).collect();
+        let names: Vec<_> = survey.unregistered.iter().map(String::as_str).collect();
+        said.push(format!(
+            "The records have shards in clusters that are not registered: {}. Register them \
+             first: {}.",
+            names.join(", "),
+            commands.join(", ")
         ));
     }
     if !survey.others.is_empty() {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     error::Error,
-    federation::HostError,
-    print::{federate, federate_on_host, kubectl_line},
+    federation::{self, HostError},
+    print::{self, federate, federate_on_host, kubectl_line},
     state::{self, LeftBehind, REGISTRY_NAME, REGISTRY_NAMESPACE, Record},
 };
 
@@ -31,6 +31,27 @@ pub(super) fn about_registry(error: &state::Error) -> Error {
             ))
         }
         // The sentence says it all.
+        _ => said,
+    }
+}
+
+/// What to do about the host that a federation is to be moved from. Its context is not the one that
+/// the command repeats.
+pub(super) fn about_old_host(
+    context: &str,
+    error: &federation::Error,
+    say: fn(&federation::Error) -> Error,
+) -> Error {
+    let said = print::about_host_of(context, || say(error));
+    match error {
+        federation::Error::WrongHost { .. } => {
+            said.hint("The registry was made in another cluster: name the host with --from.")
+        }
+        _ if error.is_host_unreachable() => said.hint(format!(
+            "It is the host to move from, by the context {context:?}. --from names another context \
+             that leads to it. If it is gone for good, {} makes another host of a backup.",
+            federate("restore", ["FILE"])
+        )),
         _ => said,
     }
 }

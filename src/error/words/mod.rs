@@ -1,10 +1,13 @@
 //! What is printed for the errors of each layer, and what the user can do about them.
 
+mod again;
 mod clusters;
 mod hosts;
 
 use std::sync::Arc;
 
+pub use self::again::Again;
+use self::again::{about_apply, about_generated};
 use self::clusters::{
     about_leaving, about_recovery, finish_left, finish_unfinished, register_again,
 };
@@ -110,8 +113,12 @@ fn of_state(error: &state::Error) -> Error {
         state::Error::Damaged { key, .. }
             if ["member.", "former."].iter().any(|prefix| key.starts_with(prefix)) =>
         {
-            "Put back what was there. Or remove the annotation, and register the cluster again \
-             before any other command: what it runs is not known until then."
+            return Error::new(error).hint(format!(
+                "Put back what was there, or restore a backup: {}. Without a backup, remove the \
+                 annotation, and register the cluster again before any other command: what it runs \
+                 is not known until then.",
+                federate("restore", ["FILE", "--context=CONTEXT"])
+            ));
         }
         state::Error::Damaged { object, .. } => match Record::job_of(object) {
             Some((namespace, name)) => return Error::new(error).hint(recover(namespace, name)),
@@ -154,9 +161,10 @@ fn of_federation(error: &federation::Error) -> Error {
         } else {
             "The registry was made in another cluster: name the host with --context."
         }),
-        E::NotFound { name } => {
+        E::OldHost { context, error } => hosts::about_old_host(context, error, of_federation),
+        E::NotFound { namespace, name } => {
             let noun = NOUNS.contains(&name.as_str()).then(about_nouns);
-            Error::server("NotFound", error).hinted(noun)
+            Error::server("NotFound", error).hinted(noun).of_absent(namespace, name)
         }
         E::AlreadyExists { source_file, namespace, name, there } => {
             let hint = there.map(|there| about_existing(there, namespace, name));
@@ -191,7 +199,8 @@ fn of_federation(error: &federation::Error) -> Error {
             let said = said.hinted_too(register_again(&unfinished.unregistered));
             let silent: Vec<_> =
                 unfinished.silent.iter().chain(&unfinished.unregistered).cloned().collect();
-            if silent.is_empty() { said } else { said.and_hint(Hint::about_silent(silent)) }
+            let lost = Hint::about_silent(silent.clone(), unfinished.is_deletion);
+            said.hinted_too((!silent.is_empty()).then_some(lost))
         }
         E::Interrupted { error, namespace, name } => of_federation(error).hint(OfJobs::reconcile(
             namespace,
@@ -279,48 +288,6 @@ fn about_edit(error: &EditError, from_file: bool, namespace: &str, name: &str) -
         }
         _ => None,
     }
-}
-
-/// What does the rest of a command about several Jobs that was ended early.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Again {
-    /// The same command: it passes over what is done.
-    Same,
-    /// The same command, for which what is done is not there any more.
-    IgnoringNotFound,
-    /// A command that takes what is there: the Jobs were to be created.
-    Apply,
-    /// A command about the rest alone: the names of Jobs are made anew each time.
-    Apart,
-}
-
-impl Again {
-    /// The sentence.
-    pub fn hint(self) -> String {
-        match self {
-            Self::Same => "The same command does the rest.".to_owned(),
-            Self::IgnoringNotFound => {
-                "The same command does the rest, with --ignore-not-found.".to_owned()
-            }
-            Self::Apply => about_apply(),
-            Self::Apart => about_generated(),
-        }
-    }
-}
-
-/// How Jobs are created of which some are there already.
-fn about_apply() -> String {
-    let apply = federate("job apply", ["-f", "FILE"]);
-    format!("{apply} creates those that are not there, and has the others do what the file says.")
-}
-
-/// How Jobs are created whose names are made anew each time.
-fn about_generated() -> String {
-    let create = federate("job create", ["-f", "FILE"]);
-    format!(
-        "{create} creates jobs with a generateName, each time anew: let FILE hold only those that \
-         are still to be created."
-    )
 }
 
 /// What to do about the federated Job that has the name already.

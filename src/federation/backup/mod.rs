@@ -36,11 +36,12 @@ use super::{
     key::key,
     leaving::leave,
     open::Federation,
+    records::{Records, jobs_of},
 };
 use crate::{
     reconcile::server_time,
     state::{
-        self, Acceptance, Accepted, Backup, Gap, Moved, Newer, Record, Registry, Salvaged,
+        self, Acceptance, Accepted, Backup, Gap, LeftOut, Moved, Newer, Record, Registry, Salvaged,
         SavedRegistry, Store, Unmarked,
     },
 };
@@ -98,14 +99,25 @@ pub struct Return {
 }
 
 impl Federation<'_> {
-    /// The registry and all records.
+    /// The registry and all records that can be read. Which others it leaves out, is told and
+    /// written in it.
     ///
     /// # Errors
-    /// The host cannot be read; or records are damaged, which a backup must not leave out.
+    /// The host cannot be read.
     pub async fn backup(&self) -> Result<Backup, Error> {
-        let found = self.records(&[], None).await?;
-        Error::all(found.errors)?;
-        Ok(Backup::new(&self.registry, &found.records, self.now().as_second()))
+        let Records { records, errors } = self.records(&[], None).await?;
+        let mut left_out = Vec::new();
+        for error in errors {
+            let jobs = error.unread_jobs();
+            if jobs.is_empty() {
+                return Err(error);
+            }
+            self.notify(Event::Unread(&error));
+            let why = error.to_string();
+            let lacking = |(namespace, name)| LeftOut { namespace, name, why: why.clone() };
+            left_out.extend(jobs.into_iter().map(lacking));
+        }
+        Ok(Backup::new(&self.registry, &records, left_out, self.now().as_second()))
     }
 }
 
@@ -150,7 +162,7 @@ impl Restore {
             return Err(store.moved(moved).into());
         }
         let (uid, gap) = (backup.federation.uid.clone(), backup.federation.gap);
-        let former = backup.federation.former.clone();
+        let (former, lacks_from) = (backup.federation.former.clone(), backup.lacks_from());
         let first_host = host_now(existing.as_ref(), &backup.federation);
         // One that was made here before the federation left is older than what is here.
         let is_of_this = backup.federation.host == host;
@@ -204,7 +216,7 @@ impl Restore {
         whole.unmarked.remove(&host);
         let is_interrupted = |it: &&SavedRegistry| it.gap.is_some_and(Gap::is_open);
         let restored = on_host.as_ref().filter(|it| !is_stale || is_interrupted(it));
-        let new_gap = new_gap(&uid, restored, gap, backup.created, now);
+        let new_gap = new_gap(&uid, restored, gap, lacks_from, now);
         if new_gap.is_some() {
             whole.created = whole.created.or(Some(backup.created));
             whole.gap = new_gap;
@@ -433,17 +445,16 @@ async fn registry_change(
     existing: Option<&Registry>,
     whole: &SavedRegistry,
 ) -> Result<RegistryChange, Error> {
-    Ok(match existing {
-        None => RegistryChange::New,
-        Some(it) if SavedRegistry { host: it.host.clone(), ..whole.clone() } == it.saved() => {
-            RegistryChange::Same
-        }
-        Some(it) if it.uid == whole.uid => RegistryChange::Changed,
-        Some(it) if store.any_records(&it.uid, None).await?.is_empty() => {
-            RegistryChange::TakenOver { from: it.uid.clone() }
-        }
-        Some(it) => {
-            return Err(Error::FederationInUse { own: it.uid.clone(), by: InUse::Jobs });
-        }
-    })
+    let Some(it) = existing else { return Ok(RegistryChange::New) };
+    if it.saved() == (SavedRegistry { host: it.host.clone(), ..whole.clone() }) {
+        return Ok(RegistryChange::Same);
+    }
+    if it.uid == whole.uid {
+        return Ok(RegistryChange::Changed);
+    }
+    let (own, records) = (it.uid.clone(), store.any_records(&it.uid, None).await?);
+    if records.is_empty() {
+        return Ok(RegistryChange::TakenOver { from: own });
+    }
+    Err(Error::FederationInUse { own, by: InUse::Jobs, jobs: jobs_of(&records) })
 }

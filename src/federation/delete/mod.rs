@@ -381,7 +381,7 @@ impl Federation<'_> {
 
     /// Marks the record, so that whoever reconciles next goes on.
     async fn mark(&self, record: Record, cascade: Cascade) -> Result<Record, Error> {
-        let name = record.name().to_owned();
+        let (namespace, name) = key(&record);
         self.notify(Event::Recording(&record));
         let marked = self.store.update(record, async |mut record| {
             Ok::<_, Error>(match record.state.deleting.replace(cascade) {
@@ -390,7 +390,7 @@ impl Federation<'_> {
             })
         });
         let (Change::Replace(record) | Change::Keep(record) | Change::Remove(record)) =
-            known(marked.await, &name)?;
+            known(marked.await, (&namespace, &name))?;
         self.notify(Event::Recorded(&record));
         Ok(record)
     }

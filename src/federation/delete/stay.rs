@@ -49,7 +49,7 @@ impl Federation<'_> {
             None => Ok(Change::Remove(record)),
         });
         let (Change::Remove(record) | Change::Replace(record) | Change::Keep(record)) =
-            known(removed.await, &key.1)?;
+            known(removed.await, (&key.0, &key.1))?;
         self.notify(Event::Deleted(&key, DryRun::None));
         let kept = self.kept(&record, seen);
         if !kept.places.is_empty() {

@@ -78,6 +78,8 @@ pub struct Unfinished {
     pub silent: Vec<String>,
     /// The names of those that are no members.
     pub unregistered: Vec<String>,
+    /// Whether the Job is being deleted.
+    pub is_deletion: bool,
 }
 
 impl Unfinished {

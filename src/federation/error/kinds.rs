@@ -2,8 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::{super::refusals::Refusals, Error, Existing};
-use crate::{cluster, reconcile::EditError, state};
+use super::{
+    super::{key::Key, refusals::Refusals},
+    Error, Existing,
+};
+use crate::{
+    cluster,
+    reconcile::EditError,
+    state::{self, Store},
+};
 
 impl Error {
     /// The error of a comparison of the host's identity.
@@ -12,6 +19,28 @@ impl Error {
             error @ cluster::Error::WrongCluster { .. } => Self::WrongHost { error, remembered },
             error => Self::State(state::Error::Cluster(error)),
         }
+    }
+
+    /// The same error on the host that a federation is moved from.
+    pub(in crate::federation) fn on_old_host(from: &Store, error: impl Into<Self>) -> Self {
+        Self::OldHost { context: from.host().name().to_owned(), error: Box::new(error.into()) }
+    }
+
+    /// The federated Jobs, by namespace and name, whose records cannot be read or used.
+    pub(in crate::federation) fn unread_jobs(&self) -> Vec<Key> {
+        match self {
+            Self::State(error) => {
+                let job = error.job().into_iter();
+                job.map(|(namespace, name)| (namespace.to_owned(), name.to_owned())).collect()
+            }
+            Self::LeftRecords { jobs, .. } => jobs.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The error that there is no such federated Job.
+    pub fn not_found(namespace: &str, name: &str) -> Self {
+        Self::NotFound { namespace: namespace.to_owned(), name: name.to_owned() }
     }
 
     /// One error of several: none is success, one is itself.

@@ -37,9 +37,19 @@ pub enum Error {
         /// context.
         remembered: bool,
     },
+    /// Something is wrong on the host that a federation is moved from.
+    #[error("{error}")]
+    OldHost {
+        /// The kubeconfig context that leads to it.
+        context: String,
+        /// What it is.
+        error: Box<Error>,
+    },
     /// There is no such federated Job.
     #[error("jobs.batch {name:?} not found")]
     NotFound {
+        /// The Job's namespace.
+        namespace: String,
         /// The Job's name.
         name: String,
     },
@@ -153,7 +163,7 @@ pub enum Error {
     },
     /// What is to be done is written down, and members did not all do their part.
     #[error("job.batch/{}: {}", .0.name, .0.sentence())]
-    Unfinished(Unfinished),
+    Unfinished(Box<Unfinished>),
     /// The host did not answer when the request was to be written down.
     #[error("{error}")]
     MaybeRecorded {
@@ -341,12 +351,14 @@ pub enum Error {
         found: Vec<String>,
     },
     /// The registry is in use, so it cannot become another federation.
-    #[error("the registry is that of federation {own}, which {by}")]
+    #[error("the registry is that of federation {own}, which {by}{}", those(jobs))]
     FederationInUse {
         /// The uid of the registry.
         own: String,
         /// By what.
         by: InUse,
+        /// The Jobs, by namespace and name, as far as they are known.
+        jobs: Vec<(String, String)>,
     },
     /// Clusters that were unregistered had the same name.
     #[error(
@@ -470,6 +482,11 @@ pub enum Error {
 
 fn named(before: &str, name: Option<&str>) -> String {
     name.map_or_else(String::new, |name| format!("{before}jobs/{name}"))
+}
+
+/// What names these Jobs after their mention, if there are any.
+fn those(jobs: &[(String, String)]) -> String {
+    if jobs.is_empty() { String::new() } else { format!(": {}", listed(jobs)) }
 }
 
 fn listed(jobs: &[(String, String)]) -> String {

@@ -103,7 +103,7 @@ async fn look_once(
     error::Error::all(errors)?;
     let Some(record) = records.pop() else {
         if !is_known {
-            return Err(error::Error::NotFound { name: terms.name.clone() }.into());
+            return Err(error::Error::not_found(&terms.namespace, &terms.name).into());
         }
         return Ok(Some(Look { found: Found::default(), has_ended: true }));
     };

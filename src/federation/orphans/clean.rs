@@ -94,7 +94,7 @@ impl Federation<'_> {
             orphans.iter().map(|orphan| orphan.namespace.clone()).collect();
         let mut known = BTreeMap::new();
         for namespace in namespaces {
-            let mut knows = self.known(Some(&namespace)).await?;
+            let (mut knows, _) = self.known(Some(&namespace)).await?;
             let here = orphans.iter().filter(|orphan| {
                 orphan.namespace == namespace && !knows.has(&namespace, &orphan.owner)
             });

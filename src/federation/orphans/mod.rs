@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use self::reason::{Known, Place};
 use super::{
     error::Error,
+    event::Event,
     labelled::{Asked, Labelled, Listing},
     open::Federation,
     recover::kept_by,
@@ -136,7 +137,8 @@ pub struct Unanswered {
 
 impl Federation<'_> {
     /// Finds the orphans of a namespace, or of all. All clusters are asked side by side, also those
-    /// that were unregistered and are not clean yet. Nothing is written.
+    /// that were unregistered and are not clean yet. Which records cannot be read, is told. Nothing
+    /// is written.
     ///
     /// The records are read after the clusters have answered. A Job is created after its record was
     /// written, so no new Job looks like an orphan.
@@ -145,7 +147,10 @@ impl Federation<'_> {
     /// The host cannot be asked. A cluster that does not answer is no error here.
     pub async fn orphans(&self, namespace: Option<&str>) -> Result<Orphans, Error> {
         let listings = self.labelled(Asked::all(&self.registry), namespace).await;
-        let mut known = self.known(namespace).await?;
+        let (mut known, unread) = self.known(namespace).await?;
+        for error in &unread {
+            self.notify(Event::Unread(error));
+        }
         let rebuildable = self.look_without_labels(&mut known, &listings).await?;
         let mut found = Orphans { asked: listings.len(), ..Orphans::default() };
         for Listing { asked, answer } in listings {
@@ -169,16 +174,19 @@ impl Federation<'_> {
         Ok(found)
     }
 
-    /// What the records of a namespace, or of all, know.
-    async fn known(&self, namespace: Option<&str>) -> Result<Known, Error> {
-        let mut known = Known::default();
+    /// What the records of a namespace, or of all, know; and why some cannot be read.
+    async fn known(&self, namespace: Option<&str>) -> Result<(Known, Vec<Error>), Error> {
+        let (mut known, mut unread) = (Known::default(), Vec::new());
         for record in self.store.records(&self.registry.uid, namespace).await? {
             match record {
                 Ok(record) => known.add(record),
-                Err(error) => known.add_unreadable(error.namespace().map(str::to_owned)),
+                Err(error) => {
+                    known.add_unreadable(error.namespace().map(str::to_owned));
+                    unread.push(error.into());
+                }
             }
         }
-        Ok(known)
+        Ok((known, unread))
     }
 
     /// Notes the records of listed Jobs that have lost the label of the federation, so that no list

@@ -7,8 +7,10 @@ use crate::{
     cluster::fan_out,
     federation::{
         error::{Error, HostError, InUse},
-        labelled::{Asked, Listing},
+        key::Key,
+        labelled::{Asked, Labelled, Listing},
         open::Federation,
+        records::jobs_of,
     },
     job::Indexes,
     reconcile::{Status, preview},
@@ -34,6 +36,10 @@ pub struct Survey {
     pub others: BTreeSet<String>,
     /// Whether the registry's own federation has Jobs, so that it cannot take over another one's.
     pub in_use: bool,
+    /// These Jobs, by namespace and name, as far as they are known.
+    pub own_jobs: Vec<Key>,
+    /// The clusters in which records have shards that may run, and that are no members.
+    pub unregistered: BTreeSet<String>,
 }
 
 /// A federated Job whose record can be rebuilt.
@@ -98,6 +104,13 @@ impl Federation<'_> {
             found.iter().map(|(_, job)| job.owner.federation.clone()).collect();
         let own = &self.registry.uid;
         let records = self.store.records(own, None).await;
+        let mut own_jobs = records.as_deref().map(jobs_of).unwrap_or_default();
+        if own_jobs.is_empty() {
+            let orphans = found.iter().filter(|(_, job)| job.owner.federation == *own);
+            own_jobs = orphans.map(|(_, job)| key_of(job)).collect();
+            own_jobs.sort_unstable();
+            own_jobs.dedup();
+        }
         let mut use_by = match (others.contains(own), records) {
             (true, Ok(records)) if records.is_empty() => Some(InUse::Orphans),
             // Whoever may not list the records of all namespaces has Jobs there all the same.
@@ -107,10 +120,10 @@ impl Federation<'_> {
         if use_by.is_none() {
             others.extend(self.store.left_behind(Some(own)).await?.jobs.into_keys());
         }
-        let mut federation = self.choose(&others, chosen, use_by)?;
+        let mut federation = self.choose(&others, chosen, use_by, &own_jobs)?;
         if federation != *own && namespace.is_some() && self.has_own(&silent).await? {
             use_by = Some(InUse::Orphans);
-            federation = self.choose(&others, chosen, use_by)?;
+            federation = self.choose(&others, chosen, use_by, &own_jobs)?;
         }
         others.remove(&federation);
         others.remove(&self.registry.uid);
@@ -124,6 +137,8 @@ impl Federation<'_> {
             silent,
             others,
             in_use: use_by.is_some(),
+            own_jobs,
+            unregistered: BTreeSet::new(),
         };
         let mut by_job: BTreeMap<String, Vec<_>> = BTreeMap::new();
         for (asked, job) in found {
@@ -209,12 +224,13 @@ impl Federation<'_> {
     }
 
     /// The federation whose shards are meant: the registry's own, if something uses it, or the only
-    /// one that was found.
+    /// one that was found. `own_jobs` are the Jobs that use it.
     fn choose(
         &self,
         found: &BTreeSet<String>,
         chosen: Option<&str>,
         use_by: Option<InUse>,
+        own_jobs: &[Key],
     ) -> Result<String, Error> {
         let own = &self.registry.uid;
         if chosen == Some(own) {
@@ -222,7 +238,10 @@ impl Federation<'_> {
         }
         let uids = || found.iter().cloned().collect::<Vec<_>>();
         match (chosen, use_by) {
-            (Some(_), Some(by)) => Err(Error::FederationInUse { own: own.clone(), by }),
+            (Some(_), Some(by)) => {
+                let (own, jobs) = (own.clone(), own_jobs.to_vec());
+                Err(Error::FederationInUse { own, by, jobs })
+            }
             (Some(uid), None) if found.contains(uid) => Ok(uid.to_owned()),
             (Some(uid), None) => {
                 Err(Error::NoShardsOf { federation: uid.to_owned(), found: uids() })
@@ -247,6 +266,7 @@ impl Federation<'_> {
             let is_meant = names.is_empty() || names.contains(&key.1);
             let mut found = survey.jobs.iter().map(|job| &job.record);
             if is_meant && !found.any(|it| it.state.uid == record.state.uid) {
+                self.add_unregistered(&mut survey.unregistered, &record);
                 survey.whole.insert(key);
             }
         }
@@ -319,6 +339,7 @@ impl Federation<'_> {
                     there.miss(&it.cluster, &it.cluster_uid);
                 }
                 if lacking.is_empty() || there.state.deleting.is_some() {
+                    self.add_unregistered(&mut survey.unregistered, &there);
                     survey.whole.insert((namespace, name));
                     return Ok(());
                 }
@@ -353,6 +374,14 @@ impl Federation<'_> {
         Ok(())
     }
 
+    /// Notes the clusters in which a record has shards that may run, and that are no members.
+    fn add_unregistered(&self, unregistered: &mut BTreeSet<String>, record: &Record) {
+        let may_run = record.shards.values().filter(|shard| !shard.is_over());
+        let is_member = |uid: &String| self.registry.member_by_uid(uid).is_some();
+        let away = may_run.filter(|shard| !shard.cluster_uid.as_ref().is_none_or(is_member));
+        unregistered.extend(away.map(|shard| shard.cluster.clone()));
+    }
+
     /// Looks at the Jobs of a survey as the reconcile that follows will.
     async fn look_at(&self, mut survey: Survey) -> Result<Survey, Error> {
         let members = self.all_members().await;
@@ -362,6 +391,7 @@ impl Federation<'_> {
             let (seen, observations) =
                 preview(&job.record, observations, &members, self.now()).await;
             job.status = Status::new(&seen, &observations);
+            self.add_unregistered(&mut survey.unregistered, &seen);
             let opened = seen.shards.values().filter(|shard| shard.uid.is_none());
             let opened = opened.filter_map(|shard| shard.share().completions);
             job.anew = opened.fold(job.status.unplaced, i32::saturating_add);
@@ -379,4 +409,12 @@ impl Federation<'_> {
         });
         Ok(survey)
     }
+}
+
+/// The federated Job of a Job, by its namespace and its name, or that of the Job where that is not
+/// kept.
+fn key_of(job: &Labelled) -> Key {
+    let kept = Recovery::from_job(&job.object).ok();
+    let name = kept.map_or_else(|| job.observed.name.clone(), |it| it.manifest.name().to_owned());
+    (job.namespace.clone(), name)
 }

@@ -322,7 +322,7 @@ impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
                 (true, true) if self.next(&key) == Some(&Goal::Delete) => self.met(&key),
                 // kubectl prints nothing for an object that did not exist at the start.
                 (true, false) => drop(self.jobs.remove(&key)),
-                _ => self.give_up(&key, Error::NotFound { name: key.1.clone() }),
+                _ => self.give_up(&key, Error::not_found(&key.0, &key.1)),
             }
         }
     }
@@ -356,7 +356,7 @@ impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
                 self.met(key);
                 return Found::Met;
             }
-            return Found::Never(Error::NotFound { name });
+            return Found::Never(Error::not_found(&key.0, &key.1));
         };
         let status = Status::new(&record, observations);
         let job = status.to_job(&record);

@@ -4,7 +4,7 @@
 pub use unix::{EscEndsLine, is_terminal_changed, leave_terminal_as_it_was};
 
 /// What the key Esc sends.
-pub(super) const ESC: u8 = 0x1b;
+pub const ESC: u8 = 0x1b;
 
 /// Elsewhere a console has a way of its own to take a line back: Esc clears what was typed there,
 /// and Enter sends the line.

@@ -7,7 +7,7 @@ mod questions;
 
 #[cfg(unix)]
 pub use esc::is_terminal_changed;
-pub use esc::leave_terminal_as_it_was;
+pub use esc::{ESC, leave_terminal_as_it_was};
 pub use log::LogText;
 pub use questions::{ATTEMPTS, choice, not_understood, selection};
 

@@ -124,6 +124,9 @@ impl Gap {
     /// The start of a gap that may lack any record.
     pub const BEGINNING: i64 = 0;
 
+    /// The start of a gap that lacks a record of which it is not known when it was written.
+    pub const ANY: i64 = 1;
+
     /// The gap while not all records of the backup are written.
     #[must_use]
     pub fn opened(self) -> Self {

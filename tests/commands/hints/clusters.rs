@@ -307,9 +307,11 @@ pub(super) async fn orphans(book: &mut Book) {
     let key = "kubectl-federate.dev/state";
     let healthy = stage.annotate(euler, key, &"{".into()).await;
     let commands = book.hear(&mut stage, "orphans clean --yes --running").await;
-    assert_eq!(commands.len(), 1, "{:?}", book.said.last());
+    assert_eq!(commands.len(), 2, "{:?}", book.said.last());
+    // What is damaged is put back here.
+    book.followed.insert(commands[0].clone());
     let (_, _, damage) = stage.run("job get -A", None).await;
     assert!(damage.contains("euler"), "{damage}");
     stage.annotate(euler, key, &healthy).await;
-    book.follow(&mut stage, &commands, &[]).await;
+    book.follow(&mut stage, &commands[1..], &[]).await;
 }

@@ -15,8 +15,13 @@ const SENTENCES: [&str; 4] = [
 
 /// Files and folders of the source with functions that offer commands: their sentences must all be
 /// printed by a case.
-const OFFERING: [&str; 4] =
-    ["src/cli/cluster", "src/cli/orphans", "src/cluster/error.rs", "src/federation"];
+const OFFERING: [&str; 5] = [
+    "src/cli/cluster",
+    "src/cli/orphans",
+    "src/cluster/error.rs",
+    "src/error/words/again.rs",
+    "src/federation",
+];
 
 /// What stands in a function that offers a command.
 const OFFERS: [&str; 4] = ["federate(", "clean_all(", "`kubectl ", "kubectl_line("];

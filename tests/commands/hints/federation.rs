@@ -89,22 +89,21 @@ pub(super) async fn by_context(book: &mut Book) {
 /// With a state that cannot be used.
 pub(super) async fn damage(book: &mut Book) {
     let mut stage = pi().await;
-    for (object, key, value, hint) in [
-        (REGISTRY, "kubectl-federate.dev/settings", json!({"version": 99}), "Install a newer"),
-        (REGISTRY, "member.kubectl-federate.dev/west", json!([]), "remove the annotation"),
-    ] {
-        let healthy = stage.annotate(object, key, &value.to_string().into()).await;
-        book.read(&mut stage, "job get pi", hint).await;
-        stage.annotate(object, key, &healthy).await;
+    let settings = "kubectl-federate.dev/settings";
+    let newer = json!({"version": 99}).to_string().into();
+    let healthy = stage.annotate(REGISTRY, settings, &newer).await;
+    book.read(&mut stage, "job get pi", "Install a newer").await;
+    stage.annotate(REGISTRY, settings, &healthy).await;
+    says(&mut stage, "job get pi", "Running").await;
+    stage.quietly("backup ~/federation.yaml").await;
+    let file = stage.path("federation.yaml").display().to_string();
+    for key in ["member.kubectl-federate.dev/west", settings] {
+        stage.annotate(REGISTRY, key, &"[]".into()).await;
+        let commands = book.hear(&mut stage, "job get pi").await;
+        let known = [("FILE", file.as_str()), ("CONTEXT", "east")];
+        book.follow_and_agree(&mut stage, &commands[0], &known).await;
         says(&mut stage, "job get pi", "Running").await;
     }
-    stage.quietly("backup ~/federation.yaml").await;
-    stage.annotate(REGISTRY, "kubectl-federate.dev/settings", &"[]".into()).await;
-    let commands = book.hear(&mut stage, "job get pi").await;
-    let file = stage.path("federation.yaml").display().to_string();
-    let known = [("FILE", file.as_str()), ("CONTEXT", "east")];
-    book.follow_and_agree(&mut stage, &commands[0], &known).await;
-    says(&mut stage, "job get pi", "Running").await;
     stage.annotate(PI, "kubectl-federate.dev/state", &"[]".into()).await;
     let commands = book.hear(&mut stage, "job get pi").await;
     assert_eq!(commands.len(), 1, "{:?}", book.said.last());

@@ -102,3 +102,32 @@ pub(super) async fn used_again(book: &mut Book) {
     book.follow(&mut stage, &offered, &[]).await;
     says(&mut stage, marks, "unchanged").await;
 }
+
+/// Where something is wrong with the host that a federation is moved from: it is another one than
+/// that of the command.
+pub(super) async fn old_host(book: &mut Book) {
+    let mut stage = pi().await;
+    stage.quietly("backup ~/federation.yaml").await;
+    let relocate = "init --from=east --context=spare";
+    stage.annotate(PI, "kubectl-federate.dev/state", &"{".into()).await;
+    let recover = book.hear(&mut stage, relocate).await;
+    assert_eq!(recover.len(), 1, "{:?}", book.said.last());
+    assert!(recover[0].contains("pi -n default --context=east"), "{recover:?}");
+    book.follow_and_agree(&mut stage, &recover[0], &[]).await;
+    says(&mut stage, relocate, "moved to").await;
+
+    let commands = book.hear(&mut stage, "init --from=east --context=north").await;
+    let [new, finish, restore, replace] = &commands[..] else { panic!("{commands:?}") };
+    assert!(replace.contains("--replace-moved --context=east"), "{replace}");
+    book.followed.insert(restore.clone());
+    for command in [new, finish, replace] {
+        book.follow(&mut stage, std::slice::from_ref(command), &[]).await;
+    }
+
+    stage.set_down("spare", true);
+    let restore = book.hear(&mut stage, "init --from=spare --context=west").await;
+    assert_eq!(restore.len(), 1, "{:?}", book.said.last());
+    let file = stage.path("federation.yaml").display().to_string();
+    book.follow_and_agree(&mut stage, &restore[0], &[("FILE", file.as_str())]).await;
+    says(&mut stage, "job get pi --context=west", "0/18").await;
+}

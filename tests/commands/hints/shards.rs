@@ -94,6 +94,19 @@ pub(super) async fn closed(book: &mut Book) {
     book.follow(&mut stage, &commands[1..], &spare).await;
     stage.quietly("reconcile pi").await;
     says(&mut stage, "job get pi", "Running").await;
+
+    // The work of a lost cluster, while pods run in the others.
+    let mut stage = pi().await;
+    stage.quietly("cluster cordon east north").await;
+    stage.set_down("west", true);
+    let commands = book.hear(&mut stage, "cluster lost west --yes").await;
+    let said = book.said.last().expect("it was typed");
+    assert!(said.contains("no cluster takes them (Cordoned: east, north; Lost: west)"), "{said}");
+    assert_eq!(commands.len(), 2, "{commands:?}");
+    book.followed.insert(commands[1].clone());
+    book.follow(&mut stage, &commands[..1], &[("NAME", "east")]).await;
+    let unplaced = async |stage: &mut Stage| stage.run("reconcile pi", None).await.2;
+    assert!(!unplaced(&mut stage).await.contains("no cluster takes them"));
 }
 
 /// Of a deletion that is not finished, that is refused, or that nobody confirmed.
@@ -103,7 +116,7 @@ pub(super) async fn deletions(book: &mut Book) {
     let finish = book.hear(&mut stage, "job delete pi --cascade=background").await;
     let next = book.hear(&mut stage, "job describe pi").await;
     let choice = book.hear(&mut stage, "job delete pi").await;
-    assert_eq!((finish.len(), choice.len()), (1, 2), "{:?}", book.said);
+    assert_eq!((finish.len(), choice.len()), (2, 2), "{:?}", book.said);
     assert_eq!(next, choice, "{:?}", book.said);
     book.follow(&mut stage, &choice[1..], &[]).await;
     is_gone(&mut stage, "pi").await;
@@ -112,7 +125,12 @@ pub(super) async fn deletions(book: &mut Book) {
     stage.run("job delete pi --cascade=background", None).await;
     stage.set_down("north", false);
     assert_eq!(finish[0], choice[0]);
-    book.follow(&mut stage, &finish, &[]).await;
+    book.follow(&mut stage, &finish[..1], &[]).await;
+    is_gone(&mut stage, "pi").await;
+    let mut stage = pi().await;
+    stage.set_down("north", true);
+    stage.run("job delete pi --cascade=background", None).await;
+    book.follow(&mut stage, &finish[1..], &[]).await;
     is_gone(&mut stage, "pi").await;
 
     let (_, _, cancelled) = pi().await.run("job delete pi", Some("")).await;

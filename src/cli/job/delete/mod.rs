@@ -19,6 +19,7 @@ use crate::{
         duration::timeout,
         events::{Reporter, Wording},
         left_records::none_found,
+        left_shards::hinted,
         output::{Several, print_changed},
     },
     error::{Error, Exit, Result},
@@ -186,7 +187,7 @@ impl Delete {
         } else {
             (records, Vec::new())
         };
-        let lacks = self.say(session, missing.into_iter().filter_map(Result::err));
+        let lacks = self.say(session, missing.into_iter().filter_map(Result::err)).await;
         let there: Vec<_> = records.iter().flatten().collect();
         let deletions = match self.cascade {
             Some(deletion) => vec![deletion; there.len()],
@@ -219,10 +220,14 @@ impl Delete {
 
     /// Says before a question what is wrong with Jobs that it is not about. Gives whether anything
     /// is.
-    fn say(&self, session: &Session<'_>, errors: impl Iterator<Item = federation::Error>) -> bool {
+    async fn say(
+        &self,
+        session: &Session<'_>,
+        errors: impl Iterator<Item = federation::Error>,
+    ) -> bool {
         let mut said = false;
         for error in errors.filter(|error| !self.which.forgives(error)) {
-            let error = Error::from(error);
+            let error = Box::pin(hinted(session, error.into())).await;
             session.output().error(&error.to_string(), &error.hints());
             said = true;
         }

@@ -67,8 +67,8 @@ impl Watching<'_, '_, '_> {
             return Ok(false);
         };
         if !self.is_known && !self.asked.ignore_not_found {
-            errors
-                .extend(absent.into_iter().map(|key| federation::Error::NotFound { name: key.1 }));
+            let missing = absent.iter().map(|key| federation::Error::not_found(&key.0, &key.1));
+            errors.extend(missing);
         }
         federation::Error::all(errors)?;
         if !self.is_known {

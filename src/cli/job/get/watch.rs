@@ -96,7 +96,7 @@ impl Watching<'_, '_, '_> {
                     self.print(self.asked.columns.items(&record, &status)).await?;
                 }
                 None if self.asked.ignore_not_found => {}
-                None => errors.push(federation::Error::NotFound { name: key.1 }),
+                None => errors.push(federation::Error::not_found(&key.0, &key.1)),
             }
         }
         let may_show =

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use self::{
     fields::{completions, counts, submitted, time},
-    predicates::{is_ending, is_suspended, no_place, waits_in_queue},
+    predicates::{is_closed, is_ending, is_suspended, no_place, waits_in_queue},
     shard::{DELETED, FORESEEN},
 };
 use crate::{
@@ -94,7 +94,8 @@ impl Status {
         // Nor is it known what is unplaced before all members have been listed.
         let is_known = record.state.deleting.is_none() && record.state.unlisted.is_empty();
         let unplaced = if is_known { record.unplaced() } else { 0 };
-        let waiting = if unplaced > 0 { work::waiting_for_pods(record) } else { 0 };
+        let waits = unplaced > 0 && !is_closed(record, &observations.places);
+        let waiting = if waits { work::waiting_for_pods(record) } else { 0 };
         Self {
             active: sum(|shard| shard.seen.active),
             ready: live(|job| job.ready),

@@ -2,12 +2,20 @@
 
 use crate::{
     job::Observed,
+    reconcile::{allocate::work, observe::Places},
     state::{Phase, Record, Shard},
 };
 
 /// Whether what is held back would be placed if a member took it.
 pub(super) fn no_place(record: &Record) -> bool {
     record.state.outcome.is_none() && !record.holds_back()
+}
+
+/// Whether no member may take work of the Job, so that it waits for that and not for pods to end. A
+/// suspended Job waits for its user first.
+pub(super) fn is_closed(record: &Record, places: &Places) -> bool {
+    let are_known = !places.is_empty() && !record.manifest.suspended();
+    are_known && work::lacks_place(record, places, false)
 }
 
 /// Whether the Job is suspended and no shard is known to run.

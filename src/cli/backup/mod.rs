@@ -1,5 +1,7 @@
 //! `kubectl federate backup` and `restore`.
 
+mod consequences;
+
 use std::{
     fs,
     io::{self, Read as _},
@@ -7,27 +9,24 @@ use std::{
 };
 
 use clap::Args;
-use jiff::Timestamp;
 
+use self::consequences::consequences;
 use super::{
     Host, Session,
-    cluster::registrations::changes,
     confirm::Confirmation,
     events::{Reporter, Wording},
     init::remember,
+    left_records::name_left_records,
+    named::named_among,
     other_host::{leaves_unnamed, other_host},
     private_file,
-    warnings::unknown_shards,
 };
 use crate::{
     error::{Error, Result},
-    federation::{
-        self, Comparison, Difference, OtherHost, RecordChange, RecordSource, RegistryChange,
-        Replaced, Restore as Plan, Return, last_host,
-    },
+    federation::{self, OtherHost, RegistryChange, Restore as Plan, last_host},
     os_error,
-    print::{counted, federate, federate_line, federate_on_host},
-    state::{self, Backup as Saved, Newer, Record, Store},
+    print::{counted, federate_line, federate_on_host},
+    state::{self, Backup as Saved, Record, Store},
     yaml,
 };
 
@@ -48,6 +47,8 @@ Examples:
 /// The file is YAML, or JSON if its name ends in .json. It has no credentials, but it has the
 /// manifests of the jobs, with the literal values of env. Only you can read it. An existing file is
 /// replaced as a whole.
+///
+/// A record that cannot be read is left out and named, and the exit code is 1.
 #[derive(Debug, Args)]
 #[command(after_long_help = BACKUP_EXAMPLES)]
 pub struct Backup {
@@ -69,10 +70,10 @@ Examples:
 ///
 /// The host is the cluster of --context, or the one that is remembered in ~/.kube/federate.yaml, or
 /// that of the current context, and is remembered there. Another host that has the federation and
-/// answers is left for no host but that of --context. Nothing that is there is overwritten without a confirmation. A backup may
-/// be older than the jobs in the clusters. So a restored job opens no work until all clusters have
-/// been listed, and the shards that they have are taken in. It can be interrupted at any time and
-/// run again.
+/// answers is left for no host but that of --context. Nothing that is there is overwritten without
+/// a confirmation. A backup may be older than the jobs in the clusters. So a restored job opens no
+/// work until all clusters have been listed, and the shards that they have are taken in. It can be
+/// interrupted at any time and run again.
 #[derive(Debug, Args)]
 #[command(after_long_help = RESTORE_EXAMPLES)]
 pub struct Restore {
@@ -100,6 +101,8 @@ impl Backup {
         let reporter = Reporter::new(session, Wording::new("saved"));
         let federation = session.federation(&reporter).await?;
         let backup = federation.backup().await?;
+        let (own, in_use) = (&backup.federation.uid, !backup.jobs.is_empty());
+        name_left_records(session, &federation.store, own, in_use).await;
         let document = backup.to_value();
         let is_json = self.file.extension().is_some_and(|extension| extension == "json");
         let text = if is_json {
@@ -115,7 +118,7 @@ impl Backup {
         };
         if self.file == Path::new(STANDARD) {
             session.output().block(&text);
-            return Ok(());
+            return is_whole(&backup, "the backup");
         }
         private_file::replace(&self.file, text.as_bytes())
             .map_err(|error| unusable(&self.file, "write", &error))?;
@@ -126,7 +129,7 @@ impl Backup {
             counted(members, "cluster"),
             counted(jobs, "job")
         ));
-        Ok(())
+        is_whole(&backup, &self.file.display().to_string())
     }
 }
 
@@ -166,6 +169,7 @@ impl Restore {
         let store = Store::new(host);
         let (created, saved_host) = (backup.created, Plan::host_now(&store, &backup).await);
         let of_backup = backup.federation.host.clone();
+        let (federation, left_out) = (backup.federation.uid.clone(), backup.left_out.clone());
         let find = async |uid: &str| other_host(session, uid).await;
         let (saved_host, left) = last_host(saved_host, &uid, &backup.federation.uid, find).await?;
         let now = (session.world().now)();
@@ -181,7 +185,8 @@ impl Restore {
         let other = session.config().host.as_ref().filter(|host| host.uid != uid);
         let other = other.map(|host| host.context.as_str());
         let is_moved = of_backup != saved_host;
-        let consequences = consequences(&plan, (&name, &context), (other, is_moved), created);
+        let of_backup = (created, left_out.as_slice());
+        let consequences = consequences(&plan, (&name, &context), (other, is_moved), of_backup);
         match question(&plan) {
             Some(question) => {
                 let confirmation = Confirmation {
@@ -206,7 +211,7 @@ impl Restore {
         session.output().line(format!("federation {what} on host cluster {name:?}"));
         // The host of the backup is not to be used any more: nothing goes back to it.
         let is_left = |before: &Host| before.uid == saved_host;
-        remember(session, session.used_context(), uid, is_left)?;
+        remember(session, session.used_context(), uid, &federation, is_left).await?;
         if let Some(unmarked) = unmarked {
             session.output().warning(None, &unmarked);
         }
@@ -246,6 +251,19 @@ impl Restore {
     }
 }
 
+/// That a backup has all records. `what` is how it is called.
+///
+/// # Errors
+/// It lacks some: why, was told. A script that makes backups must not go on as if it had all.
+fn is_whole(backup: &Saved, what: &str) -> Result<()> {
+    if backup.left_out.is_empty() {
+        return Ok(());
+    }
+    let lacking = backup.left_out.iter().map(|it| (it.namespace.as_str(), it.name.as_str()));
+    let jobs = named_among(&lacking.collect::<Vec<_>>(), true);
+    Err(Error::new(format!("{what} lacks the records that cannot be read: {jobs}")))
+}
+
 /// What is asked before a restore, if it overwrites something or makes another host.
 fn question(plan: &Plan) -> Option<String> {
     let newer = plan.replaced_newer();
@@ -266,47 +284,6 @@ fn question(plan: &Plan) -> Option<String> {
     question.map(str::to_owned)
 }
 
-/// What becomes of the host that has the federation. `is` begins the sentence: it says that the
-/// backup is of it, or that it is the one to which the federation was moved. `context` is that of
-/// the new host.
-fn about_other_host(other: &OtherHost, is: &str, context: &str) -> String {
-    let finish = |old: &str| federate_on_host("init", [format!("--from={old}")], context);
-    match other {
-        OtherHost::Left { name, lacking, .. } => {
-            let all = format!(
-                "{is} host {name:?}, which answers: it is marked as moved, and nothing can use \
-                 it afterwards. {} moves the federation as it is now instead.",
-                finish(name)
-            );
-            if lacking.is_empty() {
-                return all;
-            }
-            let jobs = lacking.iter().map(|(namespace, name)| format!("{namespace}/{name}"));
-            let jobs = jobs.collect::<Vec<_>>().join(", ");
-            format!("{all} It lacks jobs that are there: {jobs}.")
-        }
-        OtherHost::NotInUse { name } => {
-            format!("{is} host {name:?}, which has the federation no more.")
-        }
-        OtherHost::Moved { name, to, .. } => format!(
-            "{is} host {name:?}. The federation was moved from there to another host{}. If \
-             that one is used too, both give out the same work.",
-            state::by_context(to)
-        ),
-        OtherHost::Silent { name, why } => format!(
-            "{is} host {name:?}, which cannot be marked as moved: {}. If it is used again, both \
-             give out the same work. {} marks it then.",
-            why.trim_end_matches(['.', '?']),
-            finish(name)
-        ),
-        OtherHost::Unknown => format!(
-            "{is} another host, and no context leads there that answers. If that host is used \
-             again, both give out the same work. {} marks it then.",
-            finish("CONTEXT")
-        ),
-    }
-}
-
 /// What is to be done about a host that could not be marked as moved, once all is restored. Nothing
 /// else can tell that two hosts act for one federation. `context` is that of the new host.
 fn about_unmarked(other: &OtherHost, context: &str) -> Option<String> {
@@ -321,168 +298,6 @@ fn about_unmarked(other: &OtherHost, context: &str) -> Option<String> {
         "{host} is not marked as moved, and would give out the same work: once it answers again, \
          run {marks} before anything else"
     ))
-}
-
-/// What is overwritten, and what is to be thought of: a sentence each. `context` is that of the
-/// host.
-/// `other` is the context of the host that is remembered, if that is another one. `is_moved` says
-/// that the federation has another host than the one that the backup is of.
-fn consequences(
-    plan: &Plan,
-    (host, context): (&str, &str),
-    (other, is_moved): (Option<&str>, bool),
-    created: i64,
-) -> Vec<String> {
-    let mut said = vec![format!("The backup was made at {}.", time(created))];
-    said.extend(other.map(|other| {
-        format!(
-            "It is restored on host {host:?}, which all commands use then in place of {other:?}."
-        )
-    }));
-    let is = match &plan.returns {
-        Some(Return { is_other_host: true, .. }) => "The federation was moved from here to",
-        _ if is_moved => "The federation was moved since to",
-        _ => "It is of",
-    };
-    said.extend(plan.other_host.iter().map(|other| about_other_host(other, is, context)));
-    if let Some(Return { moved, is_other_host: false }) = &plan.returns {
-        said.push(format!(
-            "The federation was moved from here to another host{}. If that one is used too, both \
-             give out the same work.",
-            state::by_context(&moved.context)
-        ));
-    }
-    if let Some(OtherHost::Left { name, differences, .. }) = &plan.other_host {
-        let there = format!("host {name:?}");
-        said.extend(differences.iter().map(|(name, how)| difference(name, how, &there)));
-    }
-    if let RegistryChange::Damaged(why) = &plan.registry {
-        said.push(format!("The registry on host {host:?} is replaced: {why}."));
-    }
-    if let RegistryChange::TakenOver { from } = &plan.registry {
-        said.push(format!(
-            "The registry on host {host:?} is that of federation {from}, which has no jobs. It \
-             becomes the one of the backup."
-        ));
-    }
-    said.extend(plan.differences.iter().map(|(name, how)| difference(name, how, "the host")));
-    for (record, change) in &plan.records {
-        let job = format!("job.batch/{} in namespace {}", record.name(), record.namespace());
-        match change {
-            RecordChange::Readable(Comparison::Replaced { on_host, in_backup, newer }) => {
-                let which = match newer {
-                    Newer::This => "the one on the host is newer",
-                    Newer::Other => "the one in the backup is newer",
-                    Newer::Neither => "neither is known to be newer",
-                };
-                let taken_again = match newer {
-                    Newer::Other => "",
-                    Newer::This | Newer::Neither => {
-                        " A newer manifest that a cluster keeps is taken from there again."
-                    }
-                };
-                said.push(format!(
-                    "{job}: the record on the host is replaced: {which}{}.{taken_again}",
-                    times(*on_host, *in_backup)
-                ));
-            }
-            RecordChange::Damaged(why) => {
-                said.push(format!("{job}: the record on the host is replaced: {why}."));
-            }
-            RecordChange::Readable(Comparison::New) if plan.revives() => match &record.state.outcome
-            {
-                Some(outcome) => said.push(format!(
-                    "{job}: the host has no record of it. It comes back as it was, {}.",
-                    outcome.verdict.as_str()
-                )),
-                None => said.push(format!(
-                    "{job}: the host has no record of it. It was deleted or has expired since the \
-                 backup, or its record was lost. What no cluster has of it any more may have been \
-                 done. {} runs it again.",
-                    federate("reconcile", [record.name(), "-n", record.namespace(), "--reopen"])
-                )),
-            },
-            RecordChange::Kept { on_host, in_backup, is_newer, lacking } => {
-                let which = if *is_newer { "is" } else { "may be" };
-                said.push(format!(
-                    "{job}: the record on the host {which} newer than that of the backup, and \
-                     stays{}. --replace-newer replaces it.{}",
-                    times(*on_host, *in_backup),
-                    unknown_shards(lacking, "the backup")
-                ));
-            }
-            RecordChange::Revived(RecordSource::HostAlone) => said.push(format!(
-                "{job}: the backup does not have it: it is newer, or was deleted since the \
-                 federation left this host. It comes back as it was then. What no cluster has of \
-                 it any more may have been done, and is held back."
-            )),
-            RecordChange::Revived(_) => said.push(format!(
-                "{job}: this host has a newer record than the backup. It counts again."
-            )),
-            RecordChange::Taken => said.push(format!(
-                "{job}: the host has another job of this name, which stays. The one of the backup \
-                 is not restored."
-            )),
-            RecordChange::Readable(Comparison::New | Comparison::Same) | RecordChange::Listed => {}
-        }
-    }
-    said
-}
-
-/// What becomes of a cluster that a host and the backup do not have alike. `host` names the host.
-fn difference(name: &str, difference: &Difference, host: &str) -> String {
-    match difference {
-        Difference::Changed(registration) => {
-            let replaced = "its registration is replaced by the one of the backup";
-            format!("cluster {name:?}: {replaced}{}.", settings(registration))
-        }
-        Difference::Renamed { on_host, registration } => format!(
-            "cluster {name:?}: it is {on_host:?} on {host}, and keeps that name. Its registration \
-             is the one of the backup{}.",
-            settings(registration)
-        ),
-        Difference::Displaced => format!(
-            "cluster {name:?}: another cluster has this name on {host}, and stays. The one of the \
-             backup is not registered: what it did since then is not known, and may run twice."
-        ),
-        Difference::Returns => {
-            format!("cluster {name:?}: it is no member on {host}, and becomes one again.")
-        }
-        Difference::Left => format!(
-            "cluster {name:?}: it was registered and unregistered since then. What it still runs \
-             is not known, and may run twice."
-        ),
-        Difference::HostAlone => {
-            format!("cluster {name:?}: the backup does not have it. It stays a member.")
-        }
-        Difference::Superseded => format!(
-            "cluster {name:?}: another cluster has this name in the backup, and is the member. The \
-             one that {host} has is not registered: what it did since then is not known, and may \
-             run twice."
-        ),
-        Difference::Joined => {
-            format!("cluster {name:?}: it was registered on {host} since then, and is a member.")
-        }
-    }
-}
-
-/// Which settings of a cluster change, after a colon.
-fn settings(registration: &Replaced) -> String {
-    let changes = changes(&registration.before, &registration.after);
-    if changes.is_empty() { String::new() } else { format!(": {}", changes.join("; ")) }
-}
-
-/// When two records have last changed, in brackets. Which one is newer is told by counts. So
-/// nothing is said where the times are the same.
-fn times(on_host: i64, in_backup: i64) -> String {
-    if on_host == in_backup {
-        return String::new();
-    }
-    format!(" (host: {}, backup: {})", time(on_host), time(in_backup))
-}
-
-fn time(second: i64) -> String {
-    Timestamp::from_second(second).map_or_else(|_| second.to_string(), |at| at.to_string())
 }
 
 fn unusable(path: &Path, what: &str, cause: &io::Error) -> Error {

@@ -398,8 +398,10 @@ impl Federation<'_> {
             job.shards = seen.shards.values().filter(|shard| shard.uid.is_some()).count();
             let found = seen.shards.iter().filter(|(_, shard)| shard.uid.is_some());
             let ids: Indexes = found.filter_map(|(id, _)| i32::try_from(*id).ok()).collect();
-            // A record leaves so many ids free where clusters may have unknown shards.
-            job.missing = Indexes::from(1..=ids.end() - 1).without(&ids).without_runs(MISSED_IDS);
+            // A record leaves so many ids free where clusters may have unknown shards. Those that
+            // were found since have some of them.
+            let missing = Indexes::from(1..=ids.end() - 1).without(&ids);
+            job.missing = missing.without_runs(MISSED_IDS / 2);
         }
         survey.jobs.sort_by(|one, other| {
             let key = |job: &Recoverable| {

@@ -1,6 +1,6 @@
 //! `kubectl federate job logs`.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use clap::{ArgAction, Args, builder::BoolishValueParser};
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use crate::{
         events::{Reporter, Wording},
         job_name::job_name,
     },
-    cluster::{self, flags::go_duration},
+    cluster::flags::go_duration,
     error::{Error, Exit, Result},
     federation::{
         self, Containers, LogLine, LogReader, LogSource, LogTerms, LogsError, LogsRead, Since,
@@ -48,8 +48,9 @@ const WAIT: &str = "20s";
 /// With --follow the command goes on until the job has ended. It picks up pods that start later. A
 /// log that breaks off is read on from there, without a line lost or repeated.
 ///
-/// A cluster that does not answer, and a log that cannot be read, are told on stderr. The others
-/// are read, and the exit code is 1. On a terminal, control characters in the logs are escaped,
+/// A cluster that does not answer, and a log that cannot be read, are told on stderr, as is a pod
+/// that lacks the container. The others are read, and the exit code is 1. Logs come one after
+/// another, by cluster and pod. One that takes longer than 30 seconds goes on beside the next. On a terminal, control characters in the logs are escaped,
 /// apart from colours; elsewhere the bytes are passed on as they are.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
@@ -284,7 +285,7 @@ impl LogReader for Lines<'_> {
         });
     }
 
-    fn unread(&self, cluster: &str, pod: Option<&str>, why: &cluster::Error) {
+    fn unread(&self, cluster: &str, pod: Option<&str>, why: &dyn Display) {
         let text = match pod {
             Some(pod) => format!("pod/{pod}: {why}"),
             None => why.to_string(),

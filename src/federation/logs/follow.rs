@@ -16,7 +16,7 @@ use super::{
     error::LogsError,
     pods::{Found, find},
     stream::{Ask, drain, open},
-    targets::{Target, check},
+    targets::{Lacking, Target, check},
     terms::{LogReader, LogTerms, LogsRead, Source},
 };
 use crate::{
@@ -113,7 +113,7 @@ async fn look_once(
     let (record, observations) = preview(&record, observations, &rounds.members, now).await;
     let status = Status::new(&record, &observations);
     rounds.tell_failures([(&record, &status)]);
-    let found = find(&record, &rounds.members, terms, reader).await?;
+    let found = find(&record, &rounds.members, terms, reader).await;
     Ok(Some(Look { found, has_ended: status.end.is_some() }))
 }
 
@@ -202,14 +202,24 @@ impl<'r> Following<'r> {
     }
 
     /// Opens a stream for each log that is there and is not read.
-    fn seen(&mut self, Look { found, has_ended }: Look) -> Result<(), LogsError> {
+    fn seen(&mut self, Look { mut found, has_ended }: Look) -> Result<(), LogsError> {
         let is_first = !std::mem::replace(&mut self.is_begun, true);
         self.has_ended = has_ended;
+        if is_first {
+            found.check()?;
+        }
         if is_first && !self.terms.waits {
             let running = found.targets.iter().filter(|(_, it)| it.is_started && !it.is_over);
             let (asked, most) = (running.count(), self.terms.most);
             if asked > 1 && asked > most {
                 return Err(LogsError::TooMany { asked, most });
+            }
+        }
+        for Lacking { source, why } in found.lacking {
+            if !self.logs.contains_key(&source) {
+                self.reader.unread(&source.cluster, Some(&source.pod), &why);
+                self.read.some_unread = true;
+                self.logs.insert(source, State::Done);
             }
         }
         let rests = self.logs.iter().filter(|(_, state)| matches!(state, State::Rests(_)));

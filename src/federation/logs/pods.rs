@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     error::LogsError,
-    targets::{Target, targets},
+    targets::{Lacking, Target, targets},
     terms::{LogReader, LogTerms},
 };
 use crate::{
@@ -19,20 +19,34 @@ use crate::{
 pub(super) struct Found {
     /// Those that are asked for, by cluster and pod.
     pub targets: Vec<(Connection, Target)>,
+    /// Those that pods do not have.
+    pub lacking: Vec<Lacking>,
     /// The clusters that do not say what there is.
     pub silent: BTreeSet<String>,
 }
 
+impl Found {
+    /// Checks that some pod may have the container that is asked for.
+    ///
+    /// # Errors
+    /// All pods are known, and none has it.
+    pub fn check(&mut self) -> Result<(), LogsError> {
+        match self.lacking.first() {
+            Some(_) if self.targets.is_empty() && self.silent.is_empty() => {
+                Err(self.lacking.remove(0).why)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Finds the logs that are asked for, with one list of pods in each member.
-///
-/// # Errors
-/// A pod lacks the container that is asked for.
 pub(super) async fn find(
     record: &Record,
     members: &Members,
     terms: &LogTerms,
     reader: &dyn LogReader,
-) -> Result<Found, LogsError> {
+) -> Found {
     let mut found = Found::default();
     for (cluster, Answer { absent, pods }) in pods(record, members, &terms.clusters).await {
         if let Some(why) = absent {
@@ -42,8 +56,10 @@ pub(super) async fn find(
         match pods {
             None => {}
             Some((connection, Ok(pods))) => {
-                let targets = targets(&cluster, &pods, terms)?.into_iter();
-                found.targets.extend(targets.map(|target| (connection.clone(), target)));
+                let (targets, lacking) = targets(&cluster, &pods, terms);
+                let targets = targets.into_iter().map(|target| (connection.clone(), target));
+                found.targets.extend(targets);
+                found.lacking.extend(lacking);
             }
             Some((_, Err(error))) => {
                 reader.unread(&cluster, None, &error);
@@ -51,5 +67,5 @@ pub(super) async fn find(
             }
         }
     }
-    Ok(found)
+    found
 }

@@ -49,27 +49,40 @@ pub(super) fn check(
     Ok(federation.check_shards_in(&terms.clusters, record)?)
 }
 
-/// The logs of pods in a cluster that are asked for, in the order of the pods' indexes and ages.
-///
-/// # Errors
-/// A pod lacks the container that is asked for.
+/// A log that is asked for, and that a pod does not have.
+pub(super) struct Lacking {
+    /// Whose it would be.
+    pub source: Source,
+    /// That the pod lacks the container.
+    pub why: LogsError,
+}
+
+/// The logs of pods in a cluster that are asked for, in the order of the pods' indexes and ages, and
+/// those that pods do not have.
 pub(super) fn targets(
     cluster: &str,
     pods: &[Value],
     terms: &LogTerms,
-) -> Result<Vec<Target>, LogsError> {
+) -> (Vec<Target>, Vec<Lacking>) {
     let mut pods: Vec<_> = pods.iter().filter(|pod| is_asked(pod, terms)).collect();
     pods.sort_by_cached_key(|pod| {
         let made = text(&pod["metadata"]["creationTimestamp"]);
         (Pod::from_object(pod).index, made.to_owned(), text(&pod["metadata"]["name"]).to_owned())
     });
-    let mut targets = Vec::new();
+    let (mut targets, mut lacking) = (Vec::new(), Vec::new());
     for pod in pods {
-        for container in containers(pod, &terms.containers)? {
-            targets.push(target(cluster, pod, container));
+        match containers(pod, &terms.containers) {
+            Ok(names) => targets.extend(names.into_iter().map(|name| target(cluster, pod, name))),
+            Err(container) => {
+                let source = source(cluster, pod, container);
+                let (container, pod, all) =
+                    (container.to_owned(), source.pod.clone(), all_names(pod));
+                let why = LogsError::NoContainer { container, pod, all };
+                lacking.push(Lacking { source, why });
+            }
         }
     }
-    Ok(targets)
+    (targets, lacking)
 }
 
 fn is_asked(pod: &Value, terms: &LogTerms) -> bool {
@@ -78,20 +91,14 @@ fn is_asked(pod: &Value, terms: &LogTerms) -> bool {
     (!terms.failed || has_failed()) && terms.index.is_none_or(index)
 }
 
-/// The names of the containers of a pod that are asked for.
-fn containers<'p>(pod: &'p Value, asked: &Containers) -> Result<Vec<&'p str>, LogsError> {
+/// The names of the containers of a pod that are asked for; an error is the one that it lacks.
+fn containers<'p>(pod: &'p Value, asked: &'p Containers) -> Result<Vec<&'p str>, &'p str> {
     let all = || LISTS.iter().flat_map(|(list, ..)| names(pod, list));
     match asked {
         Containers::All => Ok(all().collect()),
         Containers::Default => Ok(default_container(pod).into_iter().collect()),
-        Containers::Named(name) => match all().find(|known| known == name) {
-            Some(name) => Ok(vec![name]),
-            None => Err(LogsError::NoContainer {
-                container: name.clone(),
-                pod: text(&pod["metadata"]["name"]).to_owned(),
-                all: all_names(pod),
-            }),
-        },
+        Containers::Named(name) if all().any(|known| known == name) => Ok(vec![name]),
+        Containers::Named(name) => Err(name),
     }
 }
 
@@ -135,13 +142,16 @@ fn target(cluster: &str, pod: &Value, container: &str) -> Target {
             (ran || has_ended, has_ended || (ended.is_object() && (never_again || is_init)))
         }
     };
-    let source = Source {
+    Target { source: source(cluster, pod, container), is_started, is_over }
+}
+
+fn source(cluster: &str, pod: &Value, container: &str) -> Source {
+    Source {
         cluster: cluster.to_owned(),
         pod: text(&pod["metadata"]["name"]).to_owned(),
         uid: text(&pod["metadata"]["uid"]).to_owned(),
         container: container.to_owned(),
-    };
-    Target { source, is_started, is_over }
+    }
 }
 
 #[cfg(test)]
@@ -183,7 +193,8 @@ mod tests {
     }
 
     fn asked(pods: &[Value], terms: &LogTerms) -> Vec<String> {
-        let targets = targets("west", pods, terms).expect("containers that there are");
+        let (targets, lacking) = targets("west", pods, terms);
+        assert!(lacking.is_empty(), "containers that there are");
         let name = |target: Target| format!("{}/{}", target.source.pod, target.source.container);
         targets.into_iter().map(name).collect()
     }
@@ -198,9 +209,9 @@ mod tests {
         let named = Containers::Named("first".to_owned());
         assert_eq!(asked(&pods(&pod), &terms(named)), ["a/first"]);
         let wrong = terms(Containers::Named("x".to_owned()));
-        let error = targets("west", &pods(&pod), &wrong).expect_err("there is none");
+        let (found, lacking) = targets("west", &pods(&pod), &wrong);
         let said = "container x is not valid for pod a out of: pi, sidecar, first (init)";
-        assert_eq!(error.to_string(), said);
+        assert_eq!((found.len(), lacking[0].why.to_string().as_str()), (0, said));
         pod["metadata"]["annotations"][DEFAULT_CONTAINER] = "sidecar".into();
         assert_eq!(asked(&pods(&pod), &terms(Containers::Default)), ["a/sidecar"]);
     }

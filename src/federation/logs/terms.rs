@@ -1,10 +1,8 @@
 //! What is asked for of the logs, and who gets the lines.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fmt::Display, time::Duration};
 
 use jiff::Timestamp;
-
-use crate::cluster;
 
 /// Which logs are asked for, and how much of each.
 #[derive(Debug, Clone)]
@@ -108,7 +106,7 @@ pub trait LogReader: Sync {
     fn line(&self, source: &Source, line: LogLine<'_>);
 
     /// A cluster does not say what its logs are, or a log cannot be read.
-    fn unread(&self, cluster: &str, pod: Option<&str>, why: &cluster::Error);
+    fn unread(&self, cluster: &str, pod: Option<&str>, why: &dyn Display);
 
     /// There is no connection to a cluster, and why.
     fn silent(&self, cluster: &str, why: &str);

@@ -9,6 +9,7 @@ use tower::BoxError;
 
 use super::error::Cause;
 use super::items::{Splitter, TakesItems};
+use super::secrets::Secrets;
 use super::transport::AnswerBody;
 use super::words;
 
@@ -44,14 +45,16 @@ pub(super) async fn read(body: AnswerBody) -> Result<Bytes, Lost> {
     Ok(body.map_err(|error| Lost::in_body(&*error))?.to_bytes())
 }
 
-/// The body of a list without its items, which are handed on, and how large it was.
+/// The body of a list without its items, which are handed on, and how large it was. `secrets` are
+/// what the server may quote.
 pub(super) async fn read_items(
     body: AnswerBody,
     takes: &dyn TakesItems,
+    secrets: &Secrets,
 ) -> Result<(Bytes, usize), Lost> {
     let mut body = limited(body);
     let (mut splitter, mut size) = (Splitter::default(), 0);
-    takes.begin();
+    takes.begin(secrets);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Lost::in_body(&*error))?;
         let Ok(piece) = frame.into_data() else { continue };

@@ -344,7 +344,7 @@ impl Connection {
                 }
                 // What is logged is the whole answer.
                 Reading::Items(takes) if !log::wants_bodies() => {
-                    let (body, size) = read_items(body, takes).await?;
+                    let (body, size) = read_items(body, takes, &none.secrets).await?;
                     return Ok(Answer { body, size, ..none });
                 }
                 Reading::Items(_) | Reading::Whole => {}
@@ -356,7 +356,7 @@ impl Connection {
         match call.reading {
             Reading::Items(takes) if code.is_success() => {
                 let whole = Full::new(body).map_err(|never| match never {}).boxed_unsync();
-                let (body, _) = read_items(whole, takes).await?;
+                let (body, _) = read_items(whole, takes, &none.secrets).await?;
                 Ok(Answer { body, size, ..none })
             }
             _ => Ok(Answer { body, size, ..none }),
@@ -368,7 +368,10 @@ impl Connection {
             return Err(self.refused(answer));
         }
         match serde_json::from_slice(&answer.body) {
-            Ok(Value::Object(fields)) => Ok(Value::Object(fields)),
+            Ok(mut object @ Value::Object(_)) => {
+                answer.secrets.mask_told(&mut object);
+                Ok(object)
+            }
             _ => Err(self.unreachable(Cause::Other(NO_OBJECT.into()))),
         }
     }

@@ -3,9 +3,12 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
+
+use super::secrets::Secrets;
 
 /// What `metadata` has that nobody here reads: which client wrote which field. It is often larger
 /// than the rest of the object.
@@ -14,7 +17,8 @@ const MANAGED_FIELDS: &str = "managedFields";
 /// Gets the items of a list, as JSON.
 pub(super) trait TakesItems: Sync {
     /// The answer begins, maybe after another that broke off: what was taken before is forgotten.
-    fn begin(&self);
+    /// The server may quote these secrets.
+    fn begin(&self, secrets: &Secrets);
 
     /// Takes an item.
     ///
@@ -125,6 +129,48 @@ impl Splitter {
     }
 }
 
+/// What is made of the items of one page.
+pub(super) struct Items<'a, T, R> {
+    /// What is kept of each.
+    pub read: &'a R,
+    /// What was taken so far.
+    pub taken: Mutex<Taken<T>>,
+}
+
+/// What was taken so far.
+pub(super) struct Taken<T> {
+    /// What is kept.
+    pub kept: Vec<T>,
+    /// How many there were.
+    pub count: usize,
+    /// What the server may quote.
+    secrets: Secrets,
+}
+
+impl<T> Default for Taken<T> {
+    fn default() -> Self {
+        Self { kept: Vec::new(), count: 0, secrets: Secrets::default() }
+    }
+}
+
+impl<T: Send, R: Fn(Value) -> Option<T> + Sync> TakesItems for Items<'_, T, R> {
+    fn begin(&self, secrets: &Secrets) {
+        let secrets = secrets.clone();
+        *self.taken.lock().unwrap_or_else(PoisonError::into_inner) =
+            Taken { secrets, ..Taken::default() };
+    }
+
+    fn take(&self, item: &[u8]) -> serde_json::Result<()> {
+        let mut object = object(item)?;
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.secrets.mask_told(&mut object);
+        let kept = (self.read)(object);
+        taken.count += 1;
+        taken.kept.extend(kept);
+        Ok(())
+    }
+}
+
 /// Reads an object of the API, which has a name, without `metadata.managedFields`.
 ///
 /// # Errors
@@ -202,8 +248,6 @@ impl<'de> Visitor<'de> for Without {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use serde_json::json;
 
     use super::*;
@@ -212,7 +256,7 @@ mod tests {
     struct Taken(Mutex<Vec<Value>>);
 
     impl TakesItems for Taken {
-        fn begin(&self) {
+        fn begin(&self, _: &Secrets) {
             self.0.lock().unwrap().clear();
         }
 

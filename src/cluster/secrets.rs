@@ -1,17 +1,31 @@
 //! The credentials of a request in the words of its server, who may quote them: they are masked
-//! wherever these words are shown.
+//! wherever these words are shown, or become part of the state.
 
 use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
+use serde_json::Value;
 
 /// The text in place of a secret, as in kubectl.
 pub(super) const MASKED: &str = "<masked>";
 
 /// A shorter secret stays in an error: it is found in ordinary words, too.
 const SHORTEST: usize = 5;
+
+/// A shorter secret stays in what identifies something, or has a meaning for decisions.
+const UNMISTAKABLE: usize = 16;
+
+/// The fields of an object that hold words for people: of conditions, of events, of containers that
+/// wait, and who asks.
+const WORDS: [&str; 3] = ["message", "note", "username"];
+
+/// The fields that identify an object, or say in one word what has become of it.
+const MARKS: [&str; 2] = ["reason", "uid"];
+
+/// The fields that hold what users wrote: a secret there is their own.
+const USERS: [&str; 4] = ["spec", "data", "binaryData", "annotations"];
 
 /// What a server may quote of an `Authorization` header.
 #[derive(Clone, Default)]
@@ -40,7 +54,41 @@ impl Secrets {
 
     /// The text of an error without those that are long enough to be told from ordinary words.
     pub fn masked_in_words<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        mask(self.0.iter().filter(|secret| secret.len() >= SHORTEST), text)
+        mask(self.longer(SHORTEST), text)
+    }
+
+    /// Masks them in what an object says about itself. What users wrote stays.
+    pub fn mask_told(&self, object: &mut Value) {
+        match object {
+            _ if self.0.is_empty() => {}
+            Value::Object(fields) => {
+                let told = fields.iter_mut().filter(|(key, _)| !USERS.contains(&key.as_str()));
+                for (key, value) in told {
+                    match value {
+                        Value::String(text) if WORDS.contains(&key.as_str()) => {
+                            replace(text, self.longer(SHORTEST));
+                        }
+                        Value::String(text) if MARKS.contains(&key.as_str()) => {
+                            replace(text, self.longer(UNMISTAKABLE));
+                        }
+                        value => self.mask_told(value),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.mask_told(item)),
+            _ => {}
+        }
+    }
+
+    /// Those that are so long at least.
+    fn longer(&self, least: usize) -> impl Iterator<Item = &String> {
+        self.0.iter().filter(move |secret| secret.len() >= least)
+    }
+}
+
+fn replace<'s>(text: &mut String, secrets: impl Iterator<Item = &'s String>) {
+    if let Cow::Owned(masked) = mask(secrets, text) {
+        *text = masked;
     }
 }
 
@@ -52,6 +100,8 @@ fn mask<'t, 's>(secrets: impl Iterator<Item = &'s String>, text: &'t str) -> Cow
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn secrets(header: &str) -> Secrets {
@@ -75,6 +125,39 @@ mod tests {
             assert_eq!(secrets(header).masked(text), masked, "{header}");
         }
         assert_eq!(Secrets::of(None).masked("nothing"), "nothing");
+    }
+
+    #[test]
+    fn what_an_object_says_of_itself_has_no_secret_and_what_users_wrote_stays() {
+        let told = |secret: &str| {
+            json!({
+                "metadata": {"name": secret, "uid": secret, "annotations": {"message": secret}},
+                "spec": {"message": secret},
+                "status": {
+                    "conditions": [{"type": secret, "reason": secret, "message": secret}],
+                    "userInfo": {"username": secret},
+                },
+                "message": secret,
+            })
+        };
+        let long = "a token that is not mistaken";
+        let mut object = told(long);
+        secrets(&format!("Bearer {long}")).mask_told(&mut object);
+        let mut expected = told(long);
+        for masked in [
+            "/metadata/uid",
+            "/status/conditions/0/reason",
+            "/status/conditions/0/message",
+            "/status/userInfo/username",
+            "/message",
+        ] {
+            *expected.pointer_mut(masked).expect("a field") = MASKED.into();
+        }
+        assert_eq!(object, expected);
+        let mut object = told("Failed");
+        secrets("Bearer Failed").mask_told(&mut object);
+        let condition = json!({"type": "Failed", "reason": "Failed", "message": MASKED});
+        assert_eq!(object["status"]["conditions"][0], condition);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::connection::{Call, Connection, Reading};
 use super::error::{Cause, Error};
 use super::field_validation::FieldValidation;
-use super::items::{self, TakesItems};
+use super::items::Items;
 use super::path;
 
 /// The owner of the fields that are written.
@@ -420,38 +420,6 @@ impl Call<'_> {
             reading: Reading::Whole,
             identifies: false,
         }
-    }
-}
-
-/// What is made of the items of one page.
-struct Items<'a, T, R> {
-    read: &'a R,
-    taken: Mutex<Taken<T>>,
-}
-
-struct Taken<T> {
-    kept: Vec<T>,
-    /// How many there were.
-    count: usize,
-}
-
-impl<T> Default for Taken<T> {
-    fn default() -> Self {
-        Self { kept: Vec::new(), count: 0 }
-    }
-}
-
-impl<T: Send, R: Fn(Value) -> Option<T> + Sync> TakesItems for Items<'_, T, R> {
-    fn begin(&self) {
-        *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Taken::default();
-    }
-
-    fn take(&self, item: &[u8]) -> serde_json::Result<()> {
-        let kept = (self.read)(items::object(item)?);
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.count += 1;
-        taken.kept.extend(kept);
-        Ok(())
     }
 }
 

@@ -1,10 +1,10 @@
 //! A member refuses a write of a Job that others accept.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use sim::When;
 
 use super::net::{Fate, Sent};
@@ -51,4 +51,33 @@ async fn the_lease_of_a_cluster_that_refuses_an_edit_is_renewed() {
     stage.net.heal();
     stage.must("reconcile").await;
     assert_eq!(west()[0], 3, "the edit is made once it is accepted");
+}
+
+/// A member says in all words about its Jobs which token came with a request.
+#[tokio::test(start_paused = true)]
+async fn no_token_that_a_member_quotes_becomes_part_of_the_state() {
+    let stage = Stage::running().await;
+    stage.net.watch(|sent, _| {
+        if sent.cluster != "west" || !sent.of_jobs() {
+            return Fate::Pass;
+        }
+        let told = format!("it is not enough to say sesame-west-{}", sent.user);
+        Fate::Twisted(Arc::new(move |answer: &mut Value| {
+            let condition = json!({"type": "Failed", "status": "True", "reason": told,
+                "message": told, "lastTransitionTime": "2026-01-01T00:00:00Z"});
+            let jobs = match answer["items"].as_array_mut() {
+                Some(items) => items.iter_mut().collect(),
+                None => vec![answer],
+            };
+            for job in jobs.into_iter().filter(|job| job["metadata"]["name"] == "pi") {
+                job["status"]["conditions"] = json!([condition]);
+            }
+        }))
+    });
+    let ran = stage.run("reconcile").await;
+    let failed = stage.must("job get pi -o yaml").await;
+    assert!(failed.stdout.contains("it is not enough to say <masked>"), "{ran:?} {failed:?}");
+    let record = stage.clusters[0].get(&sim::CONFIG_MAPS, "default", "pi.federated-job");
+    let record = record.expect("a record").to_string();
+    assert!(record.contains("it is not enough to say") && !record.contains("sesame"), "{record}");
 }

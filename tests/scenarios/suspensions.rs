@@ -12,6 +12,7 @@ pub fn scenarios() -> Scenarios {
     Scenarios::of("suspensions")
         .both("a shard that its cluster has suspended stays so while its limits change", limits)
         .both("a job whose shards its clusters have suspended says so, and what resumes them", all)
+        .both("a pause that ends with fewer pods than shards runs no more of them", unpaused)
         .sim("a shard that a later queueing system has stopped is not resumed", queued_later)
 }
 
@@ -53,6 +54,26 @@ async fn limits(stage: &Stage) -> Outcome {
     let spec = west.job("pi").await?["spec"].take();
     assert_eq!((&spec["suspend"], &spec["parallelism"]), (&json!(false), &json!(2)));
     work_until(stage, "pi", "Complete 12/12").await
+}
+
+async fn unpaused(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(0), Some(9))).await?.ok();
+    assert_eq!(stage.shares("pi").await?, ["east 0/3", "north 0/3", "west 0/3"]);
+    stage.federate("job scale pi --parallelism=2").await.ok();
+    for _ in 0..2 {
+        stage.federate("reconcile pi").await.ok();
+        let mut pods = 0;
+        for site in stage.members() {
+            for name in site.names("jobs").await? {
+                let job = site.job(&name).await?;
+                let has_ended = job["status"]["completionTime"].is_string();
+                pods +=
+                    if has_ended { 0 } else { job["spec"]["parallelism"].as_i64().unwrap_or(0) };
+            }
+        }
+        assert_eq!(pods, 2, "{:?}", stage.shares("pi").await?);
+    }
+    work_until(stage, "pi", "Complete 9/9").await
 }
 
 /// The line that resumes the Job in a cluster.

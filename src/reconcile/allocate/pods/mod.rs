@@ -42,6 +42,12 @@ pub(in crate::reconcile) fn runs_out(shard: &Shard) -> bool {
     may_run(shard) && !goes_on(shard)
 }
 
+/// Whether a shard that runs out runs nothing, and may run nothing: the Job was paused. All its work
+/// is taken off it at once, so that it needs no pod.
+fn is_idle(shard: &Shard) -> bool {
+    runs_out(shard) && shard.parallelism == 0 && shard.active() == 0
+}
+
 /// How many pods run in a shard that goes on; at least 1, because it may start one.
 fn running(shard: &Shard) -> i32 {
     shard.parallelism.min(shard.active()).max(1)
@@ -128,7 +134,7 @@ pub(in crate::reconcile) fn divide_after_edit(record: &mut Record, places: &Plac
 
 /// Lets shards that run out keep the pods that run in them, as far as there are so many pods.
 fn keep_running_pods(record: &mut Record, pods: i32) {
-    let ending = ids_where(record, runs_out);
+    let ending = ids_where(record, |shard| runs_out(shard) && !is_idle(shard));
     let needed =
         needed_pods(record).saturating_add(i32::try_from(ending.len()).unwrap_or(i32::MAX));
     let rest = pods.saturating_sub(needed).max(0);
@@ -164,7 +170,7 @@ fn divide_over(record: &mut Record, places: &Places, is_included: fn(&Shard) -> 
             .into_iter()
             .for_each(|id| set_parallelism(record, id, 0));
     }
-    for id in ids_where(record, runs_out) {
+    for id in ids_where(record, |shard| runs_out(shard) && !is_idle(shard)) {
         let at_least_one = record.shards[&id].parallelism.max(1);
         set_parallelism(record, id, at_least_one);
     }

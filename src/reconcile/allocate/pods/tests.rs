@@ -308,6 +308,20 @@ fn a_pause_stops_what_runs_out_as_well_and_its_end_lets_it_run() {
 }
 
 #[test]
+fn a_pause_that_ends_with_fewer_pods_than_shards_starts_no_more_of_them() {
+    let size = |parallelism| json!({"parallelism": parallelism, "completions": 30});
+    for pods in [1, 2] {
+        let mut scene = Scene::new(size(0), &[(0, Some(10)); 3]);
+        scene.scale(size(pods));
+        let given: Vec<i32> = scene.pods().into_iter().map(|(_, pods)| pods).collect();
+        assert_eq!(given.iter().sum::<i32>(), pods, "{given:?}");
+        let shards = scene.record.shards.values();
+        assert!(shards.clone().all(|shard| shard.parallelism > 0 || shard.retained() == 0));
+        assert_eq!(shards.map(Shard::outstanding).sum::<i32>(), 10 * (3 - pods), "G1");
+    }
+}
+
+#[test]
 fn a_work_queue_leaves_clusters_and_comes_back_to_them() {
     let size = |parallelism| json!({ "parallelism": parallelism });
     let mut scene = Scene::new(size(6), &[(2, None); 3]);

@@ -272,6 +272,27 @@ fn a_job_over_five_thousand_clusters_is_recorded_until_its_end() {
     assert_eq!(Record::from_config_map(&config_map).expect("whole").shards, later.shards);
 }
 
+/// The page of limits says how many shards of an Indexed Job fit with how many completions.
+#[test]
+fn as_many_shards_and_indexes_fit_as_the_page_of_limits_says() {
+    const PAGE: &str = include_str!("../../../docs/operations.md");
+    let fits = |shards: i32, completions: i32| {
+        let size = Size { parallelism: 1, completions: Some(completions / shards) };
+        let planned = |n| Shard::planned(&format!("cluster-{n}"), size);
+        indexed(completions, (0..shards).map(planned).collect()).to_config_map().is_ok()
+    };
+    let most = [(5_000, 43_000), (3_000, 74_000)];
+    for (shards, completions) in most {
+        assert!(fits(shards, completions), "{shards} shards with {completions} completions");
+        let more = completions + 1_000;
+        assert!(!fits(shards, more), "{shards} shards fit with {more} completions, too");
+    }
+    assert!(fits(1_200, 1_000_000) && !fits(1_400, 1_000_000), "any number of completions");
+    let said =
+        "5,000 fit with up to about 43,000 completions, 3,000 with 74,000, and 1,200 with any";
+    assert!(PAGE.contains(said), "the page does not say: {said}");
+}
+
 #[test]
 fn what_does_not_fit_is_refused_before_it_grows() {
     let full = wide(9_000);

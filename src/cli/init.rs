@@ -61,7 +61,7 @@ impl Init {
         let old = Store::new(session.dial_context(from, from)?);
         let context = session.named_context().unwrap_or_default();
         let reporter = Reporter::new(session, Wording::new("moved"));
-        Ok(relocate(&old, to, context, &reporter).await?)
+        Ok(Box::pin(relocate(&old, to, context, &reporter)).await?)
     }
 
     /// Asks on a terminal which clusters to register, where there is no federation yet and nothing

@@ -4,7 +4,10 @@ use super::{
     backup::{Comparison, listable},
     error::Error,
 };
-use crate::state::{Origin, Record, Registry, Store};
+use crate::{
+    cluster::fan_out,
+    state::{Origin, Record, Registry, Store},
+};
 
 /// A record of the old host as the new one gets it: its members are to be listed. It has all
 /// shards, unless it was itself to take some in.
@@ -28,6 +31,19 @@ pub(super) async fn put(
         Comparison::Same => {}
     }
     Ok(())
+}
+
+/// Checks by dry runs that the new host takes the records that it does not have.
+///
+/// # Errors
+/// What it would refuse.
+pub(super) async fn try_new(to: &Store, copies: &[(Record, Comparison)]) -> Result<(), Error> {
+    let new = copies.iter().filter(|(_, comparison)| *comparison == Comparison::New);
+    let tried = fan_out(new, async |(copy, _)| to.try_create(copy).await).await;
+    // A namespace that is missing is made. Another record of the name is removed before.
+    let refused = tried.into_iter().filter_map(Result::err);
+    let refused = refused.filter(|error| !error.is_not_found() && !error.is_already_exists());
+    Error::all(refused.map(Error::from).collect())
 }
 
 /// What a record is known by: its namespace and the uid of its Job.

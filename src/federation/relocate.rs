@@ -11,7 +11,7 @@ use super::{
     key::key as place,
     late::Late,
     leaving::{all_records, leave},
-    moved_record::{copy, key, put},
+    moved_record::{copy, key, put, try_new},
     records::jobs_of,
 };
 use crate::state::{self, Moved, Record, Registry, Store};
@@ -112,7 +112,7 @@ pub async fn relocate(
     let may_be_lost =
         finished.is_some() && were_marked && to.any_records(&old.uid, None).await?.is_empty();
     let terms = Terms { was_host, finished, may_be_lost };
-    copies(to, &old, records, terms).await?;
+    try_new(to, &copies(to, &old, records, terms).await?.copies).await?;
     let (old, records) = mark(from, old, moved).await.map_err(|it| Error::on_old_host(from, it))?;
     let Copies { stale, copies } = copies(to, &old, records, terms).await?;
     for record in stale {

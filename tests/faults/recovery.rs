@@ -1,6 +1,9 @@
 //! Killed at every single request, while records are rebuilt, restored or moved.
 
+use bytes::Bytes;
+use http::Method;
 use serde_json::json;
+use sim::When;
 
 use super::evidence::COMPLETIONS;
 use super::kills::everywhere;
@@ -149,4 +152,66 @@ async fn a_federation_with_shards_in_another_namespace_takes_over_no_other() {
     assert!(registry.contains("another"), "{registry}");
     let ran = stage.must("job recover --all --yes -n other").await;
     assert!(ran.stdout.contains("job.batch/pi recovered"), "{ran:#?}");
+}
+
+/// Has a cluster refuse each write of the record of a Job.
+fn refuse_record(stage: &Stage, cluster: &'static str, job: &str) {
+    let refused = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 403,
+        "reason": "Forbidden", "message": "configmaps is forbidden: no more records today"});
+    let (refused, path) = (Bytes::from(refused.to_string()), format!("/{job}.federated-job"));
+    stage.net.watch(move |sent, _| {
+        let name = sent.body["metadata"]["name"].as_str().unwrap_or_default();
+        let is_it = sent.path.ends_with(&path) || format!("/{name}") == path;
+        if sent.cluster == cluster && sent.method != Method::GET && is_it {
+            Fate::Answer(When::Before, 403, Vec::new(), refused.clone())
+        } else {
+            Fate::Pass
+        }
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_cannot_be_restored_keeps_no_host_from_being_used() {
+    const RESTORE: &str = "restore pi.yaml --yes --context=east";
+    let stage = Stage::federated().await;
+    stage.several(&["pi", "tau"]);
+    stage.must(CREATE).await;
+    stage.must("init --from=east --context=west").await;
+    stage.must("reconcile").await;
+    stage.must("backup pi.yaml").await;
+    refuse_record(&stage, "east", "tau");
+    for _ in 0..2 {
+        let partly = stage.run(RESTORE).await;
+        assert_eq!(partly.code, 1, "{partly:?}");
+        assert!(partly.stdout.contains("federation partly restored"), "{partly:?}");
+        for said in ["job.batch/tau was not restored: ", "the same command writes it"] {
+            assert!(partly.stderr.contains(said), "{partly:?}");
+        }
+        // What was restored can be used, on the host that is remembered by now.
+        stage.must("reconcile pi").await;
+        let tau = stage.run("job get tau").await;
+        assert!(tau.code == 1 && tau.stderr.contains("was moved to another host"), "{tau:?}");
+    }
+    stage.net.heal();
+    let whole = stage.must(RESTORE).await;
+    assert!(whole.stdout.contains("federation restored"), "{whole:?}");
+    stage.must("reconcile").await;
+    assert_eq!(stage.must("job get --no-headers").await.stdout.matches("Running").count(), 2);
+    let again = stage.must(RESTORE).await;
+    assert!(again.stdout.contains("federation unchanged"), "{again:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_would_refuse_a_record_is_not_moved_to() {
+    const MOVE: &str = "init --from=east --context=west";
+    let stage = Stage::federated().await;
+    stage.several(&["pi", "tau"]);
+    stage.must(CREATE).await;
+    refuse_record(&stage, "west", "tau");
+    let refused = stage.run(MOVE).await;
+    assert!(refused.code == 1 && refused.stderr.contains("no more records today"), "{refused:?}");
+    stage.must("reconcile --context=east").await;
+    stage.net.heal();
+    stage.must(MOVE).await;
+    stage.must("reconcile").await;
 }

@@ -206,8 +206,12 @@ impl Restore {
         let (registry, all) = (plan.registry.clone(), plan.every_name_is_free());
         let unmarked = plan.other_host.as_ref().and_then(|other| about_unmarked(other, &context));
         let reporter = Reporter::new(session, Wording::new("restored"));
-        plan.apply(&store, left.as_ref(), &context, &reporter).await?;
-        let what = if registry == RegistryChange::Same { "unchanged" } else { "restored" };
+        let unwritten = plan.apply(&store, left.as_ref(), &context, &reporter).await?;
+        let what = match unwritten.len() {
+            0 if registry == RegistryChange::Same => "unchanged",
+            0 => "restored",
+            _ => "partly restored",
+        };
         session.output().line(format!("federation {what} on host cluster {name:?}"));
         // The host of the backup is not to be used any more: nothing goes back to it.
         let is_left = |before: &Host| before.uid == saved_host;
@@ -217,7 +221,8 @@ impl Restore {
         }
         let next = federate_line("reconcile", ["--all-namespaces"]);
         session.output().note(format!("Next: {next}"));
-        Ok(all?)
+        federation::Error::all(unwritten.into_iter().chain(all.err()).collect())?;
+        Ok(())
     }
 
     fn read(&self, session: &Session<'_>) -> Result<(Saved, Vec<Record>)> {

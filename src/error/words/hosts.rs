@@ -140,6 +140,13 @@ pub(super) fn about_host(error: &HostError) -> Error {
                 delete_records(host, &[(namespace.to_owned(), name.to_owned())])
             ))
         }
+        HostError::NotRestored { error, .. } => {
+            let hints = super::of_state(error).hints;
+            hints.into_iter().fold(said, Error::and_hint).and_hint(
+                "What was restored can be used. Once nothing keeps the rest from being written, \
+                 the same command writes it. Or take these jobs out of the file first.",
+            )
+        }
         // The sentence says it all.
         HostError::SameHost { .. } | HostError::PartlyRestored { .. } => said,
     }

@@ -31,7 +31,7 @@ use self::{
 use super::{
     acceptance::accepted,
     dry_run_strategy::DryRun,
-    error::{Error, InUse},
+    error::{Error, HostError, InUse},
     event::{Event, Observer, Work},
     key::key,
     leaving::leave,
@@ -296,18 +296,20 @@ impl Restore {
     /// [`Restore::plan`], `context` is the user's for this host.
     ///
     /// Until all records are written, a registry that is made anew says that it may lack any. That
-    /// of a federation that comes back stays marked as moved until then.
+    /// of a federation that comes back stays marked as moved until each was tried.
+    ///
+    /// Gives why records were not written. All others are, and can be used. The same restore writes
+    /// the rest.
     ///
     /// # Errors
-    /// A host cannot be written, or somebody changed meanwhile what was compared. All records that
-    /// can be written are.
+    /// A host cannot be written, or somebody changed meanwhile what was compared.
     pub async fn apply(
         self,
         store: &Store,
         left: Option<&Store>,
         context: &str,
         observer: &dyn Observer,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Error>, Error> {
         if let (Some(OtherHost::Left { registry, .. }), Some(left)) = (self.other_host, left) {
             let uid = store.host().identity().await?;
             let before = self.returns.as_ref().map_or(0, |returns| returns.moved.number);
@@ -316,7 +318,7 @@ impl Restore {
         }
         let (registry, returns) = (self.registry, self.returns.is_some());
         let writes = self.records.iter().any(|(_, change)| is_written(change));
-        let opens = self.is_anew && writes && !returns;
+        let opens = self.is_anew && writes;
         let opened = self.whole.gap.filter(|_| opens).map(Gap::opened);
         let mut first = SavedRegistry { gap: opened.or(self.whole.gap), ..self.whole.clone() };
         if opened.is_some() {
@@ -351,22 +353,27 @@ impl Restore {
             }
             match write(store, &record, &change).await {
                 Ok(written) => observer.notify(Event::Restored(&written)),
-                Err(error) => errors.push(error.into()),
+                Err(error) => errors.push(not_restored(&record, error)),
             }
         }
         observer.notify(Event::Ended);
-        Error::all(errors)?;
         if returns {
-            store.write_registry(self.existing.as_ref(), &self.whole).await?;
-        }
-        if opened.is_some() && first != self.whole {
+            // One that cannot be written keeps the others from nothing.
+            let whole = if errors.is_empty() { &self.whole } else { &first };
+            store.write_registry(self.existing.as_ref(), whole).await?;
+        } else if errors.is_empty() && opened.is_some() && first != self.whole {
             let current = store.registry().await?;
             let (gap, restores) = (self.whole.gap, self.whole.restores);
             let whole = SavedRegistry { gap, restores, ..current.saved() };
             store.write_registry(Some(&current), &whole).await?;
         }
-        Ok(())
+        Ok(errors)
     }
+}
+
+/// The error of a record that could not be written.
+fn not_restored(record: &Record, error: state::Error) -> Error {
+    HostError::NotRestored { name: record.name().to_owned(), error: Box::new(error) }.into()
 }
 
 /// Whether a record is written.

@@ -1,7 +1,7 @@
 //! Why a host cannot be what it was asked to be.
 
 use super::listed;
-use crate::state::LeftBehind;
+use crate::state::{self, LeftBehind};
 
 /// Why a host cannot be made, moved to, used or forgotten.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +103,14 @@ pub enum HostError {
     PartlyRestored {
         /// The name of the new host.
         host: String,
+    },
+    /// A restore could not write a record.
+    #[error("job.batch/{name} was not restored: {error}")]
+    NotRestored {
+        /// The Job's name.
+        name: String,
+        /// Why.
+        error: Box<state::Error>,
     },
     /// A record cannot be read on a host from which the federation was moved away.
     #[error("{error}. The federation of host {host:?} was moved away: no record is rebuilt there")]

@@ -380,7 +380,7 @@ impl Voice<'_, '_> {
             | Event::LostAnswers { .. }
             | Event::ShardLeftAlone { .. }
             | Event::ShardSuspended { .. }
-            | Event::UnknownShards { .. }
+            | Event::UsedAgain { .. }
             | Event::LeftBehind { .. } => {}
             Event::RanTwice { record } => self.note(ran_twice(record)),
             Event::Crowded { record, pods, asked, dry_run } => {

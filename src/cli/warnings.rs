@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     cluster::TESTED,
     error::kubectl,
-    federation::{Event, LeadsTo},
+    federation::{Event, LateEdit, LeadsTo},
     job::summary,
     print::{counted, federate},
     reconcile::{LEFT_ALONE, SUSPENDED_THERE, ShardStatus},
@@ -51,7 +51,9 @@ pub fn warning<'a>(event: &Event<'a>) -> Option<(Option<&'a str>, String)> {
         Event::ContextAstray { cluster, context, leads_to } => {
             (Some(cluster), astray(cluster, context, *leads_to))
         }
-        Event::UnknownShards { record, host, lacking } => (None, used_again(record, host, lacking)),
+        Event::UsedAgain { record, host, lacking, edit, is_deleted } => {
+            (None, used_again(record, host, lacking, (edit, *is_deleted)))
+        }
         Event::UntestedServer { cluster, version } => {
             let [oldest, newest] = TESTED;
             let text = format!(
@@ -263,20 +265,43 @@ pub fn untaken(members: &BTreeMap<&'static str, Vec<String>>) -> String {
     }
 }
 
-/// What becomes of what another host, which was used again, has done of a Job.
-fn used_again(record: &Record, host: &str, lacking: &Lacking) -> String {
+/// What becomes of what another host, which was used again, has done of a Job: of the shards that
+/// it has given out, of its edits, and of a deletion.
+fn used_again(
+    record: &Record,
+    host: &str,
+    lacking: &Lacking,
+    (edit, is_deleted): (&LateEdit, bool),
+) -> String {
     let whose = format!("host {host:?}");
-    let lacks = if lacking.is_empty() {
-        format!(" It lacks an edit of {whose}, which is taken from the clusters.")
-    } else {
-        unknown_shards(lacking, &whose)
+    let job = [record.name(), "-n", record.namespace()];
+    let edited = match edit {
+        LateEdit::None => String::new(),
+        LateEdit::Taken(before) => {
+            let changes = summary(before, &record.manifest).join(", ");
+            format!(" It takes over how the job was edited on {whose}: {changes}.")
+        }
+        LateEdit::Left(other) => {
+            let changes = summary(&record.manifest, other).join(", ");
+            format!(" It does not take over how the job was edited on {whose}: {changes}.")
+        }
     };
-    let reopen = federate("reconcile", [record.name(), "-n", record.namespace(), "--reopen"]);
-    format!(
-        "job.batch/{}: its record here stays.{lacks} Work that may have been done by then is held \
-         back: {reopen} asks",
-        record.name()
-    )
+    let deleted = if is_deleted {
+        let delete = job.into_iter().chain(["--cascade=background"]);
+        let delete = federate("job delete", delete);
+        format!(" {whose} was to delete the job: {delete} deletes it here.")
+    } else {
+        String::new()
+    };
+    let held = if record.awaits_lists() {
+        let reopen = federate("reconcile", job.into_iter().chain(["--reopen"]));
+        format!(" Work that may have been done by then is held back: {reopen} asks.")
+    } else {
+        String::new()
+    };
+    let lacks = unknown_shards(lacking, &whose);
+    let said = format!("{edited}{deleted}{lacks}{held}");
+    format!("job.batch/{}: its record here stays.{}", record.name(), said.trim_end_matches('.'))
 }
 
 /// What becomes of the shards that a record does not know, which stays; nothing where there are

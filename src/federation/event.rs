@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{dry_run_strategy::DryRun, error::Error, kept::Kept, key::Key, refusals::Place};
 use crate::{
+    job::Manifest,
     reconcile::{Done, Inspection, ShardStatus, Status},
     state::{Lacking, Record, Shard},
 };
@@ -85,6 +86,17 @@ pub enum LeadsTo<'a> {
     Former(&'a str),
     /// To a cluster that the federation does not know. It may be the member's successor.
     Stranger,
+}
+
+/// What becomes of the edits that a Job had on a host that was used again.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LateEdit {
+    /// There were none.
+    None,
+    /// They are taken over, in place of this manifest.
+    Taken(Manifest),
+    /// This manifest is not taken over: the Job has ended, or was edited on both hosts.
+    Left(Manifest),
 }
 
 /// What became of a member.
@@ -436,15 +448,19 @@ pub enum Event<'a> {
     Waiting(&'a [Waited<'a>]),
     /// There is no Job that the request could be about: in this namespace, or in none at all.
     NoneFound(Option<&'a str>),
-    /// The host before this one, by its name, has given out shards of a Job that its record does
-    /// not know: it lists its clusters.
-    UnknownShards {
+    /// The host before this one was used again, and has done something that the record of this one
+    /// does not know.
+    UsedAgain {
         /// The record.
         record: &'a Record,
         /// The name of the host before.
         host: &'a str,
-        /// The shards.
+        /// The shards that it has given out. The record lists its clusters.
         lacking: &'a Lacking,
+        /// How it has edited the Job.
+        edit: &'a LateEdit,
+        /// Whether it has begun to delete the Job.
+        is_deleted: bool,
     },
     /// The host has records of a federation whose registry is gone, and this one could take over
     /// its Jobs.

@@ -7,13 +7,14 @@ use std::collections::BTreeSet;
 use super::{
     backup::{compare, listable},
     error::{Error, HostError},
-    event::{Event, Observer},
+    event::{Event, LateEdit, Observer},
     key::key as place,
     leaving::{all_records, leave},
     moved_record::{copy, key, put},
 };
-use crate::state::{
-    self, Change, Lacking, Member, MemberState, Moved, Record, Registry, Shard, Store,
+use crate::{
+    reconcile::take_edits,
+    state::{self, Change, Lacking, Member, MemberState, Moved, Record, Registry, Shard, Store},
 };
 
 /// The two hosts of one federation.
@@ -30,8 +31,8 @@ pub(super) struct Late<'a> {
 
 impl Late<'_> {
     /// Marks the old host. Records that were made there while the federation moved are copied. A
-    /// record of the new host that does not know all shards of the old one lists its clusters
-    /// again. Gives whether anything was left to do.
+    /// record of the new host takes over the edits of the old one, and lists its clusters again
+    /// where it does not know all that was done there. Gives whether anything was left to do.
     ///
     /// # Errors
     /// A host cannot be read or written; or the new host lacks Jobs, or clusters that have shards
@@ -39,61 +40,92 @@ impl Late<'_> {
     pub async fn leave(&self, old: Registry, moved: Moved) -> Result<bool, Error> {
         let Self { from, to, .. } = self;
         let there = all_records(to, &old.uid, None).await?;
-        let unmarked = unmarked_records(from, &old).await?;
+        let records = all_records(from, &old.uid, old.moved.as_ref()).await?;
+        let (marked, unmarked): (Vec<_>, Vec<_>) =
+            records.into_iter().partition(|record| record.state.moved.is_some());
+        let left = left_there(&there, marked, &old.host);
         let was_marked = old.moved.is_some();
-        if was_marked && unmarked.is_empty() {
+        if was_marked && unmarked.is_empty() && left.is_empty() {
             return Ok(false);
         }
-        let known: BTreeSet<_> = there.iter().map(key).collect();
         if !was_marked {
-            let [host, from] = [to, from].map(|store| store.host().name().to_owned());
-            let context = moved.context.clone();
+            let known: BTreeSet<_> = there.iter().map(key).collect();
             let lacking = unmarked.iter().filter(|record| !known.contains(&key(record)));
             let jobs: Vec<_> = lacking.map(place).collect();
             if !jobs.is_empty() {
+                let [host, from] = [to, from].map(|store| store.host().name().to_owned());
+                let context = moved.context.clone();
                 return Err(HostError::LacksJobs { host, from, context, jobs }.into());
             }
-            let clusters = self.lacking_clusters(&there, &unmarked, &old);
-            if !clusters.is_empty() {
-                return Err(HostError::LacksClusters { host, from, context, clusters }.into());
-            }
+            self.refuse_lacking(self.registry, &there, &unmarked, (&old, &moved))?;
         }
         // An older program marked no records: what the new host lacks was deleted there.
         if was_marked && moved.number == 0 {
             leave(from, old, moved).await?;
             return Ok(true);
         }
-        let old = from.mark_moved(old, moved).await?;
-        self.move_late(&old, &known).await?;
+        let old = from.mark_moved(old, moved.clone()).await?;
+        self.compare_again(&old, &moved, was_marked).await?;
+        for record in &left {
+            put(to, compare(to, &copy(record, &old)).await?).await?;
+        }
+        let acting = there.iter().filter(|record| record.state.moved.is_none());
+        self.move_late(&old, &acting.map(key).collect()).await?;
         Ok(true)
     }
 
-    /// The clusters that are no members of the new host, and have shards that only the old one
-    /// knows: each with the context by which whoever registered it there reached it.
-    fn lacking_clusters(
+    /// Compares the clusters once more, now that the registry of the old host is marked: who had
+    /// read it before may have opened shards since they were compared. If the new host lacks
+    /// clusters by now, the old one is not marked any more.
+    ///
+    /// A move that was interrupted here is known by that: no record is marked, and the new host
+    /// remembers that the old one is not.
+    ///
+    /// # Errors
+    /// A host cannot be read or written; or the new host lacks clusters.
+    async fn compare_again(
         &self,
-        there: &[Record],
-        unmarked: &[Record],
         old: &Registry,
-    ) -> Vec<(String, String)> {
-        let members = self.registry.saved();
-        let is_lacking = |uid: &String| members.member_by_uid(uid).is_none();
-        let unknown = unmarked.iter().flat_map(|record| {
-            let same = there.iter().find(|it| key(it) == key(record));
-            let lacking = same.map(|same| same.lacking(record)).unwrap_or_default();
-            let shards = unknown_shards(record, &lacking);
-            shards.filter_map(|shard| shard.cluster_uid.clone()).collect::<Vec<_>>()
-        });
-        let uids: BTreeSet<_> = unknown.filter(is_lacking).collect();
-        // What was given up on the old host is not waited for here.
-        let is_waited_for = |member: &Member| member.state != MemberState::Lost;
-        let of_uid = old.members.iter();
-        let of_uid = of_uid.filter(|(_, it)| uids.contains(&it.uid) && is_waited_for(it));
-        of_uid.map(|(name, member)| (name.clone(), member.context.clone())).collect()
+        moved: &Moved,
+        was_marked: bool,
+    ) -> Result<(), Error> {
+        let Self { from, to, .. } = self;
+        let registry = to.registry().await?;
+        let records = all_records(from, &old.uid, old.moved.as_ref()).await?;
+        let is_begun = records.iter().any(|record| record.state.moved.is_some());
+        if was_marked && (is_begun || !registry.unmarked.contains_key(&old.host)) {
+            return Ok(());
+        }
+        let there = all_records(to, &old.uid, None).await?;
+        let lacking = self.refuse_lacking(&registry, &there, &records, (old, moved));
+        if lacking.is_err() {
+            from.unmark_moved(old).await?;
+        }
+        lacking
+    }
+
+    /// Checks that the new host has all clusters that have shards which only the old one knows.
+    ///
+    /// # Errors
+    /// [`HostError::LacksClusters`] names those that it lacks.
+    fn refuse_lacking(
+        &self,
+        registry: &Registry,
+        there: &[Record],
+        records: &[Record],
+        (old, moved): (&Registry, &Moved),
+    ) -> Result<(), Error> {
+        let clusters = lacking_clusters(registry, there, records, old);
+        if clusters.is_empty() {
+            return Ok(());
+        }
+        let [host, from] = [self.to, self.from].map(|store| store.host().name().to_owned());
+        let context = moved.context.clone();
+        Err(HostError::LacksClusters { host, from, context, clusters }.into())
     }
 
     /// Copies the records of the old host, which is marked, that were made since, and marks all
-    /// that are not marked. `known` are the records that the new host has.
+    /// that are not marked. `known` are the records that the new host has, and that count there.
     ///
     /// A record is marked once the new host has what it says: if this is interrupted, the next call
     /// finds it again. If somebody changed it in between, what was marked counts.
@@ -127,8 +159,9 @@ impl Late<'_> {
         }
     }
 
-    /// Has the record of the new host list its clusters, if the one of the old host knows shards
-    /// that it does not know, or has a later edit: no work is opened before these were taken in.
+    /// Has the record of the new host take over the edits of the old one. If the old one knows
+    /// shards that it does not know, or has edited the Job, it lists its clusters: no work is opened
+    /// before what they have was taken in.
     ///
     /// A cluster of such a shard that is no member is remembered: it was declared lost on the old
     /// host.
@@ -139,12 +172,16 @@ impl Late<'_> {
             Err(error) if error.is_not_found() => return Ok(()),
             there => there?,
         };
+        if there.state.uid != record.state.uid {
+            return Ok(());
+        }
         let members = self.registry.saved();
-        let mut lacking = Lacking::default();
+        let (mut lacking, mut edit) = (Lacking::default(), LateEdit::None);
         let change = async |mut there: Record| {
             lacking = there.lacking(record);
-            let has_edit = record.state.revision > there.state.revision;
-            if there.state.uid != record.state.uid || (lacking.is_empty() && !has_edit) {
+            edit = take_late_edit(&mut there, record);
+            let has_ended = there.state.outcome.is_some();
+            if lacking.is_empty() && (edit == LateEdit::None || has_ended) {
                 return Ok::<_, Error>(Change::Keep(there));
             }
             for shard in unknown_shards(record, &lacking) {
@@ -156,25 +193,82 @@ impl Late<'_> {
             there.list_again(listable(&members.members));
             Ok(Change::Replace(there))
         };
-        match self.to.update(there, change).await {
-            Ok(Change::Replace(written)) => {
-                let host = self.from.host().name();
-                let unknown = Event::UnknownShards { record: &written, host, lacking: &lacking };
-                self.observer.notify(unknown);
-                Ok(())
-            }
-            Ok(Change::Keep(_) | Change::Remove(_))
-            | Err(Error::State(state::Error::Replaced { .. })) => Ok(()),
-            Err(Error::State(error)) if error.is_not_found() => Ok(()),
-            Err(error) => Err(error),
+        let there = match self.to.update(there, change).await {
+            Ok(Change::Replace(there) | Change::Keep(there) | Change::Remove(there)) => there,
+            Err(Error::State(state::Error::Replaced { .. })) => return Ok(()),
+            Err(Error::State(error)) if error.is_not_found() => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let is_deleted = record.state.deleting.is_some() && there.state.deleting.is_none();
+        if is_deleted || edit != LateEdit::None || !lacking.is_empty() {
+            let (host, record, lacking) = (self.from.host().name(), &there, &lacking);
+            let used = Event::UsedAgain { record, host, lacking, edit: &edit, is_deleted };
+            self.observer.notify(used);
         }
+        Ok(())
     }
+}
+
+/// The records of an old host that are marked, and that the new one does not have in fact: the
+/// federation was moved from there to the old host before, and that mark is still on its own. `old`
+/// is the uid of the old host. The last of two moves counts.
+fn left_there(there: &[Record], marked: Vec<Record>, old: &str) -> Vec<Record> {
+    let number = |record: &Record| record.state.moved.as_ref().map(|moved| moved.number);
+    let is_left = |record: &Record| {
+        let same = there.iter().find(|it| key(it) == key(record));
+        let same = same.filter(|it| it.state.moved.as_ref().is_some_and(|to| to.uid == old));
+        same.is_some_and(|same| number(same) < number(record))
+    };
+    marked.into_iter().filter(is_left).collect()
+}
+
+/// Has a record take over the edits of the same Job on a host that was used again, and says what
+/// becomes of them. Of edits on both hosts, the record keeps its own, unless the other host has made
+/// more of them.
+fn take_late_edit(there: &mut Record, record: &Record) -> LateEdit {
+    let before = there.manifest.clone();
+    if record.state.revision < there.state.revision || record.manifest == before {
+        return LateEdit::None;
+    }
+    if take_edits(there, record) {
+        LateEdit::Taken(before)
+    } else {
+        LateEdit::Left(record.manifest.clone())
+    }
+}
+
+/// The clusters that are no members of a new host, and have shards that only the old one knows: each
+/// with the context by which whoever registered it there reached it.
+fn lacking_clusters(
+    new: &Registry,
+    there: &[Record],
+    records: &[Record],
+    old: &Registry,
+) -> Vec<(String, String)> {
+    let is_lacking = |uid: &String| new.member_by_uid(uid).is_none();
+    let unknown = records.iter().flat_map(|record| {
+        let same = there.iter().find(|it| key(it) == key(record));
+        let lacking = same.map(|same| same.lacking(record));
+        let is_unknown = move |id| lacking.as_ref().is_none_or(|it| has_shard(it, id));
+        let shards = record.shards.iter().filter(move |(id, _)| is_unknown(**id));
+        shards.filter_map(|(_, shard)| shard.cluster_uid.clone())
+    });
+    let uids: BTreeSet<_> = unknown.filter(is_lacking).collect();
+    // What was given up on the old host is not waited for here.
+    let is_waited_for = |member: &Member| member.state != MemberState::Lost;
+    let of_uid = old.members.iter();
+    let of_uid = of_uid.filter(|(_, it)| uids.contains(&it.uid) && is_waited_for(it));
+    of_uid.map(|(name, member)| (name.clone(), member.context.clone())).collect()
 }
 
 /// The shards of a record that another one does not know.
 fn unknown_shards<'r>(record: &'r Record, lacking: &'r Lacking) -> impl Iterator<Item = &'r Shard> {
-    let is_unknown = |id: u32| i32::try_from(id).is_ok_and(|id| lacking.shards.contains(id));
-    record.shards.iter().filter(move |(id, _)| is_unknown(**id)).map(|(_, shard)| shard)
+    record.shards.iter().filter(|(id, _)| has_shard(lacking, **id)).map(|(_, shard)| shard)
+}
+
+/// Whether a shard is among those that another record does not know.
+fn has_shard(lacking: &Lacking, id: u32) -> bool {
+    i32::try_from(id).is_ok_and(|id| lacking.shards.contains(id))
 }
 
 /// The records of a federation on its old host that are not marked as moved.

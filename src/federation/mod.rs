@@ -115,7 +115,7 @@ pub use drain::DrainTerms;
 pub use dry_run_strategy::DryRun;
 pub use edit::Edited;
 pub use error::{Error, Existing, HostError, InUse, NotRetriable, Stopped, Unfinished};
-pub use event::{Became, Event, LeadsTo, Observer, Waited, Work};
+pub use event::{Became, Event, LateEdit, LeadsTo, Observer, Waited, Work};
 pub use events::{JobEvents, MemberEvent};
 pub use kept::Kept;
 pub use key::{Key, key};

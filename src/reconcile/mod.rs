@@ -51,7 +51,7 @@ pub(crate) use act::{DeleteIf, delete_if};
 pub use allocate::{may_open, rebalance_now};
 pub use decide::{
     Action, Candidate, Decision, EditError, NewRecordError, adopted_record, decide, edit_record,
-    new_record, retry_record,
+    new_record, retry_record, take_edits,
 };
 pub use observe::{
     Answer, Clocks, Found, Members, Observation, Observations, Place, Places, QueueAnswer,

@@ -1,14 +1,17 @@
 //! Killed at every single request, while records are rebuilt, restored or moved.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use sim::When;
+use tokio::sync::Notify;
 
-use super::evidence::COMPLETIONS;
+use super::evidence::{COMPLETIONS, PARALLELISM};
 use super::kills::everywhere;
-use super::net::Fate;
-use super::stage::{CREATE, Stage};
+use super::net::{Fate, Sent};
+use super::stage::{CLUSTERS, CREATE, Stage};
 
 const RECOVER: &str = "job recover --all --federation=lost --yes";
 
@@ -129,13 +132,7 @@ async fn a_host_that_is_marked_late_loses_no_shard() {
         stage.must("reconcile").await;
         let orphans = stage.must("orphans list").await;
         assert!(orphans.stderr.contains("No resources found"), "{orphans:?}");
-        while stage.net.witness(|witness| witness.succeed(usize::MAX)) > 0 {}
-        stage.must("reconcile").await;
-        stage.settle().await;
-        let record = stage.records().remove(0);
-        assert!(record.complete() && record.shards.len() == 4, "{record:#?}");
-        let successes = stage.net.witness(|witness| witness.successes(&record.uid));
-        assert_eq!(successes as i64, COMPLETIONS, "pods that succeeded");
+        is_done_once(stage).await;
     })
     .await;
 }
@@ -214,4 +211,128 @@ async fn a_host_that_would_refuse_a_record_is_not_moved_to() {
     stage.net.heal();
     stage.must(MOVE).await;
     stage.must("reconcile").await;
+}
+
+/// A first move, while some work has no place because somebody has deleted a shard.
+#[tokio::test(start_paused = true)]
+async fn a_first_move_with_unplaced_work_is_finished_by_itself() {
+    const MOVE: &str = "init --from=west --context=east";
+    let prepare = async || {
+        let stage = Stage::bare(&CLUSTERS);
+        stage.must("init --context=west").await;
+        for name in CLUSTERS {
+            stage.must(&format!("cluster register {name}")).await;
+        }
+        stage.must(CREATE).await;
+        stage.clusters[2].delete(&sim::JOBS, "default", "pi").expect("it is there");
+        stage.must("reconcile").await;
+        stage
+    };
+    everywhere(MOVE, prepare, async |stage| {
+        stage.must(MOVE).await;
+        stage.must("reconcile").await;
+        assert_eq!(stage.jobs().len(), 2, "what was deleted does not run unasked");
+        stage.must("reconcile --reopen --yes").await;
+        is_done_once(stage).await;
+    })
+    .await;
+}
+
+/// Plays the nodes to the end: each completion was made once, also where shards were opened later.
+async fn is_done_once(stage: &Stage) {
+    while stage.net.witness(|witness| witness.succeed(usize::MAX)) > 0 {}
+    stage.must("reconcile").await;
+    stage.settle().await;
+    let record = stage.records().remove(0);
+    assert!(record.complete() && record.shards.len() == 4, "{record:#?}");
+    let successes = stage.net.witness(|witness| witness.successes(&record.uid));
+    assert_eq!(successes as i64, COMPLETIONS, "pods that succeeded");
+}
+
+/// West is the host before, which acts again, and has one cluster that the present host lacks.
+async fn used_again() -> Stage {
+    let stage = Stage::bare(&CLUSTERS);
+    stage.must("init").await;
+    for name in ["east", "west"] {
+        stage.must(&format!("cluster register {name}")).await;
+    }
+    stage.must(CREATE).await;
+    stage.must("init --from=east --context=west").await;
+    stage.must("backup pi.yaml").await;
+    stage.net.watch(|sent, _| if sent.cluster == "west" { Fate::Refused } else { Fate::Pass });
+    stage.must("restore pi.yaml --yes --context=east").await;
+    stage.net.heal();
+    stage.must("reconcile").await;
+    stage.must("cluster register north --context=west").await;
+    stage
+}
+
+const MARK: &str = "init --from=west --context=east";
+
+fn marks_west(sent: &Sent) -> bool {
+    sent.cluster == "west"
+        && sent.user == "alice"
+        && sent.method == Method::PATCH
+        && sent.path.ends_with("kubectl-federate/configmaps/federation")
+}
+
+/// The mark is refused because of the cluster, and west is not marked.
+async fn is_refused(stage: &Stage, ran: &super::stage::Ran) {
+    assert!(ran.code == 1 && ran.stderr.contains("lacks clusters in which"), "{ran:?}");
+    stage.must("job get --context=west").await;
+    stage.must("cluster register north --context=east").await;
+    stage.must(MARK).await;
+    stage.must("reconcile").await;
+    let orphans = stage.must("orphans list").await;
+    assert!(orphans.stderr.contains("No resources found"), "{orphans:?}");
+}
+
+/// Between the comparison of the hosts and the mark, somebody opens a shard by the old host.
+#[tokio::test(start_paused = true)]
+async fn what_is_opened_while_a_host_is_marked_late_is_found() {
+    let stage = used_again().await;
+    let (waits, goes_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell, hold) = (waits.clone(), goes_on.clone());
+    stage.net.watch(move |sent, _| {
+        if marks_west(sent) {
+            tell.notify_one();
+            return Fate::Hold(hold.clone());
+        }
+        Fate::Pass
+    });
+    let more = [3 * PARALLELISM, 3 * COMPLETIONS];
+    let scale =
+        format!("job scale pi --parallelism={} --completions={} --context=west", more[0], more[1]);
+    let bob = async {
+        waits.notified().await;
+        let ran = stage.run_as("bob", &scale).await.expect("it ends");
+        goes_on.notify_one();
+        ran
+    };
+    // What others do meanwhile takes long.
+    let patient = format!("{MARK} --request-timeout=1h");
+    let (alice, bob) = tokio::join!(stage.run_as("alice", &patient), bob);
+    assert_eq!(bob.code, 0, "{bob:?}");
+    stage.net.heal();
+    is_refused(&stage, &alice.expect("it ends")).await;
+}
+
+/// The same of a mark that was interrupted before the hosts were compared again.
+#[tokio::test(start_paused = true)]
+async fn a_mark_that_was_interrupted_early_is_compared_again() {
+    let stage = used_again().await;
+    let [parallelism, completions] = [3 * PARALLELISM, 3 * COMPLETIONS];
+    let scale = format!("job scale pi --parallelism={parallelism} --completions={completions}");
+    stage.must(&format!("{scale} --context=west")).await;
+    let (west, key) = (&stage.clusters[1], "kubectl-federate.dev/settings");
+    let registry = west.get(&sim::CONFIG_MAPS, "kubectl-federate", "federation");
+    let registry = registry.expect("it is there");
+    let settings = registry["metadata"]["annotations"][key].as_str().unwrap_or_default();
+    let mut settings: Value = serde_json::from_str(settings).expect("JSON");
+    let east = stage.clusters[0].kube_system_uid();
+    settings["moved"] = json!({"uid": east, "context": "east", "number": 2});
+    let marked = json!({"metadata": {"annotations": {key: settings.to_string()}}});
+    west.patch(&sim::CONFIG_MAPS, "kubectl-federate", "federation", marked).expect("it is there");
+    let refused = stage.run(MARK).await;
+    is_refused(&stage, &refused).await;
 }

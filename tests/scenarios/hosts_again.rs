@@ -10,7 +10,7 @@ use crate::scenarios::{Outcome, Scenarios};
 use crate::stage::{MEMBERS, Stage, job};
 
 /// What marks the host before as moved.
-const MARKS: &str = "init --from=host --context=west";
+pub const MARKS: &str = "init --from=host --context=west";
 
 pub fn scenarios() -> Scenarios {
     Scenarios::of_any_version("hosts-again")
@@ -108,7 +108,7 @@ async fn leaves(stage: &Stage) -> Outcome {
 }
 
 /// The host is silent while its backup is restored on west, and is used again.
-async fn two_hosts(stage: &Stage) -> Outcome {
+pub async fn two_hosts(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(9))).await?.ok();
     stage.federate("backup federation.yaml").await.ok();
     stage.host().link.cut().await?;
@@ -124,7 +124,9 @@ async fn taken_in(stage: &Stage) -> Outcome {
     let scale = "job scale pi --completions=18 --parallelism=6 --context=host";
     stage.federate(scale).await.ok();
     let marked = stage.federate(MARKS).await.ok();
-    marked.warns("job.batch/pi: its record here stays. It does not know these shards of host");
+    marked
+        .warns("job.batch/pi: its record here stays. It takes over how the job was edited on host")
+        .warns("It does not know these shards of host");
     let again = stage.federate(MARKS).await.ok().says("unchanged");
     assert!(!again.stderr.contains("does not know"), "{again:?}");
     stage.federate("reconcile").await.ok();

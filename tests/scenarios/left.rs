@@ -38,6 +38,12 @@ async fn uid(stage: &Stage) -> Result<String, libtest_mimic::Failed> {
     Ok(settings["uid"].as_str().unwrap_or_default().to_owned())
 }
 
+/// The uid by which a cluster is known.
+pub async fn uid_of(site: &Site) -> Result<String, libtest_mimic::Failed> {
+    let system = site.api.get("/api/v1/namespaces/kube-system").await?;
+    Ok(system["metadata"]["uid"].as_str().unwrap_or_default().to_owned())
+}
+
 /// A Job that has begun, on a host that then loses its registry. Gives the uid of its federation.
 pub async fn lose_registry(stage: &Stage) -> Result<String, libtest_mimic::Failed> {
     federation(stage).await;
@@ -257,8 +263,7 @@ async fn acting(stage: &Stage) -> Outcome {
     stage.host().link.cut().await?;
     stage.federate("restore federation.yaml --context=west --yes").await.ok();
     stage.host().link.restore().await?;
-    let system = stage.host().api.get("/api/v1/namespaces/kube-system").await?;
-    let old = system["metadata"]["uid"].as_str().unwrap_or_default();
+    let old = uid_of(stage.host()).await?;
     let forget = format!("orphans clean --forget={old} --context=west");
     let refused = stage.federate(&forget).await.fails("host \"host\" answers");
     refused.warns("`kubectl federate init --from=host --context=west` marks it as moved");
@@ -284,7 +289,7 @@ async fn nothing_there(stage: &Stage) -> Outcome {
 }
 
 /// Changes the settings of the registry of a site.
-async fn change_settings(site: &Site, change: impl Fn(&mut Value)) -> Outcome {
+pub async fn change_settings(site: &Site, change: impl Fn(&mut Value)) -> Outcome {
     let key = "kubectl-federate.dev/settings";
     let registry = site.api.get(REGISTRY).await?;
     let settings = registry["metadata"]["annotations"][key].as_str().unwrap_or_default();

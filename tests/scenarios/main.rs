@@ -58,6 +58,7 @@ mod staying;
 mod stopping;
 mod suspensions;
 mod timeline;
+mod two_hosts;
 mod until_ended;
 mod wait;
 
@@ -85,6 +86,7 @@ fn main() -> ExitCode {
         hosts::scenarios,
         hosts_again::scenarios,
         left::scenarios,
+        two_hosts::scenarios,
         describe::scenarios,
         delete::scenarios,
         orphans::scenarios,

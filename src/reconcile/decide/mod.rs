@@ -45,6 +45,7 @@ pub(crate) use outcome::FAILED_INDEXES;
 pub(in crate::reconcile) use predicates::{
     has_lost_credit, is_assigned, is_changed_whole, is_outdated,
 };
+pub use take_in::take_edits;
 
 #[cfg(test)]
 mod tests;

@@ -296,20 +296,40 @@ fn take_ended(record: &mut Record, recovery: &Recovery, present: &BTreeSet<u32>)
     }
 }
 
-/// Takes over a newer manifest. The shards that are known already have yet to be told of it. A Job
-/// that has ended keeps its own. Gives whether it did.
+/// Takes over a newer manifest that a Job keeps. Gives whether it did.
 fn adopt_manifest(record: &mut Record, recovery: &Recovery) -> bool {
-    let is_of_it = recovery.manifest.name() == record.name()
-        && recovery.manifest.indexed() == record.manifest.indexed()
-        && recovery.manifest.size().completions.is_some()
-            == record.manifest.size().completions.is_some();
+    take_manifest(record, &recovery.manifest, recovery.revision, &recovery.template_edits)
+}
+
+/// Takes over the edits that another host has recorded of the same federated Job, if it has more of
+/// them. The Jobs in the members are told once they were listed. Gives whether it did.
+pub fn take_edits(record: &mut Record, other: &Record) -> bool {
+    let (manifest, state) = (&other.manifest, &other.state);
+    let is_taken = take_manifest(record, manifest, state.revision, &state.template_edits);
+    if is_taken {
+        record.state.leased.clone_from(&state.leased);
+    }
+    is_taken
+}
+
+/// Takes over this manifest if it is of a later revision. The shards that are known already have yet
+/// to be told of it. A Job that has ended keeps its own. Gives whether it did.
+fn take_manifest(
+    record: &mut Record,
+    manifest: &Manifest,
+    revision: u32,
+    template_edits: &TemplateEdits,
+) -> bool {
+    let is_of_it = manifest.name() == record.name()
+        && manifest.indexed() == record.manifest.indexed()
+        && manifest.size().completions.is_some() == record.manifest.size().completions.is_some();
     let has_ended = record.state.outcome.is_some();
-    if recovery.revision <= record.state.revision || !is_of_it || has_ended {
+    if revision <= record.state.revision || !is_of_it || has_ended {
         return false;
     }
-    let older = std::mem::replace(&mut record.manifest, recovery.manifest.clone());
-    record.state.revision = recovery.revision;
-    record.state.template_edits.join(&recovery.template_edits);
+    let older = std::mem::replace(&mut record.manifest, manifest.clone());
+    record.state.revision = revision;
+    record.state.template_edits.join(template_edits);
     let missed = Missed::between(&older, record);
     let unended = record.shards.values_mut().filter(|shard| !shard.phase.ended());
     unended.for_each(|shard| missed.mark(shard));

@@ -391,10 +391,10 @@ impl Registry {
         documents
     }
 
-    /// The merge patch that marks the federation as moved to another host.
-    pub(super) fn patch_moved(&self, moved: &Moved) -> Result<Value, Error> {
+    /// The merge patch that marks the federation as moved to another host, or as not moved.
+    pub(super) fn patch_moved(&self, moved: Option<&Moved>) -> Result<Value, Error> {
         let mut after = self.documents.clone();
-        after.put(SETTINGS, &Settings { moved: Some(moved.clone()), ..self.settings() });
+        after.put(SETTINGS, &Settings { moved: moved.cloned(), ..self.settings() });
         after.patch(&self.resource_version)
     }
 

@@ -120,7 +120,7 @@ fn a_registry_that_was_moved_or_restored_is_as_old_as_it_was_on_the_host_before(
         serde_json::from_str(text).expect("JSON")
     };
     let to = Moved { uid: "n".into(), context: "new".into(), number: 1 };
-    let marked = moved.patch_moved(&to).expect("fits");
+    let marked = moved.patch_moved(Some(&to)).expect("fits");
     assert_eq!(settings(marked)["created"], 7, "a change of something else keeps it");
     // It is moved to where an empty federation is, or restored there from a backup.
     let other = SavedRegistry { created: Some(7), ..SavedRegistry::new("g") };

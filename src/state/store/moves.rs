@@ -18,8 +18,16 @@ impl Store {
             Some(moved) => return Err(self.moved(moved)),
             None => {}
         }
-        let patch = registry.patch_moved(&to)?;
+        let patch = registry.patch_moved(Some(&to))?;
         Registry::from_config_map(&self.patch(NAMESPACE, NAME, &patch).await?)
+    }
+
+    /// Marks the federation of this host as moved no more, as a compare-and-swap.
+    ///
+    /// # Errors
+    /// Somebody changed the registry since it was read, or it cannot be written.
+    pub async fn unmark_moved(&self, registry: &Registry) -> Result<(), Error> {
+        self.patch(NAMESPACE, NAME, &registry.patch_moved(None)?).await.map(drop)
     }
 
     /// Marks a record of this host as moved to another one, as a compare-and-swap, whatever others

@@ -164,7 +164,8 @@ impl Federation<'_> {
             self.notify(Event::LeaseOver { record: after, work: &entry.detail });
         }
         let ran = |id: &u32| before.shards.get(id).is_some_and(|shard| !shard.phase.ended());
-        let expired = after.shards.iter().filter(|(id, shard)| ran(id) && shard.has_expired());
+        let has_expired = |shard: &Shard| shard.has_expired() && shard.given_up.is_none();
+        let expired = after.shards.iter().filter(|(id, shard)| ran(id) && has_expired(shard));
         // Of a Job that has ended, nothing is left.
         for (id, shard) in expired.filter(|_| after.state.outcome.is_none()) {
             self.notify(Event::Expired { record: after, id: *id, cluster: &shard.cluster });

@@ -48,8 +48,8 @@ pub struct Lease {
     /// while that is not known: the Job may be about to start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
-    /// Set once the lease has ended its Job: how many of the failed pods it ended. They are no
-    /// failures of the federated Job.
+    /// Set once its Job has ended after the lease had passed: how many of the failed pods the lease
+    /// ended. They are no failures of the federated Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_pods: Option<i32>,
 }
@@ -135,21 +135,21 @@ impl Lease {
         Some(self.until?.saturating_add(rest))
     }
 
-    /// Whether a Job that is Failed with `DeadlineExceeded` was ended by the lease: `actual` is the
-    /// `activeDeadlineSeconds` that it had, `own` the one that the user's deadline asks for. No
-    /// lease gives a Job less than its own length, so anything shorter was set by somebody else.
-    pub fn has_ended(&self, actual: Option<i64>, own: Option<i64>) -> bool {
+    /// Whether the deadline of a Job is that of the lease: `actual` is the `activeDeadlineSeconds`
+    /// that it has, `own` the one that the user's deadline asks for. No lease gives a Job less than
+    /// its own length, so anything shorter was set by somebody else.
+    pub fn is_deadline(&self, actual: Option<i64>, own: Option<i64>) -> bool {
         actual.is_some_and(|actual| actual >= self.seconds && own.is_none_or(|own| actual < own))
     }
 
     /// Whether the lease of a running Job is over, and only the Job controller of its cluster has
     /// not acted yet. `running` is for how many seconds it has run by its cluster's clock; `actual`
-    /// and `own` are those of [`Self::has_ended`].
+    /// and `own` are those of [`Self::is_deadline`].
     ///
     /// Kubelets have ended its pods by then, or will soon. If such a Job got a longer deadline, the
     /// Job controller would count these pods as failures of their own.
     pub fn has_passed(&self, running: i64, actual: Option<i64>, own: Option<i64>) -> bool {
-        actual.is_some_and(|actual| running >= actual) && self.has_ended(actual, own)
+        actual.is_some_and(|actual| running >= actual) && self.is_deadline(actual, own)
     }
 
     /// The lease as long as its entry can become.
@@ -222,7 +222,7 @@ mod tests {
             (Some(600), Some(600), false),
             (Some(600), Some(400), false),
         ] {
-            assert_eq!(lease.has_ended(actual, own), expected, "{actual:?} {own:?}");
+            assert_eq!(lease.is_deadline(actual, own), expected, "{actual:?} {own:?}");
         }
     }
 

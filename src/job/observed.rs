@@ -253,6 +253,19 @@ impl Observed {
         about_to_end && self.suspended && self.start.is_none()
     }
 
+    /// When the Job controller decided that the Job ends, as far as it has: it may wait for pods
+    /// from then on.
+    pub fn decided_at(&self) -> Option<Timestamp> {
+        let decides = |condition: &&Value| {
+            let kind = text(&condition["type"]);
+            ["FailureTarget", "SuccessCriteriaMet"].contains(&kind) && condition["status"] == "True"
+        };
+        let decided = self.conditions.iter().find(decides);
+        decided
+            .and_then(|condition| time(&condition["lastTransitionTime"]))
+            .or_else(|| self.end.as_ref()?.at)
+    }
+
     /// The indexes that have succeeded or failed.
     pub fn ended_indexes(&self) -> Indexes {
         self.completed_indexes.with(&self.failed_indexes)

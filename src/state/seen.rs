@@ -74,6 +74,16 @@ impl Seen {
         }
         seen
     }
+
+    /// Leaves failures out that are seen since `before`, for now.
+    pub fn leave_failures_out(&mut self, before: Option<&Self>) {
+        self.failed = before.map_or(0, |before| before.failed);
+        self.failed_indexes = before.map(|b| b.failed_indexes.clone()).unwrap_or_default();
+        let at = before.map_or(self.at, |before| before.at);
+        if before == Some(&Self { at, ..self.clone() }) {
+            self.at = at;
+        }
+    }
 }
 
 /// The parallelism with which its cluster has admitted a Job. A Job says itself only whether it is

@@ -27,6 +27,7 @@ mod hosts;
 mod hosts_again;
 mod identity;
 mod kinds;
+mod lease_returns;
 mod leases;
 mod left;
 mod limits;
@@ -114,6 +115,7 @@ fn main() -> ExitCode {
         answers::scenarios,
         outages::scenarios,
         lost::scenarios,
+        lease_returns::scenarios,
         leases::scenarios,
         drain::scenarios,
         member_changes::scenarios,

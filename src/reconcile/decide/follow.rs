@@ -130,7 +130,8 @@ fn follow_job(
     let before = shard.seen.clone();
     shard.uid = Some(job.uid.clone());
     shard.see(job, now.as_second());
-    lease::await_end(shard, job, before.as_ref());
+    let own = shard.active_deadline_seconds.or(whole_deadline);
+    lease::await_end(shard, job, own, before.as_ref(), (clocks, now));
     let Some(end) = &job.end else {
         let started = shard.phase == Phase::Started || job.was_released();
         shard.phase = if started { Phase::Started } else { Phase::Created };
@@ -138,8 +139,7 @@ fn follow_job(
         return None;
     };
     shard.phase = outcome::phase_at_end(shard, job, end);
-    let own = shard.active_deadline_seconds.or(whole_deadline);
-    lease::expire(shard, job, end, own, before.as_ref());
+    lease::expire(shard, job, end, own, before.as_ref(), clocks);
     if shard.phase == Phase::Failed { outcome::failure(shard, job, end, clocks, now) } else { None }
 }
 

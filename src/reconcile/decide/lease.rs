@@ -10,7 +10,7 @@ use super::{
     lookup::{Lookup, is_ours, lookup},
 };
 use crate::{
-    job::{End, Lease, Observed},
+    job::{End, EndKind, Lease, Observed},
     reconcile::{
         allocate::pods,
         observe::{Clocks, Observations},
@@ -34,6 +34,10 @@ pub(super) fn see(shard: &mut Shard, job: &Observed, clocks: &Clocks, now: Times
             shard.change_deadline();
         }
     }
+    // What was known of it when it was given up stays: its Job is stopped, and starts no more.
+    if shard.given_up.is_some() && shard.lease.as_ref().is_some_and(|it| it.until.is_some()) {
+        return;
+    }
     let is_stale = job.generation < shard.generation;
     let starts = start_since_resume(shard, job, clocks, now.as_second());
     let Some(lease) = &mut shard.lease else { return };
@@ -52,20 +56,28 @@ pub(super) fn see(shard: &mut Shard, job: &Observed, clocks: &Clocks, now: Times
     }
 }
 
-/// While a lease ends a Job, its running pods are counted as failed before the Job is Failed, which
-/// takes as long as they take to end. What had failed before is kept until then.
-pub(super) fn await_end(shard: &mut Shard, job: &Observed, before: Option<&Seen>) {
-    if shard.lease.is_none() || !job.ending || job.end.is_some() {
+/// Leaves out what has failed since the last contact, while it is not known what of it a lease has
+/// ended: its Job is about to end, or kubelets have ended its pods already, and the Job controller
+/// has yet to act. A limit would be exceeded before [`expire`] tells.
+pub(super) fn await_end(
+    shard: &mut Shard,
+    job: &Observed,
+    own: Option<i64>,
+    before: Option<&Seen>,
+    (clocks, now): (&Clocks, Timestamp),
+) {
+    if shard.lease.is_none() || job.end.is_some() {
         return;
     }
-    if let Some(seen) = &mut shard.seen {
-        seen.failed = before.map_or(0, |before| before.failed);
-        seen.failed_indexes = before.map(|b| b.failed_indexes.clone()).unwrap_or_default();
+    let has_passed = passed_at(shard, job, own, clocks, now).is_some()
+        || passed_unseen(shard, job, own, now.as_second());
+    if let Some(seen) = shard.seen.as_mut().filter(|_| job.ending || has_passed) {
+        seen.leave_failures_out(before);
     }
 }
 
-/// Records that the lease of a shard has ended its Job, if that is so. `before` is what was known
-/// before; `own` is the user's deadline in seconds.
+/// Records which failed pods of a Job that has ended its lease has ended, if it has passed by then.
+/// `before` is what was known before; `own` is the user's deadline in seconds.
 ///
 /// The pods that ran then were ended by the Job controller or by kubelets. Nobody can tell them
 /// from pods that failed since the last contact, so as many as may have run are no failures, and
@@ -76,31 +88,58 @@ pub(super) fn expire(
     end: &End,
     own: Option<i64>,
     before: Option<&Seen>,
+    clocks: &Clocks,
 ) {
+    if !passed_before_end(shard, job, end, own, clocks) {
+        return;
+    }
     // A change of it may have been on its way.
     let active = before.map_or(0, |before| before.active);
     let most = shard.parallelism.max(job.parallelism).max(active).max(0);
-    let Some(lease) = &mut shard.lease else { return };
-    let has_ended = match end.reason.as_str() {
-        "DeadlineExceeded" => lease.has_ended(job.active_deadline_seconds, own),
-        // The Job controller was away, and kubelets ended the pods. It judges these first, once it
-        // is back. Before the lease has ended, pods fail for reasons of their own.
-        "BackoffLimitExceeded" => {
-            let begun = job.start.zip(job.active_deadline_seconds);
-            let over = begun.map(|(start, length)| start.as_second().saturating_add(length));
-            let is_over = over.zip(end.at).is_some_and(|(over, at)| at.as_second() >= over);
-            is_over && lease.has_ended(job.active_deadline_seconds, own)
-        }
-        _ => false,
-    };
-    if shard.phase == Phase::Failed && has_ended {
-        let failed_before = before.map_or(0, |before| before.failed);
+    let failed_before = before.map_or(0, |before| before.failed);
+    if let Some(lease) = &mut shard.lease {
         lease.ended_pods = Some((job.failed - failed_before).clamp(0, most));
-        shard.reopened = true;
-        if let Some(seen) = &mut shard.seen {
-            seen.failed_indexes = before.map(|b| b.failed_indexes.clone()).unwrap_or_default();
-        }
     }
+    if let Some(seen) = &mut shard.seen {
+        seen.failed_indexes = before.map(|b| b.failed_indexes.clone()).unwrap_or_default();
+    }
+    shard.reopened |= shard.phase == Phase::Failed;
+}
+
+/// Whether the lease of a Job had passed when its end was decided. The Job controller may have been
+/// away: once it is back, it judges the pods that kubelets have ended first. Before the lease has
+/// passed, pods fail for reasons of their own.
+fn passed_before_end(
+    shard: &Shard,
+    job: &Observed,
+    end: &End,
+    own: Option<i64>,
+    clocks: &Clocks,
+) -> bool {
+    let actual = job.active_deadline_seconds;
+    let is_its = shard.lease.as_ref().is_some_and(|lease| lease.is_deadline(actual, own));
+    // One that goes on in its cluster becomes Complete by its own work, before its deadline.
+    let may_pass = end.kind == EndKind::Failed || shard.given_up.is_some();
+    if !(is_its && may_pass) {
+        return false;
+    }
+    let Some(at) = job.decided_at().map(Timestamp::as_second) else { return false };
+    let over = job.start.zip(actual).map(|(start, it)| start.as_second().saturating_add(it));
+    let at_host = clocks.host_time(&shard.cluster, at);
+    end.reason == "DeadlineExceeded"
+        || over.is_some_and(|over| at >= over)
+        || passed_unseen(shard, job, own, at_host)
+}
+
+/// Whether the lease of a shard that was given up has passed `at` this second by the host's clock,
+/// by what is recorded. The Job is stopped when its cluster is back, and since 1.36 a suspension
+/// clears its start.
+fn passed_unseen(shard: &Shard, job: &Observed, own: Option<i64>, at: i64) -> bool {
+    let lease = shard.lease.as_ref().filter(|_| shard.given_up.is_some());
+    lease.is_some_and(|lease| {
+        let has_passed = lease.until.is_some_and(|until| at >= until);
+        has_passed && lease.is_deadline(job.active_deadline_seconds, own)
+    })
 }
 
 /// Renews the leases of running Jobs of which less than half is left. A Job that waits for another
@@ -163,19 +202,19 @@ pub(super) fn awaits_its_end(
     clocks: &Clocks,
     now: Timestamp,
 ) -> bool {
-    !clocks.is_host_unknown() && passed_at(record, id, job, clocks, now).is_some()
+    let (shard, own) = (&record.shards[&id], record.own_deadline(id));
+    !clocks.is_host_unknown() && passed_at(shard, job, own, clocks, now).is_some()
 }
 
 /// When the lease of a running Job passed, in seconds since 1970 by the host's clock, as far as the
 /// clocks are known.
 fn passed_at(
-    record: &Record,
-    id: u32,
+    shard: &Shard,
     job: &Observed,
+    own: Option<i64>,
     clocks: &Clocks,
     now: Timestamp,
 ) -> Option<i64> {
-    let shard = &record.shards[&id];
     let lease = shard.lease.as_ref().filter(|_| job.end.is_none())?;
     // A Job that has yet to be suspended and resumed may have passed meanwhile. One that was has
     // got a deadline that is as much longer as it ran before.
@@ -183,7 +222,7 @@ fn passed_at(
     let start = clocks.host_time(&shard.cluster, start.as_second());
     let running = now.as_second().saturating_sub(start);
     let actual = job.active_deadline_seconds;
-    let has_passed = lease.has_passed(running, actual, record.own_deadline(id));
+    let has_passed = lease.has_passed(running, actual, own);
     has_passed.then(|| start.saturating_add(actual.unwrap_or(0)))
 }
 
@@ -199,7 +238,7 @@ pub(in crate::reconcile) fn overdue(
     let live = record.shards.iter().filter(|(_, shard)| is_told(shard));
     let since = |(&id, shard): (&u32, &Shard)| match lookup(id, shard, observations) {
         Lookup::Found(job) if is_ours(record, id, job) => {
-            Some((id, passed_at(record, id, job, clocks, now)?))
+            Some((id, passed_at(shard, job, record.own_deadline(id), clocks, now)?))
         }
         _ => None,
     };

@@ -19,18 +19,23 @@ use crate::{
 pub(super) fn actions(record: &Record, observations: &Observations, now: Timestamp) -> Vec<Action> {
     let shards = record.shards.iter();
     let next = shards.filter_map(|(&id, shard)| next_action(record, id, shard, observations));
-    next.filter(|action| !lets_go_on(action, record, observations, now)).collect()
+    next.filter(|action| !keeps_from_end(action, record, observations, now)).collect()
 }
 
-/// Whether an action gives a Job a longer deadline whose lease has passed.
-fn lets_go_on(
+/// Whether an action keeps the Job controller from ending a Job whose lease has passed: by a longer
+/// deadline, or by a suspension, in which a Job has none. It would count the pods that kubelets
+/// have ended as failures. A shard that was given up is stopped all the same (G8).
+fn keeps_from_end(
     action: &Action,
     record: &Record,
     observations: &Observations,
     now: Timestamp,
 ) -> bool {
-    let (Action::Change { shard: id, .. } | Action::Renew { shard: id, .. }) = action else {
-        return false;
+    let stays = |id: &u32| record.state.outcome.is_none() && !record.shards[id].is_lost();
+    let id = match action {
+        Action::Change { shard: id, .. } | Action::Renew { shard: id, .. } => id,
+        Action::Retire { shard: id, .. } if stays(id) => id,
+        _ => return false,
     };
     match lookup(*id, &record.shards[id], observations) {
         Lookup::Found(job) => awaits_its_end(record, *id, job, &observations.clocks, now),

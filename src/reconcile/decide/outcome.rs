@@ -40,8 +40,10 @@ pub(super) fn failure(
     now: Timestamp,
 ) -> Option<Outcome> {
     // Others do the work of a shard that was given up. Only a rule of the user's decides then, and
-    // the pods that failed in all shards together: those of this one count.
-    let is_replaced = shard.is_replaced() && end.reason != POD_FAILURE_POLICY;
+    // the pods that failed in all shards together: those of this one count. A rule does not know
+    // which pods were ended by a lease.
+    let is_by_rule = end.reason == POD_FAILURE_POLICY && !shard.has_expired();
+    let is_replaced = shard.is_replaced() && !is_by_rule;
     if end.reason == FAILED_INDEXES || end.kind == EndKind::Complete || is_replaced {
         return None;
     }

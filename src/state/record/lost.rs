@@ -28,7 +28,8 @@ pub struct RanTwice {
 impl Shard {
     /// Whether its lease has ended its Job: others do the rest, and nothing has failed.
     pub fn has_expired(&self) -> bool {
-        self.lease.as_ref().is_some_and(|lease| lease.ended_pods.is_some())
+        let has_passed = self.lease.as_ref().is_some_and(|lease| lease.ended_pods.is_some());
+        self.phase == Phase::Failed && has_passed
     }
 
     /// Whether the last change of it renews the lease alone, and a Job of it lacks nothing else.

@@ -1,6 +1,7 @@
 //! Leases: when they are renewed, and when the work of a silent cluster moves.
 
 mod clocks;
+mod returns;
 
 use super::*;
 use crate::{
@@ -267,7 +268,8 @@ fn a_job_that_its_lease_ended_has_not_failed() {
         ("BackoffLimitExceeded", 5, 600, None, false),
         ("BackoffLimitExceeded", 605, 600, Some(5000), true),
         ("BackoffLimitExceeded", 605, 500, Some(500), false),
-        ("PodFailurePolicy", 605, 600, None, false),
+        ("PodFailurePolicy", 605, 600, None, true),
+        ("PodFailurePolicy", 580, 600, None, false),
     ] {
         let mut spec = json!({"completions": 6, "backoffLimit": 0});
         if let Some(own) = own {

@@ -360,6 +360,7 @@ impl Voice<'_, '_> {
         match event {
             Event::OwnIndex { .. }
             | Event::NoLease { .. }
+            | Event::ShortLease { .. }
             | Event::Dropped { .. }
             | Event::UnknownField { .. }
             | Event::Silent { .. }

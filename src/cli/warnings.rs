@@ -29,6 +29,11 @@ pub fn warning<'a>(event: &Event<'a>) -> Option<(Option<&'a str>, String)> {
             let why = "a queue decides when it runs, so it gets no lease there";
             (None, format!("{job}: {clusters}: {why}. Its work waits for a cluster that is silent"))
         }
+        Event::ShortLease { record, clusters } => {
+            let (job, clusters) = (job(record), named(clusters));
+            let why = "gets no work of it: its pods may run longer than the lease there";
+            (None, format!("{job}: {clusters}: {why}"))
+        }
         Event::Dropped { record, path, clusters } => {
             let (job, clusters) = (job(record), named(clusters));
             (None, format!("{job}: {path} is not kept by the server of {clusters}"))

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     cluster::Connection,
     job::{Size, own_index_variables},
-    reconcile::{Members, Observation, Observations, Reconciled, ShardStatus, Status, run},
+    reconcile::{Members, Observation, Observations, Place, Reconciled, ShardStatus, Status, run},
     state::{Outcome, Record, Shard, Verdict},
 };
 
@@ -115,6 +115,17 @@ impl Federation<'_> {
         let clusters: BTreeSet<_> = clusters.filter(gives_leases).map(str::to_owned).collect();
         if !clusters.is_empty() {
             self.notify(Event::NoLease { record, clusters: &clusters });
+        }
+    }
+
+    /// Says which clusters take work, and none of this Job, as their leases would end its pods.
+    pub(super) fn name_whose_lease_is_short(&self, record: &Record) {
+        let places = Place::all(&self.registry);
+        let is_short = |place: &Place| place.takes_work && place.ends_pods_of(&record.manifest);
+        let clusters = places.iter().filter(|(_, place)| is_short(place));
+        let clusters: BTreeSet<_> = clusters.map(|(name, _)| name.clone()).collect();
+        if !clusters.is_empty() {
+            self.notify(Event::ShortLease { record, clusters: &clusters });
         }
     }
 

@@ -140,6 +140,13 @@ pub enum Event<'a> {
         /// The members.
         clusters: &'a BTreeSet<String>,
     },
+    /// These members take work, and none of the Job: its pods may run longer than their leases.
+    ShortLease {
+        /// The Job.
+        record: &'a Record,
+        /// The members.
+        clusters: &'a BTreeSet<String>,
+    },
     /// The servers of these members would drop a field without a word.
     Dropped {
         /// The Job.

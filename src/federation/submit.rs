@@ -284,6 +284,7 @@ impl Federation<'_> {
         self.notify(Event::Planned(record));
         self.name_own_indexes(record);
         self.name_who_gives_no_lease(record);
+        self.name_whose_lease_is_short(record);
     }
 
     /// Makes sure that the host has no federated Job of this name, as far as it says so.

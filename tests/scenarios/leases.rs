@@ -258,6 +258,15 @@ async fn too_long(stage: &Stage) -> Outcome {
     stage.create(&job).await?.ok();
     let shard = stage.site("west").job("pi").await?;
     assert_eq!(shard["spec"]["template"]["spec"]["activeDeadlineSeconds"], 600);
+    // Others do what west may not.
+    stage.federate("cluster register east").await.ok();
+    job["metadata"]["name"] = "long".into();
+    job["spec"]["template"]["spec"]["activeDeadlineSeconds"] = 3601.into();
+    stage.create(&job).await?.ok().warns("cluster west: gets no work of it");
+    assert_eq!(stage.site("west").names("jobs").await?, ["pi"]);
+    assert_eq!(stage.site("east").names("jobs").await?, ["long"]);
+    stage.federate("job scale long --parallelism=3").await.ok();
+    assert_eq!(stage.site("east").job("long").await?["spec"]["parallelism"], 3);
     Ok(())
 }
 

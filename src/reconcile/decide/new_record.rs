@@ -17,7 +17,8 @@ pub enum NewRecordError {
     /// There is no member.
     #[error("no clusters are registered")]
     NoMembers,
-    /// The pods of the Job may run longer than the lease of a member that takes work.
+    /// The pods of the Job may run longer than the leases of members that take work, and the others
+    /// have no place for it.
     #[error(
         "spec.template.spec.activeDeadlineSeconds: Invalid value: {own}: must be at most {lease}, \
          the lease of cluster {cluster:?}"
@@ -76,13 +77,16 @@ fn divided(
     mut indexes: Indexes,
     now: Timestamp,
 ) -> Result<Record, NewRecordError> {
-    let takes_work = registry.members.iter().filter(|(_, member)| member.state.takes_work());
-    let members: Vec<_> = takes_work
+    let ready = registry.members.iter().filter(|(_, member)| member.state.takes_work());
+    let ready: Vec<_> = ready
         .map(|(name, member)| plan::Member { weight: member.weight, ..plan::Member::new(name) })
         .collect();
+    let shorter = |member: &plan::Member<'_>| shorter_lease(registry, &manifest, member.name, now);
+    let members: Vec<_> = ready.iter().filter(|it| shorter(it).is_none()).copied().collect();
+    let short = ready.iter().find_map(shorter);
     let Size { parallelism, completions } = manifest.size();
     let completions = if manifest.indexed() { Some(indexes.len()) } else { completions };
-    if members.is_empty() && completions != Some(0) {
+    if ready.is_empty() && completions != Some(0) {
         let stands =
             |(name, member): (&String, &Member)| format!("{name} ({})", member.state.as_str());
         if registry.members.is_empty() {
@@ -95,17 +99,25 @@ fn divided(
         manifest.annotation(PREFERENCES).map(|text| Preferences::parse(text, &names)).transpose();
     let preferences = preferences.map_err(plan::Error::from)?;
     let key = format!("{}/{}", manifest.namespace(), manifest.name());
-    let request = Request {
+    let request = |members| Request {
         key: &key,
-        members: &members,
+        members,
         preferences: preferences.as_ref(),
         parallelism,
         completions,
         least: manifest.gang().unwrap_or(1),
     };
-    let shares = plan::plan(&request)?.shares;
-    check_leases(registry, &manifest, now)?;
-    let shards = shares.iter().map(|(cluster, share)| {
+    let has_none = members.is_empty() && completions != Some(0);
+    let planned = match (plan::plan(&request(&members)), short) {
+        // The members that it keeps from the Job would have had the place.
+        (planned, Some(short))
+            if has_none || (planned.is_err() && plan::plan(&request(&ready)).is_ok()) =>
+        {
+            return Err(short);
+        }
+        (planned, _) => planned?,
+    };
+    let shards = planned.shares.iter().map(|(cluster, share)| {
         let Share { parallelism, completions } = *share;
         let lease = leased(registry, &manifest, cluster, now);
         if !manifest.indexed() {
@@ -133,20 +145,16 @@ fn leased(
     Lease::planned(manifest, lease.map(|lease| lease.seconds), now.as_second())
 }
 
-/// Makes sure that no pod is to run longer than the lease of a member that takes work: the lease
-/// would end it.
-fn check_leases(
+/// The lease of a member, if it is shorter than the pods of the Job may run by their own
+/// `activeDeadlineSeconds`: the lease would end them, so the member gets no shard.
+fn shorter_lease(
     registry: &Registry,
     manifest: &Manifest,
+    cluster: &str,
     now: Timestamp,
-) -> Result<(), NewRecordError> {
-    let Some(own) = manifest.pod_deadline_seconds() else { return Ok(()) };
-    let taking = registry.members.iter().filter(|(_, member)| member.state.takes_work());
-    for (cluster, _) in taking {
-        let lease = leased(registry, manifest, cluster, now).map(|lease| lease.seconds);
-        if let Some(lease) = lease.filter(|lease| *lease < own) {
-            return Err(NewRecordError::PodDeadline { own, lease, cluster: cluster.clone() });
-        }
-    }
-    Ok(())
+) -> Option<NewRecordError> {
+    let own = manifest.pod_deadline_seconds()?;
+    let lease = leased(registry, manifest, cluster, now)?.seconds;
+    let is_shorter = lease < own;
+    is_shorter.then(|| NewRecordError::PodDeadline { own, lease, cluster: cluster.to_owned() })
 }

@@ -78,7 +78,7 @@ impl Place {
 
     /// Whether the lease of a new shard of a Job there is shorter than its pods may run by their
     /// own `activeDeadlineSeconds`, so that it would end them.
-    pub(in crate::reconcile) fn ends_pods_of(&self, manifest: &Manifest) -> bool {
+    pub fn ends_pods_of(&self, manifest: &Manifest) -> bool {
         let lease = Lease::planned(manifest, self.lease_seconds(), 0);
         let own = manifest.pod_deadline_seconds();
         lease.zip(own).is_some_and(|(lease, own)| lease.seconds < own)

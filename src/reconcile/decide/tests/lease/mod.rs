@@ -1,6 +1,7 @@
 //! Leases: when they are renewed, and when the work of a silent cluster moves.
 
 mod clocks;
+mod members;
 mod returns;
 
 use super::*;

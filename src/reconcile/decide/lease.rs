@@ -16,7 +16,7 @@ use crate::{
         observe::{Clocks, Observations},
     },
     seams::{self, Defect},
-    state::{Phase, Record, Seen, Shard},
+    state::{Origin, Phase, Record, Seen, Shard},
 };
 
 /// How much the end of a lease varies from one measurement of clocks to the next, in seconds.
@@ -290,8 +290,10 @@ pub(super) fn give_up_expired(record: &mut Record, observations: &Observations, 
     };
     let over = record.shards.iter().filter_map(|(id, shard)| {
         // A record that was restored may not know that the lease was renewed since, or that the
-        // Job has ended.
-        if record.state.unlisted.contains(&shard.cluster) || shard.restored {
+        // Job has ended. One that was moved has all shards as they are.
+        let is_exact = record.state.origin == Some(Origin::Move);
+        let is_unlisted = !is_exact && record.state.unlisted.contains(&shard.cluster);
+        if is_unlisted || shard.restored {
             return None;
         }
         let at = is_over(shard)?;
@@ -303,6 +305,8 @@ pub(super) fn give_up_expired(record: &mut Record, observations: &Observations, 
         let consent = place.and_then(|place| place.lease.as_ref()).map(|lease| &lease.consent);
         record.give_up_leased(*id, *at, consent);
     }
+    let clusters = over.iter().map(|(id, _)| record.shards[id].cluster.clone()).collect();
+    record.wait_no_more(&clusters);
     let has_shares = record.manifest.size().completions.is_some();
     if !over.is_empty() && has_shares && record.state.outcome.is_none() {
         pods::divide(record, &observations.places);

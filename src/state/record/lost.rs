@@ -1,6 +1,6 @@
 //! What becomes of the shards of a cluster that was declared lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -207,6 +207,21 @@ impl Record {
         let since = Timestamp::from_second(at).map(|at| at.to_string()).unwrap_or_default();
         let detail = format!("{work} since {since}");
         self.accept(Acceptance::new(Accepted::Leased, &detail, &who, when));
+    }
+
+    /// Waits no more to list clusters whose shards are over, in a record that was moved: it has all
+    /// shards that they have.
+    pub fn wait_no_more(&mut self, clusters: &BTreeSet<String>) {
+        if self.state.origin != Some(Origin::Move) {
+            return;
+        }
+        let has_live = |name: &String| {
+            self.shards.values().any(|shard| shard.cluster == *name && !shard.is_over())
+        };
+        self.state.unlisted.retain(|name| !clusters.contains(name) || has_live(name));
+        if self.state.unlisted.is_empty() {
+            self.state.origin = None;
+        }
     }
 
     /// Whether the lease of a shard may have ended by `now`, in seconds since 1970, so that its

@@ -1,6 +1,7 @@
 //! Pods that kubelets have ended after a lease, and that count once their cluster is back.
 
 use super::*;
+use crate::state::Origin;
 
 /// When nothing of a shard runs any more whose lease was never renewed.
 const OVER: i64 = START + LEASE + LEASE + 30 + 60;
@@ -149,4 +150,23 @@ fn a_shard_whose_lease_has_passed_is_left_to_its_job_controller() {
         let ended = after(&record, end, START + LEASE + 200).record;
         assert_eq!((ended.shards[&2].phase, ended.failed_pods()), (Phase::Complete, 0));
     }
+}
+
+#[test]
+fn the_lease_of_a_cluster_ends_although_the_record_was_moved_meanwhile() {
+    let mut record = begun(json!({"completions": 6}));
+    record.state.origin = Some(Origin::Move);
+    record.state.unlisted = ["c2".to_owned()].into();
+    let silent = |record: &Record| seen(record, [(1, running(record, 1))]);
+    let before = decide(&record, &silent(&record), at(OVER - 1)).record;
+    assert!(before.state.unlisted.contains("c2") && !before.shards[&2].is_lost());
+    let after = decide(&record, &silent(&record), at(OVER)).record;
+    assert!(after.shards[&2].is_lost());
+    assert!(after.state.unlisted.is_empty() && after.state.origin.is_none());
+    let opened: i32 = after.shards.range(3..).filter_map(|(_, it)| it.completions).sum();
+    assert_eq!(opened, 3, "its work goes on in the other");
+    // A shard whose end is not known may run still.
+    record.add(Shard { lease: None, ..record.shards[&2].clone() });
+    let after = decide(&record, &silent(&record), at(OVER)).record;
+    assert!(after.shards[&2].is_lost() && after.state.unlisted.contains("c2"));
 }

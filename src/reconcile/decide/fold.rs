@@ -3,7 +3,7 @@
 use super::lookup::{Lookup, lookup};
 use crate::{
     reconcile::observe::Observations,
-    state::{Phase, Record},
+    state::{Phase, Record, Shard},
 };
 
 /// How many ended shards whose Jobs are gone stay in the ledger, so that users see what they did.
@@ -12,14 +12,14 @@ pub(super) const KEPT: usize = 8;
 
 /// Folds the oldest of the ended shards whose Jobs are gone and of which nothing can change, until
 /// [`KEPT`] are left. Gives the shards that must be asked for by name before that can be told. A
-/// work queue has few shards, and keeps them until it is deleted.
+/// work queue has few shards, and keeps them until it is deleted, but for those that others
+/// replace.
 pub(super) fn fold(record: &mut Record, observations: &Observations) -> Vec<u32> {
-    if record.manifest.size().completions.is_none() {
-        return Vec::new();
-    }
+    let is_queue = record.manifest.size().completions.is_none();
+    let folds = |shard: &Shard| shard.is_settled() && (!is_queue || shard.is_replaced());
     let mut confirm = Vec::new();
     let mut gone = Vec::new();
-    for (&id, shard) in record.shards.iter().filter(|(_, shard)| shard.is_settled()) {
+    for (&id, shard) in record.shards.iter().filter(|(_, shard)| folds(shard)) {
         let is_confirmed = match lookup(id, shard, observations) {
             // That it is gone was confirmed when it became so.
             _ if shard.phase == Phase::Deleted => true,

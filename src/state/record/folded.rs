@@ -27,15 +27,32 @@ pub struct Folded {
     /// Of an Indexed Job, the union of the completed indexes.
     #[serde(skip_serializing_if = "Indexes::is_empty")]
     pub completed: Indexes,
+    /// Of an Indexed Job, the indexes that several of them have completed.
+    #[serde(skip_serializing_if = "Indexes::is_empty")]
+    pub twice: Indexes,
     /// Of an Indexed Job, the union of [`Shard::carried_indexes`].
     #[serde(skip_serializing_if = "Indexes::is_empty")]
     pub carried_indexes: Indexes,
+    /// What was known of those that were given up. None where none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<GivenUp>,
     /// Of an Indexed Job, the union of the indexes that failed for good.
     #[serde(skip_serializing_if = "Indexes::is_empty")]
     pub failed_indexes: Indexes,
     /// When the last of them ended, by the host's clock, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<i64>,
+}
+
+/// What the folded shards did that were given up, so that what ran twice is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "an object")]
+pub struct GivenUp {
+    /// The sum of what they achieved and were not seen to have achieved before.
+    pub unseen: i32,
+    /// Of an Indexed Job, the union of their completed indexes.
+    #[serde(skip_serializing_if = "Indexes::is_empty")]
+    pub completed: Indexes,
 }
 
 /// The totals of the folded shards of one member; each is 0 or more.
@@ -85,7 +102,14 @@ impl Folded {
         ] {
             *total = total.saturating_add(more);
         }
+        if let Some(before) = shard.given_up {
+            let given_up = self.given_up.get_or_insert_default();
+            given_up.unseen = given_up.unseen.saturating_add(shard.achieved() - before);
+            let completed = shard.seen.as_ref().map(|seen| &seen.completed);
+            completed.into_iter().for_each(|it| given_up.completed = given_up.completed.with(it));
+        }
         if let Some(seen) = &shard.seen {
+            self.twice = self.twice.with(&self.completed.both(&seen.completed));
             self.completed = self.completed.with(&seen.completed);
             self.failed_indexes = self.failed_indexes.with(&seen.failed_indexes);
         }
@@ -102,11 +126,9 @@ fn one(id: u32) -> Indexes {
 
 impl Shard {
     /// Whether nothing of the shard can change once its Job is gone: it is Complete; or what is
-    /// left of it was given to others, or failed for good. A shard of a cluster that was declared
-    /// lost stays, so that what ran twice is known.
+    /// left of it was given to others, or failed for good.
     pub fn is_settled(&self) -> bool {
         match self.phase {
-            _ if self.given_up.is_some() => false,
             Phase::Planned | Phase::Created | Phase::Started => false,
             Phase::Complete => true,
             Phase::Failed => {
@@ -158,6 +180,13 @@ mod tests {
     const SHARE: i32 = 4;
 
     fn record(indexed: bool, ends: &[(u8, i32, i32)]) -> Record {
+        let ends: Vec<_> = ends.iter().map(|end| (*end, None)).collect();
+        partly_given_up(indexed, &ends)
+    }
+
+    /// A record of which some shards were given up, with what they had done by then: the next one
+    /// does their work.
+    fn partly_given_up(indexed: bool, ends: &[((u8, i32, i32), Option<i32>)]) -> Record {
         let mode = if indexed { "Indexed" } else { "NonIndexed" };
         let completions = i32::try_from(ends.len()).expect("few") * SHARE + 3;
         let job = json!({
@@ -172,10 +201,12 @@ mod tests {
         });
         let manifest = Manifest::new(job, "work", "").expect("valid");
         let mut left = Indexes::all(completions);
-        let shards = ends.iter().enumerate().map(|(n, &(phase, done, failed))| {
+        let shards = ends.iter().enumerate().map(|(n, &((phase, done, failed), given_up))| {
             let cluster = ["east", "north", "west"][n % 3];
             let (own, rest) = left.split(SHARE);
-            left = rest;
+            if given_up.is_none() {
+                left = rest;
+            }
             let share = Size { parallelism: 1, completions: Some(SHARE) };
             let planned = if indexed {
                 Shard::planned_indexes(cluster, 1, own.clone())
@@ -197,7 +228,9 @@ mod tests {
                 ..Seen::default()
             };
             let uid = Some(format!("uid-{n}"));
-            Shard { phase, uid, reopened: phase != Phase::Complete, seen: Some(seen), ..planned }
+            let reopened = phase != Phase::Complete;
+            let given_up = given_up.map(|before| before.min(done));
+            Shard { phase, uid, reopened, given_up, seen: Some(seen), ..planned }
         });
         let shards = shards.collect();
         Record::new("f", manifest, shards, Timestamp::UNIX_EPOCH)
@@ -209,6 +242,7 @@ mod tests {
             (record.unplaced(), record.achieved(), record.failed_pods()),
             (record.carried(), record.carried_indexes()),
             (record.completed_indexes(), record.failed_indexes()),
+            (record.ran_twice(), record.done_in_given_up()),
         )
     }
 
@@ -216,10 +250,12 @@ mod tests {
         #[test]
         fn no_quantity_changes_when_shards_are_folded(
             indexed: bool,
-            ends in prop::collection::vec((0..3u8, 0..=SHARE, 0..5i32), 1..40),
+            ends in prop::collection::vec(
+                ((0..3u8, 0..=SHARE, 0..5i32), prop::option::weighted(0.3, 0..=SHARE)), 1..40,
+            ),
             fold in prop::collection::vec(any::<bool>(), 40),
         ) {
-            let before = record(indexed, &ends);
+            let before = partly_given_up(indexed, &ends);
             let mut after = before.clone();
             for (id, _) in before.shards.keys().zip(fold).filter(|(_, folds)| *folds) {
                 prop_assert!(before.shards[id].is_settled());

@@ -237,13 +237,21 @@ impl Record {
     pub fn done_in_given_up(&self) -> Indexes {
         let given_up = self.shards.values().filter(|shard| shard.given_up.is_some());
         let seen = given_up.filter_map(|shard| shard.seen.as_ref());
-        seen.fold(Indexes::default(), |all, seen| all.with(&seen.completed))
+        let folded = self.state.folded.given_up.as_ref();
+        let folded = folded.map(|folded| folded.completed.clone()).unwrap_or_default();
+        seen.fold(folded, |all, seen| all.with(&seen.completed))
+    }
+
+    /// Whether any shard was given up.
+    fn has_given_up(&self) -> bool {
+        let was_given_up = |shard: &Shard| shard.given_up.is_some();
+        self.state.folded.given_up.is_some() || self.shards.values().any(was_given_up)
     }
 
     /// Whether shards were given up and [`Record::ran_twice`] says all: the Job has ended, and all
     /// shards were seen to.
     pub fn knows_what_ran_twice(&self) -> bool {
-        let was_given_up = self.shards.values().any(|shard| shard.given_up.is_some());
+        let was_given_up = self.has_given_up();
         let have_ended = self.shards.values().all(|shard| shard.phase.ended());
         was_given_up && have_ended && self.state.outcome.is_some()
     }
@@ -251,13 +259,13 @@ impl Record {
     /// What has succeeded twice because shards were given up, as far as is known. It grows until
     /// all shards have ended. Nothing for a work queue, whose pods do not count one by one.
     pub fn ran_twice(&self) -> RanTwice {
-        let may_have = self.shards.values().any(|shard| shard.given_up.is_some())
-            && !seams::has(Defect::TwiceUnreported);
+        let may_have = self.has_given_up() && !seams::has(Defect::TwiceUnreported);
         let (Some(asked), true) = (self.manifest.size().completions, may_have) else {
             return RanTwice::default();
         };
         if self.manifest.indexed() {
-            let (mut once, mut twice) = (self.state.folded.completed.clone(), Indexes::default());
+            let folded = &self.state.folded;
+            let (mut once, mut twice) = (folded.completed.clone(), folded.twice.clone());
             for seen in self.shards.values().filter_map(|shard| shard.seen.as_ref()) {
                 twice = twice.with(&once.both(&seen.completed));
                 once = once.with(&seen.completed);
@@ -266,7 +274,8 @@ impl Record {
         }
         // More than was asked for has succeeded, at most what the given up shards did unseen.
         let since = |shard: &Shard| shard.given_up.map_or(0, |before| shard.achieved() - before);
-        let unseen = self.shards.values().map(since).fold(0, i32::saturating_add);
+        let folded = self.state.folded.given_up.as_ref().map_or(0, |folded| folded.unseen);
+        let unseen = self.shards.values().map(since).fold(folded, i32::saturating_add);
         let count = (self.achieved() - asked).min(unseen).max(0);
         RanTwice { count, indexes: Indexes::default() }
     }

@@ -65,3 +65,28 @@ fn what_may_change_or_may_be_there_stays() {
     let decided = decide(&held, &without_ended(&held), NOW);
     assert!(decided.confirm.is_empty() && decided.record.state.folded.is_empty());
 }
+
+#[test]
+fn what_was_given_up_is_folded_also_of_a_work_queue() {
+    let shares = mostly_done(KEPT + 2);
+    let mut queue = record(
+        json!({"parallelism": 1, "backoffLimit": 99}),
+        &[vec![(Phase::Failed, None); KEPT + 2], vec![(Phase::Started, None)]].concat(),
+    );
+    queue.shards.values_mut().for_each(|shard| shard.reopened = true);
+    // The failure of a shard of a queue is the Job's, unless others replace it.
+    assert_eq!(decide(&queue, &without_ended(&queue), NOW).confirm, Vec::<u32>::new());
+    for mut record in [shares, queue] {
+        for shard in record.shards.values_mut().filter(|shard| shard.phase.ended()) {
+            shard.given_up = Some(0);
+        }
+        let mut observations = without_ended(&record);
+        assert_eq!(decide(&record, &observations, NOW).confirm, [1, 2]);
+        for id in 1..=2 {
+            observations.add(&format!("c{id}"), id, Answer::Gone);
+        }
+        let after = decide(&record, &observations, NOW).record;
+        assert_eq!(after.state.folded.sum(|totals| totals.shards), 2);
+        assert_eq!(after.state.outcome, record.state.outcome);
+    }
+}

@@ -63,6 +63,8 @@ pub enum Defect {
     UncomparedStart,
     /// A lease counts as over as soon as its cluster does not answer, though its pods may run.
     GiveUpEarly,
+    /// Pods that a lease has ended count as failed.
+    ExpiryFails,
     /// What a cluster does that was declared lost goes on there when it is back.
     ReturnNotStopped,
     /// What has run twice is not said.

@@ -8,7 +8,7 @@ use super::life::Terms;
 
 /// Each mistake, the number of seeds within which it is found, and the extra without which a life
 /// cannot show it: those that lack it are left out.
-const DEFECTS: [(Defect, u64, Option<&str>); 19] = [
+const DEFECTS: [(Defect, u64, Option<&str>); 20] = [
     (Defect::BlindReplace, 20, None),
     (Defect::NoWriteAhead, 20, None),
     (Defect::UnmarkedCredit, 50, None),
@@ -22,6 +22,7 @@ const DEFECTS: [(Defect, u64, Option<&str>); 19] = [
     (Defect::UncomparedStart, 1000, None),
     (Defect::OpenBeforeStopped, 300, None),
     (Defect::GiveUpEarly, 300, Some("leases")),
+    (Defect::ExpiryFails, 1000, Some("leases")),
     (Defect::ReturnNotStopped, 1000, None),
     (Defect::TwiceUnreported, 1000, None),
     (Defect::RecoverBlind, 1000, Some("hosts")),

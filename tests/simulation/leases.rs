@@ -16,6 +16,8 @@ pub struct Reach {
     pub running: usize,
     /// When its cluster says that it started.
     start: Option<Timestamp>,
+    /// Until when it was to run by the last start that its cluster has told.
+    ends: Option<i64>,
     /// Its `activeDeadlineSeconds`.
     deadline: Option<i64>,
     /// Whether its pods have one, too.
@@ -28,6 +30,16 @@ impl Reach {
         self.start = job["status"]["startTime"].as_str().and_then(|start| start.parse().ok());
         self.deadline = job["spec"]["activeDeadlineSeconds"].as_i64();
         self.bounds_pods = !job["spec"]["template"]["spec"]["activeDeadlineSeconds"].is_null();
+        self.ends = self.until().or(self.ends);
+    }
+
+    /// Whether its own deadline has ended a pod after that of the Job.
+    pub fn outlasts(&self, pod: &Value) -> bool {
+        let status = &pod["status"];
+        let at = &status["containerStatuses"][0]["state"]["terminated"]["finishedAt"];
+        let at = at.as_str().and_then(|at| at.parse::<Timestamp>().ok());
+        let is_by_deadline = status["reason"] == "DeadlineExceeded" && self.bounds_pods;
+        is_by_deadline && at.zip(self.ends).is_some_and(|(at, ends)| at.as_second() >= ends)
     }
 
     /// Until when it may start pods, by the clock of its cluster. None where that is not bounded.

@@ -29,8 +29,11 @@ pub struct Job {
     pub successes: BTreeMap<Option<i64>, i64>,
     /// The most failures that its status has counted.
     pub failed: i64,
-    /// The pods that failed by themselves, or were ended by their own deadline or by users.
+    /// The pods that failed by themselves, or were ended by their own deadline or by users, while
+    /// the Job went on.
     pub failures: BTreeSet<String>,
+    /// The pods that were ended by their own deadline after that of the Job.
+    outlasted: BTreeSet<String>,
     /// Whether it was given up by itself or by us.
     pub has_failed: bool,
     /// Whether its own deadline has ended it.
@@ -65,6 +68,7 @@ impl Job {
             successes: BTreeMap::new(),
             failed: 0,
             failures: BTreeSet::new(),
+            outlasted: BTreeSet::new(),
             has_failed: false,
             ended_by_a_deadline: false,
             has_failed_indexes: false,
@@ -112,14 +116,30 @@ impl Job {
         let (meta, phase) = (&pod["metadata"], pod["status"]["phase"].as_str());
         let has_ended = matches!(phase, Some("Succeeded" | "Failed"));
         self.lease.running += usize::from(!has_ended && !pod["spec"]["nodeName"].is_null());
+        let uid = meta["uid"].as_str().unwrap_or_default();
         if phase == Some("Failed") && meta["deletionTimestamp"].is_null() {
-            self.failures.insert(meta["uid"].as_str().unwrap_or_default().to_owned());
+            let is_known = self.failures.contains(uid) || self.outlasted.contains(uid);
+            let ended =
+                if self.lease.outlasts(pod) { &mut self.outlasted } else { &mut self.failures };
+            if !is_known {
+                ended.insert(uid.to_owned());
+            }
         }
     }
 
-    /// How many of its pods have failed that its own deadline did not end.
+    /// Whether a lease has ended it, or pods of it.
+    pub fn ended_by_lease(&self) -> bool {
+        self.lease.bounds_pods && (self.ended_by_a_deadline || !self.outlasted.is_empty())
+    }
+
+    /// How many of its pods have failed that no deadline of the Job did end.
     pub fn own_failures(&self) -> i64 {
-        if self.has_shrunk { self.failed } else { self.failed.min(self.failures.len() as i64) }
+        let ended = self.outlasted.len() as i64;
+        if self.has_shrunk {
+            (self.failed - ended).max(0)
+        } else {
+            self.failed.min(self.failures.len() as i64)
+        }
     }
 
     /// How many of its pods have succeeded.

@@ -71,7 +71,7 @@ impl Ledger {
     pub(super) fn check_failed<'j>(&self, jobs: impl Iterator<Item = &'j Job>) -> Option<String> {
         let jobs: Vec<&Job> = jobs.collect();
         let own = self.spec["activeDeadlineSeconds"].is_null();
-        let by_lease = |job: &Job| own && job.ended_by_a_deadline && job.lease.bounds_pods;
+        let by_lease = |job: &Job| own && job.ended_by_lease();
         let failures: i64 = jobs
             .iter()
             .map(|job| if by_lease(job) { job.own_failures() } else { job.failed })

@@ -77,6 +77,8 @@ pub enum Defect {
     OpenBeforeListed,
     /// A cluster is written to whether or not it is the one that was registered.
     WriteUnverified,
+    /// A record does not say which entries its ledger must have.
+    LedgerUnlisted,
     /// A retry asks for all completions, also for those that have succeeded.
     RetryWhole,
 }

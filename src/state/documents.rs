@@ -142,26 +142,25 @@ impl Documents {
         &self,
         prefix: &str,
     ) -> Result<BTreeMap<String, T>, Error> {
-        let with_prefix = self
-            .texts
-            .iter()
-            .filter_map(|(key, text)| Some((key, key.strip_prefix(prefix)?, text)));
-        with_prefix
-            .map(|(key, rest, text)| {
-                let document =
-                    serde_json::from_str(text).map_err(|cause| self.damaged(key, &cause))?;
-                Ok((rest.to_owned(), document))
-            })
-            .collect()
+        self.each(prefix).map(|(rest, document)| Ok((rest.to_owned(), document?))).collect()
     }
 
     /// The same of those documents alone that can be read.
     pub fn readable<T: DeserializeOwned>(&self, prefix: &str) -> BTreeMap<String, T> {
-        let with_prefix =
-            self.texts.iter().filter_map(|(key, text)| Some((key.strip_prefix(prefix)?, text)));
-        with_prefix
-            .filter_map(|(rest, text)| Some((rest.to_owned(), serde_json::from_str(text).ok()?)))
+        self.each(prefix)
+            .filter_map(|(rest, document)| Some((rest.to_owned(), document.ok()?)))
             .collect()
+    }
+
+    /// The documents whose keys begin with `prefix`, with the rest of the key, each by itself.
+    pub fn each<T: DeserializeOwned>(
+        &self,
+        prefix: &str,
+    ) -> impl Iterator<Item = (&str, Result<T, Error>)> {
+        self.texts.iter().filter_map(move |(key, text)| {
+            let document = || serde_json::from_str(text).map_err(|why| self.damaged(key, &why));
+            key.strip_prefix(prefix).map(|rest| (rest, document()))
+        })
     }
 
     /// The version that the document under a key says it has.

@@ -229,6 +229,7 @@ pub async fn state(snapshot: String) {
             "shard.kubectl-federate.dev/one",
             r#"{"cluster":"east","parallelism":3,"phase":"started"}"#.into(),
         ),
+        ("shard.kubectl-federate.dev/2", Value::Null),
     ] {
         let healthy = stage.annotate(PI, key, &value).await;
         stage.about(&format!("a job: {key}: {value}")).types("job get pi").await;

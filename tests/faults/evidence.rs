@@ -9,7 +9,8 @@ const FEDERATION: &str = "kubectl-federate.dev/federation";
 const JOB: &str = "kubectl-federate.dev/job";
 const SHARD: &str = "kubectl-federate.dev/shard";
 const STATE: &str = "kubectl-federate.dev/state";
-const SHARD_PREFIX: &str = "shard.kubectl-federate.dev/";
+/// What the keys of a ledger's entries begin with.
+pub const SHARD_PREFIX: &str = "shard.kubectl-federate.dev/";
 
 /// What the Job asks for: it does not divide evenly.
 pub const PARALLELISM: i64 = 4;

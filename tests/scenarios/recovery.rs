@@ -165,18 +165,25 @@ async fn one_record(stage: &Stage) -> Outcome {
     lose(stage, "pi").await?;
     stage.federate("job recover pi --yes").await.ok().says("job.batch/pi recovered");
     assert_eq!(stage.row("pi").await, "Running 0/18");
-    let damage = json!({"metadata": {"annotations": {"kubectl-federate.dev/state": "{"}}});
-    stage.host().patch("configmaps", "pi.federated-job", &damage).await?;
-    stage.federate("reconcile pi").await.fails("is damaged").warns("job recover");
-    stage
-        .federate("job recover pi --yes")
-        .await
-        .ok()
-        .says("job.batch/pi recovered")
-        .warns("the record is replaced: configmap");
-    let recovered = stage.get("pi").await?;
-    assert_eq!(recovered["spec"]["completions"], 18);
-    assert_eq!(recovered["status"]["shards"].as_array().map_or(0, Vec::len), shards);
+    for (key, value) in
+        [("kubectl-federate.dev/state", json!("{")), ("shard.kubectl-federate.dev/2", Value::Null)]
+    {
+        let damage = json!({"metadata": {"annotations": {key: value}}});
+        stage.host().patch("configmaps", "pi.federated-job", &damage).await?;
+        let before = stage.mark().await?;
+        let damaged = format!("pi.federated-job is damaged: annotation \"{key}\"");
+        stage.federate("reconcile pi").await.fails(&damaged).warns("job recover");
+        assert_eq!(stage.mutations(&before).await?, Vec::<String>::new());
+        stage
+            .federate("job recover pi --yes")
+            .await
+            .ok()
+            .says("job.batch/pi recovered")
+            .warns("the record is replaced: configmap");
+        let recovered = stage.get("pi").await?;
+        assert_eq!(recovered["spec"]["completions"], 18);
+        assert_eq!(recovered["status"]["shards"].as_array().map_or(0, Vec::len), shards);
+    }
     work_until(stage, "pi", "Complete 18/18").await?;
     assert_eq!(succeeded(stage).await?.0, 18);
     // The outcome is derived from the shards, too.

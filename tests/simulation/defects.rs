@@ -27,6 +27,7 @@ const DEFECTS: [(Defect, u64, Option<&str>); 20] = [
     (Defect::TwiceUnreported, 1000, None),
     (Defect::RecoverBlind, 1000, Some("hosts")),
     (Defect::OpenBeforeListed, 1000, Some("hosts")),
+    (Defect::LedgerUnlisted, 1000, Some("hosts")),
     (Defect::WriteUnverified, 1000, None),
     (Defect::RetryWhole, 300, Some("retries")),
 ];

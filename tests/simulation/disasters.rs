@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::evidence::SHARD_PREFIX;
 use super::random::Random;
 use super::registries::{NAMESPACE, OURS, REGISTRY};
 use super::site::{NAMES, Site};
@@ -13,7 +14,7 @@ use super::site::{NAMES, Site};
 enum Disaster {
     /// A record is deleted, and not the federated Job.
     RecordDeleted,
-    /// A document of a record is damaged, or the label is removed.
+    /// A document of a record is damaged, or the label or the entry of a shard is removed.
     RecordDamaged,
     /// The registry is deleted.
     RegistryDeleted,
@@ -92,7 +93,8 @@ pub fn strike(site: &Arc<Site>, random: &mut Random) {
     site.look(home);
 }
 
-/// A patch after which one of the documents of a ConfigMap cannot be read.
+/// A patch after which one of the documents of a ConfigMap cannot be read, or the entry of a shard is
+/// gone.
 fn damage(map: &Value, random: &mut Random) -> Value {
     let annotations = map["metadata"]["annotations"].as_object();
     let ours: Vec<&String> = annotations
@@ -102,6 +104,8 @@ fn damage(map: &Value, random: &mut Random) -> Value {
         .collect();
     let key = ours[random.below(ours.len() as u64) as usize];
     let mut patch = json!({"metadata": {"annotations": {}}});
-    patch["metadata"]["annotations"][key.as_str()] = "{".into();
+    let is_removed = key.starts_with(SHARD_PREFIX) && random.one_in(2);
+    patch["metadata"]["annotations"][key.as_str()] =
+        if is_removed { Value::Null } else { "{".into() };
     patch
 }

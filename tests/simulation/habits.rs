@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use sim::{Cluster, Held, Operation, Policy, Rule};
 
+use super::evidence::SHARD_PREFIX;
 use super::jobs::NAME;
 use super::knowledge::Knowledge;
 use super::random::Random;
@@ -25,7 +26,7 @@ enum Habit {
     DeletePod,
     /// The record gets an annotation of somebody else.
     AnnotateRecord,
-    /// The record is deleted.
+    /// The record, or the entry of a shard in it, is deleted.
     DeleteRecord,
     /// A Job of nobody takes the name.
     TakeName,
@@ -275,6 +276,9 @@ fn record(
             return None;
         }
         knowledge.records_are_lost();
+        if random.one_in(2) {
+            return remove_entry(cluster, &name, random);
+        }
         cluster.delete(&sim::CONFIG_MAPS, NAMESPACE, &name).ok()?;
         return Some("the record is deleted by a user".to_owned());
     }
@@ -282,6 +286,20 @@ fn record(
     let patch = json!({"metadata": {"annotations": {"example.com/note": note}}});
     cluster.patch(&sim::CONFIG_MAPS, NAMESPACE, &name, patch).ok()?;
     Some("the record is annotated by a user".to_owned())
+}
+
+/// A user removes the annotation of a shard from the record.
+fn remove_entry(cluster: &Cluster, name: &str, random: &mut Random) -> Option<String> {
+    let record = cluster.get(&sim::CONFIG_MAPS, NAMESPACE, name)?;
+    let annotations = record["metadata"]["annotations"].as_object()?;
+    let entries: Vec<_> = annotations.keys().filter(|key| key.starts_with(SHARD_PREFIX)).collect();
+    if entries.is_empty() {
+        return None;
+    }
+    let key = *random.pick(&entries);
+    let patch = json!({"metadata": {"annotations": {key: null}}});
+    cluster.patch(&sim::CONFIG_MAPS, NAMESPACE, name, patch).ok()?;
+    Some(format!("{key} is removed from the record by a user"))
 }
 
 fn take_name(cluster: &Cluster, knowledge: &mut Knowledge) -> Option<String> {

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::{OUTCOME_ROOM, Record, State, Stored};
 use crate::{
-    job::{Manifest, labels},
+    job::{Indexes, Manifest, labels},
+    seams::{self, Defect},
     state::{
         Error, Shard, VERSION, acceptance,
         documents::{COMPRESSED, Documents, PLAIN, packed_size},
@@ -18,6 +19,9 @@ pub(super) const MANIFEST: &str = "kubectl-federate.dev/manifest";
 pub(super) const STATE: &str = "kubectl-federate.dev/state";
 pub(super) const SHARD_PREFIX: &str = "shard.kubectl-federate.dev/";
 const NAME_SUFFIX: &str = ".federated-job";
+
+/// Since this version the state says which entries the ledger must have.
+const LISTED_SINCE: u32 = 8;
 
 /// What a manifest can have, in bytes of JSON compressed with gzip. As JSON it can have 8 MiB.
 pub const MANIFEST_LIMIT: usize = 256 * 1024;
@@ -82,13 +86,20 @@ impl Record {
     /// # Errors
     /// [`Error::Newer`], or [`Error::Damaged`] with the ConfigMap and the annotation.
     pub fn from_config_map(config_map: &Value) -> Result<Self, Error> {
+        let (record, damage) = Self::read(config_map)?;
+        damage.map_or(Ok(record), Err)
+    }
+
+    /// Reads a record without the entries of its ledger that are damaged or gone, and says what is
+    /// wrong with the first of them.
+    fn read(config_map: &Value) -> Result<(Self, Option<Error>), Error> {
         let metadata = &config_map["metadata"];
         let text = |field: &str| metadata[field].as_str().unwrap_or_default();
         let object = format!("configmap {}/{}", text("namespace"), text("name"));
         let documents = Documents::read(object, config_map)?;
         let damaged = |key: &str, cause: &dyn std::fmt::Display| documents.damaged(key, cause);
-        documents.version(STATE)?;
-        let state = State { version: VERSION, ..documents.get(STATE)? };
+        let version = documents.version(STATE)?;
+        let mut state = State { version: VERSION, ..documents.get(STATE)? };
         state.check().map_err(|cause| damaged(STATE, &cause))?;
         let manifest =
             Manifest::recorded(documents.get(MANIFEST)?).map_err(|e| damaged(MANIFEST, &e))?;
@@ -99,38 +110,34 @@ impl Record {
         }
         let federation =
             metadata["labels"][labels::FEDERATION].as_str().unwrap_or_default().to_owned();
-        let shards = documents.with_prefix::<Shard>(SHARD_PREFIX)?.into_iter();
-        let by_number = shards.map(|(id, shard)| {
-            let number = id
-                .parse()
-                .map_err(|_| damaged(&format!("{SHARD_PREFIX}{id}"), &"its id is not a number"))?;
-            let checked = check_id(number).and_then(|()| shard.check());
-            checked.map_err(|cause| damaged(&format!("{SHARD_PREFIX}{id}"), &cause))?;
-            Ok((number, shard))
-        });
-        // Collected, because a map that is filled one by one has room for twice as many.
-        let shards = by_number.collect::<Result<BTreeMap<_, _>, Error>>()?;
+        let ids = state.ids.take();
+        if ids.is_none() && version >= LISTED_SINCE && !seams::has(Defect::LedgerUnlisted) {
+            return Err(damaged(STATE, &"ids: it is missing"));
+        }
+        let (shards, mut damage) = entries(&documents);
+        if let Some(ids) = &ids {
+            damage = damage.or(compare(&documents, &ids_of(&shards, &state), ids).err());
+        }
+        if damage.is_some() {
+            // No other shard gets the id of one whose entry is gone.
+            let last = ids.map_or(0, |ids| ids.end() - 1);
+            state.forgotten = state.forgotten.max(u32::try_from(last).unwrap_or(0));
+        }
         let stored = Stored {
             resource_version: text("resourceVersion").to_owned(),
             uid: text("uid").to_owned(),
             documents,
         };
-        Ok(Self { federation, manifest, state, shards, stored: Some(stored) })
+        Ok((Self { federation, manifest, state, shards, stored: Some(stored) }, damage))
     }
 
-    /// What can be read of a record of which some shards' annotations are damaged, without these
-    /// shards; none if more than that is.
+    /// What can be read of a record of which some shards' entries are damaged or gone, without
+    /// these shards; none if more than that is.
     pub(in crate::state) fn salvage(config_map: &Value) -> Option<Self> {
-        let mut rest = config_map.clone();
-        loop {
-            match Self::from_config_map(&rest) {
-                Ok(record) => return Some(record),
-                Err(Error::Damaged { key, .. }) if key.starts_with(SHARD_PREFIX) => {
-                    rest["metadata"]["annotations"].as_object_mut()?.remove(&key)?;
-                }
-                Err(_) => return None,
-            }
-        }
+        // The entries that are compressed together may be damaged as a whole.
+        let plain = json!({ "metadata": config_map["metadata"] });
+        let (record, _) = Self::read(config_map).or_else(|_| Self::read(&plain)).ok()?;
+        Some(record)
     }
 
     /// The ConfigMap of a record that does not exist yet.
@@ -178,7 +185,9 @@ impl Record {
             )),
         };
         documents.put(MANIFEST, self.manifest.object());
-        documents.put(STATE, &self.state);
+        let is_listed = !seams::has(Defect::LedgerUnlisted);
+        let ids = is_listed.then(|| ids_of(&self.shards, &self.state));
+        documents.put(STATE, &State { ids, ..self.state.clone() });
         documents.clear_prefix(SHARD_PREFIX);
         for (id, shard) in &self.shards {
             documents.put(&format!("{SHARD_PREFIX}{id}"), shard);
@@ -203,6 +212,53 @@ impl Record {
             plain if plain <= PLAIN_LEDGER => plain,
             _ => others + packed_size(entries.iter().map(|(key, entry)| (key.clone(), entry))),
         }
+    }
+}
+
+/// The entries of a ledger that can be read, and what is wrong with the first of the others.
+fn entries(documents: &Documents) -> (BTreeMap<u32, Shard>, Option<Error>) {
+    let entry = |(id, shard): (&str, Result<Shard, Error>)| -> Result<(u32, Shard), Error> {
+        let damaged = |cause| documents.damaged(&format!("{SHARD_PREFIX}{id}"), &cause);
+        let shard = shard?;
+        let number = id.parse().map_err(|_| damaged("its id is not a number"))?;
+        check_id(number).and_then(|()| shard.check()).map_err(damaged)?;
+        Ok((number, shard))
+    };
+    let mut damage = None;
+    let readable = documents.each(SHARD_PREFIX).map(entry).filter_map(|read| match read {
+        Ok(entry) => Some(entry),
+        Err(error) => {
+            damage.get_or_insert(error);
+            None
+        }
+    });
+    // Collected, because a map that is filled one by one has room for twice as many.
+    let readable = readable.collect::<BTreeMap<_, _>>();
+    (readable, damage)
+}
+
+/// The ids of the shards of a ledger, with those that were folded.
+fn ids_of(shards: &BTreeMap<u32, Shard>, state: &State) -> Indexes {
+    let own: Indexes = shards.keys().filter_map(|id| i32::try_from(*id).ok()).collect();
+    own.with(&state.folded.ids)
+}
+
+/// Compares the ids of the entries that are there with those of all that must be.
+///
+/// # Errors
+/// [`Error::Damaged`] with the first entry that is gone, or that nobody has written.
+fn compare(documents: &Documents, there: &Indexes, ids: &Indexes) -> Result<(), Error> {
+    let (gone, strange) = (ids.without(there), there.without(ids));
+    let damaged = |which: &Indexes, cause: &str| {
+        let (first, others) = which.split(1);
+        let others = (!others.is_empty()).then(|| format!(", as are those of shards {others}"));
+        let cause = format!("{cause}{}", others.unwrap_or_default());
+        Err(documents.damaged(&format!("{SHARD_PREFIX}{first}"), &cause))
+    };
+    match (gone.is_empty(), strange.is_empty()) {
+        (false, _) => damaged(&gone, "it is missing"),
+        (true, false) => damaged(&strange, "the state does not know it"),
+        (true, true) => Ok(()),
     }
 }
 

@@ -96,6 +96,10 @@ pub struct State {
     /// because a process that was frozen may still create the Job.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub forgotten: u32,
+    /// The ids of all shards that are in the ledger or were folded. Only the ConfigMap has them, so
+    /// that an entry which is gone from there is noticed. A record of a version before 8 has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ids: Option<Indexes>,
     /// The totals of ended shards that are not in the ledger any more.
     #[serde(default, skip_serializing_if = "Folded::is_empty")]
     pub folded: Box<Folded>,
@@ -202,6 +206,7 @@ impl Record {
             outcome: None,
             expiring: false,
             forgotten: 0,
+            ids: None,
             folded: Box::default(),
             removed: Removed::default(),
             accepted: Vec::new(),

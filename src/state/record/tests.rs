@@ -346,6 +346,106 @@ fn every_damage_is_an_error_that_names_its_key() {
     }
 }
 
+/// A record as a ConfigMap, and a larger one whose entries are compressed together.
+fn plain_and_packed() -> [Value; 2] {
+    let [plain, packed] = [record(5, "east"), wide(2_000)].map(|it| it.to_config_map());
+    let packed = packed.expect("fits");
+    assert!(packed["binaryData"][PACK].is_string());
+    [plain.expect("fits"), packed]
+}
+
+const PACK: &str = "pack.kubectl-federate.dev_documents";
+
+#[test]
+fn an_entry_that_is_gone_is_damage_that_names_it() {
+    let [plain, packed] = plain_and_packed();
+    let without = |ids: &[u32]| {
+        let mut config_map = plain.clone();
+        for id in ids {
+            config_map["metadata"]["annotations"][format!("{SHARD_PREFIX}{id}")] = Value::Null;
+        }
+        config_map
+    };
+    let mut unpacked = packed;
+    unpacked["binaryData"] = Value::Null;
+    let mut strange = plain.clone();
+    let entry = plain["metadata"]["annotations"][format!("{SHARD_PREFIX}1")].clone();
+    strange["metadata"]["annotations"][format!("{SHARD_PREFIX}6")] = entry;
+    for (config_map, said) in [
+        (without(&[2]), "annotation \"shard.kubectl-federate.dev/2\": it is missing"),
+        (without(&[5]), "annotation \"shard.kubectl-federate.dev/5\": it is missing"),
+        (
+            without(&[1, 3, 4]),
+            "annotation \"shard.kubectl-federate.dev/1\": it is missing, as are those of shards 3,4",
+        ),
+        (
+            unpacked,
+            "\"shard.kubectl-federate.dev/1\": it is missing, as are those of shards 2-2000",
+        ),
+        (strange, "\"shard.kubectl-federate.dev/6\": the state does not know it"),
+    ] {
+        let error = Record::from_config_map(&config_map).expect_err("damaged").to_string();
+        assert!(error.starts_with("configmap work/pi.federated-job is damaged: "), "{error}");
+        assert!(error.ends_with(said), "{error}");
+    }
+}
+
+#[test]
+fn totals_that_are_gone_are_damage() {
+    let mut record = record(3, "east");
+    for shard in record.shards.values_mut() {
+        (shard.phase, shard.uid) = (Phase::Complete, Some("x".into()));
+    }
+    record.fold(2, None);
+    let mut config_map = record.to_config_map().expect("fits");
+    assert!(Record::from_config_map(&config_map).is_ok());
+    let text = config_map["metadata"]["annotations"][STATE].as_str().expect("a text");
+    let mut state: Value = serde_json::from_str(text).expect("JSON");
+    state["folded"] = json!({});
+    config_map["metadata"]["annotations"][STATE] = state.to_string().into();
+    let error = Record::from_config_map(&config_map).expect_err("damaged").to_string();
+    assert!(error.ends_with("/2\": it is missing"), "{error}");
+}
+
+#[test]
+fn what_is_left_of_a_ledger_is_salvaged_and_no_id_is_given_anew() {
+    let [plain, packed] = plain_and_packed();
+    let mut gone = plain.clone();
+    for id in [2, 5] {
+        gone["metadata"]["annotations"][format!("{SHARD_PREFIX}{id}")] = Value::Null;
+    }
+    let mut damaged = plain;
+    damaged["metadata"]["annotations"][format!("{SHARD_PREFIX}5")] = "{".into();
+    let (mut unpacked, mut broken) = (packed.clone(), packed);
+    unpacked["binaryData"] = Value::Null;
+    broken["binaryData"][PACK] = "?".into();
+    for (config_map, left, next) in [
+        (gone, vec![1, 3, 4], 6),
+        (damaged, vec![1, 2, 3, 4], 6),
+        (unpacked, vec![], 2_001),
+        (broken, vec![], 2_001),
+    ] {
+        let mut record = Record::salvage(&config_map).expect("the rest is whole");
+        assert_eq!(record.shards.keys().copied().collect::<Vec<_>>(), left);
+        record.add(Shard::planned("new", Size { parallelism: 1, completions: Some(1) }));
+        assert_eq!(record.shards.keys().next_back(), Some(&next));
+    }
+}
+
+#[test]
+fn only_records_of_earlier_versions_need_not_say_which_entries_they_have() {
+    let mut config_map = record(2, "east").to_config_map().expect("fits");
+    let state = |version: u32| json!({"version": version, "uid": "u", "created": 0}).to_string();
+    config_map["metadata"]["annotations"][format!("{SHARD_PREFIX}1")] = Value::Null;
+    config_map["metadata"]["annotations"][STATE] = state(7).into();
+    let read = Record::from_config_map(&config_map).expect("nobody can know");
+    let written = read.documents().get::<Value>(STATE).expect("a state");
+    assert_eq!((&written["version"], &written["ids"]), (&json!(VERSION), &json!("2")));
+    config_map["metadata"]["annotations"][STATE] = state(8).into();
+    let error = Record::from_config_map(&config_map).expect_err("damaged").to_string();
+    assert!(error.contains(STATE) && error.ends_with("ids: it is missing"), "{error}");
+}
+
 #[test]
 fn a_newer_version_is_refused_even_where_it_cannot_be_read() {
     let mut config_map = record(1, "east").to_config_map().expect("fits");

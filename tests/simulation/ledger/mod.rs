@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::evidence::Recorded;
+use super::evidence::{Recorded, SHARD_PREFIX};
 use super::registries::{OURS, Registries};
 use super::work::{Job, indexes};
 
@@ -94,6 +94,10 @@ impl Ledger {
         let is_whole = ours.clone().all(|(_, value)| is_json(value));
         let manifest = annotations.get(MANIFEST).filter(|_| is_whole);
         let state: Value = serde_json::from_str(text(annotations.get(STATE)?)).ok()?;
+        let has_entry = |id: &i64| annotations.contains_key(&format!("{SHARD_PREFIX}{id}"));
+        let folded = indexes(text(&state["folded"]["ids"]));
+        let listed = indexes(text(&state["ids"]));
+        let manifest = manifest.filter(|_| listed.difference(&folded).all(has_entry));
         manifest.and(state["uid"].as_str()).map(str::to_owned)
     }
 

@@ -44,6 +44,16 @@ impl Indexes {
         self.0.contains(index)
     }
 
+    /// The indexes in ascending order.
+    pub fn each(&self) -> impl Iterator<Item = i32> {
+        self.0.iter()
+    }
+
+    /// The union of many sets.
+    pub fn union<'s>(sets: impl IntoIterator<Item = &'s Self>) -> Self {
+        Self(sets.into_iter().flat_map(|set| set.0.ranges()).collect())
+    }
+
     /// Whether the set has all of `others`.
     pub fn contains_all(&self, others: &Self) -> bool {
         others.0.is_subset(&self.0)

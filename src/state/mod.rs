@@ -20,6 +20,7 @@ mod recovery;
 mod registry;
 mod seen;
 mod store;
+mod summary;
 
 pub use acceptance::{Acceptance, Accepted, Consent};
 pub use adoption::Adoption;
@@ -31,8 +32,8 @@ pub use member::{
     Member, MemberLease, MemberState, NAME_RULE, check_label, is_member_name, member_name,
 };
 pub use record::{
-    Cascade, Folded, HeldBack, Lacking, MISSED_IDS, Newer, Origin, Outcome, RanTwice, Record,
-    State, Totals, Verdict, Withheld,
+    Cascade, Folded, Heard, HeldBack, Lacking, MISSED_IDS, Newer, Origin, Outcome, RanTwice,
+    Record, State, Totals, Verdict, Withheld,
 };
 pub use recovery::{Recovery, annotate};
 pub use registry::{

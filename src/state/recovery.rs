@@ -11,8 +11,10 @@
 //!
 //! All annotations of an object together can have 256 KiB, and those of the user count. A document
 //! that is too large is written without what the Job itself shows: first without the pod template,
-//! then also without the Job's own labels and annotations. Both are read from the Job then. What
-//! still does not fit is not written, and the Job cannot help to rebuild a record.
+//! then also without the Job's own labels and annotations. Both are read from the Job then. If many
+//! shards have ended, it has what is known of them together, in place of each of them. What still
+//! does not fit is not written. An older annotation stays then: a recovery takes its manifest for an
+//! older one, and the Job's own spec for newer. Without any, the Job cannot help to rebuild a record.
 
 use std::collections::BTreeMap;
 
@@ -20,9 +22,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Folded, LAST_TAKEN_IN, Record, Shard,
+    Folded, Heard, LAST_TAKEN_IN, Record, Shard,
     compressed::{compress, decompress, store},
     documents::ANNOTATIONS,
+    summary::Summary,
 };
 use crate::{
     cluster::FieldValidation,
@@ -30,9 +33,9 @@ use crate::{
 };
 
 /// The newest version of the document. A newer one is not read. Since version 2 it says what is
-/// done about fields that a member does not know. One that does not say it has version 1, so that
-/// Jobs need no new annotation.
-const VERSION: u32 = 2;
+/// done about fields that a member does not know, since version 3 what is known of many ended shards
+/// together. One that does not say so has an earlier version, so that Jobs need no new annotation.
+const VERSION: u32 = 3;
 
 /// What the annotation can have, in bytes.
 const MOST: usize = 64 * 1024;
@@ -47,6 +50,10 @@ const MOST_PLAIN: usize = 512 * 1024;
 
 /// Room for the other annotations that this program writes, in bytes.
 const OTHERS: usize = 32 * 1024;
+
+/// More ended shards do not fit each by itself: the uids of a shard's Job and cluster alone have 32
+/// bytes that no compression makes fewer.
+const MOST_ENDED: usize = MOST / 4 * 3 / 32;
 
 /// What is left out of the manifest, in the order in which it is tried. The Job shows it.
 const OMISSIONS: [&[&str]; 3] =
@@ -80,6 +87,8 @@ pub struct Recovery {
     pub ended: BTreeMap<u32, Shard>,
     /// The totals of the shards that had been folded by then.
     pub folded: Folded,
+    /// What is known of the ended and the folded shards together, if each by itself did not fit.
+    pub heard: Option<Heard>,
 }
 
 /// The document as it is written.
@@ -106,6 +115,8 @@ struct Document {
     ended: BTreeMap<u32, Shard>,
     #[serde(default, skip_serializing_if = "Folded::is_empty")]
     folded: Folded,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    summary: Option<Summary>,
 }
 
 impl Record {
@@ -117,9 +128,10 @@ impl Record {
         shard.end_adoption();
         let says_nothing = |shard: &Shard| shard.is_over() || shard.awaits_labels();
         let others = self.shards.iter().filter(|(other, _)| **other != id);
-        let ended = others.filter(|(_, shard)| says_nothing(shard));
+        let ended: Vec<_> = others.filter(|(_, shard)| says_nothing(shard)).collect();
+        let each = |(id, shard): &(&u32, &Shard)| (**id, (*shard).clone());
         let mut document = Document {
-            version: if self.state.field_validation.is_strict() { 1 } else { VERSION },
+            version: if self.state.field_validation.is_strict() { 1 } else { 2 },
             revision: self.state.revision,
             created: self.state.created,
             create_namespace: self.state.create_namespace,
@@ -129,16 +141,43 @@ impl Record {
             template_edits: self.state.template_edits.clone(),
             name: self.job_name(id).to_owned(),
             shard,
-            ended: ended.map(|(id, shard)| (*id, shard.clone())).collect(),
-            folded: (*self.state.folded).clone(),
+            ended: BTreeMap::new(),
+            folded: Folded::default(),
+            summary: None,
         };
-        let annotations = &self.manifest.object()["metadata"]["annotations"];
+        if ended.len() <= MOST_ENDED {
+            document.ended = ended.iter().map(each).collect();
+            document.folded = (*self.state.folded).clone();
+            if let Some(encoded) = document.encoded(&self.manifest) {
+                return Some(encoded);
+            }
+        }
+        // What a lost shard does may still change.
+        let is_final = |shard: &Shard| shard.phase.ended() && shard.given_up.is_none();
+        let (last, others): (Vec<_>, Vec<_>) =
+            ended.into_iter().partition(|(_, shard)| is_final(shard));
+        let counts = self.manifest.size().completions.is_some();
+        if !counts || (last.is_empty() && self.state.folded.is_empty()) {
+            return None;
+        }
+        document.ended = others.iter().map(each).collect();
+        document.folded = Folded::default();
+        document.summary = Some(self.together(last.into_iter().map(|(id, it)| (*id, it))).into());
+        document.version = VERSION;
+        document.encoded(&self.manifest)
+    }
+}
+
+impl Document {
+    /// It as an annotation, with as much of the manifest as fits; none if it does not fit.
+    fn encoded(&mut self, manifest: &Manifest) -> Option<String> {
+        let annotations = &manifest.object()["metadata"]["annotations"];
         let theirs = annotations.as_object().map_or(0, |_| annotations.to_string().len());
         let room = MOST.min(ANNOTATIONS.saturating_sub(theirs + OTHERS));
         OMISSIONS.iter().find_map(|omitted| {
-            document.omitted = omitted.iter().map(|&pointer| pointer.to_owned()).collect();
-            document.manifest = without(self.manifest.object().clone(), omitted);
-            let text = serde_json::to_string(&document).expect("its keys are strings");
+            self.omitted = omitted.iter().map(|&pointer| pointer.to_owned()).collect();
+            self.manifest = without(manifest.object().clone(), omitted);
+            let text = serde_json::to_string(&self).expect("its keys are strings");
             let encode = if text.len() <= SMALL { store } else { compress };
             let encoded = (text.len() <= MOST_PLAIN).then(|| encode(&text));
             encoded.filter(|encoded| encoded.len() <= room)
@@ -169,7 +208,9 @@ impl Recovery {
         for shard in shards {
             shard.check().map_err(|cause| damaged(&cause))?;
         }
-        let last = document.ended.keys().copied().chain(document.folded.last());
+        let heard: Option<Heard> = document.summary.map(Heard::from);
+        let together = heard.as_ref().and_then(|heard| heard.totals.last());
+        let last = document.ended.keys().copied().chain(document.folded.last()).chain(together);
         if last.max().is_some_and(|last| last > LAST_TAKEN_IN) {
             return Err(damaged(&format!("the id of a shard is above {LAST_TAKEN_IN}")));
         }
@@ -196,6 +237,7 @@ impl Recovery {
             shard: document.shard,
             ended: document.ended,
             folded: document.folded,
+            heard,
         })
     }
 }
@@ -233,12 +275,14 @@ fn complete(mut object: Value, omitted: &[String], job: &Value) -> Result<Manife
     Manifest::recorded(without(manifest.object().clone(), &[metadata]))
 }
 
-/// The part of a patch, or of a new Job, that carries the annotation. Null removes an old one.
+/// The part of a patch, or of a new Job, that carries the annotation. Without a new one, a patch
+/// leaves the old one.
 pub fn annotate(body: &mut Value, recovery: Option<String>) {
+    let Some(recovery) = recovery else { return };
     if !body["metadata"]["annotations"].is_object() {
         body["metadata"]["annotations"] = json!({});
     }
-    body["metadata"]["annotations"][labels::RECOVERY] = recovery.map_or(Value::Null, Value::from);
+    body["metadata"]["annotations"][labels::RECOVERY] = recovery.into();
 }
 
 #[cfg(test)]
@@ -345,7 +389,8 @@ mod tests {
             "it is a copy of a job in namespace \"work\""
         );
         assert!(change(annotation, json!("AAAA")).contains("is damaged: it is not gzip"));
-        let newer = change(annotation, compress("{\"version\":3}").into());
+        let newer =
+            change(annotation, compress(&json!({"version": VERSION + 1}).to_string()).into());
         assert_eq!(newer, "a newer kubectl-federate wrote it");
         let no_shard = change(annotation, compress("{\"version\":1}").into());
         assert!(no_shard.contains("is damaged: missing field"), "{no_shard}");

@@ -12,6 +12,7 @@
 
 mod abandoned;
 mod adoption;
+mod entries;
 mod evidence;
 mod freezes;
 mod hostile;

@@ -297,8 +297,9 @@ impl Federation<'_> {
         record.state.unlisted = self.listable().into_iter().map(|asked| asked.name).collect();
         // A cluster that is registered later may have shards that nothing here tells of.
         let told = usable.iter().flat_map(|it| {
-            let Recovery { ended, folded, .. } = &it.recovery;
-            ended.keys().copied().chain(folded.last()).chain([it.shard])
+            let Recovery { ended, folded, heard, .. } = &it.recovery;
+            let together = heard.as_ref().and_then(|heard| heard.totals.last());
+            ended.keys().copied().chain(folded.last()).chain(together).chain([it.shard])
         });
         record.leave_ids_free(told.max().unwrap_or(0));
         let mut damage = None;
@@ -400,7 +401,8 @@ impl Federation<'_> {
             let ids: Indexes = found.filter_map(|(id, _)| i32::try_from(*id).ok()).collect();
             // A record leaves so many ids free where clusters may have unknown shards. Those that
             // were found since have some of them.
-            let missing = Indexes::from(1..=ids.end() - 1).without(&ids);
+            let known = ids.with(&seen.state.folded.ids);
+            let missing = Indexes::from(1..=ids.end() - 1).without(&known);
             job.missing = missing.without_runs(MISSED_IDS / 2);
         }
         survey.jobs.sort_by(|one, other| {

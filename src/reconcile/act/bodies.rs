@@ -67,9 +67,7 @@ pub(crate) fn while_as_created(created: &Created, patch: &Value) -> Option<Value
 /// The Job that is POSTed for a shard.
 pub(crate) fn creation(record: &Record, id: u32) -> Value {
     let mut job = asked_for(record, id);
-    if let Some(recovery) = record.recovery(id) {
-        annotate(&mut job, Some(recovery));
-    }
+    annotate(&mut job, record.recovery(id));
     job
 }
 

@@ -83,6 +83,7 @@ fn take_unlisted(record: &mut Record, observations: &Observations) -> bool {
     record.state.unlisted.retain(|name| !settled.contains(name));
     if record.state.unlisted.is_empty() {
         record.shards.values_mut().for_each(|shard| shard.told = false);
+        record.settle_heard();
         if record.state.origin != Some(Origin::Move) {
             forget_planned(record);
         }
@@ -243,8 +244,9 @@ fn is_copy(recovery: &Recovery, uid: &str) -> bool {
 fn caught_up(mut shard: Shard, job: &Observed, recovery: Option<&Recovery>) -> Shard {
     // A Job that is held in a queue has no pods, and gets its own back when it is released.
     // Somebody may have changed the pods of any Job by hand: what it keeps was written with those
-    // that it got.
+    // that it got, unless there was no room for it any more.
     if job.generation >= shard.generation && !job.in_hold_queue {
+        let recovery = recovery.filter(|it| it.shard.generation >= job.generation);
         shard.parallelism = recovery.map_or(job.parallelism, |it| it.shard.parallelism);
     }
     shard.uid = Some(job.uid.clone());
@@ -269,6 +271,9 @@ fn caught_up(mut shard: Shard, job: &Observed, recovery: Option<&Recovery>) -> S
 fn take_ended(record: &mut Record, recovery: &Recovery, present: &BTreeSet<u32>) {
     if !present.iter().any(|id| recovery.folded.has(*id)) {
         record.take_folded(&recovery.folded);
+    }
+    if let Some(heard) = &recovery.heard {
+        record.hear(heard);
     }
     for (id, ended) in &recovery.ended {
         let is_present = ended.phase.ended() && present.contains(id);

@@ -93,15 +93,7 @@ impl Folded {
     /// Adds a shard. `end` is when it ended, by the host's clock.
     fn add(&mut self, id: u32, shard: &Shard, end: Option<i64>) {
         self.ids = self.ids.with(&one(id));
-        let totals = self.clusters.entry(shard.cluster.clone()).or_default();
-        for (total, more) in [
-            (&mut totals.shards, 1),
-            (&mut totals.achieved, shard.achieved()),
-            (&mut totals.carried, shard.carried()),
-            (&mut totals.failed, shard.failed_pods()),
-        ] {
-            *total = total.saturating_add(more);
-        }
+        self.clusters.entry(shard.cluster.clone()).or_default().add(shard);
         if let Some(before) = shard.given_up {
             let given_up = self.given_up.get_or_insert_default();
             given_up.unseen = given_up.unseen.saturating_add(shard.achieved() - before);
@@ -115,6 +107,20 @@ impl Folded {
         }
         self.carried_indexes = self.carried_indexes.with(&shard.carried_indexes());
         self.end = self.end.max(end);
+    }
+}
+
+impl Totals {
+    /// Adds a shard.
+    pub(super) fn add(&mut self, shard: &Shard) {
+        for (total, more) in [
+            (&mut self.shards, 1),
+            (&mut self.achieved, shard.achieved()),
+            (&mut self.carried, shard.carried()),
+            (&mut self.failed, shard.failed_pods()),
+        ] {
+            *total = total.saturating_add(more);
+        }
     }
 }
 

@@ -4,12 +4,14 @@ mod accepted;
 mod adopted;
 mod config_map;
 mod folded;
+mod heard;
 mod lost;
 mod names;
 mod progress;
 mod reopen;
 
 pub use folded::{Folded, Totals};
+pub use heard::Heard;
 pub use lost::{MISSED_IDS, RanTwice};
 pub use progress::{Lacking, Newer};
 pub use reopen::{HeldBack, Origin, Withheld};
@@ -103,6 +105,9 @@ pub struct State {
     /// The totals of ended shards that are not in the ledger any more.
     #[serde(default, skip_serializing_if = "Folded::is_empty")]
     pub folded: Box<Folded>,
+    /// What Jobs say of ended shards together, until all members have been listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard: Option<Box<Heard>>,
     /// Labels and annotations that are to be removed from its shards' Jobs.
     #[serde(default, skip_serializing_if = "Removed::is_empty")]
     pub removed: Removed,
@@ -208,6 +213,7 @@ impl Record {
             forgotten: 0,
             ids: None,
             folded: Box::default(),
+            heard: None,
             removed: Removed::default(),
             accepted: Vec::new(),
             leased: None,

@@ -73,9 +73,10 @@ fn streams() -> Vec<(&'static str, Fate)> {
 #[tokio::test(start_paused = true)]
 async fn what_a_watch_says_makes_nothing_late_and_costs_few_requests() {
     for (number, (name, fate)) in streams().into_iter().enumerate() {
-        // One member, or all and the host.
-        let commands = COMMANDS.iter().cycle().skip(number);
-        for (of_all, command) in [false, true].into_iter().zip(commands) {
+        // One member, or all and the host. What an honest server says, too, each command meets.
+        let count = if name.contains("410") { COMMANDS.len() } else { 2 };
+        let commands = COMMANDS.iter().cycle().skip(number).take(count);
+        for (of_all, command) in [false, true].into_iter().cycle().zip(commands) {
             let stage = Stage::running().await;
             let fate = fate.clone();
             stage.net.watch(move |sent, _| {

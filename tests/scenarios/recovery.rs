@@ -387,6 +387,14 @@ async fn copies(stage: &Stage) -> Outcome {
         .warns("it is a copy of job \"pi\"");
     assert_eq!(stage.get("pi").await?["status"]["shards"].as_array().map_or(0, Vec::len), 3);
     assert_eq!(east.job("pi-copy").await?["spec"], copied["spec"]);
+    stage.site("west").create("jobs", &copy).await?;
+    let orphans = stage.federate("orphans list").await.ok().stdout;
+    for (cluster, reason) in [("east", "OtherJob"), ("west", "OtherCluster")] {
+        let row = orphans.lines().find(|line| line.contains(cluster) && line.contains("pi-copy"));
+        assert!(row.is_some_and(|row| row.contains(reason)), "{orphans}");
+    }
+    stage.federate("orphans clean --yes").await.ok();
+    assert_eq!(names(stage).await?, [["pi"]; 3]);
     Ok(())
 }
 

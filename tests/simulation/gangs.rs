@@ -63,14 +63,15 @@ fn left(job: &Value) -> Option<i64> {
 impl Knowledge {
     /// A Job with a gang is credited only when its cluster has made the group of its pods: it never
     /// does so afterwards, and would schedule the pods one by one. A work queue is credited to end
-    /// it, and starts no more pods.
+    /// it, and starts no more pods; nor does a Job that is credited with all that it has left.
     pub fn check_group(&mut self, cluster: &Cluster, job: &Value) {
         let gang = &job["spec"]["scheduling"]["schedulingPolicy"]["gang"];
         let credited = &job["metadata"]["annotations"][CREDITED];
         let name = job["metadata"]["name"].as_str().unwrap_or_default();
+        let done = job["status"]["succeeded"].as_i64().unwrap_or(0);
         let is_late = gang.is_object()
             && credited.is_string()
-            && job["spec"]["completions"].is_i64()
+            && job["spec"]["completions"].as_i64().is_some_and(|all| all > done)
             && cluster.min_count(NAMESPACE, name).is_none();
         if is_late && !self.is_of_nobody(job) {
             self.accuse(|| format!("gang: {name} is credited {credited} before it has a group"));
@@ -110,4 +111,30 @@ impl Knowledge {
 /// The uid of the Job of a pod.
 fn owner(pod: &Value) -> Option<String> {
     pod["metadata"]["ownerReferences"][0]["uid"].as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_job_without_a_group_may_be_credited_with_all_of_it_and_no_less() {
+        for (succeeded, expected) in [(3, true), (4, false)] {
+            let cluster = Cluster::new("east");
+            let mut knowledge = Knowledge::new(std::slice::from_ref(&cluster));
+            let gang = json!({"schedulingPolicy": {"gang": {"minCount": 2}}});
+            let annotations = json!({"kubectl-federate.dev/credited": "2-3"});
+            knowledge.check_group(
+                &cluster,
+                &json!({
+                    "metadata": {"name": "pi", "uid": "u", "annotations": annotations},
+                    "spec": {"completions": 4, "parallelism": 4, "scheduling": gang},
+                    "status": {"succeeded": succeeded},
+                }),
+            );
+            assert_eq!(knowledge.first_broken().is_some(), expected, "{succeeded}");
+        }
+    }
 }

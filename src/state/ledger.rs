@@ -332,6 +332,11 @@ impl Shard {
         own.without(&seen.completed).without(&seen.failed_indexes)
     }
 
+    /// How many of its indexes have failed for good: no pod runs for them any more.
+    pub fn failed_indexes(&self) -> i32 {
+        self.seen.as_ref().map_or(0, |seen| seen.failed_indexes.len())
+    }
+
     /// Records why its member refused to create its Job.
     pub fn refuse(&mut self, why: &str) {
         self.refusal = Some(why[..why.floor_char_boundary(REFUSAL_ROOM)].to_owned());

@@ -294,7 +294,7 @@ fn take(
     let portions = apportion(amount.max(0), &caps);
     let mut taken = 0;
     for (shard, mut portion) in record.shards.values_mut().zip(portions) {
-        let retained = shard.retained();
+        let retained = shard.retained() - shard.failed_indexes();
         let left = retained - portion;
         if portion > 0 && left < gang && left > shard.active() {
             portion = (retained - gang).max(0);

@@ -355,8 +355,8 @@ impl Record {
     /// Job may have been made smaller since, and servers refuse a limit above the completions.
     fn max_failed_indexes(&self, id: u32, completions: Option<i32>) -> Option<i32> {
         let asked = self.manifest.max_failed_indexes();
-        let failed = |shard: &Shard| shard.seen.as_ref().map_or(0, |it| it.failed_indexes.len());
-        let left = left(asked, self.spent(id, self.state.folded.failed_indexes.len(), failed));
+        let folded = self.state.folded.failed_indexes.len();
+        let left = left(asked, self.spent(id, folded, Shard::failed_indexes));
         let limit = left.or(asked).map(|limit| completions.map_or(limit, |all| limit.min(all)));
         limit.filter(|_| limit != asked)
     }
@@ -364,7 +364,8 @@ impl Record {
     /// The `minCount` of a shard's Job, if the pods are scheduled together: that of the federated
     /// Job, but no more pods than the shard may run or has left to do. They would wait for ever.
     fn gang(&self, shard: &Shard) -> Option<i32> {
-        let left = shard.completions.map_or(i32::MAX, |_| shard.remaining());
+        let left = |_| shard.remaining() - shard.failed_indexes();
+        let left = shard.completions.map_or(i32::MAX, left);
         self.manifest.gang().map(|gang| gang.min(shard.parallelism).min(left).max(1))
     }
 

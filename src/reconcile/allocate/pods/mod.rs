@@ -55,7 +55,8 @@ fn running(shard: &Shard) -> i32 {
 
 /// The fewest pods of a shard that goes on which can start: its gang, or 1.
 pub(super) fn needed(record: &Record, shard: &Shard) -> i32 {
-    let left = shard.completions.map_or(i32::MAX, |_| shard.retained());
+    let left = |_| shard.retained() - shard.failed_indexes();
+    let left = shard.completions.map_or(i32::MAX, left);
     record.manifest.gang().map_or(1, |gang| gang.min(left).max(1))
 }
 

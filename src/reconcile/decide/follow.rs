@@ -127,6 +127,11 @@ fn follow_job(
         return None;
     }
     shard.restored = false;
+    if shard.uid.is_none() && job.generation > shard.generation {
+        // A record that was restored may not know the Job of the shard that it opens.
+        shard.generation = job.generation;
+        shard.change();
+    }
     let before = shard.seen.clone();
     shard.uid = Some(job.uid.clone());
     shard.see(job, now.as_second());

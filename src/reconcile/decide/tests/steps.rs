@@ -295,3 +295,14 @@ fn a_gang_that_cannot_be_filled_any_more_is_made_smaller() {
         assert_eq!(left, Some(4.min(6 - succeeded)));
     }
 }
+
+#[test]
+fn a_job_that_has_seen_more_changes_than_its_restored_record_is_written_anew() {
+    let record = one(Phase::Planned);
+    let before = Observed { generation: 4, suspended: true, ..job(&record, 1) };
+    let decision = decide(&record, &listed(&record, [(1, before.clone())]), NOW);
+    let shard = &decision.record.shards[&1];
+    assert_eq!((shard.phase, shard.generation), (Phase::Created, 5));
+    let next = decide(&decision.record, &listed(&decision.record, [(1, before)]), NOW);
+    assert_eq!(next.actions, start(1));
+}

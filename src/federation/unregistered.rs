@@ -38,7 +38,9 @@ impl Federation<'_> {
         declared: &Acceptance,
     ) -> Result<bool, Error> {
         let carrier = self.member_or_carrier(name).await?;
-        let lost = Member { lost: Some(declared.clone()), registered: declared.when, ..carrier };
+        // As `cluster register` would have it: once it is back, it may be given work again.
+        let (lost, registered) = (Some(declared.clone()), declared.when);
+        let lost = Member { lost, registered, weight: 1, ..carrier };
         let make = async |registry: &Registry| {
             Ok::<_, Error>(match registry.members.get(name) {
                 Some(_) => MemberChange::Keep,

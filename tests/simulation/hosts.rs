@@ -11,6 +11,7 @@ use kubectl_federate::state::{Backup, Store};
 use serde_json::Value;
 
 use super::commands::{ClusterCommand, Command};
+use super::knowledge::Knowledge;
 use super::ledger::Ledger;
 use super::random::Random;
 use super::registries::{NAMESPACE, REGISTRY};
@@ -197,25 +198,29 @@ fn remedy_here(site: &Arc<Site>, person: &'static str, random: &mut Random) -> O
     };
     if let Some(uid) = &registry.moved {
         let new = site.place_of(uid);
-        let is_there = |place: &usize| {
-            let there = registries.on(*place);
-            there.is_some_and(|it| it.federation == registry.federation && it.moved.is_none())
-        };
-        let there = new.filter(is_there);
+        // It may have been moved on from there.
+        let there = registries.last_of(home, |uid| site.place_of(uid));
         let own = site.clusters[home].kube_system_uid();
         let is_back = new.is_some_and(|place| registries.is_moved_back(place, registry, &own));
         let is_taken = new.is_some_and(|place| registries.is_of_another(place, registry));
+        let is_broken = new.is_some_and(|to| {
+            // It may be that of an older move: the records there are in the way of another one.
+            let has_records = || registries.on(to).is_none() && site.has_records(to);
+            registries.is_damaged(to) || (has_records() && site.attempts() % 3 == 2)
+        });
         drop(events);
         return match (there, new) {
             // It was being moved back.
             (None, Some(from)) if is_back => {
+                // A record that is damaged there is made anew when it is here.
+                site.delete_damaged_records(from);
                 Some(Command::Host(HostCommand::Move { from, to: home }))
             }
             (Some(place), _) => {
                 site.uses(person, place);
                 remedy_here(site, person, random)
             }
-            (None, Some(to)) if is_taken || site.has_damaged_record(home) => {
+            (None, Some(to)) if is_taken || is_broken || site.has_damaged_record(home) => {
                 // It cannot be moved. What the new host lacks is recovered there.
                 site.all_use(to);
                 remedy_here(site, person, random)
@@ -239,19 +244,38 @@ fn remedy_here(site: &Arc<Site>, person: &'static str, random: &mut Random) -> O
         // What runs in a cluster that is not registered would not be known.
         site.lack_members();
     }
+    if let Some(name) = knowledge.work_elsewhere() {
+        return Some(if !registry.members.contains_key(name) {
+            Command::Cluster(ClusterCommand::Lost, name)
+        } else if site.attempts().is_multiple_of(2) {
+            Command::Unregister(name)
+        } else {
+            // The cluster that has the name now may have got work of its own.
+            Command::Cluster(ClusterCommand::DrainNow, name)
+        });
+    }
+    if let Some(name) = knowledge.given_up_for_good() {
+        return Some(Command::Cluster(ClusterCommand::Register, name));
+    }
     let is_member = |name: &&'static str| registry.members.contains_key(*name);
     let mut names = NAMES.into_iter().take(site.clusters.len());
     if let Some(name) = names.find(|name| site.lacks_members() && !is_member(name)) {
         return Some(Command::Cluster(ClusterCommand::Register, name));
     }
     site.have_members();
-    if let Some(moved) = strange.and_then(|ledger| ledger.moved_to.clone()) {
-        // The move was not finished before the registry was lost. It is made anew on the new host.
-        let new = site.place_of(&moved);
+    let left = lost.and_then(|ledger| Some((ledger, ledger.moved_to.as_ref()?)));
+    if let Some((ledger, moved)) = left {
+        // The move was not finished before the registry was lost. It is made anew on the new host,
+        // if that was not left too.
+        let was_left = |place: &usize| {
+            let registry = registries.on(*place).filter(|it| it.federation == ledger.federation);
+            registry.is_some_and(|it| it.moved.is_some())
+        };
+        let new = site.place_of(moved).filter(|place| *place != home && !was_left(place));
         drop(events);
         match new {
             Some(place) => site.all_use(place),
-            None => site.delete_records(home),
+            None => site.delete_records(home, |_| true),
         }
         return remedy_here(site, person, random);
     }
@@ -282,23 +306,76 @@ fn remedy_here(site: &Arc<Site>, person: &'static str, random: &mut Random) -> O
     }))
 }
 
+/// Whether a ConfigMap is a record that cannot be read.
+fn is_damaged(map: &Value) -> bool {
+    Ledger::is_labelled(map) && Ledger::uid_of(map).is_none()
+}
+
+impl Knowledge {
+    /// The name of a cluster that is gone for good and has shards, and that the registry does not
+    /// know: it has the name for another one, or not at all.
+    fn work_elsewhere(&self) -> Option<&'static str> {
+        let registry = self.registries.current()?;
+        let is_known =
+            |name: &str, uid: &str| registry.members.get(name).is_some_and(|member| member == uid);
+        let mut live = self.live_places(&registry.federation);
+        let (name, _) = live.find(|(name, uid)| self.is_no_more(uid) && !is_known(*name, *uid))?;
+        NAMES.into_iter().find(|known| *known == name)
+    }
+
+    /// The name of a cluster that is gone for good, was declared lost, and has no shards any more.
+    fn given_up_for_good(&self) -> Option<&'static str> {
+        let registry = self.registries.current().filter(|_| self.has_hosts)?;
+        let is_given_up = |name: &&'static str| {
+            let uid = registry.members.get(*name).filter(|_| registry.lost.contains(*name));
+            let has_work = self.live_places(&registry.federation).any(|(live, _)| live == *name);
+            uid.is_some_and(|uid| self.is_no_more(uid)) && !has_work
+        };
+        NAMES.into_iter().find(is_given_up)
+    }
+
+    /// The clusters of the shards that could do something of a federation's Jobs.
+    fn live_places<'k>(&'k self, federation: &'k str) -> impl Iterator<Item = (&'k str, &'k str)> {
+        let ours = move |ledger: &&Ledger| !ledger.gone && ledger.federation == federation;
+        let has_hosts = self.ledgers.values().filter(move |_| self.has_hosts);
+        has_hosts.filter(ours).flat_map(Ledger::live_places)
+    }
+
+    /// Whether no cluster has a uid any more.
+    fn is_no_more(&self, uid: &str) -> bool {
+        !uid.is_empty() && self.clusters.iter().all(|(_, identity)| identity != uid)
+    }
+}
+
 impl Site {
     /// Whether a host has a record that cannot be read.
     fn has_damaged_record(&self, place: usize) -> bool {
-        let maps = self.clusters[place].stored(&sim::CONFIG_MAPS, "");
-        maps.iter().any(|map| Ledger::is_labelled(map) && Ledger::uid_of(map).is_none())
+        self.clusters[place].stored(&sim::CONFIG_MAPS, "").iter().any(|map| is_damaged(map))
     }
 
-    /// A user deletes the records on a host by hand.
-    pub fn delete_records(self: &Arc<Self>, place: usize) {
+    /// Whether a host has records that can be read.
+    fn has_records(&self, place: usize) -> bool {
+        let maps = self.clusters[place].stored(&sim::CONFIG_MAPS, "");
+        maps.iter().any(|map| Ledger::uid_of(map).is_some())
+    }
+
+    /// A user deletes the records on a host by hand that cannot be read.
+    fn delete_damaged_records(self: &Arc<Self>, place: usize) {
+        if self.has_damaged_record(place) {
+            self.delete_records(place, is_damaged);
+        }
+    }
+
+    /// A user deletes records on a host by hand.
+    fn delete_records(self: &Arc<Self>, place: usize, which: impl Fn(&Value) -> bool) {
         let cluster = &self.clusters[place];
         for map in cluster.stored(&sim::CONFIG_MAPS, "") {
             let text = |field: &str| map["metadata"][field].as_str().unwrap_or_default().to_owned();
-            if text("name") != REGISTRY {
+            if text("name") != REGISTRY && which(&map) {
                 let _ = cluster.delete(&sim::CONFIG_MAPS, &text("namespace"), &text("name"));
             }
         }
-        self.events().note(|| format!("    {}: no records any more", NAMES[place]));
+        self.events().note(|| format!("    {}: records are deleted", NAMES[place]));
         self.look(place);
     }
 

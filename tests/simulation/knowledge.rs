@@ -429,7 +429,9 @@ impl Knowledge {
             there.insert(uid);
         }
         for (uid, ledger) in self.ledgers.iter_mut().filter(|_| counts) {
-            ledger.gone |= !there.contains(uid);
+            if !there.contains(uid) {
+                (ledger.gone, ledger.moved_to) = (true, None);
+            }
         }
     }
 

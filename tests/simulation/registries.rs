@@ -123,6 +123,23 @@ impl Registries {
         acting.map(|(place, _)| *place)
     }
 
+    /// The last host to which a federation was moved, one move after the other, from a host that was
+    /// left. None where that is the host itself, and where the moves go round. `find` has the place
+    /// of the cluster with a uid.
+    pub fn last_of(&self, from: usize, find: impl Fn(&str) -> Option<usize>) -> Option<usize> {
+        let federation = &self.on(from)?.federation;
+        let acts = |place: &usize| self.on(*place).is_some_and(|it| it.federation == *federation);
+        let mut at = from;
+        for _ in &self.on_hosts {
+            let next = self.on(at)?.moved.as_deref().and_then(&find);
+            match next.filter(acts) {
+                Some(next) => at = next,
+                None => return Some(at).filter(|at| *at != from),
+            }
+        }
+        None
+    }
+
     /// Whether a host was left for the one with this uid, after that one was left: `left` is the
     /// registry there.
     pub fn is_moved_back(&self, place: usize, left: &Registry, uid: &str) -> bool {

@@ -131,7 +131,13 @@ impl Ledger {
                 self.known.insert((id.clone(), job.to_owned()));
             }
         }
+        let federation = text(&map["metadata"]["labels"][FEDERATION]);
         if !counts {
+            if self.federation.is_empty() {
+                // It is there only since people have left that host.
+                federation.clone_into(&mut self.federation);
+                text(&manifest["metadata"]["name"]).clone_into(&mut self.name);
+            }
             return broken;
         }
         self.moved_to = record.state["moved"]["uid"].as_str().map(str::to_owned);
@@ -155,7 +161,7 @@ impl Ledger {
         }
         self.spec = manifest["spec"].clone();
         text(&manifest["metadata"]["name"]).clone_into(&mut self.name);
-        text(&map["metadata"]["labels"][FEDERATION]).clone_into(&mut self.federation);
+        federation.clone_into(&mut self.federation);
         let retries = record.state["retries"].as_str().map(str::to_owned);
         self.retries = self.retries.take().or(retries);
         let before = self.restores.len();
@@ -333,11 +339,20 @@ impl Ledger {
 
     /// The clusters of the shards that could do something, one for each.
     pub fn live_clusters(&self) -> impl Iterator<Item = &str> {
+        self.live_places().map(|(name, _)| name)
+    }
+
+    /// The shards that could do something.
+    fn live(&self) -> impl Iterator<Item = &Value> {
         let shards = self.record.iter().flat_map(|record| record.shards.values());
-        let live = shards.filter(|shard| {
+        shards.filter(|shard| {
             matches!(text(&shard["phase"]), "created" | "started") && !is_given_up(shard)
-        });
-        live.map(|shard| text(&shard["cluster"]))
+        })
+    }
+
+    /// The clusters of the shards that could do something, one for each: the name and the uid.
+    pub fn live_places(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.live().map(|shard| (text(&shard["cluster"]), text(&shard["clusterUid"])))
     }
 
     /// Another host counts from now on: what it says is taken over anew. `both_act` says that the one

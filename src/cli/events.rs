@@ -390,8 +390,8 @@ impl Voice<'_, '_> {
             Event::Foreseen(record, status, dry_run) => self.foreseen(record, status, dry_run),
             Event::Recording(record) => self.recorded(Recording::begun(record)),
             Event::Recorded(record) => self.recorded(Recording::done(record)),
-            Event::Draining { cluster, shards, pods } => {
-                self.reporter.progress.draining(cluster, shards, pods);
+            Event::Draining { cluster, shards, pods, queues } => {
+                self.reporter.progress.draining(cluster, shards, pods, queues);
             }
             Event::MemberChanged { cluster, what, changed } => {
                 let already = if changed { "" } else { "already " };

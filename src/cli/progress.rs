@@ -1,14 +1,14 @@
 //! How far a verb is, while it works: below the lines on a terminal, as lines elsewhere.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use super::{World, job::tree, left::Left};
 use crate::{
-    federation::{Waited, Work},
-    print::{Drawing, Live, Notes, Output, Steps, Tree, Trees, counted},
+    federation::{Key, Waited, Work},
+    print::{Drawing, Live, Notes, Output, Steps, Tree, Trees, counted, federate},
     reconcile::Done,
     state::Record,
 };
@@ -35,6 +35,8 @@ struct State {
     began_with: usize,
     /// What was said last of a drain.
     said: String,
+    /// The work queues of which it was said that a drain waits for them.
+    queues: BTreeSet<Key>,
     /// How the Jobs stood last that are waited for.
     trees: Vec<Tree>,
 }
@@ -125,9 +127,25 @@ impl<'a> Progress<'a> {
     }
 
     /// How many of the shards that a drain began with have ended. Where nothing is drawn, a line
-    /// says it whenever it is another number.
-    pub fn draining(&self, cluster: &str, shards: usize, pods: Option<i32>) {
+    /// says it whenever it is another number. Each work queue that goes on there is named once.
+    pub fn draining(
+        &self,
+        cluster: &str,
+        shards: usize,
+        pods: Option<i32>,
+        queues: &BTreeSet<Key>,
+    ) {
         let mut state = self.state();
+        for queue in queues {
+            if state.queues.insert(queue.clone()) {
+                self.output.note(format!(
+                    "job.batch/{} is a work queue: its pods in cluster {cluster} run on until it \
+                     ends. {} stops them.",
+                    queue.1,
+                    federate("cluster drain", [cluster, "--now"])
+                ));
+            }
+        }
         state.began_with = state.began_with.max(shards);
         let left = counted(shards, "shard");
         let left = match pods {

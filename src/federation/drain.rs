@@ -19,7 +19,7 @@ use super::{
     wait::in_time,
 };
 use crate::{
-    reconcile::{Reconciled, ShardStatus, Status},
+    reconcile::{Reconciled, ShardStatus, Status, runs_on},
     state::{Member, MemberState, Record, Shard},
 };
 
@@ -37,8 +37,8 @@ pub struct DrainTerms {
 
 impl Federation<'_> {
     /// Gives the work of a member to others: what has not started at once, and what runs as its
-    /// pods end. Ends when no shard is left there. The member gets no new work from the beginning,
-    /// and stays cordoned.
+    /// pods end. A work queue runs on there until it ends, unless pods are to be stopped. Ends when
+    /// no shard is left there. The member gets no new work from the beginning, and stays cordoned.
     ///
     /// # Errors
     /// There is no such member, or it was declared lost; the time is over; the member does not
@@ -135,7 +135,7 @@ impl Federation<'_> {
         let members = self.members_to_reconcile(&all).await;
         let observed = self.observe_together(&all, &members).await;
         let (mut errors, mut kept, mut left) = (Vec::new(), BTreeSet::new(), 0);
-        let mut pods = Some(0_i32);
+        let (mut pods, mut queues) = (Some(0_i32), BTreeSet::new());
         let run = async |federation: &Self, (record, observations)| {
             let reconciled = federation.run(record, observations, &members).await?;
             federation.notify(Event::Done(&reconciled.done, DryRun::None));
@@ -156,14 +156,15 @@ impl Federation<'_> {
             if status.shards.iter().any(fails) || !status.unlisted.is_empty() {
                 errors.extend(self.report(&after, &status).err());
             }
+            let stops_pods = member.stops_pods || after.manifest.suspended();
             for (_, shard) in after.live_in(name, &member.uid) {
                 left += 1;
                 pods = pods.map(|pods| pods.saturating_add(shard.active()));
-                let stops_pods = member.stops_pods || after.manifest.suspended();
+                queues.extend((!stops_pods && runs_on(shard)).then(|| key(&after)));
                 kept.extend((!is_leaving(&after, shard, stops_pods)).then(|| key(&after)));
             }
         }
-        self.notify(Event::Draining { cluster: name, shards: left, pods });
+        self.notify(Event::Draining { cluster: name, shards: left, pods, queues: &queues });
         Error::all(errors)?;
         if kept.is_empty() {
             return Ok(());
@@ -182,6 +183,6 @@ fn is_leaving(record: &Record, shard: &Shard, stops_pods: bool) -> bool {
     let is_credited = |completions| shard.credit_target >= completions;
     // A work queue that has succeeded starts nothing more.
     let winds_down = shard.completions.is_none() && record.achieved() > 0;
-    let runs_out = !stops_pods && shard.completions.is_some_and(is_credited);
-    shard.retired || winds_down || runs_out
+    let ends_by_itself = shard.completions.is_some_and(is_credited) || runs_on(shard);
+    shard.retired || winds_down || (!stops_pods && ends_by_itself)
 }

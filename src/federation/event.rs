@@ -356,6 +356,8 @@ pub enum Event<'a> {
         shards: usize,
         /// How many pods of them are pending or running; none where the member does not answer.
         pods: Option<i32>,
+        /// The work queues that go on there until they end.
+        queues: &'a BTreeSet<Key>,
     },
     /// What a cluster that was declared lost was not seen to have done is done by others.
     GivenUp {

@@ -49,6 +49,7 @@ pub use act::Done;
 pub use act::{Credited, Measure, Wanted, credit};
 pub(crate) use act::{DeleteIf, delete_if};
 pub use allocate::{may_open, rebalance_now};
+pub(crate) use decide::runs_on;
 pub use decide::{
     Action, Candidate, Decision, EditError, NewRecordError, adopted_record, decide, edit_record,
     new_record, retry_record, take_edits,

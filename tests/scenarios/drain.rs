@@ -13,6 +13,8 @@ pub fn scenarios() -> Scenarios {
         .both_from_nothing("a drain moves what has not started, and waits for the rest", drained)
         .both_from_nothing("a cluster whose work runs all at once is drained", running)
         .both_from_nothing("a drain that may not wait stops pods, and loses nothing", now)
+        .both_from_nothing("a drain lets the running pods of a work queue finish", queue)
+        .both_from_nothing("a drain that may not wait stops a work queue, too", queue_now)
         .sim("a drain by a computer whose clock is ahead stops pods, and loses nothing", early)
         .both_from_nothing("the work of a suspended job is drained, too", async |stage| {
             at_rest(stage, "job suspend pi", "job resume pi").await
@@ -75,6 +77,50 @@ async fn now(stage: &Stage) -> Outcome {
     drained.says("stopped in cluster west").says("cluster/west drained");
     others(stage, "Complete 30/30").await?;
     assert_eq!(successes(stage).await?, (0..30).collect::<Vec<_>>());
+    Ok(())
+}
+
+/// Two pods of a work queue run in each of two clusters.
+async fn queue_runs(stage: &Stage) -> Outcome {
+    stage.federation_of(&["east", "west"]).await;
+    stage.create(&job("pi", Some(4), None)).await?.ok();
+    for site in ["east", "west"] {
+        stage.site(site).until_pods("pi", 2).await;
+        stage.site(site).run("pi", 2).await?;
+    }
+    stage.federate("reconcile pi").await.ok();
+    Ok(())
+}
+
+async fn queue(stage: &Stage) -> Outcome {
+    queue_runs(stage).await?;
+    let [east, west] = ["east", "west"].map(|name| stage.site(name));
+    let waited = stage.federate("cluster drain west --timeout=3s").await;
+    let waits = "job.batch/pi is a work queue: its pods in cluster west run on until it ends.";
+    waited.fails("timed out waiting for the shards in cluster \"west\" to end").warns(waits);
+    let name = |pod: &Value| pod["metadata"]["name"].clone();
+    let runs = |pod: &&Value| pod["metadata"].get("deletionTimestamp").is_none();
+    let running = west.pods("pi").await?.iter().filter(runs).map(name).collect::<Vec<_>>();
+    assert_eq!(running.len(), 2, "they run on");
+    assert_eq!(west.job("pi").await?["spec"]["suspend"], false);
+    let pods_end = async {
+        west.succeed("pi", 2).await?;
+        east.succeed("pi", 2).await
+    };
+    let (drained, ended) =
+        tokio::join!(stage.federate("cluster drain west --timeout=1m"), pods_end);
+    ended?;
+    drained.ok().says("cluster/west drained");
+    stage.until_row("pi", "Complete 4/1 of 4").await;
+    assert_eq!(east.names("jobs").await?, ["pi"], "nothing was opened elsewhere");
+    Ok(())
+}
+
+async fn queue_now(stage: &Stage) -> Outcome {
+    queue_runs(stage).await?;
+    let drained = stage.federate("cluster drain west --now --timeout=1m").await.ok();
+    drained.says("stopped in cluster west").says("cluster/west drained");
+    assert_eq!(stage.site("east").names("jobs").await?.len(), 2, "others do its work");
     Ok(())
 }
 

@@ -32,6 +32,10 @@ Examples:
 /// Running pods finish. The command ends when no shard is left, and the cluster stays cordoned. It
 /// can be interrupted and repeated.
 ///
+/// Of a work queue (a job without completions) nothing can be taken off a shard that runs: it goes
+/// on there until the queue has ended, or until --now stops its pods. What these had in hand then
+/// begins again elsewhere.
+///
 /// Where no other cluster may take the work of a job, it stays.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]

@@ -56,7 +56,8 @@ pub(super) fn drain(record: &mut Record, places: &Places) {
     for (cluster, place) in places.iter() {
         let Some(stops_pods) = place.drained else { continue };
         let stops_pods = stops_pods || record.manifest.suspended();
-        let is_kept = |shard: &Shard| shard.retired || (!stops_pods && ends_with_its_pods(shard));
+        let ends_by_itself = |shard: &Shard| ends_with_its_pods(shard) || runs_on(shard);
+        let is_kept = |shard: &Shard| shard.retired || (!stops_pods && ends_by_itself(shard));
         let live = record.live_in(cluster, &place.uid);
         let to_drain: Vec<u32> =
             live.filter(|(_, shard)| !is_kept(shard)).map(|(id, _)| id).collect();
@@ -84,6 +85,15 @@ pub(super) fn drain(record: &mut Record, places: &Places) {
 /// would run in place of a pod that fails.
 fn ends_with_its_pods(shard: &Shard) -> bool {
     pods::runs_out(shard) && shard.completions.is_some_and(|all| shard.credit_target >= all)
+}
+
+/// Whether a shard of a work queue goes on in a drained member until the queue has ended. Nothing
+/// can be taken off it, and what its pods have in hand would be lost if they were stopped. One that
+/// has no pods and may start none is of no use there.
+pub(crate) fn runs_on(shard: &Shard) -> bool {
+    let may_start = shard.parallelism > 0 && shard.seen.as_ref().is_none_or(|it| !it.suspended);
+    let is_queue = shard.completions.is_none() && shard.phase == Phase::Started;
+    is_queue && !shard.retired && (may_start || shard.active() > 0)
 }
 
 fn retire(record: &mut Record, id: u32) {

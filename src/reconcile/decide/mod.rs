@@ -40,6 +40,7 @@ pub use adopted_record::{Candidate, adopted_record};
 pub use decision::{Decision, decide};
 pub use edit_record::{EditError, edit_record};
 pub(in crate::reconcile) use lease::{is_renewed_alone, overdue};
+pub(crate) use leave::runs_on;
 pub use new_record::{NewRecordError, new_record, retry_record};
 pub(crate) use outcome::FAILED_INDEXES;
 pub(in crate::reconcile) use predicates::{

@@ -77,3 +77,29 @@ fn a_lost_shard_that_awaits_its_labels_is_stopped_first() {
     let shard = &decided.shards[&2];
     assert!(shard.retired && !shard.is_lost(), "{decided:#?}");
 }
+
+#[test]
+fn a_drain_lets_a_work_queue_run_that_may_start_pods() {
+    let spec = json!({"parallelism": 4});
+    for (parallelism, active, suspended, stops_pods, stays) in [
+        (2, 2, false, false, true),
+        // A pod waits to be tried again.
+        (2, 0, false, false, true),
+        (0, 2, false, false, true),
+        (0, 0, false, false, false),
+        (2, 0, true, false, false),
+        (2, 2, false, true, false),
+    ] {
+        let mut record = record(spec.clone(), &[(Phase::Started, None), (Phase::Started, None)]);
+        record.shards.values_mut().for_each(|shard| shard.parallelism = parallelism);
+        let seen = |id| Observed { active, suspended, parallelism, ..job(&record, id) };
+        let jobs = [1, 2].map(|id| (id, seen(id)));
+        let mut observations = listed(&record, jobs);
+        observations.places.insert("c1".into(), ready());
+        let drained = Place { drained: Some(stops_pods), takes_work: false, ..ready() };
+        observations.places.insert("c2".into(), drained);
+        let decided = decide(&record, &observations, NOW).record;
+        let case = format!("{active} of {parallelism}, {suspended}, now: {stops_pods}");
+        assert_eq!(decided.shards[&2].retired, !stays, "{case}");
+    }
+}

@@ -54,7 +54,7 @@ pub fn decide(record: &Record, observations: &Observations, now: Timestamp) -> D
     }
     match record.state.deleting {
         Some(cascade) => {
-            let deletion = delete(&mut decision.record, observations, cascade);
+            let deletion = delete(&mut decision.record, observations, cascade, now);
             decision.remove = decision.record.shards.is_empty()
                 && decision.record.state.unlisted.is_empty()
                 && deletion.actions.is_empty();

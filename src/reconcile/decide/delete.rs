@@ -2,7 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::{action::Action, limits, lookup::our_jobs, predicates::has_left};
+use super::{
+    action::Action,
+    limits,
+    lookup::{Lookup, lookup, our_jobs},
+    predicates::has_left,
+};
 use crate::{
     reconcile::observe::{Observation, Observations},
     state::{Cascade, Phase, Record, Shard},
@@ -25,7 +30,9 @@ pub(super) fn delete(
     record: &mut Record,
     observations: &Observations,
     cascade: Cascade,
+    now: Timestamp,
 ) -> Deletion {
+    see_what_was_done(record, observations, now);
     let jobs: Vec<_> = our_jobs(record, observations).collect();
     let mut gone = Vec::new();
     let mut confirm = Vec::new();
@@ -72,6 +79,20 @@ pub(super) fn delete(
         }
     }
     Deletion { confirm, actions }
+}
+
+/// Takes over what the Jobs did that nobody has recorded yet: what they did stays known until all
+/// are gone.
+fn see_what_was_done(record: &mut Record, observations: &Observations, now: Timestamp) {
+    for (id, shard) in record.shards.iter_mut().filter(|(_, shard)| shard.phase.live()) {
+        let Lookup::Found(job) = lookup(*id, shard, observations) else { continue };
+        let mut seen = shard.clone();
+        seen.see(job, now.as_second());
+        let did = |shard: &Shard| (shard.achieved(), shard.failed_pods());
+        if did(&seen) != did(shard) {
+            *shard = seen;
+        }
+    }
 }
 
 /// Whether the cluster of a shard was declared lost, whether or not the ledger knows it yet.

@@ -67,3 +67,17 @@ fn a_shard_that_was_never_made_is_forgotten_and_its_id_and_name_are_not_given_ag
         "a run that was frozen may still make the Job of the first"
     );
 }
+
+#[test]
+fn a_deletion_records_what_jobs_did_that_nobody_had_seen() {
+    let shares = [(Phase::Started, Some(3)), (Phase::Started, Some(3))];
+    let mut record = record(json!({"completions": 6}), &shares);
+    record.state.deleting = Some(Cascade::Background);
+    let jobs = [1, 2].map(|id| (id, Observed { succeeded: 3, ..job(&record, id) }));
+    let decided = decide(&record, &listed(&record, jobs.clone()), NOW).record;
+    assert_eq!(decided.achieved(), 6);
+    let again = decide(&decided, &listed(&decided, jobs), NOW).record;
+    assert_eq!(again, decided, "once");
+    let one_left = decide(&decided, &answered(&decided, [], Answer::Gone), NOW).record;
+    assert_eq!((one_left.shards.len(), one_left.achieved()), (1, 6));
+}

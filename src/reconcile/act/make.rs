@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     cluster::{Connection, Error, FieldValidation, WriteOptions},
-    job::{Observed, gang, queue},
+    job::{Observed, Ownership, gang, queue},
     reconcile::{
         observe::{Answer, Created, QueueAnswer},
         paths::jobs_path,
@@ -120,7 +120,12 @@ async fn name_taken(target: &Target<'_>) -> Answer {
         Some(owner) if owner.job != record.state.uid => {
             "is a shard of another federated job".to_owned()
         }
-        Some(owner) => format!("is shard {} of this federated job", owner.shard),
+        Some(Ownership { shard, .. }) => {
+            let is_known = shard.parse().is_ok_and(|id: u32| record.shards.contains_key(&id));
+            let lacking =
+                if is_known { "" } else { ", which the record lacks: job recover adds it" };
+            format!("is shard {shard} of this federated job{lacking}")
+        }
     };
     let (name, namespace) = (record.job_name(target.id), record.namespace());
     Answer::NameTaken(format!(

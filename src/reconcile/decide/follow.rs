@@ -176,15 +176,17 @@ fn hand_on_parallelism(record: &mut Record, id: u32, places: &Places) {
 }
 
 /// Removes shards whose Jobs were never created and will not be: they have nothing to do any more,
-/// a supplement's name is taken by somebody's Job, or their cluster is no member any more. The work
-/// of the last two is opened again. A Job whose uid was never recorded has run nothing (G3).
+/// their name is taken by another shard's Job, or a supplement's by anybody's, or their cluster is
+/// no member any more. The work of the last three is opened again. A Job whose uid was never
+/// recorded has run nothing (G3).
 /// Returns the shards that must be asked for by name before that can be told.
 pub(super) fn forget_uncreated(record: &mut Record, observations: &Observations) -> Vec<u32> {
     let mut confirm = Vec::new();
     let mut uncreated = Vec::new();
     for (&id, shard) in record.shards.iter().filter(|(_, shard)| shard.phase == Phase::Planned) {
+        let may_have_another = shard.name.is_some() || another_has_its_name(record, id, shard);
         let needs_other_name =
-            shard.name.is_some() && observations.needs_other_name(&shard.cluster, id);
+            may_have_another && observations.needs_other_name(&shard.cluster, id);
         if needs_other_name || has_left(shard, observations) {
             uncreated.push(id);
             continue;
@@ -206,4 +208,13 @@ pub(super) fn forget_uncreated(record: &mut Record, observations: &Observations)
         record.forget(id);
     }
     confirm
+}
+
+/// Whether the ledger has another shard with the name of this one in its member. So it is where a
+/// shard was planned while the ledger lacked the other.
+fn another_has_its_name(record: &Record, id: u32, shard: &Shard) -> bool {
+    record.shards.iter().any(|(other_id, other)| {
+        let is_there = other.cluster == shard.cluster && other.uid.is_some();
+        *other_id != id && is_there && record.job_name(*other_id) == record.job_name(id)
+    })
 }

@@ -252,6 +252,31 @@ fn a_supplement_whose_name_is_taken_gets_the_next_one() {
 }
 
 #[test]
+fn a_shard_whose_name_another_shard_has_gets_its_own() {
+    let shares = [(Phase::Started, Some(3)), (Phase::Planned, Some(3))];
+    let mut record = record(json!({"completions": 6, "parallelism": 2}), &shares);
+    record.shards.get_mut(&2).expect("two").cluster = "c1".into();
+    let mut observations = listed(&record, [(1, job(&record, 1))]);
+    observations.places.insert("c1".into(), ready());
+    observations.add("c1", 2, Answer::NameTaken("it is shard 1".into()));
+    let decided = decide(&record, &observations, NOW).record;
+    let names: Vec<_> = decided.shards.keys().map(|id| decided.job_name(*id)).collect();
+    assert_eq!(names, ["pi", "pi-3"]);
+}
+
+#[test]
+fn consent_in_advance_does_not_cover_a_shard_whose_job_was_made_again() {
+    let mut record = one(Phase::Started);
+    let mut object = record.manifest.object().clone();
+    object["metadata"]["annotations"][crate::job::labels::REOPEN] = "true".into();
+    record.manifest = Manifest::new(object, "work", "").expect("valid");
+    let another = Observed { uid: "another".into(), active: 1, ..job(&record, 1) };
+    let observations = answered(&record, [], Answer::Job(Box::new(another)));
+    let decided = decide(&record, &observations, NOW).record;
+    assert_eq!((decided.shards[&1].phase, decided.shards[&1].reopened), (Phase::Deleted, false));
+}
+
+#[test]
 fn a_job_that_may_have_expired_is_reopened_only_where_the_user_says_so() {
     let mut record = one(Phase::Started);
     let mut object = record.manifest.object().clone();

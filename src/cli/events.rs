@@ -380,7 +380,7 @@ impl Voice<'_, '_> {
             | Event::Returned { .. }
             | Event::LostAnswers { .. }
             | Event::ShardLeftAlone { .. }
-            | Event::ShardSuspended { .. }
+            | Event::ShardMeddled { .. }
             | Event::UsedAgain { .. }
             | Event::LeftBehind { .. } => {}
             Event::RanTwice { record } => self.note(ran_twice(record)),

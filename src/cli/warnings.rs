@@ -8,7 +8,7 @@ use crate::{
     federation::{Event, LateEdit, LeadsTo},
     job::summary,
     print::{counted, federate},
-    reconcile::{LEFT_ALONE, SUSPENDED_THERE, ShardStatus},
+    reconcile::{Meddling, ShardStatus},
     state::{HeldBack, Lacking, Phase, Record, Shard},
 };
 
@@ -87,15 +87,19 @@ pub fn warning<'a>(event: &Event<'a>) -> Option<(Option<&'a str>, String)> {
             let text = if shard.uid.is_some() { format!("{text}. {lists}") } else { text };
             (Some(&shard.cluster), text)
         }
-        Event::ShardLeftAlone { record, shard, place } => {
-            let label = kubectl::label_again(place, &record.ownership(shard.id));
-            let label = label.map_or(String::new(), |line| format!(". `{line}` puts them back"));
-            (Some(&shard.cluster), format!("{}: {LEFT_ALONE}{label}", job_of(shard)))
-        }
-        Event::ShardSuspended { shard, place, .. } => {
-            let resumes = kubectl::unsuspend(place);
-            let resumes = resumes.map_or(String::new(), |line| format!(". `{line}` resumes it"));
-            (Some(&shard.cluster), format!("{}: {SUSPENDED_THERE}{resumes}", job_of(shard)))
+        Event::ShardMeddled { record, shard, how, place } => {
+            let (line, undoes) = match how {
+                Meddling::LabelsRemoved => {
+                    (kubectl::label_again(place, &record.ownership(shard.id)), "puts them back")
+                }
+                Meddling::Suspended => (kubectl::unsuspend(place), "resumes it"),
+                Meddling::Paused => {
+                    (kubectl::set_parallelism(place, shard.share.parallelism), "sets it back")
+                }
+                Meddling::MadeAgain => (None, ""),
+            };
+            let line = line.map_or(String::new(), |line| format!(". `{line}` {undoes}"));
+            (Some(&shard.cluster), format!("{}: {}{line}", job_of(shard), how.as_str()))
         }
         Event::GivenUp { record, cluster, work } => {
             let given = "are given to others, and may run twice";

@@ -116,6 +116,14 @@ pub fn unsuspend(place: &Place) -> Option<String> {
     kubectl_line(place, &[&namespace, "patch", "job", &place.job, patch])
 }
 
+/// The command line that sets back the parallelism of a shard's Job that somebody changed in its
+/// cluster. None if no context is known.
+pub fn set_parallelism(place: &Place, pods: i32) -> Option<String> {
+    let namespace = format!("--namespace={}", place.namespace);
+    let patch = format!(r#"--patch={{"spec":{{"parallelism":{pods}}}}}"#);
+    kubectl_line(place, &[&namespace, "patch", "job", &place.job, &patch])
+}
+
 /// The command line that lets Kueue admit the Job of a shard whose `Workload` was deactivated. None
 /// if no context is known.
 pub fn activate(place: &Place, workload: &str) -> Option<String> {

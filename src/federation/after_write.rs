@@ -147,13 +147,11 @@ impl Federation<'_> {
         }
     }
 
-    /// Says of a shard that somebody removed our labels from its Job, or suspended it.
+    /// Says of a shard what somebody did to its Job there.
     pub(super) fn name_meddling(&self, record: &Record, shard: &ShardStatus) {
-        let place = || self.place(&shard.cluster, record, &shard.name);
-        if shard.left_alone {
-            self.notify(Event::ShardLeftAlone { record, shard, place: &place() });
-        } else if shard.suspended_there {
-            self.notify(Event::ShardSuspended { record, shard, place: &place() });
+        if let Some(how) = shard.meddling {
+            let place = &self.place(&shard.cluster, record, &shard.name);
+            self.notify(Event::ShardMeddled { record, shard, how, place });
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{dry_run_strategy::DryRun, error::Error, kept::Kept, key::Key, refusals::Place};
 use crate::{
     job::Manifest,
-    reconcile::{Done, Inspection, ShardStatus, Status},
+    reconcile::{Done, Inspection, Meddling, ShardStatus, Status},
     state::{Lacking, Record, Shard},
 };
 
@@ -273,21 +273,14 @@ pub enum Event<'a> {
         /// What it waits for.
         why: &'a str,
     },
-    /// Somebody removed our labels from a shard's Job: nothing is done to it.
-    ShardLeftAlone {
+    /// Somebody did something to a shard's Job in its cluster, and that is not undone.
+    ShardMeddled {
         /// The federated Job.
         record: &'a Record,
         /// The shard.
         shard: &'a ShardStatus,
-        /// Where its Job is.
-        place: &'a Place,
-    },
-    /// Somebody suspended a shard's Job in its cluster: it is not resumed.
-    ShardSuspended {
-        /// The federated Job.
-        record: &'a Record,
-        /// The shard.
-        shard: &'a ShardStatus,
+        /// What they did.
+        how: Meddling,
         /// Where its Job is.
         place: &'a Place,
     },

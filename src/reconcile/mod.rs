@@ -60,7 +60,7 @@ pub use observe::{
 };
 pub(crate) use paths::{events_path, job_path, jobs_path, pods_path};
 pub use report::{
-    Finding, Idle, Inspection, JobTimes, LEFT_ALONE, Queueing, SUSPENDED_THERE, ShardStatus, Stall,
-    Status, inspect, last_seen,
+    Finding, Idle, Inspection, JobTimes, Meddling, Queueing, ShardStatus, Stall, Status, inspect,
+    last_seen,
 };
 pub use run::{Backend, Reconciled, preview, run, run_on};

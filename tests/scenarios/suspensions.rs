@@ -13,6 +13,10 @@ pub fn scenarios() -> Scenarios {
         .both("a shard that its cluster has suspended stays so while its limits change", limits)
         .both("a job whose shards its clusters have suspended says so, and what resumes them", all)
         .both("a pause that ends with fewer pods than shards runs no more of them", unpaused)
+        .both(
+            "a job whose shards its clusters have paused says so, and what lets them go on",
+            paused,
+        )
         .sim("a shard that a later queueing system has stopped is not resumed", queued_later)
 }
 
@@ -123,6 +127,32 @@ async fn all(stage: &Stage) -> Outcome {
     stage.until_row("pi", "Suspended 4/6").await;
     let resumed = stage.federate("job resume pi").await.ok();
     assert!(!resumed.stderr.contains("somebody"), "{resumed:?}");
+    work_until(stage, "pi", "Complete 6/6").await
+}
+
+async fn paused(stage: &Stage) -> Outcome {
+    stage.create(&job("pi", Some(3), Some(6))).await?.ok();
+    let west = stage.site("west");
+    west.until_pods("pi", 1).await;
+    west.patch("jobs", "pi", &json!({"spec": {"parallelism": 0}})).await?;
+    west.until_pods("pi", 0).await;
+    stage.until_row("pi", "Running,Paused 0/6").await;
+    let patch = r#"patch job pi '--patch={"spec":{"parallelism":1}}'"#;
+    let line = format!("--context=west --namespace={} {patch}", stage.namespace);
+    let told = stage.federate("reconcile pi").await.ok().says("Running,Paused 0/6");
+    told.warns("Warning: [west] job.batch/pi: somebody set its parallelism to 0 there")
+        .warns(&format!("{line}` sets it back"));
+    let described = stage.federate("job describe pi").await.ok();
+    described.says(patch).says("lets the job run its pods in cluster west");
+    for site in stage.members().filter(|site| site.name != "west") {
+        site.succeed("pi", 2).await?;
+        let is_over = |job: &Value| job["status"]["completionTime"].is_string();
+        site.until_job("pi", "it is complete", is_over).await;
+    }
+    let watched = stage.federate("reconcile pi --watch").await;
+    watched.fails("job.batch/pi goes no further: ").warns(&line);
+    stage.until_row("pi", "Pending,Paused 4/6").await;
+    west.patch("jobs", "pi", &json!({"spec": {"parallelism": 1}})).await?;
     work_until(stage, "pi", "Complete 6/6").await
 }
 

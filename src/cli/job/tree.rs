@@ -6,7 +6,7 @@ use super::describe::unplaced;
 use crate::{
     cli::states::foremost,
     print::{Branch, Share, Tree, counted},
-    reconcile::{Finding, Inspection, LEFT_ALONE, SUSPENDED_THERE, ShardStatus, Status},
+    reconcile::{Finding, Inspection, ShardStatus, Status},
     state::{Record, Shard, Verdict},
 };
 
@@ -124,8 +124,7 @@ fn why(shard: &ShardStatus, finding: Option<&Finding>) -> Vec<String> {
     notes.extend(shard.unknown.clone());
     notes.extend(shard.refused.clone());
     notes.extend(shard.waiting.clone());
-    notes.extend(shard.left_alone.then(|| LEFT_ALONE.to_owned()));
-    notes.extend(shard.suspended_there.then(|| SUSPENDED_THERE.to_owned()));
+    notes.extend(shard.meddling.map(|how| how.as_str().to_owned()));
     let Some(finding) = finding else { return notes };
     let queueing = finding.queueing.as_ref().filter(|queueing| queueing.state != ADMITTED);
     notes.extend(queueing.map(ToString::to_string));

@@ -367,7 +367,7 @@ fn about_idle(idle: Idle, held_back: Option<HeldBack>, namespace: &str, name: &s
         Idle::Paused => {
             format!("{} lets it go on.", federate("job scale", job(&["--parallelism=1"])))
         }
-        Idle::SuspendedThere => {
+        Idle::HaltedThere => {
             format!("{} names what resumes them.", federate("job describe", job(&[])))
         }
         Idle::Stopped => match held_back {

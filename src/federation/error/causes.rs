@@ -121,8 +121,10 @@ pub(super) fn idle_sentence(idle: Idle, unplaced: i32, asked: Option<i32>) -> St
     match (idle, asked) {
         (Idle::Suspended, _) => "is suspended".to_owned(),
         (Idle::Paused, _) => "is paused: its parallelism is 0".to_owned(),
-        (Idle::SuspendedThere, _) => {
-            "goes no further: somebody suspended its jobs in their clusters".to_owned()
+        (Idle::HaltedThere, _) => {
+            let how =
+                "somebody suspended its jobs in their clusters, or set their parallelism to 0";
+            format!("goes no further: {how}")
         }
         (Idle::Stopped, Some(asked)) if unplaced > 0 => {
             let are = if unplaced == 1 { "is" } else { "are" };

@@ -34,7 +34,9 @@ use super::{
 };
 use crate::{
     cluster::{Connection, fan_out, jitter},
-    reconcile::{Inspection, Members, Observations, ShardStatus, Status, inspect, watched},
+    reconcile::{
+        Inspection, Meddling, Members, Observations, ShardStatus, Status, inspect, watched,
+    },
     state::{self, Member, Record},
 };
 
@@ -308,7 +310,7 @@ impl<'f, 'a> Rounds<'f, 'a> {
                 shard.unknown.is_some()
                     || shard.refused.is_some()
                     || shard.waiting.is_some()
-                    || shard.left_alone
+                    || shard.meddling == Some(Meddling::LabelsRemoved)
             };
             self.is_settled &= status.unlisted.is_empty() && !status.shards.iter().any(tries_again);
             unknown.extend(status.unlisted.clone());

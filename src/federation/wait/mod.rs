@@ -302,7 +302,7 @@ impl<'w, 'f, 'a> Waiting<'w, 'f, 'a> {
         for (record, status) in looked {
             let Some(rest) = Idle::from_status(record, status) else { continue };
             // Each shard was named, with what resumes it.
-            let is_said = rest == Idle::SuspendedThere;
+            let is_said = rest == Idle::HaltedThere;
             if !is_said && self.told_idle.insert(key(record)) {
                 let event = &idle(record, status, rest);
                 self.rounds.federation.notify(Event::Rests(event));

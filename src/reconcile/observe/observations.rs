@@ -287,6 +287,14 @@ impl Observations {
         })
     }
 
+    /// Whether somebody deleted the Job of a shard, and another one is there under its name with
+    /// its labels. That one is left alone.
+    pub fn is_made_again(&self, id: u32, shard: &Shard) -> bool {
+        let Some(Observation::Known { jobs, .. }) = self.answer(shard) else { return false };
+        let is_another = |job: &Observed| shard.uid.as_ref().is_some_and(|uid| *uid != job.uid);
+        shard.phase == Phase::Deleted && jobs.get(&id).is_some_and(|job| is_another(job))
+    }
+
     /// Whether the Job that a shard was to adopt is there, and has no labels of the shard.
     pub fn is_not_adopted(&self, record: &Record, id: u32) -> bool {
         let shard = &record.shards[&id];

@@ -12,8 +12,9 @@ pub enum Idle {
     Suspended,
     /// Its parallelism is 0, and no pod runs.
     Paused,
-    /// Somebody suspended all Jobs of its shards that have not ended, in their clusters.
-    SuspendedThere,
+    /// Somebody suspended all Jobs of its shards that have not ended, in their clusters, or set
+    /// their parallelism to 0.
+    HaltedThere,
 }
 
 impl Idle {
@@ -38,15 +39,15 @@ impl Idle {
         }
         let suspended = |shard: &ShardStatus| shard.state != "Running";
         let stands_still = |shard: &ShardStatus| {
-            shard.suspended_there || record.shards.get(&shard.id).is_none_or(Shard::is_over)
+            shard.is_halted() || record.shards.get(&shard.id).is_none_or(Shard::is_over)
         };
         if record.manifest.suspended() {
             status.shards.iter().all(suspended).then_some(Self::Suspended)
         } else if record.manifest.size().parallelism == 0 {
             Some(Self::Paused)
         } else {
-            let has_any = status.shards.iter().any(|shard| shard.suspended_there);
-            (has_any && status.shards.iter().all(stands_still)).then_some(Self::SuspendedThere)
+            let has_any = status.shards.iter().any(ShardStatus::is_halted);
+            (has_any && status.shards.iter().all(stands_still)).then_some(Self::HaltedThere)
         }
     }
 }
@@ -120,21 +121,27 @@ mod tests {
             record.shards.get_mut(&1).expect("it has one").generation = 2;
             record
         };
-        let of = |record: &Record, suspend: bool, annotations: Value| {
+        let of_spec = |record: &Record, spec: Value, annotations: Value| {
             let ownership = record.ownership(1);
             let labels: BTreeMap<_, _> = ownership.labels().into();
             let job = Observed::from_object(&json!({
                 "metadata": {
                     "name": "pi", "uid": "u", "labels": labels, "annotations": annotations,
                 },
-                "spec": {"suspend": suspend},
+                "spec": spec,
             }));
             idle(record, Observation::known([(1, Box::new(job))].into()))
         };
+        let of = |record: &Record, suspend: bool, annotations: Value| {
+            of_spec(record, json!({"suspend": suspend, "parallelism": 1}), annotations)
+        };
         let current = json!({"kubectl-federate.dev/generation": "2"});
         let started = in_phase(Phase::Started);
-        assert_eq!(of(&started, true, current.clone()), Some(Idle::SuspendedThere));
+        assert_eq!(of(&started, true, current.clone()), Some(Idle::HaltedThere));
         assert_eq!(of(&started, false, current.clone()), None, "its cluster has yet to see it");
+        let paused = json!({"suspend": false, "parallelism": 0});
+        let halted = of_spec(&started, paused, current.clone());
+        assert_eq!(halted, Some(Idle::HaltedThere), "somebody set its parallelism to 0");
         assert_eq!(of(&started, true, json!({})), None, "a reconcile has yet to resume it");
         let mut stopped = current.clone();
         stopped["kubectl-federate.dev/stopped"] = "true".into();

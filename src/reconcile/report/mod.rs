@@ -20,4 +20,4 @@ pub use idle::Idle;
 pub use inspect::{Finding, Inspection, inspect};
 pub use queue::Queueing;
 pub use stall::{Stall, last_seen};
-pub use status::{JobTimes, LEFT_ALONE, SUSPENDED_THERE, ShardStatus, Status};
+pub use status::{JobTimes, Meddling, ShardStatus, Status};

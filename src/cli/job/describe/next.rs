@@ -6,7 +6,7 @@ use crate::{
     error::kubectl,
     federation::{Described, Look},
     print::{Table, counted, federate_line},
-    reconcile::ShardStatus,
+    reconcile::{Meddling, ShardStatus},
     state::{HeldBack, Phase, Record, Verdict},
 };
 
@@ -86,19 +86,27 @@ fn in_clusters(described: &Described) -> Vec<(String, String)> {
     let Look { record, status, .. } = look;
     let line = |shard: &ShardStatus| {
         let place = places.get(&shard.id)?;
-        if shard.left_alone {
-            let line = kubectl::label_again(place, &record.ownership(shard.id))?;
-            return Some((line, format!("puts the labels back in cluster {}", shard.cluster)));
-        }
         if let Some(workload) = deactivated(described, shard).filter(|_| is_to_run(look, shard)) {
             let line = kubectl::activate(place, workload)?;
             let what = format!("lets its queue admit the job in cluster {}", shard.cluster);
             return Some((line, what));
         }
         // A reconcile may be about to change its template: it must not start before.
-        let is_left_to_users = shard.suspended_there && !described.reconcile_acts;
-        let line = is_left_to_users.then(|| kubectl::unsuspend(place))??;
-        Some((line, format!("resumes the job in cluster {}", shard.cluster)))
+        let is_left_to_users = !described.reconcile_acts;
+        let (line, what) = match shard.meddling? {
+            Meddling::LabelsRemoved => {
+                (kubectl::label_again(place, &record.ownership(shard.id)), "puts the labels back")
+            }
+            Meddling::Suspended if is_left_to_users => {
+                (kubectl::unsuspend(place), "resumes the job")
+            }
+            Meddling::Paused if is_left_to_users => {
+                let line = kubectl::set_parallelism(place, shard.share.parallelism);
+                (line, "lets the job run its pods")
+            }
+            Meddling::Suspended | Meddling::Paused | Meddling::MadeAgain => return None,
+        };
+        Some((line?, format!("{what} in cluster {}", shard.cluster)))
     };
     status.shards.iter().filter_map(line).collect()
 }

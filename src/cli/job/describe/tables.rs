@@ -8,7 +8,7 @@ use crate::{
     cluster::Denial,
     federation::{Described, Look},
     print::{Table, federate},
-    reconcile::{Finding, Queueing},
+    reconcile::{Finding, Meddling, Queueing},
     state::Acceptance,
 };
 
@@ -33,11 +33,13 @@ pub(super) fn print(session: &Session<'_>, described: &Described) {
     ] {
         section::print(session, title, unknown(session, &described.look, denial));
     }
-    section::print(
-        session,
-        "Drift",
-        findings(described, "Difference", |finding| finding.drift.clone()),
-    );
+    let mut drift = findings(described, "Difference", |finding| finding.drift.clone());
+    let again = Meddling::MadeAgain;
+    let shards = described.look.status.shards.iter();
+    for shard in shards.filter(|shard| shard.meddling == Some(again)) {
+        drift.row([shard.cluster.clone(), shard.name.clone(), again.as_str().to_owned()]);
+    }
+    section::print(session, "Drift", drift);
     section::print(
         session,
         "Dropped Fields",

@@ -1,6 +1,7 @@
 //! The status of a federated Job over all its members; pure.
 
 mod fields;
+mod meddling;
 mod predicates;
 mod shard;
 
@@ -23,7 +24,8 @@ use crate::{
     state::{Folded, MemberState, Phase, RanTwice, Record, Shard, Totals, Verdict},
 };
 
-pub use shard::{JobTimes, LEFT_ALONE, SUSPENDED_THERE, ShardStatus};
+pub use meddling::Meddling;
+pub use shard::{JobTimes, ShardStatus};
 
 /// The status of a federated Job over all its members (G9).
 #[derive(Debug, Clone, PartialEq)]
@@ -276,10 +278,10 @@ fn word(record: &Record, unplaced: i32, shards: &[ShardStatus]) -> String {
         return word.to_owned();
     }
     let is = |phase| record.shards.values().any(|shard| shard.phase == phase && !shard.is_lost());
-    let suspended: BTreeSet<_> =
-        shards.iter().filter(|shard| shard.suspended_there).map(|shard| shard.id).collect();
+    let halted: BTreeSet<_> =
+        shards.iter().filter(|shard| shard.is_halted()).map(|shard| shard.id).collect();
     let runs = |(id, shard): (&u32, &Shard)| {
-        let waits = waits_in_queue(record, shard) || suspended.contains(id);
+        let waits = waits_in_queue(record, shard) || halted.contains(id);
         shard.phase == Phase::Started && !shard.is_lost() && !waits
     };
     let mut word = if is_suspended(record) {
@@ -300,8 +302,12 @@ fn word(record: &Record, unplaced: i32, shards: &[ShardStatus]) -> String {
     }
     let denials: BTreeSet<_> = shards.iter().filter_map(|shard| shard.denial).collect();
     word.extend(denials.iter().flat_map(|denial| [",", denial.as_str()]));
-    if !suspended.is_empty() {
+    let is_meddled = |how| shards.iter().any(|shard| shard.meddling == Some(how));
+    if is_meddled(Meddling::Suspended) {
         word.push_str(",Suspended");
+    }
+    if is_meddled(Meddling::Paused) {
+        word.push_str(",Paused");
     }
     if record.shards.values().any(|shard| shard.refusal.is_some()) {
         word.push_str(",Refused");

@@ -44,12 +44,24 @@ pub(super) fn waits_in_queue(record: &Record, shard: &Shard) -> bool {
 /// Whether somebody suspended the Job of a shard that is to run. In a queue that is normal. So it
 /// is while this program takes work off a shard, or has yet to write what the ledger says.
 pub(super) fn is_suspended_there(record: &Record, shard: &Shard, job: &Observed) -> bool {
+    is_to_run(record, shard, job) && job.suspended && !job.was_stopped
+}
+
+/// Whether somebody set the parallelism of a Job to 0 that is to run. It is not corrected, as
+/// nothing is that somebody changed in the cluster, and no pod of it starts (G2).
+pub(super) fn is_paused_there(record: &Record, shard: &Shard, job: &Observed) -> bool {
+    let has_no_pods = job.parallelism == 0 && shard.parallelism > 0;
+    is_to_run(record, shard, job) && has_no_pods && !job.suspended
+}
+
+/// Whether a shard is to run pods, and its Job is as it was written last. In a queue its cluster
+/// decides that.
+fn is_to_run(record: &Record, shard: &Shard, job: &Observed) -> bool {
     let is_stopped = record.state.outcome.is_some()
         || record.state.deleting.is_some()
         || record.manifest.suspended();
     let is_to_run =
         !is_stopped && !shard.retired && !shard.is_lost() && shard.phase == Phase::Started;
     let is_as_written = job.generation >= shard.generation && shard.outstanding() == 0;
-    let is_by_others = job.suspended && !job.was_stopped && !shard.queued;
-    is_to_run && is_as_written && is_by_others && job.takes_credit()
+    is_to_run && is_as_written && !shard.queued && job.takes_credit()
 }

@@ -5,21 +5,15 @@ use serde_json::Value;
 
 use super::{
     fields::{completions, counts, submitted, time},
-    predicates::{is_suspended_there, waits_in_queue},
+    meddling::{Meddling, job_of},
+    predicates::waits_in_queue,
 };
 use crate::{
     cluster::Denial,
-    job::{Indexes, Observed, Size},
-    reconcile::observe::{Observation, Observations},
+    job::{Indexes, Size},
+    reconcile::observe::Observations,
     state::{Phase, Record, Seen, Shard},
 };
-
-/// What is said of a shard whose Job has lost our labels.
-pub const LEFT_ALONE: &str = "its labels were removed: it is left alone, and may run on";
-
-/// What is said of a shard whose Job somebody suspended in its cluster.
-pub const SUSPENDED_THERE: &str =
-    "somebody suspended it there, and it stays so until it is resumed";
 
 /// The state of a shard whose Job has done all of its share.
 const COMPLETE: &str = "Complete";
@@ -71,15 +65,6 @@ impl JobTimes {
     }
 }
 
-/// The Job of a shard, where its cluster says what it is.
-fn job_of<'o>(shard: &Shard, id: u32, observations: &'o Observations) -> Option<&'o Observed> {
-    let job = match observations.answer(shard)? {
-        Observation::Known { jobs, .. } => jobs.get(&id)?,
-        Observation::Unknown { .. } => return None,
-    };
-    shard.uid.as_ref().is_none_or(|uid| *uid == job.uid).then_some(job)
-}
-
 /// The status of one shard.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShardStatus {
@@ -120,10 +105,8 @@ pub struct ShardStatus {
     pub refused: Option<String>,
     /// What it waits for before the rest of an action can be done.
     pub waiting: Option<String>,
-    /// Whether somebody removed our labels from its Job, so that it is not changed or deleted (G6).
-    pub left_alone: bool,
-    /// Whether somebody suspended its Job in its cluster, although it is to run.
-    pub suspended_there: bool,
+    /// What somebody did to its Job in its cluster, and that is not undone.
+    pub meddling: Option<Meddling>,
     /// What its cluster changed of its Job when it answered the last write of this run: one
     /// sentence for each difference from what was sent.
     pub altered: Vec<String>,
@@ -156,11 +139,6 @@ impl ShardStatus {
         } else {
             word_of_shard(shard.phase, seen.suspended, unknown.is_some())
         };
-        let left_alone = observations.is_left_alone(record, id);
-        let is_suspended_there = |job: &Observed| is_suspended_there(record, shard, job);
-        let suspended_there = !left_alone
-            && refused.is_none()
-            && job_of(shard, id, observations).is_some_and(is_suspended_there);
         Self {
             id,
             cluster: shard.cluster.clone(),
@@ -178,8 +156,7 @@ impl ShardStatus {
                 .or_else(|| observations.withheld(shard))
                 .map(str::to_owned)
                 .or_else(|| observations.overdue.get(&id).map(|since| awaits_its_end(*since))),
-            left_alone,
-            suspended_there,
+            meddling: Meddling::of(record, id, observations, refused.is_some()),
             silent: unknown.is_some() && observations.is_silent(shard),
             denial,
             times: JobTimes::new(shard, id, observations),
@@ -213,9 +190,12 @@ impl ShardStatus {
     /// Why it is not as it should be, if it says so.
     pub fn message(&self) -> Option<&str> {
         let why = self.unknown.as_ref().or(self.refused.as_ref()).or(self.waiting.as_ref());
-        let meddled = self.left_alone.then_some(LEFT_ALONE);
-        let meddled = meddled.or(self.suspended_there.then_some(SUSPENDED_THERE));
-        why.map(String::as_str).or(meddled)
+        why.map(String::as_str).or(self.meddling.map(Meddling::as_str))
+    }
+
+    /// Whether somebody keeps its Job from running pods in its cluster.
+    pub fn is_halted(&self) -> bool {
+        self.meddling.is_some_and(Meddling::halts)
     }
 
     /// The federated Job as far as this shard is it: the spec with the shard's share, and the

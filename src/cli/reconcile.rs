@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    federation::{Federation, Reopen, Scope, Uncertain, UncertainWork},
+    federation::{Federation, Remains, Reopen, Scope, Uncertain, UncertainWork},
 };
 
 /// The examples in its help.
@@ -51,7 +51,8 @@ pub struct Reconcile {
     #[arg(long, conflicts_with = "watch")]
     reopen: bool,
     /// Do not ask before work is run again that may have been done: of a shard that is gone and to
-    /// which its cluster had given a ttlSecondsAfterFinished, or of a record that was restored
+    /// which its cluster had given a ttlSecondsAfterFinished, or of which pods or another job are
+    /// left there, or of a record that was restored
     #[arg(short = 'y', long)]
     yes: bool,
     /// Move work that has not started to clusters that carry less than their share, such as a new
@@ -94,18 +95,27 @@ impl Reconcile {
         if !self.reopen {
             return Ok(Reopen::None);
         }
-        let uncertain = federation.uncertain(scope).await?;
-        for Uncertain { job, work } in &uncertain {
+        let held = federation.uncertain(scope).await?;
+        // Where nobody can be asked, the flag is the consent to what is not known to be done.
+        let is_told = |it: &&Uncertain| !it.work.is_undone() || session.output().can_ask();
+        for Uncertain { job, work } in held.iter().filter(is_told) {
             session.output().note(format!("job.batch/{job}: {}", about(job, work)));
         }
-        if uncertain.is_empty() {
-            return Ok(Reopen::Undone);
-        }
+        let unchanged = "nothing was run again";
         if self.yes {
             return Ok(Reopen::All);
         }
+        if held.iter().all(|it| it.work.is_undone()) {
+            if held.is_empty() || !session.output().can_ask() {
+                return Ok(Reopen::Undone);
+            }
+            let question = "Have other shards do what is left of them?";
+            return match choose(session.world(), question, &["yes"], "--yes", unchanged).await? {
+                Some(_) => Ok(Reopen::Undone),
+                None => Err(Error::new(format!("cancelled: {unchanged}"))),
+            };
+        }
         let question = "Run again what may have been done already?";
-        let unchanged = "nothing was run again";
         match choose(session.world(), question, &["yes", "no"], "--yes", unchanged).await? {
             Some(0) => Ok(Reopen::All),
             Some(_) => Ok(Reopen::Undone),
@@ -159,6 +169,24 @@ fn about(job: &str, work: &UncertainWork) -> String {
             "what is left of {} may have been done: its record was restored from a backup.",
             its_shard(name, cluster)
         ),
+        UncertainWork::Deleted { name, cluster, remains } => {
+            let shard = its_shard(name, cluster);
+            match remains {
+                None => format!("the job of {shard} was deleted, and nothing of it is left there."),
+                Some(Remains::Job(there)) => format!(
+                    "the job of {shard} was deleted, and job {there} is in its place, with its \
+                     labels. What that does is not counted."
+                ),
+                Some(Remains::Pods(live, succeeded)) => format!(
+                    "the job of {shard} was deleted, and pods of it are left there: {live} may \
+                     run on, and {succeeded} succeeded without being counted."
+                ),
+                Some(Remains::Unknown(why)) => format!(
+                    "the job of {shard} was deleted, and it is not known what is left of it \
+                     there: {why}."
+                ),
+            }
+        }
         UncertainWork::Withheld(work) => format!(
             "{work} may have been done since the backup was made from which its record was \
              restored."

@@ -18,6 +18,7 @@
 //! | `recreate` | what a change stops, so that new shards take its place |
 //! | `delete` | how one is deleted, or forgotten |
 //! | `reconcile` | how ledgers and members are brought together, once or until all is done |
+//! | `remains` | what clusters still have of shards that somebody deleted |
 //! | `backup`, `relocate` | the registry and all records are saved, restored, or moved to another host |
 //! | `leaving` | a host is marked as left for another one |
 //! | `recover` | records are rebuilt from what the members' Jobs keep |
@@ -91,6 +92,7 @@ mod refusal;
 mod refusals;
 mod register;
 mod relocate;
+mod remains;
 mod request;
 mod retry;
 mod rights;
@@ -138,6 +140,7 @@ pub use refusal::Refusal;
 pub use refusals::{Forgotten, InTheWay, Owner, Place, Refusals, some_clusters};
 pub use register::{Registered, Registration};
 pub use relocate::relocate;
+pub use remains::Remains;
 pub use request::Request;
 pub use retry::{Retry, UnknownWork};
 pub use rights::{AskedRight, Right, manifests};

@@ -13,6 +13,7 @@ use super::{
     key::{Key, key},
     open::{Federation, concerned},
     records::Records,
+    remains::{Remains, is_to_reopen, remains},
     rounds::{Rounds, View},
     turns::at_once,
 };
@@ -35,13 +36,14 @@ pub struct Scope<'a> {
 pub enum Reopen {
     /// None.
     None,
-    /// Those that somebody deleted before they ended.
+    /// Those that somebody deleted before they ended, and of which nothing is left.
     Undone,
-    /// Also those that may have ended before they were gone: their work may run twice.
+    /// Also those that may have ended before they were gone, and those of which something is left
+    /// in their clusters: their work may run twice.
     All,
 }
 
-/// Work that may have been done, and is not done again unasked.
+/// Work that would be done again, and that may have been done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uncertain {
     /// The name of the federated Job.
@@ -50,7 +52,7 @@ pub struct Uncertain {
     pub work: UncertainWork,
 }
 
-/// Work of which it is not known whether it was done.
+/// Work that nobody does, as far as the record knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UncertainWork {
     /// A shard whose Job is gone and may have ended before.
@@ -65,11 +67,27 @@ pub enum UncertainWork {
     },
     /// What no shard carried when the record was restored, a phrase such as `4 completions`.
     Withheld(String),
+    /// A shard whose Job somebody deleted.
+    Deleted {
+        /// The name that its Job had.
+        name: String,
+        /// The member.
+        cluster: String,
+        /// What is left of it there; none if nothing is.
+        remains: Option<Remains>,
+    },
+}
+
+impl UncertainWork {
+    /// Whether nothing says that it was done, or is being done.
+    pub fn is_undone(&self) -> bool {
+        matches!(self, Self::Deleted { remains: None, .. })
+    }
 }
 
 impl Federation<'_> {
-    /// The work in scope that may have been done, and is not done again by others: of shards that
-    /// are gone and may have ended before, and of records that were restored.
+    /// The work in scope that is held back: of shards that are gone, with what is left of them in
+    /// their clusters, and of records that were restored.
     ///
     /// # Errors
     /// The host cannot be read.
@@ -77,7 +95,8 @@ impl Federation<'_> {
         let Records { records, .. } = self.records(scope.names, scope.namespace).await?;
         let all: Vec<_> = records.iter().collect();
         let members = self.unasked();
-        let names = concerned(&self.registry, &all, self.now());
+        // Those of deleted shards, too, of which nothing else is asked.
+        let names = self.registry.members.keys().cloned().collect();
         let observed = self.join_and_observe(&all, &members, names).await;
         let mut uncertain = Vec::new();
         for (record, observations) in all.iter().zip(observed) {
@@ -87,6 +106,12 @@ impl Federation<'_> {
                 let (cluster, ttl_seconds) = (shard.cluster.clone(), shard.foreign_ttl());
                 let name = seen.job_name(*id).to_owned();
                 let work = UncertainWork::Shard { name, cluster, ttl_seconds };
+                uncertain.push(Uncertain { job: record.name().to_owned(), work });
+            }
+            let mut left = remains(&seen, &members).await;
+            for (id, shard) in seen.shards.iter().filter(|(_, it)| is_to_reopen(&seen, it)) {
+                let (name, cluster) = (seen.job_name(*id).to_owned(), shard.cluster.clone());
+                let work = UncertainWork::Deleted { name, cluster, remains: left.remove(id) };
                 uncertain.push(Uncertain { job: record.name().to_owned(), work });
             }
             let withheld = seen.withheld_work().filter(|_| seen.state.outcome.is_none());
@@ -201,9 +226,10 @@ impl Federation<'_> {
                 }
                 let (mut seen, known) = preview(&record, known, members, self.now()).await;
                 observations = Some(known);
-                let undone = seen.reopen();
-                let work = seen.uncertain_work();
-                let uncertain = reopen == Reopen::All && seen.reopen_uncertain();
+                let left: Vec<_> = remains(&seen, members).await.into_keys().collect();
+                let undone = seen.reopen(&left);
+                let work = seen.uncertain_work(&left);
+                let uncertain = reopen == Reopen::All && seen.reopen_uncertain(&left);
                 if let Some(acceptance) = accepted.as_ref().filter(|_| uncertain) {
                     let Acceptance { what, who, when, .. } = acceptance;
                     seen.accept(Acceptance::new(*what, &work, who, *when));

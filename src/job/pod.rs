@@ -8,7 +8,7 @@ const INDEX: &str = "batch.kubernetes.io/job-completion-index";
 const INDEX_FAILURES: &str = "batch.kubernetes.io/job-index-failure-count";
 
 /// The label of a pod that has the uid of its Job (since Kubernetes 1.27).
-pub(super) const UID_LABEL: &str = "batch.kubernetes.io/controller-uid";
+pub const UID_LABEL: &str = "batch.kubernetes.io/controller-uid";
 
 /// The label selector of the pods of the Jobs with these uids. Our own labels would not do: the
 /// pods of an adopted Job do not carry them.
@@ -89,6 +89,11 @@ impl Pod {
     /// Whether it runs and may go on.
     pub fn runs(&self) -> bool {
         self.phase == Phase::Running && !self.deleting
+    }
+
+    /// Whether its containers have ended well.
+    pub fn succeeded(&self) -> bool {
+        self.phase == Phase::Succeeded
     }
 
     /// Whether its containers have ended.

@@ -258,6 +258,12 @@ fn of_jobs() -> Vec<Prompt> {
                 "nothing was run again",
             )
         },
+        Prompt::new(
+            scenes::deleted,
+            "reconcile pi --reopen",
+            "Have other shards do what is left of them?",
+            "nothing was run again",
+        ),
         Prompt::new(scenes::pi, "job apply -f ~/image.yaml --recreate", RECREATE, UNCHANGED),
         Prompt::new(
             scenes::pi,

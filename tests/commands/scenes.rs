@@ -168,6 +168,15 @@ pub fn without_host() -> Result<Machine, Failed> {
     Ok(machine)
 }
 
+/// Somebody deleted the Job of a shard, and it is recorded.
+pub fn deleted() -> Result<Machine, Failed> {
+    let machine = pi()?;
+    let west = machine.servers()[1].cluster();
+    west.delete(&sim::JOBS, "default", "pi").map_err(|why| format!("{why:?}"))?;
+    machine.succeeds("reconcile pi")?;
+    Ok(machine)
+}
+
 /// A shard is gone that may have finished.
 pub fn gone() -> Result<Machine, Failed> {
     let machine = pi()?;

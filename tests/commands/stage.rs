@@ -43,7 +43,6 @@ const BEGINNING: &str = "2026-01-01T12:00:00Z";
 const FILTERS: [(&str, &str); 7] = [
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[uid]"),
     (r#""resourceVersion": "\d+""#, r#""resourceVersion": "[n]""#),
-    // After attempts that are repeated after random pauses.
     (r"since 2026-01-01T[0-9:]+Z: ", "since [time]: "),
     (r"(kubectl-federate-edit-)[[:alnum:]]{6}", "$1[random]"),
     // What the tests were built with, and for.
@@ -289,7 +288,8 @@ impl Stage {
 
     /// Deletes a Job in a cluster as somebody would who knows of no federation.
     pub async fn delete(&self, cluster: &str, job: &str) {
-        let path = format!("/apis/batch/v1/namespaces/default/jobs/{job}");
+        let jobs = "/apis/batch/v1/namespaces/default/jobs";
+        let path = format!("{jobs}/{job}?propagationPolicy=Background");
         self.request(cluster, "DELETE", &path, None).await;
         self.cluster(cluster).settle();
     }

@@ -85,7 +85,7 @@ async fn deletion(stage: &Stage) -> Outcome {
     stage.create(&job("pi", Some(3), Some(6))).await?.ok();
     stage.site("west").delete("pi").await?;
     let text = described(stage).await;
-    let row = "west pi it was deleted: what was left of it is done by nobody";
+    let row = "west pi it was deleted: no other shard does what was left of it";
     assert_eq!(section(&text, "Drift"), ["CLUSTER JOB DIFFERENCE", row]);
     assert!(text.contains("2 completions: shards were deleted"), "{text}");
     let namespace = &stage.namespace;

@@ -47,6 +47,7 @@ mod reconcile;
 mod recovery;
 mod recovery_of_pods;
 mod registry;
+mod remains;
 mod retry;
 mod rights;
 #[path = "../commands/roles.rs"]
@@ -100,6 +101,7 @@ fn main() -> ExitCode {
         moves::scenarios,
         names::scenarios,
         reconcile::scenarios,
+        remains::scenarios,
         kinds::scenarios,
         limits::scenarios,
         recovery::scenarios,

@@ -67,8 +67,9 @@ pub(super) fn follow(record: &mut Record, observations: &Observations, now: Time
         if let Some(why) = observations.refused(&shard.cluster, id).filter(|_| keeps_refusal) {
             shard.refuse(why);
         }
-        // Consent in advance does not cover work that may be done already.
-        shard.reopened |= reopens && shard.is_cut_short() && !shard.may_have_ended();
+        // Consent in advance does not cover work that may be done already, or is being done.
+        let may_be_done = shard.may_have_ended() || observations.is_made_again(id, shard);
+        shard.reopened |= reopens && shard.is_cut_short() && !may_be_done;
         if shard.phase.ended() && !phase_before.ended() {
             ended.push(id);
         }

@@ -139,15 +139,21 @@ pub(in crate::reconcile) fn absence(record: &Record, shard: &Shard) -> Option<St
             "it is gone, and may have finished before: {why}. Its work is not known to be undone"
         ));
     }
-    let what = if shard.reopened { "for others" } else { "done by nobody" };
+    let rest = |what: &str, are: &str| match shard.reopened {
+        true => format!("{what} {are} for others"),
+        false => format!("no other shard does {what}"),
+    };
     let is_plain_failure = shard.phase == Phase::Failed && record.state.outcome.is_some();
     (shard.is_cut_short() && !is_plain_failure).then(|| match shard.phase {
         _ if shard.is_taken_over() => {
             let taken = Misfit::TakenOver(shard.taken_by.clone());
-            format!("{taken}: what it was to do for this one is {what}")
+            format!("{taken}: {}", rest("what it was to do for this one", "is"))
         }
-        Phase::Deleted => format!("it was deleted: what was left of it is {what}"),
-        _ => format!("it ended without the indexes {}: these are {what}", shard.missing_indexes()),
+        Phase::Deleted => format!("it was deleted: {}", rest("what was left of it", "is")),
+        _ => {
+            let missing = shard.missing_indexes();
+            format!("it ended without the indexes {missing}: {}", rest("these", "are"))
+        }
     })
 }
 

@@ -106,26 +106,28 @@ impl Record {
 
     /// Lets other shards do what is left of those that were cut short. Gives whether that changes
     /// anything.
-    /// It leaves out shards that [may have ended](Shard::may_have_ended).
-    pub fn reopen(&mut self) -> bool {
-        self.reopen_where(|shard| !shard.may_have_ended())
+    /// It leaves out shards that [may have ended](Shard::may_have_ended), and those of which
+    /// something `remains` in their clusters.
+    pub fn reopen(&mut self, remains: &[u32]) -> bool {
+        self.reopen_where(|id, shard| !shard.may_have_ended() && !remains.contains(&id))
     }
 
-    /// The same for the shards that may have ended before their Jobs were gone, and for what is
-    /// withheld. That work may be done, and would run twice: only the user can say so.
-    pub fn reopen_uncertain(&mut self) -> bool {
+    /// The same for those that it leaves out, and for what is withheld. That work may be done, and
+    /// would run twice: only the user can say so.
+    pub fn reopen_uncertain(&mut self, remains: &[u32]) -> bool {
         let opens = self.state.outcome.is_none() && !self.state.withheld.is_empty();
         if opens {
             self.state.withheld = Withheld::default();
         }
-        self.reopen_where(Shard::may_have_ended) || opens
+        self.reopen_where(|id, shard| shard.may_have_ended() || remains.contains(&id)) || opens
     }
 
     /// The work that [`Record::reopen_uncertain`] would open again, a phrase such as `what is left
     /// of job pi in cluster west`.
-    pub fn uncertain_work(&self) -> String {
-        let held = |shard: &&Shard| shard.may_have_ended() && !shard.reopened;
-        let shards = self.shards.iter().filter(|(_, shard)| held(shard));
+    pub fn uncertain_work(&self, remains: &[u32]) -> String {
+        let may_be_done = |id, shard: &Shard| shard.may_have_ended() || remains.contains(&id);
+        let held = |id, shard: &Shard| may_be_done(id, shard) && !shard.reopened;
+        let shards = self.shards.iter().filter(|(id, shard)| held(**id, shard));
         let names: Vec<_> = shards
             .map(|(id, shard)| format!("job {} in cluster {}", self.job_name(*id), shard.cluster))
             .collect();
@@ -149,15 +151,17 @@ impl Record {
         }
     }
 
-    fn reopen_where(&mut self, condition: impl Fn(&Shard) -> bool) -> bool {
+    fn reopen_where(&mut self, condition: impl Fn(u32, &Shard) -> bool) -> bool {
         if self.state.outcome.is_some() {
             return false;
         }
         let is_held = |shard: &Shard| shard.is_cut_short() && !shard.reopened;
         let mut any = false;
-        for shard in self.shards.values_mut().filter(|shard| is_held(shard) && condition(shard)) {
-            shard.reopened = true;
-            any = true;
+        for (id, shard) in &mut self.shards {
+            if is_held(shard) && condition(*id, shard) {
+                shard.reopened = true;
+                any = true;
+            }
         }
         any
     }

@@ -75,7 +75,7 @@ impl Verb {
             Self::Reconcile => {}
             Self::Delete(cascade) => changed.state.deleting = Some(*cascade),
             Self::Reopen => {
-                changed.reopen();
+                changed.reopen(&[]);
             }
             Self::Edit { spec, annotation, recreate } => {
                 let mut object = record.manifest.object().clone();

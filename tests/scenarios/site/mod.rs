@@ -221,6 +221,22 @@ impl Site {
         Ok(())
     }
 
+    /// Deletes a Job of the stage's namespace as `--cascade=orphan` does, and waits until it is
+    /// gone.
+    pub async fn delete_and_leave_pods(&self, name: &str) -> Result<(), Failed> {
+        let path = format!("{}/{name}", self.path("jobs"));
+        self.api.delete(&path, &json!({"propagationPolicy": "Orphan"})).await?;
+        until(&format!("{path} to be gone"), SOON, || async {
+            match self.find("jobs", name).await {
+                Ok(None) => Ok(()),
+                Ok(Some(object)) => Err(object["metadata"].to_string()),
+                Err(why) => Err(format!("{why:?}")),
+            }
+        })
+        .await;
+        Ok(())
+    }
+
     /// Lets so many pods of a Job succeed, as they come.
     pub async fn succeed(&self, job: &str, count: usize) -> Result<(), Failed> {
         match &self.kind {

@@ -67,8 +67,8 @@ fn what_no_member_has_is_opened_only_where_the_user_says_so() {
             let mut held = settle(&record, &none);
             assert!(held.shards.values().all(|it| it.phase == Phase::Deleted), "{what}: {held:?}");
             assert!(held.holds_back() && held.state.origin.is_none(), "{what}");
-            assert!(!held.reopen(), "{what}: without a question");
-            assert!(held.reopen_uncertain(), "{what}");
+            assert!(!held.reopen(&[]), "{what}: without a question");
+            assert!(held.reopen_uncertain(&[]), "{what}");
             let opened = settle(&held, &none);
             let planned = opened.shards.values().filter(|shard| shard.phase == Phase::Planned);
             let completions: i32 = planned.clone().filter_map(|it| it.completions).sum();
@@ -238,8 +238,8 @@ fn what_a_backup_held_back_may_have_been_done_since() {
     let record = restored(spec, &[(Phase::Complete, Some(3)), (Phase::Deleted, Some(3))]);
     let mut held = settle(&record, &only(&record, []));
     assert_eq!(held.shards.len(), 2, "{held:?}");
-    assert!(!held.reopen(), "without a question: {held:?}");
-    assert!(held.reopen_uncertain());
+    assert!(!held.reopen(&[]), "without a question: {held:?}");
+    assert!(held.reopen_uncertain(&[]));
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn what_was_reopened_before_all_is_known_is_not_held_afterwards() {
     let found = observations.found.remove("c1").expect("it was there");
     let mut waits = settle(&record, &observations);
     assert_eq!(waits.shards[&2].phase, Phase::Deleted, "{waits:?}");
-    assert!(waits.reopen_uncertain());
+    assert!(waits.reopen_uncertain(&[]));
     observations.members.insert("c1".to_owned(), answer);
     observations.found.insert("c1".to_owned(), found);
     let opened = settle(&waits, &observations);

@@ -287,8 +287,8 @@ fn a_job_that_may_have_expired_is_reopened_only_where_the_user_says_so() {
         let seen = decide(&record, &listed(&record, [(1, running)]), NOW).record;
         let mut gone = decide(&seen, &answered(&seen, [], Answer::Gone), NOW).record;
         assert_eq!(gone.shards[&1].reopened, reopened, "the annotation, ttl {ttl_seconds:?}");
-        assert!(!gone.reopen(), "--reopen, ttl {ttl_seconds:?}");
-        assert_eq!(gone.reopen_uncertain(), !reopened);
+        assert!(!gone.reopen(&[]), "--reopen, ttl {ttl_seconds:?}");
+        assert_eq!(gone.reopen_uncertain(&[]), !reopened);
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Gap, Record, Registry, SavedRegistry, Shard, State, VERSION, ids::check_id};
+use super::{Gap, Record, Registry, SavedRegistry, Shard, Shards, State, VERSION, ids::check_id};
 use crate::job::Manifest;
 
 /// `apiVersion` and `kind` of the document.
@@ -69,7 +69,7 @@ impl Backup {
         let save = |record: &Record| SavedJob {
             manifest: record.manifest.object().clone(),
             state: record.state.clone(),
-            shards: record.shards.clone(),
+            shards: BTreeMap::clone(&record.shards),
         };
         Self {
             api_version: API_VERSION.to_owned(),
@@ -138,18 +138,13 @@ impl SavedJob {
         }
         self.state.check().map_err(|why| format!("state.{why}"))?;
         let state = State { version: VERSION, moved: None, ..self.state.clone() };
-        Ok(Record::saved(federation, manifest, state, self.shards.clone()))
+        Ok(Record::saved(federation, manifest, state, self.shards.clone().into()))
     }
 }
 
 impl Record {
     /// A record as it was saved.
-    fn saved(
-        federation: &str,
-        manifest: Manifest,
-        state: State,
-        shards: BTreeMap<u32, Shard>,
-    ) -> Self {
+    fn saved(federation: &str, manifest: Manifest, state: State, shards: Shards) -> Self {
         Self { federation: federation.to_owned(), manifest, state, shards, stored: None }
     }
 

@@ -19,6 +19,7 @@ mod record;
 mod recovery;
 mod registry;
 mod seen;
+mod shards;
 mod store;
 mod summary;
 
@@ -41,6 +42,7 @@ pub use registry::{
 };
 pub use registry::{NAME as REGISTRY_NAME, NAMESPACE as REGISTRY_NAMESPACE};
 pub use seen::Seen;
+pub use shards::Shards;
 pub use store::{Change, MAX_CONFLICTS, Store};
 
 use crate::{cluster, job::labels};

@@ -126,10 +126,8 @@ impl Record {
         let own = self.shards[&id].clone();
         let mut shard = Shard { seen: None, refusal: None, restored: false, told: false, ..own };
         shard.end_adoption();
-        let says_nothing = |shard: &Shard| shard.is_over() || shard.awaits_labels();
-        let others = self.shards.iter().filter(|(other, _)| **other != id);
-        let ended: Vec<_> = others.filter(|(_, shard)| says_nothing(shard)).collect();
-        let each = |(id, shard): &(&u32, &Shard)| (**id, (*shard).clone());
+        let ended: Vec<_> = self.shards.unsaid_but(id).collect();
+        let each = |(id, shard): &(u32, &Shard)| (*id, (*shard).clone());
         let mut document = Document {
             version: if self.state.field_validation.is_strict() { 1 } else { 2 },
             revision: self.state.revision,
@@ -162,7 +160,7 @@ impl Record {
         }
         document.ended = others.iter().map(each).collect();
         document.folded = Folded::default();
-        document.summary = Some(self.together(last.into_iter().map(|(id, it)| (*id, it))).into());
+        document.summary = Some(self.together(last.into_iter()).into());
         document.version = VERSION;
         document.encoded(&self.manifest)
     }

@@ -1,7 +1,5 @@
 //! A record as a ConfigMap, and how large it may become.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::{OUTCOME_ROOM, Record, State, Stored};
@@ -9,7 +7,7 @@ use crate::{
     job::{Indexes, Manifest, labels},
     seams::{self, Defect},
     state::{
-        Error, Shard, VERSION, acceptance,
+        Error, Shard, Shards, VERSION, acceptance,
         documents::{COMPRESSED, Documents, PLAIN, packed_size},
         ids::check_id,
     },
@@ -216,7 +214,7 @@ impl Record {
 }
 
 /// The entries of a ledger that can be read, and what is wrong with the first of the others.
-fn entries(documents: &Documents) -> (BTreeMap<u32, Shard>, Option<Error>) {
+fn entries(documents: &Documents) -> (Shards, Option<Error>) {
     let entry = |(id, shard): (&str, Result<Shard, Error>)| -> Result<(u32, Shard), Error> {
         let damaged = |cause| documents.damaged(&format!("{SHARD_PREFIX}{id}"), &cause);
         let shard = shard?;
@@ -233,12 +231,12 @@ fn entries(documents: &Documents) -> (BTreeMap<u32, Shard>, Option<Error>) {
         }
     });
     // Collected, because a map that is filled one by one has room for twice as many.
-    let readable = readable.collect::<BTreeMap<_, _>>();
+    let readable = readable.collect::<Shards>();
     (readable, damage)
 }
 
 /// The ids of the shards of a ledger, with those that were folded.
-fn ids_of(shards: &BTreeMap<u32, Shard>, state: &State) -> Indexes {
+fn ids_of(shards: &Shards, state: &State) -> Indexes {
     let own: Indexes = shards.keys().filter_map(|id| i32::try_from(*id).ok()).collect();
     own.with(&state.folded.ids)
 }

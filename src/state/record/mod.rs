@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Acceptance, Consent, Member, Moved, Shard, VERSION, documents::Documents, ids::check_id,
+    Acceptance, Consent, Member, Moved, Shard, Shards, VERSION, documents::Documents, ids::check_id,
 };
 use crate::{
     cluster::FieldValidation,
@@ -50,7 +50,7 @@ pub struct Record {
     /// The state of the Job as a whole.
     pub state: State,
     /// The ledger: the shards by their ids, from 1.
-    pub shards: BTreeMap<u32, Shard>,
+    pub shards: Shards,
     /// The ConfigMap that it was read from. None before it is first written.
     pub(super) stored: Option<Stored>,
 }
@@ -337,7 +337,7 @@ impl Record {
             gang: self.gang(shard),
             backoff_limit: left(
                 self.manifest.backoff_limit(),
-                self.spent(id, self.state.folded.sum(|totals| totals.failed), Shard::failed_pods),
+                self.shards.failed_pods_but(id, self.state.folded.sum(|totals| totals.failed)),
             ),
             max_failed_indexes: self.max_failed_indexes(id, completions),
             active_deadline_seconds: match &shard.lease {
@@ -356,7 +356,7 @@ impl Record {
     fn max_failed_indexes(&self, id: u32, completions: Option<i32>) -> Option<i32> {
         let asked = self.manifest.max_failed_indexes();
         let folded = self.state.folded.failed_indexes.len();
-        let left = left(asked, self.spent(id, folded, Shard::failed_indexes));
+        let left = left(asked, self.shards.failed_indexes_but(id, folded));
         let limit = left.or(asked).map(|limit| completions.map_or(limit, |all| limit.min(all)));
         limit.filter(|_| limit != asked)
     }
@@ -373,13 +373,6 @@ impl Record {
     /// has one. The shard must be in the ledger.
     pub fn own_deadline(&self, id: u32) -> Option<i64> {
         self.shards[&id].active_deadline_seconds.or(self.manifest.active_deadline_seconds())
-    }
-
-    /// What all shards but one have spent of a limit of the whole Job; `folded` is what those spent
-    /// that are not in the ledger any more.
-    fn spent(&self, but: u32, folded: i32, count: fn(&Shard) -> i32) -> i32 {
-        let others = self.shards.iter().filter(|(id, _)| **id != but);
-        others.map(|(_, shard)| count(shard)).fold(folded, i32::saturating_add)
     }
 
     /// Sets the cluster's uid of each shard that has none: `uid` gives that of a member by its

@@ -6,8 +6,9 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose,
 };
-use rustls::ServerConfig;
+use rustls::CipherSuite::TLS13_AES_128_GCM_SHA256;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, SupportedCipherSuite};
 
 /// What servers are known by: the authority's certificate, and the settings that every server
 /// shares.
@@ -35,12 +36,16 @@ fn make() -> Result<Identity, Box<dyn std::error::Error>> {
     leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let leaf = leaf.signed_by(&key, &authority)?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    // An API server chooses the cipher suite, and Go prefers this one.
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    let is_last = |suite: &SupportedCipherSuite| suite.suite() != TLS13_AES_128_GCM_SHA256;
+    provider.cipher_suites.sort_by_key(is_last);
     let private = PrivateKeyDer::try_from(key.serialize_der())?;
-    let mut tls = ServerConfig::builder_with_provider(provider)
+    let mut tls = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(vec![leaf.der().clone()], private)?;
+    tls.ignore_client_order = true;
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Identity { ca_pem: authority.pem(), tls: Arc::new(tls) })
 }

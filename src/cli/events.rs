@@ -359,6 +359,7 @@ impl Voice<'_, '_> {
         }
         match event {
             Event::OwnIndex { .. }
+            | Event::LostLimit { .. }
             | Event::NoLease { .. }
             | Event::ShortLease { .. }
             | Event::Dropped { .. }

@@ -6,7 +6,7 @@ use crate::{
     cluster::TESTED,
     error::kubectl,
     federation::{Event, LateEdit, LeadsTo},
-    job::summary,
+    job::{LostLimit, summary},
     print::{counted, federate},
     reconcile::{Meddling, ShardStatus},
     state::{HeldBack, Lacking, Phase, Record, Shard},
@@ -24,6 +24,7 @@ pub fn warning<'a>(event: &Event<'a>) -> Option<(Option<&'a str>, String)> {
             let sees = "the container sees that, and not the index of its pod";
             (None, format!("{}: {path} sets JOB_COMPLETION_INDEX: {sees}", job(record)))
         }
+        Event::LostLimit { record, limit } => (None, format!("{}: {}", job(record), lost(*limit))),
         Event::NoLease { record, clusters } => {
             let (job, clusters) = (job(record), named(clusters));
             let why = "a queue decides when it runs, so it gets no lease there";
@@ -311,6 +312,20 @@ fn used_again(
     let lacks = unknown_shards(lacking, &whose);
     let said = format!("{edited}{deleted}{lacks}{held}");
     format!("job.batch/{}: its record here stays.{}", record.name(), said.trim_end_matches('.'))
+}
+
+/// Why a limit does not hold.
+fn lost(limit: LostLimit) -> &'static str {
+    match limit {
+        LostLimit::PerIndex => {
+            "spec.backoffLimitPerIndex limits nothing with restartPolicy OnFailure: a container that \
+             fails is started again in its pod, so no pod fails"
+        }
+        LostLimit::Deadline => {
+            "spec.activeDeadlineSeconds is more than 9223372036: a cluster cannot count that far, \
+             and may end the job at once"
+        }
+    }
 }
 
 /// What becomes of the shards that a record does not know, which stays; nothing where there are

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     cluster::Connection,
-    job::{Size, own_index_variables},
+    job::{Size, lost_limits, own_index_variables},
     reconcile::{Members, Observation, Observations, Place, Reconciled, ShardStatus, Status, run},
     state::{Outcome, Record, Shard, Verdict},
 };
@@ -96,10 +96,14 @@ impl Federation<'_> {
         }
     }
 
-    /// Says where containers of an Indexed Job would not learn their index.
-    pub(super) fn name_own_indexes(&self, record: &Record) {
+    /// Says where the clusters would not do what the manifest asks for: where containers of an
+    /// Indexed Job would not learn their index, and which limits would not hold.
+    pub(super) fn name_what_misleads(&self, record: &Record) {
         for path in own_index_variables(&record.manifest) {
             self.notify(Event::OwnIndex { record, path: &path });
+        }
+        for limit in lost_limits(&record.manifest) {
+            self.notify(Event::LostLimit { record, limit });
         }
     }
 

@@ -375,7 +375,7 @@ impl Federation<'_> {
             }
             Step::Change(step) => {
                 let Changing { change, source } = *step;
-                self.name_own_indexes(&change.after);
+                self.name_what_misleads(&change.after);
                 let request = terms.request(&source, dry_run);
                 if dry_run != DryRun::None {
                     self.foresee_change(change, &request, members).await;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{dry_run_strategy::DryRun, error::Error, kept::Kept, key::Key, refusals::Place};
 use crate::{
-    job::Manifest,
+    job::{LostLimit, Manifest},
     reconcile::{Done, Inspection, Meddling, ShardStatus, Status},
     state::{Lacking, Record, Shard},
 };
@@ -132,6 +132,13 @@ pub enum Event<'a> {
         record: &'a Record,
         /// The path of the environment entry.
         path: &'a str,
+    },
+    /// A limit of the Job does not hold in its clusters.
+    LostLimit {
+        /// The Job.
+        record: &'a Record,
+        /// The limit.
+        limit: LostLimit,
     },
     /// A queue decides when the Job runs, so it gets no lease in these members, which give leases.
     NoLease {

@@ -282,7 +282,7 @@ impl Federation<'_> {
     /// Says what each member is to get, and what is to be thought of.
     pub(super) fn name_plan(&self, record: &Record) {
         self.notify(Event::Planned(record));
-        self.name_own_indexes(record);
+        self.name_what_misleads(record);
         self.name_who_gives_no_lease(record);
         self.name_whose_lease_is_short(record);
     }

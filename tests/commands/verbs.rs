@@ -215,6 +215,17 @@ pub async fn create(snapshot: String) {
     stage.about("an index of its own").types("job create -f ~/index.yaml --dry-run=client").await;
     stage.types("job apply -f ~/index.yaml").await;
     stage.types("job apply -f ~/index.yaml").await;
+    stage.write(
+        "limits.yaml",
+        "{apiVersion: batch/v1, kind: Job, metadata: {name: limits}, spec: {completionMode: \
+         Indexed, completions: 3, parallelism: 3, backoffLimitPerIndex: 1, activeDeadlineSeconds: \
+         9999999999, template: {spec: {restartPolicy: OnFailure, containers: [{name: pi, image: \
+         perl}]}}}}",
+    );
+    stage
+        .about("limits that do not hold")
+        .types("job create -f ~/limits.yaml --dry-run=client")
+        .await;
     stage.about("several documents").types("job create -f two.yaml").await;
     for name in ["euler", "phi"] {
         stage.quietly(&format!("job delete {name} --cascade=background")).await;

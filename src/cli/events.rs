@@ -350,6 +350,7 @@ impl Voice<'_, '_> {
         let since = self.reporter.session.now().strftime("%FT%TZ");
         self.warn(Some(cluster), &format!("{what} since {since}: {why}"));
     }
+
     fn hear(&self, event: Event<'_>) {
         if let Event::ContextAstray { cluster, .. } = event {
             self.reporter.session.note_astray(cluster);
@@ -380,7 +381,6 @@ impl Voice<'_, '_> {
             | Event::Expired { .. }
             | Event::Returned { .. }
             | Event::LostAnswers { .. }
-            | Event::ShardLeftAlone { .. }
             | Event::ShardMeddled { .. }
             | Event::UsedAgain { .. }
             | Event::LeftBehind { .. } => {}
@@ -401,9 +401,7 @@ impl Voice<'_, '_> {
             }
             Event::Planned(record) => self.planned(record),
             Event::Began(work, record) => self.reporter.progress.began(work, record),
-            Event::Turn(work, record, done, total) => {
-                self.reporter.progress.turn(work, record, done, total);
-            }
+            Event::Turn(work, job, at, total) => self.reporter.progress.turn(work, job, at, total),
             Event::Acted(done) => self.acted(done),
             Event::Ended => self.reporter.progress.ended(),
             Event::Done(done, dry_run) => {

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use jiff::Timestamp;
+
 use super::{Session, orphans::take_over};
 use crate::{
+    cluster::{self, Connection, Dialer},
     error::{Error, OfJobs, Result},
-    federation::Federation,
+    federation::{Access, Federation},
+    state::Member,
 };
 
 /// How long the clusters are asked: only a hint depends on them.
@@ -41,7 +45,10 @@ pub async fn hinted(session: &Session<'_>, mut error: Error) -> Error {
         return error;
     }
     let end = Instant::now() + BRIEFLY;
-    let Ok(Ok(federation)) = timeout_at(end, session.federation(&())).await else { return error };
+    let access = Unasking { session, dialer: session.unasking_dialer() };
+    let Ok(host) = session.host().cloned() else { return error };
+    let opened = Federation::open(host, session.remembered_host(), [], &access, &());
+    let Ok(Ok(federation)) = timeout_at(end, opened).await else { return error };
     for ((namespace, name), owners) in federation.left_shards(error.absent(), end).await {
         let own = &federation.registry.uid;
         if owners.contains(own) {
@@ -54,6 +61,29 @@ pub async fn hinted(session: &Session<'_>, mut error: Error) -> Error {
         }
     }
     error
+}
+
+/// The way to the members for a look that ends soon: a credential plugin that asked somebody would
+/// be ended with the question.
+struct Unasking<'s, 'w> {
+    session: &'s Session<'w>,
+    dialer: Dialer,
+}
+
+impl Access for Unasking<'_, '_> {
+    fn dial(&self, name: &str, member: &Member) -> Result<Connection, cluster::Error> {
+        let connection = self.session.dial_member(&self.dialer, name, member)?;
+        connection.wait_briefly();
+        Ok(connection)
+    }
+
+    fn context<'m>(&'m self, name: &str, member: &'m Member) -> &'m str {
+        self.session.context_of(name, member)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.session.now()
+    }
 }
 
 /// What is said of shards that belong to another federation, whose host may be gone.

@@ -145,8 +145,8 @@ async fn ctrl_c() -> io::Result<()> {
     }
 }
 
-/// Waits for Ctrl-C. Before the first call, Ctrl-C ends the process as usual. After it, a thread of
-/// its own listens, because the one that waits may be blocked by a pager that does not read. A
+/// Waits for Ctrl-C. Before the first call, Ctrl-C ends the process as usual. After it, a task of
+/// its own listens, because the thread that waits may be blocked by a pager that does not read. A
 /// Ctrl-C for which nobody waits any longer, and each after the first, ends the process at once;
 /// the first does if nobody hears of it soon.
 async fn interrupted() {
@@ -158,12 +158,10 @@ async fn interrupted() {
         listens
     };
     if !listens {
-        // The signal is taken from now on, and not only once the thread runs.
+        // The signal is taken from now on, and not only once the task runs.
         let mut first = Box::pin(asked_to_end());
-        if let Ok(runtime) = runtime()
-            && futures::poll!(&mut first).is_pending()
-        {
-            std::thread::spawn(move || runtime.block_on(listen(first)));
+        if futures::poll!(&mut first).is_pending() {
+            tokio::spawn(listen(first));
         }
     }
     if waits.await.is_err() {
@@ -198,15 +196,9 @@ async fn listen(first: impl Future<Output = io::Result<()>>) {
     }
 }
 
-/// What runs a command, in the thread of whoever asks. Most requests wait for a server most of the
-/// time: to hand them from thread to thread costs more than more threads gain.
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
-}
-
-/// Help and mistakes are told without a runtime.
+/// Only what a command does needs threads: help and mistakes are told without them.
 fn start(world: &World, cli: Cli) -> u8 {
-    match runtime() {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
             logging::start(cli.v, &world.output);
             let code = runtime.block_on(finish(world, dispatch(world, cli)));

@@ -34,12 +34,14 @@ fn behind_links(path: &Path) -> PathBuf {
     fs::canonicalize(path).or_else(next).unwrap_or_else(|_| path.to_owned())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
+    #[cfg(unix)]
     use std::{os::unix::fs::symlink, process::Command, thread};
 
     use super::*;
 
+    #[cfg(unix)]
     #[test]
     fn what_a_link_leads_to_is_replaced_and_the_link_stays() {
         let folder = tempfile::tempdir().unwrap();
@@ -52,6 +54,7 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_pipe_is_written_to_and_stays() {
         let folder = tempfile::tempdir().unwrap();

@@ -115,6 +115,14 @@ impl Reconcile {
                 None => Err(Error::new(format!("cancelled: {unchanged}"))),
             };
         }
+        // A cluster that does not answer keeps its own work back, and not that of others.
+        let is_silent = |it: &Uncertain| {
+            matches!(it.work, UncertainWork::Deleted { remains: Some(Remains::Unknown(_)), .. })
+        };
+        if !session.output().can_ask() && held.iter().all(|it| it.work.is_undone() || is_silent(it))
+        {
+            return Ok(Reopen::Undone);
+        }
         let question = "Run again what may have been done already?";
         match choose(session.world(), question, &["yes", "no"], "--yes", unchanged).await? {
             Some(0) => Ok(Reopen::All),

@@ -215,7 +215,7 @@ impl<'a> Session<'a> {
     /// Asks the clusters of all contexts which they are, side by side. No credential plugin may ask
     /// for something meanwhile: nobody could tell for which of the clusters.
     pub async fn ask_contexts(&self, rights_in: Option<&str>) -> Vec<AskedContext> {
-        let dialer = self.world.dialer(false, self.policy.clone());
+        let dialer = self.unasking_dialer();
         let mut contexts: Vec<_> = self.contexts().map(str::to_owned).collect();
         contexts.sort_unstable();
         let dial = |context: String| {
@@ -306,6 +306,26 @@ impl<'a> Session<'a> {
         self.config.contexts.get(name).unwrap_or(&member.context)
     }
 
+    /// Dials by which no credential plugin asks for anything.
+    pub fn unasking_dialer(&self) -> Dialer {
+        self.world.dialer(false, self.policy.clone())
+    }
+
+    /// A connection to a member by this user's context; nothing is sent.
+    ///
+    /// # Errors
+    /// The kubeconfig does not lead there.
+    pub fn dial_member(
+        &self,
+        dialer: &Dialer,
+        name: &str,
+        member: &Member,
+    ) -> Result<Connection, cluster::Error> {
+        let context = self.context_of(name, member);
+        let endpoint = self.kubeconfig.endpoint(Some(context), &self.overrides.everywhere())?;
+        dialer.dial(name, &endpoint)
+    }
+
     /// The rules for taking objects as manifests.
     ///
     /// # Errors
@@ -344,9 +364,7 @@ fn plugin_policy(world: &World, flags: &ConnectionFlags) -> Result<PluginPolicy>
 
 impl Access for Session<'_> {
     fn dial(&self, name: &str, member: &Member) -> Result<Connection, cluster::Error> {
-        let context = self.context_of(name, member);
-        let endpoint = self.kubeconfig.endpoint(Some(context), &self.overrides.everywhere())?;
-        let connection = self.dialer.dial(name, &endpoint)?;
+        let connection = self.dial_member(&self.dialer, name, member)?;
         if self.only_looks {
             connection.wait_briefly();
         }

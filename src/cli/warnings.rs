@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     cluster::TESTED,
     error::kubectl,
-    federation::{Event, LateEdit, LeadsTo},
+    federation::{Event, LateEdit, LeadsTo, Place},
     job::{LostLimit, summary},
     print::{counted, federate},
     reconcile::{Meddling, ShardStatus},
@@ -76,31 +76,9 @@ pub fn warning<'a>(event: &Event<'a>) -> Option<(Option<&'a str>, String)> {
         Event::MemberClockDiffers { cluster, ahead } => {
             (Some(cluster), clock_difference(*ahead, "the host's"))
         }
-        Event::LeftBehind { shard, why } => {
-            let pods = counted(shard.share.parallelism, "pod");
-            let text = match shard.uid {
-                // Only what has a uid on the host is ever started.
-                None => "was not created, or has run nothing".to_owned(),
-                Some(_) => format!("is left behind, and may run there with up to {pods}"),
-            };
-            let text = format!("{} {text}: {why}", job_of(shard));
-            let lists = format!("Once the cluster answers, {}", stray_jobs(&shard.cluster));
-            let text = if shard.uid.is_some() { format!("{text}. {lists}") } else { text };
-            (Some(&shard.cluster), text)
-        }
+        Event::LeftBehind { shard, why } => (Some(&shard.cluster), left_behind(shard, why)),
         Event::ShardMeddled { record, shard, how, place } => {
-            let (line, undoes) = match how {
-                Meddling::LabelsRemoved => {
-                    (kubectl::label_again(place, &record.ownership(shard.id)), "puts them back")
-                }
-                Meddling::Suspended => (kubectl::unsuspend(place), "resumes it"),
-                Meddling::Paused => {
-                    (kubectl::set_parallelism(place, shard.share.parallelism), "sets it back")
-                }
-                Meddling::MadeAgain => (None, ""),
-            };
-            let line = line.map_or(String::new(), |line| format!(". `{line}` {undoes}"));
-            (Some(&shard.cluster), format!("{}: {}{line}", job_of(shard), how.as_str()))
+            (Some(&shard.cluster), meddled(record, shard, *how, place))
         }
         Event::GivenUp { record, cluster, work } => {
             let given = "are given to others, and may run twice";
@@ -129,6 +107,37 @@ pub fn warning<'a>(event: &Event<'a>) -> Option<(Option<&'a str>, String)> {
         }
         _ => return None,
     })
+}
+
+/// What becomes of a shard that is left behind.
+fn left_behind(shard: &ShardStatus, why: &str) -> String {
+    let pods = counted(shard.share.parallelism, "pod");
+    let lists = || format!("Once the cluster answers, {}", stray_jobs(&shard.cluster));
+    match shard.uid {
+        // Only what has a uid on the host is ever started.
+        None => format!("{} was not created, or has run nothing: {why}", job_of(shard)),
+        Some(_) => format!(
+            "{} is left behind, and may run there with up to {pods}: {why}. {}",
+            job_of(shard),
+            lists()
+        ),
+    }
+}
+
+/// What somebody did to a shard in its cluster, and the command that undoes it.
+fn meddled(record: &Record, shard: &ShardStatus, how: Meddling, place: &Place) -> String {
+    let (line, undoes) = match how {
+        Meddling::LabelsRemoved => {
+            (kubectl::label_again(place, &record.ownership(shard.id)), "puts them back")
+        }
+        Meddling::Suspended => (kubectl::unsuspend(place), "resumes it"),
+        Meddling::Paused => {
+            (kubectl::set_parallelism(place, shard.share.parallelism), "sets it back")
+        }
+        Meddling::MadeAgain => (None, ""),
+    };
+    let line = line.map_or(String::new(), |line| format!(". `{line}` {undoes}"));
+    format!("{}: {}{line}", job_of(shard), how.as_str())
 }
 
 /// How the Jobs are found that go on in a cluster although no record has them: the records of Jobs
@@ -318,8 +327,8 @@ fn used_again(
 fn lost(limit: LostLimit) -> &'static str {
     match limit {
         LostLimit::PerIndex => {
-            "spec.backoffLimitPerIndex limits nothing with restartPolicy OnFailure: a container that \
-             fails is started again in its pod, so no pod fails"
+            "spec.backoffLimitPerIndex limits nothing with restartPolicy OnFailure: a container \
+             that fails is started again in its pod, so no pod fails"
         }
         LostLimit::Deadline => {
             "spec.activeDeadlineSeconds is more than 9223372036: a cluster cannot count that far, \

@@ -25,7 +25,7 @@ const WORDS: [&str; 3] = ["message", "note", "username"];
 const MARKS: [&str; 2] = ["reason", "uid"];
 
 /// The fields that hold what users wrote: a secret there is their own.
-const USERS: [&str; 4] = ["spec", "data", "binaryData", "annotations"];
+const USERS: [&str; 5] = ["spec", "data", "binaryData", "annotations", "labels"];
 
 /// What a server may quote of an `Authorization` header.
 #[derive(Clone, Default)]

@@ -22,9 +22,9 @@ pub struct Stream {
 impl Connection {
     /// Opens what is at a path such as `/api/v1/namespaces/ns/pods/pi/log`, to be read as it comes.
     ///
-    /// The time limit of requests holds for the beginning of the answer, and for each silence in it.
-    /// With `follows` both may take any time: a server says something when there is something to
-    /// say.
+    /// The time limit of requests holds for the beginning of the answer, and for each silence in
+    /// it. With `follows` both may take any time: a server says something when there is something
+    /// to say.
     ///
     /// # Errors
     /// As any request that only reads.

@@ -40,7 +40,8 @@ impl Late<'_> {
     pub async fn leave(&self, old: Registry, moved: Moved) -> Result<bool, Error> {
         let Self { from, to, .. } = self;
         let there = all_records(to, &old.uid, None).await?;
-        let records = all_records(from, &old.uid, old.moved.as_ref()).await?;
+        let read = all_records(from, &old.uid, old.moved.as_ref()).await;
+        let records = read.map_err(|error| Error::on_old_host(from, error))?;
         let (marked, unmarked): (Vec<_>, Vec<_>) =
             records.into_iter().partition(|record| record.state.moved.is_some());
         let left = left_there(&there, marked, &old.host);
@@ -64,7 +65,8 @@ impl Late<'_> {
             leave(from, old, moved).await?;
             return Ok(true);
         }
-        let old = from.mark_moved(old, moved.clone()).await?;
+        let on_old = |error| Error::on_old_host(from, error);
+        let old = from.mark_moved(old, moved.clone()).await.map_err(on_old)?;
         self.compare_again(&old, &moved, was_marked).await?;
         for record in &left {
             put(to, compare(to, &copy(record, &old)).await?).await?;
@@ -91,7 +93,8 @@ impl Late<'_> {
     ) -> Result<(), Error> {
         let Self { from, to, .. } = self;
         let registry = to.registry().await?;
-        let records = all_records(from, &old.uid, old.moved.as_ref()).await?;
+        let read = all_records(from, &old.uid, old.moved.as_ref()).await;
+        let records = read.map_err(|error| Error::on_old_host(from, error))?;
         let is_begun = records.iter().any(|record| record.state.moved.is_some());
         if was_marked && (is_begun || !registry.unmarked.contains_key(&old.host)) {
             return Ok(());
@@ -99,7 +102,8 @@ impl Late<'_> {
         let there = all_records(to, &old.uid, None).await?;
         let lacking = self.refuse_lacking(&registry, &there, &records, (old, moved));
         if lacking.is_err() {
-            from.unmark_moved(old).await?;
+            let unmarked = from.unmark_moved(old).await;
+            unmarked.map_err(|error| Error::on_old_host(from, error))?;
         }
         lacking
     }
@@ -151,7 +155,8 @@ impl Late<'_> {
                     }
                 };
                 take_over(&record).await?;
-                let marked = from.mark_record(record.clone(), moved).await?;
+                let marked = from.mark_record(record.clone(), moved).await;
+                let marked = marked.map_err(|error| Error::on_old_host(from, error))?;
                 if let Some(marked) = marked.filter(|it| !it.unstored().says_the_same(&record)) {
                     take_over(&marked).await?;
                 }
@@ -160,8 +165,8 @@ impl Late<'_> {
     }
 
     /// Has the record of the new host take over the edits of the old one. If the old one knows
-    /// shards that it does not know, or has edited the Job, it lists its clusters: no work is opened
-    /// before what they have was taken in.
+    /// shards that it does not know, or has edited the Job, it lists its clusters: no work is
+    /// opened before what they have was taken in.
     ///
     /// A cluster of such a shard that is no member is remembered: it was declared lost on the old
     /// host.
@@ -223,8 +228,8 @@ fn left_there(there: &[Record], marked: Vec<Record>, old: &str) -> Vec<Record> {
 }
 
 /// Has a record take over the edits of the same Job on a host that was used again, and says what
-/// becomes of them. Of edits on both hosts, the record keeps its own, unless the other host has made
-/// more of them.
+/// becomes of them. Of edits on both hosts, the record keeps its own, unless the other host has
+/// made more of them.
 fn take_late_edit(there: &mut Record, record: &Record) -> LateEdit {
     let before = there.manifest.clone();
     if record.state.revision < there.state.revision || record.manifest == before {
@@ -237,8 +242,8 @@ fn take_late_edit(there: &mut Record, record: &Record) -> LateEdit {
     }
 }
 
-/// The clusters that are no members of a new host, and have shards that only the old one knows: each
-/// with the context by which whoever registered it there reached it.
+/// The clusters that are no members of a new host, and have shards that only the old one knows:
+/// each with the context by which whoever registered it there reached it.
 fn lacking_clusters(
     new: &Registry,
     there: &[Record],

@@ -148,7 +148,10 @@ impl Federation<'_> {
         let members = self.unasked();
         let names = chosen.iter().map(|(name, _)| (*name).clone()).collect();
         let (records, ()) = tokio::join!(self.all_records(), self.join(&members, names));
-        if let Err(error) = &records {
+        // Who may read some namespaces only has nothing to mend.
+        if let Err(error) = &records
+            && !error.hides_registry()
+        {
             self.notify(Event::Unread(error));
         }
         let records = records.ok();

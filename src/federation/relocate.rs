@@ -79,7 +79,8 @@ pub async fn relocate(
                 return Err(error.into());
             }
             let uid = old.host.clone();
-            let is_marked = Late { from, to, registry: it, observer }.leave(old, moved).await?;
+            let late = Late { from, to, registry: it, observer };
+            let is_marked = Box::pin(late.leave(old, moved)).await?;
             return Ok(to.forget_unmarked(&uid).await? || is_marked);
         }
         refuse_in_use(to, it, &old).await?;

@@ -52,8 +52,8 @@ use crate::{cluster, job::labels};
 /// can be cordoned, drained and lost, and records remember what users accepted. Since version 4
 /// entries are compressed together where there are many. Since version 5 records remember what is
 /// done about fields that a member does not know. Since version 6 a registry knows hosts that could
-/// not be marked as moved. Since version 7 it counts on which hosts it was restored. Since version 8 a
-/// record says which entries its ledger must have.
+/// not be marked as moved. Since version 7 it counts on which hosts it was restored. Since version
+/// 8 a record says which entries its ledger must have.
 pub const VERSION: u32 = 8;
 
 /// Why the state cannot be read or written.

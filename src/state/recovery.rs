@@ -13,8 +13,9 @@
 //! that is too large is written without what the Job itself shows: first without the pod template,
 //! then also without the Job's own labels and annotations. Both are read from the Job then. If many
 //! shards have ended, it has what is known of them together, in place of each of them. What still
-//! does not fit is not written. An older annotation stays then: a recovery takes its manifest for an
-//! older one, and the Job's own spec for newer. Without any, the Job cannot help to rebuild a record.
+//! does not fit is not written. An older annotation stays then: a recovery takes its manifest for
+//! an older one, and the Job's own spec for newer. Without any, the Job cannot help to rebuild a
+//! record.
 
 use std::collections::BTreeMap;
 
@@ -33,8 +34,9 @@ use crate::{
 };
 
 /// The newest version of the document. A newer one is not read. Since version 2 it says what is
-/// done about fields that a member does not know, since version 3 what is known of many ended shards
-/// together. One that does not say so has an earlier version, so that Jobs need no new annotation.
+/// done about fields that a member does not know, since version 3 what is known of many ended
+/// shards together. One that does not say so has an earlier version, so that Jobs need no new
+/// annotation.
 const VERSION: u32 = 3;
 
 /// What the annotation can have, in bytes.
@@ -146,6 +148,9 @@ impl Record {
         if ended.len() <= MOST_ENDED {
             document.ended = ended.iter().map(each).collect();
             document.folded = (*self.state.folded).clone();
+            if document.folded.given_up.is_some() || !document.folded.twice.is_empty() {
+                document.version = VERSION;
+            }
             if let Some(encoded) = document.encoded(&self.manifest) {
                 return Some(encoded);
             }

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ledger::{Phase, Shard};
 use crate::job::{Indexes, Observed, is_zero};
 
 /// The status of a shard's Job as it was last recorded. Counts are 0 or more, times are seconds
@@ -83,17 +82,6 @@ impl Seen {
         let at = before.map_or(self.at, |before| before.at);
         if before == Some(&Self { at, ..self.clone() }) {
             self.at = at;
-        }
-    }
-}
-
-impl Shard {
-    /// Takes over the completions of its Job, which nobody can change once that has run. If the
-    /// entry has others, somebody changed it by hand, and work would be opened twice or never.
-    pub fn follow_completions(&mut self, job: &Observed) {
-        let is_its_own = self.indexes.is_none() && self.uid.as_ref() == Some(&job.uid);
-        if is_its_own && self.phase >= Phase::Started && self.completions.is_some() {
-            self.completions = job.completions.or(self.completions);
         }
     }
 }

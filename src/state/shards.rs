@@ -130,8 +130,8 @@ mod tests {
         (1..4).map(shard).collect()
     }
 
-    fn seen(failed: i32) -> Option<Seen> {
-        Some(Seen { failed, failed_indexes: Indexes::all(failed), ..Seen::default() })
+    fn seen(failed: i32) -> Seen {
+        Seen { failed, failed_indexes: Indexes::all(failed), ..Seen::default() }
     }
 
     fn unsaid(shards: &Shards, but: u32) -> Vec<u32> {
@@ -145,9 +145,9 @@ mod tests {
         assert!(unsaid(&shards, 1).is_empty());
 
         let second = shards.get_mut(&2).expect("it is there");
-        (second.seen, second.phase) = (seen(3), Phase::Failed);
+        (second.seen, second.phase) = (Some(seen(3)), Phase::Failed);
         for shard in (&mut shards).into_iter().filter(|it| *it.0 == 3) {
-            shard.1.seen = seen(5);
+            shard.1.seen = Some(seen(5));
         }
         assert_eq!([1, 2, 3].map(|id| shards.failed_pods_but(id, 0)), [8, 5, 3]);
         assert_eq!([1, 2, 3].map(|id| shards.failed_indexes_but(id, 1)), [9, 6, 4]);

@@ -34,7 +34,9 @@ pub fn ran_in_process(args: &[OsString]) -> bool {
         return false;
     }
     let world = World::process(Output::process(Colour::Never));
-    let Ok(runtime) = super::runtime() else { return true };
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return true;
+    };
     if word == REFRESH {
         runtime.block_on(refresh(&world, words));
     } else if runtime.block_on(answer(&world, words)) {

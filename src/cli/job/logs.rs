@@ -50,8 +50,9 @@ const WAIT: &str = "20s";
 ///
 /// A cluster that does not answer, and a log that cannot be read, are told on stderr, as is a pod
 /// that lacks the container. The others are read, and the exit code is 1. Logs come one after
-/// another, by cluster and pod. One that takes longer than 30 seconds goes on beside the next. On a terminal, control characters in the logs are escaped,
-/// apart from colours; elsewhere the bytes are passed on as they are.
+/// another, by cluster and pod. One that takes longer than 45 seconds goes on beside the next. On a
+/// terminal, control characters in the logs are escaped, apart from colours; elsewhere the bytes
+/// are passed on as they are.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[command(after_long_help = EXAMPLES)]

@@ -199,11 +199,11 @@ impl Restore {
         if is_stale {
             whole.unmarked.extend(unmarked);
         }
-        if makes_a_host {
-            // They took no part in what was done since. One that is damaged is compared below.
-            let readable = store.any_records(&uid, None).await?.into_iter().flatten();
-            saved = with_stale(saved, readable);
-        }
+        // They took no part in what was done since. On a host that acts, those that are marked were
+        // left by a restore that could not write them. One that is damaged is compared below.
+        let readable = store.any_records(&uid, None).await?.into_iter().flatten();
+        let stale = readable.filter(|it| makes_a_host || it.state.moved.is_some());
+        saved = with_stale(saved, stale);
         let returns = moved.map(|moved| {
             let is_other_host = moved.uid == first_host || moved.uid == of_host;
             Return { moved, is_other_host }

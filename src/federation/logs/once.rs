@@ -30,8 +30,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// The pause before a log is asked for again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// How long a log is read until the next one is read beside it.
-const ALONE: Duration = Duration::from_secs(30);
+/// How long a log is read until the next one is read beside it. One whose server says nothing more
+/// has been given up by then.
+const ALONE: Duration = Duration::from_secs(45);
 
 impl Federation<'_> {
     /// Reads the logs of a Job as they are now, one after another: by cluster, and by pod. Some are
@@ -80,7 +81,7 @@ impl Federation<'_> {
             }
             let log = Log { connection, source, namespace, ask, limit: terms.limit };
             logs.push(log.read(opened, reader));
-            let mut alone = pin!(sleep(ALONE));
+            let mut alone = pin!(seconds(ALONE));
             let beside = async {
                 // Those that take long go on beside the next one, as far as so many may be open.
                 while !logs.is_empty() {
@@ -92,13 +93,21 @@ impl Federation<'_> {
             };
             ahead.beside(beside).await;
             if reader.is_closed() {
-                break;
+                return Ok(reading.read);
             }
         }
         while let Some(ended) = logs.next().await {
             reading.ended(ended);
         }
         Ok(reading.read)
+    }
+}
+
+/// Waits for so many seconds. A second in which the reader took nothing counts once, however long
+/// it was: a pager stands still for as long as somebody reads.
+async fn seconds(time: Duration) {
+    for _ in 0..time.as_secs() {
+        sleep(Duration::from_secs(1)).await;
     }
 }
 

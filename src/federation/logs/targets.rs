@@ -57,8 +57,8 @@ pub(super) struct Lacking {
     pub why: LogsError,
 }
 
-/// The logs of pods in a cluster that are asked for, in the order of the pods' indexes and ages, and
-/// those that pods do not have.
+/// The logs of pods in a cluster that are asked for, in the order of the pods' indexes and ages,
+/// and those that pods do not have.
 pub(super) fn targets(
     cluster: &str,
     pods: &[Value],

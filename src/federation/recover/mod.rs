@@ -54,13 +54,13 @@ impl Federation<'_> {
 
     /// Writes one record. One that another process wrote meanwhile stays.
     async fn write_rebuilt(&self, job: Recoverable) -> Result<Record, Error> {
-        let Recoverable { mut record, damage, lacking, is_stored, .. } = job;
+        let Recoverable { mut record, damage, lacking, is_stored, is_left, .. } = job;
         if is_stored && damage.is_some() {
             let labelled = self.store.label(&record).await?;
             self.notify(Event::Recovered(&labelled));
             return Ok(labelled);
         }
-        if is_stored && !lacking.is_empty() {
+        if is_left || (is_stored && !lacking.is_empty()) {
             let written = self.store.replace(&record).await?;
             self.notify(Event::Recovered(&written));
             return Ok(written);

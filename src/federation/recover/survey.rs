@@ -14,7 +14,7 @@ use crate::{
     },
     job::Indexes,
     reconcile::{Status, preview},
-    state::{self, MISSED_IDS, Record, Recovery, State, Store},
+    state::{self, MISSED_IDS, Record, Recovery, Store},
 };
 
 /// What the members have, and what can be rebuilt from it.
@@ -64,6 +64,8 @@ pub struct Recoverable {
     /// Whether the host has the record already: an earlier command wrote it, and its members have
     /// not all been listed; or it lacks shards; or, if there is a damage, it only lacks its label.
     pub is_stored: bool,
+    /// Whether that record is marked as moved, on a host that acts: it counts again.
+    pub is_left: bool,
 }
 
 impl Survey {
@@ -301,21 +303,27 @@ impl Federation<'_> {
             let together = heard.as_ref().and_then(|heard| heard.totals.last());
             ended.keys().copied().chain(folded.last()).chain(together).chain([it.shard])
         });
-        record.leave_ids_free(told.max().unwrap_or(0));
+        let last = told.max().unwrap_or(0);
+        record.leave_ids_free(last);
         let mut damage = None;
-        let mut is_stored = false;
+        let (mut is_stored, mut is_left) = (false, false);
         let mut lacking = BTreeSet::new();
         let there = self.store.any_record(&survey.federation, &namespace, &name).await;
         let mut unusable = |why: &str| {
             survey.unusable.extend(usable.iter().map(|it| it.unusable(&namespace, why)));
         };
         match there {
-            Ok(Record { state: State { moved: Some(moved), .. }, .. }) => {
-                return Err(self.store.moved(&moved).into());
-            }
             Ok(there) if there.state.uid != uid => {
                 unusable(&format!("the host has another federated job {name:?}"));
                 return Ok(());
+            }
+            Ok(mut there) if there.state.moved.is_some() => {
+                // The host acts: a restore has left the record that could not write it. It is as old
+                // as a backup.
+                there.state.moved = None;
+                there.mark_restored();
+                there.state.unlisted.clone_from(&record.state.unlisted);
+                (record, is_stored, is_left) = (there, true, true);
             }
             Err(error @ state::Error::NoRecord { .. }) => {
                 let unlabelled = self.store.unlabelled(&namespace, &name).await?;
@@ -351,8 +359,9 @@ impl Federation<'_> {
                 damage = Some(error.to_string());
                 let salvaged = self.store.salvage_record(&survey.federation, &namespace, &name);
                 if let Some(mut there) = salvaged.await?.filter(|there| there.state.uid == uid) {
-                    // The shards that cannot be read may have done their work.
+                    // The shards that cannot be read may have done their work, and keep their ids.
                     there.mark_restored();
+                    there.leave_ids_free(last);
                     there.state.unlisted.clone_from(&record.state.unlisted);
                     record = there;
                 }
@@ -371,6 +380,7 @@ impl Federation<'_> {
             damage,
             lacking,
             is_stored,
+            is_left,
         });
         Ok(())
     }

@@ -81,6 +81,10 @@ fn advance(decision: &mut Decision, observations: &Observations, now: Timestamp)
     let record = &mut decision.record;
     let was_latched = record.state.outcome.is_some();
     decision.confirm = follow(record, observations, now);
+    if record.state.unlisted.is_empty() && decision.confirm.is_empty() {
+        // By now it is known what the Jobs that are there did, and which are gone.
+        record.settle_heard();
+    }
     let is_restored = record.state.origin == Some(Origin::Backup);
     let is_unsettled = is_restored && awaits_answers(record, observations);
     if is_restored && !is_unsettled && decision.confirm.is_empty() {
@@ -89,7 +93,8 @@ fn advance(decision: &mut Decision, observations: &Observations, now: Timestamp)
     }
     leave::give_up_lost(record, observations);
     lease::give_up_expired(record, observations, now);
-    let awaits_lists = is_unsettled || !record.state.unlisted.is_empty();
+    let awaits_lists =
+        is_unsettled || !record.state.unlisted.is_empty() || record.state.heard.is_some();
     if awaits_lists && !seams::has(Defect::OpenBeforeListed) {
         // What runs must not end for want of a member that does not answer.
         if record.state.outcome.is_none() {

@@ -124,7 +124,6 @@ fn follow_job(
     if job.owner.is_some() {
         shard.end_adoption();
     }
-    shard.follow_completions(job);
     if shard.phase.ended() {
         return None;
     }

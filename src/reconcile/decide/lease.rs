@@ -69,8 +69,9 @@ pub(super) fn await_end(
     if shard.lease.is_none() || job.end.is_some() || seams::has(Defect::ExpiryFails) {
         return;
     }
-    let has_passed = passed_at(shard, job, own, clocks, now).is_some()
-        || passed_unseen(shard, job, own, now.as_second());
+    let has_passed = !clocks.is_host_unknown()
+        && (passed_at(shard, job, own, clocks, now).is_some()
+            || passed_unseen(shard, job, own, now.as_second()));
     if let Some(seen) = shard.seen.as_mut().filter(|_| job.ending || has_passed) {
         seen.leave_failures_out(before);
     }
@@ -306,8 +307,13 @@ pub(super) fn give_up_expired(record: &mut Record, observations: &Observations, 
         let consent = place.and_then(|place| place.lease.as_ref()).map(|lease| &lease.consent);
         record.give_up_leased(*id, *at, consent);
     }
-    let clusters = over.iter().map(|(id, _)| record.shards[id].cluster.clone()).collect();
-    record.wait_no_more(&clusters);
+    // Some leases were over before the federation moved here.
+    let has_passed = |name: &&String| {
+        let mut there = record.shards.values().filter(|it| it.cluster == **name);
+        there.any(|it| it.given_up.is_some() && it.lease.is_some())
+    };
+    let silent = record.state.unlisted.iter().filter(has_passed).cloned().collect();
+    record.wait_no_more(&silent);
     let has_shares = record.manifest.size().completions.is_some();
     if !over.is_empty() && has_shares && record.state.outcome.is_none() {
         pods::divide(record, &observations.places);

@@ -83,7 +83,6 @@ fn take_unlisted(record: &mut Record, observations: &Observations) -> bool {
     record.state.unlisted.retain(|name| !settled.contains(name));
     if record.state.unlisted.is_empty() {
         record.shards.values_mut().for_each(|shard| shard.told = false);
-        record.settle_heard();
         if record.state.origin != Some(Origin::Move) {
             forget_planned(record);
         }
@@ -317,8 +316,8 @@ pub fn take_edits(record: &mut Record, other: &Record) -> bool {
     is_taken
 }
 
-/// Takes over this manifest if it is of a later revision. The shards that are known already have yet
-/// to be told of it. A Job that has ended keeps its own. Gives whether it did.
+/// Takes over this manifest if it is of a later revision. The shards that are known already have
+/// yet to be told of it. A Job that has ended keeps its own. Gives whether it did.
 fn take_manifest(
     record: &mut Record,
     manifest: &Manifest,

@@ -139,9 +139,12 @@ pub(in crate::reconcile) fn absence(record: &Record, shard: &Shard) -> Option<St
             "it is gone, and may have finished before: {why}. Its work is not known to be undone"
         ));
     }
-    let rest = |what: &str, are: &str| match shard.reopened {
-        true => format!("{what} {are} for others"),
-        false => format!("no other shard does {what}"),
+    let rest = |what: &str, are: &str| {
+        if shard.reopened {
+            format!("{what} {are} for others")
+        } else {
+            format!("no other shard does {what}")
+        }
     };
     let is_plain_failure = shard.phase == Phase::Failed && record.state.outcome.is_some();
     (shard.is_cut_short() && !is_plain_failure).then(|| match shard.phase {

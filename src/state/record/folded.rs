@@ -97,8 +97,9 @@ impl Folded {
         if let Some(before) = shard.given_up {
             let given_up = self.given_up.get_or_insert_default();
             given_up.unseen = given_up.unseen.saturating_add(shard.achieved() - before);
-            let completed = shard.seen.as_ref().map(|seen| &seen.completed);
-            completed.into_iter().for_each(|it| given_up.completed = given_up.completed.with(it));
+            if let Some(seen) = &shard.seen {
+                given_up.completed = given_up.completed.with(&seen.completed);
+            }
         }
         if let Some(seen) = &shard.seen {
             self.twice = self.twice.with(&self.completed.both(&seen.completed));
@@ -185,14 +186,17 @@ mod tests {
     /// How many completions each shard of these records has.
     const SHARE: i32 = 4;
 
-    fn record(indexed: bool, ends: &[(u8, i32, i32)]) -> Record {
+    /// How a shard ends: its kind of end, and two counts.
+    type End = (u8, i32, i32);
+
+    fn record(indexed: bool, ends: &[End]) -> Record {
         let ends: Vec<_> = ends.iter().map(|end| (*end, None)).collect();
         partly_given_up(indexed, &ends)
     }
 
     /// A record of which some shards were given up, with what they had done by then: the next one
     /// does their work.
-    fn partly_given_up(indexed: bool, ends: &[((u8, i32, i32), Option<i32>)]) -> Record {
+    fn partly_given_up(indexed: bool, ends: &[(End, Option<i32>)]) -> Record {
         let mode = if indexed { "Indexed" } else { "NonIndexed" };
         let completions = i32::try_from(ends.len()).expect("few") * SHARE + 3;
         let job = json!({

@@ -50,11 +50,18 @@ impl Record {
         let ended: Vec<_> = ended.collect();
         let before = &self.state.folded;
         let mut sum = before.together();
-        ended.iter().for_each(|(_, shard)| sum.add(shard));
+        for (_, shard) in &ended {
+            sum.add(shard);
+        }
         let seen = || ended.iter().filter_map(|(_, shard)| shard.seen.as_ref());
         let ids: Indexes = ended.iter().filter_map(|(id, _)| i32::try_from(*id).ok()).collect();
         let carried: Vec<_> = ended.iter().map(|(_, shard)| shard.carried_indexes()).collect();
         let failed = seen().map(|seen| &seen.failed_indexes).chain([&before.failed_indexes]);
+        let (mut once, mut twice) = (before.completed.clone(), before.twice.clone());
+        for seen in seen() {
+            twice = twice.with(&once.both(&seen.completed));
+            once = once.with(&seen.completed);
+        }
         let totals = Folded {
             ids: before.ids.with(&ids),
             completed: Indexes::union(
@@ -63,6 +70,8 @@ impl Record {
             carried_indexes: Indexes::union(carried.iter().chain([&before.carried_indexes])),
             failed_indexes: Indexes::union(failed),
             end: seen().filter_map(|seen| seen.end).max().max(before.end),
+            given_up: before.given_up.clone(),
+            twice,
             ..Folded::default()
         };
         let held = || ended.iter().map(|(_, shard)| *shard).filter(|shard| !shard.reopened);
@@ -79,8 +88,12 @@ impl Record {
 
     /// Remembers what a Job says of many shards together, unless one has said more.
     pub fn hear(&mut self, heard: &Heard) {
-        let known = self.state.heard.as_ref().map_or(0, |known| known.totals.ids.len());
-        if heard.totals.ids.len() > known {
+        // What was done before a retry has no ids.
+        let is_more = match &self.state.heard {
+            None => !heard.totals.is_empty(),
+            Some(known) => heard.totals.ids.len() > known.totals.ids.len(),
+        };
+        if is_more {
             self.state.forgotten = self.state.forgotten.max(heard.totals.last().unwrap_or(0));
             self.state.heard = Some(Box::new(heard.clone()));
         }
@@ -91,7 +104,18 @@ impl Record {
     pub fn settle_heard(&mut self) {
         let Some(heard) = self.state.heard.take() else { return };
         let Heard { mut totals, withheld } = *heard;
-        if totals.ids.len() <= self.state.folded.ids.len() {
+        let folded = &self.state.folded;
+        if !folded.is_empty() && totals.ids.len() <= folded.ids.len() {
+            return;
+        }
+        if !folded.ids.without(&totals.ids).is_empty() {
+            // Neither of both has all. What only the shards tell of may have been done.
+            let before = &mut self.state.withheld;
+            if self.manifest.indexed() {
+                before.indexes = before.indexes.with(&totals.carried_indexes);
+            } else {
+                before.count = before.count.saturating_add(totals.together().carried);
+            }
             return;
         }
         let there = self.shards.iter().filter(|(id, _)| totals.has(**id));
@@ -103,7 +127,7 @@ impl Record {
             sets.push(shard.carried_indexes());
             if !shard.is_over() {
                 // It was not true that it had ended, with all that it had to do.
-                known.achieved += shard.remaining();
+                known.achieved = known.achieved.saturating_add(shard.remaining());
                 untrue.extend(shard.indexes.clone());
             }
         }

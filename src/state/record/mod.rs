@@ -10,7 +10,7 @@ mod names;
 mod progress;
 mod reopen;
 
-pub use folded::{Folded, Totals};
+pub use folded::{Folded, GivenUp, Totals};
 pub use heard::Heard;
 pub use lost::{MISSED_IDS, RanTwice};
 pub use progress::{Lacking, Newer};

@@ -376,7 +376,7 @@ fn an_entry_that_is_gone_is_damage_that_names_it() {
         (without(&[5]), "annotation \"shard.kubectl-federate.dev/5\": it is missing"),
         (
             without(&[1, 3, 4]),
-            "annotation \"shard.kubectl-federate.dev/1\": it is missing, as are those of shards 3,4",
+            "\"shard.kubectl-federate.dev/1\": it is missing, as are those of shards 3,4",
         ),
         (
             unpacked,

@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
-use super::{Folded, Heard, Totals, Withheld};
+use super::{Folded, Heard, Totals, Withheld, record::GivenUp};
 use crate::job::{Indexes, InvalidIndexes, is_zero};
 
 /// What a shard's Job keeps of the ended shards where it has no room for each of them.
@@ -22,6 +22,10 @@ pub(super) struct Summary {
     failed_indexes: Compact,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     end: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    given_up: Option<GivenUp>,
+    #[serde(default, skip_serializing_if = "Compact::is_empty")]
+    twice: Compact,
     #[serde(default, skip_serializing_if = "is_zero")]
     withheld: i32,
     #[serde(default, skip_serializing_if = "Compact::is_empty")]
@@ -37,6 +41,8 @@ impl From<Heard> for Summary {
             carried_indexes: Compact(totals.carried_indexes),
             failed_indexes: Compact(totals.failed_indexes),
             end: totals.end,
+            given_up: totals.given_up,
+            twice: Compact(totals.twice),
             withheld: withheld.count,
             withheld_indexes: Compact(withheld.indexes),
         }
@@ -51,6 +57,8 @@ impl From<Summary> for Heard {
             carried_indexes: summary.carried_indexes.0,
             failed_indexes: summary.failed_indexes.0,
             end: summary.end,
+            given_up: summary.given_up,
+            twice: summary.twice.0,
             ..Folded::default()
         };
         let withheld = Withheld { count: summary.withheld, indexes: summary.withheld_indexes.0 };

@@ -44,7 +44,7 @@ fn ended(shard: Shard, n: usize, dice: u64, runs: bool) -> Shard {
         phase,
         cluster_uid: Some(uuid(3)),
         uid: Some(uuid(5)),
-        reopened: matches!(phase, Phase::Failed | Phase::Deleted) && dice % 3 > 0,
+        reopened: matches!(phase, Phase::Failed | Phase::Deleted) && !dice.is_multiple_of(3),
         seen: Some(seen),
         ..shard
     }

@@ -225,13 +225,11 @@ impl Delete {
         session: &Session<'_>,
         errors: impl Iterator<Item = federation::Error>,
     ) -> bool {
-        let mut said = false;
-        for error in errors.filter(|error| !self.which.forgives(error)) {
-            let error = Box::pin(hinted(session, error.into())).await;
-            session.output().error(&error.to_string(), &error.hints());
-            said = true;
-        }
-        said
+        let errors = errors.filter(|error| !self.which.forgives(error));
+        let Err(error) = federation::Error::all(errors.collect()) else { return false };
+        let error = Box::pin(hinted(session, error.into())).await;
+        session.output().error(&error.to_string(), &error.hints());
+        true
     }
 
     /// How long is waited for all.

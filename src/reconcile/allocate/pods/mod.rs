@@ -42,8 +42,8 @@ pub(in crate::reconcile) fn runs_out(shard: &Shard) -> bool {
     may_run(shard) && !goes_on(shard)
 }
 
-/// Whether a shard that runs out runs nothing, and may run nothing: the Job was paused. All its work
-/// is taken off it at once, so that it needs no pod.
+/// Whether a shard that runs out runs nothing, and may run nothing: the Job was paused. All its
+/// work is taken off it at once, so that it needs no pod.
 fn is_idle(shard: &Shard) -> bool {
     runs_out(shard) && shard.parallelism == 0 && shard.active() == 0
 }

@@ -122,25 +122,3 @@ fn a_change_of_a_queued_job_leaves_it_where_it_is() {
     assert_eq!(released["metadata"]["labels"][queue::QUEUE_NAME], "team");
     assert_eq!(released["spec"]["parallelism"], 2);
 }
-
-#[test]
-fn completions_that_somebody_changed_in_a_record_are_again_those_of_the_job() {
-    for phase in [Phase::Started, Phase::Complete] {
-        for changed in [1, 5] {
-            let shares = [(phase, Some(3)), (Phase::Started, Some(3))];
-            let mut record = record(json!({"completions": 6, "parallelism": 6}), &shares);
-            record.shards.get_mut(&1).expect("two").completions = Some(changed);
-            let succeeded = if phase == Phase::Complete { 3 } else { 0 };
-            record.shards.get_mut(&1).expect("two").seen =
-                Some(Seen { succeeded, ..Seen::default() });
-            let live = |id| Observed { completions: Some(3), active: 1, ..job(&record, id) };
-            let first = Observed { succeeded, ..live(1) };
-            let mut observations = listed(&record, [(1, first), (2, live(2))]);
-            observations.places.insert("c1".into(), ready());
-            observations.places.insert("c2".into(), ready());
-            let decided = decide(&record, &observations, NOW).record;
-            let given: Vec<_> = decided.shards.values().map(|shard| shard.completions).collect();
-            assert_eq!(given, [Some(3), Some(3)], "{phase:?} {changed}");
-        }
-    }
-}

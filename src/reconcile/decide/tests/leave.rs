@@ -92,7 +92,7 @@ fn a_drain_lets_a_work_queue_run_that_may_start_pods() {
     ] {
         let mut record = record(spec.clone(), &[(Phase::Started, None), (Phase::Started, None)]);
         record.shards.values_mut().for_each(|shard| shard.parallelism = parallelism);
-        let seen = |id| Observed { active, suspended, parallelism, ..job(&record, id) };
+        let seen = |id| Observed { suspended, parallelism, active, ..job(&record, id) };
         let jobs = [1, 2].map(|id| (id, seen(id)));
         let mut observations = listed(&record, jobs);
         observations.places.insert("c1".into(), ready());

@@ -322,6 +322,30 @@ fn a_gang_that_cannot_be_filled_any_more_is_made_smaller() {
 }
 
 #[test]
+fn a_gang_has_no_pods_for_indexes_that_have_failed() {
+    let gang = json!({"schedulingPolicy": {"gang": {"minCount": 3}}});
+    let spec = json!({"parallelism": 4, "completions": 6, "completionMode": "Indexed",
+        "backoffLimitPerIndex": 0, "scheduling": gang});
+    let mut record = record(spec, &[(Phase::Started, Some(6))]);
+    let shard = record.shards.get_mut(&1).expect("one");
+    (shard.parallelism, shard.indexes) = (4, Some("0-5".parse().expect("indexes")));
+    for (failed, expected, left) in [("", vec![], 3), ("3", start(1), 2), ("3-4", start(1), 1)] {
+        let job = Observed {
+            succeeded: 3,
+            completed_indexes: "0-2".parse().expect("indexes"),
+            failed_indexes: failed.parse().expect("indexes"),
+            active: left,
+            ready: 0,
+            min_count: Some(3),
+            ..job(&record, 1)
+        };
+        let decision = decide(&record, &listed(&record, [(1, job)]), NOW);
+        assert_eq!(decision.actions, expected, "{failed}");
+        assert_eq!(decision.record.spec(1).gang, Some(left), "{failed}");
+    }
+}
+
+#[test]
 fn a_job_that_has_seen_more_changes_than_its_restored_record_is_written_anew() {
     let record = one(Phase::Planned);
     let before = Observed { generation: 4, suspended: true, ..job(&record, 1) };

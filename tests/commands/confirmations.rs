@@ -259,7 +259,7 @@ fn of_jobs() -> Vec<Prompt> {
             )
         },
         Prompt::new(
-            scenes::deleted,
+            scenes::shard_deleted,
             "reconcile pi --reopen",
             "Have other shards do what is left of them?",
             "nothing was run again",

@@ -169,7 +169,7 @@ pub fn without_host() -> Result<Machine, Failed> {
 }
 
 /// Somebody deleted the Job of a shard, and it is recorded.
-pub fn deleted() -> Result<Machine, Failed> {
+pub fn shard_deleted() -> Result<Machine, Failed> {
     let machine = pi()?;
     let west = machine.servers()[1].cluster();
     west.delete(&sim::JOBS, "default", "pi").map_err(|why| format!("{why:?}"))?;

@@ -16,6 +16,7 @@ pub fn scenarios() -> Scenarios {
         .gangs("a gang of all pods goes to one cluster", undivided)
         .gangs("an indexed shard gets its group before it is credited", indexed)
         .gangs("a gang is made smaller when fewer pods are left", few_are_left)
+        .gangs("a gang is made smaller when indexes have failed for good", some_have_failed)
         .gangs("a scale keeps the gangs, and one below a gang is refused", scaled)
         .gangs("an edit changes the size of a gang, and nothing else of it", edited)
         .gangs("work that is moved by a scale keeps the gangs", scaled_down)
@@ -128,6 +129,26 @@ async fn few_are_left(stage: &Stage) -> Outcome {
     stage.federate("reconcile pi").await.ok();
     until_min_counts(stage, &[2]).await;
     work_until(stage, "pi", "Complete 6/6").await
+}
+
+async fn some_have_failed(stage: &Stage) -> Outcome {
+    let mut job = gang(4, 6, Some(3));
+    job["spec"]["completionMode"] = "Indexed".into();
+    job["spec"]["backoffLimitPerIndex"] = 0.into();
+    stage.create(&job).await?.ok();
+    let [site] = with_shard(stage).await?[..] else { return Err("one shard".into()) };
+    site.succeed("pi", 3).await?;
+    site.until_job("pi", "three have succeeded", |job| job["status"]["succeeded"] == 3).await;
+    site.until_pods("pi", 6).await;
+    site.fail("pi", 1).await?;
+    site.until_job("pi", "an index has failed", |job| {
+        job["status"]["failedIndexes"].as_str().is_some_and(|failed| !failed.is_empty())
+    })
+    .await;
+    // Three pods have yet to succeed by what has succeeded alone: one of them never comes.
+    stage.federate("reconcile pi").await.ok();
+    until_min_counts(stage, &[2]).await;
+    work_until(stage, "pi", "Failed 5/6").await
 }
 
 async fn scaled(stage: &Stage) -> Outcome {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sim::{Verdict, When};
 
+use crate::edit_members::work_until;
 use crate::scenarios::{Outcome, Scenarios};
 use crate::site::Site;
 use crate::stage::{MEMBERS, Stage, job};
@@ -26,6 +27,7 @@ pub fn scenarios() -> Scenarios {
             replaced_by_users,
         )
         .both("a job that was made and never recorded is taken as ours", unrecorded)
+        .both("a job that has seen more changes than its record goes on", newer_than_known)
         .both("each cluster is listed once, however many jobs there are", one_list)
         .both("two reconciles at once do no harm", two_at_once)
         .both("a copy of a shard under another name is no shard", copied)
@@ -189,6 +191,31 @@ async fn unrecorded(stage: &Stage) -> Outcome {
     let shards = seen["status"]["shards"].as_array().cloned().unwrap_or_default();
     assert!(shards.iter().any(|shard| shard["uid"] == uid), "{seen:#}");
     Ok(())
+}
+
+/// A record was restored from before the shard's Job was made and changed, and opens it again.
+async fn newer_than_known(stage: &Stage) -> Outcome {
+    let mut job = job("pi", Some(1), Some(2));
+    job["spec"]["suspend"] = true.into();
+    stage.create(&job).await?.ok();
+    for limit in [3, 4] {
+        stage
+            .federate(&format!("job patch pi -p {{\"spec\":{{\"backoffLimit\":{limit}}}}}"))
+            .await
+            .ok();
+    }
+    let record = stage.record("pi").await?.ok_or("there is one")?;
+    let key = "shard.kubectl-federate.dev/1";
+    let shard = record["metadata"]["annotations"][key].as_str().ok_or("it has a shard")?;
+    let mut shard: Value = serde_json::from_str(shard)?;
+    let fields = shard.as_object_mut().ok_or("an object")?;
+    fields.retain(|field, _| !matches!(field.as_str(), "generation" | "changes" | "uid" | "seen"));
+    shard["phase"] = "planned".into();
+    let older = json!({"metadata": {"annotations": {key: shard.to_string()}}});
+    stage.host().patch("configmaps", "pi.federated-job", &older).await?;
+    stage.federate("reconcile pi").await.ok();
+    stage.federate("job resume pi").await.ok();
+    work_until(stage, "pi", "Complete 2/2").await
 }
 
 async fn one_list(stage: &Stage) -> Outcome {

@@ -8,7 +8,7 @@ use super::life::Terms;
 
 /// Each mistake, the number of seeds within which it is found, and the extra without which a life
 /// cannot show it: those that lack it are left out.
-const DEFECTS: [(Defect, u64, Option<&str>); 20] = [
+const DEFECTS: [(Defect, u64, Option<&str>); 21] = [
     (Defect::BlindReplace, 20, None),
     (Defect::NoWriteAhead, 20, None),
     (Defect::UnmarkedCredit, 50, None),

@@ -196,46 +196,9 @@ fn remedy_here(site: &Arc<Site>, person: &'static str, random: &mut Random) -> O
         site.lack_members();
         return Some(Command::Host(HostCommand::Init));
     };
-    if let Some(uid) = &registry.moved {
-        let new = site.place_of(uid);
-        // It may have been moved on from there.
-        let there = registries.last_of(home, |uid| site.place_of(uid));
-        let own = site.clusters[home].kube_system_uid();
-        let is_back = new.is_some_and(|place| registries.is_moved_back(place, registry, &own));
-        let is_taken = new.is_some_and(|place| registries.is_of_another(place, registry));
-        let is_broken = new.is_some_and(|to| {
-            // It may be that of an older move: the records there are in the way of another one.
-            let has_records = || registries.on(to).is_none() && site.has_records(to);
-            registries.is_damaged(to) || (has_records() && site.attempts() % 3 == 2)
-        });
+    if registry.moved.is_some() {
         drop(events);
-        return match (there, new) {
-            // It was being moved back.
-            (None, Some(from)) if is_back => {
-                // A record that is damaged there is made anew when it is here.
-                site.delete_damaged_records(from);
-                Some(Command::Host(HostCommand::Move { from, to: home }))
-            }
-            (Some(place), _) => {
-                site.uses(person, place);
-                remedy_here(site, person, random)
-            }
-            (None, Some(to)) if is_taken || is_broken || site.has_damaged_record(home) => {
-                // It cannot be moved. What the new host lacks is recovered there.
-                site.all_use(to);
-                remedy_here(site, person, random)
-            }
-            (None, Some(to)) => Some(Command::Host(HostCommand::Move { from: home, to })),
-            // The new host is gone for good.
-            (None, None) => {
-                if let Some(restore) = restore {
-                    return Some(Command::Host(restore));
-                }
-                site.delete_registry(home);
-                site.lack_members();
-                Some(Command::Host(HostCommand::Init))
-            }
-        };
+        return remedy_of_move(site, person, random, restore);
     }
     let is_strange = |ledger: &&Ledger| !ledger.gone && ledger.federation != registry.federation;
     let strange = knowledge.ledgers.values().find(is_strange);
@@ -306,6 +269,58 @@ fn remedy_here(site: &Arc<Site>, person: &'static str, random: &mut Random) -> O
     }))
 }
 
+/// The same where the federation of the host was moved away. `restore` brings it back there.
+fn remedy_of_move(
+    site: &Arc<Site>,
+    person: &'static str,
+    random: &mut Random,
+    restore: Option<HostCommand>,
+) -> Option<Command> {
+    let home = site.host_of(person);
+    let events = site.events();
+    let registries = &events.knowledge.registries;
+    let registry = registries.on(home)?;
+    let new = site.place_of(registry.moved.as_ref()?);
+    // It may have been moved on from there.
+    let there = registries.last_of(home, |uid| site.place_of(uid));
+    let own = site.clusters[home].kube_system_uid();
+    let is_back = new.is_some_and(|place| registries.is_moved_back(place, registry, &own));
+    let is_taken = new.is_some_and(|place| registries.is_of_another(place, registry));
+    let is_broken = new.is_some_and(|to| {
+        // It may be that of an older move: the records there are in the way of another one.
+        let has_records = || registries.on(to).is_none() && site.has_records(to);
+        registries.is_damaged(to) || (has_records() && site.attempts() % 3 == 2)
+    });
+    drop(events);
+    match (there, new) {
+        // It was being moved back.
+        (None, Some(from)) if is_back => {
+            // A record that is damaged there is made anew when it is here.
+            site.delete_damaged_records(from);
+            Some(Command::Host(HostCommand::Move { from, to: home }))
+        }
+        (Some(place), _) => {
+            site.uses(person, place);
+            remedy_here(site, person, random)
+        }
+        (None, Some(to)) if is_taken || is_broken || site.has_damaged_record(home) => {
+            // It cannot be moved. What the new host lacks is recovered there.
+            site.all_use(to);
+            remedy_here(site, person, random)
+        }
+        (None, Some(to)) => Some(Command::Host(HostCommand::Move { from: home, to })),
+        // The new host is gone for good.
+        (None, None) => {
+            if let Some(restore) = restore {
+                return Some(Command::Host(restore));
+            }
+            site.delete_registry(home);
+            site.lack_members();
+            Some(Command::Host(HostCommand::Init))
+        }
+    }
+}
+
 /// Whether a ConfigMap is a record that cannot be read.
 fn is_damaged(map: &Value) -> bool {
     Ledger::is_labelled(map) && Ledger::uid_of(map).is_none()
@@ -319,7 +334,7 @@ impl Knowledge {
         let is_known =
             |name: &str, uid: &str| registry.members.get(name).is_some_and(|member| member == uid);
         let mut live = self.live_places(&registry.federation);
-        let (name, _) = live.find(|(name, uid)| self.is_no_more(uid) && !is_known(*name, *uid))?;
+        let (name, _) = live.find(|(name, uid)| self.is_no_more(uid) && !is_known(name, uid))?;
         NAMES.into_iter().find(|known| *known == name)
     }
 

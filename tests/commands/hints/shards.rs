@@ -216,6 +216,7 @@ pub(super) async fn next(book: &mut Book) {
     for (state, after) in [
         ("suspended", "Running"),
         ("paused", "Running"),
+        ("paused in its cluster", "Running "),
         ("deleted shard", "Running "),
         ("succeeded", "Complete"),
         ("complete", ""),
@@ -225,6 +226,10 @@ pub(super) async fn next(book: &mut Book) {
         match state {
             "suspended" => stage.quietly("job suspend pi").await,
             "paused" => stage.quietly("job scale pi --parallelism=0").await,
+            "paused in its cluster" => {
+                let paused = json!({"spec": {"parallelism": 0}});
+                stage.request("west", "PATCH", &format!("{JOBS}/pi"), Some(&paused)).await;
+            }
             "deleted shard" => {
                 stage.delete("west", "pi").await;
                 stage.quietly("reconcile pi").await;

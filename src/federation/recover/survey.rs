@@ -318,8 +318,8 @@ impl Federation<'_> {
                 return Ok(());
             }
             Ok(mut there) if there.state.moved.is_some() => {
-                // The host acts: a restore has left the record that could not write it. It is as old
-                // as a backup.
+                // The host acts: a restore has left the record that could not write it. It is as
+                // old as a backup.
                 there.state.moved = None;
                 there.mark_restored();
                 there.state.unlisted.clone_from(&record.state.unlisted);

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
-
 use jiff::Timestamp;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Session, orphans::take_over};
 use crate::{

@@ -9,7 +9,7 @@ use super::{
     error::{Error, HostError},
     event::{Event, LateEdit, Observer},
     key::key as place,
-    leaving::{all_records, leave},
+    leaving::{all_records, leave, records_of_old},
     moved_record::{copy, key, put},
 };
 use crate::{
@@ -40,8 +40,7 @@ impl Late<'_> {
     pub async fn leave(&self, old: Registry, moved: Moved) -> Result<bool, Error> {
         let Self { from, to, .. } = self;
         let there = all_records(to, &old.uid, None).await?;
-        let read = all_records(from, &old.uid, old.moved.as_ref()).await;
-        let records = read.map_err(|error| Error::on_old_host(from, error))?;
+        let records = records_of_old(from, &old).await?;
         let (marked, unmarked): (Vec<_>, Vec<_>) =
             records.into_iter().partition(|record| record.state.moved.is_some());
         let left = left_there(&there, marked, &old.host);
@@ -93,8 +92,7 @@ impl Late<'_> {
     ) -> Result<(), Error> {
         let Self { from, to, .. } = self;
         let registry = to.registry().await?;
-        let read = all_records(from, &old.uid, old.moved.as_ref()).await;
-        let records = read.map_err(|error| Error::on_old_host(from, error))?;
+        let records = records_of_old(from, old).await?;
         let is_begun = records.iter().any(|record| record.state.moved.is_some());
         if was_marked && (is_begun || !registry.unmarked.contains_key(&old.host)) {
             return Ok(());
@@ -278,8 +276,7 @@ fn has_shard(lacking: &Lacking, id: u32) -> bool {
 
 /// The records of a federation on its old host that are not marked as moved.
 async fn unmarked_records(from: &Store, registry: &Registry) -> Result<Vec<Record>, Error> {
-    let read = all_records(from, &registry.uid, registry.moved.as_ref()).await;
-    let mut records = read.map_err(|error| Error::on_old_host(from, error))?;
+    let mut records = records_of_old(from, registry).await?;
     records.retain(|record| record.state.moved.is_none());
     Ok(records)
 }

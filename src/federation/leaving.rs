@@ -38,6 +38,16 @@ pub(super) async fn readable_records(
     Ok(store.any_records(federation, None).await?.into_iter().flatten().collect())
 }
 
+/// All records on the host that a federation is moved from, also those that are marked as moved.
+/// `old` is the registry of that host.
+///
+/// # Errors
+/// Those of [`all_records`], as errors of that host.
+pub(super) async fn records_of_old(from: &Store, old: &Registry) -> Result<Vec<Record>, Error> {
+    let read = all_records(from, &old.uid, old.moved.as_ref()).await;
+    read.map_err(|error| Error::on_old_host(from, error))
+}
+
 /// All records of a federation on a host, also those that are marked as moved. `moved` is what the
 /// registry of that host says.
 ///

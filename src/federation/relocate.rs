@@ -10,7 +10,7 @@ use super::{
     event::{Event, Observer, Work},
     key::key as place,
     late::Late,
-    leaving::{all_records, leave},
+    leaving::{all_records, leave, records_of_old},
     moved_record::{copy, key, put, try_new},
     records::jobs_of,
 };
@@ -105,8 +105,7 @@ pub async fn relocate(
     // no copies were written after this move, and are newer than those of the old host.
     let finished = old.moved.as_ref().filter(|_| !was_host).map(|_| context);
     // What cannot be copied is found before anything is marked.
-    let read = all_records(from, &old.uid, old.moved.as_ref()).await;
-    let records = read.map_err(|error| Error::on_old_host(from, error))?;
+    let records = records_of_old(from, &old).await?;
     // Where all was marked before, and the new host has nothing, it may have lost what it had. What
     // it had given out is not known then.
     let were_marked = records.iter().all(|record| record.state.moved.is_some());
